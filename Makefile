@@ -26,9 +26,9 @@ test: $(VENV)/installed ## The whole suite
 test-quick: $(VENV)/installed ## What takes under a minute: the modules, without servers and databases
 	$(BIN)/pytest -n $(WORKERS) -m "not slow" tests/unit
 
-check: format lint types layers test ## All that CI holds: format, lint, types, import layers, tests
+check: format lint types layers test ## All that CI checks: format, lint, types, import layers, tests
 
-format: $(VENV)/installed ## Is the code formatted? (ruff format mends it)
+format: $(VENV)/installed ## Is the code formatted? (`ruff format .` fixes it)
 	$(BIN)/ruff format --check .
 
 lint: $(VENV)/installed ## ruff

@@ -194,7 +194,7 @@ class Interrupted(KeyboardInterrupt):  # named as what it is a kind of
 
 
 class Terminated(Interrupted):
-    """The system, or whoever runs us, ends the run; nobody pressed Ctrl-C."""
+    """The system or the parent process ends the run; nobody pressed Ctrl-C."""
 
 
 class UsageError(LakehouseError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import sys
 import textwrap
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+import lakehouse_cli
 from lakehouse_cli.cli.main import invoke
 from tests.servers import postgresql
 from tests.servers.azure import azure_server
@@ -22,6 +25,16 @@ __all__ = ["azure_server", "gcs_server", "own_s3_server", "s3_server"]
 
 # Packages of their own, tested where they are installed.
 collect_ignore = ["distributions"]
+
+# How long an example takes is for the machine to say.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the package once: with PYTHONDONTWRITEBYTECODE, each command of a test would compile all of it anew."""
+    if not hasattr(session.config, "workerinput"):
+        compileall.compile_dir(Path(lakehouse_cli.__file__).parent, quiet=2)
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,15 @@ class Invoked:
     def json(self) -> Any:
         """stdout as the one JSON document it must be."""
         return json.loads(self.out)
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        """How each table ended, by its name."""
+        return {table["name"]: table["status"] for table in self.json["tables"]}
+
+
+#: The fixture `cli`.
+Cli = Callable[..., Invoked]
 
 
 @dataclass(frozen=True)
@@ -123,7 +145,7 @@ def project(folder: ProjectFolder) -> ProjectFolder:
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Invoked]:
+def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
     """Run `lakehouse` with these arguments, in this process."""
 
     def run(*argv: str) -> Invoked:

@@ -56,7 +56,7 @@ def test_what_the_documentation_shows_is_what_happens(tmp_path: Path) -> None:
             assert re.sub(r"\d\.\d\d s", "0.00 s", shown) == expected, done.stdout + done.stderr
 
 
-def test_what_breaks_the_suite_is_told_with_its_values(tmp_path: Path) -> None:
+def test_failed_conformance_shows_the_values(tmp_path: Path) -> None:
     """To an author whose tests import the suite from elsewhere."""
     (tmp_path / "test_mine.py").write_text(
         "import pytest\n"

@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None, on_work: Callable[[], None] | None =
         on_work: Called when a command begins with what has to be ended in order; from then on Ctrl-C is to raise.
     """
     options.Current.on_work = on_work
-    # Closed by whoever started us; what is written there is nobody's.
+    # Closed by the parent process; what is written there is nobody's.
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
     code = 0
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None, on_work: Callable[[], None] | None =
         code = _invoke(sys.argv[1:] if argv is None else list(argv))
         output.flush()
     except BrokenPipeError:
-        # Of the help, which typer writes: whoever read it has seen enough.
+        # Of the help, which typer writes: the reader has seen enough.
         output.drop_results()
     except OSError as error:
         code = _report_trouble(error)

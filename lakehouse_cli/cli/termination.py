@@ -14,7 +14,7 @@ class Termination:
     """While it is entered, in the main thread, SIGTERM and SIGHUP raise `Terminated`.
 
     CI and containers send the one, a terminal that is closed the other. What comes again while the command is ending is
-    passed over. A hangup stays ignored where whoever started us has it so, as `nohup` does.
+    passed over. A hangup stays ignored where the parent process has it so, as `nohup` does.
 
     Attributes:
         word: How a command ended that did not end by itself.
@@ -25,7 +25,7 @@ class Termination:
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        with suppress(ValueError):  # not the main thread: whoever calls from there handles signals
+        with suppress(ValueError):  # not the main thread: the caller handles signals
             for number in (signal.SIGTERM, signal.SIGHUP):
                 if number is signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
                     self._previous[number] = signal.signal(number, self._end)

@@ -21,6 +21,7 @@ class NamedTypes:
     def __init__(self, statements: Iterable[ast.stmt]) -> None:
         self._names: dict[str, str | None] = {}
         self._knows_builtins = True
+        walked: set[ast.stmt] = set()
         for statement in statements:
             if isinstance(statement, ast.Import):
                 for alias in statement.names:
@@ -33,10 +34,11 @@ class NamedTypes:
                     self._bind(alias.asname or alias.name, origin)
             elif isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 self._bind(statement.name, None)
-            else:
-                stored = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
-                for node in stored:
-                    if isinstance(node.ctx, ast.Store):
+            elif statement not in walked:
+                for node in ast.walk(statement):
+                    if isinstance(node, ast.stmt):
+                        walked.add(node)
+                    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                         self._bind(node.id, None)
 
     def _bind(self, name: str, origin: str | None) -> None:

@@ -94,7 +94,7 @@ class CodeCache:
             files: What else was read; code that is none of the project's files is not looked at the next time.
         """
         modules = list(modules)
-        fingerprints = {ref: found for ref, found in fingerprints.items() if found.is_told}
+        fingerprints = {ref: found for ref, found in fingerprints.items() if found.is_complete}
         inside = all(str(file) in self._code for file in (*files, *(module.file for module in modules)))
         if self.key is None or not inside or fingerprints.keys() <= self.fingerprints.keys():
             return

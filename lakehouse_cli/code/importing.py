@@ -36,7 +36,7 @@ class _ProjectModules(Struct):
         aside: By name, while another project is active.
         displaced: Modules of others that stand in the way of this project's, while it is active.
         pinned: The bytes that its files are taken to have, by `file_key`; None where they are read as they are.
-        hidden: Modules of a run, of which whoever called it has others of the same names; until the next run.
+        hidden: Modules of a run, of which the caller has others of the same names; until the next run.
     """
 
     aside: dict[str, ModuleType] = field(default_factory=dict)

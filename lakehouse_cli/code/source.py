@@ -67,7 +67,7 @@ class FunctionSource(Struct, frozen=True, omit_defaults=True):
     Attributes:
         name: Its name in the module asked for.
         location: Where its name stands.
-        parameters: In order; None where the source does not tell (what a call returns, a name from elsewhere).
+        parameters: In order; None where the source does not say (what a call returns, a name from elsewhere).
         is_async: Whether it is declared ``async def``.
         unsupported_result: Of its result, as `Parameter.unsupported`.
     """

@@ -1,7 +1,7 @@
 """What an unquoted scalar means where nothing says what is expected: YAML 1.2's core schema, less its surprises.
 
 https://yaml.org/spec/1.2.2/#103-core-schema, but for numbers with leading zeros: ``0123`` stays a text, since
-whoever writes it means an id. ``no``, ``on`` and ``y``, dates, ``1:30`` and ``1_000`` are texts there too.
+its writer means an id. ``no``, ``on`` and ``y``, dates, ``1:30`` and ``1_000`` are texts there too.
 """
 
 from __future__ import annotations

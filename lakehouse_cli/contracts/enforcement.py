@@ -197,7 +197,7 @@ def _declarable(stored: pa.DataType) -> ColumnType:
         raise InexactError(f"{stored}, which no column type holds", hint="convert or drop the column")
     unnamed = unnameable(found)
     if unnamed is not None:
-        # Only its manifest would have the type, for whoever reads the table.
+        # Only its manifest would have the type, for readers of the table.
         raise InexactError(unnamed[0], hint=unnamed[1])
     return found
 

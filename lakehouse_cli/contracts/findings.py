@@ -32,7 +32,7 @@ class Findings:
 
         Args:
             violation: What breaks the contract.
-            rows: 0-based positions, ascending; None where only the examples tell.
+            rows: 0-based positions, ascending; None where only the examples are known.
         """
         self.violations.append(violation)
         self._rows.append(rows)

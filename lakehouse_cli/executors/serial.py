@@ -24,7 +24,7 @@ class SerialExecutor(Executor):
             future.set_result(fn(*args))
         except Interrupted:
             raise
-        except BaseException as error:  # noqa: BLE001  # the future carries it to whoever asks for the result
+        except BaseException as error:  # noqa: BLE001  # the future carries it to the caller
             future.set_exception(error)
         return future
 

@@ -83,7 +83,7 @@ class ThreadsExecutor(Executor):
             except PutBackError:
                 self._queue.put(work)
                 return
-            except BaseException as error:  # noqa: BLE001  # the future carries it to whoever asks for the result
+            except BaseException as error:  # noqa: BLE001  # the future carries it to the caller
                 failure = error
             self._end(work, result, failure)
             del work, result, failure

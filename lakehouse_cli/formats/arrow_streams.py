@@ -45,7 +45,7 @@ def finished(writer: Any) -> Iterator[Any]:
 
 
 class _Lent:
-    """A file for one reader of Arrow's, which tells whether Arrow still holds it."""
+    """A file for one reader of Arrow's, which knows whether Arrow still uses it."""
 
     closed = False
 

@@ -1,6 +1,6 @@
 """The seam of formats: how a table is read from bytes and written to them.
 
-Whoever implements a format writes no path logic and no atomicity.
+A format needs no path logic and no atomicity.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Format(ABC, Generic[Options]):
     """How a table is read from and written to bytes, with options of a class of its own.
 
     Attributes:
-        holds_count: Whether the bytes tell how many rows there are, so that few of them are read for it.
+        holds_count: Whether the bytes state how many rows there are, so that few of them are read for it.
     """
 
     holds_count: bool = False

@@ -61,7 +61,7 @@ def missing_columns(
         reason: What is wrong with each.
         called: What the file's own columns are called.
         otherwise: The hint where it has none.
-        hint: What to do next, where more is known than the names tell.
+        hint: What to do next, where more is known than the names.
         headed: Whether the names are those of a line that may not be the header.
         line: Of the header.
     """

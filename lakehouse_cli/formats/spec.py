@@ -73,7 +73,7 @@ class FormatSpec(Struct, frozen=True, dict=True):
         needs: Modules of packages that lakehouse does not itself depend on.
         install: What to install where one of these is missing.
         by_position: Whether `read` finds columns by `Column.from_`, positions too; others go by name, and are given it.
-        typed: Whether the bytes tell by themselves how they are read: the types of columns, whatever the options.
+        typed: Whether the bytes state by themselves how they are read: the types of columns, whatever the options.
     """
 
     name: str

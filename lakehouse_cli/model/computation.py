@@ -45,7 +45,7 @@ class Fingerprint(Protocol):
 
     @property
     def parts(self) -> Mapping[str, str]:
-        """Name → short hash or version of each thing it covers, to tell what changed."""
+        """Name → short hash or version of each thing it covers, to report what changed."""
 
 
 class Computation(Protocol):

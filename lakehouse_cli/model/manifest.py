@@ -14,7 +14,7 @@ from msgspec.json import Decoder, Encoder
 MANIFEST_FORMAT = 2
 _OLDEST_FORMAT = 1
 #: Where stored data were modified, if by no run of this tool.
-ANOTHER_HAND = "outside lakehouse"
+OUTSIDE = "outside lakehouse"
 _Text = str | bytes
 _Count = Annotated[int, Meta(ge=0)]
 
@@ -167,7 +167,7 @@ class Manifest(Struct, frozen=True):
 
     @property
     def content(self) -> InputRecord:
-        """What was stored, as the record of whoever computes from it; how it is read is not known here."""
+        """What was stored, as the record of tables computed from it; how it is read is not known here."""
         return InputRecord(self.content_hash, self.rows, self.bytes, self.modified_ns)
 
     def to_text(self) -> str:

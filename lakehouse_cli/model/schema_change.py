@@ -1,4 +1,4 @@
-"""What a change of columns, and of what is promised of them, is to whoever reads a table."""
+"""What a change of columns, and of what is promised of them, means to readers of a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lakehouse_cli.text.listing import first_few
 #: Whether what reads the table goes on as it is (``additive``: there is more; ``compatible``) or may fail.
 SchemaChange = Literal["additive", "compatible", "breaking"]
 _RANK = {"additive": 0, "compatible": 1, "breaking": 2}
-# Types every value of which the second holds as well, for whoever reads the column.
+# Types every value of which the second holds as well, for readers of the column.
 _WIDER = {
     "int8": {"int16", "int32", "int64", "float32", "float64"},
     "int16": {"int32", "int64", "float32", "float64"},
@@ -100,7 +100,7 @@ def schema_change(manifest: Manifest, now: Recipe) -> SchemaChange | None:
 
 
 def _contract_changes(manifest: Manifest, now: Recipe) -> Iterator[tuple[str, SchemaChange | None]]:
-    """Each change of a contract, and what it is to whoever reads the table, as far as that is known."""
+    """Each change of a contract, and what it means to readers of the table, as far as that is known."""
     before = manifest.recipe
     if before is None or (before.shape == now.shape and before.rules == now.rules):
         return

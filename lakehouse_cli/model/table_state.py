@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from lakehouse_cli.errors import NewerVersionError, ObstructedError, StorageError, UnreachableError
-from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
+from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE, ManifestId, StoredVersion
 
 
@@ -42,7 +42,7 @@ class TableState(Struct, frozen=True):
     manifest: Manifest | None = None
     manifest_trouble: StorageError | None = None
     environment: str | None = None
-    altered_by: str = ANOTHER_HAND
+    altered_by: str = OUTSIDE
     refused: StorageError | None = None
     other_options: StorageError | None = None
     other_columns: StorageError | None = None

@@ -1,6 +1,6 @@
 """Inputs that are not there in one environment, read from another: never written there.
 
-Whoever works on one table needs not compute, or copy, all that it is computed from.
+To work on one table, all that it is computed from need not be computed, or copied.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class PlannedTable(Struct, frozen=True):
         inputs: The tables it is computed from.
         action: What would be done.
         reasons: Why; empty for what is skipped.
-        schema_change: What the change of its contract is to whoever reads it; None where it did not change, or where it
+        schema_change: What the change of its contract means to readers; None where it did not change, or where it
             is not known before it is computed.
         state: What is stored now.
         recipe: How it would be made; None for a source.
@@ -83,7 +83,7 @@ class Plan(Struct, frozen=True):
         project: Name of the project.
         environment: Name of the environment.
         tables: The selected tables, and the sources that are read for them.
-        notes: What the selection has to tell.
+        notes: On the selection.
         contents: What is stored of these tables and of their inputs.
         deferred: The inputs that are read from another environment.
         out_of_reach: Why tables, of these and of their inputs, cannot be had; a run does not ask for them again.

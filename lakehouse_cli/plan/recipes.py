@@ -18,8 +18,8 @@ from lakehouse_cli.plan.uses import Used
 _NONE: Mapping[str, str] = {}
 # Of wider tables every table that is computed from them would keep too much.
 _LONGEST = 4000
-# How often the rules changed by which a source in a format is read into values. Whoever computed from one by former
-# rules does so again: a value that was read wrong must not stay "up to date".
+# How often the rules changed by which a source in a format is read into values. A table that was computed by former
+# rules is computed again: a value that was read wrong must not stay "up to date".
 _REVISIONS = dict.fromkeys(("csv", "jsonl", "excel", "parquet", "ipc", "delta", "duckdb", "postgresql"), 1)
 
 _READ_BY = ("epoch_unit",)
@@ -98,7 +98,7 @@ def _hash(text: str) -> str:
 def reading_of(table: Table, stored: Sequence[tuple[str, str]] | None, options: str) -> str:
     """How a table is read, for an `InputRecord`: what it is `stored_as`, a space, and its columns.
 
-    Whoever computes from a table sees the same only where both its bytes and how these are read are the same.
+    The tables computed from it see the same only where both its bytes and how these are read are the same.
 
     Args:
         table: The table.

@@ -35,7 +35,7 @@ class Selection(Struct, frozen=True):
 
     Attributes:
         names: In the graph's order.
-        notes: What to tell the user, such as a method that matched nothing.
+        notes: For the user, such as a method that matched nothing.
         explicit: Whether terms chose them; not where all tables are chosen for want of any.
     """
 

@@ -182,7 +182,7 @@ class _Look:
     def at(self, names: Sequence[str]) -> None:
         """Look at many tables, as many at once as their storages bear; `state` then answers without waiting.
 
-        Manifests first, of these tables and of those computed from the sources among them: they tell which of the data
+        Manifests first, of these tables and of those computed from the sources among them: they show which of the data
         are known already and need not be read.
         """
         self._prefetch(names)

@@ -346,9 +346,9 @@ class Project:
             exclude: Terms of what to leave out.
             sources: Copy sources as well: the columns they declare.
             force: Overwrite also what is newer there, was altered there, or has no manifest there.
-            dry_run: Tell what would be done, and copy nothing.
-            on_table: Told of each table when it has ended.
-            on_begin: Told of each table that is begun.
+            dry_run: Report what would be done, and copy nothing.
+            on_table: Called with each table when it has ended.
+            on_begin: Called with each table that is begun.
 
         Raises:
             UsageError: The selection is wrong; there is no such environment, or it is this one.

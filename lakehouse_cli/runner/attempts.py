@@ -127,7 +127,7 @@ class Attempts:
         timer.start()
 
     def _again(self, name: str) -> None:
-        if name in self._waiting and self._stopped_by() is None:
+        if self._stopped_by() is None:
             _, job, _ = self._waiting.pop(name)
             self.begin(job)
 

@@ -17,9 +17,7 @@ class Contents:
     """
 
     def __init__(self, plan: Plan) -> None:
-        states = {planned.name: planned.state for planned in plan.tables if planned.state is not None}
-        self._records = {name: state.content for name, state in states.items() if state.content is not None}
-        self._records.update(plan.contents)
+        self._records = dict(plan.contents)
 
     def record_materialized(self, table: Table, planned: PlannedTable, manifest: Manifest) -> None:
         """Take note of a table that was stored anew."""

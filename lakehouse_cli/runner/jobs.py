@@ -48,9 +48,9 @@ class Job(Struct, frozen=True):
     recipe: Recipe | None
     expected_inputs: Mapping[str, InputRecord]
     expected: StoredVersion | None
-    forced: bool = False
-    publish: bool = True
-    used: Used | None = None
+    forced: bool
+    publish: bool
+    used: Used | None
 
 
 class Outcome(Struct, frozen=True):

@@ -1,6 +1,6 @@
 """The seam of storages: `AssetStorage`, where tables live, and the values that go in and out.
 
-Whoever implements a storage writes no type logic. What only some storages can do is in `capabilities`.
+A storage needs no type logic. What only some storages can do is in `capabilities`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, UsageError
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord
+from lakehouse_cli.model.manifest import OUTSIDE, InputRecord
 from lakehouse_cli.storage.base import AssetStorage, Stray
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def altered_by(storage: AssetStorage, table: Table, content: InputRecord) -> str
     Asked for a plan, of tables whose content was found to be another, and of nothing else.
     """
     found = storage.capability(ExplainsChanges)
-    return ANOTHER_HAND if found is None else found.altered_by(table, content)
+    return OUTSIDE if found is None else found.altered_by(table, content)
 
 
 def remove_leftovers(storage: AssetStorage, tables: Iterable[Table]) -> None:

@@ -22,7 +22,7 @@ def _refusal(column_type: ColumnType) -> str | None:
     if unmakeable is not None:
         return f"Delta Lake has no {unmakeable} that delta-rs can make, for its timestamps have no zone; declare tz=UTC"
     if first_refused(column_type, _is_ambiguous) is not None:
-        return "two fields of a struct differ only in upper and lower case, which Delta Lake does not tell apart"
+        return "two fields of a struct differ only in upper and lower case, which Delta Lake does not distinguish"
     return None
 
 

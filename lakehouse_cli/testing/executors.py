@@ -224,7 +224,7 @@ class ExecutorConformance:
         assert sorted(called) == [2 * number for number in range(20)]
 
     def test_results_are_let_go_of(self, executor_class: type[Executor]) -> None:
-        """A table is large; whoever asked for it decides for how long it stays."""
+        """A table is large; the caller decides how long it stays."""
         with executor_class(1) as executor:
             future = executor.submit(Result)
             result = weakref.ref(outcome(future))

@@ -207,7 +207,7 @@ def own_stream(stream: TextIO, descriptor: int, stack: ExitStack) -> TextIO:
 
 
 def write_line(stream: TextIO, line: str) -> None:
-    """Write a line at once, where anybody takes it; that nobody does is no failure of whoever printed it."""
+    """Write a line at once, where anybody takes it; a closed pipe is no error of the printer."""
     with suppress(OSError, ValueError):
         stream.write(line + "\n")
         stream.flush()

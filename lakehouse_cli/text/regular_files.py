@@ -14,7 +14,7 @@ _NOT_REGULAR = "it is not a regular file"
 
 
 def open_regular(path: str | os.PathLike[str], *, follow: bool = True, folder: int | None = None) -> int:
-    """Open a file for reading, without waiting for whoever would write into it; returns the descriptor.
+    """Open a file for reading, without waiting for a writer; returns the descriptor.
 
     Args:
         path: The file.

@@ -16,7 +16,7 @@ def restore_dates(result: pa.Table, inputs: Sequence[pa.Schema], columns: Sequen
     """Make dates of undeclared columns that pandas was given as dates.
 
     Only of dates does lakehouse make ``datetime64[s]``, but for inputs with columns of ``timestamp[s]``; beside these
-    the column's name tells.
+    the column's name says.
 
     Args:
         result: Of a frame of pandas.

@@ -123,7 +123,7 @@ def on_a_terminal(folder: Path, *argv: str, width: int = 100, code: int = 0) -> 
     )
     os.close(follower)
     shown = b""
-    with os.fdopen(leader, "rb", buffering=0) as terminal, suppress(OSError):  # as Linux tells the end
+    with os.fdopen(leader, "rb", buffering=0) as terminal, suppress(OSError):  # how Linux reports the end
         # What a transform started may live on, and holds the terminal.
         while True:
             if select.select([terminal], [], [], 0.1)[0]:

@@ -8,7 +8,6 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,8 @@ from lakehouse_cli import Project
 from lakehouse_cli.runs.lock import run_lock
 from tests.cli.running import on_a_terminal
 from tests.cli.test_what_is_loaded import SLOW, loaded
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 ASIDE = "data/.totals.csv.4711-0.lakehouse-tmp"
 
 
@@ -129,7 +127,7 @@ def test_on_a_terminal_it_asks(stale: ProjectFolder, answer: str, code: int, lef
     assert everything(stale) == left
 
 
-def test_of_one_thing_it_is_told_that_it_is_one(stale: ProjectFolder, cli: Cli) -> None:
+def test_one_removed_thing_is_counted_in_the_singular(stale: ProjectFolder, cli: Cli) -> None:
     (stale.path / ASIDE).unlink()
     assert cli("clean").err == "nothing was removed: 1 thing to remove; `--yes` removes it\n"
 
@@ -157,7 +155,7 @@ def test_edit_of_the_same_size_is_kept(stale: ProjectFolder, cli: Cli, total: in
     assert stale.read("data/best.csv") == edited
 
 
-def test_a_narrow_terminal_is_told_all_of_why_something_stays(stale: ProjectFolder) -> None:
+def test_narrow_terminal_shows_the_whole_reason(stale: ProjectFolder) -> None:
     text = stale.read("data/best.csv")
     stale.write("data/best.csv", text + "009,1\n")
     for width in (80, 40):
@@ -172,7 +170,7 @@ def shown_last(lines: list[str]) -> str:
     return " ".join(" ".join(line[begin:] for line in lines).split())
 
 
-def test_a_manifest_that_cannot_be_read_is_told_and_stays(stale: ProjectFolder, cli: Cli) -> None:
+def test_unreadable_manifest_is_reported_and_stays(stale: ProjectFolder, cli: Cli) -> None:
     for text in ("{}", "nonsense", '{"format": 999}', "[]"):
         stale.write("data/.lakehouse/manifests/best.json", text)
         ran = cli("clean", "--yes")
@@ -255,7 +253,7 @@ def test_links_are_not_followed(stale: ProjectFolder, cli: Cli, tmp_path: Path, 
     assert before == after
 
 
-def test_what_a_declared_table_stores_under_the_same_name_is_safe(stale: ProjectFolder, cli: Cli) -> None:
+def test_declared_table_of_the_same_name_stays(stale: ProjectFolder, cli: Cli) -> None:
     """A second storage whose root lies in the first one's, and a table that is now a source there."""
     text = stale.read("lakehouse.yaml")
     nested = "storages:\n  default: {root: .}\n  inner: {root: data}\n"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 ENVIRONMENTS = """
 environments:
   dev: {storages: {default: {root: dev, options: {delimiter: ";"}}}}
@@ -26,16 +23,12 @@ def computed(project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) 
     return project
 
 
-def statuses(done: Invoked) -> dict[str, str]:
-    return {table["name"]: table["status"] for table in done.json["tables"]}
-
-
 def test_environments_that_are_the_same(computed: ProjectFolder, cli: Cli) -> None:
     """Though their bytes are not."""
     done = cli("diff", "-e", "dev", "--against", "default", "-o", "json")
     assert done.code == 0
     assert done.json["status"] == "equal"
-    assert statuses(done) == {"orders": "equal", "totals": "equal", "best": "equal"}
+    assert done.statuses == {"orders": "equal", "totals": "equal", "best": "equal"}
     assert done.json["tables"][1]["rows"] == {"before": 2, "after": 2}
 
 
@@ -44,7 +37,7 @@ def test_environments_that_differ(computed: ProjectFolder, cli: Cli) -> None:
     (computed.path / "dev/best.csv").unlink()
     done = cli("diff", "-e", "dev", "--against", "default", "-o", "json")
     assert done.code == 1
-    assert statuses(done) == {"orders": "equal", "totals": "different", "best": "removed"}
+    assert done.statuses == {"orders": "equal", "totals": "different", "best": "removed"}
     totals = done.json["tables"][1]
     assert (totals["added"], totals["removed"], totals["changed"]) == (1, 1, 1)
     assert totals["key"] == ["customer"]
@@ -114,7 +107,7 @@ def test_what_would_come_out_now(computed: ProjectFolder, cli: Cli) -> None:
     computed.write("transforms.py", computed.read("transforms.py").replace('"sum"', '"max"'))
     done = cli("diff", "-o", "json")
     assert done.code == 1
-    assert statuses(done) == {"totals": "different", "best": "different"}
+    assert done.statuses == {"totals": "different", "best": "different"}
     assert done.json["against"] is None
     changed = done.json["tables"][0]["examples"]["changed"]
     assert changed == [{"key": {"customer": "007"}, "columns": {"total": {"before": 6, "after": 5}}}]
@@ -123,7 +116,7 @@ def test_what_would_come_out_now(computed: ProjectFolder, cli: Cli) -> None:
     assert {t["action"] for t in cli("plan", "-o", "json").json["tables"]} == {"read", "run"}
 
 
-def test_what_comes_out_the_same_changes_nothing_downstream(computed: ProjectFolder, cli: Cli) -> None:
+def test_same_result_changes_nothing_downstream(computed: ProjectFolder, cli: Cli) -> None:
     code = computed.read("transforms.py").replace("return orders", "orders = orders.copy(); return orders")
     computed.write("transforms.py", code)
     done = cli("diff", "-o", "json")
@@ -137,7 +130,7 @@ def test_an_input_that_is_as_stored_and_not_as_it_was_used(computed: ProjectFold
     assert cli("run", "totals").code == 0
     code = computed.read("transforms.py").replace("return orders", "orders = orders.copy(); return orders")
     computed.write("transforms.py", code)
-    assert statuses(cli("diff", "-o", "json")) == {"totals": "equal", "best": "different"}
+    assert cli("diff", "-o", "json").statuses == {"totals": "equal", "best": "different"}
 
 
 def test_what_is_not_stored_yet(computed: ProjectFolder, cli: Cli) -> None:
@@ -145,7 +138,7 @@ def test_what_is_not_stored_yet(computed: ProjectFolder, cli: Cli) -> None:
     (computed.path / "data/.lakehouse/manifests/best.json").unlink()
     done = cli("diff", "-o", "json")
     assert done.code == 1
-    assert statuses(done) == {"totals": "equal", "best": "added"}
+    assert done.statuses == {"totals": "equal", "best": "added"}
     assert done.json["tables"][1]["rows"] == {"before": None, "after": 1}
     assert not (computed.path / "data/best.csv").exists()
 
@@ -165,12 +158,12 @@ def test_a_transform_that_fails(computed: ProjectFolder, cli: Cli) -> None:
     )
     done = cli("diff", "-o", "json")
     assert done.code == 1
-    assert statuses(done) == {"totals": "failed", "best": "failed"}
+    assert done.statuses == {"totals": "failed", "best": "failed"}
     assert "no" in done.json["tables"][0]["error"]["message"]
-    told = cli("diff").err
-    assert "totals  `totals` raised ValueError: no (transforms.py:3)\n" in told
-    assert '  transforms.py:3 in totals\n      raise ValueError("no")\n' in told
-    assert "best  `totals` failed\n" in told
+    reported = cli("diff").err
+    assert "totals  `totals` raised ValueError: no (transforms.py:3)\n" in reported
+    assert '  transforms.py:3 in totals\n      raise ValueError("no")\n' in reported
+    assert "best  `totals` failed\n" in reported
 
 
 def test_stored_in_neither(computed: ProjectFolder, cli: Cli) -> None:
@@ -178,7 +171,7 @@ def test_stored_in_neither(computed: ProjectFolder, cli: Cli) -> None:
         (computed.path / name / "best.csv").unlink()
     done = cli("diff", "best", "--against", "dev", "-o", "json")
     assert done.code == 0
-    assert statuses(done) == {"best": "missing"}
+    assert done.statuses == {"best": "missing"}
 
 
 def test_usage(computed: ProjectFolder, cli: Cli) -> None:

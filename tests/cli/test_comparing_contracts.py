@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, Invoked, ProjectFolder
 
-Cli = Callable[..., Invoked]
 STORAGES = {
     "csv": "{root: data}",
     "parquet": "{root: data, format: parquet}",
@@ -51,7 +50,7 @@ def declare(
     return write
 
 
-def told(done: Invoked) -> dict[str, Any]:
+def reported(done: Invoked) -> dict[str, Any]:
     """The table `totals` of the document."""
     assert done.code == 1, done.err
     (table,) = (each for each in done.json["tables"] if each["name"] == "totals")
@@ -88,7 +87,7 @@ CHANGES: dict[str, tuple[str, str, dict[str, Any]]] = {
 def test_columns_that_would_come_out_now(declare: Callable[[str, str], None], cli: Cli, change: str) -> None:
     columns, aggregates, schema = CHANGES[change]
     declare(columns, aggregates)
-    table = told(cli("diff", "-o", "json"))
+    table = reported(cli("diff", "-o", "json"))
     assert table["schema"] == schema
     assert table["key"] == ["c"]
     assert (table["added"], table["removed"], table["changed"]) == (0, 0, 0), "what both have is the same"
@@ -102,26 +101,26 @@ def test_environments_with_the_contract_changed_between(
     columns, aggregates, schema = CHANGES[change]
     declare(columns, aggregates)
     assert cli("run", "-e", "dev").code == 0
-    table = told(cli("diff", "totals", "-e", "dev", "--against", "default", "-o", "json"))
+    table = reported(cli("diff", "totals", "-e", "dev", "--against", "default", "-o", "json"))
     assert table["schema"] == schema
     assert (table["added"], table["removed"], table["changed"]) == (0, 0, 0)
 
 
 def test_values_of_another_type(declare: Callable[[str, str], None], cli: Cli) -> None:
-    """They are compared where one type holds both exactly, else it is told that they were not."""
+    """They are compared where one type holds both exactly, else reported as not compared."""
     declare("c: string, total: float64", 'total=("v", lambda v: v.sum() / 2)')
-    table = told(cli("diff", "-o", "json"))
+    table = reported(cli("diff", "-o", "json"))
     assert table["changed_columns"] == {"total": 2}
     assert table["examples"]["changed"][1] == {"key": {"c": "b"}, "columns": {"total": {"before": 2.0, "after": 1.0}}}
     declare("c: string, total: string", 'total=("v", lambda v: str(v.sum()))')
-    table = told(cli("diff", "-o", "json"))
+    table = reported(cli("diff", "-o", "json"))
     assert table["changed"] == 0
     assert table["notes"] == ["values of `total` were not compared: it is int64 and string"]
     assert "~  total   int64 → string" in cli("diff").out
 
 
 def test_outside_data_is_read_as_declared(folder: ProjectFolder, cli: Cli) -> None:
-    """Or, where they are not that, as their manifest tells."""
+    """Or, where they are not that, by their manifest."""
     text = PROJECT.replace("STORAGE", STORAGES["csv"]).replace("DEV", "{root: dev}")
     folder.write("raw/src.csv", "c,v\na,1\nb,2\n")
     folder.write("transforms.py", TRANSFORMS.replace("AGG", 'total=("v", "sum")'))
@@ -130,8 +129,8 @@ def test_outside_data_is_read_as_declared(folder: ProjectFolder, cli: Cli) -> No
     folder.write("lakehouse.yaml", text.replace("COLUMNS", "c: string, total: int64, n: int64"))
     folder.write("transforms.py", TRANSFORMS.replace("AGG", 'total=("v", "sum"), n=("v", "size")'))
     folder.write("data/totals.csv", "c,total\na,1\nb,3\n")
-    assert told(cli("diff", "-o", "json"))["schema"]["added"] == [{"name": "n", "type": "int64"}]
+    assert reported(cli("diff", "-o", "json"))["schema"]["added"] == [{"name": "n", "type": "int64"}]
     folder.write("data/totals.csv", "c,total,n\na,1,1\nb,2,7\n")
-    table = told(cli("diff", "-o", "json"))
+    table = reported(cli("diff", "-o", "json"))
     assert table["schema"]["added"] == []
     assert table["changed_columns"] == {"n": 1}

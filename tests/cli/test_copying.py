@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timedelta
 
@@ -13,9 +12,8 @@ import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.runs.lock import run_lock
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 ENVIRONMENTS = """
 environments:
   dev: {storages: {default: {root: dev}}}
@@ -41,26 +39,22 @@ def plan(cli: Cli, env: str) -> dict[str, list[str]]:
     return {t["name"]: [t["action"], *(r["code"] for r in t["reasons"])] for t in document["tables"]}
 
 
-def statuses(done: Invoked) -> dict[str, str]:
-    return {table["name"]: table["status"] for table in done.json["tables"]}
-
-
 @pytest.mark.parametrize("to", ["dev", "prod"])
 def test_everything_with_its_sources_is_up_to_date_there(computed: ProjectFolder, cli: Cli, to: str) -> None:
     """Also where another format gives other bytes."""
     done = cli("copy", "--from", "default", "--to", to, "--sources", "-o", "json")
     assert done.code == 0
-    assert statuses(done) == {"orders": "copied", "totals": "copied", "best": "copied"}
+    assert done.statuses == {"orders": "copied", "totals": "copied", "best": "copied"}
     assert plan(cli, to) == {"orders": ["read"], "totals": ["skip"], "best": ["skip"]}
     separator = ";" if to == "prod" else ","
     assert computed.read(f"{to}/totals.csv") == f"customer{separator}total\n007{separator}6\n008{separator}2\n"
     again = cli("copy", "--to", to, "--sources", "-o", "json")
     assert again.code == 0
-    assert set(statuses(again).values()) == {"unchanged"}
+    assert set(again.statuses.values()) == {"unchanged"}
     assert cli("clean", "-e", to, "--dry-run").out == "nothing to clean\n"
 
 
-def test_without_the_sources_a_plan_looks_at_those_that_are_there(computed: ProjectFolder, cli: Cli) -> None:
+def test_plan_without_copied_sources_reads_the_existing(computed: ProjectFolder, cli: Cli) -> None:
     done = cli("copy", "--to", "dev")
     assert done.code == 0
     assert "1 source stays where it is" in done.out
@@ -93,7 +87,7 @@ def test_what_was_stored_under_another_contract(computed: ProjectFolder, cli: Cl
     computed.write("lakehouse.yaml", text)
     done = cli("copy", "totals", "--to", to, "--sources", "-o", "json")
     assert done.code == 0, done.err
-    assert statuses(done) == {"totals": "copied"}
+    assert done.statuses == {"totals": "copied"}
     project = Project.load(env=to)
     manifest = project.storage("totals").read_manifest(project.table("totals"))
     assert manifest is not None
@@ -106,7 +100,7 @@ def test_a_dry_run_copies_nothing(computed: ProjectFolder, cli: Cli) -> None:
     done = cli("copy", "+best", "--to", "dev", "--dry-run", "-o", "json")
     assert done.code == 0
     assert done.json["dry_run"] is True
-    assert statuses(done) == {"totals": "planned", "best": "planned"}
+    assert done.statuses == {"totals": "planned", "best": "planned"}
     assert not (computed.path / "dev").exists()
 
 
@@ -133,7 +127,7 @@ def test_what_was_computed_later_and_is_the_same_is_there(computed: ProjectFolde
     before = _manifest(to, "totals")["run_id"]
     done = cli("copy", "--to", to, "-o", "json")
     assert done.code == 0
-    assert statuses(done) == {"totals": "unchanged", "best": "copied"}
+    assert done.statuses == {"totals": "unchanged", "best": "copied"}
     assert done.json["tables"][0]["note"] == "the same is there, computed later"
     assert _manifest(to, "totals")["run_id"] == before
     assert plan(cli, to) == {"orders": ["read"], "totals": ["skip"], "best": ["skip"]}
@@ -147,14 +141,14 @@ def test_what_was_computed_later_of_other_types_is_another(computed: ProjectFold
     assert cli("copy", "orders", "--to", "dev", "--sources").code == 0
     assert cli("run", "-e", "dev", "totals").code == 0
     assert computed.read("dev/totals.csv") == computed.read("data/totals.csv")
-    assert statuses(cli("copy", "totals", "--to", "dev", "-o", "json")) == {"totals": "refused"}
+    assert cli("copy", "totals", "--to", "dev", "-o", "json").statuses == {"totals": "refused"}
 
 
 def test_same_outside_bytes_lose_nothing(computed: ProjectFolder, cli: Cli) -> None:
     computed.write("dev/orders.csv", computed.read("data/orders.csv"))
     computed.write("dev/totals.csv", computed.read("data/totals.csv"))
     done = cli("copy", "--to", "dev", "-o", "json")
-    assert statuses(done) == {"totals": "copied", "best": "copied"}
+    assert done.statuses == {"totals": "copied", "best": "copied"}
     assert plan(cli, "dev")["totals"] == ["skip"]
 
 
@@ -173,21 +167,21 @@ def test_force_overwrites_outside_data(computed: ProjectFolder, cli: Cli) -> Non
         assert database.execute("select * from totals order by 1").fetchall() == [("007", 6), ("008", 2)]
 
 
-def test_a_refusal_is_told_once(computed: ProjectFolder, cli: Cli) -> None:
+def test_refusal_is_reported_once(computed: ProjectFolder, cli: Cli) -> None:
     computed.write("dev/totals.csv", "mine\n")
     done = cli("copy", "--to", "dev")
     assert (done.out + done.err).count("dev/totals.csv was not created") == 1
     assert "nothing was copied" in done.err.splitlines()
 
 
-def test_arguments_that_are_wrong_are_all_there_is_to_tell(computed: ProjectFolder, cli: Cli) -> None:
+def test_wrong_arguments_are_reported_alone(computed: ProjectFolder, cli: Cli) -> None:
     done = cli("copy", "nothing", "--to", "dev")
     assert (done.code, done.out) == (2, "")
     assert "there is no table `nothing`" in done.err
     assert cli("copy", "state:failed", "--to", "dev").out.startswith("small · default → dev · copy\n")
 
 
-def test_what_cannot_be_looked_at_is_told_with_what_to_do(computed: ProjectFolder, cli: Cli) -> None:
+def test_unreachable_table_is_reported_with_a_hint(computed: ProjectFolder, cli: Cli) -> None:
     (computed.path / "lake.db").write_text("no database" * 100)
     done = cli("copy", "totals", "--to", "database")
     assert done.code == 1
@@ -211,7 +205,7 @@ def test_what_was_altered_where_it_comes_from(computed: ProjectFolder, cli: Cli)
     assert cli("copy", "best", "--to", "dev").code == 0
 
 
-def test_times_are_told_as_they_are_here(computed: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_are_shown_in_local_time(computed: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("copy", "--to", "dev", "--sources").code == 0
     computed.write("dev/orders.csv", "customer,amount\n1,1\n")
     assert cli("run", "-e", "dev", "totals").code == 0
@@ -229,7 +223,7 @@ def test_nothing_is_copied_while_one_is_refused(computed: ProjectFolder, cli: Cl
     computed.write("dev/totals.csv", "mine\n")
     done = cli("copy", "--to", "dev", "-o", "json")
     assert done.code == 1
-    assert statuses(done) == {"totals": "refused", "best": "held_back"}
+    assert done.statuses == {"totals": "refused", "best": "held_back"}
     assert computed.read("dev/totals.csv") == "mine\n"
     assert not (computed.path / "dev/best.csv").exists()
 
@@ -256,7 +250,7 @@ def test_foreign_source_is_not_overwritten(computed: ProjectFolder, cli: Cli) ->
 def test_what_was_never_materialized(computed: ProjectFolder, cli: Cli) -> None:
     done = cli("copy", "--from", "dev", "--to", "prod", "-o", "json")
     assert done.code == 1
-    assert statuses(done) == {"totals": "missing", "best": "missing"}
+    assert done.statuses == {"totals": "missing", "best": "missing"}
 
 
 def test_one_place_is_left_alone(computed: ProjectFolder, cli: Cli) -> None:
@@ -277,26 +271,26 @@ def test_usage(computed: ProjectFolder, cli: Cli) -> None:
     assert cli("copy", "nothing", "--to", "prod").code == 2
 
 
-def test_the_lock_of_the_target_is_held(computed: ProjectFolder, cli: Cli) -> None:
+def test_target_is_locked(computed: ProjectFolder, cli: Cli) -> None:
     with run_lock(computed.path, "dev"):
         done = cli("copy", "--to", "dev")
         assert done.code == 1
         assert "another run" in done.err
         assert cli("copy", "--to", "prod").code == 0
-    held = []
+    locked = []
     project = Project.load()
-    project.copy(to="dev", on_begin=lambda name: held.append(_is_held(computed, "dev")))
-    assert held == [True, True]
+    project.copy(to="dev", on_begin=lambda name: locked.append(_is_locked(computed, "dev")))
+    assert locked == [True, True]
 
 
 def test_one_that_fails_does_not_keep_the_rest(computed: ProjectFolder, cli: Cli) -> None:
     (computed.path / "dev/totals.csv").mkdir(parents=True)
     done = cli("copy", "--to", "dev", "-o", "json")
     assert done.code == 1
-    assert statuses(done) == {"totals": "failed", "best": "copied"}
+    assert done.statuses == {"totals": "failed", "best": "copied"}
 
 
-def _is_held(folder: ProjectFolder, env: str) -> bool:
+def _is_locked(folder: ProjectFolder, env: str) -> bool:
     from lakehouse_cli.runs.lock import RunLockedError
 
     try:

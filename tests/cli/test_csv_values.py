@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
 
 import pytest
 
 from lakehouse_cli import Project
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -188,7 +185,7 @@ def test_local_times_after_2037_are_shown_right(folder: ProjectFolder, cli: Cli)
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_values_as_people_write_them_are_stored_and_read_back(folder: ProjectFolder, cli: Cli, form: str) -> None:
+def test_handwritten_values_round_trip(folder: ProjectFolder, cli: Cli, form: str) -> None:
     columns = (
         "{net: 'decimal128(12, 2)', tax: float64, n: int64, opens: 'time32[s]', took: 'duration[s]', "
         "at: 'timestamp[ms, tz=UTC]', raw: binary, tags: 'list<string>'}"

@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli.storage.local import stat_cache
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 DAMAGED = {
     "nested": b"[" * 100_000,
@@ -44,7 +42,7 @@ COMMANDS = (
 )
 
 
-def is_told_in_words(cli: Cli, *commands: tuple[str, ...]) -> None:
+def is_reported_in_words(cli: Cli, *commands: tuple[str, ...]) -> None:
     for command in commands:
         done = cli(*command)
         assert done.code in (0, 1, 2, 3), (command, done)
@@ -58,9 +56,9 @@ def is_told_in_words(cli: Cli, *commands: tuple[str, ...]) -> None:
 def test_damaged_files_of_ours(project: ProjectFolder, cli: Cli, name: str, content: bytes) -> None:
     assert cli("run").code == 0
     (project.path / name).write_bytes(content)
-    is_told_in_words(cli, ("validate",), ("plan",), ("show", "totals"))
+    is_reported_in_words(cli, ("validate",), ("plan",), ("show", "totals"))
     (project.path / name).write_bytes(content)
-    is_told_in_words(cli, ("run",), ("clean",))
+    is_reported_in_words(cli, ("run",), ("clean",))
 
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
@@ -72,8 +70,8 @@ def test_damaged_history(project: ProjectFolder, cli: Cli, content: bytes) -> No
     within = finished.replace(b'"duration_s":', b'"duration_s":' + content.replace(b"\n", b"") + b',"x":')
     for text in (content + b"\n", first + content + b"\n", first + within, within):
         file.write_bytes(text)
-        is_told_in_words(cli, ("runs",), ("runs", "show", "last"), ("plan", "-s", "state:failed"))
-        is_told_in_words(cli, ("run", "--force"))
+        is_reported_in_words(cli, ("runs",), ("runs", "show", "last"), ("plan", "-s", "state:failed"))
+        is_reported_in_words(cli, ("run", "--force"))
         for later in sorted((project.path / ".lakehouse/runs").glob("*.jsonl")):
             if later != file:
                 later.unlink()
@@ -95,7 +93,7 @@ def test_damaged_digests(project: ProjectFolder, cli: Cli, monkeypatch: pytest.M
     for lines in (content, *("\n".join(map(json.dumps, each)).encode() + b"\n" for each in wrong)):
         note.write_bytes(lines)
         stat_cache.stat_cache.cache_clear()  # as in another process
-        is_told_in_words(cli, ("plan",), ("run",))
+        is_reported_in_words(cli, ("plan",), ("run",))
         assert "up to date" in cli("plan").out
 
 
@@ -148,7 +146,7 @@ def test_what_is_no_file_is_not_waited_for(
     file = project.path / name
     file.unlink(missing_ok=True)
     make(file)
-    is_told_in_words(cli, *COMMANDS)
+    is_reported_in_words(cli, *COMMANDS)
 
 
 @pytest.mark.parametrize("make", [a_pipe, a_device, a_socket])

@@ -16,12 +16,10 @@ import duckdb
 import pytest
 
 from lakehouse_cli.storage.relational.postgresql import PostgreSQLStorage
-from tests.cli.running import running
-from tests.conftest import Invoked, ProjectFolder
+from tests.cli.running import running, until
+from tests.conftest import Cli, Invoked, ProjectFolder
 from tests.servers import postgresql
 from tests.servers.postgresql import PASSWORD, USER, PostgreSQL
-
-Cli = Callable[..., Invoked]
 
 
 @dataclass
@@ -242,7 +240,7 @@ def test_clean_keeps_outside_modifications(lake: Lake, cli: Cli) -> None:
     assert lake.run(f"SELECT total FROM {name(lake, 'best')}")[0][0] in (7, "7")
 
 
-def test_a_type_that_cannot_be_held_is_told_when_the_project_is_loaded(lake: Lake, cli: Cli) -> None:
+def test_unsupported_type_is_refused_on_loading(lake: Lake, cli: Cli) -> None:
     text = lake.folder.read("lakehouse.yaml")
     for kind, wrong in (("sqlite", "uint64"), ("postgresql", "'timestamp[ns]'"), ("duckdb", "'duration[ns]'")):
         if lake.kind == kind:
@@ -388,7 +386,7 @@ def test_a_server_that_goes_away_in_mid_run(
         assert "materialized" in process.out
     own_server.start()
     ran = cli("run", "-o", "json")
-    assert {t["name"]: t["status"] for t in ran.json["tables"]} == {"first": "materialized", "second": "unchanged"}
+    assert ran.statuses == {"first": "materialized", "second": "unchanged"}
 
 
 def test_two_runs_from_two_checkouts(
@@ -400,8 +398,7 @@ def test_two_runs_from_two_checkouts(
     other.write("transforms.py", folder.read("transforms.py").replace('"x": [1]', '"x": [2]'))
     other.write("go", "")
     with running(folder.path, "run", "-o", "json") as process:
-        while not (folder.path / "computing").exists():
-            assert process.process.poll() is None, str(process)
+        until((folder.path / "computing").exists, "the first table")
         with running(other.path, "run") as overtaking:
             assert overtaking.ends() == 0
         folder.write("go", "")
@@ -422,14 +419,13 @@ def test_ctrl_c_ends_a_plan_that_waits_for_the_server(
         ask("BEGIN; LOCK TABLE lakehouse_manifests")
         with running(folder.path, "plan") as process:
             waiting = f"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = '{database}'"
-            while postgresql_server.run(waiting) == [("0",)]:
-                assert process.process.poll() is None, str(process)
+            until(lambda: postgresql_server.run(waiting) != [("0",)], "the wait for the lock")
             process.interrupt()
             assert process.ends(patience=20) == 130
         assert postgresql_server.run(waiting) == [("0",)]
 
 
-def test_two_schemas_under_one_root_are_told_apart(
+def test_two_schemas_under_one_root_are_distinguished(
     postgresql_server: PostgreSQL, folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WH", postgresql_server.url(database := postgresql_server.new_database()))
@@ -471,9 +467,7 @@ def test_two_schemas_under_one_root_are_told_apart(
     assert "${WH}/shop/totals" in cli("clean", "--dry-run").out
 
 
-def test_a_storage_that_cannot_be_reached_is_told_once_and_not_asked_again(
-    folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreachable_storage_is_asked_once(folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.write(
         "lakehouse.yaml",
         """
@@ -494,7 +488,7 @@ def test_a_storage_that_cannot_be_reached_is_told_once_and_not_asked_again(
     cause = "nothing listens at 127.0.0.1:54709"
     assert f"✗  orders  no access  {cause}\n" in planned.out
     assert "○  one     blocked    `orders` cannot be read; never materialized\n" in planned.out
-    # Which of the two asks first decides how it is told.
+    # Which of the two asks first decides the wording.
     assert re.search(rf"127\.0\.0\.1:54709/db/shop/\w+ cannot be [a-z ]+: {cause}\n", planned.out)
     assert planned.out.count(cause) == 3
     asked: list[str] = []
@@ -543,7 +537,7 @@ def result() -> pa.Table:
 @pytest.mark.parametrize("format_", ["csv", "parquet", "ipc", "jsonl", "json"])
 @pytest.mark.parametrize("declared", [True, False])
 @pytest.mark.parametrize(
-    ("type_", "value", "told"),
+    ("type_", "value", "reported"),
     [
         ("decimal128(38, 0)", "{}170141183460469231731687303715884105727::HUGEINT{}", "too large for its own type"),
         ("decimal128(38, 0)", "{}(-170141183460469231731687303715884105728)::HUGEINT{}", "too large for its own type"),
@@ -551,7 +545,7 @@ def result() -> pa.Table:
     ],
 )
 def test_results_of_duckdb_beyond_their_type_are_refused(
-    folder: ProjectFolder, cli: Cli, type_: str, value: str, told: str, declared: bool, format_: str
+    folder: ProjectFolder, cli: Cli, type_: str, value: str, reported: str, declared: bool, format_: str
 ) -> None:
     for before, after, kind in (("", "", type_), ("[", "]", f"list<{type_}>"), ("{'x': ", "}", f"struct<x: {type_}>")):
         columns = f", columns: {{id: int32, v: '{kind}'}}" if declared else ""
@@ -562,5 +556,5 @@ def test_results_of_duckdb_beyond_their_type_are_refused(
         ran = cli("run")
         assert ran.code == 1
         assert f"`v` {'is declared' if declared else 'holds'}" in ran.err + ran.out
-        assert told in ran.err + ran.out
+        assert reported in ran.err + ran.out
         assert not list(folder.path.rglob("result.*"))

@@ -12,9 +12,8 @@ from lakehouse_cli import Project
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.plan.deferral import Deferral
 from lakehouse_cli.storage.local.storage import FileStorage
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 ENVIRONMENTS = """
 environments:
   dev: {storages: {default: {root: dev}}}
@@ -102,7 +101,7 @@ def test_what_is_in_neither_is_refused(deferred: ProjectFolder, cli: Cli) -> Non
     assert "`totals` was never materialized here, nothing of it is in `prod`, and `best` needs it" in done.err
 
 
-def test_a_server_that_does_not_answer_is_told(deferred: ProjectFolder, cli: Cli) -> None:
+def test_server_without_answer_is_reported(deferred: ProjectFolder, cli: Cli) -> None:
     options = (
         '{endpoint: "http://127.0.0.1:9", allow_http: true, retry_seconds: 0, access_key_id: a, secret_access_key: b}'
     )
@@ -165,7 +164,7 @@ def test_a_deferred_storage_refuses_to_be_written(deferred: ProjectFolder) -> No
         storage.remove_leftovers([table])
 
 
-def test_rows_of_an_input_that_changed_there_are_told(deferred: ProjectFolder, cli: Cli) -> None:
+def test_row_count_of_a_changed_deferred_input_is_shown(deferred: ProjectFolder, cli: Cli) -> None:
     assert cli("run", "-e", "dev", "totals", "--defer", "prod").code == 0
     deferred.write("prod/orders.csv", "customer;amount\n007;5\n")
     planned = cli("plan", "-e", "dev", "totals", "--defer", "prod")

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 
 import deltalake
 import pyarrow as pa
 import pytest
 
-from tests.conftest import Invoked, ProjectFolder
-
-CLI = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 
 @pytest.fixture
@@ -25,12 +22,12 @@ def lake(project: ProjectFolder) -> ProjectFolder:
     return project
 
 
-def actions(cli: CLI) -> dict[str, str]:
+def actions(cli: Cli) -> dict[str, str]:
     return {t["name"]: t["action"] for t in cli("plan", "-o", "json").json["tables"]}
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
-def test_run_and_run_again(lake: ProjectFolder, cli: CLI, executor: str) -> None:
+def test_run_and_run_again(lake: ProjectFolder, cli: Cli, executor: str) -> None:
     first = cli("run", "-o", "json", "--executor", executor)
     assert first.code == 0, first.out
     assert [t["uri"] for t in first.json["tables"]] == ["lake/delta/totals", "lake/delta/best"]
@@ -38,15 +35,15 @@ def test_run_and_run_again(lake: ProjectFolder, cli: CLI, executor: str) -> None
     assert cli("show", "best", "-o", "json").json["rows"] == [{"customer": "007", "total": 6}]
 
 
-def test_early_cut_off(lake: ProjectFolder, cli: CLI) -> None:
+def test_early_cut_off(lake: ProjectFolder, cli: Cli) -> None:
     cli("run")
     lake.write("data/orders.csv", "customer,amount\n007,6\n008,2\n")
-    tables = {t["name"]: t["status"] for t in cli("run", "-o", "json").json["tables"]}
+    tables = cli("run", "-o", "json").statuses
     assert tables["best"] == "unchanged"
     assert deltalake.DeltaTable("lake/delta/best").version() == 0
 
 
-def test_outside_commit_is_seen(lake: ProjectFolder, cli: CLI) -> None:
+def test_outside_commit_is_seen(lake: ProjectFolder, cli: Cli) -> None:
     cli("run")
     row = pa.table({"customer": ["009"], "total": pa.array([1], pa.int64())})
     deltalake.write_deltalake("lake/delta/totals", row, mode="append")
@@ -57,25 +54,33 @@ def test_outside_commit_is_seen(lake: ProjectFolder, cli: CLI) -> None:
     assert cli("show", "totals", "--version", "1", "-o", "json").json["row_count"] == 3
 
 
-def test_show_an_older_version(lake: ProjectFolder, cli: CLI) -> None:
+def test_plan_refuses_a_table_inside_of_another(lake: ProjectFolder, cli: Cli) -> None:
+    cli("run")
+    lake.write("lakehouse.yaml", lake.read("lakehouse.yaml").replace("  best:\n", "  best:\n    path: totals/best\n"))
+    assert (
+        "lake/delta/totals/best is inside of a Delta table, `totals`, whose vacuum would remove it" in cli("plan").out
+    )
+
+
+def test_show_an_older_version(lake: ProjectFolder, cli: Cli) -> None:
     cli("run")
     lake.write("data/orders.csv", "customer,amount\n007,50\n")
     cli("run")
     assert cli("show", "totals", "-o", "json").json["rows"] == [{"customer": "007", "total": 50}]
     assert "totals · lake/delta/totals · version 0 · 2 rows" in cli("show", "totals", "--version", "0").out
-    told = cli("show", "totals", "--version", "9")
-    assert (told.code, told.out) == (2, "")
-    assert "`totals` has no version 9" in told.err
-    assert "its latest is 1" in told.err
+    reported = cli("show", "totals", "--version", "9")
+    assert (reported.code, reported.out) == (2, "")
+    assert "`totals` has no version 9" in reported.err
+    assert "its latest is 1" in reported.err
 
 
-def test_storages_without_versions_say_so(lake: ProjectFolder, cli: CLI) -> None:
-    told = cli("show", "orders", "--version", "0")
-    assert told.code == 2
-    assert "storage `default` keeps no versions of `orders`" in told.err
+def test_storages_without_versions_say_so(lake: ProjectFolder, cli: Cli) -> None:
+    reported = cli("show", "orders", "--version", "0")
+    assert reported.code == 2
+    assert "storage `default` keeps no versions of `orders`" in reported.err
 
 
-def test_any_delta_table_may_be_a_source(lake: ProjectFolder, cli: CLI) -> None:
+def test_any_delta_table_may_be_a_source(lake: ProjectFolder, cli: Cli) -> None:
     data = pa.table({"customer": ["1", "2"], "amount": pa.array([1, 2], pa.int32()), "more": [1.5, 2.5]})
     deltalake.write_deltalake("lake/delta/orders", data)
     text = lake.read("lakehouse.yaml").replace("    kind: source", "    kind: source\n    storage: lake")
@@ -86,7 +91,7 @@ def test_any_delta_table_may_be_a_source(lake: ProjectFolder, cli: CLI) -> None:
     assert actions(cli)["totals"] == "run"
 
 
-def test_a_foreign_table_is_refused_before_anything_is_computed(lake: ProjectFolder, cli: CLI) -> None:
+def test_foreign_table_is_refused_before_computing(lake: ProjectFolder, cli: Cli) -> None:
     deltalake.write_deltalake("lake/delta/totals", pa.table({"x": [1]}))
     lake.write("transforms.py", "def totals(orders):\n    raise OSError\n\n\ndef best(totals, count):\n    1\n")
     would_fail = {t["name"]: t["would_fail"] for t in cli("plan", "-o", "json").json["tables"]}
@@ -97,18 +102,18 @@ def test_a_foreign_table_is_refused_before_anything_is_computed(lake: ProjectFol
     assert "`lakehouse run --force totals`" in failed["error"]["hint"]
 
 
-def test_force_replaces_a_foreign_table(lake: ProjectFolder, cli: CLI) -> None:
+def test_force_replaces_a_foreign_table(lake: ProjectFolder, cli: Cli) -> None:
     deltalake.write_deltalake("lake/delta/totals", pa.table({"x": [1]}))
     assert cli("run", "totals", "--force").code == 0
     assert cli("run").code == 0
     assert cli("show", "totals", "--version", "0", "-o", "json").json["rows"] == [{"x": 1}]
 
 
-def test_what_it_cannot_hold_is_refused_when_the_project_is_loaded(lake: ProjectFolder, cli: CLI) -> None:
+def test_unsupported_type_is_refused_on_loading(lake: ProjectFolder, cli: Cli) -> None:
     lake.write("lakehouse.yaml", lake.read("lakehouse.yaml").replace("total: {type: int64", "total: {type: uint64"))
-    told = cli("validate")
-    assert told.code == 3
-    assert "storage type delta cannot hold column `total` of table `totals`: Delta Lake has no uint64" in told.err
+    reported = cli("validate")
+    assert reported.code == 3
+    assert "storage type delta cannot hold column `total` of table `totals`: Delta Lake has no uint64" in reported.err
 
 
 @pytest.mark.parametrize("command", ["validate", "plan", "run"])

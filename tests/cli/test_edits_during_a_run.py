@@ -10,9 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from lakehouse_cli import Project
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 PROJECT = """
 name: edited
@@ -81,7 +79,6 @@ for name, word in [("transforms.py", "FACTOR"), ("helpers.py", "HELP"), ("pack/i
 # Of each storage: how the project declares it, and a script that stores one number in it.
 STORAGES: dict[str, tuple[str, str]] = {
     "csv": ("{root: other}", "pathlib.Path('other/r.csv').write_text('f\\n{}\\n')"),
-    "jsonl": ("{root: other, format: jsonl}", "pathlib.Path('other/r.jsonl').write_text('{{\"f\": {}}}\\n')"),
     "parquet": (
         "{root: other, format: parquet}",
         "import pyarrow as pa, pyarrow.parquet as pq; pq.write_table(pa.table({{'f': [{}]}}), 'other/r.parquet')",
@@ -117,7 +114,7 @@ def edit_code(before: int, after: int) -> str:
 
 @pytest.fixture
 def write(folder: ProjectFolder, request: pytest.FixtureRequest) -> Callable[[int], str]:
-    """A project whose source `r` is in a storage; tells the script that stores a number there."""
+    """A project whose source `r` is in a storage; returns the script that stores a number there."""
     if request.param == "postgresql":
         server = request.getfixturevalue("postgresql_server")
         url = server.url(server.new_database())
@@ -169,7 +166,7 @@ def without_edits(folder: ProjectFolder) -> None:
 
 #: Each storage by threads; each executor on files and on a database.
 PAIRS = [(storage, "threads") for storage in [*STORAGES, "postgresql"]]
-PAIRS += [(storage, executor) for storage in ("csv", "sqlite") for executor in ("serial", "processes")]
+PAIRS += [("csv", "serial"), ("csv", "processes"), ("sqlite", "processes")]
 
 
 @pytest.mark.slow
@@ -311,6 +308,19 @@ def test_code_loaded_in_other_ways_is_right_or_due(one: ProjectFolder, cli: Cli,
     assert "b" in due(cli) or one.read("data/b.csv") == "v\n1\n"
     assert cli("run").code == 0
     assert one.read("data/b.csv") == "v\n1\n"
+
+
+def test_code_not_followed_is_up_to_date(one: ProjectFolder, cli: Cli) -> None:
+    one.write("transforms.py", one.read("transforms.py").replace("from helpers import VALUE", LOADING["exec"]))
+    assert cli("run").code == 0
+    assert due(cli) == set()
+
+
+def test_comment_added_during_a_run_leaves_all_up_to_date(one: ProjectFolder, cli: Cli) -> None:
+    write_script(one, "(here / 'helpers.py').write_text('VALUE = 1  # of course\\n')")
+    assert cli("run").code == 0
+    assert "of course" in one.read("helpers.py")
+    assert due(cli) == set()
 
 
 def test_edits_between_runs_are_picked_up(one: ProjectFolder) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.errors import ProjectError, UsageError
 from lakehouse_cli.storage_types import STORAGE_TYPES
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 ENVIRONMENTS = """
 environments:
@@ -111,10 +107,10 @@ def test_env_shows_options_that_differ(two: ProjectFolder, cli: Cli) -> None:
     listed = cli("env").out
     lines = {line.split()[0]: " ".join(line.split()) for line in listed.splitlines()}
     assert lines["environment"] == "environment storage format options root"
-    told = {name: line.partition(" csv ")[2].removesuffix(" s3://lake/x") for name, line in lines.items()}
-    assert told["old"] == "endpoint: https://old.test, access_key_id: ***, secret_access_key: ***"
-    assert told["new"] == "endpoint: https://new.test, access_key_id: ${NEW_KEY}, secret_access_key: ${NEW_SECRET}"
-    assert told["more"] == "endpoint: https://new.test, access_key_id: ***, secret_access_key: ***, …"
+    reported = {name: line.partition(" csv ")[2].removesuffix(" s3://lake/x") for name, line in lines.items()}
+    assert reported["old"] == "endpoint: https://old.test, access_key_id: ***, secret_access_key: ***"
+    assert reported["new"] == "endpoint: https://new.test, access_key_id: ${NEW_KEY}, secret_access_key: ${NEW_SECRET}"
+    assert reported["more"] == "endpoint: https://new.test, access_key_id: ***, secret_access_key: ***, …"
     assert lines["prod"] == "prod default ${LAKE}/prod"
     assert "tell-nobody" not in listed
 
@@ -150,7 +146,7 @@ SECRETS = [(name, option.name) for name, kind in STORAGE_TYPES.items() for optio
 ROOTS = {"s3": "s3://b/p", "gcs": "gs://b/p", "azure": "az://b/p", "delta": "s3://b/p"}
 
 
-def test_problems_show_no_secret_that_stands_in_the_file_nor_how_long_it_is(project: ProjectFolder, cli: Cli) -> None:
+def test_problems_show_no_secret_and_no_length_of_one(project: ProjectFolder, cli: Cli) -> None:
     environments = (
         'environments: {e: {storages: {default: {root: "gs://b", options: {token: hunter2x, foo: 1}}}}, '
         'p: {storages: {default: {root: "postgresql://u@h/db?password=hunter2", nope: 1}}}}\n'
@@ -164,7 +160,7 @@ def test_problems_show_no_secret_that_stands_in_the_file_nor_how_long_it_is(proj
     assert above[caret.index("^") :].startswith("foo")
 
 
-def test_the_name_of_an_environment_stays_also_where_a_variable_is_called_so(
+def test_environment_name_equal_to_a_variable_is_shown(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAKE_BUCKET", "lake")
@@ -237,7 +233,7 @@ def test_passwords_in_urls_are_hidden(two: ProjectFolder, cli: Cli, root: str) -
             assert "hunter2" not in done.out
 
 
-def test_what_another_environment_names_is_not_shown_either(
+def test_secrets_of_another_environment_are_masked(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WH2", "postgresql://me:p%40ss%2Fw%25rd1@host/db")

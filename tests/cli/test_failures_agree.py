@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 from typing import Any
 
 import pytest
 
 from lakehouse_cli import Project
-from tests.cli.running import COMMAND
-from tests.conftest import ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
 PROJECT = """
 name: failing
@@ -46,7 +43,7 @@ FAILURES = {
     "breaks the contract": ("return src.assign(n=None)", ""),
     "lacks a column": ("return src.rename(columns={'n': 'm'})", ""),
     "exits by exception": ("sys.exit(3)", ""),
-    "times out": ("time.sleep(60)", "timeout: 0.3"),
+    "times out": ("time.sleep(5)", "timeout: 0.3"),
     "fails at each attempt": ("raise OSError('busy')", "retries: 1, retry_delay: 0.01"),
     "takes what cannot be": ("return src.explode(object())", ""),
     "returns what the storage cannot hold": ("return src.assign(e=[{'a': 1}])", "extra_columns: keep, storage: base"),
@@ -78,27 +75,25 @@ def stored(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> ProjectFol
     return folder
 
 
-def told(folder: ProjectFolder, command: str) -> tuple[int, dict[str, Any]]:
+def reported(cli: Cli, command: str) -> tuple[int, dict[str, Any]]:
     """The exit code, and by table how it ended and why, leaving out what is true of stored data."""
-    argv = [*COMMAND, command, "-o", "json"]
-    done = subprocess.run(argv, cwd=folder.path, capture_output=True, text=True, timeout=120)
-    assert done.stdout, (done.returncode, done.stderr)
-    document = json.loads(done.stdout)
+    done = cli(command, "-o", "json")
+    document = done.json
     if "error" in document:
-        return done.returncode, {"": document["error"]}
+        return done.code, {"": document["error"]}
     errors = {table["name"]: table["error"] for table in document["tables"] if table["error"] is not None}
     for error in errors.values():
         error.pop("note", None)
         error.pop("traceback", None)
-    return done.returncode, errors
+    return done.code, errors
 
 
-def agree(folder: ProjectFolder, *failed: str) -> dict[str, Any]:
+def agree(folder: ProjectFolder, cli: Cli, *failed: str) -> dict[str, Any]:
     """Both fail the same tables, for the same reasons."""
     before = {path: path.read_bytes() for path in sorted((folder.path / "data").rglob("*.csv"))}
-    code, of_diff = told(folder, "diff")
+    code, of_diff = reported(cli, "diff")
     assert {path: path.read_bytes() for path in before} == before, "nothing is published"
-    ran, of_run = told(folder, "run")
+    ran, of_run = reported(cli, "run")
     assert (code, ran) == (1, 1)
     assert of_diff == of_run
     assert set(of_run) == set(failed)
@@ -106,10 +101,10 @@ def agree(folder: ProjectFolder, *failed: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("failure", "executor"), CASES)
-def test_what_a_transform_does(stored: ProjectFolder, failure: str, executor: str) -> None:
+def test_what_a_transform_does(stored: ProjectFolder, cli: Cli, failure: str, executor: str) -> None:
     body, options = (FAILURES | EXITS)[failure]
     write(stored, body, options, executor)
-    errors = agree(stored, "t", "down")
+    errors = agree(stored, cli, "t", "down")
     assert errors["down"]["message"] == "`t` failed"
     if failure in EXITS:
         assert "the process that computed `t`" in errors["t"]["message"]
@@ -117,50 +112,48 @@ def test_what_a_transform_does(stored: ProjectFolder, failure: str, executor: st
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 @pytest.mark.parametrize("source", [None, "m\n1\n", "n\nx\n", 'n\n""\n'], ids=["missing", "column", "type", "null"])
-def test_a_source_that_cannot_be_read(stored: ProjectFolder, source: str | None, executor: str) -> None:
+def test_a_source_that_cannot_be_read(stored: ProjectFolder, cli: Cli, source: str | None, executor: str) -> None:
     write(stored, executor=executor)
     if source is None:
         (stored.path / "raw/src.csv").unlink()
     else:
         stored.write("raw/src.csv", source)
-    errors = agree(stored, "src", "t", "down", "beside")
+    errors = agree(stored, cli, "src", "t", "down", "beside")
     assert errors["beside"]["message"] == "`src` failed"
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
-def test_a_module_that_cannot_be_imported(stored: ProjectFolder, executor: str) -> None:
+def test_a_module_that_cannot_be_imported(stored: ProjectFolder, cli: Cli, executor: str) -> None:
     write(stored, executor=executor)
     stored.write("transforms.py", stored.read("transforms.py") + "\nraise RuntimeError('not today')\n")
-    assert "not today" in agree(stored, "t", "down", "beside")["t"]["message"]
+    assert "not today" in agree(stored, cli, "t", "down", "beside")["t"]["message"]
 
 
-def test_a_module_that_cannot_be_read(stored: ProjectFolder) -> None:
+def test_a_module_that_cannot_be_read(stored: ProjectFolder, cli: Cli) -> None:
     stored.write("transforms.py", "def t(src:\n")
-    code, of_diff = told(stored, "diff")
-    assert (code, of_diff) == told(stored, "run")
+    code, of_diff = reported(cli, "diff")
+    assert (code, of_diff) == reported(cli, "run")
     assert code == 3
 
 
-def test_what_may_not_be_replaced(stored: ProjectFolder) -> None:
+def test_what_may_not_be_replaced(stored: ProjectFolder, cli: Cli) -> None:
     (stored.path / "data/.lakehouse/manifests/t.json").unlink()
-    errors = agree(stored, "t", "down")
+    errors = agree(stored, cli, "t", "down")
     assert "no manifest" in errors["t"]["message"]
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
-def test_another_attempt_is_made(stored: ProjectFolder, executor: str) -> None:
+def test_another_attempt_is_made(stored: ProjectFolder, cli: Cli, executor: str) -> None:
     body = "if not pathlib.Path('tried').exists(): pathlib.Path('tried').touch(); "
     body += "os._exit(3)" if executor == "processes" else "raise ValueError"
     write(stored, body, "retries: 1, retry_delay: 0.01", executor)
-    code, errors = told(stored, "diff")
+    code, errors = reported(cli, "diff")
     assert (code, errors) == (1, {}), "different, none failed"
     assert (stored.path / "tried").exists()
 
 
-def test_what_is_not_published_goes_on_to_other_processes(stored: ProjectFolder) -> None:
+def test_what_is_not_published_goes_on_to_other_processes(stored: ProjectFolder, cli: Cli) -> None:
     write(stored, "src = src.assign(n=src.n * 10)", executor="processes")
-    argv = [*COMMAND, "diff", "-o", "json"]
-    done = subprocess.run(argv, cwd=stored.path, capture_output=True, text=True, timeout=120)
-    tables = {table["name"]: table for table in json.loads(done.stdout)["tables"]}
+    tables = {table["name"]: table for table in cli("diff", "-o", "json").json["tables"]}
     assert tables["down"]["examples"]["added"] == [{"n": 20}]
     assert tables["down"]["examples"]["removed"] == [{"n": 1}]

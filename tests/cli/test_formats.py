@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.test_what_is_loaded import SLOW, loaded
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, Invoked, ProjectFolder
 
-Cli = Callable[..., Invoked]
 WRITTEN = {"csv": ".csv", "parquet": ".parquet", "ipc": ".arrow", "jsonl": ".jsonl", "json": ".json"}
 
 
@@ -64,7 +62,7 @@ def test_a_table_of_another_format_than_its_storage(project: ProjectFolder, cli:
     assert project.files() == ["best.csv", "orders.csv", "totals.csv"]
 
 
-def test_the_file_of_a_former_format_stays_until_the_run_that_replaces_it(project: ProjectFolder, cli: Cli) -> None:
+def test_former_file_stays_until_a_run_replaces_it(project: ProjectFolder, cli: Cli) -> None:
     cli("run")
     in_format(project, "totals", "parquet")
     project.write("transforms.py", project.read("transforms.py").replace("return orders", "raise ValueError(orders)"))
@@ -96,7 +94,7 @@ def test_options_change_what_is_stored(project: ProjectFolder, cli: Cli) -> None
 
 
 @pytest.mark.parametrize(
-    ("format_", "options", "told"),
+    ("format_", "options", "reported"),
     [
         ("parquet", "{delimiter: ';'}", "unknown option `delimiter` of format parquet in table `totals`"),
         ("parquet", "{compression: bz2}", "option `compression` of table `totals`"),
@@ -110,13 +108,13 @@ def test_options_change_what_is_stored(project: ProjectFolder, cli: Cli) -> None
         ("parqet", "{}", "did you mean `parquet`?"),
     ],
 )
-def test_wrong_options_are_told_before_anything_runs(
-    project: ProjectFolder, cli: Cli, format_: str, options: str, told: str
+def test_wrong_options_are_refused_before_a_run(
+    project: ProjectFolder, cli: Cli, format_: str, options: str, reported: str
 ) -> None:
     in_format(project, "totals", format_, options)
     ran = cli("run")
     assert ran.code == 3
-    assert told in ran.err
+    assert reported in ran.err
     assert project.files() == ["orders.csv"]
 
 
@@ -136,7 +134,7 @@ def test_escape_char_of_a_storage_is_unset_for_a_table(project: ProjectFolder, c
     assert cli("show", "orders", "-o", "json").json["rows"][0]["customer"] == "\\007"
 
 
-def test_a_schema_that_drifted_is_told_with_column_and_types(project: ProjectFolder, cli: Cli) -> None:
+def test_drifted_schema_names_column_and_types(project: ProjectFolder, cli: Cli) -> None:
     in_format(project, "orders", "parquet")
     pq.write_table(pa.table({"customer": ["007"], "amount": ["5"]}), project.path / "data/orders.parquet")
     ran = cli("run", "-o", "json")
@@ -167,9 +165,7 @@ def test_excel_as_a_source(project: ProjectFolder, cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("type_", ["list<int64>", "binary", "timestamp[us, tz=UTC]", "struct<a: int64>"])
-def test_excel_refuses_what_cells_do_not_hold_when_the_project_is_loaded(
-    project: ProjectFolder, cli: Cli, type_: str
-) -> None:
+def test_excel_refuses_unsupported_types_on_loading(project: ProjectFolder, cli: Cli, type_: str) -> None:
     in_format(project, "orders", "excel")
     edit(project, "{customer: string, amount: int64}", f'{{customer: string, amount: "{type_}"}}')
     ran = cli("validate")
@@ -177,7 +173,7 @@ def test_excel_refuses_what_cells_do_not_hold_when_the_project_is_loaded(
     assert "format excel cannot hold column `amount` of table `orders`" in ran.err
 
 
-def test_without_openpyxl_it_is_told_what_to_install(
+def test_missing_openpyxl_names_the_package_to_install(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import sys
@@ -187,9 +183,9 @@ def test_without_openpyxl_it_is_told_what_to_install(
     for name in [name for name in sys.modules if name.startswith(("openpyxl", "lakehouse_cli.formats.excel"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "openpyxl", None)
-    told = cli("validate")
-    assert told.code == 3
-    assert "table `orders` needs `openpyxl`, which is not installed" in told.err
+    reported = cli("validate")
+    assert reported.code == 3
+    assert "table `orders` needs `openpyxl`, which is not installed" in reported.err
     assert cli("plan").code == 0
     ran = cli("run")
     assert ran.code == 1
@@ -217,9 +213,9 @@ def test_a_hint_lists_no_more_options_than_can_be_read(project: ProjectFolder, c
         project.write(
             "lakehouse.yaml", text.replace("    key: ", f"    format: {form}\n    options: {{zzz: 1}}\n    key: ")
         )
-        told = cli("validate", "-o", "json").json["error"]["problems"][0]["hint"]
-        assert hint in told
-        assert told.count(",") <= 8
+        reported = cli("validate", "-o", "json").json["error"]["problems"][0]["hint"]
+        assert hint in reported
+        assert reported.count(",") <= 8
 
 
 @pytest.mark.parametrize(
@@ -241,11 +237,11 @@ def test_no_command_shows_a_traceback(
     edit(project, "tables:", "environments:\n  other: {storages: {default: {root: elsewhere}}}\ntables:")
     project.write("elsewhere/orders.csv", "customer,amount\n007,5\n")
     monkeypatch.setattr("lakehouse_cli.formats.csv.format.CsvFormat.read", read)
-    told = cli(*argv)
-    assert told.code == 1
-    assert "Traceback" not in told.out + told.err
-    assert "unexpected ArrowNotImplementedError: no kernel for this" in told.out + told.err
-    assert "-v` shows the traceback to report" in told.out + told.err
+    reported = cli(*argv)
+    assert reported.code == 1
+    assert "Traceback" not in reported.out + reported.err
+    assert "unexpected ArrowNotImplementedError: no kernel for this" in reported.out + reported.err
+    assert "-v` shows the traceback to report" in reported.out + reported.err
     in_json = cli(*argv, "-o", "json")
     assert in_json.code == 1
     assert "unexpected ArrowNotImplementedError: no kernel for this" in in_json.out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 
@@ -11,9 +10,7 @@ from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.rendering.lineage import Lineage, LineageTable, dot_lines, mermaid_lines, tree_lines
 from lakehouse_cli.text.terminal import Terminal, text_width
 from tests.cli.test_what_is_loaded import SLOW, loaded
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 
 def table(name: str, *, kind: str = "computed", action: str = "run", selected: bool = True) -> LineageTable:
@@ -73,7 +70,7 @@ def test_a_terminal_without_unicode_gets_ascii() -> None:
     assert all(line.isascii() for line in tree_lines(Terminal(unicode=False), drawn("a>b", "b>c", "a>c")))
 
 
-def test_colours_tell_sources_what_runs_and_what_is_up_to_date() -> None:
+def test_colours_show_kind_and_action() -> None:
     shown = drawn(
         "a>b", "b>c", "x>c", "m>c",
         a=table("a", kind="source", action="read"),
@@ -137,7 +134,7 @@ def test_json(project: ProjectFolder, cli: Cli) -> None:
     }
 
 
-def test_a_selection_is_shown_with_what_it_is_computed_from(project: ProjectFolder, cli: Cli) -> None:
+def test_selection_is_shown_with_its_upstream(project: ProjectFolder, cli: Cli) -> None:
     # Neither is stored: `lakehouse run best` would be refused, its lineage is not.
     document = cli("graph", "best", "-o", "json").json
     assert [(node["name"], node["selected"]) for node in document["nodes"]] == [("totals", False), ("best", True)]
@@ -160,7 +157,7 @@ def test_a_selection_that_matches_nothing_says_so(project: ProjectFolder, cli: C
     assert cli("graph", "--format", "png").code == 2
 
 
-def test_a_missing_source_is_told(project: ProjectFolder, cli: Cli) -> None:
+def test_missing_source_is_reported(project: ProjectFolder, cli: Cli) -> None:
     (project.path / "data/orders.csv").unlink()
     assert "missing  data/orders.csv does not exist" in cli("graph").out
     assert ":::missing" in cli("graph", "--format", "mermaid").out

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 
@@ -16,9 +15,7 @@ import pytest
 from openpyxl import Workbook
 from pyarrow import parquet
 
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 
 def declare(folder: ProjectFolder, tables: str, *, top: str = "") -> None:
@@ -206,7 +203,7 @@ def test_table_that_a_foreign_key_of_duckdb_holds(folder: ProjectFolder, cli: Cl
     assert cli("run", "--force", "t").code == 0
 
 
-def test_columns_that_are_there_are_not_suggested_for_others(folder: ProjectFolder, cli: Cli) -> None:
+def test_existing_columns_are_not_suggested_for_others(folder: ProjectFolder, cli: Cli) -> None:
     folder.write("data/s.csv", "amount_1,note\n1,x\n")
     declare(folder, "s: {kind: source, columns: {amount_1: int64, amount_2: int64}}")
     refused = cli("show", "s").err
@@ -283,7 +280,7 @@ def test_annotations_that_may_work_are_accepted(folder: ProjectFolder, cli: Cli,
     assert cli("validate").code == 0
 
 
-def test_rows_of_sqlite_that_break_the_declared_type_are_blamed(folder: ProjectFolder, cli: Cli) -> None:
+def test_sqlite_rows_of_the_wrong_type_are_named(folder: ProjectFolder, cli: Cli) -> None:
     with closing(sqlite3.connect("x.sqlite")) as connection:
         connection.execute("CREATE TABLE s (id INTEGER, v REAL)")
         rows = [("a", 1.5), ("b", "x"), (3, "y"), ("four", "z"), (5, 2.5)]

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,7 @@ from typing import Any
 import pytest
 
 from tests.cli.running import COMMAND
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 
 @pytest.fixture
@@ -38,8 +35,8 @@ def reasons(cli: Cli, *argv: str) -> dict[str, list[tuple[str, str]]]:
 
 
 def statuses(cli: Cli, *argv: str) -> dict[str, str]:
-    """Run, and tell how each table ended."""
-    return {t["name"]: t["status"] for t in cli("run", *argv, "-o", "json").json["tables"]}
+    """Run; return how each table ended."""
+    return cli("run", *argv, "-o", "json").statuses
 
 
 def edit(folder: ProjectFolder, name: str, before: str, after: str) -> None:
@@ -99,10 +96,10 @@ def test_an_input_that_changed(done: ProjectFolder, cli: Cli) -> None:
 
 def test_input_modified_outside_lakehouse_is_noted(done: ProjectFolder, cli: Cli) -> None:
     done.write("data/totals.csv", "customer,total\n042,99\n007,6\n")
-    told = "content of `totals` changed (2 rows as before); modified outside lakehouse"
-    assert told in cli("plan", "best").out
+    reported = "content of `totals` changed (2 rows as before); modified outside lakehouse"
+    assert reported in cli("plan", "best").out
     best = cli("run", "best", "-o", "json").json["tables"][0]
-    assert ([r["message"] for r in best["reasons"]], best["notes"]) == ([told], [])
+    assert ([r["message"] for r in best["reasons"]], best["notes"]) == ([reported], [])
     assert cli("plan", "best", "-o", "json").json["tables"][0]["action"] == "skip"
     # Made from it once, it is no change of the input any more, and still read.
     edit(done, "lakehouse.yaml", "count: 1", "count: 2")
@@ -120,8 +117,8 @@ def test_input_modified_outside_lakehouse_is_noted(done: ProjectFolder, cli: Cli
 def test_an_input_that_the_manifest_has_no_record_of(done: ProjectFolder, cli: Cli) -> None:
     path = "data/.lakehouse/manifests/best.json"
     done.write(path, json.dumps({**json.loads(done.read(path)), "inputs": {}}))
-    told = "there is no record of what `totals` was when this was made from it"
-    assert reasons(cli) == {"best": [("input_changed", told)]}
+    reported = "there is no record of what `totals` was when this was made from it"
+    assert reasons(cli) == {"best": [("input_changed", reported)]}
     assert statuses(cli) == {"totals": "unchanged", "best": "materialized"}
     assert reasons(cli) == {}
 
@@ -129,25 +126,25 @@ def test_an_input_that_the_manifest_has_no_record_of(done: ProjectFolder, cli: C
 def test_new_input_is_one_change(done: ProjectFolder, cli: Cli) -> None:
     edit(done, "lakehouse.yaml", "params: {count: 1}", "params: {count: 1}\n    inputs: {totals: totals, more: orders}")
     edit(done, "transforms.py", "def best(totals, count)", "def best(totals, count, more=None)")
-    told = "inputs are now totals: totals, more: orders; were totals: totals"
-    assert [message for code, message in reasons(cli)["best"] if code == "input_changed"] == [told]
+    reported = "inputs are now totals: totals, more: orders; were totals: totals"
+    assert [message for code, message in reasons(cli)["best"] if code == "input_changed"] == [reported]
 
 
-def test_rows_of_a_changed_source_where_they_are_as_many_or_not_known(done: ProjectFolder, cli: Cli) -> None:
-    def told() -> str:
+def test_changed_source_with_equal_or_unknown_row_count(done: ProjectFolder, cli: Cli) -> None:
+    def reported() -> str:
         return reasons(cli)["totals"][0][1]
 
     done.write("data/orders.csv", 'customer,amount\n"0\n07",5\n008,2\n007,1\n')
-    assert told() == "content of `orders` changed (3 rows as before)"
+    assert reported() == "content of `orders` changed (3 rows as before)"
     done.write("data/orders.csv", "customer,amount\n007,5,what\n")
-    assert told() == "content of `orders` changed (27 bytes, before 34)"
+    assert reported() == "content of `orders` changed (27 bytes, before 34)"
     path = "data/.lakehouse/manifests/totals.json"
     manifest = json.loads(done.read(path))
     assert manifest["inputs"]["orders"][1] == 3
     manifest["inputs"]["orders"][1] = -1
     done.write(path, json.dumps(manifest))
     done.write("data/orders.csv", "customer,amount\n007,5\n")
-    assert told() == "content of `orders` changed (22 bytes, before 34)"
+    assert reported() == "content of `orders` changed (22 bytes, before 34)"
 
 
 def test_other_options_are_other_rows(done: ProjectFolder, cli: Cli) -> None:
@@ -223,11 +220,11 @@ def test_run_reports_changed_undeclared_columns(folder: ProjectFolder, cli: Cli)
     first = cli("run", "-o", "json").json["tables"][0]
     assert (first["notes"], first["schema_change"]) == ([], None)
     made(folder, "{'a': ['1'], 'c': ['x']}")
-    told = "column `a` int64 → string, column `b` removed, column `c` added (breaking)"
-    assert f"\nnote: `made`: {told}\n" in cli("run").out
-    assert f"\nnote: `made`: {told}\n" in cli("runs", "show", "last").out
+    reported = "column `a` int64 → string, column `b` removed, column `c` added (breaking)"
+    assert f"\nnote: `made`: {reported}\n" in cli("run").out
+    assert f"\nnote: `made`: {reported}\n" in cli("runs", "show", "last").out
     shown = cli("runs", "show", "last", "-o", "json").json["tables"][0]
-    assert (shown["notes"], shown["schema_change"]) == ([told], "breaking")
+    assert (shown["notes"], shown["schema_change"]) == ([reported], "breaking")
     made(folder, "{'a': ['1'], 'c': ['x'], 'd': [1.5]}")
     assert "column `d` added (additive)" in cli("run").out
     made(folder, "{'a': ['2'], 'c': ['x'], 'd': [1.5]}")
@@ -272,9 +269,9 @@ def test_very_long_names_show_their_ends(done: ProjectFolder, cli: Cli) -> None:
     done.write("transforms.py", done.read("transforms.py") + helpers)
     assert cli("run").code == 0
     done.write("transforms.py", done.read("transforms.py").replace("n + 0", "0 + n"))
-    [(_, told)] = reasons(cli)["best"]
+    [(_, reported)] = reasons(cli)["best"]
     for letter in "ab":
-        assert f"`{letter}_{'very' * 7}…{'very' * 6}_long` changed" in told
+        assert f"`{letter}_{'very' * 7}…{'very' * 6}_long` changed" in reported
 
 
 def test_contract_change_is_reported_once(done: ProjectFolder, cli: Cli) -> None:
@@ -299,9 +296,9 @@ def test_plan_and_run_report_a_change_alike(
     done: ProjectFolder, cli: Cli, before: str, after: str, planned: str | None, ran: str | None
 ) -> None:
     edit(done, "lakehouse.yaml", before, after)
-    told = [cli(command, "best", "-o", "json").json["tables"][-1] for command in ("plan", "run")]
-    assert [table["reasons"][0]["code"] for table in told] == ["contract_changed"] * 2
-    assert [table["schema_change"] for table in told] == [planned, ran]
+    reported = [cli(command, "best", "-o", "json").json["tables"][-1] for command in ("plan", "run")]
+    assert [table["reasons"][0]["code"] for table in reported] == ["contract_changed"] * 2
+    assert [table["schema_change"] for table in reported] == [planned, ran]
     assert cli("plan", "best", "-o", "json").json["tables"][-1]["action"] == "skip"
 
 
@@ -309,7 +306,7 @@ def test_plan_and_run_report_a_change_alike(
     ("before", "after", "check"),
     [("a: int64", "a: {type: int64, nullable: false}", "null"), ("b: int64}", "b: int64}, key: b", "key")],
 )
-def test_stored_data_that_break_a_new_rule_stay_out_of_date(
+def test_data_breaking_a_new_rule_stay_out_of_date(
     folder: ProjectFolder, cli: Cli, before: str, after: str, check: str
 ) -> None:
     folder.write("lakehouse.yaml", UNDECLARED.replace("{uses: {}", "{uses: {}, columns: {a: int64, b: int64}"))
@@ -332,8 +329,8 @@ def test_columns_that_are_declared_no_more_and_again(done: ProjectFolder, cli: C
     assert cli("run").code == 0
     edit(done, "lakehouse.yaml", "  best:\n", "  best:\n    columns: {customer: string, total: float64}\n")
     planned = cli("plan", "best", "-o", "json").json["tables"][-1]
-    told = "columns are declared now (compatible), column `total` int64 → float64 (breaking)"
-    assert planned["reasons"] == [{"code": "contract_changed", "message": told}]
+    reported = "columns are declared now (compatible), column `total` int64 → float64 (breaking)"
+    assert planned["reasons"] == [{"code": "contract_changed", "message": reported}]
     assert planned["schema_change"] == "breaking"
 
 
@@ -353,8 +350,10 @@ def test_data_altered_or_gone(done: ProjectFolder, cli: Cli) -> None:
     done.write("data/best.csv", "customer,total\n999,6\n")
     os.utime(done.path / "data/best.csv", (time.time(), datetime(2026, 1, 2, 3, 4).timestamp()))
     run_id = json.loads(done.read("data/.lakehouse/manifests/best.json"))["run_id"]
-    told = f"data/best.csv was modified outside lakehouse (its time is 2026-01-02 03:04) since run {run_id} stored it"
-    assert reasons(cli) == {"best": [("data_changed", told)]}
+    reported = (
+        f"data/best.csv was modified outside lakehouse (its time is 2026-01-02 03:04) since run {run_id} stored it"
+    )
+    assert reasons(cli) == {"best": [("data_changed", reported)]}
     (done.path / "data/best.csv").unlink()
     assert reasons(cli) == {"best": [("missing_data", "data/best.csv is gone")]}
     done.write("data/.lakehouse/manifests/best.json", "nonsense")
@@ -421,10 +420,10 @@ def test_selection_by_state(done: ProjectFolder, cli: Cli) -> None:
     assert set(chosen("state:failed")) == {"best", "fresh"}
     edit(done, "transforms.py", "totals.nlargst", "totals.nlargest")
     again = cli("run", "--failed", "-o", "json")
-    assert {t["name"]: t["status"] for t in again.json["tables"]} == {"fresh": "materialized", "best": "materialized"}
+    assert again.statuses == {"fresh": "materialized", "best": "materialized"}
 
 
-def test_what_failed_is_not_forgotten_over_runs_of_other_tables(done: ProjectFolder, cli: Cli) -> None:
+def test_failure_survives_runs_of_other_tables(done: ProjectFolder, cli: Cli) -> None:
     edit(done, "transforms.py", "totals.nlargest", "totals.nlargst")
     assert statuses(cli) == {"totals": "unchanged", "best": "failed"}
     assert statuses(cli, "totals") == {"totals": "unchanged"}
@@ -462,11 +461,11 @@ def test_code_outside_the_project_is_run_every_time(project: ProjectFolder, cli:
     added = "sys.path.append(str(Path(__file__).parents[1] / 'shared'))\nimport units\n"
     project.write("transforms.py", f"import sys\nfrom pathlib import Path\n\n{added}\n{code}")
     assert cli("run").code == 0
-    told = "whether `units` changed cannot be determined: it is outside the project"
+    reported = "whether `units` changed cannot be determined: it is outside the project"
     for _ in range(2):
         found = reasons(cli)
         assert set(found) == {"totals", "best"}
-        assert all(told in message for code, message in found["totals"] if code == "function_changed")
+        assert all(reported in message for code, message in found["totals"] if code == "function_changed")
         assert statuses(cli) == {"totals": "materialized", "best": "materialized"}
     edit(project, "lakehouse.yaml", "  totals:\n", "  totals:\n    version: 1\n")
     edit(project, "lakehouse.yaml", "  best:\n", "  best:\n    version: 1\n")
@@ -474,7 +473,7 @@ def test_code_outside_the_project_is_run_every_time(project: ProjectFolder, cli:
     assert reasons(cli) == {}
 
 
-def test_code_on_the_python_path_that_is_edited_between_runs(
+def test_edited_code_on_the_python_path_runs_again(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = project.path.parent / "shared" / "units.py"
@@ -489,7 +488,7 @@ def test_code_on_the_python_path_that_is_edited_between_runs(
     assert reasons(cli) == {"best": [("function_changed", "constant `FACTOR` changed (units.py)")]}
 
 
-def test_a_file_named_like_a_module_of_python_is_left_alone(project: ProjectFolder, cli: Cli) -> None:
+def test_file_named_like_a_standard_module_is_ignored(project: ProjectFolder, cli: Cli) -> None:
     project.write("calendar.py", "raise SystemExit('not to be imported')\n")
     edit(project, "transforms.py", "import pandas as pd", "import calendar\n\nimport pandas as pd")
     edit(project, "transforms.py", "nlargest(count,", "nlargest(count * len(calendar.month_name[1:2]),")
@@ -499,8 +498,8 @@ def test_a_file_named_like_a_module_of_python_is_left_alone(project: ProjectFold
 
 
 @pytest.mark.slow
-def test_an_edit_of_the_same_size_and_second_is_computed_with_the_new_code(tmp_path: Path) -> None:
-    """Bytecode, which Python would believe, tells neither apart."""
+def test_edit_of_the_same_size_and_second_is_computed(tmp_path: Path) -> None:
+    """Bytecode, which Python would believe, is the same for both."""
     (tmp_path / "lakehouse.yaml").write_text("name: x\nmodule: transforms\ntables: {a: {columns: {v: int64}}}\n")
     code = tmp_path / "transforms.py"
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

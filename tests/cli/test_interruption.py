@@ -21,7 +21,7 @@ ON_A_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
 
 @pytest.fixture
 def slow(folder: ProjectFolder) -> ProjectFolder:
-    """Three tables of which the second tells by a file that it has begun, and goes on when there is another."""
+    """Three tables of which the second signals by a file that it has begun, and goes on when there is another."""
     folder.write(
         "lakehouse.yaml",
         """
@@ -72,7 +72,7 @@ def under_way(slow: ProjectFolder, executor: str) -> Iterator[Running]:
 
 def heeded(slow: ProjectFolder, run: Running, executor: str) -> None:
     """Wait until an interruption has come to the run."""
-    if executor == "serial":  # its only thread is in the transform, and the run tells when that is done
+    if executor == "serial":  # its only thread is in the transform, and the run reports when that is done
         until((slow.path / "heeded").exists, "the interruption")
     else:
         run.says("○ three")
@@ -116,9 +116,7 @@ def test_ctrl_c_twice_or_termination_ends_at_once(slow: ProjectFolder, how: str,
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
-def test_ctrl_c_typed_at_a_terminal_reaches_every_process_and_is_the_runs_to_decide(
-    slow: ProjectFolder, executor: str, times: int
-) -> None:
+def test_terminal_ctrl_c_in_all_processes_ends_the_run_once(slow: ProjectFolder, executor: str, times: int) -> None:
     shown = ctrl_c_at_a_terminal(slow, executor, times)
     assert "Traceback" not in shown
     if times == 1:
@@ -127,7 +125,7 @@ def test_ctrl_c_typed_at_a_terminal_reaches_every_process_and_is_the_runs_to_dec
     else:
         assert "interrupted: 1 materialized, 2 cancelled in" in shown
         assert slow.files() == ["one.csv"]
-    if executor != "serial":  # whose only thread tells when the transform is done
+    if executor != "serial":  # whose only thread reports when the transform is done
         assert "finishing 1 table; Ctrl-C again stops at once" in shown
     # The cursor, which the progress table hides, is shown again.
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
@@ -137,10 +135,8 @@ def test_ctrl_c_typed_at_a_terminal_reaches_every_process_and_is_the_runs_to_dec
     ("executor", "option"),
     [("processes", ""), ("threads", ", start_new_session=True"), ("serial", ", start_new_session=True")],
 )
-def test_ctrl_c_typed_at_a_terminal_leaves_programs_alone_that_transforms_started_as_documented(
-    slow: ProjectFolder, executor: str, option: str
-) -> None:
-    # The program itself tells that it has begun: until it has its session, it heeds what is typed.
+def test_terminal_ctrl_c_spares_detached_programs(slow: ProjectFolder, executor: str, option: str) -> None:
+    # The program itself signals that it has begun: until it has its session, it heeds what is typed.
     program = "touch begun; until [ -e go ]; do sleep 0.01; done"
     call = f"import subprocess; subprocess.run(['sh', '-c', {program!r}], check=True{option})"
     slow.write("transforms.py", slow.read("transforms.py").replace('pathlib.Path("begun").touch()', call))
@@ -154,7 +150,7 @@ def ctrl_c_at_a_terminal(slow: ProjectFolder, executor: str, times: int = 1) -> 
     """
 
     def heeded(seen: bytes, drawn: int) -> bool:
-        # The serial executor's only thread is in the transform; it tells when that is done.
+        # The serial executor's only thread is in the transform; it reports when that is done.
         return seen.count(b"running") > drawn + 5 if executor == "serial" else b"Ctrl-C again" in seen
 
     leader, follower = pty.openpty()
@@ -255,7 +251,7 @@ def what_is_shown(leader: int) -> bytes:
     """What came to the screen since; nothing when the process has let go of the terminal."""
     try:
         return os.read(leader, 10000)
-    except OSError:  # as Linux tells the end
+    except OSError:  # how Linux reports the end
         return b""
 
 
@@ -398,5 +394,5 @@ def test_cancelled_table_shows_its_attempts(failing: ProjectFolder, executor: st
         assert run.ends() == 130
     shown = subprocess.run([*COMMAND, "runs", "show", "last", "-o", "json"], cwd=failing.path, capture_output=True)
     for document in (json.loads(run.out), json.loads(shown.stdout)):
-        told = {table["name"]: (table["status"], table["attempts"]) for table in document["tables"]}
-        assert told == {"t": ("cancelled", 3), "after": ("cancelled", 0)}
+        reported = {table["name"]: (table["status"], table["attempts"]) for table in document["tables"]}
+        assert reported == {"t": ("cancelled", 3), "after": ("cancelled", 0)}

@@ -12,7 +12,7 @@ import pytest
 from lakehouse_cli import Project
 from lakehouse_cli.executors.base import WorkerDiedError
 from lakehouse_cli.executors.processes import ProcessesExecutor
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
 Jobs = Callable[[str], bytes]
 
@@ -71,7 +71,7 @@ def test_no_secret_is_in_a_job(folder: ProjectFolder, job_of: Jobs, monkeypatch:
         assert secret.encode() not in job
 
 
-def test_a_worker_keeps_its_storages_open(folder: ProjectFolder, cli: Callable[..., Invoked]) -> None:
+def test_a_worker_keeps_its_storages_open(folder: ProjectFolder, cli: Cli) -> None:
     project_of(folder, 5, '{type: "stores:Noted", root: data}')
     folder.write(
         "stores.py",
@@ -94,7 +94,7 @@ def test_a_worker_keeps_its_storages_open(folder: ProjectFolder, cli: Callable[.
     assert len(opened) == len(set(opened)) == 2, "once here, once in the worker"
 
 
-def test_the_memory_of_one_process_is_not_that_of_another(folder: ProjectFolder, cli: Callable[..., Invoked]) -> None:
+def test_the_memory_of_one_process_is_not_that_of_another(folder: ProjectFolder, cli: Cli) -> None:
     project_of(folder, 1, '{root: "memory://jobs"}')
     ran = cli("run", "looked_at", "--executor", "processes", "-o", "json")
     [table] = ran.json["tables"]

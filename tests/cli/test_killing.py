@@ -8,16 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
 from tests.cli.running import COMMAND, kill_group
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
 EXECUTORS = ["threads", "processes", "serial"]
-KILLS = 9
+KILLS = 6
 ROWS = 5000
 COMPUTED = [*(f"{chain}{index}.csv" for chain in "pqr" for index in range(3)), "last.csv"]
 # The beginning and the end of each table's work; fewer where some are up to date already.
@@ -73,7 +72,7 @@ def stored(folder: ProjectFolder) -> dict[str, bytes]:
 
 
 def started(folder: ProjectFolder, executor: str) -> subprocess.Popen[bytes]:
-    """A run that tells its events on stderr."""
+    """A run that writes its events to stderr."""
     return subprocess.Popen(
         [*COMMAND, "run", "--executor", executor, "--workers", "2", "--log-format", "json"],
         cwd=folder.path,
@@ -122,8 +121,8 @@ def unknown_state(folder: ProjectFolder) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_killing_at_any_moment_and_running_again_gives_the_same_bytes(
-    undisturbed: Undisturbed, folder: ProjectFolder, cli: Callable[..., Invoked], executor: str
+def test_killed_and_repeated_run_gives_the_same_bytes(
+    undisturbed: Undisturbed, folder: ProjectFolder, cli: Cli, executor: str
 ) -> None:
     shutil.copytree(undisturbed.folder.path, folder.path, dirs_exist_ok=True)
     shutil.rmtree(folder.path / ".lakehouse/runs")
@@ -138,16 +137,16 @@ def test_killing_at_any_moment_and_running_again_gives_the_same_bytes(
         give_source(folder, version)
         alive, moment = killed(folder, executor, chance)
         died += alive
-        told = f"seed {seed!r}: killed {moment}"
+        reported = f"seed {seed!r}: killed {moment}"
         found = stored(folder)
         for name in COMPUTED:
-            assert found[name] in (expected[0][name], expected[1][name]), f"{name} is half-written; {told}"
+            assert found[name] in (expected[0][name], expected[1][name]), f"{name} is half-written; {reported}"
         # What is taken to be up to date is what an undisturbed run would have stored.
         plan = cli("plan", "-o", "json").json["tables"]
         for name in [f"{table['name']}.csv" for table in plan if table["action"] == "skip"]:
-            assert found[name] == expected[version][name], f"{name} is planned as up to date and is not; {told}"
+            assert found[name] == expected[version][name], f"{name} is planned as up to date and is not; {reported}"
     assert died >= KILLS // 2
-    # One may have told its end before it was killed.
+    # One may have reported its end before it was killed.
     assert 0 < [run["status"] for run in cli("runs", "-o", "json").json["runs"]].count("died") <= died
 
     assert cli("clean", "--yes").code == 0
@@ -172,9 +171,7 @@ main()
 """
 
 
-def test_data_that_a_killed_run_stored_without_their_manifest_are_said_to_be_its(
-    project: ProjectFolder, cli: Callable[..., Invoked]
-) -> None:
+def test_data_without_manifest_are_the_killed_runs(project: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
     [first] = cli("runs", "-o", "json").json["runs"]
     project.write("data/orders.csv", "customer,amount\n007,50\n")
@@ -186,17 +183,15 @@ def test_data_that_a_killed_run_stored_without_their_manifest_are_said_to_be_its
     assert killed != first["run_id"]
     planned = {table["name"]: table["reasons"] for table in cli("plan", "-o", "json").json["tables"]}
     assert planned["totals"][0]["code"] == "data_changed"
-    told = planned["totals"][0]["message"]
-    assert told.startswith(f"data/totals.csv was modified by the interrupted run {killed} (its time is ")
-    assert told.endswith(f" since run {first['run_id']} stored it")
-    # Of other data than those of the killed run it tells nothing.
+    reported = planned["totals"][0]["message"]
+    assert reported.startswith(f"data/totals.csv was modified by the interrupted run {killed} (its time is ")
+    assert reported.endswith(f" since run {first['run_id']} stored it")
+    # Of other data than those of the killed run it says nothing.
     project.write("data/totals.csv", "customer,total\n007,1\n")
     assert "was modified outside lakehouse" in cli("plan").out
 
 
-def test_what_a_killed_run_left_of_the_cache_of_code_goes_with_the_next_that_writes_it(
-    project: ProjectFolder, cli: Callable[..., Invoked]
-) -> None:
+def test_leftover_of_the_code_cache_is_removed(project: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
     assert unknown_state(project) == []
     left = project.path / ".lakehouse/cache/code.99999"

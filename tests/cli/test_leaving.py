@@ -7,13 +7,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, Invoked, ProjectFolder
 
 # Stands for a thread of Arrow's that lets go of a Python object when the interpreter is already being taken apart.
 AT_THE_END = """
@@ -25,13 +24,13 @@ main(sys.argv[1:])
 """
 
 
-def test_commands_that_import_nothing_of_the_users_leave_at_once(project: ProjectFolder) -> None:
+def test_commands_without_user_code_exit_at_once(project: ProjectFolder) -> None:
     for command in (["validate"], ["plan"], ["ls"]):
         done = subprocess.run([sys.executable, "-c", AT_THE_END, *command], cwd=project.path, check=False)
         assert done.returncode == 0
 
 
-def test_after_a_run_what_the_users_code_registered_is_called(project: ProjectFolder) -> None:
+def test_atexit_callbacks_and_threads_finish_after_a_run(project: ProjectFolder) -> None:
     code = "import atexit, threading, time\natexit.register(lambda: open('left', 'w').close())\n"
     code += "threading.Thread(target=lambda: (time.sleep(1), open('waited', 'w').close())).start()\n"
     code += "print('the last word', end='')\n" + project.read("transforms.py")
@@ -81,9 +80,7 @@ def late(folder: ProjectFolder, *argv: str, seconds: float = 0.5) -> subprocess.
 
 
 @pytest.mark.parametrize("argv", [["run", "--executor", "threads"], ["run", "--executor", "serial"], ["diff"]])
-def test_what_is_printed_when_the_command_has_done_its_work_is_no_result_and_no_secret(
-    project: ProjectFolder, argv: list[str]
-) -> None:
+def test_late_output_is_masked_and_not_on_stdout(project: ProjectFolder, argv: list[str]) -> None:
     done = late(project, *argv, "-o", "json")
     json.loads(done.stdout)
     assert done.stderr.splitlines() == ["late ${TOKEN}", "shell ${TOKEN}", "registered ${TOKEN}"]
@@ -98,23 +95,23 @@ def test_what_is_printed_late_is_json_where_stderr_is(project: ProjectFolder) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["threads", "serial"])
-def test_a_thread_that_never_ends_does_not_keep_the_command_alive(project: ProjectFolder, executor: str) -> None:
+def test_endless_thread_does_not_keep_the_command_alive(project: ProjectFolder, executor: str) -> None:
     done = late(project, "run", "--executor", executor, seconds=1000)
     assert done.returncode == 0
-    told, registered = done.stderr.splitlines()
-    assert told.startswith("ended with the command, though they went on: threads ")
-    assert "(go_on)" in told
+    reported, registered = done.stderr.splitlines()
+    assert reported.startswith("ended with the command, though they went on: threads ")
+    assert "(go_on)" in reported
     assert registered == "registered ${TOKEN}"
 
 
 @pytest.mark.parametrize("executor", ["threads", "serial"])
-def test_a_transform_that_closes_stderr_takes_no_message_away(project: ProjectFolder, executor: str) -> None:
-    failing = "def totals(orders):\n    import sys\n    sys.stderr = None\n    raise ValueError('told')\n"
+def test_closing_stderr_loses_no_message(project: ProjectFolder, executor: str) -> None:
+    failing = "def totals(orders):\n    import sys\n    sys.stderr = None\n    raise ValueError('so')\n"
     project.write("transforms.py", project.read("transforms.py") + failing)
     argv = [sys.executable, "-m", "lakehouse_cli", "run", "--executor", executor]
     done = subprocess.run(argv, cwd=project.path, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
-    assert "`totals` raised ValueError: told" in done.stderr
+    assert "`totals` raised ValueError: so" in done.stderr
 
 
 def unread(folder: ProjectFolder, *argv: str, errors: bool = False, buffered: bool = True) -> tuple[int, str]:
@@ -182,13 +179,13 @@ def test_results_that_find_no_room_are_a_failure(project: ProjectFolder, argv: l
 
 
 def test_other_system_errors_are_not_output_errors(
-    project: ProjectFolder, cli: Callable[..., Invoked], monkeypatch: pytest.MonkeyPatch
+    project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(*_: object, **__: object) -> NoReturn:
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr("lakehouse_cli.project.facade.Project.load", load)
-    told = "error: operating system error: too many open files\n  `-v` shows where\n"
-    assert cli("run") == Invoked(1, "", told)
+    reported = "error: operating system error: too many open files\n  `-v` shows where\n"
+    assert cli("run") == Invoked(1, "", reported)
     assert "in load" in cli("run", "-v").err
     assert json.loads(cli("run", "-o", "json").out)["error"]["type"] == "SystemTroubleError"

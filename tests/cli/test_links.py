@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 RAW = "id\n1\n2\n"
 TIMES_TEN = "id\n10\n20\n"
@@ -373,7 +371,7 @@ def test_a_linked_folder_that_leads_elsewhere_is_refused(copies: ProjectFolder, 
     assert copies.read("data/2027/clean.csv") == "id\n7\n"
 
 
-def test_a_link_made_before_a_table_is_begun_is_told(copies: ProjectFolder, cli: Cli) -> None:
+def test_link_made_before_a_table_begins_is_reported(copies: ProjectFolder, cli: Cli) -> None:
     """Not that the file behind it is there already: `--force` would not replace it."""
     text = copies.read("lakehouse.yaml").replace("out/last", "late/last")
     copies.write("lakehouse.yaml", text)
@@ -385,6 +383,17 @@ def test_a_link_made_before_a_table_is_begun_is_told(copies: ProjectFolder, cli:
     assert "data/late became a link after `last` was planned" in ran.err
     assert "late/last.csv is as it was" not in ran.err
     assert copies.read("precious/last.csv") == "id\n7\n"
+
+
+def test_table_behind_a_looping_link_is_not_computed(copies: ProjectFolder, cli: Cli) -> None:
+    (copies.path / "data/out").symlink_to("out")
+    text = copies.read("transforms.py").replace("    return raw", "    open('computed', 'w').close()\n    return raw")
+    copies.write("transforms.py", text)
+    planned = cli("plan")
+    assert "data/out/clean.csv cannot be looked at: too many levels of symbolic links" in planned.out
+    assert "next: remove the link that leads to itself" in planned.out
+    assert cli("run").code == 1
+    assert not (copies.path / "computed").exists()
 
 
 def test_a_pipe_in_place_of_a_table_is_refused(copies: ProjectFolder, cli: Cli) -> None:

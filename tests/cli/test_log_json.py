@@ -35,7 +35,7 @@ def kept(folder: ProjectFolder) -> str:
 
 
 def without_times(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same without when each was written, which is told twice."""
+    """The same without when each was written, which is there twice."""
     return [{key: value for key, value in line.items() if key != "at"} for line in lines]
 
 
@@ -69,7 +69,7 @@ def test_failure_events_stay_machine_readable(project: ProjectFolder) -> None:
     assert failed["table"] == "best"
     assert "nlargst" in failed["result"]["error"]["message"]
     assert lines[-1]["result"]["status"] == "failed"
-    # What a person needs to mend it is where the rest of what they read is.
+    # What a person needs to fix it is where the rest of what they read is.
     assert "transforms.py:9 in best" in run.out
 
 
@@ -99,10 +99,10 @@ def test_retry_is_reported_at_once(project: ProjectFolder, executor: str) -> Non
     project.write("lakehouse.yaml", text)
     project.write("transforms.py", project.read("transforms.py").replace('"sum"', '"smu"'))
     run = finished(project, "run", "--log-format", "json", "--executor", executor)
-    told = [line for line in documents(run.err) if line.get("table") == "totals"]
+    reported = [line for line in documents(run.err) if line.get("table") == "totals"]
     events = ["table_started", "table_retrying", "table_retrying", "table_finished"]
-    assert [line["event"] for line in told] == events
-    first, second, last = (datetime.fromisoformat(line["at"]) for line in told[1:])
+    assert [line["event"] for line in reported] == events
+    first, second, last = (datetime.fromisoformat(line["at"]) for line in reported[1:])
     # The second delay is twice the first; times are kept in whole milliseconds.
     assert (second - first).total_seconds() > 0.39
     assert (last - second).total_seconds() > 0.79
@@ -142,9 +142,9 @@ def test_secrets_never_appear(project: ProjectFolder, tmp_path: Path, executor: 
     assert run.process.returncode == 1
     lines = documents(run.err)
     assert without_times(lines) == without_times(documents(kept(project)))
-    told = [line for line in lines if "${LAKE}" in json.dumps(line)]
-    assert [line["event"] for line in told] == ["table_retrying", "table_finished", "table_finished"]
-    traceback = told[1]["result"]["error"]["traceback"]
+    reported = [line for line in lines if "${LAKE}" in json.dumps(line)]
+    assert [line["event"] for line in reported] == ["table_retrying", "table_finished", "table_finished"]
+    traceback = reported[1]["result"]["error"]["traceback"]
     assert "cannot log in at '${LAKE}'" in traceback
     assert "No such file or directory: '${LAKE}/nothing'" in traceback
 
@@ -164,7 +164,7 @@ def test_secrets_never_appear(project: ProjectFolder, tmp_path: Path, executor: 
         assert "pass word" not in text
 
 
-def test_a_secret_that_became_the_name_of_a_column_does_not_appear(project: ProjectFolder) -> None:
+def test_secret_as_a_column_name_is_masked(project: ProjectFolder) -> None:
     """Also in JSON; a declared column that is called as a value is stays."""
     text = project.read("lakehouse.yaml").replace(
         "tables:\n", 'storages: {other: {root: "${LAKE}/${WORD}"}}\ntables:\n', 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from importlib import metadata
 from types import ModuleType
 from typing import Any
@@ -16,9 +15,8 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.formatted import make_manifest
 from tests.cli.test_incremental import reasons, statuses
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 BEST = "data/.lakehouse/manifests/best.json"
 
 
@@ -74,8 +72,8 @@ def alter(folder: ProjectFolder, path: str, value: Any) -> None:
 )
 def test_an_altered_manifest_is_explained(done: ProjectFolder, cli: Cli, path: str, value: Any, why: str) -> None:
     alter(done, path, value)
-    told = f"{BEST} cannot be used: {why}; materializing the table replaces it"
-    assert reasons(cli) == {"best": [("data_changed", told)]}
+    reported = f"{BEST} cannot be used: {why}; materializing the table replaces it"
+    assert reasons(cli) == {"best": [("data_changed", reported)]}
     assert statuses(cli) == {"totals": "unchanged", "best": "materialized"}
     assert reasons(cli) == {}
     assert cli("runs", "show", "last").code == 0
@@ -130,16 +128,16 @@ def test_a_folder_where_a_manifest_belongs(done: ProjectFolder, cli: Cli) -> Non
 @pytest.mark.parametrize("file", ["data/.lakehouse", "data/.lakehouse/manifests"])
 def test_a_file_where_the_folder_of_manifests_belongs(project: ProjectFolder, cli: Cli, file: str) -> None:
     project.write(file, "a file")
-    told = f"{file} is a file"
+    reported = f"{file} is a file"
     hint = "next: move it away; the manifest of `totals` belongs in a folder of that name\n"
     planned = cli("plan", "totals")
     assert "✗  totals  refused " in planned.out
-    assert f"`totals` stays as it is: {told}\n" in planned.out
+    assert f"`totals` stays as it is: {reported}\n" in planned.out
     assert hint in planned.out
     for argv in (["run", "totals"], ["run", "totals", "--force"]):
         ran = cli(*argv)
         assert ran.code == 1
-        assert f"totals  {told}" in ran.err
+        assert f"totals  {reported}" in ran.err
         assert hint in ran.err
     assert project.files() == ["orders.csv"]
 
@@ -220,7 +218,7 @@ def test_sources_read_by_former_rules_are_read_again(done: ProjectFolder, cli: C
     text = done.read(path)
     assert '"csv#1' in text
     done.write(path, text.replace('"csv#1', '"csv'))  # as version 0.1.0 recorded it
-    told = "`orders` is read differently now (this version of lakehouse reads csv by other rules)"
-    assert reasons(cli)["totals"] == [("input_changed", told)]
+    reported = "`orders` is read differently now (this version of lakehouse reads csv by other rules)"
+    assert reasons(cli)["totals"] == [("input_changed", reported)]
     assert statuses(cli) == {"totals": "materialized", "best": "unchanged"}
     assert reasons(cli) == {}

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 PROJECT = """\
 name: maps
 module: transforms
@@ -79,10 +76,10 @@ def test_maps_come_back_from_every_storage_that_has_them(maps: ProjectFolder, cl
 @pytest.mark.parametrize("storage", ["{type: sqlite, root: out.db}", "{type: postgresql, root: 'postgresql://x/y'}"])
 def test_databases_without_maps_refuse_them(maps: ProjectFolder, cli: Cli, storage: str) -> None:
     maps.write("lakehouse.yaml", PROJECT.replace("STORAGE", storage))
-    told = cli("validate")
-    assert told.code == 3
-    assert "map<string, int64>" in told.err
-    assert "as JSON text in a string" in told.err
+    reported = cli("validate")
+    assert reported.code == 3
+    assert "map<string, int64>" in reported.err
+    assert "as JSON text in a string" in reported.err
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pyarrow as pa
 import pytest
 
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
 SIZE = 800_000
 LENGTH = 8
@@ -35,7 +33,7 @@ def t{n}(t{before}: pa.Table) -> pa.Table:
 @pytest.mark.parametrize("executor", ["serial", "threads"])
 @pytest.mark.parametrize("command", ["run", "diff"])
 def test_tables_of_a_chain_are_dropped_one_after_the_other(
-    folder: ProjectFolder, cli: Callable[..., Invoked], executor: str, command: str
+    folder: ProjectFolder, cli: Cli, executor: str, command: str
 ) -> None:
     tables = "".join(f"  t{n}: {{columns: {{n: int64}}}}\n" for n in range(LENGTH))
     folder.write("lakehouse.yaml", f"{PROJECT}{tables}execution: {{executor: {executor}}}\n")
@@ -50,7 +48,7 @@ def test_tables_of_a_chain_are_dropped_one_after_the_other(
     assert max(allocated) - allocated[0] < 3 * SIZE
 
 
-def test_tables_pass_in_memory(folder: ProjectFolder, cli: Callable[..., Invoked]) -> None:
+def test_tables_pass_in_memory(folder: ProjectFolder, cli: Cli) -> None:
     """What is stored is not read back by the run that stored it."""
     folder.write(
         "lakehouse.yaml",
@@ -82,9 +80,7 @@ def test_tables_pass_in_memory(folder: ProjectFolder, cli: Callable[..., Invoked
     assert folder.read("data/doubled.csv") == "n\n2\n4\n"
 
 
-def test_arrow_data_are_released_once_all_consumers_share_a_frame(
-    folder: ProjectFolder, cli: Callable[..., Invoked]
-) -> None:
+def test_arrow_data_are_released_once_a_frame_is_shared(folder: ProjectFolder, cli: Cli) -> None:
     folder.write(
         "lakehouse.yaml",
         """
@@ -116,9 +112,7 @@ def test_arrow_data_are_released_once_all_consumers_share_a_frame(
         assert int(folder.read(f"data/{name}.csv").split()[1]) < before + SIZE, name
 
 
-def test_module_that_cannot_be_imported_harms_no_other_table(
-    folder: ProjectFolder, cli: Callable[..., Invoked]
-) -> None:
+def test_failed_import_harms_no_other_table(folder: ProjectFolder, cli: Cli) -> None:
     """Which frames the tables after it take is known all the same."""
     folder.write(
         "lakehouse.yaml",

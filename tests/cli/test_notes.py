@@ -9,9 +9,8 @@ import pytest
 
 from tests.cli.running import on_a_terminal
 from tests.cli.test_incremental import edit
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 MODULE = """\
 import os
 from pathlib import Path
@@ -67,7 +66,7 @@ def notes(cli: Cli) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("statement", "told"),
+    ("statement", "reported"),
     [
         (
             'os.environ["MARKET"]',
@@ -124,9 +123,9 @@ def notes(cli: Cli) -> list[str]:
         ),
     ],
 )
-def test_note_names_place_and_key(reading: Callable[..., None], cli: Cli, statement: str, told: str) -> None:
+def test_note_names_place_and_key(reading: Callable[..., None], cli: Cli, statement: str, reported: str) -> None:
     reading(statement)
-    assert notes(cli) == [f"`totals` {told}"]
+    assert notes(cli) == [f"`totals` {reported}"]
 
 
 @pytest.mark.parametrize(
@@ -251,11 +250,11 @@ def test_pattern_is_listed_as_it_is(reading: Callable[..., None], project: Proje
 def test_table_without_inputs_is_computed_once(project: ProjectFolder, cli: Cli) -> None:
     edit(project, "lakehouse.yaml", "tables:\n", "tables:\n  calendar: {inputs: []}\n")
     edit(project, "transforms.py", "\n\ndef totals", "\n\ndef calendar():\n    return pd.DataFrame()\n\n\ndef totals")
-    told = (
+    reported = (
         "`calendar` has no inputs and is computed once: `refresh: 1d` computes it each day, "
         "and `uses: {}` says that once is enough"
     )
-    assert notes(cli) == [told]
+    assert notes(cli) == [reported]
     for key in ("refresh: 1d", "uses: {}", "uses: {env: [MARKET]}", "version: '1'"):
         edit(project, "lakehouse.yaml", "{inputs: []", f"{{{key}, inputs: []")
         assert notes(cli) == []
@@ -266,7 +265,7 @@ def test_notes_stay_when_the_code_is_known_already(reading: Callable[..., None],
     reading('os.environ.get("MARKET")')
     first = notes(cli)
     assert cli("run").code == 0
-    # The run keeps what was read of the code, and tells nothing by itself.
+    # The run keeps what was read of the code, and reports nothing by itself.
     assert "note" not in cli("run").out
     assert notes(cli) == first
     assert cli("plan", "best", "-o", "json").json["tables"][-1]["notes"] == []
@@ -308,8 +307,8 @@ def test_our_own_projects_have_no_notes(cli: Cli, place: str) -> None:
 
 def test_run_notes_the_tables_that_run(reading: Callable[..., None], cli: Cli) -> None:
     reading('print(os.environ.get("MARKET"))')
-    told = "reads `MARKET` from the environment (transforms.py:10): list it under `uses: {env: [MARKET]}`"
-    note = f"\nnote: `totals` {told}\n"
+    reported = "reads `MARKET` from the environment (transforms.py:10): list it under `uses: {env: [MARKET]}`"
+    note = f"\nnote: `totals` {reported}\n"
     assert cli("run").out.count(note) == 1
     assert "note:" not in cli("run").out
     assert cli("run", "--force", "best").out.count("note:") == 0

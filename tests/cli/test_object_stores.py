@@ -9,11 +9,9 @@ from typing import Any
 import obstore
 import pytest
 
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, Invoked, ProjectFolder
 from tests.servers.latency import far_away
 from tests.servers.s3 import S3Server
-
-Cli = Callable[..., Invoked]
 
 PROJECT = """
 name: lake
@@ -79,10 +77,6 @@ def project_on(
     return folder
 
 
-def statuses(result: Invoked) -> dict[str, str]:
-    return {table["name"]: table["status"] for table in result.json["tables"]}
-
-
 def error_of(result: Invoked, name: str) -> Any:
     return next(table["error"] for table in result.json["tables"] if table["name"] == name)
 
@@ -91,9 +85,9 @@ def error_of(result: Invoked, name: str) -> Any:
 def test_a_run_and_another_with_nothing_to_do(lake: ProjectFolder, cli: Cli, executor: str) -> None:
     first = cli("run", "-o", "json", "--executor", executor)
     assert first.code == 0, first.err
-    assert set(statuses(first).values()) == {"materialized"}
+    assert set(first.statuses.values()) == {"materialized"}
     again = cli("run", "-o", "json", "--executor", executor)
-    assert set(statuses(again).values()) == {"unchanged"}
+    assert set(again.statuses.values()) == {"unchanged"}
     shown = cli("show", "best", "-o", "json").json
     assert shown["rows"] == [{"customer": "ann", "total": 4}]
     assert shown["uri"].startswith("s3://lake/cli-")
@@ -111,7 +105,7 @@ def test_what_is_no_longer_declared_is_cleaned(lake: ProjectFolder, cli: Cli) ->
     assert [stray["uri"] for stray in cleaned.json["found"]] == [uris["best"]]
     assert "totals.csv" not in cleaned.out
     assert cli("clean", "--yes").out.count("best") == 0
-    assert set(statuses(cli("run", "-o", "json")).values()) == {"unchanged"}
+    assert set(cli("run", "-o", "json").statuses.values()) == {"unchanged"}
 
 
 def test_a_table_whose_format_changed_is_there_once(lake: ProjectFolder, cli: Cli, s3_server: S3Server) -> None:
@@ -120,7 +114,7 @@ def test_a_table_whose_format_changed_is_there_once(lake: ProjectFolder, cli: Cl
     assert cli("run").code == 0
     text = lake.read("lakehouse.yaml")
     lake.write("lakehouse.yaml", text.replace("    root: s3:", "    format: parquet\n    root: s3:"))
-    ran = statuses(cli("run", "-o", "json", "--executor", "processes"))
+    ran = cli("run", "-o", "json", "--executor", "processes").statuses
     assert ran == {"totals": "materialized", "best": "materialized", "here": "unchanged"}
     prefix = text.partition("s3://lake/")[2].partition("\n")[0]
     keys = [entry["path"] for batch in obstore.list(s3_server.store("lake"), prefix) for entry in batch]
@@ -153,7 +147,7 @@ def test_wrong_credentials(lake: ProjectFolder, cli: Cli, monkeypatch: pytest.Mo
     refused_by_a_plan(lake, cli, "the server does not accept the credentials (SignatureDoesNotMatch)")
     result = cli("run", "-o", "json")
     assert result.code == 1
-    assert statuses(result) | {"totals": "failed", "here": "materialized"} == statuses(result)
+    assert result.statuses | {"totals": "failed", "here": "materialized"} == result.statuses
     error = error_of(result, "totals")
     assert "credentials" in error["message"] + error["hint"]
     assert "not-the-secret" not in result.out + result.err
@@ -205,7 +199,7 @@ def test_no_such_bucket(folder: ProjectFolder, s3_server: S3Server, cli: Cli, mo
     assert {"totals,", "t2"} <= set(shown.err.split())
     result = cli("run", "-o", "json")
     assert result.code == 1
-    assert statuses(result) | {"totals": "failed", "here": "unchanged"} == statuses(result)
+    assert result.statuses | {"totals": "failed", "here": "unchanged"} == result.statuses
     error = error_of(result, "totals")
     assert "there is no bucket `nonesuch`" in error["message"]
     assert error["hint"] == "make it, or correct the root of storage `lake`"
@@ -239,7 +233,7 @@ def test_a_server_that_is_down_is_waited_for_once(
     result = cli("run", "-o", "json")
     assert len(asked) < 200, "each of the tables is waited for, in each of three commands"
     assert result.code == 1
-    assert statuses(result)["here"] == "materialized"
+    assert result.statuses["here"] == "materialized"
     assert error_of(result, "t7")["message"].endswith("/t7.csv cannot be looked at: the server does not answer")
     assert "endpoint of storage `lake`" in error_of(result, "t7")["hint"]
 
@@ -256,7 +250,7 @@ def test_a_server_that_goes_away_in_mid_run(
     monkeypatch.setenv("SERVER_PID", str(own_s3_server.process.pid))
     result = cli("run", "-o", "json", "--executor", "serial")
     assert result.code == 1
-    assert statuses(result) == {"totals": "materialized", "best": "failed", "here": "materialized"}
+    assert result.statuses == {"totals": "materialized", "best": "failed", "here": "materialized"}
     error = error_of(result, "best")
     assert error["message"].endswith("best.csv cannot be written: the server does not answer")
     assert "endpoint of storage `lake`" in error["hint"]
@@ -264,7 +258,7 @@ def test_a_server_that_goes_away_in_mid_run(
     own_s3_server.stop()
     own_s3_server.start()
     again = cli("run", "-o", "json")
-    assert statuses(again) == {"totals": "unchanged", "best": "materialized", "here": "unchanged"}
+    assert again.statuses == {"totals": "unchanged", "best": "materialized", "here": "unchanged"}
 
 
 def test_two_runs_from_two_machines(
@@ -294,10 +288,10 @@ def test_two_runs_from_two_machines(
     assert stored == b"customer,total\ncid,9\n"
     lake.write("transforms.py", code.replace("cid,9", "cid,8"))
     ran = cli("run", "--executor", "serial")
-    told = ran.out + ran.err
-    assert "another run stored" in told
-    assert "before this went wrong" not in told
-    assert "is as it was" not in told
+    reported = ran.out + ran.err
+    assert "another run stored" in reported
+    assert "before this went wrong" not in reported
+    assert "is as it was" not in reported
 
 
 @pytest.mark.slow

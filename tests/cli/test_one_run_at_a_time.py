@@ -17,7 +17,7 @@ from tests.conftest import ProjectFolder
 
 @pytest.fixture
 def slow(project: ProjectFolder) -> ProjectFolder:
-    """The small project, whose first table waits until a file `go` is there, and tells by another that it has begun."""
+    """The small project, whose first table signals by a file that it has begun, and waits for another, `go`."""
     code = """
     pathlib.Path("begun").touch()
     while not pathlib.Path("go").exists():
@@ -36,20 +36,20 @@ def holder(slow: ProjectFolder) -> Iterator[Running]:
         yield run
 
 
-def told(run: Running) -> tuple[int, str, str]:
+def reported(run: Running) -> tuple[int, str, str]:
     return run.ends(), run.out, run.err
 
 
 def test_the_second_ends_at_once_and_names_the_holder(slow: ProjectFolder, holder: Running) -> None:
     with running(slow.path, "run") as second:
-        code, out, err = told(second)
+        code, out, err = reported(second)
     assert (code, out) == (1, "")
     who = f"pid {holder.process.pid} on {socket.gethostname()} since "
     assert f"error: another run ({who}" in err
     assert "holds `default`" in err
     assert "`--wait` waits for it" in err
     with running(slow.path, "run", "-o", "json") as second:
-        code, out, err = told(second)
+        code, out, err = reported(second)
     assert (code, err) == (1, "")
     assert json.loads(out)["error"]["type"] == "RunLockedError"
     # It took no part in anything: the first goes on and is the only one in the history.
@@ -102,7 +102,7 @@ def test_a_killed_holder_lets_go_at_once(slow: ProjectFolder, executor: str) -> 
         assert third.ends() == 0
 
 
-def test_workers_do_not_go_on_without_the_process_that_leads_them(slow: ProjectFolder) -> None:
+def test_workers_end_with_their_parent_process(slow: ProjectFolder) -> None:
     code = slow.read("transforms.py")
     pid = "pathlib.Path('pid').write_text(str(os.getpid()))\n    pathlib.Path('begun').touch()"
     slow.write(

@@ -17,9 +17,8 @@ from lakehouse_cli.project.facade import Project
 from lakehouse_cli.project.planning import Planner
 from lakehouse_cli.registry import EXTRAS
 from lakehouse_cli.version import __version__
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 COMMANDS = ["init", "validate", "plan", "run", "ls", "show", "diff", "copy", "graph", "env", "clean", "schema", "runs"]
 
 
@@ -157,8 +156,8 @@ def test_ls(project: ProjectFolder, cli: Cli) -> None:
 def test_a_wrong_option(cli: Cli, argv: tuple[str, ...], message: str, hint: str) -> None:
     ran = cli(*argv)
     assert (ran.code, ran.out) == (2, "")
-    told, next_ = ran.err.splitlines()
-    assert told == f"error: {message}"
+    reported, next_ = ran.err.splitlines()
+    assert reported == f"error: {message}"
     assert hint in next_
     assert "Possible" not in next_
 
@@ -189,9 +188,7 @@ def test_a_tag_of_several_words_is_selected_by_a_pattern(project: ProjectFolder,
         ("copy", "--to", "dev"),
     ],
 )
-def test_in_json_too_a_selection_that_matches_nothing_says_so(
-    project: ProjectFolder, cli: Cli, argv: tuple[str, ...]
-) -> None:
+def test_selection_without_match_is_a_note_in_json(project: ProjectFolder, cli: Cli, argv: tuple[str, ...]) -> None:
     dev = "environments: {dev: {storages: {default: {root: dev}}}}\n"
     project.write("lakehouse.yaml", project.read("lakehouse.yaml") + dev)
     ran = cli(*argv, "state:failed", "-o", "json")
@@ -323,13 +320,13 @@ def test_show_and_run_report_violations_alike(project: ProjectFolder, cli: Cli) 
     project.write("data/orders.csv", "customer,amount,day\n007,5,2024-01-31\n008,x,2024-13-01\n")
     shown = cli("show", "orders")
     assert shown.code == 1
-    told = [line.strip() for line in shown.err.splitlines()]
+    reported = [line.strip() for line in shown.err.splitlines()]
     run = [line.strip() for line in cli("run").err.splitlines()]
-    assert told[0].removeprefix("error: ") == run[0].removeprefix("orders  ")
-    assert [*told[1:], "`lakehouse show orders --failed` shows the row that fails"] == run[1:]
-    assert "row 2 (line 3): x" in told
-    assert "row 2 (line 3): 2024-13-01" in told
-    assert told[-1].startswith("next: correct the file")
+    assert reported[0].removeprefix("error: ") == run[0].removeprefix("orders  ")
+    assert [*reported[1:], "`lakehouse show orders --failed` shows the row that fails"] == run[1:]
+    assert "row 2 (line 3): x" in reported
+    assert "row 2 (line 3): 2024-13-01" in reported
+    assert reported[-1].startswith("next: correct the file")
     violations = cli("show", "orders", "-o", "json").json["error"]["violations"]
     assert [(v["column"], v["check"], v["count"]) for v in violations] == [("amount", "type", 1), ("day", "type", 1)]
     assert violations[0]["examples"] == [{"row": 2, "value": "x", "line": 3}]
@@ -341,7 +338,7 @@ def test_schema_is_a_json_schema(cli: Cli) -> None:
     assert "tables" in document["properties"]
 
 
-def test_options_work_before_and_after_the_command_and_from_the_environment(
+def test_options_work_in_any_place_and_by_environment(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project.path.parent)
@@ -400,7 +397,7 @@ def test_errors_of_the_module_are_shown_with_their_line(project: ProjectFolder, 
         (b"K = 1\0\n", "hh.py", "hh.py"),
     ],
 )
-def test_errors_of_a_module_that_transforms_reach_are_shown_with_their_line(
+def test_errors_in_reached_modules_have_their_line(
     project: ProjectFolder, cli: Cli, content: bytes, message: str, place: str
 ) -> None:
     code = project.read("transforms.py")
@@ -444,14 +441,14 @@ def test_init_scaffolds_and_never_overwrites(folder: ProjectFolder, cli: Cli) ->
     assert names == {"minimal", "weather", "shop"}
 
 
-def test_json_errors_come_even_where_the_arguments_are_wrong(project: ProjectFolder, cli: Cli) -> None:
+def test_wrong_arguments_are_reported_as_json(project: ProjectFolder, cli: Cli) -> None:
     ran = cli("show", "-o", "json")
     assert ran.code == 2
     assert json.loads(ran.out)["error"]["type"] == "UsageError"
 
 
-def test_a_folder_that_is_gone_matters_only_where_it_is_needed(
-    project: ProjectFolder, cli: Callable[..., Invoked], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_removed_working_folder_matters_only_if_needed(
+    project: ProjectFolder, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
@@ -472,9 +469,9 @@ def test_missing_package_is_reported_once(project: ProjectFolder, cli: Cli) -> N
     project.write(
         "helpers.py", "import json\nimport os.path, zzpk.inner as z\nfrom zzpk import more\nfrom zzq import x\n"
     )
-    told = cli("validate")
-    assert told.code == 3
-    assert told.err.splitlines() == [
+    reported = cli("validate")
+    assert reported.code == 3
+    assert reported.err.splitlines() == [
         "error: module `zzpk` is neither in the project's folder nor installed",
         "  helpers.py:2:17",
         "  |",
@@ -512,18 +509,18 @@ def test_optional_import_is_not_reported(project: ProjectFolder, cli: Cli, code:
     assert cli("validate").code == 0
 
 
-def test_the_hint_for_a_package_of_an_extra_names_the_extra(
+def test_hint_for_an_optional_package_names_the_extra(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = project.read("transforms.py")
-    told = "pip install 'lakehouse-cli[polars]', or correct the import"
+    reported = "pip install 'lakehouse-cli[polars]', or correct the import"
     monkeypatch.setitem(sys.modules, "polars", None)  # as where it is not installed
     project.write("transforms.py", f"import polars as pl\n{code}")
-    assert told in cli("run").err
+    assert reported in cli("run").err
     # `validate` looks for files, and finds those of the tests' own environment.
     monkeypatch.setattr("lakehouse_cli.registry.EXTRAS", {"zzpk": "polars"})
     project.write("transforms.py", f"import zzpk\n{code}")
-    assert told in cli("validate").err
+    assert reported in cli("validate").err
 
 
 def test_every_package_of_an_extra_has_its_hint() -> None:
@@ -542,10 +539,10 @@ def test_import_failure_is_reported_once(project: ProjectFolder, cli: Cli) -> No
     project.write("transforms.py", f"import zzpk\n{code}\n\ndef copy(orders):\n    return orders\n")
     ran = cli("run")
     assert ran.code == 1
-    told = "module `transforms` cannot be imported: ModuleNotFoundError: No module named 'zzpk'"
+    reported = "module `transforms` cannot be imported: ModuleNotFoundError: No module named 'zzpk'"
     lines = ran.err.splitlines()
     assert sorted(lines[0].split("  ")[0].split(", ")) == ["copy", "totals"]
-    assert lines[0].endswith(f"  {told}")
+    assert lines[0].endswith(f"  {reported}")
     assert lines[1:] == [
         "  transforms.py:1 in <module>",
         "      import zzpk",

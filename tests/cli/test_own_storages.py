@@ -1,15 +1,12 @@
-"""Storages of the project's own, through the command line: what they get wrong is told, and work goes on."""
+"""Storages of the project's own, through the command line: their errors are reported, and work goes on."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 
 from lakehouse_cli import Project
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-CLI = Callable[..., Invoked]
 SHELF = '''
 from typing import ClassVar
 
@@ -51,14 +48,14 @@ def shelf(project: ProjectFolder) -> ProjectFolder:
     return project
 
 
-def test_a_run_and_a_second_one(shelf: ProjectFolder, cli: CLI) -> None:
+def test_a_run_and_a_second_one(shelf: ProjectFolder, cli: Cli) -> None:
     first = cli("run", "-o", "json").json
     assert {t["name"]: t["status"] for t in first["tables"]} == {"totals": "materialized", "best": "materialized"}
     assert cli("show", "best", "-o", "json").json["rows"] == [{"customer": "007", "total": 6}]
     assert {t["status"] for t in cli("run", "-o", "json").json["tables"]} == {"unchanged"}
 
 
-def test_editing_the_class_re_runs_nothing(shelf: ProjectFolder, cli: CLI) -> None:
+def test_editing_the_class_re_runs_nothing(shelf: ProjectFolder, cli: Cli) -> None:
     kept = "import builtins\nTHINGS = vars(builtins).setdefault('_t', {})"
     shelf.write("shelf.py", SHELF.replace("THINGS = {}", kept))
     try:
@@ -71,12 +68,12 @@ def test_editing_the_class_re_runs_nothing(shelf: ProjectFolder, cli: CLI) -> No
         vars(builtins).pop("_t", None)
 
 
-def test_validate_and_ls_import_nothing_of_it(shelf: ProjectFolder, cli: CLI) -> None:
+def test_validate_and_ls_import_nothing_of_it(shelf: ProjectFolder, cli: Cli) -> None:
     shelf.write("shelf.py", f"{SHELF}\nraise RuntimeError('imported')\n")
     assert cli("validate").code == 0
-    told = cli("plan")
-    assert told.code == 1
-    assert "`shelf` cannot be imported: RuntimeError: imported" in told.err
+    reported = cli("plan")
+    assert reported.code == 1
+    assert "`shelf` cannot be imported: RuntimeError: imported" in reported.err
 
 
 @pytest.mark.parametrize(
@@ -103,17 +100,17 @@ def test_validate_and_ls_import_nothing_of_it(shelf: ProjectFolder, cli: CLI) ->
     ],
     ids=["missing package", "no storage", "abstract", "raises when made", "of 0.1.0"],
 )
-def test_a_class_that_cannot_be_used(shelf: ProjectFolder, cli: CLI, source: str, message: str, hint: str) -> None:
+def test_a_class_that_cannot_be_used(shelf: ProjectFolder, cli: Cli, source: str, message: str, hint: str) -> None:
     shelf.write("shelf.py", source)
-    told = cli("run")
-    assert told.code == 1
-    assert message in told.err
-    assert hint in told.err
-    assert "lakehouse.yaml:" in told.err
-    assert "Traceback" not in told.err
+    reported = cli("run")
+    assert reported.code == 1
+    assert message in reported.err
+    assert hint in reported.err
+    assert "lakehouse.yaml:" in reported.err
+    assert "Traceback" not in reported.err
 
 
-def test_what_a_storage_raises_is_the_failure_of_its_table(shelf: ProjectFolder, cli: CLI) -> None:
+def test_what_a_storage_raises_is_the_failure_of_its_table(shelf: ProjectFolder, cli: Cli) -> None:
     shelf.write("shelf.py", SHELF.replace("THINGS[key] = data.read()", "raise ConnectionError('the shelf fell')"))
     result = cli("run", "-o", "json")
     assert result.code == 1
@@ -148,7 +145,7 @@ class Shelf(AssetStorage):
 """
 
 
-def test_what_a_storage_without_a_base_raises_is_told_with_its_line(shelf: ProjectFolder, cli: CLI) -> None:
+def test_error_of_a_storage_without_base_has_its_line(shelf: ProjectFolder, cli: Cli) -> None:
     shelf.write("shelf.py", RAW)
     storage = Project.load().storage("best")
     table = Project.load().table("best")
@@ -161,9 +158,11 @@ def test_what_a_storage_without_a_base_raises_is_told_with_its_line(shelf: Proje
 
 
 @pytest.mark.parametrize("connected", [False, True], ids=["plain", "holding what cannot be pickled"])
-def test_storages_go_to_worker_processes(shelf: ProjectFolder, cli: CLI, connected: bool) -> None:
-    held = "    def __init__(self, spec):\n        super().__init__(spec)\n        self.lines = (n for n in [1])\n\n"
-    source = SHELF.replace("    def head_key", held + "    def head_key") if connected else SHELF
+def test_storages_go_to_worker_processes(shelf: ProjectFolder, cli: Cli, connected: bool) -> None:
+    generator = (
+        "    def __init__(self, spec):\n        super().__init__(spec)\n        self.lines = (n for n in [1])\n\n"
+    )
+    source = SHELF.replace("    def head_key", generator + "    def head_key") if connected else SHELF
     shelf.write(
         "shelf.py",
         source.replace("THINGS = {}", "import shelve_files\nTHINGS = shelve_files.Files()"),
@@ -188,10 +187,10 @@ def test_storages_go_to_worker_processes(shelf: ProjectFolder, cli: CLI, connect
         """,
     )
     result = cli("run", "-o", "json", "--executor", "processes")
-    assert {t["name"]: t["status"] for t in result.json["tables"]} == {"totals": "materialized", "best": "materialized"}
+    assert result.statuses == {"totals": "materialized", "best": "materialized"}
 
 
-def test_clean_names_tables_as_a_run_does(shelf: ProjectFolder, cli: CLI) -> None:
+def test_clean_names_tables_as_a_run_does(shelf: ProjectFolder, cli: Cli) -> None:
     """Also where the storage has no root."""
     uris = {t["name"]: t["uri"] for t in cli("run", "-o", "json").json["tables"]}
     text = shelf.read("lakehouse.yaml")
@@ -199,7 +198,7 @@ def test_clean_names_tables_as_a_run_does(shelf: ProjectFolder, cli: CLI) -> Non
     assert [stray["uri"] for stray in cli("clean", "-o", "json", "--dry-run").json["found"]] == [uris["best"]]
 
 
-def test_one_that_cannot_be_had_is_told_by_a_plan(shelf: ProjectFolder, cli: CLI) -> None:
+def test_plan_reports_an_unusable_storage(shelf: ProjectFolder, cli: Cli) -> None:
     broken = SHELF.replace("return Head(", "raise EOFError('nobody there') if key else Head(")
     broken += (
         "\n    def explain(self, error, table):\n        from lakehouse_cli.storage import Cause\n"
@@ -216,13 +215,11 @@ def test_one_that_cannot_be_had_is_told_by_a_plan(shelf: ProjectFolder, cli: CLI
     assert planned["best"] == "`best` stays as it is: best.csv cannot be looked at: nobody is there"
     ran = cli("run", "-o", "json")
     assert ran.code == 1
-    assert {t["name"]: t["status"] for t in ran.json["tables"]} == {"totals": "materialized", "best": "failed"}
+    assert ran.statuses == {"totals": "materialized", "best": "failed"}
     assert not (shelf.path / "computed").exists()
 
 
-def test_root_in_a_uri_is_as_written(
-    folder: ProjectFolder, cli: Callable[..., Invoked], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_root_in_a_uri_is_as_written(folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "Zq7xR/Kw9pT")
     folder.write(
         "stores.py",
@@ -260,7 +257,7 @@ def test_root_in_a_uri_is_as_written(
     assert cli("ls", "-o", "json").json["tables"][0]["uri"] == "own://me:${SECRET}@host/t"
 
 
-def test_undeclared_columns_that_it_cannot_hold_are_refused(shelf: ProjectFolder, cli: CLI) -> None:
+def test_undeclared_unsupported_columns_are_refused(shelf: ProjectFolder, cli: Cli) -> None:
     refusing = SHELF.replace("KeyedStorage):", "KeyedStorage):\n    cannot_hold: ClassVar = ('uint64',)", 1)
     shelf.write("shelf.py", f"from typing import ClassVar\n{refusing}")
     shelf.write(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 
 import pytest
 
 from tests.cli.running import on_a_terminal
 from tests.cli.test_incremental import edit, reasons
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 MISSING = "`orders` cannot be read: data/orders.csv does not exist"
 
 
@@ -105,13 +103,13 @@ def test_params_are_shown_where_they_differ(
     edit(project, "transforms.py", "def best(totals, count):", "def best(totals, count, unsold):")
     assert cli("run").code == 0
     edit(project, "lakehouse.yaml", f"unsold: {before}", f"unsold: {after}")
-    [(code, told)] = reasons(cli)["best"]
+    [(code, reported)] = reasons(cli)["best"]
     assert code == "params_changed"
-    old, new = told.removeprefix("param `unsold` ").split(" → ")
+    old, new = reported.removeprefix("param `unsold` ").split(" → ")
     assert old != new
     assert max(len(old), len(new)) <= 50
     if message is not None:
-        assert told == f"param `unsold` {message}"
+        assert reported == f"param `unsold` {message}"
 
 
 def test_nothing_to_do_is_said(project: ProjectFolder, cli: Cli) -> None:
@@ -133,14 +131,14 @@ def test_the_order_of_params_counts_as_a_transform_sees_it(project: ProjectFolde
 def test_foreign_file_is_replaced_only_by_force(project: ProjectFolder, cli: Cli) -> None:
     mine = project.path / "data/totals.csv"
     mine.write_text("mine\n1\n")
-    told = "data/totals.csv was not created by lakehouse (no manifest)"
+    reported = "data/totals.csv was not created by lakehouse (no manifest)"
     [planned] = [t for t in cli("plan", "-o", "json").json["tables"] if t["name"] == "totals"]
-    assert told in planned["would_fail"]
+    assert reported in planned["would_fail"]
     [row] = [line for line in cli("plan").out.splitlines() if line.startswith("✗  totals")]
-    assert row.endswith(f"  {told}")
+    assert row.endswith(f"  {reported}")
     ran = cli("run")
     assert ran.code == 1
-    assert told in ran.err
+    assert reported in ran.err
     assert "`lakehouse run --force totals` replaces what is there" in " ".join(ran.err.split())
     assert mine.read_text() == "mine\n1\n"
     assert cli("run", "--force", "totals").code == 0
@@ -154,11 +152,11 @@ def test_tables_whose_manifests_are_gone_are_all_named(project: ProjectFolder, c
     shown = " ".join(cli("plan").out.split())
     assert "did not make it" not in shown
     assert "outside lakehouse" not in shown
-    told = "data/totals.csv was not created by lakehouse (no manifest)"
-    assert shown.count(told) == 2  # in the table, and as why a run would fail
-    assert ("data_changed", told) in reasons(cli)["totals"]
-    told = "next: give the tables another `path:`; `lakehouse run --force totals best` replaces what is there"
-    assert told in shown
+    reported = "data/totals.csv was not created by lakehouse (no manifest)"
+    assert shown.count(reported) == 2  # in the table, and as why a run would fail
+    assert ("data_changed", reported) in reasons(cli)["totals"]
+    reported = "next: give the tables another `path:`; `lakehouse run --force totals best` replaces what is there"
+    assert reported in shown
     assert cli("run", "--force", "totals", "best").code == 0
     assert cli("plan", "--exit-code").code == 0
 
@@ -211,7 +209,7 @@ def changed(project: ProjectFolder, cli: Cli) -> None:
     edit(project, "lakehouse.yaml", "    key: [customer]\n", "    extra_columns: drop\n")
 
 
-TOLD = (
+REASONS = (
     "`totals` changed (transforms.py)",
     "column `total` removed (breaking), there is no key any more (breaking), extra_columns error → drop (compatible)",
 )
@@ -229,7 +227,7 @@ def test_on_a_terminal_no_reason_is_cut(project: ProjectFolder, cli: Cli) -> Non
         "",
         "2 tables to materialize, 1 source to read",
     ]
-    assert f"▸  totals  run     {'; '.join(TOLD)}\n" in cli("plan").out
+    assert f"▸  totals  run     {'; '.join(REASONS)}\n" in cli("plan").out
 
 
 @pytest.mark.parametrize("width", [40, 60, 120, 240])
@@ -238,8 +236,8 @@ def test_at_any_width_all_words_are_there(project: ProjectFolder, cli: Cli, widt
     lines = on_a_terminal(project.path, "plan", width=width)
     assert all(len(line) <= width for line in lines)
     head = next(line for line in lines if line.startswith("   table"))
-    told = " ".join(line[head.index("why") :].strip() for line in lines)
-    assert all(reason in told for reason in TOLD)
+    reported = " ".join(line[head.index("why") :].strip() for line in lines)
+    assert all(reason in reported for reason in REASONS)
 
 
 def test_in_another_format_a_table_is_not_gone(project: ProjectFolder, cli: Cli) -> None:
@@ -248,7 +246,7 @@ def test_in_another_format_a_table_is_not_gone(project: ProjectFolder, cli: Cli)
     assert ("missing_data", "data/best.parquet is not there yet") in reasons(cli)["best"]
 
 
-def test_a_package_that_a_source_needs_is_named_by_plan_and_run(
+def test_plan_and_run_name_the_package_a_source_needs(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = project.read("lakehouse.yaml").replace("    kind: source\n", "    kind: source\n    format: excel\n")

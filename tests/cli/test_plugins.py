@@ -106,7 +106,7 @@ def test_misspelt_names_have_close_matches(
     assert hint in done.stderr
 
 
-def test_names_are_unknown_where_the_package_is_not_installed(annexed: ProjectFolder) -> None:
+def test_names_are_unknown_without_the_package(annexed: ProjectFolder) -> None:
     done = lakehouse(annexed, annexed.path, "validate")
     assert done.returncode == 3
     assert "`crate`" in done.stderr

@@ -7,13 +7,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 
 import pytest
 
 from lakehouse_cli.text.printing import PipedLines, PrintedLines, redirected
 from tests.cli.running import COMMAND, on_a_terminal
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
 EXECUTORS = ["threads", "serial", "processes"]
 
@@ -52,7 +51,7 @@ def test_a_line_without_end_does_not_run_into_ours(printing: ProjectFolder, exec
     assert {"one", "two", "three"} <= set(lines)
 
 
-def test_what_programs_write_that_a_transform_starts_is_no_result_either(project: ProjectFolder) -> None:
+def test_output_of_child_programs_is_not_on_stdout(project: ProjectFolder) -> None:
     text = project.read("transforms.py").replace("    return orders", '    os.system("echo shell")\n    return orders')
     project.write("transforms.py", text.replace("import pandas as pd", "import os\nimport pandas as pd"))
     done = run(project)
@@ -83,7 +82,7 @@ def test_on_a_terminal_it_stays_above_the_table(printing: ProjectFolder, executo
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_so_does_what_programs_write_that_a_transform_starts(project: ProjectFolder, executor: str) -> None:
+def test_output_of_child_programs_goes_to_stderr_too(project: ProjectFolder, executor: str) -> None:
     """To either descriptor, by its name too, and with no newline at the end; one that lives on keeps nobody waiting."""
     program = "echo one; echo two >&2; echo three >/dev/stderr; sleep 9 & printf four"
     text = project.read("transforms.py").replace("    return totals", f"    os.system({program!r})\n    return totals")
@@ -97,8 +96,8 @@ def test_so_does_what_programs_write_that_a_transform_starts(project: ProjectFol
 
 
 @pytest.fixture
-def telling(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    """A project whose transform tells secrets: prints them, to stderr too, and has programs write them."""
+def leaking(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    """A project whose transform leaks secrets: prints them, to stderr too, and has programs write them."""
     secret = f"{project.path}/hunter2"
     monkeypatch.setenv("PW", "correct horse")
     monkeypatch.setenv("ROOT", secret)
@@ -109,19 +108,19 @@ def telling(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> ProjectF
         ),
     )
     (project.path / "data").rename(secret)
-    telling = (
+    leaking = (
         '    print("printed", os.environ["PW"])\n    print("errors", os.environ["ROOT"], file=sys.stderr)\n'
         '    os.system("echo shell $ROOT; echo shell errors $ROOT >&2; printf rest$ROOT >&2")\n    return totals'
     )
-    text = project.read("transforms.py").replace("    return totals", telling)
+    text = project.read("transforms.py").replace("    return totals", leaking)
     project.write("transforms.py", text.replace("import pandas as pd", "import os, sys\nimport pandas as pd"))
     return project
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 @pytest.mark.parametrize("how", [["-o", "json"], [], ["-q"], ["--log-format", "json"]])
-def test_no_secret_is_shown_whoever_prints_it(telling: ProjectFolder, executor: str, how: list[str]) -> None:
-    done = run(telling, "--executor", executor, *how)
+def test_no_secret_is_shown_from_any_writer(leaking: ProjectFolder, executor: str, how: list[str]) -> None:
+    done = run(leaking, "--executor", executor, *how)
     assert done.returncode == 0
     assert "hunter2" not in done.stdout + done.stderr
     assert "correct horse" not in done.stdout + done.stderr
@@ -135,14 +134,14 @@ def test_no_secret_is_shown_whoever_prints_it(telling: ProjectFolder, executor: 
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
-def test_no_secret_is_shown_on_a_terminal_either(telling: ProjectFolder, executor: str) -> None:
-    lines = run_on_a_terminal(telling, "--executor", executor)
+def test_no_secret_is_shown_on_a_terminal_either(leaking: ProjectFolder, executor: str) -> None:
+    lines = run_on_a_terminal(leaking, "--executor", executor)
     assert not [line for line in lines if "hunter2" in line]
     assert {"printed ${PW}", "errors ${ROOT}", "shell ${ROOT}", "shell errors ${ROOT}"} <= set(lines)
 
 
-def test_no_secret_is_shown_by_a_comparison(telling: ProjectFolder) -> None:
-    done = subprocess.run([*COMMAND, "diff"], cwd=telling.path, capture_output=True, text=True, timeout=60)
+def test_no_secret_is_shown_by_a_comparison(leaking: ProjectFolder) -> None:
+    done = subprocess.run([*COMMAND, "diff"], cwd=leaking.path, capture_output=True, text=True, timeout=60)
     assert "hunter2" not in done.stdout + done.stderr
     assert {"printed ${PW}", "errors ${ROOT}", "shell ${ROOT}"} <= set(done.stderr.splitlines())
 
@@ -163,7 +162,7 @@ def test_the_table_is_as_wide_as_the_screen(project: ProjectFolder, width: int) 
     project.write("transforms.py", text)
     rows = [line for line in run_on_a_terminal(project, width=width, code=1) if line.startswith("✗ best")]
     assert rows[-1].endswith("…")
-    width = width or 80  # as one that does not tell is taken to be
+    width = width or 80  # the default where a terminal reports none
     assert width - 6 < len(rows[-1]) <= width
 
 
@@ -176,9 +175,7 @@ def test_a_comparison_has_its_own_stdout_too(project: ProjectFolder) -> None:
     assert done.stderr == "shell\n"
 
 
-def test_an_invalid_project_is_one_json_line_where_stderr_is_json(
-    project: ProjectFolder, cli: Callable[..., Invoked]
-) -> None:
+def test_invalid_project_is_one_json_line_on_stderr(project: ProjectFolder, cli: Cli) -> None:
     project.write("lakehouse.yaml", project.read("lakehouse.yaml").replace("tables:", "tabels:"))
     invoked = cli("run", "--log-format", "json")
     [line] = [json.loads(line) for line in invoked.err.splitlines()]
@@ -208,16 +205,16 @@ def test_lines_of_a_pipe_are_whole_and_there_in_time() -> None:
     piped.end_lines()
     assert lines == ["one", "", "two", "three", "no end \ufffd"]
     piped.end_lines()
-    held = os.dup(piped.descriptor)
-    os.write(held, b"last")
+    copied = os.dup(piped.descriptor)
+    os.write(copied, b"last")
     piped.close()
     assert lines[5:] == ["last"]
     with pytest.raises(BrokenPipeError):
-        os.write(held, b"late")
-    os.close(held)
+        os.write(copied, b"late")
+    os.close(copied)
 
 
-def test_a_line_of_ours_does_not_run_into_what_another_process_has_begun() -> None:
+def test_messages_start_on_a_line_of_their_own() -> None:
     lines: list[str] = []
     piped = PipedLines(lines.append)
     os.write(piped.descriptor, b"first\nbegun ")
@@ -228,7 +225,7 @@ def test_a_line_of_ours_does_not_run_into_what_another_process_has_begun() -> No
     assert lines == ["first", "begun ", "ours é \\udcff", "and ended", "ours again"]
 
 
-def test_a_descriptor_is_what_it_was_after_it_was_redirected() -> None:
+def test_redirected_descriptor_is_restored() -> None:
     read_end, write_end = os.pipe()
     other = os.dup(2)
     with redirected(other, write_end):

@@ -54,15 +54,15 @@ def test_attempts_are_counted_and_last_failure_shown(folder: ProjectFolder) -> N
 
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
-def test_a_table_that_waits_for_its_next_attempt_keeps_no_other_waiting(folder: ProjectFolder, executor: str) -> None:
+def test_table_waiting_to_retry_blocks_no_other(folder: ProjectFolder, executor: str) -> None:
     only(folder, "    assert not first()", ", retries: 1, retry_delay: 4")
     folder.write("lakehouse.yaml", folder.read("lakehouse.yaml") + "  u: {}\n")
     folder.write("transforms.py", folder.read("transforms.py") + "\ndef u():\n    return pd.DataFrame({'a': [1]})\n")
     command = [*COMMAND, "run", "--executor", executor, "--workers", "1", "--log-format", "json"]
     done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
     events = [json.loads(line) for line in done.stderr.splitlines()]
-    told = [(event["event"], event["table"]) for event in events if event["event"].startswith("table_")]
-    assert told == [
+    reported = [(event["event"], event["table"]) for event in events if event["event"].startswith("table_")]
+    assert reported == [
         ("table_started", "t"),
         ("table_retrying", "t"),
         ("table_started", "u"),
@@ -72,7 +72,7 @@ def test_a_table_that_waits_for_its_next_attempt_keeps_no_other_waiting(folder: 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="nowhere else one process limits another")
-def test_a_run_ends_that_cannot_start_a_process_in_place_of_one_that_died(folder: ProjectFolder) -> None:
+def test_run_ends_if_no_process_replaces_a_dead_one(folder: ProjectFolder) -> None:
     folder.write("lakehouse.yaml", "name: two\nmodule: transforms\ntables: {a: {}, b: {}}\n")
     source = """
     import os, resource
@@ -94,7 +94,7 @@ def test_a_run_ends_that_cannot_start_a_process_in_place_of_one_that_died(folder
 
 
 @pytest.mark.parametrize("which", ["first", "another"])
-def test_ctrl_c_while_processes_are_starting_is_the_runs_to_decide(folder: ProjectFolder, which: str) -> None:
+def test_ctrl_c_while_processes_start_ends_the_run(folder: ProjectFolder, which: str) -> None:
     # Those of a run that has loaded Delta Lake start anew; so does one that takes the place of one that died.
     if which == "first":
         only(folder, "    pass")
@@ -139,7 +139,7 @@ def test_a_timeout_ends_what_the_transform_started(folder: ProjectFolder) -> Non
         assert_gone(folder.path)
 
 
-def test_what_a_transform_over_its_time_leaves_is_cleaned_up_without_a_warning(folder: ProjectFolder) -> None:
+def test_timed_out_transform_is_cleaned_up_silently(folder: ProjectFolder) -> None:
     # The cleaner lives a moment longer than the run, with the run's stderr.
     body = "    pool = multiprocessing.get_context('spawn').Pool(2)\n"
     only(folder, f"{body}    pool.map(wait, [2, 3])", ", timeout: 5")
@@ -154,7 +154,7 @@ def test_what_a_transform_over_its_time_leaves_is_cleaned_up_without_a_warning(f
 
 @pytest.mark.parametrize("how", ["timeout", "killed", "holding the lock"])
 def test_programs_that_a_transform_started_end_with_it(folder: ProjectFolder, how: str) -> None:
-    """With a program of their own below them; also where Python's lock is held, so that the process is killed."""
+    """With a program of their own below them; also where Python's lock is taken, so that the process is killed."""
     body = "    import ctypes, subprocess\n"
     body += "    subprocess.Popen(['sh', '-c', 'echo $$ > pid1; sleep 60 & echo $! > pid2; wait'])\n"
     body += "    pid = pathlib.Path('pid2')\n"
@@ -173,9 +173,7 @@ def test_programs_that_a_transform_started_end_with_it(folder: ProjectFolder, ho
 
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
-def test_a_transform_that_raises_keyboard_interrupt_is_a_table_that_failed(
-    folder: ProjectFolder, executor: str
-) -> None:
+def test_raised_keyboard_interrupt_fails_its_table(folder: ProjectFolder, executor: str) -> None:
     folder.write("lakehouse.yaml", "name: two\nmodule: transforms\ntables: {t: {}, u: {}}\n")
     folder.write(
         "transforms.py",
@@ -191,9 +189,7 @@ def test_a_transform_that_raises_keyboard_interrupt_is_a_table_that_failed(
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 @pytest.mark.parametrize("trouble", ["SystemExit(3)", "KeyboardInterrupt"])
-def test_an_exception_whose_text_cannot_be_had_is_a_table_that_failed(
-    folder: ProjectFolder, executor: str, trouble: str
-) -> None:
+def test_exception_without_text_fails_its_table(folder: ProjectFolder, executor: str, trouble: str) -> None:
     folder.write(
         "lakehouse.yaml", "name: three\nmodule: transforms\ntables: {t: {}, u: {columns: {a: string}}, v: {}}\n"
     )
@@ -232,7 +228,7 @@ def test_an_exception_whose_text_cannot_be_had_is_a_table_that_failed(
 @pytest.mark.parametrize(
     ("ending", "code"), [("sys.exit(3)", 3), ("sys.exit()", 0), ("raise ValueError", 1), ("return frame", 0)]
 )
-def test_a_process_that_a_transform_forks_ends_where_the_transform_does(
+def test_process_forked_by_a_transform_ends_with_it(
     folder: ProjectFolder, executor: str, ending: str, code: int
 ) -> None:
     folder.write("lakehouse.yaml", "name: three\nmodule: transforms\ntables: {a: {}, b: {}, c: {}}\n")
@@ -265,7 +261,7 @@ def test_a_process_that_a_transform_forks_ends_where_the_transform_does(
     assert sorted(done.stderr.splitlines()) == ["I am the child", f"it ended with {code}"]
 
 
-def test_a_process_that_a_module_forks_as_it_is_imported_ends_there(folder: ProjectFolder) -> None:
+def test_process_forked_on_import_ends_there(folder: ProjectFolder) -> None:
     only(folder, "    pass")
     folder.write("transforms.py", "import os\nos.fork()\n" + folder.read("transforms.py"))
     done = subprocess.run([*COMMAND, "run", "--executor", "serial"], cwd=folder.path, capture_output=True, text=True)

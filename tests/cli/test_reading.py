@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.cli.test_incremental import edit, reasons, statuses
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 OTHER_OPTIONS = "option `null_values` changed"
 
 
@@ -111,9 +109,7 @@ def test_what_does_not_decide_how_a_source_is_read(measured: ProjectFolder, cli:
     assert reasons(cli) == {}
 
 
-def test_another_format_or_options_count_in_a_fresh_clone_too(
-    measured: ProjectFolder, cli: Cli, tmp_path: Path
-) -> None:
+def test_changed_format_counts_in_a_fresh_clone(measured: ProjectFolder, cli: Cli, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     shutil.copytree(measured.path, clone, copy_function=shutil.copy)
     assert cli("plan", "-C", str(clone), "--exit-code").code == 0
@@ -170,7 +166,7 @@ def test_types_of_an_input_that_declares_none(folder: ProjectFolder, cli: Cli) -
     assert reasons(cli) == {}
 
 
-def test_what_an_earlier_version_stored_is_computed_once_more(measured: ProjectFolder, cli: Cli) -> None:
+def test_table_of_an_earlier_version_is_computed_once(measured: ProjectFolder, cli: Cli) -> None:
     path = "data/.lakehouse/manifests/seen.json"
     document = json.loads(measured.read(path))
     del document["project"], document["inputs"]["s"][4]

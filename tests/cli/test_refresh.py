@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.cli.test_incremental import edit, reasons, statuses
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 
 @pytest.fixture
@@ -62,9 +59,9 @@ def test_younger_table_is_up_to_date(rates: ProjectFolder, cli: Cli) -> None:
 
 def test_older_table_is_due_and_says_so(rates: ProjectFolder, cli: Cli) -> None:
     age(rates, timedelta(hours=7, minutes=50))
-    told = "refresh due: materialized 7 h ago, `refresh: 6h`"
-    assert reasons(cli) == {"prices": [("refresh_due", told)], "best": [("upstream_runs", "`prices` runs")]}
-    assert told in cli("plan").out
+    reported = "refresh due: materialized 7 h ago, `refresh: 6h`"
+    assert reasons(cli) == {"prices": [("refresh_due", reported)], "best": [("upstream_runs", "`prices` runs")]}
+    assert reported in cli("plan").out
     assert cli("plan", "--exit-code").code == 4
     # The result is the same: nothing downstream runs, and the table is new all the same.
     assert statuses(cli) == {"prices": "materialized", "best": "unchanged"}
@@ -72,7 +69,7 @@ def test_older_table_is_due_and_says_so(rates: ProjectFolder, cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refresh", "old", "told"),
+    ("refresh", "old", "reported"),
     [
         ("30s", timedelta(seconds=31), "31 s"),
         ("30m", timedelta(minutes=30, seconds=5), "30 min"),
@@ -81,11 +78,11 @@ def test_older_table_is_due_and_says_so(rates: ProjectFolder, cli: Cli) -> None:
         ("2w", timedelta(days=20), "20 days"),
     ],
 )
-def test_units_of_age(rates: ProjectFolder, cli: Cli, refresh: str, old: timedelta, told: str) -> None:
+def test_units_of_age(rates: ProjectFolder, cli: Cli, refresh: str, old: timedelta, reported: str) -> None:
     edit(rates, "lakehouse.yaml", "refresh: 6h", f"refresh: {refresh}")
     assert reasons(cli) == {}
     age(rates, old)
-    assert reasons(cli)["prices"][0][1] == f"refresh due: materialized {told} ago, `refresh: {refresh}`"
+    assert reasons(cli)["prices"][0][1] == f"refresh due: materialized {reported} ago, `refresh: {refresh}`"
 
 
 def test_always_is_due_at_once(rates: ProjectFolder, cli: Cli) -> None:
@@ -105,9 +102,9 @@ def test_time_in_the_future_is_due(rates: ProjectFolder, cli: Cli) -> None:
     assert reasons(cli) == {}
 
 
-@pytest.mark.parametrize("told", ["", "yesterday", "0001-01-01T00:00:00+14:00"])
-def test_time_that_is_none_is_due(rates: ProjectFolder, cli: Cli, told: str) -> None:
-    age(rates, told)
+@pytest.mark.parametrize("reported", ["", "yesterday", "0001-01-01T00:00:00+14:00"])
+def test_time_that_is_none_is_due(rates: ProjectFolder, cli: Cli, reported: str) -> None:
+    age(rates, reported)
     message = "refresh due: its manifest does not say when it was materialized, `refresh: 6h`"
     assert reasons(cli)["prices"] == [("refresh_due", message)]
 

@@ -17,9 +17,8 @@ import pytest
 
 from lakehouse_cli.storage.local import hashes as file_hashes
 from lakehouse_cli.storage.local import stat_cache
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 CACHE = ".lakehouse/cache/stat.jsonl"
 
 
@@ -121,7 +120,7 @@ def _coarse_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_coarse_clock")
 def test_change_in_the_tick_of_the_last_one_is_seen(project: ProjectFolder, cli: Cli) -> None:
-    """Neither size nor times tell it."""
+    """Neither size nor times show it."""
     assert cli("run").code == 0
     assert due(cli) == {}
     rewrite(project.path / "data/orders.csv", b"customer,amount\n007,5\n008,2\n007,3\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
 from itertools import takewhile
 
 import pytest
@@ -16,9 +15,7 @@ from lakehouse_cli.runs.history.writing import HistoryWriter
 from lakehouse_cli.text.terminal import text_width
 from tests.cli.running import COMMAND, on_a_terminal
 from tests.cli.test_what_is_loaded import SLOW, loaded
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 
 def recorded(folder: ProjectFolder, *selection: str) -> RunResult:
@@ -122,9 +119,7 @@ def test_on_a_narrow_terminal_no_word_is_broken(project: ProjectFolder, argv: tu
 
 
 @pytest.mark.parametrize("width", [50, 80])
-def test_on_a_narrow_terminal_the_heading_of_an_error_is_broken_between_words(
-    project: ProjectFolder, width: int
-) -> None:
+def test_narrow_terminal_wraps_error_headings_at_words(project: ProjectFolder, width: int) -> None:
     project.write("transforms.py", project.read("transforms.py").replace("nlargest", "a_method_that_is_not_there"))
     lines = on_a_terminal(project.path, "run", width=width, code=1)
     start = next(number for number, line in enumerate(lines) if line.startswith("best  "))
@@ -160,9 +155,7 @@ def test_it_works_where_the_project_is_not_valid(project: ProjectFolder, cli: Cl
 
 
 @pytest.mark.parametrize("argv", [("runs",), ("runs", "show", "last"), ("runs", "--table", "best")], ids=" ".join)
-def test_an_environment_that_is_nowhere_is_an_error_with_close_matches(
-    project: ProjectFolder, cli: Cli, argv: tuple[str, ...]
-) -> None:
+def test_unknown_environment_has_close_matches(project: ProjectFolder, cli: Cli, argv: tuple[str, ...]) -> None:
     recorded(project)
     ran = cli(*argv, "-e", "zzz")
     assert (ran.code, ran.out) == (2, "")
@@ -176,7 +169,7 @@ def test_an_environment_that_is_nowhere_is_an_error_with_close_matches(
     assert "did you mean `stage`?" in cli(*argv, "-e", "stge").err
 
 
-def test_an_environment_without_runs_is_told_by_its_name(project: ProjectFolder, cli: Cli) -> None:
+def test_environment_without_runs_is_named(project: ProjectFolder, cli: Cli) -> None:
     recorded(project)
     project.write("lakehouse.yaml", project.read("lakehouse.yaml") + "environments:\n  prod: {}\nnonsense: 1\n")
     ran = cli("runs", "-e", "prod")
@@ -207,7 +200,7 @@ def test_what_cannot_be_read_is_no_empty_history(project: ProjectFolder, cli: Cl
     assert asked.json["run_id"] == earlier.run_id
 
 
-def test_a_file_of_a_newer_version_is_told_and_left_out(project: ProjectFolder, cli: Cli) -> None:
+def test_history_of_a_newer_version_is_reported(project: ProjectFolder, cli: Cli) -> None:
     result = recorded(project)
     file = project.path / ".lakehouse/runs/29990101-000000-abcd.jsonl"
     file.write_text('{"event":"run_started","schema":2}\n')

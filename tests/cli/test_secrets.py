@@ -10,10 +10,8 @@ from urllib.parse import quote
 import pytest
 
 from lakehouse_cli import Project
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 from tests.servers.postgresql import PORT, PostgreSQL
-
-Cli = Callable[..., Invoked]
 
 ODD = [
     "/",
@@ -78,7 +76,7 @@ def kept(folder: ProjectFolder) -> Iterator[str]:
 
 
 def found_after(cli: Cli, folder: ProjectFolder, commands: list[tuple[str, ...]], secret: str) -> list[object]:
-    """Commands that tell a piece of a secret, and the pieces."""
+    """Commands that print a piece of a secret, and the pieces."""
     found: list[object] = []
     for argv in commands:
         done = cli(*argv)

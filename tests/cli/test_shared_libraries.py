@@ -6,9 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, Invoked, ProjectFolder
 
 PROJECT = "name: p\nmodule: transforms\ntables:\n  slow: {format: csv}\n  quick: {format: csv}\n"
 TRANSFORMS = """

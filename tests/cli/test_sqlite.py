@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,8 @@ from lakehouse_cli.storage.relational.duckdb import DuckDBStorage
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
 from lakehouse_cli.storage.relational.sqlite import SQLiteStorage
 from tests.cli.running import running
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 NAMES = ["one", "two", "three"]
 
 
@@ -40,7 +39,7 @@ def lake(folder: ProjectFolder, request: pytest.FixtureRequest, cli: Cli) -> Pro
 
 
 @contextmanager
-def held(path: Path, kind: str) -> Iterator[None]:
+def locked(path: Path, kind: str) -> Iterator[None]:
     """While the block runs, another program has the file for itself."""
     if kind == "sqlite":
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -73,7 +72,7 @@ def test_locked_file_is_waited_for_once(
         return transaction(self, path, **how)
 
     monkeypatch.setattr(storage, "transaction", counted)
-    with held(lake.path / "lake.db", kind):
+    with locked(lake.path / "lake.db", kind):
         done = cli(*argv)
     assert len(waited) == 1
     text = " ".join((done.out + done.err).split())
@@ -110,7 +109,7 @@ def kill_while_storing(lake: ProjectFolder) -> None:
     )
     with running(lake.path, "run", "one") as process:
         assert process.ends() == -9
-    # As it was lies in the journal, which is hot: what was there must be put back by whoever opens the file.
+    # The old content lies in the hot journal: the next to open the file must put it back.
     assert Path("lake.db-journal").stat().st_size > 0
     lake.write("transforms.py", lake.read("transforms.py").replace("threading.Thread", "# threading.Thread"))
 
@@ -143,7 +142,7 @@ def test_killed_run_is_explained_to_who_may_not_write(
     assert not Path("lake.db-journal").exists()
 
 
-def test_another_epoch_unit_makes_what_was_computed_out_of_date(folder: ProjectFolder, cli: Cli) -> None:
+def test_changed_epoch_unit_makes_tables_out_of_date(folder: ProjectFolder, cli: Cli) -> None:
     project = (
         "name: p\nmodule: transforms\nstorages:\n"
         "  theirs: {type: sqlite, root: their.db, options: {epoch_unit: UNIT}}\n"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.errors import StorageError
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 VALUES = {
     "duration[ms]": "pa.array([1000, None], pa.duration('ms'))",
     "date32": "pa.array([dt.date(2024, 1, 2), None])",
@@ -252,14 +249,14 @@ def test_other_environments_are_read_by_their_own_options(folder: ProjectFolder,
     declare(folder, "duration[ms]", "", other)
     deferred = cli("run", "down", "--defer", "prod", "--force")
     assert deferred.code == 2
-    told = "`d` was stored in `prod` in another way than it is declared now (option `duration_unit` changed)"
-    assert told in deferred.err
+    reported = "`d` was stored in `prod` in another way than it is declared now (option `duration_unit` changed)"
+    assert reported in deferred.err
     assert "nothing of it is in `prod`" not in deferred.err
     copied = cli("copy", "d", "-e", "prod", "--to", "default")
-    assert (copied.code, told in copied.out + copied.err) == (1, True)
+    assert (copied.code, reported in copied.out + copied.err) == (1, True)
     assert cli("run", "d").code == 0
     compared = cli("diff", "d", "--against", "prod")
-    assert (compared.code, told in compared.out + compared.err) == (1, True)
+    assert (compared.code, reported in compared.out + compared.err) == (1, True)
     assert "`lakehouse run d -e prod` stores it anew" in compared.out + compared.err
     assert cli("run", "d", "-e", "prod").code == 0
     assert cli("diff", "d", "--against", "prod").code == 0
@@ -301,11 +298,11 @@ def test_swapped_paths_are_refused(folder: ProjectFolder, cli: Cli, kind: str) -
     declare_pair(folder, kind, "pa", "pb")
     assert cli("run").code == 0
     declare_pair(folder, kind, "pb", "pa")
-    told = "`a` is not stored: "
+    reported = "`a` is not stored: "
     for command in (("show", "a"), ("run", "out"), ("plan", "out"), ("diff", "out"), ("diff", "a"), ("copy", "a")):
         refused = cli(*command, *(("--to", "copy") if command[0] == "copy" else ()))
         assert refused.code in (1, 2), command
-        assert told in refused.out + refused.err, command
+        assert reported in refused.out + refused.err, command
         assert "was stored as table `b`" in refused.out + refused.err, command
     assert "`lakehouse run a` stores it anew" in cli("show", "a").err
     assert Project.load(folder.path).read_arrow("out").column("v").to_pylist() == [1]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.ipc
 import pytest
 
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 from tests.servers.postgresql import PostgreSQL
-
-Cli = Callable[..., Invoked]
 
 STORAGES = {
     "sqlite": "{type: sqlite, root: data/lake.db}",
@@ -40,7 +37,7 @@ def refusal(cli: Cli) -> str:
 
 
 @pytest.mark.parametrize(
-    ("storage", "array", "told"),
+    ("storage", "array", "reported"),
     [
         ("sqlite", "pa.array([2**64 - 1], pa.uint64())", "uint64 goes beyond its integers"),
         ("sqlite", "pa.array([[1]])", "list<int64> is nested"),
@@ -50,16 +47,16 @@ def refusal(cli: Cli) -> str:
     ],
 )
 def test_undeclared_type_beyond_a_storage_is_refused(
-    folder: ProjectFolder, cli: Cli, storage: str, array: str, told: str
+    folder: ProjectFolder, cli: Cli, storage: str, array: str, reported: str
 ) -> None:
     returning(folder, STORAGES[storage], array)
     message = refusal(cli)
     assert f"storage type {storage} cannot hold column `v`, which is not declared: " in message
-    assert told in message
+    assert reported in message
 
 
 @pytest.mark.parametrize(
-    ("array", "told"),
+    ("array", "reported"),
     [
         ("pa.array([{'a': 1}])", "no counterpart in PostgreSQL"),
         ("pa.array([[[1]]])", "arrays of PostgreSQL hold plain values"),
@@ -67,10 +64,10 @@ def test_undeclared_type_beyond_a_storage_is_refused(
     ],
 )
 def test_undeclared_type_beyond_postgresql_is_refused(
-    folder: ProjectFolder, cli: Cli, postgresql_server: PostgreSQL, array: str, told: str
+    folder: ProjectFolder, cli: Cli, postgresql_server: PostgreSQL, array: str, reported: str
 ) -> None:
     returning(folder, f"{{root: '{postgresql_server.url(postgresql_server.new_database())}'}}", array)
-    assert told in refusal(cli)
+    assert reported in refusal(cli)
 
 
 @pytest.mark.parametrize("storage", STORAGES)
@@ -105,7 +102,7 @@ def test_ipc_struct_without_fields_is_named(folder: ProjectFolder, cli: Cli) -> 
     assert "column `v` of `data/raw.arrow` is stored as struct<>" in done.err
 
 
-def test_undeclared_value_beyond_a_storage_is_told(folder: ProjectFolder, cli: Cli) -> None:
+def test_undeclared_value_beyond_a_storage_is_refused(folder: ProjectFolder, cli: Cli) -> None:
     returning(folder, STORAGES["sqlite"], "pa.array([2932897], pa.date32())")
     done = cli("run", "-o", "json")
     assert (

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import locale
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.cli.test_incremental import reasons
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 DOCS = (Path(__file__).parents[2] / "docs" / "fingerprints.md").read_text("utf-8")
 
 

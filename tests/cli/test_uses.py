@@ -7,7 +7,6 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,8 @@ from lakehouse_cli import Project
 from lakehouse_cli.plan import used_files, uses
 from tests.cli.running import running
 from tests.cli.test_incremental import edit, reasons, statuses
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 WATCHING = "watching for changes; Ctrl-C ends\n"
 SECRET = "s3cr3t-market"
 
@@ -79,8 +77,8 @@ def test_changed_file_runs_its_table(rates: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
     assert reasons(cli) == {}
     rates.write("lookups/a.json", '{"rate": 2.5}')
-    told = [("file_changed", "lookup file `lookups/a.json` changed")]
-    assert reasons(cli) == {"prices": told, "best": [("upstream_runs", "`prices` runs")]}
+    reported = [("file_changed", "lookup file `lookups/a.json` changed")]
+    assert reasons(cli) == {"prices": reported, "best": [("upstream_runs", "`prices` runs")]}
     assert cli("ls", "state:modified").out.split()[:1] != []
     assert statuses(cli) == {"prices": "materialized", "best": "materialized"}
     assert rates.read("data/best.csv") == "market,rate\nunset,2.5\n"
@@ -140,7 +138,7 @@ def test_file_that_cannot_be_read_is_refused(rates: ProjectFolder, cli: Cli, mon
 def test_change_in_the_tick_of_the_last_one_is_seen(
     rates: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the table is computed, on a file system whose clock does not move on: neither size nor times tell it."""
+    """While the table is computed, on a file system whose clock does not move on: neither size nor times show it."""
     now, stamp = time.time_ns(), uses._stamp
     still = {"modified_ns": now, "changed_ns": now}
     monkeypatch.setattr(uses, "_stamp", lambda status: stamp(status)._replace(**still))
@@ -164,7 +162,7 @@ def test_many_changed_files_are_summarized(rates: ProjectFolder, cli: Cli) -> No
 
 def test_variable_runs_its_table(rates: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("run").code == 0
-    for value, told in (
+    for value, reported in (
         ("", "variable `MARKET` was not set before"),
         ("ch", "variable `MARKET` changed"),
         (None, "variable `MARKET` is not set any more"),
@@ -173,7 +171,7 @@ def test_variable_runs_its_table(rates: ProjectFolder, cli: Cli, monkeypatch: py
             monkeypatch.delenv("MARKET")
         else:
             monkeypatch.setenv("MARKET", value)
-        assert messages(cli) == [("variable_changed", told)]
+        assert messages(cli) == [("variable_changed", reported)]
         assert statuses(cli)["prices"] == "materialized"
         assert reasons(cli) == {}
         shown = {None: "unset", "": '""'}.get(value, value)
@@ -418,16 +416,16 @@ def test_too_many_files_are_a_problem(rates: ProjectFolder, cli: Cli, monkeypatc
 
 def test_missing_file_is_a_note_with_its_place(rates: ProjectFolder, cli: Cli) -> None:
     edit(rates, "lakehouse.yaml", "[lookups/*.json]", "[lookups/a.jsn, lookups/*.csv]")
-    told = [
+    reported = [
         "`lookups/a.jsn` under `uses` of `prices` is not there (lakehouse.yaml:6:20): did you mean `lookups/a.json`?",
         "`lookups/*.csv` under `uses` of `prices` matches no file (lakehouse.yaml:6:35)",
     ]
     validated = cli("validate", "-o", "json")
-    assert (validated.code, validated.json["notes"][:2]) == (0, told)
-    assert cli("plan", "-o", "json").json["tables"][0]["notes"][:2] == told
+    assert (validated.code, validated.json["notes"][:2]) == (0, reported)
+    assert cli("plan", "-o", "json").json["tables"][0]["notes"][:2] == reported
     ran = cli("run", "-o", "json").json["tables"][0]
-    assert (ran["status"], ran["notes"][:2]) == ("materialized", told)
-    assert all(f"\nnote: {note}\n" in cli(command).out for command in ("plan", "validate") for note in told)
+    assert (ran["status"], ran["notes"][:2]) == ("materialized", reported)
+    assert all(f"\nnote: {note}\n" in cli(command).out for command in ("plan", "validate") for note in reported)
     assert reasons(cli) == {}
     rates.write("lookups/a.jsn", "{}")
     rates.write("lookups/b.csv", "")

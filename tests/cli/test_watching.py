@@ -1,4 +1,4 @@
-"""`lakehouse run --watch`: what is edited is run again, and what is broken meanwhile is told and waited for."""
+"""`lakehouse run --watch`: what is edited is run again, and what is broken meanwhile is reported and waited for."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_every_edit_is_run_and_ctrl_c_ends(project: ProjectFolder) -> None:
         assert "`orders` changed" in run.says(WATCHING)
         assert project.read("data/best.csv") == "customer,total\n008,9\n007,5\n"
 
-        # A module that cannot be read is told with its line, and stored tables stay as they are.
+        # A module that cannot be read is reported with its line, and stored tables stay as they are.
         edit(project, "transforms.py", "def best(totals, count):", "def best(totals, count:")
         assert run.says("changed: transforms.py\n") == ""
         assert "materialized" not in run.says(WATCHING)
@@ -52,7 +52,7 @@ def test_every_edit_is_run_and_ctrl_c_ends(project: ProjectFolder) -> None:
         run.complains("nothing ran")
         assert project.read("data/best.csv") == "customer,total\n008,9\n007,5\n"
 
-        # Mended, and changed.
+        # Fixed, and changed.
         edit(project, "transforms.py", "def best(totals, count:", "def best(totals, count):")
         edit(project, "transforms.py", "nlargest", "nsmallest")
         assert run.says("changed: transforms.py\n") == ""
@@ -91,7 +91,7 @@ def test_a_transform_that_fails_and_a_helper_module(project: ProjectFolder, exec
 
 
 @pytest.mark.slow
-def test_a_project_that_is_invalid_or_away_for_a_moment_is_waited_for(project: ProjectFolder) -> None:
+def test_watch_waits_for_a_valid_project(project: ProjectFolder) -> None:
     # One above must not be taken for it while it is away.
     (project.path.parent / "lakehouse.yaml").write_text("name: another\ntables: {}\n")
     edit(project, "lakehouse.yaml", "tables:", "tabels:")

@@ -20,15 +20,17 @@ from tests.servers.s3 import S3Server
 FRAMES = {"pandas", "polars", "transforms"}
 SLOW = {"pandas", "numpy", "pyarrow", "polars", "pydantic", "rich", "transforms", "asyncio"}
 SCRIPT = """
-import contextlib, io, json, sys
+import contextlib, io, itertools, json, sys
 from lakehouse_cli.cli.main import invoke
+commands = [list(argv) for between, argv in itertools.groupby(sys.argv[1:], "&&".__eq__) if not between]
 with contextlib.redirect_stdout(io.StringIO()):
-    code = invoke(sys.argv[1:])
-print(json.dumps([code, sorted(sys.modules)]))
+    codes = [invoke(argv) for argv in commands]
+print(json.dumps([max(codes), sorted(sys.modules)]))
 """
 
 
 def loaded(*argv: str) -> tuple[int, set[str]]:
+    """The exit code of a command, or the highest of several with `&&` between, and what the process had loaded then."""
     done = subprocess.run([sys.executable, "-c", SCRIPT, *argv], capture_output=True, text=True, check=True)
     code, modules = json.loads(done.stdout)
     return code, {name.partition(".")[0] for name in modules}
@@ -126,7 +128,10 @@ TYPES = [
 NOT_IN_DELTA = {"uint8", "duration[us]", "dictionary<string>"}
 
 
-@pytest.fixture(params=["csv", "parquet", "ipc", "jsonl", "json", "memory", "sqlite", "duckdb", "delta", "postgresql"])
+ARROW_STORAGES = ["csv", "parquet", "ipc", "jsonl", "json", "memory", "sqlite", "duckdb", "delta", "postgresql"]
+
+
+@pytest.fixture
 def arrow_project(request: pytest.FixtureRequest, folder: ProjectFolder) -> ProjectFolder:
     """A project in a storage, all of whose transforms are on Arrow's tables; one fails where pandas was imported."""
     storage = {
@@ -184,11 +189,13 @@ def arrow_project(request: pytest.FixtureRequest, folder: ProjectFolder) -> Proj
     return folder
 
 
-@pytest.mark.parametrize("executor", ["threads", "serial", pytest.param("processes", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("arrow_project", "executor"),
+    [*((storage, "threads") for storage in ARROW_STORAGES), ("csv", "serial"), ("csv", "processes")],
+    indirect=["arrow_project"],
+)
 def test_run_without_pandas_imports_none(arrow_project: ProjectFolder, executor: str) -> None:
-    in_memory = "memory://" in arrow_project.read("lakehouse.yaml")  # of one process
-    run = ["run", "--executor", "serial" if in_memory else executor]
-    for argv in (run, ["plan"], [*run, "--force"] if in_memory else [*run, "--force", "twice", "last"]):
-        code, modules = loaded(*argv)
-        assert code == 0, argv
-        assert "pandas" not in modules, argv
+    run = ["run", "--executor", executor]
+    code, modules = loaded(*run, "&&", "plan", "&&", *run, "--force", "twice", "last")
+    assert code == 0
+    assert "pandas" not in modules

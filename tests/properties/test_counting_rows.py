@@ -66,7 +66,7 @@ def test_other_peoples_csv_is_counted_as_it_is_read(text: str, options: dict[str
 
 @LAW
 @given(st.lists(st.sampled_from(['{"a": 1}', "", " ", "\t", "\r", '{"a": "\\n"}']), max_size=20), st.integers(1, 9))
-def test_other_peoples_json_lines_are_counted_as_they_are_read(lines: list[str], block: int) -> None:
+def test_foreign_json_lines_are_counted_as_read(lines: list[str], block: int) -> None:
     stored = "\n".join(lines).encode()
     jsonl = format_of("jsonl")
     with mock.patch.object(compression, "BLOCK", block):

@@ -362,7 +362,7 @@ def read(text: str, options: CsvOptions, block: int) -> list[list[str | None]]:
     return [list(row.values()) for row in table.to_pylist()]
 
 
-@settings(LAW, max_examples=1500)
+@settings(LAW, max_examples=1000)
 @given(soup, st.sampled_from(DIALECTS), st.sampled_from([1, 2, 3, 5, 8, 1 << 20]))
 @example('1,"2"3\n', {}, 1 << 20)
 @example('1,5" pipe\n2,"bolt\n3,nut\n', {}, 1 << 20)
@@ -382,7 +382,7 @@ def assert_read_as_the_machine_reads(text: str, dialect: dict[str, Any], block: 
         assert read(text, options, block) == rows
 
 
-@settings(LAW, max_examples=2000)
+@settings(LAW, max_examples=1000)
 @given(loose_soup, st.sampled_from(LOOSE), st.sampled_from([1, 2, 3, 5, 8, 1 << 20]))
 def test_loose_files_are_read_as_the_machine_reads_them(text: str, dialect: dict[str, Any], block: int) -> None:
     assert_read_as_the_machine_reads(text, dialect, block)

@@ -25,7 +25,6 @@ from tests.properties.test_csv_round_trip import RANGES, build, column_types, pl
 from tests.servers.postgresql import PostgreSQL
 
 LAW = settings(
-    deadline=None,
     max_examples=60,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

@@ -18,9 +18,7 @@ from lakehouse_cli.storage_types.delta import DELTA
 from lakehouse_cli.testing.storage import ORIGIN
 from tests.properties.test_csv_round_trip import plain, tables
 
-LAW = settings(
-    deadline=None, max_examples=100, derandomize=True, suppress_health_check=list(HealthCheck), database=None
-)
+LAW = settings(max_examples=100, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 REFUSED = [
     "map<string, timestamp[us]>",
     "uint64",
@@ -41,7 +39,7 @@ def refused(kind: ColumnType) -> str | None:
     return DELTA.refusal(kind)
 
 
-def is_told(kind: ColumnType) -> bool:
+def is_named_in_full(kind: ColumnType) -> bool:
     """Whether the name of a type says all of it; a struct's fields may have names that no declaration can."""
     try:
         return parse_column_type(str(kind)) == kind
@@ -83,7 +81,7 @@ def test_every_type_comes_back_as_it_was(made: tuple[pa.Table, list[Column]]) ->
             assert not list(Path(folder, "t").glob("*.parquet"))
             return
         reads = [storage.scan(declared, declared.columns).table()]
-        if all(is_told(column.type) for column in kept):
+        if all(is_named_in_full(column.type) for column in kept):
             reads.append(storage.read_version(declared, 0))
         for read in reads:
             read.validate(full=True)

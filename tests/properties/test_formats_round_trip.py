@@ -117,7 +117,7 @@ def test_what_lies_under_a_null_makes_no_difference(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_larger_tables_make_the_same_bytes_in_whatever_chunks(name: str) -> None:
+def test_chunks_of_large_tables_make_the_same_bytes(name: str) -> None:
     count = 150_000
     table = pa.table({"id": range(count), "text": [f"{i % 977:05}" if i % 7 else None for i in range(count)]})
     chunked = pa.concat_tables([table.slice(at, 9_999) for at in range(0, count, 9_999)])

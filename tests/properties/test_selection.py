@@ -63,7 +63,7 @@ def terms(draw: st.DrawFn, graph: AssetGraph) -> tuple[str, set[str]]:
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_terms_unions_intersections_and_exclusion(data: st.DataObject) -> None:
     graph = data.draw(graphs())
     one, first = data.draw(terms(graph))
@@ -84,7 +84,6 @@ def test_terms_unions_intersections_and_exclusion(data: st.DataObject) -> None:
 
 
 @given(graphs(), st.sampled_from(TAGS), st.sampled_from(["source", "computed"]))
-@settings(deadline=None)
 def test_methods_and_globs(graph: AssetGraph, tag: str, kind: str) -> None:
     tables = graph.tables.values()
     tagged = {t.name for t in tables if tag in t.tags}

@@ -78,8 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
     server_state: GcsServer
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, *told: Any) -> None:
-        """Nothing is told."""
+    def log_message(self, *reported: Any) -> None:
+        """Log nothing."""
 
     def do_PUT(self) -> None:
         self._do(self._put)
@@ -136,8 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
         start, end = int(first), min(int(last) + 1, len(found.data))
         if start >= len(found.data):
             return self._refuse(416, "InvalidRange")
-        told = {"Content-Range": f"bytes {start}-{end - 1}/{len(found.data)}"}
-        return self._answer(206, found, found.data[start:end], told)
+        reported = {"Content-Range": f"bytes {start}-{end - 1}/{len(found.data)}"}
+        return self._answer(206, found, found.data[start:end], reported)
 
     def _delete(self) -> None:
         if self.objects.pop(self.name, None) is None:

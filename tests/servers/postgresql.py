@@ -76,7 +76,7 @@ class PostgreSQL:
         return int((self.folder / "cluster" / "postmaster.pid").read_text().splitlines()[0])
 
     def run(self, statement: str, database: str = "postgres") -> list[tuple[str, ...]]:
-        """Run SQL by the server's own client, behind the back of whoever is tested; rows as texts."""
+        """Run SQL by the server's own client, unknown to the code under test; rows as texts."""
         psql = [str(self.binaries / "psql"), "-X", "-q", "-A", "-t", "-F", "\x1f", "-v", "ON_ERROR_STOP=1"]
         done = subprocess.run(
             [*psql, "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, "-d", database, "-c", statement],

@@ -9,9 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_picture_shows_the_layers_that_are_held() -> None:
+def test_documented_layers_are_the_enforced_ones() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    held = [set(line.split(" | ")) for line in settings["tool"]["importlinter"]["contracts"][0]["layers"]]
+    enforced = [set(line.split(" | ")) for line in settings["tool"]["importlinter"]["contracts"][0]["layers"]]
     picture = re.split("```\n?", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))[1]
     shown = [re.split(" {2,}", line)[0] for line in picture.splitlines() if not line.startswith(" ")]
-    assert [{"__main__"}, *(set(line.split(" · ")) for line in shown)] == held
+    assert [{"__main__"}, *(set(line.split(" · ")) for line in shown)] == enforced

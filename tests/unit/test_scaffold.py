@@ -106,9 +106,7 @@ def test_a_dangling_link_counts_as_a_file(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_second_time_names_the_first_files_and_counts_the_rest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_second_init_names_first_files_and_counts_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     count = len(scaffold(Path(), "minimal").files)
     with pytest.raises(LakehouseError) as caught:

@@ -1,6 +1,6 @@
 """Values that buffers can hold and their Arrow type cannot: decimals of too many digits, 24:00, bytes that are no text.
 
-Arrow believes whoever hands it buffers, and so do its writers; readers refuse such values, or read other ones.
+Arrow trusts the buffers it is given, and so do its writers; readers refuse such values, or read other ones.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def violation_of(refusal: InexactError, name: str, declared: object, source: pa.
         refusal: What was refused.
         name: The column.
         declared: Its declared type, None where none is declared.
-        source: The column as it came, for the examples; None where only `InexactError.shown` can tell.
+        source: The column as it came, for the examples; None where only `InexactError.shown` knows.
     """
     count, examples = examples_of(refusal, source)
     subject = f"`{name}` holds" if declared is None else f"`{name}` is declared {declared} and holds"

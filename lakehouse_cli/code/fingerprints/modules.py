@@ -62,7 +62,7 @@ class Modules:
         if found is None:
             # A folder without `__init__.py` yields to anything that is installed under its name.
             return "own" if top.isidentifier() and (self.folder / top).is_dir() else "package"
-        # Code of no distribution (on PYTHONPATH, or installed to be edited) has no version that would tell of edits.
+        # Code of no distribution (on PYTHONPATH, or installed to be edited) has no version that would show edits.
         source = found.file is None or found.file.suffix == ".py"
         return "own" if found.version is None and source else "package"
 
@@ -254,7 +254,7 @@ def _compiled_in(place: str, folder: Path) -> list[Path]:
 
 
 def digest(data: bytes) -> str:
-    """Twelve hexadecimal digits that tell one file's bytes from another's."""
+    """Twelve hexadecimal digits that distinguish the bytes of files."""
     from hashlib import blake2b  # slow to load, and not needed where the cache knows
 
     return blake2b(data, digest_size=6).hexdigest()

@@ -1,6 +1,6 @@
 """Where code reads what is neither an input nor code: environment variables, files, the network.
 
-Told by what is written: names are resolved by the module's imports and nothing else. This is for notes, not for
+Judged by what is written: names are resolved by the module's imports and nothing else. This is for notes, not for
 fingerprints; what is missed costs a note, and so does what is reported without need.
 """
 

@@ -1,6 +1,6 @@
 """Versions of installed packages by the name they are imported by, without importing them.
 
-`importlib.metadata` could tell, but takes longer to load than a plan of a thousand tables may: its
+`importlib.metadata` knows, but takes longer to load than a plan of a thousand tables may: its
 ``packages_distributions()`` reads every installed file list. Here the folder that holds the package is listed, and of
 the distributions in it only those are looked into that may be the one
 (https://packaging.python.org/en/latest/specifications/recording-installed-packages/).

@@ -45,7 +45,7 @@ def value_of_acting(code: ModuleCode, entries: Iterable[Event], acting: list[Pie
 
 
 def digest_of(texts: Iterable[str], size: int) -> str:
-    """Twice `size` hexadecimal digits that tell a sequence of texts from another."""
+    """Twice `size` hexadecimal digits that distinguish sequences of texts."""
     whole = "".join([f"{len(text)}:{text}" for text in texts])
     from hashlib import blake2b  # slow to load, and not needed where the cache knows
 

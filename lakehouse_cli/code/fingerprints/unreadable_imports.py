@@ -1,4 +1,4 @@
-"""Imports that lead to code which is not there to be read, so that nobody can tell whether it changed."""
+"""Imports that lead to code which is not there to be read, so that its changes cannot be seen."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class CodeFingerprint(Struct, frozen=True):
             count for everything the same (``setup.py:<module>``), of a module of which anything may be reached
             (``helpers.py``), and of its text where code is looked at (``helpers.py:<text>``); of ``package pandas`` and
             ``python`` the version; of code that is not there to be read why (``unseen tools``); `RULES`; and `ORDER`.
-            The function itself comes first. Two more tell what a hash does not: `NOT_FOLLOWED` and `NOT_BOUND`.
+            The function itself comes first. Two more say what a hash does not: `NOT_FOLLOWED` and `NOT_BOUND`.
         reads: Where the code reads variables, files or the network.
     """
 
@@ -64,6 +64,6 @@ class CodeFingerprint(Struct, frozen=True):
     reads: tuple[OutsideRead, ...] = ()
 
     @property
-    def is_told(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether all of the code could be read: then an equal fingerprint stands for equal code."""
         return not has_unseen(self.parts)

@@ -257,7 +257,7 @@ class LooseRecords(Records):
     def _translated(self, raw: bytes) -> bytes:
         """A value as it stands in the file, as Arrow takes it."""
         if self._quoting and raw.startswith(self._quote):
-            # Arrow cannot tell quotes that the file has from those that stand for an escape.
+            # Arrow cannot distinguish quotes of the file from those that stand for an escape.
             if self._options.quoted_nulls and self._escape and self._escape not in raw:
                 text = raw[1:-1].replace(self._quote * 2, self._quote)
                 return self._null if text in self._nulls else raw

@@ -160,7 +160,7 @@ def _read_rows(
         include_columns=[str(each.position) for each in readings],
         **_spellings(options),
         strings_can_be_null=True,
-        # Quotes tell a text from a null, where no option says otherwise; beside escapes the records tell.
+        # Quotes distinguish a text from a null, where no option says otherwise; beside escapes the records do.
         quoted_strings_can_be_null=options.quoted_nulls and not options.escape_char,
     )
     rows, doubtful = 0, set[str]()

@@ -258,7 +258,7 @@ class Records:
         return _patterns(options.arrow_delimiter, options.arrow_quote, None, self.line_end or _LF, quoting=True)
 
     def _checked_end(self, data: bytes) -> int | None:
-        """The end of the last whole record of well-formed data; None where only a scan can tell."""
+        """The end of the last whole record of well-formed data; None where only a scan finds it."""
         if self._escape and self._escape in data:
             return None
         last, foreign = (_CR, _LF) if self.line_end == _CR else (_LF, _CR)
@@ -370,7 +370,7 @@ class Records:
         return values
 
     def _fault(self, data: bytes, match: re.Match[bytes] | None, *, final: bool) -> Reason | None:
-        """Why a value is followed by neither a delimiter nor a line end; None where more data may tell."""
+        """Why a value is followed by neither a delimiter nor a line end; None where more data may show it."""
         if match is None:
             return "unclosed" if final else None
         after = data[match.end() :]

@@ -100,7 +100,7 @@ class _Cells:
         self.options = options
         self.null_text = options.null_text
         self.replace_null = {"null_handling": "replace", "null_replacement": self.null_text or ""}
-        # What quotes tell from null, and, where there are quotes, from nothing; between blanks is no empty text.
+        # What quotes distinguish from null, and, where there are quotes, from nothing; between blanks is no empty text.
         has_empty = options.quotes or options.delimiter == WHITESPACE
         spellings = {*options.null_spellings, *([""] if has_empty else [])}
         self.null_set = _texts(tuple(sorted(spellings)))

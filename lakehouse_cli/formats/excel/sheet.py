@@ -303,7 +303,7 @@ def _mark_formulas(
     *,
     is_due: bool,
 ) -> None:
-    """Tell formulas that no program has computed yet from cells that are empty, or zero."""
+    """Distinguish formulas that no program has computed yet from cells that are empty, or zero."""
     places: dict[int, list[int]] = {}
     for number, at in suspects:
         places.setdefault(number, []).append(at)

@@ -41,7 +41,7 @@ STYLES = {
 }
 HEADER = ("table", "state", "rows", "size", "time", "why")
 _WIDTHS = {"state": 12, "rows": 9, "size": 7, "time": 7}
-# The least telling column goes first if there is no room; without its state, a table still has its mark.
+# The least informative column goes first if there is no room; without its state, a table still has its mark.
 _DISPENSABLE = ("size", "rows", "time")
 _MIN_NAME, _MIN_WHY = 12, 26
 # To this width names are shortened before columns are left out, and the reason has this much before long names do.

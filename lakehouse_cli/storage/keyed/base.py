@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from lakehouse_cli.errors import system_reason
 from lakehouse_cli.model import Column, StorageSpec, Table
-from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
+from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.storage.base import Provenance, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, translate_errors
@@ -247,7 +247,7 @@ class KeyedStorage(FormattedStorage):
     def altered_by(self, table: Table, content: InputRecord) -> str:
         """Name both: a run that was killed after it put the data leaves no trace."""
         del table, content
-        return f"{ANOTHER_HAND} or by an interrupted run"
+        return f"{OUTSIDE} or by an interrupted run"
 
     def delete(self, table: Table) -> None:
         """Remove the data and their manifest."""

@@ -110,7 +110,7 @@ class ObjectStorage(KeyedStorage):
             raise
 
     def _look_for_container(self, key: str) -> None:
-        """Tell a bucket that is not there from an object that is not there: the answer to HEAD does not say."""
+        """Distinguish a bucket that is not there from an object that is not there: the answer to HEAD does not say."""
         if not self._container_seen:
             try:
                 self._store().get(self._path(key))

@@ -1,7 +1,7 @@
 """Folders held open, in which files are made, replaced and removed whatever their paths lead to meanwhile.
 
-A path is walked anew for every system call that is given it, and whoever may write to a folder can put a link in place
-of one on the way. A folder that is open stays the one that was opened.
+A path is walked anew for every system call that is given it, and any writer of a folder can put a link in place of one
+on the way. A folder that is open stays the one that was opened.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def open_unchanged(path: str, stamp: Stamp) -> BinaryIO:
         ChangedError: It is gone, or has another one by now.
     """
     try:
-        file = open(path, "rb", opener=lambda *_: open_regular(path))  # noqa: SIM115  # whoever asks for it closes it
+        file = open(path, "rb", opener=lambda *_: open_regular(path))  # noqa: SIM115  # the caller closes it
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ChangedError(path) from error
     try:

@@ -166,13 +166,8 @@ def _sync(paths: Sequence[str]) -> None:
                 os.close(descriptor)
 
 
-def remove_leftovers(folder: Folder) -> int:
-    """Remove the files that killed processes left half-written in a folder; those being written are locked.
-
-    Returns:
-        How many were removed.
-    """
-    removed = 0
+def remove_leftovers(folder: Folder) -> None:
+    """Remove the files that killed processes left half-written in a folder; those being written are locked."""
     with suppress(OSError):
         listed = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder.descriptor)
         try:
@@ -180,21 +175,18 @@ def remove_leftovers(folder: Folder) -> int:
         finally:
             os.close(listed)
         for name in names:
-            if name.endswith(ASIDE_SUFFIX) and name.startswith(".") and _remove_if_unlocked(folder, name):
-                removed += 1
-    return removed
+            if name.endswith(ASIDE_SUFFIX) and name.startswith("."):
+                _remove_if_unlocked(folder, name)
 
 
-def _remove_if_unlocked(folder: Folder, name: str) -> bool:
+def _remove_if_unlocked(folder: Folder, name: str) -> None:
     with suppress(OSError):
         descriptor = open_regular(name, follow=False, folder=folder.descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.unlink(name, dir_fd=folder.descriptor)
-            return True
         finally:
             os.close(descriptor)
-    return False
 
 
 def hash_file(path: str) -> str:

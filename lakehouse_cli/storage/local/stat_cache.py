@@ -1,7 +1,7 @@
 """What was computed from local files, kept for as long as `stat` shows that nobody changed them.
 
 Device, inode and times of a file are facts of one machine, so they are kept in the project's local state and not in
-manifests, which travel with the data. Whoever has no such notes, as in a fresh clone, computes the same again.
+manifests, which travel with the data. Without such notes, as in a fresh clone, the same is computed again.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lakehouse_cli.errors import ObstructedError, StorageError, system_reason
 from lakehouse_cli.model import Column, StorageSpec, Table
-from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
+from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.storage.base import Provenance, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import translate_errors
 from lakehouse_cli.storage.formatted import (
@@ -45,7 +45,7 @@ class _Found(NamedTuple):
 class FileStorage(FolderStorage):
     """A local folder of files.
 
-    Manifests are small JSON files under ``.lakehouse/manifests`` in the same folder, so that whoever has the data
+    Manifests are small JSON files under ``.lakehouse/manifests`` in the same folder, so that a copy of the data
     has them too.
     """
 
@@ -245,7 +245,7 @@ class FileStorage(FolderStorage):
             left = left_aside(self._manifest_path(table), content.content_hash)
             if left is not None:
                 return f"by the interrupted run {left.run_id}"
-        return ANOTHER_HAND
+        return OUTSIDE
 
     def delete(self, table: Table) -> None:
         """Remove the file and its manifest."""

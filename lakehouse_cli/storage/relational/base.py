@@ -372,7 +372,7 @@ def _is_overtaken(kept: Kept, digest: Digest, origin: Provenance, name: str) -> 
     Args:
         kept: The manifest there is now; where there is none, nobody stored anything.
         digest: Of what would be stored.
-        origin: Tells what the plan saw.
+        origin: Has what the plan saw.
         name: The table.
     """
     if origin.expected is None:

@@ -122,7 +122,7 @@ class DuckDBFile:
         return self._writable or self._writers_waiting == 0
 
     def _is_over(self) -> bool:
-        """Return whether it is the turn of other processes, for which whoever comes now has to wait."""
+        """Return whether it is the turn of other processes, for which newcomers have to wait."""
         return time.monotonic() >= self._turn_ends
 
     def _leave(self, write: bool) -> None:

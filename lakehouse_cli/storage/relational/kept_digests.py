@@ -62,5 +62,5 @@ def _stamps(paths: Sequence[str]) -> Stamps | None:
             return None
         if stamp.size and stamp.is_racy:
             return None
-        stamps.append(stamp if stamp.size else None)  # an empty one SQLite makes, and removes, for whoever only reads
+        stamps.append(stamp if stamp.size else None)  # an empty one SQLite makes, and removes, for a mere reader
     return tuple(stamps)

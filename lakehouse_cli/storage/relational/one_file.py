@@ -31,7 +31,7 @@ class OneFileStorage(RelationalStorage):
         Args:
             path: Of the file, which is made where it is not there and `write` is asked for.
             write: Whether to change anything.
-            patience: Seconds to wait for whoever has it locked.
+            patience: Seconds to wait for another that has it locked.
         """
 
     @contextmanager

@@ -1,7 +1,7 @@
 """How a new table takes the place of an old one in PostgreSQL, so that what hangs on the old one is not lost.
 
 Views, grants, indexes, triggers and the like belong to the table itself and not to its name: where there are any, the
-table stays and its rows are replaced. They are deleted, not truncated: whoever reads with an older snapshot goes on
+table stays and its rows are replaced. They are deleted, not truncated: a reader with an older snapshot goes on
 seeing the old rows (https://www.postgresql.org/docs/current/mvcc-caveats.html).
 """
 

@@ -171,7 +171,7 @@ class PostgreSQLSession(Session):
         return aside
 
     def _make_schema(self, schema: str) -> None:
-        # Asked first: whoever may not make schemas may not say "if not exists" either.
+        # Asked first: a user who may not make schemas may not say "if not exists" either.
         if not self.rows(f"SELECT 1 FROM pg_namespace WHERE nspname = {literal(schema)}"):
             self._lock("lakehouse schemas")
             self.do(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")

@@ -94,7 +94,7 @@ def understood(values: Sequence[Any], declared: str) -> pa.ChunkedArray | Sequen
 
     Args:
         values: As SQLite has them.
-        declared: Its type in the words of whoever made the table, which bind nobody.
+        declared: Its type in the words of the table's maker, which bind nobody.
     """
     unit = _DURATIONS.get(declared)
     kinds = set(map(type, values)) - {type(None)}

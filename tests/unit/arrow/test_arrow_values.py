@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse_cli.arrow import values as av
@@ -39,7 +39,6 @@ def typed(draw: st.DrawFn) -> tuple[list[Any], pa.DataType]:
     return draw(st.lists(st.none() | values)), type_
 
 
-@settings(deadline=None)
 @given(typed())
 def test_arrays_are_those_of_arrow(case: tuple[list[Any], pa.DataType]) -> None:
     values, type_ = case
@@ -112,7 +111,6 @@ def test_decimals_become_the_type_that_arrow_infers(values: list[str]) -> None:
     assert convert_values(decimals, None, nan_is_null=False).combine_chunks().equals(pa.array(decimals))
 
 
-@settings(deadline=None)
 @given(st.lists(st.dates()), st.lists(st.times()), st.lists(st.datetimes()), st.lists(SPANS))
 def test_moments_are_those_of_arrow(
     dates: list[dt.date], times: list[dt.time], moments: list[dt.datetime], spans: list[dt.timedelta]

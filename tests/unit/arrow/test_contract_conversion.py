@@ -88,9 +88,9 @@ def test_values_with_an_exact_counterpart_are_converted(values: pa.Array, target
     # Beside a first chunk of the same, and sliced: offsets and chunks must not matter.
     chunks = pa.chunked_array([values, pa.concat_arrays([values, values]).slice(len(values))])
     type_ = parse_column_type(target)
-    held = enforce(pa.table({"x": chunks}), (Column("x", type_),)).table.column("x")
-    assert held.type == to_arrow(type_)
-    assert held.to_pylist() == expected * 2
+    enforced = enforce(pa.table({"x": chunks}), (Column("x", type_),)).table.column("x")
+    assert enforced.type == to_arrow(type_)
+    assert enforced.to_pylist() == expected * 2
 
 
 @pytest.mark.parametrize(
@@ -190,23 +190,27 @@ def test_values_without_one_are_refused_by_row(
 
 def test_a_zone_changes_without_moving_the_instant() -> None:
     instants = pa.array([0, None], pa.timestamp("us", "UTC"))
-    held = enforce(pa.table({"x": instants}), (Column("x", parse_column_type("timestamp[s, tz=Asia/Tokyo]")),)).table
-    assert held.column("x").cast(pa.int64()).to_pylist() == [0, None]
+    enforced = enforce(
+        pa.table({"x": instants}), (Column("x", parse_column_type("timestamp[s, tz=Asia/Tokyo]")),)
+    ).table
+    assert enforced.column("x").cast(pa.int64()).to_pylist() == [0, None]
 
 
 def test_a_null_struct_hides_what_lies_under_it() -> None:
     child = pa.array([1.5, 2.0])
     hidden = pa.StructArray.from_arrays([child], ["a"], mask=pa.array([True, False]))
-    held = enforce(pa.table({"x": hidden}), (Column("x", parse_column_type("struct<a: int64>")),)).table
-    assert held.column("x").to_pylist() == [None, {"a": 2}]
+    enforced = enforce(pa.table({"x": hidden}), (Column("x", parse_column_type("struct<a: int64>")),)).table
+    assert enforced.column("x").to_pylist() == [None, {"a": 2}]
 
 
-def test_a_dictionary_is_in_order_of_appearance_whatever_it_was() -> None:
+def test_dictionary_is_in_order_of_appearance() -> None:
     categories = pa.DictionaryArray.from_arrays(pa.array([2, 0, None]), ["a", "unused", "z"], ordered=True)
     chunked = pa.chunked_array([categories, pa.array(["y"]).dictionary_encode().cast(categories.type)])
-    held = enforce(pa.table({"x": chunked}), (Column("x", parse_column_type("dictionary<string>")),)).table.column("x")
-    assert held.num_chunks == 1
-    assert held.chunk(0).dictionary.to_pylist() == ["z", "a", "y"]
+    enforced = enforce(pa.table({"x": chunked}), (Column("x", parse_column_type("dictionary<string>")),)).table.column(
+        "x"
+    )
+    assert enforced.num_chunks == 1
+    assert enforced.chunk(0).dictionary.to_pylist() == ["z", "a", "y"]
 
 
 @pytest.mark.parametrize(
@@ -322,8 +326,8 @@ def test_numbers_beyond_a_type_are_refused(values: pa.Array, target: str) -> Non
 
 def test_narrow_decimals_become_integers() -> None:
     column = Column("x", parse_column_type("int64"))
-    held = enforce(pa.table({"x": pa.array([Decimal("-1.00"), None], pa.decimal32(6, 2))}), (column,))
-    assert held.table["x"].to_pylist() == [-1, None]
+    enforced = enforce(pa.table({"x": pa.array([Decimal("-1.00"), None], pa.decimal32(6, 2))}), (column,))
+    assert enforced.table["x"].to_pylist() == [-1, None]
 
 
 @pytest.mark.parametrize("zone", [None, "UTC"])
@@ -333,8 +337,8 @@ def test_text_of_the_first_second_of_nanoseconds_is_read(zone: str | None, encod
     moments = pa.array(counts, pa.timestamp("ns"))
     texts = pa.array([text and text + ("Z" if zone else "") for text in moments.cast(pa.string()).to_pylist()])
     column = Column("x", parse_column_type(f"timestamp[ns, tz={zone}]" if zone else "timestamp[ns]"))
-    held = enforce(pa.table({"x": encode(texts)}), (column,))
-    assert held.table["x"].cast(pa.int64()).to_pylist() == counts
+    enforced = enforce(pa.table({"x": encode(texts)}), (column,))
+    assert enforced.table["x"].cast(pa.int64()).to_pylist() == counts
 
 
 def test_text_before_the_first_nanosecond_is_refused() -> None:

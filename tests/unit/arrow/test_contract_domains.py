@@ -82,8 +82,8 @@ def test_unused_and_masked_values_are_no_values() -> None:
     values = numbers(DIGITS_38, 1, 10**38)
     unused = pa.DictionaryArray.from_arrays(pa.array([0, 0], pa.int32()), values)
     masked = pa.StructArray.from_arrays([values], ["x"], mask=pa.array([False, True]))
-    held = enforce(pa.table({"a": unused, "b": masked}), None).table
-    assert held.to_pydict() == {"a": [1, 1], "b": [{"x": 1}, None]}
+    enforced = enforce(pa.table({"a": unused, "b": masked}), None).table
+    assert enforced.to_pydict() == {"a": [1, 1], "b": [{"x": 1}, None]}
 
 
 def test_edges_of_types_are_kept() -> None:
@@ -122,7 +122,7 @@ def test_indices_beyond_a_dictionary_are_refused() -> None:
 
 
 @pytest.mark.parametrize("declared", [True, False])
-def test_files_with_such_values_tell_row_and_value(tmp_path: Path, declared: bool) -> None:
+def test_files_with_such_values_name_row_and_value(tmp_path: Path, declared: bool) -> None:
     table = pa.table({"a": pa.ListArray.from_arrays([0, 1, 2], numbers(DIGITS_38, 1, 10**38))})
     pq.write_table(table, tmp_path / "a.parquet")
     with pa.ipc.new_file(str(tmp_path / "a.arrow"), table.schema) as writer:
@@ -206,9 +206,9 @@ def test_decimal_of_unusual_scale_is_exact_or_refused(kind: pa.DataType, declare
         result = pa.table({"a": numbers(kind, None, digits)})
         if exactly(value, target):
             columns = (Column("a", parse_column_type(declared)),)
-            missing, held = enforce(result, columns).table["a"].to_pylist()
+            missing, enforced = enforce(result, columns).table["a"].to_pylist()
             assert missing is None
-            assert Fraction(held) == value
+            assert Fraction(enforced) == value
         else:
             assert rows_of(violation(result, a=declared)) == [2]
 

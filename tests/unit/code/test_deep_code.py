@@ -12,10 +12,7 @@ import pytest
 from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
 from lakehouse_cli.code.source import SourceReader
 from lakehouse_cli.model import FunctionRef
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
-
+from tests.conftest import Cli, ProjectFolder
 
 DAILY = "def daily(raw): return raw\n"
 
@@ -53,16 +50,16 @@ def test_deeply_nested_code_is_read(folder: ProjectFolder, cli: Cli, code: Calla
     # In a thread of its own, where nothing is called yet, as on a user's command line.
     folder.write("lakehouse.yaml", "name: shop\nmodule: transforms\ntables:\n  daily: {inputs: []}\n")
     folder.path.joinpath("transforms.py").write_text(code(count).replace("daily(raw)", "daily(raw=None)"))
-    told = []
+    reported = []
 
     def ask() -> None:
-        told.extend([cli("validate"), cli("plan", "-o", "json")])
+        reported.extend([cli("validate"), cli("plan", "-o", "json")])
 
     usual = sys.getrecursionlimit()
     thread = threading.Thread(target=ask)
     thread.start()
     thread.join()
-    validated, planned = told
+    validated, planned = reported
     assert (validated.code, planned.code, validated.err + planned.err) == (0, 0, "")
     assert planned.json["tables"][0]["action"] == "run"
     assert sys.getrecursionlimit() == usual
@@ -96,8 +93,8 @@ def test_code_nested_more_deeply_is_refused_with_its_place(
 ) -> None:
     folder.write("lakehouse.yaml", "name: shop\nmodule: transforms\ntables: {daily: {}, raw: {kind: source}}\n")
     folder.path.joinpath("transforms.py").write_text(code)
-    told = cli(command, "-o", "json")
-    assert (told.code, told.err) == (3, "")
-    [problem] = told.json["error"]["problems"]
+    reported = cli(command, "-o", "json")
+    assert (reported.code, reported.err) == (3, "")
+    [problem] = reported.json["error"]["problems"]
     assert (problem["message"], problem["file"], problem["line"]) == (what, "transforms.py", line)
     assert "in several steps" in problem["hint"]

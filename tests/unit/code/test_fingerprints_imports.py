@@ -43,7 +43,7 @@ def test_the_standard_library_comes_before_the_project(tmp_path: Path) -> None:
     assert fingerprint(tmp_path, {"calendar.py": "def monthrange(year, month): return 1\n"}) == alone
 
 
-def test_a_name_that_only_other_systems_standard_libraries_have_is_the_projects(tmp_path: Path) -> None:
+def test_name_of_another_systems_library_is_the_projects(tmp_path: Path) -> None:
     files = {"transforms.py": "import nt\ndef daily(raw): return nt.f()\n", "nt.py": "def f(): return 1\n"}
     before = fingerprint(tmp_path, files)
     assert "nt.py:f" in before.parts
@@ -78,14 +78,14 @@ NEEDED = "import tools\ndef daily(raw): return tools.f(raw)\n"
 def test_a_module_that_is_nowhere_to_be_found(tmp_path: Path, code: str, found: dict[str, str]) -> None:
     fingerprinted = fingerprint(tmp_path, {"transforms.py": code, "pkg/__init__.py": "", "pkg/near.py": ""})
     assert unseen(fingerprinted) == found
-    assert fingerprinted.is_told == (not found)
+    assert fingerprinted.is_complete == (not found)
     assert bool(explain(fingerprinted.parts, fingerprinted.parts, "daily")) == bool(found)
 
 
 @pytest.mark.parametrize(
     ("edit", "found"),
     [
-        # Where a folder is told, and what comes from it.
+        # Where a folder is named, and what comes from it.
         ("import sys\nsys.path.insert(0, '{outside}')", {"tools": "outside"}),
         ("import sys\nsys.path.append('{outside}')", {"tools": "outside"}),
         ("import sys as s\ns.path += ['{outside}']", {"tools": "outside"}),
@@ -131,7 +131,7 @@ def test_changes_of_sys_path(tmp_path: Path, edit: str, found: dict[str, str] | 
         assert fingerprint(tmp_path / "project", {"lib/tools.py": "def f(x): return 2\n"}) != before
 
 
-def test_folders_that_are_looked_into_first_hide_what_is_found_elsewhere(tmp_path: Path) -> None:
+def test_first_folder_on_the_path_hides_the_others(tmp_path: Path) -> None:
     first = "import sys\nfrom pathlib import Path\nsys.path.insert(0, str(Path(__file__).parent / '{}'))\n"
     code = "import helpers\ndef daily(raw): return helpers.f(raw)\n"
     files = {"helpers.py": "def f(x): return 1\n", "lib/helpers.py": "def f(x): return 2\n"}
@@ -154,17 +154,17 @@ def test_computed_names_may_lead_to_folders_outside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "told"),
+    ("package", "reported"),
     [
         ("__path__.append('../common')", False),
         ("import pkgutil\n__path__ = pkgutil.extend_path(__path__, __name__)", False),
         ("import pkgutil\nNAMES = [found.name for found in pkgutil.iter_modules(__path__)]", True),
     ],
 )
-def test_packages_may_change_where_their_modules_are(tmp_path: Path, package: str, told: bool) -> None:
+def test_packages_may_change_where_their_modules_are(tmp_path: Path, package: str, reported: bool) -> None:
     files = {"transforms.py": "from pkg import near\ndef daily(raw): return near.f(raw)\n"}
     found = fingerprint(tmp_path, {**files, "pkg/__init__.py": package, "pkg/near.py": "def f(x): return 1\n"})
-    assert found.is_told == told
+    assert found.is_complete == reported
 
 
 def test_messages_say_which_module_and_what_to_do() -> None:
@@ -203,9 +203,7 @@ def test_code_on_the_path_that_is_in_no_package_counts(tmp_path: Path, monkeypat
         ("import rates\nOTHER = [*rates.RATE, 2]\n", False),
     ],
 )
-def test_the_order_of_imports_counts_where_one_changes_what_another_takes(
-    tmp_path: Path, setup: str, counts: bool, taking: str
-) -> None:
+def test_import_order_counts_if_one_changes_another(tmp_path: Path, setup: str, counts: bool, taking: str) -> None:
     files = {"rates.py": "RATE = [1]\n", "setup.py": setup}
     use = "def daily(raw): return RATE\n"
     taken_first = fingerprint(tmp_path, {**files, "transforms.py": f"{taking}\nimport setup as other\n{use}"})
@@ -214,7 +212,7 @@ def test_the_order_of_imports_counts_where_one_changes_what_another_takes(
 
 
 @pytest.mark.parametrize("code", ["exec('import rates; rates.RATE = {}')", "eval('rates.TABLE.update(a={})')"])
-def test_code_as_text_in_any_module_may_change_what_is_used(tmp_path: Path, code: str) -> None:
+def test_code_as_text_counts_in_any_module(tmp_path: Path, code: str) -> None:
     files = {
         "transforms.py": "import rates\nimport setup\ndef daily(): return rates.RATE, rates.TABLE\n",
         "rates.py": "RATE = 0\nTABLE = {}\n",
@@ -223,7 +221,7 @@ def test_code_as_text_in_any_module_may_change_what_is_used(tmp_path: Path, code
     assert found[0].hash != found[1].hash
 
 
-def test_a_value_is_taken_before_or_after_another_module_changes_it(tmp_path: Path) -> None:
+def test_value_read_before_or_after_a_change_counts(tmp_path: Path) -> None:
     files = {
         "rates.py": "RATE = 1\n",
         "low.py": "import rates\nLOW = rates.RATE\n",
@@ -237,7 +235,7 @@ def test_a_value_is_taken_before_or_after_another_module_changes_it(tmp_path: Pa
     assert found[0].hash != found[1].hash
 
 
-def test_a_function_is_called_before_or_after_what_it_uses_is_changed(tmp_path: Path) -> None:
+def test_function_called_before_or_after_a_change_counts(tmp_path: Path) -> None:
     lines = ["LOW = rates.low()\n", "rates.RATE = 2\n"]
     found = [
         fingerprint(
@@ -252,7 +250,7 @@ def test_a_function_is_called_before_or_after_what_it_uses_is_changed(tmp_path: 
     assert found[0].hash != found[1].hash
 
 
-def test_reason_names_the_file_whose_classes_are_in_another_order(tmp_path: Path) -> None:
+def test_reason_names_the_file_of_reordered_classes(tmp_path: Path) -> None:
     classes = ["class First(Step): rate = 1\n", "class Second(Step): rate = 2\n"]
     found = [
         fingerprint(

@@ -81,7 +81,7 @@ MANY = {**REGISTRY, "plug.py": "from reg import reg\n" + "".join(f"@reg\ndef f{i
 
 
 @pytest.mark.parametrize(
-    ("before", "edits", "told"),
+    ("before", "edits", "reported"),
     [
         (SIDE, {"side.py": "import rates\nrates.K = 3\n"}, ("statements that run when side.py is imported changed",)),
         (SIDE, {"side.py": ""}, ("statements that run when side.py is imported changed",)),
@@ -201,31 +201,31 @@ MANY = {**REGISTRY, "plug.py": "from reg import reg\n" + "".join(f"@reg\ndef f{i
         (STAR, {"tools.py": "def len(x): return 1\n"}, ("now uses helper `len` (tools.py)",)),
     ],
 )
-def test_what_is_told_of_an_edit(
-    tmp_path: Path, before: Mapping[str, str], edits: Mapping[str, str], told: tuple[str, ...]
+def test_message_for_an_edit(
+    tmp_path: Path, before: Mapping[str, str], edits: Mapping[str, str], reported: tuple[str, ...]
 ) -> None:
     old = parts(tmp_path / "old", before)
-    assert explain(old, parts(tmp_path / "new", {**before, **edits}), "daily") == told
+    assert explain(old, parts(tmp_path / "new", {**before, **edits}), "daily") == reported
 
 
-def test_what_is_told_of_a_module_that_no_longer_leads_anywhere(tmp_path: Path) -> None:
+def test_message_for_a_module_no_longer_unfollowed(tmp_path: Path) -> None:
     anywhere = {**HELPERS, "helpers.py": HELPERS["helpers.py"].replace("deep(x)\n", "eval(x)\n", 1)}
-    told = explain(parts(tmp_path / "old", anywhere), parts(tmp_path / "new", HELPERS), "daily")
-    assert told[:2] == ("helpers.py no longer does what cannot be followed", "helper `low` changed (helpers.py)")
-    assert told[-1] == "and 20 more"
+    reported = explain(parts(tmp_path / "old", anywhere), parts(tmp_path / "new", HELPERS), "daily")
+    assert reported[:2] == ("helpers.py no longer does what cannot be followed", "helper `low` changed (helpers.py)")
+    assert reported[-1] == "and 20 more"
 
 
-def test_few_of_many_changes_are_told(tmp_path: Path) -> None:
+def test_long_lists_of_changes_are_cut(tmp_path: Path) -> None:
     names = [f"f{i:02}" for i in range(30)]
     code = "".join(f"def {name}(x): return 1\n" for name in names)
     files = {"transforms.py": f"{code}def daily(raw): return [{', '.join(names)}]\n"}
     edited = {"transforms.py": files["transforms.py"].replace("return 1", "return 2")}
-    told = explain(parts(tmp_path / "old", files), parts(tmp_path / "new", edited), "daily")
-    assert told == (*(f"helper `{name}` changed (transforms.py)" for name in names[:8]), "and 22 more")
+    reported = explain(parts(tmp_path / "old", files), parts(tmp_path / "new", edited), "daily")
+    assert reported == (*(f"helper `{name}` changed (transforms.py)" for name in names[:8]), "and 22 more")
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "told"),
+    ("before", "now", "reported"),
     [
         (None, "not installed", "now uses fast, which is not installed"),
         ("1.0", "not installed", "fast 1.0 is not installed any more"),
@@ -233,22 +233,22 @@ def test_few_of_many_changes_are_told(tmp_path: Path) -> None:
         ("not installed", None, "no longer uses fast"),
     ],
 )
-def test_what_is_told_of_a_package_that_is_not_installed(before: str | None, now: str | None, told: str) -> None:
+def test_message_for_a_package_not_installed(before: str | None, now: str | None, reported: str) -> None:
     old, new = ({"package fast": version} if version is not None else {} for version in (before, now))
-    assert explain(old, new, "daily") == (told,)
+    assert explain(old, new, "daily") == (reported,)
 
 
-def test_what_is_told_of_a_name_that_is_only_passed_on() -> None:
+def test_message_for_a_name_that_is_passed_on() -> None:
     assert explain({}, {"tools.py:ch2": "import 3f0a"}, "daily") == ("now uses `ch2`, which tools.py imports",)
 
 
-def test_what_is_told_of_a_module_that_goes_away(tmp_path: Path) -> None:
+def test_message_for_a_removed_module(tmp_path: Path) -> None:
     old = parts(tmp_path / "old", {**GUARDED, "fast.py": "def f(): return 2\n"})
-    told = ("`fast` is in the project no more", "no longer uses helper `f` (fast.py)")
-    assert explain(old, parts(tmp_path / "new", GUARDED), "daily") == told
+    reported = ("`fast` is in the project no more", "no longer uses helper `f` (fast.py)")
+    assert explain(old, parts(tmp_path / "new", GUARDED), "daily") == reported
 
 
-def test_what_is_told_of_a_table_that_is_given_another_function(tmp_path: Path) -> None:
+def test_message_for_another_function_of_a_table(tmp_path: Path) -> None:
     code = "def one(raw): return len(raw)\n"
     old = parts(tmp_path / "old", {"transforms.py": code}, "transforms", "one")
     renamed = parts(tmp_path / "renamed", {"transforms.py": code.replace("one", "two")}, "transforms", "two")

@@ -63,7 +63,7 @@ def test_a_star_import_by_way_of_another_module(tmp_path: Path, use: str) -> Non
     assert is_seen(tmp_path, {**files, "transforms.py": use})
 
 
-def test_a_module_that_hides_a_definition_or_a_built_in_function(tmp_path: Path) -> None:
+def test_module_that_hides_a_definition_or_builtin(tmp_path: Path) -> None:
     files = {"clean/__init__.py": "__all__ = ['sum', 'other']", "clean/sum.py": STEPS, "clean/other.py": STEPS}
     files["transforms.py"] = (
         "class other: plus = abs\nfrom clean import *\ndef daily(x): return sum.plus(other.plus(x))"
@@ -73,14 +73,14 @@ def test_a_module_that_hides_a_definition_or_a_built_in_function(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("listed", "seen"), [("['side']", True), ("['si' + 'de']", True), ("['steps']", False)])
-def test_what_a_module_does_that_only_a_star_import_imports(tmp_path: Path, listed: str, seen: bool) -> None:
+def test_code_of_a_star_imported_module_counts(tmp_path: Path, listed: str, seen: bool) -> None:
     files = {"clean/__init__.py": f"__all__ = {listed}", "clean/steps.py": STEPS, "rates.py": "RATE = 0\n"}
     files["clean/side.py"] = "import rates\nrates.RATE = 1\n"
     files["transforms.py"] = "import rates\nfrom clean import *\ndef daily(raw): return rates.RATE\n"
     assert is_seen(tmp_path, files, edited="clean/side.py") == seen
 
 
-def test_what_a_star_import_may_import_and_cannot_be_parsed_is_no_problem_of_the_project(tmp_path: Path) -> None:
+def test_unparsable_star_imported_module_is_no_problem(tmp_path: Path) -> None:
     files = {
         "clean/__init__.py": "__all__ = ['st' + 'eps']",
         "clean/steps.py": STEPS,
@@ -100,14 +100,12 @@ def test_what_a_star_import_may_import_and_cannot_be_parsed_is_no_problem_of_the
     ],
 )
 @pytest.mark.parametrize("package", ["clean/__init__.py", "clean/other.py"])
-def test_modules_of_a_package_in_hand_that_is_a_folder_with_or_without_a_file(
-    tmp_path: Path, use: str, package: str
-) -> None:
+def test_package_as_folder_with_or_without_init_file(tmp_path: Path, use: str, package: str) -> None:
     files = {package: "", "clean/steps.py": STEPS, "transforms.py": f"import clean, clean.steps\n{use}\n"}
     assert is_seen(tmp_path, files)
 
 
-def test_modules_of_a_package_that_is_only_passed_on_count_by_name(tmp_path: Path) -> None:
+def test_modules_of_a_passed_package_count_by_name(tmp_path: Path) -> None:
     files = {"clean/__init__.py": "", "clean/steps.py": STEPS, "clean/other.py": STEPS}
     files["common.py"] = "import clean.steps, clean.other\nLIMIT = 3\n"
     files["transforms.py"] = f"from common import *\n{USE.replace('steps', 'clean.steps')}"
@@ -124,7 +122,7 @@ def test_modules_of_a_package_that_is_only_passed_on_count_by_name(tmp_path: Pat
         "import importlib\nhelpers = importlib.import_module('helpers')",
     ],
 )
-def test_names_of_another_module_that_are_bound_through_the_module(tmp_path: Path, found: str, bind: str) -> None:
+def test_names_bound_through_another_module_count(tmp_path: Path, found: str, bind: str) -> None:
     files = {"helpers.py": "def plus(x): return x\n"}
     files["side.py"] = f"{found}\ndef get(): return helpers\ndef fast(x): return 1\n{bind}\n"
     files["transforms.py"] = "import helpers, side\ndef daily(raw): return helpers.plus(raw)\n"
@@ -135,14 +133,14 @@ def test_names_of_another_module_that_are_bound_through_the_module(tmp_path: Pat
     "find",
     ["import helpers\n    module = helpers", "import importlib\n    module = importlib.import_module('helpers')"],
 )
-def test_modules_that_a_function_imports_and_changes_by_another_name(tmp_path: Path, find: str) -> None:
+def test_modules_changed_under_an_alias_count(tmp_path: Path, find: str) -> None:
     files = {"helpers.py": "def plus(x): return x\n"}
     files["side.py"] = f"def fast(x): return 1\ndef put():\n    {find}\n    setattr(module, 'plus', fast)\nput()\n"
     files["transforms.py"] = "import helpers, side\ndef daily(raw): return helpers.plus(raw)\n"
     assert is_seen(tmp_path, files, edited="side.py")
 
 
-def test_module_that_is_imported_by_name_and_what_it_imports(tmp_path: Path) -> None:
+def test_module_imported_by_name_is_followed(tmp_path: Path) -> None:
     files = {"plug.py": "import side\nRATES = {}\nRATES['a'] = 1\n", "side.py": "import os\nos.environ['A'] = '1'\n"}
     files["transforms.py"] = "import importlib\ndef daily(raw): return importlib.import_module('plug').RATES\n"
     assert is_seen(tmp_path, files, edited="plug.py")

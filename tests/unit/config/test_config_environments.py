@@ -31,11 +31,11 @@ def load(tmp_path: Path) -> Load:
 def other_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second format and types of storage beside files, so that an override may change them."""
     lines = FormatSpec("lines", "x:X", ".l", options=(FormatOption("indent", 0, {"type": "integer"}, ""),))
-    held = StorageType("held", "x:X", root="none", options=(FormatOption("size", 0, {"type": "integer"}, ""),))
+    stub = StorageType("stub", "x:X", root="none", options=(FormatOption("size", 0, {"type": "integer"}, ""),))
     remote = StorageType("remote", "x:X", root="url", schemes=("remote",), formats=True)
     replaced = {
         "FORMATS": {"csv": FORMATS["csv"], "lines": lines},
-        "STORAGE_TYPES": {"files": STORAGE_TYPES["files"], "held": held, "remote": remote},
+        "STORAGE_TYPES": {"files": STORAGE_TYPES["files"], "stub": stub, "remote": remote},
         "SCHEMES": {"remote": "remote"},
     }
     for module in ("environments", "storages", "tables", "paths"):
@@ -88,8 +88,8 @@ def test_the_implied_default_storage_may_be_overridden(load: Load) -> None:
         ("{root: '${ELSEWHERE}/x'}", "remote", "csv", {"delimiter": ";"}, {}),
         ("{root: '${FOLDER}/x'}", "files", "csv", {"delimiter": ";"}, {}),
         ("{root: 'remote://x', format: lines}", "remote", "lines", {}, {}),
-        ("{type: held}", "held", "", {}, {}),
-        ("{type: held, options: {size: 3}}", "held", "", {}, {"size": 3}),
+        ("{type: stub}", "stub", "", {}, {}),
+        ("{type: stub, options: {size: 3}}", "stub", "", {}, {"size": 3}),
     ],
 )
 def test_options_of_the_former_do_not_go_along(
@@ -116,7 +116,7 @@ def test_options_of_the_former_do_not_go_along(
         ("{root: 'postgresql://x/y'}", "postgresql", {}, {"schema": "weird"}),
     ],
 )
-def test_options_of_a_storage_that_is_not_known_do_not_go_along(
+def test_options_of_an_unknown_storage_are_not_merged(
     load: Load, base_format: str, override: str, kind: str, options: dict[str, object], connection: dict[str, object]
 ) -> None:
     text = f"""
@@ -138,7 +138,7 @@ def test_unset_root_reports_the_variable_alone(load: Load) -> None:
     assert [problem.message for problem in load(text, "default").problems] == ["environment variable `WH` is not set"]
 
 
-def test_only_the_chosen_environments_variables_must_be_set(load: Load) -> None:
+def test_only_variables_of_the_environment_must_be_set(load: Load) -> None:
     text = """
     storages:
       default: {root: "${BASE}"}
@@ -158,7 +158,7 @@ def test_only_the_chosen_environments_variables_must_be_set(load: Load) -> None:
     assert problem.message == "environment variable `TEST` is not set"
 
 
-def test_problem_of_the_base_is_reported_once_and_as_the_bases(load: Load) -> None:
+def test_problem_of_the_base_is_reported_once(load: Load) -> None:
     text = """
     storages:
       default: {root: data, options: {delimitr: ";"}}
@@ -186,7 +186,7 @@ def test_values_are_shown_as_they_are_written(load: Load) -> None:
     assert written.execution == {"workers": "${WORKERS:-2}"}
 
 
-def test_every_environment_is_held_to_the_tables_where_asked(load: Load) -> None:
+def test_all_environments_are_validated_on_request(load: Load) -> None:
     text = """
     storages: {other: {root: other}}
     environments: {prod: {}, same: {storages: {other: {root: data}}}}
@@ -215,7 +215,7 @@ URL=pg://u:p@h/x?a=b
 """
 
 
-def test_variables_come_from_a_file_where_the_process_has_none(load: Load, tmp_path: Path) -> None:
+def test_unset_variables_come_from_the_env_file(load: Load, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("LAKE=/from/file\nROOT=/file\n", "utf-8")
     text = 'storages: {default: {root: "${LAKE}"}, other: {root: "${ROOT}"}}\ntables: {}'
     loaded = load(text, "default", LAKE="/from/process")

@@ -287,7 +287,7 @@ def test_problems_are_sorted_by_file_and_place(load: Load) -> None:
     ]
 
 
-def test_secrets_that_stand_in_the_file_are_in_no_line_that_is_shown(load: Load) -> None:
+def test_shown_lines_have_no_secrets_of_the_file(load: Load) -> None:
     url = "postgresql://me:hunter2@127.0.0.1/db"
     key = "secret_access_key: hunter2"
     loaded = load(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,8 +13,8 @@ from lakehouse_cli.config import load_project
 CORPUS = Path(__file__).parents[2] / "corpus"
 TEXTS = [path.read_text("utf-8") for path in sorted((CORPUS / "good").glob("*.yaml"))]
 ENVIRON = {"HOME": "/home/someone", "EMPTY": "", "WORKERS": "2", "SEPARATOR": ";", "LAKE_SECRET": "s3cr3t"}
-# What tells YAML and the loader something, more often than any other character.
-TELLING = st.sampled_from(
+# Characters with a meaning in YAML or to the loader, more often than others.
+MEANINGFUL = st.sampled_from(
     [*"{}[]<>:,-#&*!|'\"%@`?~$. \t\n0", ": ", "- ", "<<: ", "${", "!!int ", "null", "&a ", "*a", "é"]
 )
 
@@ -27,7 +28,7 @@ def mutated(draw: st.DrawFn) -> str:
             case "delete":
                 text = text[:start] + text[start + draw(st.integers(1, 12)) :]
             case "insert":
-                text = text[:start] + draw(TELLING) + text[start:]
+                text = text[:start] + draw(MEANINGFUL) + text[start:]
             case "any":
                 text = text[:start] + draw(st.text(st.characters(codec="utf-8"), max_size=3)) + text[start:]
             case "swap":
@@ -40,7 +41,8 @@ def mutated(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.slow
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=mutated())
 def test_mutated_files_end_in_problems_with_places(tmp_path: Path, text: str) -> None:
     path = tmp_path / "lakehouse.yaml"

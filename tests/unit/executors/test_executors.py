@@ -71,17 +71,16 @@ def dies_before_its_pool(left: Path) -> None:
         (None, "ended with exit code 3"),
     ],
 )
-def test_death_of_a_process_is_told(how: int | None, message: str) -> None:
+def test_death_of_a_process_is_reported(how: int | None, message: str) -> None:
     with ProcessesExecutor(1) as executor:
         error = executor.submit(end_process, how).exception(timeout=30)
     assert isinstance(error, WorkerDiedError)
     assert str(error) == message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [os.fork, forks_past_python, None])
-def test_a_process_that_dies_before_those_it_started_is_told_at_once(
-    how: Callable[[], int] | None, tmp_path: Path
-) -> None:
+def test_death_before_its_children_is_reported_at_once(how: Callable[[], int] | None, tmp_path: Path) -> None:
     left = tmp_path / "left"
     with ProcessesExecutor(1) as executor:
         given = (dies_before_its_pool, left) if how is None else (dies_before_its_child, how, left)
@@ -103,7 +102,7 @@ def no_more_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_work_for_which_no_process_can_be_started_fails_and_the_next_may_have_one() -> None:
+def test_work_after_a_failed_process_start_succeeds() -> None:
     with no_more_files():
         executor = ProcessesExecutor(1)
     with executor:
@@ -148,7 +147,7 @@ class PickledWhile:
         return int, (0,)
 
 
-def test_work_that_is_being_handed_over_when_all_stops_fails_as_the_rest_does() -> None:
+def test_work_in_transit_fails_when_all_stops() -> None:
     begun, go = threading.Event(), threading.Event()
     executor = ProcessesExecutor(1)
     future = executor.submit(double, PickledWhile(begun, go))
@@ -166,7 +165,7 @@ def test_threads_are_daemons() -> None:
         assert [t.daemon for t in threading.enumerate() if t.name == "lakehouse 1"] == [True]
 
 
-def test_processes_share_the_cores_among_the_threads_of_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_library_threads_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MKL_NUM_THREADS", "7")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
@@ -204,14 +203,14 @@ def test_processes_start_as_work_comes(started: list[bool], monkeypatch: pytest.
         assert len(started) == 2
 
 
-def test_no_more_processes_are_forked_than_work_there_will_be(started: list[bool]) -> None:
+def test_forked_processes_do_not_exceed_the_work(started: list[bool]) -> None:
     with ProcessesExecutor(64, at_once=2) as executor:
         assert len(started) <= 2
         assert [executor.submit(double, n).result(timeout=30) for n in range(3)] == [0, 2, 4]
     assert len(started) <= 2
 
 
-def test_work_waits_for_a_process_where_no_more_can_be_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_work_waits_if_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     begun = 0
 
     def only_one(prepare: Callable[[], None] | None, *, fork: bool) -> WorkerProcess:

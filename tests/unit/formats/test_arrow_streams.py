@@ -44,7 +44,7 @@ def written(kind: str, rows: int = ROWS) -> bytes:
 
 @pytest.fixture
 def left(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Of each file that was left: whether something of it was still held."""
+    """Of each file that was left: whether something still referred to it."""
     found: list[bool] = []
     leave = ReadableFile.__exit__
 
@@ -59,27 +59,27 @@ def left(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 def held_pieces(monkeypatch: pytest.MonkeyPatch, hold: Callable[[ReadableFile], Any]) -> list[Any]:
     """What a thread of Arrow's still holds when a file is left, and lets go of while that is waited for."""
-    held: list[Any] = []
-    monkeypatch.setattr(time, "sleep", lambda _: held.clear())
+    kept: list[Any] = []
+    monkeypatch.setattr(time, "sleep", lambda _: kept.clear())
     with ReadableFile(io.BytesIO(b"PAR1")) as file:
-        held.append(hold(file))
-    return held
+        kept.append(hold(file))
+    return kept
 
 
-def test_file_held_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_in_use_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert held_pieces(monkeypatch, lambda file: file.native) == []
 
 
-def test_piece_held_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_piece_in_use_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert held_pieces(monkeypatch, lambda file: file.native.read_buffer(4)) == []
 
 
-def test_function_held_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_function_in_use_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert held_pieces(monkeypatch, lambda file: file.lend(lambda: None)) == []
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_nothing_is_held_after_reading(kind: str, left: list[bool]) -> None:
+def test_no_references_remain_after_reading(kind: str, left: list[bool]) -> None:
     content = written(kind)
     table = FORMATS[kind].read(lambda: io.BytesIO(content), "t", DECLARED, SPECS[kind].checked({}))
     assert table.num_rows == ROWS
@@ -88,14 +88,14 @@ def test_nothing_is_held_after_reading(kind: str, left: list[bool]) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_nothing_is_held_after_counting(kind: str, left: list[bool]) -> None:
+def test_no_references_remain_after_counting(kind: str, left: list[bool]) -> None:
     content = written(kind)
     assert FORMATS[kind].count_rows(lambda: io.BytesIO(content), "t", SPECS[kind].checked({})) == ROWS
     assert not any(left)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_nothing_is_held_after_a_failure(kind: str, left: list[bool]) -> None:
+def test_no_references_remain_after_a_failure(kind: str, left: list[bool]) -> None:
     content = bytearray(written(kind))
     content[len(content) // 2 :] = b"x\n" * 100
     with pytest.raises(StorageError):
@@ -104,7 +104,7 @@ def test_nothing_is_held_after_a_failure(kind: str, left: list[bool]) -> None:
     assert not any(left)
 
 
-def test_nothing_is_held_after_a_damaged_page(left: list[bool]) -> None:
+def test_no_references_remain_after_a_damaged_page(left: list[bool]) -> None:
     content = bytearray(written("parquet"))
     content[len(content) // 2] ^= 0x10
     with pytest.raises(StorageError, match="checksum"):
@@ -118,7 +118,7 @@ def test_source_is_gone_when_text_was_read(kind: str) -> None:
     content = written(kind)
     gc.disable()
     try:
-        for _ in range(40):
+        for _ in range(10):
             opened: list[weakref.ref[io.BytesIO]] = []
 
             def source() -> io.BytesIO:
@@ -140,7 +140,7 @@ def test_pieces_are_gone_when_parquet_was_read() -> None:
             return piece
 
     content = written("parquet")
-    for _ in range(40):
+    for _ in range(10):
         given: list[weakref.ref[memoryview]] = []
         with ParquetReader(Source(content), "t") as reader:
             reader.read(["n", "text"])

@@ -198,7 +198,7 @@ def test_from_that_is_not_there_is_refused(from_: str | int, message: str, hint:
     assert hint in caught.value.hint
 
 
-def test_hint_of_nameless_and_doubled_headers_can_be_followed() -> None:
+def test_hint_for_missing_and_double_headers_works() -> None:
     with pytest.raises(StorageError) as caught:
         read(",a\n0,1\n")
     assert caught.value.hint == "declare the columns to read; this one by its position: `index: {type: …, from: 1}`"

@@ -90,7 +90,7 @@ def test_utc_is_no_wall_clock_time() -> None:
     )
 
 
-def test_words_of_several_kinds_are_read_by_following_hints() -> None:
+def test_hints_for_words_of_several_kinds_work() -> None:
     options: dict[str, Any] = {}
     texts = ["1", "yes", "0", "ja", "nein"]
     for _ in range(4):

@@ -133,7 +133,7 @@ def test_booleans_written_otherwise_stay_text() -> None:
     assert infer("true", "false", true_values=["yes", "true"]) == ("string", ["true", "false"])
 
 
-def test_plain_tables_come_back_as_they_were_without_a_contract() -> None:
+def test_plain_tables_round_trip_without_a_contract() -> None:
     table = pa.table(
         {
             "id": pa.array([1, None, 2**53 + 1]),

@@ -77,7 +77,7 @@ def test_an_encoding_survives_block_boundaries() -> None:
         (".zst", pa.compress(b"a,b\n1,x\n2,y\n", codec="zstd", asbytes=True)),
     ],
 )
-def test_compression_is_told_by_the_suffix_or_the_option(suffix: str, packed: bytes) -> None:
+def test_compression_follows_suffix_or_option(suffix: str, packed: bytes) -> None:
     codec = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}[suffix]
     assert read(packed, AB, f"x.csv{suffix}").to_pydict() == WANTED
     assert read(packed, AB, "x.csv", compression=codec).to_pydict() == WANTED
@@ -106,7 +106,7 @@ def test_null_values_are_unquoted_spellings() -> None:
     assert values("a,b\n1,\n", AB, null_values=["M"]) == {"a": [1], "b": [""]}
 
 
-def test_an_empty_text_in_quotes_is_null_for_a_number_and_a_text_for_a_string() -> None:
+def test_empty_quoted_text_is_null_except_in_strings() -> None:
     assert values('"a","b"\n"","x"\n"2",""\n', AB) == {"a": [None, 2], "b": ["x", ""]}
 
 
@@ -116,7 +116,7 @@ def test_booleans_are_spelled_as_the_options_say() -> None:
     assert values("a\nja\nnein\n", columns, true_values=["ja"], false_values=["nein"]) == {"a": [True, False]}
 
 
-def test_a_decimal_comma_goes_for_floats_decimals_and_durations() -> None:
+def test_decimal_comma_in_floats_decimals_and_durations() -> None:
     columns = columns_of(f="float64", d="decimal128(5, 2)", s="duration[ms]")
     table = read("f;d;s\n1,5;-2,25;0,125\n", columns=columns, delimiter=";", decimal=",")
     assert [str(v) for v in table.to_pylist()[0].values()] == ["1.5", "-2.25", "0:00:00.125000"]
@@ -171,16 +171,16 @@ def test_thousands_of_columns() -> None:
     assert table.to_pylist()[3] == {"c4999": 5002, "c0": "3"}
 
 
-def test_lacking_columns_are_all_told_with_close_matches() -> None:
+def test_missing_columns_have_close_matches() -> None:
     with pytest.raises(DataError, match=r"`x.csv` lacks columns `station`, `Valid`") as caught:
         read("STATION,valid,tmpf\n", columns=columns_of(station="string", Valid="string", tmpf="float64"))
     assert [(v.column, v.check, v.count) for v in caught.value.violations] == [
         ("station", "missing", 1),
         ("Valid", "missing", 1),
     ]
-    # Each is told once.
-    told = [violation.message for violation in caught.value.violations]
-    assert told == [
+    # Each is reported once.
+    reported = [violation.message for violation in caught.value.violations]
+    assert reported == [
         "column `station`: the file has no such column",
         "column `Valid`: the file has no such column; did you mean `valid`?",
     ]
@@ -275,13 +275,13 @@ def test_strptime_formats(kind: str, text: str, meant: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["31/02/2020", "2020-12-31", "31/12/2020x", "00/01/2020", "31/13/2020"])
-def test_a_date_that_is_not_in_the_format_is_told(text: str) -> None:
+def test_date_in_another_format_is_refused(text: str) -> None:
     with pytest.raises(DataError) as caught:
         read(f"a,b\n{text},1\n", columns=columns_of(a="date32"), date_format="%d/%m/%Y")
     assert caught.value.violations[0].count == 1
 
 
-def test_a_wall_clock_time_that_a_zone_has_twice_or_never_is_told() -> None:
+def test_ambiguous_or_missing_local_time_is_refused() -> None:
     data = "a,b\n2020-10-25 02:30,1\n2020-03-29 02:30,1\n2020-03-29 03:30,1\n"
     with pytest.raises(DataError) as caught:
         read(data, columns=columns_of(a="timestamp[s, tz=Europe/Berlin]"), timestamp_format="%Y-%m-%d %H:%M")

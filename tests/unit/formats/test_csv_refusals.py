@@ -1,4 +1,4 @@
-"""What does not fit is told with file, line, column, value and type; nothing is rounded, wrapped or cut."""
+"""What does not fit is refused with file, line, column, value and type; nothing is rounded, wrapped or cut."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read(data: bytes | str, types: dict[str, str], **options: Any) -> pa.Table:
         ("list<timestamp[s]>", ['["2020-02-30 00:00:00"]', "[5]"]),
     ],
 )
-def test_what_does_not_fit_is_told(kind: str, bad: list[str]) -> None:
+def test_values_that_do_not_fit_are_reported(kind: str, bad: list[str]) -> None:
     lines = ["a,n"] + [f'"{value.replace(chr(34), chr(34) * 2)}",1' for value in bad]
     with pytest.raises(DataError) as caught:
         read("\n".join(lines), {"n": "int64", "a": kind})

@@ -54,7 +54,7 @@ def test_large_integers_written_with_exponents_are_exact() -> None:
     assert refused("int64", ["9223372036854775808.0", "1e19", "1e999999999", "1e-1", "1.5", ".0", "1.000"]) == 7
 
 
-def test_a_decimal_comma_holds_for_integers_written_as_floats() -> None:
+def test_decimal_comma_in_integers_written_as_floats() -> None:
     assert values("int64", ["1,0", "1,5e1"], decimal=",") == [1, 15]
     assert refused("int64", ["1.0"], decimal=",") == 1
 
@@ -213,7 +213,7 @@ def test_formats_of_other_types_do_not_count() -> None:
     assert values("duration[s]", ["90"], time_format="%I:%M %p") == [dt.timedelta(seconds=90)]
 
 
-def test_a_duration_that_two_formats_read_differently_is_refused() -> None:
+def test_ambiguous_duration_of_two_formats_is_refused() -> None:
     with pytest.raises(DataError) as caught:
         values("duration[s]", ["01:30"], time_format=["%H:%M", "%M:%S"])
     assert "0 days 01:30:00 by `%H:%M` and 0 days 00:01:30 by `%M:%S`" in caught.value.message
@@ -401,7 +401,7 @@ def test_numbers_that_are_nearly_integers_are_refused() -> None:
     assert values("int64", ["4.503599627370496e15", "1.000000000000000000e+00"]) == [4503599627370496, 1]
 
 
-def test_durations_with_a_unit_are_numbers_whatever_the_format_of_times() -> None:
+def test_durations_with_a_unit_are_numbers() -> None:
     options = {"time_format": "%H:%M", "duration_unit": "ms"}
     table = read("t,d\n8:05,1500\n", columns_of(t="time32[s]", d="duration[ms]"), **options)
     assert table.to_pylist() == [{"t": dt.time(8, 5), "d": dt.timedelta(seconds=1.5)}]

@@ -105,13 +105,13 @@ def test_encodings() -> None:
     assert write(table, encoding="utf-16").decode("utf-16") == "é\nü\n"
 
 
-def test_a_character_that_the_encoding_lacks_is_told() -> None:
+def test_character_outside_the_encoding_is_refused() -> None:
     with pytest.raises(StorageError, match=r"`€` \(U\+20AC\) cannot be written in iso8859-1"):
         write(pa.table({"a": ["€"]}), encoding="latin-1")
 
 
 @pytest.mark.parametrize("codec", ["gzip", "bz2", "zstd"])
-def test_compression_is_deterministic_and_leaves_the_file_open(codec: str) -> None:
+def test_compression_is_deterministic(codec: str) -> None:
     table = pa.table({"a": list(range(1000))})
     sink = io.BytesIO()
     write_csv(table, sink, CsvOptions(compression=codec))
@@ -129,7 +129,7 @@ class _FullDisk(io.BytesIO):
 
 
 @pytest.mark.parametrize("codec", ["none", "gzip", "bz2", "zstd"])
-def test_a_full_disk_is_told_as_such(codec: str) -> None:
+def test_full_disk_is_reported(codec: str) -> None:
     table = pa.table({"a": [str(n * 7919 % 100_003) for n in range(200_000)]})
     with pytest.raises(OSError, match="No space left") as caught:
         write_csv(table, _FullDisk(), CsvOptions(compression=codec))
@@ -257,7 +257,7 @@ def test_many_batches_keep_their_order() -> None:
     assert lines[1:] == [f"{n},{n / 4},t{n % 7}" for n in range(rows)]
 
 
-def test_floats_are_written_as_short_as_their_type_has_them() -> None:
+def test_floats_are_written_shortest_for_their_type() -> None:
     double = pa.array([1e-5, 12345678901.5, 1e16, 0.1, -0.0, None])
     assert cells(double) == ["1e-05", "12345678901.5", "1e+16", "0.1", "-0.0", ""]
     single = pa.array([1e-5, 0.1, 2.0, 16777216.0, None], pa.float32())

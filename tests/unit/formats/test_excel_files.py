@@ -113,7 +113,7 @@ def test_cells_that_are_read(cell: Any, declared: str, expected: Any) -> None:
     ],
     ids=str,
 )
-def test_cells_that_do_not_fit_are_told_by_address(cell: Any, declared: str, shown: str) -> None:
+def test_cells_that_do_not_fit_are_named_by_address(cell: Any, declared: str, shown: str) -> None:
     data = workbook(["title"], [], ["other", "x"], ["a", None], [], ["b", cell], ["c", cell])
     with pytest.raises(DataError) as caught:
         read(data, columns_of(x=declared), skip_rows=2)
@@ -127,7 +127,7 @@ def test_cells_that_do_not_fit_are_told_by_address(cell: Any, declared: str, sho
     assert [(e.row, e.line, e.value) for e in violation.examples] == [(2, 6, f"B6: {shown}"), (3, 7, f"B7: {shown}")]
 
 
-def test_what_to_do_about_a_cell_is_told() -> None:
+def test_refused_cell_has_a_hint() -> None:
     hints = {}
     for cell in ("#N/A", "=1+1", 5):
         with pytest.raises(DataError) as caught:
@@ -152,12 +152,12 @@ def test_errors_and_texts_may_stand_for_null() -> None:
     assert table.to_pydict() == {"x": [None, None, 1], "s": [None, "a", None]}
 
 
-def test_declared_columns_are_read_in_their_order_and_no_others() -> None:
+def test_only_declared_columns_are_read_in_their_order() -> None:
     data = workbook(["a", "bad", "b"], [1, "#REF!", "x"])
     assert read(data, columns_of(b="string", a="int64")).to_pydict() == {"b": ["x"], "a": [1]}
 
 
-def test_missing_columns_are_told() -> None:
+def test_missing_columns_are_refused() -> None:
     with pytest.raises(DataError, match="lacks column `staton`") as caught:
         read(workbook(["station"], ["a"]), columns_of(staton="string"))
     assert caught.value.hint == "did you mean `station`?"
@@ -222,7 +222,7 @@ def test_styled_cells_without_a_value_are_empty() -> None:
     assert read(sink.getvalue(), columns_of(x="int64"))["x"].to_pylist() == [1]
 
 
-def test_formulas_are_read_by_the_values_that_were_computed() -> None:
+def test_formulas_are_read_as_computed_values() -> None:
     data = workbook(["x"], ["=6*7"])
     sink = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as before, zipfile.ZipFile(sink, "w") as after:
@@ -269,12 +269,12 @@ def test_undeclared_columns_have_the_types_of_their_cells() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"id,text\n1,a\n", workbook(["x"], [1])[:-500], b"PK\x03\x04"])
-def test_what_is_no_workbook_is_told(data: bytes) -> None:
+def test_file_that_is_no_workbook_is_refused(data: bytes) -> None:
     with pytest.raises(StorageError, match=r"`data/t\.xlsx` is not an Excel workbook, or is damaged: ."):
         read(data, columns_of(x="int64"))
 
 
-def test_old_or_protected_workbooks_are_told() -> None:
+def test_old_or_protected_workbooks_are_refused() -> None:
     with pytest.raises(StorageError, match="Excel before 2007, or is protected by a password"):
         read(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, columns_of(x="int64"))
 
@@ -391,7 +391,7 @@ def test_sheet_that_asks_to_be_computed_has_no_zeros(flag: str) -> None:
         assert read(silent, columns_of(x="int64"))["x"].to_pylist() == [0, 0]
 
 
-def test_zeros_of_apache_poi_are_refused_where_it_computed_nothing() -> None:
+def test_uncomputed_zeros_of_apache_poi_are_refused() -> None:
     zero, constant = "<c><f>1-1</f><v>0.0</v></c>", "<c><v>0.0</v></c>"
     with pytest.raises(DataError, match=r"cell A2 of .* holds =1-1 \(not computed\)"):
         read(formulas(zero, constant, "<c><v>7.0</v></c>", calculation="<absent"), columns_of(x="int64"))

@@ -156,7 +156,7 @@ def test_a_table_has_one_file_whatever_its_format_was(
     assert storage.scan(replace(table(), **after), table().columns).table().equals(DATA)
 
 
-def test_a_file_of_the_former_format_that_somebody_altered_stays(storage: FileStorage, root: Path) -> None:
+def test_altered_file_of_the_former_format_stays(storage: FileStorage, root: Path) -> None:
     storage.publish(table(), DATA, ORIGIN)
     (root / "table.csv").write_text("id,text\n1,mine\n")
     storage.publish(replace(table(), format="parquet"), DATA, ORIGIN)
@@ -178,9 +178,7 @@ def test_a_link_in_place_of_the_former_file_stays(storage: FileStorage, root: Pa
     assert files(root) == ["elsewhere.csv", "table.csv", "table.parquet"]
 
 
-def test_a_write_that_fails_leaves_the_file_of_the_former_format(
-    storage: FileStorage, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_write_leaves_the_former_file(storage: FileStorage, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage.publish(table(), DATA, ORIGIN)
 
     def write(self: Any, data: pa.Table, sink: Any, options: Any) -> None:

@@ -1,4 +1,4 @@
-"""docs/formats.md tells every option of every format, with its default, and what it shows loads."""
+"""docs/formats.md lists every option of every format with its default, and its examples load."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPTIONS = [(name, option) for name in SECTIONS for option in FORMATS[name].optio
 
 
 @pytest.mark.parametrize(("name", "option"), OPTIONS, ids=lambda each: getattr(each, "name", each))
-def test_every_option_is_told_with_its_default(name: str, option: FormatOption) -> None:
+def test_every_option_is_documented_with_its_default(name: str, option: FormatOption) -> None:
     section = DOCS.split(f"\n## {SECTIONS[name]}\n")[1].split("\n## ")[0]
     row = next(line for line in section.splitlines() if line.startswith(f"| `{option.name}` |"))
     default = row.rstrip(" |").rpartition("|")[2].strip()
@@ -31,7 +31,7 @@ def test_every_option_is_told_with_its_default(name: str, option: FormatOption) 
         assert f"`{value}`" in row
 
 
-def test_every_format_is_told() -> None:
+def test_every_format_is_documented() -> None:
     table = DOCS.split("| format | file |")[1].split("\n\n")[0]
     for name, spec in FORMATS.items():
         row = next(line for line in table.splitlines() if line.startswith(f"| `{name}` |"))

@@ -162,7 +162,7 @@ def test_spellings_that_are_read(text: str, declared: str, expected: Any) -> Non
         ("NaN", "decimal128(5, 2)"),
     ],
 )
-def test_values_that_do_not_fit_are_told_with_line_row_and_count(text: str, declared: str) -> None:
+def test_refused_values_have_line_row_and_count(text: str, declared: str) -> None:
     lines = ['{"x": null}', "", f'{{"x": {text}}}', '{"x": null}', f'{{"x": {text}}}']
     with pytest.raises(DataError) as caught:
         read("\n".join(lines), columns_of(x=declared))
@@ -185,7 +185,7 @@ def test_every_column_is_judged_and_five_values_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "reported"),
     [
         (b'{"x": 1', "line 2 of `data/t.jsonl` is not JSON: "),
         (b'{"x": 1}{"x": 2}', "is not JSON: extra data at character 9"),
@@ -200,19 +200,19 @@ def test_every_column_is_judged_and_five_values_shown() -> None:
     ],
 )
 @pytest.mark.parametrize("declared", [columns_of(x="int64"), columns_of(x="string"), None])
-def test_a_line_that_is_no_object_is_told(line: bytes, told: str, declared: list[Column] | None) -> None:
-    with pytest.raises(StorageError, match=told) as caught:
+def test_line_that_is_no_object_is_refused(line: bytes, reported: str, declared: list[Column] | None) -> None:
+    with pytest.raises(StorageError, match=reported) as caught:
         read(b'{"x": null}\n' + line + b'\n{"x": null}\n', declared)
     assert str(caught.value.location) == "data/t.jsonl:2"
 
 
-def test_a_file_of_one_list_is_told_what_is_expected() -> None:
+def test_file_of_one_list_has_a_hint() -> None:
     with pytest.raises(StorageError) as caught:
         read('[\n  {"x": 1}\n]\n', columns_of(x="int64"))
     assert caught.value.hint == "set `format: json` for a file of one array"
 
 
-def test_other_encodings_and_compressions_are_told() -> None:
+def test_other_encodings_and_compressions_are_refused() -> None:
     with pytest.raises(StorageError, match="is in UTF-16"):
         read('{"x": 1}'.encode("utf-16"), columns_of(x="int64"))
     packed = gzip.compress(b'{"x": 1}\n')
@@ -301,7 +301,7 @@ def test_undeclared_numbers_that_fit_no_type_are_refused(numbers: list[str]) -> 
         read("".join(f'{{"a": {number}}}\n' for number in numbers), None)
 
 
-def test_undeclared_columns_of_several_kinds_are_refused_with_their_line() -> None:
+def test_undeclared_mixed_columns_are_refused_with_line() -> None:
     with pytest.raises(DataError, match=r"column `x` holds .*text.* among integers.* in `data/t.jsonl`") as caught:
         read('{"x": 1}\n\n{"x": 2}\n{"x": "a"}\n', None)
     assert str(caught.value.location) == "data/t.jsonl:4"

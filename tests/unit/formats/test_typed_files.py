@@ -1,4 +1,4 @@
-"""Parquet and Arrow IPC: files that carry their types, held to the declared columns."""
+"""Parquet and Arrow IPC: files that carry their types, validated against the declared columns."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_stored_types_that_lose_nothing_are_read(name: str, values: pa.Array, de
 
 @pytest.mark.parametrize("name", FORMATS_OF_TYPES)
 @pytest.mark.parametrize(
-    ("values", "declared", "told"),
+    ("values", "declared", "reported"),
     [
         (pa.array(["1", "2"]), "int64", "is stored as string, declared int64"),
         (pa.array(["2020-01-01"]).dictionary_encode(), "date32", "is stored as dictionary<string>, declared date32"),
@@ -108,18 +108,18 @@ def test_stored_types_that_lose_nothing_are_read(name: str, values: pa.Array, de
     ],
     ids=str,
 )
-def test_a_schema_that_drifted_is_told(name: str, values: pa.Array, declared: str, told: str) -> None:
+def test_drifted_schema_is_refused(name: str, values: pa.Array, declared: str, reported: str) -> None:
     with pytest.raises(DataError) as caught:
         read(name, stored(name, pa.table({"x": values, "y": values})), columns_of(x=declared))
     assert caught.value.message.startswith(f"column `x` of `data/t.{name}` is stored as ")
-    assert told in caught.value.message
+    assert reported in caught.value.message
     (violation,) = caught.value.violations
     assert (violation.column, violation.check) == ("x", "type")
     assert violation.examples
     assert all(example.row for example in violation.examples)
 
 
-def test_all_columns_that_drifted_are_told_with_rows() -> None:
+def test_all_drifted_columns_are_reported_with_rows() -> None:
     table = pa.table({"a": [1, 1000], "b": ["x", "y"], "c": [1, 2]})
     with pytest.raises(DataError, match=r"column `a` of .* is stored as int64, declared int8, and .*; 1 more column"):
         read("parquet", stored("parquet", table), columns_of(c="int64", a="int8", b="bool"))
@@ -130,7 +130,7 @@ def test_all_columns_that_drifted_are_told_with_rows() -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS_OF_TYPES)
-def test_missing_columns_are_told_with_close_names(name: str) -> None:
+def test_missing_columns_have_close_names(name: str) -> None:
     with pytest.raises(DataError, match=r"`data/t\..*` lacks columns `staton`, `zzz`") as caught:
         read(name, stored(name, pa.table({"station": [1]})), columns_of(staton="int64", zzz="int64"))
     assert caught.value.hint == "did you mean `station`?"
@@ -142,7 +142,7 @@ def test_missing_columns_are_told_with_close_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS_OF_TYPES)
-def test_missing_columns_and_those_that_drifted_are_told_at_once(name: str) -> None:
+def test_missing_and_drifted_columns_are_reported_at_once(name: str) -> None:
     table = pa.table({"station": ["x"], "n": ["1"], "ok": [1], "big": [300]})
     declared = columns_of(ok="int64", staton="string", n="int64", big="int8")
     with pytest.raises(DataError) as caught:
@@ -177,7 +177,7 @@ def test_names_with_dots_are_columns_not_paths(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS_OF_TYPES)
-def test_undeclared_columns_are_read_in_types_of_the_project_file(name: str) -> None:
+def test_undeclared_columns_have_declarable_types(name: str) -> None:
     table = pa.table(
         {"a": pa.array(["x"], pa.large_string()), "n": pa.nulls(1), "d": pa.array(["x"]).dictionary_encode()}
     )
@@ -192,7 +192,7 @@ def test_undeclared_columns_are_read_in_types_of_the_project_file(name: str) -> 
 
 
 @pytest.mark.parametrize("name", FORMATS_OF_TYPES)
-def test_two_columns_of_one_name_are_refused_where_they_are_wanted(name: str) -> None:
+def test_duplicate_columns_are_refused_if_read(name: str) -> None:
     table = pa.Table.from_arrays([pa.array([1]), pa.array([2]), pa.array([3])], names=["x", "x", "y"])
     opener = stored(name, table)
     with pytest.raises(StorageError, match="has 2 columns named `x`"):
@@ -206,7 +206,7 @@ def test_two_columns_of_one_name_are_refused_where_they_are_wanted(name: str) ->
 @pytest.mark.parametrize(
     "spoil", [lambda b: b"", lambda b: b"id,text\n1,a\n", lambda b: b[:-40], lambda b: b[: len(b) // 2]]
 )
-def test_bytes_that_are_something_else_are_told(name: str, spoil: Callable[[bytes], bytes]) -> None:
+def test_bytes_of_something_else_are_refused(name: str, spoil: Callable[[bytes], bytes]) -> None:
     whole = stored(name, pa.table({"x": list(range(1000))}))().read()
     with pytest.raises(StorageError, match=rf"`data/t.{name}` is not an? (Parquet|Arrow IPC) file, or is damaged: ."):
         read(name, lambda: io.BytesIO(spoil(whole)), columns_of(x="int64"))
@@ -214,19 +214,19 @@ def test_bytes_that_are_something_else_are_told(name: str, spoil: Callable[[byte
 
 @pytest.mark.parametrize("name", FORMATS_OF_TYPES)
 @pytest.mark.parametrize("spoilt", [b"value", b"named"])
-def test_bytes_for_text_that_are_none_are_told(name: str, spoilt: bytes) -> None:
+def test_invalid_text_bytes_are_refused(name: str, spoilt: bytes) -> None:
     sink = io.BytesIO()
     table = pa.table({"named": ["value"], "x": [1]})
     load(Entry(FORMATS[name].implementation))().write(table, sink, FORMATS[name].checked({"compression": "none"}))
     assert spoilt in sink.getvalue()
     data = sink.getvalue().replace(spoilt, b"\xff" * 5)
     # In Parquet the statistics in the footer have the bytes too.
-    told = (
+    reported = (
         "column `named` of .* holds text that is not UTF-8"
         if (name, spoilt) == ("ipc", b"value")
         else "or is damaged: "
     )
-    with pytest.raises(StorageError, match=told):
+    with pytest.raises(StorageError, match=reported):
         read(name, lambda: io.BytesIO(data), None)
 
 
@@ -246,7 +246,7 @@ def test_extension_types_are_read_as_what_they_hold() -> None:
     assert read("ipc", stored("ipc", table), columns_of(id="binary")).to_pydict() == {"id": [b"x" * 16]}
 
 
-def test_seconds_that_parquet_has_no_room_for_are_told_with_their_row() -> None:
+def test_seconds_outside_parquet_are_refused_with_row() -> None:
     table = pa.table({"t": pa.array([0, 2**60]).cast(pa.timestamp("s"))})
     with pytest.raises(
         StorageError, match=r"column `t`, row 2: a Parquet file cannot hold a value that is outside the"
@@ -273,15 +273,15 @@ def test_zstd_is_the_default_of_parquet() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "reported"),
     [
         ({"compression": "snappy", "compression_level": 3}, "means nothing to snappy"),
         ({"compression_level": 23}, "is 23, zstd has 1 to 22"),
         ({"compression": "gzip", "compression_level": 10}, "is 10, gzip has 1 to 9"),
     ],
 )
-def test_parquet_options_that_cannot_stand_together(options: dict[str, Any], told: str) -> None:
-    with pytest.raises(StorageError, match=told):
+def test_parquet_options_that_cannot_stand_together(options: dict[str, Any], reported: str) -> None:
+    with pytest.raises(StorageError, match=reported):
         ParquetOptions.from_mapping(options)
 
 
@@ -299,7 +299,7 @@ def test_other_programs_read_the_files(name: str) -> None:
         assert reader(sink)["s"].to_list() == ["a", ""]  # type: ignore[operator]
 
 
-def test_ipc_type_that_arrow_does_not_know_is_told() -> None:
+def test_ipc_type_unknown_to_arrow_is_refused() -> None:
     sink = io.BytesIO()
     pl.DataFrame({"id": [1], "v": [5]}, schema={"id": pl.Int64, "v": pl.Int128}).write_ipc(sink)
     with pytest.raises(StorageError, match="holds a column of a type that pyarrow cannot read: Integers with more"):

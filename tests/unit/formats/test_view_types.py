@@ -55,9 +55,9 @@ def test_views_in_results_are_kept(case: str, start: int) -> None:
     values, declared = VIEWS[case]
     result = pa.table({"x": values}).slice(start)
     for contract in (columns_of(x=declared), None):
-        held = enforce(result, contract).table
-        held.validate(full=True)
-        assert held["x"].to_pylist() == values.to_pylist()[start:]
+        enforced = enforce(result, contract).table
+        enforced.validate(full=True)
+        assert enforced["x"].to_pylist() == values.to_pylist()[start:]
 
 
 def test_refused_views_show_their_values() -> None:

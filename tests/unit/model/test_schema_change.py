@@ -1,4 +1,4 @@
-"""What a change of a contract is to whoever reads the table: more is promised, or less, or it is not known yet."""
+"""What a change of a contract means to readers of the table: additive, compatible, breaking or not known yet."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def stored(by: Recipe, *kept: str) -> Manifest:
 )
 def test_a_key(before: str, now: str, change: str) -> None:
     table = stored(recipe(*CONTRACT, key=before))
-    told = f"the key is now {', '.join(now)}" if now else "there is no key any more"
-    assert describe_contract_change(table, recipe(*CONTRACT, key=now)) == f"{told} ({change})"
+    reported = f"the key is now {', '.join(now)}" if now else "there is no key any more"
+    assert describe_contract_change(table, recipe(*CONTRACT, key=now)) == f"{reported} ({change})"
     assert schema_change(table, recipe(*CONTRACT, key=now)) == change
 
 
-def test_what_the_key_promises_need_not_be_promised_otherwise() -> None:
+def test_key_implies_non_null_columns() -> None:
     table = stored(recipe(N))
     now = recipe(N._replace(nullable=True), key="n")
     assert (describe_contract_change(table, now), schema_change(table, now)) == (
@@ -54,7 +54,7 @@ def test_what_the_key_promises_need_not_be_promised_otherwise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "told", "change"),
+    ("before", "now", "reported", "change"),
     [
         (recipe(A), recipe(), "no columns are declared any more", None),
         (
@@ -74,15 +74,17 @@ def test_what_the_key_promises_need_not_be_promised_otherwise() -> None:
         (recipe(A), recipe(A, B, extra="keep"), "column `b` added (additive), extra_columns error → keep", None),
     ],
 )
-def test_what_is_not_known_before_it_is_computed(before: Recipe, now: Recipe, told: str, change: str | None) -> None:
-    assert (describe_contract_change(stored(before), now), schema_change(stored(before), now)) == (told, change)
+def test_what_is_not_known_before_it_is_computed(
+    before: Recipe, now: Recipe, reported: str, change: str | None
+) -> None:
+    assert (describe_contract_change(stored(before), now), schema_change(stored(before), now)) == (reported, change)
 
 
-def test_columns_that_were_kept_are_columns_to_whoever_reads() -> None:
+def test_kept_extra_columns_count_as_columns() -> None:
     table = stored(recipe(A, extra="keep"), "b", "c")
     now = recipe(A, B)
-    told = "column `b` is declared now (compatible), column `c` removed (breaking)"
-    assert describe_contract_change(table, now) == f"{told}, extra_columns keep → error (compatible)"
+    reported = "column `b` is declared now (compatible), column `c` removed (breaking)"
+    assert describe_contract_change(table, now) == f"{reported}, extra_columns keep → error (compatible)"
     assert schema_change(table, now) == "breaking"
     assert describe_contract_change(table, recipe(A, B, extra="keep")) == "column `b` is declared now (compatible)"
 
@@ -90,10 +92,10 @@ def test_columns_that_were_kept_are_columns_to_whoever_reads() -> None:
 def test_gravest_of_many_changes_are_listed() -> None:
     table = stored(recipe(*(ColumnRecord(f"c{i}", "int64") for i in range(300)), A))
     now = recipe(*(ColumnRecord(f"c{i}", "float64" if i > 297 else "string") for i in range(300)), B)
-    told = describe_contract_change(table, now)
-    assert told.startswith("column `c0` int64 → string (breaking), ")
-    assert told.endswith(" and 296 more changes")
-    assert len(told) < 400
+    reported = describe_contract_change(table, now)
+    assert reported.startswith("column `c0` int64 → string (breaking), ")
+    assert reported.endswith(" and 296 more changes")
+    assert len(reported) < 400
 
 
 def test_rules_are_apart_from_what_decides_the_data() -> None:

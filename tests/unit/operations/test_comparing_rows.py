@@ -162,7 +162,7 @@ def test_counts_are_those_of_plain_python(old: list[tuple[Any, ...]], new: list[
 
 
 @pytest.mark.slow
-def test_a_million_rows_take_no_more_memory_than_a_few_copies() -> None:
+def test_a_million_rows_take_a_few_copies_of_memory() -> None:
     count = 1_000_000
     rng = np.random.default_rng(1)
     ids = pa.array(np.arange(count))

@@ -1,4 +1,4 @@
-"""Parameters become edges, edges an order; what does not fit is told with its place."""
+"""Parameters become edges, edges an order; what does not fit is reported with its place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lakehouse_cli.errors import Problem, ProjectError
 from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Fingerprint, Input, MatchedInputs
 from lakehouse_cli.plan.graph import build_graph
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
 Load = Callable[[str, str], Project]
 
@@ -112,7 +112,9 @@ def test_functions_of_other_modules_are_followed(folder: ProjectFolder, load: Lo
         ("t: {}", "def t(t): ...", "table `t` is its own input", "cannot depend on itself", "lakehouse.yaml:6:3"),
     ],
 )
-def test_what_does_not_fit_is_told(load: Load, table: str, code: str, message: str, hint: str, place: str) -> None:
+def test_values_that_do_not_fit_are_reported(
+    load: Load, table: str, code: str, message: str, hint: str, place: str
+) -> None:
     found = problems(load, SOURCES + f"  {table}\n", code + "\n")
     assert len(found) == 1
     assert message in found[0].message
@@ -143,12 +145,12 @@ def test_a_broken_table_is_not_called_unknown(load: Load) -> None:
     assert "sauce" in found[0].message
 
 
-def test_order_is_that_of_the_file_where_edges_leave_a_choice(load: Load) -> None:
+def test_order_of_the_file_breaks_ties(load: Load) -> None:
     project = load("  c: {}\n  b: {}\n  a: {}\n  d: {}\n", "def a(): ...\ndef b(a): ...\ndef c(): ...\ndef d(c): ...\n")
     assert project.graph.order == ("c", "a", "b", "d")
 
 
-def test_a_module_in_trouble_is_told_once(load: Load) -> None:
+def test_broken_module_is_reported_once(load: Load) -> None:
     found = problems(load, "  a: {}\n  b: {}\n", "def a(:\n")
     assert [str(p.location) for p in found] == ["transforms.py:1:7"]
 
@@ -158,7 +160,7 @@ def test_a_module_in_trouble_is_told_once(load: Load) -> None:
     [("gone", "t: {}", "lakehouse.yaml:2:9"), ("transforms", "t: {function: 'gone:t'}", "lakehouse.yaml:4:17")],
 )
 def test_missing_module_is_reported_where_it_is_named(
-    folder: ProjectFolder, cli: Callable[..., Invoked], module: str, table: str, place: str
+    folder: ProjectFolder, cli: Cli, module: str, table: str, place: str
 ) -> None:
     folder.write("lakehouse.yaml", f"name: p\nmodule: {module}\ntables:\n  {table}\n")
     folder.write("transforms.py", "")

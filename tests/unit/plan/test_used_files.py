@@ -119,7 +119,7 @@ def test_walk_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("pattern", ["{name}", "{name}/*", "lookups/{name}/*.json"])
 def test_path_that_cannot_be_looked_at_is_named(folder: Path, pattern: str) -> None:
-    """A name that is too long is refused by the system, whoever asks."""
+    """The system refuses a name that is too long."""
     pattern = pattern.format(name="n" * 300)
     named = pattern.partition("/*")[0]
     with pytest.raises(MatchError, match=f"^`{named}` cannot be looked at: ") as refused:

@@ -104,9 +104,12 @@ def test_the_package_has_what_it_says() -> None:
         lakehouse_cli.nothing  # noqa: B018
 
 
-@pytest.mark.parametrize("how", ["a file", "stdin"])
-@pytest.mark.parametrize("threads", ["", "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"])
-def test_a_script_is_not_run_again_by_the_processes_of_its_run(folder: ProjectFolder, how: str, threads: str) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "threads"),
+    [("a file", ""), ("stdin", "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()")],
+)
+def test_script_is_not_run_again_by_its_processes(folder: ProjectFolder, how: str, threads: str) -> None:
     """Neither by those that a program with threads starts with, nor by one in place of one that died."""
     folder.write("lakehouse.yaml", "name: two\nmodule: transforms\ntables: {a: {}, b: {}}\n")
     folder.write(

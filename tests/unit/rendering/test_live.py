@@ -85,11 +85,11 @@ def test_on_a_narrow_screen_the_reason_has_room_first(monkeypatch: pytest.Monkey
         assert "never materialized, and" in last_screen(names, [finished(n) for n in names], monkeypatch, width)[1]
 
 
-def test_the_rows_that_stay_tell_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_final_rows_show_all(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = last_screen(["a", "b"], [finished("a"), finished("b", "skipped")], monkeypatch, 80)
     why = lines[0].index("why")
-    told = " ".join(line[why:].strip() for line in lines[1:-2])
-    assert told.count("never materialized, and a long story besides about why that is so") == 2
+    reported = " ".join(line[why:].strip() for line in lines[1:-2])
+    assert reported.count("never materialized, and a long story besides about why that is so") == 2
 
 
 def test_the_last_line_is_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ def test_more_tables_than_the_screen_holds_are_summed_up(monkeypatch: pytest.Mon
     assert lines[-1] == "999 materialized, 1 failed in 0.60 s"
 
 
-def test_failures_tell_rows_values_places_and_what_is_still_there() -> None:
+def test_failures_show_rows_values_and_places() -> None:
     place = Location("lakehouse.yaml", 31, 7)
     violation = Violation(
         "max_tmpf",
@@ -139,7 +139,7 @@ def test_failures_tell_rows_values_places_and_what_is_still_there() -> None:
     ]
 
 
-def test_one_cause_of_many_failures_is_told_once() -> None:
+def test_shared_cause_of_failures_is_shown_once() -> None:
     def failed(name: str, kind: str) -> TableResult:
         message = f"s3://lake/{name}.csv cannot be looked at: the server does not answer"
         return finished(name, "failed", ErrorInfo(kind, message, "look whether it runs"))
@@ -160,7 +160,7 @@ def test_a_long_cause_is_cut_in_its_row() -> None:
     assert why_text(result).endswith("…")
 
 
-def test_one_long_name_among_many_takes_no_column_away_from_the_others() -> None:
+def test_one_long_name_hides_no_column_of_others() -> None:
     terminal, names = Terminal(width=80), [f"table_{number}" for number in range(99)]
     assert layout(terminal, [*names, "x" * 60]).shown == layout(terminal, names).shown == ("state", "rows", "time")
     # Where there is room for it, it is not shortened.
@@ -169,24 +169,24 @@ def test_one_long_name_among_many_takes_no_column_away_from_the_others() -> None
     assert layout(terminal, [*names[:3], "x" * 60]).shown == ("state", "rows", "time")
 
 
-def test_the_cause_in_a_row_is_cut_from_what_it_happened_to_alone() -> None:
-    told = {
+def test_row_shows_the_cause_without_its_subject() -> None:
+    reported = {
         "s3://lake/a.csv cannot be written: the disk is full": "the disk is full",
         "`t` raised RuntimeError: <str() raised ValueError>": None,
         "`t` raised OSError: that cannot be opened: it is gone": None,
     }
-    for message, cause in told.items():
+    for message, cause in reported.items():
         assert why_text(finished("t", "failed", ErrorInfo("TransformError", message))) == (cause or message)
 
 
-def test_what_went_wrong_stays_in_its_place_on_a_narrow_terminal() -> None:
-    told = "totals.csv cannot be read: it was written by a program that nobody knows"
-    error = ErrorInfo("StorageError", told, hint="write it again with a program that somebody knows")
+def test_errors_keep_their_place_on_a_narrow_terminal() -> None:
+    reported = "totals.csv cannot be read: it was written by a program that nobody knows"
+    error = ErrorInfo("StorageError", reported, hint="write it again with a program that somebody knows")
     assert failure_lines(Terminal(width=40), [finished("totals", "failed", error)]) == [
         "totals  totals.csv cannot be read: it\n    was written by a program that nobody\n    knows",
         "  next: write it again with a program\n    that somebody knows",
     ]
-    problem = Problem(told, hint=error.hint)
+    problem = Problem(reported, hint=error.hint)
     assert problem_lines(Terminal(width=40), problem) == [
         "error: totals.csv cannot be read: it was\n       written by a program that nobody\n       knows",
         "  write it again with a program that\n    somebody knows",
@@ -212,7 +212,7 @@ def test_a_terminal_without_unicode_gets_ascii() -> None:
     assert all(line.isascii() for line in lines)
 
 
-def test_a_retry_and_what_a_second_ctrl_c_does_are_told_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_table_shows_retry_and_second_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "140")
     stream = Screen()
     reporter = LiveReporter(stream, Terminal(width=140, height=24, interactive=True))
@@ -230,7 +230,7 @@ def test_a_retry_and_what_a_second_ctrl_c_does_are_told_in_the_table(monkeypatch
     assert "finishing 2 tables; Ctrl-C again stops at once" in shown
 
 
-def test_what_the_run_waits_for_and_does_without_is_told_above_the_table() -> None:
+def test_waits_and_lacks_are_shown_above_the_table() -> None:
     stream = Screen()
     reporter = LiveReporter(stream, Terminal(width=80, height=24, interactive=True))
     reporter.handle(RunWaiting("another run holds `default`"))
@@ -239,5 +239,5 @@ def test_what_the_run_waits_for_and_does_without_is_told_above_the_table() -> No
     reporter.handle(RunTrouble("locks do not work in .lakehouse/locks (read-only file system)"))
     reporter.close()
     shown = CODES.sub("", stream.getvalue())
-    told = shown.index("locks do not work in .lakehouse/locks (read-only file system)\n")
-    assert shown.index("shop · default · run") < told < shown.rindex("a  ")
+    reported = shown.index("locks do not work in .lakehouse/locks (read-only file system)\n")
+    assert shown.index("shop · default · run") < reported < shown.rindex("a  ")

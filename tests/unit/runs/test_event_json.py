@@ -123,7 +123,7 @@ def test_the_lines_of_a_run() -> None:
     assert lines[4]["result"]["counts"] == {"materialized": 1}
 
 
-def test_fields_of_later_versions_are_ignored_and_missing_ones_refused() -> None:
+def test_unknown_fields_are_ignored_missing_ones_refused() -> None:
     line = '{"event":"table_retrying","table":"t","attempt":1,"delay_s":1,"error":%s,"new":[1]}'
     error = {"type": "E", "message": "m", "later": {}}
     assert read_line((line % json.dumps(error)).encode()) == TableRetrying("t", 1, 1.0, ErrorInfo("E", "m"))
@@ -155,7 +155,7 @@ def test_lines_of_0_1_0_are_read_and_written_alike(monkeypatch: pytest.MonkeyPat
         assert event_line(again, at) == line
 
 
-def test_values_of_variables_are_masked_in_texts_and_not_in_names() -> None:
+def test_variables_are_masked_in_texts_not_in_names() -> None:
     mask = mask_of({"LAKE": "/srv/s3cr3t lake", "WORKERS": "8", "STAGE": "failed"})
     error = ErrorInfo(
         "StorageError",
@@ -201,6 +201,6 @@ def test_every_event_is_documented() -> None:
         assert f"| `{name}`" in documented
 
 
-def test_whichever_line_comes_first_tells_the_version_of_the_layout() -> None:
+def test_first_line_has_the_layout_version() -> None:
     for event in (RunStarted("1", "small", "default", ()), RunWaiting("another run holds `default`")):
         assert json.loads(event_line(event, AT))["schema"] == 1

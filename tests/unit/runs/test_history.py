@@ -61,7 +61,7 @@ def file_of(folder: Path, name: str) -> Path:
 
 
 def test_a_run_is_read_back(tmp_path: Path) -> None:
-    failed = TableResult("b", "failed", duration_s=0.1, error=ErrorInfo("TransformError", "boom", "mend it"))
+    failed = TableResult("b", "failed", duration_s=0.1, error=ErrorInfo("TransformError", "boom", "fix it"))
     skipped = TableResult("c", "skipped", error=ErrorInfo("UpstreamError", "`b` failed"))
     record(tmp_path, run_id(1), [done("a"), failed, skipped])
     found = history.read(tmp_path)
@@ -71,7 +71,7 @@ def test_a_run_is_read_back(tmp_path: Path) -> None:
     assert found.summary.status == found.result.status == "failed"
     assert found.summary.counts == {"materialized": 1, "failed": 1, "skipped": 1}
     assert history.runs(tmp_path).runs == (found.summary,)
-    assert found.to_json()["tables"][1]["error"]["hint"] == "mend it"
+    assert found.to_json()["tables"][1]["error"]["hint"] == "fix it"
 
 
 def test_events_are_in_the_file_before_the_next_one_comes(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_killed_run_leaves_all_it_told_and_died_though_a_worker_of_it_lives(tmp_path: Path) -> None:
+def test_killed_run_with_a_living_worker_is_dead(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     child = int(process.stdout.readline())
@@ -204,7 +204,7 @@ def test_lines_that_were_edited_by_hand_are_no_traceback(tmp_path: Path, old: st
     assert history.unfinished(tmp_path, "default", "ab") == set()
 
 
-# A line of a run's file by its number (0 is the first), what stands there instead, and what is told of it.
+# A line of a run's file by its number (0 is the first), what stands there instead, and what is reported of it.
 SPOILT = [
     (1, "garbage", "line 2 is not JSON"),
     (2, "[]", "line 3 is not an event"),
@@ -217,9 +217,7 @@ SPOILT = [
 
 
 @pytest.mark.parametrize(("number", "instead", "why"), SPOILT)
-def test_a_line_that_no_run_writes_is_told_alike_by_all_that_read_and_the_file_stays(
-    tmp_path: Path, number: int, instead: str, why: str
-) -> None:
+def test_foreign_line_is_reported_alike_by_all_readers(tmp_path: Path, number: int, instead: str, why: str) -> None:
     record(tmp_path, run_id(1), [done("a")])
     file = file_of(tmp_path, run_id(1))
     lines = file.read_text().splitlines()
@@ -237,7 +235,7 @@ def test_a_line_that_no_run_writes_is_told_alike_by_all_that_read_and_the_file_s
     assert {path.stem for path in file.parent.glob("*.jsonl")} == {run_id(1), run_id(3)}
 
 
-def test_events_of_later_versions_and_what_only_python_reads_as_json_are_no_trouble(tmp_path: Path) -> None:
+def test_unknown_events_and_python_only_json_are_read(tmp_path: Path) -> None:
     record(tmp_path, run_id(1), [TableResult("a", "failed", error=ErrorInfo("E", "no file \udcff"))])
     file = file_of(tmp_path, run_id(1))
     lines = file.read_text().splitlines()
@@ -298,7 +296,7 @@ def test_what_cannot_be_read_as_a_run_is_not_removed(tmp_path: Path, text: str) 
     assert left == {run_id(number) for number in (0, 1, 3, 4)}
 
 
-def test_a_run_whose_beginning_found_no_room_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_without_room_to_begin_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def without_room(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
@@ -357,7 +355,7 @@ def test_environments_are_apart(tmp_path: Path) -> None:
     assert history.read(tmp_path, environment="default").summary.run_id == run_id(1)
 
 
-def test_durations_are_medians_of_the_last_few_times_a_table_was_materialized(tmp_path: Path) -> None:
+def test_durations_are_medians_of_recent_runs(tmp_path: Path) -> None:
     for number, seconds in enumerate([50.0, 60.0, 1.0, 2.0, 3.0, 4.0, 100.0], 1):
         failed = TableResult("b", "failed", duration_s=9.0)
         record(tmp_path, run_id(number), [done("a", seconds), failed])
@@ -432,7 +430,7 @@ def test_values_of_variables_never_appear(folder: ProjectFolder, monkeypatch: py
     assert history.read(folder.path).summary.counts == {"failed": 3, "skipped": 1}
 
 
-def test_of_a_run_that_died_it_is_told_how_often_a_table_was_tried(tmp_path: Path) -> None:
+def test_dead_run_shows_its_attempts(tmp_path: Path) -> None:
     writer = HistoryWriter(tmp_path)
     writer.handle(RunStarted(run_id(1), "shop", "default", ("a", "b")))
     writer.handle(TableStarted("a"))

@@ -1,4 +1,4 @@
-"""One run at a time: who is kept out, who is told what, and that nothing stays locked."""
+"""One run at a time: the second is refused and shown the holder, and nothing stays locked."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def holding(folder: Path, *more: str) -> tuple[subprocess.Popen[str], int]:
 
 
 def holder_of(folder: Path) -> Holder | None:
-    """The holder, as the next run is told of it."""
+    """The holder, as reported to the next run."""
     with pytest.raises(RunLockedError) as caught, run_lock(folder, "default"):
         pass
     return caught.value.holder
@@ -54,7 +54,7 @@ def is_free(folder: Path) -> bool:
     return False
 
 
-def test_a_second_run_is_kept_out_and_told_by_whom(tmp_path: Path) -> None:
+def test_second_run_is_refused_with_the_holder(tmp_path: Path) -> None:
     process, _ = holding(tmp_path)
     try:
         with pytest.raises(RunLockedError) as caught, run_lock(tmp_path, "default"):
@@ -72,7 +72,7 @@ def test_a_second_run_is_kept_out_and_told_by_whom(tmp_path: Path) -> None:
     assert error.exit_code == 1
 
 
-def test_a_killed_holder_lets_go_though_a_worker_of_it_lives(tmp_path: Path) -> None:
+def test_lock_of_a_killed_run_is_free_despite_a_worker(tmp_path: Path) -> None:
     process, child = holding(tmp_path, "fork")
     try:
         process.kill()
@@ -84,10 +84,10 @@ def test_a_killed_holder_lets_go_though_a_worker_of_it_lives(tmp_path: Path) -> 
 
 def test_waiting_ends_when_the_holder_does(tmp_path: Path) -> None:
     process, _ = holding(tmp_path)
-    told: list[Holder | None] = []
+    reported: list[Holder | None] = []
 
     def end(holder: Holder | None) -> None:
-        told.append(holder)
+        reported.append(holder)
         threading.Timer(0.2, kill).start()
 
     def kill() -> None:
@@ -100,7 +100,7 @@ def test_waiting_ends_when_the_holder_does(tmp_path: Path) -> None:
         process.wait()
         assert trouble is None
         assert not is_free(tmp_path)
-    assert [holder.pid for holder in told if holder] == [process.pid]
+    assert [holder.pid for holder in reported if holder] == [process.pid]
 
 
 def sleeps(process: int) -> bool:
@@ -166,7 +166,7 @@ def test_what_a_dead_process_wrote_blocks_nobody(tmp_path: Path, text: str) -> N
             pass
 
 
-def test_a_process_that_is_gone_is_not_told_as_the_holder(tmp_path: Path) -> None:
+def test_ended_process_is_not_named_as_holder(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     document = {"pid": gone.pid, "host": socket.gethostname(), "since": "2026-01-01T00:00:00+00:00", "run_id": None}
@@ -185,24 +185,20 @@ def test_a_process_that_is_gone_is_not_told_as_the_holder(tmp_path: Path) -> Non
         (".lakehouse/locks/default.lock", "it is a symbolic link, and none is followed here"),
     ],
 )
-def test_a_lock_that_cannot_be_made_is_an_error_that_names_what_is_in_the_way(
-    tmp_path: Path, in_the_way: str, cause: str
-) -> None:
+def test_failed_lock_names_what_is_in_the_way(tmp_path: Path, in_the_way: str, cause: str) -> None:
     (tmp_path / in_the_way).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / in_the_way).symlink_to(tmp_path / "nowhere")
-    told = rf"\.lakehouse/locks/default\.lock cannot be locked: {re.escape(cause)}"
-    with pytest.raises(LakehouseError, match=told), run_lock(tmp_path, "default"):
+    reported = rf"\.lakehouse/locks/default\.lock cannot be locked: {re.escape(cause)}"
+    with pytest.raises(LakehouseError, match=reported), run_lock(tmp_path, "default"):
         pass
     if not cause.startswith("it is"):
         (tmp_path / in_the_way).unlink()
         (tmp_path / in_the_way).write_text("in the way")
-        with pytest.raises(LakehouseError, match=told), run_lock(tmp_path, "default"):
+        with pytest.raises(LakehouseError, match=reported), run_lock(tmp_path, "default"):
             pass
 
 
-def test_a_file_system_without_locks_is_told_and_does_not_stop_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_system_without_locks_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def without_locks(descriptor: int, operation: int) -> None:
         raise OSError(95, "Operation not supported")
 
@@ -211,7 +207,7 @@ def test_a_file_system_without_locks_is_told_and_does_not_stop_a_run(
         assert trouble == "locks do not work in .lakehouse/locks (operation not supported)"
 
 
-def test_where_the_disk_is_full_a_run_goes_on_and_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_noted_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def without_room(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
@@ -232,7 +228,7 @@ with run_lock(Path(sys.argv[1]), "default") as trouble:
 """
 
 
-def test_locks_stay_out_of_version_control_though_once_there_was_no_room_to_say_so(tmp_path: Path) -> None:
+def test_gitignore_of_locks_is_written_later_if_disk_full(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", NO_FILE_GROWS, str(tmp_path)], check=True)
     folder = tmp_path / ".lakehouse/locks"
     assert [path.name for path in folder.iterdir()] == ["default.lock"]
@@ -272,7 +268,7 @@ sys.stdin.read()
 """
 
 
-def test_a_forked_process_that_unwinds_touches_neither_the_lock_nor_other_files(tmp_path: Path) -> None:
+def test_forked_process_leaves_lock_and_files_alone(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("kept")
     process = subprocess.Popen(
         [sys.executable, "-c", FORKS, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -84,7 +84,7 @@ def test_the_manifest_is_in_the_commit_of_the_data(root: Path) -> None:
     assert not (root / ".lakehouse").exists()
 
 
-def test_data_of_another_hand_are_other_content_until_they_are_taken_back(root: Path) -> None:
+def test_outside_data_are_other_content_until_undone(root: Path) -> None:
     storage = opened(root)
     manifest = publish(storage, (1, "a"))
     deltalake.write_deltalake(delta(root), data_of(table(), (2, "b")), mode="append")
@@ -119,7 +119,7 @@ def test_commits_that_change_no_data_change_no_content(root: Path) -> None:
     assert storage.scan(table(), None).table().to_pylist() == [{"id": 1, "text": "a"}]
 
 
-def test_a_contract_that_changes_changes_the_schema_and_leaves_older_versions(root: Path) -> None:
+def test_changed_contract_leaves_older_versions(root: Path) -> None:
     storage = opened(root)
     publish(storage, (1, "a"))
     changed = table("table", column("when", "timestamp[s]"), column("small", "uint8"), column("id", "string"))
@@ -143,7 +143,7 @@ def test_versions_that_are_not_there(root: Path, version: int, hint: str) -> Non
     assert caught.value.hint == hint
 
 
-def test_a_log_that_was_cleaned_up_has_no_manifest_and_stays_ours(root: Path) -> None:
+def test_cleaned_log_without_manifest_stays_ours(root: Path) -> None:
     storage = opened(root)
     publish(storage, (1, "a"))
     delta(root).alter.set_table_properties({"delta.appendOnly": "false"})
@@ -156,7 +156,7 @@ def test_a_log_that_was_cleaned_up_has_no_manifest_and_stays_ours(root: Path) ->
         storage.read_version(table(), 0)
 
 
-def test_a_table_of_another_program_is_replaced_only_when_asked_for(root: Path) -> None:
+def test_foreign_table_is_replaced_only_if_forced(root: Path) -> None:
     deltalake.write_deltalake(root / "table", data_of(table(), (1, "theirs")))
     storage = opened(root)
     with pytest.raises(StorageError, match="lake/table was not created by lakehouse") as caught:
@@ -191,7 +191,7 @@ def test_a_table_inside_of_another_is_refused(root: Path) -> None:
     storage.may_replace(table("beside", path="tables/beside"), forced=False)
 
 
-def test_of_two_runs_that_saw_the_same_the_second_is_told_and_changes_nothing(root: Path) -> None:
+def test_second_of_two_equal_runs_changes_nothing(root: Path) -> None:
     publish(opened(root), (1, "old"))
     first, second = opened(root), opened(root)
     origins = [planned(run, table()) for run in (first, second)]
@@ -212,7 +212,7 @@ def test_a_vacuum_since_the_plan_is_no_other_run(root: Path) -> None:
     assert storage.scan(table(), table().columns).table().column("text").to_pylist() == ["new"]
 
 
-def test_a_table_removed_since_the_plan_is_told(root: Path) -> None:
+def test_table_removed_since_the_plan_is_refused(root: Path) -> None:
     storage = opened(root)
     publish(storage, (1, "old"))
     origin = planned(storage, table())
@@ -221,7 +221,7 @@ def test_a_table_removed_since_the_plan_is_told(root: Path) -> None:
         publish(storage, (1, "new"), origin=origin)
 
 
-def test_a_commit_that_another_hand_came_before_is_tried_anew(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commit_after_a_foreign_one_is_tried_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage = opened(root)
     publish(storage, (1, "old"))
     committed = delta_log.commit
@@ -269,13 +269,13 @@ def test_a_table_with_mapped_columns_is_read(root: Path) -> None:
         storage.may_replace(table(), forced=True)
 
 
-def test_a_column_that_drifted_is_told(root: Path) -> None:
+def test_drifted_column_is_refused(root: Path) -> None:
     deltalake.write_deltalake(root / "table", pa.table({"id": ["x"], "text": ["a"]}))
     with pytest.raises(DataError, match="column `id` of `lake/table` is stored as string, declared int64"):
         opened(root).scan(table(kind="source"), table().columns).table()
 
 
-def test_what_is_not_a_delta_log_is_told(root: Path) -> None:
+def test_invalid_delta_log_is_refused(root: Path) -> None:
     (root / "table" / "_delta_log").mkdir(parents=True)
     (root / "table" / "_delta_log" / f"{0:020}.json").write_text("{not json")
     with pytest.raises(StorageError, match="lake/table cannot be looked at: "):
@@ -322,7 +322,7 @@ def test_rows_that_a_deletion_vector_deletes_are_not_read(root: Path) -> None:
         storage.may_replace(table(), forced=True)
 
 
-def test_missing_columns_and_those_that_drifted_are_told_at_once(tmp_path: Path) -> None:
+def test_missing_and_drifted_columns_are_reported_at_once(tmp_path: Path) -> None:
     deltalake.write_deltalake(tmp_path / "table", pa.table({"id": ["1"], "other": ["x"]}))
     storage = DeltaStorage(StorageSpec("default", str(tmp_path), "data", type="delta"))
     with pytest.raises(DataError, match=r"lacks column `text`, and column `id` of .* is stored as string") as caught:

@@ -1,4 +1,4 @@
-"""docs/delta.md: its example loads, its options are those there are, its types are held or refused as it says."""
+"""docs/delta.md: its example loads, its options are those there are, its types are stored or refused as it says."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class TestDeltaOnS3(DeltaConformance):
         return opened(s3_server, f"s3://delta/with space {next(_prefixes)}/ü")
 
 
-def test_of_two_runs_that_saw_the_same_the_second_is_told(s3_server: S3Server) -> None:
+def test_second_of_two_equal_runs_is_refused(s3_server: S3Server) -> None:
     s3_server.make_bucket("delta")
     root = f"s3://delta/{next(_prefixes)}"
     first, second = opened(s3_server, root), opened(s3_server, root)

@@ -103,9 +103,9 @@ def test_empty_partition_is_null(lake: Lake, values: list[Any], mapped: bool, de
     if deleted:
         lake.delete_second_rows()
     ids = [0, 2, 4] if deleted else range(6)
-    told = [{"part": values[at // 2] or None, "id": at} for at in ids]
-    assert by_id(lake.read(part="string" if "a b" in values else "binary", id="int64")) == told
-    assert by_id(lake.read()) == told
+    reported = [{"part": values[at // 2] or None, "id": at} for at in ids]
+    assert by_id(lake.read(part="string" if "a b" in values else "binary", id="int64")) == reported
+    assert by_id(lake.read()) == reported
 
 
 @pytest.mark.parametrize("text", ["-1.50", "-0.05", "0.00", "9.99"])
@@ -168,13 +168,13 @@ def test_int96_of_any_year(lake: Lake, mapped: bool, deleted: bool) -> None:
     if deleted:
         lake.delete_second_rows()
     zone = "timestamp[us, tz=UTC]"
-    told = [
+    reported = [
         {"id": at, "t": value, "s": {"t": value}, "l": [value]}
         for at, value in enumerate(each.replace(tzinfo=UTC) for each in (FAR, NEAR, FIRST))
         if at != 1 or not deleted
     ]
-    assert lake.read(id="int64", t=zone, s=f"struct<t: {zone}>", l=f"list<{zone}>") == told
-    assert lake.read() == told
+    assert lake.read(id="int64", t=zone, s=f"struct<t: {zone}>", l=f"list<{zone}>") == reported
+    assert lake.read() == reported
     if not deleted:
         with pytest.raises(DataError, match="2 values that are outside the range") as caught:
             lake.read(t="timestamp[ns, tz=UTC]")
@@ -302,7 +302,7 @@ def test_column_in_another_case_is_refused(lake: Lake, declared: dict[str, Any],
         assert lake.read(c="int64") == [{"c": 2}]
 
 
-def test_columns_in_both_cases_are_told_apart(lake: Lake) -> None:
+def test_columns_differing_in_case_are_distinguished(lake: Lake) -> None:
     lake.write(pa.table({"ab": [1], "part": ["x"]}), partition_by=["part"])
     rewrite(lake, pa.table({"Ab": [1], "ab": [2], "Part": ["y"]}))
     assert lake.read(ab="int64", part="string") == [{"ab": 2, "part": "x"}]

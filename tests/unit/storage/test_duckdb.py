@@ -59,7 +59,7 @@ def test_files_are_made_for_an_older_version(storage: DuckDBStorage, file: Path)
     assert older.scan(table(), table().columns).table().num_rows == 1
 
 
-def test_a_file_in_a_newer_format_is_not_written_for_an_older_version(storage: DuckDBStorage, file: Path) -> None:
+def test_newer_file_is_not_written_for_an_older_version(storage: DuckDBStorage, file: Path) -> None:
     storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
     older = DuckDBStorage(replace(storage.spec, connection={"storage_compatibility_version": "v1.4.0"}))
     with pytest.raises(
@@ -87,7 +87,7 @@ sys.stdin.read()
 """
 
 
-def test_another_process_that_has_the_file_open_is_waited_for_and_named(storage: DuckDBStorage, file: Path) -> None:
+def test_other_process_with_the_file_open_is_named(storage: DuckDBStorage, file: Path) -> None:
     storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
     hasty = DuckDBStorage(replace(storage.spec, connection={"lock_timeout": 1}))
     argv = [sys.executable, "-c", _HOLDS, str(file)]
@@ -167,9 +167,7 @@ while True:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("readers", [0, 2])
-def test_another_process_gets_its_turn_at_a_file_that_is_always_in_use(
-    storage: DuckDBStorage, file: Path, readers: int
-) -> None:
+def test_other_process_gets_its_turn_at_a_busy_file(storage: DuckDBStorage, file: Path, readers: int) -> None:
     storage.publish(table(), data_of(table(), (0, "a")), ORIGIN)
     done = threading.Event()
 
@@ -224,12 +222,12 @@ def test_what_arrow_has_no_type_for(storage: DuckDBStorage, file: Path) -> None:
     read = storage.scan(source, None).table()
     assert [str(kind) for kind in read.schema.types][::2] == ["string", "duration[us]"]
     assert read.to_pylist() == [{"h": "5", "e": "a", "i": dt.timedelta(seconds=2)}]
-    for name, told in (
+    for name, reported in (
         ("months", "`i` holds intervals with months in 1 row; cast it to VARCHAR in a view"),
         ("maps", "no column can be declared"),
         ("far", "infinite"),
     ):
-        with pytest.raises((StorageError, DataError), match=told):
+        with pytest.raises((StorageError, DataError), match=reported):
             storage.scan(replace(source, path=name), None).table()
 
 

@@ -98,7 +98,7 @@ def test_a_root_that_is_a_link_is_the_users_choice(tmp_path: Path) -> None:
     assert (tmp_path / "disk/table.csv").is_file()
 
 
-def test_modes_are_those_of_new_files_or_of_the_file_replaced(storage: FileStorage, root: Path) -> None:
+def test_modes_are_of_new_files_or_the_replaced_one(storage: FileStorage, root: Path) -> None:
     umask = os.umask(0o027)
     try:
         storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
@@ -178,7 +178,7 @@ def test_no_room_leaves_the_old_table_and_no_leftovers(storage: FileStorage, roo
 @pytest.mark.parametrize(
     ("number", "advice"), [(28, "make room on the disk"), (30, "the storage is read-only"), (13, "permissions")]
 )
-def test_what_the_system_refuses_is_told_with_advice(
+def test_system_errors_have_a_hint(
     storage: FileStorage, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
 ) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
@@ -205,9 +205,7 @@ def test_manifest_that_is_in_trouble_is_named(storage: FileStorage) -> None:
         assert error.hint == "give the table a shorter `path:`"
 
 
-def test_leftovers_of_the_dead_are_removed_and_files_being_written_are_not(
-    storage: FileStorage, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_unlocked_leftovers_are_removed(storage: FileStorage, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root.mkdir()
     (root / ".table.csv.4711-0.lakehouse-tmp").write_text("half")
     (root / ".mine").write_text("kept")

@@ -67,6 +67,14 @@ def test_leftovers_behind_a_new_link_stay(storage: FileStorage, stored: Table, t
     assert {path.name: path.read_bytes() for path in (tmp_path / "precious").iterdir()} == before
 
 
+def test_link_named_like_a_leftover_stays(storage: FileStorage, stored: Table, tmp_path: Path) -> None:
+    (tmp_path / "data/sub/precious.txt").write_text("kept")
+    link = tmp_path / f"data/sub/.x.csv.1-1{ASIDE_SUFFIX}"
+    link.symlink_to("precious.txt")
+    storage.remove_leftovers([stored])
+    assert link.read_text() == "kept"
+
+
 @pytest.mark.parametrize("kind", ["unfinished", "undeclared"])
 def test_strays_behind_a_new_link_stay(storage: FileStorage, stored: Table, tmp_path: Path, kind: str) -> None:
     (tmp_path / f"data/sub/.x.csv.1-1{ASIDE_SUFFIX}").write_text("half")
@@ -77,7 +85,7 @@ def test_strays_behind_a_new_link_stay(storage: FileStorage, stored: Table, tmp_
 
 
 @pytest.mark.parametrize("folder", ["data/sub", "data/.lakehouse/manifests/sub"])
-def test_a_folder_moved_while_a_table_is_written_is_refused(
+def test_folder_moved_during_a_write_is_refused(
     storage: FileStorage, stored: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     csv = storage._format(stored)

@@ -33,7 +33,7 @@ class Lake:
     hashed: list[str]
 
     def plan(self) -> dict[str, str]:
-        """What a new process sees: the content of each table; `hashed` tells what it read for that."""
+        """What a new process sees: the content of each table; `hashed` lists what it read for that."""
         self.hashed.clear()
         stat_cache.stat_cache.cache_clear()
         storage = self.new_storage()
@@ -100,7 +100,7 @@ def test_what_anybody_wrote_is_seen(lake: Lake, name: str) -> None:
 
 
 @pytest.mark.parametrize("lake", ["sqlite", "sqlite in wal mode"], indirect=True)
-def test_what_is_written_while_a_connection_stays_open_is_seen(lake: Lake) -> None:
+def test_write_during_an_open_connection_is_seen(lake: Lake) -> None:
     before = lake.plan()
     with closing(lake.connect()) as other:
         other.execute("UPDATE ours SET id = 2")

@@ -77,7 +77,7 @@ def other(storage: DictStorage) -> DictStorage:
     return second
 
 
-def test_of_two_runs_that_saw_the_same_the_second_is_told_and_changes_nothing(storage: DictStorage) -> None:
+def test_second_of_two_equal_runs_changes_nothing(storage: DictStorage) -> None:
     publish(storage, "old")
     first, second = other(storage), other(storage)
     origins = [planned(run, table()) for run in (first, second)]
@@ -99,9 +99,7 @@ def test_the_first_of_two_runs_that_saw_nothing_wins(storage: DictStorage) -> No
         publish(second, "second", origins[1])
 
 
-def test_data_whose_manifest_could_not_be_put_are_stored_again(
-    storage: DictStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_data_without_their_manifest_are_stored_again(storage: DictStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(storage, "old")
     origin, put = planned(storage, table()), storage.put_key
 
@@ -161,7 +159,7 @@ class TestStrays:
         assert storage.remove_stray(stray) is None
         assert storage.things == {}
 
-    def test_it_tells_whose_project_stored_it(self, storage: DictStorage) -> None:
+    def test_it_names_the_project_that_stored_it(self, storage: DictStorage) -> None:
         storage.publish(table(), data_of(table(), (1, "a")), replace(ORIGIN, project="other"))
         (stray,) = find_strays({"shelf": storage}, {}, "mine")
         assert stray.keep == "project `other` stored it"
@@ -171,13 +169,13 @@ class TestStrays:
         assert storage.strays([table()], frozenset()) == []
         assert storage.strays([], storage.identities(table())) == []
 
-    def test_nothing_tells_another_hand_from_a_run_that_was_killed(self, storage: DictStorage) -> None:
+    def test_outside_change_looks_like_a_killed_run(self, storage: DictStorage) -> None:
         publish(storage, "a")
         content = storage.content(table(), ())
         assert content is not None
         assert storage.altered_by(table(), content) == "outside lakehouse or by an interrupted run"
 
-    def test_one_altered_by_another_hand_stays(self, storage: DictStorage) -> None:
+    def test_one_modified_outside_stays(self, storage: DictStorage) -> None:
         publish(storage, "a")
         data, version = storage.things["table.csv"]
         storage.things["table.csv"] = (data.replace(b"a", b"b"), version + 1)
@@ -206,9 +204,7 @@ def test_a_source_may_be_compressed_and_is_there_once(storage: DictStorage) -> N
         storage.scan(source, source.columns).table()
 
 
-def test_rows_of_what_is_large_are_counted_only_where_little_is_fetched(
-    storage: DictStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_objects_are_counted_only_if_cheap(storage: DictStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     parquet = replace(table(), format="parquet")
     for declared in (table(), parquet):
         storage.publish(declared, data_of(declared, (1, "a"), (2, "b")), ORIGIN)
@@ -246,7 +242,7 @@ class TestFormerFormats:
         assert len(self.data(storage)) == 1
         assert storage.scan(replace(table(), **after), table().columns).table()["text"].to_pylist() == ["a"]
 
-    def test_one_that_was_left_before_goes_when_the_format_changes_back(self, storage: DictStorage) -> None:
+    def test_former_object_goes_when_the_format_changes_back(self, storage: DictStorage) -> None:
         self.change(storage)
         left = storage.things["table.csv"]
         self.change(storage, format="parquet")
@@ -261,7 +257,7 @@ class TestFormerFormats:
         self.change(storage, format="parquet")
         assert self.data(storage) == ["table.csv", "table.parquet"]
 
-    def test_what_is_beside_a_table_that_was_never_stored_stays(self, storage: DictStorage) -> None:
+    def test_object_beside_a_table_never_stored_stays(self, storage: DictStorage) -> None:
         storage.things["table.csv"] = (b"id,text\n1,mine\n", 1)
         self.change(storage, format="parquet")
         assert self.data(storage) == ["table.csv", "table.parquet"]
@@ -276,7 +272,7 @@ class TestFormerFormats:
         assert storage.read_manifest(table()) is not None
         assert self.data(storage) == ["table.csv", "table.parquet"]
 
-    def test_nothing_is_looked_for_where_the_format_is_what_it_was(
+    def test_no_former_object_is_sought_in_the_same_format(
         self, storage: DictStorage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         looked_at: list[str] = []

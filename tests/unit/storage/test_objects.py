@@ -157,7 +157,7 @@ def test_two_first_runs_without_conditional_writes(lake: S3Storage) -> None:
     assert texts(lake) == ["first"]
 
 
-def test_one_that_was_removed_meanwhile_is_told(lake: S3Storage) -> None:
+def test_object_removed_meanwhile_is_reported(lake: S3Storage) -> None:
     publish(lake, "old")
     first = S3Storage(lake.spec)
     origin = planned(first, table())
@@ -243,7 +243,7 @@ def test_a_table_replaced_while_it_is_read_is_read_anew(
     assert lake.scan(declared, declared.columns).table().column("text").to_pylist() == ["new"]
 
 
-def test_what_another_hand_stored_in_the_same_second_is_seen(lake: S3Storage) -> None:
+def test_outside_change_in_the_same_second_is_seen(lake: S3Storage) -> None:
     manifest = lake.publish(table(), data_of(table(), (1, "a")), ORIGIN)
     content = lake.content(table(), ())
     assert content is not None
@@ -258,8 +258,8 @@ def test_the_time_is_the_servers(lake: S3Storage) -> None:
     publish(lake, "a")
     stored = lake.stat(table())
     assert stored is not None
-    told = behind(lake).head("table.csv")["last_modified"].timestamp()
-    assert stored.modified_ns // 10**9 == int(told)
+    reported = behind(lake).head("table.csv")["last_modified"].timestamp()
+    assert stored.modified_ns // 10**9 == int(reported)
 
 
 class TestRefusals:

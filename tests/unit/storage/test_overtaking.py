@@ -1,4 +1,4 @@
-"""Two runs at once on one database: who comes second is told, and what the first stored stays."""
+"""Two runs at once on one database: the second is refused, and what the first stored stays."""
 
 from __future__ import annotations
 
@@ -53,9 +53,7 @@ def plan(storage: RelationalStorage, *, planning: bool) -> Provenance:
 
 @pytest.mark.parametrize("planning", [True, False])
 @pytest.mark.parametrize("before", ["old", None])
-def test_of_two_runs_that_saw_the_same_the_second_is_told_and_changes_nothing(
-    opened: Opened, before: str | None, planning: bool
-) -> None:
+def test_second_of_two_equal_runs_changes_nothing(opened: Opened, before: str | None, planning: bool) -> None:
     first, second = opened(), opened()
     if before is not None:
         publish(opened(), before)
@@ -70,7 +68,7 @@ def test_of_two_runs_that_saw_the_same_the_second_is_told_and_changes_nothing(
     assert texts(first) == ["again"]
 
 
-def test_what_was_seen_goes_along_into_the_processes_of_a_run(opened: Opened) -> None:
+def test_expected_version_reaches_worker_processes(opened: Opened) -> None:
     origin = plan(opened(), planning=True)
     publish(opened(), "first")
     with pytest.raises(OvertakenError):
@@ -86,7 +84,7 @@ def test_a_look_is_remembered_by_no_storage(opened: Opened, planning: bool) -> N
     assert texts(run) == ["second"]
 
 
-def test_a_manifest_that_cannot_be_read_is_expected_as_such(opened: Opened) -> None:
+def test_unreadable_manifest_is_an_expected_version(opened: Opened) -> None:
     run = opened()
     publish(run, "old")
     origin = replace(ORIGIN, run_id="another", forced=True, expected=StoredVersion(None, UNREADABLE))

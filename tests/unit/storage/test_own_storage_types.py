@@ -125,7 +125,7 @@ def test_a_field_that_no_project_file_can_hold(own: ProjectFolder) -> None:
     ]
 
 
-def test_what_it_cannot_hold_is_refused_when_the_project_is_loaded(own: ProjectFolder) -> None:
+def test_unsupported_type_is_refused_on_loading(own: ProjectFolder) -> None:
     tables = "{t: {kind: source, storage: mine, columns: {a: 'list<uint64>', b: 'timestamp[ns]', c: 'timestamp[us]'}}}"
     messages = [message for message, _ in problems(own, '{type: "stores:Mine", options: {endpoint: x}}', tables)]
     assert messages == [
@@ -160,7 +160,7 @@ def test_a_default_that_is_no_plain_value(own: ProjectFolder, default: str) -> N
     assert message.endswith("the default of option `when` of Mine is no plain value (stores.py:2)")
 
 
-def test_a_class_with_formats_keeps_its_options_apart_from_theirs(own: ProjectFolder) -> None:
+def test_class_options_are_apart_from_format_options(own: ProjectFolder) -> None:
     own.write(
         "stores.py",
         """

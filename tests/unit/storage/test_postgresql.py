@@ -65,9 +65,7 @@ def stored(storage: PostgreSQLStorage, table: Table, **columns: list[Any]) -> No
     storage.publish(table, pa.table(columns), ORIGIN)
 
 
-def test_the_schema_of_a_path_is_made_and_its_manifest_is_in_the_storages_own(
-    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
-) -> None:
+def test_schema_of_a_path_is_created(storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str) -> None:
     stored(storage, declared(path="sales 2026/order.lines"), x=[1])
     assert postgresql_server.run('SELECT x FROM "sales 2026"."order.lines"', database) == [("1",)]
     rows = postgresql_server.run("SELECT schema_name, table_name FROM public.lakehouse_manifests", database)
@@ -96,7 +94,7 @@ def test_names_that_the_server_would_cut_are_refused(storage: PostgreSQLStorage)
         ("ANALYZE t", False),
     ],
 )
-def test_only_another_hands_change_of_content_is_one(
+def test_only_outside_changes_of_content_count(
     storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str, statement: str, changed: bool
 ) -> None:
     manifest = storage.publish(declared(), pa.table({"x": [1, 2]}), ORIGIN)
@@ -123,7 +121,7 @@ def test_a_table_that_nobody_touched_is_not_hashed(storage: PostgreSQLStorage, m
 
 
 @pytest.mark.parametrize(
-    ("expression", "type_", "told"),
+    ("expression", "type_", "reported"),
     [
         ("'infinity'::timestamp", "timestamp[us]", "infinite"),
         ("'-infinity'::timestamptz", "timestamp[us, tz=UTC]", "infinite"),
@@ -143,13 +141,13 @@ def test_what_arrow_cannot_hold_is_refused(
     database: str,
     expression: str,
     type_: str,
-    told: str,
+    reported: str,
 ) -> None:
     postgresql_server.run(f"CREATE TABLE theirs AS SELECT {expression} AS x", database)
     table = declared("theirs", kind="source", x=type_)
     with pytest.raises((DataError, StorageError)) as caught:
         storage.scan(table, table.columns).table()
-    assert told in caught.value.message
+    assert reported in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -217,7 +215,7 @@ def test_what_arrow_has_no_type_for_is_read_as_text(
     assert rows == [{"n": Decimal("1.50000"), "l": [Decimal("1.5"), None]}]
 
 
-def test_a_connection_that_broke_while_it_was_idle_is_opened_anew(
+def test_connection_broken_while_idle_is_reopened(
     storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored(storage, declared(), x=[1])
@@ -229,7 +227,7 @@ def test_a_connection_that_broke_while_it_was_idle_is_opened_anew(
     assert storage.stat(declared()) is not None
 
 
-def test_what_goes_wrong_after_the_first_rows_is_told_as_what_goes_wrong_before(
+def test_late_errors_are_reported_like_early_ones(
     storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
 ) -> None:
     postgresql_server.run(
@@ -251,7 +249,7 @@ def test_no_secret_is_shown(database: str) -> None:
     assert "tell-nobody" not in str(caught.value)
 
 
-def test_a_user_who_may_only_read_plans_and_is_told_why_nothing_is_written(
+def test_read_only_user_plans_but_cannot_run(
     storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
 ) -> None:
     postgresql_server.run("CREATE TABLE theirs (x bigint)", database)
@@ -269,7 +267,7 @@ def test_a_user_who_may_only_read_plans_and_is_told_why_nothing_is_written(
     assert "grant" in (caught.value.hint or "")
 
 
-def test_what_is_refused_is_told_with_column_and_rows(
+def test_refused_values_have_column_and_rows(
     storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
 ) -> None:
     for texts in (pa.array(["a", "b\0", "c"]), pa.array([["a"], ["c", "b\0"], []])):
@@ -288,7 +286,7 @@ def test_what_is_refused_is_told_with_column_and_rows(
     assert [(e.row, e.value) for e in caught.value.violations[0].examples] == [(2, "'3 mons 1 day'")]
 
 
-def test_what_cannot_be_read_is_told_of_every_column_with_table_and_place(
+def test_every_unreadable_column_is_named_with_place(
     storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
 ) -> None:
     postgresql_server.run("CREATE TABLE one AS SELECT 1 AS id, '{{1,2},{3,4}}'::int[] AS m", database)
@@ -315,9 +313,7 @@ def test_what_cannot_be_read_is_told_of_every_column_with_table_and_place(
 
 
 @pytest.mark.parametrize(("columns", "limit"), [(1_250, "8 kB"), (1_650, "1,600 columns")])
-def test_a_table_that_is_too_wide_is_told_the_servers_limit(
-    storage: PostgreSQLStorage, columns: int, limit: str
-) -> None:
+def test_too_wide_table_is_refused_with_the_limit(storage: PostgreSQLStorage, columns: int, limit: str) -> None:
     with pytest.raises(StorageError) as caught:
         stored(storage, declared(), **{f"c{i}": [0.5] for i in range(columns)})
     assert limit in (caught.value.hint or "")

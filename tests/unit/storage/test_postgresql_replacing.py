@@ -105,7 +105,7 @@ def test_what_hangs_on_a_table_is_there_after_a_run(
     assert warehouse.is_as_stored
 
 
-def test_a_table_on_which_nothing_hangs_is_another_after_a_run(warehouse: Warehouse) -> None:
+def test_table_without_dependents_is_recreated(warehouse: Warehouse) -> None:
     warehouse.run("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO pg_monitor")
     warehouse.store(1)
     before = warehouse.oid
@@ -117,7 +117,7 @@ def test_a_table_on_which_nothing_hangs_is_another_after_a_run(warehouse: Wareho
 @pytest.mark.parametrize(
     "statement", ["UPDATE t SET x = 7 WHERE x = 2", "DELETE FROM t WHERE x = 2", "INSERT INTO t VALUES (1)"]
 )
-def test_another_hands_change_is_seen_after_rows_were_replaced(warehouse: Warehouse, statement: str) -> None:
+def test_outside_change_is_seen_after_replacing_rows(warehouse: Warehouse, statement: str) -> None:
     warehouse.store(1)
     warehouse.run("CREATE INDEX by_x ON t (x)")
     warehouse.store(2, 3)
@@ -149,7 +149,7 @@ def test_readers_see_the_old_rows_or_the_new_ones(warehouse: Warehouse) -> None:
     assert len(seen) > 2
 
 
-def test_a_snapshot_that_is_older_keeps_the_old_rows_and_keeps_nobody_waiting(warehouse: Warehouse) -> None:
+def test_older_snapshot_keeps_its_rows_without_blocking(warehouse: Warehouse) -> None:
     warehouse.store(1, 2)
     warehouse.run("CREATE INDEX by_x ON t (x)")
     with warehouse.server.asking(warehouse.name) as ask:
@@ -177,7 +177,7 @@ def test_triggers_fire_as_for_everybody(warehouse: Warehouse) -> None:
     assert warehouse.is_as_stored
 
 
-def test_a_trigger_that_makes_other_rows_is_told_and_nothing_is_changed(warehouse: Warehouse) -> None:
+def test_trigger_that_changes_rows_is_refused(warehouse: Warehouse) -> None:
     warehouse.store(1)
     warehouse.run(TRIGGER.format("IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; NEW.x = NEW.x + 1;", "BEFORE"))
     with pytest.raises(StorageError, match="a trigger or a rule of the table made other rows"):
@@ -234,13 +234,13 @@ def test_other_columns_and_what_belongs_to_the_table(warehouse: Warehouse) -> No
     assert warehouse.run("SELECT * FROM t") == [("2", "new")]
 
 
-def test_what_the_server_refuses_is_told_in_its_words(warehouse: Warehouse) -> None:
+def test_server_errors_are_quoted(warehouse: Warehouse) -> None:
     warehouse.store(1)
     warehouse.run("CREATE PUBLICATION ours FOR TABLE t")
     with pytest.raises(StorageError) as caught:
         warehouse.store(2)
-    told = 'cannot be written: cannot delete from table "t" because it does not have a replica identity'
-    assert told in caught.value.message
+    reported = 'cannot be written: cannot delete from table "t" because it does not have a replica identity'
+    assert reported in caught.value.message
     assert "DELETE FROM ONLY" not in caught.value.message
     assert caught.value.hint == "To enable deleting from the table, set REPLICA IDENTITY using ALTER TABLE"
 

@@ -137,7 +137,7 @@ def test_file_that_never_rests(storage: FileStorage, tmp_path: Path, monkeypatch
     assert caught.value.hint == "run again when no other program writes it"
 
 
-def test_values_that_do_not_fit_are_told_at_once(storage: FileStorage, tmp_path: Path) -> None:
+def test_values_that_do_not_fit_are_refused_at_once(storage: FileStorage, tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text("a\nx\n")
     with pytest.raises(DataError) as caught:
         read(storage)
@@ -241,7 +241,7 @@ def test_postgresql_rows_and_hash_are_of_one_moment(
 
 
 @pytest.mark.slow
-def test_postgresql_table_that_is_replaced_before_it_is_read(
+def test_postgresql_table_replaced_before_it_is_read(
     postgresql_server: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was seen before the table is locked does not decide which rows are seen."""

@@ -42,7 +42,7 @@ class TestSQLite(DatabaseFileConformance):
         return sqlite3.connect(path)
 
 
-def test_another_connection_that_is_writing_is_waited_for_and_told(storage: SQLiteStorage, file: Path) -> None:
+def test_writing_connection_is_waited_for_and_reported(storage: SQLiteStorage, file: Path) -> None:
     storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
     hasty = SQLiteStorage(replace(storage.spec, connection={"lock_timeout": 1}))
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
@@ -72,7 +72,7 @@ def test_values_are_what_they_are_whatever_the_column_says(storage: SQLiteStorag
     assert "`n` is declared int64" in caught.value.message
 
 
-def test_columns_of_no_contract_that_differ_only_in_case_are_refused(storage: SQLiteStorage) -> None:
+def test_undeclared_columns_differing_in_case_are_refused(storage: SQLiteStorage) -> None:
     with pytest.raises(StorageError, match="column `A` differs from `a` only in upper and lower case"):
         storage.publish(replace(table(), contract=Contract()), pa.table({"a": [1], "A": [2]}), ORIGIN)
     storage.publish(replace(table(), contract=Contract()), pa.table({"ä": [1], "Ä": [2]}), ORIGIN)
@@ -89,7 +89,7 @@ def test_a_zero_keeps_its_sign(storage: SQLiteStorage, file: Path) -> None:
     assert types == [("REAL BLOB",), ("REAL BLOB",), ("REAL",)]
 
 
-def test_triggers_of_a_table_stay_and_do_not_fire_when_it_is_replaced(storage: SQLiteStorage, file: Path) -> None:
+def test_triggers_stay_and_do_not_fire_on_replacing(storage: SQLiteStorage, file: Path) -> None:
     storage.publish(table("T"), data_of(table(), (1, "a")), ORIGIN)
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("CREATE TABLE log (id)")
@@ -201,7 +201,7 @@ def test_numbers_are_no_timestamps_without_epoch_unit(storage: SQLiteStorage, fi
         read_as(storage, "timestamp[s]")
 
 
-@settings(deadline=None, max_examples=300, derandomize=True, database=None)
+@settings(max_examples=300, derandomize=True, database=None)
 @given(st.datetimes(dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59)))
 def test_julian_days_are_those_of_sqlite(moment: dt.datetime) -> None:
     moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)

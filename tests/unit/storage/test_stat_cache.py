@@ -34,7 +34,7 @@ def test_value_of_another_stamp_is_not_given(tmp_path: Path, field: str) -> None
 @pytest.mark.parametrize(
     ("modified", "changed", "racy"), [(0, 0, False), (-1, 0, False), (0, 1, True), (1, 0, True), (1, 1, True)]
 )
-def test_only_times_long_past_prove_that_a_file_is_unchanged(
+def test_only_old_mtimes_prove_a_file_unchanged(
     modified: int, changed: int, racy: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both: a program may set the one back, and an edit leaves the other."""

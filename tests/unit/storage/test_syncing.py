@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,8 @@ from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.local.publishing import ASIDE_SUFFIX
 from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.testing.storage import ORIGIN, data_of, table
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 MANIFESTS = ".lakehouse/manifests"
 
 

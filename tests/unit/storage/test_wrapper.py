@@ -110,7 +110,7 @@ def test_what_is_read_only_is_not_changed(name: str) -> None:
     assert calls == []
 
 
-def test_what_reading_raises_is_told_of_the_storage() -> None:
+def test_error_on_reading_names_the_storage() -> None:
     inner, _ = recording([])
     guarded = GuardedStorage(StorageSpec("mine", "", ""), inner)
     inner.scan = lambda *_: Scan(inner, table(), lambda _: 1 / 0)  # type: ignore[arg-type, return-value]

@@ -56,7 +56,7 @@ def test_names_of_the_projects_own_stay() -> None:
     assert hide("hunter2-x7Q") == "${KEY}"
 
 
-def test_a_column_that_is_not_of_the_projects_own_is_masked_like_all_else() -> None:
+def test_undeclared_column_name_is_masked() -> None:
     hide = mask_of({"TOKEN": "tok-SECRET!", "BUCKET": "lake", "KEY": "hunter2-x7Q"}, {"lake", "hunter2-x7Q"})
     columns = ("tok-SECRET!", "lake", "hunter2-x7Q", "a", None)
     shown = [masked(Violation(column, "extra", 1, ""), hide).column for column in columns]

@@ -93,7 +93,7 @@ def test_columns_align_and_the_last_takes_the_rest() -> None:
     assert columns(Terminal(width=20), ("name", "n", "why"), rows)[1] == "a     10  a long re…"
 
 
-def test_columns_make_way_for_the_last_and_no_line_is_wider_than_the_screen() -> None:
+def test_columns_shrink_to_fit_the_screen() -> None:
     rows = [[Cell("a_rather_long_name_of_a_table"), Cell("12"), Cell("why it is so, at length")]]
     header = ("table", "rows", "why")
     wide = columns(Terminal(width=80), header, rows, dispensable=(1,), shortened=0, least=20)
@@ -123,8 +123,8 @@ def test_names_are_broken_between_their_parts() -> None:
         "  totals.csv is not",
         "  there",
     ]
-    told = folded("data/daily_extremes_of_stations.parquet is not there yet", 41)
-    assert told == ["data/daily_extremes_of_stations.parquet", "  is not there yet"]
+    reported = folded("data/daily_extremes_of_stations.parquet is not there yet", 41)
+    assert reported == ["data/daily_extremes_of_stations.parquet", "  is not there yet"]
     for width in range(5, 60):
         lines = folded("data/daily_extremes_of_stations.parquet is not there", width)
         assert all(text_width(line) <= width for line in lines)
@@ -179,7 +179,7 @@ def test_text_is_broken_between_words() -> None:
         (["a" * 30, "a" * 30], ["a" * 11 + "…"] * 2),
     ],
 )
-def test_texts_that_differ_look_different_when_they_are_cut(texts: list[str], shown: list[str]) -> None:
+def test_different_texts_differ_when_cut(texts: list[str], shown: list[str]) -> None:
     assert Terminal().cut_apart(texts, 12) == shown
 
 

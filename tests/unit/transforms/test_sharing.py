@@ -62,7 +62,7 @@ def test_a_change_in_place_harms_nobody(change: Callable[[pd.DataFrame], Any]) -
     assert theirs.attrs == {}
 
 
-def test_what_users_do_in_place_works_on_the_last_frame_too() -> None:
+def test_in_place_changes_work_on_the_last_frame() -> None:
     pandas = frame_type_of(None)
     shared = SharedTable(TABLE, {pandas.name})
     frame = shared.frame(pandas)

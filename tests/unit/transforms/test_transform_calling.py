@@ -121,7 +121,7 @@ def test_the_result_may_be_annotated_as_a_series(folder: Path) -> None:
     assert call(folder, source).column_names == ["a"]
 
 
-def test_a_wrong_annotation_of_the_result_is_told_on_loading(folder: Path) -> None:
+def test_wrong_result_annotation_is_refused_on_loading(folder: Path) -> None:
     with pytest.raises(TransformError) as caught:
         load(folder, "def f(t) -> dict:\n    return {}\n")
     assert caught.value.message == "result of `f`: `dict` is not a supported frame type"
@@ -177,7 +177,7 @@ def f(first, /, second, *rest, named, **others):
     assert result.column("n").to_pylist() == [3, 0, 2, 1, 2]
 
 
-def test_a_parameter_that_is_not_there_is_told(folder: Path) -> None:
+def test_missing_parameter_is_refused(folder: Path) -> None:
     assert failure(folder, "def f(x): return x").message == "`f` has no parameter `t`"
 
 
@@ -188,7 +188,7 @@ def test_changing_an_argument_in_place_harms_nobody(folder: Path) -> None:
     assert table.to_pydict() == {"a": [1, 2], "b": ["x", None]}
 
 
-def test_a_constant_changed_by_one_call_is_as_it_was_for_the_next(folder: Path) -> None:
+def test_changed_constant_is_restored_for_the_next_call(folder: Path) -> None:
     source = "def f(t, seen):\n    seen['rows'].append(1)\n    t['n'] = len(seen['rows'])\n    return t\n"
     constant: dict[str, Any] = {"seen": {"rows": []}}
     assert call(folder, source, params=constant).column("n").to_pylist() == [1, 1, 1]
@@ -232,8 +232,8 @@ def test_what_is_no_frame_is_refused(folder: Path, body: str, message: str, hint
 def test_sum_of_a_relation_is_exact_as_the_hint_says(folder: Path) -> None:
     query = "select sum(v) as v from (values (1152921504606846976), (1)) as t(v)"
     source = f"import duckdb\ndef f(t):\n    return duckdb.connect().sql({query!r}).to_arrow_table()\n"
-    held = enforce(call(folder, source), (Column("v", parse_column_type("int64")),)).table
-    assert held.to_pydict() == {"v": [1152921504606846977]}
+    enforced = enforce(call(folder, source), (Column("v", parse_column_type("int64")),)).table
+    assert enforced.to_pydict() == {"v": [1152921504606846977]}
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_a_coroutine_is_refused_without_a_warning(folder: Path) -> None:
     assert error.message == "`f` returned a coroutine; a transform returns a pyarrow.Table"
 
 
-def test_an_exception_comes_with_the_users_frames_and_the_shape_of_inputs(folder: Path) -> None:
+def test_exception_has_user_frames_and_input_shapes(folder: Path) -> None:
     source = "def helper(t):\n    return t['nope']\n\ndef f(t):\n    return helper(t).max()\n"
     with pytest.raises(TransformError) as caught:
         apply_to_inputs(load(folder, source), [(Input("weather", "t"), SharedTable(TABLE))])
@@ -278,13 +278,13 @@ def test_an_exception_comes_with_the_users_frames_and_the_shape_of_inputs(folder
     assert isinstance(error.__cause__, KeyError)
 
 
-def test_a_message_of_many_lines_is_told_whole(folder: Path) -> None:
+def test_message_of_many_lines_is_whole(folder: Path) -> None:
     error = failure(folder, "def f(t):\n    raise ValueError('one\\ntwo')\n")
     assert error.message == "`f` raised ValueError: one\ntwo"
     assert error.exception == "ValueError: one\ntwo"
 
 
-def test_what_is_raised_to_end_python_fails_the_table_only_and_ctrl_c_goes_through(folder: Path) -> None:
+def test_system_exit_fails_the_table_and_ctrl_c_passes(folder: Path) -> None:
     assert failure(folder, "import sys\ndef f(t):\n    sys.exit(3)\n").exception == "SystemExit: 3"
     source = "def f(t):\n    raise KeyboardInterrupt  # changed\n"
     assert failure(folder, source).exception == "KeyboardInterrupt"
@@ -342,7 +342,7 @@ g = functools.partial(f)
         ("raise SystemExit('no')", "module `transforms` cannot be imported: SystemExit: no", "correct transforms.py:1"),
     ],
 )
-def test_a_module_that_does_not_give_the_function_is_told(folder: Path, source: str, message: str, hint: str) -> None:
+def test_module_without_the_function_is_refused(folder: Path, source: str, message: str, hint: str) -> None:
     with pytest.raises(TransformError) as caught:
         load(folder, source, "dialy")
     assert caught.value.message.startswith(message)
@@ -360,7 +360,7 @@ def test_frames_of_a_failed_import_are_the_users(folder: Path) -> None:
     ]
 
 
-def test_a_module_that_is_nowhere_is_told_with_close_names(folder: Path) -> None:
+def test_missing_module_has_close_names(folder: Path) -> None:
     (folder / "transforms.py").write_text("")
     with pytest.raises(TransformError) as caught:
         load_transform(FunctionRef("transfroms", "f"), folder)
@@ -392,9 +392,7 @@ def test_projects_with_modules_of_one_name_do_not_mix(tmp_path: Path) -> None:
     assert sys.path.count(str(one)) + sys.path.count(str(two)) == 1
 
 
-def test_a_module_of_the_same_name_that_is_already_there_is_not_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_loaded_module_of_the_same_name_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "others").mkdir()
     (tmp_path / "others/shared_words.py").write_text("WORD = 'other'\n")
     monkeypatch.syspath_prepend(str(tmp_path / "others"))
@@ -411,9 +409,7 @@ def test_a_module_of_the_same_name_that_is_already_there_is_not_taken(
     assert stranger.WORD == "other"
 
 
-def test_the_project_comes_first_on_the_path_whatever_was_put_before_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_project_comes_first_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = _project(tmp_path / "p", "mine")
     transform = load_transform(FunctionRef("transforms", "later"), folder)
     (tmp_path / "late.py").write_text("WORD = 'theirs'\n")

@@ -23,7 +23,7 @@ def columns(**types: str) -> tuple[Column, ...]:
     return tuple(Column(name, parse_column_type(text)) for name, text in types.items())
 
 
-def held(result: Any, **types: str) -> dict[str, list[Any]]:
+def enforced(result: Any, **types: str) -> dict[str, list[Any]]:
     contract = columns(**types)
     table: dict[str, list[Any]] = enforce(PANDAS.to_arrow(result, contract), contract).table.to_pydict()
     return table
@@ -31,7 +31,7 @@ def held(result: Any, **types: str) -> dict[str, list[Any]]:
 
 def violations(result: Any, **types: str) -> list[Violation]:
     with pytest.raises(ContractError) as caught:
-        held(result, **types)
+        enforced(result, **types)
     return list(caught.value.violations)
 
 
@@ -63,7 +63,7 @@ def messages(result: Any, **types: str) -> list[str]:
         (pa.array([1], pa.time64("ns")), "time64[ns][pyarrow]"),
     ],
 )
-def test_columns_are_seen_with_the_dtypes_pandas_users_expect(array: pa.Array, dtype: str) -> None:
+def test_columns_have_the_usual_pandas_dtypes(array: pa.Array, dtype: str) -> None:
     frame = PANDAS.from_arrow(pa.table({"x": pa.chunked_array([array, array])}))
     assert str(frame["x"].dtype) == dtype
     assert len(frame) == 2 * len(array)
@@ -124,7 +124,7 @@ def _mutations() -> list[Any]:
 @pytest.mark.filterwarnings("ignore:The inplace keyword")
 @pytest.mark.parametrize("mutate", _mutations(), ids=lambda f: f.__name__)
 @pytest.mark.parametrize("chunks", [1, 2])
-def test_a_frame_can_be_changed_in_place_without_touching_the_table(mutate: Any, chunks: int) -> None:
+def test_in_place_changes_do_not_touch_the_table(mutate: Any, chunks: int) -> None:
     def table() -> pa.Table:
         one = pa.table(
             {
@@ -165,7 +165,7 @@ def test_text_shares_memory_with_the_table() -> None:
 def test_named_index_levels_become_the_first_columns() -> None:
     frame = pd.DataFrame({"k": ["a", "a", "b"], "j": [1, 1, 2], "v": [1, 2, 3]})
     by_two = frame.groupby(["k", "j"]).agg(top=("v", "max"))
-    assert held(by_two, k="string", j="int64", top="int64") == {"k": ["a", "b"], "j": [1, 2], "top": [2, 3]}
+    assert enforced(by_two, k="string", j="int64", top="int64") == {"k": ["a", "b"], "j": [1, 2], "top": [2, 3]}
     assert PANDAS.to_arrow(by_two, None).column_names == ["k", "j", "top"]
 
 
@@ -173,7 +173,7 @@ def test_the_index_of_the_readme_example_becomes_a_date() -> None:
     valid = pd.Series(pd.to_datetime(["2020-01-01 10:00", "2020-01-01 11:00"]))
     frame = pd.DataFrame({"tmpf": [50.0, 60.0]})
     daily = frame.groupby(valid.dt.date.rename("valid_date")).agg(max_tmpf=("tmpf", "max"))
-    assert held(daily, valid_date="date32", max_tmpf="float64") == {
+    assert enforced(daily, valid_date="date32", max_tmpf="float64") == {
         "valid_date": [dt.date(2020, 1, 1)],
         "max_tmpf": [60.0],
     }
@@ -181,20 +181,20 @@ def test_the_index_of_the_readme_example_becomes_a_date() -> None:
 
 def test_a_nameless_index_is_dropped() -> None:
     frame = pd.DataFrame({"v": [1, 2, 3]}, index=[9, 8, 7])
-    assert held(frame[frame["v"] > 1], v="int64") == {"v": [2, 3]}
+    assert enforced(frame[frame["v"] > 1], v="int64") == {"v": [2, 3]}
 
 
-def test_an_index_level_that_repeats_a_column_is_that_column() -> None:
+def test_index_level_repeating_a_column_is_that_column() -> None:
     frame = pd.DataFrame({"k": ["a", "b"], "v": [1, 2]}).set_index("k", drop=False)
-    assert held(frame, k="string", v="int64") == {"k": ["a", "b"], "v": [1, 2]}
+    assert enforced(frame, k="string", v="int64") == {"k": ["a", "b"], "v": [1, 2]}
 
 
-def test_an_index_level_that_contradicts_a_column_is_refused() -> None:
+def test_index_level_contradicting_a_column_is_refused() -> None:
     frame = pd.DataFrame({"k": ["a", "b"]}, index=pd.Index([1, 2], name="k"))
     assert messages(frame, k="string") == ["2 columns are called `k`; rename or drop all but one"]
 
 
-def test_an_undeclared_index_level_is_told_as_one() -> None:
+def test_undeclared_index_level_is_named_as_one() -> None:
     frame = pd.DataFrame({"k": ["a"]}, index=pd.Index([1], name="row"))
     assert messages(frame, k="string") == [
         "index level `row` is not a declared column; drop it with `.reset_index(drop=True)`"
@@ -203,8 +203,8 @@ def test_an_undeclared_index_level_is_told_as_one() -> None:
 
 def test_a_series_is_a_column_beside_its_index() -> None:
     frame = pd.DataFrame({"k": ["a", "a"], "v": [1, 2]})
-    assert held(frame.groupby("k")["v"].max(), k="string", v="int64") == {"k": ["a"], "v": [2]}
-    assert held(frame.groupby("k").size(), k="string", rows="int64") == {"k": ["a"], "rows": [2]}
+    assert enforced(frame.groupby("k")["v"].max(), k="string", v="int64") == {"k": ["a"], "v": [2]}
+    assert enforced(frame.groupby("k").size(), k="string", rows="int64") == {"k": ["a"], "rows": [2]}
     assert "the result is a Series without a name" in messages(pd.Series([1]), a="int64", b="int64")[-1]
 
 
@@ -221,7 +221,7 @@ def test_a_series_is_a_column_beside_its_index() -> None:
 )
 def test_labels_must_be_text(labels: Any, message: str) -> None:
     found = messages(pd.DataFrame([[1, 2]], columns=labels), x="int64")
-    assert any(told.startswith(message) for told in found), found
+    assert any(reported.startswith(message) for reported in found), found
 
 
 def test_duplicate_labels_are_refused() -> None:
@@ -232,7 +232,7 @@ def test_duplicate_labels_are_refused() -> None:
 
 @pytest.mark.parametrize("empty", [pd.DataFrame({"d": [], "n": []}), pd.DataFrame(columns=["d", "n"])])
 def test_an_empty_frame_is_valid(empty: pd.DataFrame) -> None:
-    assert held(empty, d="date32", n="list<int64>") == {"d": [], "n": []}
+    assert enforced(empty, d="date32", n="list<int64>") == {"d": [], "n": []}
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_an_empty_frame_is_valid(empty: pd.DataFrame) -> None:
     ],
 )
 def test_pandas_values_are_converted_exactly(values: Any, target: str, expected: list[Any]) -> None:
-    assert held(pd.DataFrame({"x": values}), x=target) == {"x": expected}
+    assert enforced(pd.DataFrame({"x": values}), x=target) == {"x": expected}
 
 
 class Colour(enum.Enum):
@@ -308,8 +308,8 @@ class Colour(enum.Enum):
     ],
 )
 def test_other_pandas_values_are_refused(values: Any, target: str, message: str) -> None:
-    (told,) = messages(pd.DataFrame({"x": values, "y": [1] * len(values)}), x=target, y="int64")
-    assert told.startswith(f"`x` is declared {target} and {message}")
+    (reported,) = messages(pd.DataFrame({"x": values, "y": [1] * len(values)}), x=target, y="int64")
+    assert reported.startswith(f"`x` is declared {target} and {message}")
 
 
 class GeometryDtype(pd.api.extensions.ExtensionDtype):
@@ -342,8 +342,8 @@ class GeometryArray(pd.api.extensions.ExtensionArray):
 
 
 def test_geometry_names_the_way_to_bytes() -> None:
-    (told,) = messages(pd.DataFrame({"x": pd.Series(GeometryArray(), copy=False)}), x="binary")
-    assert told == (
+    (reported,) = messages(pd.DataFrame({"x": pd.Series(GeometryArray(), copy=False)}), x="binary")
+    assert reported == (
         "`x` is declared binary and holds geometry, which no column type holds; "
         "return `frame.to_wkb()`, and declare it binary"
     )
@@ -355,7 +355,7 @@ def test_intervals_with_months_are_named() -> None:
         enforce(pa.table({"x": values}), [Column("x", parse_column_type("duration[us]"))])
 
 
-def test_a_column_that_cannot_become_arrow_does_not_hide_the_others() -> None:
+def test_unconvertible_column_does_not_hide_the_others() -> None:
     frame = pd.DataFrame({"a": np.array([1, "x"], object), "b": [1.5, 2.0], "c": [1j, 2j]})
     found = violations(frame, a="int64", b="int64", c="float64", d="bool")
     assert [(v.column, v.check, v.count) for v in found] == [
@@ -375,11 +375,14 @@ def test_a_column_that_cannot_become_arrow_may_be_dropped() -> None:
 
 def test_usual_ways_to_reshape_can_be_returned_as_they_are() -> None:
     frame = pd.DataFrame({"a": ["x", "y"], "b": ["p", "q"], "v": [1, 2]})
-    assert held(frame.pivot(index="a", columns="b", values="v"), a="string", p="int64", q="int64") == {
+    assert enforced(frame.pivot(index="a", columns="b", values="v"), a="string", p="int64", q="int64") == {
         "a": ["x", "y"],
         "p": [1, None],
         "q": [None, 2],
     }
-    assert held(frame["a"].value_counts(), a="string", count="int64") == {"a": ["x", "y"], "count": [1, 1]}
+    assert enforced(frame["a"].value_counts(), a="string", count="int64") == {"a": ["x", "y"], "count": [1, 1]}
     days = pd.DataFrame({"v": [1, 2]}, index=pd.date_range("2020-01-01", periods=2, name="day"))
-    assert held(days.resample("D").max(), day="date32", v="int64")["day"] == [dt.date(2020, 1, 1), dt.date(2020, 1, 2)]
+    assert enforced(days.resample("D").max(), day="date32", v="int64")["day"] == [
+        dt.date(2020, 1, 1),
+        dt.date(2020, 1, 2),
+    ]

@@ -30,7 +30,10 @@ class TestRows(FrameConformance):
 
 class TestLogged(ExecutorConformance):
     @pytest.fixture
-    def executor_class(self) -> type[Executor]:
+    def executor_class(
+        self, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> type[Executor]:
+        monkeypatch.chdir(tmp_path_factory.mktemp("log"))
         return LoggedExecutor
 
 
