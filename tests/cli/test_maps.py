@@ -139,7 +139,7 @@ def test_text_of_maps(folder: ProjectFolder, cli: Cli, cell: str, kind: str, goo
     assert shown.code == 1
     found = cli("show", "s").err
     assert "(line 3)" in found or "line 2 of" in found or "(line 2)" in found
-    assert "1 value of 3" in found or "there twice" in found
+    assert "1 of 3 values" in found or "there twice" in found
 
 
 def test_a_changed_map_is_a_difference(maps: ProjectFolder, cli: Cli) -> None:
