@@ -61,9 +61,9 @@ def formats_of(kind: pa.DataType, options: CsvOptions) -> tuple[str, ...]:
     """The formats of the options that values of a type are in; none for the default."""
     t = pa.types
     if t.is_date(kind):
-        return options.date_formats
+        return options.date_format
     if t.is_timestamp(kind):
-        return options.timestamp_formats
+        return options.timestamp_format
     if options.time_format and t.is_time(kind):
         return time_formats(options.time_format, spans=False)
     # With a unit, durations are numbers.

@@ -46,7 +46,7 @@ def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
     if t.is_time(kind) or t.is_duration(kind):
         return _clock_hint(values, kind, options)
     are_counts = t.is_timestamp(kind) and all(_EPOCH.fullmatch(value) for value in values)
-    if are_counts and options.epoch_unit is None and not options.timestamp_formats:
+    if are_counts and options.epoch_unit is None and not options.timestamp_format:
         digits = len(values[0].lstrip("-").partition(".")[0])
         likely = next(unit for unit, most in _EPOCH_DIGITS.items() if digits <= most)
         others = ", ".join(unit for unit in _EPOCH_DIGITS if unit != likely)
@@ -56,7 +56,7 @@ def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
         return next(
             (f"it has a time of day: declare `{each}`" for each in moments if _reads(values, each, options, {})), None
         )
-    if t.is_timestamp(kind) and not options.timestamp_formats:
+    if t.is_timestamp(kind) and not options.timestamp_format:
         return _timestamp_hint(values, kind, options)
     if t.is_list(kind):
         styles = ({"lists": style} for style in ("postgresql", "duckdb"))

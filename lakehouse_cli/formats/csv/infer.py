@@ -141,10 +141,10 @@ def _candidates(options: CsvOptions) -> list[tuple[str | None, pa.DataType]]:
         (rf"{_DATE}{_CLOCK}\.[0-9]{{1,9}}", pa.timestamp("ns")),
         (rf"{_DATE}{_CLOCK}\.[0-9]{{1,9}}Z", pa.timestamp("ns", "UTC")),
     ]
-    if options.date_formats:
+    if options.date_format:
         dates = [(None, pa.date32())]
-    if options.timestamp_formats:
-        zoned = any("%z" in text for text in options.timestamp_formats)
+    if options.timestamp_format:
+        zoned = any("%z" in text for text in options.timestamp_format)
         moments = [(None, pa.timestamp("us", "UTC" if zoned else None))]
     return [
         (_INTEGER, pa.int64()),
