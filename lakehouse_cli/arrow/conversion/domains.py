@@ -34,7 +34,7 @@ def check_domain(column: pa.ChunkedArray) -> None:
     Raises:
         InexactError: Some are not; its rows are the column's.
     """
-    if _is_checked(column.type):
+    if _is_bounded(column.type) or holds_map(column.type):
         check_leaves(column, _check)
 
 
@@ -214,11 +214,6 @@ def at_rows(refusal: InexactError, lists: pa.Array, items: pa.Array) -> InexactE
 
 def _is_list_view(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind))
-
-
-@lru_cache(maxsize=1024)
-def _is_checked(kind: pa.DataType) -> bool:
-    return _is_bounded(kind) or holds_map(kind)
 
 
 @lru_cache(maxsize=1024)
