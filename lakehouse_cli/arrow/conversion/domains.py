@@ -143,7 +143,7 @@ def check_sound(column: pa.ChunkedArray) -> None:
 
 def _no_text(column: pa.ChunkedArray) -> InexactError:
     bytes_ = column.cast(pa.large_binary()).to_pylist()
-    rows = [row for row, value in enumerate(bytes_) if value is not None and not _is_text(value)]
+    rows = [row for row, value in enumerate(bytes_) if value is not None and not is_utf8(value)]
     return InexactError(
         "no UTF-8 text",
         av.array(rows, pa.int64()),
@@ -152,7 +152,8 @@ def _no_text(column: pa.ChunkedArray) -> InexactError:
     )
 
 
-def _is_text(value: bytes) -> bool:
+def is_utf8(value: bytes) -> bool:
+    """Whether bytes are text."""
     try:
         value.decode()
     except UnicodeDecodeError:

@@ -85,15 +85,19 @@ def _nested_text(value: Any) -> str:
     return str(value) if isinstance(value, Decimal) else json.dumps(str(value), ensure_ascii=False)
 
 
+def _python_value(scalar: pa.Scalar) -> Any:
+    """A value as Python has it; None where it has none."""
+    try:
+        return scalar.as_py()
+    except (ValueError, ArithmeticError, pa.ArrowException):
+        return None
+
+
 def shown_values(column: pa.ChunkedArray, rows: Sequence[int]) -> list[str]:
     """Print the values of some rows, of any type (also those Python's own types cannot hold)."""
     texts = []
     for row in rows:
-        scalar = column[row]
-        try:
-            value = scalar.as_py()
-        except (ValueError, ArithmeticError, pa.ArrowException):
-            value = None
+        scalar, value = column[row], _python_value(column[row])
         texts.append("null" if not scalar.is_valid else shorten(value) if value is not None else _beyond_python(scalar))
     return texts
 
@@ -102,11 +106,7 @@ def texts_at(column: pa.ChunkedArray, rows: Sequence[int]) -> list[str | None]:
     """Print the values of some 0-based rows in full, text as it is; None for null."""
     texts: list[str | None] = []
     for row in rows:
-        scalar = column[row]
-        try:
-            value = scalar.as_py()
-        except (ValueError, ArithmeticError, pa.ArrowException):
-            value = None
+        scalar, value = column[row], _python_value(column[row])
         if not scalar.is_valid:
             texts.append(None)
         elif value is None:

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
+from lakehouse_cli.arrow.types import holds
 from lakehouse_cli.formats.arrow_streams import ReadableFile, arrow_file, finished
 from lakehouse_cli.formats.base import Format, Opener, Sink
-from lakehouse_cli.formats.canonical_arrays import canonical, holds_dictionary, with_own_dictionaries
+from lakehouse_cli.formats.canonical_arrays import canonical, with_own_dictionaries
 from lakehouse_cli.formats.ipc.spec import IpcOptions
 from lakehouse_cli.formats.stored_types import check_whole, read_declared, storable, told_as_damaged
 from lakehouse_cli.model import Column
@@ -94,7 +95,7 @@ def _width(kind: pa.DataType) -> int:
 def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
     # A file has one dictionary for each column, so that a column with one is made as a whole.
     columns = [
-        pa.chunked_array([with_own_dictionaries(column)]) if holds_dictionary(column.type) else column
+        pa.chunked_array([with_own_dictionaries(column)]) if holds(column.type, pa.types.is_dictionary) else column
         for column in table.columns
     ]
     rows = max(1, min(_ROWS, _CELLS // len(columns)))

@@ -17,6 +17,7 @@ from typing import BinaryIO
 import xxhash
 
 from lakehouse_cli.formats.base import Sink
+from lakehouse_cli.runs.local_state import hold, let_go
 from lakehouse_cli.storage.local.folders import Folder, naming
 from lakehouse_cli.text.regular_files import open_regular
 
@@ -176,17 +177,23 @@ def remove_leftovers(folder: Folder) -> None:
             os.close(listed)
         for name in names:
             if name.endswith(ASIDE_SUFFIX) and name.startswith("."):
-                _remove_if_unlocked(folder, name)
+                with suppress(OSError):
+                    remove_unheld(name, folder)
 
 
-def _remove_if_unlocked(folder: Folder, name: str) -> None:
-    with suppress(OSError):
-        descriptor = open_regular(name, follow=False, folder=folder.descriptor)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def remove_unheld(name: str, folder: Folder) -> bool:
+    """Remove a file unless its writer holds it; whether it was removed.
+
+    Raises:
+        OSError: It cannot be opened, locked or removed.
+    """
+    descriptor = open_regular(name, follow=False, folder=folder.descriptor)
+    try:
+        if is_free := hold(descriptor, wait=False):
             os.unlink(name, dir_fd=folder.descriptor)
-        finally:
-            os.close(descriptor)
+        return is_free
+    finally:
+        let_go(descriptor)
 
 
 def hash_file(path: str) -> str:
