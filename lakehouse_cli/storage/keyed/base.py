@@ -22,8 +22,9 @@ from lakehouse_cli.storage.base import Provenance, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage, make_manifest, parse_manifest
 from lakehouse_cli.storage.keyed.head import Head
-from lakehouse_cli.storage.local.publishing import HashingSink, hash_of
+from lakehouse_cli.storage.local.publishing import HashingSink
 from lakehouse_cli.storage.strays import Place, Trace, find_strays, remove_stray
+from lakehouse_cli.text.regular_files import hash_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -194,21 +194,3 @@ def remove_unheld(name: str, folder: Folder) -> bool:
         return is_free
     finally:
         let_go(descriptor)
-
-
-def hash_file(path: str) -> str:
-    """The xxh3-128 of a file, hexadecimal, as `HashingSink` computes it.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with open(open_regular(path), "rb") as file:
-        return hash_of(file)
-
-
-def hash_of(file: BinaryIO) -> str:
-    """The same of an open file, from where it stands to its end."""
-    digest = xxhash.xxh3_128()
-    while chunk := file.read(1 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()

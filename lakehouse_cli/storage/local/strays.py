@@ -18,16 +18,9 @@ from lakehouse_cli.model.manifest import Manifest, ManifestError
 from lakehouse_cli.runs.local_state import is_held
 from lakehouse_cli.storage.formatted import MANIFESTS
 from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
-from lakehouse_cli.storage.local.publishing import (
-    ASIDE_SUFFIX,
-    aside_begin,
-    hash_file,
-    hash_of,
-    remove_unheld,
-    sync_all,
-)
+from lakehouse_cli.storage.local.publishing import ASIDE_SUFFIX, aside_begin, remove_unheld, sync_all
 from lakehouse_cli.storage.strays import CHANGED, Place, Trace
-from lakehouse_cli.text.regular_files import open_regular, read_regular
+from lakehouse_cli.text.regular_files import hash_file, hash_of, open_regular, read_regular
 
 _ASIDE = re.compile(rf"\..+\.\d+-\d+{re.escape(ASIDE_SUFFIX)}", re.DOTALL)
 _MANIFEST = ".json"
