@@ -133,7 +133,7 @@ class Choice(Struct, frozen=True):
 
     def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
         """The word."""
-        expected = self._expected()
+        expected = any_of([quoted(as_written(word)) for word in self.words])
         # The word `null` is meant as it is written.
         if not isinstance(node, Scalar) or (node.is_null and node.text not in self.words):
             return reader.mismatch(node, what, expected)
@@ -146,9 +146,6 @@ class Choice(Struct, frozen=True):
 
     def _installed(self) -> tuple[str, ...]:
         return () if self.group is None else tuple(installed(self.group))
-
-    def _expected(self) -> str:
-        return any_of([quoted(as_written(word)) for word in self.words])
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""
