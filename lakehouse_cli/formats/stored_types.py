@@ -223,8 +223,7 @@ def _misfit(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: C
     subject = f"column `{visible(name)}`: {types}"
     if refusal.rows is None:
         return types, Violation(name, "type", count, subject, examples, location)
-    verb = "is" if count == 1 else "are"
-    found = refusal.quality if refusal.noun else f"{plural(count, 'value')} that {verb} {refusal.quality}"
+    found = refusal.found(count)
     return f"{types}, and holds {found}", Violation(
         name, "type", count, f"{subject}; {found}, of {plural(stored.length(), 'row')}", examples, location
     )

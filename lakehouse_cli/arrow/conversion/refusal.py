@@ -49,6 +49,12 @@ class InexactError(Exception):
         self.hint = hint
         self.shown = shown
 
+    def found(self, count: int) -> str:
+        """Describe the values, of which there are so many; to follow "holds"."""
+        if self.noun:
+            return self.quality
+        return f"{plural(count, 'value')} that {'is' if count == 1 else 'are'} {self.quality}"
+
 
 def refuse_where(bad: pa.ChunkedArray | pa.Array, quality: str, *, hint: str | None = None) -> None:
     """Raise `InexactError` if any element of a boolean mask is true; null counts as false."""
@@ -159,12 +165,8 @@ def violation_of(refusal: InexactError, name: str, declared: object, source: pa.
     count, examples = examples_of(refusal, source)
     subject = f"`{name}` holds" if declared is None else f"`{name}` is declared {declared} and holds"
     hint = f"; {refusal.hint}" if refusal.hint else ""
-    if refusal.noun:
-        found = refusal.quality if refusal.rows is None else f"{refusal.quality} in {plural(count, 'row')}"
-    else:
-        verb = "is" if count == 1 else "are"
-        found = f"{plural(count, 'value')} that {verb} {refusal.quality}"
-    return Violation(name, "type", count, f"{subject} {found}{hint}", examples)
+    rows = f" in {plural(count, 'row')}" if refusal.noun and refusal.rows is not None else ""
+    return Violation(name, "type", count, f"{subject} {refusal.found(count)}{rows}{hint}", examples)
 
 
 def refused_field(name: str, violation: Violation) -> pa.Field:
