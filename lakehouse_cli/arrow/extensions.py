@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.maps import map_of, pairs_of, with_inner
+from lakehouse_cli.arrow.types import holds
 
 _UUID = "arrow.uuid"
 _DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
@@ -32,13 +33,12 @@ def is_uuid(kind: pa.DataType) -> bool:
 
 @lru_cache(maxsize=1024)
 def _holds_extension(kind: pa.DataType) -> bool:
-    if isinstance(kind, pa.BaseExtensionType):
-        return True
-    if pa.types.is_dictionary(kind):
-        return _holds_extension(kind.value_type)
-    if not pa.types.is_nested(kind) or pa.types.is_union(kind):
-        return False
-    return any(_holds_extension(kind.field(at).type) for at in range(kind.num_fields))
+    def is_such(each: pa.DataType) -> bool:
+        if pa.types.is_dictionary(each):
+            return _holds_extension(each.value_type)
+        return isinstance(each, pa.BaseExtensionType)
+
+    return holds(kind, is_such)
 
 
 def _plain(array: pa.Array) -> pa.Array:

@@ -9,17 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.types import holds
 from lakehouse_cli.arrow.values import compute as pc
 
 
 @lru_cache(maxsize=1024)
 def holds_map(kind: pa.DataType) -> bool:
     """Whether a type is, or has inside of it, a map."""
-    if pa.types.is_map(kind):
-        return True
-    if pa.types.is_dictionary(kind) or not pa.types.is_nested(kind) or pa.types.is_union(kind):
-        return False
-    return any(holds_map(kind.field(at).type) for at in range(kind.num_fields))
+    return holds(kind, pa.types.is_map)
 
 
 def pairs_of(maps: pa.Array) -> pa.ListArray:

@@ -124,6 +124,15 @@ def map_leaves(kind: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) 
     return change(kind)
 
 
+def holds(kind: pa.DataType, is_such: Callable[[pa.DataType], bool]) -> bool:
+    """Whether a type is such a one, or has one inside of its structs, maps and lists."""
+    if is_such(kind):
+        return True
+    if pa.types.is_dictionary(kind) or not pa.types.is_nested(kind) or pa.types.is_union(kind):
+        return False
+    return any(holds(kind.field(at).type, is_such) for at in range(kind.num_fields))
+
+
 def is_list(arrow_type: pa.DataType) -> bool:
     """Whether values of a type are lists, however they are laid out."""
     t = pa.types

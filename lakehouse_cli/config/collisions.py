@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from lakehouse_cli.config.paths import COMPRESSED, suffix_of
+from lakehouse_cli.config.paths import ending_of
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.formats import FORMATS, file_suffixes
@@ -37,7 +37,7 @@ class Collisions:
         local = bool(storage.root) and scheme_of(key) is None
         # Two roots may be one folder by way of a link.
         root = self._resolved(key) if local else key
-        suffix = suffix_of(table) + COMPRESSED.get(str(table.options.get("compression")), "")
+        suffix = ending_of(table)
         stem = _folded(f"{root}/{_qualified(table, storage)}")
         own = (stem + "/", stem + suffix.casefold())
         # By stem too: manifests and what failed runs leave are named by it.

@@ -135,7 +135,8 @@ class _Loader:
         storages, execution, others = (self.value(key) for key in FILLED_IN)
         environments.read(storages, execution, others, self.environment, incomplete=self.incomplete)
         execution = environments.execution
-        self.find_defaults()
+        if (node := self.value("defaults")) is not None:
+            self.defaults = read_draft(self.reader, self.root.entries["defaults"][0], node, "`defaults`")
         self.find_tables()
         return self.with_tables(
             ProjectSpec(
@@ -187,10 +188,6 @@ class _Loader:
             return None
         value = kind.read(self.reader, node, f"`{key}`")
         return None if isinstance(value, Invalid) else value
-
-    def find_defaults(self) -> None:
-        if (node := self.value("defaults")) is not None:
-            self.defaults = read_draft(self.reader, self.root.entries["defaults"][0], node, "`defaults`")
 
     def find_tables(self) -> None:
         """Read the `tables` of this file and of those that it includes, each by itself."""

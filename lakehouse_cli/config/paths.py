@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats import FORMATS, FormatSpec, file_suffixes
+from lakehouse_cli.formats.spec import TEXT_COMPRESSIONS
 from lakehouse_cli.model import Table
 from lakehouse_cli.storage_types import SCHEMES, StorageType, bucket_problem, scheme_of
 
@@ -25,8 +26,6 @@ PATH_PATTERN = (
 ROOT_PATTERN = r"(?!~)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 # Of a file or folder, on Linux and macOS.
 _LONGEST_NAME = 255
-#: By the value of the option `compression`, the ending that it adds.
-COMPRESSED = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}
 
 
 def path_problem(path: str) -> tuple[str, str] | None:
@@ -95,12 +94,10 @@ def url_problem(root: str, known: Sequence[str], of: StorageType | None = None) 
     return bucket_problem(root)
 
 
-def suffix_problem(table: Table, suffix: str) -> tuple[str, str] | None:
+def suffix_problem(table: Table, spec: FormatSpec) -> tuple[str, str] | None:
     """Whether a path brings the ending that the format adds."""
-    folded = table.path.casefold()
-    if not suffix:
-        return None
-    for compressed in ("", *COMPRESSED.values()):
+    folded, suffix = table.path.casefold(), str(table.options.get("suffix", spec.suffix))
+    for compressed in ("", *TEXT_COMPRESSIONS.values()) if suffix else ():
         full = suffix.casefold() + compressed
         if folded.endswith(full) and len(folded) > len(full):
             ending, stem = table.path[-len(full) :], table.path[: -len(full)]
@@ -110,7 +107,7 @@ def suffix_problem(table: Table, suffix: str) -> tuple[str, str] | None:
 
 def length_problem(table: Table) -> tuple[str, str] | None:
     """Whether a folder or file of a table's path, or its manifest, has a longer name than file systems take."""
-    suffix = suffix_of(table) + COMPRESSED.get(str(table.options.get("compression")), "")
+    suffix = ending_of(table)
     if 4 * (len(table.path) + len(suffix) + len(".json")) <= _LONGEST_NAME:
         return None  # a character is four bytes at most
     added = max(len(os.fsencode(suffix)), len(".json") if table.kind == "computed" else 0)
@@ -120,7 +117,7 @@ def length_problem(table: Table) -> tuple[str, str] | None:
     return f"has a name of more than {_LONGEST_NAME} bytes in it", "give the table a shorter `path:`"
 
 
-def suffix_of(table: Table) -> str:
-    """The ending of a table's file, without that of its compression; empty where it is no file."""
+def ending_of(table: Table) -> str:
+    """The ending that a table's file is written with; empty where it is no file."""
     known = FORMATS.get(table.format)
-    return str(table.options.get("suffix") or known.suffix) if known else ""
+    return file_suffixes(known, table.options)[0] if known else ""

@@ -102,7 +102,7 @@ def read_table(reader: Reader, name: Scalar, node: Node) -> Draft | None:
     return None if not named or draft.invalid & _VITAL else draft
 
 
-class Resolution:
+class Resolution(Struct):
     """The tables of one environment: what was read of each, the defaults beneath, the storages at hand.
 
     Args:
@@ -116,20 +116,12 @@ class Resolution:
         wants_module: The first computed table whose function needs the module, with the table's place.
     """
 
-    def __init__(
-        self,
-        drafts: AnyMapping[str, Draft],
-        defaults: Draft | None,
-        storages: AnyMapping[str, StorageSpec],
-        module: str | None,
-        is_base: bool = True,
-    ) -> None:
-        self.drafts = drafts
-        self.defaults = defaults
-        self.storages = storages
-        self.module = module
-        self.is_base = is_base
-        self.wants_module: tuple[str, Location] | None = None
+    drafts: AnyMapping[str, Draft]
+    defaults: Draft | None
+    storages: AnyMapping[str, StorageSpec]
+    module: str | None
+    is_base: bool = True
+    wants_module: tuple[str, Location] | None = None
 
     def column_type(self, table: Table, column: str) -> Location | None:
         """The place of a column's type."""

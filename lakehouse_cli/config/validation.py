@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.config.collisions import Collisions
 from lakehouse_cli.config.options import option_conflict
-from lakehouse_cli.config.paths import length_problem, suffix_of, suffix_problem
+from lakehouse_cli.config.paths import length_problem, suffix_problem
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatSpec
@@ -75,7 +75,7 @@ class _Validation(Struct):
             yield from _from_problems(table, spec, owner, self.places.overridden(table.name))
         yield from self._type_problems(table, storage, spec, owner)
         yield from self._name_problems(table, storage, owner)
-        if spec is not None and table.path != table.name and (wrong := suffix_problem(table, suffix_of(table))):
+        if spec is not None and table.path != table.name and (wrong := suffix_problem(table, spec)):
             yield Problem(f"path {quoted(table.path)} of {owner} {wrong[0]}", wrong[1], table.where("path"))
         known = self._type_of(storage)
         in_folder = known is not None and known.root.startswith("folder") and scheme_of(storage.root) is None

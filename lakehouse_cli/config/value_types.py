@@ -123,24 +123,20 @@ class Choice(Struct, frozen=True):
 
     Attributes:
         words: The words.
-        later: Those that are documented and do not work yet.
         group: Of the entry points of packages, as of `lakehouse_cli.registry.installed`; None for words alone.
         hints: What to do in place of words that are close to one of these and mean something else.
     """
 
     words: tuple[str, ...]
-    later: tuple[str, ...] = ()
     group: str | None = None
     hints: AnyMapping[str, str] = {}
 
     def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
         """The word."""
-        expected = self._expected()
+        expected = any_of([quoted(as_written(word)) for word in self.words])
         # The word `null` is meant as it is written.
         if not isinstance(node, Scalar) or (node.is_null and node.text not in self.words):
             return reader.mismatch(node, what, expected)
-        if node.text in self.later:
-            return reader.report(node, f"{what}: {quoted(node.shown)} is not supported yet", f"use {expected}")
         if node.text not in self.words and node.text not in (more := self._installed()):
             close = self.hints.get(node.shown) or did_you_mean(
                 node.shown, [word for word in (*self.words, *more) if word.isprintable()]
@@ -150,9 +146,6 @@ class Choice(Struct, frozen=True):
 
     def _installed(self) -> tuple[str, ...]:
         return () if self.group is None else tuple(installed(self.group))
-
-    def _expected(self) -> str:
-        return any_of([quoted(as_written(word)) for word in self.words])
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""

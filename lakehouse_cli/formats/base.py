@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 Options = TypeVar("Options", bound=FormatOptions)
 
 
+#: Opens the bytes of a file; may be called more than once.
+Opener = Callable[[], BinaryIO]
+
+
 class Sink(Protocol):
     """What data are written to."""
 
@@ -36,13 +40,7 @@ class Format(ABC, Generic[Options]):
     holds_count: bool = False
 
     @abstractmethod
-    def read(
-        self,
-        open_source: Callable[[], BinaryIO],
-        name: str,
-        columns: Sequence[Column] | None,
-        options: Options,
-    ) -> pa.Table:
+    def read(self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: Options) -> pa.Table:
         """Read the declared columns (all, with their own types, where None are declared).
 
         Args:
@@ -64,7 +62,7 @@ class Format(ABC, Generic[Options]):
             StorageError: The format cannot hold it.
         """
 
-    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Options) -> int | None:
+    def count_rows(self, open_source: Opener, name: str, options: Options) -> int | None:
         """Count the rows that `read` would find, in bounded memory and much faster; by default None, which is unknown.
 
         Args:
@@ -78,9 +76,7 @@ class Format(ABC, Generic[Options]):
         del open_source, name, options
         return None
 
-    def find_lines(
-        self, open_source: Callable[[], BinaryIO], name: str, rows: Sequence[int], options: Options
-    ) -> Mapping[int, int]:
+    def find_lines(self, open_source: Opener, name: str, rows: Sequence[int], options: Options) -> Mapping[int, int]:
         """Find the lines on which rows begin, both counted from 1; by default none, as for bytes without lines.
 
         Args:

@@ -16,15 +16,6 @@ from lakehouse_cli.arrow.maps import pairs_of
 from lakehouse_cli.arrow.values import compute as pc
 
 
-def holds_dictionary(kind: pa.DataType) -> bool:
-    """Whether a type is, or has inside of it, a dictionary."""
-    if pa.types.is_dictionary(kind):
-        return True
-    if pa.types.is_nested(kind):
-        return any(holds_dictionary(kind.field(at).type) for at in range(kind.num_fields))
-    return False
-
-
 def with_own_dictionaries(column: pa.ChunkedArray) -> pa.Array:
     """Make one canonical array of a column, whose dictionaries hold values once, in the order of first appearance."""
     return canonical(av.joined(column), encode=True)

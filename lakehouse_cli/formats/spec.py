@@ -139,11 +139,18 @@ class FormatOptions(Struct, frozen=True, kw_only=True):
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
         """Make the value of the ``options`` of a project file; those that are not set, or say so, have their defaults.
 
+        A text where several may be is the only one.
+
         Raises:
             StorageError: Options that cannot stand together.
         """
-        given = {name: mapping[name] for name in cls.__struct_fields__ if mapping.get(name) is not None}
-        return cls(**{name: _frozen(value) for name, value in given.items()})
+        defaults = dict(zip(cls.__struct_fields__[::-1], cls.__struct_defaults__[::-1], strict=False))
+        given: dict[str, Any] = {}
+        for name in cls.__struct_fields__:
+            if (value := mapping.get(name)) is not None:
+                is_one_of_several = type(value) is str and type(defaults.get(name)) is tuple
+                given[name] = (value,) if is_one_of_several else _frozen(value)
+        return cls(**given)
 
 
 def _frozen(value: Any) -> Any:

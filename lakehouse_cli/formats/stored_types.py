@@ -159,7 +159,7 @@ def read_declared(
         as_stored = _plain(values, column)
         target = _target(as_stored.type, column, field.name, name)
         try:
-            if _drifted(as_stored, target):
+            if as_stored.null_count < len(as_stored) and _text_became(as_stored.type, target):
                 raise InexactError("")
             done.append(convert(as_stored, target))
         except InexactError as refusal:
@@ -198,12 +198,8 @@ def _target(stored: pa.DataType, column: Column | None, name: str, file: str) ->
     return to_arrow(known)
 
 
-def _drifted(stored: pa.ChunkedArray, target: pa.DataType) -> bool:
-    """Whether text would be taken for something else, at whatever depth."""
-    return stored.null_count < len(stored) and _text_became(stored.type, target)
-
-
 def _text_became(stored: pa.DataType, target: pa.DataType) -> bool:
+    """Whether text would be taken for something else, at whatever depth."""
     t = pa.types
     if t.is_dictionary(stored) or t.is_dictionary(target):
         stored = stored.value_type if t.is_dictionary(stored) else stored
@@ -227,8 +223,7 @@ def _misfit(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: C
     subject = f"column `{visible(name)}`: {types}"
     if refusal.rows is None:
         return types, Violation(name, "type", count, subject, examples, location)
-    verb = "is" if count == 1 else "are"
-    found = refusal.quality if refusal.noun else f"{plural(count, 'value')} that {verb} {refusal.quality}"
+    found = refusal.found(count)
     return f"{types}, and holds {found}", Violation(
         name, "type", count, f"{subject}; {found}, of {plural(stored.length(), 'row')}", examples, location
     )

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from lakehouse_cli.formats.spec import DURATION_UNIT, NUMBERS, FormatOption, JsonSchema
 
-_CHARACTER: JsonSchema = {"type": "string", "minLength": 1, "maxLength": 1}
-_ONE_OR_MORE_STRINGS: JsonSchema = {
+CHARACTER: JsonSchema = {"type": "string", "minLength": 1, "maxLength": 1}
+ONE_OR_MORE_STRINGS: JsonSchema = {
     "oneOf": [
         {"type": "string", "minLength": 1},
         {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
@@ -18,7 +18,7 @@ _ONE_OR_MORE_STRINGS: JsonSchema = {
 THOUSANDS = FormatOption(
     "thousands",
     None,
-    {"anyOf": [_CHARACTER, {"enum": ["none"]}]},
+    {"anyOf": [CHARACTER, {"enum": ["none"]}]},
     "The character between groups of digits; read, and not written. A blank: no-break too.",
     by_column=NUMBERS,
 )
@@ -32,7 +32,7 @@ PERCENT = FormatOption(
 CURRENCY = FormatOption(
     "currency",
     None,
-    _ONE_OR_MORE_STRINGS,
+    ONE_OR_MORE_STRINGS,
     "Spellings of the one currency that may stand before or after numbers; read, and not written.",
     by_column=NUMBERS,
 )
@@ -55,7 +55,7 @@ EPOCH_UNIT = FormatOption(
 TIME_FORMAT = FormatOption(
     "time_format",
     None,
-    _ONE_OR_MORE_STRINGS,
+    ONE_OR_MORE_STRINGS,
     "strptime formats of times and durations, `interval` and `iso8601` of durations; the first is written.",
     by_column=("time32", "time64", "duration"),
     nested=True,

@@ -25,11 +25,11 @@ class DeferredInput(Struct, frozen=True):
         return {"name": self.name, "environment": self.environment, "uri": self.uri}
 
 
-def deferred_note(inputs: tuple[DeferredInput, ...], limit: int = 5) -> str:
+def deferred_note(inputs: tuple[DeferredInput, ...]) -> str:
     """Deferred inputs in a sentence.
 
     >>> deferred_note((DeferredInput("a", "prod", "x/a.csv"),))
     'not materialized here, read from `prod`: `a`'
     """
-    shown = first_named([each.name for each in inputs], limit)
+    shown = first_named([each.name for each in inputs], 5)
     return f"not materialized here, read from `{inputs[0].environment}`: {shown}"

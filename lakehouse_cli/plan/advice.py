@@ -13,8 +13,7 @@ from lakehouse_cli.config.uses import VARIABLE, file_problem
 from lakehouse_cli.model import Table, Uses
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.used_files import escaped
-from lakehouse_cli.text.counts import count_text
-from lakehouse_cli.text.listing import first_named
+from lakehouse_cli.text.listing import first_few, first_named
 
 # Of more variables or files, so many are named.
 _NAMED = 3
@@ -119,13 +118,8 @@ def _ways_to_list(keys: Mapping[str, tuple[list[OutsideRead], Sequence[str] | No
         unnamed = [read for reads, _ in keys.values() for read in reads if not read.name and any(map(_item, reads))]
         if unnamed:
             places = dict.fromkeys(_place([read]) for read in unnamed)
-            ways.append(f"add what is read at {_places(list(places))}")
+            ways.append(f"add what is read at {first_few(list(places), _NAMED)}")
     return ways
-
-
-def _places(places: Sequence[str]) -> str:
-    more = f" and {count_text(len(places) - _NAMED)} more" if len(places) > _NAMED else ""
-    return f"{', '.join(places[:_NAMED])}{more}"
 
 
 def _item(read: OutsideRead) -> str | None:

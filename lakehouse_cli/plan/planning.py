@@ -155,7 +155,6 @@ def make_plan(
     force: bool = False,
     lenient: bool = False,
     defer: str | None = None,
-    now: datetime | None = None,
 ) -> Plan:
     """Plan the selected tables: what is out of date runs, and why.
 
@@ -169,7 +168,6 @@ def make_plan(
         force: Whether the user asked to run what is up to date.
         lenient: Plan also what could not run because an input was never materialized.
         defer: The environment in which inputs were looked for that are not there in this one.
-        now: The moment by which tables are due for their age; this one by default.
 
     Raises:
         UsageError: A selected table needs one that is neither selected nor stored; the hint is the command to run.
@@ -177,7 +175,7 @@ def make_plan(
     selected = {name for name in selection.names if graph.tables[name].kind == "computed"}
     if not lenient:
         _refuse_missing_inputs(graph, selected, states, defer)
-    now = now or datetime.now(UTC)
+    now = datetime.now(UTC)
     running: set[str] = set()
     failing: dict[str, str] = {}
     planned = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
@@ -356,13 +356,8 @@ class _Look:
         """What a table was at other times: what its own manifest says, or those of the tables computed from it."""
         if manifest is not None:
             return (manifest.content,)
-        return tuple(self._records(name))
-
-    def _records(self, name: str) -> Iterator[InputRecord]:
-        for consumer in self.graph.downstream(name):
-            manifest = self.manifest(consumer)
-            if isinstance(manifest, Manifest) and name in manifest.inputs:
-                yield manifest.inputs[name]
+        found = map(self.manifest, self.graph.downstream(name))
+        return tuple(each.inputs[name] for each in found if isinstance(each, Manifest) and name in each.inputs)
 
 
 def _stored_columns(state: TableState) -> tuple[Column, ...] | None:

@@ -10,9 +10,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
-import xxhash
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -20,20 +18,8 @@ from lakehouse_cli.errors import Location, Problem, ProjectError, did_you_mean, 
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import UNSETTLED, Recipe
 from lakehouse_cli.plan.used_files import MatchError, is_pattern, matches
-from lakehouse_cli.text.regular_files import open_regular
-
-# An mtime or ctime this recent does not prove that a file is unchanged.
-_RACY_NS = 2_000_000_000
-_CHUNK = 1 << 20
-
-
-class Stamp(NamedTuple):
-    """Distinguishes states of a file without reading it."""
-
-    inode: int
-    size: int
-    modified_ns: int
-    changed_ns: int
+from lakehouse_cli.storage.local.stat_cache import RACY_NS, Stamp
+from lakehouse_cli.text.regular_files import hash_file
 
 
 class Used(Struct, frozen=True):
@@ -69,10 +55,10 @@ class Used(Struct, frozen=True):
         before = self.stamps.get(path)
         if before is None or stamp != before:
             return False
-        if max(before.modified_ns, before.changed_ns) < self.at_ns - _RACY_NS:
+        if max(before.modified_ns, before.changed_ns) < self.at_ns - RACY_NS:
             return True
         try:
-            return content_hash(folder / path) == self.files[path]
+            return hash_file(folder / path) == self.files[path]
         except OSError:
             return False
 
@@ -118,7 +104,7 @@ class UsedContent:
         found: dict[str, Stamp] = {}
         for path in self.files(table):
             try:
-                found[path] = _stamp(os.stat(self._folder / path))
+                found[path] = Stamp.of(os.stat(self._folder / path))
             except OSError:  # it went away just now
                 continue
         return found
@@ -187,8 +173,8 @@ class UsedContent:
         if path not in self._files:
             try:
                 # The stamp first: what changes while it is read has another one afterwards.
-                stamp = _stamp(os.stat(self._folder / path))
-                self._files[path] = stamp, content_hash(self._folder / path)
+                stamp = Stamp.of(os.stat(self._folder / path))
+                self._files[path] = stamp, hash_file(self._folder / path)
             except FileNotFoundError:  # it went away just now
                 return None
             except OSError as error:
@@ -198,23 +184,6 @@ class UsedContent:
                     [Problem(message, "make it readable, or leave it out", _place(table, index))]
                 ) from error
         return self._files[path]
-
-
-def content_hash(file: Path) -> str:
-    """The xxh3-128 of a regular file, hexadecimal.
-
-    Raises:
-        OSError: It cannot be read, or is no regular file.
-    """
-    digest = xxhash.xxh3_128()
-    with open(open_regular(file), "rb", buffering=0) as opened:
-        while chunk := opened.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _stamp(status: os.stat_result) -> Stamp:
-    return Stamp(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _value_hash(name: str, value: str | None) -> str | None:

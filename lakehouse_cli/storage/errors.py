@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Protocol
 
+from msgspec import Struct
+
 from lakehouse_cli.errors import LakehouseError, OvertakenError, StorageError, UnreachableError, system_reason
 from lakehouse_cli.model import StorageSpec, Table
 
@@ -48,7 +50,7 @@ class Explaining(Protocol):
         """What an exception means that was raised at a table; None for the system's own, and for faults of the tool."""
 
 
-class translate_errors:  # noqa: N801  # used as a function is; a class, as it is entered for every look at a table
+class translate_errors(Struct):  # noqa: N801  # used as a function is; a class, as it is entered for every look at a table
     """Raise what a backend raises as an error that names table, storage and line.
 
     Args:
@@ -57,12 +59,9 @@ class translate_errors:  # noqa: N801  # used as a function is; a class, as it i
         doing: What was to be done, to follow "cannot be".
     """
 
-    __slots__ = ("_doing", "_storage", "_table")
-
-    def __init__(self, storage: Explaining, table: Table | None, doing: str) -> None:
-        self._storage = storage
-        self._table = table
-        self._doing = doing
+    storage: Explaining
+    table: Table | None
+    doing: str
 
     def __enter__(self) -> None:
         return
@@ -70,7 +69,7 @@ class translate_errors:  # noqa: N801  # used as a function is; a class, as it i
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if not isinstance(error, Exception) or isinstance(error, LakehouseError):
             return
-        storage, table = self._storage, self._table
+        storage, table = self.storage, self.table
         cause = storage.explain(error, table)
         if cause is None and isinstance(error, OSError) and error.strerror:
             cause = Cause(system_reason(error))
@@ -78,7 +77,7 @@ class translate_errors:  # noqa: N801  # used as a function is; a class, as it i
             return
         named = f"storage `{storage.spec.name}`"
         shown = cause.shown or (named if table is None else storage.uri(table))
-        message = f"{shown} cannot be {self._doing}: {cause.reason}"
+        message = f"{shown} cannot be {self.doing}: {cause.reason}"
         hint = cause.hint or f"look at {named}"
         where = storage.spec.location if table is None else table.where("path", "storage")
         if cause.out_of_reach is None:

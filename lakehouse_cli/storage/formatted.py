@@ -10,12 +10,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from lakehouse_cli.code.fingerprints.packages import find_package
 from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
 from lakehouse_cli.formats import FORMATS, file_suffixes
-from lakehouse_cli.formats.base import Format
+from lakehouse_cli.formats.base import Format, Opener
 from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError
 from lakehouse_cli.registry import Entry, load
@@ -129,7 +129,7 @@ class FormattedStorage(AssetStorage):
         self,
         table: Table,
         columns: Sequence[Column] | None,
-        opener: Callable[[], BinaryIO],
+        opener: Opener,
         is_stored: Callable[[Manifest], bool],
     ) -> pa.Table:
         """Have the format read bytes: the declared columns, and those beyond them by the manifest.

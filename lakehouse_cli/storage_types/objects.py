@@ -5,6 +5,8 @@ Every credential may be left out: then it comes from where the provider's own to
 
 from __future__ import annotations
 
+from functools import partial
+
 from lakehouse_cli.formats.spec import FormatOption, JsonSchema
 from lakehouse_cli.storage_types.spec import StorageType
 
@@ -25,14 +27,12 @@ _RETRY_SECONDS = FormatOption(
     {"type": "number", "minimum": 0},
     "For how long a request is repeated that a server does not answer, or answers with an error of its own.",
 )
+_object_store = partial(StorageType, root="url", formats=True, needs=("obstore",))
 
-S3 = StorageType(
+S3 = _object_store(
     "s3",
     "lakehouse_cli.storage.keyed.objects:S3Storage",
-    root="url",
     schemes=("s3",),
-    formats=True,
-    needs=("obstore",),
     install="pip install 'lakehouse-cli[s3]'",
     options=(
         _ENDPOINT,
@@ -55,13 +55,10 @@ S3 = StorageType(
     ),
 )
 
-GCS = StorageType(
+GCS = _object_store(
     "gcs",
     "lakehouse_cli.storage.keyed.objects:GcsStorage",
-    root="url",
     schemes=("gs",),
-    formats=True,
-    needs=("obstore",),
     install="pip install 'lakehouse-cli[gcs]'",
     options=(
         _ENDPOINT,
@@ -74,13 +71,10 @@ GCS = StorageType(
     ),
 )
 
-AZURE = StorageType(
+AZURE = _object_store(
     "azure",
     "lakehouse_cli.storage.keyed.objects:AzureStorage",
-    root="url",
     schemes=("az",),
-    formats=True,
-    needs=("obstore",),
     install="pip install 'lakehouse-cli[azure]'",
     options=(
         FormatOption("account_name", None, _TEXT, "The storage account."),

@@ -1,10 +1,11 @@
-"""Reading small files: regular ones only, since a pipe may never say anything and a device never end."""
+"""Reading files: regular ones only, since a pipe may never say anything and a device never end."""
 
 from __future__ import annotations
 
 import errno
 import os
 from stat import S_ISDIR, S_ISREG
+from typing import BinaryIO
 
 from lakehouse_cli.text.counts import count_text
 
@@ -63,3 +64,23 @@ def read_regular(path: str | os.PathLike[str], limit: int = MAX_BYTES, *, follow
     if left <= 0:
         raise OSError(errno.EFBIG, f"it is larger than {count_text(limit // 1_000_000)} MB", os.fspath(path))
     return b"".join(pieces)
+
+
+def hash_file(path: str | os.PathLike[str]) -> str:
+    """The xxh3-128 of a file, hexadecimal.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file.
+    """
+    with open(open_regular(path), "rb") as file:
+        return hash_of(file)
+
+
+def hash_of(file: BinaryIO) -> str:
+    """The xxh3-128 of an open file, from its position to its end, hexadecimal."""
+    from xxhash import xxh3_128  # loaded only where files are hashed
+
+    digest = xxh3_128()
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.exact import kind_of, nan_to_null
+from lakehouse_cli.arrow.types import holds
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import PANDAS
 from lakehouse_cli.transforms.frames import FrameType
@@ -166,15 +167,13 @@ def _view_of(arrow_type: pa.DataType) -> str:
         return "whole"
     if kind in ("timestamp", "dictionary"):
         return "pandas"
-    if _holds_nanosecond_time(arrow_type):
+    if holds(arrow_type, _is_nanosecond_time):
         return "arrow"
     return "text" if kind == "text" else "object"
 
 
-def _holds_nanosecond_time(arrow_type: pa.DataType) -> bool:
-    """Whether it has times of day that datetime.time would truncate."""
-    if pa.types.is_nested(arrow_type):
-        return any(_holds_nanosecond_time(arrow_type.field(i).type) for i in range(arrow_type.num_fields))
+def _is_nanosecond_time(arrow_type: pa.DataType) -> bool:
+    """Whether it is of times of day that datetime.time would truncate."""
     return bool(pa.types.is_time(arrow_type) and arrow_type.unit == "ns")
 
 

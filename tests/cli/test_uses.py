@@ -8,12 +8,14 @@ import os
 import re
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.plan import used_files, uses
+from lakehouse_cli.storage.local.stat_cache import Stamp
 from tests.cli.running import running
 from tests.cli.test_incremental import edit, reasons, statuses
 from tests.conftest import Cli, ProjectFolder
@@ -126,7 +128,7 @@ def test_file_that_cannot_be_read_is_refused(rates: ProjectFolder, cli: Cli, mon
     def refuse(file: Path) -> str:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
 
-    monkeypatch.setattr(uses, "content_hash", refuse)
+    monkeypatch.setattr(uses, "hash_file", refuse)
     for command in ("plan", "run"):
         refused = cli(command)
         assert refused.code == 3
@@ -139,10 +141,10 @@ def test_change_in_the_tick_of_the_last_one_is_seen(
     rates: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the table is computed, on a file system whose clock does not move on: neither size nor times show it."""
-    now, stamp = time.time_ns(), uses._stamp
+    now, stamp = time.time_ns(), Stamp.of
     still = {"modified_ns": now, "changed_ns": now}
-    monkeypatch.setattr(uses, "_stamp", lambda status: stamp(status)._replace(**still))
-    monkeypatch.setattr(uses, "_RACY_NS", 3_600_000_000_000)
+    monkeypatch.setattr(uses, "Stamp", SimpleNamespace(of=lambda status: stamp(status)._replace(**still)))
+    monkeypatch.setattr(uses, "RACY_NS", 3_600_000_000_000)
     assert statuses(cli)["prices"] == "materialized"
     assert messages(cli) == []
     edit(rates, "transforms.py", "    rate = ", "    (LOOKUPS / 'a.json').write_text('{\"rate\": 9.5}')\n    rate = ")

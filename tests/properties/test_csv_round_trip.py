@@ -474,7 +474,7 @@ def test_wall_clock_times_come_back_or_are_refused(seconds: int, unit: str, zone
     assume(-(2**63) <= count < 2**63)
     kind = pa.timestamp(unit, zone)
     table = pa.table({"t": pa.array([count], pa.int64()).cast(kind)})
-    options = CsvOptions(timestamp_formats=("%Y-%m-%d %H:%M:%S",), ambiguous=ambiguous)
+    options = CsvOptions(timestamp_format=("%Y-%m-%d %H:%M:%S",), ambiguous=ambiguous)
     tzinfo = dt.datetime.fromisoformat(f"2020-01-01T00:00{zone}").tzinfo if zone[0] in "+-" else ZoneInfo(zone)
     local = (_UTC + dt.timedelta(seconds=seconds)).astimezone(tzinfo)
     try:

@@ -34,7 +34,7 @@ def check_domain(column: pa.ChunkedArray) -> None:
     Raises:
         InexactError: Some are not; its rows are the column's.
     """
-    if _is_checked(column.type):
+    if _is_bounded(column.type) or holds_map(column.type):
         check_leaves(column, _check)
 
 
@@ -143,7 +143,7 @@ def check_sound(column: pa.ChunkedArray) -> None:
 
 def _no_text(column: pa.ChunkedArray) -> InexactError:
     bytes_ = column.cast(pa.large_binary()).to_pylist()
-    rows = [row for row, value in enumerate(bytes_) if value is not None and not _is_text(value)]
+    rows = [row for row, value in enumerate(bytes_) if value is not None and not is_utf8(value)]
     return InexactError(
         "no UTF-8 text",
         av.array(rows, pa.int64()),
@@ -152,7 +152,8 @@ def _no_text(column: pa.ChunkedArray) -> InexactError:
     )
 
 
-def _is_text(value: bytes) -> bool:
+def is_utf8(value: bytes) -> bool:
+    """Whether bytes are text."""
     try:
         value.decode()
     except UnicodeDecodeError:
@@ -214,11 +215,6 @@ def at_rows(refusal: InexactError, lists: pa.Array, items: pa.Array) -> InexactE
 
 def _is_list_view(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind))
-
-
-@lru_cache(maxsize=1024)
-def _is_checked(kind: pa.DataType) -> bool:
-    return _is_bounded(kind) or holds_map(kind)
 
 
 @lru_cache(maxsize=1024)

@@ -155,7 +155,9 @@ def _convert_nested(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedA
         chunks = [chunk.dictionary_decode() for chunk in column.chunks]
         return convert(pa.chunked_array(chunks, column.type.value_type), target)
     if pa.types.is_dictionary(target):
-        return _encoded(convert(column, target.value_type), target)
+        # One dictionary, in the order of first appearance: what reading the stored column gives as well.
+        values = av.joined(convert(column, target.value_type))
+        return pa.chunked_array([values.dictionary_encode().cast(target)])
     source = kind_of(column.type)
     wanted = kind_of(target)
     if source == "map" and wanted in ("map", "list"):
@@ -166,11 +168,6 @@ def _convert_nested(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedA
         raise InexactError(name_of(column.type), hint=f"make a {wanted} of each in the transform")
     # As one chunk, so that the rows of a refusal are the column's.
     return pa.chunked_array([(_list if wanted == "list" else _struct)(av.joined(column), target)])
-
-
-def _encoded(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    # One dictionary, in the order of first appearance: what reading the stored column gives as well.
-    return pa.chunked_array([av.joined(values).dictionary_encode().cast(target)])
 
 
 def _map(pairs: pa.Array, target: pa.DataType) -> pa.Array:

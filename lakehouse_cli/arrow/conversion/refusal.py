@@ -49,6 +49,12 @@ class InexactError(Exception):
         self.hint = hint
         self.shown = shown
 
+    def found(self, count: int) -> str:
+        """Describe the values, of which there are so many; to follow "holds"."""
+        if self.noun:
+            return self.quality
+        return f"{plural(count, 'value')} that {'is' if count == 1 else 'are'} {self.quality}"
+
 
 def refuse_where(bad: pa.ChunkedArray | pa.Array, quality: str, *, hint: str | None = None) -> None:
     """Raise `InexactError` if any element of a boolean mask is true; null counts as false."""
@@ -85,15 +91,19 @@ def _nested_text(value: Any) -> str:
     return str(value) if isinstance(value, Decimal) else json.dumps(str(value), ensure_ascii=False)
 
 
+def _python_value(scalar: pa.Scalar) -> Any:
+    """A value as Python has it; None where it has none."""
+    try:
+        return scalar.as_py()
+    except (ValueError, ArithmeticError, pa.ArrowException):
+        return None
+
+
 def shown_values(column: pa.ChunkedArray, rows: Sequence[int]) -> list[str]:
     """Print the values of some rows, of any type (also those Python's own types cannot hold)."""
     texts = []
     for row in rows:
-        scalar = column[row]
-        try:
-            value = scalar.as_py()
-        except (ValueError, ArithmeticError, pa.ArrowException):
-            value = None
+        scalar, value = column[row], _python_value(column[row])
         texts.append("null" if not scalar.is_valid else shorten(value) if value is not None else _beyond_python(scalar))
     return texts
 
@@ -102,11 +112,7 @@ def texts_at(column: pa.ChunkedArray, rows: Sequence[int]) -> list[str | None]:
     """Print the values of some 0-based rows in full, text as it is; None for null."""
     texts: list[str | None] = []
     for row in rows:
-        scalar = column[row]
-        try:
-            value = scalar.as_py()
-        except (ValueError, ArithmeticError, pa.ArrowException):
-            value = None
+        scalar, value = column[row], _python_value(column[row])
         if not scalar.is_valid:
             texts.append(None)
         elif value is None:
@@ -159,12 +165,8 @@ def violation_of(refusal: InexactError, name: str, declared: object, source: pa.
     count, examples = examples_of(refusal, source)
     subject = f"`{name}` holds" if declared is None else f"`{name}` is declared {declared} and holds"
     hint = f"; {refusal.hint}" if refusal.hint else ""
-    if refusal.noun:
-        found = refusal.quality if refusal.rows is None else f"{refusal.quality} in {plural(count, 'row')}"
-    else:
-        verb = "is" if count == 1 else "are"
-        found = f"{plural(count, 'value')} that {verb} {refusal.quality}"
-    return Violation(name, "type", count, f"{subject} {found}{hint}", examples)
+    rows = f" in {plural(count, 'row')}" if refusal.noun and refusal.rows is not None else ""
+    return Violation(name, "type", count, f"{subject} {refusal.found(count)}{rows}{hint}", examples)
 
 
 def refused_field(name: str, violation: Violation) -> pa.Field:

@@ -23,8 +23,9 @@ _INTEGER = r"^(0|-?[1-9][0-9]*)$"
 _DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
 _FLOAT = r"^(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?|-?inf|nan)$"
 _BOOL = r"^([Tt]rue|[Ff]alse)$"
-_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_ZONE = r"(Z|[-+][0-9]{2}(:?[0-9]{2}(:[0-9]{2})?)?)"
+DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+# PostgreSQL prints offsets of local mean time, before zones were, with seconds.
+ZONE = r"(Z|[-+][0-9]{2}(:?[0-9]{2}(:[0-9]{2})?)?)"
 _LARGE = frozenset((pa.large_string(), pa.large_binary()))
 # Of this many digits on, an integer may be no float of so many bits.
 _LONG_INTEGERS = {16: r"^-?[0-9]{4,}$", 32: r"^-?[0-9]{8,}$", 64: r"^-?[0-9]{16,}$"}
@@ -66,7 +67,7 @@ def text_to_bool(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArra
 
 def text_to_date(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """Read text such as ``2026-01-31``."""
-    _require(column, f"^{_DATE}$", "not a date such as `2026-01-31`")
+    _require(column, f"^{DATE}$", "not a date such as `2026-01-31`")
     return _cast(column, target, "not a day of the calendar")
 
 
@@ -74,9 +75,9 @@ def text_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
     """Read text such as ``2026-01-31 12:30:00``; with ``Z`` or ``+01:00`` just where the type has a zone."""
     clock = f"[T ]{_clock(target.unit)}"
     if target.tz is None:
-        _require(column, f"^{_DATE}({clock})?$", f"not a {target} such as `2026-01-31 12:30:00`")
+        _require(column, f"^{DATE}({clock})?$", f"not a {target} such as `2026-01-31 12:30:00`")
     else:
-        _require(column, f"^{_DATE}{clock}{_ZONE}$", "not an instant such as `2026-01-31 12:30:00Z`")
+        _require(column, f"^{DATE}{clock}{ZONE}$", "not an instant such as `2026-01-31 12:30:00Z`")
 
     def slow(text: str) -> int | None:
         # Arrow refuses the first second of nanoseconds, in 1677.

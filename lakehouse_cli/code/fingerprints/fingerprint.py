@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -146,7 +146,8 @@ class _TransformModule:
             parts[NOT_FOLLOWED] = " ".join(sorted({cause.partition(":")[0] for cause in causes}))
         unbound = frozenset().union(*[node.leads.unbound for node in nodes])
         if unbound:
-            parts[NOT_BOUND] = " ".join(sorted(f"{code.label}:{name}" for code, name in self._codes_of(unbound)))
+            found = ((self._resolver.code(module), name) for module, name in unbound)
+            parts[NOT_BOUND] = " ".join(sorted(f"{code.label}:{name}" for code, name in found if code is not None))
         return CodeFingerprint(hash_, parts, self._reads(names))
 
     def _reads(self, names: Iterable[Name]) -> tuple[OutsideRead, ...]:
@@ -180,12 +181,6 @@ class _TransformModule:
             leads = frozenset().union(*(self._resolver.landing(piece).all_names for piece in pieces))
             known = self._reads_of[name] = sorted(leads), [read for piece in pieces for read in reads_in(piece)]
         return known
-
-    def _codes_of(self, names: Iterable[Name]) -> Iterator[tuple[ModuleCode, str]]:
-        for module, name in names:
-            code = self._resolver.code(module)
-            if code is not None:
-                yield code, name
 
     def _reach(self, names: list[Name], modules: list[str], packages: set[str], causes: list[str]) -> list[Part]:
         """All parts that names and modules lead to.
@@ -271,7 +266,8 @@ class _TransformModule:
         acting = [piece for piece in self._acting.get(name, ()) if piece not in pieces]
         here: list[Event] = [
             *(piece for piece in (*pieces, *acting) if piece.code is code),
-            *self._imports(code, bound),
+            *(entry for entry in entries if isinstance(entry, PlainImport)),
+            *self._resolver.stars(code, bound),
         ]
         here.sort(key=lambda event: event.position)
         # Those of other modules come in the order in which the modules are run.
@@ -284,11 +280,6 @@ class _TransformModule:
         part = self._part(f"{code.label}:{bound}", value, [*here, *acting])
         together = len(here) > 1 or any(isinstance(piece.statement, _BLOCKS) for piece in pieces)
         return replace(part, acting=frozenset(piece.code.name for piece in acting), in_order=together or bool(acting))
-
-    def _imports(self, code: ModuleCode, name: str) -> Iterator[Event]:
-        """The imports by which a module may have a name."""
-        yield from (entry for entry in code.entries.get(name, ()) if isinstance(entry, PlainImport))
-        yield from self._resolver.stars(code, name)
 
     def _part(self, key: str, value: str, events: Iterable[Event]) -> Part:
         """A part of statements."""

@@ -11,7 +11,6 @@ from typing import Literal
 from lakehouse_cli.code.fingerprints.exports import exported
 from lakehouse_cli.code.fingerprints.module_code import ModuleCode
 from lakehouse_cli.code.fingerprints.packages import Found, find_package
-from lakehouse_cli.code.fingerprints.references import Import
 from lakehouse_cli.code.source import SourceError, SourceReader, find_module, installed_search, is_standard
 
 Provenance = Literal["own", "standard", "package"]
@@ -232,14 +231,11 @@ class Modules:
             if other is not None:
                 if name in other.entries:
                     return True
-                if self.star_has_module(module, name) and not _is_same(code.plain_imports[name], f"{module}.{name}"):
+                origin, path = code.plain_imports[name]
+                if self.star_has_module(module, name) and ".".join((origin, *path)) != f"{module}.{name}":
                     return True
                 waiting += [star.module for star in other.stars]
         return False
-
-
-def _is_same(origin: Import, module: str) -> bool:
-    return ".".join((origin[0], *origin[1])) == module
 
 
 def is_module_in(top: str, folder: Path) -> bool:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec import Struct
+
 from lakehouse_cli.code.fingerprints.references import ANYWHERE, Import, Names, Reading, Reference
 
 EAGER = 1
@@ -40,7 +42,7 @@ def read_statement(nodes: Sequence[ast.stmt | ast.expr], names: Names) -> Readin
     return _Walk(nodes, names).read()
 
 
-class _Scope:
+class _Scope(Struct):
     """Where names are looked up.
 
     Attributes:
@@ -50,13 +52,10 @@ class _Scope:
         bound: Names that the body of a class inside a function binds anywhere; None for all other scopes.
     """
 
-    __slots__ = ("bound", "hidden", "kind", "prefix")
-
-    def __init__(self, kind: str, hidden: set[str], prefix: str = "", bound: set[str] | None = None) -> None:
-        self.kind = kind
-        self.hidden = hidden
-        self.prefix = prefix
-        self.bound = bound
+    kind: str
+    hidden: set[str]
+    prefix: str = ""
+    bound: set[str] | None = None
 
 
 _Item = Any
@@ -379,13 +378,10 @@ class _Walk:
                 self._references[Reference("", (), origin, bool(flags & EAGER))] = None
 
 
-class _Bound:
+class _Bound(Struct):
     """Stands behind a statement of a class, for the names that it has bound."""
 
-    __slots__ = ("statement",)
-
-    def __init__(self, statement: ast.stmt) -> None:
-        self.statement = statement
+    statement: ast.stmt
 
 
 def _meaning(body: list[ast.stmt]) -> list[ast.stmt]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.decimal_texts import decimals_of
 from lakehouse_cli.arrow.conversion.moments import DIGITS, parse_date, parse_timestamp
-from lakehouse_cli.arrow.conversion.texts import cast_texts
+from lakehouse_cli.arrow.conversion.texts import ZONE, cast_texts
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.formats.csv.directives import time_formats
 from lakehouse_cli.formats.csv.options import CsvOptions
@@ -24,8 +24,6 @@ from lakehouse_cli.formats.csv.options import CsvOptions
 _TEXT = pa.string()
 _FLOAT_WORDS = r"(?i:nan|inf|infinity)"
 _TIME = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?"
-# PostgreSQL prints offsets of local mean time, before zones were, with seconds.
-_ZONE = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2}(?::[0-9]{2})?)?)"
 _BEFORE_CHRIST = re.compile(
     r"(?P<year>[0-9]{4,12})(?P<day>-[0-9]{2}-[0-9]{2})(?P<era> \(BC\))?(?P<time> [0-9:.+-]+)?(?P<end> BC)?", re.ASCII
 )
@@ -61,9 +59,9 @@ def formats_of(kind: pa.DataType, options: CsvOptions) -> tuple[str, ...]:
     """The formats of the options that values of a type are in; none for the default."""
     t = pa.types
     if t.is_date(kind):
-        return options.date_formats
+        return options.date_format
     if t.is_timestamp(kind):
-        return options.timestamp_formats
+        return options.timestamp_format
     if options.time_format and t.is_time(kind):
         return time_formats(options.time_format, spans=False)
     # With a unit, durations are numbers.
@@ -191,7 +189,7 @@ def decode_iso(text: pa.Array, to: pa.DataType) -> pa.Array:
     date = r"(?:[0-9]{4}|[+-][0-9]{4,12})-[0-9]{2}-[0-9]{2}"
     if pa.types.is_date(to):
         return cast_texts(_only_iso(text, date), to, _far_date)
-    zone = _ZONE if to.tz else ""
+    zone = ZONE if to.tz else ""
     pattern = rf"{date}[ T](?:{_TIME}|[0-9]{{2}}){zone}" if to.tz else rf"{date}(?:[ T](?:{_TIME}|[0-9]{{2}}))?"
 
     def slow(value: str) -> int | None:

@@ -9,6 +9,7 @@ from functools import lru_cache
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.conversion.domains import is_utf8
 from lakehouse_cli.arrow.conversion.moments import DIGITS, UNITS, date_text, day_number, timestamp_text
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
@@ -148,7 +149,7 @@ def _bytes(values: pa.Array, spelling: str) -> pa.Array:
         try:
             return values.cast(_TEXT)
         except pa.ArrowInvalid:
-            shown = next(value for value in values.to_pylist() if value is not None and not _is_text(value))
+            shown = next(value for value in values.to_pylist() if value is not None and not is_utf8(value))
             raise StorageError(
                 f"{cut_end(repr(shown), 60)} is not UTF-8, and `binary` is text",
                 hint="set `binary: base64` or `binary: hex` in the options, which hold any bytes",
@@ -159,14 +160,6 @@ def _bytes(values: pa.Array, spelling: str) -> pa.Array:
 
 def _base64(value: bytes) -> str:
     return base64.b64encode(value).decode()
-
-
-def _is_text(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _counted(values: pa.Array, unit: str) -> pa.Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -45,19 +45,17 @@ def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
         return next(_number_hints(values, kind, options), None)
     if t.is_time(kind) or t.is_duration(kind):
         return _clock_hint(values, kind, options)
-    are_counts = t.is_timestamp(kind) and all(_EPOCH.fullmatch(value) for value in values)
-    if are_counts and options.epoch_unit is None and not options.timestamp_formats:
-        digits = len(values[0].lstrip("-").partition(".")[0])
-        likely = next(unit for unit, most in _EPOCH_DIGITS.items() if digits <= most)
-        others = ", ".join(unit for unit in _EPOCH_DIGITS if unit != likely)
-        return f"a number says no unit: set `epoch_unit: {likely}` in the options, or {others}"
     if t.is_date(kind):
         moments = (pa.timestamp(unit, zone) for zone in (None, "UTC") for unit in ("s", "ms", "us", "ns"))
-        return next(
-            (f"it has a time of day: declare `{each}`" for each in moments if _reads(values, each, options, {})), None
-        )
-    if t.is_timestamp(kind) and not options.timestamp_formats:
-        return _timestamp_hint(values, kind, options)
+        return _other_type_hint("a time of day", values, moments, options)
+    if t.is_timestamp(kind) and not options.timestamp_format:
+        if options.epoch_unit is None and all(_EPOCH.fullmatch(value) for value in values):
+            digits = len(values[0].lstrip("-").partition(".")[0])
+            likely = next(unit for unit, most in _EPOCH_DIGITS.items() if digits <= most)
+            others = ", ".join(unit for unit in _EPOCH_DIGITS if unit != likely)
+            return f"a number says no unit: set `epoch_unit: {likely}` in the options, or {others}"
+        finer = (pa.timestamp(unit, kind.tz) for unit in ("ms", "us", "ns"))
+        return _other_type_hint("fractions of a second", values, finer, options)
     if t.is_list(kind):
         styles = ({"lists": style} for style in ("postgresql", "duckdb"))
         return next(
@@ -139,10 +137,9 @@ def _number_hints(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
         yield 'set `decimal: ","` in the options'
 
 
-def _timestamp_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
-    finer = (pa.timestamp(unit, kind.tz) for unit in ("ms", "us", "ns"))
-    found = next((each for each in finer if _reads(values, each, options, {})), None)
-    return found and f"it has fractions of a second: declare `{found}`"
+def _other_type_hint(what: str, values: Sequence[str], kinds: Iterable[pa.DataType], options: CsvOptions) -> str | None:
+    found = next((each for each in kinds if _reads(values, each, options, {})), None)
+    return found and f"it has {what}: declare `{found}`"
 
 
 def _clock_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:

@@ -15,13 +15,13 @@ from math import isfinite
 
 import pyarrow as pa
 
+from lakehouse_cli.arrow.conversion.texts import DATE
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.formats.csv.codec import decode, encode
 from lakehouse_cli.formats.csv.options import CsvOptions
 
 _INTEGER = r"0|-?[1-9][0-9]{0,18}"
 _WORDS = r"nan|inf|-inf"
-_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"[ T][0-9]{2}:[0-9]{2}:[0-9]{2}"
 # Digits enough that no one but a program writes them, with a point or an exponent.
 _MANY_DIGITS, _POINT = r"\A-?0*\.?0*[1-9](?:\.?[0-9]){14,}(?:e|\z)", "[.e]"
@@ -134,17 +134,17 @@ def _candidates(options: CsvOptions) -> list[tuple[str | None, pa.DataType]]:
     point = "\\" + options.decimal
     fraction = rf"{point}(?:0|[0-9]*[1-9])"
     number = rf"-?(?:(?:0|[1-9][0-9]*){fraction}|[1-9](?:{fraction})?e[+-][0-9]+)"
-    dates: list[tuple[str | None, pa.DataType]] = [(_DATE, pa.date32())]
+    dates: list[tuple[str | None, pa.DataType]] = [(DATE, pa.date32())]
     moments: list[tuple[str | None, pa.DataType]] = [
-        (rf"{_DATE}{_CLOCK}(?:\.[0-9]{{1,6}})?", pa.timestamp("us")),
-        (rf"{_DATE}{_CLOCK}(?:\.[0-9]{{1,6}})?Z", pa.timestamp("us", "UTC")),
-        (rf"{_DATE}{_CLOCK}\.[0-9]{{1,9}}", pa.timestamp("ns")),
-        (rf"{_DATE}{_CLOCK}\.[0-9]{{1,9}}Z", pa.timestamp("ns", "UTC")),
+        (rf"{DATE}{_CLOCK}(?:\.[0-9]{{1,6}})?", pa.timestamp("us")),
+        (rf"{DATE}{_CLOCK}(?:\.[0-9]{{1,6}})?Z", pa.timestamp("us", "UTC")),
+        (rf"{DATE}{_CLOCK}\.[0-9]{{1,9}}", pa.timestamp("ns")),
+        (rf"{DATE}{_CLOCK}\.[0-9]{{1,9}}Z", pa.timestamp("ns", "UTC")),
     ]
-    if options.date_formats:
+    if options.date_format:
         dates = [(None, pa.date32())]
-    if options.timestamp_formats:
-        zoned = any("%z" in text for text in options.timestamp_formats)
+    if options.timestamp_format:
+        zoned = any("%z" in text for text in options.timestamp_format)
         moments = [(None, pa.timestamp("us", "UTC" if zoned else None))]
     return [
         (_INTEGER, pa.int64()),

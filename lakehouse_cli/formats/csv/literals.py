@@ -15,7 +15,7 @@ from msgspec import Struct
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.formats.csv.cells import encode_cell
-from lakehouse_cli.formats.csv.nested import BAD, build_values, encode_json, join_lists, json_cells, parse_json
+from lakehouse_cli.formats.csv.nested import BAD, decode_parsed, encode_json, join_lists, json_cells, parse_json
 from lakehouse_cli.formats.csv.options import CsvOptions
 
 _TEXT = pa.string()
@@ -59,10 +59,7 @@ def decode_lists(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Arr
     while pa.types.is_list(leaf):
         leaf = leaf.value_type
     parsed = [None if value is None else _parse(value, style, leaf) for value in text.to_pylist()]
-    values, good = build_values(parsed, to, json_cells(options))
-    if good is not None and not good.all():
-        values = pc.if_else(av.array(good.tolist(), pa.bool_()), values, av.scalar(None, to))
-    return values
+    return decode_parsed(parsed, to, options)
 
 
 def _parse(text: str, style: _Style, leaf: pa.DataType) -> Any:

@@ -117,7 +117,11 @@ class JsonNumber(str):
 
 def decode_json(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
     """Make values of a list or struct type of JSON text; null where the text is null or not of that type."""
-    parsed = [parse_json(value) for value in text.to_pylist()]
+    return decode_parsed([parse_json(value) for value in text.to_pylist()], to, options)
+
+
+def decode_parsed(parsed: list[Any], to: pa.DataType, options: CsvOptions) -> pa.Array:
+    """Make values of a list or struct type of parsed JSON; null where they are not of that type."""
     values, good = build_values(parsed, to, json_cells(options))
     if good is not None and not good.all():
         values = pc.if_else(av.array(good.tolist(), pa.bool_()), values, av.scalar(None, to))

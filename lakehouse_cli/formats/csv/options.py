@@ -10,7 +10,7 @@ from typing import Any, Self
 from msgspec.structs import force_setattr
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.formats.csv.values import ValueOptions, set_options
+from lakehouse_cli.formats.csv.values import ValueOptions
 
 # What none of these can be beside letters and digits, because plain values are made of it.
 _TAKEN = {"delimiter": "", "quote_char": " \t", "decimal": "+- ", "escape_char": "+-:. ", "comment": " \t"}
@@ -46,8 +46,8 @@ class CsvOptions(ValueOptions, frozen=True):
     header: bool = True
     skip_rows: int = 0
     skip_rows_after_header: int = 0
-    date_formats: tuple[str, ...] = ()
-    timestamp_formats: tuple[str, ...] = ()
+    date_format: tuple[str, ...] = ()
+    timestamp_format: tuple[str, ...] = ()
     ambiguous: str = "error"
     lists: str = "json"
     line_terminator: str = "\n"
@@ -70,17 +70,17 @@ class CsvOptions(ValueOptions, frozen=True):
                 "option `skip_rows_after_header` of format csv needs a header, and `header` is false",
                 hint="count its rows in `skip_rows` instead",
             )
-        if self.epoch_unit is not None and self.timestamp_formats:
+        if self.epoch_unit is not None and self.timestamp_format:
             raise StorageError(
                 "options `timestamp_format` and `epoch_unit` both say how timestamps are spelled",
                 hint="remove one of them",
             )
-        if self.date_formats or self.timestamp_formats:
+        if self.date_format or self.timestamp_format:
             from lakehouse_cli.formats.csv.directives import check_format
 
-            for text in self.date_formats:
+            for text in self.date_format:
                 check_format(text, "date_format")
-            for text in self.timestamp_formats:
+            for text in self.timestamp_format:
                 check_format(text, "timestamp_format")
 
     @classmethod
@@ -90,11 +90,8 @@ class CsvOptions(ValueOptions, frozen=True):
         Raises:
             StorageError: Options that cannot stand together, or an encoding or format that does not exist.
         """
-        values = set_options(mapping)
-        for name in ("date_format", "timestamp_format"):
-            formats = values.pop(name, None)
-            values[f"{name}s"] = (formats,) if isinstance(formats, str) else formats
-        if values.get("quote_char") == "none" and values.get("escape_char"):
+        values = dict(mapping)
+        if values.get("quote_char") == "none" and values.get("escape_char") not in (None, "none"):
             # Without quotes nothing else keeps an empty text apart from null; MySQL and PostgreSQL write null so.
             values.setdefault("null_values", (f"{values['escape_char']}N",))
         return super().from_mapping(values)

@@ -8,9 +8,9 @@ either has the values or reports every row that does not fit.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import csv
@@ -18,6 +18,7 @@ from pyarrow import csv
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.formats.arrow_streams import ReadableFile
+from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.formats.csv.codec import decode
 from lakehouse_cli.formats.csv.columns import find_columns
 from lakehouse_cli.formats.csv.decode import formats_of
@@ -32,9 +33,7 @@ _TEXT = pa.string()
 _LARGEST_BLOCK = (1 << 31) - (1 << 20)
 
 
-def read_csv(
-    open_source: Callable[[], BinaryIO], name: str, columns: Sequence[Column] | None, options: CsvOptions
-) -> pa.Table:
+def read_csv(open_source: Opener, name: str, columns: Sequence[Column] | None, options: CsvOptions) -> pa.Table:
     """Read the declared columns of a CSV file, exactly.
 
     Args:
@@ -85,7 +84,7 @@ def read_csv(
     return pa.table({column: infer_column(table[column], options) for column in table.column_names})
 
 
-def count_rows(open_source: Callable[[], BinaryIO], name: str, options: CsvOptions) -> int:
+def count_rows(open_source: Opener, name: str, options: CsvOptions) -> int:
     """Count the rows that `read_csv` would find; in bounded memory, and in about a sixth of the time.
 
     Args:

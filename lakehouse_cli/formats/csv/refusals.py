@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 
 from lakehouse_cli.errors import KEPT_ROWS, DataError, Location, StorageError
+from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.formats.compression import plain_pieces
 from lakehouse_cli.formats.csv.errors import shorten
 from lakehouse_cli.formats.csv.options import WHITESPACE, CsvOptions
 from lakehouse_cli.formats.csv.source import CsvSource, transcoded
 from lakehouse_cli.formats.misfits import ColumnReading, unfit_values
 from lakehouse_cli.text.counts import count_text, plural
-
-Opener = Callable[[], BinaryIO]
 
 _NULL_WORDS = frozenset({"", "-", "--", ".", "?", "m", "na", "n/a", "#n/a", "nan", "nil", "none", "null", "nul", "\\n"})
 _ENDS_IN_ZONE = re.compile(r"(?:Z|:[0-9.]+(?: UTC| ?[+-][0-9:]{2,8}))\Z")
@@ -198,7 +197,7 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
 
     if hint := spelling_hint(values, kind, options):
         return hint
-    if t.is_timestamp(kind) and not options.timestamp_formats:
+    if t.is_timestamp(kind) and not options.timestamp_format:
         if (named := _ENDS_IN_NAME.search(values[0])) and all(value.endswith(named["zone"]) for value in values):
             form = f'"%Y-%m-%d %H:%M:%S{".%f" if named["fraction"] else ""} {named["zone"]}"'
             return f"declare `timestamp[{kind.unit}, tz={named['zone']}]` with `timestamp_format: {form}` in the column"
@@ -208,6 +207,6 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
         if kind.tz is not None and not has_zone:
             return "it lacks a time zone, such as `Z` or `+01:00`: add it, or declare the column without `tz`"
         return "ISO 8601 is expected, or `timestamp_format` in the column or in the options, such as `%d/%m/%Y %H:%M`"
-    if t.is_date(kind) and not options.date_formats:
+    if t.is_date(kind) and not options.date_format:
         return "YYYY-MM-DD is expected, or `date_format` in the column or in the options, such as `%d/%m/%Y`"
     return "correct the file, declare another type, or add what stands for null to its `null_values`"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import BinaryIO
 
 from lakehouse_cli.errors import Location, StorageError
+from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.formats.compression import plain_pieces
 from lakehouse_cli.formats.csv.errors import malformed, undecodable
 from lakehouse_cli.formats.csv.options import CsvOptions
@@ -34,7 +35,7 @@ class CsvSource:
 
     def __init__(
         self,
-        open_source: Callable[[], BinaryIO],
+        open_source: Opener,
         name: str,
         options: CsvOptions,
         *,

@@ -12,18 +12,11 @@ from lakehouse_cli.formats.spec import (
     JsonSchema,
     suffix_option,
 )
-from lakehouse_cli.formats.value_options import VALUE_OPTIONS
+from lakehouse_cli.formats.value_options import CHARACTER, ONE_OR_MORE_STRINGS, VALUE_OPTIONS
 
-_CHARACTER: JsonSchema = {"type": "string", "minLength": 1, "maxLength": 1}
 # ASCII characters that are neither letters, digits nor line ends.
 _MARKS = r"[\x01-\x09\x0b\x0c\x0e-/:-@\[-`{-\x7f]+"
 _STRINGS: JsonSchema = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
-_ONE_OR_MORE_STRINGS: JsonSchema = {
-    "oneOf": [
-        {"type": "string", "minLength": 1},
-        {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
-    ]
-}
 
 CSV = FormatSpec(
     name="csv",
@@ -42,20 +35,20 @@ CSV = FormatSpec(
         FormatOption(
             "quote_char",
             '"',
-            {"anyOf": [_CHARACTER, {"enum": ["none"]}]},
+            {"anyOf": [CHARACTER, {"enum": ["none"]}]},
             "The character around values that need it, doubled inside; `none` where quotes are text.",
         ),
         FormatOption(
             "escape_char",
             None,
-            {"anyOf": [_CHARACTER, {"enum": ["none"]}]},
+            {"anyOf": [CHARACTER, {"enum": ["none"]}]},
             "The character before quotes, delimiters, line ends and itself where they are text; `N` behind it is null. "
             "`none` unsets that of the storage.",
         ),
         FormatOption(
             "decimal",
             ".",
-            _CHARACTER,
+            CHARACTER,
             "The decimal point of numbers.",
             by_column=(*NUMBERS_WITH_POINT, "duration"),
         ),
@@ -109,14 +102,14 @@ CSV = FormatSpec(
         FormatOption(
             "date_format",
             None,
-            _ONE_OR_MORE_STRINGS,
+            ONE_OR_MORE_STRINGS,
             "strptime formats of dates; the first is written.",
             by_column=("date32",),
         ),
         FormatOption(
             "timestamp_format",
             None,
-            _ONE_OR_MORE_STRINGS,
+            ONE_OR_MORE_STRINGS,
             "strptime formats of timestamps; the first is written.",
             by_column=("timestamp",),
             replaces=("epoch_unit",),

@@ -21,11 +21,6 @@ _UNSET_BY_NONE = frozenset(
 )
 
 
-def set_options(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a project file without those that `none` unsets."""
-    return {name: value for name, value in mapping.items() if value not in _NONE or name not in _UNSET_BY_NONE}
-
-
 class ValueOptions(FormatOptions, frozen=True):
     """How values are spelled; the options that `lakehouse_cli.formats.value_options` describes, None where unset.
 
@@ -51,16 +46,13 @@ class ValueOptions(FormatOptions, frozen=True):
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
-        """Make the value of the ``options`` of a project file, each of the right form.
+        """Make the value of the ``options`` of a project file, some of which `none` unsets.
 
         Raises:
             StorageError: Options that cannot stand together, or an encoding or format that does not exist.
         """
-        values = set_options(mapping)
-        for name in ("currency", "time_format"):
-            if isinstance(values.get(name), str):
-                values[name] = (values[name],)
-        return super().from_mapping(values)
+        kept = {name: value for name, value in mapping.items() if value not in _NONE or name not in _UNSET_BY_NONE}
+        return super().from_mapping(kept)
 
     @property
     def decorates_numbers(self) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
-from lakehouse_cli.formats.base import Format, Sink
+from lakehouse_cli.formats.base import Format, Opener, Sink
 from lakehouse_cli.formats.csv.codec import decode
 from lakehouse_cli.formats.csv.hints import spelling_hint
 from lakehouse_cli.formats.csv.options import CsvOptions, cell_options
@@ -40,13 +40,7 @@ _BY_POSITION = "declare the columns to read, and say which of them by its positi
 class ExcelFormat(Format[ExcelOptions]):
     """Reads a sheet of a workbook."""
 
-    def read(
-        self,
-        open_source: Callable[[], BinaryIO],
-        name: str,
-        columns: Sequence[Column] | None,
-        options: ExcelOptions,
-    ) -> pa.Table:
+    def read(self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: ExcelOptions) -> pa.Table:
         """Read the declared columns of a sheet; all of them, with the types of their cells, where none are declared."""
         sheet = read_sheet(open_source, name, options)
         if columns is None:
@@ -62,9 +56,7 @@ class ExcelFormat(Format[ExcelOptions]):
             raise _unfit(readings, sheet, name)
         return table_of(readings)
 
-    def find_lines(
-        self, open_source: Callable[[], BinaryIO], name: str, rows: Sequence[int], options: ExcelOptions
-    ) -> dict[int, int]:
+    def find_lines(self, open_source: Opener, name: str, rows: Sequence[int], options: ExcelOptions) -> dict[int, int]:
         """Find the numbers of rows in the sheet."""
         found = read_sheet(open_source, name, options).rows
         return {row: found[row - 1].number for row in rows}

@@ -6,9 +6,9 @@ import datetime as dt
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from msgspec import Struct
@@ -21,6 +21,7 @@ from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import fromstring, iterparse
 
 from lakehouse_cli.errors import Location, StorageError, did_you_mean
+from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.formats.excel.exact_cells import Refused, exact_values, is_ambiguous
 from lakehouse_cli.formats.excel.spec import ExcelOptions
 from lakehouse_cli.text.counts import count_text, plural
@@ -82,7 +83,7 @@ def address(column: int, row: int) -> str:
     return f"{get_column_letter(column + 1)}{row}"
 
 
-def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: ExcelOptions) -> Sheet:
+def read_sheet(open_source: Opener, name: str, options: ExcelOptions) -> Sheet:
     """Read one sheet of a workbook.
 
     Args:
@@ -239,9 +240,7 @@ def _asks_to_compute(properties: Any) -> bool:
 
 
 @contextmanager
-def _opened(
-    open_source: Callable[[], BinaryIO], name: str, wanted: str | None, *, computed: bool
-) -> Iterator[tuple[Any, Calculation]]:
+def _opened(open_source: Opener, name: str, wanted: str | None, *, computed: bool) -> Iterator[tuple[Any, Calculation]]:
     """The sheet, and what is said of its formulas."""
     with open_source() as source:
         if source.read(len(_OLE)) == _OLE:
@@ -295,7 +294,7 @@ def _sheet(workbook: Any, name: str, wanted: str | None) -> Any:
 
 
 def _mark_formulas(
-    open_source: Callable[[], BinaryIO],
+    open_source: Opener,
     name: str,
     wanted: str | None,
     rows: Sequence[Row],

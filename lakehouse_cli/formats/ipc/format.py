@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO
 
 import pyarrow as pa
 
+from lakehouse_cli.arrow.types import holds
 from lakehouse_cli.formats.arrow_streams import ReadableFile, arrow_file, finished
-from lakehouse_cli.formats.base import Format, Sink
-from lakehouse_cli.formats.canonical_arrays import canonical, holds_dictionary, with_own_dictionaries
+from lakehouse_cli.formats.base import Format, Opener, Sink
+from lakehouse_cli.formats.canonical_arrays import canonical, with_own_dictionaries
 from lakehouse_cli.formats.ipc.spec import IpcOptions
 from lakehouse_cli.formats.stored_types import check_whole, read_declared, storable, told_as_damaged
 from lakehouse_cli.model import Column
@@ -25,13 +25,7 @@ class IpcFormat(Format[IpcOptions]):
 
     holds_count = True
 
-    def read(
-        self,
-        open_source: Callable[[], BinaryIO],
-        name: str,
-        columns: Sequence[Column] | None,
-        options: IpcOptions,
-    ) -> pa.Table:
+    def read(self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: IpcOptions) -> pa.Table:
         """Read the declared columns of a file, whatever its compression."""
         del options  # of writing, all of them
         stored = _schema(open_source, name).names
@@ -47,7 +41,7 @@ class IpcFormat(Format[IpcOptions]):
 
         return read_declared(stored, columns, name, read)
 
-    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: IpcOptions) -> int | None:
+    def count_rows(self, open_source: Opener, name: str, options: IpcOptions) -> int | None:
         """Count by batches, of which only the narrowest column is read."""
         del options
         schema = _schema(open_source, name)
@@ -72,13 +66,13 @@ class IpcFormat(Format[IpcOptions]):
 
 
 @contextmanager
-def _lent(open_source: Callable[[], BinaryIO], name: str) -> Iterator[ReadableFile]:
+def _lent(open_source: Opener, name: str) -> Iterator[ReadableFile]:
     # Of what is not compressed, the table refers to the bytes as they were read.
     with open_source() as source, told_as_damaged(name, _WHAT), ReadableFile(source, keeps_pieces=True) as file:
         yield file
 
 
-def _schema(open_source: Callable[[], BinaryIO], name: str) -> pa.Schema:
+def _schema(open_source: Opener, name: str) -> pa.Schema:
     """Names and types, without which no column can be read.
 
     Raises:
@@ -101,7 +95,7 @@ def _width(kind: pa.DataType) -> int:
 def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
     # A file has one dictionary for each column, so that a column with one is made as a whole.
     columns = [
-        pa.chunked_array([with_own_dictionaries(column)]) if holds_dictionary(column.type) else column
+        pa.chunked_array([with_own_dictionaries(column)]) if holds(column.type, pa.types.is_dictionary) else column
         for column in table.columns
     ]
     rows = max(1, min(_ROWS, _CELLS // len(columns)))

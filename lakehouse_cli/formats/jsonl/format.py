@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import BinaryIO, ClassVar
+from typing import ClassVar
 
 import pyarrow as pa
 
-from lakehouse_cli.formats.base import Format, Sink
+from lakehouse_cli.formats.base import Format, Opener, Sink
 from lakehouse_cli.formats.csv.options import cell_options
 from lakehouse_cli.formats.jsonl.elements import OpenedArray
 from lakehouse_cli.formats.jsonl.lines import Opened
@@ -23,25 +23,19 @@ class JsonlFormat(Format[JsonlOptions]):
 
     _opened: ClassVar[type[Opened]] = Opened
 
-    def read(
-        self,
-        open_source: Callable[[], BinaryIO],
-        name: str,
-        columns: Sequence[Column] | None,
-        options: JsonlOptions,
-    ) -> pa.Table:
+    def read(self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: JsonlOptions) -> pa.Table:
         """Read the declared columns of a file; see `read_declared` and `read_undeclared`."""
         opened = self._opened(open_source, name, options.compression)
         if columns is None:
             return read_undeclared(opened)
         return read_declared(opened, columns, [cell_options(options.of(each.name)) for each in columns])
 
-    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: JsonlOptions) -> int | None:
+    def count_rows(self, open_source: Opener, name: str, options: JsonlOptions) -> int | None:
         """Count the lines that are not blank, or the elements of the array."""
         return sum(1 for _ in self._opened(open_source, name, options.compression).records())
 
     def find_lines(
-        self, open_source: Callable[[], BinaryIO], name: str, rows: Sequence[int], options: JsonlOptions
+        self, open_source: Opener, name: str, rows: Sequence[int], options: JsonlOptions
     ) -> Mapping[int, int]:
         """Count the lines that are not blank."""
         lines = enumerate(self._opened(open_source, name, options.compression).records(), 1)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
 from lakehouse_cli.errors import Location, StorageError
+from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.formats.compression import plain_pieces
 from lakehouse_cli.formats.csv.nested import DECODER as JSON
 from lakehouse_cli.formats.csv.nested import JsonNumber
@@ -39,7 +40,7 @@ class Opened(Struct, frozen=True):
     unit: ClassVar[str] = "line"
     shape_hint: ClassVar[str] = 'each line is an object such as {"id": 1}; set `format: json` for a file of one array'
 
-    open_source: Callable[[], BinaryIO]
+    open_source: Opener
     name: str
     compression: str | None
 

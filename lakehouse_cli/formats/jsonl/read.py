@@ -165,7 +165,7 @@ def read_undeclared(opened: Opened) -> pa.Table:
     for name, values in columns.items():
         values.extend(itertools.repeat(None, len(lines) - len(values)))
         try:
-            arrays.append(_inferred(values))
+            arrays.append(infer_values(_with_decimals(values)))
         except InexactError as refusal:
             refused.append(violation_of(refusal, name, None, None))
     if refused:
@@ -204,10 +204,6 @@ def _is_float(integer: int) -> bool:
         return float(integer) == integer
     except OverflowError:
         return False
-
-
-def _inferred(values: list[Any]) -> pa.ChunkedArray:
-    return infer_values(_with_decimals(values))
 
 
 def _with_decimals(values: list[Any]) -> list[Any]:

@@ -17,28 +17,16 @@ class JsonlOptions(ValueOptions, frozen=True):
     compression: str | None = None
 
 
-JSONL = FormatSpec(
-    name="jsonl",
-    implementation="lakehouse_cli.formats.jsonl.format:JsonlFormat",
-    suffix=".jsonl",
-    options_class=f"{__name__}:JsonlOptions",
-    compressions=TEXT_COMPRESSIONS,
-    options=(
-        TEXT_COMPRESSION,
-        *VALUE_OPTIONS,
-        suffix_option(".jsonl"),
-    ),
-)
+def _spec(name: str, implementation: str) -> FormatSpec:
+    return FormatSpec(
+        name=name,
+        implementation=f"lakehouse_cli.formats.jsonl.format:{implementation}",
+        suffix=f".{name}",
+        options_class=f"{__name__}:JsonlOptions",
+        compressions=TEXT_COMPRESSIONS,
+        options=(TEXT_COMPRESSION, *VALUE_OPTIONS, suffix_option(f".{name}")),
+    )
 
-JSON = FormatSpec(
-    name="json",
-    implementation="lakehouse_cli.formats.jsonl.format:JsonFormat",
-    suffix=".json",
-    options_class=f"{__name__}:JsonlOptions",
-    compressions=TEXT_COMPRESSIONS,
-    options=(
-        TEXT_COMPRESSION,
-        *VALUE_OPTIONS,
-        suffix_option(".json"),
-    ),
-)
+
+JSONL = _spec("jsonl", "JsonlFormat")
+JSON = _spec("json", "JsonFormat")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakehouse_cli.arrow.types import map_leaves, to_arrow
 from lakehouse_cli.formats.arrow_streams import arrow_file, finished
-from lakehouse_cli.formats.base import Format, Sink
+from lakehouse_cli.formats.base import Format, Opener, Sink
 from lakehouse_cli.formats.parquet.reading import ParquetReader
 from lakehouse_cli.formats.parquet.spec import ParquetOptions
 from lakehouse_cli.formats.stored_types import (
@@ -33,11 +32,7 @@ class ParquetFormat(Format[ParquetOptions]):
     holds_count = True
 
     def read(
-        self,
-        open_source: Callable[[], BinaryIO],
-        name: str,
-        columns: Sequence[Column] | None,
-        options: ParquetOptions,
+        self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: ParquetOptions
     ) -> pa.Table:
         """Read the declared columns of a file, whatever its compression."""
         del options  # of writing, all of them
@@ -50,7 +45,7 @@ class ParquetFormat(Format[ParquetOptions]):
 
             return read_declared(file.schema.names, columns, name, read)
 
-    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: ParquetOptions) -> int | None:
+    def count_rows(self, open_source: Opener, name: str, options: ParquetOptions) -> int | None:
         """Return the count in its metadata."""
         del options
         with _opened(open_source, name) as file:
@@ -77,7 +72,7 @@ class ParquetFormat(Format[ParquetOptions]):
 
 
 @contextmanager
-def _opened(open_source: Callable[[], BinaryIO], name: str) -> Iterator[ParquetReader]:
+def _opened(open_source: Opener, name: str) -> Iterator[ParquetReader]:
     with open_source() as source:
         with told_as_damaged(name, _WHAT):
             file = ParquetReader(source, name)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 
+from lakehouse_cli.arrow.types import holds
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.arrow_streams import arrow_file, finished
 from lakehouse_cli.formats.stored_types import in_types_of_file
@@ -103,6 +104,4 @@ def has_wall_clock(schema: pa.Schema) -> bool:
 
 
 def _has_wall_clock(kind: pa.DataType) -> bool:
-    if pa.types.is_timestamp(kind):
-        return kind.tz is None
-    return any(_has_wall_clock(kind.field(index).type) for index in range(kind.num_fields))
+    return holds(kind, lambda each: pa.types.is_timestamp(each) and each.tz is None)

@@ -111,17 +111,13 @@ class Snapshot(Struct, frozen=True, dict=True):
         found = [f"feature {name}" for name in self.table.protocol().writer_features or () if name not in _UNDERSTOOD]
         if metadata.partition_columns:
             found.append("partitions")
-        if self._maps_columns:
+        # Old protocols map columns without naming it a feature.
+        if metadata.configuration.get("delta.columnMapping.mode", "none") != "none":
             found.append("column mapping")
         if metadata.configuration.get("delta.appendOnly") == "true":
             found.append("delta.appendOnly")
         found += [name for name in metadata.configuration if name.startswith("delta.constraints.")]
         return tuple(found)
-
-    @property
-    def _maps_columns(self) -> bool:
-        # Old protocols map columns without naming it a feature.
-        return str(self.table.metadata().configuration.get("delta.columnMapping.mode", "none")) != "none"
 
     def manifest_text(self, version: int) -> bytes | None:
         """Return the manifest in the commit of a version; None where it has none, or where the log was cleaned up."""

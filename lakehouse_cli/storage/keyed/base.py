@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import io
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from lakehouse_cli.errors import system_reason
+from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.model.stored_version import StoredVersion
@@ -21,8 +22,9 @@ from lakehouse_cli.storage.base import Provenance, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage, make_manifest, parse_manifest
 from lakehouse_cli.storage.keyed.head import Head
-from lakehouse_cli.storage.local.publishing import HashingSink, hash_of
+from lakehouse_cli.storage.local.publishing import HashingSink
 from lakehouse_cli.storage.strays import Place, Trace, find_strays, remove_stray
+from lakehouse_cli.text.regular_files import hash_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,7 +78,7 @@ class KeyedStorage(FormattedStorage):
     def keys(self, prefix: str) -> Iterable[str]:
         """Return all keys that begin with a prefix, which ends in ``/``."""
 
-    def opener(self, key: str, seen: Head) -> Callable[[], BinaryIO]:
+    def opener(self, key: str, seen: Head) -> Opener:
         """Return what opens the bytes under a key, the same each time; to override where they can be read in parts.
 
         Args:

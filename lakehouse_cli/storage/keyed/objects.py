@@ -12,10 +12,11 @@ from __future__ import annotations
 import io
 import mmap
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, BinaryIO, ClassVar
 
+from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.errors import Cause, ChangedError
@@ -128,7 +129,7 @@ class ObjectStorage(KeyedStorage):
                 raise
             return None
 
-    def opener(self, key: str, seen: Head) -> Callable[[], BinaryIO]:
+    def opener(self, key: str, seen: Head) -> Opener:
         """Reads an object by ranges, each on the condition that it is still the one seen."""
         e_tag, store, path = _e_tag(seen), self._store(), self._path(key)
         from obstore.exceptions import PreconditionError

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from stat import S_ISLNK
 
+from msgspec import Struct
+
 # `O_PATH`, where there is such a thing, needs no permission to list the folder.
 _OPEN = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -20,7 +22,7 @@ class LinkedFolderError(OSError):
     """A folder is a link, or is no longer what was opened; its `filename` is the path."""
 
 
-class Folder:
+class Folder(Struct):
     """A folder that is open.
 
     Attributes:
@@ -29,10 +31,9 @@ class Folder:
         made: The folders that got an entry as it was made, for `sync_all`.
     """
 
-    def __init__(self, path: str, descriptor: int, made: set[str]) -> None:
-        self.path = path
-        self.descriptor = descriptor
-        self.made = made
+    path: str
+    descriptor: int
+    made: set[str]
 
     def refuse_moved(self) -> None:
         """Make sure that the path still leads here, and not by a link in the folder's place.

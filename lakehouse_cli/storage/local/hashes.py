@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lakehouse_cli.storage.errors import ChangedError
-from lakehouse_cli.storage.local.publishing import hash_of
 from lakehouse_cli.storage.local.stat_cache import Stamp, stat_cache
-from lakehouse_cli.text.regular_files import open_regular
+from lakehouse_cli.text.regular_files import hash_of, open_regular
 
 
 class FileHashes:

@@ -17,6 +17,7 @@ from typing import BinaryIO
 import xxhash
 
 from lakehouse_cli.formats.base import Sink
+from lakehouse_cli.runs.local_state import hold, let_go
 from lakehouse_cli.storage.local.folders import Folder, naming
 from lakehouse_cli.text.regular_files import open_regular
 
@@ -176,32 +177,20 @@ def remove_leftovers(folder: Folder) -> None:
             os.close(listed)
         for name in names:
             if name.endswith(ASIDE_SUFFIX) and name.startswith("."):
-                _remove_if_unlocked(folder, name)
+                with suppress(OSError):
+                    remove_unheld(name, folder)
 
 
-def _remove_if_unlocked(folder: Folder, name: str) -> None:
-    with suppress(OSError):
-        descriptor = open_regular(name, follow=False, folder=folder.descriptor)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.unlink(name, dir_fd=folder.descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def hash_file(path: str) -> str:
-    """The xxh3-128 of a file, hexadecimal, as `HashingSink` computes it.
+def remove_unheld(name: str, folder: Folder) -> bool:
+    """Remove a file unless its writer holds it; whether it was removed.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: It cannot be opened, locked or removed.
     """
-    with open(open_regular(path), "rb") as file:
-        return hash_of(file)
-
-
-def hash_of(file: BinaryIO) -> str:
-    """The same of an open file, from where it stands to its end."""
-    digest = xxhash.xxh3_128()
-    while chunk := file.read(1 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()
+    descriptor = open_regular(name, follow=False, folder=folder.descriptor)
+    try:
+        if is_free := hold(descriptor, wait=False):
+            os.unlink(name, dir_fd=folder.descriptor)
+        return is_free
+    finally:
+        let_go(descriptor)

@@ -15,12 +15,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.model.manifest import Manifest, ManifestError
-from lakehouse_cli.runs.local_state import hold, is_held, let_go
+from lakehouse_cli.runs.local_state import is_held
 from lakehouse_cli.storage.formatted import MANIFESTS
 from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
-from lakehouse_cli.storage.local.publishing import ASIDE_SUFFIX, aside_begin, hash_file, hash_of, sync_all
+from lakehouse_cli.storage.local.publishing import ASIDE_SUFFIX, aside_begin, remove_unheld, sync_all
 from lakehouse_cli.storage.strays import CHANGED, Place, Trace
-from lakehouse_cli.text.regular_files import open_regular, read_regular
+from lakehouse_cli.text.regular_files import hash_file, hash_of, open_regular, read_regular
 
 _ASIDE = re.compile(rf"\..+\.\d+-\d+{re.escape(ASIDE_SUFFIX)}", re.DOTALL)
 _MANIFEST = ".json"
@@ -135,7 +135,7 @@ class FilePlace(Place):
         with suppress(LinkedFolderError), self._open_folder(state) as folder:
             if Seen.of(state.path, folder) == state:
                 if _ASIDE.fullmatch(name):
-                    return _remove_unheld(name, folder)
+                    return None if remove_unheld(name, folder) else "a run is writing it"
                 os.unlink(name, dir_fd=folder.descriptor)
                 sync_all([folder.path])
                 return None
@@ -195,14 +195,3 @@ def remove_former(folder: Folder, names: Iterable[str], manifest: Manifest) -> N
         with suppress(OSError), open(open_regular(name, follow=False, folder=folder.descriptor), "rb") as file:
             if os.fstat(file.fileno()).st_size == manifest.bytes and hash_of(file) == manifest.content_hash:
                 os.unlink(name, dir_fd=folder.descriptor)
-
-
-def _remove_unheld(name: str, folder: Folder) -> str | None:
-    descriptor = open_regular(name, follow=False, folder=folder.descriptor)
-    try:
-        if not hold(descriptor, wait=False):
-            return "a run is writing it"
-        os.unlink(name, dir_fd=folder.descriptor)
-    finally:
-        let_go(descriptor)
-    return None

@@ -26,7 +26,8 @@ _BENT = {"uhugeint", "bignum", "varint", "bit", "time with time zone", "interval
 
 def check_range(column: pa.ChunkedArray) -> None:
     """Check that DuckDB holds all values of a column; raises InexactError where it does not."""
-    check_leaves(column, _check)
+    quality = "infinite, or outside the range of DuckDB's {}"
+    check_leaves(column, lambda values: refuse_moments(values, _DAYS, _MICROSECONDS, quality, _NANOSECONDS))
 
 
 def as_written(data: pa.Table) -> pa.Table:
@@ -76,8 +77,3 @@ def as_typed(column: pa.ChunkedArray, type_name: str, bent: str | None) -> pa.Ch
     except InexactError as refusal:
         return Refused(refusal, column)
     return column
-
-
-def _check(values: pa.Array) -> None:
-    quality = "infinite, or outside the range of DuckDB's {}"
-    refuse_moments(values, _DAYS, _MICROSECONDS, quality, _NANOSECONDS)
