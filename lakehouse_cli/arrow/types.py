@@ -55,6 +55,7 @@ def to_arrow(column_type: ColumnType) -> pa.DataType:
     raise AssertionError(f"no Arrow type for {column_type}")
 
 
+@lru_cache(maxsize=1024)
 def from_arrow(arrow_type: pa.DataType) -> ColumnType | None:
     """Find the declarable type that holds every value of an Arrow type exactly, None where there is none.
 

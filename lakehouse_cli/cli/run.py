@@ -120,16 +120,22 @@ def _run(
 ) -> int:
     from lakehouse_cli.project.running import run_project
     from lakehouse_cli.rendering.reporters.installed import InstalledReporter
-    from lakehouse_cli.runs.events import RunStarted
+    from lakehouse_cli.runs.events import RunStarted, TableStarted
+
+    nothing_begun = True
 
     def handle(event: Event) -> None:
+        nonlocal nothing_begun
         if isinstance(event, RunStarted):
-            # What the project and its plan consist of stays; from here on there is work, and garbage.
-            gc.freeze()
-            gc.enable()
             options.work_begins()
             if settings.json and log_format is None:
                 output.write_stderr(event.notes)
+        elif isinstance(event, TableStarted) and nothing_begun:
+            nothing_begun = False
+            # The project, its plan and the modules of its transforms, pandas among them, stay; from here on there is
+            # garbage.
+            gc.freeze()
+            gc.enable()
         reports.handle(event)
 
     project.planner.behind(request.defer)  # whose variables are masked too

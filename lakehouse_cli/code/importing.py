@@ -60,6 +60,7 @@ class _ProjectModules(Struct):
 
 _projects: dict[Path, _ProjectModules] = {}
 _active: Path | None = None
+_path: list[str] = []  # as it was left when a project was last made active
 
 
 class _FromSource(SourceFileLoader):
@@ -235,8 +236,8 @@ def anything_imported() -> bool:
 
 def activate(folder: Path) -> None:
     """Make a project's modules the ones that ``import`` finds."""
-    global _active
-    if folder == _active and sys.path == _on_path(folder):
+    global _active, _path
+    if folder == _active and sys.path == _path:
         return
     with _LOCK:
         if _active is not None and _active != folder:
@@ -253,7 +254,7 @@ def activate(folder: Path) -> None:
             sys.meta_path.insert(sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0, _OwnModules)
         sys.path[:] = _on_path(folder)
         importlib.invalidate_caches()
-        _active = folder
+        _active, _path = folder, sys.path.copy()
 
 
 _LIBRARY = os.path.dirname(os.__file__)

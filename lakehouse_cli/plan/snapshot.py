@@ -295,18 +295,15 @@ class _Look:
 
     def refusals(self, names: Sequence[str], *, forced: bool) -> dict[str, StorageError]:
         """Why tables that have no manifest may not be replaced; those that may be are left out."""
-        names = [name for name in names if not self._is_free(name)]
+        # Nothing is in the way where nothing is stored; but some storages look for more than data.
+        strict = {name for name, storage in self.storages.items() if storage.capability(ProtectsOthers) is not None}
+        names = [n for n in names if self._contents.get(n, True) is not None or self.tables[n].storage in strict]
 
         def refusal(name: str) -> StorageError | None:
             table = self.tables[name]
             return self._asked(table, lambda storage: check_replaceable(storage, table, forced=forced))
 
         return {name: why for name, why in self.at_once(refusal, names).items() if why is not None}
-
-    def _is_free(self, name: str) -> bool:
-        """Whether it is known already that nothing is in the way of a table; storages may look for more than data."""
-        storage = self.storages[self.tables[name].storage]
-        return self._contents.get(name, True) is None and storage.capability(ProtectsOthers) is None
 
     def _content(self, name: str) -> InputRecord | StorageError | None:
         if name not in self._contents:

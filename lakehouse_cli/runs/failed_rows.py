@@ -46,6 +46,7 @@ class FailedRowsStore:
 
     def __init__(self, folder: Path, environment: str, mask: Mask) -> None:
         self._folder = folder
+        self._kept = state_folder(folder, _FOLDER)
         self._environment = environment
         self._mask = mask
 
@@ -73,7 +74,7 @@ class FailedRowsStore:
 
     def _forget(self, table: str) -> None:
         with suppress(OSError):
-            (state_folder(self._folder, _FOLDER) / self._file(table)).unlink()
+            (self._kept / self._file(table)).unlink()
 
     def _file(self, table: str) -> str:
         return f"{table}@{self._environment}.json"

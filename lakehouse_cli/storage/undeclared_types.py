@@ -32,11 +32,12 @@ def check_undeclared_types(storage: AssetStorage, table: Table, data: pa.Table) 
     from lakehouse_cli.arrow.types import from_arrow
 
     declared = {column.name for column in table.columns or ()}
-    refused_by = refusals(storage, table)
+    undeclared = [field for field in data.schema if field.name not in declared]
+    refused_by = refusals(storage, table) if undeclared else []
     violations: list[Violation] = []
-    for field in data.schema:
+    for field in undeclared:
         column_type = from_arrow(field.type)
-        if column_type is None or field.name in declared:
+        if column_type is None:
             continue
         for holder, why in ((holder, refusal(column_type)) for holder, refusal in refused_by):
             if why is not None:

@@ -114,8 +114,8 @@ def _with_last(terminal: Terminal, begin: str, cell: Cell, width: int, *, fold: 
         texts = [cell.text]
     else:
         texts = folded(cell.text, width) if fold and width > 0 else [terminal.cut(cell.text, width)]
-    begins = [begin, *[" " * text_width(begin)] * (len(texts) - 1)]
-    return [(each + _styled(terminal, text, cell.style)).rstrip() for each, text in zip(begins, texts, strict=True)]
+    first, *others = (_styled(terminal, text, cell.style) for text in texts)
+    return [(begin + first).rstrip(), *((" " * text_width(begin) + other).rstrip() for other in others)]
 
 
 def _styled(terminal: Terminal, text: str, style: str | None) -> str:

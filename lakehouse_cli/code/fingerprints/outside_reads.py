@@ -17,11 +17,12 @@ from lakehouse_cli.code.fingerprints.module_code import ModuleCode, Piece
 from lakehouse_cli.code.fingerprints.value import OutsideRead
 
 # Most modules have none of these words, and are not gone through.
-_WORDS = re.compile(
-    r"environ|getenv|expandvars|Settings|decouple|dotenv|open|load|read_|scan_|connect|fromfile|genfromtxt|memmap"
-    r"|ParquetFile|ExcelFile|HDFStore|dataset|fileinput|get_data|resources|configparser|shutil|ZipFile"
-    r"|listdir|scandir|walk|glob|iterdir|os\.path|exists|isfile|isdir|getmtime|getsize"
-    r"|urlretrieve|requests|httpx|create_engine|boto3|http\.client|HTTPS?Connection|urllib3|aiohttp|fsspec|duckdb"
+_WORDS = (
+    *("environ", "getenv", "expandvars", "Settings", "decouple", "dotenv", "open", "load", "read_", "scan_", "connect"),
+    *("fromfile", "genfromtxt", "memmap", "ParquetFile", "ExcelFile", "HDFStore", "dataset", "fileinput", "get_data"),
+    *("resources", "configparser", "shutil", "ZipFile", "listdir", "scandir", "walk", "glob", "iterdir", "os.path"),
+    *("exists", "isfile", "isdir", "getmtime", "getsize", "urlretrieve", "requests", "httpx", "create_engine", "boto3"),
+    *("http.client", "HTTPConnection", "HTTPSConnection", "urllib3", "aiohttp", "fsspec", "duckdb"),
 )
 _ENVIRONMENT = frozenset(("os.environ", "os.environb", "posix.environ"))
 _GETTERS = frozenset(("os.getenv", "os.getenvb", "decouple.config"))
@@ -108,7 +109,7 @@ def changes_name(statement: ast.stmt, name: str) -> bool:
 def reads_of(code: ModuleCode) -> tuple[OutsideRead, ...]:
     """What a module's code reads from outside; gone through once."""
     if code.outside_reads is None:
-        found = _found(code) if _WORDS.search(code.text) else ()
+        found = _found(code) if any(word in code.text for word in _WORDS) else ()
         code.outside_reads = tuple(sorted(found, key=_line))
     return code.outside_reads
 

@@ -232,7 +232,7 @@ class _Writer:
             mask = pc.or_(mask, pc.fill_null(pc.starts_with(text, _BOM), False))
         if self.edges:
             mask = pc.or_(mask, pc.fill_null(pc.match_substring_regex(text, self.edges), False))
-        if not pc.any(mask).as_py():
+        if not mask.true_count:
             return text
         if not self.quote:
             return self._unquoted(text, cells)
@@ -251,7 +251,7 @@ class _Writer:
             text, refused = pc.replace_substring_regex(text, f"({pattern})", _behind(self.escape)), "(?:a^)"
         unfit = pc.or_(pc.is_in(text, value_set=cells.null_set, skip_nulls=True), pc.starts_with(text, _BOM))
         unfit = pc.fill_null(pc.or_(unfit, pc.match_substring_regex(text, refused)), False)
-        if pc.any(unfit).as_py():
+        if unfit.true_count:
             value = shorten(text.filter(unfit)[0].as_py())
             raise StorageError(
                 f"`{value}` cannot be written without quotes, and `quote_char` is none",
