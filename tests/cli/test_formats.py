@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,25 @@ def test_lowest_instant_is_refused_for_pandas_alone(folder: ProjectFolder, cli: 
         "of_pandas": "failed",
         "of_arrow": "unchanged",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wrong", "right"),
+    [("s.json", '{"a":1}\n{"a":2}\n', "json", "jsonl"), ("s.jsonl", '[{"a":1},\n{"a":2}]', "jsonl", "json")],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_hint_for_json_of_the_other_form_works(
+    folder: ProjectFolder, cli: Cli, name: str, text: str, wrong: str, right: str, packed: bool
+) -> None:
+    declaration = "name: p\ntables: {s: {kind: source, columns: {a: int64}, format: FORMAT}}\n"
+    folder.write("lakehouse.yaml", declaration.replace("FORMAT", wrong))
+    file = folder.write(f"data/{name}", text)
+    if packed:
+        file.with_name(f"{name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+    assert f"set `format: {right}` and the option `suffix: .{wrong}`" in cli("show", "s").err
+    folder.write("lakehouse.yaml", declaration.replace("FORMAT", f"{right}, options: {{suffix: .{wrong}}}"))
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"a": 1}, {"a": 2}]
 
 
 def test_excel_as_a_source(project: ProjectFolder, cli: Cli) -> None:

@@ -229,7 +229,7 @@ def test_null_at_the_start_of_a_block_is_refused(monkeypatch: pytest.MonkeyPatch
 def test_file_of_one_list_has_a_hint() -> None:
     with pytest.raises(StorageError) as caught:
         read('[\n  {"x": 1}\n]\n', columns_of(x="int64"))
-    assert caught.value.hint == "set `format: json` for a file of one array"
+    assert caught.value.hint == "set `format: json` and the option `suffix: .jsonl` for a file of one array"
 
 
 def test_other_encodings_and_compressions_are_refused() -> None:
