@@ -102,6 +102,19 @@ def test_other_values_are_refused_with_their_row(maps: ProjectFolder, cli: Cli, 
     assert "row 2" in ran.out + ran.err
 
 
+def test_undeclared_map_from_pandas_has_a_hint_that_works(maps: ProjectFolder, cli: Cli) -> None:
+    text = PROJECT.replace("STORAGE", "{root: out, format: parquet}")
+    declared = 'copy_pandas: {storage: out, columns: {id: int64, sizes: "map<string, int64>"}}'
+    maps.write("lakehouse.yaml", text.replace(declared, "copy_pandas: {storage: out}"))
+    maps.write("transforms.py", TRANSFORMS.replace("pairs if pairs is None else dict(pairs)", "pairs"))
+    ran = cli("run", "copy_pandas")
+    assert ran.code == 1
+    hint = "`sizes` holds lists of pairs in 1 row; if they are keys and values, declare the column `map<string, int64>`"
+    assert hint in ran.out + ran.err
+    maps.write("lakehouse.yaml", text)
+    assert cli("run", "copy_pandas").code == 0
+
+
 @pytest.mark.parametrize(
     ("cell", "kind", "good"),
     [
