@@ -42,7 +42,10 @@ def told_as_damaged(
             message, hint = f"`{name}` is encrypted", "have it written without encryption"
         elif isinstance(error, pa.ArrowNotImplementedError):
             message = f"`{name}` holds a column of a type that pyarrow cannot read: {reason}"
-            hint = "have it written in another type, such as decimal128 for the 128-bit integers of polars"
+            hint = (
+                "have it written in another type, such as decimal128 for the 128-bit integers of polars;"
+                " until then pyarrow reads no column of the file, whichever are declared"
+            )
         raise StorageError(message, hint=hint, location=Location(name)) from error
 
 
@@ -154,7 +157,7 @@ def read_declared(
     declared: Sequence[Column | None] = present if present is not None else [None] * table.num_columns
     done: list[pa.ChunkedArray] = []
     refused: list[tuple[str, Violation]] = []
-    as_declared = True
+    as_declared = has_name = True
     for field, values, column in zip(table.schema, table.columns, declared, strict=True):
         as_stored = _plain(values, column)
         target = _target(as_stored.type, column, field.name, name)
@@ -165,8 +168,9 @@ def read_declared(
         except InexactError as refusal:
             refused.append(_misfit(refusal, field.name, as_stored, column))
             as_declared = as_declared and as_stored.type == target
+            has_name = has_name and from_arrow(as_stored.type) is not None
     lacking = missing_columns(name, missing, stored, columns) if missing else None
-    drift = _drift(refused, name, as_declared) if refused else None
+    drift = _drift(refused, name, as_declared, has_name) if refused else None
     if lacking is not None and drift is not None:
         raise _both(lacking, drift)
     if wrong := lacking or drift:
@@ -216,8 +220,7 @@ def _text_became(stored: pa.DataType, target: pa.DataType) -> bool:
 
 
 def _misfit(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: Column | None) -> tuple[str, Violation]:
-    kind = from_arrow(stored.type) or stored.type
-    types = f"stored as {kind}, declared {column.type if column else kind}"
+    types = f"stored as {from_arrow(stored.type) or stored.type}" + (f", declared {column.type}" if column else "")
     count, examples = examples_of(refusal, stored)
     location = column.location if column else None
     subject = f"column `{visible(name)}`: {types}"
@@ -229,16 +232,20 @@ def _misfit(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: C
     )
 
 
-def _drift(refused: Sequence[tuple[str, Violation]], name: str, as_declared: bool) -> DataError:
+def _drift(refused: Sequence[tuple[str, Violation]], name: str, as_declared: bool, has_name: bool) -> DataError:
     difference, first = refused[0]
     others = f"; {plural(len(refused) - 1, 'more column')} differ" if len(refused) > 2 else ""
     others = "; 1 more column differs" if len(refused) == 2 else others
+    if not has_name:
+        hint = "have the file written in a type that can be declared, such as string, or declare the others alone"
+    elif as_declared:
+        hint = "have the file written again, in a type that has these values"
+    else:
+        hint = "declare the stored type and convert it in a transform, or have the file written as declared"
     return DataError(
         f"column `{first.column}` of `{name}` is {difference}{others}",
         [violation for _, violation in refused],
-        hint="have the file written again, in a type that has these values"
-        if as_declared
-        else "declare the stored type and convert it in a transform, or have the file written as declared",
+        hint=hint,
         location=Location(name),
     )
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
-from lakehouse_cli.arrow.types import from_arrow
+from lakehouse_cli.arrow.maps import pairs_of
+from lakehouse_cli.arrow.types import from_arrow, holds
+from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.model import Table
 
 if TYPE_CHECKING:
@@ -102,7 +104,29 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
             return [None if count is None else f"{count} {column.type.unit}" for count in counts]
         # Python's types have no nanoseconds; Arrow's own text has.
         return list(column.cast(pa.string()).to_pylist())
+    if holds(column.type, pa.types.is_temporal):
+        return _nested_values(column)
     return [_json_value(value) for value in column.to_pylist()]
+
+
+def _nested_values(column: pa.ChunkedArray) -> list[Any]:
+    """Format structs, lists and maps whose values, at whatever depth, are formatted as columns of them are."""
+    import pyarrow as pa
+
+    kind = column.type
+    if not len(column):
+        return []
+    if pa.types.is_struct(kind):
+        rows = zip(*map(_values, column.flatten()), strict=True)
+        names = [field.name for field in kind]
+        valid = column.is_valid().to_pylist()
+        return [dict(zip(names, row, strict=True)) if ok else None for row, ok in zip(rows, valid, strict=True)]
+    if pa.types.is_map(kind):
+        pairs = _nested_values(pa.chunked_array([pairs_of(chunk) for chunk in column.chunks]))
+        return [None if row is None else [list(pair.values()) for pair in row] for row in pairs]
+    items = iter(_values(pc.list_flatten(column)))
+    lengths = pc.list_value_length(column).to_pylist()
+    return [None if length is None else [next(items) for _ in range(length)] for length in lengths]
 
 
 def _has_clocks(kind: pa.DataType) -> bool:

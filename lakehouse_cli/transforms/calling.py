@@ -102,7 +102,10 @@ def _called(
             hint = "name it in the function's signature, or leave it out of `inputs`"
             raise TransformError(f"`{transform.name}` has no parameter `{name}`", hint=hint)
         shapes.append((name, each.table, table.num_rows, table.num_columns))
-        frame = table.frame(parameter.frame_type)
+        try:
+            frame = table.frame(parameter.frame_type)
+        except TransformError as error:
+            raise TransformError(f"input `{each.table}`: {error.message}", hint=error.hint) from error
         if each.positional:
             by_position.append(frame)
         else:

@@ -16,10 +16,15 @@ import pandas as pd
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.conversion.domains import check_leaves
 from lakehouse_cli.arrow.conversion.exact import kind_of, nan_to_null
+from lakehouse_cli.arrow.conversion.moments import timestamp_text
+from lakehouse_cli.arrow.conversion.refusal import InexactError, examples_of, true_rows
 from lakehouse_cli.arrow.types import holds
+from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import PANDAS
+from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.transforms.frames import FrameType
 from lakehouse_cli.transforms.result_columns import ResultColumns
 
@@ -38,6 +43,8 @@ _NULLABLE: dict[pa.DataType, Any] = {
     pa.uint32(): pd.UInt32Dtype(),
     pa.uint64(): pd.UInt64Dtype(),
 }
+
+_NAT = pa.scalar(-(2**63), pa.int64())
 
 
 class PandasFrame(FrameType):
@@ -86,7 +93,12 @@ class PandasFrame(FrameType):
 
 
 def _blocks(table: pa.Table) -> list[tuple[Any, Any]]:
-    """The table's columns as pandas holds them, those of one numpy dtype together, each with its positions."""
+    """The table's columns as pandas holds them, those of one numpy dtype together, each with its positions.
+
+    Raises:
+        TransformError: A value that pandas would take for null.
+    """
+    _refuse_nat(table)
     blocks: list[tuple[Any, Any]] = []
     alike: dict[pa.DataType, list[int]] = {}
     for position, column in enumerate(table.columns):
@@ -99,6 +111,37 @@ def _blocks(table: pa.Table) -> list[tuple[Any, Any]]:
         for positions in alike.values()
     ]
     return blocks
+
+
+def _refuse_nat(table: pa.Table) -> None:
+    """Refuse the lowest timestamps and durations: pandas and numpy have NaT in their place."""
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if not holds(column.type, _is_counted):
+            continue
+        try:
+            check_leaves(column, _check_no_nat)
+        except InexactError as refusal:
+            first = examples_of(refusal, column)[1][0]
+            raise TransformError(
+                f"pandas cannot hold column `{name}`: row {count_text(first.row)} holds {first.value}, its NaT (null)",
+                hint="take the table as pyarrow.Table or polars.DataFrame, or have null or another value in its place",
+            ) from None
+
+
+def _is_counted(arrow_type: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(arrow_type) or pa.types.is_duration(arrow_type))
+
+
+def _check_no_nat(values: pa.Array) -> None:
+    if not _is_counted(values.type):
+        return
+    rows = true_rows(av.compute.equal(values.view(pa.int64()), _NAT))
+    if len(rows):
+        unit = values.type.unit
+        text = f"{_NAT} {unit}"
+        if pa.types.is_timestamp(values.type):
+            text = timestamp_text(_NAT.as_py(), unit, zoned=values.type.tz is not None)
+        raise InexactError("NaT in pandas", rows, shown=[text])
 
 
 def _frame(table: pa.Table, blocks: list[tuple[Any, Any]]) -> Any:

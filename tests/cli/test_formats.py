@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
+from lakehouse_cli.arrow.types import to_arrow
+from lakehouse_cli.model import parse_column_type
 from tests.cli.test_what_is_loaded import SLOW, loaded
 from tests.conftest import Cli, Invoked, ProjectFolder
 
@@ -151,6 +155,57 @@ def write_orders(path: Path, *rows: list[Any]) -> None:
     for row in rows:
         book.active.append(row)
     book.save(path)
+
+
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+@pytest.mark.parametrize(
+    "kind", ["timestamp[UNIT]", "timestamp[UNIT, tz=UTC]", "duration[UNIT]", "list<duration[UNIT]>"]
+)
+def test_lowest_instant_is_refused_for_pandas_alone(folder: ProjectFolder, cli: Cli, kind: str, unit: str) -> None:
+    kind = kind.replace("UNIT", unit)
+    folder.write(
+        "lakehouse.yaml",
+        f"""
+        name: p
+        module: transforms
+        storages: {{default: {{root: data, format: ipc}}}}
+        tables:
+          s: {{kind: source, columns: {{v: '{kind}'}}}}
+          of_pandas: {{columns: {{v: '{kind}'}}}}
+          of_arrow: {{columns: {{v: '{kind}'}}}}
+        """,
+    )
+    transforms = "import pyarrow as pa\ndef of_pandas(s): return s\ndef of_arrow(s: pa.Table): return s\n"
+    folder.write("transforms.py", transforms)
+    lowest: Any = [-(2**63)] if kind.startswith("list") else -(2**63)
+    values = pa.array([None, lowest], to_arrow(parse_column_type(kind)))
+    (folder.path / "data").mkdir()
+    feather.write_feather(pa.table({"v": values}), folder.path / "data/s.arrow")
+    ran = cli("run")
+    assert "input `s`: pandas cannot hold column `v`: row 2 holds -" in ran.out.replace("1677-", "-")
+    assert {table["name"]: table["status"] for table in cli("run", "-o", "json").json["tables"]} == {
+        "of_pandas": "failed",
+        "of_arrow": "unchanged",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wrong", "right"),
+    [("s.json", '{"a":1}\n{"a":2}\n', "json", "jsonl"), ("s.jsonl", '[{"a":1},\n{"a":2}]', "jsonl", "json")],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_hint_for_json_of_the_other_form_works(
+    folder: ProjectFolder, cli: Cli, name: str, text: str, wrong: str, right: str, packed: bool
+) -> None:
+    declaration = "name: p\ntables: {s: {kind: source, columns: {a: int64}, format: FORMAT}}\n"
+    folder.write("lakehouse.yaml", declaration.replace("FORMAT", wrong))
+    file = folder.write(f"data/{name}", text)
+    if packed:
+        file.with_name(f"{name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+    assert f"set `format: {right}` and the option `suffix: .{wrong}`" in cli("show", "s").err
+    folder.write("lakehouse.yaml", declaration.replace("FORMAT", f"{right}, options: {{suffix: .{wrong}}}"))
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"a": 1}, {"a": 2}]
 
 
 def test_excel_as_a_source(project: ProjectFolder, cli: Cli) -> None:

@@ -102,6 +102,55 @@ def test_other_values_are_refused_with_their_row(maps: ProjectFolder, cli: Cli, 
     assert "row 2" in ran.out + ran.err
 
 
+def test_null_and_doubled_keys_are_reported_together(maps: ProjectFolder, cli: Cli) -> None:
+    maps.write("lakehouse.yaml", PROJECT.replace("STORAGE", "{root: out}"))
+    wrong = "    prices['sizes'] = [[('a', 1)], [('a', 1), ('a', 2)], [(None, 1)]]\n    return prices\n"
+    maps.write("transforms.py", TRANSFORMS.replace("    return prices\n", wrong, 1))
+    ran = cli("run", "copy_pandas")
+    assert ran.code == 1
+    for text in ("maps with a key that is null or that they have twice in 2 rows", "row 2: ", "row 3: "):
+        assert text in ran.out + ran.err
+
+
+def test_nested_times_are_shown_as_those_of_columns(maps: ProjectFolder, cli: Cli) -> None:
+    plain = {"d": pa.duration("us"), "i": pa.timestamp("us", "UTC"), "t": pa.time64("ns"), "n": pa.timestamp("ns")}
+    columns = {}
+    for name, kind in plain.items():
+        values = pa.array([0, 93600000000], pa.int64()).cast(kind)
+        columns |= {
+            name: values,
+            f"list_{name}": pa.array([[each] for each in values], pa.list_(kind)),
+            f"map_{name}": pa.array([[("k", each)] for each in values], pa.map_(pa.string(), kind)),
+            f"struct_{name}": pa.array([{"f": [each, None]} for each in values], pa.struct({"f": pa.list_(kind)})),
+        }
+    pq.write_table(pa.table(columns), maps.path / "data/times.parquet")
+    times = "name: p\nstorages: {default: {root: data, format: parquet}}\ntables: {times: {kind: source}}\n"
+    maps.write("lakehouse.yaml", times)
+    rows = cli("show", "times", "-o", "json").json["rows"]
+    assert [(row["d"], row["i"]) for row in rows] == [
+        ("0 us", "1970-01-01 00:00:00.000000Z"),
+        ("93600000000 us", "1970-01-02 02:00:00.000000Z"),
+    ]
+    for row in rows:
+        for name in plain:
+            assert row[f"list_{name}"] == [row[name]]
+            assert row[f"map_{name}"] == [["k", row[name]]]
+            assert row[f"struct_{name}"] == {"f": [row[name], None]}
+
+
+def test_undeclared_map_from_pandas_has_a_hint_that_works(maps: ProjectFolder, cli: Cli) -> None:
+    text = PROJECT.replace("STORAGE", "{root: out, format: parquet}")
+    declared = 'copy_pandas: {storage: out, columns: {id: int64, sizes: "map<string, int64>"}}'
+    maps.write("lakehouse.yaml", text.replace(declared, "copy_pandas: {storage: out}"))
+    maps.write("transforms.py", TRANSFORMS.replace("pairs if pairs is None else dict(pairs)", "pairs"))
+    ran = cli("run", "copy_pandas")
+    assert ran.code == 1
+    hint = "`sizes` holds lists of pairs in 1 row; if they are keys and values, declare the column `map<string, int64>`"
+    assert hint in ran.out + ran.err
+    maps.write("lakehouse.yaml", text)
+    assert cli("run", "copy_pandas").code == 0
+
+
 @pytest.mark.parametrize(
     ("cell", "kind", "good"),
     [

@@ -118,12 +118,16 @@ def check_keys(pairs: pa.ListArray) -> None:
     """
     items = pairs.flatten()
     keys = pc.struct_field(items, [0])
-    if keys.null_count:
-        refusal = InexactError("maps with a key that is null", true_rows(keys.is_null()), noun=True)
-        raise at_rows(refusal, pairs, items)
-    rows = repeated_keys(pairs)
-    if len(rows):
-        raise InexactError("maps that have a key twice", rows, noun=True)
+    twice = repeated_keys(pairs)
+    if (
+        keys.null_count
+        and (nulls := at_rows(InexactError("", true_rows(keys.is_null())), pairs, items).rows) is not None
+    ):
+        rows = pa.concat_arrays([nulls.cast(twice.type), twice]).unique()
+        quality = "maps with a key that is null" + (" or that they have twice" if len(rows) > len(nulls) else "")
+        raise InexactError(quality, rows.take(pc.sort_indices(rows)), noun=True)
+    if len(twice):
+        raise InexactError("maps that have a key twice", twice, noun=True)
 
 
 def check_sound(column: pa.ChunkedArray) -> None:

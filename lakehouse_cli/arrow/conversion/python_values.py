@@ -22,6 +22,7 @@ from lakehouse_cli.arrow.conversion.numbers import outside
 from lakehouse_cli.arrow.conversion.python_kinds import NAMES, NULL, kind_of_type, kinds_of
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, shorten, true_rows
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
+from lakehouse_cli.model import ColumnTypeError, parse_column_type
 
 _EPOCH = dt.datetime(1970, 1, 1)
 _EPOCH_UTC = _EPOCH.replace(tzinfo=dt.UTC)
@@ -334,9 +335,10 @@ def _lists(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
     except InexactError as refusal:
         rows = refusal.rows if refusal.rows is not None else av.array(range(len(items)), pa.int64())
         in_rows = av.array(parents, pa.int64()).take(rows).unique()
-        raise _refused(
-            values, in_rows.to_pylist(), f"lists with items {_also(refusal)}", refusal.hint, noun=True
-        ) from None
+        quality, hint = f"lists with items {_also(refusal)}", refusal.hint
+        if target is None and all(map(_is_pair, items)) and (kind := _map_of(items)):
+            quality, hint = "lists of pairs", f"if they are keys and values, declare the column `{kind}`"
+        raise _refused(values, in_rows.to_pylist(), quality, hint, noun=True) from None
     return pa.chunked_array([pa.ListArray.from_arrays(av.array(offsets, pa.int32()), av.joined(converted))])
 
 
@@ -354,6 +356,15 @@ def _maps(values: list[Any], target: pa.DataType) -> pa.ChunkedArray:
     except InexactError as refusal:
         rows = refusal.rows.to_pylist() if refusal.rows is not None else list(range(len(values)))
         raise _refused(values, rows, refusal.quality, refusal.hint, noun=refusal.noun) from None
+
+
+def _map_of(pairs: Sequence[Any]) -> str | None:
+    """The type of maps that has pairs for its keys and values; None where there is none."""
+    try:
+        key, value = (from_arrow(infer_values([pair[at] for pair in pairs]).type) for at in (0, 1))
+        return str(parse_column_type(f"map<{key}, {value}>"))
+    except (InexactError, ColumnTypeError):
+        return None
 
 
 def _is_pair(value: Any) -> bool:

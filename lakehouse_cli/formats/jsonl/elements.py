@@ -27,7 +27,10 @@ class OpenedArray(Opened, frozen=True):
 
     called = "JSON"
     unit = "object"
-    shape_hint = 'each element is an object: [{"id": 1}, {"id": 2}]'
+
+    def shape_hint(self) -> str:
+        """Say what an element is."""
+        return 'each element is an object: [{"id": 1}, {"id": 2}]'
 
     def where(self, record: int, line: int) -> str:
         """Name the place of an element."""
@@ -111,7 +114,7 @@ class OpenedArray(Opened, frozen=True):
             if data.startswith(b"["):
                 return line, data[1:]
             if data:
-                hint = "set `format: jsonl` if each line is an object; else have the array written by itself"
+                hint = f"{self.in_format('jsonl')} if each line is an object; else have the array written by itself"
                 raise self._error(line, "does not begin with `[`, and is no array", hint)
         raise self._error(line, "is empty, and no array", "an array without rows is []")
 

@@ -92,23 +92,38 @@ def _all_seen(opened: Opened, read: pa.Table) -> bool:
 
 
 class _Counted:
-    """A readable file over pieces, which counts the lines that are read from it."""
+    """A readable file over pieces, which counts the lines that are read from it.
+
+    It ends each read with a line, so that Arrow parses what one read returns as one block: where the first value of a
+    block is null, Arrow's parser ends the process.
+    """
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
         self._rest = b""
-        self._ended = True
+        self._ended = self._begins = True
         self.lines = 0
 
     def read(self, size: int) -> bytes:
-        """Read the next bytes, at most `size`; none at the end."""
-        while not self._rest:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return b""
-            self._rest = piece
-        data, self._rest = self._rest[:size], self._rest[size:]
+        """Read the next lines, or a part of a longer one, at most `size` bytes; none at the end.
+
+        Raises:
+            StorageError: A block begins with null, or may.
+        """
+        while len(self._rest) < size and b"\n" not in self._rest and (piece := next(self._pieces, None)) is not None:
+            self._rest += piece
+        if not self._rest:
+            return b""
+        end = self._rest.rfind(b"\n", 0, size) + 1 or size
+        data, self._rest = self._rest[:end], self._rest[end:]
         self.lines += data.count(b"\n") + self._ended
         self._ended = data.endswith(b"\n")
+        if self._begins and data.lstrip().startswith(b"n"):
+            raise StorageError("a block begins with null")
+        if not self._ended and b"\r" in data:
+            raise StorageError(
+                "a block may begin within what was read, as Arrow also ends lines with a carriage return"
+            )
+        self._begins = self._ended or data.isspace()
         self.lines -= self._ended
         return data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.formats.compression import plain_pieces
 from lakehouse_cli.formats.csv.nested import DECODER as JSON
 from lakehouse_cli.formats.csv.nested import JsonNumber
+from lakehouse_cli.formats.spec import TEXT_COMPRESSIONS
 from lakehouse_cli.text.counts import count_text
 
 #: Of JSON to Python; numbers stay text. NaN and Infinity are no JSON, but what some programs write for floats.
@@ -38,7 +40,6 @@ class Opened(Struct, frozen=True):
     #: The format, a record and the form of one, in messages.
     called: ClassVar[str] = "JSON Lines"
     unit: ClassVar[str] = "line"
-    shape_hint: ClassVar[str] = 'each line is an object such as {"id": 1}; set `format: json` for a file of one array'
 
     open_source: Opener
     name: str
@@ -61,6 +62,16 @@ class Opened(Struct, frozen=True):
                 )
             yield first.removeprefix(codecs.BOM_UTF8)
             yield from pieces
+
+    def shape_hint(self) -> str:
+        """Say what a record is, to follow a refusal of one that is something else."""
+        return f'each line is an object such as {{"id": 1}}; {self.in_format("json")} for a file of one array'
+
+    def in_format(self, name: str) -> str:
+        """Say which options read the file in another format, whose files have another ending by default."""
+        path = PurePath(self.name)
+        suffix = path.with_suffix("").suffix if path.suffix in TEXT_COMPRESSIONS.values() else path.suffix
+        return f"set `format: {name}`" + ("" if suffix in ("", f".{name}") else f" and the option `suffix: {suffix}`")
 
     def where(self, record: int, line: int) -> str:
         """Name the place of a record, by its 1-based number and that of its line."""
@@ -106,7 +117,7 @@ class Opened(Struct, frozen=True):
                 kind = _KINDS.get(type(value), "a number")
                 raise StorageError(
                     f"{self.where(record, number)} holds {kind}, and a row is an object",
-                    hint=self.shape_hint,
+                    hint=self.shape_hint(),
                     location=Location(self.name, number),
                 )
             yield number, value
@@ -119,8 +130,8 @@ class Opened(Struct, frozen=True):
             line += error.lineno - 1
             why = f"is not JSON: {error.msg[:1].lower()}{error.msg[1:]} at character {count_text(error.pos + 1)}"
             # The first line of an array that is spread over lines, or of a single object.
-            whole = number == 1 and text.strip() in (b"[", b"[{")
-            hint = "set `format: json` for a file of one array" if whole else "correct it, or remove it"
+            whole = number == 1 and text.lstrip().startswith(b"[")
+            hint = f"{self.in_format('json')} for a file of one array" if whole else "correct it, or remove it"
             hint = (
                 "each row is one line: write each object on a line of its own"
                 if number == 1 and text.strip() == b"{"

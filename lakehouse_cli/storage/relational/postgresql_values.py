@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.domains import check_leaves
+from lakehouse_cli.arrow.conversion.moments import timestamp_text
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, shown_values, true_rows
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.storage.relational.fitting import refuse_moments
@@ -66,7 +67,7 @@ def _check_read(values: pa.Array) -> None:
         if refusal.rows is not None:
             first = refusal.rows[:EXAMPLES].to_pylist()
             texts = zip(first, shown_values(values, first), strict=True)
-            refusal.shown = [_infinity(values[row]) or text for row, text in texts]
+            refusal.shown = [_infinity(values[row]) or _unwrapped(values[row]) or text for row, text in texts]
         raise
 
 
@@ -75,3 +76,10 @@ def _infinity(scalar: pa.Scalar) -> str | None:
     is_date = pa.types.is_date32(scalar.type)
     least = -(1 << 31) + _FROM_1970_TO_2000 if is_date else -(1 << 63) + _FROM_1970_TO_2000 * _PER_DAY
     return {least: "-infinity", least - 1: "infinity"}.get(scalar.value)
+
+
+def _unwrapped(scalar: pa.Scalar) -> str | None:
+    """The text of a timestamp beyond Arrow's range, which only the last years of the server's are; None for a date."""
+    if not pa.types.is_timestamp(scalar.type):
+        return None
+    return timestamp_text(scalar.value % (1 << 64), scalar.type.unit, zoned=scalar.type.tz is not None)

@@ -105,6 +105,7 @@ def test_a_name_that_every_object_lacks_is_an_error() -> None:
         ('[{"x": 1, "x": 2}]', 1, "element 1 of `data/t.json` (line 1) cannot be read exactly: the name `x` is there"),
         ('[{"x": 1},\n[1]]', 2, "element 2 of `data/t.json` (line 2) holds a list, and a row is an object"),
         ("[1]", 1, "element 1 of `data/t.json` (line 1) holds a number, and a row is an object"),
+        ('[null,{"x": 1}]', 1, "element 1 of `data/t.json` (line 1) holds null, and a row is an object"),
         ('[{"x": 1},\n{"x": "a\n"}]', 2, "`data/t.json` holds a text in element 2 that does not end on its line"),
         ('[{"x": 1},\n{"x": 2}', 1, "`data/t.json` ends within element 2"),
         ('[{"x": 1},', 1, "`data/t.json` ends within element 2"),

@@ -206,10 +206,30 @@ def test_line_that_is_no_object_is_refused(line: bytes, reported: str, declared:
     assert str(caught.value.location) == "data/t.jsonl:2"
 
 
+@pytest.mark.parametrize(
+    ("first", "kind"),
+    [("null", "null"), ("[]", "a list"), ('"x"', "a text"), ("1", "a number"), ("true", "a truth value")],
+)
+@pytest.mark.parametrize("rest", ["", '\n{"x":1}', "\nnull", '\n{}\n{"x":NaN}\n{"x":{"x":1}}'])
+def test_first_line_that_is_no_object_is_refused(first: str, kind: str, rest: str) -> None:
+    with pytest.raises(StorageError, match=f"line 1 of `data/t.jsonl` holds {kind}, and a row is an object"):
+        read(first + rest, columns_of(x="int64"))
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\n \n\t", "\r\n", "\r\n\r"])
+@pytest.mark.parametrize("block", [12, 16, 40])
+def test_null_at_the_start_of_a_block_is_refused(monkeypatch: pytest.MonkeyPatch, block: int, line_end: str) -> None:
+    monkeypatch.setattr("lakehouse_cli.formats.compression.BLOCK", block)
+    monkeypatch.setattr("lakehouse_cli.formats.jsonl.fast.BLOCK", block)
+    for before in range(1, 9):
+        with pytest.raises(StorageError, match="holds null, and a row is an object"):
+            read(line_end.join(['{"x":1}'] * before + ["null", '{"x":2}']), columns_of(x="int64"))
+
+
 def test_file_of_one_list_has_a_hint() -> None:
     with pytest.raises(StorageError) as caught:
         read('[\n  {"x": 1}\n]\n', columns_of(x="int64"))
-    assert caught.value.hint == "set `format: json` for a file of one array"
+    assert caught.value.hint == "set `format: json` and the option `suffix: .jsonl` for a file of one array"
 
 
 def test_other_encodings_and_compressions_are_refused() -> None:

@@ -93,7 +93,7 @@ def test_decimals_of_other_widths_are_read(kind: pa.DataType, found: str) -> Non
 
 def test_wider_decimals_that_do_not_fit_are_refused() -> None:
     with pytest.raises(
-        DataError, match=r"column `a` of `t\.arrow` is stored as decimal256\(60, 2\), .*, and holds 1"
+        DataError, match=r"column `a` of `t\.arrow` is stored as decimal256\(60, 2\), and holds 1"
     ) as caught:
         read_ipc(pa.array([Decimal(1), Decimal(10) ** 50], pa.decimal256(60, 2)))
     assert caught.value.violations[0].examples[0].row == 2

@@ -299,11 +299,28 @@ def test_other_programs_read_the_files(name: str) -> None:
         assert reader(sink)["s"].to_list() == ["a", ""]  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("declared", [columns_of(v="decimal128(38, 1)"), columns_of(v="string"), None])
+def test_hint_for_type_without_name_names_no_such_type(declared: list[Column] | None) -> None:
+    sink = io.BytesIO()
+    values = pa.array([Decimal("9" * 49 + ".5")], pa.decimal256(50, 1))
+    pq.write_table(pa.table({"v": values, "k": [1]}), sink)
+    with pytest.raises(DataError) as caught:
+        read("parquet", lambda: io.BytesIO(sink.getvalue()), declared)
+    assert ("declared" in caught.value.message) == (declared is not None)
+    assert caught.value.hint == (
+        "have the file written in a type that can be declared, such as string, or declare the others alone"
+    )
+    assert read("parquet", lambda: io.BytesIO(sink.getvalue()), columns_of(k="int64")).to_pylist() == [{"k": 1}]
+
+
 def test_ipc_type_unknown_to_arrow_is_refused() -> None:
     sink = io.BytesIO()
     pl.DataFrame({"id": [1], "v": [5]}, schema={"id": pl.Int64, "v": pl.Int128}).write_ipc(sink)
-    with pytest.raises(StorageError, match="holds a column of a type that pyarrow cannot read: Integers with more"):
+    with pytest.raises(
+        StorageError, match="holds a column of a type that pyarrow cannot read: Integers with more"
+    ) as caught:
         read("ipc", lambda: io.BytesIO(sink.getvalue()), columns_of(id="int64"))
+    assert "pyarrow reads no column of the file, whichever are declared" in str(caught.value.hint)
 
 
 def test_ipc_without_columns_is_read() -> None:

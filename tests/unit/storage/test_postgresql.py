@@ -192,6 +192,25 @@ def test_infinity_is_shown_by_its_name(
     assert [(each.row, each.value) for each in violation.examples] == [(1, "infinity"), (3, "-infinity")]
 
 
+@pytest.mark.parametrize("kind", ["timestamp", "timestamptz", "timestamp[]"])
+def test_timestamp_beyond_arrow_is_shown_as_it_is(
+    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str, kind: str
+) -> None:
+    texts = ["294276-12-31 23:59:59.999999+00", "2020-01-01", "294247-01-10 04:00:54.775808+00"]
+    values = ", ".join(f"('{f'{{{text}}}' if kind.endswith('[]') else text}'::{kind})" for text in texts)
+    postgresql_server.run(f"CREATE TABLE theirs AS SELECT column1 AS x FROM (VALUES {values}) AS v", database)
+    zoned = kind == "timestamptz"
+    type_ = {"timestamp": "timestamp[us]", "timestamptz": "timestamp[us, tz=UTC]"}.get(kind, "list<timestamp[us]>")
+    table = declared("theirs", kind="source", x=type_)
+    with pytest.raises(DataError) as caught:
+        storage.scan(table, table.columns).table()
+    (violation,) = caught.value.violations
+    assert [(each.row, each.value) for each in violation.examples] == [
+        (1, "+294276-12-31 23:59:59.999999" + "Z" * zoned),
+        (3, "+294247-01-10 04:00:54.775808" + "Z" * zoned),
+    ]
+
+
 def test_what_arrow_has_no_type_for_is_read_as_text(
     storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
 ) -> None:
