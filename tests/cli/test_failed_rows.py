@@ -153,6 +153,22 @@ def test_failed_rows_of_a_result_are_kept(readings: ProjectFolder, cli: Cli, exe
     assert "  2, 3    3  b        2024-01-01  3.0   300" in text
 
 
+def test_values_that_arrow_cannot_hold_are_shown(readings: ProjectFolder, cli: Cli) -> None:
+    readings.write(
+        "transforms.py",
+        """
+        import pandas as pd
+        def t(s):
+            return s.assign(n=pd.Series([1, "x"], dtype=object))
+        """,
+    )
+    assert cli("run").code == 1
+    kept = failed_rows(cli, "t")
+    assert [(each["row"], each["values"]["station"], each["values"]["n"]) for each in kept["rows"]] == [
+        (2, "SJC", "'x'")
+    ]
+
+
 def test_failed_rows_are_kept_until_the_next_run(readings: ProjectFolder, cli: Cli) -> None:
     good = readings.read("data/s.csv")
     readings.write("data/s.csv", "station,day,high\nSFO,2024-01-01,warm\n")
