@@ -68,7 +68,7 @@ def test_repeated_keys_of_a_source_name_their_lines(readings: ProjectFolder, cli
     (row,) = failed_rows(cli, "s")["rows"]
     assert (row["row"], row["line"]) == (2, 4)
     assert row["values"] == {"station": "S\nFO", "day": "2024-01-01", "high": "51.0"}
-    assert row["reasons"] == ["`station`, `day` is the key and 1 row repeats one"]
+    assert row["reasons"] == ["key `station`, `day`: 1 row repeats an earlier key"]
 
 
 def test_lines_of_json_lines(readings: ProjectFolder, cli: Cli) -> None:
@@ -142,7 +142,7 @@ def test_failed_rows_of_a_result_are_kept(readings: ProjectFolder, cli: Cli, exe
             "line": None,
             "reasons": [
                 "`n` is declared int8 and holds 1 value that is outside int8 (-128 to 127)",
-                "`station`, `day` is the key and 1 row repeats one",
+                "key `station`, `day`: 1 row repeats an earlier key",
             ],
             "values": {"station": "b", "day": "2024-01-01", "high": "3.0", "n": "300"},
         },

@@ -618,3 +618,10 @@ def test_annotation_that_works_in_a_run_is_valid(folder: ProjectFolder, cli: Cli
     folder.write("transforms.py", f"from __future__ import annotations\n{code}")
     assert cli("validate").code == 0
     assert cli("run").code == 0
+
+
+def test_show_has_a_uuid_whole(folder: ProjectFolder, cli: Cli) -> None:
+    uuid, names = "01234567-89ab-cdef-0123-456789abcdef", "abcdefghij"
+    folder.write("lakehouse.yaml", "name: p\ntables:\n  s: {kind: source}\n")
+    folder.write("data/s.csv", f"{','.join(names)}\n{','.join([uuid] * len(names))}\n")
+    assert cli("show", "s").out.count(uuid) == len(names)
