@@ -109,17 +109,24 @@ def _failed_rows(kept: KeptRows, rows: Sequence[FailedRow], reasons: list[str], 
     for each in rows:
         why = ", ".join(str(reasons.index(reason) + 1) for reason in each.reasons)
         place = [count_text(each.row), *([count_text(each.line)] if with_lines else [])]
-        values = [each.values.get(name) if name in each.values else "" for name in kept.failed.columns]
         cells.append(
             [
                 *(Cell(text) for text in (why, *place)),
-                *(Cell(terminal.cut(value_text(v), widest), "dim" if v is None else None) for v in values),
+                *(_value_cell(each, name, terminal, widest) for name in kept.failed.columns),
             ]
         )
     lines = data_rows(terminal, [*heads, *names], cells, range(1, len(heads)), marked=False)
     if (more := kept.failed.count - len(rows)) > 0:
         lines.append(terminal.style(f"  … and {plural(more, 'more row')}", "dim"))
     return lines
+
+
+def _value_cell(row: FailedRow, name: str, terminal: Terminal, widest: int) -> Cell:
+    """A value that is kept of a row; blank for one that is not."""
+    if name not in row.values:
+        return Cell("")
+    value = row.values[name]
+    return Cell(terminal.cut(value_text(value), widest), "dim" if value is None else None)
 
 
 def _columns(shown: Shown, terminal: Terminal, *, every: bool) -> list[str]:

@@ -169,6 +169,15 @@ def test_values_that_arrow_cannot_hold_are_shown(readings: ProjectFolder, cli: C
     ]
 
 
+def test_values_that_are_not_kept_are_blank(readings: ProjectFolder, cli: Cli) -> None:
+    readings.write("data/s.csv", "a,b\nx,1\n2,y\n")
+    declared = "tables:\n  s: {kind: source, columns: {a: int64, b: int64}}\n  t: {}\n"
+    readings.write("lakehouse.yaml", f"name: p\nmodule: transforms\n{declared}")
+    assert cli("run").code == 1
+    shown = cli("show", "s", "--failed").out.splitlines()
+    assert [line.split() for line in shown[-2:]] == [["1", "1", "2", "x"], ["2", "2", "3", "y"]]
+
+
 def test_failed_rows_are_kept_until_the_next_run(readings: ProjectFolder, cli: Cli) -> None:
     good = readings.read("data/s.csv")
     readings.write("data/s.csv", "station,day,high\nSFO,2024-01-01,warm\n")
