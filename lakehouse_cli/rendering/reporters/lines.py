@@ -70,7 +70,7 @@ class LinesReporter(TextReporter):
                 self._begin(event)
             case TableRetrying():
                 self._head()
-                self._write(terminal.fit(f"  {event.table}: {retry_text(terminal, event)}"))
+                self._write(terminal.fit(f"  {event.table}: {retry_text(event)}"))
             case RunStopping():
                 finishing = f"; finishing {', '.join(event.finishing)}" if event.finishing else ""
                 self._write(f"stopping{finishing}; Ctrl-C again stops at once")

@@ -74,7 +74,7 @@ class LiveReporter(TextReporter):
             case TableStarted():
                 self._running[event.table] = time.monotonic()
             case TableRetrying():
-                self._retrying[event.table] = retry_text(self._terminal, event)
+                self._retrying[event.table] = retry_text(event)
             case RunStopping():
                 self._state = "finishing"
             case TableFinished():

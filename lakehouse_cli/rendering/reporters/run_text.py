@@ -132,11 +132,9 @@ def why_text(result: TableResult) -> str:
     return "; ".join(reason.message for reason in result.reasons)
 
 
-def retry_text(terminal: Terminal, event: TableRetrying) -> str:
-    """Format the error of an attempt that another follows, in one line; shortened on a screen."""
-    cause = printable(_without_subject(event.error.message))
-    if terminal.width is not None:
-        cause = cut_end(cause, _BRIEF)
+def retry_text(event: TableRetrying) -> str:
+    """Format the error of an attempt that another follows, in one short line."""
+    cause = cut_end(printable(_without_subject(event.error.message)), _BRIEF)
     return f"attempt {event.attempt} failed: {cause}; next in {event.delay_s:g} s"
 
 
