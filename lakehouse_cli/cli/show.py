@@ -25,7 +25,8 @@ Examples:
   lakehouse show daily_highs --version 3
   lakehouse show daily_highs --failed        the rows that broke its contract
   lakehouse show daily_highs -o json | jq .rows"""
-_WIDEST = 32
+# A value has its share of the line, of this where lines have no width, and room for a UUID in any case.
+_LINE, _LEAST_WIDE = 200, 40
 _MOST_COLUMNS = 40
 
 
@@ -102,22 +103,30 @@ def _show_failed(table: str, kept: KeptRows | None, count: int, settings: option
 def _failed_rows(kept: KeptRows, rows: Sequence[FailedRow], reasons: list[str], terminal: Terminal) -> list[str]:
     with_lines = any(each.line is not None for each in rows)
     heads = ["why", "row", *(["line"] if with_lines else [])]
-    names = [terminal.cut(printable(name), _WIDEST) for name in kept.failed.columns]
+    widest = _widest(terminal, len(kept.failed.columns))
+    names = [terminal.cut(printable(name), widest) for name in kept.failed.columns]
     cells = []
     for each in rows:
         why = ", ".join(str(reasons.index(reason) + 1) for reason in each.reasons)
         place = [count_text(each.row), *([count_text(each.line)] if with_lines else [])]
-        values = [each.values.get(name) if name in each.values else "" for name in kept.failed.columns]
         cells.append(
             [
                 *(Cell(text) for text in (why, *place)),
-                *(Cell(terminal.cut(value_text(v), _WIDEST), "dim" if v is None else None) for v in values),
+                *(_value_cell(each, name, terminal, widest) for name in kept.failed.columns),
             ]
         )
     lines = data_rows(terminal, [*heads, *names], cells, range(1, len(heads)), marked=False)
     if (more := kept.failed.count - len(rows)) > 0:
         lines.append(terminal.style(f"  … and {plural(more, 'more row')}", "dim"))
     return lines
+
+
+def _value_cell(row: FailedRow, name: str, terminal: Terminal, widest: int) -> Cell:
+    """A value that is kept of a row; blank for one that is not."""
+    if name not in row.values:
+        return Cell("")
+    value = row.values[name]
+    return Cell(terminal.cut(value_text(value), widest), "dim" if value is None else None)
 
 
 def _columns(shown: Shown, terminal: Terminal, *, every: bool) -> list[str]:
@@ -140,20 +149,25 @@ def _columns(shown: Shown, terminal: Terminal, *, every: bool) -> list[str]:
     return lines
 
 
+def _widest(terminal: Terminal, count: int) -> int:
+    return max((terminal.width or _LINE) // max(count, 1) - 2, _LEAST_WIDE)
+
+
 def _rows(shown: Shown, terminal: Terminal) -> list[str]:
     """The first rows as text."""
     names = [column.name for column in shown.columns]
     cells = []
     numeric = ("int", "uint", "float", "decimal")
     # Of a number, what is cut off would make another one.
-    widths = [None if column.type.startswith(numeric) else _WIDEST for column in shown.columns]
+    widest = _widest(terminal, len(names))
+    widths = [None if column.type.startswith(numeric) else widest for column in shown.columns]
     for at, row in enumerate(shown.rows):
         values = [shown.local[name][at] if name in shown.local else row[name] for name in names]
         styles = ["dim" if row[name] is None else None for name in names]
         cells.append(
             [Cell(terminal.cut(value_text(v), w), style) for v, style, w in zip(values, styles, widths, strict=True)]
         )
-    heads = [terminal.cut(printable(name), _WIDEST) for name in names]
+    heads = [terminal.cut(printable(name), widest) for name in names]
     right = [index for index, column in enumerate(shown.columns) if column.type.startswith(numeric)]
     lines = data_rows(terminal, heads, cells, right, marked=False)
     if shown.row_count > len(shown.rows):

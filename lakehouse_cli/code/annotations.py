@@ -5,10 +5,14 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Iterable
+from functools import cached_property
 
-from lakehouse_cli.model.frame_names import unsupported_name
+from lakehouse_cli.model.frame_names import POLARS, UnsupportedType, is_supported, names_in_text, unsupported_name
 
 _TRANSPARENT = frozenset(("typing.Optional", "typing.Annotated", "typing_extensions.Annotated"))
+_FOR_TYPE_CHECKERS = frozenset(("TYPE_CHECKING", "typing.TYPE_CHECKING"))
+# By these a module may bind names that are written nowhere.
+_BINDERS = frozenset(("globals", "locals", "vars", "exec", "eval", "setattr"))
 
 
 class NamedTypes:
@@ -20,9 +24,16 @@ class NamedTypes:
 
     def __init__(self, statements: Iterable[ast.stmt]) -> None:
         self._names: dict[str, str | None] = {}
+        # Names that are bound for type checkers, and whether for them alone.
+        self._is_for_checkers: dict[str, bool] = {}
         self._knows_builtins = True
+        self._statements = list(statements)
         walked: set[ast.stmt] = set()
-        for statement in statements:
+        for_checkers: set[ast.AST] = set()
+        for statement in self._statements:
+            self._checked = statement in for_checkers
+            if isinstance(statement, ast.If) and ast.unparse(statement.test) in _FOR_TYPE_CHECKERS:
+                for_checkers.update(node for inner in statement.body for node in ast.walk(inner))
             if isinstance(statement, ast.Import):
                 for alias in statement.names:
                     top = alias.name.partition(".")[0]
@@ -44,11 +55,64 @@ class NamedTypes:
     def _bind(self, name: str, origin: str | None) -> None:
         # Bound twice, to different things: nobody knows which.
         self._names[name] = origin if self._names.get(name, origin) == origin else None
+        self._is_for_checkers[name] = self._checked and self._is_for_checkers.get(name, True)
 
-    def unsupported(self, annotation: ast.expr | None, *, returned: bool) -> str | None:
+    def unsupported(self, annotation: ast.expr | None, *, returned: bool) -> UnsupportedType | None:
         """Return the first type that an annotation allows where none of them can be a frame type; None elsewhere."""
-        found = None if annotation is None else self._alternatives(annotation)
-        return unsupported_name(found or (), returned=returned)
+        if annotation is None:
+            return None
+        found = self._alternatives(annotation)
+        if found == []:
+            return UnsupportedType("None")
+        name = unsupported_name(found or (), returned=returned)
+        if name is None or name == POLARS:
+            lost = self._lost(annotation, returned=returned)
+            if lost is not None and lost.why == "typing":
+                return UnsupportedType(next(filter(None, found or ()), lost.name), "typing")
+            if lost is not None:
+                return lost
+        return None if name is None else UnsupportedType(name)
+
+    def _lost(self, annotation: ast.expr, *, returned: bool) -> UnsupportedType | None:
+        """The first name for which an annotation cannot be evaluated, unless its text alone names a frame type."""
+        if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+            parsed = _parsed(annotation.value)
+            if parsed is None:
+                return None
+            annotation = parsed
+        heads = {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)}
+        if all(not self._is_for_checkers.get(each, each not in dir(builtins)) for each in heads):
+            return None
+        if any(is_supported(each, returned=returned) for each in names_in_text(ast.unparse(annotation))):
+            return None
+        bound = self._bound
+        if bound is None:
+            return None
+        for each in sorted(heads):
+            if each not in bound and each not in dir(builtins):
+                return UnsupportedType(each, "unbound")
+            if self._is_for_checkers.get(each):
+                return UnsupportedType(self._names[each] or each, "typing")
+        return None
+
+    @cached_property
+    def _bound(self) -> set[str] | None:
+        """All names that the module binds anywhere; None where it may bind others."""
+        if not self._knows_builtins:
+            return None
+        found: set[str] = set()
+        for node in (node for statement in self._statements for node in ast.walk(statement)):
+            if isinstance(node, ast.Global) or (isinstance(node, ast.Attribute) and node.attr == "__dict__"):
+                return None
+            if isinstance(node, ast.Name):
+                if node.id in _BINDERS:
+                    return None
+                if isinstance(node.ctx, ast.Store):
+                    found.add(node.id)
+            # Imports, definitions, handlers of exceptions, patterns and type parameters.
+            names = (getattr(node, field, None) for field in ("asname", "name", "rest"))
+            found.update(each.partition(".")[0] for each in names if isinstance(each, str))
+        return found
 
     def _alternatives(self, node: ast.expr) -> list[str | None] | None:
         if isinstance(node, ast.Constant):
@@ -71,10 +135,8 @@ class NamedTypes:
         return [self._dotted(node)]
 
     def _of_text(self, text: str) -> list[str | None] | None:
-        try:
-            return self._alternatives(ast.parse(text.strip(), mode="eval").body)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
+        parsed = _parsed(text)
+        return None if parsed is None else self._alternatives(parsed)
 
     def _dotted(self, node: ast.expr) -> str | None:
         if isinstance(node, ast.Attribute):
@@ -86,3 +148,10 @@ class NamedTypes:
             return self._names[node.id]
         is_type = isinstance(getattr(builtins, node.id, None), type)
         return node.id if is_type and self._knows_builtins else None
+
+
+def _parsed(text: str) -> ast.expr | None:
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None

@@ -20,6 +20,7 @@ from msgspec import Struct, field
 
 from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.errors import Location
+from lakehouse_cli.model.frame_names import UnsupportedType
 from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.regular_files import read_regular
 
@@ -51,15 +52,14 @@ class Parameter(Struct, frozen=True, omit_defaults=True):
         kind: How it is given.
         has_default: Whether it may be left out.
         location: Where its name stands.
-        unsupported: The type that its annotation names, where that certainly is no frame type, or polars', which need
-            not be installed; None elsewhere.
+        unsupported: The type that its annotation names, where that cannot be a frame type; None elsewhere.
     """
 
     name: str
     kind: ParameterKind
     has_default: bool
     location: Location
-    unsupported: str | None = None
+    unsupported: UnsupportedType | None = None
 
 
 class FunctionSource(Struct, frozen=True, omit_defaults=True):
@@ -77,7 +77,7 @@ class FunctionSource(Struct, frozen=True, omit_defaults=True):
     location: Location
     parameters: tuple[Parameter, ...] | None
     is_async: bool = False
-    unsupported_result: str | None = None
+    unsupported_result: UnsupportedType | None = None
 
 
 class SourceError(Exception):

@@ -28,7 +28,7 @@ _LISTED = 8
 
 # Keywords of JSON Schema that the options' schemas use, by what they stand on.
 _KNOWN_KEYWORDS = {
-    "string": {"type", "minLength", "maxLength", "pattern", "examples"},
+    "string": {"type", "title", "minLength", "maxLength", "pattern", "examples"},
     "array": {"type", "items", "uniqueItems", "minItems"},
     "boolean": {"type"},
     "integer": {"type", "minimum"},
@@ -120,7 +120,7 @@ def value_type(option: FormatOption) -> ValueType:
     examples = option.schema.get("examples", [option.default] if len(str(option.default or "")) > 1 else [])
     if isinstance(kind, Text) and kind.pattern is not None and examples:
         written = [f"`{as_written(example)}`" for example in examples]
-        return replace(kind, expected=f"a text such as {written[0]}", hint=f"write it like {any_of(written)}")
+        return replace(kind, expected=f"{kind.expected} such as {written[0]}", hint=f"write it like {any_of(written)}")
     if isinstance(kind, Choice) and option is TEXT_COMPRESSION:
         return replace(kind, hints={"zip": "unpack the file, and remove it: zip archives are not read"})
     return kind
@@ -163,7 +163,7 @@ def _text_from_schema(schema: JsonSchema) -> Text:
     if most is not None or least > 1:
         raise ValueError(f"no value type for {schema}")
     if pattern is not None:
-        return Text(pattern=pattern.removeprefix("^").removesuffix("$"))
+        return Text(schema.get("title", "a text"), pattern.removeprefix("^").removesuffix("$"))
     return Text(types=tuple(TEXT_TYPES), empty=not least)
 
 

@@ -101,6 +101,9 @@ def suffix_problem(table: Table, spec: FormatSpec) -> tuple[str, str] | None:
         full = suffix.casefold() + compressed
         if folded.endswith(full) and len(folded) > len(full):
             ending, stem = table.path[-len(full) :], table.path[: -len(full)]
+            if any(mark in stem for mark in "*?{"):
+                hint = "a pattern is no path: declare a source for each file, its `path:` without the ending"
+                return f"ends in {quoted(ending)}, which the format adds", hint
             return f"ends in {quoted(ending)}, which the format adds", f"write {quoted(stem)}"
     return None
 

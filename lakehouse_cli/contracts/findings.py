@@ -70,15 +70,29 @@ class Findings:
         kept = sorted(reasons)[:KEPT_ROWS]
         if not kept:
             return None
-        names = [field.name for field in source.schema if refusal_in(field) is None][:_WIDEST]
-        texts: dict[str, list[str | None]] = {}
-        for name in names:
+        texts: dict[str, dict[int, str | None]] = {}
+        for field in source.schema:
+            if len(texts) == _WIDEST:
+                break
+            refused = refusal_in(field)
+            if refused is not None:  # no array has its values
+                known: dict[int, str | None] = {
+                    example.row - 1: example.value for example in refused.examples if example.row is not None
+                }
+                if known:
+                    texts[field.name] = known
+                continue
             with suppress(pa.ArrowException):  # of what is no array, such as indices beyond a dictionary
-                texts[name] = texts_at(source.column(name), kept)
+                texts[field.name] = dict(zip(kept, texts_at(source.column(field.name), kept), strict=True))
         names = list(texts)
         found = (
-            FailedRow(row + 1, lines.get(row + 1), tuple(reasons[row]), {name: texts[name][at] for name in names})
-            for at, row in enumerate(kept)
+            FailedRow(
+                row + 1,
+                lines.get(row + 1),
+                tuple(reasons[row]),
+                {name: texts[name][row] for name in names if row in texts[name]},
+            )
+            for row in kept
         )
         return FailedRows(self._count(), tuple(names), tuple(found))
 

@@ -33,7 +33,8 @@ def key_violation(
         Example(row + 1, ", ".join(shorten(value) for value in values))
         for row, values in zip(first, shown, strict=True)
     )
-    message = f"{names} is the key and {plural(len(rows), 'row')} {verb} one"
+    earlier = "an earlier key" if len(rows) == 1 else "earlier keys"
+    message = f"key {names}: {plural(len(rows), 'row')} {verb} {earlier}"
     return Violation(key[0] if len(key) == 1 else None, "key", len(rows), message, examples, location)
 
 

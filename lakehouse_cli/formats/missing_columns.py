@@ -89,9 +89,12 @@ def missing_columns(
 
 
 def _look_alike(name: str, there: Sequence[str]) -> str | None:
-    """What to do about a name in the file that only differs in characters that cannot be seen."""
+    """What to do about a name in the file that only differs in characters that cannot be seen or told apart."""
     found = next(iter(alike(name, there)), None)
-    unseen = unseen_characters(found or "")
-    if found is None or not unseen:
+    if found is None:
         return None
-    return f'the file calls it "{visible(found)}" ({unseen}): rename it there, or declare it so, in double quotes'
+    if unseen := unseen_characters(found, name):
+        called = visible(found, name)
+        return f'the file calls it "{called}" ({unseen}): rename it there, or declare it so, in double quotes'
+    other = "" if unseen_characters(name) else unseen_characters(name, found)
+    return f"the declared name has {other}: write `{found}`, as the file does" if other else None

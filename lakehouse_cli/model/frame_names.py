@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
 
 PANDAS, ARROW, POLARS = "pandas.DataFrame", "pyarrow.Table", "polars.DataFrame"
 #: May be returned, and is no table that a transform is given.
 SERIES = "pandas.Series"
-# Types of the same libraries, and of others that people try, which are certainly no frame type.
+_LIBRARIES = frozenset(("pandas", "pyarrow", "polars"))
+# How annotations are written, for those that cannot be evaluated.
+_SPELLINGS = {
+    **dict.fromkeys(("pd.DataFrame", "DataFrame"), PANDAS),
+    **dict.fromkeys(("pd.Series", "Series"), SERIES),
+    **dict.fromkeys(("pa.Table", "pa.lib.Table", "Table"), ARROW),
+    "pl.DataFrame": POLARS,
+}
+# Types of other libraries that people try, which are certainly no frame type.
 _OTHERS = frozenset(
     (
-        *("pandas.Index", "polars.LazyFrame", "polars.Series", "numpy.ndarray", "dask.dataframe.DataFrame"),
-        *("pyarrow.RecordBatch", "pyarrow.RecordBatchReader", "pyarrow.Array", "pyarrow.ChunkedArray"),
+        *("numpy.ndarray", "dask.dataframe.DataFrame"),
         *("duckdb.DuckDBPyRelation", "duckdb.DuckDBPyConnection", "pyspark.sql.DataFrame", "pathlib.Path"),
         *("typing.List", "typing.Dict", "typing.Tuple", "typing.Iterator", "typing.Iterable", "typing.Sequence"),
         *(
@@ -22,6 +32,30 @@ _OTHERS = frozenset(
         ),
     )
 )
+
+
+class UnsupportedType(Struct, frozen=True, omit_defaults=True):
+    """The type that an annotation names, where no run can make it a frame type.
+
+    Attributes:
+        name: Dotted, as far as it is known.
+        why: ``kind`` if it is certainly no frame type, or polars', which need not be installed; ``typing`` if it is
+            imported for type checkers only; ``unbound`` if the module defines no such name.
+    """
+
+    name: str
+    why: Literal["kind", "typing", "unbound"] = "kind"
+
+
+def names_in_text(text: str) -> list[str]:
+    """The types that an annotation names which cannot be evaluated: full names of those whose short ones are known."""
+    parts = text.strip().strip("\"'").replace(" ", "").replace("Optional[", "").rstrip("]").split("|")
+    return [_SPELLINGS.get(part, part) for part in parts]
+
+
+def is_supported(name: str, *, returned: bool) -> bool:
+    """Whether a full name is one of the tool's own frame types, or of the result, pandas' Series."""
+    return name in {PANDAS, ARROW, POLARS} or (name == SERIES and returned)
 
 
 def unsupported_name(names: Sequence[str | None], *, returned: bool) -> str | None:
@@ -35,7 +69,10 @@ def unsupported_name(names: Sequence[str | None], *, returned: bool) -> str | No
     """
 
     def is_certain(name: str | None) -> bool:
-        return name is not None and (name in _OTHERS or "." not in name or (name == SERIES and not returned))
+        if name is None or is_supported(name, returned=returned):
+            return False
+        library, *rest = name.split(".")
+        return name in _OTHERS or not rest or (library in _LIBRARIES and len(rest) == 1)
 
     return names[0] if names and (all(map(is_certain, names)) or set(names) == {POLARS}) else None
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, SourceReader
+from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, SourceReader, find_module
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Fingerprint, Input, MatchedInputs
-from lakehouse_cli.model.frame_names import POLARS, unsupported
-from lakehouse_cli.registry import Entry, install_command, load
+from lakehouse_cli.model.frame_names import POLARS, UnsupportedType, unsupported
+from lakehouse_cli.registry import Entry, install_command, installed, load
 from lakehouse_cli.text.counts import count_text, plural
 
 # Named, not imported: it loads pandas, which a plan does not need.
@@ -90,7 +90,7 @@ class PythonFunction(Struct, frozen=True):
         function = self.code.find(self.ref, self.table)
         if not isinstance(function, FunctionSource):
             return MatchedInputs(None, [] if function is None else [function])
-        matcher = _Matcher(self.table, function, tables, self.code.spec.broken)
+        matcher = _Matcher(self.table, function, tables, self.code)
         return MatchedInputs(matcher.match(), matcher.problems)
 
     def fingerprint(self) -> Fingerprint:
@@ -115,13 +115,12 @@ def computation_of(
 class _Matcher:
     """Matches the parameters of one transform to tables and constants."""
 
-    def __init__(
-        self, table: Table, function: FunctionSource, tables: Collection[str], broken: Collection[str]
-    ) -> None:
+    def __init__(self, table: Table, function: FunctionSource, tables: Collection[str], code: FunctionCode) -> None:
         self.table = table
         self.function = function
         self.tables = tables
-        self.broken = broken
+        self.broken = code.spec.broken
+        self.folder = code.source.folder
         self.problems: list[Problem] = []
         self.parameters = function.parameters
         self.named = {p.name: p for p in function.parameters or () if not p.kind.startswith("var_")}
@@ -149,7 +148,7 @@ class _Matcher:
         return found
 
     def check_annotations(self, inputs: tuple[Input, ...]) -> None:
-        """Report annotations of tables, and of the result, that certainly name no frame type."""
+        """Report annotations of tables, and of the result, that cannot name a frame type."""
         for parameter in self.parameters or ():
             if parameter.unsupported and any(self.takes(parameter, each.parameter) for each in inputs):
                 what = f"parameter `{parameter.name}`"
@@ -157,14 +156,27 @@ class _Matcher:
         if self.function.unsupported_result:
             self.check_type(self.function.unsupported_result, "result", self.function.location, returned=True)
 
-    def check_type(self, name: str, what: str, place: Location, *, returned: bool) -> None:
-        """Report the type of an annotation, unless it is one whose package is there."""
-        if name != POLARS:
-            message, hint = unsupported(name, returned=returned)
-            self.problem(f"{what} of `{self.function.name}`: {message}", hint, place=place)
-        elif find_spec("polars") is None:
-            message = f"`{POLARS}` needs polars, which is not installed"
-            self.problem(f"{what} of `{self.function.name}`: {message}", install_command("polars"), place=place)
+    def check_type(self, found: UnsupportedType, what: str, place: Location, *, returned: bool) -> None:
+        """Report the type of an annotation, unless an installed package may support it."""
+        library = found.name.partition(".")[0]
+        if found.why != "unbound" and "." in found.name and self.is_missing(library):
+            message, hint = f"`{found.name}` needs {library}, which is not installed", install_command(library)
+            hint = hint or "install it, or annotate with a type of a package that is installed"
+        elif found == UnsupportedType(POLARS) or library in {each.partition(".")[0] for each in installed("frames")}:
+            return
+        elif found.why == "kind":
+            message, hint = unsupported(found.name, returned=returned)
+        elif found.why == "unbound":
+            message, hint = f"`{found.name}` is not defined in its module", "import it, or correct the annotation"
+        else:
+            message = f"`{found.name}` is imported for type checkers only, so that a run cannot know it"
+            hint = "import it outside of `if TYPE_CHECKING:`"
+        self.problem(f"{what} of `{self.function.name}`: {message}", hint, place=place)
+
+    def is_missing(self, library: str) -> bool:
+        """Whether a library is neither installed nor beside the project file."""
+        beside = find_module(library, self.folder, installed=False) is not None or (self.folder / library).is_dir()
+        return not beside and find_spec(library) is None
 
     def takes(self, parameter: Parameter, name: str | None) -> bool:
         """Whether an input of this name, None for one that has only a position, is given to a parameter."""

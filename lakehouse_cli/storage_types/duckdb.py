@@ -73,12 +73,17 @@ def _plain(column_type: ColumnType) -> ColumnType:
     return column_type.item if column_type.id == "dictionary" else column_type
 
 
-# Which versions there are is DuckDB's to say.
+# Which versions there are is DuckDB's to say; what it writes for those before 1.0, as it also offers, they do not open.
 COMPATIBLE = FormatOption(
     "storage_compatibility_version",
     None,
-    {"type": "string", "pattern": r"^(latest|v[1-9][0-9]*\.[0-9]+\.[0-9]+)$"},
-    "The oldest DuckDB that is to open a file that a run makes, such as v1.4.0; unset: none older than the one here.",
+    {
+        "type": "string",
+        "title": "a version of DuckDB from v1.0.0",
+        "pattern": r"^(latest|v[1-9][0-9]*\.[0-9]+\.[0-9]+)$",
+        "examples": ["v1.4.0", "latest"],
+    },
+    "The oldest DuckDB that is to open a file that a run makes, from v1.0.0; unset: none older than the one here.",
 )
 NAMES = Names("DuckDB", fold=ascii_lower)
 

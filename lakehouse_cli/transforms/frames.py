@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
-from lakehouse_cli.model.frame_names import ARROW, PANDAS, POLARS, unsupported
+from lakehouse_cli.model.frame_names import ARROW, PANDAS, POLARS, is_supported, names_in_text, unsupported
 from lakehouse_cli.registry import installed, lookup
 
 
@@ -71,21 +71,6 @@ _FRAME_TYPES = {
     ARROW: "lakehouse_cli.transforms.arrow_frame:ArrowFrame",
     POLARS: "lakehouse_cli.transforms.polars_frame:PolarsFrame",
 }
-# How annotations are written, for those that cannot be evaluated.
-_SPELLINGS = {
-    "pd.DataFrame": PANDAS,
-    "pandas.DataFrame": PANDAS,
-    "DataFrame": PANDAS,
-    "pd.Series": PANDAS,
-    "pandas.Series": PANDAS,
-    "Series": PANDAS,
-    "pa.Table": ARROW,
-    "pyarrow.Table": ARROW,
-    "pa.lib.Table": ARROW,
-    "Table": ARROW,
-    "pl.DataFrame": POLARS,
-    "polars.DataFrame": POLARS,
-}
 
 
 @cache
@@ -122,13 +107,12 @@ def frame_type_of(annotation: Any, *, returned: bool = False) -> FrameType:
     if annotation is None or annotation is Any:
         return frame_type(PANDAS)
     if isinstance(annotation, str):
-        text = annotation.strip().strip("\"'").replace(" ", "")
-        for part in text.replace("Optional[", "").rstrip("]").split("|"):
-            if part in _SPELLINGS and (returned or not part.endswith("Series")):
-                return frame_type(_SPELLINGS[part])
-            if part in installed("frames"):
-                return frame_type(part)
-        raise _unsupported(text, returned)
+        for name in names_in_text(annotation):
+            if is_supported(name, returned=returned):
+                return frame_type(name if name in _FRAME_TYPES else PANDAS)
+            if name in installed("frames"):
+                return frame_type(name)
+        raise _unsupported(annotation.strip().strip("\"'"), returned)
     for candidate in _classes(annotation):
         root = candidate.__module__.partition(".")[0]
         for name in _names():
@@ -170,6 +154,8 @@ def _classes(annotation: Any) -> list[type]:
 
 
 def _spelled(annotation: Any) -> str:
+    if annotation is types.NoneType:
+        return "None"
     if isinstance(annotation, type):
         module = annotation.__module__
         return (

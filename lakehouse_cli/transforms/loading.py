@@ -219,6 +219,8 @@ def _annotations(fn: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _evaluated(annotation: Any, names: dict[str, Any]) -> Any:
+    if annotation is None:
+        return types.NoneType  # as where it is evaluated; None stands for no annotation
     if not isinstance(annotation, str):
         return annotation
 

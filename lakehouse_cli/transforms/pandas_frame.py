@@ -286,7 +286,7 @@ def _add(result: ResultColumns, name: Any, values: Any, *, level: bool = False) 
     except (pa.ArrowException, TypeError, ValueError, NotImplementedError):
         hint = "convert it with `.astype`"
         if dtype.name == "geometry":
-            hint = "return `frame.to_wkb()`, and declare it binary"
+            hint = "return `frame.to_wkb()`, which has it as binary"
         result.refuse_type(name, f"{dtype}, which no column type holds", hint, len(values))
         return
     if pa.types.is_floating(array.type):

@@ -68,7 +68,7 @@ def test_repeated_keys_of_a_source_name_their_lines(readings: ProjectFolder, cli
     (row,) = failed_rows(cli, "s")["rows"]
     assert (row["row"], row["line"]) == (2, 4)
     assert row["values"] == {"station": "S\nFO", "day": "2024-01-01", "high": "51.0"}
-    assert row["reasons"] == ["`station`, `day` is the key and 1 row repeats one"]
+    assert row["reasons"] == ["key `station`, `day`: 1 row repeats an earlier key"]
 
 
 def test_lines_of_json_lines(readings: ProjectFolder, cli: Cli) -> None:
@@ -142,7 +142,7 @@ def test_failed_rows_of_a_result_are_kept(readings: ProjectFolder, cli: Cli, exe
             "line": None,
             "reasons": [
                 "`n` is declared int8 and holds 1 value that is outside int8 (-128 to 127)",
-                "`station`, `day` is the key and 1 row repeats one",
+                "key `station`, `day`: 1 row repeats an earlier key",
             ],
             "values": {"station": "b", "day": "2024-01-01", "high": "3.0", "n": "300"},
         },
@@ -151,6 +151,31 @@ def test_failed_rows_of_a_result_are_kept(readings: ProjectFolder, cli: Cli, exe
     text = cli("show", "t", "--failed").out
     assert "t · 2 rows that fail" in text
     assert "  2, 3    3  b        2024-01-01  3.0   300" in text
+
+
+def test_values_that_arrow_cannot_hold_are_shown(readings: ProjectFolder, cli: Cli) -> None:
+    readings.write(
+        "transforms.py",
+        """
+        import pandas as pd
+        def t(s):
+            return s.assign(n=pd.Series([1, "x"], dtype=object))
+        """,
+    )
+    assert cli("run").code == 1
+    kept = failed_rows(cli, "t")
+    assert [(each["row"], each["values"]["station"], each["values"]["n"]) for each in kept["rows"]] == [
+        (2, "SJC", "'x'")
+    ]
+
+
+def test_values_that_are_not_kept_are_blank(readings: ProjectFolder, cli: Cli) -> None:
+    readings.write("data/s.csv", "a,b\nx,1\n2,y\n")
+    declared = "tables:\n  s: {kind: source, columns: {a: int64, b: int64}}\n  t: {}\n"
+    readings.write("lakehouse.yaml", f"name: p\nmodule: transforms\n{declared}")
+    assert cli("run").code == 1
+    shown = cli("show", "s", "--failed").out.splitlines()
+    assert [line.split() for line in shown[-2:]] == [["1", "1", "2", "x"], ["2", "2", "3", "y"]]
 
 
 def test_failed_rows_are_kept_until_the_next_run(readings: ProjectFolder, cli: Cli) -> None:

@@ -31,6 +31,7 @@ def declare(folder: ProjectFolder, tables: str, *, top: str = "") -> None:
         ("a\u200b", "a", "a\\u200b", "U+200B zero width space"),
         ("\ufeff\ufeffa", "a", "\\ufeffa", "U+FEFF byte order mark"),
         ("u\u0308ber", "über", "u\\u0308ber", "U+0308 combining diaeresis"),
+        ("\u0430", "a", "\\u0430", "U+0430 cyrillic small letter a"),
     ],
 )
 def test_invisible_characters_of_a_header_are_shown(
@@ -52,6 +53,17 @@ def test_invisible_characters_of_a_declared_name_are_shown(folder: ProjectFolder
     refused = cli("show", "s")
     assert "lacks column `u\\u0308ber`" in refused.err
     assert "did you mean `über`?" in refused.err
+
+
+def test_letters_of_a_declared_name_that_look_alike_are_named(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", "a,b\n1,2\n")
+    declare(folder, 's: {kind: source, columns: {"\u0430": int64}}')
+    assert "the declared name has U+0430 cyrillic small letter a: write `a`, as the file does" in cli("show", "s").err
+
+
+def test_path_with_a_pattern_and_an_ending_is_refused(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, 's: {kind: source, path: "fold/*.csv"}')
+    assert "declare a source for each file, its `path:` without the ending" in cli("validate").err
 
 
 def test_gzip_data_named_csv_is_read(folder: ProjectFolder, cli: Cli) -> None:
@@ -244,6 +256,7 @@ class Own(DataFrame): ...
             "a pandas.Series can only be returned",
         ),
         ("s: dict[str, DataFrame]", "parameter `s` of `t`: `dict` is not a supported", "use pandas.DataFrame"),
+        ("s: 'Unknown.Thing'", "parameter `s` of `t`: `Unknown` is not defined in its module", "import it"),
         ("s: typing.Optional[int]", "parameter `s` of `t`: `int` is not a supported", "use pandas.DataFrame"),
         ("s) -> (Relation", "result of `t`: `duckdb.DuckDBPyRelation` is not a supported", "call `.to_arrow_table()`"),
         ("s) -> (Iterator[DataFrame]", "result of `t`: `collections.abc.Iterator` is not a supported", "use pandas"),
@@ -267,7 +280,6 @@ def test_annotations_that_cannot_work_are_refused(
         "s: Own",
         "s: 'pl.DataFrame'",
         "s: pandas.DataFrame | None = None",
-        "s: Unknown.Thing",
         "s: typing.Any, n: int = 3",
         "s) -> (Series",
         "s: typing.Union[int, DataFrame]",

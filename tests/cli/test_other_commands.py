@@ -573,3 +573,55 @@ def test_package_of_an_annotation_that_is_missing_is_named(
     assert "parameter `s` of `a`: `polars.DataFrame` needs polars, which is not installed" in refused.err
     assert "result of `a`: `polars.DataFrame` needs polars" in refused.err
     assert "pip install 'lakehouse-cli[polars]'" in refused.err
+
+
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize(
+    ("annotation", "said"),
+    [
+        ("zzpk.Frame", "`zzpk.Frame` needs zzpk, which is not installed"),
+        ("numbers.Real", "`numbers.Real` is imported for type checkers only"),
+        ("Nope", "`Nope` is not defined in its module"),
+        ('"nosuch.Frame"', "`nosuch` is not defined in its module"),
+        ("pd.DataFram", "`pandas.DataFram` is not a supported frame type"),
+        ("None", "`None` is not a supported frame type"),
+    ],
+)
+def test_annotation_that_cannot_work_is_refused(
+    folder: ProjectFolder, cli: Cli, annotation: str, said: str, eager: bool
+) -> None:
+    head = "" if eager else "from __future__ import annotations\n"
+    head += "import pandas as pd\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import zzpk, numbers\n"
+    folder.write("lakehouse.yaml", "name: p\nmodule: transforms\ntables:\n  s: {kind: source}\n  a: {}\n")
+    folder.write("transforms.py", f"{head}def a(s: {annotation}) -> {annotation}:\n    return s\n")
+    refused = cli("validate")
+    assert refused.code == 3
+    assert f"parameter `s` of `a`: {said}" in refused.err
+    assert f"result of `a`: {said}" in refused.err
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from typing import Any\ndef a(s: Any) -> Any: return s\n",
+        "def a(s: 'pd.DataFrame') -> 'Optional[pa.Table]': return s\n",
+        "import typing\nif typing.TYPE_CHECKING:\n    import pandas as pd\ndef a(s: pd.DataFrame): return s\n",
+        "import pandas as pd\nclass Sub(pd.DataFrame): pass\ndef a(s: Sub) -> pd.Series: return s.v\n",
+        "import pandas\nglobals()['Frame'] = pandas.DataFrame\ndef a(s: Frame) -> Frame: return s\n",
+        "from pandas import *\ndef a(s: DataFrame) -> DataFrame: return s\n",
+        "for _ in [1]:\n    import pandas as frames\ndef a(s: frames.DataFrame): return s\n",
+    ],
+)
+def test_annotation_that_works_in_a_run_is_valid(folder: ProjectFolder, cli: Cli, code: str) -> None:
+    folder.write("lakehouse.yaml", "name: p\nmodule: transforms\ntables:\n  s: {kind: source, format: csv}\n  a: {}\n")
+    folder.write("data/s.csv", "v\n1\n")
+    folder.write("transforms.py", f"from __future__ import annotations\n{code}")
+    assert cli("validate").code == 0
+    assert cli("run").code == 0
+
+
+def test_show_has_a_uuid_whole(folder: ProjectFolder, cli: Cli) -> None:
+    uuid, names = "01234567-89ab-cdef-0123-456789abcdef", "abcdefghij"
+    folder.write("lakehouse.yaml", "name: p\ntables:\n  s: {kind: source}\n")
+    folder.write("data/s.csv", f"{','.join(names)}\n{','.join([uuid] * len(names))}\n")
+    assert cli("show", "s").out.count(uuid) == len(names)

@@ -16,6 +16,7 @@ from lakehouse_cli.formats.value_options import CHARACTER, ONE_OR_MORE_STRINGS, 
 
 # ASCII characters that are neither letters, digits nor line ends.
 _MARKS = r"[\x01-\x09\x0b\x0c\x0e-/:-@\[-`{-\x7f]+"
+_PUNCTUATION: JsonSchema = {"type": "string", "title": "a text of ASCII punctuation"}
 _STRINGS: JsonSchema = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
 
 CSV = FormatSpec(
@@ -29,7 +30,7 @@ CSV = FormatSpec(
         FormatOption(
             "delimiter",
             ",",
-            {"type": "string", "pattern": rf"^(?:whitespace|{_MARKS})$", "examples": [";", "\t", "||"]},
+            {**_PUNCTUATION, "pattern": rf"^(?:whitespace|{_MARKS})$", "examples": [";", "\t", "||"]},
             "The characters between values; `whitespace`: runs of blanks.",
         ),
         FormatOption(
@@ -88,7 +89,7 @@ CSV = FormatSpec(
         FormatOption(
             "comment",
             None,
-            {"type": "string", "pattern": rf"^(?:none|{_MARKS})$", "examples": ["#"]},
+            {**_PUNCTUATION, "pattern": rf"^(?:none|{_MARKS})$", "examples": ["#"]},
             "What lines begin with that are not data; `none` unsets that of the storage.",
         ),
         FormatOption(

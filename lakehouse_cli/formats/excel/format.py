@@ -162,11 +162,12 @@ def _unfit(readings: Sequence[ColumnReading], sheet: Sheet, name: str) -> DataEr
 
 
 def _spelling_hint(reading: ColumnReading) -> str | None:
-    """The options that read the texts of a column, where there are such."""
-    texts = [value for _, value, _ in reading.examples]
-    if pa.types.is_boolean(reading.type) or not all(type(each) is str for each in texts):
+    """The options that read the texts of a column, or its counts of time, where there are such."""
+    values = [value for _, value, _ in reading.examples]
+    spelled = (str, int, float) if pa.types.is_timestamp(reading.type) else (str,)
+    if pa.types.is_boolean(reading.type) or not all(type(each) in spelled for each in values):
         return None
-    hint = spelling_hint(texts, reading.type, cell_options(reading.options))
+    hint = spelling_hint([str(each) for each in values], reading.type, cell_options(reading.options))
     return None if hint is not None and "`decimal:" in hint else hint
 
 
@@ -188,6 +189,10 @@ def _hint(shown: str, column: Column | None, nulls: Sequence[str] = ()) -> str:
         return "make it a date in the sheet: a number without a date's format says no date"
     if kind in ("time32", "time64", "duration"):
         return "make it a time in the sheet; or declare float64 where it is a number without a time's format"
+    if kind == "bool":
+        return "make it TRUE or FALSE in the sheet, or declare another type"
+    if shown.startswith(("'", '"')):
+        return "correct the cell, declare another type, or add what stands for null to its `null_values`"
     return "correct the cell, or declare another type"
 
 

@@ -126,18 +126,21 @@ def row_line(
 def why_text(result: TableResult) -> str:
     """Why a table ended as it did, in one line."""
     if result.error is not None:
-        return _brief(result.error.message) if result.status == "failed" else _first_line(result.error.message)
+        return (
+            _without_subject(result.error.message) if result.status == "failed" else _first_line(result.error.message)
+        )
     return "; ".join(reason.message for reason in result.reasons)
 
 
 def retry_text(event: TableRetrying) -> str:
-    """Format the error of an attempt that another follows, in one line."""
-    return f"attempt {event.attempt} failed: {_brief(event.error.message)}; next in {event.delay_s:g} s"
+    """Format the error of an attempt that another follows, in one short line."""
+    cause = cut_end(printable(_without_subject(event.error.message)), _BRIEF)
+    return f"attempt {event.attempt} failed: {cause}; next in {event.delay_s:g} s"
 
 
-def _brief(message: str) -> str:
-    """Extract the cause, shortened: the row names the table, and the whole message follows when it has ended."""
-    return cut_end(printable(_CANNOT_BE.sub("", _first_line(message))), _BRIEF)
+def _without_subject(message: str) -> str:
+    """Extract the cause: the row names the table."""
+    return _CANNOT_BE.sub("", _first_line(message))
 
 
 def _first_line(message: str) -> str:

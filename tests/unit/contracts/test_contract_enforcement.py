@@ -159,7 +159,7 @@ def test_a_key_names_the_rows_that_repeat_one(size: int) -> None:
     numbers[3], numbers[5] = 1, 1
     result = pa.table({"station": ["SFO"] * size, "day": numbers})
     broken = only(violations(result, columns(station="string", day="int64"), key=("station", "day")))
-    assert broken.message == "`station`, `day` is the key and 2 rows repeat one"
+    assert broken.message == "key `station`, `day`: 2 rows repeat earlier keys"
     assert (broken.column, broken.check, broken.count) == (None, "key", 2)
     assert rows(broken) == [(4, "'SFO', 1"), (6, "'SFO', 1")]
     assert broken.location == Location("lakehouse.yaml", 10)

@@ -196,6 +196,20 @@ def test_hint_names_the_option_that_reads_a_text() -> None:
     assert caught.value.hint == 'set `time_format: "%I:%M %p"` in the options'
 
 
+@pytest.mark.parametrize(
+    ("cell", "kind", "hint"),
+    [
+        (1_700_000_000, "timestamp[us]", "a number says no unit: set `epoch_unit: s` in the options, or ms, us, ns"),
+        ("N/A", "float64", "correct the cell, declare another type, or add what stands for null to its `null_values`"),
+        ("yes", "bool", "make it TRUE or FALSE in the sheet, or declare another type"),
+    ],
+)
+def test_hint_names_the_remedy_of_a_cell(cell: Any, kind: str, hint: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(workbook(["x"], [cell]), columns_of(x=kind))
+    assert caught.value.hint == hint
+
+
 def test_sheets_by_name() -> None:
     data = workbook(["x"], [1], title="First", Second=[["x"], [2]])
     assert read(data, columns_of(x="int64"))["x"].to_pylist() == [1]

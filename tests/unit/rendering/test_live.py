@@ -12,7 +12,7 @@ from lakehouse_cli.errors import Location, Problem, Violation
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.rendering.reporters.live import LiveReporter
 from lakehouse_cli.rendering.reporters.problems import problem_lines
-from lakehouse_cli.rendering.reporters.run_text import failure_lines, layout, why_text
+from lakehouse_cli.rendering.reporters.run_text import failure_lines, layout, result_line, why_text
 from lakehouse_cli.runs.events import (
     ErrorInfo,
     RunFinished,
@@ -154,10 +154,14 @@ def test_shared_cause_of_failures_is_shown_once() -> None:
     ]
 
 
-def test_a_long_cause_is_cut_in_its_row() -> None:
-    result = finished("t", "failed", ErrorInfo("TransformError", "it says " + "no " * 100))
-    assert len(why_text(result)) <= 72
-    assert why_text(result).endswith("…")
+def test_a_long_cause_is_cut_on_a_screen_alone() -> None:
+    message = "it says " + "no " * 100 + "end"
+    result = finished("t", "failed", ErrorInfo("TransformError", message))
+    screen, log = Terminal(width=100), Terminal()
+    line = result_line(screen, layout(screen, ["t"]), result)
+    assert line.endswith("…")
+    assert len(line) <= 100
+    assert result_line(log, layout(log, ["t"]), result).endswith(f"  {message}")
 
 
 def test_one_long_name_hides_no_column_of_others() -> None:

@@ -345,7 +345,7 @@ def test_geometry_names_the_way_to_bytes() -> None:
     (reported,) = messages(pd.DataFrame({"x": pd.Series(GeometryArray(), copy=False)}), x="binary")
     assert reported == (
         "`x` is declared binary and holds geometry, which no column type holds; "
-        "return `frame.to_wkb()`, and declare it binary"
+        "return `frame.to_wkb()`, which has it as binary"
     )
 
 
