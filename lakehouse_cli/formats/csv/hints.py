@@ -15,6 +15,8 @@ from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.codec import decode
 from lakehouse_cli.formats.csv.options import CsvOptions
 
+#: In hints that name options which other formats lack.
+OF_CSV_ALONE = re.compile("`(?:decimal|date_format|timestamp_format):")
 _PAIRS = (
     *(("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"), ("true", "false"), ("1", "0"), ("-1", "0"), ("1.0", "0.0")),
     *(("ja", "nein"), ("j", "n"), ("wahr", "falsch"), ("oui", "non"), ("vrai", "faux"), ("si", "no"), ("sí", "no")),
@@ -23,6 +25,16 @@ _PAIRS = (
 _GROUPED = re.compile("[0-9]([,.'\u00a0\u202f ])[0-9]{3}(?![0-9])")
 _CURRENCY = re.compile("[$€£¥₹₩₽₺]|\\b[A-Z]{3}\\b|\\b(?:kr|zł|Fr)\\b|R\\$")
 _EPOCH = re.compile(r"-?[0-9]{9,}(?:\.[0-9]+)?")
+# Formats without marks between numbers, and such as say an offset, of dates and timestamps.
+_COMPACT = ("%Y%m%d", "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d%H", "%Y%m%d%H%M%S.%f")
+_COMPACT += ("%Y%m%dT%H%M%S", "%Y%m%dT%H%M", "%Y%m%dT%H%M%S.%f", "%Y%m%dT%H%M%S%z", "%Y%m%dT%H%M%S.%f%z")
+_ZONED = ("%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M:%S.%f %z", "%Y-%m-%d %H:%M %z")
+_ZONED += ("%a, %d %b %Y %H:%M:%S %z", "%d/%b/%Y:%H:%M:%S %z")
+_GREENWICH = ("%Y-%m-%d %H:%M:%S GMT", "%Y-%m-%d %H:%M:%S.%f GMT", "%a, %d %b %Y %H:%M:%S GMT")
+# A name of the offset before it, as Go prints it; and one alone, which may stand for several offsets.
+_BEHIND_OFFSET = re.compile(r" [+-][0-9]{4} ([A-Z]{3,5})\Z")
+_ABBREVIATED = re.compile(r"[0-9] ([A-Z]{3,5})\Z")
+_CLOCK = re.compile("[T ][0-9]")
 # How many digits counts of our days have at most.
 _EPOCH_DIGITS = {"s": 11, "ms": 14, "us": 17, "ns": 99}
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H%M", "%H%M%S", "%H:%M:%S.%f")
@@ -45,17 +57,8 @@ def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
         return next(_number_hints(values, kind, options), None)
     if t.is_time(kind) or t.is_duration(kind):
         return _clock_hint(values, kind, options)
-    if t.is_date(kind):
-        moments = (pa.timestamp(unit, zone) for zone in (None, "UTC") for unit in ("s", "ms", "us", "ns"))
-        return _other_type_hint("a time of day", values, moments, options)
-    if t.is_timestamp(kind) and not options.timestamp_format:
-        if options.epoch_unit is None and all(_EPOCH.fullmatch(value) for value in values):
-            digits = len(values[0].lstrip("-").partition(".")[0])
-            likely = next(unit for unit, most in _EPOCH_DIGITS.items() if digits <= most)
-            others = ", ".join(unit for unit in _EPOCH_DIGITS if unit != likely)
-            return f"a number says no unit: set `epoch_unit: {likely}` in the options, or {others}"
-        finer = (pa.timestamp(unit, kind.tz) for unit in ("ms", "us", "ns"))
-        return _other_type_hint("fractions of a second", values, finer, options)
+    if t.is_date(kind) or t.is_timestamp(kind):
+        return _moment_hint(values, kind, options)
     if t.is_list(kind):
         styles = ({"lists": style} for style in ("postgresql", "duckdb"))
         return next(
@@ -137,9 +140,88 @@ def _number_hints(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
         yield 'set `decimal: ","` in the options'
 
 
-def _other_type_hint(what: str, values: Sequence[str], kinds: Iterable[pa.DataType], options: CsvOptions) -> str | None:
-    found = next((each for each in kinds if _reads(values, each, options, {})), None)
-    return found and f"it has {what}: declare `{found}`"
+def _moment_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
+    """The hint of dates and timestamps: another type that reads them as they are, else a format."""
+    is_date = pa.types.is_date(kind)
+    option = "date_format" if is_date else "timestamp_format"
+    if getattr(options, option):
+        return None
+    if found := _other_moments(values, kind, options):
+        return found
+    if not is_date and options.epoch_unit is not None:
+        return (
+            "a number is expected, as `epoch_unit` is set: correct the file; or, if no value is a number, "
+            "set `epoch_unit: none` in the column"
+        )
+    if is_date:
+        compact = {option: ("%Y%m%d",)}
+        return (
+            f"set {_set(compact)} in the options"
+            if _are_recent(values) and _reads(values, kind, options, compact)
+            else None
+        )
+    numbers = all(_EPOCH.fullmatch(value) for value in values)
+    for format_ in _formats(values[0]):
+        changes = {option: (format_,)}
+        has_offset = "%z" in format_
+        wanted = pa.timestamp(kind.unit, "UTC") if format_.endswith("GMT") or (has_offset and not kind.tz) else kind
+        if not _reads(values, wanted, options, changes) or (format_.startswith("%Y%m%d") and not _are_recent(values)):
+            continue
+        if wanted != kind:
+            return f"it has a time zone: declare `{wanted}`, and set {_set(changes)} in the column"
+        clock = f", which reads clocks of {kind.tz}" if kind.tz and not has_offset and kind.tz != "UTC" else ""
+        count = "; or say what the number counts, as in `epoch_unit: ms`" if numbers else ""
+        return f"set {_set(changes)} in the options{clock}{count}"
+    if numbers:
+        digits = len(values[0].lstrip("-").partition(".")[0])
+        likely = next(unit for unit, most in _EPOCH_DIGITS.items() if digits <= most)
+        others = ", ".join(unit for unit in _EPOCH_DIGITS if unit != likely)
+        return f"a number says no unit: set `epoch_unit: {likely}` in the options, or {others}"
+    abbreviation = _ABBREVIATED.search(values[0])
+    if abbreviation:
+        return (
+            f"`{abbreviation[1]}` says no offset from UTC: write the offset in its place, such as `+01:00`, "
+            "or declare the column as string"
+        )
+    return None
+
+
+def _other_moments(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
+    """The hint where values are moments as they stand, but not of this type."""
+    units = ("s", "ms", "us", "ns")
+    is_date = pa.types.is_date(kind)
+    own = None if is_date else kind.tz
+    for zone in (own, None if own else "UTC"):
+        for unit in units if is_date else (kind.unit, *units):
+            found = pa.timestamp(unit, zone)
+            if found == kind or not _reads(values, found, options, {}):
+                continue
+            if is_date and any(_CLOCK.search(value) for value in values):
+                return f"it has a time of day: declare `{found}`"
+            if own and zone is None:
+                return "it lacks a time zone, such as `Z` or `+01:00`: add it, or declare the column without `tz`"
+            if zone != own:
+                return f"it has a time zone: declare `{found}`"
+            if is_date or units.index(unit) < units.index(kind.unit):
+                return f"it is too far for {'date32' if is_date else kind}: declare `{found}`"
+            return f"it has fractions of a second: declare `{found}`"
+    return None
+
+
+def _formats(value: str) -> Iterator[str]:
+    """Formats that are likely, by what a value ends in."""
+    yield from _COMPACT
+    named = _BEHIND_OFFSET.search(value)
+    for format_ in _ZONED:
+        yield format_
+        if named:
+            yield f"{format_} {named[1]}"
+    yield from _GREENWICH
+
+
+def _are_recent(values: Sequence[str]) -> bool:
+    """Whether the first four digits of each are a year of our days, so that the value hardly is a count."""
+    return all("1900" <= value.strip()[:4] < "2100" for value in values)
 
 
 def _clock_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:

@@ -18,8 +18,9 @@ from lakehouse_cli.formats.csv.source import CsvSource, transcoded
 from lakehouse_cli.formats.misfits import ColumnReading, unfit_values
 from lakehouse_cli.text.counts import count_text, plural
 
-_NULL_WORDS = frozenset({"", "-", "--", ".", "?", "m", "na", "n/a", "#n/a", "nan", "nil", "none", "null", "nul", "\\n"})
-_ENDS_IN_ZONE = re.compile(r"(?:Z|:[0-9.]+(?: UTC| ?[+-][0-9:]{2,8}))\Z")
+_NULL_WORDS = frozenset(
+    {"", "-", "--", ".", "?", "m", "na", "n/a", "#n/a", "nan", "nat", "nil", "none", "null", "nul", "\\n"}
+)
 _ENDS_IN_NAME = re.compile(r"(?P<fraction>\.[0-9]+)? (?P<zone>[A-Z][A-Za-z_]+(?:/[A-Za-z_+-]+)+)\Z")
 #: What stands in the place of a day in exports of PostgreSQL, and of MySQL.
 _NO_DAY = re.compile(r"-?infinity|0000-00-00(?: 00:00:00(?:\.0+)?)?")
@@ -201,11 +202,6 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
         if (named := _ENDS_IN_NAME.search(values[0])) and all(value.endswith(named["zone"]) for value in values):
             form = f'"%Y-%m-%d %H:%M:%S{".%f" if named["fraction"] else ""} {named["zone"]}"'
             return f"declare `timestamp[{kind.unit}, tz={named['zone']}]` with `timestamp_format: {form}` in the column"
-        has_zone = any(_ENDS_IN_ZONE.search(value) for value in values)
-        if has_zone and kind.tz is None:
-            return f"it has a time zone: declare `timestamp[{kind.unit}, tz=UTC]`"
-        if kind.tz is not None and not has_zone:
-            return "it lacks a time zone, such as `Z` or `+01:00`: add it, or declare the column without `tz`"
         return "ISO 8601 is expected, or `timestamp_format` in the column or in the options, such as `%d/%m/%Y %H:%M`"
     if t.is_date(kind) and not options.date_format:
         return "YYYY-MM-DD is expected, or `date_format` in the column or in the options, such as `%d/%m/%Y`"

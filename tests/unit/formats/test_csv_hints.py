@@ -84,6 +84,79 @@ def test_time_of_day_among_dates_wants_a_timestamp(text: str, kind: str) -> None
     assert attempt(kind, [text], {}) is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "format_"),
+    [
+        ("date32", "20240102", "%Y%m%d"),
+        ("timestamp[us]", "20240102", "%Y%m%d"),
+        ("timestamp[us]", "20240102030405", "%Y%m%d%H%M%S"),
+        ("timestamp[us]", "202401020304", "%Y%m%d%H%M"),
+        ("timestamp[us]", "20240102030405.5", "%Y%m%d%H%M%S.%f"),
+        ("timestamp[us]", "20240102T030405", "%Y%m%dT%H%M%S"),
+        ("timestamp[us, tz=UTC]", "20240102T030405Z", "%Y%m%dT%H%M%S%z"),
+        ("timestamp[us, tz=Europe/Paris]", "2024-01-01 00:00:00 +0100 CET", "%Y-%m-%d %H:%M:%S %z CET"),
+        ("timestamp[us, tz=UTC]", "Mon, 01 Jan 2024 00:00:00 GMT", "%a, %d %b %Y %H:%M:%S GMT"),
+    ],
+)
+def test_hint_names_the_format_of_moments(kind: str, text: str, format_: str) -> None:
+    option = "date_format" if kind == "date32" else "timestamp_format"
+    hint = attempt(kind, [text], {})
+    assert hint is not None
+    assert hint.startswith(f'set `{option}: "{format_}"` in the options')
+    assert attempt(kind, [text], said(hint)) is None
+
+
+@pytest.mark.parametrize("kind", ["timestamp[us]", "timestamp[us, tz=Europe/Paris]"])
+def test_greenwich_time_is_declared_in_utc(kind: str) -> None:
+    hint = attempt(kind, ["2024-01-01 00:00:00 GMT"], {})
+    assert hint == (
+        "it has a time zone: declare `timestamp[us, tz=UTC]`, "
+        'and set `timestamp_format: "%Y-%m-%d %H:%M:%S GMT"` in the column'
+    )
+    assert attempt("timestamp[us, tz=UTC]", ["2024-01-01 00:00:00 GMT"], said(hint)) is None
+
+
+def test_format_without_offset_reads_clocks_of_the_zone() -> None:
+    hint = attempt("timestamp[s, tz=Europe/Paris]", ["20240102030405"], {})
+    assert hint is not None
+    assert "in the options, which reads clocks of Europe/Paris; or say what the number counts" in hint
+
+
+@pytest.mark.parametrize("kind", ["timestamp[us]", "timestamp[us, tz=UTC]"])
+def test_abbreviation_of_a_zone_says_no_offset(kind: str) -> None:
+    hint = attempt(kind, ["2024-01-01 00:00:00 CET"], {})
+    assert hint is not None
+    assert hint.startswith("`CET` says no offset from UTC")
+
+
+@pytest.mark.parametrize("text", ["x", "1,5", "02/01/2024 03:04"])
+def test_zone_is_missed_only_in_moments(text: str) -> None:
+    hint = attempt("timestamp[us, tz=UTC]", [text], {})
+    assert hint is not None
+    assert "ISO 8601 is expected" in hint
+
+
+@pytest.mark.parametrize("text", ["2024-01-01", "2024-01-01 00:00:00", "x"])
+def test_epoch_unit_expects_numbers(text: str) -> None:
+    hint = attempt("timestamp[us]", [text], {"epoch_unit": "ms"})
+    assert hint is not None
+    assert hint.startswith("a number is expected, as `epoch_unit` is set")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "options", "other"),
+    [
+        ("timestamp[us]", "9223372036854775807", {"epoch_unit": "ms"}, "timestamp[ms]"),
+        ("timestamp[ns]", "9223372037", {"epoch_unit": "s"}, "timestamp[s]"),
+        ("timestamp[ns]", "2300-01-01", {}, "timestamp[s]"),
+        ("date32", "5881580-07-12", {}, "timestamp[s]"),
+    ],
+)
+def test_moment_that_is_too_far_wants_another_unit(kind: str, text: str, options: dict[str, Any], other: str) -> None:
+    assert attempt(kind, [text], options) == f"it is too far for {kind}: declare `{other}`"
+    assert attempt(other, [text], options) is None
+
+
 def test_utc_is_no_wall_clock_time() -> None:
     assert attempt("timestamp[s]", ["2026-01-31 12:00:00 UTC"], {}) == (
         "it has a time zone: declare `timestamp[s, tz=UTC]`"
