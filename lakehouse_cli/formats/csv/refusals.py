@@ -53,7 +53,7 @@ def ragged_rows(
     if "\r" in text:
         hint = "end every line as the first one ends: a CR alone is part of a value here"
     elif options.quotes and re.search(f"{re.escape(options.delimiter)} +{re.escape(options.quote_char)}", text):
-        hint = f"remove the blanks before each {options.quote_char}: it opens a value only where the value begins"
+        hint = f"set `trim: true` in its options: behind a blank, {options.quote_char} opens no value without it"
     elif options.quotes and options.escape_char and _ends_in_escape(text, options):
         hint = (
             f"if {options.escape_char} is text there, write the file with quotes around every text (Spark: `quoteAll`)"
