@@ -15,8 +15,8 @@ from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.codec import decode
 from lakehouse_cli.formats.csv.options import CsvOptions
 
-#: In hints that name options which other formats lack.
-OF_CSV_ALONE = re.compile("`(?:decimal|date_format|timestamp_format):")
+# In hints that name options which other formats lack.
+_OF_CSV_ALONE = re.compile("`(?:decimal|date_format|timestamp_format):")
 _PAIRS = (
     *(("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"), ("true", "false"), ("1", "0"), ("-1", "0"), ("1.0", "0.0")),
     *(("ja", "nein"), ("j", "n"), ("wahr", "falsch"), ("oui", "non"), ("vrai", "faux"), ("si", "no"), ("sí", "no")),
@@ -58,7 +58,7 @@ def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
     if t.is_boolean(kind):
         return _boolean_hint(list(dict.fromkeys(values)), options)
     if t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind):
-        return next(_number_hints(values, kind, options), None)
+        return _number_hint(values, kind, options)
     if t.is_time(kind) or t.is_duration(kind):
         return _clock_hint(values, kind, options)
     if t.is_date(kind) or t.is_timestamp(kind):
@@ -71,6 +71,12 @@ def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
     if t.is_binary(kind) and _reads(values, kind, options, {"binary": "hex"}):
         return "set `binary: hex` in the options"
     return None
+
+
+def shared_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
+    """Name the options that would read the values, as `spelling_hint` does, of those that other formats have too."""
+    hint = (spelling_hint(values, kind, options) or "").partition("; or `decimal:")[0]
+    return None if _OF_CSV_ALONE.search(hint) else hint or None
 
 
 def _reads(values: Sequence[str], kind: pa.DataType, options: CsvOptions, changes: dict[str, Any]) -> bool:
@@ -117,7 +123,7 @@ def _boolean_hint(words: Sequence[str], options: CsvOptions) -> str:
     return f"set {' and '.join(both)} in the options"
 
 
-def _number_hints(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> Iterator[str]:
+def _number_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
     changes: dict[str, Any] = {}
     # What is set already is meant: another meaning of the same values is none to be named.
     if any("%" in value for value in values) and options.percent is None:
@@ -135,13 +141,19 @@ def _number_hints(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
         changes["thousands"] = min(marks)
         if changes["thousands"] == options.decimal:
             changes |= {"decimal": "," if options.decimal == "." else "."}
+    comma = {"decimal": ","} if options.decimal == "." else {}
+    if changes and not _reads(values, kind, options, changes):
+        changes |= comma
+    changes = changes or comma
     if changes and _reads(values, kind, options, changes):
         hint = f"set {_set(changes)} in the options"
         if "percent" in changes and _reads(values, kind, options, changes | {"percent": "fraction"}):
             hint += "; or `percent: fraction`, where 50% is 0.5"
-        yield hint
-    elif options.decimal == "." and _reads(values, kind, options, {"decimal": ","}):
-        yield 'set `decimal: ","` in the options'
+        fractions = {name: value for name, value in changes.items() if name != "thousands"} | comma
+        if changes.get("thousands") == "," and comma and _reads(values, kind, options, fractions):
+            hint += f"; or {_set(fractions)}, where 1,234 is 1.234"
+        return hint
+    return None
 
 
 def _moment_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:

@@ -16,7 +16,7 @@ def attempt(kind: str, texts: list[str], options: dict[str, Any]) -> str | None:
     """The hint of a file that is not read."""
     data = "a;b\n" + "".join(f'"{text}";1\n' for text in texts)
     try:
-        read(data, columns_of(a=kind), delimiter=";", **options)
+        read(data, columns_of(a=kind), **({"delimiter": ";"} | options))
     except DataError as error:
         return str(error.hint)
     return None
@@ -39,6 +39,9 @@ def said(hint: str) -> dict[str, Any]:
         ("bool", ["WAHR", "FALSCH"], "set `true_values: [WAHR]` and `false_values: [FALSCH]` in the options"),
         ("bool", ["1.0", "0.0"], 'set `true_values: ["1.0"]` and `false_values: ["0.0"]` in the options'),
         ("float64", ["1,234.5", "1,234,567.8"], 'set `thousands: ","` in the options'),
+        ("float64", ["1,234"], 'set `thousands: ","` in the options; or `decimal: ","`, where 1,234 is 1.234'),
+        ("int64", ["1,234"], 'set `thousands: ","` in the options'),
+        ("float64", ["12,5 €"], 'set `currency: "€"` and `decimal: ","` in the options'),
         ("int64", ["1.000"], 'set `thousands: "."` and `decimal: ","` in the options'),
         ("float64", ["1,5"], 'set `decimal: ","` in the options'),
         ("float64", ["1.234,5"], 'set `thousands: "."` and `decimal: ","` in the options'),
