@@ -148,6 +148,27 @@ def test_options_that_split_rows_are_named(
     assert cli("show", "s", "-o", "json").json["rows"] == rows
 
 
+@pytest.mark.parametrize(("name", "text"), [("thousands", "1,234.5"), ("percent", "50%"), ("currency", "$5")])
+def test_option_of_a_column_is_named_there(folder: ProjectFolder, cli: Cli, name: str, text: str) -> None:
+    folder.write("data/s.csv", f'v\n"{text}"\n')
+    source = "s: {{kind: source, columns: {{v: {{type: float64, {}: {}}}}}}}"
+    declare(folder, source.format(name, "none"))
+    refused = cli("show", "s").err
+    assert " in the column" in refused
+    declare(folder, source.format(name, {"thousands": '","', "percent": "number", "currency": "$"}[name]))
+    assert cli("show", "s").code == 0
+
+
+def test_decimal_comma_without_quotes(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", "id,v\n0,1,5\n")
+    declare(folder, "s: {kind: source, columns: {id: int64, v: float64}}")
+    assert "if a comma is a decimal point, put quotes around such values" in cli("show", "s").err
+    folder.write("data/s.csv", 'id,v\n0,"1,5"\n')
+    assert 'set `decimal: ","` in the options' in cli("show", "s").err
+    declare(folder, "s: {kind: source, options: {decimal: ','}, columns: {id: int64, v: float64}}")
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"id": 0, "v": 1.5}]
+
+
 @pytest.mark.parametrize("mark", [",", ";"])
 def test_rows_in_quotes_as_a_whole(folder: ProjectFolder, cli: Cli, mark: str) -> None:
     folder.write("data/s.csv", f'"id{mark}v"\n"1{mark}x"\n')

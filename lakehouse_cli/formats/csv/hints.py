@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.codec import decode
+from lakehouse_cli.formats.csv.nested import BAD, parse_json
 from lakehouse_cli.formats.csv.options import CsvOptions
 
 # In hints that name options which other formats lack.
@@ -42,6 +43,7 @@ _CLOCK = re.compile("[T ][0-9]")
 # How many digits counts of our days have at most.
 _EPOCH_DIGITS = {"s": 11, "ms": 14, "us": 17, "ns": 99}
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H%M", "%H%M%S", "%H:%M:%S.%f")
+_MONTHS = re.compile(r"\b(?:mon|month|year)s?\b|\A[+-]?P(?:-?[0-9.]+Y|(?:-?[0-9.]+Y)?-?[0-9.]+M)")
 _SPANS = ("%H:%M:%S", "%H:%M", "interval", "iso8601", "%H:%M:%S.%f")
 
 
@@ -68,9 +70,16 @@ def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
         return next(
             (f"set {_set(each)} in the options" for each in styles if _reads(values, kind, options, each)), None
         )
+    if (t.is_struct(kind) or t.is_map(kind)) and all(_is_literal(value) for value in values):
+        return "it is no JSON, as `to_json(…)` of a database writes: write it so, or declare the column as string"
     if t.is_binary(kind) and _reads(values, kind, options, {"binary": "hex"}):
         return "set `binary: hex` in the options"
     return None
+
+
+def _is_literal(value: str) -> bool:
+    """Whether a value is in braces and no JSON, as databases print structs and maps."""
+    return value.startswith("{") and value.endswith("}") and parse_json(value) is BAD
 
 
 def shared_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
@@ -247,7 +256,8 @@ def _clock_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -
         if format_ not in options.time_format and _reads(values, kind, options, {"time_format": formats}):
             return f"set {_set({'time_format': formats})} in the options"
     if is_span:
-        return None
+        has_months = all(_MONTHS.search(value) for value in values)
+        return "months and years are no fixed time: declare the column as string" if has_months else None
     span = pa.duration(kind.unit)
     found = next((each for each in _SPANS if _reads(values, span, options, {"time_format": (each,)})), None)
     return found and f"declare {span}, which may be longer than a day, and set {_set({'time_format': (found,)})}"

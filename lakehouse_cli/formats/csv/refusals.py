@@ -97,11 +97,14 @@ def _ragged_hint(ragged: Sequence[Any], rows: int, options: CsvOptions) -> str:
     if all(end and row.text.rstrip("\r\n").endswith(end) for row, end in zip(ragged, ends, strict=True)):
         return f"set `extra_values: ignore` in its options: {shown} ends the line, and nothing follows it"
     if options.header and not rows and set(beyond) == {1}:
-        return (
+        lacking = (
             "its header lacks a name, as R leaves out that of row names: "
             f"set `header: false` and `skip_rows: {options.skip_rows + 1}` in its options, "
             "and declare all columns by position"
         )
+        if options.delimiter == "," and all(re.match('[^"].*[0-9],[0-9]', row.text) for row in ragged):
+            return f"if a comma is a decimal point, put quotes around such values; if not, {lacking}"
+        return lacking
     lenient = "`extra_values: ignore`" if min(beyond) > 0 else "`missing_values: null` and `extra_values: ignore`"
     quoted = (
         f"put quotes around values that hold {shown}"
@@ -197,7 +200,9 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
     from lakehouse_cli.formats.csv.hints import spelling_hint
 
     if hint := spelling_hint(values, kind, options):
-        return hint
+        own = reading.column.options if reading.column else ()
+        # What the column sets itself is not changed in the options of the table.
+        return hint.replace("in the options", "in the column") if any(f"`{name}:" in hint for name in own) else hint
     if t.is_timestamp(kind) and not options.timestamp_format:
         if (named := _ENDS_IN_NAME.search(values[0])) and all(value.endswith(named["zone"]) for value in values):
             form = f'"%Y-%m-%d %H:%M:%S{".%f" if named["fraction"] else ""} {named["zone"]}"'

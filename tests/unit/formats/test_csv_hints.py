@@ -160,6 +160,25 @@ def test_moment_that_is_too_far_wants_another_unit(kind: str, text: str, options
     assert attempt(other, [text], options) is None
 
 
+@pytest.mark.parametrize("options", [{}, {"time_format": "interval"}])
+@pytest.mark.parametrize("text", ["1 mon", "1 year 2 mons", "P1M", "P1Y2M3D"])
+def test_months_are_no_duration(text: str, options: dict[str, Any]) -> None:
+    assert attempt("duration[s]", [text], options) == "months and years are no fixed time: declare the column as string"
+
+
+@pytest.mark.parametrize("kind", ["struct<a: int64>", "map<string, int64>"])
+@pytest.mark.parametrize("text", ["{a=1}", "{'a': 1}"])
+def test_structs_that_are_no_json_are_text(text: str, kind: str) -> None:
+    hint = attempt(kind, [text], {})
+    assert hint is not None
+    assert hint.endswith("or declare the column as string")
+
+
+@pytest.mark.parametrize("kind", ["duration[s]", "timestamp[s]", "date32"])
+def test_nat_may_stand_for_null(kind: str) -> None:
+    assert attempt(kind, ["NaT"], {}) == """if 'NaT' stands for null, set `null_values: ["", "NaT"]` in the column"""
+
+
 def test_utc_is_no_wall_clock_time() -> None:
     assert attempt("timestamp[s]", ["2026-01-31 12:00:00 UTC"], {}) == (
         "it has a time zone: declare `timestamp[s, tz=UTC]`"
