@@ -159,6 +159,19 @@ def test_option_of_a_column_is_named_there(folder: ProjectFolder, cli: Cli, name
     assert cli("show", "s").code == 0
 
 
+def test_short_row_with_all_declared_values_is_no_footer(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", "1,a,x\n2,b\n")
+    source = (
+        "s: {{kind: source, options: {{header: false, extra_values: ignore{}}}, columns: {{id: int64, v: string}}}}"
+    )
+    declare(folder, source.format(""))
+    refused = cli("show", "s").err
+    assert "set `missing_values: null` in its options too" in refused
+    assert "skip_footer" not in refused
+    declare(folder, source.format(", missing_values: null"))
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"id": 1, "v": "a"}, {"id": 2, "v": "b"}]
+
+
 def test_decimal_comma_without_quotes(folder: ProjectFolder, cli: Cli) -> None:
     folder.write("data/s.csv", "id,v\n0,1,5\n")
     declare(folder, "s: {kind: source, columns: {id: int64, v: float64}}")

@@ -60,6 +60,9 @@ def ragged_rows(
         )
     elif text.lstrip(" \t").startswith("#") and options.comment is None:
         hint = 'set `comment: "#"` in its options, if lines that begin with # are no data'
+    elif not options.header and options.extra_values == "ignore" and row.actual_columns >= len(names):
+        # The first row, which says how many values are expected, has more than are declared.
+        hint = "set `missing_values: null` in its options too, and rows may be of any length"
     elif ragged[-1].number - row.number + 1 == len(ragged) and row.number == rows + 1 and rows and _are_fewer(ragged):
         left = _count_lines(open_source, name, options) - line + 1
         footer = f"`skip_footer: {left + options.skip_footer}`{{}}, if no data begin there"
