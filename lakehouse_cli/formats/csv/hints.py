@@ -42,6 +42,7 @@ _ABBREVIATED = re.compile(r"[0-9] ([A-Z]{3,5})\Z")
 _CLOCK = re.compile("[T ][0-9]")
 # How many digits counts of our days have at most.
 _EPOCH_DIGITS = {"s": 11, "ms": 14, "us": 17, "ns": 99}
+_MOMENT_DIGITS = 14
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H%M", "%H%M%S", "%H:%M:%S.%f")
 _MONTHS = re.compile(r"\b(?:mon|month|year)s?\b|\A[+-]?P(?:-?[0-9.]+Y|(?:-?[0-9.]+Y)?-?[0-9.]+M)")
 _SPANS = ("%H:%M:%S", "%H:%M", "interval", "iso8601", "%H:%M:%S.%f")
@@ -186,6 +187,8 @@ def _moment_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) 
             else None
         )
     numbers = all(_EPOCH.fullmatch(value) for value in values)
+    digits = len(values[0].lstrip("-").partition(".")[0])
+    likely = next(unit for unit, most in _EPOCH_DIGITS.items() if digits <= most)
     for format_ in _formats(values[0]):
         changes = {option: (format_,)}
         has_offset = "%z" in format_
@@ -195,11 +198,10 @@ def _moment_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) 
         if wanted != kind:
             return f"it has a time zone: declare `{wanted}`, and set {_set(changes)} in the column"
         clock = f", which reads clocks of {kind.tz}" if kind.tz and not has_offset and kind.tz != "UTC" else ""
-        count = "; or say what the number counts, as in `epoch_unit: ms`" if numbers else ""
+        # Of fourteen digits, it is no count of our days.
+        count = f"; or, if it counts from 1970, `epoch_unit: {likely}`" if numbers and digits < _MOMENT_DIGITS else ""
         return f"set {_set(changes)} in the options{clock}{count}"
     if numbers:
-        digits = len(values[0].lstrip("-").partition(".")[0])
-        likely = next(unit for unit, most in _EPOCH_DIGITS.items() if digits <= most)
         others = ", ".join(unit for unit in _EPOCH_DIGITS if unit != likely)
         return f"a number says no unit: set `epoch_unit: {likely}` in the options, or {others}"
     abbreviation = _ABBREVIATED.search(values[0])

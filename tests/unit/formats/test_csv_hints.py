@@ -121,8 +121,12 @@ def test_greenwich_time_is_declared_in_utc(kind: str) -> None:
 
 def test_format_without_offset_reads_clocks_of_the_zone() -> None:
     hint = attempt("timestamp[s, tz=Europe/Paris]", ["20240102030405"], {})
-    assert hint is not None
-    assert "in the options, which reads clocks of Europe/Paris; or say what the number counts" in hint
+    assert hint == 'set `timestamp_format: "%Y%m%d%H%M%S"` in the options, which reads clocks of Europe/Paris'
+
+
+def test_number_that_may_be_a_count_or_a_moment() -> None:
+    hint = attempt("timestamp[s]", ["2024010203"], {})
+    assert hint == 'set `timestamp_format: "%Y%m%d%H"` in the options; or, if it counts from 1970, `epoch_unit: s`'
 
 
 @pytest.mark.parametrize("kind", ["timestamp[us]", "timestamp[us, tz=UTC]"])
