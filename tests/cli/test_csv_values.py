@@ -221,6 +221,35 @@ def test_handwritten_values_round_trip(folder: ProjectFolder, cli: Cli, form: st
     assert cli("plan").code == 0
 
 
+def test_decimal_commas_between_commas(folder: ProjectFolder, cli: Cli) -> None:
+    text = 'a,b\n1,"1,5"\n2,"-1234,25"\n3,"2,0"\n'
+    columns = "columns: {{a: int64, b: float64}}"
+    tables = (
+        "name: p\nmodule: transforms\ntables:\n"
+        f"  s: {{{{kind: source, {{options}}{columns}}}}}\n"
+        f"  t: {{{{function: same, inputs: {{{{s: s}}}}, {{options}}{columns}}}}}\n"
+    )
+    folder.write("transforms.py", "def same(s): return s\n")
+    folder.write("data/s.csv", text)
+    folder.write("lakehouse.yaml", tables.format(options=""))
+    assert 'set `decimal: ","` in the options' in cli("show", "s").err
+    comma = "options: {decimal: ','}, "
+    folder.write("lakehouse.yaml", tables.format(options=comma))
+    assert cli("run").code == 0
+    assert folder.read("data/t.csv") == text
+    assert [row["b"] for row in cli("show", "t", "-o", "json").json["rows"]] == [1.5, -1234.25, 2.0]
+
+
+@pytest.mark.parametrize("option", ["quote_char: none", "header: false", "extra_values: ignore"])
+def test_stray_decimal_commas_cannot_pass(folder: ProjectFolder, cli: Cli, option: str) -> None:
+    source = "name: p\ntables:\n  s: {{kind: source, options: {{decimal: ',', {}}}, columns: {{v: float64}}}}\n"
+    folder.write("data/s.csv", "v\n1,5\n")
+    folder.write("lakehouse.yaml", source.format(option))
+    assert "options `delimiter` and `decimal` of format csv are both ','" in cli("validate").err
+    folder.write("lakehouse.yaml", source.format(""))
+    assert "line 2 of `data/s.csv` has 2 values where 1 is expected" in cli("show", "s").err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

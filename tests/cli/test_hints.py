@@ -126,13 +126,87 @@ def test_link_in_place_of_manifests(folder: ProjectFolder, cli: Cli, leads_to: s
     assert cli("run").code == 0
 
 
-def test_blank_before_a_quote(folder: ProjectFolder, cli: Cli) -> None:
-    folder.write("data/s.csv", 'a,b\n1, "x, y"\n')
-    declare(folder, "s: {kind: source, columns: {a: int64, b: string}}")
-    refused = cli("show", "s")
-    assert 'remove the blanks before each ": it opens a value only where the value begins' in refused.err
-    folder.write("data/s.csv", 'a,b\n1,"x, y"\n')
-    assert cli("show", "s", "-o", "json").json["rows"] == [{"a": 1, "b": "x, y"}]
+@pytest.mark.parametrize(
+    ("text", "rows", "hints"),
+    [
+        ('id,name\n1, "x, y"\n', [{"id": 1, "name": "x, y"}], ["trim: true"]),
+        ("'id','name'\n'1','x'\n", [{"id": 1, "name": "x"}], ['quote_char: "\'"']),
+        ("id | name\n1 | x\n", [{"id": 1, "name": "x"}], ["delimiter: '|', trim: true"]),
+        (
+            "| id | name |\n|----|------|\n| 1  | x    |\n",
+            [{"id": 1, "name": "x"}],
+            ["delimiter: '|', trim: true, skip_rows_after_header: 1"],
+        ),
+        (
+            " id | name \n----+------\n  1 | x\n(1 row)\n\n",
+            [{"id": 1, "name": "x"}],
+            ["delimiter: '|', trim: true, skip_rows_after_header: 1", "skip_footer: 2"],
+        ),
+    ],
+)
+def test_options_that_split_rows_are_named(
+    folder: ProjectFolder, cli: Cli, text: str, rows: list[dict[str, object]], hints: list[str]
+) -> None:
+    folder.write("data/s.csv", text)
+    source = "s: {{kind: source, options: {{{}}}, columns: {{id: int64, name: string}}}}"
+    options: list[str] = []
+    for each in hints:
+        declare(folder, source.format(", ".join(options)))
+        refused = cli("show", "s").err
+        for option in each.split(", "):
+            assert f"`{option}`" in refused
+        options.append(each)
+    declare(folder, source.format(", ".join(options)))
+    assert cli("show", "s", "-o", "json").json["rows"] == rows
+
+
+@pytest.mark.parametrize(("name", "text"), [("thousands", "1,234.5"), ("percent", "50%"), ("currency", "$5")])
+def test_option_of_a_column_is_named_there(folder: ProjectFolder, cli: Cli, name: str, text: str) -> None:
+    folder.write("data/s.csv", f'v\n"{text}"\n')
+    source = "s: {{kind: source, columns: {{v: {{type: float64, {}: {}}}}}}}"
+    declare(folder, source.format(name, "none"))
+    refused = cli("show", "s").err
+    assert " in the column" in refused
+    declare(folder, source.format(name, {"thousands": '","', "percent": "number", "currency": "$"}[name]))
+    assert cli("show", "s").code == 0
+
+
+def test_short_row_with_all_declared_values_is_no_footer(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", "1,a,x\n2,b\n")
+    source = (
+        "s: {{kind: source, options: {{header: false, extra_values: ignore{}}}, columns: {{id: int64, v: string}}}}"
+    )
+    declare(folder, source.format(""))
+    refused = cli("show", "s").err
+    assert "set `missing_values: null` in its options too" in refused
+    assert "skip_footer" not in refused
+    declare(folder, source.format(", missing_values: null"))
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"id": 1, "v": "a"}, {"id": 2, "v": "b"}]
+
+
+def test_decimal_comma_without_quotes(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", "id,v\n0,1,5\n")
+    declare(folder, "s: {kind: source, columns: {id: int64, v: float64}}")
+    assert "if a comma is a decimal point, put quotes around such values" in cli("show", "s").err
+    folder.write("data/s.csv", 'id,v\n0,"1,5"\n')
+    assert 'set `decimal: ","` in the options' in cli("show", "s").err
+    declare(folder, "s: {kind: source, options: {decimal: ','}, columns: {id: int64, v: float64}}")
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"id": 0, "v": 1.5}]
+
+
+@pytest.mark.parametrize("mark", [",", ";"])
+def test_rows_in_quotes_as_a_whole(folder: ProjectFolder, cli: Cli, mark: str) -> None:
+    folder.write("data/s.csv", f'"id{mark}v"\n"1{mark}x"\n')
+    declare(folder, "s: {kind: source, columns: {id: int64, v: string}}")
+    assert "each row is in quotes as a whole: take these off in the file" in cli("show", "s").err
+
+
+def test_header_that_begins_with_a_hash(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", "#a,b\n1,2\n")
+    declare(folder, "s: {kind: source, columns: {a: int64, b: int64}}")
+    assert 'the file calls it `#a`: declare it with `from: "#a"`' in cli("show", "s").err
+    declare(folder, 's: {kind: source, columns: {a: {type: int64, from: "#a"}, b: int64}}')
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"a": 1, "b": 2}]
 
 
 def test_column_name_of_a_source_that_a_database_lacks(folder: ProjectFolder, cli: Cli) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,9 @@ from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import count_text, plural
 
 _TEXT = pa.string()
+# A line in quotes, and one that sets the header apart from the rows, as psql and Markdown have.
+_IN_QUOTES = re.compile(rb'"(?:[^"]|"")*"')
+_RULE = re.compile(rb"[|+: -]*-[|+: -]*")
 # How many positions of columns of one name are shown.
 _LISTED = 3
 
@@ -108,7 +112,7 @@ def _check_zeros(source: CsvSource) -> None:
 def _missing(source: CsvSource, missing: Sequence[Column], declared: Sequence[Column], reason: str) -> DataError:
     _check_zeros(source)
     header = [name for name in source.header or () if name]
-    hint = _header_hint(header, [str(column.from_ or column.name) for column in missing])
+    hint = _header_hint(source, header, [str(column.from_ or column.name) for column in missing])
     nameless = next((at + 1 for at, name in enumerate(source.header or ()) if not name), None)
     if nameless and hint is None and not any(did_you_mean(column.name, header) for column in missing):
         hint = f"column {nameless} of the file has no name: read it with `from: {nameless}`"
@@ -125,21 +129,32 @@ def _missing(source: CsvSource, missing: Sequence[Column], declared: Sequence[Co
     )
 
 
-def _header_hint(header: Sequence[str], missing: Sequence[str]) -> str | None:
+def _header_hint(source: CsvSource, header: Sequence[str], missing: Sequence[str]) -> str | None:
     """What to do where the header is there, but not split into its names."""
     if header and set(missing) <= {name.strip(" \t") for name in header}:
         return "its header has blanks around names: set `trim: true` in its options"
-    if header and header[0].lstrip(" \t").startswith("#") and not set(missing) & {header[0].lstrip(" \t#")}:
-        return 'its first line is a comment: set `comment: "#"` in its options'
+    if header and set(missing) <= {name.strip(" \t'") for name in header}:
+        return """its header has quotes around names: set `quote_char: "'"` in its options"""
+    if header and header[0].lstrip(" \t").startswith("#"):
+        if not set(missing) & {header[0].lstrip(" \t#")}:
+            return 'its first line is a comment: set `comment: "#"` in its options'
+        return f"the file calls it `{header[0]}`: declare it with `from: {json.dumps(header[0], ensure_ascii=False)}`"
     if header and (delimiter := header[0].removeprefix("sep=")) != header[0]:
         split = f" and `delimiter: {_quoted(delimiter)}`" if delimiter else ""
         return f"its first line is for Excel, and names the delimiter: set `skip_rows: 1`{split} in its options"
     if len(header) != 1:
         return None
     (line,) = header
+    behind = source.next_line
+    if _IN_QUOTES.fullmatch(behind) and any(mark in line and mark.encode() in behind for mark in ",;\t|"):
+        return "each row is in quotes as a whole: take these off in the file, and make one quote of each two inside"
     for delimiter, names in _splits(line):
+        found = f"its header is `{shorten(line)}`: set `delimiter: {delimiter}`"
         if set(missing) <= set(names):
-            return f"its header is `{shorten(line)}`: set `delimiter: {delimiter}` in its options"
+            return f"{found} in its options"
+        if set(missing) <= {name.strip(" \t") for name in names}:
+            more = ", `trim: true` and `skip_rows_after_header: 1`" if _RULE.fullmatch(behind) else " and `trim: true`"
+            return f"{found}{more} in its options"
     other = next((mark for mark in ";\t|," if mark in line), None)
     return f"its header is `{shorten(line)}`: set `delimiter: {_quoted(other)}` in its options" if other else None
 

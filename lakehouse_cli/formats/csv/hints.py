@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -13,8 +13,11 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.codec import decode
+from lakehouse_cli.formats.csv.nested import BAD, parse_json
 from lakehouse_cli.formats.csv.options import CsvOptions
 
+# In hints that name options which other formats lack.
+_OF_CSV_ALONE = re.compile("`(?:decimal|date_format|timestamp_format):")
 _PAIRS = (
     *(("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"), ("true", "false"), ("1", "0"), ("-1", "0"), ("1.0", "0.0")),
     *(("ja", "nein"), ("j", "n"), ("wahr", "falsch"), ("oui", "non"), ("vrai", "faux"), ("si", "no"), ("sí", "no")),
@@ -23,9 +26,25 @@ _PAIRS = (
 _GROUPED = re.compile("[0-9]([,.'\u00a0\u202f ])[0-9]{3}(?![0-9])")
 _CURRENCY = re.compile("[$€£¥₹₩₽₺]|\\b[A-Z]{3}\\b|\\b(?:kr|zł|Fr)\\b|R\\$")
 _EPOCH = re.compile(r"-?[0-9]{9,}(?:\.[0-9]+)?")
+# Formats without marks between numbers, and such as say an offset, of dates and timestamps.
+_COMPACT = (
+    *("%Y%m%d", "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d%H", "%Y%m%d%H%M%S.%f"),
+    *("%Y%m%dT%H%M%S", "%Y%m%dT%H%M", "%Y%m%dT%H%M%S.%f", "%Y%m%dT%H%M%S%z", "%Y%m%dT%H%M%S.%f%z"),
+)
+_ZONED = (
+    *("%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M:%S.%f %z", "%Y-%m-%d %H:%M %z"),
+    *("%a, %d %b %Y %H:%M:%S %z", "%d/%b/%Y:%H:%M:%S %z"),
+)
+_GREENWICH = ("%Y-%m-%d %H:%M:%S GMT", "%Y-%m-%d %H:%M:%S.%f GMT", "%a, %d %b %Y %H:%M:%S GMT")
+# A name of the offset before it, as Go prints it; and one alone, which may stand for several offsets.
+_BEHIND_OFFSET = re.compile(r" [+-][0-9]{4} ([A-Z]{3,5})\Z")
+_ABBREVIATED = re.compile(r"[0-9] ([A-Z]{3,5})\Z")
+_CLOCK = re.compile("[T ][0-9]")
 # How many digits counts of our days have at most.
 _EPOCH_DIGITS = {"s": 11, "ms": 14, "us": 17, "ns": 99}
+_MOMENT_DIGITS = 14
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H%M", "%H%M%S", "%H:%M:%S.%f")
+_MONTHS = re.compile(r"\b(?:mon|month|year)s?\b|\A[+-]?P(?:-?[0-9.]+Y|(?:-?[0-9.]+Y)?-?[0-9.]+M)")
 _SPANS = ("%H:%M:%S", "%H:%M", "interval", "iso8601", "%H:%M:%S.%f")
 
 
@@ -42,28 +61,32 @@ def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
     if t.is_boolean(kind):
         return _boolean_hint(list(dict.fromkeys(values)), options)
     if t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind):
-        return next(_number_hints(values, kind, options), None)
+        return _number_hint(values, kind, options)
     if t.is_time(kind) or t.is_duration(kind):
         return _clock_hint(values, kind, options)
-    if t.is_date(kind):
-        moments = (pa.timestamp(unit, zone) for zone in (None, "UTC") for unit in ("s", "ms", "us", "ns"))
-        return _other_type_hint("a time of day", values, moments, options)
-    if t.is_timestamp(kind) and not options.timestamp_format:
-        if options.epoch_unit is None and all(_EPOCH.fullmatch(value) for value in values):
-            digits = len(values[0].lstrip("-").partition(".")[0])
-            likely = next(unit for unit, most in _EPOCH_DIGITS.items() if digits <= most)
-            others = ", ".join(unit for unit in _EPOCH_DIGITS if unit != likely)
-            return f"a number says no unit: set `epoch_unit: {likely}` in the options, or {others}"
-        finer = (pa.timestamp(unit, kind.tz) for unit in ("ms", "us", "ns"))
-        return _other_type_hint("fractions of a second", values, finer, options)
+    if t.is_date(kind) or t.is_timestamp(kind):
+        return _moment_hint(values, kind, options)
     if t.is_list(kind):
         styles = ({"lists": style} for style in ("postgresql", "duckdb"))
         return next(
             (f"set {_set(each)} in the options" for each in styles if _reads(values, kind, options, each)), None
         )
+    if (t.is_struct(kind) or t.is_map(kind)) and all(_is_literal(value) for value in values):
+        return "it is no JSON, as `to_json(…)` of a database writes: write it so, or declare the column as string"
     if t.is_binary(kind) and _reads(values, kind, options, {"binary": "hex"}):
         return "set `binary: hex` in the options"
     return None
+
+
+def _is_literal(value: str) -> bool:
+    """Whether a value is in braces and no JSON, as databases print structs and maps."""
+    return value.startswith("{") and value.endswith("}") and parse_json(value) is BAD
+
+
+def shared_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
+    """Name the options that would read the values, as `spelling_hint` does, of those that other formats have too."""
+    hint = (spelling_hint(values, kind, options) or "").partition("; or `decimal:")[0]
+    return None if _OF_CSV_ALONE.search(hint) else hint or None
 
 
 def _reads(values: Sequence[str], kind: pa.DataType, options: CsvOptions, changes: dict[str, Any]) -> bool:
@@ -110,7 +133,7 @@ def _boolean_hint(words: Sequence[str], options: CsvOptions) -> str:
     return f"set {' and '.join(both)} in the options"
 
 
-def _number_hints(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> Iterator[str]:
+def _number_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
     changes: dict[str, Any] = {}
     # What is set already is meant: another meaning of the same values is none to be named.
     if any("%" in value for value in values) and options.percent is None:
@@ -128,18 +151,104 @@ def _number_hints(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
         changes["thousands"] = min(marks)
         if changes["thousands"] == options.decimal:
             changes |= {"decimal": "," if options.decimal == "." else "."}
+    comma = {"decimal": ","} if options.decimal == "." else {}
+    if changes and not _reads(values, kind, options, changes):
+        changes |= comma
+    changes = changes or comma
     if changes and _reads(values, kind, options, changes):
         hint = f"set {_set(changes)} in the options"
         if "percent" in changes and _reads(values, kind, options, changes | {"percent": "fraction"}):
             hint += "; or `percent: fraction`, where 50% is 0.5"
-        yield hint
-    elif options.decimal == "." and _reads(values, kind, options, {"decimal": ","}):
-        yield 'set `decimal: ","` in the options'
+        fractions = {name: value for name, value in changes.items() if name != "thousands"} | comma
+        if changes.get("thousands") == "," and comma and _reads(values, kind, options, fractions):
+            hint += f"; or {_set(fractions)}, where 1,234 is 1.234"
+        return hint
+    return None
 
 
-def _other_type_hint(what: str, values: Sequence[str], kinds: Iterable[pa.DataType], options: CsvOptions) -> str | None:
-    found = next((each for each in kinds if _reads(values, each, options, {})), None)
-    return found and f"it has {what}: declare `{found}`"
+def _moment_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
+    """The hint of dates and timestamps: another type that reads them as they are, else a format."""
+    is_date = pa.types.is_date(kind)
+    option = "date_format" if is_date else "timestamp_format"
+    if getattr(options, option):
+        return None
+    if found := _other_moments(values, kind, options):
+        return found
+    if not is_date and options.epoch_unit is not None:
+        return (
+            "a number is expected, as `epoch_unit` is set: correct the file; or, if no value is a number, "
+            "set `epoch_unit: none` in the column"
+        )
+    if is_date:
+        compact = {option: ("%Y%m%d",)}
+        return (
+            f"set {_set(compact)} in the options"
+            if _are_recent(values) and _reads(values, kind, options, compact)
+            else None
+        )
+    numbers = all(_EPOCH.fullmatch(value) for value in values)
+    digits = len(values[0].lstrip("-").partition(".")[0])
+    likely = next(unit for unit, most in _EPOCH_DIGITS.items() if digits <= most)
+    for format_ in _formats(values[0]):
+        changes = {option: (format_,)}
+        has_offset = "%z" in format_
+        wanted = pa.timestamp(kind.unit, "UTC") if format_.endswith("GMT") or (has_offset and not kind.tz) else kind
+        if not _reads(values, wanted, options, changes) or (format_.startswith("%Y%m%d") and not _are_recent(values)):
+            continue
+        if wanted != kind:
+            return f"it has a time zone: declare `{wanted}`, and set {_set(changes)} in the column"
+        clock = f", which reads clocks of {kind.tz}" if kind.tz and not has_offset and kind.tz != "UTC" else ""
+        # Of fourteen digits, it is no count of our days.
+        count = f"; or, if it counts from 1970, `epoch_unit: {likely}`" if numbers and digits < _MOMENT_DIGITS else ""
+        return f"set {_set(changes)} in the options{clock}{count}"
+    if numbers:
+        others = ", ".join(unit for unit in _EPOCH_DIGITS if unit != likely)
+        return f"a number says no unit: set `epoch_unit: {likely}` in the options, or {others}"
+    abbreviation = _ABBREVIATED.search(values[0])
+    if abbreviation:
+        return (
+            f"`{abbreviation[1]}` says no offset from UTC: write the offset in its place, such as `+01:00`, "
+            "or declare the column as string"
+        )
+    return None
+
+
+def _other_moments(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
+    """The hint where values are moments as they stand, but not of this type."""
+    units = ("s", "ms", "us", "ns")
+    is_date = pa.types.is_date(kind)
+    own = None if is_date else kind.tz
+    for zone in (own, None if own else "UTC"):
+        for unit in units if is_date else (kind.unit, *units):
+            found = pa.timestamp(unit, zone)
+            if found == kind or not _reads(values, found, options, {}):
+                continue
+            if is_date and any(_CLOCK.search(value) for value in values):
+                return f"it has a time of day: declare `{found}`"
+            if own and zone is None:
+                return "it lacks a time zone, such as `Z` or `+01:00`: add it, or declare the column without `tz`"
+            if zone != own:
+                return f"it has a time zone: declare `{found}`"
+            if is_date or units.index(unit) < units.index(kind.unit):
+                return f"it is too far for {'date32' if is_date else kind}: declare `{found}`"
+            return f"it has fractions of a second: declare `{found}`"
+    return None
+
+
+def _formats(value: str) -> Iterator[str]:
+    """Formats that are likely, by what a value ends in."""
+    yield from _COMPACT
+    named = _BEHIND_OFFSET.search(value)
+    for format_ in _ZONED:
+        yield format_
+        if named:
+            yield f"{format_} {named[1]}"
+    yield from _GREENWICH
+
+
+def _are_recent(values: Sequence[str]) -> bool:
+    """Whether the first four digits of each are a year of our days, so that the value hardly is a count."""
+    return all("1900" <= value.strip()[:4] < "2100" for value in values)
 
 
 def _clock_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
@@ -149,7 +258,8 @@ def _clock_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -
         if format_ not in options.time_format and _reads(values, kind, options, {"time_format": formats}):
             return f"set {_set({'time_format': formats})} in the options"
     if is_span:
-        return None
+        has_months = all(_MONTHS.search(value) for value in values)
+        return "months and years are no fixed time: declare the column as string" if has_months else None
     span = pa.duration(kind.unit)
     found = next((each for each in _SPANS if _reads(values, span, options, {"time_format": (each,)})), None)
     return found and f"declare {span}, which may be longer than a day, and set {_set({'time_format': (found,)})}"

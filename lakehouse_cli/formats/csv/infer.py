@@ -117,6 +117,14 @@ def _javascript(number: float) -> str:
     return "-" * sign + text
 
 
+def _r(number: float) -> str:
+    """A float as R writes it: of up to 15 digits, with an exponent where that is shorter."""
+    digits, _, exponent = f"{number:.14e}".partition("e")
+    places = len(digits.rstrip("0").partition(".")[2])
+    scientific, fixed = f"{number:.{places}e}", f"{number:.{max(0, places - int(exponent))}f}"
+    return scientific if len(scientific) < len(fixed) else fixed
+
+
 def _values(text: pa.Array, kind: pa.DataType, options: CsvOptions) -> pa.Array:
     """As `decode`, which would hold numbers to a pattern once more."""
     if options.decimal == "." and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
@@ -176,7 +184,7 @@ def _is_kept(values: pa.Array, text: pa.Array, options: CsvOptions) -> bool:
     return not has_spellings or encode(values, options).equals(text)
 
 
-# Floats to text as Python prints them, C and R by their digits, `numpy.savetxt`, and JavaScript.
+# Floats to text as Python prints them, C by their digits, `numpy.savetxt`, JavaScript and R.
 _PRINTERS: tuple[Callable[[float], str], ...] = (
     repr,
     "{:.15g}".format,
@@ -184,4 +192,5 @@ _PRINTERS: tuple[Callable[[float], str], ...] = (
     "{:.17g}".format,
     "{:.18e}".format,
     _javascript,
+    _r,
 )

@@ -163,8 +163,11 @@ def _check_characters(options: CsvOptions) -> None:
                 f"option `{what}` of format csv must be {form}, not {character!r}", hint=f"such as {_SUCH_AS[what]}"
             )
         same = next((other for other in characters if other != what and characters[other] == character), None)
-        if same:
+        are_marks = {what, same} == {"delimiter", "decimal"}
+        if same and not (are_marks and _shows_stray_decimals(options)):
             hint = "choose another character for one of them"
+            if are_marks:
+                hint += ", or leave out `quote_char: none`, `header: false` and `extra_values: ignore`"
             hint = "remove `escape_char`: doubled quotes need none" if same == "escape_char" else hint
             raise StorageError(f"options `{what}` and `{same}` of format csv are both {character!r}", hint=hint)
         if any(map(str.isalnum, character)) or character[0] in _TAKEN[what]:
@@ -173,6 +176,14 @@ def _check_characters(options: CsvOptions) -> None:
                 hint=f"such as {_SUCH_AS[what]}",
             )
     _check_overlaps(options, characters)
+
+
+def _shows_stray_decimals(options: CsvOptions) -> bool:
+    """Whether a number with a fraction that lacks its quotes is seen, where the delimiter is the decimal point too.
+
+    Its row has one value too many for the header.
+    """
+    return options.quotes and options.header and options.extra_values == "error"
 
 
 def _check_overlaps(options: CsvOptions, characters: Mapping[str, str]) -> None:

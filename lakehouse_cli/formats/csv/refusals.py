@@ -18,8 +18,9 @@ from lakehouse_cli.formats.csv.source import CsvSource, transcoded
 from lakehouse_cli.formats.misfits import ColumnReading, unfit_values
 from lakehouse_cli.text.counts import count_text, plural
 
-_NULL_WORDS = frozenset({"", "-", "--", ".", "?", "m", "na", "n/a", "#n/a", "nan", "nil", "none", "null", "nul", "\\n"})
-_ENDS_IN_ZONE = re.compile(r"(?:Z|:[0-9.]+(?: UTC| ?[+-][0-9:]{2,8}))\Z")
+_NULL_WORDS = frozenset(
+    {"", "-", "--", ".", "?", "m", "na", "n/a", "#n/a", "nan", "nat", "nil", "none", "null", "nul", "\\n"}
+)
 _ENDS_IN_NAME = re.compile(r"(?P<fraction>\.[0-9]+)? (?P<zone>[A-Z][A-Za-z_]+(?:/[A-Za-z_+-]+)+)\Z")
 #: What stands in the place of a day in exports of PostgreSQL, and of MySQL.
 _NO_DAY = re.compile(r"-?infinity|0000-00-00(?: 00:00:00(?:\.0+)?)?")
@@ -52,13 +53,16 @@ def ragged_rows(
     if "\r" in text:
         hint = "end every line as the first one ends: a CR alone is part of a value here"
     elif options.quotes and re.search(f"{re.escape(options.delimiter)} +{re.escape(options.quote_char)}", text):
-        hint = f"remove the blanks before each {options.quote_char}: it opens a value only where the value begins"
+        hint = f"set `trim: true` in its options: behind a blank, {options.quote_char} opens no value without it"
     elif options.quotes and options.escape_char and _ends_in_escape(text, options):
         hint = (
             f"if {options.escape_char} is text there, write the file with quotes around every text (Spark: `quoteAll`)"
         )
     elif text.lstrip(" \t").startswith("#") and options.comment is None:
         hint = 'set `comment: "#"` in its options, if lines that begin with # are no data'
+    elif not options.header and options.extra_values == "ignore" and row.actual_columns >= len(names):
+        # The first row, which says how many values are expected, has more than are declared.
+        hint = "set `missing_values: null` in its options too, and rows may be of any length"
     elif ragged[-1].number - row.number + 1 == len(ragged) and row.number == rows + 1 and rows and _are_fewer(ragged):
         left = _count_lines(open_source, name, options) - line + 1
         footer = f"`skip_footer: {left + options.skip_footer}`{{}}, if no data begin there"
@@ -96,11 +100,14 @@ def _ragged_hint(ragged: Sequence[Any], rows: int, options: CsvOptions) -> str:
     if all(end and row.text.rstrip("\r\n").endswith(end) for row, end in zip(ragged, ends, strict=True)):
         return f"set `extra_values: ignore` in its options: {shown} ends the line, and nothing follows it"
     if options.header and not rows and set(beyond) == {1}:
-        return (
+        lacking = (
             "its header lacks a name, as R leaves out that of row names: "
             f"set `header: false` and `skip_rows: {options.skip_rows + 1}` in its options, "
             "and declare all columns by position"
         )
+        if options.delimiter == "," and all(re.match('[^"].*[0-9],[0-9]', row.text) for row in ragged):
+            return f"if a comma is a decimal point, put quotes around such values; if not, {lacking}"
+        return lacking
     lenient = "`extra_values: ignore`" if min(beyond) > 0 else "`missing_values: null` and `extra_values: ignore`"
     quoted = (
         f"put quotes around values that hold {shown}"
@@ -196,16 +203,13 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
     from lakehouse_cli.formats.csv.hints import spelling_hint
 
     if hint := spelling_hint(values, kind, options):
-        return hint
+        own = reading.column.options if reading.column else ()
+        # What the column sets itself is not changed in the options of the table.
+        return hint.replace("in the options", "in the column") if any(f"`{name}:" in hint for name in own) else hint
     if t.is_timestamp(kind) and not options.timestamp_format:
         if (named := _ENDS_IN_NAME.search(values[0])) and all(value.endswith(named["zone"]) for value in values):
             form = f'"%Y-%m-%d %H:%M:%S{".%f" if named["fraction"] else ""} {named["zone"]}"'
             return f"declare `timestamp[{kind.unit}, tz={named['zone']}]` with `timestamp_format: {form}` in the column"
-        has_zone = any(_ENDS_IN_ZONE.search(value) for value in values)
-        if has_zone and kind.tz is None:
-            return f"it has a time zone: declare `timestamp[{kind.unit}, tz=UTC]`"
-        if kind.tz is not None and not has_zone:
-            return "it lacks a time zone, such as `Z` or `+01:00`: add it, or declare the column without `tz`"
         return "ISO 8601 is expected, or `timestamp_format` in the column or in the options, such as `%d/%m/%Y %H:%M`"
     if t.is_date(kind) and not options.date_format:
         return "YYYY-MM-DD is expected, or `date_format` in the column or in the options, such as `%d/%m/%Y`"

@@ -95,6 +95,11 @@ class CsvSource:
         """Whether it can be read; always."""
         return True
 
+    @property
+    def next_line(self) -> bytes:
+        """What was read so far of the line behind the header."""
+        return next(iter(self._rest.splitlines()), b"")
+
     def read(self, size: int = -1) -> bytes:  # noqa: ARG002  # Arrow takes what it gets, and asks for more than that
         """Read the next records, nothing at the end."""
         data, self._rest = self._rest or next(self._pieces, b""), b""

@@ -106,9 +106,8 @@ class _Cells:
         self.null_set = _texts(tuple(sorted(spellings)))
         marks = {*options.delimiter_characters, options.quote_char if options.quotes else "", options.escape_char or ""}
         marks |= {*(options.comment or "")[:1]}
-        self.plain_needs_quotes = bool(marks & _OF_PLAIN_VALUES) or any(
-            s and set(s) <= _OF_PLAIN_VALUES | {options.decimal} for s in spellings
-        )
+        plain = _OF_PLAIN_VALUES | {options.decimal}
+        self.plain_needs_quotes = bool(marks & plain) or any(s and set(s) <= plain for s in spellings)
 
     def may_need_quotes(self, kind: pa.DataType) -> bool:
         """Whether a value of a type may need quotes."""

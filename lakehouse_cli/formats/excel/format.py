@@ -19,7 +19,7 @@ from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
 from lakehouse_cli.formats.base import Format, Opener, Sink
 from lakehouse_cli.formats.csv.codec import decode
-from lakehouse_cli.formats.csv.hints import spelling_hint
+from lakehouse_cli.formats.csv.hints import shared_hint
 from lakehouse_cli.formats.csv.options import CsvOptions, cell_options
 from lakehouse_cli.formats.excel.cells import UNFIT, value_for
 from lakehouse_cli.formats.excel.exact_cells import NO_DAY, Refused
@@ -167,8 +167,7 @@ def _spelling_hint(reading: ColumnReading) -> str | None:
     spelled = (str, int, float) if pa.types.is_timestamp(reading.type) else (str,)
     if pa.types.is_boolean(reading.type) or not all(type(each) in spelled for each in values):
         return None
-    hint = spelling_hint([str(each) for each in values], reading.type, cell_options(reading.options))
-    return None if hint is not None and "`decimal:" in hint else hint
+    return shared_hint([str(each) for each in values], reading.type, cell_options(reading.options))
 
 
 def _hint(shown: str, column: Column | None, nulls: Sequence[str] = ()) -> str:

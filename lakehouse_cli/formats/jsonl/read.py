@@ -107,17 +107,19 @@ def _reason(reading: ColumnReading) -> tuple[str, str, str]:
 
 
 def _hint(reading: ColumnReading, cells: CsvOptions) -> str:
-    from lakehouse_cli.formats.csv.hints import spelling_hint
+    from lakehouse_cli.formats.csv.hints import shared_hint
 
     t, kind, values = pa.types, reading.type, [value for _, value, _ in reading.examples]
     value = values[0]
     has_spellings = not (t.is_nested(kind) or t.is_boolean(kind)) and all(isinstance(each, str) for each in values)
-    hint = spelling_hint(values, kind, cells) if has_spellings else None
-    if hint is not None and "`decimal:" not in hint:
+    hint = shared_hint(values, kind, cells) if has_spellings else None
+    if hint is not None:
         return hint
     if t.is_timestamp(kind):
         if isinstance(value, JsonNumber):
-            return "a bare number says no unit: set `epoch_unit` in the options, or declare int64"
+            return (
+                "a bare number says no unit: declare int64, or set `epoch_unit` in the options if it counts from 1970"
+            )
         if kind.tz is not None:
             return 'an instant has a zone: "2026-01-31T12:00:00Z", or with an offset'
         return 'a wall-clock time has no zone, as "2026-01-31T12:00:00"; declare `tz=UTC` for instants'

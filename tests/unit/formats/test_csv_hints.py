@@ -16,7 +16,7 @@ def attempt(kind: str, texts: list[str], options: dict[str, Any]) -> str | None:
     """The hint of a file that is not read."""
     data = "a;b\n" + "".join(f'"{text}";1\n' for text in texts)
     try:
-        read(data, columns_of(a=kind), delimiter=";", **options)
+        read(data, columns_of(a=kind), **({"delimiter": ";"} | options))
     except DataError as error:
         return str(error.hint)
     return None
@@ -39,6 +39,9 @@ def said(hint: str) -> dict[str, Any]:
         ("bool", ["WAHR", "FALSCH"], "set `true_values: [WAHR]` and `false_values: [FALSCH]` in the options"),
         ("bool", ["1.0", "0.0"], 'set `true_values: ["1.0"]` and `false_values: ["0.0"]` in the options'),
         ("float64", ["1,234.5", "1,234,567.8"], 'set `thousands: ","` in the options'),
+        ("float64", ["1,234"], 'set `thousands: ","` in the options; or `decimal: ","`, where 1,234 is 1.234'),
+        ("int64", ["1,234"], 'set `thousands: ","` in the options'),
+        ("float64", ["12,5 €"], 'set `currency: "€"` and `decimal: ","` in the options'),
         ("int64", ["1.000"], 'set `thousands: "."` and `decimal: ","` in the options'),
         ("float64", ["1,5"], 'set `decimal: ","` in the options'),
         ("float64", ["1.234,5"], 'set `thousands: "."` and `decimal: ","` in the options'),
@@ -82,6 +85,102 @@ def test_hint_names_the_options_that_read_it(kind: str, texts: list[str], hint: 
 def test_time_of_day_among_dates_wants_a_timestamp(text: str, kind: str) -> None:
     assert attempt("date32", [text], {}) == f"it has a time of day: declare `{kind}`"
     assert attempt(kind, [text], {}) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "format_"),
+    [
+        ("date32", "20240102", "%Y%m%d"),
+        ("timestamp[us]", "20240102", "%Y%m%d"),
+        ("timestamp[us]", "20240102030405", "%Y%m%d%H%M%S"),
+        ("timestamp[us]", "202401020304", "%Y%m%d%H%M"),
+        ("timestamp[us]", "20240102030405.5", "%Y%m%d%H%M%S.%f"),
+        ("timestamp[us]", "20240102T030405", "%Y%m%dT%H%M%S"),
+        ("timestamp[us, tz=UTC]", "20240102T030405Z", "%Y%m%dT%H%M%S%z"),
+        ("timestamp[us, tz=Europe/Paris]", "2024-01-01 00:00:00 +0100 CET", "%Y-%m-%d %H:%M:%S %z CET"),
+        ("timestamp[us, tz=UTC]", "Mon, 01 Jan 2024 00:00:00 GMT", "%a, %d %b %Y %H:%M:%S GMT"),
+    ],
+)
+def test_hint_names_the_format_of_moments(kind: str, text: str, format_: str) -> None:
+    option = "date_format" if kind == "date32" else "timestamp_format"
+    hint = attempt(kind, [text], {})
+    assert hint is not None
+    assert hint.startswith(f'set `{option}: "{format_}"` in the options')
+    assert attempt(kind, [text], said(hint)) is None
+
+
+@pytest.mark.parametrize("kind", ["timestamp[us]", "timestamp[us, tz=Europe/Paris]"])
+def test_greenwich_time_is_declared_in_utc(kind: str) -> None:
+    hint = attempt(kind, ["2024-01-01 00:00:00 GMT"], {})
+    assert hint == (
+        "it has a time zone: declare `timestamp[us, tz=UTC]`, "
+        'and set `timestamp_format: "%Y-%m-%d %H:%M:%S GMT"` in the column'
+    )
+    assert attempt("timestamp[us, tz=UTC]", ["2024-01-01 00:00:00 GMT"], said(hint)) is None
+
+
+def test_format_without_offset_reads_clocks_of_the_zone() -> None:
+    hint = attempt("timestamp[s, tz=Europe/Paris]", ["20240102030405"], {})
+    assert hint == 'set `timestamp_format: "%Y%m%d%H%M%S"` in the options, which reads clocks of Europe/Paris'
+
+
+def test_number_that_may_be_a_count_or_a_moment() -> None:
+    hint = attempt("timestamp[s]", ["2024010203"], {})
+    assert hint == 'set `timestamp_format: "%Y%m%d%H"` in the options; or, if it counts from 1970, `epoch_unit: s`'
+
+
+@pytest.mark.parametrize("kind", ["timestamp[us]", "timestamp[us, tz=UTC]"])
+def test_abbreviation_of_a_zone_says_no_offset(kind: str) -> None:
+    hint = attempt(kind, ["2024-01-01 00:00:00 CET"], {})
+    assert hint is not None
+    assert hint.startswith("`CET` says no offset from UTC")
+
+
+@pytest.mark.parametrize("text", ["x", "1,5", "02/01/2024 03:04"])
+def test_zone_is_missed_only_in_moments(text: str) -> None:
+    hint = attempt("timestamp[us, tz=UTC]", [text], {})
+    assert hint is not None
+    assert "ISO 8601 is expected" in hint
+
+
+@pytest.mark.parametrize("text", ["2024-01-01", "2024-01-01 00:00:00", "x"])
+def test_epoch_unit_expects_numbers(text: str) -> None:
+    hint = attempt("timestamp[us]", [text], {"epoch_unit": "ms"})
+    assert hint is not None
+    assert hint.startswith("a number is expected, as `epoch_unit` is set")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "options", "other"),
+    [
+        ("timestamp[us]", "9223372036854775807", {"epoch_unit": "ms"}, "timestamp[ms]"),
+        ("timestamp[ns]", "9223372037", {"epoch_unit": "s"}, "timestamp[s]"),
+        ("timestamp[ns]", "2300-01-01", {}, "timestamp[s]"),
+        ("date32", "5881580-07-12", {}, "timestamp[s]"),
+    ],
+)
+def test_moment_that_is_too_far_wants_another_unit(kind: str, text: str, options: dict[str, Any], other: str) -> None:
+    assert attempt(kind, [text], options) == f"it is too far for {kind}: declare `{other}`"
+    assert attempt(other, [text], options) is None
+
+
+@pytest.mark.parametrize("options", [{}, {"time_format": "interval"}])
+@pytest.mark.parametrize("text", ["1 mon", "1 year 2 mons", "P1M", "P1Y2M3D"])
+def test_months_are_no_duration(text: str, options: dict[str, Any]) -> None:
+    assert attempt("duration[s]", [text], options) == "months and years are no fixed time: declare the column as string"
+
+
+@pytest.mark.parametrize("kind", ["struct<a: int64>", "map<string, int64>"])
+@pytest.mark.parametrize("text", ["{a=1}", "{'a': 1}"])
+def test_structs_that_are_no_json_are_text(text: str, kind: str) -> None:
+    hint = attempt(kind, [text], {})
+    assert hint is not None
+    assert hint.endswith("or declare the column as string")
+
+
+@pytest.mark.parametrize("kind", ["duration[s]", "timestamp[s]", "date32"])
+def test_nat_may_stand_for_null(kind: str) -> None:
+    assert attempt(kind, ["NaT"], {}) == """if 'NaT' stands for null, set `null_values: ["", "NaT"]` in the column"""
 
 
 def test_utc_is_no_wall_clock_time() -> None:
