@@ -11,6 +11,7 @@ from lakehouse_cli.model.frame_names import POLARS, UnsupportedType, is_supporte
 
 _TRANSPARENT = frozenset(("typing.Optional", "typing.Annotated", "typing_extensions.Annotated"))
 _FOR_TYPE_CHECKERS = frozenset(("TYPE_CHECKING", "typing.TYPE_CHECKING"))
+_BUILTINS = frozenset(dir(builtins))
 # By these a module may bind names that are written nowhere.
 _BINDERS = frozenset(("globals", "locals", "vars", "exec", "eval", "setattr"))
 
@@ -81,7 +82,7 @@ class NamedTypes:
                 return None
             annotation = parsed
         heads = {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)}
-        if all(not self._is_for_checkers.get(each, each not in dir(builtins)) for each in heads):
+        if all(not self._is_for_checkers.get(each, each not in _BUILTINS) for each in heads):
             return None
         if any(is_supported(each, returned=returned) for each in names_in_text(ast.unparse(annotation))):
             return None
@@ -89,7 +90,7 @@ class NamedTypes:
         if bound is None:
             return None
         for each in sorted(heads):
-            if each not in bound and each not in dir(builtins):
+            if each not in bound and each not in _BUILTINS:
                 return UnsupportedType(each, "unbound")
             if self._is_for_checkers.get(each):
                 return UnsupportedType(self._names[each] or each, "typing")
