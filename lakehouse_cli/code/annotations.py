@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import sys
 from collections.abc import Iterable
 from functools import cached_property
 
@@ -29,6 +30,8 @@ class NamedTypes:
         self._is_for_checkers: dict[str, bool] = {}
         self._knows_builtins = True
         self._statements = list(statements)
+        # Before Python 3.14, annotations are evaluated where they stand unless the module says otherwise.
+        self._postpones = sys.version_info >= (3, 14) or any(map(_postpones, self._statements))
         walked: set[ast.stmt] = set()
         for_checkers: set[ast.AST] = set()
         for statement in self._statements:
@@ -76,6 +79,7 @@ class NamedTypes:
 
     def _lost(self, annotation: ast.expr, *, returned: bool) -> UnsupportedType | None:
         """The first name for which an annotation cannot be evaluated, unless its text alone names a frame type."""
+        is_text = isinstance(annotation, ast.Constant)
         if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
             parsed = _parsed(annotation.value)
             if parsed is None:
@@ -84,7 +88,8 @@ class NamedTypes:
         heads = {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)}
         if all(not self._is_for_checkers.get(each, each not in _BUILTINS) for each in heads):
             return None
-        if any(is_supported(each, returned=returned) for each in names_in_text(ast.unparse(annotation))):
+        names = names_in_text(ast.unparse(annotation)) if is_text or self._postpones else []
+        if any(is_supported(each, returned=returned) for each in names):
             return None
         bound = self._bound
         if bound is None:
@@ -149,6 +154,12 @@ class NamedTypes:
             return self._names[node.id]
         is_type = isinstance(getattr(builtins, node.id, None), type)
         return node.id if is_type and self._knows_builtins else None
+
+
+def _postpones(statement: ast.stmt) -> bool:
+    if not isinstance(statement, ast.ImportFrom) or statement.module != "__future__":
+        return False
+    return any(alias.name == "annotations" for alias in statement.names)
 
 
 def _parsed(text: str) -> ast.expr | None:

@@ -600,6 +600,20 @@ def test_annotation_that_cannot_work_is_refused(
     assert f"result of `a`: {said}" in refused.err
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="annotations are evaluated when they are asked for")
+def test_frame_type_for_type_checkers_is_refused_where_it_is_evaluated(folder: ProjectFolder, cli: Cli) -> None:
+    head = "import typing\nif typing.TYPE_CHECKING:\n    import pandas as pd\n"
+    folder.write("lakehouse.yaml", "name: p\nmodule: transforms\ntables:\n  s: {kind: source, format: csv}\n  a: {}\n")
+    folder.write("data/s.csv", "v\n1\n")
+    folder.write("transforms.py", f"{head}def a(s: pd.DataFrame): return s\n")
+    refused = cli("validate")
+    assert refused.code == 3
+    assert "parameter `s` of `a`: `pandas.DataFrame` is imported for type checkers only" in refused.err
+    folder.write("transforms.py", f"{head}def a(s: 'pd.DataFrame'): return s\n")
+    assert cli("validate").code == 0
+    assert cli("run").code == 0
+
+
 @pytest.mark.parametrize(
     "code",
     [
