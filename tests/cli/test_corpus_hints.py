@@ -1,6 +1,6 @@
-"""Every hint of the corpus of bad project files is followed: each file has a mended one, which is valid.
+"""Every hint of the corpus of bad project files is followed: each file has a corrected one, which is valid.
 
-A file of ``tests/corpus/mended`` is that of the same name in ``tests/corpus/bad``, changed by what the hints say.
+A file of ``tests/corpus/corrected`` is that of the same name in ``tests/corpus/bad``, changed by what the hints say.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ ELSEWHERE = {
 }
 
 
-def mended(path: Path) -> Path:
-    """The mended file, or the one in a folder, of a bad one."""
-    return CORPUS / "mended" / path.relative_to(CORPUS / "bad")
+def corrected(path: Path) -> Path:
+    """The corrected file, or the one in a folder, of a bad one."""
+    return CORPUS / "corrected" / path.relative_to(CORPUS / "bad")
 
 
 def corpus_lines(path: Path) -> list[str]:
@@ -42,7 +42,7 @@ def corpus_lines(path: Path) -> list[str]:
 
 def changes(bad: Path) -> Iterator[tuple[set[int], str]]:
     """What was changed in a bad file: 1-based numbers of its lines, and the text in their place."""
-    before, after = corpus_lines(bad), corpus_lines(mended(bad))
+    before, after = corpus_lines(bad), corpus_lines(corrected(bad))
     header = len(bad.read_text("utf-8").splitlines()) - len(before)
     for change, start, end, new_start, new_end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if change != "equal":
@@ -73,7 +73,7 @@ def corpus_id(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", BAD, ids=corpus_id)
-def test_mended_file_has_what_hints_propose(path: Path) -> None:
+def test_corrected_file_has_what_hints_propose(path: Path) -> None:
     for file, line, problem in problems(path):
         words = proposed(problem.hint or "")
         texts = [text for lines, text in changes(file) if line in lines] or [text for _, text in changes(file)]
@@ -81,7 +81,7 @@ def test_mended_file_has_what_hints_propose(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in BAD if corpus_id(path) not in ELSEWHERE], ids=corpus_id)
-def test_mended_file_changes_lines_with_problems(path: Path) -> None:
+def test_corrected_file_changes_lines_with_problems(path: Path) -> None:
     for file in {file for file, _, _ in problems(path)}:
         at = {line for other, line, _ in problems(path) if other == file}
         for lines, text in changes(file):
@@ -89,7 +89,7 @@ def test_mended_file_changes_lines_with_problems(path: Path) -> None:
 
 
 def functions(path: Path) -> str:
-    """A module with the transforms of a mended project, as its tables call them."""
+    """A module with the transforms of a corrected project, as its tables call them."""
     spec = load_project(path, ENVIRON).spec
     lines = []
     for table in spec.tables.values() if spec else ():
@@ -101,15 +101,15 @@ def functions(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", BAD, ids=corpus_id)
-def test_mended_file_is_valid(
+def test_corrected_file_is_valid(
     path: Path, folder: ProjectFolder, cli: Callable[..., Invoked], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in ENVIRON.items():
         monkeypatch.setenv(name, value)
     if path.name == "lakehouse.yaml":
-        shutil.copytree(mended(path).parent, folder.path, dirs_exist_ok=True)
+        shutil.copytree(corrected(path).parent, folder.path, dirs_exist_ok=True)
     else:
-        shutil.copy(mended(path), folder.path / "lakehouse.yaml")
+        shutil.copy(corrected(path), folder.path / "lakehouse.yaml")
         folder.write("a.yaml", "tables: {}")  # which some include
     module = functions(folder.path / "lakehouse.yaml")
     for each in ("transforms", "a_b"):
