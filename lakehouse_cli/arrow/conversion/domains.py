@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.moments import UNITS
-from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, true_rows
+from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, refuse_where, true_rows
 from lakehouse_cli.arrow.maps import holds_map, pairs_of, repeated_keys
 from lakehouse_cli.arrow.types import is_list, map_leaves
 from lakehouse_cli.arrow.values import compute as pc
@@ -36,6 +36,38 @@ def check_domain(column: pa.ChunkedArray) -> None:
     """
     if _is_bounded(column.type) or holds_map(column.type):
         check_leaves(column, _check)
+
+
+def refuse_moments(
+    values: pa.Array | pa.ChunkedArray,
+    days: tuple[int, int],
+    microseconds: tuple[int, int],
+    quality: str,
+    nanoseconds: tuple[int, int] | None = None,
+) -> None:
+    """Refuse dates and timestamps that are outside of the ranges of a database.
+
+    Args:
+        values: Of any type; others than these are not looked at.
+        days: The first and the last date, counted from 1970.
+        microseconds: The first and the last timestamp, counted from 1970.
+        quality: What those outside are; with ``{}`` for what they are called.
+        nanoseconds: The range of timestamps that count nanoseconds; None where it holds all of Arrow's.
+
+    Raises:
+        InexactError: Some are.
+    """
+    kind = values.type
+    if pa.types.is_date32(kind):
+        (first, last), counts, name = days, values.cast(pa.int32()), "dates"
+    elif pa.types.is_timestamp(kind) and (kind.unit != "ns" or nanoseconds is not None):
+        first, last = microseconds if nanoseconds is None or kind.unit != "ns" else nanoseconds
+        per = {"s": 1_000_000, "ms": 1_000}.get(kind.unit, 1)
+        # Towards zero, so that what is left fits.
+        first, last, counts, name = -(-first // per), last // per, values.cast(pa.int64()), "timestamps"
+    else:
+        return
+    refuse_where(pc.or_(pc.less(counts, first), pc.greater(counts, last)), quality.format(name))
 
 
 def check_leaves(column: pa.ChunkedArray, check: Callable[[pa.Array], None]) -> None:

@@ -61,7 +61,7 @@ class DuckDBStorage(OneFileStorage):
 
     def check_column(self, column: pa.ChunkedArray) -> None:
         """Dates and timestamps that DuckDB takes for infinity, or that lie outside of its range."""
-        from lakehouse_cli.storage.relational.duckdb_values import check_range
+        from lakehouse_cli.engines.duckdb_values import check_range
 
         check_range(column)
 

@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_cli.storage.relational.session import (
-    Digest,
-    Found,
-    Raw,
-    Relation,
-    Session,
-    is_relation,
-    literal,
-    literals,
-    quote,
-)
+from lakehouse_cli.storage.relational.session import Digest, Found, Raw, Relation, Session, is_relation
 from lakehouse_cli.storage_types.duckdb import sql_type
 from lakehouse_cli.storage_types.names import MANIFESTS
+from lakehouse_cli.text.sql import literal, literals, quote
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,8 +16,6 @@ if TYPE_CHECKING:
     from lakehouse_cli.model import ColumnType
 
 _INCOMING = "lakehouse_incoming"
-# What has no exact type in Arrow, or one that DuckDB does not keep to.
-_AS_TEXT = {"HUGEINT", "UHUGEINT", "BIGNUM", "VARINT", "BIT", "TIME WITH TIME ZONE"}
 
 
 class DuckDBSession(Session):
@@ -108,33 +97,18 @@ class DuckDBSession(Session):
 
     def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
         """As Arrow; what has no exact type there as text, intervals as microseconds."""
-        from lakehouse_cli.storage.relational.duckdb_values import MONTHS, as_typed, bent_within
+        from lakehouse_cli.engines.duckdb_values import read
 
+        del found
         if not names:
             return {}
-        types = dict(found.columns)
-        columns = ", ".join(map(quote, names))
-        kinds = self._connection.sql(f"SELECT {columns} FROM {self.sql(relation)}").types
-        bent = dict(zip(names, map(bent_within, kinds), strict=True))
-        bent.update(dict.fromkeys(self._with_months(relation, [n for n in names if types[n] == "INTERVAL"]), MONTHS))
-        expressions = [
-            f"{quote(n)}::VARCHAR" if bent[n] is not None else _expression(quote(n), types[n]) for n in names
-        ]
-        wanted = ", ".join(f"{each} AS {quote(n)}" for n, each in zip(names, expressions, strict=True))
-        data = self._connection.sql(f"SELECT {wanted} FROM {self.sql(relation)}").to_arrow_table()
-        return {n: as_typed(column, types[n], bent[n]) for n, column in zip(names, data.columns, strict=True)}
-
-    def _with_months(self, relation: Relation, names: Sequence[str]) -> list[str]:
-        """List the columns of intervals some of which have months."""
-        if not names:
-            return []
-        some = ", ".join(f"bool_or({_months(quote(name))})" for name in names)
-        [found] = self.rows(f"SELECT {some} FROM {self.sql(relation)}")
-        return [name for name, has_some in zip(names, found, strict=True) if has_some]
+        source = self.sql(relation)
+        kinds = self._connection.sql(f"SELECT {', '.join(map(quote, names))} FROM {source}").types
+        return read(self._connection, source, dict(zip(names, kinds, strict=True)))
 
     def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
         """Fill a new table of the same name, with the indexes of the old one; nobody sees it before the end."""
-        from lakehouse_cli.storage.relational.duckdb_values import as_written
+        from lakehouse_cli.engines.duckdb_values import as_written
 
         self.do(f"CREATE SCHEMA IF NOT EXISTS {self._catalog}.{quote(relation.schema)}")
         hung = self.rows(
@@ -166,14 +140,3 @@ class DuckDBSession(Session):
         values = ", ".join(map(literal, (relation.schema, relation.name, text, signature)))
         self.do(f"DELETE FROM {self.sql(self.manifests)} WHERE {is_relation(relation)}")
         self.do(f"INSERT INTO {self.sql(self.manifests)} VALUES ({values})")
-
-
-def _expression(column: str, type_name: str) -> str:
-    if type_name == "INTERVAL":
-        return f"CASE WHEN {_months(column)} THEN error('an interval with months') ELSE epoch_us({column}) END"
-    return f"{column}::VARCHAR" if type_name in _AS_TEXT else column
-
-
-def _months(column: str) -> str:
-    """Return whether an interval counts months, which are of no length."""
-    return f"(year({column}) <> 0 OR month({column}) <> 0)"

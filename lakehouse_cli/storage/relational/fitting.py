@@ -10,47 +10,15 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.python_values import convert_values
-from lakehouse_cli.arrow.conversion.refusal import InexactError, refuse_where, violation_of
+from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
+from lakehouse_cli.arrow.conversion.refused import Refused
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import DataError, Location, Violation
 from lakehouse_cli.model import Column, ColumnType
-from lakehouse_cli.storage.relational.session import Raw, Refused
+from lakehouse_cli.storage.relational.session import Raw
 from lakehouse_cli.text.counts import plural
 
 _Raw: TypeAlias = pa.ChunkedArray | Sequence[Any] | Refused
-
-
-def refuse_moments(
-    values: pa.Array | pa.ChunkedArray,
-    days: tuple[int, int],
-    microseconds: tuple[int, int],
-    quality: str,
-    nanoseconds: tuple[int, int] | None = None,
-) -> None:
-    """Refuse dates and timestamps that are outside of the ranges of a database.
-
-    Args:
-        values: Of any type; others than these are not looked at.
-        days: The first and the last date, counted from 1970.
-        microseconds: The first and the last timestamp, counted from 1970.
-        quality: What those outside are; with ``{}`` for what they are called.
-        nanoseconds: The range of timestamps that count nanoseconds; None where it holds all of Arrow's.
-
-    Raises:
-        InexactError: Some are.
-    """
-    kind = values.type
-    if pa.types.is_date32(kind):
-        (first, last), counts, name = days, values.cast(pa.int32()), "dates"
-    elif pa.types.is_timestamp(kind) and (kind.unit != "ns" or nanoseconds is not None):
-        first, last = microseconds if nanoseconds is None or kind.unit != "ns" else nanoseconds
-        per = {"s": 1_000_000, "ms": 1_000}.get(kind.unit, 1)
-        # Towards zero, so that what is left fits.
-        first, last, counts, name = -(-first // per), last // per, values.cast(pa.int64()), "timestamps"
-    else:
-        return
-    refuse_where(pc.or_(pc.less(counts, first), pc.greater(counts, last)), quality.format(name))
 
 
 def fitted(raw: Raw, columns: Sequence[Column] | None, shown: str, place: Location | None) -> pa.Table:

@@ -11,21 +11,13 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
+from lakehouse_cli.arrow.conversion.refused import Refused
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.storage.relational.postgresql_replacing import put_in_place
 from lakehouse_cli.storage.relational.postgresql_values import check_read
-from lakehouse_cli.storage.relational.session import (
-    Digest,
-    Found,
-    Kept,
-    Raw,
-    Refused,
-    Relation,
-    Session,
-    literal,
-    quote,
-)
+from lakehouse_cli.storage.relational.session import Digest, Found, Kept, Raw, Relation, Session
 from lakehouse_cli.storage_types.postgresql import sql_type
+from lakehouse_cli.text.sql import literal, quote
 
 if TYPE_CHECKING:
     from lakehouse_cli.model import ColumnType

@@ -10,11 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.conversion.domains import check_leaves
+from lakehouse_cli.arrow.conversion.domains import check_leaves, refuse_moments
 from lakehouse_cli.arrow.conversion.moments import timestamp_text
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, shown_values, true_rows
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.storage.relational.fitting import refuse_moments
 
 # Counted from 1970: from 4713-11-24 BC, the first moment that the server knows, to the last before infinity. The server
 # counts from 2000: what it calls infinity is the greatest number there, and wraps in a count from 1970.

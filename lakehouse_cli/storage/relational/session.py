@@ -13,11 +13,12 @@ from msgspec import Struct
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.storage.formatted import parse_manifest
 from lakehouse_cli.storage_types.names import MANIFESTS
+from lakehouse_cli.text.sql import literal, quote
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakehouse_cli.arrow.conversion.refusal import InexactError
+    from lakehouse_cli.arrow.conversion.refused import Refused
     from lakehouse_cli.model import ColumnType
 
 
@@ -106,18 +107,6 @@ class InTheWayError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
-
-
-class Refused(Struct, frozen=True):
-    """A column that cannot be had exactly, whatever it is declared as.
-
-    Attributes:
-        refusal: Why.
-        column: As it came, or as texts of what is refused, for the examples.
-    """
-
-    refusal: InexactError
-    column: pa.ChunkedArray
 
 
 #: Raw columns of a read, by name: Arrow's, or values of Python where the database has no types of columns.
@@ -272,26 +261,3 @@ def is_relation(relation: Relation) -> str:
     """Return the condition, as SQL, that a manifest is that of a relation."""
     schema = f"schema_name = {literal(relation.schema)} AND " if relation.schema else ""
     return f"{schema}table_name = {literal(relation.name)}"
-
-
-def quote(name: str) -> str:
-    """Return a name as SQL.
-
-    >>> print(quote('say "x" now'))
-    "say ""x"" now"
-    """
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Return a text as SQL, for databases in which a backslash is a backslash.
-
-    >>> literal("it's")
-    "'it''s'"
-    """
-    return "'" + text.replace("'", "''") + "'"
-
-
-def literals(texts: Iterable[str]) -> str:
-    """Texts as a list in SQL; of one null where there are none, as SQL knows no empty list."""
-    return f"({', '.join(map(literal, texts)) or 'NULL'})"

@@ -13,17 +13,10 @@ from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.errors import Cause
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
-from lakehouse_cli.storage.relational.session import (
-    Digest,
-    Found,
-    Raw,
-    Relation,
-    Session,
-    literals,
-    quote,
-)
+from lakehouse_cli.storage.relational.session import Digest, Found, Raw, Relation, Session
 from lakehouse_cli.storage_types.names import MANIFESTS, ascii_lower
 from lakehouse_cli.storage_types.sqlite import EPOCH_UNIT, NAMES
+from lakehouse_cli.text.sql import literals, quote
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,14 +16,15 @@ import pyarrow as pa
 import xxhash
 
 from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.conversion.domains import refuse_moments
 from lakehouse_cli.arrow.conversion.moments import UNITS as PER_SECOND
 from lakehouse_cli.arrow.conversion.python_values import convert_values
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, refuse_where
+from lakehouse_cli.arrow.conversion.refused import Refused
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.model import ColumnType
-from lakehouse_cli.storage.relational.fitting import refuse_moments
-from lakehouse_cli.storage.relational.session import Digest, Refused
+from lakehouse_cli.storage.relational.session import Digest
 from lakehouse_cli.storage_types.sqlite import sql_type
 
 # Without references between equal objects, which depend on more than the values do.

@@ -16,8 +16,8 @@ from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.relational import connections
 from lakehouse_cli.storage.relational.postgresql import PostgreSQLStorage
 from lakehouse_cli.storage.relational.postgresql_session import PostgreSQLSession
-from lakehouse_cli.storage.relational.session import quote
 from lakehouse_cli.testing.storage import ORIGIN
+from lakehouse_cli.text.sql import quote
 from tests.servers.postgresql import PostgreSQL
 from tests.unit.storage.suites import DatabaseConformance
 

@@ -1,0 +1,118 @@
+"""Columns out of DuckDB into Arrow, exactly or refused.
+
+Ranges: https://duckdb.org/docs/stable/sql/data_types/timestamp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow.conversion.domains import check_leaves, refuse_moments
+from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
+from lakehouse_cli.arrow.conversion.refused import Refused
+from lakehouse_cli.text.sql import quote
+
+# Infinity is the greatest number and its opposite; the first timestamp is a midnight.
+_DAYS = -((1 << 31) - 3), (1 << 31) - 2
+_MICROSECONDS = -9_223_372_022_400_000_000, (1 << 63) - 2
+_NANOSECONDS = -((1 << 63) - 2), (1 << 63) - 2
+_MONTHS = "intervals with months"
+# What has no exact type in Arrow, or one that DuckDB does not keep to.
+_AS_TEXT = {"UHUGEINT", "BIGNUM", "VARINT", "BIT", "TIME WITH TIME ZONE"}
+_NESTED = {"list", "array", "struct", "map"}
+# DuckDB hands out UHUGEINT as if it were HUGEINT, and others without what makes them more than a time or bytes. Some of
+# Arrow's functions end the process where a UNION is in a struct.
+_BENT = {"uhugeint", "bignum", "varint", "bit", "time with time zone", "interval", "variant", "union"}
+
+
+def check_range(column: pa.ChunkedArray) -> None:
+    """Check that DuckDB holds all values of a column; raises InexactError where it does not."""
+    quality = "infinite, or outside the range of DuckDB's {}"
+    check_leaves(column, lambda values: refuse_moments(values, _DAYS, _MICROSECONDS, quality, _NANOSECONDS))
+
+
+def as_written(data: pa.Table) -> pa.Table:
+    """Return the table with durations as the integers they are made of again."""
+    columns = [column.cast(pa.int64()) if pa.types.is_duration(column.type) else column for column in data.columns]
+    return pa.table(columns, names=data.column_names)
+
+
+def _bent_within(kind: Any) -> str | None:
+    """The first type inside of a nested one whose values become others in Arrow, or nothing that can be declared.
+
+    Args:
+        kind: DuckDB's own description of the type of a column.
+    """
+    if kind.id in ("variant", "union"):
+        return str(kind)
+    if kind.id not in _NESTED:
+        return None
+    # An array's size is among its children.
+    children = [child for _, child in kind.children if not isinstance(child, int)]
+    bent = next((str(child) for child in children if child.id in _BENT), None)
+    return bent or next(filter(None, map(_bent_within, children)), None)
+
+
+def read(
+    connection: Any,
+    source: str,
+    columns: Mapping[str, Any],
+    *,
+    params: Mapping[str, Any] | None = None,
+    hugeint: str = "VARCHAR",
+) -> dict[str, pa.ChunkedArray | Refused]:
+    """Read columns of a relation or query; what has no exact type in Arrow as text, intervals as microseconds.
+
+    Args:
+        connection: Of DuckDB.
+        source: What stands after FROM.
+        columns: DuckDB's own description of the type of each wanted column.
+        params: Of a query.
+        hugeint: What HUGEINT, which Arrow lacks, is cast to.
+    """
+    expressions: list[str] = []
+    for name, kind in columns.items():
+        value, refused = _expressions(quote(name), kind, hugeint)
+        expressions += [value, refused or "NULL"]
+    wanted = ", ".join(f"{each} AS c{position}" for position, each in enumerate(expressions))
+    data = connection.sql(f"SELECT {wanted} FROM {source}", params=params).to_arrow_table().columns
+    found = zip(columns.items(), data[::2], data[1::2], strict=True)
+    return {name: _as_typed(value, refused, kind) for (name, kind), value, refused in found}
+
+
+def _expressions(column: str, kind: Any, hugeint: str) -> tuple[str, str | None]:
+    """What to select for a column, and the text of each value that this cannot hold."""
+    type_name = str(kind)
+    if _bent_within(kind) is not None or type_name in _AS_TEXT:
+        return f"{column}::VARCHAR", None
+    if type_name == "INTERVAL":  # a month is of no fixed length
+        months = f"(year({column}) <> 0 OR month({column}) <> 0)"
+        return f"CASE WHEN NOT {months} THEN epoch_us({column}) END", f"CASE WHEN {months} THEN {column}::VARCHAR END"
+    if type_name == "HUGEINT":
+        held = f"TRY_CAST({column} AS {hugeint})"
+        return held, f"CASE WHEN {held} IS NULL THEN {column}::VARCHAR END"
+    return column, None
+
+
+def _as_typed(column: pa.ChunkedArray, refused: pa.ChunkedArray, kind: Any) -> pa.ChunkedArray | Refused:
+    """Return a column that was read, in the form of its type in the database; refused where values do not keep it."""
+    type_name, bent = str(kind), _bent_within(kind)
+    if refused.null_count < len(refused):
+        rows = true_rows(refused.is_valid())
+        if type_name == "INTERVAL":
+            hint = "cast it to VARCHAR in a view, and declare string"
+            return Refused(InexactError(_MONTHS, rows, hint=hint, noun=True), refused)
+        return Refused(InexactError("of more than 38 digits", rows), refused)
+    if type_name == "INTERVAL":
+        return column.cast(pa.duration("us"))
+    try:
+        if bent is not None and column.null_count < len(column):
+            where = "" if bent == type_name else f" inside of {type_name}"
+            raise InexactError(f"{bent}{where}", hint="cast it to VARCHAR in a view")
+        check_range(column)
+    except InexactError as refusal:
+        return Refused(refusal, column)
+    return column
