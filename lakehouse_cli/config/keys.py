@@ -8,11 +8,12 @@ from collections.abc import Mapping as AnyMapping
 from lakehouse_cli.config.columns import Columns
 from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN, path_problem
 from lakehouse_cli.config.reading import Key
-from lakehouse_cli.config.uses import RefreshAge, UsesMap
+from lakehouse_cli.config.uses import FILE_RULES, RefreshAge, UsesMap, file_problem
 from lakehouse_cli.config.value_types import (
     Arguments,
     CheckedText,
     Choice,
+    Flag,
     FreeMap,
     Number,
     Section,
@@ -31,6 +32,7 @@ _DOTTED = rf"{_IDENTIFIER}(?:\.{_IDENTIFIER})*"
 _NAME_TYPES = ("string", "boolean")
 
 MEMORY_SIZE = r"\d+(?:\.\d+)? ?(?:B|kB|MB|GB|KiB|MiB|GiB)"
+ENGINES = ("duckdb",)
 EXECUTORS = ("threads", "serial", "processes")
 
 
@@ -67,6 +69,19 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         examples=("hottest_dates", "reports.daily:summary"),
         computed=True,
     ),
+    "sql": Key(
+        Text("a query"),
+        "The query that computes the table, in the place of a function.",
+        examples=("select station, max(tmpf) as high from observations group by station",),
+        computed=True,
+    ),
+    "sql_file": Key(
+        CheckedText("the path of a file", check=file_problem, rules=FILE_RULES),
+        "The file with the query, relative to the project's folder.",
+        examples=("sql/top.sql",),
+        computed=True,
+    ),
+    "engine": Key(Choice(ENGINES), "What runs the query.", "duckdb", computed=True),
     "inputs": Key(
         Arguments(_TABLE, "a list of tables, or a map of parameters to tables"),
         "A list of tables, matched to the parameters in order, or a map of parameter to table. "
@@ -101,6 +116,19 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         RefreshAge(),
         "`always`, or the age at which the table is out of date.",
         examples=("6h", "always"),
+        computed=True,
+    ),
+    "order_by": Key(
+        Texts(Text("a column's name"), single=True, unique=True, minimum=1),
+        "The columns by which its rows are stored in order. Default: as they come; of a query without ORDER BY,"
+        " the key, else all columns.",
+        examples=("day", ["station", "valid"]),
+        computed=True,
+    ),
+    "reproducible": Key(
+        Flag(),
+        "Whether the query must give the same rows in the same order each time; `false` lets it run on all cores.",
+        True,
         computed=True,
     ),
     "key": Key(

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.scalars import core_value
@@ -46,6 +47,22 @@ class Reader:
         if isinstance(value, Scalar) and (value.text or not value.plain):
             return self.at(value)
         return self.at(key)
+
+    def text_place(self, node: Node) -> tuple[Location, bool]:
+        """Where the first line of a text stands, and whether each line of the text is a line of the file."""
+        start, end = node.start, node.end
+        first = self.source.line(start.line)[start.column :]
+        if first.startswith("|"):
+            line = self.source.line(start.line + 1)
+            indent = len(line) - len(line.lstrip(" "))
+            return Location(self.source.name, start.line + 2, indent + 1, max(len(line) - indent, 1), line), True
+        quoted_by = first[:1] if first[:1] in ("'", '"') else ""
+        at = self.source.location(start, end)
+        if not quoted_by:
+            return at, start.line == end.line
+        written = self.source.line(start.line)[start.column + 1 : end.column - 1]
+        as_it_is = start.line == end.line and isinstance(node, Scalar) and node.text == written
+        return (replace(at, column=(at.column or 0) + 1, length=max(at.length - 2, 1)) if as_it_is else at), as_it_is
 
     @staticmethod
     def value(key: Scalar, value: Node) -> Node:

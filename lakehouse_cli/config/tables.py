@@ -17,13 +17,15 @@ from lakehouse_cli.config.value_types import is_parameter
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location
 from lakehouse_cli.formats import FORMATS
-from lakehouse_cli.model import Contract, FunctionRef, StorageSpec, Table, Uses
+from lakehouse_cli.model import Contract, FunctionRef, SqlQuery, StorageSpec, Table, Uses
 
 _NAME = re.compile(NAME_PATTERN)
 # Without these a table's part in the graph is unknown; what follows from them would be guesswork.
-_VITAL = frozenset(("kind", "function", "inputs", "params"))
+_VITAL = frozenset(("kind", "function", "sql", "sql_file", "inputs", "params"))
+# What computes a table: one of these, or the function of its name.
+_COMPUTES = ("function", "sql", "sql_file")
 _MERGED = frozenset(("params", "meta", "uses"))
-_WITH_PARTS = frozenset(("inputs", "params", "key", "uses"))
+_WITH_PARTS = frozenset(("inputs", "params", "key", "order_by", "uses"))
 
 
 class Draft(Struct):
@@ -154,6 +156,7 @@ class Resolution(Struct):
         source = values.get("kind") == "source"
         if source:
             values = self._without_transform(draft, values)
+        query = None if source else self._query(draft, values)
         storage_name = values.get("storage", "default")
         storage = self.storages.get(storage_name)
         return Table(
@@ -163,7 +166,10 @@ class Resolution(Struct):
             path=values.get("path", name),
             format=self._format(draft, values, storage),
             contract=Contract(values.get("columns"), values.get("key", ()), values.get("extra_columns", "error")),
-            function=None if source else self._function(name, draft, values, places),
+            function=None if source or query is not None else self._function(name, draft, values, places),
+            query=query,
+            order_by=values.get("order_by", ()),
+            reproducible=values.get("reproducible", True),
             inputs=values.get("inputs"),
             params=values.get("params", {}),
             options=self._options(draft, values, storage) if storage else {},
@@ -189,6 +195,26 @@ class Resolution(Struct):
                 message = f"`{key}` of {draft.owner} is for computed tables, and this is a source"
                 draft.reader.problems.report(message, "remove it: a source has no transform", draft.places[key])
         return {key: value for key, value in values.items() if not TABLE_KEYS[key].computed}
+
+    def _query(self, draft: Draft, values: dict[str, Any]) -> SqlQuery | None:
+        """The query that computes a table; None where a function does."""
+        of = draft if self.defaults is None or any(key in draft.values for key in _COMPUTES) else self.defaults
+        named = [key for key in _COMPUTES if key in of.values]
+        if len(named) > 1:
+            message = f"{of.owner} has both `{named[0]}` and `{named[1]}`"
+            draft.reader.problems.report(message, "keep one of the two", of.places[named[1]])
+        key = named[0] if named else "function"
+        engine = values.get("engine", "duckdb")
+        if key == "sql":
+            place, in_lines = of.reader.text_place(of.node.entries["sql"][1])
+            return SqlQuery(of.values["sql"], engine=engine, in_lines=in_lines, location=place)
+        if key == "sql_file":
+            return SqlQuery("", of.values["sql_file"], engine, location=of.places["sql_file"])
+        for each in ("engine", "reproducible"):
+            if each in draft.values:
+                message = f"`{each}` of {draft.owner} is for queries, and a function computes it"
+                draft.reader.problems.report(message, "remove it, or add `sql:`", draft.places[each])
+        return None
 
     def _function(
         self, name: str, draft: Draft, values: dict[str, Any], places: dict[str, Location]

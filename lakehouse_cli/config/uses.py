@@ -12,7 +12,7 @@ from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 #: The rules of `file_problem` as one regular expression, for the JSON Schema.
-_FILE_RULES = (
+FILE_RULES = (
     r"(?![/~])(?!.*\$\{)(?!(?:.*/)?\.\.(?:/|$))(?!(?:\.?/)*(?:\.?$|\.lakehouse(?:/|$)))"
     r"(?:[^\\\x00-\x1f\x7f-\x9f\u2028\u2029])+"
 )
@@ -60,7 +60,7 @@ def file_problem(text: str) -> tuple[str, str] | None:
 
 _USES_KEYS = {
     "files": Key(
-        Texts(CheckedText("a file or a pattern", check=file_problem, rules=_FILE_RULES), unique=True),
+        Texts(CheckedText("a file or a pattern", check=file_problem, rules=FILE_RULES), unique=True),
         "Files, folders and patterns below the project's folder.",
     ),
     "env": Key(Texts(_VARIABLE, unique=True), "Names of environment variables."),

@@ -58,8 +58,10 @@ class _Validation(Struct):
 
     def table(self, table: Table) -> Iterator[Problem]:
         owner = f"table {quoted(table.name)}"
-        if table.key and table.columns is not None:
-            yield from _key_problems(table, table.columns, owner, self.places.unread(table))
+        if table.columns is not None:
+            unread = self.places.unread(table)
+            for key, names in (("key", table.key), ("order_by", table.order_by)):
+                yield from _name_problems(table, table.columns, owner, unread, key, names)
         storage = self.storages.get(table.storage)
         if storage is None:
             hint = did_you_mean(table.storage, self.storages) or "declare it under `storages`"
@@ -132,15 +134,21 @@ class _Validation(Struct):
             yield Problem(f"column {quoted(name)} of {owner} {why}", hint, places[name])
 
 
-def _key_problems(table: Table, columns: Sequence[Column], owner: str, unread: Collection[str]) -> Iterator[Problem]:
+def _name_problems(
+    table: Table, columns: Sequence[Column], owner: str, unread: Collection[str], key: str, wanted: Sequence[str]
+) -> Iterator[Problem]:
+    """Columns that a key of the table names, and that are not declared or have no order."""
     if "columns" in unread:
         return
-    names = [column.name for column in columns]
-    for index, column in enumerate(table.key):
-        if column not in names and f"columns.{column}" not in unread:
-            message = f"`key` of {owner} names column {quoted(column)}, which is not declared"
-            hint = did_you_mean(column, names) or "declare it under `columns`"
-            yield Problem(message, hint, table.where(f"key.{index}"))
+    declared = {column.name: column for column in columns}
+    for index, name in enumerate(wanted):
+        place = table.where(f"{key}.{index}")
+        if name not in declared and f"columns.{name}" not in unread:
+            message = f"`{key}` of {owner} names column {quoted(name)}, which is not declared"
+            yield Problem(message, did_you_mean(name, declared) or "declare it under `columns`", place)
+        elif key == "order_by" and name in declared and declared[name].type.is_nested:
+            message = f"`order_by` of {owner} names column {quoted(name)}, and {declared[name].type} has no order"
+            yield Problem(message, "order by columns that are no lists, structs or maps", place)
 
 
 def _option_problems(table: Table, storage: StorageSpec, spec: FormatSpec, owner: str) -> Iterator[Problem]:

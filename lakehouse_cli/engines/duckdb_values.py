@@ -5,7 +5,7 @@ Ranges: https://duckdb.org/docs/stable/sql/data_types/timestamp.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -62,7 +62,7 @@ def read(
     columns: Mapping[str, Any],
     *,
     params: Mapping[str, Any] | None = None,
-    hugeint: str = "VARCHAR",
+    hugeint: Callable[[str], str] = lambda name: "VARCHAR",  # noqa: ARG005
 ) -> dict[str, pa.ChunkedArray | Refused]:
     """Read columns of a relation or query; what has no exact type in Arrow as text, intervals as microseconds.
 
@@ -71,11 +71,11 @@ def read(
         source: What stands after FROM.
         columns: DuckDB's own description of the type of each wanted column.
         params: Of a query.
-        hugeint: What HUGEINT, which Arrow lacks, is cast to.
+        hugeint: What HUGEINT, which Arrow lacks, is cast to, by the column's name.
     """
     expressions: list[str] = []
     for name, kind in columns.items():
-        value, refused = _expressions(quote(name), kind, hugeint)
+        value, refused = _expressions(quote(name), kind, hugeint(name))
         expressions += [value, refused or "NULL"]
     wanted = ", ".join(f"{each} AS c{position}" for position, each in enumerate(expressions))
     data = connection.sql(f"SELECT {wanted} FROM {source}", params=params).to_arrow_table().columns
@@ -105,7 +105,9 @@ def _as_typed(column: pa.ChunkedArray, refused: pa.ChunkedArray, kind: Any) -> p
         if type_name == "INTERVAL":
             hint = "cast it to VARCHAR in a view, and declare string"
             return Refused(InexactError(_MONTHS, rows, hint=hint, noun=True), refused)
-        return Refused(InexactError("of more than 38 digits", rows), refused)
+        return Refused(
+            InexactError("too large", rows, hint="declare decimal128(38, 0), or string and cast it"), refused
+        )
     if type_name == "INTERVAL":
         return column.cast(pa.duration("us"))
     try:

@@ -15,6 +15,8 @@ from msgspec import Struct, field
 from lakehouse_cli.errors import Location
 from lakehouse_cli.model.contract import Column, Contract, ExtraColumns
 from lakehouse_cli.model.declared import Declared
+from lakehouse_cli.model.query import QueryReading
+from lakehouse_cli.text.sql import without_semicolon
 
 Kind = Literal["source", "computed"]
 #: The environment that is there without being declared: storages and execution as they stand at the top.
@@ -32,6 +34,41 @@ class FunctionRef(Declared, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.module}:{self.name}"
+
+
+class SqlQuery(Declared, frozen=True):
+    """The query that computes a table.
+
+    Attributes:
+        text: As it is written; of a file, empty until it is read.
+        file: The file under `sql_file`, relative to the project's folder; None where the text stands in the table.
+        engine: What runs it.
+        location: Where its text begins; of a file, where that is named.
+        in_lines: Whether each line of the text is a line of the file that the text stands in, from `location` on.
+        reading: What a parser found in it; None until it is read.
+    """
+
+    text: str
+    file: str | None = None
+    engine: str = "duckdb"
+    in_lines: bool = False
+    reading: QueryReading | None = None
+
+    @property
+    def bare(self) -> str:
+        """The text up to the semicolon at its end, if it has one."""
+        return without_semicolon(self.text)
+
+    def place(self, line: int | None, column: int | None = None) -> Location | None:
+        """The place of a 1-based line and column of the text, as far as they can be given."""
+        if line is None or self.location is None or not (self.in_lines or self.file is not None):
+            return self.location
+        source = (self.text.splitlines() or [""])[line - 1 : line]
+        if self.file is not None:
+            return Location(self.file, line, column, source=source[0] if source and column else None)
+        indent, first = (self.location.column or 1) - 1, self.location.line or 1
+        shown = " " * indent + source[0] if source else None
+        return Location(self.location.file, first + line - 1, indent + (column or 1), source=shown)
 
 
 class StorageSpec(Declared, frozen=True):
@@ -106,7 +143,10 @@ class Asset(Declared, frozen=True):
         storage: Name of its storage.
         path: Where in the storage, ``/``-separated, without extension.
         format: Its own, or its storage's; empty where the storage's tables are no files.
-        function: The transform; None for a source.
+        function: The transform; None for a source, and where a query computes it.
+        query: The query that computes it, in the place of a function.
+        order_by: Columns by which its rows are stored; none for the order in which they come.
+        reproducible: Whether a query must give the same rows in the same order each time.
         inputs: As declared: a tuple matched to the parameters in order, a mapping parameter → table, or None
             for the parameters' names.
         params: Constants passed by keyword.
@@ -127,6 +167,9 @@ class Asset(Declared, frozen=True):
     path: str = ""
     format: str = "csv"
     function: FunctionRef | None = None
+    query: SqlQuery | None = None
+    order_by: tuple[str, ...] = ()
+    reproducible: bool = True
     inputs: tuple[str, ...] | Mapping[str, str] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -161,6 +204,11 @@ class Asset(Declared, frozen=True):
         if self.function is None:
             raise TypeError(f"source `{self.name}` has no transform")
         return self.function
+
+    @property
+    def computed_by(self) -> str:
+        """What messages call its computation: the function, or the query."""
+        return f"`{self.function.name}`" if self.function is not None else f"the query of `{self.name}`"
 
     def where(self, *keys: str) -> Location | None:
         """Where the first of `keys` that is written stands, else the table's own place."""

@@ -16,8 +16,10 @@ from lakehouse_cli.config.files import own_files
 from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
+from lakehouse_cli.plan.computations import planned_computation
 from lakehouse_cli.plan.graph import build_graph
-from lakehouse_cli.plan.python_functions import FunctionCode, computation_of
+from lakehouse_cli.plan.python_functions import FunctionCode
+from lakehouse_cli.plan.queries import QueryCode, query_fingerprint, query_problems, with_texts
 from lakehouse_cli.registry import install_command
 
 if TYPE_CHECKING:
@@ -39,8 +41,12 @@ class ProjectCode:
     """
 
     def __init__(self, spec: ProjectSpec, snapshot: CodeSnapshot | None = None) -> None:
-        self._spec = spec
         self.snapshot = snapshot or CodeSnapshot()
+        self._declared = spec
+        self._written, unread = with_texts(spec, self.snapshot)
+        has_queries = any(table.query is not None for table in self._written.tables.values())
+        self._queries = QueryCode(spec.folder) if has_queries else None
+        spec = self._spec = self._queries.with_readings(self._written) if self._queries is not None else self._written
         code = [file for file in own_files(spec) if file.endswith(".py")]
         self._cache = CodeCache(spec.folder, code, self.snapshot)
         self._fingerprints = dict(self._cache.fingerprints)
@@ -48,7 +54,10 @@ class ProjectCode:
         self._source.know(self._cache.modules.values())
         self._functions = FunctionCode(spec, self._source, self._fingerprint)
         self.graph, problems = build_graph(spec, self.computation)
-        self.problems = [*self._hidden_packages(code), *problems]
+        if self._queries is not None:
+            problems += query_problems(self.graph, self._queries)
+            self._queries.close()
+        self.problems = [*self._hidden_packages(code), *unread, *problems]
 
     @property
     def folder(self) -> Path:
@@ -72,16 +81,17 @@ class ProjectCode:
             ProjectError: It does not fit the tables any more.
         """
         snapshot = CodeSnapshot()
-        if self._cache.key is not None and code_key(own_files(self._spec), snapshot) == self._cache.key:
+        unchanged = self._cache.key is not None and code_key(own_files(self._spec), snapshot) == self._cache.key
+        if unchanged and with_texts(self._declared, snapshot)[0] == self._written:
             return self
-        now = ProjectCode(self._spec, snapshot)
+        now = ProjectCode(self._declared, snapshot)
         if now.problems:
             raise ProjectError(in_order(now.problems, self._spec.file.name))
         return now
 
     def computation(self, table: Table) -> Computation | None:
         """How a table is computed; None for a source."""
-        return computation_of(table, self._functions)
+        return planned_computation(table, self._functions, self._queries)
 
     def of(self, table: Table) -> CodeFingerprint | None:
         """The fingerprint of a table's transform; None where it has none, or a version stands for the code.
@@ -89,7 +99,11 @@ class ProjectCode:
         Raises:
             ProjectError: A module that it reaches cannot be read or parsed.
         """
-        return None if table.version is not None or table.function is None else self._fingerprint(table.function)
+        if table.version is not None or table.kind == "source":
+            return None
+        if table.query is not None:
+            return query_fingerprint(table, self._queries.version if self._queries is not None else None)
+        return None if table.function is None else self._fingerprint(table.function)
 
     def read(self, tables: Iterable[Table]) -> None:
         """Take the fingerprints of tables' transforms, so that `of` knows them.
@@ -143,6 +157,8 @@ class ProjectCode:
     def keep(self) -> None:
         """Keep what was read for the commands to come."""
         read = self._fingerprinter.files if "_fingerprinter" in vars(self) else ()
+        if self._queries is not None:
+            self._queries.keep()
         self._cache.keep(self._source.modules, self._fingerprints, read)
 
     def _fingerprint(self, function: FunctionRef) -> CodeFingerprint:

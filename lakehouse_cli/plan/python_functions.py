@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, SourceReader, find_module
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
-from lakehouse_cli.model.computation import Computation, Fingerprint, Input, MatchedInputs
+from lakehouse_cli.model.computation import Fingerprint, Input, MatchedInputs
 from lakehouse_cli.model.frame_names import POLARS, UnsupportedType, unsupported
 from lakehouse_cli.registry import Entry, install_command, installed, load
 from lakehouse_cli.text.counts import count_text, plural
@@ -101,15 +101,6 @@ class PythonFunction(Struct, frozen=True):
     def run(self, inputs: Sequence[tuple[Input, Any]]) -> Any:
         """Import it and call it."""
         return load(_RUN)(self.ref, self.folder, self.table, inputs, uses_duckdb=self.uses_duckdb)
-
-
-def computation_of(
-    table: Table, code: FunctionCode | None = None, *, folder: Path = Path(), uses_duckdb: bool = False
-) -> Computation | None:
-    """The computation of a table; None for a source. The arguments are those of `PythonFunction`."""
-    if table.kind != "computed" or table.function is None:
-        return None
-    return PythonFunction(table.function, table, code, folder, uses_duckdb)
 
 
 class _Matcher:

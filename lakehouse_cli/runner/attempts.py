@@ -63,6 +63,11 @@ class Attempts:
         self._begun: Counter[str] = Counter()
 
     @property
+    def workers(self) -> int:
+        """How many tables are computed at once."""
+        return self._executor.workers
+
+    @property
     def most_under_way(self) -> int:
         """The number of tables that may be under way; those that wait for another attempt do not count."""
         return self._executor.workers + len(self._waiting)

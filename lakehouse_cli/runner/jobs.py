@@ -6,6 +6,7 @@ Nothing here loads Arrow or the user's code, so that a process that only leads o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -38,6 +39,8 @@ class Job(Struct, frozen=True):
         forced: Whether the user forced it though it may be up to date, or foreign.
         publish: Whether the result is stored; else it is only returned.
         used: Files and variables that its transform uses beside its inputs, as planned; None if none are declared.
+        workers: How many tables are computed at once.
+        run_started: When the run began.
     """
 
     table: Table
@@ -51,6 +54,8 @@ class Job(Struct, frozen=True):
     forced: bool
     publish: bool
     used: Used | None
+    workers: int
+    run_started: datetime
 
 
 class Outcome(Struct, frozen=True):
@@ -79,7 +84,7 @@ class InputError(Exception):
 def over_time(table: Table) -> TransformError:
     """Make the error of a transform that took longer than its timeout."""
     return TransformError(
-        f"`{table.transform.name}` took longer than its timeout of {table.timeout:g} s",
+        f"{table.computed_by} took longer than its timeout of {table.timeout:g} s",
         hint="make it faster, or raise `timeout:`",
         location=table.where("timeout"),
     )

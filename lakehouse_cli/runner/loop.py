@@ -281,6 +281,8 @@ class _Run:
             forced=any(reason.code == "forced" for reason in planned.reasons),
             publish=self.runner.publish,
             used=planned.used,
+            workers=self.attempts.workers if self.attempts is not None else 1,
+            run_started=datetime.fromtimestamp(self.started_ns // 1000 / 1e6, UTC),
         )
 
     def _ended(self, name: str, ended: Ended, given_up: str | None) -> None:

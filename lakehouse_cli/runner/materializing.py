@@ -17,14 +17,14 @@ from lakehouse_cli.contracts import Enforced, check, enforce
 from lakehouse_cli.errors import ContractError, DataError, LakehouseError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
-from lakehouse_cli.plan.python_functions import computation_of
+from lakehouse_cli.plan.computations import runnable_computation
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines
 from lakehouse_cli.storage.renaming import scan
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
-from lakehouse_cli.transforms import SharedTable, Transform, load_transform
+from lakehouse_cli.transforms import SharedTable, load_transform
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -127,26 +127,31 @@ def _compute(job: Job, folder: Path, given: Mapping[str, SharedTable], timeout: 
     """
     table = job.table
     uses_duckdb = job.recipe is not None and "package duckdb" in job.recipe.code_parts
-    computation = computation_of(table, folder=folder, uses_duckdb=uses_duckdb)
-    assert computation is not None  # noqa: S101  # only computed tables are materialized
+    computation = runnable_computation(table, folder, uses_duckdb=uses_duckdb, workers=job.workers, now=job.run_started)
 
     def result_of() -> pa.Table:
         return computation.run([(each, given[each.table]) for each in job.inputs])
 
-    if timeout is not None:
-        load_transform(table.transform, folder)  # importing its module does not count as its time
+    if timeout is not None and table.function is not None:
+        load_transform(table.function, folder)  # importing its module does not count as its time
     result = result_of() if timeout is None else _within(timeout, result_of, table)
     try:
-        return enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
+        enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:
         error.location = error.location or table.where("columns")
-        place = _place(load_transform(table.transform, folder), folder)
-        error.hint = error.hint or f"fix {place}, or relax the contract"
+        error.hint = error.hint or f"fix {_place(table, folder)}, or relax the contract"
         raise
+    if table.order_by and table.query is None:
+        return replace(enforced, table=enforced.table.sort_by([(name, "ascending") for name in table.order_by]))
+    return enforced
 
 
-def _place(transform: Transform, folder: Path) -> str:
-    """Name the transform and where it is defined."""
+def _place(table: Table, folder: Path) -> str:
+    """Name the computation and where it is defined."""
+    if table.function is None:
+        place = table.query.place(1) if table.query is not None else None
+        return f"{table.computed_by} ({place})" if place is not None else table.computed_by
+    transform = load_transform(table.function, folder)
     code = getattr(inspect.unwrap(transform.fn), "__code__", None)
     if code is None:
         return f"`{transform.name}`"

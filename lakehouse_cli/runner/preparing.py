@@ -8,6 +8,7 @@ from pathlib import Path
 from lakehouse_cli.code.importing import forget
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import FunctionRef, Table
+from lakehouse_cli.model.frame_names import ARROW
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan
 from lakehouse_cli.storage import capabilities
@@ -36,8 +37,8 @@ def import_anew(plan: Plan, graph: AssetGraph, folder: Path) -> None:
 
 def modules_of(plan: Plan, graph: AssetGraph) -> tuple[FunctionRef, ...]:
     """Select one transform of each module that the run loads."""
-    transforms = (graph.tables[planned.name].transform for planned in plan.runs)
-    return tuple({transform.module: transform for transform in transforms}.values())
+    functions = (graph.tables[planned.name].function for planned in plan.runs)
+    return tuple({function.module: function for function in functions if function is not None}.values())
 
 
 def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[str]]:
@@ -50,8 +51,13 @@ def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[st
     wanted: dict[str, set[str]] = {}
     unknown: set[str] = set()
     for planned in plan.runs:
+        function = graph.tables[planned.name].function
+        if function is None:  # a query, which takes Arrow
+            for name in planned.inputs:
+                wanted.setdefault(name, set()).add(ARROW)
+            continue
         try:
-            transform = load_transform(graph.tables[planned.name].transform, folder)
+            transform = load_transform(function, folder)
         except LakehouseError:
             unknown.update(planned.inputs)
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from lakehouse_cli.formats.spec import FormatOption
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage_types.names import Names, ascii_lower
@@ -47,6 +49,21 @@ def sql_type(column_type: ColumnType) -> str:
             fields = (f'"{name.replace(chr(34), chr(34) * 2)}" {sql_type(child)}' for name, child in column_type.fields)
             return f"STRUCT({', '.join(fields)})"
     return _SQL[column_type.id]
+
+
+def held_type(column_type: ColumnType) -> ColumnType:
+    """Return the type that DuckDB takes as it is; instants, times of day and durations count microseconds."""
+    match column_type.id:
+        case "timestamp" if column_type.timezone:
+            return ColumnType("timestamp", unit="us", timezone=column_type.timezone)
+        case "time32":
+            return ColumnType("time64", unit="us")
+        case "duration":
+            return ColumnType("duration", unit="us")
+        case "dictionary":
+            return held_type(column_type.item)
+    fields = tuple((name, held_type(child)) for name, child in column_type.fields)
+    return replace(column_type, fields=fields)
 
 
 def refusal(column_type: ColumnType) -> str | None:

@@ -1,8 +1,31 @@
-"""Names and texts as SQL has them."""
+"""SQL as text: names and literals, and what of a query decides what it does, without comments and spaces.
+
+Tokens are those of PostgreSQL, which DuckDB's parser has inherited
+(https://www.postgresql.org/docs/current/sql-syntax-lexical.html). No parser's tree is hashed: trees change with
+versions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+
+_TOKEN = re.compile(
+    r"""
+    (?P<comment> --[^\n\r]* )
+  | (?P<block> /\* )
+  | (?P<dollar> \$(?P<tag>(?:[^\W\d]\w*)?)\$ .*? \$(?P=tag)\$ )
+  | (?P<escaped> [eE]'(?:[^'\\]|\\.|'')*' )
+  | (?P<text> '(?:[^']|'')*' )
+  | (?P<name> "(?:[^"]|"")*" )
+  | (?P<word> [\w$]+(?:\.[\w$]+)* )
+  | (?P<operator> (?:(?!--|/\*)[-+*/<>=~!@\#%^&|`?:])+ )
+  | (?P<space> \s+ )
+  | (?P<other> . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_BLOCK = re.compile(r"/\*|\*/")
 
 
 def quote(name: str) -> str:
@@ -26,3 +49,38 @@ def literal(text: str) -> str:
 def literals(texts: Iterable[str]) -> str:
     """Texts as a list in SQL; of one null where there are none, as SQL knows no empty list."""
     return f"({', '.join(map(literal, texts)) or 'NULL'})"
+
+
+def tokens(text: str) -> list[str]:
+    r"""Split a query into its tokens.
+
+    >>> tokens("select a,  -- the name\n 'it''s' /* no /* really */ */ from t")
+    ['select', 'a', ',', "'it''s'", 'from', 't']
+    """
+    return [token for token, _ in _scan(text)]
+
+
+def without_semicolon(text: str) -> str:
+    """Return a query up to its last token but semicolons."""
+    return text[: max((end for each, end in _scan(text) if each != ";"), default=0)]
+
+
+def _scan(text: str) -> Iterator[tuple[str, int]]:
+    """Each token, and where it ends."""
+    position = 0
+    while match := _TOKEN.match(text, position):
+        position = match.end()
+        if match.lastgroup == "block":
+            position = _end_of_comment(text, position)
+        elif match.lastgroup not in ("comment", "space"):
+            yield match[0], position
+
+
+def _end_of_comment(text: str, position: int) -> int:
+    """Where a comment ends whose ``/*`` ends at `position`; they nest."""
+    depth = 1
+    for match in _BLOCK.finditer(text, position):
+        depth += 1 if match[0] == "/*" else -1
+        if not depth:
+            return match.end()
+    return len(text)

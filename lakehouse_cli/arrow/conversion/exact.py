@@ -96,6 +96,18 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     return conversion(column, target)
 
 
+def is_convertible(source: pa.DataType, target: pa.DataType) -> bool:
+    """Whether values of one type may have exact counterparts in another; of nested types only the outer one counts."""
+    kinds = kind_of(source), kind_of(target)
+    nested = {"list", "struct", "map"}
+    return (
+        kinds in _CONVERSIONS
+        or kinds[0] == kinds[1]
+        or not {"null", "dictionary", "other"}.isdisjoint(kinds)
+        or nested.issuperset(kinds)
+    )
+
+
 @lru_cache(maxsize=1024)
 def kind_of(arrow_type: pa.DataType) -> str:
     """Find the family of an Arrow type, within which and between which conversions are defined."""

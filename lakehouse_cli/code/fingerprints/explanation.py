@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from lakehouse_cli.code.fingerprints.modules import NOT_INSTALLED
-from lakehouse_cli.code.fingerprints.value import NOT_BOUND, NOT_FOLLOWED, ORDER, RULES, UNSEEN
+from lakehouse_cli.code.fingerprints.value import NOT_BOUND, NOT_FOLLOWED, ORDER, QUERY, RULES, UNSEEN
 from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.listing import first_few
 
@@ -117,6 +117,8 @@ def _told(key: str, old: str | None, new: str | None, function: str, moved: str 
         return 4, key, _told_package(key.removeprefix("package "), old, new)
     if key.startswith(UNSEEN):
         return 4, key, _told_unseen(key.removeprefix(UNSEEN), new or "")
+    if key == QUERY:
+        return 0, key, "the query changed" if old and new else "a query computes it now" if new else "no query any more"
     if key == ORDER:
         return 3, key, _told_order(_files(f"{ORDER}; {old}", ""), _files(f"{ORDER}; {new}", ""))
     file, _, name = key.partition(":")

@@ -17,6 +17,8 @@ RULES = "rules"
 """The part that names the rules by which a fingerprint was taken; those of other rules cannot be compared in detail."""
 CURRENT_RULES = "2"
 """The version of the rules. With another, every table is computed anew once; version 0.1.0 recorded none."""
+QUERY = "query"
+"""The part that stands for the text of a query."""
 ORDER = "order"
 """The part that stands for the order in which statements run, where it matters."""
 

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.errors import Cause
 from lakehouse_cli.storage.relational.duckdb_files import duckdb_file
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
-from lakehouse_cli.storage_types.duckdb import COMPATIBLE, NAMES
+from lakehouse_cli.storage_types.duckdb import COMPATIBLE, NAMES, held_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,18 +44,8 @@ class DuckDBStorage(OneFileStorage):
         return super().default_schema() or "main"
 
     def stored_type(self, column_type: ColumnType) -> ColumnType:
-        """Return the types that DuckDB takes as they are; instants, times of day and durations count microseconds."""
-        match column_type.id:
-            case "timestamp" if column_type.timezone:
-                return ColumnType("timestamp", unit="us", timezone=column_type.timezone)
-            case "time32":
-                return ColumnType("time64", unit="us")
-            case "duration":
-                return ColumnType("duration", unit="us")
-            case "dictionary":
-                return self.stored_type(column_type.item)
-        fields = tuple((name, self.stored_type(child)) for name, child in column_type.fields)
-        return replace(column_type, fields=fields)
+        """Return the types that DuckDB takes as they are."""
+        return held_type(column_type)
 
     def check_column(self, column: pa.ChunkedArray) -> None:
         """Dates and timestamps that DuckDB takes for infinity, or that lie outside of its range."""

@@ -1,0 +1,55 @@
+"""What is found in a query before there are data."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class QueryProblem(Struct, frozen=True):
+    """Something wrong with a query.
+
+    Attributes:
+        message: One sentence.
+        hint: What to do.
+        line: 1-based, of the query's text; None where it is not known.
+        column: 1-based.
+    """
+
+    message: str
+    hint: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+
+class Mention(Struct, frozen=True):
+    """A table that a query reads.
+
+    Attributes:
+        name: As the query has it.
+        line: 1-based, of the first place.
+        column: 1-based.
+    """
+
+    name: str
+    line: int
+    column: int
+
+
+class QueryReading(Struct, frozen=True):
+    """What a parser found in a query.
+
+    Attributes:
+        tables: What it reads, each once; None where the parser cannot give its tree.
+        params: Names of its parameters.
+        ordered: Whether it has an ORDER BY of its own.
+        sensitive: What in it depends on the order in which rows come, or on the number of threads.
+        random: Functions in it that return something else each time.
+        problem: What is wrong with it.
+    """
+
+    tables: tuple[Mention, ...] | None = None
+    params: tuple[str, ...] = ()
+    ordered: bool = False
+    sensitive: tuple[str, ...] = ()
+    random: tuple[str, ...] = ()
+    problem: QueryProblem | None = None

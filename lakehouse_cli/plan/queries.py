@@ -1,0 +1,339 @@
+"""Queries as computations: their tables and params found, bound to contracts, their fingerprint, their run.
+
+A plan loads neither DuckDB nor a parser where it finds kept what these said of the same texts and contracts.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import xxhash
+from msgspec import Struct, json
+from msgspec.structs import replace
+
+from lakehouse_cli.code.fingerprints import CodeFingerprint
+from lakehouse_cli.code.fingerprints.packages import find_package
+from lakehouse_cli.code.fingerprints.value import CURRENT_RULES, QUERY, RULES
+from lakehouse_cli.code.snapshot import CodeSnapshot
+from lakehouse_cli.errors import Location, Problem, did_you_mean
+from lakehouse_cli.model import Column, ProjectSpec, Table
+from lakehouse_cli.model.computation import Fingerprint, Input, MatchedInputs
+from lakehouse_cli.model.query import QueryProblem, QueryReading
+from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.registry import Entry, install_command, load
+from lakehouse_cli.runs.local_state import keep, kept, with_hash
+from lakehouse_cli.text.sql import tokens
+from lakehouse_cli.version import __version__
+
+# Named, not imported: they load pyarrow and DuckDB, which a plan does not need.
+_RUN = Entry("lakehouse_cli.transforms.queries.calling:run_query")
+_ANALYSIS = Entry("lakehouse_cli.transforms.queries.analysis:QueryAnalysis")
+_FOLDER, _FILE = "cache", "queries.json"
+_FORMAT = 1
+
+#: Name and type of each column of a result, as far as they are known.
+Shape = tuple[tuple[str, str], ...]
+
+
+class _Kept(Struct):
+    key: str
+    readings: dict[str, QueryReading]
+    shapes: dict[str, Shape]
+
+
+_decode = json.Decoder(_Kept).decode
+
+
+def with_texts(spec: ProjectSpec, snapshot: CodeSnapshot) -> tuple[ProjectSpec, list[Problem]]:
+    """Read the files under `sql_file`.
+
+    Returns:
+        The project with their texts, without the tables whose files cannot be read; and a problem for each of these.
+    """
+    if not any(table.query is not None and table.query.file is not None for table in spec.tables.values()):
+        return spec, []
+    tables: dict[str, Table] = {}
+    problems: list[Problem] = []
+    for name, table in spec.tables.items():
+        if table.query is None or table.query.file is None:
+            tables[name] = table
+            continue
+        try:
+            text = _text_of(spec.folder, table.query.file, snapshot)
+        except _UnreadableError as error:
+            problems.append(Problem(f"`sql_file` of table `{name}`: {error}", error.hint, table.query.location))
+        else:
+            tables[name] = replace(table, query=replace(table.query, text=text))
+    broken = spec.broken | (spec.tables.keys() - tables.keys())
+    return replace(spec, tables=tables, broken=broken), problems
+
+
+class _UnreadableError(Exception):
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def _text_of(folder: Path, name: str, snapshot: CodeSnapshot) -> str:
+    path = folder / name
+    try:
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise _UnreadableError(f"`{name}` leads out of the project's folder", "move the file into the project")
+        return snapshot.read(path).decode("utf-8-sig")
+    except FileNotFoundError:
+        there = [each.relative_to(folder).as_posix() for each in sorted(path.parent.glob("*.sql"))]
+        raise _UnreadableError(
+            f"`{name}` does not exist", did_you_mean(name, there) or "write the query there"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise _UnreadableError(f"`{name}` is not UTF-8 (byte {error.start + 1})", "save it as UTF-8") from None
+    except OSError as error:
+        raise _UnreadableError(f"`{name}` cannot be read: {error.strerror}", "name a file with a query") from None
+
+
+class QueryCode:
+    """The queries of one project, as far as they are known without data.
+
+    Args:
+        folder: The project's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        found = find_package("duckdb", sys.path)
+        self.version = None if found is None else found.version
+        self._key = f"{_FORMAT} {__version__} {self.version} {sys.version_info[:2]}"
+        read = kept(self._folder, _FOLDER, _FILE, _decode)
+        self._kept = read if read is not None and read.key == self._key else _Kept(self._key, {}, {})
+        self._used = _Kept(self._key, {}, {})
+        self._engine = ExitStack()
+        self._analysis: Any = None
+
+    def with_readings(self, spec: ProjectSpec) -> ProjectSpec:
+        """The project with what is found in its queries."""
+        if self.version is None:
+            return spec
+        return replace(spec, tables={name: self._read(table) for name, table in spec.tables.items()})
+
+    def _read(self, table: Table) -> Table:
+        if table.query is None:
+            return table
+        return replace(table, query=replace(table.query, reading=self._reading(table.query.bare)))
+
+    def _reading(self, text: str) -> QueryReading:
+        key = _hash(text)
+        if key not in self._used.readings:
+            found = self._kept.readings.get(key)
+            self._used.readings[key] = self._analyse().read(text) if found is None else found
+        return self._used.readings[key]
+
+    def bind(self, text: str, inputs: Mapping[str, Sequence[Column]], table: Table) -> Shape | list[QueryProblem]:
+        """The columns of a query's result, or what is wrong with it or with the contract.
+
+        Args:
+            text: The query.
+            inputs: The columns of each table, by its name in the query.
+            table: With the contract and the params.
+        """
+        shapes = {name: [(each.name, str(each.type)) for each in columns] for name, columns in inputs.items()}
+        declared = [(each.name, str(each.type)) for each in table.columns or ()]
+        params = [(name, str(value), type(value).__name__) for name, value in table.params.items()]
+        known = (text, shapes, table.columns is None, declared, table.extra_columns, table.key, table.order_by, params)
+        key = _hash(json.encode(known).decode())
+        found = self._kept.shapes.get(key)
+        if found is None:
+            bound = self._analyse().bind(text, inputs, table)
+            if isinstance(bound, list):
+                return bound
+            found = bound
+        self._used.shapes[key] = found
+        return found
+
+    def _analyse(self) -> Any:
+        if self._analysis is None:
+            self._analysis = self._engine.enter_context(load(_ANALYSIS)())
+        return self._analysis
+
+    def close(self) -> None:
+        """Let go of DuckDB."""
+        self._engine.close()
+        self._analysis = None
+
+    def keep(self) -> None:
+        """Keep what was found for the commands to come."""
+        self._used.readings = {key: each for key, each in self._used.readings.items() if each.problem is None}
+        if self._used != self._kept:
+            keep(self._folder, _FOLDER, _FILE, with_hash(self._used))
+
+
+class QueryComputation(Struct, frozen=True):
+    """A query as a computation.
+
+    Attributes:
+        table: The table that it computes, with its query.
+        code: What is known of queries; only to match inputs and to take its fingerprint.
+        workers: How many tables are computed at once, which share the cores and the memory; only to run it.
+        now: When the run began; likewise.
+    """
+
+    table: Table
+    code: QueryCode | None = None
+    workers: int = 1
+    now: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return "the query"
+
+    def inputs(self, tables: Collection[str]) -> MatchedInputs:
+        """Match the tables that it reads to those there are."""
+        assert self.code is not None  # noqa: S101  # set in every plan
+        query = self.table.query
+        assert query is not None  # noqa: S101  # what it is made of
+        if self.code.version is None:
+            message = f"table `{self.table.name}` is computed by a query, which needs duckdb, and that is not installed"
+            return MatchedInputs(None, [Problem(message, install_command("duckdb"), query.location)])
+        reading = query.reading
+        assert reading is not None  # noqa: S101  # set in every plan
+        if reading.problem is not None:
+            return MatchedInputs(None, [self._problem(reading.problem)])
+        problems = list(self._param_problems(reading))
+        return MatchedInputs(_Matched(self.table, tables, problems).of(reading), problems)
+
+    def _param_problems(self, reading: QueryReading) -> Iterator[Problem]:
+        for name in reading.params:
+            if name not in self.table.params:
+                hint = did_you_mean(name, self.table.params) or f"give its value: `params: {{{name}: …}}`"
+                yield Problem(
+                    f"the query has a param `${name}`, and `params` has no value", hint, self._place("params")
+                )
+        for name in self.table.params:
+            if name not in reading.params:
+                hint = did_you_mean(name, reading.params) or f"write `${name}` in the query, or remove it"
+                yield Problem(f"the query has no param `${name}`", hint, self._place(f"params.{name}", "params"))
+
+    def _place(self, *keys: str) -> Location | None:
+        return self.table.where(*keys, "sql", "sql_file")
+
+    def _problem(self, problem: QueryProblem) -> Problem:
+        assert self.table.query is not None  # noqa: S101  # what it is made of
+        place = self.table.query.place(problem.line, problem.column)
+        return Problem(f"{self.table.computed_by}: {problem.message}", problem.hint, place)
+
+    def fingerprint(self) -> Fingerprint:
+        """Fingerprint its tokens, and the engine by its version."""
+        assert self.code is not None  # noqa: S101  # set in every plan
+        assert self.table.query is not None  # noqa: S101  # what it is made of
+        return query_fingerprint(self.table, self.code.version)
+
+    def run(self, inputs: Sequence[tuple[Input, Any]]) -> Any:
+        """Run it on tables."""
+        return load(_RUN)(self.table, inputs, self.workers, self.now)
+
+
+def query_fingerprint(table: Table, version: str | None) -> CodeFingerprint:
+    """The fingerprint of a table's query; case counts, as it does in texts and in the names of columns.
+
+    Args:
+        table: With its query.
+        version: Of the engine.
+    """
+    assert table.query is not None  # noqa: S101  # what it is made of
+    text = "\n".join(tokens(table.query.bare))
+    parts = {QUERY: _hash(text)[:12], f"package {table.query.engine}": str(version), RULES: CURRENT_RULES}
+    return CodeFingerprint(_hash(json.encode(parts).decode()), parts)
+
+
+class _Matched(Struct):
+    """Matches the tables of a query to those of the project."""
+
+    table: Table
+    tables: Collection[str]
+    problems: list[Problem]
+
+    def of(self, reading: QueryReading) -> tuple[Input, ...]:
+        declared = self.table.inputs
+        if reading.tables is None and declared is None:
+            message = f"the tables of {self.table.computed_by} cannot be told from its text ({reading.sensitive[0]})"
+            self.problems.append(Problem(message, "list them under `inputs:`", self.table.where("sql", "sql_file")))
+            return ()
+        if declared is not None:
+            named = declared if isinstance(declared, Mapping) else {name: name for name in declared}
+            return tuple(
+                Input(table, name) for name, table in named.items() if self._known(table, f"inputs.{name}", "inputs")
+            )
+        return tuple(found for each in reading.tables or () if (found := self._input(each)) is not None)
+
+    def _known(self, name: str, *keys: str) -> bool:
+        if name in self.tables:
+            return True
+        hint = did_you_mean(name, self.tables) or "declare it under `tables:`"
+        message = f"input `{name}` of table `{self.table.name}` is not a table"
+        self.problems.append(Problem(message, hint, self.table.where(*keys)))
+        return False
+
+    def _input(self, mention: Any) -> Input | None:
+        assert self.table.query is not None  # noqa: S101  # what it is made of
+        name = mention.name
+        if name in self.tables:
+            return Input(name, name)
+        close = [each for each in self.tables if each.lower() == name.lower()]
+        if len(close) == 1:
+            return Input(close[0], name)
+        place = self.table.query.place(mention.line, mention.column)
+        hint = did_you_mean(name, self.tables) or "declare it under `tables:`"
+        if close:
+            hint = f"name one under `inputs:`: {', '.join(f'`{each}`' for each in close)}"
+        self.problems.append(Problem(f"{self.table.computed_by} reads `{name}`, which is not a table", hint, place))
+        return None
+
+
+def query_problems(graph: AssetGraph, code: QueryCode) -> Iterator[Problem]:
+    """Bind every query to the contracts of its inputs; what is wrong with it, and with the contract of its result.
+
+    Args:
+        graph: Of the project.
+        code: Its queries; of those whose inputs or params do not match, that is all that is reported.
+    """
+    shapes: dict[str, Sequence[Column]] = {}
+    for name in graph.order:
+        table = graph.tables[name]
+        exact = table.columns is not None and table.extra_columns != "keep"
+        if table.columns is not None and exact:
+            shapes[name] = table.columns
+        edges = graph.inputs.get(name, ())
+        if table.query is None or not _is_matched(table, edges) or any(edge.table not in shapes for edge in edges):
+            continue
+        inputs = {edge.parameter or edge.table: shapes[edge.table] for edge in edges}
+        found = code.bind(table.query.bare, inputs, table)
+        if isinstance(found, list):
+            for problem in found:
+                place = table.query.place(problem.line, problem.column)
+                yield Problem(f"{table.computed_by}: {problem.message}", problem.hint, place)
+        elif not exact and table.columns is None:
+            shapes[name] = _columns(found)
+
+
+def _is_matched(table: Table, edges: Sequence[Input]) -> bool:
+    """Whether all inputs and params of a table's query were found."""
+    reading = table.query.reading if table.query is not None else None
+    if reading is None or reading.problem is not None:
+        return False
+    wanted = table.inputs if table.inputs is not None else reading.tables
+    return wanted is not None and len(wanted) == len(edges) and set(reading.params) == table.params.keys()
+
+
+def _columns(shape: Shape) -> tuple[Column, ...]:
+    from lakehouse_cli.model import parse_column_type
+
+    return tuple(Column(name, parse_column_type(type_)) for name, type_ in shape)
+
+
+def _hash(text: str) -> str:
+    return xxhash.xxh3_128_hexdigest(text.encode())

@@ -1,0 +1,63 @@
+"""Running the query of a table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+
+import pyarrow as pa
+
+from lakehouse_cli.errors import TransformError
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.computation import Input
+from lakehouse_cli.transforms.queries.connection import private_connection
+from lakehouse_cli.transforms.queries.running import QueryError, bound_params, registered, result_of
+from lakehouse_cli.transforms.sharing import SharedTable
+
+# Percent of the memory that queries which run at once share.
+_MEMORY = 80
+
+
+def run_query(
+    table: Table, inputs: Sequence[tuple[Input, SharedTable]], workers: int = 1, now: datetime | None = None
+) -> pa.Table:
+    """Run the query of a table.
+
+    Rows come in the order of its ORDER BY; else of `order_by`, else of its key, else of all columns, so that they are
+    the same each time.
+
+    Args:
+        table: With the query.
+        inputs: Each with its data.
+        workers: How many tables are computed at once.
+        now: What `now()` returns.
+
+    Returns:
+        The result, of whatever Arrow types it has.
+
+    Raises:
+        TransformError: It failed.
+    """
+    query = table.query
+    assert query is not None  # noqa: S101  # the caller's table has one
+    reading = query.reading
+    assert reading is not None  # noqa: S101  # the plan read it
+    tables = {each.parameter or each.table: shared.arrow() for each, shared in inputs}
+    order = None if reading.ordered and not table.order_by else table.order_by or table.key
+    threads = 1 if table.reproducible and reading.sensitive else max(len(os.sched_getaffinity(0)) // workers, 1)
+    memory = f"{max(_MEMORY // workers, 1)}%"
+    try:
+        with (
+            private_connection(now, memory_limit=memory, threads=threads) as connection,
+            registered(connection, tables),
+        ):
+            return result_of(connection, query.bare, bound_params(table.params), table.columns, order=order)
+    except QueryError as error:
+        problem = error.problem
+        raise TransformError(
+            f"{table.computed_by} failed: {problem.message}",
+            hint=problem.hint or "correct the query, or the data that it reads",
+            location=query.place(problem.line, problem.column),
+            inputs=[(name, name, data.num_rows, data.num_columns) for name, data in tables.items()],
+        ) from None

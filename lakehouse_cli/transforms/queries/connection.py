@@ -1,0 +1,82 @@
+"""A connection of DuckDB in which there is nothing but what it is given, and from which nothing outside is reached."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from lakehouse_cli.errors import TransformError
+from lakehouse_cli.registry import install_command
+from lakehouse_cli.text.sql import literal, quote
+
+# No files, variables of Python, ATTACH, COPY or extensions that are not built in.
+_LOCKED = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+}
+
+
+@contextmanager
+def private_connection(now: datetime | None = None, **settings: Any) -> Iterator[Any]:
+    """Open a database in memory of which nobody else knows.
+
+    Args:
+        now: What `now()` and its like return; the time of each query by default.
+        settings: Of DuckDB, such as ``threads``.
+
+    Raises:
+        TransformError: DuckDB is not installed.
+    """
+    try:
+        import duckdb
+    except ModuleNotFoundError as error:
+        raise TransformError("queries need duckdb, which is not installed", hint=install_command("duckdb")) from error
+    # One of its own: by default all connections of a folder spill into the same.
+    with tempfile.TemporaryDirectory(prefix="lakehouse-", ignore_cleanup_errors=True) as spill:
+        config = {**_LOCKED, **{name: str(value) for name, value in settings.items()}, "temp_directory": spill}
+        connection = duckdb.connect(":memory:", config=config)
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            for statement in () if now is None else _clocks(now):
+                connection.execute(statement)
+            connection.execute("SET lock_configuration = true")
+            yield connection
+        finally:
+            connection.close()
+
+
+def _clocks(now: datetime) -> Iterator[str]:
+    """Macros in the place of every function that asks for the time."""
+    moment = f"TIMESTAMPTZ {literal(now.astimezone(UTC).isoformat())}"
+    local = f"TIMESTAMP {literal(now.astimezone(UTC).replace(tzinfo=None).isoformat())}"
+    of = {
+        moment: ("now", "transaction_timestamp", "get_current_timestamp", "current_timestamp"),
+        local: ("current_localtimestamp", "localtimestamp"),
+        f"({local})::DATE": ("current_date", "today"),
+        f"({local})::TIME": ("current_localtime", "localtime", "get_current_time", "current_time"),
+    }
+    for value, names in of.items():
+        for name in names:
+            yield f"CREATE MACRO {quote(name)}() AS {value}"
+    yield f"CREATE MACRO age(a) AS system.main.age(({local})::DATE::TIMESTAMP, a), (a, b) AS system.main.age(a, b)"
+
+
+class Stream:
+    """Arrow data that can be read any number of times, and of which DuckDB itself does all filtering.
+
+    Given a table, DuckDB hands filters on to Arrow, which compares NaN and others by rules of its own.
+
+    Args:
+        data: A table.
+    """
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:  # the protocol's own name
+        return self._data.__arrow_c_stream__(requested_schema)

@@ -1,0 +1,146 @@
+"""What is found in a query before there are data: its tables, its parameters, whether it orders its rows.
+
+DuckDB's own parser says so, by the tree of `json_serialize_sql`
+(https://duckdb.org/docs/stable/data/json/sql_to_and_from_json); see ADR 22.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from lakehouse_cli.model.query import Mention, QueryProblem, QueryReading
+from lakehouse_cli.text.sql import literal
+
+# Aggregates of which neither the order of rows nor the number of threads changes the result.
+_ORDERLESS = frozenset(
+    ("count", "count_star", "min", "max", "bool_and", "bool_or", "bit_and", "bit_or", "bit_xor", "count_if", "countif")
+)
+_KIND = re.compile(r"^(Parser|Binder|Catalog|Invalid Input|Permission|Conversion) Error: ")
+_HINTS = ("Did you mean", "Candidate bindings", "Either add it")
+_DIFFERENT_EACH_TIME = frozenset(("random", "setseed", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "nextval"))
+
+
+def read_query(connection: Any, text: str, aggregates: frozenset[str]) -> QueryReading:
+    """Parse a query; nothing is bound or run.
+
+    Args:
+        connection: Of DuckDB.
+        text: The query, without a semicolon.
+        aggregates: From `aggregates_of`.
+    """
+    import duckdb
+
+    try:
+        statements = connection.extract_statements(text)
+    except duckdb.Error as error:
+        return QueryReading(problem=problem_of(error))
+    if len(statements) != 1:
+        many = "is empty" if not statements else f"has {len(statements)} statements"
+        return QueryReading(problem=QueryProblem(f"the query {many}", "write one SELECT"))
+    [statement] = statements
+    kind = statement.type.name
+    params = tuple(sorted(statement.named_parameters))
+    if any(name.isdigit() for name in params):
+        hint = "name each as `$name`, and give its value under `params:`"
+        return QueryReading(problem=QueryProblem("the query has parameters without names", hint))
+    if kind not in ("SELECT", "MULTI"):  # a PIVOT becomes several statements
+        return QueryReading(problem=QueryProblem(f"the query is no SELECT but {kind}", "write one SELECT"))
+    [(tree,)] = connection.execute(f"SELECT json_serialize_sql({literal(text)})").fetchall()
+    parsed = json.loads(tree)
+    if kind == "MULTI" or parsed["error"]:
+        return QueryReading(params=params, sensitive=("PIVOT",))
+    node = parsed["statements"][0]["node"]
+    found: dict[str, Mention] = {}
+    for name, offset in _tables(node, frozenset()):
+        before = text.encode()[:offset].decode(errors="replace")
+        mention = Mention(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        found.setdefault(name.lower(), mention)
+    called = list(_functions(node))
+    ordered = any(each["type"] == "ORDER_MODIFIER" for each in node.get("modifiers", ()))
+    # Rows that are equal by what they are ordered by.
+    ties = ["ORDER BY"] if ordered else []
+    return QueryReading(
+        tuple(found.values()),
+        params,
+        ordered,
+        tuple(dict.fromkeys([*ties, *_sensitive(node, called, aggregates)])),
+        tuple(dict.fromkeys(name for name, _ in called if name in _DIFFERENT_EACH_TIME)),
+    )
+
+
+def aggregates_of(connection: Any) -> frozenset[str]:
+    """The names of all aggregate functions."""
+    rows = connection.execute("SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'")
+    return frozenset(name for (name,) in rows.fetchall())
+
+
+def problem_of(error: Exception) -> QueryProblem:
+    """The problem that an error of DuckDB is, with the place that its text shows."""
+    text, _, shown = str(error).partition("\n\nLINE ")
+    first, *others = text.strip().splitlines() or [type(error).__name__]
+    message = _KIND.sub("", first).partition(" You might need to")[0].rstrip(".!")
+    hint = next((f"{each[0].lower()}{each[1:]}".replace('"', "`") for each in others if each.startswith(_HINTS)), None)
+    number, _, rest = shown.partition(": ")
+    line, _, marks = rest.partition("\n")
+    if not number.isdigit():
+        return QueryProblem(message, hint)
+    caret = marks.partition("\n")[0].find("^") - len(f"LINE {number}: ")
+    # Long lines are shown from their middle, behind dots.
+    return QueryProblem(message, hint, int(number), None if line.startswith("...") or caret < 0 else caret + 1)
+
+
+def _tables(node: Any, known: frozenset[str]) -> Iterator[tuple[str, int]]:
+    """Tables that a part of the tree reads, and where, but for the names that WITH gives to queries."""
+    if isinstance(node, list):
+        for each in node:
+            yield from _tables(each, known)
+    if not isinstance(node, dict):
+        return
+    for entry in (node.get("cte_map") or {}).get("map", ()):
+        # Each sees those before it; one that reads itself is a node of its own.
+        yield from _tables(entry["value"], known)
+        known |= {entry["key"].lower()}
+    if node.get("type") == "RECURSIVE_CTE_NODE":
+        known |= {node["cte_name"].lower()}
+    if node.get("type") == "BASE_TABLE" and node["table_name"].lower() not in known:
+        yield node["table_name"], node.get("query_location") or 0
+    for key, value in node.items():
+        if key != "cte_map":
+            yield from _tables(value, known)
+
+
+def _functions(node: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, list):
+        for each in node:
+            yield from _functions(each)
+    elif isinstance(node, dict):
+        if node.get("class") in ("FUNCTION", "WINDOW"):
+            yield node["function_name"].lower(), node
+        for value in node.values():
+            yield from _functions(value)
+
+
+def _sensitive(node: Any, called: list[tuple[str, Any]], aggregates: frozenset[str]) -> Iterator[str]:
+    """What depends on the order of rows, or on how many threads add them up."""
+    for name, each in called:
+        if each["class"] == "WINDOW" or (name in aggregates and name not in _ORDERLESS):
+            yield name
+    yield from _modifiers(node)
+
+
+def _modifiers(node: Any) -> Iterator[str]:
+    names = {"LIMIT_MODIFIER": "LIMIT", "LIMIT_PERCENT_MODIFIER": "LIMIT", "DISTINCT_MODIFIER": "DISTINCT ON"}
+    if isinstance(node, list):
+        for each in node:
+            yield from _modifiers(each)
+    elif isinstance(node, dict):
+        name = names.get(str(node.get("type")))
+        if name and (name == "LIMIT" or node.get("distinct_on_targets")):
+            yield name
+        if node.get("sample"):
+            yield "SAMPLE"
+        for value in node.values():
+            yield from _modifiers(value)

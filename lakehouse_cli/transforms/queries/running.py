@@ -1,0 +1,195 @@
+"""A query over tables: what types its result has, and the result itself, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+from msgspec.structs import replace
+
+from lakehouse_cli.arrow.conversion.exact import convert
+from lakehouse_cli.arrow.conversion.refusal import InexactError, refused_field, violation_of
+from lakehouse_cli.arrow.conversion.refused import Refused
+from lakehouse_cli.arrow.types import from_arrow, to_arrow
+from lakehouse_cli.engines.duckdb_values import check_range, read
+from lakehouse_cli.errors import TransformError
+from lakehouse_cli.model import Column
+from lakehouse_cli.model.query import QueryProblem
+from lakehouse_cli.storage_types.duckdb import held_type, refusal
+from lakehouse_cli.text.sql import quote
+from lakehouse_cli.transforms.queries.connection import Stream
+from lakehouse_cli.transforms.queries.reading import problem_of
+
+# DECIMAL has no more digits.
+_DIGITS = 38
+
+
+def empty_table(columns: Sequence[Column]) -> pa.Table:
+    """A table of the declared types without rows."""
+    return pa.schema([(column.name, to_arrow(column.type)) for column in columns]).empty_table()
+
+
+def unheld(data: pa.Schema) -> str | None:
+    """Why a query cannot have a table of these columns, to follow its name; None where it can."""
+    names: dict[str, str] = {}
+    for field in data:
+        other = names.setdefault(field.name.lower(), field.name)
+        if other != field.name:
+            return f"has columns `{other}` and `{field.name}`, which are one to DuckDB"
+        declared = from_arrow(field.type)
+        # Instants and intervals are handed over where their values let them.
+        coarse = declared is not None and declared.unit == "ns" and not declared.is_nested
+        why = None if declared is None or coarse else refusal(declared)
+        if why is not None:
+            return f"has a column that no query can read, `{field.name}`: {why}"
+    return None
+
+
+@contextmanager
+def registered(connection: Any, tables: Mapping[str, pa.Table]) -> Iterator[None]:
+    """Let queries read tables by name, and nothing else.
+
+    Raises:
+        TransformError: DuckDB would change values of one.
+    """
+    names = []
+    try:
+        for name, table in tables.items():
+            connection.register(name, Stream(_held(name, table)))
+            names.append(name)
+        yield
+    finally:
+        for name in names:
+            connection.unregister(name)
+
+
+def _held(name: str, table: pa.Table) -> pa.Table:
+    why = unheld(table.schema)
+    if why is not None:
+        raise TransformError(f"`{name}` {why}", hint="leave it out, or rename it, in a table between the two")
+    columns = {}
+    for field, column in zip(table.schema, table.columns, strict=True):
+        declared = from_arrow(field.type)
+        try:
+            held = convert(column, to_arrow(held_type(declared))) if declared is not None else column
+            check_range(held)
+        except InexactError as refused:
+            message = violation_of(refused, field.name, None, column).message
+            hint = "change the values, or declare a type that DuckDB holds, in a table between the two"
+            raise TransformError(f"DuckDB cannot hold what `{name}` has: {message}", hint=hint) from refused
+        columns[field.name] = held
+    return pa.table(columns)
+
+
+def bound_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Params as DuckDB binds them: numbers with a point as decimals, by their text."""
+    return {name: _bound(value) for name, value in params.items()}
+
+
+def _bound(value: Any) -> Any:
+    if isinstance(value, float):
+        exact = Decimal(repr(value))
+        digits, exponent = len(exact.as_tuple().digits), exact.as_tuple().exponent
+        if isinstance(exponent, int) and max(digits, digits + exponent, -exponent) <= _DIGITS:
+            return exact
+        return value
+    if isinstance(value, Mapping):
+        return {name: _bound(each) for name, each in value.items()}
+    return [_bound(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def result_of(
+    connection: Any,
+    text: str,
+    params: Mapping[str, Any],
+    declared: Sequence[Column] | None,
+    *,
+    order: Sequence[str] | None = (),
+    rows: int | None = None,
+) -> pa.Table[str, pa.ChunkedArray | Refused]:
+    """Run a query and read its result, for `lakehouse_cli.contracts.enforce`: what is refused says why.
+
+    Args:
+        connection: With the tables registered.
+        text: The query, without a semicolon.
+        params: From `bound_params`.
+        declared: The contract's columns; None where none are declared.
+        order: Columns by which the result is sorted, all others after them; none for all columns; None for as it comes.
+        rows: Only the first so many; None for all.
+
+    Raises:
+        QueryError: It cannot be run.
+    """
+    import duckdb
+
+    try:
+        bound = connection.sql(text, params=params or None)
+        _check_names(bound.columns)
+        columns = dict(zip(bound.columns, bound.types, strict=True))
+        source = f"({text}\n)"
+        if order is not None:
+            first = [name for name in order if name in columns]
+            keys = ", ".join(map(quote, [*first, *(name for name in columns if name not in first)]))
+            source = f"(SELECT * FROM {source} ORDER BY {keys})"
+        if rows is not None:
+            source = f"(SELECT * FROM {source} LIMIT {rows})"
+        names = {column.name for column in declared or ()}
+
+        def whole(name: str) -> str:
+            # A sum of integers is a HUGEINT, whatever they are.
+            return f"DECIMAL({_DIGITS}, 0)" if name in names else "BIGINT"
+
+        found = read(connection, source, columns, params=params or None, hugeint=whole)
+    except duckdb.Error as error:
+        raise QueryError(_located(connection, text, params, error)) from error
+    return _as_table(found, declared)
+
+
+def _located(connection: Any, text: str, params: Mapping[str, Any], error: Exception) -> QueryProblem:
+    """The problem that an error is; of one in the query itself, DuckDB only names the place where it is explained."""
+    import duckdb
+
+    try:
+        connection.execute(f"EXPLAIN {text}", params or None).fetchall()
+    except duckdb.Error as explained:
+        found = problem_of(explained)
+        if found.line == 1 and found.column is not None:
+            found = replace(found, column=max(found.column - len("EXPLAIN "), 1))
+        return found
+    return replace(problem_of(error), line=None, column=None)
+
+
+class QueryError(Exception):
+    """A query cannot be bound, or failed as it ran; `problem` says why."""
+
+    def __init__(self, problem: QueryProblem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+def _check_names(names: Sequence[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.lower(), name)
+        if other is not name:
+            both = f"two columns called `{name}`" if other == name else f"columns `{other}` and `{name}`"
+            why = "" if other == name else ", which are one to DuckDB"
+            raise QueryError(QueryProblem(f"the query returns {both}{why}", "give one another name with AS"))
+
+
+def _as_table(found: Mapping[str, pa.ChunkedArray | Refused], columns: Sequence[Column] | None) -> pa.Table:
+    declared = {column.name: column.type for column in columns or ()}
+    fields: list[pa.Field] = []
+    arrays: list[pa.ChunkedArray] = []
+    for name, column in found.items():
+        if isinstance(column, Refused):
+            violation = violation_of(column.refusal, name, declared.get(name), column.column)
+            arrays.append(pa.chunked_array([pa.nulls(len(column.column))]))
+            fields.append(refused_field(name, violation))
+        else:
+            arrays.append(column)
+            fields.append(pa.field(name, column.type))
+    return pa.table(arrays, schema=pa.schema(fields))
