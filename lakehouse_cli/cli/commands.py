@@ -10,7 +10,22 @@ import typer
 from typer.core import TyperGroup
 
 #: As `--help` lists them. Each is a module here, with a `command` and `EXAMPLES`, or with an `app` of commands.
-NAMES = ("init", "validate", "plan", "run", "ls", "show", "diff", "copy", "graph", "env", "clean", "schema", "runs")
+NAMES = (
+    "init",
+    "validate",
+    "plan",
+    "run",
+    "ls",
+    "show",
+    "sql",
+    "diff",
+    "copy",
+    "graph",
+    "env",
+    "clean",
+    "schema",
+    "runs",
+)
 
 
 class Commands(Mapping[str, Any]):

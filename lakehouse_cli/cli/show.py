@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lakehouse_cli.errors import FailedRow
-    from lakehouse_cli.operations.preview import Shown
+    from lakehouse_cli.operations.preview import Answer, Shown
     from lakehouse_cli.runs.failed_rows import KeptRows
 
 EXAMPLES = """\b
@@ -70,7 +70,7 @@ def command(
     output.write_lines(_columns(shown, terminal, every=settings.verbose))
     if shown.rows:
         output.write()
-        output.write_lines(_rows(shown, terminal))
+        output.write_lines(rows(shown, terminal))
     output.flush()
 
 
@@ -153,7 +153,7 @@ def _widest(terminal: Terminal, count: int) -> int:
     return max((terminal.width or _LINE) // max(count, 1) - 2, _LEAST_WIDE)
 
 
-def _rows(shown: Shown, terminal: Terminal) -> list[str]:
+def rows(shown: Answer, terminal: Terminal) -> list[str]:
     """The first rows as text."""
     names = [column.name for column in shown.columns]
     cells = []

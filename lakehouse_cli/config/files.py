@@ -1,4 +1,4 @@
-"""Where a project's own files are: the project file, found from a folder, and its YAML and Python."""
+"""Where a project's own files are: the project file, found from a folder, and its YAML, Python and SQL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lakehouse_cli.config.dotenv import ENV_FILE
 from lakehouse_cli.errors import Problem, ProjectError
 from lakehouse_cli.model import ProjectSpec
 
-_ENDINGS = (".py", ".yaml", ".yml")
+_ENDINGS = (".py", ".yaml", ".yml", ".sql")
 
 
 def project_file(path: str | os.PathLike[str] | None) -> Path:
@@ -62,20 +62,20 @@ def _no_project_file(message: str) -> ProjectError:
 
 
 def all_files(folder: Path) -> Iterator[str]:
-    """The files of a project of which nothing but its folder is known: ``.env``, YAML and Python."""
+    """The files of a project of which nothing but its folder is known: ``.env``, YAML, Python and SQL."""
     yield str(folder / ENV_FILE)
     yield from code_files(folder)
 
 
 def own_files(spec: ProjectSpec) -> Iterator[str]:
-    """The YAML and Python files of a project; its storages, of whatever environment, are not looked through."""
+    """The YAML, Python and SQL files of a project; its storages, of whatever environment, are not looked through."""
     storages = (storage for each in spec.environments.values() for storage in each.storages.values())
     local = (storage.root for storage in storages if storage.type == "files")
     return code_files(spec.folder, [Path(root) for root in local if root != str(spec.folder)])
 
 
 def code_files(folder: Path, apart_from: Iterable[Path] = ()) -> Iterator[str]:
-    """The YAML and Python files below a folder; hidden folders, environments and storages are not entered.
+    """The YAML, Python and SQL files below a folder; hidden folders, environments and storages are not entered.
 
     Args:
         folder: The project's.

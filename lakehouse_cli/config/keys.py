@@ -127,7 +127,7 @@ TABLE_KEYS: AnyMapping[str, Key] = {
     ),
     "reproducible": Key(
         Flag(),
-        "Whether the query must give the same rows in the same order each time; `false` lets it run on all cores.",
+        "Whether the query must give the same rows in the same order each time; `false` takes them as they come.",
         True,
         computed=True,
     ),

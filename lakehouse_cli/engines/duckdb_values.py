@@ -63,6 +63,7 @@ def read(
     *,
     params: Mapping[str, Any] | None = None,
     hugeint: Callable[[str], str] = lambda name: "VARCHAR",  # noqa: ARG005
+    cast_in: str = "in a view",
 ) -> dict[str, pa.ChunkedArray | Refused]:
     """Read columns of a relation or query; what has no exact type in Arrow as text, intervals as microseconds.
 
@@ -72,6 +73,7 @@ def read(
         columns: DuckDB's own description of the type of each wanted column.
         params: Of a query.
         hugeint: What HUGEINT, which Arrow lacks, is cast to, by the column's name.
+        cast_in: Where users can cast what is refused, for hints.
     """
     expressions: list[str] = []
     for name, kind in columns.items():
@@ -80,7 +82,7 @@ def read(
     wanted = ", ".join(f"{each} AS c{position}" for position, each in enumerate(expressions))
     data = connection.sql(f"SELECT {wanted} FROM {source}", params=params).to_arrow_table().columns
     found = zip(columns.items(), data[::2], data[1::2], strict=True)
-    return {name: _as_typed(value, refused, kind) for (name, kind), value, refused in found}
+    return {name: _as_typed(value, refused, kind, cast_in) for (name, kind), value, refused in found}
 
 
 def _expressions(column: str, kind: Any, hugeint: str) -> tuple[str, str | None]:
@@ -97,13 +99,13 @@ def _expressions(column: str, kind: Any, hugeint: str) -> tuple[str, str | None]
     return column, None
 
 
-def _as_typed(column: pa.ChunkedArray, refused: pa.ChunkedArray, kind: Any) -> pa.ChunkedArray | Refused:
+def _as_typed(column: pa.ChunkedArray, refused: pa.ChunkedArray, kind: Any, cast_in: str) -> pa.ChunkedArray | Refused:
     """Return a column that was read, in the form of its type in the database; refused where values do not keep it."""
     type_name, bent = str(kind), _bent_within(kind)
     if refused.null_count < len(refused):
         rows = true_rows(refused.is_valid())
         if type_name == "INTERVAL":
-            hint = "cast it to VARCHAR in a view, and declare string"
+            hint = f"cast it to VARCHAR {cast_in}, and declare string"
             return Refused(InexactError(_MONTHS, rows, hint=hint, noun=True), refused)
         return Refused(
             InexactError("too large", rows, hint="declare decimal128(38, 0), or string and cast it"), refused
@@ -113,7 +115,7 @@ def _as_typed(column: pa.ChunkedArray, refused: pa.ChunkedArray, kind: Any) -> p
     try:
         if bent is not None and column.null_count < len(column):
             where = "" if bent == type_name else f" inside of {type_name}"
-            raise InexactError(f"{bent}{where}", hint="cast it to VARCHAR in a view")
+            raise InexactError(f"{bent}{where}", hint=f"cast it to VARCHAR {cast_in}")
         check_range(column)
     except InexactError as refusal:
         return Refused(refusal, column)

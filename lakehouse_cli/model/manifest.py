@@ -61,10 +61,12 @@ class Shape(NamedTuple):
     Attributes:
         columns: Name and type of each declared column, in order; None where none are declared.
         extra_columns: What becomes of columns the contract does not name.
+        order_by: Columns by which rows are stored.
     """
 
     columns: tuple[tuple[str, str], ...] | None
     extra_columns: str
+    order_by: tuple[str, ...] = ()
 
 
 class Rules(NamedTuple):
@@ -97,6 +99,7 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
         inputs: Which table goes into which parameter, as text.
         files: Files under `uses` → hash of their content, or `UNSETTLED`; patterns that no file matched → empty text.
         variables: Environment variables under `uses` → hash of the value, or `UNSETTLED`; None where it was not set.
+        order_by: Columns by which rows are stored in order.
     """
 
     code: str
@@ -109,12 +112,13 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
     inputs: tuple[str, ...]
     files: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str | None] = field(default_factory=dict)
+    order_by: tuple[str, ...] = ()
 
     @property
     def shape(self) -> Shape:
         """What the contract decides of the data."""
         columns = None if self.contract is None else tuple((each.name, each.type) for each in self.contract)
-        return Shape(columns, self.extra_columns)
+        return Shape(columns, self.extra_columns, self.order_by)
 
     @property
     def rules(self) -> Rules:

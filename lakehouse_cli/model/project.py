@@ -67,7 +67,7 @@ class SqlQuery(Declared, frozen=True):
         if self.file is not None:
             return Location(self.file, line, column, source=source[0] if source and column else None)
         indent, first = (self.location.column or 1) - 1, self.location.line or 1
-        shown = " " * indent + source[0] if source else None
+        shown = self.location.source if line == 1 else " " * indent + source[0] if source else None
         return Location(self.location.file, first + line - 1, indent + (column or 1), source=shown)
 
 
@@ -208,7 +208,9 @@ class Asset(Declared, frozen=True):
     @property
     def computed_by(self) -> str:
         """What messages call its computation: the function, or the query."""
-        return f"`{self.function.name}`" if self.function is not None else f"the query of `{self.name}`"
+        if self.function is not None:
+            return f"`{self.function.name}`"
+        return f"the query of `{self.name}`" if self.name else "the query"
 
     def where(self, *keys: str) -> Location | None:
         """Where the first of `keys` that is written stands, else the table's own place."""

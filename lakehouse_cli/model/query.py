@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from lakehouse_cli.errors import Location
+
 
 class QueryProblem(Struct, frozen=True):
     """Something wrong with a query.
@@ -13,12 +15,14 @@ class QueryProblem(Struct, frozen=True):
         hint: What to do.
         line: 1-based, of the query's text; None where it is not known.
         column: 1-based.
+        location: Where it is, of something beside the query.
     """
 
     message: str
     hint: str | None = None
     line: int | None = None
     column: int | None = None
+    location: Location | None = None
 
 
 class Mention(Struct, frozen=True):

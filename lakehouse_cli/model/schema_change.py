@@ -122,6 +122,11 @@ def _contract_changes(manifest: Manifest, now: Recipe) -> Iterator[tuple[str, Sc
             f"the key is now {', '.join(now.key)}" if now.key else "there is no key any more",
             _key_change(before, now),
         )
+    if before.order_by != now.order_by:
+        ordered = (
+            f"rows are now ordered by {', '.join(now.order_by)}" if now.order_by else "rows have no order any more"
+        )
+        yield ordered, "compatible"
     if before.extra_columns != now.extra_columns:
         # Which columns will come besides is not known; those that were kept and go are named.
         kind: SchemaChange | None = None if now.extra_columns == "keep" else "compatible"

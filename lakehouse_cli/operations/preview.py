@@ -36,24 +36,37 @@ class ShownColumn(Struct, frozen=True):
         return {**own, "from": self.from_, "options": dict(self.options)}
 
 
-class Shown(Struct, frozen=True):
-    """A stored table.
+class Answer(Struct, frozen=True):
+    """A table to look at.
 
     Attributes:
-        name: The table.
-        uri: Its location.
-        columns: As they are stored.
+        columns: As they are.
         row_count: Rows in all.
         rows: The first ones; values that JSON has no type for as text, moments in UTC.
         local: By column of moments in another time zone, their local times, with the offset.
     """
 
-    name: str
-    uri: str
     columns: tuple[ShownColumn, ...]
     row_count: int
     rows: tuple[dict[str, Any], ...]
     local: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `lakehouse sql -o json`."""
+        columns = [{"name": column.name, "type": column.type} for column in self.columns]
+        return {"columns": columns, "row_count": self.row_count, "rows": list(self.rows)}
+
+
+class Shown(Answer, frozen=True, kw_only=True):
+    """A stored table.
+
+    Attributes:
+        name: The table.
+        uri: Its location.
+    """
+
+    name: str
+    uri: str
 
     def to_json(self) -> dict[str, Any]:
         """The document of `lakehouse show -o json`."""
@@ -76,9 +89,20 @@ def shown(table: Table, uri: str, data: pa.Table, count: int) -> Shown:
         nullable = table.contract.may_be_null(each.name)
         about = (column.description or "", column.from_, column.options) if column else ("", None, {})
         columns.append(ShownColumn(each.name, text, nullable, *about))
+    return Shown(*_rows(data, columns, count), name=table.name, uri=uri)
+
+
+def answer(data: pa.Table, count: int | None) -> Answer:
+    """Describe the result of a query, and format its first `count` rows; all where there is no count."""
+    columns = [ShownColumn(f.name, str(from_arrow(f.type) or f.type), True, "", None, {}) for f in data.schema]
+    return Answer(*_rows(data, columns, data.num_rows if count is None else count))
+
+
+def _rows(data: pa.Table, columns: Sequence[ShownColumn], count: int) -> tuple[Any, ...]:
+    """The members of an `Answer`."""
     first = data.slice(0, count)
     local = {f.name: _by_its_clocks(first.column(f.name)) for f in data.schema if _has_clocks(f.type)}
-    return Shown(table.name, uri, tuple(columns), data.num_rows, rows_of(first), local)
+    return tuple(columns), data.num_rows, rows_of(first), local
 
 
 def rows_of(data: pa.Table) -> tuple[dict[str, Any], ...]:

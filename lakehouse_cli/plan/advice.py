@@ -63,6 +63,14 @@ def shared_connection(names: Sequence[str]) -> str:
     return f"{listed} share DuckDB's module-wide connection under `threads`: {way}"
 
 
+def not_reproducible(table: Table, functions: Sequence[str]) -> str | None:
+    """The note on a query that calls functions which return something else each time; None where that is declared."""
+    if not functions or not table.reproducible:
+        return None
+    called = first_named([f"{name}()" for name in functions], _NAMED)
+    return f"`{table.name}` calls {called}: each run gives other rows, which `reproducible: false` declares"
+
+
 def _is_declared(read: OutsideRead, uses: Uses, files: Collection[str]) -> bool:
     if read.kind == "duckdb":
         return True

@@ -34,6 +34,7 @@ class ProjectCode:
         snapshot: Reads its files; a new one by default.
 
     Attributes:
+        spec: The project, with what is found in its queries.
         snapshot: The files as they were read.
         graph: The tables, and what each is computed from; as far as the problems allow.
         problems: Packages that the project's modules hide, functions that are not there, parameters that match no
@@ -46,7 +47,7 @@ class ProjectCode:
         self._written, unread = with_texts(spec, self.snapshot)
         has_queries = any(table.query is not None for table in self._written.tables.values())
         self._queries = QueryCode(spec.folder) if has_queries else None
-        spec = self._spec = self._queries.with_readings(self._written) if self._queries is not None else self._written
+        spec = self.spec = self._queries.with_readings(self._written) if self._queries is not None else self._written
         code = [file for file in own_files(spec) if file.endswith(".py")]
         self._cache = CodeCache(spec.folder, code, self.snapshot)
         self._fingerprints = dict(self._cache.fingerprints)
@@ -62,17 +63,17 @@ class ProjectCode:
     @property
     def folder(self) -> Path:
         """The project's."""
-        return self._spec.folder
+        return self.spec.folder
 
     @property
     def executor(self) -> str:
         """The name of the executor that the project declares."""
-        return self._spec.executor
+        return self.spec.executor
 
     @property
     def workers(self) -> int | None:
         """How many tables it computes at once; None for the executor's own choice."""
-        return self._spec.workers
+        return self.spec.workers
 
     def anew(self) -> ProjectCode:
         """The code as it is now, such as after an edit beside a notebook; this, where nothing was edited.
@@ -81,12 +82,12 @@ class ProjectCode:
             ProjectError: It does not fit the tables any more.
         """
         snapshot = CodeSnapshot()
-        unchanged = self._cache.key is not None and code_key(own_files(self._spec), snapshot) == self._cache.key
+        unchanged = self._cache.key is not None and code_key(own_files(self.spec), snapshot) == self._cache.key
         if unchanged and with_texts(self._declared, snapshot)[0] == self._written:
             return self
         now = ProjectCode(self._declared, snapshot)
         if now.problems:
-            raise ProjectError(in_order(now.problems, self._spec.file.name))
+            raise ProjectError(in_order(now.problems, self.spec.file.name))
         return now
 
     def computation(self, table: Table) -> Computation | None:
@@ -118,7 +119,7 @@ class ProjectCode:
             except ProjectError as error:
                 problems.update({(problem.message, problem.location): problem for problem in error.problems})
         if problems:
-            raise ProjectError(in_order(problems.values(), self._spec.file.name))
+            raise ProjectError(in_order(problems.values(), self.spec.file.name))
 
     def missing_packages(self) -> list[Problem]:
         """What the transforms' modules import at their top and is not there, each once, with the first place.
@@ -126,7 +127,7 @@ class ProjectCode:
         Raises:
             SourceError: A module cannot be read or parsed; `read` reports that as problems.
         """
-        modules = dict.fromkeys(t.function.module for t in self._spec.tables.values() if t.function is not None)
+        modules = dict.fromkeys(t.function.module for t in self.spec.tables.values() if t.function is not None)
         found: dict[str, Location] = {}
         for module in modules:
             for name, place in self._fingerprinter.missing_imports(module).items():
@@ -134,7 +135,7 @@ class ProjectCode:
         return [self._missing(name, place) for name, place in found.items()]
 
     def _missing(self, name: str, place: Location) -> Problem:
-        other = in_the_way(name, self._spec.folder)
+        other = in_the_way(name, self.spec.folder)
         if other is not None:
             return Problem(f"{other} is not a regular file", PUT_MODULE, place)
         return Problem(
@@ -151,7 +152,7 @@ class ProjectCode:
                 f"rename it: `mv {shown.rstrip('/')} my_{shown.rstrip('/')}`, and where the project imports it",
                 Location(shown),
             )
-            for name, shown in shadowed_packages(self._spec.folder, code, self.snapshot)
+            for name, shown in shadowed_packages(self.spec.folder, code, self.snapshot)
         ]
 
     def keep(self) -> None:
@@ -178,5 +179,5 @@ class ProjectCode:
         )
 
         # What the cache knows of modules is not the whole of them.
-        source = SourceReader(self._spec.folder, self.snapshot) if self._cache.modules else self._source
-        return Fingerprinter(self._spec.folder, source)
+        source = SourceReader(self.spec.folder, self.snapshot) if self._cache.modules else self._source
+        return Fingerprinter(self.spec.folder, source)

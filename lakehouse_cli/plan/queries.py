@@ -116,12 +116,11 @@ class QueryCode:
 
     def with_readings(self, spec: ProjectSpec) -> ProjectSpec:
         """The project with what is found in its queries."""
-        if self.version is None:
-            return spec
-        return replace(spec, tables={name: self._read(table) for name, table in spec.tables.items()})
+        return replace(spec, tables={name: self.with_reading(table) for name, table in spec.tables.items()})
 
-    def _read(self, table: Table) -> Table:
-        if table.query is None:
+    def with_reading(self, table: Table) -> Table:
+        """A table with what is found in its query, where it has one."""
+        if table.query is None or self.version is None:
             return table
         return replace(table, query=replace(table.query, reading=self._reading(table.query.bare)))
 
@@ -288,6 +287,8 @@ class _Matched(Struct):
             return Input(close[0], name)
         place = self.table.query.place(mention.line, mention.column)
         hint = did_you_mean(name, self.tables) or "declare it under `tables:`"
+        if "." in name or "/" in name:
+            hint = "declare the file as a source table, and name that: a query reads tables and nothing else"
         if close:
             hint = f"name one under `inputs:`: {', '.join(f'`{each}`' for each in close)}"
         self.problems.append(Problem(f"{self.table.computed_by} reads `{name}`, which is not a table", hint, place))
@@ -314,7 +315,7 @@ def query_problems(graph: AssetGraph, code: QueryCode) -> Iterator[Problem]:
         found = code.bind(table.query.bare, inputs, table)
         if isinstance(found, list):
             for problem in found:
-                place = table.query.place(problem.line, problem.column)
+                place = problem.location or table.query.place(problem.line, problem.column)
                 yield Problem(f"{table.computed_by}: {problem.message}", problem.hint, place)
         elif not exact and table.columns is None:
             shapes[name] = _columns(found)

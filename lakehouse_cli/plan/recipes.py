@@ -55,6 +55,7 @@ def recipe_of(
         inputs=tuple([f"{edge.parameter or '*'}: {edge.table}" for edge in graph.inputs.get(table.name, ())]),
         files={} if used is None else used.files,
         variables={} if used is None else used.variables,
+        order_by=table.order_by,
     )
 
 

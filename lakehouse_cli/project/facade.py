@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.operations.comparing import Comparison
     from lakehouse_cli.operations.copying import CopiedTable, CopyResult
-    from lakehouse_cli.operations.preview import Shown
+    from lakehouse_cli.operations.preview import Answer, Shown
     from lakehouse_cli.runs.events import Event, Moment, RunResult
     from lakehouse_cli.runs.failed_rows import KeptRows
     from lakehouse_cli.runs.history.records import RunList, RunRecord, TableHistory
@@ -262,6 +262,33 @@ class Project:
         from lakehouse_cli.operations.preview import shown
 
         return shown(declared, storage.uri(declared), data, count)
+
+    def sql(self, query: str) -> pa.Table:
+        """The result of a query over the stored tables; changes nothing.
+
+        Args:
+            query: One SELECT, in DuckDB's SQL.
+
+        Raises:
+            UsageError: It is wrong, or names no table.
+            TransformError: It failed.
+            LakehouseError: A table that it names was never materialized, or cannot be read.
+        """
+        from lakehouse_cli.operations.asking import ask
+        from lakehouse_cli.plan.queries import QueryCode
+
+        return ask(query, self.planner.spec.tables, QueryCode(self.folder), self.read_arrow)
+
+    def ask(self, query: str, count: int | None = None) -> Answer:
+        """The result of a query over the stored tables as `lakehouse sql` shows it: its columns and first rows.
+
+        Args:
+            query: As of `sql`, which raises the same.
+            count: How many rows; None for all.
+        """
+        from lakehouse_cli.operations.preview import answer
+
+        return answer(self.sql(query), count)
 
     def failed_rows(self, table: str) -> KeptRows | None:
         """The rows of a table that broke its contract when it ran last, with reasons; None where none did.

@@ -59,7 +59,7 @@ def load_valid_project(
             raise ProjectError(in_order(wrong, spec.file.name))
         if missing := code.missing_packages():
             raise ProjectError(in_order(missing, spec.file.name))
-    return ValidProject(spec, code, loaded.variables)
+    return ValidProject(code.spec, code, loaded.variables)
 
 
 def declared_environments(file: Path, environ: Mapping[str, str]) -> tuple[str, ...] | None:

@@ -36,11 +36,15 @@ class Planner:
     """
 
     def __init__(self, project: ValidProject, environ: Mapping[str, str]) -> None:
-        self.spec = project.spec
         self.code = project.code
         self._variables = project.variables
         self._environ = environ
         self._others: dict[str, Planner] = {}
+
+    @property
+    def spec(self) -> ProjectSpec:
+        """The project, with what is found in its queries."""
+        return self.code.spec
 
     @cached_property
     def storages(self) -> Mapping[str, AssetStorage]:
@@ -224,11 +228,12 @@ def _advice(
     files: Collection[str],
     shared: Mapping[str, str],
 ) -> tuple[str, ...]:
-    if inputs and (code is None or not code.reads):
+    random = table.query.reading.random if table.query is not None and table.query.reading is not None else ()
+    if inputs and (code is None or not code.reads) and not random:
         return ()  # nearly every table of a plan
-    from lakehouse_cli.plan.advice import advice_for
+    from lakehouse_cli.plan.advice import advice_for, not_reproducible
 
-    notes = (advice_for(table, code, inputs, files), shared.get(table.name))
+    notes = (advice_for(table, code, inputs, files), shared.get(table.name), not_reproducible(table, random))
     return tuple(each for each in notes if each is not None)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 from lakehouse_cli.arrow.conversion.exact import is_convertible
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts import enforce
-from lakehouse_cli.errors import ContractError, TransformError
+from lakehouse_cli.errors import ContractError, TransformError, did_you_mean
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.query import QueryProblem, QueryReading
 from lakehouse_cli.transforms.queries.connection import private_connection
@@ -85,14 +85,18 @@ def _problems(result: Any, table: Table) -> list[QueryProblem]:
     except ContractError as error:
         for violation in error.violations:
             message, _, hint = violation.message.partition("; ")
-            found.append(QueryProblem(message, hint or None))
+            found.append(QueryProblem(message, hint or None, location=violation.location))
     types = {field.name: field.type for field in result.schema}
     for column in table.columns or ():
         returned = types.get(column.name)
         if returned is not None and not is_convertible(returned, to_arrow(column.type)):
             kind = from_arrow(returned) or returned
+            message = f"`{column.name}` is declared {column.type}, and the query returns {kind}"
             hint = f"declare {kind}, or cast it in the query"
-            found.append(QueryProblem(f"`{column.name}` is declared {column.type}, and the query returns {kind}", hint))
-    if missing := [name for name in table.order_by if name not in types]:
-        found.append(QueryProblem(f"`order_by` names `{missing[0]}`, which the query does not return"))
+            found.append(QueryProblem(message, hint, location=column.location))
+    for index, name in enumerate(table.order_by if table.columns is None else ()):
+        if name not in types:
+            message = f"`order_by` names `{name}`, which the query does not return"
+            hint = did_you_mean(name, types) or "name columns of the result"
+            found.append(QueryProblem(message, hint, location=table.where(f"order_by.{index}")))
     return found

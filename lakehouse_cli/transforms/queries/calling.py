@@ -24,8 +24,8 @@ def run_query(
 ) -> pa.Table:
     """Run the query of a table.
 
-    Rows come in the order of its ORDER BY; else of `order_by`, else of its key, else of all columns, so that they are
-    the same each time.
+    Rows come in the order of `order_by`, else of its own ORDER BY, else of the table's key, else of all columns, so that
+    they are the same each time; as they come where that is not asked for.
 
     Args:
         table: With the query.
@@ -44,7 +44,8 @@ def run_query(
     reading = query.reading
     assert reading is not None  # noqa: S101  # the plan read it
     tables = {each.parameter or each.table: shared.arrow() for each, shared in inputs}
-    order = None if reading.ordered and not table.order_by else table.order_by or table.key
+    as_it_comes = (reading.ordered or not table.reproducible) and not table.order_by
+    order = None if as_it_comes else table.order_by or table.key
     threads = 1 if table.reproducible and reading.sensitive else max(len(os.sched_getaffinity(0)) // workers, 1)
     memory = f"{max(_MEMORY // workers, 1)}%"
     try:

@@ -83,6 +83,8 @@ def problem_of(error: Exception) -> QueryProblem:
     first, *others = text.strip().splitlines() or [type(error).__name__]
     message = _KIND.sub("", first).partition(" You might need to")[0].rstrip(".!")
     hint = next((f"{each[0].lower()}{each[1:]}".replace('"', "`") for each in others if each.startswith(_HINTS)), None)
+    if "disabled by configuration" in message:
+        hint = "declare the file as a source table, and name that: a query reads tables and nothing else"
     number, _, rest = shown.partition(": ")
     line, _, marks = rest.partition("\n")
     if not number.isdigit():

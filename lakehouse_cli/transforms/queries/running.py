@@ -142,7 +142,7 @@ def result_of(
             # A sum of integers is a HUGEINT, whatever they are.
             return f"DECIMAL({_DIGITS}, 0)" if name in names else "BIGINT"
 
-        found = read(connection, source, columns, params=params or None, hugeint=whole)
+        found = read(connection, source, columns, params=params or None, hugeint=whole, cast_in="in the query")
     except duckdb.Error as error:
         raise QueryError(_located(connection, text, params, error)) from error
     return _as_table(found, declared)
