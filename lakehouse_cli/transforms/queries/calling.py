@@ -24,8 +24,8 @@ def run_query(
 ) -> pa.Table:
     """Run the query of a table.
 
-    Rows come in the order of `order_by`, else of its own ORDER BY, else of the table's key, else of all columns, so that
-    they are the same each time; as they come where that is not asked for.
+    Rows come in the order of `order_by`, else of its own ORDER BY, else of the table's key, else of all columns, so
+    that they are the same each time; as they come where that is not asked for.
 
     Args:
         table: With the query.
