@@ -3,7 +3,7 @@
 Nothing here knows of pandas; what a frame's own library calls missing is settled in ``lakehouse_cli.transforms``.
 """
 
-from lakehouse_cli.contracts.enforcement import Enforced, check, enforce
+from lakehouse_cli.contracts.enforcement import Check, Enforced, Enforcement, check, enforce
 from lakehouse_cli.contracts.findings import Findings
 
-__all__ = ["Enforced", "Findings", "check", "enforce"]
+__all__ = ["Check", "Enforced", "Enforcement", "Findings", "check", "enforce"]

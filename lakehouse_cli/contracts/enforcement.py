@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 import pyarrow as pa
 from msgspec import Struct
@@ -11,18 +12,20 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow.conversion.domains import check_domain, check_sound
 from lakehouse_cli.arrow.conversion.refusal import (
+    EXAMPLES,
     InexactError,
     examples_at,
     is_index_level,
     refusal_in,
+    refusal_text,
     true_rows,
     violation_of,
 )
 from lakehouse_cli.arrow.maps import holds_map
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts.findings import Findings
-from lakehouse_cli.contracts.keys import key_violation, repeated_rows
-from lakehouse_cli.errors import ContractError, Location, Violation, did_you_mean
+from lakehouse_cli.contracts.keys import PiecewiseKey, place_of
+from lakehouse_cli.errors import ContractError, Violation, did_you_mean
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.model.column_type import unnameable
 from lakehouse_cli.text.counts import plural
@@ -63,39 +66,79 @@ def enforce(
     Raises:
         ContractError: Carries every violation found in any column.
     """
-    names = result.column_names
-    if violations := _name_violations(names):
-        raise _error(violations)
-    found = Findings()
-    places = {name: position for position, name in enumerate(names)}
-    declared = {column.name for column in columns or ()}
-    extras = [name for name in names if name not in declared]
-    dropped: tuple[str, ...] = ()
-    kept: dict[str, pa.ChunkedArray] = {}
-    for column in columns or ():
-        if column.name in places:
-            _judge(result, places[column.name], column, kept, found)
-        else:
-            found.add(_missing(column, extras))
-    if columns is not None and extra_columns == "drop":
-        dropped, extras = tuple(extras), []
-    elif columns is not None and extra_columns == "error":
-        lacking = [column.name for column in columns if column.name not in places]
+    enforcement = Enforcement(columns, key, extra_columns)
+    table = enforcement.piece(result, whole=True)
+    enforcement.finish()
+    assert table is not None  # noqa: S101  # what is refused was raised
+    return Enforced(table, enforcement.dropped)
+
+
+class Enforcement:
+    """Enforces a contract on the pieces of a table, as they come.
+
+    Args:
+        columns: As of `enforce`.
+        key: As of `enforce`.
+        extra_columns: As of `enforce`.
+
+    Attributes:
+        dropped: Names of extra columns that were dropped.
+    """
+
+    def __init__(self, columns: Sequence[Column] | None, key: Sequence[str], extra_columns: str) -> None:
+        self.dropped: tuple[str, ...] = ()
+        self._columns = columns
+        self._key = key
+        self._extra_columns = extra_columns
+        self._found = Findings()
+        self._keys = PiecewiseKey(columns, key)
+
+    def piece(self, result: pa.Table, *, whole: bool = False) -> pa.Table | None:
+        """Convert a piece, and judge it; None once anything was found, after which the others are only judged.
+
+        Raises:
+            ContractError: Its columns cannot be told apart.
+        """
+        names, columns, found = result.column_names, self._columns, self._found
+        if violations := _name_violations(names):
+            raise _error(violations)
+        places = {name: position for position, name in enumerate(names)}
+        declared = {column.name for column in columns or ()}
+        extras = [name for name in names if name not in declared]
+        kept: dict[str, pa.ChunkedArray] = {}
+        for column in columns or ():
+            if column.name in places:
+                _judge(result, places[column.name], column, kept, found)
+            else:
+                found.add(_missing(column, extras))
+        if columns is not None and self._extra_columns == "drop":
+            self.dropped, extras = tuple(extras), []
+        elif columns is not None and self._extra_columns == "error":
+            lacking = [column.name for column in columns if column.name not in places]
+            for name in extras:
+                found.add(_extra(result.schema.field(places[name]), lacking))
+            extras = []
         for name in extras:
-            found.add(_extra(result.schema.field(places[name]), lacking))
-        extras = []
-    for name in extras:
-        _judge(result, places[name], None, kept, found)
-    table = pa.Table.from_arrays(list(kept.values()), names=list(kept)) if kept else result.select([])
-    if key:
-        _judge_key(table, columns, key, names, found)
-    if found.violations:
-        error = _error(found.violations)
-        for name, converted in kept.items():  # as they are declared: a day without its time
+            _judge(result, places[name], None, kept, found)
+        table = pa.Table.from_arrays(list(kept.values()), names=list(kept)) if kept else result.select([])
+        if self._key:
+            self._keys.judge(table, names, found, whole=whole)
+        for name, converted in () if found.is_piece_clean else kept.items():  # as declared: a day without its time
             result = result.set_column(places[name], name, converted)
-        found.describe(error, result, key, {})
-        raise error
-    return Enforced(table, dropped)
+        found.end_piece(result, self._key)
+        return None if found.violations else table
+
+    def finish(self) -> None:
+        """Judge what only the whole table shows.
+
+        Raises:
+            ContractError: Carries every violation found in any column of any piece.
+        """
+        self._keys.finish(self._found)
+        if self._found.violations:
+            error = _error(self._found.violations)
+            self._found.describe(error, {})
+            raise error
 
 
 def check(table: pa.Table, columns: Sequence[Column] | None, *, key: Sequence[str] = ()) -> Findings:
@@ -106,16 +149,38 @@ def check(table: pa.Table, columns: Sequence[Column] | None, *, key: Sequence[st
         columns: The contract's; None where none are declared.
         key: Columns that must be non-null and, together, unique.
     """
-    found = Findings()
-    for column in columns or ():
-        if column.nullable:
-            continue
-        array = table.column(column.name)
-        if array.null_count:
-            _add_nulls(array, column, found)
-    if key:
-        _judge_key(table, columns, key, table.column_names, found)
-    return found
+    checking = Check(columns, key)
+    checking.piece(table, whole=True)
+    return checking.finish()
+
+
+class Check:
+    """Judges nulls and key of the pieces of a table whose columns already have their declared types.
+
+    Args:
+        columns: As of `check`.
+        key: As of `check`.
+    """
+
+    def __init__(self, columns: Sequence[Column] | None, key: Sequence[str]) -> None:
+        self._columns = columns
+        self._key = key
+        self._keys = PiecewiseKey(columns, key)
+        self._found = Findings()
+
+    def piece(self, table: pa.Table, *, whole: bool = False) -> None:
+        """Judge a piece, which may be the whole table."""
+        for column in self._columns or ():
+            if not column.nullable and (array := table.column(column.name)).null_count:
+                _add_nulls(array, column, self._found)
+        if self._key:
+            self._keys.judge(table, table.column_names, self._found, whole=whole)
+        self._found.end_piece(table, self._key)
+
+    def finish(self) -> Findings:
+        """What was found in all pieces."""
+        self._keys.finish(self._found)
+        return self._found
 
 
 def _error(violations: Sequence[Violation]) -> ContractError:
@@ -175,15 +240,20 @@ def _judge(
         found: Takes what is wrong.
     """
     field, array = result.schema.field(position), result.column(position)
-    refused, rows = refusal_in(field), None
+    refused = refusal_in(field)
     if refused is None:
         try:
             array = _converted(array, to_arrow(column.type if column is not None else _declarable(field.type)))
         except InexactError as refusal:
-            refused = violation_of(refusal, field.name, column.type if column is not None else None, array)
+            declared = column.type if column is not None else None
+            refused = violation_of(refusal, field.name, declared, array)
             rows = true_rows(array.is_valid()) if refusal.rows is None else refusal.rows
+            found.add(
+                replace(refused, location=place_of(column)), rows, partial(refusal_text, refusal, field.name, declared)
+            )
+            return
     if refused is not None:
-        found.add(replace(refused, location=_place(column)), rows)
+        found.add(replace(refused, location=place_of(column)))
         return
     kept[field.name] = _combined(array)
     if column is not None and not column.nullable and array.null_count:
@@ -214,10 +284,12 @@ def _converted(array: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 
 def _add_nulls(array: pa.ChunkedArray, column: Column, found: Findings) -> None:
+    def say(count: int) -> str:
+        return f"column `{column.name}` has {plural(count, 'null')} but is declared `nullable: false`"
+
     rows = true_rows(array.is_null())
-    message = f"column `{column.name}` has {plural(len(rows), 'null')} but is declared `nullable: false`"
-    examples = examples_at(array, rows[:5].to_pylist())
-    found.add(Violation(column.name, "null", len(rows), message, examples, column.location), rows)
+    examples = examples_at(array, rows[:EXAMPLES].to_pylist())
+    found.add(Violation(column.name, "null", len(rows), say(len(rows)), examples, column.location), rows, say)
 
 
 def _combined(array: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -226,31 +298,3 @@ def _combined(array: pa.ChunkedArray) -> pa.ChunkedArray:
     if chunks == 1 or (chunks and len(array) // chunks >= _SMALL_CHUNK) or array.nbytes > _LARGE_COLUMN:
         return array
     return pa.chunked_array([array.combine_chunks()], array.type)
-
-
-def _judge_key(
-    table: pa.Table, columns: Sequence[Column] | None, key: Sequence[str], names: Sequence[str], found: Findings
-) -> None:
-    by_name = {column.name: column for column in columns or ()}
-    for name in key:
-        column = by_name.get(name)
-        if name not in table.column_names:
-            if column is None and name not in names:
-                message = f"key column `{name}` is missing from the result"
-                found.add(Violation(name, "missing", 1, message))
-            continue
-        array = table.column(name)
-        # A column that is itself declared not null has been judged.
-        if array.null_count and (column is None or column.nullable):
-            rows = true_rows(array.is_null())
-            message = f"key column `{name}` has {plural(len(rows), 'null')}"
-            examples = examples_at(array, rows[:5].to_pylist())
-            found.add(Violation(name, "key", len(rows), message, examples, _place(column)), rows)
-    if all(name in table.column_names for name in key):
-        repeated = repeated_rows(table, key)
-        if len(repeated):
-            found.add(key_violation(table, key, repeated, _place(by_name.get(key[0]))), repeated)
-
-
-def _place(column: Column | None) -> Location | None:
-    return column.location if column is not None else None

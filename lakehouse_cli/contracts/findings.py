@@ -1,124 +1,218 @@
-"""Violations as they are found, and the rows that break them."""
+"""Violations as they are found, piece by piece of a table, and the rows that break the contract."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import NamedTuple, TypeAlias
 
 import pyarrow as pa
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from lakehouse_cli.arrow.conversion.refusal import refusal_in, shown_values, texts_at
+from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, refusal_in, shown_values, texts_at
 from lakehouse_cli.errors import KEPT_ROWS, DataError, Example, FailedRow, FailedRows, Violation
 
 #: How many values of a row are kept.
 _WIDEST = 200
+#: Positions in a piece, ascending.
+Rows: TypeAlias = pa.Array | pa.ChunkedArray
+
+
+class _Finding:
+    """One way in which the contract is broken, in however many pieces."""
+
+    def __init__(self, violation: Violation, say: Callable[[int], str] | None) -> None:
+        self.violation = violation
+        self._say = say
+        self.rows: list[int] = []
+
+    def merge(self, other: Violation) -> None:
+        mine, count = self.violation, self.violation.count + other.count
+        message = mine.message if self._say is None else self._say(count)
+        examples = (*mine.examples, *other.examples)[:EXAMPLES]
+        self.violation = replace(mine, count=count, message=message, examples=examples)
+
+
+class _Piece(NamedTuple):
+    """What was found in the piece at hand: the finding, its violation in this piece, its rows."""
+
+    finding: _Finding
+    violation: Violation
+    rows: Rows | None
 
 
 class Findings:
     """Violations in the order in which they were found, each with its rows.
 
-    Attributes:
-        violations: What was found.
+    A table comes as one piece or as many; what is found in a piece counts once it is at its end.
     """
 
     def __init__(self) -> None:
-        self.violations: list[Violation] = []
-        self._rows: list[pa.Array | None] = []
+        self._findings: dict[tuple[str | None, str, str], _Finding] = {}
+        self._piece: list[_Piece] = []
+        self._before = 0  # rows of earlier pieces
+        self._count = 0  # rows that break the contract
+        self._kept: dict[int, dict[str, str | None]] = {}
+        self._names: dict[str, None] = {}
 
-    def add(self, violation: Violation, rows: pa.Array | pa.ChunkedArray | None = None) -> None:
-        """Add a violation.
+    @property
+    def violations(self) -> list[Violation]:
+        """What was found."""
+        return [each.violation for each in self._findings.values()]
+
+    def add(self, violation: Violation, rows: Rows | None = None, say: Callable[[int], str] | None = None) -> None:
+        """Add a violation of the piece at hand.
+
+        Args:
+            violation: What breaks the contract; rows of its examples count from 1 in this piece.
+            rows: 0-based positions in this piece, ascending; None where only the examples are known.
+            say: The message for so many rows or values; None where it has no count.
+        """
+        key = (violation.column, violation.check, violation.message if say is None else say(2))
+        finding = self._findings.get(key)
+        if finding is None:
+            finding = self._findings[key] = _Finding(replace(violation, count=0, examples=()), say)
+        self._piece.append(_Piece(finding, violation, rows))
+
+    def add_of_all(self, violation: Violation, rows: Rows, source: pa.Table) -> None:
+        """Add a violation that only all pieces show; a row in which more was found counts twice.
 
         Args:
             violation: What breaks the contract.
-            rows: 0-based positions, ascending; None where only the examples are known.
+            rows: 0-based positions in the whole table, ascending.
+            source: What is known of the whole table.
         """
-        self.violations.append(violation)
-        self._rows.append(rows)
+        before, self._before = self._before, 0
+        self.add(violation, rows)
+        self.end_piece(source, ())
+        self._before = before
+
+    @property
+    def is_piece_clean(self) -> bool:
+        """Whether nothing was found in the piece at hand."""
+        return not self._piece
+
+    def end_piece(self, source: pa.Table, key: Sequence[str]) -> None:
+        """Take what was found in a piece: keys and values of its rows.
+
+        Args:
+            source: The piece as it came, of which no two columns have one name.
+            key: Names of the columns of the key.
+        """
+        piece, self._piece, before = self._piece, [], self._before
+        self._before += source.num_rows
+        if not piece:
+            return
+        positions: dict[int, None] = {}
+        for finding, violation, rows in piece:
+            if (
+                rows is None
+                and finding.violation.count
+                and finding.violation.check in ("missing", "extra", "duplicate")
+            ):
+                continue  # a column that is not there is missing once
+            examples = _with_keys(violation, source, key)
+            shifted = tuple(each if each.row is None else replace(each, row=before + each.row) for each in examples)
+            finding.merge(replace(violation, examples=shifted))
+            found = [each.row - 1 for each in violation.examples if each.row is not None]
+            kept = found if rows is None else rows[:KEPT_ROWS].to_pylist()
+            finding.rows += [before + row for row in kept][: KEPT_ROWS - len(finding.rows)]
+            positions.update(dict.fromkeys(kept))
+        self._count += _distinct(piece)
+        self._keep(source, sorted(positions)[: KEPT_ROWS - len(self._kept)], before)
+
+    def _keep(self, source: pa.Table, rows: Sequence[int], before: int) -> None:
+        """Keep the values of some rows of a piece, as text."""
+        if not rows:
+            return
+        kept: dict[int, dict[str, str | None]] = {row: {} for row in rows}
+        for field in source.schema:
+            if len(self._names) == _WIDEST and field.name not in self._names:
+                break
+            refused = refusal_in(field)
+            texts: dict[int, str | None]
+            if refused is not None:  # no array has its values
+                texts = {each.row - 1: each.value for each in refused.examples if each.row is not None}
+            else:
+                texts = {}
+                with suppress(pa.ArrowException):  # of what is no array, such as indices beyond a dictionary
+                    texts = dict(zip(rows, texts_at(source.column(field.name), rows), strict=True))
+            if texts:
+                self._names[field.name] = None
+            for row, text in texts.items():
+                if row in kept:
+                    kept[row][field.name] = text
+        for row, values in kept.items():
+            self._kept.setdefault(before + row, values)
 
     def row_numbers(self) -> list[int]:
         """List the 1-based numbers of the rows that are kept, ascending."""
-        return sorted({row + 1 for rows in self._positions() for row in rows[:KEPT_ROWS]})[:KEPT_ROWS]
+        return [row + 1 for row in sorted(self._kept)]
 
-    def describe(self, error: DataError, source: pa.Table, key: Sequence[str], lines: Mapping[int, int]) -> None:
-        """Give an error the violations, with lines and keys of their rows, and the rows.
+    def describe(self, error: DataError, lines: Mapping[int, int]) -> None:
+        """Give an error the violations, with the lines of their rows, and the rows.
 
         Args:
             error: Of these violations.
-            source: The data as they came, of which no two columns have one name.
-            key: Names of the columns of the key.
             lines: Those of a file, by 1-based row; empty where the data are not from one.
         """
-        judged = [replace(violation, examples=_located(violation, source, key, lines)) for violation in self.violations]
-        error.violations = tuple(judged)
-        error.failed = self._failed(source, lines)
-
-    def _positions(self) -> list[Sequence[int]]:
-        return [
-            [example.row - 1 for example in violation.examples if example.row is not None]
-            if rows is None
-            else rows[:KEPT_ROWS].to_pylist()
-            for violation, rows in zip(self.violations, self._rows, strict=True)
-        ]
-
-    def _failed(self, source: pa.Table, lines: Mapping[int, int]) -> FailedRows | None:
-        reasons: dict[int, list[str]] = {}
-        for violation, rows in zip(self.violations, self._positions(), strict=True):
-            for row in rows:
-                reasons.setdefault(row, []).append(violation.message)
-        kept = sorted(reasons)[:KEPT_ROWS]
-        if not kept:
-            return None
-        texts: dict[str, dict[int, str | None]] = {}
-        for field in source.schema:
-            if len(texts) == _WIDEST:
-                break
-            refused = refusal_in(field)
-            if refused is not None:  # no array has its values
-                known: dict[int, str | None] = {
-                    example.row - 1: example.value for example in refused.examples if example.row is not None
-                }
-                if known:
-                    texts[field.name] = known
-                continue
-            with suppress(pa.ArrowException):  # of what is no array, such as indices beyond a dictionary
-                texts[field.name] = dict(zip(kept, texts_at(source.column(field.name), kept), strict=True))
-        names = list(texts)
-        found = (
-            FailedRow(
-                row + 1,
-                lines.get(row + 1),
-                tuple(reasons[row]),
-                {name: texts[name][row] for name in names if row in texts[name]},
+        error.violations = tuple(
+            replace(
+                each,
+                examples=tuple(
+                    example if example.row is None else replace(example, line=example.line or lines.get(example.row))
+                    for example in each.examples
+                ),
             )
-            for row in kept
+            for each in self.violations
         )
-        return FailedRows(self._count(), tuple(names), tuple(found))
+        reasons: dict[int, list[str]] = {}
+        for finding in self._findings.values():
+            for row in finding.rows:
+                reasons.setdefault(row, []).append(finding.violation.message)
+        names = tuple(self._names)
+        error.failed = (
+            None
+            if not self._kept
+            else FailedRows(
+                self._count,
+                names,
+                tuple(
+                    FailedRow(
+                        row + 1,
+                        lines.get(row + 1),
+                        tuple(reasons.get(row, ())),
+                        {name: values[name] for name in names if name in values},
+                    )
+                    for row, values in sorted(self._kept.items())
+                ),
+            )
+        )
 
-    def _count(self) -> int:
-        examples = [pa.array(rows, pa.int64()) for rows in self._positions()]
-        every = [
-            few if rows is None else pa.chunked_array([rows] if isinstance(rows, pa.Array) else rows.chunks)
-            for few, rows in zip(examples, self._rows, strict=True)
-        ]
-        chunks = [chunk.cast(pa.int64()) for each in every for chunk in getattr(each, "chunks", [each])]
-        return len(pa.chunked_array(chunks, pa.int64()).unique())
+
+def _distinct(piece: Sequence[_Piece]) -> int:
+    """Count the rows of a piece in which anything was found."""
+    chunks = []
+    for _, violation, rows in piece:
+        known = [each.row - 1 for each in violation.examples if each.row is not None] if rows is None else rows
+        every = pa.array(known, pa.int64()) if isinstance(known, list) else known
+        chunks += [chunk.cast(pa.int64()) for chunk in getattr(every, "chunks", [every])]
+    return len(pa.chunked_array(chunks, pa.int64()).unique())
 
 
-def _located(
-    violation: Violation, source: pa.Table, key: Sequence[str], lines: Mapping[int, int]
-) -> tuple[Example, ...]:
-    rows = [example.row for example in violation.examples if example.row is not None]
-    keys: dict[int, str] = {}
+def _with_keys(violation: Violation, source: pa.Table, key: Sequence[str]) -> tuple[Example, ...]:
+    """The examples of a violation with the keys of their rows, where these do not show them already."""
     shows_key = violation.check == "key" and all(example.value != "null" for example in violation.examples)
-    if key and not shows_key and violation.column not in key and set(key) <= set(source.column_names):
-        texts = [shown_values(source.column(name), [row - 1 for row in rows]) for name in key]
-        for row, values in zip(rows, zip(*texts, strict=True), strict=True):
-            keys[row] = ", ".join(f"{name} {value}" for name, value in zip(key, values, strict=True))
+    if not key or shows_key or violation.column in key or not set(key) <= set(source.column_names):
+        return violation.examples
+    rows = [example.row for example in violation.examples if example.row is not None]
+    texts = [shown_values(source.column(name), [row - 1 for row in rows]) for name in key]
+    keys = {
+        row: ", ".join(f"{name} {value}" for name, value in zip(key, values, strict=True))
+        for row, values in zip(rows, zip(*texts, strict=True), strict=True)
+    }
     return tuple(
-        example
-        if example.row is None
-        else replace(example, line=example.line or lines.get(example.row), key=keys.get(example.row, UNSET))
+        example if example.row is None else replace(example, key=keys.get(example.row, UNSET))
         for example in violation.examples
     )

@@ -60,7 +60,7 @@ def _check_source(data: pa.Table, table: Table, place: Workplace) -> None:
         first = found.violations[0]
         error = DataError(first.message, location=first.location)
         lines = find_lines(place.storages[table.storage], table, found.row_numbers())
-        found.describe(error, data, table.key, lines)
+        found.describe(error, lines)
         raise error
 
 

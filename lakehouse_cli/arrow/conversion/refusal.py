@@ -163,10 +163,15 @@ def violation_of(refusal: InexactError, name: str, declared: object, source: pa.
         source: The column as it came, for the examples; None where only `InexactError.shown` knows.
     """
     count, examples = examples_of(refusal, source)
+    return Violation(name, "type", count, refusal_text(refusal, name, declared, count), examples)
+
+
+def refusal_text(refusal: InexactError, name: str, declared: object, count: int) -> str:
+    """Say that so many values of a column were refused; the arguments are those of `violation_of`."""
     subject = f"`{name}` holds" if declared is None else f"`{name}` is declared {declared} and holds"
     hint = f"; {refusal.hint}" if refusal.hint else ""
     rows = f" in {plural(count, 'row')}" if refusal.noun and refusal.rows is not None else ""
-    return Violation(name, "type", count, f"{subject} {refusal.found(count)}{rows}{hint}", examples)
+    return f"{subject} {refusal.found(count)}{rows}{hint}"
 
 
 def refused_field(name: str, violation: Violation) -> pa.Field:
