@@ -8,7 +8,16 @@ import sys
 from collections.abc import Iterable
 from functools import cached_property
 
-from lakehouse_cli.model.frame_names import POLARS, UnsupportedType, is_supported, names_in_text, unsupported_name
+from lakehouse_cli.model.frame_names import (
+    BATCH,
+    ITERATORS,
+    POLARS,
+    READER,
+    UnsupportedType,
+    is_supported,
+    names_in_text,
+    unsupported_name,
+)
 
 _TRANSPARENT = frozenset(("typing.Optional", "typing.Annotated", "typing_extensions.Annotated"))
 _FOR_TYPE_CHECKERS = frozenset(("TYPE_CHECKING", "typing.TYPE_CHECKING"))
@@ -134,10 +143,10 @@ class NamedTypes:
                 items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
                 parts = [self._alternatives(item) for item in items]
                 return None if None in parts else [each for part in parts if part is not None for each in part]
+            inner = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
             if name in _TRANSPARENT:
-                inner = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
                 return self._alternatives(inner)
-            return [name]
+            return [READER if name in ITERATORS and self._alternatives(inner) == [BATCH] else name]
         return [self._dotted(node)]
 
     def _of_text(self, text: str) -> list[str | None] | None:

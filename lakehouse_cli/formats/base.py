@@ -6,7 +6,7 @@ A format needs no path logic and no atomicity.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar
 
 from lakehouse_cli.formats.spec import FormatOptions
@@ -61,6 +61,27 @@ class Format(ABC, Generic[Options]):
         Raises:
             StorageError: The format cannot hold it.
         """
+
+    def read_pieces(
+        self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: Options
+    ) -> Iterator[pa.Table]:
+        """Read what `read` does piece by piece, in order, at least one; by default all as one.
+
+        The arguments are those of `read`, which raises the same: some of it after pieces were given out.
+        """
+        yield self.read(open_source, name, columns, options)
+
+    def write_pieces(self, pieces: Iterable[pa.Table], sink: Sink, options: Options) -> None:
+        """Write the bytes that `write` does of all together; by default from memory.
+
+        Args:
+            pieces: Of one schema, at least one.
+            sink: As of `write`, which raises the same.
+            options: Of the format, checked.
+        """
+        import pyarrow as pa
+
+        self.write(pa.concat_tables(pieces), sink, options)
 
     def count_rows(self, open_source: Opener, name: str, options: Options) -> int | None:
         """Count the rows that `read` would find, in bounded memory and much faster; by default None, which is unknown.

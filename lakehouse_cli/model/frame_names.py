@@ -8,6 +8,14 @@ from typing import Literal
 from msgspec import Struct
 
 PANDAS, ARROW, POLARS = "pandas.DataFrame", "pyarrow.Table", "polars.DataFrame"
+#: A table batch by batch; also as ``Iterator[pyarrow.RecordBatch]``.
+READER = "pyarrow.RecordBatchReader"
+#: Of whatever yields these, in the place of a reader.
+BATCH = "pyarrow.RecordBatch"
+#: What may yield them, by full names.
+ITERATORS = frozenset(
+    f"{module}.{name}" for module in ("typing", "collections.abc") for name in ("Iterator", "Iterable", "Generator")
+)
 #: May be returned, and is no table that a transform is given.
 SERIES = "pandas.Series"
 _LIBRARIES = frozenset(("pandas", "pyarrow", "polars"))
@@ -16,6 +24,8 @@ _SPELLINGS = {
     **dict.fromkeys(("pd.DataFrame", "DataFrame"), PANDAS),
     **dict.fromkeys(("pd.Series", "Series"), SERIES),
     **dict.fromkeys(("pa.Table", "pa.lib.Table", "Table"), ARROW),
+    **dict.fromkeys(("pa.RecordBatchReader", "RecordBatchReader"), READER),
+    **{f"{name}[{batch}]": READER for name in ("Iterator", "Iterable") for batch in ("pa.RecordBatch", BATCH)},
     "pl.DataFrame": POLARS,
 }
 # Types of other libraries that people try, which are certainly no frame type.
@@ -55,7 +65,7 @@ def names_in_text(text: str) -> list[str]:
 
 def is_supported(name: str, *, returned: bool) -> bool:
     """Whether a full name is one of the tool's own frame types, or of the result, pandas' Series."""
-    return name in {PANDAS, ARROW, POLARS} or (name == SERIES and returned)
+    return name in {PANDAS, ARROW, POLARS, READER} or (name == SERIES and returned)
 
 
 def unsupported_name(names: Sequence[str | None], *, returned: bool) -> str | None:
@@ -79,7 +89,7 @@ def unsupported_name(names: Sequence[str | None], *, returned: bool) -> str | No
 
 def unsupported(text: str, *, returned: bool) -> tuple[str, str]:
     """Say that an annotation names no frame type, and what to write in its place."""
-    hint = f"use {PANDAS} (also where there is no annotation), {ARROW} or {POLARS}"
+    hint = f"use {PANDAS} (also where there is no annotation), {ARROW}, {POLARS} or {READER}"
     if text.endswith("Series") and not returned:
         hint = "a table comes as a pandas.DataFrame; a pandas.Series can only be returned"
     if text.endswith("LazyFrame"):

@@ -99,10 +99,17 @@ class Attempts:
 
     def _with_memory(self, job: Job) -> Outcome:
         """Materialize in this process: inputs come from memory where an earlier table left them."""
-        from lakehouse_cli.runner.materializing import materialize, read_input
+        from lakehouse_cli.runner.materializing import materialize, open_input, read_input, streamed_inputs
 
-        given = {name: self._memory.get(name, partial(read_input, job, self._place)) for name in job.tables}
-        keep = self._memory.wanted(job.table.name)
+        streamed = streamed_inputs(job, self._place.folder) if self._memory.streams_some(job.tables) else frozenset()
+        given = {
+            name: open_input(job, self._place, name)
+            if name in streamed and not self._memory.has(name)
+            else self._memory.get(name, partial(read_input, job, self._place))
+            for name in job.tables
+        }
+        # What is stored nowhere is in memory, or lost.
+        keep = self._memory.wanted(job.table.name, stored=job.publish)
         return materialize(job, self._place, given, keep=keep, timeout=job.table.timeout)
 
     def _done(self, job: Job, future: Future[Outcome]) -> None:

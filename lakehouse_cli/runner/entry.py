@@ -64,13 +64,17 @@ def materialize_here(job: Job, given: Mapping[str, pa.Table]) -> Outcome:
         job: The table.
         given: Inputs that are stored nowhere, by name; the others come from storage.
     """
-    from lakehouse_cli.runner.materializing import materialize, read_input
-    from lakehouse_cli.transforms import SharedTable
+    from lakehouse_cli.runner.materializing import materialize, open_input, read_input, streamed_inputs
+    from lakehouse_cli.transforms import SharedTable, StreamedTable
 
     assert _own is not None  # noqa: S101  # executors that do not share memory see to it
     place = _own
-    inputs = {name: SharedTable(data) for name, data in given.items()}
+    inputs: dict[str, SharedTable | StreamedTable] = {name: SharedTable(data) for name, data in given.items()}
+    streamed = streamed_inputs(job, place.folder)
     for name in job.tables.keys() - given.keys():
-        data, content = read_input(job, place, name)
-        inputs[name] = SharedTable(data, content=content)
+        if name in streamed:
+            inputs[name] = open_input(job, place, name)
+        else:
+            data, content = read_input(job, place, name)
+            inputs[name] = SharedTable(data, content=content)
     return materialize(job, place, inputs)

@@ -28,7 +28,7 @@ from lakehouse_cli.runner.entry import WorkerSetup
 from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome
 from lakehouse_cli.runner.memory import TablesInMemory
-from lakehouse_cli.runner.preparing import frame_types, import_anew, modules_of, remove_leftovers
+from lakehouse_cli.runner.preparing import frame_types, import_anew, modules_of, remove_leftovers, streaming_types
 from lakehouse_cli.runner.scheduling import Schedule
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.runs.events import (
@@ -197,7 +197,7 @@ class _Run:
             with interrupts, pinned(folder, code.files), self.runner.executor(setup) as executor:
                 consumers = Counter(name for planned in self.plan.runs for name in planned.inputs)
                 types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}
-                memory = TablesInMemory(consumers, types)
+                memory = TablesInMemory(consumers, types, streaming_types(types))
                 # Where each process stores by itself, none keeps what the others wait for.
                 stores_here = publish and executor.shares_memory
                 names = {planned.storage for planned in self.plan.runs} if stores_here else ()

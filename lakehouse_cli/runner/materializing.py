@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from msgspec.structs import replace
 
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
-from lakehouse_cli.contracts import Enforced, check, enforce
-from lakehouse_cli.errors import ContractError, DataError, LakehouseError
+from lakehouse_cli.contracts import Check, Enforced, Enforcement, Findings, check, enforce
+from lakehouse_cli.errors import ContractError, DataError, LakehouseError, TransformError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.workplace import Workplace
-from lakehouse_cli.storage.base import Provenance
-from lakehouse_cli.storage.capabilities import check_replaceable, find_lines
+from lakehouse_cli.storage.base import AssetStorage, Provenance
+from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, publish_pieces
 from lakehouse_cli.storage.renaming import scan
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
-from lakehouse_cli.transforms import SharedTable, load_transform
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from lakehouse_cli.transforms import SharedTable, StreamedTable, load_transform
 
 
 def read_input(job: Job, place: Workplace, name: str) -> tuple[pa.Table, InputRecord]:
@@ -49,23 +46,70 @@ def read_input(job: Job, place: Workplace, name: str) -> tuple[pa.Table, InputRe
     return data, record
 
 
+def open_input(job: Job, place: Workplace, name: str) -> StreamedTable:
+    """Begin to read an input piece by piece; else as `read_input`, of which some is raised as it is read.
+
+    Raises:
+        InputError: It is missing, or cannot be read.
+    """
+    table, expected = job.tables[name], job.expected_inputs.get(name)
+    storage = place.storages[table.storage]
+
+    def checked() -> Iterator[pa.Table]:
+        checking = Check(table.columns, table.key)
+        for piece in pieces():
+            checking.piece(piece)
+            yield piece
+        _refuse(checking.finish(), table, storage)
+
+    try:
+        pieces, record = scan(storage, table, table.columns).pieces_with_content(
+            () if expected is None else (expected,)
+        )
+        return StreamedTable(checked if table.kind == "source" else pieces, record)
+    except LakehouseError as error:
+        raise InputError(name, error) from error
+
+
 def _check_source(data: pa.Table, table: Table, place: Workplace) -> None:
     """Judge nulls and key of a source.
 
     Raises:
         DataError: They break its contract.
     """
-    found = check(data, table.columns, key=table.key)
+    _refuse(check(data, table.columns, key=table.key), table, place.storages[table.storage])
+
+
+def _refuse(found: Findings, table: Table, storage: AssetStorage) -> None:
     if found.violations:
         first = found.violations[0]
         error = DataError(first.message, location=first.location)
-        lines = find_lines(place.storages[table.storage], table, found.row_numbers())
-        found.describe(error, lines)
+        found.describe(error, find_lines(storage, table, found.row_numbers()))
         raise error
 
 
+def streamed_inputs(job: Job, folder: Path) -> frozenset[str]:
+    """The inputs that a job's transform takes piece by piece, wherever it takes them; none where it is unknown."""
+    if job.table.function is None:
+        return frozenset()
+    try:
+        parameters = load_transform(job.table.function, folder).parameters_of(job.inputs)
+        streams = {
+            each.table: parameter is not None and parameter.frame_type.streams
+            for each, parameter in zip(job.inputs, parameters, strict=True)
+        }
+    except LakehouseError:  # reported as it is called
+        return frozenset()
+    return frozenset(name for name, streamed in streams.items() if streamed)
+
+
 def materialize(
-    job: Job, place: Workplace, given: Mapping[str, SharedTable], *, keep: bool = False, timeout: float | None = None
+    job: Job,
+    place: Workplace,
+    given: Mapping[str, SharedTable | StreamedTable],
+    *,
+    keep: bool = False,
+    timeout: float | None = None,
 ) -> Outcome:
     """Compute one table, enforce its contract and publish it, unless the job says not to.
 
@@ -84,22 +128,89 @@ def materialize(
     try:
         storage = place.storages[table.storage]
         check_replaceable(storage, table, forced=job.forced)
-        enforced = _compute(job, place.folder, given, timeout)
+        result = _compute(job, place.folder, given, timeout)
+        if not isinstance(result, pa.Table) and (keep or not job.publish or table.order_by):
+            result = pa.concat_tables(result)  # needed as a whole
+        if not isinstance(result, pa.Table):
+            return _publish_pieces(job, place, given, storage, result, started_at)
+        enforced = _enforced(job, place.folder, result)
         check_undeclared_types(storage, table, enforced.table)
         if not job.publish:
             return Outcome(None, enforced.table, enforced.dropped)
-        inputs = {name: _used(shared, job.expected_inputs.get(name)) for name, shared in given.items()}
         memory = sum(shared.nbytes for shared in given.values()) + enforced.table.nbytes
-        recipe = _used_recipe(job, place)
-        origin = Provenance(job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected)
-        manifest = storage.publish(table, enforced.table, origin)
+        manifest = storage.publish(table, enforced.table, _origin(job, place, given, started_at, memory))
         return Outcome(manifest, enforced.table if keep else None, enforced.dropped)
     except LakehouseError as error:
+        for name, shared in given.items():
+            if isinstance(shared, StreamedTable) and shared.error is not None:
+                raise InputError(name, shared.error.with_traceback(None)) from None
         # The traceback would keep the transform's frames, and so its data, in memory.
         raise error.with_traceback(None) from None
 
 
-def _used(shared: SharedTable, expected: InputRecord | None) -> InputRecord:
+def _publish_pieces(
+    job: Job,
+    place: Workplace,
+    given: Mapping[str, SharedTable | StreamedTable],
+    storage: AssetStorage,
+    result: Iterator[pa.Table],
+    started_at: str,
+) -> Outcome:
+    """Enforce the contract on a result piece by piece, and publish it; nothing is where a piece breaks it."""
+    table, most = job.table, 0
+    enforcement = Enforcement(table.columns, table.key, table.extra_columns)
+
+    def judged() -> Iterator[pa.Table]:
+        nonlocal most
+        first: pa.Schema | None = None
+        for number, piece in enumerate(result, 1):
+            kept = enforcement.piece(piece)
+            most = max(most, piece.nbytes)
+            if kept is None:
+                continue
+            if first is None:
+                first = kept.schema
+                check_undeclared_types(storage, table, kept)
+            elif kept.schema != first:
+                raise _other_types(table, number, first, kept.schema)
+            yield kept
+        enforcement.finish()
+
+    try:
+        manifest = publish_pieces(storage, table, judged(), lambda: _origin(job, place, given, started_at, most))
+    except ContractError as error:
+        raise _explained(error, table, place.folder) from None
+    return Outcome(manifest, None, enforcement.dropped)
+
+
+def _origin(
+    job: Job, place: Workplace, given: Mapping[str, SharedTable | StreamedTable], started_at: str, memory: int
+) -> Provenance:
+    inputs = {name: _used(shared, job.expected_inputs.get(name)) for name, shared in given.items()}
+    recipe = _used_recipe(job, place)
+    return Provenance(job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected)
+
+
+def _other_types(table: Table, number: int, first: pa.Schema, schema: pa.Schema) -> TransformError:
+    """The error of a batch that has other columns than the first, where these are not declared."""
+    names = [
+        name for name in dict.fromkeys((*first.names, *schema.names)) if _type_in(first, name) != _type_in(schema, name)
+    ]
+    name = names[0] if names else schema.names[0]
+    was, is_ = (_type_in(each, name) or "not there" for each in (first, schema))
+    what = f"column `{name}` is {is_}" if names else "the columns are in another order"
+    before = f", and {was} in the first" if names else ""
+    return TransformError(
+        f"result of {table.computed_by}: in batch {number}, {what}{before}",
+        hint="make all batches of one schema, or declare `columns:`",
+    )
+
+
+def _type_in(schema: pa.Schema, name: str) -> pa.DataType | None:
+    return schema.field(name).type if name in schema.names else None
+
+
+def _used(shared: SharedTable | StreamedTable, expected: InputRecord | None) -> InputRecord:
     """Make the record of an input as it was read, which may differ from the expected one."""
     assert shared.content is not None  # noqa: S101  # it was read or stored in this run
     reading = "" if expected is None else expected.reading
@@ -119,31 +230,51 @@ def _used_recipe(job: Job, place: Workplace) -> Recipe | None:
     return recipe if job.used is None else job.used.recorded(recipe, job.table, place.folder)
 
 
-def _compute(job: Job, folder: Path, given: Mapping[str, SharedTable], timeout: float | None) -> Enforced:
-    """Compute one table and enforce its contract.
+def _compute(
+    job: Job, folder: Path, given: Mapping[str, SharedTable | StreamedTable], timeout: float | None
+) -> pa.Table | Iterator[pa.Table]:
+    """Compute one table; its pieces where the transform gives them, all of them where there is a timeout.
 
     Raises:
-        LakehouseError: The transform failed, or its result breaks the contract.
+        LakehouseError: The transform failed, or an input.
     """
     table = job.table
     uses_duckdb = job.recipe is not None and "package duckdb" in job.recipe.code_parts
     computation = runnable_computation(table, folder, uses_duckdb=uses_duckdb, workers=job.workers, now=job.run_started)
 
-    def result_of() -> pa.Table:
+    def result_of() -> pa.Table | Iterator[pa.Table]:
         return computation.run([(each, given[each.table]) for each in job.inputs])
+
+    def whole() -> pa.Table:
+        result = result_of()
+        return result if isinstance(result, pa.Table) else pa.concat_tables(result)
 
     if timeout is not None and table.function is not None:
         load_transform(table.function, folder)  # importing its module does not count as its time
-    result = result_of() if timeout is None else _within(timeout, result_of, table)
+    return result_of() if timeout is None else _within(timeout, whole, table)
+
+
+def _enforced(job: Job, folder: Path, result: pa.Table) -> Enforced:
+    """Enforce a table's contract on a result.
+
+    Raises:
+        ContractError: The result breaks it.
+    """
+    table = job.table
     try:
         enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:
-        error.location = error.location or table.where("columns")
-        error.hint = error.hint or f"fix {_place(table, folder)}, or relax the contract"
-        raise
+        raise _explained(error, table, folder) from None
     if table.order_by and table.query is None:
         return replace(enforced, table=enforced.table.sort_by([(name, "ascending") for name in table.order_by]))
     return enforced
+
+
+def _explained(error: ContractError, table: Table, folder: Path) -> ContractError:
+    """The error with the place of the contract, and what to do."""
+    error.location = error.location or table.where("columns")
+    error.hint = error.hint or f"fix {_place(table, folder)}, or relax the contract"
+    return error
 
 
 def _place(table: Table, folder: Path) -> str:

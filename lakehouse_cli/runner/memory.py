@@ -20,11 +20,18 @@ class TablesInMemory:
     Args:
         consumers: How many tables of the run read each table.
         frame_types: By table, the frame types its consumers take it as; empty if one is unknown.
+        streams: Those of the frame types that take a table piece by piece, from where it is stored.
     """
 
-    def __init__(self, consumers: Mapping[str, int], frame_types: Mapping[str, Collection[str]]) -> None:
+    def __init__(
+        self,
+        consumers: Mapping[str, int],
+        frame_types: Mapping[str, Collection[str]],
+        streams: Collection[str] = (),
+    ) -> None:
         self._remaining = dict(consumers)
         self._frame_types = frame_types
+        self._streams = frozenset(streams)
         self._tables: dict[str, SharedTable] = {}
         self._loading: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._lock = threading.Lock()
@@ -52,9 +59,19 @@ class TablesInMemory:
         with self._lock:
             return {name: self._tables[name].arrow() for name in names if name in self._tables}
 
-    def wanted(self, name: str) -> bool:
-        """Whether a consumer of a table is still to come."""
-        return self._remaining.get(name, 0) > 0
+    def wanted(self, name: str, *, stored: bool) -> bool:
+        """Whether a consumer of a table is still to come that does not read it from where it is stored, if it is."""
+        types = self._frame_types.get(name, ())
+        only_streams = stored and bool(types) and self._streams.issuperset(types)
+        return self._remaining.get(name, 0) > 0 and not only_streams
+
+    def has(self, name: str) -> bool:
+        """Whether a table is in memory."""
+        return name in self._tables
+
+    def streams_some(self, names: Iterable[str]) -> bool:
+        """Whether some consumer takes one of these piece by piece."""
+        return any(not self._streams.isdisjoint(self._frame_types.get(name, ())) for name in names)
 
     def release(self, names: Iterable[str]) -> None:
         """Release each of these for one consumer that is done with it, or will never come."""

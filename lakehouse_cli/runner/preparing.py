@@ -68,3 +68,10 @@ def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[st
             except LakehouseError:
                 unknown.add(edge.table)
     return {name: set() if name in unknown else types for name, types in wanted.items()}
+
+
+def streaming_types(wanted: Mapping[str, set[str]]) -> frozenset[str]:
+    """Those of the frame types wanted that take a table piece by piece."""
+    from lakehouse_cli.transforms.frames import frame_type
+
+    return frozenset(name for name in set().union(*wanted.values()) if name and frame_type(name).streams)

@@ -6,7 +6,7 @@ A storage needs no type logic. What only some storages can do is in `capabilitie
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from msgspec import Struct, field
@@ -91,6 +91,10 @@ class Provenance(Struct, frozen=True):
 Read = Callable[["tuple[InputRecord, ...] | None"], "tuple[pa.Table, InputRecord | None]"]
 
 
+#: Gives what reads a table piece by piece, and the record of its content.
+ReadPieces = Callable[["tuple[InputRecord, ...]"], "tuple[Callable[[], Iterator[pa.Table]], InputRecord]"]
+
+
 class Scan:
     """A stored table that is about to be read; nothing is read before it is asked for.
 
@@ -98,10 +102,12 @@ class Scan:
         storage: Where it is stored.
         table: The table.
         read: Reads it. Where it never gives a record, the content is looked at before and after reading.
+        read_pieces: Reads it piece by piece; None where it is read as a whole.
     """
 
-    def __init__(self, storage: AssetStorage, table: Table, read: Read) -> None:
+    def __init__(self, storage: AssetStorage, table: Table, read: Read, read_pieces: ReadPieces | None = None) -> None:
         self.read = read
+        self._read_pieces = read_pieces
         self._storage = storage
         self._table = table
 
@@ -114,6 +120,22 @@ class Scan:
             StorageError: They cannot be read.
         """
         return self.read(None)[0]
+
+    def pieces_with_content(self, known: Iterable[InputRecord]) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
+        """Return what reads the data piece by piece, any number of times, and their content.
+
+        At least one piece comes, which has the columns. Where the data change meanwhile, the last piece does not come.
+
+        Args:
+            known: As of `AssetStorage.content`.
+
+        Raises:
+            StorageError: It cannot be read. What is not as declared is raised as it is read.
+        """
+        if self._read_pieces is not None:
+            return self._read_pieces(tuple(known))
+        data, record = self.table_with_content(known)
+        return lambda: iter([data]), record
 
     def table_with_content(self, known: Iterable[InputRecord]) -> tuple[pa.Table, InputRecord]:
         """Read the data, and return the content they were read from as well.

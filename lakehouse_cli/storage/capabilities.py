@@ -6,14 +6,14 @@ A storage has a capability where it has the methods; nothing is declared. Caller
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, UsageError
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import OUTSIDE, InputRecord
-from lakehouse_cli.storage.base import AssetStorage, Stray
+from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
+from lakehouse_cli.storage.base import AssetStorage, Provenance, Stray
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +33,17 @@ class StaysOpen(Protocol):
 
     def in_use(self) -> AbstractContextManager[None]:
         """Entered for as long as tables are stored and read one after the other in this process."""
+
+
+@runtime_checkable
+class PublishesPieces(Protocol):
+    """Stores tables that never are in memory as a whole."""
+
+    def publish_pieces(self, table: Table, pieces: Iterator[pa.Table], origin: Callable[[], Provenance]) -> Manifest:
+        """As `AssetStorage.publish`, of at least one piece; what they raise is passed on, and nothing was changed.
+
+        What is known of their origin is asked for behind the last piece.
+        """
 
 
 @runtime_checkable
@@ -109,6 +120,7 @@ class Cleans(Protocol):
 CAPABILITIES = (
     Prefetches,
     StaysOpen,
+    PublishesPieces,
     CountsRows,
     FindsLines,
     KeepsVersions,
@@ -136,6 +148,18 @@ def in_use(storages: Iterable[AssetStorage]) -> Iterator[None]:
             if found is not None:
                 stack.enter_context(found.in_use())
         yield
+
+
+def publish_pieces(
+    storage: AssetStorage, table: Table, pieces: Iterator[pa.Table], origin: Callable[[], Provenance]
+) -> Manifest:
+    """Store a table that comes piece by piece, as a whole where a storage needs that; as `AssetStorage.publish`."""
+    found = storage.capability(PublishesPieces)
+    if found is not None:
+        return found.publish_pieces(table, pieces, origin)
+    import pyarrow as pa
+
+    return storage.publish(table, pa.concat_tables(pieces), origin())
 
 
 def count_rows(storage: AssetStorage, table: Table) -> int | None:

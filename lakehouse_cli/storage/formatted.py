@@ -140,11 +140,18 @@ class FormattedStorage(AssetStorage):
             opener: Opens the bytes.
             is_stored: Whether a manifest is that of these very bytes.
         """
+        columns = self._stored_columns(table, columns, is_stored)
+        return self._format(table).read(opener, self.uri(table), columns, self._options(table))
+
+    def _stored_columns(
+        self, table: Table, columns: Sequence[Column] | None, is_stored: Callable[[Manifest], bool]
+    ) -> Sequence[Column] | None:
+        """The declared columns, and those beyond them by the manifest."""
         if needs_manifest(table, columns):
             manifest = self.read_manifest(table)
             if manifest is not None and is_stored(manifest):
-                columns = columns_of(manifest, columns, self._shown_manifest(table))
-        return self._format(table).read(opener, self.uri(table), columns, self._options(table))
+                return columns_of(manifest, columns, self._shown_manifest(table))
+        return columns
 
 
 def missing_data(table: Table, shown: str, advice: str = "put the file there") -> MissingDataError:
@@ -184,14 +191,24 @@ def columns_of(manifest: Manifest, declared: Sequence[Column] | None, shown: str
 
 
 def make_manifest(
-    table: Table, data: pa.Table, origin: Provenance, *, size: int, content_hash: str, modified_ns: int
+    table: Table,
+    data: pa.Table,
+    origin: Provenance,
+    *,
+    size: int,
+    content_hash: str,
+    modified_ns: int,
+    rows: int | None = None,
 ) -> Manifest:
-    """Return the manifest of data that were written: `size` bytes with a hash, at a time."""
+    """Return the manifest of data that were written: `size` bytes with a hash, at a time.
+
+    Where `data` are only the first of them, `rows` says how many there are.
+    """
     return Manifest(
         table=table.name,
         project=origin.project,
         columns=_column_types(data),
-        rows=data.num_rows,
+        rows=data.num_rows if rows is None else rows,
         bytes=size,
         content_hash=content_hash,
         modified_ns=modified_ns,

@@ -6,6 +6,15 @@ pandas and polars are imported when a transform wants a frame of theirs, not bef
 from lakehouse_cli.transforms.calling import apply
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of
 from lakehouse_cli.transforms.loading import Parameter, Transform, load_transform
-from lakehouse_cli.transforms.sharing import SharedTable
+from lakehouse_cli.transforms.sharing import SharedTable, StreamedTable
 
-__all__ = ["FrameType", "Parameter", "SharedTable", "Transform", "apply", "frame_type_of", "load_transform"]
+__all__ = [
+    "FrameType",
+    "Parameter",
+    "SharedTable",
+    "StreamedTable",
+    "Transform",
+    "apply",
+    "frame_type_of",
+    "load_transform",
+]

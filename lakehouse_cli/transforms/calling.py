@@ -6,7 +6,7 @@ import copy
 import inspect
 import threading
 import types
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from lakehouse_cli.transforms.failure import failure_of, hint_of
 from lakehouse_cli.transforms.frames import owner_of
 from lakehouse_cli.transforms.loading import Transform, load_transform
 from lakehouse_cli.transforms.restored_dates import restore_dates
-from lakehouse_cli.transforms.sharing import SharedTable
+from lakehouse_cli.transforms.sharing import SharedTable, StreamedTable
 
 _LISTED = 8
 _lock = threading.Lock()
@@ -34,20 +34,25 @@ _LazyKinds = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType
 
 
 def call_function(
-    ref: FunctionRef, folder: Path, table: Table, inputs: Sequence[tuple[Input, SharedTable]], *, uses_duckdb: bool
-) -> pa.Table:
+    ref: FunctionRef,
+    folder: Path,
+    table: Table,
+    inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
+    *,
+    uses_duckdb: bool,
+) -> pa.Table | Iterator[pa.Table]:
     """Import the function that computes a table, and call it; see `apply`."""
     return apply(load_transform(ref, folder), inputs, table.params, table.columns, uses_duckdb=uses_duckdb)
 
 
 def apply(
     transform: Transform,
-    inputs: Sequence[tuple[Input, SharedTable]],
+    inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
     params: Mapping[str, Any] | None = None,
     columns: Sequence[Column] | None = None,
     *,
     uses_duckdb: bool = False,
-) -> pa.Table:
+) -> pa.Table | Iterator[pa.Table]:
     """Call a transform on tables.
 
     Args:
@@ -59,7 +64,8 @@ def apply(
         uses_duckdb: Whether its code reaches that package, of which all transforms may share one connection.
 
     Returns:
-        The result, of whatever Arrow types its frame has.
+        The result, of whatever Arrow types its frame has; its pieces where it is of a type that streams, which raise
+        the same as they come.
 
     Raises:
         TransformError: The function raised, or returned no frame.
@@ -69,8 +75,13 @@ def apply(
     with _noted(transform.name, beside) if uses_duckdb else nullcontext():
         result = _called(transform, inputs, params or {}, beside)
     owner = owner_of(result)
+    if owner is None and isinstance(result, Iterator) and transform.return_type.streams:
+        owner = transform.return_type
     if owner is None:
         raise _no_frame(transform, result)
+    if owner.streams:
+        return _pieces(transform, owner.to_pieces(result, columns), [table for _, table in inputs])
+    _finish(table for _, table in inputs)
     try:
         data = owner.to_arrow(result, columns)
         return restore_dates(data, [each.schema for _, each in inputs], columns) if owner.name == PANDAS else data
@@ -86,9 +97,52 @@ def apply(
         ) from error
 
 
+def _pieces(
+    transform: Transform, pieces: Iterator[pa.Table], inputs: Sequence[SharedTable | StreamedTable]
+) -> Iterator[pa.Table]:
+    """The pieces of a result, which the transform may compute only as they are asked for."""
+    activate(transform.folder)
+    while True:
+        try:
+            with forks_end_here():
+                piece = next(pieces)
+        except StopIteration:
+            break
+        except Interrupted:
+            raise
+        except TransformError as error:
+            raise TransformError(f"result of `{transform.name}`: {error.message}", hint=error.hint) from error
+        except BaseException as error:
+            _raise_of_input(inputs)
+            failure = failure_of(error, transform.folder, transform.file)
+            raise TransformError(
+                f"`{transform.name}` raised {failure.headline}",
+                exception=failure.exception,
+                frames=failure.frames,
+                traceback=failure.traceback,
+                location=failure.location,
+            ) from error
+        yield piece
+    _finish(inputs)
+
+
+def _finish(inputs: Iterable[SharedTable | StreamedTable]) -> None:
+    """Read what was left of inputs that are read piece by piece, so that all of them is judged."""
+    for each in inputs:
+        if isinstance(each, StreamedTable):
+            each.finish()
+
+
+def _raise_of_input(inputs: Iterable[SharedTable | StreamedTable]) -> None:
+    """Raise what was raised as an input was read, which the transform only passed on."""
+    for each in inputs:
+        if isinstance(each, StreamedTable) and each.error is not None:
+            raise each.error from None
+
+
 def _called(
     transform: Transform,
-    inputs: Sequence[tuple[Input, SharedTable]],
+    inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
     params: Mapping[str, Any],
     beside: Collection[str],
 ) -> Any:
@@ -118,6 +172,7 @@ def _called(
     except Interrupted:
         raise
     except BaseException as error:
+        _raise_of_input([table for _, table in inputs])
         failure = failure_of(error, transform.folder, transform.file)
         raise TransformError(
             f"`{transform.name}` raised {failure.headline}",
@@ -156,14 +211,15 @@ def _no_frame(transform: Transform, result: Any) -> TransformError:
     if result is None:
         hint = "did it forget to `return`?"
     elif isinstance(result, _LazyKinds) or inspect.isawaitable(result):
-        hint = f"define it with plain `def`, and return one {wanted}"
+        hint = f"define it with plain `def`, and return one {wanted}; to yield batches, annotate the result with"
+        hint += " `Iterator[pyarrow.RecordBatch]`"
     elif kind == "LazyFrame":
         hint = "call `.collect()` before returning"
     elif kind == "DuckDBPyRelation":
         hint = _hint_of_relation(result)
     elif kind == "DuckDBPyConnection":
         hint = "return `connection.sql(query).to_arrow_table()`"
-    elif kind in ("RecordBatch", "RecordBatchReader"):
+    elif kind == "RecordBatch":
         hint = "make a table of it, as with `pyarrow.Table.from_batches`"
     elif isinstance(result, (list, dict)):
         hint = "make a frame of it, as with `pandas.DataFrame(…)`"

@@ -11,7 +11,7 @@ import sys
 import types
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
-from lakehouse_cli.model.frame_names import ARROW, PANDAS, POLARS, is_supported, names_in_text, unsupported
+from lakehouse_cli.model.frame_names import ARROW, PANDAS, POLARS, READER, is_supported, names_in_text, unsupported
 from lakehouse_cli.registry import installed, lookup
 
 
@@ -29,9 +29,11 @@ class FrameType(ABC):
 
     Attributes:
         name: As users write it: ``pandas.DataFrame``.
+        streams: Whether it takes and gives a table piece by piece; then `from_pieces` and `to_pieces` are its own.
     """
 
     name: str
+    streams: bool = False
 
     @abstractmethod
     def from_arrow(self, table: pa.Table) -> Any:
@@ -57,6 +59,14 @@ class FrameType(ABC):
             columns: The contract's, which declare the types of Python objects; None if none are declared.
         """
 
+    def from_pieces(self, schema: pa.Schema, pieces: Iterator[pa.Table]) -> Any:
+        """Make a frame of a table that comes piece by piece; what is raised as it comes is passed on."""
+        return self.from_arrow(pa.concat_tables([schema.empty_table(), *pieces]))
+
+    def to_pieces(self, frame: Any, columns: Sequence[Column] | None) -> Iterator[pa.Table]:
+        """Make a table of a frame piece by piece; else as `to_arrow`."""
+        yield self.to_arrow(frame, columns)
+
     @abstractmethod
     def accepts(self, annotation: type, *, returned: bool) -> bool:
         """Whether a class, as an annotation, names this type; `returned` for that of the result."""
@@ -70,6 +80,7 @@ _FRAME_TYPES = {
     PANDAS: "lakehouse_cli.transforms.pandas_frame:PandasFrame",
     ARROW: "lakehouse_cli.transforms.arrow_frame:ArrowFrame",
     POLARS: "lakehouse_cli.transforms.polars_frame:PolarsFrame",
+    READER: "lakehouse_cli.transforms.reader_frame:ReaderFrame",
 }
 
 
@@ -113,6 +124,8 @@ def frame_type_of(annotation: Any, *, returned: bool = False) -> FrameType:
             if name in installed("frames"):
                 return frame_type(name)
         raise _unsupported(annotation.strip().strip("\"'"), returned)
+    if _yields_batches(annotation):
+        return frame_type(READER)
     for candidate in _classes(annotation):
         root = candidate.__module__.partition(".")[0]
         for name in _names():
@@ -137,6 +150,12 @@ def _names() -> Iterator[str]:
     """List all names, the tool's own first: packages are looked through for a type that is none of these."""
     yield from _FRAME_TYPES
     yield from installed("frames")
+
+
+def _yields_batches(annotation: Any) -> bool:
+    """Whether it is an iterator of pyarrow.RecordBatch."""
+    of = typing.get_args(annotation)
+    return typing.get_origin(annotation) in (Iterator, Iterable, Generator) and of[:1] == (pa.RecordBatch,)
 
 
 def _classes(annotation: Any) -> list[type]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import pyarrow as pa
 
+from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.transforms.frames import FrameType
 
@@ -48,6 +49,8 @@ class SharedTable:
 
     def frame(self, frame_type: FrameType) -> Any:
         """Make a frame that its receiver may change in place without harm to others."""
+        if frame_type.streams:
+            return frame_type.from_arrow(self.arrow())
         with self._lock:
             make = self._makers.get(frame_type.name)
             if make is None:
@@ -60,3 +63,63 @@ class SharedTable:
                 if self._wanted and self._wanted <= self._makers.keys():
                     self._data = None
         return make()
+
+
+class StreamedTable:
+    """A table as the argument of one transform, read piece by piece as the transform asks for it.
+
+    Args:
+        open_pieces: Begins to read it; each call anew. At least one piece comes, which has the columns.
+        content: The record of its content.
+
+    Attributes:
+        error: What was raised as it was read; None for nothing.
+    """
+
+    nbytes = 0
+
+    def __init__(self, open_pieces: Callable[[], Iterator[pa.Table]], content: InputRecord) -> None:
+        self.content = content
+        self.error: LakehouseError | None = None
+        self.num_rows = 0
+        self._open = open_pieces
+        self._reading = self._read(open_pieces())
+        self._first: pa.Table | None = next(self._reading)
+        self.schema: pa.Schema = self._first.schema
+        self.num_columns = len(self.schema)
+
+    def arrow(self) -> pa.Table:
+        """All of it."""
+        return pa.concat_tables(self._pieces())
+
+    def frame(self, frame_type: FrameType) -> Any:
+        """Make a frame that reads it."""
+        return frame_type.from_pieces(self.schema, self._pieces())
+
+    def finish(self) -> None:
+        """Read what the transform left, so that all of it is judged.
+
+        Raises:
+            LakehouseError: It cannot be read, or is not as declared.
+        """
+        for _ in self._reading:
+            pass
+
+    def _pieces(self) -> Iterator[pa.Table]:
+        if self._first is None:  # read a second time
+            self._reading = self._read(self._open())
+        else:
+            yield self._first
+            self._first = None
+        yield from self._reading
+
+    def _read(self, pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        rows = 0
+        try:
+            for piece in pieces:
+                rows += piece.num_rows
+                yield piece
+        except LakehouseError as error:
+            self.error = error
+            raise
+        self.num_rows = rows

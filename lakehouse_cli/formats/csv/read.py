@@ -7,8 +7,10 @@ either has the values or reports every row that does not fit.
 
 from __future__ import annotations
 
-from collections import Counter
+import os
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -17,6 +19,7 @@ from pyarrow import csv
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.arrow_streams import ReadableFile
 from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.formats.csv.codec import decode
@@ -30,6 +33,7 @@ from lakehouse_cli.formats.misfits import ColumnReading, table_of
 from lakehouse_cli.model import Column
 
 _TEXT = pa.string()
+_THREADS = os.cpu_count() or 1
 _LARGEST_BLOCK = (1 << 31) - (1 << 20)
 
 
@@ -82,6 +86,75 @@ def read_csv(open_source: Opener, name: str, columns: Sequence[Column] | None, o
     if columns is not None:
         return table
     return pa.table({column: infer_column(table[column], options) for column in table.column_names})
+
+
+def read_pieces(
+    open_source: Opener, name: str, columns: Sequence[Column] | None, options: CsvOptions
+) -> Iterator[pa.Table]:
+    """Read what `read_csv` does block by block, parsed in threads; the arguments are the same.
+
+    Where the quick policy gives up, or a value does not fit, the file is read again as a whole, and what was given out
+    is left out.
+    """
+    rows = 0
+    names = [column.name for column in columns or ()]
+    with CsvSource(open_source, name, options, names=names) as source:
+        readings = find_columns(source, columns) if columns is not None else []
+        for reading in readings:
+            reading.options = options.of(reading.name)
+        of_parts = any(map(pa.types.is_dictionary, (each.type for each in readings)))
+        if readings and source.width is not None and len(_passes(readings, options)) == 1 and not of_parts:
+            yield pa.schema([(each.name, each.type) for each in readings]).empty_table()
+            for piece in _pieces(source, readings, options):
+                if piece is None:
+                    break
+                rows += piece.num_rows
+                yield piece
+            else:
+                return
+    yield read_csv(open_source, name, columns, options).slice(rows)
+
+
+def _pieces(source: CsvSource, readings: Sequence[ColumnReading], options: CsvOptions) -> Iterator[pa.Table | None]:
+    """The blocks of a file as tables; None, at last, where one must be read with more care."""
+    native = [_native_type(each.type, each.options) for each in readings]
+    converting = _converting(readings, native, options)
+    parsing = _parsing(source, options)
+    positions = [str(at) for at in range(source.width or 0)]
+
+    def parse(block: bytes) -> pa.Table | None:
+        reading = csv.ReadOptions(use_threads=False, block_size=max(len(block), 1) + 1, column_names=positions)
+        try:
+            read = csv.read_csv(pa.BufferReader(block), reading, parsing, converting)
+        except (pa.ArrowInvalid, pa.ArrowKeyError):
+            return None
+        done = []
+        for each, column in zip(readings, read.columns, strict=True):
+            chunks = []
+            for values in column.chunks:
+                decoded, misfits = _decoded(each, values)
+                if len(misfits) or not _is_exact(values, has_hexadecimal=source.has_hexadecimal):
+                    return None
+                chunks.append(decoded)
+            done.append(pa.chunked_array(chunks, each.type))
+        return pa.table(done, names=[each.name for each in readings])
+
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="csv-read") as pool:
+        waiting: deque[Future[pa.Table | None]] = deque()
+        try:
+            while block := source.read():
+                waiting.append(pool.submit(parse, block))
+                if len(waiting) > _THREADS:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except (
+            StorageError
+        ):  # of a record that is malformed: reading it as a whole says which values do not fit besides
+            yield None
+        finally:
+            for each in waiting:
+                each.cancel()
 
 
 def count_rows(open_source: Opener, name: str, options: CsvOptions) -> int:
@@ -154,14 +227,7 @@ def _read_rows(
     if not readings:
         return 0, set()
     types = [_TEXT if each.name in as_text else _native_type(each.type, each.options) for each in readings]
-    converting = csv.ConvertOptions(
-        column_types={str(each.position): kind for each, kind in zip(readings, types, strict=True)},
-        include_columns=[str(each.position) for each in readings],
-        **_spellings(options),
-        strings_can_be_null=True,
-        # Quotes distinguish a text from a null, where no option says otherwise; beside escapes the records do.
-        quoted_strings_can_be_null=options.quoted_nulls and not options.escape_char,
-    )
+    converting = _converting(readings, types, options)
     rows, doubtful = 0, set[str]()
     for batch in _batches(source, options, converting, use_threads=ragged is None, ragged=ragged):
         for reading, values in zip(readings, batch.columns, strict=True):
@@ -171,6 +237,33 @@ def _read_rows(
                 _add(reading, values, rows + 1)
         rows += batch.num_rows
     return rows, doubtful
+
+
+def _converting(
+    readings: Sequence[ColumnReading], types: Sequence[pa.DataType], options: CsvOptions
+) -> csv.ConvertOptions:
+    """How Arrow is to read columns, each as a type."""
+    return csv.ConvertOptions(
+        column_types={str(each.position): kind for each, kind in zip(readings, types, strict=True)},
+        include_columns=[str(each.position) for each in readings],
+        **_spellings(options),
+        strings_can_be_null=True,
+        # Quotes distinguish a text from a null, where no option says otherwise; beside escapes the records do.
+        quoted_strings_can_be_null=options.quoted_nulls and not options.escape_char,
+    )
+
+
+def _parsing(source: CsvSource, options: CsvOptions, skip: Any = None) -> csv.ParseOptions:
+    """How Arrow is to split records; `skip` takes those of a wrong length."""
+    return csv.ParseOptions(
+        delimiter=options.arrow_delimiter,
+        quote_char=options.arrow_quote,
+        # Blocks end with a row; looking for its end is slower where some newlines end none.
+        newlines_in_values=False,
+        # A blank line is a null in a file of one column, nothing in others.
+        ignore_empty_lines=source.width != 1,
+        invalid_row_handler=skip,
+    )
 
 
 def _batches(
@@ -193,15 +286,7 @@ def _batches(
         return "skip"
 
     def parsing(file: ReadableFile) -> csv.ParseOptions:
-        return csv.ParseOptions(
-            delimiter=options.arrow_delimiter,
-            quote_char=options.arrow_quote,
-            # Blocks end with a row; looking for its end is slower where some newlines end none.
-            newlines_in_values=False,
-            # A blank line is a null in a file of one column, nothing in others.
-            ignore_empty_lines=source.width != 1,
-            invalid_row_handler=None if ragged is None else file.lend(partial(skip, into=ragged)),
-        )
+        return _parsing(source, options, None if ragged is None else file.lend(partial(skip, into=ragged)))
 
     with ReadableFile(source) as file:
         try:
@@ -238,6 +323,12 @@ def _is_exact(values: pa.Array, *, has_hexadecimal: bool) -> bool:
 
 def _add(reading: ColumnReading, read: pa.Array, first_row: int) -> None:
     """Add the values of a batch, whose first row has the 1-based number `first_row`."""
+    values, misfits = _decoded(reading, read)
+    reading.add(values, misfits, lambda at: (first_row + at, read[at].as_py(), None))
+
+
+def _decoded(reading: ColumnReading, read: pa.Array) -> tuple[pa.Array, Any]:
+    """The values of a batch in their type, and the positions of those that do not fit."""
     kind, options = reading.type, reading.options
     if read.type == kind:
         values = read
@@ -254,4 +345,4 @@ def _add(reading: ColumnReading, read: pa.Array, first_row: int) -> None:
             nulls = av.array(["", *options.null_spellings], _TEXT)
             unfit = pc.and_not(unfit, pc.is_in(read, value_set=nulls))
         misfits = pc.indices_nonzero(unfit)
-    reading.add(values, misfits, lambda at: (first_row + at, read[at].as_py(), None))
+    return values, misfits

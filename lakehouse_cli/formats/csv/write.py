@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -56,14 +57,20 @@ def write_csv(table: pa.Table, sink: Sink, options: CsvOptions) -> None:
     Raises:
         StorageError: Column names that are empty or twice; a type or value the file cannot hold.
     """
-    table = storable(table, "a CSV file")
-    writer = _Writer(table.schema, options)
+    write_pieces([table], sink, options)
+
+
+def write_pieces(pieces: Iterable[pa.Table], sink: Sink, options: CsvOptions) -> None:
+    """Write a table that comes piece by piece, at least one; else as `write_csv`."""
+    rest = (storable(piece, "a CSV file") for piece in pieces)
+    first = next(rest)
+    writer = _Writer(first.schema, options)
     with ExitStack() as stack:
         put = _putter(sink, options, stack)
         put(writer.head())
         # Threads cost more than they save where there is one batch.
-        spread = _in_order if table.num_rows * table.num_columns > _CELLS_FOR_THREADS else map
-        for text in spread(writer.batch, _batches(table)):
+        spread = _in_order if first.num_rows * first.num_columns > _CELLS_FOR_THREADS else map
+        for text in spread(writer.batch, chain.from_iterable(map(_batches, chain([first], rest)))):
             put(text)
         put(writer.foot())
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 
 import pyarrow as pa
 
@@ -12,6 +14,7 @@ from lakehouse_cli.formats.arrow_streams import ReadableFile, arrow_file, finish
 from lakehouse_cli.formats.base import Format, Opener, Sink
 from lakehouse_cli.formats.canonical_arrays import canonical, with_own_dictionaries
 from lakehouse_cli.formats.ipc.spec import IpcOptions
+from lakehouse_cli.formats.pieces import resized
 from lakehouse_cli.formats.stored_types import check_whole, read_declared, storable, told_as_damaged
 from lakehouse_cli.model import Column
 
@@ -41,6 +44,29 @@ class IpcFormat(Format[IpcOptions]):
 
         return read_declared(stored, columns, name, read)
 
+    def read_pieces(
+        self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: IpcOptions
+    ) -> Iterator[pa.Table]:
+        """Read batch by batch; all at once where there are dictionaries, which a column has one of."""
+        schema = _schema(open_source, name)
+        if any(holds(kind, pa.types.is_dictionary) for kind in schema.types):
+            yield self.read(open_source, name, columns, options)
+            return
+        stored = schema.names
+
+        def read(wanted: list[str], batches: list[pa.RecordBatch]) -> pa.Table:
+            table = pa.Table.from_batches(batches, schema).select(wanted)
+            check_whole(table, name)
+            return table
+
+        with _lent(open_source, name) as file:
+            reader = pa.ipc.open_file(file.native)
+            if not reader.num_record_batches:
+                yield read_declared(stored, columns, name, partial(read, batches=[]))
+            for at in range(reader.num_record_batches):
+                yield read_declared(stored, columns, name, partial(read, batches=[reader.get_batch(at)]))
+            del reader
+
     def count_rows(self, open_source: Opener, name: str, options: IpcOptions) -> int | None:
         """Count by batches, of which only the narrowest column is read."""
         del options
@@ -57,11 +83,16 @@ class IpcFormat(Format[IpcOptions]):
 
     def write(self, table: pa.Table, sink: Sink, options: IpcOptions) -> None:
         """Write batch by batch, each made of the same rows whatever the chunks of the table."""
+        self.write_pieces([table], sink, options)
+
+    def write_pieces(self, pieces: Iterable[pa.Table], sink: Sink, options: IpcOptions) -> None:
+        """Write batch by batch, each made of the same rows whatever the pieces."""
+        rest = (storable(piece, _WHAT) for piece in pieces)
+        first = next(rest)
         compression = None if options.compression == "none" else options.compression
         written = pa.ipc.IpcWriteOptions(compression=compression)
-        table = storable(table, _WHAT)
-        with finished(pa.ipc.new_file(arrow_file(sink), table.schema, options=written)) as writer:
-            for batch in _batches(table):
+        with finished(pa.ipc.new_file(arrow_file(sink), first.schema, options=written)) as writer:
+            for batch in _batches(chain([first], rest), first.schema):
                 writer.write_batch(batch)
 
 
@@ -92,14 +123,16 @@ def _width(kind: pa.DataType) -> int:
         return 1 << 20
 
 
-def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
-    # A file has one dictionary for each column, so that a column with one is made as a whole.
-    columns = [
-        pa.chunked_array([with_own_dictionaries(column)]) if holds(column.type, pa.types.is_dictionary) else column
-        for column in table.columns
-    ]
-    rows = max(1, min(_ROWS, _CELLS // len(columns)))
-    for start in range(0, table.num_rows, rows):
-        parts = [column.slice(start, rows).chunks for column in columns]
-        arrays = [canonical(chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)) for chunks in parts]
-        yield pa.RecordBatch.from_arrays(arrays, schema=table.schema)
+def _batches(pieces: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    if any(holds(kind, pa.types.is_dictionary) for kind in schema.types):
+        # A file has one dictionary for each column, so that a column with one is made as a whole.
+        table = pa.concat_tables(pieces)
+        columns = [
+            pa.chunked_array([with_own_dictionaries(column)]) if holds(column.type, pa.types.is_dictionary) else column
+            for column in table.columns
+        ]
+        pieces = [pa.Table.from_arrays(columns, schema=schema)]
+    for piece in resized(pieces, max(1, min(_ROWS, _CELLS // len(schema)))):
+        chunks = [column.chunks for column in piece.columns]
+        arrays = [canonical(each[0] if len(each) == 1 else pa.concat_arrays(each)) for each in chunks]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import ClassVar
 
@@ -43,8 +43,12 @@ class JsonlFormat(Format[JsonlOptions]):
         return {row: line for row, (line, _) in islice(lines, last) if row in wanted}
 
     def write(self, table: pa.Table, sink: Sink, options: JsonlOptions) -> None:
+        """Write a table to an open file."""
+        self.write_pieces([table], sink, options)
+
+    def write_pieces(self, pieces: Iterable[pa.Table], sink: Sink, options: JsonlOptions) -> None:
         """Write a table to an open file; see `write_jsonl`."""
-        write_jsonl(table, sink, options.compression, [cell_options(options.of(name)) for name in table.column_names])
+        write_jsonl(pieces, sink, options.compression, lambda name: cell_options(options.of(name)))
 
 
 class JsonFormat(JsonlFormat):
@@ -52,6 +56,6 @@ class JsonFormat(JsonlFormat):
 
     _opened = OpenedArray
 
-    def write(self, table: pa.Table, sink: Sink, options: JsonlOptions) -> None:
+    def write_pieces(self, pieces: Iterable[pa.Table], sink: Sink, options: JsonlOptions) -> None:
         """Write a table to an open file; see `write_json`."""
-        write_json(table, sink, options.compression, [cell_options(options.of(name)) for name in table.column_names])
+        write_json(pieces, sink, options.compression, lambda name: cell_options(options.of(name)))

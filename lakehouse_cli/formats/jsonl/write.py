@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import pyarrow as pa
@@ -23,42 +23,49 @@ _OFFSETS_END = 1 << 30
 _BETWEEN = b",\n"
 
 
-def write_jsonl(table: pa.Table, sink: Sink, compression: str | None, cells: Sequence[CsvOptions]) -> None:
+def write_jsonl(
+    pieces: Iterable[pa.Table], sink: Sink, compression: str | None, cells_of: Callable[[str], CsvOptions]
+) -> None:
     """Write a table so that `read_declared` with the same columns gives it back.
 
     Args:
-        table: Any table whose types `lakehouse_cli.arrow.types.from_arrow` knows.
+        pieces: Of one schema, at least one, whose types `lakehouse_cli.arrow.types.from_arrow` knows.
         sink: Written to batch by batch, in bounded memory.
         compression: ``gzip``, ``bz2``, ``zstd`` or ``none``, which is as None.
-        cells: How the values of each column are spelled, of `cell_options`.
+        cells_of: How the values of a column are spelled, by its name; of `cell_options`.
 
     Raises:
         StorageError: Column names that are empty or twice; a type or value the file cannot hold.
     """
-    table = storable(table, "JSON Lines")
     with compressed(sink, compression) as target:
-        for text in _texts(table, cells):
+        for text in _texts(pieces, "JSON Lines", cells_of):
             target.write(text)
 
 
-def write_json(table: pa.Table, sink: Sink, compression: str | None, cells: Sequence[CsvOptions]) -> None:
+def write_json(
+    pieces: Iterable[pa.Table], sink: Sink, compression: str | None, cells_of: Callable[[str], CsvOptions]
+) -> None:
     """Write a table as one JSON array, an element a line; else as `write_jsonl`."""
-    table = storable(table, "JSON")
     with compressed(sink, compression) as target:
         target.write(b"[")
         between = b"\n"
-        for text in _texts(table, cells, _BETWEEN.decode()):
+        for text in _texts(pieces, "JSON", cells_of, _BETWEEN.decode()):
             target.write(between)
             target.write(text[: -len(_BETWEEN)])
             between = _BETWEEN
-        target.write(b"\n]\n" if table.num_rows else b"]\n")
+        target.write(b"\n]\n" if between is _BETWEEN else b"]\n")
 
 
-def _texts(table: pa.Table, cells: Sequence[CsvOptions], end: str = "\n") -> Iterator[memoryview]:
-    rows = max(1, min(_ROWS, _VALUES // table.num_columns))
-    for start in range(0, table.num_rows, rows):
-        for batch in table.slice(start, rows).combine_chunks().to_batches():
-            yield _lines(batch, cells, end)
+def _texts(
+    pieces: Iterable[pa.Table], what: str, cells_of: Callable[[str], CsvOptions], end: str = "\n"
+) -> Iterator[memoryview]:
+    for piece in pieces:
+        table = storable(piece, what)
+        cells = [cells_of(name) for name in table.column_names]
+        rows = max(1, min(_ROWS, _VALUES // table.num_columns))
+        for start in range(0, table.num_rows, rows):
+            for batch in table.slice(start, rows).combine_chunks().to_batches():
+                yield _lines(batch, cells, end)
 
 
 def _lines(batch: pa.RecordBatch, cells: Sequence[CsvOptions], end: str) -> memoryview:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +15,7 @@ from lakehouse_cli.formats.arrow_streams import arrow_file, finished
 from lakehouse_cli.formats.base import Format, Opener, Sink
 from lakehouse_cli.formats.parquet.reading import ParquetReader
 from lakehouse_cli.formats.parquet.spec import ParquetOptions
+from lakehouse_cli.formats.pieces import resized
 from lakehouse_cli.formats.stored_types import (
     in_types_of_file,
     read_declared,
@@ -51,11 +54,32 @@ class ParquetFormat(Format[ParquetOptions]):
         with _opened(open_source, name) as file:
             return int(file.metadata.num_rows)
 
+    def read_pieces(
+        self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: ParquetOptions
+    ) -> Iterator[pa.Table]:
+        """Read row group by row group."""
+        del options  # of writing, all of them
+        zoned = {column.name: to_arrow(column.type) for column in columns or ()}
+        with _opened(open_source, name) as file:
+
+            def read(wanted: list[str], group: int | None) -> pa.Table:
+                with told_as_damaged(name, _WHAT):
+                    return file.read(wanted, group, zoned=zoned)
+
+            groups = range(file.metadata.num_row_groups) or [None]
+            for group in groups:
+                yield read_declared(file.schema.names, columns, name, partial(read, group=group))
+
     def write(self, table: pa.Table, sink: Sink, options: ParquetOptions) -> None:
         """Write row group by row group, each made of the same rows whatever the chunks of the table."""
-        table = storable(table, _WHAT)
-        types = [map_leaves(kind, _stored_type) for kind in table.schema.types]
-        schema = pa.schema([pa.field(name, kind) for name, kind in zip(table.column_names, types, strict=True)])
+        self.write_pieces([table], sink, options)
+
+    def write_pieces(self, pieces: Iterable[pa.Table], sink: Sink, options: ParquetOptions) -> None:
+        """Write row group by row group, each made of the same rows whatever the pieces."""
+        rest = (storable(piece, _WHAT) for piece in pieces)
+        first = next(rest)
+        types = [map_leaves(kind, _stored_type) for kind in first.schema.types]
+        schema = pa.schema([pa.field(name, kind) for name, kind in zip(first.column_names, types, strict=True)])
         writer = pq.ParquetWriter(
             arrow_file(sink),
             schema,
@@ -65,10 +89,12 @@ class ParquetFormat(Format[ParquetOptions]):
             write_page_checksum=True,
         )
         with finished(writer):
-            at_once = max(1, min(options.row_group_rows, _CELLS // table.num_columns))
-            for start in range(0, table.num_rows, at_once):
-                rows = in_types_of_file(table.slice(start, at_once), _WHAT, types, start)
+            at_once = max(1, min(options.row_group_rows, _CELLS // first.num_columns))
+            start = 0
+            for piece in resized(chain([first], rest), at_once):
+                rows = in_types_of_file(piece, _WHAT, types, start)
                 writer.write_table(rows.combine_chunks(), row_group_size=at_once)
+                start += piece.num_rows
 
 
 @contextmanager

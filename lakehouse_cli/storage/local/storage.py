@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lakehouse_cli.errors import ObstructedError, StorageError, system_reason
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
-from lakehouse_cli.storage.base import Provenance, Stored, Stray, record_of
-from lakehouse_cli.storage.errors import translate_errors
+from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray, record_of
+from lakehouse_cli.storage.errors import ChangedError, changed_while_read, translate_errors
 from lakehouse_cli.storage.formatted import (
     MANIFESTS,
     make_manifest,
@@ -40,6 +41,25 @@ class _Found(NamedTuple):
     path: str
     stamp: Stamp
     linked: bool
+
+
+class _Counted:
+    """Pieces of a table as they pass, a table of their columns without rows, and how many rows there are.
+
+    Args:
+        pieces: At least one.
+    """
+
+    def __init__(self, pieces: Iterator[pa.Table]) -> None:
+        first = next(pieces)
+        self.first = first.schema.empty_table()
+        self.rows = 0
+        self._pieces = chain([first], pieces)
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        for piece in self._pieces:
+            self.rows += piece.num_rows
+            yield piece
 
 
 class FileStorage(FolderStorage):
@@ -124,6 +144,34 @@ class FileStorage(FolderStorage):
                 data = self._parsed(table, columns, opener, lambda manifest: manifest.content_hash == hash_)
         return data, record_of(hash_, stamp.size, stamp.modified_ns, known)
 
+    def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
+        """The file, whole or piece by piece."""
+        read_pieces = partial(self._read_pieces, table, columns)
+        return Scan(self, table, partial(self._read, table, columns), read_pieces)
+
+    def _read_pieces(
+        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...]
+    ) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
+        def look() -> tuple[_Found, str]:
+            found = self._find(table)
+            if found is None:
+                raise self._missing(table)
+            with translate_errors(self, table, "read"):
+                return found, self._hashes.of(found.path, found.stamp)
+
+        (path, stamp, _), hash_ = self._until_unchanged(table, look)
+
+        def pieces() -> Iterator[pa.Table]:
+            try:
+                with translate_errors(self, table, "read"), self._hashes.reading(path, stamp) as now:
+                    stored = self._stored_columns(table, columns, lambda manifest: manifest.content_hash == now)
+                    opener, options = partial(open_unchanged, path, stamp), self._options(table)
+                    yield from self._format(table).read_pieces(opener, self.uri(table), stored, options)
+            except ChangedError as error:
+                raise changed_while_read(table, self.uri(table)) from error
+
+        return pieces, record_of(hash_, stamp.size, stamp.modified_ns, known)
+
     def count_rows(self, table: Table) -> int | None:
         """Count rows as the format does."""
         path = self._path(table)
@@ -150,6 +198,10 @@ class FileStorage(FolderStorage):
             self._hashes.flush()
 
     def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
+        """As `publish_pieces`."""
+        return self.publish_pieces(table, iter([data]), lambda: origin)
+
+    def publish_pieces(self, table: Table, pieces: Iterator[pa.Table], origin: Callable[[], Provenance]) -> Manifest:
         """Write the file aside, put it in place, then the manifest; where there is none yet, the manifest first.
 
         A run that is killed in between leaves no file of which nobody knows that it is ours.
@@ -171,12 +223,14 @@ class FileStorage(FolderStorage):
                     replacing(manifests, os.path.basename(manifest_path), mode=before, durable=False)
                 )
                 with replacing(folder, os.path.basename(target), mode=mode) as sink:
-                    self._format(table).write(data, sink, self._options(table))
+                    counted = _Counted(pieces)
+                    self._format(table).write_pieces(counted, sink, self._options(table))
                     sink.settle()
                     manifest = make_manifest(
                         table,
-                        data,
-                        origin,
+                        counted.first,
+                        origin(),
+                        rows=counted.rows,
                         size=sink.bytes,
                         content_hash=sink.hexdigest(),
                         modified_ns=sink.modified_ns,

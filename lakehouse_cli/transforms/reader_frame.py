@@ -1,0 +1,63 @@
+"""Transforms on tables batch by batch: `pyarrow.RecordBatchReader`, or an iterator of `pyarrow.RecordBatch`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow.types import to_arrow
+from lakehouse_cli.errors import TransformError
+from lakehouse_cli.model import Column
+from lakehouse_cli.model.frame_names import READER
+from lakehouse_cli.transforms.frames import FrameType
+
+
+class ReaderFrame(FrameType):
+    """Readers, which give each batch once; a transform may return one, or yield batches."""
+
+    name = READER
+    streams = True
+
+    def from_arrow(self, table: pa.Table) -> Any:
+        """A reader of the table's batches."""
+        return table.to_reader()
+
+    def from_pieces(self, schema: pa.Schema, pieces: Iterator[pa.Table]) -> Any:
+        """A reader of the batches of each piece, as it comes."""
+        return pa.RecordBatchReader.from_batches(schema, (batch for piece in pieces for batch in piece.to_batches()))
+
+    def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
+        """All that it gives."""
+        return pa.concat_tables(self.to_pieces(frame, columns))
+
+    def to_pieces(self, frame: Any, columns: Sequence[Column] | None) -> Iterator[pa.Table]:
+        """What it gives, batch by batch; where that is nothing, its columns, by themselves or as declared."""
+        empty = frame.schema.empty_table() if isinstance(frame, pa.RecordBatchReader) else None
+        has_rows = False
+        for batch in frame:
+            if not isinstance(batch, pa.RecordBatch | pa.Table):
+                raise TransformError(
+                    f"a {type(batch).__name__} is yielded where pyarrow.RecordBatch is expected",
+                    hint="make batches, as with `pyarrow.RecordBatch.from_pylist` or `from_pandas`",
+                )
+            piece = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
+            if piece.num_rows:
+                yield piece
+                has_rows = True
+            empty = piece.slice(0, 0)
+        if has_rows:
+            return
+        if empty is None and columns is None:
+            raise TransformError(
+                "no batch is yielded, so that nobody knows the columns",
+                hint="declare `columns:`, or yield one batch without rows",
+            )
+        declared = pa.schema([(column.name, to_arrow(column.type)) for column in columns or ()])
+        yield declared.empty_table() if empty is None else empty
+
+    def accepts(self, annotation: type, *, returned: bool) -> bool:
+        """Whether it is pyarrow.RecordBatchReader."""
+        del returned
+        return issubclass(annotation, pa.RecordBatchReader)
