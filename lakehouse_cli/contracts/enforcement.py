@@ -240,22 +240,17 @@ def _judge(
         found: Takes what is wrong.
     """
     field, array = result.schema.field(position), result.column(position)
-    refused = refusal_in(field)
-    if refused is None:
-        try:
-            array = _converted(array, to_arrow(column.type if column is not None else _declarable(field.type)))
-        except InexactError as refusal:
-            declared = column.type if column is not None else None
-            refused = violation_of(refusal, field.name, declared, array)
-            rows = true_rows(array.is_valid()) if refusal.rows is None else refusal.rows
-            found.add(
-                replace(refused, location=place_of(column)), rows, partial(refusal_text, refusal, field.name, declared)
-            )
-            return
-    if refused is not None:
-        found.add(replace(refused, location=place_of(column)))
+    if (given := refusal_in(field)) is not None:
+        found.add(replace(given, location=place_of(column)))
         return
-    kept[field.name] = _combined(array)
+    try:
+        array = _converted(array, to_arrow(column.type if column is not None else _declarable(field.type)))
+        kept[field.name] = _combined(array)
+    except InexactError as refusal:
+        declared = column.type if column is not None else None
+        refused = replace(violation_of(refusal, field.name, declared, array), location=place_of(column))
+        rows = true_rows(array.is_valid()) if refusal.rows is None else refusal.rows
+        found.add(refused, rows, partial(refusal_text, refusal, field.name, declared))
     if column is not None and not column.nullable and array.null_count:
         _add_nulls(array, column, found)
 

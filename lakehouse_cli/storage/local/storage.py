@@ -13,6 +13,7 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lakehouse_cli.errors import ObstructedError, StorageError, system_reason
+from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray, record_of
@@ -198,13 +199,35 @@ class FileStorage(FolderStorage):
             self._hashes.flush()
 
     def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
-        """As `publish_pieces`."""
-        return self.publish_pieces(table, iter([data]), lambda: origin)
+        """Write the file aside, put it in place, then the manifest; see `_publish`."""
+
+        def write(sink: Sink) -> tuple[pa.Table, int]:
+            self._format(table).write(data, sink, self._options(table))
+            return data, data.num_rows
+
+        return self._publish(table, write, lambda: origin)
 
     def publish_pieces(self, table: Table, pieces: Iterator[pa.Table], origin: Callable[[], Provenance]) -> Manifest:
+        """As `publish`, piece by piece."""
+
+        def write(sink: Sink) -> tuple[pa.Table, int]:
+            counted = _Counted(pieces)
+            self._format(table).write_pieces(counted, sink, self._options(table))
+            return counted.first, counted.rows
+
+        return self._publish(table, write, origin)
+
+    def _publish(
+        self, table: Table, write: Callable[[Sink], tuple[pa.Table, int]], origin: Callable[[], Provenance]
+    ) -> Manifest:
         """Write the file aside, put it in place, then the manifest; where there is none yet, the manifest first.
 
         A run that is killed in between leaves no file of which nobody knows that it is ours.
+
+        Args:
+            table: The table.
+            write: Writes the data; returns them, or a part of them, and how many rows there are.
+            origin: Gives what the manifest says of them besides; called once they are written.
         """
         with translate_errors(self, table, "written"), ExitStack() as opened:
             target, mode = self._replaced(self._file(table), table)
@@ -223,14 +246,13 @@ class FileStorage(FolderStorage):
                     replacing(manifests, os.path.basename(manifest_path), mode=before, durable=False)
                 )
                 with replacing(folder, os.path.basename(target), mode=mode) as sink:
-                    counted = _Counted(pieces)
-                    self._format(table).write_pieces(counted, sink, self._options(table))
+                    data, rows = write(sink)
                     sink.settle()
                     manifest = make_manifest(
                         table,
-                        counted.first,
+                        data,
                         origin(),
-                        rows=counted.rows,
+                        rows=rows,
                         size=sink.bytes,
                         content_hash=sink.hexdigest(),
                         modified_ns=sink.modified_ns,

@@ -23,7 +23,7 @@ def test_table_is_dropped_after_its_last_consumer() -> None:
     tables.release(["a", "b"])
     assert tables.tables(["a", "b"]) == {"a": DATA}
     tables.release(["a"])
-    assert (len(tables), tables.wanted("a")) == (0, False)
+    assert (len(tables), tables.wanted("a", stored=True)) == (0, False)
 
 
 def test_table_that_nobody_reads_is_not_kept() -> None:
@@ -54,3 +54,11 @@ def test_failed_load_is_tried_again_by_the_next() -> None:
 
 def fail(name: str) -> tuple[pa.Table, InputRecord]:
     raise OSError("gone")
+
+
+def test_table_that_is_only_streamed_is_not_wanted() -> None:
+    tables = TablesInMemory({"a": 2, "b": 1}, {"a": {"reader"}, "b": {"reader", "frame"}}, {"reader"})
+    assert [tables.wanted(name, stored=True) for name in "ab"] == [False, True]
+    assert tables.wanted("a", stored=False)
+    assert tables.streams_some(["a"])
+    assert not tables.streams_some(["c"])

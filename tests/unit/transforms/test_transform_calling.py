@@ -100,7 +100,11 @@ def f(p: pd.DataFrame, a: pa.Table, l: pl.DataFrame):
         (dict, "`dict` is not a supported frame type", "use pandas.DataFrame"),
         (pl.LazyFrame, "`polars.LazyFrame` is not a supported frame type", "call `.lazy()` and `.collect()`"),
         (pd.Series, "`pandas.Series` is not a supported frame type", "a pandas.Series can only be returned"),
-        ("np.ndarray", "`np.ndarray` is not a supported frame type", "pyarrow.Table or polars.DataFrame"),
+        (
+            "np.ndarray",
+            "`np.ndarray` is not a supported frame type",
+            "pyarrow.Table, polars.DataFrame or pyarrow.RecordBatchReader",
+        ),
         (
             duckdb.DuckDBPyRelation,
             "`duckdb.DuckDBPyRelation` is not a supported frame type",
