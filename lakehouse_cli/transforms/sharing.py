@@ -111,7 +111,8 @@ class StreamedTable:
         else:
             yield self._first
             self._first = None
-        yield from self._reading
+        for piece in self._reading:  # noqa: UP028  # `yield from` would end it too where the transform stops early
+            yield piece
 
     def _read(self, pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
         rows = 0

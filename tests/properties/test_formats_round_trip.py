@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -123,3 +124,25 @@ def test_chunks_of_large_tables_make_the_same_bytes(name: str) -> None:
     chunked = pa.concat_tables([table.slice(at, 9_999) for at in range(0, count, 9_999)])
     assert chunked.column(0).num_chunks > 10
     assert written(name, table, {}) == written(name, chunked, {})
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+@LAW
+@given(tables(), st.lists(st.integers(0, 6), max_size=3), st.data())
+def test_pieces_are_the_table(name: str, made: Made, cuts: list[int], data: st.DataObject) -> None:
+    """Whatever the pieces, the same bytes; and pieces of a file are what it is as a whole."""
+    table, columns = made
+    options = data.draw(st.sampled_from(OPTIONS[name]))
+    assume(name != "parquet" or not any(has_seconds(column.type) for column in columns))
+    format_, checked = load(Entry(FORMATS[name].implementation))(), FORMATS[name].checked(options)
+    ends = [0, *sorted(min(cut, table.num_rows) for cut in cuts), table.num_rows]
+    pieces = [table.slice(start, end - start) for start, end in itertools.pairwise(ends)]
+    sink = io.BytesIO()
+    format_.write_pieces(iter(pieces), sink, checked)
+    stored = sink.getvalue()
+    assert stored == written(name, table, options)
+    for declared in (columns, *([None] if name in ("ipc", "parquet") else [])):
+        whole = format_.read(lambda: io.BytesIO(stored), "x", declared, checked)
+        found = list(format_.read_pieces(lambda: io.BytesIO(stored), "x", declared, checked))
+        assert all(piece.schema == whole.schema for piece in found)
+        assert pa.concat_tables(found).equals(whole)

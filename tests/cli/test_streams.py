@@ -1,0 +1,286 @@
+"""Transforms that take and give tables batch by batch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.cli.running import COMMAND
+from tests.conftest import Cli, ProjectFolder
+
+EXECUTORS = ["threads", "serial", "processes"]
+ROWS = 300_000
+HEAD = """\
+from collections.abc import Generator, Iterator
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+def batches(*columns):
+    for column in columns:
+        yield pa.RecordBatch.from_pydict({"a": column})
+
+"""
+
+
+@pytest.fixture
+def numbers(folder: ProjectFolder) -> ProjectFolder:
+    """A source of many numbers, whose file takes several blocks."""
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: streams
+        module: transforms
+        storages:
+          default: {root: data}
+          pq: {root: pq, format: parquet}
+          ipc: {root: ipc, format: ipc}
+          lines: {root: lines, format: jsonl}
+        tables:
+          numbers: {kind: source, columns: {id: int64, half: float64, text: string}}
+        """,
+    )
+    rows = "".join(f"{i},{i / 2},text number {i}\n" for i in range(ROWS))
+    folder.write("data/numbers.csv", f"id,half,text\n{rows}")
+    return folder
+
+
+def add(folder: ProjectFolder, declarations: str, code: str) -> None:
+    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml") + declarations)
+    folder.write("transforms.py", HEAD + code)
+
+
+def run_of(*argv: str) -> tuple[int, dict[str, Any]]:
+    done = subprocess.run([*COMMAND, "run", "-o", "json", *argv], capture_output=True, text=True, timeout=120)
+    return done.returncode, {table["name"]: table for table in json.loads(done.stdout)["tables"]}
+
+
+CHAIN = """\
+def even(numbers: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    for batch in numbers:
+        yield batch.filter(pc.equal(pc.bit_wise_and(batch["id"], 1), 0))
+
+def quarter(even: Iterator[pa.RecordBatch]) -> pa.RecordBatchReader:
+    chosen = (batch.filter(pc.equal(pc.bit_wise_and(batch["id"], 3), 0)) for batch in even)
+    return pa.RecordBatchReader.from_batches(even.schema, chosen)
+
+def lines(quarter: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    return quarter
+
+def count(lines: "Iterator[pa.RecordBatch]", numbers: pd.DataFrame):
+    return pd.DataFrame({"rows": [sum(b.num_rows for b in lines)], "of": [len(numbers)]})
+"""
+TABLES = """\
+          even: {storage: pq, key: id}
+          quarter: {storage: ipc, columns: {id: int64, half: float64, text: {type: string, nullable: false}}, key: id}
+          lines: {storage: lines, columns: {id: int64, half: float64, text: string}}
+          count: {}
+"""
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_batches_go_from_format_to_format(numbers: ProjectFolder, executor: str, cli: Cli) -> None:
+    add(numbers, TABLES.replace("          ", "  "), CHAIN)
+    code, tables = run_of("--executor", executor)
+    assert code == 0, tables
+    assert [tables[name]["rows"] for name in ("even", "quarter", "lines", "count")] == [
+        ROWS // 2,
+        ROWS // 4,
+        ROWS // 4,
+        1,
+    ]
+    assert numbers.read("data/count.csv") == f"rows,of\n{ROWS // 4},{ROWS}\n"
+    manifest = json.loads(numbers.read("pq/.lakehouse/manifests/even.json"))
+    assert manifest["inputs"]["numbers"][1] == ROWS
+    again, tables = run_of("--executor", executor)
+    assert {table["status"] for table in tables.values()} == {"unchanged"}
+    assert cli("diff").code == again == 0
+
+
+def test_bytes_do_not_depend_on_batches(folder: ProjectFolder) -> None:
+    tables = "".join(f"  {name}: {{storage: s_{name}}}\n" for name in ("csv", "parquet", "ipc", "jsonl", "json"))
+    storages = "".join(
+        f"  s_{name}: {{root: {name}, format: {name}}}\n" for name in ("csv", "parquet", "ipc", "jsonl", "json")
+    )
+    folder.write("lakehouse.yaml", f"name: x\nmodule: transforms\nstorages:\n{storages}tables:\n{tables}")
+    hashes = []
+    for size in (1, 7, 1_000, None):
+        body = f"t.to_batches(max_chunksize={size})" if size else "[t.combine_chunks().to_batches()[0]]"
+        code = "def made():\n    t = pa.table({'a': range(2_000), 'b': [str(i) for i in range(2_000)]})\n"
+        code += f"    yield from {body}\n\n"
+        for name in ("csv", "parquet", "ipc", "jsonl", "json"):
+            code += f"def {name}() -> Iterator[pa.RecordBatch]:\n    return made()\n\n"
+        folder.write("transforms.py", HEAD + code)
+        assert run_of("--force")[0] == 0
+        names = sorted(folder.path.glob("*/.lakehouse/manifests/*.json"))
+        hashes.append([json.loads(name.read_text())["content_hash"] for name in names])
+    assert all(each == hashes[0] for each in hashes)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("yield from batches([1], [2])\n    raise ValueError('half way')", "`t` raised ValueError: half way"),
+        ("yield from batches([1, 2], [3, None])", "column `a` has 1 null but is declared `nullable: false`"),
+        (
+            "yield from batches([1], ['x', '2'], ['y'])",
+            "`a` is declared int64 and holds 2 values that are not an integer",
+        ),
+        ("yield from batches([1, 2], [3], [2])", "key `a`: 1 row repeats an earlier key"),
+        ("yield 5", "result of `t`: a int is yielded where pyarrow.RecordBatch is expected"),
+        ("yield pa.RecordBatch.from_pydict({'b': [1]})", "2 violations"),
+    ],
+)
+def test_what_fails_late_leaves_the_old_table(folder: ProjectFolder, executor: str, code: str, message: str) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        "name: x\nmodule: transforms\ntables:\n  t: {columns: {a: {type: int64, nullable: false}}, key: a}\n",
+    )
+    folder.write("transforms.py", f"{HEAD}def t() -> Iterator[pa.RecordBatch]:\n    yield from batches([7], [8, 9])\n")
+    assert run_of()[0] == 0
+    folder.write("transforms.py", f"{HEAD}def t() -> Iterator[pa.RecordBatch]:\n    {code}\n")
+    exit_code, tables = run_of("--executor", executor)
+    assert exit_code == 1
+    assert tables["t"]["error"]["message"].startswith(message)
+    assert folder.read("data/t.csv") == "a\n7\n8\n9\n"
+    assert not [path for path in folder.path.glob("data/**/*") if "lakehouse-tmp" in path.name]
+
+
+def test_violations_count_over_all_batches(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", "name: x\nmodule: transforms\ntables:\n  t: {columns: {a: int8}}\n")
+    folder.write(
+        "transforms.py",
+        f"{HEAD}def t() -> Iterator[pa.RecordBatch]:\n    yield from batches([1, 200], [300], [2, 400])\n",
+    )
+    code, tables = run_of()
+    [violation] = tables["t"]["error"]["violations"]
+    assert (code, violation["count"]) == (1, 3)
+    assert [(example["row"], example["value"]) for example in violation["examples"]] == [
+        (2, "200"),
+        (3, "300"),
+        (5, "400"),
+    ]
+    assert "5" in cli("show", "t", "--failed").out
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "rows", "message"),
+    [
+        ("return iter([])", "{columns: {a: int64}}", 0, None),
+        ("return iter([])", "{}", None, "result of `t`: no batch is yielded, so that nobody knows the columns"),
+        ("return batches([], [], [])", "{columns: {a: int64}}", 0, None),
+        ("return (b for _ in range(20_000) for b in batches(pa.array([], pa.int64())))", "{}", 0, None),
+        (
+            "return batches([1], [2.5])",
+            "{}",
+            None,
+            "result of `t`: in batch 2, column `a` is double, and int64 in the first",
+        ),
+        ("return batches([1], [2.0])", "{columns: {a: int64}}", 2, None),
+        ("return batches(list(range(300_000)))", "{key: a}", 300_000, None),
+        ("return pa.table({'a': [1]})", "{}", 1, None),
+        ("return pd.DataFrame({'a': [1]})", "{}", 1, None),
+        ("return 5", "{}", None, "`t` returned an int; a transform returns a pyarrow.RecordBatchReader"),
+    ],
+)
+def test_odd_batches(folder: ProjectFolder, code: str, columns: str, rows: int | None, message: str | None) -> None:
+    folder.write("lakehouse.yaml", f"name: x\nmodule: transforms\ntables:\n  t: {columns}\n")
+    folder.write("transforms.py", f"{HEAD}def t() -> Iterator[pa.RecordBatch]:\n    {code}\n")
+    exit_code, tables = run_of()
+    assert (exit_code, tables["t"]["rows"]) == (0 if message is None else 1, rows)
+    assert message is None or tables["t"]["error"]["message"] == message
+
+
+BAD_SOURCE = [
+    ("5,x,five\n", "`x` in column `half` of `data/numbers.csv` is not float64"),
+    ("0,1.0,again\n", "key `id`: 1 row repeats an earlier key"),
+]
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize(("line", "message"), BAD_SOURCE, ids=["value", "key"])
+@pytest.mark.parametrize(
+    "body", ["yield from numbers", "yield next(numbers)", "yield numbers.read_all().to_batches()[0]"]
+)
+def test_source_is_judged_to_its_end(numbers: ProjectFolder, executor: str, line: str, message: str, body: str) -> None:
+    """Also where the transform stops early."""
+    text = numbers.read("lakehouse.yaml").replace("text: string}}", "text: string}, key: id}")
+    numbers.write("lakehouse.yaml", text)
+    add(numbers, "  t: {}\n", f"def t(numbers: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:\n    {body}\n")
+    with (numbers.path / "data/numbers.csv").open("a") as file:
+        file.write(line)
+    code, tables = run_of("--executor", executor)
+    assert (code, tables["t"]["status"], tables["numbers"]["status"]) == (1, "skipped", "failed"), tables
+    assert tables["numbers"]["error"]["message"].startswith(message)
+    [violation] = tables["numbers"]["error"]["violations"]
+    assert [(example["row"], example["line"]) for example in violation["examples"]] == [(ROWS + 1, ROWS + 2)]
+    assert not (numbers.path / "data/t.csv").exists()
+
+
+def test_source_that_changes_while_it_is_read_is_not_stored(numbers: ProjectFolder) -> None:
+    add(
+        numbers,
+        "  t: {}\n",
+        "import os\n\ndef t(numbers: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:\n"
+        "    for number, batch in enumerate(numbers):\n        if number == 0:\n"
+        "            os.utime('data/numbers.csv', (1, 1))\n        yield batch\n",
+    )
+    code, tables = run_of()
+    assert (code, tables["numbers"]["status"]) == (1, "failed")
+    assert not (numbers.path / "data/t.csv").exists()
+
+
+def test_timeout_of_a_generator(folder: ProjectFolder) -> None:
+    folder.write("lakehouse.yaml", "name: x\nmodule: transforms\ntables:\n  t: {timeout: 1}\n")
+    folder.write(
+        "transforms.py",
+        f"{HEAD}import time\n\ndef t() -> Iterator[pa.RecordBatch]:\n    yield from batches([1])\n    time.sleep(60)\n",
+    )
+    code, tables = run_of()
+    assert (code, tables["t"]["error"]["message"]) == (1, "`t` took longer than its timeout of 1 s")
+
+
+def test_same_input_twice_is_read_twice(numbers: ProjectFolder) -> None:
+    add(
+        numbers,
+        "  t: {inputs: {a: numbers, b: numbers}}\n",
+        "def t(a: pa.RecordBatchReader, b: pa.RecordBatchReader) -> pd.DataFrame:\n"
+        "    return pd.DataFrame({'rows': [sum(x.num_rows for x in a), sum(x.num_rows for x in b)]})\n",
+    )
+    assert run_of()[0] == 0
+    assert numbers.read("data/t.csv") == f"rows\n{ROWS}\n{ROWS}\n"
+
+
+def test_databases_and_objects_take_batches_too(folder: ProjectFolder) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        "name: x\nmodule: transforms\n"
+        "storages:\n  db: {type: sqlite, root: x.sqlite}\n  delta: {type: delta, root: delta}\n"
+        "tables:\n  a: {storage: db}\n  b: {storage: delta}\n  c: {}\n",
+    )
+    code = "".join(
+        f"def {name}({taken}) -> Iterator[pa.RecordBatch]:\n    yield from {given}\n\n"
+        for name, taken, given in (
+            ("a", "", "batches([1, 2], [3])"),
+            ("b", "a: pa.RecordBatchReader", "a"),
+            ("c", "b: Iterator[pa.RecordBatch]", "b"),
+        )
+    )
+    folder.write("transforms.py", HEAD + code)
+    exit_code, tables = run_of()
+    assert exit_code == 0, tables
+    assert folder.read("data/c.csv") == "a\n1\n2\n3\n"
+
+
+def test_annotations_are_known_before_anything_runs(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", "name: x\nmodule: transforms\ntables:\n  s: {kind: source}\n  t: {}\n")
+    for good in ("pa.RecordBatchReader", "Iterator[pa.RecordBatch]", "Generator[pa.RecordBatch, None, None]"):
+        folder.write("transforms.py", f"{HEAD}def t(s: {good}) -> {good}:\n    return s\n")
+        assert cli("validate").code == 0
+    for bad in ("Iterator[int]", "Iterator", "pa.RecordBatch"):
+        folder.write("transforms.py", f"{HEAD}def t(s: {bad}):\n    return s\n")
+        assert cli("validate").code == 3
