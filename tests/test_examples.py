@@ -27,6 +27,7 @@ from tests.servers.s3 import S3Server
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(file.parent.name for file in (ROOT / "examples").glob("*/lakehouse.yaml"))
 TEMPLATES = sorted(file.parent.name for file in (ROOT / "project_templates").glob("*/template.txt"))
+NEEDS = {"sql": "'lakehouse-cli[duckdb]'"}
 GENERATOR = ROOT / "examples" / "weather" / "generate.py"
 
 
@@ -139,7 +140,7 @@ def test_what_runs_is_the_wheel(installed: Installed, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_templates_are_listed(installed: Installed, tmp_path: Path) -> None:
     lines = installed.lakehouse("init", "--list-templates", cwd=tmp_path).splitlines()
-    assert [line.split()[0] for line in lines] == ["minimal", "shop", "weather"] == TEMPLATES
+    assert [line.split()[0] for line in lines] == ["minimal", "shop", "sql", "weather"] == TEMPLATES
     listed = json.loads(installed.lakehouse("init", "--list-templates", "-o", "json", cwd=tmp_path))
     assert [template["name"] for template in listed["templates"]] == TEMPLATES
     assert list(tmp_path.iterdir()) == []
@@ -153,7 +154,7 @@ def test_scaffolded_template_runs_and_passes_its_ci(installed: Installed, tmp_pa
     scaffolded = files_of(project)
     commands = ci_commands(project)
     assert commands == [
-        "pip install --find-links wheels lakehouse-cli pytest",
+        f"pip install --find-links wheels {NEEDS.get(template, 'lakehouse-cli')} pytest",
         "lakehouse validate",
         "lakehouse run",
         "pytest",
