@@ -114,7 +114,7 @@ def rows_of(file: Path, delimiter: str = ",") -> list[dict[str, str]]:
 
 def copy_of(project: Path, target: Path) -> Path:
     """A project as it is in version control: without what earlier runs stored."""
-    ignored = shutil.ignore_patterns(".lakehouse", "__pycache__", ".*_cache", "reports")
+    ignored = shutil.ignore_patterns(".lakehouse", "__pycache__", ".*_cache", "reports", "made")
     shutil.copytree(project, target, ignore=ignored)
     for stored in (target / "data").glob("*.csv"):
         stored.unlink()
@@ -290,6 +290,18 @@ def test_observations_match_layout_and_reports() -> None:
         for text, negative, tenths in ((row["tmpf"], sign, celsius), (row["dwpf"], dew_sign, dew)):
             fahrenheit = (-1 if negative == "1" else 1) * int(tenths) * 0.18 + 32
             assert float(text) == pytest.approx(fahrenheit, abs=0.051)
+
+
+@pytest.mark.slow
+def test_shop_comes_out_equal_by_sql_and_by_python(installed: Installed, tmp_path: Path) -> None:
+    project = copy_of(ROOT / "examples" / "shop-sql", tmp_path / "shop-sql")
+    installed.lakehouse("run", cwd=project)
+    by_python, by_sql = (
+        {file.stem: file.read_bytes() for file in (project / "made" / kind).glob("*.csv")} for kind in ("python", "sql")
+    )
+    assert by_sql == by_python
+    assert by_sql.keys() == {"order_totals", "revenue_by_month", "best_customers", "product_sales"}
+    assert all(data.count(b"\n") > 5 for data in by_sql.values())
 
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
