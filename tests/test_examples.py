@@ -27,6 +27,7 @@ from tests.servers.s3 import S3Server
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(file.parent.name for file in (ROOT / "examples").glob("*/lakehouse.yaml"))
 TEMPLATES = sorted(file.parent.name for file in (ROOT / "project_templates").glob("*/template.txt"))
+NEEDS = {"sql": "'lakehouse-cli[duckdb]'"}
 GENERATOR = ROOT / "examples" / "weather" / "generate.py"
 
 
@@ -113,7 +114,7 @@ def rows_of(file: Path, delimiter: str = ",") -> list[dict[str, str]]:
 
 def copy_of(project: Path, target: Path) -> Path:
     """A project as it is in version control: without what earlier runs stored."""
-    ignored = shutil.ignore_patterns(".lakehouse", "__pycache__", ".*_cache", "reports")
+    ignored = shutil.ignore_patterns(".lakehouse", "__pycache__", ".*_cache", "reports", "made")
     shutil.copytree(project, target, ignore=ignored)
     for stored in (target / "data").glob("*.csv"):
         stored.unlink()
@@ -139,7 +140,7 @@ def test_what_runs_is_the_wheel(installed: Installed, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_templates_are_listed(installed: Installed, tmp_path: Path) -> None:
     lines = installed.lakehouse("init", "--list-templates", cwd=tmp_path).splitlines()
-    assert [line.split()[0] for line in lines] == ["minimal", "shop", "weather"] == TEMPLATES
+    assert [line.split()[0] for line in lines] == ["minimal", "shop", "sql", "weather"] == TEMPLATES
     listed = json.loads(installed.lakehouse("init", "--list-templates", "-o", "json", cwd=tmp_path))
     assert [template["name"] for template in listed["templates"]] == TEMPLATES
     assert list(tmp_path.iterdir()) == []
@@ -153,7 +154,7 @@ def test_scaffolded_template_runs_and_passes_its_ci(installed: Installed, tmp_pa
     scaffolded = files_of(project)
     commands = ci_commands(project)
     assert commands == [
-        "pip install --find-links wheels lakehouse-cli pytest",
+        f"pip install --find-links wheels {NEEDS.get(template, 'lakehouse-cli')} pytest",
         "lakehouse validate",
         "lakehouse run",
         "pytest",
@@ -289,6 +290,18 @@ def test_observations_match_layout_and_reports() -> None:
         for text, negative, tenths in ((row["tmpf"], sign, celsius), (row["dwpf"], dew_sign, dew)):
             fahrenheit = (-1 if negative == "1" else 1) * int(tenths) * 0.18 + 32
             assert float(text) == pytest.approx(fahrenheit, abs=0.051)
+
+
+@pytest.mark.slow
+def test_shop_comes_out_equal_by_sql_and_by_python(installed: Installed, tmp_path: Path) -> None:
+    project = copy_of(ROOT / "examples" / "shop-sql", tmp_path / "shop-sql")
+    installed.lakehouse("run", cwd=project)
+    by_python, by_sql = (
+        {file.stem: file.read_bytes() for file in (project / "made" / kind).glob("*.csv")} for kind in ("python", "sql")
+    )
+    assert by_sql == by_python
+    assert by_sql.keys() == {"order_totals", "revenue_by_month", "best_customers", "product_sales"}
+    assert all(data.count(b"\n") > 5 for data in by_sql.values())
 
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"

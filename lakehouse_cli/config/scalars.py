@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 
 CoreValue = None | bool | int | float | str
 
@@ -49,6 +50,16 @@ def flow_text(text: str) -> str:
         return text
     doubled = text.replace("'", "''")
     return f"'{doubled}'"
+
+
+def loses_digits(text: str) -> bool:
+    """Whether an unquoted scalar is a number with a point, and the decimal that it writes is not the one that is kept.
+
+    >>> [loses_digits(text) for text in ("0.1", "1e3", "12345678901234567.89", "1e400", "12345678901234567890")]
+    [False, False, True, True, False]
+    """
+    is_float = _FLOAT.fullmatch(text) is not None and _INT.fullmatch(text) is None
+    return is_float and Decimal(text) != Decimal(repr(float(text)))
 
 
 def core_number(text: str) -> int | float | None:

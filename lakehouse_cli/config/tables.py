@@ -13,6 +13,7 @@ from lakehouse_cli.config.keys import NAME_PATTERN, NAME_RULE, TABLE_KEYS
 from lakehouse_cli.config.options import read_options
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import EMPTY, Reader, read_keys
+from lakehouse_cli.config.scalars import loses_digits
 from lakehouse_cli.config.value_types import is_parameter
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location
@@ -102,6 +103,20 @@ def read_table(reader: Reader, name: Scalar, node: Node) -> Draft | None:
         return None
     draft = read_draft(reader, name, node, owner)
     return None if not named or draft.invalid & _VITAL else draft
+
+
+def _entries(node: Node) -> Iterator[tuple[str, Node]]:
+    if isinstance(node, Mapping):
+        yield from ((name, value) for name, (_, value) in node.entries.items())
+
+
+def _scalars(node: Node) -> Iterator[Scalar]:
+    if isinstance(node, Scalar):
+        yield node
+    for _, value in _entries(node):
+        yield from _scalars(value)
+    for item in node.items if isinstance(node, Sequence) else ():
+        yield from _scalars(item)
 
 
 class Resolution(Struct):
@@ -205,6 +220,8 @@ class Resolution(Struct):
             draft.reader.problems.report(message, "keep one of the two", of.places[named[1]])
         key = named[0] if named else "function"
         engine = values.get("engine", "duckdb")
+        if key != "function":
+            self._check_params(draft)
         if key == "sql":
             place, in_lines = of.reader.text_place(of.node.entries["sql"][1])
             return SqlQuery(of.values["sql"], engine=engine, in_lines=in_lines, location=place)
@@ -215,6 +232,18 @@ class Resolution(Struct):
                 message = f"`{each}` of {draft.owner} is for queries, and a function computes it"
                 draft.reader.problems.report(message, "remove it, or add `sql:`", draft.places[each])
         return None
+
+    def _check_params(self, draft: Draft) -> None:
+        """Report params of a query that are decimals with more digits than are kept."""
+        params: dict[str, tuple[Reader, Node]] = {}
+        for each in (self.defaults, draft):
+            if each is not None and "params" in each.values:
+                params.update((name, (each.reader, value)) for name, value in _entries(each.node.entries["params"][1]))
+        for name, (reader, value) in params.items():
+            for number in _scalars(value):
+                if number.plain and loses_digits(number.text):
+                    message = f"param {quoted(name)} of {draft.owner} has more digits than a number keeps"
+                    reader.report(number, message, "write it in quotes, and cast it to DECIMAL in the query")
 
     def _function(
         self, name: str, draft: Draft, values: dict[str, Any], places: dict[str, Location]

@@ -253,7 +253,7 @@ def test_source_under_an_environment_of_another_format(folder: ProjectFolder, cl
     assert cli("validate").code == 0
 
 
-@pytest.mark.parametrize("template", ["minimal", "weather", "shop"])
+@pytest.mark.parametrize("template", ["minimal", "weather", "shop", "sql"])
 def test_environment_of_the_readme_fits_each_template(folder: ProjectFolder, cli: Cli, template: str) -> None:
     assert cli("init", ".", "--template", template).code == 0
     file = folder.path / "lakehouse.yaml"

@@ -311,3 +311,23 @@ def test_secret_is_hidden_in_every_case_of_its_name(load: Load, key: str) -> Non
 def test_a_type_that_is_meant_is_named_once(load: Load) -> None:
     loaded = load("name: x\nmodule: m\ntables: {a: {columns: {day: date31}}}\n")
     assert [problem.hint for problem in loaded.problems] == ["did you mean `date32`?"]
+
+
+def test_long_decimals_of_a_query_are_refused(load: Load) -> None:
+    loaded = load(
+        """
+        name: x
+        defaults: {params: {pi: 3.14159265358979323846, top: 1e400}}
+        tables:
+          t:
+            sql: select $pi, $top, $some
+            params:
+              top: 2.50
+              some: [0.1, {a: 12345678901234567.89}, "12345678901234567.89", 12345678901234567890]
+          f: {function: m:f}
+        """
+    )
+    assert [(problem.message, problem.location.line) for problem in loaded.problems if problem.location] == [
+        ("param `pi` of table `t` has more digits than a number keeps", 3),
+        ("param `some` of table `t` has more digits than a number keeps", 9),
+    ]
