@@ -11,7 +11,7 @@ from functools import cached_property
 from lakehouse_cli.model.frame_names import (
     BATCH,
     ITERATORS,
-    POLARS,
+    OPTIONAL,
     READER,
     UnsupportedType,
     is_supported,
@@ -78,7 +78,7 @@ class NamedTypes:
         if found == []:
             return UnsupportedType("None")
         name = unsupported_name(found or (), returned=returned)
-        if name is None or name == POLARS:
+        if name is None or name in OPTIONAL:
             lost = self._lost(annotation, returned=returned)
             if lost is not None and lost.why == "typing":
                 return UnsupportedType(next(filter(None, found or ()), lost.name), "typing")

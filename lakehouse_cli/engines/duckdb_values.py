@@ -5,7 +5,7 @@ Ranges: https://duckdb.org/docs/stable/sql/data_types/timestamp.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ from lakehouse_cli.text.sql import quote
 _DAYS = -((1 << 31) - 3), (1 << 31) - 2
 _MICROSECONDS = -9_223_372_022_400_000_000, (1 << 63) - 2
 _NANOSECONDS = -((1 << 63) - 2), (1 << 63) - 2
+_ROWS = 1 << 17
 _MONTHS = "intervals with months"
 # What has no exact type in Arrow, or one that DuckDB does not keep to.
 _AS_TEXT = {"UHUGEINT", "BIGNUM", "VARINT", "BIT", "TIME WITH TIME ZONE"}
@@ -56,32 +57,51 @@ def _bent_within(kind: Any) -> str | None:
     return bent or next(filter(None, map(_bent_within, children)), None)
 
 
+#: Given a column's name, what its HUGEINTs, which Arrow lacks, are cast to.
+Hugeint = Callable[[str], str]
+
+
+def as_text(name: str) -> str:
+    """HUGEINT as text, of whatever column."""
+    del name
+    return "VARCHAR"
+
+
 def read(
-    connection: Any,
-    source: str,
-    columns: Mapping[str, Any],
-    *,
-    params: Mapping[str, Any] | None = None,
-    hugeint: Callable[[str], str] = lambda name: "VARCHAR",  # noqa: ARG005
-    cast_in: str = "in a view",
+    select: Callable[[str], Any], columns: Mapping[str, Any], *, hugeint: Hugeint = as_text, cast_in: str = "in a view"
 ) -> dict[str, pa.ChunkedArray | Refused]:
     """Read columns of a relation or query; what has no exact type in Arrow as text, intervals as microseconds.
 
     Args:
-        connection: Of DuckDB.
-        source: What stands after FROM.
+        select: Given expressions, the relation that selects them.
         columns: DuckDB's own description of the type of each wanted column.
-        params: Of a query.
-        hugeint: What HUGEINT, which Arrow lacks, is cast to, by the column's name.
+        hugeint: For HUGEINT.
         cast_in: Where users can cast what is refused, for hints.
     """
+    data = select(_selected(columns, hugeint)).to_arrow_table()
+    return _typed(data, columns, cast_in)
+
+
+def read_pieces(
+    select: Callable[[str], Any], columns: Mapping[str, Any], *, hugeint: Hugeint, cast_in: str
+) -> Iterator[dict[str, pa.ChunkedArray | Refused]]:
+    """Read what `read` does piece by piece, as it is computed; none where there are no rows."""
+    reader = select(_selected(columns, hugeint)).to_arrow_reader(_ROWS)
+    for batch in reader:
+        yield _typed(pa.Table.from_batches([batch]), columns, cast_in)
+
+
+def _selected(columns: Mapping[str, Any], hugeint: Hugeint) -> str:
+    """Two expressions for each column: its value, and the text of what that cannot hold."""
     expressions: list[str] = []
     for name, kind in columns.items():
         value, refused = _expressions(quote(name), kind, hugeint(name))
         expressions += [value, refused or "NULL"]
-    wanted = ", ".join(f"{each} AS c{position}" for position, each in enumerate(expressions))
-    data = connection.sql(f"SELECT {wanted} FROM {source}", params=params).to_arrow_table().columns
-    found = zip(columns.items(), data[::2], data[1::2], strict=True)
+    return ", ".join(f"{each} AS c{position}" for position, each in enumerate(expressions))
+
+
+def _typed(data: pa.Table, columns: Mapping[str, Any], cast_in: str) -> dict[str, pa.ChunkedArray | Refused]:
+    found = zip(columns.items(), data.columns[::2], data.columns[1::2], strict=True)
     return {name: _as_typed(value, refused, kind, cast_in) for (name, kind), value, refused in found}
 
 

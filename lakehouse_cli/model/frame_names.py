@@ -8,6 +8,8 @@ from typing import Literal
 from msgspec import Struct
 
 PANDAS, ARROW, POLARS = "pandas.DataFrame", "pyarrow.Table", "polars.DataFrame"
+#: Tables that are computed as they are stored, in the order of their key, as engines give rows in another each time.
+LAZY, RELATION = "polars.LazyFrame", "duckdb.DuckDBPyRelation"
 #: A table batch by batch; also as ``Iterator[pyarrow.RecordBatch]``.
 READER = "pyarrow.RecordBatchReader"
 #: Of whatever yields these, in the place of a reader.
@@ -19,6 +21,8 @@ ITERATORS = frozenset(
 #: May be returned, and is no table that a transform is given.
 SERIES = "pandas.Series"
 _LIBRARIES = frozenset(("pandas", "pyarrow", "polars"))
+#: Of libraries that need not be installed.
+OPTIONAL = frozenset((POLARS, LAZY, RELATION))
 # How annotations are written, for those that cannot be evaluated.
 _SPELLINGS = {
     **dict.fromkeys(("pd.DataFrame", "DataFrame"), PANDAS),
@@ -27,12 +31,14 @@ _SPELLINGS = {
     **dict.fromkeys(("pa.RecordBatchReader", "RecordBatchReader"), READER),
     **{f"{name}[{batch}]": READER for name in ("Iterator", "Iterable") for batch in ("pa.RecordBatch", BATCH)},
     "pl.DataFrame": POLARS,
+    "pl.LazyFrame": LAZY,
+    **dict.fromkeys(("duckdb.DuckDBPyRelation", "DuckDBPyRelation"), RELATION),
 }
 # Types of other libraries that people try, which are certainly no frame type.
 _OTHERS = frozenset(
     (
         *("numpy.ndarray", "dask.dataframe.DataFrame"),
-        *("duckdb.DuckDBPyRelation", "duckdb.DuckDBPyConnection", "pyspark.sql.DataFrame", "pathlib.Path"),
+        *("duckdb.DuckDBPyConnection", "pyspark.sql.DataFrame", "pathlib.Path"),
         *("typing.List", "typing.Dict", "typing.Tuple", "typing.Iterator", "typing.Iterable", "typing.Sequence"),
         *(
             "collections.abc.Iterator",
@@ -65,7 +71,7 @@ def names_in_text(text: str) -> list[str]:
 
 def is_supported(name: str, *, returned: bool) -> bool:
     """Whether a full name is one of the tool's own frame types, or of the result, pandas' Series."""
-    return name in {PANDAS, ARROW, POLARS, READER} or (name == SERIES and returned)
+    return name in {PANDAS, ARROW, POLARS, LAZY, RELATION, READER} or (name == SERIES and returned)
 
 
 def unsupported_name(names: Sequence[str | None], *, returned: bool) -> str | None:
@@ -84,16 +90,14 @@ def unsupported_name(names: Sequence[str | None], *, returned: bool) -> str | No
         library, *rest = name.split(".")
         return name in _OTHERS or not rest or (library in _LIBRARIES and len(rest) == 1)
 
-    return names[0] if names and (all(map(is_certain, names)) or set(names) == {POLARS}) else None
+    return names[0] if names and (all(map(is_certain, names)) or OPTIONAL.issuperset(names)) else None
 
 
 def unsupported(text: str, *, returned: bool) -> tuple[str, str]:
     """Say that an annotation names no frame type, and what to write in its place."""
-    hint = f"use {PANDAS} (also where there is no annotation), {ARROW}, {POLARS} or {READER}"
+    hint = f"use {PANDAS} (also where there is no annotation), {ARROW}, {POLARS}, {LAZY}, {RELATION} or {READER}"
     if text.endswith("Series") and not returned:
         hint = "a table comes as a pandas.DataFrame; a pandas.Series can only be returned"
-    if text.endswith("LazyFrame"):
-        hint = f"use {POLARS}; call `.lazy()` and `.collect()` in the transform"
-    if text.endswith(("DuckDBPyRelation", "DuckDBPyConnection")):
-        hint = f"use {ARROW}; query it in the transform, and call `.to_arrow_table()` before returning"
+    if text.endswith("DuckDBPyConnection"):
+        hint = f"use {RELATION}, which has a connection of its own"
     return f"`{text}` is not a supported frame type", hint

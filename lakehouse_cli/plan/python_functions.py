@@ -13,7 +13,7 @@ from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, So
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Fingerprint, Input, MatchedInputs
-from lakehouse_cli.model.frame_names import POLARS, UnsupportedType, unsupported
+from lakehouse_cli.model.frame_names import OPTIONAL, UnsupportedType, unsupported
 from lakehouse_cli.registry import Entry, install_command, installed, load
 from lakehouse_cli.text.counts import count_text, plural
 
@@ -153,7 +153,9 @@ class _Matcher:
         if found.why != "unbound" and "." in found.name and self.is_missing(library):
             message, hint = f"`{found.name}` needs {library}, which is not installed", install_command(library)
             hint = hint or "install it, or annotate with a type of a package that is installed"
-        elif found == UnsupportedType(POLARS) or library in {each.partition(".")[0] for each in installed("frames")}:
+        elif (found.name in OPTIONAL and found.why == "kind") or library in {
+            each.partition(".")[0] for each in installed("frames")
+        }:
             return
         elif found.why == "kind":
             message, hint = unsupported(found.name, returned=returned)

@@ -19,12 +19,14 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
+from lakehouse_cli.runner.row_order import by_key
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, publish_pieces
 from lakehouse_cli.storage.renaming import scan
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.transforms import SharedTable, StreamedTable, load_transform
+from lakehouse_cli.transforms.calling import Unordered
 
 
 def read_input(job: Job, place: Workplace, name: str) -> tuple[pa.Table, InputRecord]:
@@ -129,6 +131,8 @@ def materialize(
         storage = place.storages[table.storage]
         check_replaceable(storage, table, forced=job.forced)
         result = _compute(job, place.folder, given, timeout)
+        if isinstance(result, Unordered) and table.key and not table.order_by:
+            result = by_key(result, table)
         if not isinstance(result, pa.Table) and (keep or not job.publish or table.order_by):
             result = pa.concat_tables(result)  # needed as a whole
         if not isinstance(result, pa.Table):

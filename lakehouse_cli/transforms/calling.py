@@ -7,7 +7,7 @@ import inspect
 import threading
 import types
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,12 @@ from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.model import Column, FunctionRef, Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.frame_names import PANDAS
-from lakehouse_cli.text.listing import first_named
-from lakehouse_cli.transforms.duckdb_relations import bent_columns
 from lakehouse_cli.transforms.failure import failure_of, hint_of
-from lakehouse_cli.transforms.frames import owner_of
+from lakehouse_cli.transforms.frames import FrameType, owner_of
 from lakehouse_cli.transforms.loading import Transform, load_transform
 from lakehouse_cli.transforms.restored_dates import restore_dates
 from lakehouse_cli.transforms.sharing import SharedTable, StreamedTable
 
-_LISTED = 8
 _lock = threading.Lock()
 _under_way: dict[object, tuple[str, set[str]]] = {}
 _LazyKinds = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
@@ -72,15 +69,33 @@ def apply(
         Interrupted: Passed on.
     """
     beside: set[str] = set()
-    with _noted(transform.name, beside) if uses_duckdb else nullcontext():
-        result = _called(transform, inputs, params or {}, beside)
+    scopes = ExitStack()
+    with ExitStack() as on_failure:
+        on_failure.enter_context(scopes)
+        with _noted(transform.name, beside) if uses_duckdb else nullcontext():
+            result = _called(transform, inputs, params or {}, beside, scopes)
+        found = _to_arrow(transform, result, inputs, columns, scopes)
+        if not isinstance(found, pa.Table):
+            on_failure.pop_all()  # closed by who reads the last piece
+        return found
+
+
+def _to_arrow(
+    transform: Transform,
+    result: Any,
+    inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
+    columns: Sequence[Column] | None,
+    scopes: ExitStack,
+) -> pa.Table | Iterator[pa.Table]:
+    """What a transform returned, as Arrow; pieces of it close the scopes at their end."""
     owner = owner_of(result)
     if owner is None and isinstance(result, Iterator) and transform.return_type.streams:
         owner = transform.return_type
     if owner is None:
         raise _no_frame(transform, result)
     if owner.streams:
-        return _pieces(transform, owner.to_pieces(result, columns), [table for _, table in inputs])
+        pieces = _pieces(transform, owner.to_pieces(result, columns), [table for _, table in inputs], scopes)
+        return pieces if owner.orders_rows else Unordered(pieces)
     _finish(table for _, table in inputs)
     try:
         data = owner.to_arrow(result, columns)
@@ -97,10 +112,31 @@ def apply(
         ) from error
 
 
+class Unordered(Iterator[pa.Table]):
+    """The pieces of a result whose rows come in another order each time.
+
+    Args:
+        pieces: Themselves.
+    """
+
+    def __init__(self, pieces: Iterator[pa.Table]) -> None:
+        self._pieces = pieces
+
+    def __next__(self) -> pa.Table:
+        return next(self._pieces)
+
+
 def _pieces(
-    transform: Transform, pieces: Iterator[pa.Table], inputs: Sequence[SharedTable | StreamedTable]
+    transform: Transform, pieces: Iterator[pa.Table], inputs: Sequence[SharedTable | StreamedTable], scopes: ExitStack
 ) -> Iterator[pa.Table]:
     """The pieces of a result, which the transform may compute only as they are asked for."""
+    with scopes:
+        yield from _computed(transform, pieces, inputs)
+
+
+def _computed(
+    transform: Transform, pieces: Iterator[pa.Table], inputs: Sequence[SharedTable | StreamedTable]
+) -> Iterator[pa.Table]:
     activate(transform.folder)
     while True:
         try:
@@ -145,10 +181,12 @@ def _called(
     inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
     params: Mapping[str, Any],
     beside: Collection[str],
+    scopes: ExitStack,
 ) -> Any:
     by_position: list[Any] = []
     by_keyword: dict[str, Any] = {}
     shapes = []
+    entered: list[FrameType] = []
     parameters = transform.parameters_of([each for each, _ in inputs])
     for (each, table), parameter in zip(inputs, parameters, strict=True):
         name = each.parameter or (parameter.name if parameter else str(len(by_position) + 1))
@@ -157,6 +195,9 @@ def _called(
             raise TransformError(f"`{transform.name}` has no parameter `{name}`", hint=hint)
         shapes.append((name, each.table, table.num_rows, table.num_columns))
         try:
+            if parameter.frame_type not in entered:
+                entered.append(parameter.frame_type)
+                scopes.enter_context(parameter.frame_type.scope())
             frame = table.frame(parameter.frame_type)
         except TransformError as error:
             raise TransformError(f"input `{each.table}`: {error.message}", hint=error.hint) from error
@@ -213,10 +254,6 @@ def _no_frame(transform: Transform, result: Any) -> TransformError:
     elif isinstance(result, _LazyKinds) or inspect.isawaitable(result):
         hint = f"define it with plain `def`, and return one {wanted}; to yield batches, annotate the result with"
         hint += " `Iterator[pyarrow.RecordBatch]`"
-    elif kind == "LazyFrame":
-        hint = "call `.collect()` before returning"
-    elif kind == "DuckDBPyRelation":
-        hint = _hint_of_relation(result)
     elif kind == "DuckDBPyConnection":
         hint = "return `connection.sql(query).to_arrow_table()`"
     elif kind == "RecordBatch":
@@ -226,14 +263,3 @@ def _no_frame(transform: Transform, result: Any) -> TransformError:
     else:
         hint = f"return a {wanted}"
     return TransformError(f"{returned}; a transform returns a {wanted}", hint=hint)
-
-
-def _hint_of_relation(relation: Any) -> str:
-    """What to return in the place of a relation of DuckDB."""
-    names, types = bent_columns(relation)
-    if not names:
-        return "call `.to_arrow_table()` before returning, which keeps every value; `.df()` rounds large integers"
-    return (
-        f"cast {first_named(names, _LISTED)} to VARCHAR in the query ({', '.join(types)} do not keep their values in"
-        " Arrow), then call `.to_arrow_table()` before returning"
-    )

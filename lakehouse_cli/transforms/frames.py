@@ -12,6 +12,7 @@ import types
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -20,7 +21,17 @@ import pyarrow as pa
 
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
-from lakehouse_cli.model.frame_names import ARROW, PANDAS, POLARS, READER, is_supported, names_in_text, unsupported
+from lakehouse_cli.model.frame_names import (
+    ARROW,
+    LAZY,
+    PANDAS,
+    POLARS,
+    READER,
+    RELATION,
+    is_supported,
+    names_in_text,
+    unsupported,
+)
 from lakehouse_cli.registry import installed, lookup
 
 
@@ -30,10 +41,12 @@ class FrameType(ABC):
     Attributes:
         name: As users write it: ``pandas.DataFrame``.
         streams: Whether it takes and gives a table piece by piece; then `from_pieces` and `to_pieces` are its own.
+        orders_rows: Whether its frames keep the order of rows; engines that do not are given one by the table's key.
     """
 
     name: str
     streams: bool = False
+    orders_rows: bool = True
 
     @abstractmethod
     def from_arrow(self, table: pa.Table) -> Any:
@@ -59,9 +72,13 @@ class FrameType(ABC):
             columns: The contract's, which declare the types of Python objects; None if none are declared.
         """
 
-    def from_pieces(self, schema: pa.Schema, pieces: Iterator[pa.Table]) -> Any:
-        """Make a frame of a table that comes piece by piece; what is raised as it comes is passed on."""
-        return self.from_arrow(pa.concat_tables([schema.empty_table(), *pieces]))
+    def scope(self) -> AbstractContextManager[None]:
+        """Entered before frames are made for a call of a transform, and left when its result has been read."""
+        return nullcontext()
+
+    def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:
+        """Make a frame of a table that is read piece by piece, anew at each call; what is raised then is passed on."""
+        return self.from_arrow(pa.concat_tables([schema.empty_table(), *open_pieces()]))
 
     def to_pieces(self, frame: Any, columns: Sequence[Column] | None) -> Iterator[pa.Table]:
         """Make a table of a frame piece by piece; else as `to_arrow`."""
@@ -80,6 +97,8 @@ _FRAME_TYPES = {
     PANDAS: "lakehouse_cli.transforms.pandas_frame:PandasFrame",
     ARROW: "lakehouse_cli.transforms.arrow_frame:ArrowFrame",
     POLARS: "lakehouse_cli.transforms.polars_frame:PolarsFrame",
+    LAZY: "lakehouse_cli.transforms.lazy_frame:LazyFrame",
+    RELATION: "lakehouse_cli.transforms.relation_frame:RelationFrame",
     READER: "lakehouse_cli.transforms.reader_frame:ReaderFrame",
 }
 

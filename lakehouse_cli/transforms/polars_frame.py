@@ -23,7 +23,7 @@ class PolarsFrame(FrameType):
     def from_arrow(self, table: pa.Table) -> Any:
         """The table as a polars frame, null and NaN apart."""
         try:
-            return pl.DataFrame(pl.from_arrow(_in_units_of_polars(table)))
+            return pl.DataFrame(pl.from_arrow(in_units_of_polars(table)))
         except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
             hint = "annotate the parameter with pyarrow.Table or pandas.DataFrame"
             raise TransformError(f"polars cannot hold the table: {error}", hint=hint) from error
@@ -44,7 +44,7 @@ class PolarsFrame(FrameType):
         return issubclass(annotation, pl.DataFrame)
 
 
-def _in_units_of_polars(table: pa.Table) -> pa.Table:
+def in_units_of_polars(table: pa.Table) -> pa.Table:
     """Seconds as milliseconds, by a checked cast: polars has no seconds, and its own conversion wraps around."""
     for position, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type) and field.type.unit == "s":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -24,9 +24,10 @@ class ReaderFrame(FrameType):
         """A reader of the table's batches."""
         return table.to_reader()
 
-    def from_pieces(self, schema: pa.Schema, pieces: Iterator[pa.Table]) -> Any:
+    def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:
         """A reader of the batches of each piece, as it comes."""
-        return pa.RecordBatchReader.from_batches(schema, (batch for piece in pieces for batch in piece.to_batches()))
+        batches = (batch for piece in open_pieces() for batch in piece.to_batches())
+        return pa.RecordBatchReader.from_batches(schema, batches)
 
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
         """All that it gives."""

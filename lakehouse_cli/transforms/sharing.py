@@ -94,7 +94,7 @@ class StreamedTable:
 
     def frame(self, frame_type: FrameType) -> Any:
         """Make a frame that reads it."""
-        return frame_type.from_pieces(self.schema, self._pieces())
+        return frame_type.from_pieces(self.schema, self._pieces)
 
     def finish(self) -> None:
         """Read what the transform left, so that all of it is judged.

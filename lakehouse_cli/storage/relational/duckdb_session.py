@@ -104,7 +104,11 @@ class DuckDBSession(Session):
             return {}
         source = self.sql(relation)
         kinds = self._connection.sql(f"SELECT {', '.join(map(quote, names))} FROM {source}").types
-        return read(self._connection, source, dict(zip(names, kinds, strict=True)))
+
+        def select(wanted: str) -> Any:
+            return self._connection.sql(f"SELECT {wanted} FROM {source}")
+
+        return read(select, dict(zip(names, kinds, strict=True)))
 
     def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
         """Fill a new table of the same name, with the indexes of the old one; nobody sees it before the end."""

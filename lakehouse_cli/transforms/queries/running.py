@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -58,7 +58,7 @@ def registered(connection: Any, tables: Mapping[str, pa.Table]) -> Iterator[None
     names = []
     try:
         for name, table in tables.items():
-            connection.register(name, Stream(_held(name, table)))
+            connection.register(name, Stream(held_in_duckdb(name, table)))
             names.append(name)
         yield
     finally:
@@ -66,7 +66,16 @@ def registered(connection: Any, tables: Mapping[str, pa.Table]) -> Iterator[None
             connection.unregister(name)
 
 
-def _held(name: str, table: pa.Table) -> pa.Table:
+def held_in_duckdb(name: str, table: pa.Table) -> pa.Table:
+    """A table in the types that DuckDB has.
+
+    Args:
+        name: Of the table, for messages.
+        table: The table.
+
+    Raises:
+        TransformError: It would change values.
+    """
     why = unheld(table.schema)
     if why is not None:
         raise TransformError(f"`{name}` {why}", hint="leave it out, or rename it, in a table between the two")
@@ -136,16 +145,14 @@ def result_of(
             source = f"(SELECT * FROM {source} ORDER BY {keys})"
         if rows is not None:
             source = f"(SELECT * FROM {source} LIMIT {rows})"
-        names = {column.name for column in declared or ()}
 
-        def whole(name: str) -> str:
-            # A sum of integers is a HUGEINT, whatever they are.
-            return f"DECIMAL({_DIGITS}, 0)" if name in names else "BIGINT"
+        def select(wanted: str) -> Any:
+            return connection.sql(f"SELECT {wanted} FROM {source}", params=params or None)
 
-        found = read(connection, source, columns, params=params or None, hugeint=whole, cast_in="in the query")
+        found = read(select, columns, hugeint=whole_numbers(declared), cast_in="in the query")
     except duckdb.Error as error:
         raise QueryError(_located(connection, text, params, error)) from error
-    return _as_table(found, declared)
+    return as_table(found, declared)
 
 
 def _located(connection: Any, text: str, params: Mapping[str, Any], error: Exception) -> QueryProblem:
@@ -180,7 +187,14 @@ def _check_names(names: Sequence[str]) -> None:
             raise QueryError(QueryProblem(f"the query returns {both}{why}", "give one another name with AS"))
 
 
-def _as_table(found: Mapping[str, pa.ChunkedArray | Refused], columns: Sequence[Column] | None) -> pa.Table:
+def whole_numbers(declared: Sequence[Column] | None) -> Callable[[str], str]:
+    """What HUGEINT is cast to: a sum of integers is one, whatever they are."""
+    names = {column.name for column in declared or ()}
+    return lambda name: f"DECIMAL({_DIGITS}, 0)" if name in names else "BIGINT"
+
+
+def as_table(found: Mapping[str, pa.ChunkedArray | Refused], columns: Sequence[Column] | None) -> pa.Table:
+    """Columns as they were read, for `lakehouse_cli.contracts.enforce`: what is refused says why."""
     declared = {column.name: column.type for column in columns or ()}
     fields: list[pa.Field] = []
     arrays: list[pa.ChunkedArray] = []

@@ -1,0 +1,71 @@
+"""Transforms on `polars.LazyFrame` (optional): read as its engine asks for rows, and computed as it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+from polars.io.plugins import register_io_source
+
+from lakehouse_cli.model import Column
+from lakehouse_cli.model.frame_names import LAZY
+from lakehouse_cli.transforms.frames import FrameType
+from lakehouse_cli.transforms.polars_frame import PolarsFrame
+
+_ROWS = 1 << 17
+
+
+class LazyFrame(FrameType):
+    """Lazy frames, which stream where their engine does."""
+
+    name = LAZY
+    streams = True
+    orders_rows = False
+
+    def __init__(self) -> None:
+        self._frames = PolarsFrame()
+
+    def from_arrow(self, table: pa.Table) -> Any:
+        """The table, lazy."""
+        return self._frames.from_arrow(table).lazy()
+
+    def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:
+        """A source that reads piece by piece, no more columns and rows than are asked for."""
+
+        def read(
+            columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _: int | None
+        ) -> Iterator[pl.DataFrame]:
+            left = rows
+            wanted = columns if columns is None or predicate is None else [*columns, *predicate.meta.root_names()]
+            for piece in open_pieces():
+                taken = piece if wanted is None else piece.select(list(dict.fromkeys(wanted)))
+                frame = self._frames.from_arrow(taken)
+                # The limit counts rows of the source, before they are filtered.
+                frame = frame if left is None else frame.head(left)
+                left = left if left is None else left - len(frame)
+                frame = frame if predicate is None else frame.filter(predicate)
+                yield frame if columns is None else frame.select(columns)
+                if left == 0:
+                    return
+
+        return register_io_source(read, schema=self._frames.from_arrow(schema.empty_table()).schema)
+
+    def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
+        """The frame, computed."""
+        return self._frames.to_arrow(frame.collect(engine="streaming"), columns)
+
+    def to_pieces(self, frame: Any, columns: Sequence[Column] | None) -> Iterator[pa.Table]:
+        """The frame, computed as its pieces are asked for."""
+        has_any = False
+        for part in frame.collect_batches(chunk_size=_ROWS, maintain_order=True, lazy=True, engine="streaming"):
+            yield self._frames.to_arrow(part, columns)
+            has_any = True
+        if not has_any:
+            yield self._frames.to_arrow(frame.collect_schema().to_frame(), columns)
+
+    def accepts(self, annotation: type, *, returned: bool) -> bool:
+        """Whether it is polars.LazyFrame."""
+        del returned
+        return issubclass(annotation, pl.LazyFrame)

@@ -1,0 +1,110 @@
+"""Transforms on `duckdb.DuckDBPyRelation` (optional), each on a connection of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from lakehouse_cli.engines.duckdb_values import read, read_pieces
+from lakehouse_cli.errors import TransformError
+from lakehouse_cli.model import Column
+from lakehouse_cli.model.frame_names import RELATION
+from lakehouse_cli.transforms.frames import FrameType
+from lakehouse_cli.transforms.queries.connection import Stream, private_connection
+from lakehouse_cli.transforms.queries.running import as_table, held_in_duckdb, whole_numbers
+
+_CAST_IN = "in the transform"
+_current = threading.local()
+
+
+class RelationFrame(FrameType):
+    """Relations, which DuckDB computes as they are stored."""
+
+    name = RELATION
+    streams = True
+    orders_rows = False
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """One connection for all relations of a call."""
+        before = getattr(_current, "connection", None)
+        with private_connection() as _current.connection:
+            _current.count = 0
+            try:
+                yield
+            finally:
+                _current.connection = before
+
+    def from_arrow(self, table: pa.Table) -> Any:
+        """The table as a relation."""
+        return self._registered(Stream(held_in_duckdb("the table", table)))
+
+    def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:
+        """A relation that reads the table anew each time that it is computed."""
+        held = held_in_duckdb("the table", schema.empty_table()).schema
+        return self._registered(_Pieces(held, lambda: (held_in_duckdb("the table", piece) for piece in open_pieces())))
+
+    def _registered(self, source: Any) -> Any:
+        connection = getattr(_current, "connection", None)
+        if connection is None:
+            # Outside of a call, as in a test of the user's.
+            connection = _current.connection = duckdb.connect(":memory:")
+            _current.count = 0
+        _current.count += 1
+        name = f"input_{_current.count}"
+        connection.register(name, source)
+        return connection.table(name)
+
+    def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
+        """The relation, computed."""
+        with _told():
+            types = dict(zip(frame.columns, frame.types, strict=True))
+            found = read(frame.project, types, hugeint=whole_numbers(columns), cast_in=_CAST_IN)
+        return as_table(found, columns)
+
+    def to_pieces(self, frame: Any, columns: Sequence[Column] | None) -> Iterator[pa.Table]:
+        """The relation, computed as its pieces are asked for."""
+        with _told():
+            types = dict(zip(frame.columns, frame.types, strict=True))
+            has_any = False
+            for found in read_pieces(frame.project, types, hugeint=whole_numbers(columns), cast_in=_CAST_IN):
+                yield as_table(found, columns)
+                has_any = True
+            if not has_any:
+                yield self.to_arrow(frame.limit(0), columns)
+
+    def accepts(self, annotation: type, *, returned: bool) -> bool:
+        """Whether it is duckdb.DuckDBPyRelation."""
+        del returned
+        return issubclass(annotation, duckdb.DuckDBPyRelation)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say what DuckDB raises as it computes."""
+    try:
+        yield
+    except duckdb.Error as error:
+        hint = "return a relation of the connection that the inputs are on, or `.to_arrow_table()`"
+        text = str(error).splitlines()[0]
+        raise TransformError(
+            f"DuckDB cannot compute the relation: {text}", hint=hint if "onnection" in text else None
+        ) from error
+
+
+class _Pieces:
+    """Arrow data that DuckDB reads piece by piece, any number of times."""
+
+    def __init__(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> None:
+        self._schema = schema
+        self._open = open_pieces
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:  # the protocol's own name
+        batches = (batch for piece in self._open() for batch in piece.to_batches())
+        reader = pa.RecordBatchReader.from_batches(self._schema, batches)
+        return reader.__arrow_c_stream__(requested_schema)
