@@ -87,6 +87,16 @@ class FrameConformance(ABC):
         """An empty table is a table."""
         assert self.back(frames, frames.from_arrow(numbers(0)), COLUMNS).equals(numbers(0))
 
+    def test_pieces_are_the_table(self, frames: FrameType) -> None:
+        """Whether it streams or not, in and out, and as often as it is read."""
+        pieces = [numbers(0), numbers(2), numbers(3)]
+        whole = pa.concat_tables(pieces)
+        frame = frames.from_pieces(whole.schema, lambda: iter(pieces))
+        found = [enforce(piece, COLUMNS).table for piece in frames.to_pieces(frame, COLUMNS)]
+        assert pa.concat_tables(found).equals(whole)
+        empty = frames.from_pieces(whole.schema, lambda: iter(pieces[:1]))
+        assert pa.concat_tables(frames.to_pieces(empty, COLUMNS)).column_names == ["id", "text"]
+
     def test_many_chunks(self, frames: FrameType) -> None:
         """As files are read."""
         data = pa.concat_tables([numbers(2), numbers(0), numbers(5)])

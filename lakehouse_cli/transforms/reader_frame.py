@@ -40,7 +40,7 @@ class ReaderFrame(FrameType):
         for batch in frame:
             if not isinstance(batch, pa.RecordBatch | pa.Table):
                 raise TransformError(
-                    f"a {type(batch).__name__} is yielded where pyarrow.RecordBatch is expected",
+                    f"a value of type {type(batch).__name__} is yielded where pyarrow.RecordBatch is expected",
                     hint="make batches, as with `pyarrow.RecordBatch.from_pylist` or `from_pandas`",
                 )
             piece = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])

@@ -308,7 +308,7 @@ import polars as pl
 import pandas
 import typing
 from collections.abc import Iterator
-from duckdb import DuckDBPyRelation as Relation
+from duckdb import DuckDBPyConnection as Connection
 from pandas import DataFrame, Series
 
 class Own(DataFrame): ...
@@ -319,12 +319,6 @@ class Own(DataFrame): ...
     ("signature", "message", "hint"),
     [
         (
-            "s: pl.LazyFrame",
-            "parameter `s` of `t`: `polars.LazyFrame` is not a supported",
-            "use polars.DataFrame; call",
-        ),
-        ("s: 'pl.LazyFrame | None'", "parameter `s` of `t`: `polars.LazyFrame` is not a supported", "`.collect()`"),
-        (
             "s: Series",
             "parameter `s` of `t`: `pandas.Series` is not a supported",
             "a pandas.Series can only be returned",
@@ -332,7 +326,11 @@ class Own(DataFrame): ...
         ("s: dict[str, DataFrame]", "parameter `s` of `t`: `dict` is not a supported", "use pandas.DataFrame"),
         ("s: 'Unknown.Thing'", "parameter `s` of `t`: `Unknown` is not defined in its module", "import it"),
         ("s: typing.Optional[int]", "parameter `s` of `t`: `int` is not a supported", "use pandas.DataFrame"),
-        ("s) -> (Relation", "result of `t`: `duckdb.DuckDBPyRelation` is not a supported", "call `.to_arrow_table()`"),
+        (
+            "s: Connection",
+            "parameter `s` of `t`: `duckdb.DuckDBPyConnection` is not a supported",
+            "use duckdb.DuckDBPyRelation",
+        ),
         ("s) -> (Iterator[DataFrame]", "result of `t`: `collections.abc.Iterator` is not a supported", "use pandas"),
     ],
 )

@@ -131,7 +131,7 @@ def test_bytes_do_not_depend_on_batches(folder: ProjectFolder) -> None:
             "`a` is declared int64 and holds 2 values that are not an integer",
         ),
         ("yield from batches([1, 2], [3], [2])", "key `a`: 1 row repeats an earlier key"),
-        ("yield 5", "result of `t`: a int is yielded where pyarrow.RecordBatch is expected"),
+        ("yield 5", "result of `t`: a value of type int is yielded where pyarrow.RecordBatch is expected"),
         ("yield pa.RecordBatch.from_pydict({'b': [1]})", "2 violations"),
     ],
 )
@@ -284,3 +284,95 @@ def test_annotations_are_known_before_anything_runs(folder: ProjectFolder, cli: 
     for bad in ("Iterator[int]", "Iterator", "pa.RecordBatch"):
         folder.write("transforms.py", f"{HEAD}def t(s: {bad}):\n    return s\n")
         assert cli("validate").code == 3
+
+
+LAZY = """\
+import duckdb
+import polars as pl
+
+def even(numbers: pl.LazyFrame) -> pl.LazyFrame:
+    return numbers.filter(pl.col("id") % 2 == 0)
+
+def quarter(even: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    return even.filter("id % 4 = 0")
+
+def joined(quarter: pl.LazyFrame, even: pl.LazyFrame, numbers: pl.LazyFrame):
+    return quarter.join(even.select("id"), on="id").join(numbers.select("id"), on="id").select("id", pl.col("half") * 2)
+
+def digits(joined: duckdb.DuckDBPyRelation, numbers: duckdb.DuckDBPyRelation):
+    both = joined.set_alias("j").join(numbers.set_alias("n"), "j.id = n.id")
+    return both.aggregate("j.id % 10 as digit, count(*) as rows, sum(j.id) as total", "j.id % 10")
+"""
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_lazy_frames_and_relations_go_from_one_to_the_other(numbers: ProjectFolder, executor: str, cli: Cli) -> None:
+    tables = "  even: {storage: pq, key: id}\n  quarter: {storage: lines, key: id}\n  joined: {key: id}\n"
+    add(numbers, f"{tables}  digits: {{key: digit}}\n", LAZY)
+    code, tables_of = run_of("--executor", executor)
+    assert code == 0, tables_of
+    rows = [tables_of[name]["rows"] for name in ("even", "quarter", "joined", "digits")]
+    assert rows == [ROWS // 2, ROWS // 4, ROWS // 4, 5]
+    per = ROWS // 20
+    expected = [sum(i for i in range(0, ROWS, 4) if i % 10 == digit) for digit in range(0, 10, 2)]
+    lines = "".join(f"{digit},{per},{total}\n" for digit, total in zip(range(0, 10, 2), expected, strict=True))
+    assert numbers.read("data/digits.csv") == f"digit,rows,total\n{lines}"
+    for _ in range(4):
+        hashes = [path.read_bytes() for path in sorted(numbers.path.glob("*/*.*"))]
+        assert run_of("--executor", executor, "--force")[0] == 0
+        assert [path.read_bytes() for path in sorted(numbers.path.glob("*/*.*"))] == hashes
+    assert cli("diff").code == 0
+
+
+@pytest.mark.parametrize("kind", ["pl.LazyFrame", "duckdb.DuckDBPyRelation"])
+@pytest.mark.parametrize(("line", "message"), BAD_SOURCE, ids=["value", "key"])
+def test_source_that_a_lazy_frame_reads_is_judged(numbers: ProjectFolder, kind: str, line: str, message: str) -> None:
+    numbers.write("lakehouse.yaml", numbers.read("lakehouse.yaml").replace("text: string}}", "text: string}, key: id}"))
+    body = f"import duckdb\nimport polars as pl\n\ndef t(numbers: {kind}):\n    return numbers.limit(3)\n"
+    add(numbers, "  t: {}\n", body)
+    with (numbers.path / "data/numbers.csv").open("a") as file:
+        file.write(line)
+    code, tables = run_of()
+    assert (code, tables["t"]["status"]) == (1, "skipped"), tables
+    assert tables["numbers"]["error"]["message"].startswith(message)
+
+
+def test_rows_out_of_order_behind_many_in_order_are_refused(
+    folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write("lakehouse.yaml", "name: x\nmodule: transforms\ntables:\n  t: {key: a}\n")
+    code = "import polars as pl\n\ndef t():\n    n = 12_000_000\n"
+    code += "    return pl.concat([pl.LazyFrame({'a': pl.int_range(1, n, eager=True)}), pl.LazyFrame({'a': [0]})])\n"
+    folder.write("transforms.py", HEAD + code)
+    exit_code, tables = run_of()
+    assert exit_code == 1
+    assert tables["t"]["error"]["message"] == (
+        "result of `t`: its first rows come in the order of the key, and later ones do not"
+    )
+    assert tables["t"]["error"]["hint"] == "set `order_by: [a]`, which sorts them all, or sort them in the transform"
+    folder.write("lakehouse.yaml", "name: x\nmodule: transforms\ntables:\n  t: {key: a, order_by: [a]}\n")
+    assert run_of()[0] == 0
+    assert (folder.path / "data/t.csv").read_text()[:6] == "a\n0\n1\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return duckdb.sql('select 1 as a')", None),
+        ("return duckdb.connect().sql('select 1 as a')", None),
+        (
+            "con = duckdb.connect()\n    r = con.sql('select 1 as a')\n    con.close()\n    return r",
+            "DuckDB cannot compute",
+        ),
+        ("return duckdb.sql('select 1/0 as a, error(\\'no\\') as b')", "DuckDB cannot compute the relation: "),
+        ("return pl.LazyFrame({'a': ['x']}).select(pl.col('a').cast(pl.Int64))", "`t` raised InvalidOperation"),
+        ("return pl.LazyFrame({'a': []}, schema={'a': pl.Int64})", None),
+        ("return pl.LazyFrame({'a': [1]}).select('b')", "`t` raised ColumnNotFound"),
+    ],
+)
+def test_what_is_computed_late(folder: ProjectFolder, body: str, message: str | None) -> None:
+    folder.write("lakehouse.yaml", "name: x\nmodule: transforms\ntables:\n  t: {}\n")
+    folder.write("transforms.py", f"{HEAD}import duckdb\nimport polars as pl\n\ndef t():\n    {body}\n")
+    code, tables = run_of()
+    assert code == (0 if message is None else 1), tables
+    assert message is None or message in tables["t"]["error"]["message"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -40,3 +42,32 @@ class TestPolars(FrameConformance):
     def change(self, frame: Any) -> bool:
         frame[0, "id"] = 100
         return True
+
+
+class TestReader(FrameConformance):
+    @pytest.fixture
+    def frames(self) -> FrameType:
+        return frame_type_of(pa.RecordBatchReader)
+
+    def change(self, frame: Any) -> bool:
+        return False
+
+
+class TestLazy(FrameConformance):
+    @pytest.fixture
+    def frames(self) -> FrameType:
+        return frame_type_of(pl.LazyFrame)
+
+    def change(self, frame: Any) -> bool:
+        return False
+
+
+class TestRelation(FrameConformance):
+    @pytest.fixture
+    def frames(self) -> Iterator[FrameType]:
+        found = frame_type_of(duckdb.DuckDBPyRelation)
+        with found.scope():
+            yield found
+
+    def change(self, frame: Any) -> bool:
+        return False
