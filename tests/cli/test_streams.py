@@ -318,9 +318,9 @@ def test_lazy_frames_and_relations_go_from_one_to_the_other(numbers: ProjectFold
     lines = "".join(f"{digit},{per},{total}\n" for digit, total in zip(range(0, 10, 2), expected, strict=True))
     assert numbers.read("data/digits.csv") == f"digit,rows,total\n{lines}"
     for _ in range(4):
-        hashes = [path.read_bytes() for path in sorted(numbers.path.glob("*/*.*"))]
+        hashes = [path.read_bytes() for path in sorted(numbers.path.glob("*/[a-z]*.*"))]
         assert run_of("--executor", executor, "--force")[0] == 0
-        assert [path.read_bytes() for path in sorted(numbers.path.glob("*/*.*"))] == hashes
+        assert [path.read_bytes() for path in sorted(numbers.path.glob("*/[a-z]*.*"))] == hashes
     assert cli("diff").code == 0
 
 
