@@ -98,10 +98,6 @@ class _Continued:
         self._first = self._first[len(data) :]
         return data
 
-    def readable(self) -> bool:
-        """Whether it can be read; always."""
-        return True
-
     def close(self) -> None:
         """Leave the file open, which is another's."""
 

@@ -22,6 +22,7 @@ class JsonlFormat(Format[JsonlOptions]):
     """Reads and writes tables as JSON Lines."""
 
     _opened: ClassVar[type[Opened]] = Opened
+    _write = staticmethod(write_jsonl)
 
     def read(self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: JsonlOptions) -> pa.Table:
         """Read the declared columns of a file; see `read_declared` and `read_undeclared`."""
@@ -43,15 +44,12 @@ class JsonlFormat(Format[JsonlOptions]):
         return {row: line for row, (line, _) in islice(lines, last) if row in wanted}
 
     def write(self, table: pa.Table, sink: Sink, options: JsonlOptions) -> None:
-        """Write a table to an open file; see `write_jsonl`."""
-        write_jsonl(table, sink, options.compression, [cell_options(options.of(name)) for name in table.column_names])
+        """Write a table to an open file; see `write_jsonl` and `write_json`."""
+        self._write(table, sink, options.compression, [cell_options(options.of(name)) for name in table.column_names])
 
 
 class JsonFormat(JsonlFormat):
     """Reads and writes tables as one JSON array of objects."""
 
     _opened = OpenedArray
-
-    def write(self, table: pa.Table, sink: Sink, options: JsonlOptions) -> None:
-        """Write a table to an open file; see `write_json`."""
-        write_json(table, sink, options.compression, [cell_options(options.of(name)) for name in table.column_names])
+    _write = staticmethod(write_json)
