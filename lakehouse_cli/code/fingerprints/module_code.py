@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from lakehouse_cli.code.fingerprints.references import Import, Reading, Target
 from lakehouse_cli.code.fingerprints.statement_text import read_statement
 from lakehouse_cli.code.fingerprints.value import OutsideRead
-from lakehouse_cli.code.source import ModuleSource, refused_by_python
+from lakehouse_cli.code.source import ModuleSource, imported_module, refused_by_python
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 # Each `elif` stands under all the conditions before it; a longer chain ends in one piece, or they are read too often.
@@ -300,12 +300,7 @@ class ModuleCode:
         ]
 
     def _base(self, node: ast.ImportFrom) -> str:
-        """The module that a ``from`` import names, absolutely."""
-        if not node.level:
-            return node.module or ""
-        package = self.name.split(".")
-        kept = package[: max(len(package) - node.level + (1 if self.is_package else 0), 0)]
-        return ".".join([*kept, *([node.module] if node.module else [])])
+        return imported_module(node, self.name, is_package=self.is_package)
 
 
 def kind_of(entries: Iterable[Piece | PlainImport], name: str) -> str:
