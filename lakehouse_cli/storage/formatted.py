@@ -187,10 +187,12 @@ def make_manifest(
     table: Table, data: pa.Table, origin: Provenance, *, size: int, content_hash: str, modified_ns: int
 ) -> Manifest:
     """Return the manifest of data that were written: `size` bytes with a hash, at a time."""
+    from lakehouse_cli.arrow.types import from_arrow
+
     return Manifest(
         table=table.name,
         project=origin.project,
-        columns=_column_types(data),
+        columns=tuple((field.name, str(from_arrow(field.type))) for field in data.schema),
         rows=data.num_rows,
         bytes=size,
         content_hash=content_hash,
@@ -234,9 +236,3 @@ def _version(package: str) -> str | None:
     # As installed: another thread may still be importing the module, which has no `__version__` until then.
     found = find_package(package, sys.path)
     return None if found is None else found.version
-
-
-def _column_types(data: pa.Table) -> tuple[tuple[str, str], ...]:
-    from lakehouse_cli.arrow.types import from_arrow
-
-    return tuple((field.name, str(from_arrow(field.type))) for field in data.schema)

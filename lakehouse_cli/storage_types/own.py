@@ -58,7 +58,7 @@ def read_type(name: str, target: str, folder: Path) -> StorageType:
             if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
                 continue
             field = statement.target.id
-            if _is_constant(statement.annotation):
+            if "ClassVar" in ast.unparse(statement.annotation).partition("[")[0]:
                 constants[field] = _literal(statement.value)
             elif not field.startswith("_") and field not in _NOT_OPTIONS:
                 fields[field] = _option(statement, module, definition)
@@ -127,10 +127,6 @@ def _origin(module: ModuleSource, name: str) -> tuple[str, str]:
             if isinstance(statement, ast.ImportFrom) and (alias.asname or alias.name) == name:
                 return imported_module(statement, module.name, is_package=module.is_package), alias.name
     return "", name
-
-
-def _is_constant(annotation: ast.expr) -> bool:
-    return "ClassVar" in ast.unparse(annotation).partition("[")[0]
 
 
 def _literal(value: ast.expr | None) -> Any:

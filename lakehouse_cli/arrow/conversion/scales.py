@@ -5,8 +5,6 @@ Arrow's own functions round such decimals, or do not take them.
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
@@ -36,7 +34,9 @@ def unusual_to_number(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
     Raises:
         InexactError: Values that the target does not have, with their rows.
     """
-    digits = [None if value is None else int(value) for value in _whole_numbers(column)]
+    whole = WHOLE_NUMBERS[column.type.byte_width]
+    values = (value for chunk in column.chunks for value in chunk.view(whole).to_pylist())
+    digits = [None if value is None else int(value) for value in values]
     if pa.types.is_floating(target):
         scale = column.type.scale
         return nearest_floats([None if value is None else decimal_of(value, scale) for value in digits], target)
@@ -54,8 +54,3 @@ def unusual_to_number(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
     refuse_where(av.array(beyond, pa.bool_()), too_many_digits(target) if is_decimal else outside(target))
     exact = [None if value is None else decimal_of(value, target.scale) for value in moved] if is_decimal else moved
     return pa.chunked_array([av.array(exact, target)])
-
-
-def _whole_numbers(column: pa.ChunkedArray) -> list[int | Decimal | None]:
-    whole = WHOLE_NUMBERS[column.type.byte_width]
-    return [value for chunk in column.chunks for value in chunk.view(whole).to_pylist()]

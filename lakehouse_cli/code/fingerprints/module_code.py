@@ -331,12 +331,10 @@ def _is_conditional(statement: ast.stmt, guards: Sequence[object]) -> TypeGuard[
     """Whether what stands in a statement is taken by itself, under its condition and the `guards` around it."""
     if not isinstance(statement, ast.If) or len(guards) >= _MOST_GUARDS:
         return False
-    return not _binds(statement.test) and not _only_tests(statement)
-
-
-def _only_tests(statement: ast.If) -> bool:
-    """Whether an ``if`` decides about nothing, so that it stands there for what its test does."""
-    return all(_does_nothing(inner) for inner in (*statement.body, *statement.orelse))
+    if any(isinstance(node, ast.NamedExpr) for node in ast.walk(statement.test)):
+        return False
+    # One that decides about nothing stands there for what its test does.
+    return not all(_does_nothing(inner) for inner in (*statement.body, *statement.orelse))
 
 
 def _does_nothing(statement: ast.stmt) -> bool:
@@ -359,10 +357,6 @@ def is_main_test(test: ast.expr) -> bool:
 def is_typing_test(test: ast.expr) -> bool:
     """Whether it holds for type checkers only."""
     return (test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")) == "TYPE_CHECKING"
-
-
-def _binds(test: ast.expr) -> bool:
-    return any(isinstance(node, ast.NamedExpr) for node in ast.walk(test))
 
 
 def _bound(statement: ast.stmt) -> tuple[set[str], list[ast.Import | ast.ImportFrom]]:
