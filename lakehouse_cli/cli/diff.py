@@ -76,7 +76,9 @@ def command(
     else:
         if not settings.quiet:
             output.write_lines(_lines(found, settings.stdout))
-        output.write_stderr(_failures(found, settings.stderr, verbose=settings.verbose))
+        errors = ((table.name, table.error) for table in found.tables if table.error is not None)
+        failed = (TableResult(name, "failed", error=error) for name, error in errors)
+        output.write_stderr(failure_lines(settings.stderr, failed, verbose=settings.verbose))
     return 0 if found.equal else EXIT_DIFFERENT
 
 
@@ -204,9 +206,3 @@ def _side_by_side(rows: Sequence[Sequence[Any]], terminal: Terminal) -> list[tup
     """The values of some rows as texts, none too wide; what differs within a column looks different."""
     cut = [terminal.cut_apart([value_text(value) for value in column], _WIDEST) for column in zip(*rows, strict=True)]
     return list(zip(*cut, strict=True))
-
-
-def _failures(found: Comparison, terminal: Terminal, *, verbose: bool) -> list[str]:
-    """What went wrong, as a run reports it."""
-    failed = (TableResult(table.name, "failed", error=table.error) for table in found.tables if table.error is not None)
-    return failure_lines(terminal, failed, verbose=verbose)

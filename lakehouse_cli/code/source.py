@@ -242,19 +242,22 @@ class SourceReader(Struct):
 
     def _followed(self, statement: ast.ImportFrom, module: ModuleSource) -> Mapping[str, FunctionSource] | None:
         """Functions of the project's own module that a ``from`` import names; None for everybody else's."""
-        name = statement.module or ""
-        if statement.level:
-            package = module.name.split(".")
-            kept = len(package) - statement.level + (1 if module.is_package else 0)
-            if kept <= 0:
-                return None
-            name = ".".join([*package[:kept], *([name] if name else [])])
+        if statement.level > module.name.count(".") + module.is_package:
+            return None
+        name = imported_module(statement, module.name, is_package=module.is_package)
         if find_module(name, self.folder, installed=False) is None:
             return None
         try:
             return self.module(name).functions
         except SourceError:
             return None
+
+
+def imported_module(statement: ast.ImportFrom, name: str, *, is_package: bool) -> str:
+    """The module that a ``from`` import in a module of that name asks for, absolutely."""
+    package = name.split(".") if statement.level else []
+    kept = package[: max(len(package) - statement.level + is_package, 0)]
+    return ".".join([*kept, *filter(None, (statement.module,))])
 
 
 def in_the_way(name: str, folder: Path) -> str | None:

@@ -35,9 +35,6 @@ class Problems:
         self._found: list[Problem] = []
         self._environment = ""
 
-    def __len__(self) -> int:
-        return len(self._found)
-
     def add(self, problem: Problem) -> None:
         """Keep a problem."""
         if self._environment:

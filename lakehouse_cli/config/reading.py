@@ -90,15 +90,6 @@ class Reader:
             return self.report(node, f"{what} is empty: it is {expected}", hint or "write one, or remove it")
         return self.report(node, f"{what} is {expected}, not {shown(node)}", hint or _shape_hint(node, expected))
 
-    def unknown_keys(self, mapping: Mapping, known: AnyMapping[str, object], owner: str) -> None:
-        """Report the keys that are not known."""
-        for name, (key, _) in mapping.entries.items():
-            if name not in known:
-                hint = near_key(name, mapping.entries, known) or "its keys are " + ", ".join(
-                    f"`{each}`" for each in known
-                )
-                self.report(key, f"unknown key {quoted(name)} in {owner}", hint)
-
 
 def near_key(name: str, written: Collection[str], known: Iterable[str]) -> str | None:
     """A hint naming the known keys that an unknown one is close to; None where there are none.
@@ -177,11 +168,12 @@ def read_keys(
     reader: Reader, node: Mapping, known: AnyMapping[str, Key], owner: str
 ) -> tuple[dict[str, Any], set[str]]:
     """Read the known keys of a map: their values, and the names of those that could not be read."""
-    reader.unknown_keys(node, known, owner)
     values: dict[str, Any] = {}
     invalid: set[str] = set()
     for name, (key, value) in node.entries.items():
         if name not in known:
+            hint = near_key(name, node.entries, known) or f"its keys are {', '.join(f'`{each}`' for each in known)}"
+            reader.report(key, f"unknown key {quoted(name)} in {owner}", hint)
             continue
         kind = known[name].type
         if kind is None:

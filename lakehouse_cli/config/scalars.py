@@ -14,7 +14,7 @@ CoreValue = None | bool | int | float | str
 
 _TRUE = frozenset(("true", "True", "TRUE"))
 _FALSE = frozenset(("false", "False", "FALSE"))
-_NULL = frozenset(("", "~", "null", "Null", "NULL"))
+NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,4000})")
 _OTHER_BASE = re.compile(r"0x[0-9a-fA-F]{1,4000}|0o[0-7]{1,4000}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
@@ -32,7 +32,7 @@ def core_value(text: str) -> CoreValue:
     # Most texts begin with a letter that none of the special spellings has.
     if text and text[0] not in "tTfFnN~+-.0123456789":
         return text
-    if text in _NULL:
+    if text in NULLS:
         return None
     if text in _TRUE or text in _FALSE:
         return text in _TRUE

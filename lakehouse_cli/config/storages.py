@@ -78,7 +78,8 @@ def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str 
         if isinstance(node, Scalar) and node.is_null:
             reader.report(key, f"{owner} is empty", "give it a `root`")
         else:
-            reader.mismatch(node, owner, "a map with `root`, `format` and `options`", _root_hint(node))
+            hint = f"write {quoted(f'{{root: {node.shown}}}')}" if isinstance(node, Scalar) else None
+            reader.mismatch(node, owner, "a map with `root`, `format` and `options`", hint)
         return fallback
     values, invalid = read_keys(reader, node, STORAGE_KEYS, owner)
     if "format" in invalid:
@@ -185,10 +186,6 @@ def _format(reader: Reader, node: Mapping, values: dict[str, Any], storage_type:
         message = f"`format` of {owner}: tables of type {storage_type.name} are no files"
         reader.report(node.entries["format"][0], message, "remove it")
     return ""
-
-
-def _root_hint(node: Node) -> str | None:
-    return f"write {quoted(f'{{root: {node.shown}}}')}" if isinstance(node, Scalar) else None
 
 
 def _root(

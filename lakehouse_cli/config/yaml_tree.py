@@ -21,6 +21,7 @@ from yaml.events import (
 )
 
 from lakehouse_cli.config.problems import Problems, quoted
+from lakehouse_cli.config.scalars import NULLS
 from lakehouse_cli.config.source import Mark, SourceFile
 from lakehouse_cli.config.yaml_syntax import explain
 from lakehouse_cli.errors import Location, Problem, did_you_mean
@@ -35,7 +36,6 @@ MAX_VALUES = 1_000_000
 
 _CORE = "tag:yaml.org,2002:"
 _SCALAR_TAGS = frozenset(("str", "int", "float", "bool", "null"))
-_NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 
 
 class Scalar:
@@ -61,7 +61,7 @@ class Scalar:
     @property
     def is_null(self) -> bool:
         """Whether it says that there is no value."""
-        return self.plain and self.text in _NULLS
+        return self.plain and self.text in NULLS
 
 
 class Sequence:

@@ -54,10 +54,6 @@ class _Lent:
         # A source that is only read from one end to the other has neither.
         self.seek, self.tell = getattr(file, "seek", None), getattr(file, "tell", None)
 
-    def readable(self) -> bool:
-        """Always; part of the protocol of binary files."""
-        return True
-
     def close(self) -> None:
         """Leave the file to the caller."""
 

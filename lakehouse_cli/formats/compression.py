@@ -37,7 +37,7 @@ def plain_pieces(file: BinaryIO, name: str, compression: str | None) -> Iterator
     Raises:
         StorageError: It cannot be read, is not whole, or is compressed where the options say that it is not.
     """
-    codec = _codec_of(name) if compression is None else compression
+    codec = compression or next((each for each, end in TEXT_COMPRESSIONS.items() if name.lower().endswith(end)), "none")
     first = _read(file, BLOCK, name)
     found = _codec_of_bytes(first)
     if codec == "none":
@@ -98,16 +98,8 @@ class _Continued:
         self._first = self._first[len(data) :]
         return data
 
-    def readable(self) -> bool:
-        """Whether it can be read; always."""
-        return True
-
     def close(self) -> None:
         """Leave the file open, which is another's."""
-
-
-def _codec_of(name: str) -> str:
-    return next((codec for codec, suffix in TEXT_COMPRESSIONS.items() if name.lower().endswith(suffix)), "none")
 
 
 def _codec_of_bytes(start: bytes) -> str:

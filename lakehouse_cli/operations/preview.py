@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
+from lakehouse_cli.arrow.conversion.moments import UNITS
 from lakehouse_cli.arrow.maps import pairs_of
 from lakehouse_cli.arrow.types import from_arrow, holds
 from lakehouse_cli.arrow.values import compute as pc
@@ -170,7 +171,7 @@ def _by_its_clocks(column: pa.ChunkedArray) -> list[str | None]:
         local = pa.chunked_array([to_wall_clock(each) for each in column.chunks], pa.timestamp(column.type.unit))
     except pa.ArrowInvalid:  # a zone that this machine does not know
         return in_utc
-    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
+    per_second = UNITS[column.type.unit]
     counts = zip(local.cast(pa.int64()).to_pylist(), column.cast(pa.int64()).to_pylist(), strict=True)
     offsets = [None if there is None else (there - here) // per_second for there, here in counts]
     return [

@@ -218,7 +218,7 @@ class RunTrouble(_Event, frozen=True):
 Event = RunWaiting | RunTrouble | RunStarted | TableStarted | TableRetrying | TableFinished | RunStopping | RunFinished
 
 
-def ignore_event(_: Event) -> None:
+def ignore_event(_: object) -> None:
     """Do nothing: the listener where there is none."""
 
 

@@ -58,7 +58,7 @@ class FailedRowsStore:
             run_id: The run.
             error: Of the table; None where it did not fail.
         """
-        failed = _rows_of(error)
+        failed = (error.failed or FailedRows.of_examples(error.violations)) if isinstance(error, DataError) else None
         if failed is None:
             self._forget(table)
             return 0
@@ -78,9 +78,3 @@ class FailedRowsStore:
 
     def _file(self, table: str) -> str:
         return f"{table}@{self._environment}.json"
-
-
-def _rows_of(error: LakehouseError | None) -> FailedRows | None:
-    if not isinstance(error, DataError):
-        return None
-    return error.failed or FailedRows.of_examples(error.violations)

@@ -204,10 +204,12 @@ def make_manifest(
 
     Where `data` are only the first of them, `rows` says how many there are.
     """
+    from lakehouse_cli.arrow.types import from_arrow
+
     return Manifest(
         table=table.name,
         project=origin.project,
-        columns=_column_types(data),
+        columns=tuple((field.name, str(from_arrow(field.type))) for field in data.schema),
         rows=data.num_rows if rows is None else rows,
         bytes=size,
         content_hash=content_hash,
@@ -251,9 +253,3 @@ def _version(package: str) -> str | None:
     # As installed: another thread may still be importing the module, which has no `__version__` until then.
     found = find_package(package, sys.path)
     return None if found is None else found.version
-
-
-def _column_types(data: pa.Table) -> tuple[tuple[str, str], ...]:
-    from lakehouse_cli.arrow.types import from_arrow
-
-    return tuple((field.name, str(from_arrow(field.type))) for field in data.schema)

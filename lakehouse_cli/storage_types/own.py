@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lakehouse_cli.code.source import ModuleSource, SourceError, SourceReader
+from lakehouse_cli.code.source import ModuleSource, SourceError, SourceReader, imported_module
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats.spec import FormatOption, JsonSchema, Refusal, first_refused
 from lakehouse_cli.model import ColumnType
@@ -58,7 +58,7 @@ def read_type(name: str, target: str, folder: Path) -> StorageType:
             if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
                 continue
             field = statement.target.id
-            if _is_constant(statement.annotation):
+            if "ClassVar" in ast.unparse(statement.annotation).partition("[")[0]:
                 constants[field] = _literal(statement.value)
             elif not field.startswith("_") and field not in _NOT_OPTIONS:
                 fields[field] = _option(statement, module, definition)
@@ -125,14 +125,8 @@ def _origin(module: ModuleSource, name: str) -> tuple[str, str]:
     for statement in module.tree.body:
         for alias in statement.names if isinstance(statement, ast.ImportFrom) else ():
             if isinstance(statement, ast.ImportFrom) and (alias.asname or alias.name) == name:
-                package = module.name.split(".") if statement.level else []
-                kept = package[: len(package) - statement.level + module.is_package]
-                return ".".join([*kept, *filter(None, (statement.module,))]), alias.name
+                return imported_module(statement, module.name, is_package=module.is_package), alias.name
     return "", name
-
-
-def _is_constant(annotation: ast.expr) -> bool:
-    return "ClassVar" in ast.unparse(annotation).partition("[")[0]
 
 
 def _literal(value: ast.expr | None) -> Any:

@@ -110,7 +110,7 @@ def decimal_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunk
     most = most // 10**added if added > 0 else most * 10**-added
     if most < 10**column.type.precision - 1:
         # Before the cast, which lets what is too large for the target's bits wrap.
-        limit = _widest_scalar(Decimal((0, _digits(most), -column.type.scale)), column.type)
+        limit = _widest_scalar(decimal_of(most, column.type.scale), column.type)
         refuse_where(pc.greater(pc.abs(_widest(column)), limit), too_many_digits(target))
 
     def locate() -> None:
@@ -208,9 +208,9 @@ def _widest_scalar(value: Decimal, like: pa.DataType) -> pa.Scalar:
     return av.scalar(value, pa.decimal256(76, like.scale))
 
 
-def _digits(number: int) -> tuple[int, ...]:
-    """Of which a Decimal is made without arithmetic, which rounds to 28 of them."""
-    return tuple(map(int, str(number)))
+def decimal_of(digits: int, scale: int) -> Decimal:
+    """Make a decimal of its digits, without arithmetic, which rounds to 28 of them."""
+    return Decimal((int(digits < 0), tuple(map(int, str(abs(digits)))), -scale))
 
 
 def too_many_digits(target: pa.DataType) -> str:

@@ -5,13 +5,18 @@ Arrow's own functions round such decimals, or do not take them.
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.domains import WHOLE_NUMBERS
-from lakehouse_cli.arrow.conversion.numbers import NOT_WHOLE, bounds, nearest_floats, outside, too_many_digits
+from lakehouse_cli.arrow.conversion.numbers import (
+    NOT_WHOLE,
+    bounds,
+    decimal_of,
+    nearest_floats,
+    outside,
+    too_many_digits,
+)
 from lakehouse_cli.arrow.conversion.refusal import refuse_where
 
 # Moved by as many digits, no number but 0 is whole any longer, or small enough for any type.
@@ -29,10 +34,12 @@ def unusual_to_number(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
     Raises:
         InexactError: Values that the target does not have, with their rows.
     """
-    digits = [None if value is None else int(value) for value in _whole_numbers(column)]
+    whole = WHOLE_NUMBERS[column.type.byte_width]
+    values = (value for chunk in column.chunks for value in chunk.view(whole).to_pylist())
+    digits = [None if value is None else int(value) for value in values]
     if pa.types.is_floating(target):
         scale = column.type.scale
-        return nearest_floats([None if value is None else _number(value, scale) for value in digits], target)
+        return nearest_floats([None if value is None else decimal_of(value, scale) for value in digits], target)
     is_decimal = pa.types.is_decimal(target)
     added = (target.scale if is_decimal else 0) - column.type.scale
     added = max(-_BEYOND, min(added, _BEYOND))
@@ -45,14 +52,5 @@ def unusual_to_number(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
     low, high = (1 - 10**target.precision, 10**target.precision - 1) if is_decimal else bounds(target)
     beyond = [value is not None and not low <= value <= high for value in moved]
     refuse_where(av.array(beyond, pa.bool_()), too_many_digits(target) if is_decimal else outside(target))
-    exact = [None if value is None else _number(value, target.scale) for value in moved] if is_decimal else moved
+    exact = [None if value is None else decimal_of(value, target.scale) for value in moved] if is_decimal else moved
     return pa.chunked_array([av.array(exact, target)])
-
-
-def _whole_numbers(column: pa.ChunkedArray) -> list[int | Decimal | None]:
-    whole = WHOLE_NUMBERS[column.type.byte_width]
-    return [value for chunk in column.chunks for value in chunk.view(whole).to_pylist()]
-
-
-def _number(digits: int, scale: int) -> Decimal:
-    return Decimal((int(digits < 0), tuple(map(int, str(abs(digits)))), -scale))

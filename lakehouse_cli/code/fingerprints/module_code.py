@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from lakehouse_cli.code.fingerprints.references import Import, Reading, Target
 from lakehouse_cli.code.fingerprints.statement_text import read_statement
 from lakehouse_cli.code.fingerprints.value import OutsideRead
-from lakehouse_cli.code.source import ModuleSource, refused_by_python
+from lakehouse_cli.code.source import ModuleSource, imported_module, refused_by_python
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 # Each `elif` stands under all the conditions before it; a longer chain ends in one piece, or they are read too often.
@@ -300,12 +300,7 @@ class ModuleCode:
         ]
 
     def _base(self, node: ast.ImportFrom) -> str:
-        """The module that a ``from`` import names, absolutely."""
-        if not node.level:
-            return node.module or ""
-        package = self.name.split(".")
-        kept = package[: max(len(package) - node.level + (1 if self.is_package else 0), 0)]
-        return ".".join([*kept, *([node.module] if node.module else [])])
+        return imported_module(node, self.name, is_package=self.is_package)
 
 
 def kind_of(entries: Iterable[Piece | PlainImport], name: str) -> str:
@@ -336,12 +331,10 @@ def _is_conditional(statement: ast.stmt, guards: Sequence[object]) -> TypeGuard[
     """Whether what stands in a statement is taken by itself, under its condition and the `guards` around it."""
     if not isinstance(statement, ast.If) or len(guards) >= _MOST_GUARDS:
         return False
-    return not _binds(statement.test) and not _only_tests(statement)
-
-
-def _only_tests(statement: ast.If) -> bool:
-    """Whether an ``if`` decides about nothing, so that it stands there for what its test does."""
-    return all(_does_nothing(inner) for inner in (*statement.body, *statement.orelse))
+    if any(isinstance(node, ast.NamedExpr) for node in ast.walk(statement.test)):
+        return False
+    # One that decides about nothing stands there for what its test does.
+    return not all(_does_nothing(inner) for inner in (*statement.body, *statement.orelse))
 
 
 def _does_nothing(statement: ast.stmt) -> bool:
@@ -364,10 +357,6 @@ def is_main_test(test: ast.expr) -> bool:
 def is_typing_test(test: ast.expr) -> bool:
     """Whether it holds for type checkers only."""
     return (test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")) == "TYPE_CHECKING"
-
-
-def _binds(test: ast.expr) -> bool:
-    return any(isinstance(node, ast.NamedExpr) for node in ast.walk(test))
 
 
 def _bound(statement: ast.stmt) -> tuple[set[str], list[ast.Import | ast.ImportFrom]]:

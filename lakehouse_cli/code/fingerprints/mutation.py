@@ -20,23 +20,10 @@ _READING = frozenset(name for kind in (tuple, frozenset, str, bytes, Mapping) fo
 MUTATING = frozenset(name for name in _METHODS - _READING if not name.startswith("_"))
 _PURE = _LOGGING | frozenset(name for name in _READING & _METHODS if not name.startswith("_"))
 # Built-in functions that leave alone what they are given.
-HARMLESS = frozenset(dir(builtins)) - frozenset(
-    (
-        *(
-            "setattr",
-            "delattr",
-            "exec",
-            "eval",
-            "compile",
-            "globals",
-            "locals",
-            "vars",
-            "__import__",
-            "__build_class__",
-        ),
-        *("map", "filter", "next", "aiter", "anext", "iter", "open", "input", "breakpoint", "__build_class__"),
-    )
-)
+HARMLESS = frozenset(dir(builtins)) - {
+    *("setattr", "delattr", "exec", "eval", "compile", "globals", "locals", "vars", "__import__", "__build_class__"),
+    *("map", "filter", "next", "aiter", "anext", "iter", "open", "input", "breakpoint"),
+}
 _WRITERS = frozenset(("setattr", "delattr", "__setattr__", "__delattr__"))
 _EXECUTING = frozenset(("exec", "eval", "globals", "__import__"))
 _CHANGING_ARGUMENTS = frozenset(

@@ -154,12 +154,8 @@ def _bytes(values: pa.Array, spelling: str) -> pa.Array:
                 f"{cut_end(repr(shown), 60)} is not UTF-8, and `binary` is text",
                 hint="set `binary: base64` or `binary: hex` in the options, which hold any bytes",
             ) from None
-    spell = bytes.hex if spelling == "hex" else _base64
+    spell = bytes.hex if spelling == "hex" else lambda value: base64.b64encode(value).decode()
     return av.array([None if value is None else spell(value) for value in values.to_pylist()], _TEXT)
-
-
-def _base64(value: bytes) -> str:
-    return base64.b64encode(value).decode()
 
 
 def _counted(values: pa.Array, unit: str) -> pa.Array:

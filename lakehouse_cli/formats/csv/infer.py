@@ -46,8 +46,8 @@ def infer_column(text: pa.ChunkedArray, options: CsvOptions) -> pa.ChunkedArray:
     for pattern, kind in _candidates(options):
         if pattern is not None and not (re.fullmatch(pattern, first) and _all_match(text, pattern)):
             continue
-        if kind == pa.float64() and _all_words(text, first):
-            continue
+        if kind == pa.float64() and re.fullmatch(_WORDS, first) and _all_match(text, _WORDS):
+            continue  # there is no number among the words that floats are written as
         chunks = []
         for chunk in text.chunks:
             values = _values(chunk, kind, options)
@@ -167,11 +167,6 @@ def _candidates(options: CsvOptions) -> list[tuple[str | None, pa.DataType]]:
 
 def _all_match(text: pa.ChunkedArray, pattern: str) -> bool:
     return bool(pc.all(pc.match_substring_regex(text, rf"\A(?:{pattern})\z")).as_py())
-
-
-def _all_words(text: pa.ChunkedArray, first: str) -> bool:
-    """Whether there is no number among the words that floats are written as."""
-    return bool(re.fullmatch(_WORDS, first)) and _all_match(text, _WORDS)
 
 
 def _is_kept(values: pa.Array, text: pa.Array, options: CsvOptions) -> bool:

@@ -107,14 +107,7 @@ class LooseRecords(Records):
         if not self._is_raw:
             return super().split(record)
         self._patterns = self._patterns_for(self.line_end or _LF)
-        values, at = list[bytes](), self._start_of(record, 0)
-        while match := self._patterns.value.match(record, at):
-            values.append(self._stripped(match.group()))
-            stop = self._patterns.stop_at_end.match(record, match.end())
-            if not stop or stop[1] is None:
-                break
-            at = stop.end()
-        return values
+        return [self._stripped(value) for value in self._values_of(record, self._start_of(record, 0))]
 
     def _start_of(self, data: bytes, at: int) -> int:
         """Where the first value of a record begins: blanks before it delimit nothing."""

@@ -61,7 +61,8 @@ def json_text(values: pa.Array, leaves: Callable[[pa.Array], pa.Array], cells: C
     elif t.is_map(kind):
         text = _json_maps(values, leaves, cells)
     elif t.is_struct(kind):
-        text = _json_structs(values, leaves, cells)
+        inner = [json_text(pc.struct_field(values, [at]), leaves, cells) for at in range(kind.num_fields)]
+        text = json_objects([field.name for field in kind], inner)
     else:
         text = leaves(values)
         if t.is_floating(kind):
@@ -85,11 +86,6 @@ def _json_maps(values: pa.Array, leaves: Callable[[pa.Array], pa.Array], cells: 
     keys, items = (pc.struct_field(pairs.flatten(), [at]) for at in range(2))
     names = _quoted(leaves(keys))
     return join_lists(pairs, pc.binary_join_element_wise(names, json_text(items, leaves, cells), ":"), "{}")
-
-
-def _json_structs(values: pa.Array, leaves: Callable[[pa.Array], pa.Array], cells: CsvOptions) -> pa.Array:
-    names = [field.name for field in values.type]
-    return json_objects(names, [json_text(pc.struct_field(values, [at]), leaves, cells) for at in range(len(names))])
 
 
 def json_objects(names: Sequence[str], texts: Sequence[pa.Array], end: str = "") -> pa.Array:

@@ -356,18 +356,16 @@ class Records:
                 counts.append(1)
         if record.endswith((_LF, _CR)):
             counts.pop()
-        return counts == [self._width_of(record)] * len(counts)
+        return counts == [sum(1 for _ in self._values_of(record))] * len(counts)
 
-    def _width_of(self, record: bytes) -> int:
-        """How many values a record has."""
-        values = at = 0
+    def _values_of(self, record: bytes, at: int = 0) -> Iterator[bytes]:
+        """The values of a record, as they stand in the file, from a place on."""
         while match := self._patterns.value.match(record, at):
-            values += 1
+            yield match.group()
             stop = self._patterns.stop_at_end.match(record, match.end())
             if not stop or stop[1] is None:
                 break
             at = stop.end()
-        return values
 
     def _fault(self, data: bytes, match: re.Match[bytes] | None, *, final: bool) -> Reason | None:
         """Why a value is followed by neither a delimiter nor a line end; None where more data may show it."""

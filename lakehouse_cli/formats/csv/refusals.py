@@ -64,7 +64,8 @@ def ragged_rows(
         # The first row, which says how many values are expected, has more than are declared.
         hint = "set `missing_values: null` in its options too, and rows may be of any length"
     elif ragged[-1].number - row.number + 1 == len(ragged) and row.number == rows + 1 and rows and _are_fewer(ragged):
-        left = _count_lines(open_source, name, options) - line + 1
+        with CsvSource(open_source, name, options, is_raw=True) as source:
+            left = source.count_lines() - line + 1
         footer = f"`skip_footer: {left + options.skip_footer}`{{}}, if no data begin there"
         missing = "`missing_values: null`{}, if values at the end of a row may be missing"
         likelier, other = (footer, missing) if re.search("[A-Za-z]", text) else (missing, footer)
@@ -119,12 +120,6 @@ def _ragged_hint(ragged: Sequence[Any], rows: int, options: CsvOptions) -> str:
 
 def _other(options: CsvOptions) -> str:
     return "set another `delimiter` in its options" if options.delimiter != "," else "set `delimiter` in its options"
-
-
-def _count_lines(open_source: Opener, name: str, options: CsvOptions) -> int:
-    """How many lines there are before the footer that the options name."""
-    with CsvSource(open_source, name, options, is_raw=True) as source:
-        return source.count_lines()
 
 
 def unfit_cells(

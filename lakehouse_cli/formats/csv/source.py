@@ -91,10 +91,6 @@ class CsvSource:
         self.closed = True
         self._file.close()
 
-    def readable(self) -> bool:
-        """Whether it can be read; always."""
-        return True
-
     @property
     def next_line(self) -> bytes:
         """What was read so far of the line behind the header."""

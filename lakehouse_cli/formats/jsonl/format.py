@@ -22,6 +22,7 @@ class JsonlFormat(Format[JsonlOptions]):
     """Reads and writes tables as JSON Lines."""
 
     _opened: ClassVar[type[Opened]] = Opened
+    _write = staticmethod(write_jsonl)
 
     def read(self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: JsonlOptions) -> pa.Table:
         """Read the declared columns of a file; see `read_declared` and `read_undeclared`."""

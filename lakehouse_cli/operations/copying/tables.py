@@ -26,7 +26,7 @@ from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.runner import new_run_id
-from lakehouse_cli.runs.events import ErrorInfo
+from lakehouse_cli.runs.events import ErrorInfo, ignore_event
 from lakehouse_cli.runs.lock import run_lock
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import identities, in_use
@@ -350,7 +350,7 @@ def copy_tables(
         stay = "1 source stays" if left == 1 else f"{left} sources stay"
         notes = (*notes, f"{stay} where {'it is' if left == 1 else 'they are'}; `--sources` copies them too")
     copy = _Copy(source, target, force, project, mask)
-    on_table, on_begin = on_table or _ignore, on_begin or _ignore
+    on_table, on_begin = on_table or ignore_event, on_begin or ignore_event
     if dry_run:
         tables = copy.plan(names)
         for table in tables:
@@ -360,7 +360,3 @@ def copy_tables(
         with run_lock(folder, target.environment, run_id=copy.run_id, hint=hint):
             tables = list(copy.carry_out(copy.plan(names), on_table, on_begin))
     return CopyResult(project, source.environment, target.environment, dry_run, tuple(tables), notes)
-
-
-def _ignore(_: object) -> None:
-    return

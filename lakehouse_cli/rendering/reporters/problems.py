@@ -47,14 +47,11 @@ def problem_lines(terminal: Terminal, problem: Problem) -> list[str]:
     return [*lines, *shown]
 
 
-def _parted(text: str, start: int, end: int) -> tuple[str, str, str]:
-    return text[:start], text[start:end], text[end:]
-
-
 def _excerpt(terminal: Terminal, place: Location, hint: str | None) -> list[str]:
     source = (place.source or "").replace("\t", " ")
     at = min(place.column or 1, len(source) + 1) - 1
-    ahead, marked, behind = (_STARS.sub("***", part) for part in _parted(source, at, at + place.length))
+    end = at + place.length
+    ahead, marked, behind = (_STARS.sub("***", part) for part in (source[:at], source[at:end], source[end:]))
     source, start, first = ahead + marked + behind, len(ahead), 0
     gutter = str(place.line)
     context = _CONTEXT if terminal.width is None else max(min(_CONTEXT, terminal.width - len(gutter) - 3), 1)

@@ -95,6 +95,12 @@ class DeltaStorage(AssetStorage):
             return None
         return Snapshot.open(place, self._settings, version)
 
+    def _existing(self, table: Table) -> Snapshot:
+        found = self._open(table)
+        if found is None:
+            raise missing_data(table, self.uri(table), "put a Delta table there")
+        return found
+
     def stat(self, table: Table) -> Stored | None:
         """Return the size of the files of the latest version, and when the newest was written."""
         with translate_errors(self, table, "looked at"):
@@ -114,8 +120,8 @@ class DeltaStorage(AssetStorage):
         for record in known:
             if record.bytes == found.size and record.modified_ns == found.stamp:
                 return record
-        own = self._manifest(found, table.name)
-        hash_ = own.content_hash if own is not None and own.modified_ns == found.stamp else found.state_hash
+        own = self._described(found, table.name)
+        hash_ = found.state_hash if own is None else own.content_hash
         return record_of(hash_, found.size, found.stamp, known)
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
@@ -126,12 +132,10 @@ class DeltaStorage(AssetStorage):
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
     ) -> tuple[pa.Table, InputRecord | None]:
         with translate_errors(self, table, "read"):
-            found = self._open(table)
-            if found is None:
-                raise missing_data(table, self.uri(table), "put a Delta table there")
+            found = self._existing(table)
             if needs_manifest(table, columns):
-                own = self._manifest(found, table.name)
-                if own is not None and own.modified_ns == found.stamp:
+                own = self._described(found, table.name)
+                if own is not None:
                     columns = columns_of(own, columns, self.uri(table))
             data = self._read(found, columns, table)
             return data, None if known is None else self._record(table, found, known)
@@ -149,13 +153,10 @@ class DeltaStorage(AssetStorage):
     def read_version(self, table: Table, version: int) -> pa.Table:
         """Return all columns of a version, with the types its run gave them where a run of this tool committed it."""
         with translate_errors(self, table, "read"):
-            latest = self._open(table)
-            if latest is None:
-                raise missing_data(table, self.uri(table), "put a Delta table there")
-            found = self._open_version(table, version, latest)
-            own = self._manifest(found, table.name)
+            found = self._open_version(table, version, self._existing(table))
+            own = self._described(found, table.name)
             columns = None
-            if own is not None and own.modified_ns == found.stamp:
+            if own is not None:
                 # A field of a struct may be called what no declaration can say; Delta's types then have to do.
                 with suppress(StorageError):
                     columns = columns_of(own, None, self.uri(table))
@@ -292,6 +293,11 @@ class DeltaStorage(AssetStorage):
                 if then is not None and found.state_hash == then.state_hash:
                     return replace(manifest, modified_ns=found.stamp)
         return manifest
+
+    def _described(self, found: Snapshot, name: str) -> Manifest | None:
+        """The manifest of the last run, if the version has the run's data; None where it has others."""
+        manifest = self._manifest(found, name)
+        return manifest if manifest is not None and manifest.modified_ns == found.stamp else None
 
     def delete(self, table: Table) -> None:
         """Remove the table with all its versions."""

@@ -131,7 +131,7 @@ class ObjectStorage(KeyedStorage):
 
     def opener(self, key: str, seen: Head) -> Opener:
         """Reads an object by ranges, each on the condition that it is still the one seen."""
-        e_tag, store, path = _e_tag(seen), self._store(), self._path(key)
+        e_tag, store, path = (seen.version or "").partition(" ")[0], self._store(), self._path(key)
         from obstore.exceptions import PreconditionError
 
         def get(start: int, end: int) -> Any:
@@ -229,10 +229,6 @@ class AzureStorage(ObjectStorage):
 def _head(meta: Any) -> Head:
     version = " ".join(filter(None, (meta["e_tag"], meta["version"])))
     return Head(meta["size"], int(meta["last_modified"].timestamp()) * 1_000_000_000, version or None)
-
-
-def _e_tag(head: Head) -> str | None:
-    return head.version.partition(" ")[0] if head.version else None
 
 
 def _mode(seen: Head | None) -> Any:

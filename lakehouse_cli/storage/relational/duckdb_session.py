@@ -19,28 +19,13 @@ _INCOMING = "lakehouse_incoming"
 
 
 class DuckDBSession(Session):
-    """A transaction; one that writes is alone with the file but for readers of its own process.
-
-    Args:
-        connection: On which it was begun.
-        schema: Where the manifests are.
-    """
+    """A transaction; one that writes is alone with the file but for readers of its own process."""
 
     def __init__(self, connection: Any, schema: str) -> None:
-        super().__init__(schema)
-        self._connection = connection
+        super().__init__(connection, schema)
         # In full: a schema may be called as the database is.
         self._catalog = quote(self.rows("SELECT current_database()")[0][0])
         self._has_manifests: bool | None = None
-
-    def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """Return all rows of a query."""
-        rows: list[tuple[Any, ...]] = self._connection.execute(statement).fetchall()
-        return rows
-
-    def do(self, statement: str) -> None:
-        """Run a statement."""
-        self._connection.execute(statement)
 
     def sql(self, relation: Relation) -> str:
         """With the database."""
@@ -136,7 +121,7 @@ class DuckDBSession(Session):
         """Insert or replace."""
         self.do(f"CREATE SCHEMA IF NOT EXISTS {self._catalog}.{quote(self.manifests.schema)}")
         # Without a primary key: its index would not let a row be replaced within a transaction.
-        self._connection.execute(
+        self.do(
             f"CREATE TABLE IF NOT EXISTS {self.sql(self.manifests)}"
             " (schema_name VARCHAR, table_name VARCHAR, manifest VARCHAR, signature VARCHAR)"
         )

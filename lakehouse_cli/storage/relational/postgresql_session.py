@@ -51,18 +51,10 @@ _AT_ONCE = 200
 
 
 class PostgreSQLSession(Session):
-    """A transaction.
-
-    Args:
-        connection: On which it was begun.
-        schema: Where the manifests are.
-    """
+    """A transaction."""
 
     manifest_columns = "schema_name, table_name, manifest, stamp, signature"
-
-    def __init__(self, connection: PostgreSQLConnection, schema: str) -> None:
-        super().__init__(schema)
-        self._connection = connection
+    _connection: PostgreSQLConnection
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Return all rows of a query."""

@@ -119,22 +119,25 @@ class Session(ABC):
     Whatever goes wrong is raised as the driver's own exception, which the storage puts into words.
 
     Args:
+        connection: On which it was begun.
         schema: Where the manifests are; empty in databases that have no schemas.
     """
 
     #: What is read of the table of manifests: schema and name of the relation, manifest, stamp, signature.
     manifest_columns: ClassVar[str] = "schema_name, table_name, manifest, '', signature"
 
-    def __init__(self, schema: str = "") -> None:
+    def __init__(self, connection: Any, schema: str = "") -> None:
+        self._connection = connection
         self.manifests = Relation(schema, MANIFESTS)
 
-    @abstractmethod
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Return all rows of a query."""
+        rows: list[tuple[Any, ...]] = self._connection.execute(statement).fetchall()
+        return rows
 
-    @abstractmethod
     def do(self, statement: str) -> None:
         """Run a statement that gives no rows."""
+        self._connection.execute(statement)
 
     def sql(self, relation: Relation) -> str:
         """Return the name of a relation in statements."""

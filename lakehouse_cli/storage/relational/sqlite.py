@@ -16,7 +16,7 @@ from lakehouse_cli.storage.relational.one_file import OneFileStorage
 from lakehouse_cli.storage.relational.session import Digest, Found, Raw, Relation, Session
 from lakehouse_cli.storage_types.names import MANIFESTS, ascii_lower
 from lakehouse_cli.storage_types.sqlite import EPOCH_UNIT, NAMES
-from lakehouse_cli.text.sql import literals, quote
+from lakehouse_cli.text.sql import literal, literals, quote
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -113,18 +113,6 @@ class SQLiteSession(Session):
 
     manifest_columns = "'', table_name, manifest, '', signature"
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        super().__init__()
-        self._connection = connection
-
-    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Return all rows of a query."""
-        return self._connection.execute(statement, values).fetchall()
-
-    def do(self, statement: str) -> None:
-        """Run a statement."""
-        self._connection.execute(statement)
-
     def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
         """By name, in whatever case."""
         by_name = {ascii_lower(relation.name): relation for relation in wanted}
@@ -136,13 +124,13 @@ class SQLiteSession(Session):
         )
         for name, kind in self.rows(query):
             relation = by_name[ascii_lower(name)]
-            columns = self.rows("SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden <> 1", name)
+            columns = self.rows(f"SELECT name, type FROM pragma_table_xinfo({literal(name)}) WHERE hidden <> 1")
             found[relation] = Found(_KINDS[kind], tuple(columns))
         return found
 
     def has_manifests(self) -> bool:
         """By the schema table."""
-        return bool(self.rows("SELECT 1 FROM main.sqlite_schema WHERE name = ?", MANIFESTS))
+        return bool(self.rows(f"SELECT 1 FROM main.sqlite_schema WHERE name = {literal(MANIFESTS)}"))
 
     def digest(self, relation: Relation, found: Found) -> Digest:
         """Of all values in the order of the table."""
@@ -173,8 +161,7 @@ class SQLiteSession(Session):
             raise LakehouseError("SQLite has no tables without columns", hint="declare a column")
         hung = self.rows(
             "SELECT type, name, sql FROM main.sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
-            " AND lower(tbl_name) = ? ORDER BY rowid",
-            ascii_lower(relation.name),
+            f" AND lower(tbl_name) = {literal(ascii_lower(relation.name))} ORDER BY rowid"
         )
         self.do(f"DROP TABLE IF EXISTS {relation.quoted}")
         columns = ", ".join(f"{quote(name)} {stored_type(data[name], type_)}" for name, type_ in types.items())
