@@ -113,7 +113,7 @@ class PostgreSQL:
     def new_database(self) -> str:
         """An empty database of its own; returns its name."""
         name = f"test_{os.getpid()}_{next(_names)}"
-        # Copying files is a fifth of the work of logging each page, which is the default since PostgreSQL 15.
+        # Copying files is half the work of logging each page, which is the default since PostgreSQL 15.
         self.run(f'CREATE DATABASE "{name}" TEMPLATE template0 STRATEGY file_copy')
         return name
 
