@@ -21,10 +21,10 @@ run: $(VENV)/installed ## Run the weather example
 	@$(BIN)/lakehouse -C examples/weather run
 
 test: $(VENV)/installed ## The whole suite
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 test-quick: $(VENV)/installed ## What takes under a minute: the modules, without servers and databases
-	$(BIN)/pytest -n $(WORKERS) -m "not slow" tests/unit
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow" tests/unit
 
 check: format lint types layers test ## All that CI checks: format, lint, types, import layers, tests
 

@@ -37,6 +37,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         compileall.compile_dir(Path(lakehouse_cli.__file__).parent, quiet=2)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the tests compiled, too: each worker would rewrite the assertions of all of them anew."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    try:
+        return (yield)
+    finally:
+        sys.dont_write_bytecode = before
+
+
 @dataclass(frozen=True)
 class Invoked:
     """What a user saw of one command."""

@@ -23,30 +23,37 @@ tables:
 """
 TRANSFORMS = """
 import os, pathlib, signal, sys, time
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-def t(src):
+def t(src: pa.Table):
     BODY
     return src
 
-def down(t):
+def down(t: pa.Table):
     return t
 
-def beside(src):
-    return src.assign(n=src.n + 1)
+def beside(src: pa.Table):
+    return with_n(src, pc.add(src["n"], 1))
+
+def with_n(src, values):
+    return src.set_column(0, "n", values)
 """
 #: Body of the transform, options of its table.
 FAILURES = {
     "raises": ("raise ValueError('no')", ""),
     "returns no table": ("return 1", ""),
-    "returns another type": ("return src.assign(n='x')", ""),
-    "breaks the contract": ("return src.assign(n=None)", ""),
-    "lacks a column": ("return src.rename(columns={'n': 'm'})", ""),
+    "returns another type": ("return with_n(src, pa.array(['x']))", ""),
+    "breaks the contract": ("return with_n(src, pa.nulls(1))", ""),
+    "lacks a column": ("return src.rename_columns(['m'])", ""),
     "exits by exception": ("sys.exit(3)", ""),
     "times out": ("time.sleep(5)", "timeout: 0.3"),
     "fails at each attempt": ("raise OSError('busy')", "retries: 1, retry_delay: 0.01"),
-    "takes what cannot be": ("return src.explode(object())", ""),
-    "returns what the storage cannot hold": ("return src.assign(e=[{'a': 1}])", "extra_columns: keep, storage: base"),
+    "takes what cannot be": ("return src.select(object())", ""),
+    "returns what the storage cannot hold": (
+        "return src.append_column('e', pa.array([{'a': 1}]))",
+        "extra_columns: keep, storage: base",
+    ),
 }
 EXITS = {
     "exits": ("os._exit(3)", ""),
@@ -153,7 +160,7 @@ def test_another_attempt_is_made(stored: ProjectFolder, cli: Cli, executor: str)
 
 
 def test_what_is_not_published_goes_on_to_other_processes(stored: ProjectFolder, cli: Cli) -> None:
-    write(stored, "src = src.assign(n=src.n * 10)", executor="processes")
+    write(stored, "src = with_n(src, pc.multiply(src['n'], 10))", executor="processes")
     tables = {table["name"]: table for table in cli("diff", "-o", "json").json["tables"]}
     assert tables["down"]["examples"]["added"] == [{"n": 20}]
     assert tables["down"]["examples"]["removed"] == [{"n": 1}]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.cli.running import COMMAND, Running, running, until
+from tests.cli.running import COMMAND, TABLE, Running, running, until
 from tests.conftest import ProjectFolder
 
 ON_A_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
@@ -37,17 +37,17 @@ def slow(folder: ProjectFolder) -> ProjectFolder:
         "transforms.py",
         """
         import pathlib, signal, threading, time
-        import pandas as pd
+        import pyarrow as pa
 
         def one():
-            return pd.DataFrame({"a": [1]})
+            return TABLE
 
         def tell_of_interruptions():
             heed = signal.getsignal(signal.SIGINT)
             if threading.current_thread() is threading.main_thread() and callable(heed):
                 signal.signal(signal.SIGINT, lambda *how: (heed(*how), pathlib.Path("heeded").touch()))
 
-        def two(one):
+        def two(one: pa.Table):
             tell_of_interruptions()
             pathlib.Path("begun").touch()
             limit = time.monotonic() + 60
@@ -55,9 +55,9 @@ def slow(folder: ProjectFolder) -> ProjectFolder:
                 time.sleep(0.01)
             return one
 
-        def three(two):
+        def three(two: pa.Table):
             return two
-        """,
+        """.replace("TABLE", TABLE),
     )
     return folder
 

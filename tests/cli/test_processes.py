@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import COMMAND, children, running, until
+from tests.cli.running import COMMAND, TABLE, children, running, until
 from tests.conftest import ProjectFolder
 
 
 def only(folder: ProjectFolder, body: str, options: str = "") -> None:
     """One table, computed by this body."""
     folder.write("lakehouse.yaml", f"name: one\nmodule: transforms\ntables:\n  t: {{columns: {{a: int64}}{options}}}\n")
-    head = "import multiprocessing, os, pathlib, time\nimport pandas as pd\n\n"
+    head = "import multiprocessing, os, pathlib, time\nimport pyarrow as pa\n\n"
     head += "def first():\n    if pathlib.Path('tried').exists():\n        return False\n"
     head += "    pathlib.Path('tried').touch()\n    return True\n\n"
     head += "def square(n):\n    pathlib.Path(f'pid{n}').write_text(str(os.getpid()))\n    return n * n\n\n"
     head += "def wait(n):\n    square(n)\n    time.sleep(60)\n\n"
-    folder.write("transforms.py", f"{head}def t():\n{body}\n    return pd.DataFrame({{'a': [1]}})\n")
+    folder.write("transforms.py", f"{head}def t():\n{body}\n    return {TABLE}\n")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_attempts_are_counted_and_last_failure_shown(folder: ProjectFolder) -> N
 def test_table_waiting_to_retry_blocks_no_other(folder: ProjectFolder, executor: str) -> None:
     only(folder, "    assert not first()", ", retries: 1, retry_delay: 4")
     folder.write("lakehouse.yaml", folder.read("lakehouse.yaml") + "  u: {}\n")
-    folder.write("transforms.py", folder.read("transforms.py") + "\ndef u():\n    return pd.DataFrame({'a': [1]})\n")
+    folder.write("transforms.py", folder.read("transforms.py") + f"\ndef u():\n    return {TABLE}\n")
     command = [*COMMAND, "run", "--executor", executor, "--workers", "1", "--log-format", "json"]
     done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
     events = [json.loads(line) for line in done.stderr.splitlines()]
@@ -177,7 +177,7 @@ def test_raised_keyboard_interrupt_fails_its_table(folder: ProjectFolder, execut
     folder.write("lakehouse.yaml", "name: two\nmodule: transforms\ntables: {t: {}, u: {}}\n")
     folder.write(
         "transforms.py",
-        "import pandas as pd\ndef t():\n    raise KeyboardInterrupt\ndef u():\n    return pd.DataFrame({'a': [1]})\n",
+        f"import pyarrow as pa\ndef t():\n    raise KeyboardInterrupt\ndef u():\n    return {TABLE}\n",
     )
     command = [*COMMAND, "run", "--executor", executor, "-o", "json"]
     done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
@@ -234,9 +234,9 @@ def test_process_forked_by_a_transform_ends_with_it(
     folder.write("lakehouse.yaml", "name: three\nmodule: transforms\ntables: {a: {}, b: {}, c: {}}\n")
     source = """
     import os, sys
-    import pandas as pd
+    import pyarrow as pa
 
-    frame = pd.DataFrame({"x": [1]})
+    frame = TABLE
 
     def a():
         child = os.fork()
@@ -252,7 +252,7 @@ def test_process_forked_by_a_transform_ends_with_it(
     def c():
         return frame
     """
-    folder.write("transforms.py", source.replace("ENDING", ending))
+    folder.write("transforms.py", source.replace("ENDING", ending).replace("TABLE", TABLE))
     command = [*COMMAND, "run", "--executor", executor, "--workers", "1", "-o", "json"]
     done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
     statuses = {table["name"]: table["status"] for table in json.loads(done.stdout)["tables"]}
@@ -296,7 +296,7 @@ def counted(folder: ProjectFolder, tables: dict[str, str], *argv: str) -> tuple[
     text = "".join(f"  {name}: {{}}\n" for name in tables)
     folder.write("lakehouse.yaml", f"name: many\nmodule: transforms\ntables:\n{text}")
     code = "import os, pathlib\nimport pyarrow as pa\n\npathlib.Path(f'process-{os.getpid()}').touch()\n"
-    code += "".join(f"\ndef {name}({of}):\n    return pa.table({{'a': [1]}})\n" for name, of in tables.items())
+    code += "".join(f"\ndef {name}({of}):\n    return {TABLE}\n" for name, of in tables.items())
     folder.write("transforms.py", code)
     command = [*COMMAND, "run", "--executor", "processes", *argv]
     done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=120)

@@ -306,6 +306,7 @@ TYPES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(TYPES)
 def test_kept_type_reads_back_from_its_text(kind: pa.DataType) -> None:
