@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -300,6 +301,15 @@ def test_lists_come_back_as_databases_print_them(
     made: tuple[pa.Table, list[Column]], lists: str, escape: str | None
 ) -> None:
     assert_comes_back(*made, CsvOptions(lists=lists, escape_char=escape))
+
+
+@pytest.mark.parametrize("lists", ["postgresql", "duckdb"])
+@pytest.mark.parametrize("item", ["bool", "string", "int64"])
+def test_lists_of_dictionaries_come_back_as_databases_print_them(lists: str, item: str) -> None:
+    kind = parse_column_type(f"list<dictionary<{item}>>")
+    values = {"bool": [[True, False, None], []], "string": [["a", None, "b"]], "int64": [[1, 2], None]}[item]
+    table = pa.Table.from_arrays([build(values, kind)], schema=pa.schema([("l", to_arrow(kind))]))
+    assert_comes_back(table, [Column("l", kind)], CsvOptions(lists=lists))
 
 
 @LAW
