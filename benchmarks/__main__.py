@@ -10,6 +10,7 @@ import argparse
 import compileall
 import contextlib
 import io
+import os
 import re
 import shutil
 import sys
@@ -120,6 +121,24 @@ def large_file(rounds: int) -> list[str]:
     return [row(pair, "wall", wall, 0.2), row(pair, "peak memory", peak, 1.2)]
 
 
+def streamed(rounds: int) -> list[str]:
+    """The same file filtered piece by piece, contract and key included, and a daily maximum beside it."""
+    rows = int(os.environ.get("ROWS", projects.ROWS))
+    folder = projects.streamed(rows)
+    polars = [sys.executable, "streamed.py"]
+    lines = []
+    for table, what in (("batches", "record batches"), ("lazy", "`polars.LazyFrame`")):
+        run = ["lakehouse", "run", "--force", table, "hottest"]
+        label = f"{rows:,} rows filtered by {what}, CSV to CSV, and a daily maximum"
+        pair = paired(label, run, "polars' `scan_csv`/`sink_csv`", polars, folder, rounds)
+        lines += [
+            row(pair, "wall", wall, 1.25),
+            row(pair, "CPU", cpu, float("inf")),
+            row(pair, "peak memory", peak, 1.25),
+        ]
+    return lines
+
+
 _STORED = ("data", ".lakehouse")
 _BESIDE = """
 ## Beside the version before
@@ -189,6 +208,7 @@ def main() -> None:
         "thousand": (thousand_tables, 5),
         "four": (four_transforms, 5),
         "large": (large_file, 3),
+        "streamed": (streamed, 3),
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("part", nargs="*", choices=[*parts, []], help="only these; the report is left as it is")

@@ -126,6 +126,55 @@ def weather(rows: int = ROWS) -> Path:
     return folder
 
 
+_STREAMED = """
+import datetime as dt
+from collections.abc import Iterator
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+def batches(observations: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    for batch in observations:
+        yield batch.filter(pc.less(batch["tmpf"], 140))
+
+
+def lazy(observations: pl.LazyFrame) -> pl.LazyFrame:
+    return observations.filter(pl.col("tmpf") < 140)
+
+
+def hottest(observations: pl.LazyFrame) -> pl.LazyFrame:
+    by_day = observations.group_by("station", pl.col("valid").dt.date().alias("day"))
+    return by_day.agg(pl.col("tmpf").max().alias("max_tmpf"))
+"""
+_STREAMED_POLARS = """
+import pathlib
+
+import polars as pl
+
+pathlib.Path("out").mkdir(exist_ok=True)
+types = {name: pl.Float64 for name in ("tmpf", "dwpf", "relh", "sknt", "alti")}
+read = pl.scan_csv("data/observations.csv", null_values="M", schema_overrides=types, try_parse_dates=True)
+read.filter(pl.col("tmpf") < 140).sink_csv("out/lazy.csv")
+by_day = read.group_by("station", pl.col("valid").dt.date().alias("day"))
+by_day.agg(pl.col("tmpf").max().alias("max_tmpf")).sort("station", "day").sink_csv("out/hottest.csv")
+"""
+
+
+def streamed(rows: int = ROWS) -> Path:
+    """The observations of `weather` filtered batch by batch and lazily, and the same by polars alone."""
+    folder = weather(rows)
+    header, _, columns = _WEATHER_YAML.partition("  clean:")
+    columns = columns.partition("  daily_max:")[0]
+    tables = f"  batches:{columns}    key: [valid, station]\n  lazy:{columns}    key: [valid, station]\n"
+    tables += "  hottest:\n    columns: {station: string, day: date32, max_tmpf: float64}\n    key: [station, day]\n"
+    (folder / "lakehouse.yaml").write_text(header + tables)
+    (folder / "transforms.py").write_text(_STREAMED)
+    (folder / "streamed.py").write_text(_STREAMED_POLARS)
+    return folder
+
+
 def _write_observations(file: Path, rows: int) -> None:
     import numpy as np
     import pyarrow as pa

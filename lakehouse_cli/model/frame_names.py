@@ -10,6 +10,7 @@ from msgspec import Struct
 PANDAS, ARROW, POLARS = "pandas.DataFrame", "pyarrow.Table", "polars.DataFrame"
 #: Tables that are computed as they are stored, in the order of their key, as engines give rows in another each time.
 LAZY, RELATION = "polars.LazyFrame", "duckdb.DuckDBPyRelation"
+UNORDERED = frozenset((LAZY, RELATION))
 #: A table batch by batch; also as ``Iterator[pyarrow.RecordBatch]``.
 READER = "pyarrow.RecordBatchReader"
 #: Of whatever yields these, in the place of a reader.

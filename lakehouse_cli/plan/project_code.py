@@ -11,11 +11,12 @@ from lakehouse_cli.code.cache import CodeCache, code_key
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.shadowed_packages import shadowed_packages
 from lakehouse_cli.code.snapshot import CodeSnapshot
-from lakehouse_cli.code.source import PUT_MODULE, SourceError, SourceReader, in_the_way
+from lakehouse_cli.code.source import PUT_MODULE, FunctionSource, SourceError, SourceReader, in_the_way
 from lakehouse_cli.config.files import own_files
 from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
+from lakehouse_cli.model.frame_names import UNORDERED
 from lakehouse_cli.plan.computations import planned_computation
 from lakehouse_cli.plan.graph import build_graph
 from lakehouse_cli.plan.python_functions import FunctionCode
@@ -105,6 +106,12 @@ class ProjectCode:
         if table.query is not None:
             return query_fingerprint(table, self._queries.version if self._queries is not None else None)
         return None if table.function is None else self._fingerprint(table.function)
+
+    def unordered_type(self, table: Table) -> str | None:
+        """The frame type, by its annotation, of a result whose rows come in another order each time; else None."""
+        source = None if table.function is None else self._functions.find(table.function, table)
+        found = source.unsupported_result if isinstance(source, FunctionSource) else None
+        return found.name if found is not None and found.name in UNORDERED else None
 
     def read(self, tables: Iterable[Table]) -> None:
         """Take the fingerprints of tables' transforms, so that `of` knows them.

@@ -8,7 +8,6 @@ from functools import cached_property
 
 from msgspec.structs import replace
 
-from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.config.dotenv import ENV_FILE
 from lakehouse_cli.config.files import own_files
 from lakehouse_cli.errors import ProjectError
@@ -119,7 +118,7 @@ class Planner:
         for table in tables:
             found += content.missing(table)
             files = (*content.files(table), *((table.uses and table.uses.files) or ()))
-            found += _advice(table, code.of(table), code.graph.upstream(table.name), files, shared)
+            found += _advice(table, code, code.graph.upstream(table.name), files, shared)
         return masked(tuple(found), self.mask)
 
     def select(self, terms: Sequence[str], exclude: Sequence[str], defer: str | None) -> Selection:
@@ -197,7 +196,7 @@ def _with_used(
     shared: Mapping[str, str],
 ) -> PlannedTable:
     """A planned table with what its transform uses beside its inputs, and what there is to say of that."""
-    advice = _advice(table, code.of(table), planned.inputs, () if used is None else used.files, shared)
+    advice = _advice(table, code, planned.inputs, () if used is None else used.files, shared)
     if used is None:
         return replace(planned, notes=(*planned.notes, *advice)) if advice else planned
     return replace(planned, notes=(*planned.notes, *content.missing(table), *advice), used=used)
@@ -223,17 +222,19 @@ def _narrowed(chosen: Selection, unfinished: Collection[str]) -> Selection:
 
 def _advice(
     table: Table,
-    code: CodeFingerprint | None,
+    project: ProjectCode,
     inputs: Collection[str],
     files: Collection[str],
     shared: Mapping[str, str],
 ) -> tuple[str, ...]:
+    code = project.of(table)
+    unordered = None if table.key or table.order_by else project.unordered_type(table)
     random = table.query.reading.random if table.query is not None and table.query.reading is not None else ()
-    if inputs and (code is None or not code.reads) and not random:
+    if inputs and (code is None or not code.reads) and not random and unordered is None:
         return ()  # nearly every table of a plan
     from lakehouse_cli.plan.advice import advice_for, not_reproducible
 
-    notes = (advice_for(table, code, inputs, files), shared.get(table.name), not_reproducible(table, random))
+    notes = (advice_for(table, code, inputs, files), shared.get(table.name), not_reproducible(table, random, unordered))
     return tuple(each for each in notes if each is not None)
 
 

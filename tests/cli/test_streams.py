@@ -376,3 +376,24 @@ def test_what_is_computed_late(folder: ProjectFolder, body: str, message: str | 
     code, tables = run_of()
     assert code == (0 if message is None else 1), tables
     assert message is None or message in tables["t"]["error"]["message"]
+
+
+def test_plan_notes_rows_without_an_order(folder: ProjectFolder, cli: Cli) -> None:
+    code = "import duckdb\nimport polars as pl\n\n"
+    for name, kind in (
+        ("a", "pl.LazyFrame"),
+        ("b", "duckdb.DuckDBPyRelation"),
+        ("c", "pl.DataFrame"),
+        ("d", "pl.LazyFrame"),
+    ):
+        code += f"def {name}(s: pl.LazyFrame) -> {kind}: ...\n"
+    folder.write("transforms.py", code)
+    tables = "  s: {kind: source}\n  a: {}\n  b: {}\n  c: {}\n  d: {order_by: x}\n"
+    folder.write("lakehouse.yaml", f"name: x\nmodule: transforms\ntables:\n{tables}")
+    for command in ("validate", "plan"):
+        done = cli(command)
+        noted = [line for line in (done.out + done.err).splitlines() if "another order each time" in line]
+        assert [line.partition("`")[2].partition(":")[0] for line in noted] == [
+            "a` is a polars.LazyFrame, whose rows may come in another order each time",
+            "b` is a duckdb.DuckDBPyRelation, whose rows may come in another order each time",
+        ]
