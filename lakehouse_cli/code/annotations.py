@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import cached_property
 
 from lakehouse_cli.model.frame_names import POLARS, UnsupportedType, is_supported, names_in_text, unsupported_name
@@ -24,13 +24,13 @@ class NamedTypes:
         statements: Those at the module's top, inside ``if`` and ``try`` too.
     """
 
-    def __init__(self, statements: Iterable[ast.stmt]) -> None:
+    def __init__(self, statements: Sequence[ast.stmt]) -> None:
         self._names: dict[str, str | None] = {}
         # Names that are bound for type checkers, and whether for them alone.
         self._is_for_checkers: dict[str, bool] = {}
         self._knows_builtins = True
         self._known: dict[tuple[str, bool], UnsupportedType | None] = {}
-        self._statements = list(statements)
+        self._statements = statements
         # Before Python 3.14, annotations are evaluated where they stand unless the module says otherwise.
         self._postpones = sys.version_info >= (3, 14) or any(map(_postpones, self._statements))
         walked: set[ast.stmt] = set()
