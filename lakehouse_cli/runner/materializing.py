@@ -89,7 +89,7 @@ def materialize(
         if not job.publish:
             return Outcome(None, enforced.table, enforced.dropped)
         inputs = {name: _used(shared, job.expected_inputs.get(name)) for name, shared in given.items()}
-        memory = sum(shared.nbytes for shared in given.values()) + enforced.table.nbytes
+        memory = sum(shared.nbytes for shared in given.values()) + enforced.table.get_total_buffer_size()
         recipe = _used_recipe(job, place)
         origin = Provenance(job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected)
         manifest = storage.publish(table, enforced.table, origin)
