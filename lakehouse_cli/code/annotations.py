@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import cached_property
 
 from lakehouse_cli.model.frame_names import (
@@ -33,12 +33,13 @@ class NamedTypes:
         statements: Those at the module's top, inside ``if`` and ``try`` too.
     """
 
-    def __init__(self, statements: Iterable[ast.stmt]) -> None:
+    def __init__(self, statements: Sequence[ast.stmt]) -> None:
         self._names: dict[str, str | None] = {}
         # Names that are bound for type checkers, and whether for them alone.
         self._is_for_checkers: dict[str, bool] = {}
         self._knows_builtins = True
-        self._statements = list(statements)
+        self._known: dict[tuple[str, bool], UnsupportedType | None] = {}
+        self._statements = statements
         # Before Python 3.14, annotations are evaluated where they stand unless the module says otherwise.
         self._postpones = sys.version_info >= (3, 14) or any(map(_postpones, self._statements))
         walked: set[ast.stmt] = set()
@@ -74,6 +75,15 @@ class NamedTypes:
         """Return the first type that an annotation allows where none of them can be a frame type; None elsewhere."""
         if annotation is None:
             return None
+        written = _written(annotation)
+        if written is None:
+            return self._unsupported(annotation, returned=returned)
+        # Thousands of parameters have the same few types.
+        if (written, returned) not in self._known:
+            self._known[written, returned] = self._unsupported(annotation, returned=returned)
+        return self._known[written, returned]
+
+    def _unsupported(self, annotation: ast.expr, *, returned: bool) -> UnsupportedType | None:
         found = self._alternatives(annotation)
         if found == []:
             return UnsupportedType("None")
@@ -163,6 +173,14 @@ class NamedTypes:
             return self._names[node.id]
         is_type = isinstance(getattr(builtins, node.id, None), type)
         return node.id if is_type and self._knows_builtins else None
+
+
+def _written(node: ast.expr) -> str | None:
+    """A dotted name as it is written; None for any other expression."""
+    if isinstance(node, ast.Attribute):
+        owner = _written(node.value)
+        return None if owner is None else f"{owner}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else None
 
 
 def _postpones(statement: ast.stmt) -> bool:

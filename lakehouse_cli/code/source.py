@@ -201,8 +201,9 @@ class SourceReader(Struct):
         self._modules[name] = module
         from lakehouse_cli.code.annotations import NamedTypes  # not loaded where nothing is read anew
 
-        types = NamedTypes(_top_level(tree.body))
-        for statement in _top_level(tree.body):
+        statements = list(_top_level(tree.body))
+        types = NamedTypes(statements)
+        for statement in statements:
             functions.update(self._names(statement, module, lines, types))
         return module
 
@@ -394,7 +395,7 @@ def _parameters(
 def _place(shown: str, lines: list[str], line: int, column: int, length: int) -> Location:
     """A place by `ast`'s count: 1-based line, 0-based column in UTF-8 bytes."""
     source = lines[line - 1] if 0 < line <= len(lines) else ""
-    characters = len(source.encode()[:column].decode(errors="ignore"))
+    characters = column if source.isascii() else len(source.encode()[:column].decode(errors="ignore"))
     return Location(shown, line, characters + 1, max(length, 1), source)
 
 

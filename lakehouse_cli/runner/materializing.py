@@ -141,7 +141,7 @@ def materialize(
         check_undeclared_types(storage, table, enforced.table)
         if not job.publish:
             return Outcome(None, enforced.table, enforced.dropped)
-        memory = sum(shared.nbytes for shared in given.values()) + enforced.table.nbytes
+        memory = sum(shared.nbytes for shared in given.values()) + enforced.table.get_total_buffer_size()
         manifest = storage.publish(table, enforced.table, _origin(job, place, given, started_at, memory))
         return Outcome(manifest, enforced.table if keep else None, enforced.dropped)
     except LakehouseError as error:

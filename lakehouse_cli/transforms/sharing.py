@@ -31,7 +31,8 @@ class SharedTable:
         self.schema: pa.Schema = data.schema
         self.num_rows: int = data.num_rows
         self.num_columns: int = data.num_columns
-        self.nbytes: int = data.nbytes
+        # Known at once, where `nbytes` looks at each buffer; of a slice, all that it keeps in memory counts.
+        self.nbytes: int = data.get_total_buffer_size()
         self._data: pa.Table | None = data
         self._wanted = frozenset(wanted)
         self._makers: dict[str, Callable[[], Any]] = {}

@@ -29,9 +29,10 @@ _GETTERS = frozenset(("os.getenv", "os.getenvb", "decouple.config"))
 _SETTINGS = frozenset(("os.path.expandvars", "pydantic_settings.BaseSettings", "environs.Env", "decouple.config"))
 _BY_NAME = frozenset(("get", "__getitem__", "pop", "setdefault", "__contains__"))
 _WRITERS = frozenset(("update", "clear", "__setitem__", "__delitem__", "putenv"))
-# Calls that read, by kind; the first argument of a `part` is not the file that is read.
+# Calls that read, by kind; the first argument of a `part` is not the file that is read. Compiled by `re` where they are
+# first used: most code reads nothing.
 _CALLS = {
-    "file": re.compile(
+    "file": (
         r"open|(?:io|codecs|os|gzip|bz2|lzma|tarfile|fsspec)\.open|zipfile\.ZipFile|fileinput\.input"
         r"|linecache\.getlines?|sqlite3\.connect|duckdb\.connect|joblib\.load|openpyxl\.load_workbook"
         r"|xlrd\.open_workbook|numpy\.(?:load|loadtxt|genfromtxt|fromfile|memmap)|pyarrow\.(?:memory_map|OSFile)"
@@ -41,11 +42,9 @@ _CALLS = {
         r"|os\.(?:listdir|scandir|walk)|os\.path\.(?:exists|isfile|isdir|getmtime|getsize)"
         r"|shutil\.(?:copy|copy2|copyfile|copytree)"
     ),
-    "pattern": re.compile(
-        r"(?:polars|duckdb|dask\.dataframe)\.(?:read|scan)_(?!sql|database|clipboard)\w+|glob\.i?glob"
-    ),
-    "part": re.compile(r"importlib\.resources\.\w+|pkgutil\.get_data|configparser\.(?:Raw)?ConfigParser"),
-    "network": re.compile(
+    "pattern": (r"(?:polars|duckdb|dask\.dataframe)\.(?:read|scan)_(?!sql|database|clipboard)\w+|glob\.i?glob"),
+    "part": r"importlib\.resources\.\w+|pkgutil\.get_data|configparser\.(?:Raw)?ConfigParser",
+    "network": (
         r"urllib\.request\.(?:urlopen|urlretrieve)|urllib3\.(?:request|PoolManager)|aiohttp\.(?:request|ClientSession)"
         r"|requests\.(?:get|post|request|Session)|httpx\.(?:get|post|request|stream|Client|AsyncClient)"
         r"|http\.client\.HTTPS?Connection|socket\.create_connection|psycopg2?\.connect|boto3\.(?:client|resource|Session)"
@@ -62,7 +61,7 @@ _METHODS = {
     "rglob": "pattern",
 }
 # Functions of DuckDB that use one connection for the whole process.
-_SHARED = re.compile(
+_SHARED = (
     r"duckdb\.(?:sql|query|execute|executemany|register|unregister|table|view|values|table_function|query_df|df|arrow"
     r"|append|begin|commit|rollback|default_connection|(?:create|remove)_function|(?:from|read|fetch)_?\w+)"
 )
@@ -126,7 +125,7 @@ def _found(code: ModuleCode) -> Iterator[OutsideRead]:
                 if found is not None:
                     kind, name = found
                     yield OutsideRead(kind, name, code.label, node.lineno)
-                if isinstance(node, ast.Call) and _SHARED.fullmatch(names.dotted(node.func)):
+                if isinstance(node, ast.Call) and re.fullmatch(_SHARED, names.dotted(node.func)):
                     yield OutsideRead("duckdb", "", code.label, node.lineno)
 
 
@@ -231,7 +230,7 @@ def _called(node: ast.Call, names: _Names, known: set[ast.AST]) -> tuple[str, st
     if owner in _ENVIRONMENT and method in _WRITERS:
         known.update(ast.walk(node.func))
         return None
-    kind = next((kind for kind, calls in _CALLS.items() if calls.fullmatch(dotted)), None) if dotted else None
+    kind = next((kind for kind, calls in _CALLS.items() if re.fullmatch(calls, dotted)), None) if dotted else None
     if kind is not None:
         if _BY_QUERY.fullmatch(dotted):
             argument = node.args[1] if len(node.args) > 1 else _keyword(node, "con", "connection", "uri")

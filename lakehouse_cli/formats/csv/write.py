@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import lru_cache
@@ -79,11 +79,13 @@ def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
     """Slices of the table, bounded in rows, cells and bytes."""
     if table.num_rows == 0:
         return
-    per_row = max(1, table.nbytes // table.num_rows)
-    rows = max(1, min(_ROWS, _CELLS // table.num_columns, _BYTES // per_row))
-    if table.num_rows <= rows and all(column.num_chunks == 1 for column in table.columns):
+    rows, columns = min(_ROWS, _CELLS // table.num_columns), table.columns
+    # How large buffers are is known at once; how much of them a table takes (`nbytes`) is not.
+    is_small = table.num_rows <= rows and sum(column.get_total_buffer_size() for column in columns) <= _BYTES
+    if is_small and all(column.num_chunks == 1 for column in columns):
         yield from table.to_batches()
         return
+    rows = max(1, min(rows, _BYTES // max(1, table.nbytes // table.num_rows)))
     for start in range(0, table.num_rows, rows):
         yield from table.slice(start, rows).combine_chunks().to_batches()
 
@@ -172,7 +174,7 @@ class _Writer:
         columns = [self._column(batch.column(at), at, ending) for at, ending in enumerate(endings)]
         lines = columns[0]
         if len(columns) > 1:
-            if sum(column.nbytes for column in columns) > _OFFSETS_END:
+            if _are_long(columns):
                 columns = [column.cast(pa.large_string()) for column in columns]
             lines = pc.binary_join_element_wise(*columns, self.delimiter, **self.names.replace_null)
         return _data_of(lines)
@@ -201,7 +203,7 @@ class _Writer:
                 hint="say how null is written, such as `null_values: [NA]`, in the options",
             )
         if ending:
-            if text.nbytes > _OFFSETS_END:
+            if _are_long([text]):
                 text = text.cast(pa.large_string())
             text = pc.binary_join_element_wise(text, "", ending, **cells.replace_null)
         if repeated is not None:
@@ -285,6 +287,13 @@ def _behind(escape: str) -> str:
 @lru_cache(maxsize=64)
 def _texts(values: tuple[str, ...]) -> pa.Array:
     return av.array(values, _TEXT)
+
+
+def _are_long(columns: Sequence[pa.Array]) -> bool:
+    """Whether the texts of a batch need 64-bit offsets; buffers that are shared with other batches do not count."""
+    if sum(column.get_total_buffer_size() for column in columns) <= _OFFSETS_END:  # known at once, and at least as much
+        return False
+    return bool(sum(column.nbytes for column in columns) > _OFFSETS_END)
 
 
 def _data_of(text: pa.Array) -> memoryview:

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from stat import S_ISLNK
 
@@ -40,12 +41,13 @@ class FolderStorage(FormattedStorage):
         """Forget where folders led for an earlier plan."""
         del tables
         self._real_folders.clear()
+        vars(self).pop("_inside_root", None)
 
     @property
     def _real_root(self) -> str:
         return self._real_folder(self.spec.root)
 
-    @property
+    @cached_property
     def _inside_root(self) -> str:
         """What the path of whatever is inside the root starts with."""
         return self._real_root.rstrip(os.sep) + os.sep
