@@ -16,7 +16,7 @@ from lakehouse_cli.text.counts import plural
 
 _FEW = 1_000
 # Bytes of keys that are kept in memory.
-_IN_MEMORY = 1 << 26
+_IN_MEMORY = 1 << 24
 
 
 def key_violation(

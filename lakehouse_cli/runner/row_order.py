@@ -12,7 +12,7 @@ from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Table
 
 # Bytes of rows in order that are held, lest one follows that is not.
-_HELD = 1 << 26
+_HELD = 1 << 24
 
 
 def by_key(pieces: Iterator[pa.Table], table: Table) -> pa.Table | Iterator[pa.Table]:
