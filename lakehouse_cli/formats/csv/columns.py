@@ -26,6 +26,14 @@ _RULE = re.compile(rb"[|+: -]*-[|+: -]*")
 _LISTED = 3
 
 
+def names_by_position(columns: Sequence[Column]) -> list[str]:
+    """List what the columns of a file without a header are called, up to the last that is declared; "" for others."""
+    names = {
+        at if type(column.from_) is not int else column.from_ - 1: column.name for at, column in enumerate(columns)
+    }
+    return [names.get(at, "") for at in range(max(names, default=-1) + 1)]
+
+
 def find_columns(source: CsvSource, columns: Sequence[Column] | None) -> list[ColumnReading]:
     """Find the columns to read.
 

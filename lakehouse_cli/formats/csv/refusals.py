@@ -128,14 +128,19 @@ def _count_lines(open_source: Opener, name: str, options: CsvOptions) -> int:
 
 
 def unfit_cells(
-    open_source: Opener, name: str, readings: Sequence[ColumnReading], rows: int, options: CsvOptions
+    open_source: Opener,
+    name: str,
+    readings: Sequence[ColumnReading],
+    rows: int,
+    options: CsvOptions,
+    names: Sequence[str],
 ) -> DataError:
     """Make the error of values that do not fit their columns."""
     kept = sorted({row for each in readings for row, _, _ in each.misfits})[:KEPT_ROWS]
     examples = [row for each in readings for row, _, _ in each.examples]
     unfit = [each for each in readings if each.count]
     is_first_row = options.header and rows > 1 and len(unfit) > 1 and examples == [1] * len(unfit)
-    found = _find_rows(open_source, name, [*kept, *examples], options, [each.name for each in readings])
+    found = _find_rows(open_source, name, [*kept, *examples], options, names)
     lines = {row: line for row, (line, _) in found.items()}
     return unfit_values(
         name, readings, rows, show=shorten, explain=_first_row_reasons if is_first_row else _reasons, lines=lines
