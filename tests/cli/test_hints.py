@@ -194,6 +194,42 @@ def test_decimal_comma_without_quotes(folder: ProjectFolder, cli: Cli) -> None:
     assert cli("show", "s", "-o", "json").json["rows"] == [{"id": 0, "v": 1.5}]
 
 
+@pytest.mark.parametrize(
+    ("decimal", "place"), [("", "column"), (', decimal: ","', "options"), (', decimal: "."', "column")]
+)
+def test_thousands_of_integers_need_no_decimal(folder: ProjectFolder, cli: Cli, decimal: str, place: str) -> None:
+    folder.write("data/s.csv", "n;m\n1.234.567;2\n-1.234;3\n")
+    source = f's: {{{{kind: source, options: {{{{delimiter: ";"{decimal}}}}}, columns: {{{{n: {{}}, m: float64}}}}}}}}'
+    declare(folder, source.format("int64"))
+    assert f'set `thousands: "."` in the {place}' in cli("show", "s").err
+    declare(folder, source.format('{type: int64, thousands: "."}'))
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"n": 1234567, "m": 2.0}, {"n": -1234, "m": 3.0}]
+
+
+def test_two_decimal_points_in_one_file(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", "n;m\n1.234.567;1.5\n")
+    source = 's: {{kind: source, options: {{delimiter: ";"{}}}, columns: {{n: float64, m: {}}}}}'
+    declare(folder, source.format("", "float64"))
+    assert 'set `thousands: "."` and `decimal: ","` in the options' in cli("show", "s").err
+    declare(folder, source.format(', thousands: ".", decimal: ","', "float64"))
+    assert 'set `decimal: "."` in the column' in cli("show", "s").err
+    declare(folder, source.format(', thousands: ".", decimal: ","', '{type: float64, decimal: "."}'))
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"n": 1234567.0, "m": 1.5}]
+
+
+def test_point_between_thousands_in_json(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.jsonl", '{"n": "1.234"}\n')
+    source = "s: {{kind: source, format: jsonl, columns: {{n: {}}}}}"
+    declare(folder, source.format("int64"))
+    assert "thousands" not in cli("show", "s").err
+    declare(folder, source.format('{type: int64, thousands: "."}'))
+    refused = cli("validate").err
+    assert "option `thousands` cannot be '.': in numbers of this format it is the decimal point" in refused
+    assert "declare such a column as string" in refused
+    declare(folder, source.format("string"))
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"n": "1.234"}]
+
+
 @pytest.mark.parametrize("mark", [",", ";"])
 def test_rows_in_quotes_as_a_whole(folder: ProjectFolder, cli: Cli, mark: str) -> None:
     folder.write("data/s.csv", f'"id{mark}v"\n"1{mark}x"\n')

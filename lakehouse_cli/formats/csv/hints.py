@@ -17,7 +17,7 @@ from lakehouse_cli.formats.csv.nested import BAD, parse_json
 from lakehouse_cli.formats.csv.options import CsvOptions
 
 # In hints that name options which other formats lack.
-_OF_CSV_ALONE = re.compile("`(?:decimal|date_format|timestamp_format):")
+_OF_CSV_ALONE = re.compile('`(?:decimal|date_format|timestamp_format):|`thousands: "[.]"')
 _PAIRS = (
     *(("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"), ("true", "false"), ("1", "0"), ("-1", "0"), ("1.0", "0.0")),
     *(("ja", "nein"), ("j", "n"), ("wahr", "falsch"), ("oui", "non"), ("vrai", "faux"), ("si", "no"), ("sí", "no")),
@@ -134,8 +134,33 @@ def _boolean_hint(words: Sequence[str], options: CsvOptions) -> str:
 
 
 def _number_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
+    changes = _decorations(values, options)
+    comma = {"decimal": ","} if options.decimal == "." else {}
+    if changes and not _reads(values, kind, options, changes):
+        changes |= comma
+    changes = changes or comma
+    is_whole = pa.types.is_integer(kind)
+    if changes and _reads(values, kind, options, changes):
+        if is_whole and {"decimal", "thousands"} <= changes.keys():
+            # Integers have no decimal point; that of other columns stays as it is.
+            del changes["decimal"]
+            return f"set {_set(changes)} in the column"
+        hint = f"set {_set(changes)} in the options"
+        if "percent" in changes and _reads(values, kind, options, changes | {"percent": "fraction"}):
+            hint += "; or `percent: fraction`, where 50% is 0.5"
+        fractions = {name: value for name, value in changes.items() if name != "thousands"} | comma
+        if changes.get("thousands") == "," and comma and _reads(values, kind, options, fractions):
+            hint += f"; or {_set(fractions)}, where 1,234 is 1.234"
+        return hint
+    point = {"decimal": ".", "thousands": None if options.thousands == "." else options.thousands}
+    if not is_whole and not comma and _reads(values, kind, options, point):
+        return 'set `decimal: "."` in the column'
+    return None
+
+
+def _decorations(values: Sequence[str], options: CsvOptions) -> dict[str, Any]:
+    """The options for what stands in and around numbers, of those that are not set: what is set already is meant."""
     changes: dict[str, Any] = {}
-    # What is set already is meant: another meaning of the same values is none to be named.
     if any("%" in value for value in values) and options.percent is None:
         changes["percent"] = "number"
     symbols = tuple(dict.fromkeys(each for value in values for each in _CURRENCY.findall(value)))
@@ -150,20 +175,8 @@ def _number_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) 
     if marks and options.thousands is None:
         changes["thousands"] = min(marks)
         if changes["thousands"] == options.decimal:
-            changes |= {"decimal": "," if options.decimal == "." else "."}
-    comma = {"decimal": ","} if options.decimal == "." else {}
-    if changes and not _reads(values, kind, options, changes):
-        changes |= comma
-    changes = changes or comma
-    if changes and _reads(values, kind, options, changes):
-        hint = f"set {_set(changes)} in the options"
-        if "percent" in changes and _reads(values, kind, options, changes | {"percent": "fraction"}):
-            hint += "; or `percent: fraction`, where 50% is 0.5"
-        fractions = {name: value for name, value in changes.items() if name != "thousands"} | comma
-        if changes.get("thousands") == "," and comma and _reads(values, kind, options, fractions):
-            hint += f"; or {_set(fractions)}, where 1,234 is 1.234"
-        return hint
-    return None
+            changes["decimal"] = "," if options.decimal == "." else "."
+    return changes
 
 
 def _moment_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:

@@ -42,7 +42,7 @@ def said(hint: str) -> dict[str, Any]:
         ("float64", ["1,234"], 'set `thousands: ","` in the options; or `decimal: ","`, where 1,234 is 1.234'),
         ("int64", ["1,234"], 'set `thousands: ","` in the options'),
         ("float64", ["12,5 €"], 'set `currency: "€"` and `decimal: ","` in the options'),
-        ("int64", ["1.000"], 'set `thousands: "."` and `decimal: ","` in the options'),
+        ("int64", ["1.000"], 'set `thousands: "."` in the column'),
         ("float64", ["1,5"], 'set `decimal: ","` in the options'),
         ("float64", ["1.234,5"], 'set `thousands: "."` and `decimal: ","` in the options'),
         ("decimal128(9, 2)", ["$1.50", "-$2"], 'set `currency: "$"` in the options'),
