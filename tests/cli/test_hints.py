@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import re
 import sqlite3
 from contextlib import closing
 from datetime import datetime
@@ -228,6 +229,39 @@ def test_point_between_thousands_in_json(folder: ProjectFolder, cli: Cli) -> Non
     assert "declare such a column as string" in refused
     declare(folder, source.format("string"))
     assert cli("show", "s", "-o", "json").json["rows"] == [{"n": "1.234"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "hint", "values"),
+    [
+        ("bool", "t f NULL", "`true_values: [t]` and `false_values: [f]` in the options", [True, False, None]),
+        ("bool", "Y N NA", "`true_values: [Y]` and `false_values: [N]` in the options", [True, False, None]),
+        ("bool", "yes no -", "`true_values: [yes]` and `false_values: [no]` in the options", [True, False, None]),
+        ("float64", "$1.50 $2.50 NA", '`currency: "$"` in the options', [1.5, 2.5, None]),
+        ("int64", "- (12) 5", "`negative: parentheses` in the options", [None, -12, 5]),
+        ("time32[s]", "8:05 ? 9:10", '`time_format: "%H:%M"` in the options', ["08:05:00", None, "09:10:00"]),
+        (
+            "date32",
+            "20240131 NaT 20240201",
+            '`date_format: "%Y%m%d"` in the options',
+            ["2024-01-31", None, "2024-02-01"],
+        ),
+        ("list<int64>", "{1} NULL {}", "`lists: postgresql` in the options", [[1], None, []]),
+    ],
+)
+def test_spellings_and_words_for_null(
+    folder: ProjectFolder, cli: Cli, kind: str, words: str, hint: str, values: list[object]
+) -> None:
+    folder.write("data/s.csv", "x\n" + words.replace(" ", "\n") + "\n")
+    source = "s: {{kind: source, options: {{{}}}, columns: {{x: {{type: '{}'{}}}}}}}"
+    declare(folder, source.format("", kind, ""))
+    refused = cli("show", "s").err
+    (null,) = (word for word in words.split() if repr(word) in refused)
+    nulls = f'null_values: ["", "{null}"]'
+    assert f"set {hint}; if {null!r} stands for null, set `{nulls}` in the column" in " ".join(refused.split())
+    options = ", ".join(re.findall("`([^`]+)`", hint))
+    declare(folder, source.format(options, kind, f", {nulls}"))
+    assert [row["x"] for row in cli("show", "s", "-o", "json").json["rows"]] == values
 
 
 @pytest.mark.parametrize("mark", [",", ";"])
