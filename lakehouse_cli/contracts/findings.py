@@ -52,7 +52,7 @@ class Findings:
         """
         judged = [replace(violation, examples=_located(violation, source, key, lines)) for violation in self.violations]
         error.violations = tuple(judged)
-        error.failed = self._failed(source, lines)
+        error.failed = self._failed(source, key, lines)
 
     def _positions(self) -> list[Sequence[int]]:
         return [
@@ -62,7 +62,7 @@ class Findings:
             for violation, rows in zip(self.violations, self._rows, strict=True)
         ]
 
-    def _failed(self, source: pa.Table, lines: Mapping[int, int]) -> FailedRows | None:
+    def _failed(self, source: pa.Table, key: Sequence[str], lines: Mapping[int, int]) -> FailedRows | None:
         reasons: dict[int, list[str]] = {}
         for violation, rows in zip(self.violations, self._positions(), strict=True):
             for row in rows:
@@ -71,7 +71,9 @@ class Findings:
         if not kept:
             return None
         texts: dict[str, dict[int, str | None]] = {}
-        for field in source.schema:
+        broken = {name for each in self.violations for name in ([each.column] if each.column is not None else key)}
+        # Those that are wrong first: a terminal may not have room for the others.
+        for field in sorted(source.schema, key=lambda field: field.name not in broken):
             if len(texts) == _WIDEST:
                 break
             refused = refusal_in(field)
@@ -112,10 +114,11 @@ def _located(
     rows = [example.row for example in violation.examples if example.row is not None]
     keys: dict[int, str] = {}
     shows_key = violation.check == "key" and all(example.value != "null" for example in violation.examples)
-    if key and not shows_key and violation.column not in key and set(key) <= set(source.column_names):
-        texts = [shown_values(source.column(name), [row - 1 for row in rows]) for name in key]
+    others = [name for name in key if name != violation.column]
+    if others and not shows_key and set(key) <= set(source.column_names):
+        texts = [shown_values(source.column(name), [row - 1 for row in rows]) for name in others]
         for row, values in zip(rows, zip(*texts, strict=True), strict=True):
-            keys[row] = ", ".join(f"{name} {value}" for name, value in zip(key, values, strict=True))
+            keys[row] = ", ".join(f"{name} {value}" for name, value in zip(others, values, strict=True))
     return tuple(
         example
         if example.row is None
