@@ -20,7 +20,7 @@ from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.python_functions import computation_of
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.workplace import Workplace
-from lakehouse_cli.storage.base import Provenance
+from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines
 from lakehouse_cli.storage.renaming import scan
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
@@ -41,15 +41,26 @@ def read_input(job: Job, place: Workplace, name: str) -> tuple[pa.Table, InputRe
     table, expected = job.tables[name], job.expected_inputs.get(name)
     try:
         known = () if expected is None else (expected,)
-        data, record = scan(place.storages[table.storage], table, table.columns).table_with_content(known)
-        if table.kind == "source":
-            _check_source(data, table, place)
+        return read_table(place.storages[table.storage], table, known)
     except LakehouseError as error:
         raise InputError(name, error) from error
+
+
+def read_table(
+    storage: AssetStorage, table: Table, known: tuple[InputRecord, ...] = ()
+) -> tuple[pa.Table, InputRecord]:
+    """Read a table's data with the record of their content, and validate a source against its contract.
+
+    Raises:
+        LakehouseError: It is missing, cannot be read, or is not as declared.
+    """
+    data, record = scan(storage, table, table.columns).table_with_content(known)
+    if table.kind == "source":
+        _check_source(data, table, storage)
     return data, record
 
 
-def _check_source(data: pa.Table, table: Table, place: Workplace) -> None:
+def _check_source(data: pa.Table, table: Table, storage: AssetStorage) -> None:
     """Judge nulls and key of a source.
 
     Raises:
@@ -59,7 +70,7 @@ def _check_source(data: pa.Table, table: Table, place: Workplace) -> None:
     if found.violations:
         first = found.violations[0]
         error = DataError(first.message, location=first.location)
-        lines = find_lines(place.storages[table.storage], table, found.row_numbers())
+        lines = find_lines(storage, table, found.row_numbers())
         found.describe(error, data, table.key, lines)
         raise error
 

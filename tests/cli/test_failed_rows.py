@@ -269,3 +269,42 @@ def test_null_in_a_key_is_named_by_the_rest_of_the_key(readings: ProjectFolder, 
     assert "row 2 (line 4; station 'SJC')" in cli("run").err
     (violation,) = failure(cli("run", "-o", "json"), "s")["error"]["violations"]
     assert violation["examples"] == [{"row": 2, "value": "null", "line": 4, "key": "station 'SJC'"}]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("SFO,2024-01-01,warm", "1 of 2 values of column `high` is not float64"),
+        ("SFO,2024-01-01,", "column `high` has 1 null but is declared `nullable: false`"),
+        ("SJC,2024-01-01,50", "key `station`, `day`: 1 row repeats an earlier key"),
+    ],
+)
+def test_named_source_that_is_not_as_declared_fails(readings: ProjectFolder, cli: Cli, row: str, reason: str) -> None:
+    good = readings.read("data/s.csv")
+    assert cli("run").code == 0
+    bad = f"station,day,high\nSJC,2024-01-01,51\n{row}\n"
+    readings.write("data/s.csv", bad)
+    for selection in ("s", "+s", "s,kind:source"):
+        ran = cli("run", selection, "-o", "json")
+        assert ran.code == 1, selection
+        found = failure(ran, "s")
+        assert found["notes"] == ["`lakehouse show s --failed` shows the row that fails"]
+        assert failed_rows(cli, "s")["rows"][0]["reasons"] == [reason]
+    readings.write("data/s.csv", good)
+    assert "nothing to do" in cli("run", "s").out
+    assert failed_rows(cli, "s")["count"] == 0
+
+
+def test_named_source_is_read_once(readings: ProjectFolder, cli: Cli) -> None:
+    readings.write("data/s.csv", "station,day,high\nSFO,2024-01-01,\n")
+    ran = cli("run", "s", "t", "-o", "json")
+    assert [(table["name"], table["status"]) for table in ran.json["tables"]] == [("s", "failed"), ("t", "skipped")]
+
+
+def test_source_that_is_not_named_is_not_read(readings: ProjectFolder, cli: Cli) -> None:
+    readings.write("lakehouse.yaml", readings.read("lakehouse.yaml").replace("inputs: [s]", "inputs: []"))
+    readings.write("transforms.py", "import pandas as pd\ndef t(): return pd.DataFrame()\n")
+    readings.write("data/s.csv", "station,day,high\nSFO,2024-01-01,\n")
+    cli("run")
+    assert failed_rows(cli, "s")["count"] == 0
+    assert cli("run", "kind:source").code == 0
