@@ -617,3 +617,163 @@ def test_missing_delta_table(folder: ProjectFolder, cli: Cli) -> None:
     assert "put a Delta table there, or correct `path:` or the storage's `root:`" in cli("show", "s").err
     deltalake.write_deltalake("lake/s", pa.table({"a": [1]}))
     assert cli("show", "s", "-o", "json").json["row_count"] == 1
+
+
+def test_nameless_column_of_a_sheet(folder: ProjectFolder, cli: Cli) -> None:
+    (folder.path / "data").mkdir()
+    workbook = Workbook()
+    for row in ([None, "x"], [1, 2]):
+        workbook.active.append(row)
+    workbook.save(folder.path / "data/s.xlsx")
+    source = "s: {{kind: source, format: excel, columns: {{i: {}, x: int64}}}}"
+    declare(folder, source.format("int64"))
+    assert "column 1 of the file has no name: read it with `from: 1`" in cli("show", "s").err
+    declare(folder, source.format("{type: int64, from: 1}"))
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"i": 1, "x": 2}]
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_blanks_before_quotes_in_a_header(folder: ProjectFolder, cli: Cli, quote: str) -> None:
+    folder.write("data/s.csv", f"{quote}x{quote}, {quote}y{quote}\n1, {quote}2{quote}\n")
+    option = "" if quote == '"' else """quote_char: "'", """
+    source = "s: {{kind: source, options: {{{}}}, columns: {{x: int64, y: int64}}}}"
+    declare(folder, source.format(option))
+    assert "its header has blanks before quotes: set `trim: true` in its options" in cli("show", "s").err
+    declare(folder, source.format(option + "trim: true"))
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"x": 1, "y": 2}]
+
+
+def test_hints_of_several_missing_columns_stand_beside_them(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", "\ufeff\ufeffa,bb,x\n1,2,3\n")
+    declare(folder, "s: {kind: source, columns: {a: int64, bbb: int64, q: int64}}")
+    lines = " ".join(cli("show", "s").err.split())
+    assert 'column `a`: the file has no such column; the file calls it "\\ufeffa"' in lines
+    assert "column `bbb`: the file has no such column; did you mean `bb`?" in lines
+    assert "next: its columns are" in lines
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "option", "value"),
+    [
+        ("date32", "20240131", 'date_format: "%Y%m%d"', "2024-01-31"),
+        ("date32", "03/14/2020", 'date_format: "%m/%d/%Y"', "2020-03-14"),
+        ("date32", "14/03/2020", 'date_format: "%d/%m/%Y"', "2020-03-14"),
+        ("date32", "31 Dec 2020", 'date_format: "%d %b %Y"', "2020-12-31"),
+        ("date32", "31-Dec-20", 'date_format: "%d-%b-%y"', "2020-12-31"),
+        ("date32", "December 31, 2020", 'date_format: "%B %d, %Y"', "2020-12-31"),
+        ("date32", "2020/12/31", 'date_format: "%Y/%m/%d"', "2020-12-31"),
+        ("timestamp[s]", "14/03/2020 08:05", 'timestamp_format: "%d/%m/%Y %H:%M"', "2020-03-14 08:05:00"),
+        ("timestamp[s]", "12/31/2020 8:05:06 PM", 'timestamp_format: "%m/%d/%Y %I:%M:%S %p"', "2020-12-31 20:05:06"),
+    ],
+)
+def test_format_of_dates_is_named(
+    folder: ProjectFolder, cli: Cli, kind: str, text: str, option: str, value: str
+) -> None:
+    folder.write("data/s.csv", f"x;y\n{text};1\n")
+    source = "s: {{kind: source, options: {{delimiter: ';'{}}}, columns: {{x: '{}'}}}}"
+    # Counts are for timestamps alone.
+    for before in ("", ", epoch_unit: ms") if kind == "date32" else ("",):
+        declare(folder, source.format(before, kind))
+        assert f"set `{option}` in the options" in cli("show", "s").err
+        declare(folder, source.format(f"{before}, {option}", kind))
+        assert cli("show", "s", "-o", "json").json["rows"] == [{"x": value}]
+
+
+def test_formats_that_both_read_dates_are_named(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", "x\n31.12.20\n01.02.03\n")
+    declare(folder, "s: {kind: source, columns: {x: date32}}")
+    refused = " ".join(cli("show", "s").err.split())
+    assert 'set `date_format: "%d.%m.%y"` or `date_format: "%y.%m.%d"` in the options' in refused
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "hint", "declared", "value"),
+    [
+        ("time32[s]", "08:05:06.5", "declare `time32[ms]`", "'time32[ms]'", "08:05:06.500"),
+        (
+            "time32[s]",
+            "8:05:06.5",
+            'declare `time32[ms]`, and set `time_format: "%H:%M:%S.%f"` in the column',
+            "{type: 'time32[ms]', time_format: '%H:%M:%S.%f'}",
+            "08:05:06.500",
+        ),
+        ("time32[ms]", "08:05:06.1234", "declare `time64[us]`", "'time64[us]'", "08:05:06.123400"),
+        ("duration[s]", "1.5", "declare `duration[ms]`", "'duration[ms]'", "1500 ms"),
+    ],
+)
+def test_fractions_of_times_and_durations(
+    folder: ProjectFolder, cli: Cli, kind: str, text: str, hint: str, declared: str, value: str
+) -> None:
+    folder.write("data/s.csv", f"x,y\n{text},1\n")
+    source = "s: {{kind: source, columns: {{x: {}}}}}"
+    declare(folder, source.format(f"'{kind}'"))
+    assert f"it has fractions of a second: {hint}\n" in cli("show", "s").err
+    declare(folder, source.format(declared))
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"x": value}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "hint"),
+    [
+        ("date32", "1", "YYYY-MM-DD is expected"),
+        ("date32", "1700000000", "it counts from 1970 as `epoch_unit` says: declare `timestamp[us, tz=UTC]`"),
+        ("timestamp[s]", "1e30", "no timestamp is as far from 1970: correct the file, or set another `epoch_unit`"),
+        ("timestamp[s]", "soon", "a number is expected, as `epoch_unit` is set"),
+    ],
+)
+def test_hints_where_timestamps_are_counts(folder: ProjectFolder, cli: Cli, kind: str, text: str, hint: str) -> None:
+    folder.write("data/s.csv", f"x,y\n{text},1\n")
+    source = "s: {{kind: source, options: {{epoch_unit: s}}, columns: {{x: '{}'}}}}"
+    declare(folder, source.format(kind))
+    assert hint in cli("show", "s").err
+    if text == "1700000000":
+        declare(folder, source.format("timestamp[us, tz=UTC]"))
+        assert cli("show", "s", "-o", "json").json["rows"] == [{"x": "2023-11-14 22:13:20.000000Z"}]
+
+
+@pytest.mark.parametrize(("kind", "noun"), [("date32", "date"), ("timestamp[s]", "date"), ("time32[s]", "time")])
+def test_text_among_dates_of_a_sheet(folder: ProjectFolder, cli: Cli, kind: str, noun: str) -> None:
+    (folder.path / "data").mkdir()
+    workbook = Workbook()
+    for row in (["x"], ["31/12/2020"]):
+        workbook.active.append(row)
+    workbook.save(folder.path / "data/s.xlsx")
+    source = "s: {{kind: source, format: excel, columns: {{x: '{}'}}}}"
+    declare(folder, source.format(kind))
+    refused = cli("show", "s").err
+    assert f"it is a text: make it a {noun} in the sheet, or declare the column as string" in refused
+    declare(folder, source.format("string"))
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"x": "31/12/2020"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "why"),
+    [
+        ("map<string, int64>", '{"a":1,"a":2}', "the name `a` is there twice"),
+        ("struct<a: int64>", '{"a":1,"a":2}', "the name `a` is there twice"),
+        ("list<struct<a: int64>>", '[{"a":1,"a":2}]', "the name `a` is there twice"),
+        ("map<string, float64>", '{"a":NaN}', 'NaN is no JSON; as text, "NaN", it is read as a float'),
+    ],
+)
+def test_json_that_is_refused_says_why(folder: ProjectFolder, cli: Cli, kind: str, text: str, why: str) -> None:
+    folder.write("data/s.csv", f"x;y\n'{text}';1\n")
+    source = "s: {{kind: source, options: {{delimiter: ';', quote_char: \"'\"}}, columns: {{x: '{}'}}}}"
+    declare(folder, source.format(kind))
+    refused = " ".join(cli("show", "s").err.split())
+    assert f"{why}: correct the file, or declare the column as string" in refused
+    assert "to_json" not in refused
+    declare(folder, source.format("string"))
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"x": text}]
+
+
+def test_interval_of_duckdb_in_parquet(folder: ProjectFolder, cli: Cli) -> None:
+    (folder.path / "data").mkdir()
+    query = "COPY (SELECT {} AS x FROM (SELECT INTERVAL 90 SECOND AS i)) TO 'data/s.parquet' (FORMAT parquet)"
+    source = "s: {{kind: source, format: parquet, columns: {{x: '{}'}}}}"
+    duckdb.sql(query.format("i"))
+    declare(folder, source.format("duration[us]"))
+    refused = " ".join(cli("show", "s").err.split())
+    assert "as DuckDB's INTERVAL is stored: write `epoch(…)` of it in its place" in refused
+    duckdb.sql(query.format("epoch(i)"))
+    declare(folder, source.format("float64"))
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"x": 90.0}]

@@ -156,6 +156,22 @@ def test_file_that_needs_the_smallest_change_is_named(tmp_path: Path) -> None:
         (tmp_path / "data" / name).unlink()
 
 
+@pytest.mark.parametrize(
+    ("declared", "there"), [("Sales", "sales"), ("sales_2024", "sales-2024"), ("raw/A b", "raw/a_b")]
+)
+def test_name_that_differs_in_case_or_dashes(tmp_path: Path, declared: str, there: str) -> None:
+    file = tmp_path / f"data/{there}.csv"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(CSV)
+    text = "name: p\ntables:\n  s: {{kind: source, path: {}, columns: {{a: int64, b: string}}}}\n"
+    (tmp_path / "lakehouse.yaml").write_text(text.format(declared))
+    with pytest.raises(MissingDataError) as caught:
+        Project.load(tmp_path).read_arrow("s")
+    assert caught.value.hint == f"data/{there}.csv is there: set `path: {there}`"
+    (tmp_path / "lakehouse.yaml").write_text(text.format(there))
+    assert Project.load(tmp_path).read_arrow("s").to_pydict() == {"a": [1], "b": ["x"]}
+
+
 def test_hint_without_any_file_is_as_before(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match=r"data/s\.csv does not exist") as caught:
         load(tmp_path).read_arrow("s")
