@@ -140,7 +140,8 @@ class FailedRows(Struct, frozen=True):
                     rows.setdefault(example.row, []).append((violation, example))
         if not rows:
             return None
-        columns = dict.fromkeys(v.column for each in rows.values() for v, _ in each if v.column)
+        shown = (v.column for v in violations if any(example.row is not None for example in v.examples))
+        columns = dict.fromkeys(filter(None, shown))
         found = (
             FailedRow(
                 row,

@@ -178,6 +178,13 @@ def test_values_that_are_not_kept_are_blank(readings: ProjectFolder, cli: Cli) -
     assert [line.split() for line in shown[-2:]] == [["1", "1", "2", "x"], ["2", "2", "3", "y"]]
 
 
+def test_columns_of_values_that_do_not_fit_are_in_order(readings: ProjectFolder, cli: Cli) -> None:
+    readings.write("data/s.csv", "a,b,c\nx,1,z\n2,y,3\n")
+    readings.write("lakehouse.yaml", "name: p\ntables:\n  s: {kind: source, columns: {a: int64, b: int64, c: int64}}\n")
+    assert cli("run", "s").code == 1
+    assert cli("show", "s", "--failed").out.splitlines()[-3].split() == ["why", "row", "line", "a", "b", "c"]
+
+
 def test_failed_rows_are_kept_until_the_next_run(readings: ProjectFolder, cli: Cli) -> None:
     good = readings.read("data/s.csv")
     readings.write("data/s.csv", "station,day,high\nSFO,2024-01-01,warm\n")
