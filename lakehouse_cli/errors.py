@@ -72,7 +72,7 @@ class Example(Struct, frozen=True):
         row: 1-based data row (the header does not count), None where no row is meant.
         value: The value as text, shortened for display.
         line: 1-based line of the file the value was read from, None where it was computed.
-        key: The values of the table's key in that row, by column; unset where there is no key, or `value` is it.
+        key: The values of the table's key in that row, by column, but for what `value` is; unset where there are none.
     """
 
     row: int | None
@@ -122,7 +122,7 @@ class FailedRows(Struct, frozen=True):
 
     Attributes:
         count: How many there are.
-        columns: Names, in order.
+        columns: Names, those that are wrong first.
         rows: The first of them.
     """
 
@@ -140,7 +140,8 @@ class FailedRows(Struct, frozen=True):
                     rows.setdefault(example.row, []).append((violation, example))
         if not rows:
             return None
-        columns = dict.fromkeys(v.column for each in rows.values() for v, _ in each if v.column)
+        shown = (v.column for v in violations if any(example.row is not None for example in v.examples))
+        columns = dict.fromkeys(filter(None, shown))
         found = (
             FailedRow(
                 row,

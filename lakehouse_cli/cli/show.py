@@ -80,7 +80,8 @@ def _show_failed(table: str, kept: KeptRows | None, count: int, settings: option
     if settings.json:
         document = {"name": table, "run_id": kept and kept.run_id, "at": kept and kept.at}
         found = [{"row": each.row, "line": each.line, "reasons": each.reasons, "values": each.values} for each in rows]
-        output.write_json({**document, "count": kept.failed.count if kept else 0, "rows": found})
+        count = kept.failed.count if kept else 0
+        output.write_json({**document, "count": count, "left_out": count - len(found), "rows": found})
         return
     terminal = settings.stdout
     if kept is None:
@@ -107,7 +108,7 @@ def _failed_rows(kept: KeptRows, rows: Sequence[FailedRow], reasons: list[str], 
     names = [terminal.cut(printable(name), widest) for name in kept.failed.columns]
     cells = []
     for each in rows:
-        why = ", ".join(str(reasons.index(reason) + 1) for reason in each.reasons)
+        why = ", ".join(map(str, sorted(reasons.index(reason) + 1 for reason in each.reasons)))
         place = [count_text(each.row), *([count_text(each.line)] if with_lines else [])]
         cells.append(
             [

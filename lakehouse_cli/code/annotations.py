@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from lakehouse_cli.model.frame_names import (
@@ -14,6 +14,7 @@ from lakehouse_cli.model.frame_names import (
     OPTIONAL,
     READER,
     UnsupportedType,
+    is_dotted,
     is_supported,
     names_in_text,
     unsupported_name,
@@ -37,6 +38,8 @@ class NamedTypes:
         self._names: dict[str, str | None] = {}
         # Names that are bound for type checkers, and whether for them alone.
         self._is_for_checkers: dict[str, bool] = {}
+        # Names that hold None where their import fails: `except ImportError: pl = None`.
+        self._optional: set[str] = set()
         self._knows_builtins = True
         self._known: dict[tuple[str, bool], UnsupportedType | None] = {}
         self._statements = statements
@@ -60,11 +63,24 @@ class NamedTypes:
             elif isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 self._bind(statement.name, None)
             elif statement not in walked:
-                for node in ast.walk(statement):
-                    if isinstance(node, ast.stmt):
-                        walked.add(node)
-                    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                        self._bind(node.id, None)
+                walked.update(self._bind_assigned(statement))
+        self._checked = False
+        for name in self._optional - self._names.keys():
+            self._bind(name, None)
+
+    def _bind_assigned(self, statement: ast.stmt) -> Iterable[ast.stmt]:
+        """Bind the names that a statement and those inside of it assign; return them all."""
+        walked: list[ast.stmt] = []
+        set_to_none: set[ast.AST] = set()
+        for node in ast.walk(statement):
+            if isinstance(node, ast.stmt):
+                walked.append(node)
+                set_to_none.update(_set_to_none(node))
+            elif isinstance(node, ast.Name) and node in set_to_none:
+                self._optional.add(node.id)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                self._bind(node.id, None)
+        return walked
 
     def _bind(self, name: str, origin: str | None) -> None:
         # Bound twice, to different things: nobody knows which.
@@ -90,11 +106,14 @@ class NamedTypes:
         name = unsupported_name(found or (), returned=returned)
         if name is None or name in OPTIONAL:
             lost = self._lost(annotation, returned=returned)
-            if lost is not None and lost.why == "typing":
-                return UnsupportedType(next(filter(None, found or ()), lost.name), "typing")
+            if lost is not None and lost.why != "unbound":
+                named = (each for each in found or () if each and each.startswith(lost.name))
+                return UnsupportedType(next(named, lost.name), lost.why)
             if lost is not None:
                 return lost
-        return None if name is None else UnsupportedType(name)
+        if name is None:
+            return None
+        return UnsupportedType(name, "kind" if is_dotted(name) else "value")
 
     def _lost(self, annotation: ast.expr, *, returned: bool) -> UnsupportedType | None:
         """The first name for which an annotation cannot be evaluated, unless its text alone names a frame type."""
@@ -105,7 +124,9 @@ class NamedTypes:
                 return None
             annotation = parsed
         heads = {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)}
-        if all(not self._is_for_checkers.get(each, each not in _BUILTINS) for each in heads):
+        if not self._optional & heads and all(
+            not self._is_for_checkers.get(each, each not in _BUILTINS) for each in heads
+        ):
             return None
         names = names_in_text(ast.unparse(annotation)) if is_text or self._postpones else []
         if any(is_supported(each, returned=returned) for each in names):
@@ -118,6 +139,8 @@ class NamedTypes:
                 return UnsupportedType(each, "unbound")
             if self._is_for_checkers.get(each):
                 return UnsupportedType(self._names[each] or each, "typing")
+            if each in self._optional and (origin := self._names[each]):
+                return UnsupportedType(origin, "package")
         return None
 
     @cached_property
@@ -140,10 +163,10 @@ class NamedTypes:
         return found
 
     def _alternatives(self, node: ast.expr) -> list[str | None] | None:
+        if (value := self._value(node)) is not None:
+            return [value]
         if isinstance(node, ast.Constant):
-            if node.value is None:
-                return []
-            return self._of_text(node.value) if isinstance(node.value, str) else None
+            return self._of_text(node.value) if isinstance(node.value, str) else []
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
             sides = [self._alternatives(side) for side in (node.left, node.right)]
             return None if None in sides else [name for side in sides if side is not None for name in side]
@@ -158,6 +181,15 @@ class NamedTypes:
                 return self._alternatives(inner)
             return [READER if name in ITERATORS and self._alternatives(inner) == [BATCH] else name]
         return [self._dotted(node)]
+
+    def _value(self, node: ast.expr) -> str | None:
+        """The text of what is certainly no type: a number, a display, a class that is called."""
+        if isinstance(node, ast.Call):
+            called = self._dotted(node.func)
+            is_class = called is not None and (is_supported(called, returned=True) or called in _BUILTINS - {"type"})
+            return f"{called}(…)" if is_class else None
+        is_number = isinstance(node, ast.Constant) and not isinstance(node.value, str | None)
+        return ast.unparse(node) if is_number or isinstance(node, ast.List | ast.Tuple | ast.Dict | ast.Set) else None
 
     def _of_text(self, text: str) -> list[str | None] | None:
         parsed = _parsed(text)
@@ -187,6 +219,14 @@ def _postpones(statement: ast.stmt) -> bool:
     if not isinstance(statement, ast.ImportFrom) or statement.module != "__future__":
         return False
     return any(alias.name == "annotations" for alias in statement.names)
+
+
+def _set_to_none(statement: ast.stmt) -> Iterable[ast.expr]:
+    """What a statement sets to None."""
+    if isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, ast.Constant):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        return targets if statement.value.value is None else ()
+    return ()
 
 
 def _parsed(text: str) -> ast.expr | None:

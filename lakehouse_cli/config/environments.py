@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.keys import ENVIRONMENT_KEYS
-from lakehouse_cli.config.problems import quoted
+from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.reading import Reader, read_keys
 from lakehouse_cli.config.scalars import core_value
 from lakehouse_cli.config.storages import (
@@ -58,7 +58,7 @@ class _Layer(Struct, frozen=True):
 
 
 class Environments:
-    """The base and all environments over it, each validated, whichever is chosen.
+    """The base and all environments over it.
 
     What several share is read once, so that a problem of the base is reported once.
 
@@ -66,6 +66,7 @@ class Environments:
         reader: Of the project file.
         folder: The project's.
         environ: Fills in ``${VAR}``; that one is not set matters in the chosen environment alone.
+        thorough: Whether what is wrong in storages and execution of environments that are not chosen is reported too.
 
     Attributes:
         all: By name, `default` first.
@@ -73,8 +74,9 @@ class Environments:
         execution: Of the chosen one.
     """
 
-    def __init__(self, reader: Reader, folder: Path, environ: DotEnv) -> None:
+    def __init__(self, reader: Reader, folder: Path, environ: DotEnv, *, thorough: bool) -> None:
         self.reader = reader
+        self.unchosen = reader if thorough else Reader(reader.source, Problems())
         self.folder = folder
         self.environ = environ
         self.all: AnyMapping[str, EnvironmentSpec] = {}
@@ -160,7 +162,8 @@ class Environments:
 
     def _environment(self, layer: _Layer, *, complete: bool) -> EnvironmentSpec:
         """One environment; all variables must be set where it is to be `complete`."""
-        report_to = self.reader if complete else None
+        reader = self.reader if layer.name == self.chosen else self.unchosen
+        report_to = reader if complete else None
         storages = {"default": default_storage(self.folder)}
         for name, (key, node) in layer.storages.items():
             read = name, id(node)
@@ -168,9 +171,9 @@ class Environments:
                 of_base = name in self._base.storages and self._base.storages[name][1] is node
                 of = "" if of_base or layer is self._base else f" of environment `{layer.name}`"
                 settled = _settled_storage(node, report_to)
-                self._storages[read] = read_storage(self.reader, key, settled, self.folder, of)
+                self._storages[read] = read_storage(reader, key, settled, self.folder, of)
             storages[name] = self._storages[read]
-        execution = read_execution(self.reader, layer.execution and settle(layer.execution, report_to))
+        execution = read_execution(reader, layer.execution and settle(layer.execution, report_to))
         if layer.name == self.chosen:
             self.execution = execution
         nodes = [*(node for _, node in layer.storages.values()), *([layer.execution] if layer.execution else ())]

@@ -66,8 +66,8 @@ def load_project(
         path: The project file.
         environ: Fills in ``${VAR}`` in storages and execution, before a file `.env` does.
         environment: The one to choose; ``default`` is chosen where there is none of that name.
-        thorough: Validate the tables in every environment, not in the chosen one alone.
-        incomplete: Let variables be unset in the chosen environment as in the others.
+        thorough: Validate every environment and the tables in it, not the chosen one alone.
+        incomplete: Let variables be unset in the chosen environment as in the others, which are validated too.
     """
     with _no_collection():
         return _load(path.absolute(), environ, environment, thorough, incomplete)
@@ -97,8 +97,8 @@ def _load(path: Path, environ: AnyMapping[str, str], environment: str, thorough:
     if root is None:
         return LoadedSpec(_empty(path), problems.sorted(source.name), readable=False)
     variables = DotEnv(environ, path.parent, problems)
-    loader = _Loader(reader, root, variables, environment, incomplete)
-    spec = loader.load()
+    loader = _Loader(reader, root, variables, environment)
+    spec = loader.load(thorough=thorough, incomplete=incomplete)
     others = tuple(loader.others(spec)) if thorough else ()
     named = [root.entries[key][1] for key in FILLED_IN if key in root.entries]
     return LoadedSpec(spec, problems.sorted(source.name), values_in(named, variables), others)
@@ -113,12 +113,11 @@ def _empty(path: Path) -> ProjectSpec:
 class _Loader:
     """Reads the sections of one project, in the order in which they need one another."""
 
-    def __init__(self, reader: Reader, root: Mapping, environ: DotEnv, environment: str, incomplete: bool) -> None:
+    def __init__(self, reader: Reader, root: Mapping, environ: DotEnv, environment: str) -> None:
         self.reader = reader
         self.root = root
         self.environ = environ
         self.environment = environment
-        self.incomplete = incomplete
         self.source: SourceFile = reader.source
         self.folder = self.source.path.parent
         self.includes = Includes(self.folder, reader.problems)
@@ -126,14 +125,14 @@ class _Loader:
         self.drafts: dict[str, Draft] = {}
         self.broken: set[str] = set()
 
-    def load(self) -> ProjectSpec:
+    def load(self, *, thorough: bool, incomplete: bool) -> ProjectSpec:
         self.check_keys()
         name = self.value("name")
         module = self.value("module")
         description = self.value("description")
-        environments = Environments(self.reader, self.folder, self.environ)
+        environments = Environments(self.reader, self.folder, self.environ, thorough=thorough or incomplete)
         storages, execution, others = (self.value(key) for key in FILLED_IN)
-        environments.read(storages, execution, others, self.environment, incomplete=self.incomplete)
+        environments.read(storages, execution, others, self.environment, incomplete=incomplete)
         execution = environments.execution
         if (node := self.value("defaults")) is not None:
             self.defaults = read_draft(self.reader, self.root.entries["defaults"][0], node, "`defaults`")

@@ -55,6 +55,7 @@ class Findings:
         self._count = 0  # rows that break the contract
         self._kept: dict[int, dict[str, str | None]] = {}
         self._names: dict[str, None] = {}
+        self._broken: set[str] = set()  # columns in which anything was found
 
     @property
     def violations(self) -> list[Violation]:
@@ -105,6 +106,8 @@ class Findings:
         if not piece:
             return
         positions: dict[int, None] = {}
+        for _, violation, _ in piece:
+            self._broken.update(key if violation.column is None else [violation.column])
         for finding, violation, rows in piece:
             if (
                 rows is None
@@ -127,7 +130,8 @@ class Findings:
         if not rows:
             return
         kept: dict[int, dict[str, str | None]] = {row: {} for row in rows}
-        for field in source.schema:
+        # Those that are wrong first: a terminal may not have room for the others.
+        for field in sorted(source.schema, key=lambda field: field.name not in self._broken):
             if len(self._names) == _WIDEST and field.name not in self._names:
                 break
             refused = refusal_in(field)
@@ -171,7 +175,7 @@ class Findings:
         for finding in self._findings.values():
             for row in finding.rows:
                 reasons.setdefault(row, []).append(finding.violation.message)
-        names = tuple(self._names)
+        names = tuple(sorted(self._names, key=lambda name: name not in self._broken))
         error.failed = (
             None
             if not self._kept
@@ -204,12 +208,13 @@ def _distinct(piece: Sequence[_Piece]) -> int:
 def _with_keys(violation: Violation, source: pa.Table, key: Sequence[str]) -> tuple[Example, ...]:
     """The examples of a violation with the keys of their rows, where these do not show them already."""
     shows_key = violation.check == "key" and all(example.value != "null" for example in violation.examples)
-    if not key or shows_key or violation.column in key or not set(key) <= set(source.column_names):
+    others = [name for name in key if name != violation.column]
+    if not others or shows_key or not set(key) <= set(source.column_names):
         return violation.examples
     rows = [example.row for example in violation.examples if example.row is not None]
-    texts = [shown_values(source.column(name), [row - 1 for row in rows]) for name in key]
+    texts = [shown_values(source.column(name), [row - 1 for row in rows]) for name in others]
     keys = {
-        row: ", ".join(f"{name} {value}" for name, value in zip(key, values, strict=True))
+        row: ", ".join(f"{name} {value}" for name, value in zip(others, values, strict=True))
         for row, values in zip(rows, zip(*texts, strict=True), strict=True)
     }
     return tuple(

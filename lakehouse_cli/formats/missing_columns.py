@@ -49,6 +49,7 @@ def missing_columns(
     otherwise: str = "it has no columns",
     hint: str | None = None,
     headed: bool = False,
+    nameless: int | None = None,
     line: int | None = None,
 ) -> DataError:
     """Make the error of a file that lacks declared columns, a violation each, with close matches.
@@ -63,17 +64,21 @@ def missing_columns(
         otherwise: The hint where it has none.
         hint: What to do next, where more is known than the names.
         headed: Whether the names are those of a line that may not be the header.
+        nameless: Position of a column without a name, which may be meant.
         line: Of the header.
     """
     taken = {str(column.from_ or column.name) for column in declared or ()}
     free = [name for name in there if name not in taken]
     called_so = {column.name: str(column.from_ or column.name) for column in missing}
     close = {column: _look_alike(in_file, free) or did_you_mean(in_file, free) for column, in_file in called_so.items()}
-    hint = hint or next(filter(None, close.values()), None)
+    if len(missing) == 1:
+        hint = hint or close[missing[0].name]
+    if hint is None and nameless is not None and not any(close.values()):
+        hint = f"column {nameless} of the file has no name: read it with `from: {nameless}`"
     violations = []
     for column in missing:
         also = close[column.name]
-        # The hint is shown once, for all of them.
+        # The hint of a single one is shown once.
         message = f"column `{visible(column.name)}`: {reason}{f'; {also}' if also and also != hint else ''}"
         violations.append(Violation(column.name, "missing", 1, message, location=column.location))
     if hint is None:

@@ -102,6 +102,9 @@ class FormatSpec(Struct, frozen=True, dict=True):
         """Return the options that hold for a column: its own over those of the table."""
         setting = [option for name in own if (option := self.option(name)) is not None]
         replaced = {name for option in setting for name in option.replaces}
+        # A character means one thing: the column's `thousands: "."` takes the place of the table's `decimal: "."`.
+        meant = [value for value in own.values() if isinstance(value, str) and len(value) == 1]
+        replaced |= {each.name for each in self.options if each.by_column and options.get(each.name) in meant}
         return {**{name: value for name, value in options.items() if name not in replaced}, **own}
 
     def checked(self, options: Mapping[str, Any], by_column: Iterable[tuple[str, Mapping[str, Any]]] = ()) -> Any:

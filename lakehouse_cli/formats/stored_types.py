@@ -23,6 +23,12 @@ from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.invisible import visible
 
+# How Arrow has Parquet's INTERVAL, and what to do about one.
+_INTERVAL_BYTES = pa.binary(12)
+_INTERVAL = (
+    "these are months, days and milliseconds, as DuckDB's INTERVAL is stored: "
+    "write `epoch(…)` of it in its place, and declare the column as float64"
+)
 _ENCRYPTED = re.compile("(?i)(?:en|de)crypt")
 
 
@@ -104,6 +110,7 @@ def wanted_names(
     twice: str = "rename all but one of them where the file is written",
     *,
     headed: bool = False,
+    nameless: int | None = None,
 ) -> list[str]:
     """List the names of the columns to read, in the order of the result.
 
@@ -113,6 +120,7 @@ def wanted_names(
         name: The file as messages show it.
         twice: What to do where two columns have one name.
         headed: As of `missing_columns`.
+        nameless: The same.
 
     Raises:
         DataError: Columns that are missing.
@@ -121,7 +129,7 @@ def wanted_names(
     wanted = list(stored) if columns is None else [str(column.from_ or column.name) for column in columns]
     missing = [column for column in columns or () if (column.from_ or column.name) not in set(stored)]
     if missing:
-        raise missing_columns(name, missing, stored, columns, headed=headed)
+        raise missing_columns(name, missing, stored, columns, headed=headed, nameless=nameless)
     for each in dict.fromkeys(wanted):
         count = stored.count(each)
         if count > 1:
@@ -158,6 +166,7 @@ def read_declared(
     done: list[pa.ChunkedArray] = []
     refused: list[tuple[str, Violation]] = []
     as_declared = has_name = True
+    is_interval = False
     for field, values, column in zip(table.schema, table.columns, declared, strict=True):
         as_stored = _plain(values, column)
         target = _target(as_stored.type, column, field.name, name)
@@ -169,8 +178,9 @@ def read_declared(
             refused.append(_misfit(refusal, field.name, as_stored, column))
             as_declared = as_declared and as_stored.type == target
             has_name = has_name and from_arrow(as_stored.type) is not None
+            is_interval = is_interval or (pa.types.is_duration(target) and as_stored.type == _INTERVAL_BYTES)
     lacking = missing_columns(name, missing, stored, columns) if missing else None
-    drift = _drift(refused, name, as_declared, has_name) if refused else None
+    drift = _drift(refused, name, as_declared, has_name, is_interval) if refused else None
     if lacking is not None and drift is not None:
         raise _both(lacking, drift)
     if wrong := lacking or drift:
@@ -232,11 +242,15 @@ def _misfit(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: C
     )
 
 
-def _drift(refused: Sequence[tuple[str, Violation]], name: str, as_declared: bool, has_name: bool) -> DataError:
+def _drift(
+    refused: Sequence[tuple[str, Violation]], name: str, as_declared: bool, has_name: bool, is_interval: bool
+) -> DataError:
     difference, first = refused[0]
     others = f"; {plural(len(refused) - 1, 'more column')} differ" if len(refused) > 2 else ""
     others = "; 1 more column differs" if len(refused) == 2 else others
-    if not has_name:
+    if is_interval:
+        hint = _INTERVAL
+    elif not has_name:
         hint = "have the file written in a type that can be declared, such as string, or declare the others alone"
     elif as_declared:
         hint = "have the file written again, in a type that has these values"

@@ -7,6 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from lakehouse_cli.errors import did_you_mean
+
 PANDAS, ARROW, POLARS = "pandas.DataFrame", "pyarrow.Table", "polars.DataFrame"
 #: Tables that are computed as they are stored, in the order of their key, as engines give rows in another each time.
 LAZY, RELATION = "polars.LazyFrame", "duckdb.DuckDBPyRelation"
@@ -57,11 +59,17 @@ class UnsupportedType(Struct, frozen=True, omit_defaults=True):
     Attributes:
         name: Dotted, as far as it is known.
         why: ``kind`` if it is certainly no frame type, or polars', which need not be installed; ``typing`` if it is
-            imported for type checkers only; ``unbound`` if the module defines no such name.
+            imported for type checkers only; ``package`` if its name is None where its package is not installed;
+            ``unbound`` if the module defines no such name; ``value`` if it is an expression of a value.
     """
 
     name: str
-    why: Literal["kind", "typing", "unbound"] = "kind"
+    why: Literal["kind", "typing", "package", "unbound", "value"] = "kind"
+
+
+def is_dotted(name: str) -> bool:
+    """Whether it is the name of a class, not the text of a value."""
+    return name.replace(".", "").isidentifier()
 
 
 def names_in_text(text: str) -> list[str]:
@@ -89,14 +97,18 @@ def unsupported_name(names: Sequence[str | None], *, returned: bool) -> str | No
         if name is None or is_supported(name, returned=returned):
             return False
         library, *rest = name.split(".")
-        return name in _OTHERS or not rest or (library in _LIBRARIES and len(rest) == 1)
+        return name in _OTHERS or not rest or not is_dotted(name) or (library in _LIBRARIES and len(rest) == 1)
 
     return names[0] if names and (all(map(is_certain, names)) or OPTIONAL.issuperset(names)) else None
 
 
 def unsupported(text: str, *, returned: bool) -> tuple[str, str]:
     """Say that an annotation names no frame type, and what to write in its place."""
-    hint = f"use {PANDAS} (also where there is no annotation), {ARROW}, {POLARS}, {LAZY}, {RELATION} or {READER}"
+    library = text.partition(".")[0]
+    every = (PANDAS, ARROW, POLARS, LAZY, RELATION, READER, *([SERIES] if returned else []))
+    hint = did_you_mean(text.partition("(")[0], [each for each in every if each.startswith(library)]) or (
+        f"use {PANDAS} (also where there is no annotation), {ARROW}, {POLARS}, {LAZY}, {RELATION} or {READER}"
+    )
     if text.endswith("Series") and not returned:
         hint = "a table comes as a pandas.DataFrame; a pandas.Series can only be returned"
     if text.endswith("DuckDBPyConnection"):

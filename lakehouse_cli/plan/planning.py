@@ -87,7 +87,8 @@ class Plan(Struct, frozen=True):
         contents: What is stored of these tables and of their inputs.
         deferred: The inputs that are read from another environment.
         out_of_reach: Why tables, of these and of their inputs, cannot be had; a run does not ask for them again.
-        missing_sources: Sources that the user selected and that cannot be read, so that a run of them fails.
+        asked_sources: Sources that the user named, and those selected that are missing: a run fails where they are not
+            as declared.
     """
 
     project: str
@@ -97,7 +98,7 @@ class Plan(Struct, frozen=True):
     contents: Mapping[str, InputRecord] = field(default_factory=dict)
     deferred: tuple[DeferredInput, ...] = ()
     out_of_reach: Mapping[str, UnreachableError] = field(default_factory=dict)
-    missing_sources: tuple[str, ...] = ()
+    asked_sources: tuple[str, ...] = ()
 
     @property
     def runs(self) -> tuple[PlannedTable, ...]:
@@ -202,8 +203,11 @@ def make_plan(
         name: state.trouble for name, state in states.items() if isinstance(state.trouble, UnreachableError)
     }
     asked = selection.names if selection.explicit else ()
-    missing = tuple(each.name for each in planned if each.kind == "source" and each.would_fail and each.name in asked)
-    return Plan(project, environment, tuple(planned), notes, contents, deferred, out_of_reach, missing)
+    sources = (each for each in planned if each.kind == "source")
+    wanted = tuple(
+        each.name for each in sources if each.name in selection.named or (each.would_fail and each.name in asked)
+    )
+    return Plan(project, environment, tuple(planned), notes, contents, deferred, out_of_reach, wanted)
 
 
 def _planned_source(graph: AssetGraph, name: str, state: TableState) -> PlannedTable:

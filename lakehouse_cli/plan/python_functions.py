@@ -150,15 +150,19 @@ class _Matcher:
     def check_type(self, found: UnsupportedType, what: str, place: Location, *, returned: bool) -> None:
         """Report the type of an annotation, unless an installed package may support it."""
         library = found.name.partition(".")[0]
-        if found.why != "unbound" and "." in found.name and self.is_missing(library):
+        if found.why not in {"unbound", "value"} and "." in found.name and self.is_missing(library):
             message, hint = f"`{found.name}` needs {library}, which is not installed", install_command(library)
             hint = hint or "install it, or annotate with a type of a package that is installed"
-        elif (found.name in OPTIONAL and found.why == "kind") or library in {
-            each.partition(".")[0] for each in installed("frames")
-        }:
+        elif (
+            (found.name in OPTIONAL and found.why == "kind")
+            or found.why == "package"
+            or library in {each.partition(".")[0] for each in installed("frames")}
+        ):
             return
-        elif found.why == "kind":
+        elif found.why in {"kind", "value"}:
             message, hint = unsupported(found.name, returned=returned)
+            if found.why == "value":
+                message = f"`{found.name}` is a value, not a type"
         elif found.why == "unbound":
             message, hint = f"`{found.name}` is not defined in its module", "import it, or correct the annotation"
         else:

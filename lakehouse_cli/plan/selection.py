@@ -37,11 +37,13 @@ class Selection(Struct, frozen=True):
         names: In the graph's order.
         notes: For the user, such as a method that matched nothing.
         explicit: Whether terms chose them; not where all tables are chosen for want of any.
+        named: Those of them that stand in the terms by their own names.
     """
 
     names: tuple[str, ...]
     notes: tuple[str, ...] = ()
     explicit: bool = False
+    named: frozenset[str] = frozenset()
 
 
 StateSelection = Callable[[str], set[str]]
@@ -73,7 +75,9 @@ def select(
     # What alone matches nothing has been noted; that two have nothing in common, or that all is left out, has not.
     if graph.tables and not left and (chosen or not notes):
         notes.append("the selection matches no table")
-    return Selection(tuple(name for name in graph.order if name in left), tuple(notes), bool(asked))
+    written = (_TERM.fullmatch(piece) for term in asked for piece in term.replace(",", " ").split())
+    named = frozenset(match["core"] for match in written if match and match["core"] in left)
+    return Selection(tuple(name for name in graph.order if name in left), tuple(notes), bool(asked), named)
 
 
 def _union(graph: AssetGraph, terms: Iterable[str], notes: list[str], in_state: StateSelection | None) -> set[str]:

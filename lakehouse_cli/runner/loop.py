@@ -113,7 +113,7 @@ class Runner(Struct, frozen=True):
         run.skip_what_is_up_to_date()
         if plan.runs:
             run.carry_out()
-        run.fail_missing_sources()
+        run.read_asked_sources()
         result = RunResult(
             run.run_id,
             plan.project,
@@ -142,6 +142,7 @@ class _Run:
     contents: Contents = field(init=False)
     schedule: Schedule = field(init=False)
     results: dict[str, TableResult] = field(default_factory=dict)
+    sources_read: set[str] = field(default_factory=set)
     emitted: set[str] = field(default_factory=set)
     under_way: dict[str, float] = field(default_factory=dict)
     callbacks: CallbackQueue = field(default_factory=CallbackQueue)
@@ -172,16 +173,20 @@ class _Run:
             if planned.action == "skip":
                 self._end(table_results.unchanged(planned))
 
-    def fail_missing_sources(self) -> None:
-        """Fail the sources that were asked for and that nothing has read in vain yet."""
-        for name in self.plan.missing_sources:
-            if name in self.results or self.cancelled_by is not None:
+    def read_asked_sources(self) -> None:
+        """Fail the sources that were asked for and are not as declared, of those that nothing has read yet."""
+        for name in self.plan.asked_sources:
+            if name in self.results or name in self.sources_read or self.cancelled_by is not None:
                 continue
-            table = self.runner.graph.tables[name]
+            from lakehouse_cli.runner.materializing import read_table
+
+            table, since = self.runner.graph.tables[name], time.perf_counter()
             try:
-                self.runner.storages[table.storage].scan(table, table.columns).table()
+                read_table(self.runner.storages[table.storage], table)
             except LakehouseError as error:
-                self._end(table_results.failed_source(name, self.planned[name].uri, error, 0.0, None))
+                self._fail_source(name, error, time.perf_counter() - since)
+            else:
+                self._keep_rows(name, None)
 
     def carry_out(self) -> None:
         """Do all that loads Arrow and the user's code."""
@@ -291,6 +296,7 @@ class _Run:
         if isinstance(ended, Outcome | ContractError):  # its inputs could be read
             for each in planned.inputs:
                 if self.runner.graph.tables[each].kind == "source":
+                    self.sources_read.add(each)
                     self._keep_rows(each, None)
         match ended:
             case LakehouseError():
@@ -314,10 +320,12 @@ class _Run:
         if self.runner.graph.tables[blame].kind != "source":
             return self._failed(planned, failure.error, seconds, attempts=0)
         if blame not in self.results:
-            uri = self.planned[blame].uri if blame in self.planned else ""
-            kept = self._keep_rows(blame, failure.error)
-            self._end(table_results.failed_source(blame, uri, failure.error, seconds, kept))
+            self._fail_source(blame, failure.error, seconds)
         return table_results.skipped(planned, self.results[blame])
+
+    def _fail_source(self, name: str, error: LakehouseError, seconds: float) -> None:
+        uri = self.planned[name].uri if name in self.planned else ""
+        self._end(table_results.failed_source(name, uri, error, seconds, self._keep_rows(name, error)))
 
     def _failed(
         self,

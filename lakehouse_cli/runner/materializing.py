@@ -40,11 +40,22 @@ def read_input(job: Job, place: Workplace, name: str) -> tuple[pa.Table, InputRe
     table, expected = job.tables[name], job.expected_inputs.get(name)
     try:
         known = () if expected is None else (expected,)
-        data, record = scan(place.storages[table.storage], table, table.columns).table_with_content(known)
-        if table.kind == "source":
-            _check_source(data, table, place)
+        return read_table(place.storages[table.storage], table, known)
     except LakehouseError as error:
         raise InputError(name, error) from error
+
+
+def read_table(
+    storage: AssetStorage, table: Table, known: tuple[InputRecord, ...] = ()
+) -> tuple[pa.Table, InputRecord]:
+    """Read a table's data with the record of their content, and validate a source against its contract.
+
+    Raises:
+        LakehouseError: It is missing, cannot be read, or is not as declared.
+    """
+    data, record = scan(storage, table, table.columns).table_with_content(known)
+    if table.kind == "source":
+        _check_source(data, table, storage)
     return data, record
 
 
@@ -73,13 +84,13 @@ def open_input(job: Job, place: Workplace, name: str) -> StreamedTable:
         raise InputError(name, error) from error
 
 
-def _check_source(data: pa.Table, table: Table, place: Workplace) -> None:
+def _check_source(data: pa.Table, table: Table, storage: AssetStorage) -> None:
     """Judge nulls and key of a source.
 
     Raises:
         DataError: They break its contract.
     """
-    _refuse(check(data, table.columns, key=table.key), table, place.storages[table.storage])
+    _refuse(check(data, table.columns, key=table.key), table, storage)
 
 
 def _refuse(found: Findings, table: Table, storage: AssetStorage) -> None:

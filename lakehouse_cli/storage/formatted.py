@@ -91,14 +91,23 @@ class FormattedStorage(AssetStorage):
 
     def _missing(self, table: Table) -> MissingDataError:
         error = missing_data(table, self.uri(table))
-        if table.kind == "source" and (hint := other_ending(table, self._endings_there(table))):
+        if table.kind != "source":
+            return error
+        if hint := other_ending(table, self._endings_there(table)):
             error.hint = f"{self._under_root(table.path)}{hint}"
+        elif near := self._near_path(table):
+            error.hint = f"{self._under_root(near)}{self._suffixes(table)[0]} is there: set `path: {near}`"
         return error
 
     def _endings_there(self, table: Table) -> Iterable[str]:
         """Return what follows the table's path in the names of files that are there, whatever their endings."""
         del table
         return ()
+
+    def _near_path(self, table: Table) -> str | None:
+        """Return the path of a file that is there, of a name that differs in case, dashes and underscores alone."""
+        del table
+        return None
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
         """Return the declared columns; a computed table that declares none is read by its manifest."""

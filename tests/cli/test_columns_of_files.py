@@ -285,3 +285,28 @@ def test_json_of_columns_has_from_and_options(columns: ProjectFolder, cli: Cli) 
         (None, {"date_format": ["%d/%m/%Y"], "null_values": ["-"]}),
         ("Price (€)", {"decimal": ","}),
     ]
+
+
+def declare_by_position(folder: ProjectFolder, columns: str, options: str = "") -> None:
+    folder.write(
+        "lakehouse.yaml",
+        f"name: p\ntables:\n  s: {{kind: source, options: {{header: false{options}}}, columns: {{{columns}}}}}\n",
+    )
+
+
+@pytest.mark.parametrize("columns", ["a: {from: 1}, b: {from: 3}", "b: {from: 3}, a: {from: 1}"])
+def test_highest_position_counts_where_rows_end_early(folder: ProjectFolder, cli: Cli, columns: str) -> None:
+    folder.write("data/s.csv", "1\n\n2,3\n4,5,6\n")
+    columns = columns.replace("{from", "{type: int64, from")
+    declare_by_position(folder, columns, ", missing_values: null")
+    assert rows(cli, "s") == [{"a": 1, "b": None}, {"a": 2, "b": None}, {"a": 4, "b": 6}]
+    folder.write("data/s.csv", "1\n\n2,3\n4,5,x\n")
+    assert "row 3 (line 4): x" in cli("show", "s").err
+
+
+def test_fault_in_a_file_without_header_names_the_column_there(folder: ProjectFolder, cli: Cli) -> None:
+    declare_by_position(folder, "c: {type: string, from: 3}, a: {type: string, from: 1}")
+    folder.write("data/s.csv", 'x,y,"z"z\n')
+    assert "in column `c`" in cli("show", "s").err
+    folder.write("data/s.csv", 'x,"y"y,z\n')
+    assert "in column 2" in cli("show", "s").err

@@ -76,6 +76,34 @@ def test_validate_looks_at_every_environment(two: ProjectFolder, cli: Cli) -> No
     assert cli("run", "-e", "test").code == 3
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("storages: {default: {options: {delimiter: xy}}}", "option `delimiter` of storage `default`"),
+        ("storages: {default: {options: {delimiter: ';', quote_char: ';'}}}", "are both ';'"),
+        ("storages: {default: {options: {delimter: ';'}}}", "unknown option `delimter`"),
+        ("storages: {default: {formt: csv}}", "unknown key `formt`"),
+        ("storages: {default: {format: cvs}}", "`format` of storage `default`"),
+        ("storages: {default: {type: filez}}", "there is no `filez`"),
+        ("storages: {default: {root: x.duckdb, type: duckdb, options: {storage_compatibility_version: v9}}}", "v9"),
+        ("storages: {default: {root: 'ftp://x'}}", "root `ftp://x`"),
+        ("execution: {workers: none}", "`workers`"),
+    ],
+)
+def test_what_is_wrong_in_an_environment_stops_it_alone(two: ProjectFolder, cli: Cli, wrong: str, message: str) -> None:
+    two.write("lakehouse.yaml", two.read("lakehouse.yaml") + f"  bad: {{{wrong}}}\n")
+    assert cli("run").code == 0
+    for command in (("validate",), ("env",), ("run", "-e", "bad"), ("diff", "--against", "bad")):
+        done = cli(*command)
+        assert done.code == 3, command
+        assert message in done.err
+
+
+def test_what_is_wrong_at_the_top_stops_environments_that_have_it(two: ProjectFolder, cli: Cli) -> None:
+    two.write("lakehouse.yaml", two.read("lakehouse.yaml") + "storages: {spare: {root: x, format: cvs}}\n")
+    assert "`format` of storage `spare`" in cli("run", "-e", "test").err
+
+
 def test_env_lists_them(two: ProjectFolder, cli: Cli) -> None:
     lines = [line.split() for line in cli("env", "-e", "test").out.splitlines()]
     assert lines == [

@@ -178,6 +178,13 @@ def test_values_that_are_not_kept_are_blank(readings: ProjectFolder, cli: Cli) -
     assert [line.split() for line in shown[-2:]] == [["1", "1", "2", "x"], ["2", "2", "3", "y"]]
 
 
+def test_columns_of_values_that_do_not_fit_are_in_order(readings: ProjectFolder, cli: Cli) -> None:
+    readings.write("data/s.csv", "a,b,c\nx,1,z\n2,y,3\n")
+    readings.write("lakehouse.yaml", "name: p\ntables:\n  s: {kind: source, columns: {a: int64, b: int64, c: int64}}\n")
+    assert cli("run", "s").code == 1
+    assert cli("show", "s", "--failed").out.splitlines()[-3].split() == ["why", "row", "line", "a", "b", "c"]
+
+
 def test_failed_rows_are_kept_until_the_next_run(readings: ProjectFolder, cli: Cli) -> None:
     good = readings.read("data/s.csv")
     readings.write("data/s.csv", "station,day,high\nSFO,2024-01-01,warm\n")
@@ -189,7 +196,8 @@ def test_failed_rows_are_kept_until_the_next_run(readings: ProjectFolder, cli: C
     assert failed_rows(cli, "s")["count"] == 1
     readings.write("data/s.csv", good)
     assert cli("run").code == 0
-    assert failed_rows(cli, "s") == {"name": "s", "run_id": None, "at": None, "count": 0, "rows": []}
+    nothing = {"name": "s", "run_id": None, "at": None, "count": 0, "left_out": 0, "rows": []}
+    assert failed_rows(cli, "s") == nothing
     assert "no failed rows are kept" in cli("show", "s", "--failed").out
 
 
@@ -226,3 +234,84 @@ def test_many_failed_rows_are_counted(readings: ProjectFolder, cli: Cli) -> None
     document = failed_rows(cli, "s", "-n", "5000")
     assert (document["count"], len(document["rows"])) == (2500, 1000)
     assert (document["rows"][999]["row"], document["rows"][999]["line"]) == (1000, 1001)
+    assert document["left_out"] == 1500
+    assert failed_rows(cli, "s")["left_out"] == 2490
+
+
+def test_columns_that_are_wrong_are_shown_first(readings: ProjectFolder, cli: Cli) -> None:
+    names = [f"measurement_{at:02}" for at in range(13)]
+    text = ", ".join(f"{name}: {{type: int64, nullable: {str(name != names[-1]).lower()}}}" for name in names)
+    readings.write(
+        "lakehouse.yaml", f"name: p\nmodule: m\ntables:\n  s: {{kind: source, columns: {{{text}}}}}\n  t: {{}}\n"
+    )
+    readings.write("m.py", "def t(s): return s\n")
+    readings.write("data/s.csv", ",".join(names) + "\n" + ",".join(map(str, range(12))) + ",\n")
+    assert cli("run").code == 1
+    header = cli("show", "s", "--failed").out.splitlines()[-2].split()
+    assert header == ["why", "row", "line", names[-1], *names[:-1]]
+    assert list(failed_rows(cli, "s")["rows"][0]["values"]) == [names[-1], *names[:-1]]
+
+
+def test_reasons_of_a_row_are_in_order(readings: ProjectFolder, cli: Cli) -> None:
+    readings.write(
+        "transforms.py",
+        """
+        import pandas as pd
+
+        def t(s):
+            return pd.DataFrame({"station": ["a", "b", "b"], "day": [pd.Timestamp("2024-01-01")] * 3,
+                                 "high": [1.5, 2.5, None], "n": [300, 2, 300]})
+        """,
+    )
+    assert cli("run").code == 1
+    shown = cli("show", "t", "--failed").out
+    assert [line.split("  ")[1] for line in shown.splitlines()[-2:]] == ["1", "1, 2, 3"]
+
+
+@pytest.mark.parametrize("nullable", ["true", "false"])
+def test_null_in_a_key_is_named_by_the_rest_of_the_key(readings: ProjectFolder, cli: Cli, nullable: str) -> None:
+    text = readings.read("lakehouse.yaml").replace("day: date32", f"day: {{type: date32, nullable: {nullable}}}")
+    readings.write("lakehouse.yaml", text)
+    readings.write("data/s.csv", "station,day,high\nSFO,2024-01-01,50\n\nSJC,,51\n")
+    assert "row 2 (line 4; station 'SJC')" in cli("run").err
+    (violation,) = failure(cli("run", "-o", "json"), "s")["error"]["violations"]
+    assert violation["examples"] == [{"row": 2, "value": "null", "line": 4, "key": "station 'SJC'"}]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("SFO,2024-01-01,warm", "1 of 2 values of column `high` is not float64"),
+        ("SFO,2024-01-01,", "column `high` has 1 null but is declared `nullable: false`"),
+        ("SJC,2024-01-01,50", "key `station`, `day`: 1 row repeats an earlier key"),
+    ],
+)
+def test_named_source_that_is_not_as_declared_fails(readings: ProjectFolder, cli: Cli, row: str, reason: str) -> None:
+    good = readings.read("data/s.csv")
+    assert cli("run").code == 0
+    bad = f"station,day,high\nSJC,2024-01-01,51\n{row}\n"
+    readings.write("data/s.csv", bad)
+    for selection in ("s", "+s", "s,kind:source"):
+        ran = cli("run", selection, "-o", "json")
+        assert ran.code == 1, selection
+        found = failure(ran, "s")
+        assert found["notes"] == ["`lakehouse show s --failed` shows the row that fails"]
+        assert failed_rows(cli, "s")["rows"][0]["reasons"] == [reason]
+    readings.write("data/s.csv", good)
+    assert "nothing to do" in cli("run", "s").out
+    assert failed_rows(cli, "s")["count"] == 0
+
+
+def test_named_source_is_read_once(readings: ProjectFolder, cli: Cli) -> None:
+    readings.write("data/s.csv", "station,day,high\nSFO,2024-01-01,\n")
+    ran = cli("run", "s", "t", "-o", "json")
+    assert [(table["name"], table["status"]) for table in ran.json["tables"]] == [("s", "failed"), ("t", "skipped")]
+
+
+def test_source_that_is_not_named_is_not_read(readings: ProjectFolder, cli: Cli) -> None:
+    readings.write("lakehouse.yaml", readings.read("lakehouse.yaml").replace("inputs: [s]", "inputs: []"))
+    readings.write("transforms.py", "import pandas as pd\ndef t(): return pd.DataFrame()\n")
+    readings.write("data/s.csv", "station,day,high\nSFO,2024-01-01,\n")
+    cli("run")
+    assert failed_rows(cli, "s")["count"] == 0
+    assert cli("run", "kind:source").code == 0

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from lakehouse_cli.arrow.types import to_arrow
-from lakehouse_cli.errors import DataError, Location, StorageError, did_you_mean
+from lakehouse_cli.errors import DataError, Location, StorageError
 from lakehouse_cli.formats.csv.errors import shorten
 from lakehouse_cli.formats.csv.source import CsvSource
 from lakehouse_cli.formats.misfits import ColumnReading
@@ -21,9 +21,18 @@ from lakehouse_cli.text.counts import count_text, plural
 _TEXT = pa.string()
 # A line in quotes, and one that sets the header apart from the rows, as psql and Markdown have.
 _IN_QUOTES = re.compile(rb'"(?:[^"]|"")*"')
+_BLANK_BEFORE_QUOTES = re.compile(r"""[ \t]+(["']).*\1[ \t]*""")
 _RULE = re.compile(rb"[|+: -]*-[|+: -]*")
 # How many positions of columns of one name are shown.
 _LISTED = 3
+
+
+def names_by_position(columns: Sequence[Column]) -> list[str]:
+    """List what the columns of a file without a header are called, up to the last that is declared; "" for others."""
+    names = {
+        at if type(column.from_) is not int else column.from_ - 1: column.name for at, column in enumerate(columns)
+    }
+    return [names.get(at, "") for at in range(max(names, default=-1) + 1)]
 
 
 def find_columns(source: CsvSource, columns: Sequence[Column] | None) -> list[ColumnReading]:
@@ -114,8 +123,6 @@ def _missing(source: CsvSource, missing: Sequence[Column], declared: Sequence[Co
     header = [name for name in source.header or () if name]
     hint = _header_hint(source, header, [str(column.from_ or column.name) for column in missing])
     nameless = next((at + 1 for at, name in enumerate(source.header or ()) if not name), None)
-    if nameless and hint is None and not any(did_you_mean(column.name, header) for column in missing):
-        hint = f"column {nameless} of the file has no name: read it with `from: {nameless}`"
     return missing_columns(
         source.name,
         missing,
@@ -125,16 +132,15 @@ def _missing(source: CsvSource, missing: Sequence[Column], declared: Sequence[Co
         otherwise="check `delimiter` and `header` in its options",
         hint=hint,
         headed=True,
+        nameless=nameless,
         line=_header_line(source).line,
     )
 
 
 def _header_hint(source: CsvSource, header: Sequence[str], missing: Sequence[str]) -> str | None:
     """What to do where the header is there, but not split into its names."""
-    if header and set(missing) <= {name.strip(" \t") for name in header}:
-        return "its header has blanks around names: set `trim: true` in its options"
-    if header and set(missing) <= {name.strip(" \t'") for name in header}:
-        return """its header has quotes around names: set `quote_char: "'"` in its options"""
+    if hint := _trimmed_hint(header, set(missing)):
+        return hint
     if header and header[0].lstrip(" \t").startswith("#"):
         if not set(missing) & {header[0].lstrip(" \t#")}:
             return 'its first line is a comment: set `comment: "#"` in its options'
@@ -157,6 +163,19 @@ def _header_hint(source: CsvSource, header: Sequence[str], missing: Sequence[str
             return f"{found}{more} in its options"
     other = next((mark for mark in ";\t|," if mark in line), None)
     return f"its header is `{shorten(line)}`: set `delimiter: {_quoted(other)}` in its options" if other else None
+
+
+def _trimmed_hint(header: Sequence[str], missing: set[str]) -> str | None:
+    """What to do where names have blanks or quotes around them."""
+    if header and missing <= {name.strip(" \t") for name in header}:
+        return "its header has blanks around names: set `trim: true` in its options"
+    quoted = [name for name in header if name.strip(" \t")[-1:] in ("'", '"')]
+    are_behind_blanks = quoted and all(_BLANK_BEFORE_QUOTES.fullmatch(name) for name in quoted)
+    if are_behind_blanks and missing <= {name.strip(" \t'\"") for name in header}:
+        return "its header has blanks before quotes: set `trim: true` in its options"
+    if header and missing <= {name.strip(" \t'") for name in header}:
+        return """its header has quotes around names: set `quote_char: "'"` in its options"""
+    return None
 
 
 def _quoted(delimiter: str) -> str:

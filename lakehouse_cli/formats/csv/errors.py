@@ -36,7 +36,8 @@ def malformed(
         options: Of the format.
     """
     at, (opened, line) = error.position, lines
-    column = f"column `{header[at]}`" if header and at < len(header) else f"column {count_text(at + 1)}"
+    named = header[at] if header and at < len(header) else ""
+    column = f"column `{named}`" if named else f"column {count_text(at + 1)}"
     place = f"line {count_text(line)} of `{name}`, in {column}"
     quote, escape = options.quote_char, options.escape_char or "\\"
     double = f"double each {quote} inside a quoted value, or set `quote_char: none` in its options if {quote} is text"

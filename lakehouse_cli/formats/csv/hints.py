@@ -13,11 +13,11 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.codec import decode
-from lakehouse_cli.formats.csv.nested import BAD, parse_json
+from lakehouse_cli.formats.csv.nested import BAD, explain_json, parse_json
 from lakehouse_cli.formats.csv.options import CsvOptions
 
 # In hints that name options which other formats lack.
-_OF_CSV_ALONE = re.compile("`(?:decimal|date_format|timestamp_format):")
+_OF_CSV_ALONE = re.compile('`(?:decimal|date_format|timestamp_format):|`thousands: "[.]"')
 _PAIRS = (
     *(("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"), ("true", "false"), ("1", "0"), ("-1", "0"), ("1.0", "0.0")),
     *(("ja", "nein"), ("j", "n"), ("wahr", "falsch"), ("oui", "non"), ("vrai", "faux"), ("si", "no"), ("sí", "no")),
@@ -39,6 +39,27 @@ _GREENWICH = ("%Y-%m-%d %H:%M:%S GMT", "%Y-%m-%d %H:%M:%S.%f GMT", "%a, %d %b %Y
 # A name of the offset before it, as Go prints it; and one alone, which may stand for several offsets.
 _BEHIND_OFFSET = re.compile(r" [+-][0-9]{4} ([A-Z]{3,5})\Z")
 _ABBREVIATED = re.compile(r"[0-9] ([A-Z]{3,5})\Z")
+# How people write dates, and clocks behind them.
+_DATES = (
+    *(
+        f"{mark.join(parts)}"
+        for mark in "/.-"
+        for parts in (("%d", "%m", "%Y"), ("%m", "%d", "%Y"), ("%Y", "%m", "%d"))
+    ),
+    *(
+        f"{mark.join(parts)}"
+        for mark in "/.-"
+        for parts in (("%d", "%m", "%y"), ("%m", "%d", "%y"), ("%y", "%m", "%d"))
+    ),
+    *(f"%d{mark}{month}{mark}{year}" for mark in " -" for month in ("%b", "%B") for year in ("%Y", "%y")),
+    *("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%d. %B %Y", "%a, %d %b %Y", "%A, %d %B %Y", "%A, %B %d, %Y"),
+)
+_MOMENTS = tuple(
+    f"{date}{clock}"
+    for date in _DATES
+    for clock in (" %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p", " %H:%M:%S.%f", "")
+)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
 _CLOCK = re.compile("[T ][0-9]")
 # How many digits counts of our days have at most.
 _EPOCH_DIGITS = {"s": 11, "ms": 14, "us": 17, "ns": 99}
@@ -66,6 +87,8 @@ def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
         return _clock_hint(values, kind, options)
     if t.is_date(kind) or t.is_timestamp(kind):
         return _moment_hint(values, kind, options)
+    if t.is_nested(kind) and (why := next(filter(None, map(explain_json, values)), None)):
+        return f"{why}: correct the file, or declare the column as string"
     if t.is_list(kind):
         styles = ({"lists": style} for style in ("postgresql", "duckdb"))
         return next(
@@ -134,8 +157,33 @@ def _boolean_hint(words: Sequence[str], options: CsvOptions) -> str:
 
 
 def _number_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
+    changes = _decorations(values, options)
+    comma = {"decimal": ","} if options.decimal == "." else {}
+    if changes and not _reads(values, kind, options, changes):
+        changes |= comma
+    changes = changes or comma
+    is_whole = pa.types.is_integer(kind)
+    if changes and _reads(values, kind, options, changes):
+        if is_whole and {"decimal", "thousands"} <= changes.keys():
+            # Integers have no decimal point; that of other columns stays as it is.
+            del changes["decimal"]
+            return f"set {_set(changes)} in the column"
+        hint = f"set {_set(changes)} in the options"
+        if "percent" in changes and _reads(values, kind, options, changes | {"percent": "fraction"}):
+            hint += "; or `percent: fraction`, where 50% is 0.5"
+        fractions = {name: value for name, value in changes.items() if name != "thousands"} | comma
+        if changes.get("thousands") == "," and comma and _reads(values, kind, options, fractions):
+            hint += f"; or {_set(fractions)}, where 1,234 is 1.234"
+        return hint
+    point = {"decimal": ".", "thousands": None if options.thousands == "." else options.thousands}
+    if not is_whole and not comma and _reads(values, kind, options, point):
+        return 'set `decimal: "."` in the column'
+    return None
+
+
+def _decorations(values: Sequence[str], options: CsvOptions) -> dict[str, Any]:
+    """The options for what stands in and around numbers, of those that are not set: what is set already is meant."""
     changes: dict[str, Any] = {}
-    # What is set already is meant: another meaning of the same values is none to be named.
     if any("%" in value for value in values) and options.percent is None:
         changes["percent"] = "number"
     symbols = tuple(dict.fromkeys(each for value in values for each in _CURRENCY.findall(value)))
@@ -150,20 +198,8 @@ def _number_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) 
     if marks and options.thousands is None:
         changes["thousands"] = min(marks)
         if changes["thousands"] == options.decimal:
-            changes |= {"decimal": "," if options.decimal == "." else "."}
-    comma = {"decimal": ","} if options.decimal == "." else {}
-    if changes and not _reads(values, kind, options, changes):
-        changes |= comma
-    changes = changes or comma
-    if changes and _reads(values, kind, options, changes):
-        hint = f"set {_set(changes)} in the options"
-        if "percent" in changes and _reads(values, kind, options, changes | {"percent": "fraction"}):
-            hint += "; or `percent: fraction`, where 50% is 0.5"
-        fractions = {name: value for name, value in changes.items() if name != "thousands"} | comma
-        if changes.get("thousands") == "," and comma and _reads(values, kind, options, fractions):
-            hint += f"; or {_set(fractions)}, where 1,234 is 1.234"
-        return hint
-    return None
+            changes["decimal"] = "," if options.decimal == "." else "."
+    return changes
 
 
 def _moment_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
@@ -175,17 +211,11 @@ def _moment_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) 
     if found := _other_moments(values, kind, options):
         return found
     if not is_date and options.epoch_unit is not None:
-        return (
-            "a number is expected, as `epoch_unit` is set: correct the file; or, if no value is a number, "
-            "set `epoch_unit: none` in the column"
-        )
+        return _count_hint(values)
     if is_date:
-        compact = {option: ("%Y%m%d",)}
-        return (
-            f"set {_set(compact)} in the options"
-            if _are_recent(values) and _reads(values, kind, options, compact)
-            else None
-        )
+        if _are_recent(values) and _reads(values, kind, options, {option: ("%Y%m%d",)}):
+            return f"set {_set({option: ('%Y%m%d',)})} in the options"
+        return _usual_format(values, kind, options, option, _DATES)
     numbers = all(_EPOCH.fullmatch(value) for value in values)
     digits = len(values[0].lstrip("-").partition(".")[0])
     likely = next(unit for unit, most in _EPOCH_DIGITS.items() if digits <= most)
@@ -197,15 +227,16 @@ def _moment_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) 
             continue
         if wanted != kind:
             return f"it has a time zone: declare `{wanted}`, and set {_set(changes)} in the column"
-        clock = f", which reads clocks of {kind.tz}" if kind.tz and not has_offset and kind.tz != "UTC" else ""
+        clock = "" if has_offset else _clocks_of(kind.tz)
         # Of fourteen digits, it is no count of our days.
         count = f"; or, if it counts from 1970, `epoch_unit: {likely}`" if numbers and digits < _MOMENT_DIGITS else ""
         return f"set {_set(changes)} in the options{clock}{count}"
     if numbers:
         others = ", ".join(unit for unit in _EPOCH_DIGITS if unit != likely)
         return f"a number says no unit: set `epoch_unit: {likely}` in the options, or {others}"
-    abbreviation = _ABBREVIATED.search(values[0])
-    if abbreviation:
+    if found := _usual_format(values, kind, options, option, _MOMENTS):
+        return found
+    if abbreviation := _ABBREVIATED.search(values[0]):
         return (
             f"`{abbreviation[1]}` says no offset from UTC: write the offset in its place, such as `+01:00`, "
             "or declare the column as string"
@@ -213,10 +244,39 @@ def _moment_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) 
     return None
 
 
+def _count_hint(values: Sequence[str]) -> str:
+    """The hint of what is no timestamp where these are counts of a unit."""
+    if all(_NUMBER.fullmatch(value.strip()) for value in values):
+        return "no timestamp is as far from 1970: correct the file, or set another `epoch_unit`"
+    return (
+        "a number is expected, as `epoch_unit` is set: correct the file; or, if no value is a number, "
+        "set `epoch_unit: none` in the column"
+    )
+
+
+def _usual_format(
+    values: Sequence[str], kind: pa.DataType, options: CsvOptions, option: str, formats: Sequence[str]
+) -> str | None:
+    """The hint of the formats, of those that people use, which read the values; each, where several do."""
+    found = [each for each in formats if _reads(values, kind, options, {option: (each,)})]
+    if not found:
+        return None
+    zone = None if pa.types.is_date(kind) else kind.tz
+    return f"set {' or '.join(_set({option: (each,)}) for each in found)} in the options{_clocks_of(zone)}"
+
+
+def _clocks_of(zone: str | None) -> str:
+    return f", which reads clocks of {zone}" if zone not in (None, "UTC") else ""
+
+
 def _other_moments(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
     """The hint where values are moments as they stand, but not of this type."""
     units = ("s", "ms", "us", "ns")
     is_date = pa.types.is_date(kind)
+    if is_date and options.epoch_unit is not None:
+        if all(_EPOCH.fullmatch(value) for value in values) and _reads(values, pa.timestamp("us", "UTC"), options, {}):
+            return "it counts from 1970 as `epoch_unit` says: declare `timestamp[us, tz=UTC]`"
+        options = replace(options, epoch_unit=None)
     own = None if is_date else kind.tz
     for zone in (own, None if own else "UTC"):
         for unit in units if is_date else (kind.unit, *units):
@@ -257,6 +317,12 @@ def _clock_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -
         formats = (*options.time_format, format_)
         if format_ not in options.time_format and _reads(values, kind, options, {"time_format": formats}):
             return f"set {_set({'time_format': formats})} in the options"
+    for unit in ("ms", "us", "ns"):
+        finer = pa.duration(unit) if is_span else pa.time32(unit) if unit == "ms" else pa.time64(unit)
+        for formats in ((), *((each,) for each in (_SPANS if is_span else _TIMES))):
+            if finer != kind and _reads(values, finer, options, {"time_format": formats or options.time_format}):
+                more = f", and set {_set({'time_format': formats})} in the column" if formats else ""
+                return f"it has fractions of a second: declare `{finer}`{more}"
     if is_span:
         has_months = all(_MONTHS.search(value) for value in values)
         return "months and years are no fixed time: declare the column as string" if has_months else None

@@ -103,7 +103,8 @@ def _element(found: re.Match[str], leaf: pa.DataType) -> Any:
             return None
     else:
         text = re.sub(r"\\(.)", r"\1", found["quoted"], flags=re.DOTALL)
-    if pa.types.is_boolean(leaf.value_type if pa.types.is_dictionary(leaf) else leaf):
+    leaf = leaf.value_type if pa.types.is_dictionary(leaf) else leaf
+    if pa.types.is_boolean(leaf):
         return _BOOLEANS.get(text, BAD)
     return parse_json(text) if pa.types.is_nested(leaf) else text
 

@@ -148,6 +148,17 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
+def explain_json(value: str) -> str | None:
+    """Say why a text is no JSON that is read, where it is JSON but for names that are there twice, NaN and Infinity."""
+    try:
+        DECODER.decode(value)
+    except json.JSONDecodeError:
+        return None
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 BAD: Any = object()
 #: Of JSON to Python; numbers stay text, and what is not JSON to the letter is a ValueError.
 DECODER = json.JSONDecoder(

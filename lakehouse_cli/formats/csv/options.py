@@ -94,6 +94,8 @@ class CsvOptions(ValueOptions, frozen=True):
         if values.get("quote_char") == "none" and values.get("escape_char") not in (None, "none"):
             # Without quotes nothing else keeps an empty text apart from null; MySQL and PostgreSQL write null so.
             values.setdefault("null_values", (f"{values['escape_char']}N",))
+        if values.get("thousands") == ".":
+            values.setdefault("decimal", ",")
         return super().from_mapping(values)
 
     @property

@@ -23,7 +23,7 @@ from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.arrow_streams import ReadableFile
 from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.formats.csv.codec import decode
-from lakehouse_cli.formats.csv.columns import find_columns
+from lakehouse_cli.formats.csv.columns import find_columns, names_by_position
 from lakehouse_cli.formats.csv.decode import formats_of
 from lakehouse_cli.formats.csv.infer import infer_column
 from lakehouse_cli.formats.csv.options import CsvOptions
@@ -53,7 +53,7 @@ def read_csv(open_source: Opener, name: str, columns: Sequence[Column] | None, o
         DataError: Columns that are missing (check ``missing``) or values that do not fit (check ``type``), all of them.
         StorageError: A file that is not CSV text: wrong encoding, damaged compression, rows of different lengths.
     """
-    names = [column.name for column in columns or ()]
+    names = names_by_position(columns or ())
     as_text: set[str] = set()
     is_careful = False
     while True:
@@ -81,7 +81,7 @@ def read_csv(open_source: Opener, name: str, columns: Sequence[Column] | None, o
     if ragged:
         raise ragged_rows(open_source, name, ragged, rows, options, names)
     if any(reading.count for reading in readings):
-        raise unfit_cells(open_source, name, readings, rows, options)
+        raise unfit_cells(open_source, name, readings, rows, options, names)
     table = table_of(readings)
     if columns is not None:
         return table

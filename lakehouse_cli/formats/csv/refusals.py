@@ -123,14 +123,19 @@ def _other(options: CsvOptions) -> str:
 
 
 def unfit_cells(
-    open_source: Opener, name: str, readings: Sequence[ColumnReading], rows: int, options: CsvOptions
+    open_source: Opener,
+    name: str,
+    readings: Sequence[ColumnReading],
+    rows: int,
+    options: CsvOptions,
+    names: Sequence[str],
 ) -> DataError:
     """Make the error of values that do not fit their columns."""
     kept = sorted({row for each in readings for row, _, _ in each.misfits})[:KEPT_ROWS]
     examples = [row for each in readings for row, _, _ in each.examples]
     unfit = [each for each in readings if each.count]
     is_first_row = options.header and rows > 1 and len(unfit) > 1 and examples == [1] * len(unfit)
-    found = _find_rows(open_source, name, [*kept, *examples], options, [each.name for each in readings])
+    found = _find_rows(open_source, name, [*kept, *examples], options, names)
     lines = {row: line for row, (line, _) in found.items()}
     return unfit_values(
         name, readings, rows, show=shorten, explain=_first_row_reasons if is_first_row else _reasons, lines=lines
@@ -187,20 +192,21 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
     t, kind = pa.types, reading.type
     values = [value for _, value, _ in reading.examples]
     has_days = t.is_timestamp(kind) or t.is_date(kind)
-    if all(each.strip().casefold() in _NULL_WORDS or (has_days and _NO_DAY.fullmatch(each)) for each in values):
-        different = list(dict.fromkeys(values))
-        spellings = json.dumps([*options.null_values, *different], ensure_ascii=False)
-        verb = "stands" if len(different) == 1 else "stand"
-        shown = " and ".join(map(repr, different))
-        return f"if {shown} {verb} for null, set `null_values: {spellings}` in the column"
+    nulls = [
+        each for each in values if each.strip().casefold() in _NULL_WORDS or (has_days and _NO_DAY.fullmatch(each))
+    ]
+    if len(nulls) == len(values):
+        return _null_hint(nulls, options)
     if options.comment and all(options.comment in value for value in values):
         return "`comment` leaves out whole lines, and behind a value it is text: put the comment on a line of its own"
     from lakehouse_cli.formats.csv.hints import spelling_hint
 
-    if hint := spelling_hint(values, kind, options):
+    if hint := spelling_hint([each for each in values if each not in nulls], kind, options):
         own = reading.column.options if reading.column else ()
         # What the column sets itself is not changed in the options of the table.
-        return hint.replace("in the options", "in the column") if any(f"`{name}:" in hint for name in own) else hint
+        if any(f"`{name}:" in hint for name in own):
+            hint = hint.replace("in the options", "in the column")
+        return f"{hint}; {_null_hint(nulls, options)}" if nulls else hint
     if t.is_timestamp(kind) and not options.timestamp_format:
         if (named := _ENDS_IN_NAME.search(values[0])) and all(value.endswith(named["zone"]) for value in values):
             form = f'"%Y-%m-%d %H:%M:%S{".%f" if named["fraction"] else ""} {named["zone"]}"'
@@ -209,3 +215,10 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
     if t.is_date(kind) and not options.date_format:
         return "YYYY-MM-DD is expected, or `date_format` in the column or in the options, such as `%d/%m/%Y`"
     return "correct the file, declare another type, or add what stands for null to its `null_values`"
+
+
+def _null_hint(words: Sequence[str], options: CsvOptions) -> str:
+    different = list(dict.fromkeys(words))
+    spellings = json.dumps([*options.null_values, *different], ensure_ascii=False)
+    verb = "stands" if len(different) == 1 else "stand"
+    return f"if {' and '.join(map(repr, different))} {verb} for null, set `null_values: {spellings}` in the column"

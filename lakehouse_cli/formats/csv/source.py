@@ -48,7 +48,7 @@ class CsvSource:
             open_source: Opens the file's bytes; called again where the place of a fault is looked for.
             name: Path to show.
             options: Of the format.
-            names: What the columns of a file without a header are called, for messages.
+            names: What the columns of a file without a header are called, by position.
             is_raw: As for `Records`.
         """
         self.name = name

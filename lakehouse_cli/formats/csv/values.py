@@ -65,6 +65,11 @@ class ValueOptions(FormatOptions, frozen=True):
             raise StorageError(
                 f"option `thousands` cannot be {group!r}", hint="such as `,` `.` `'` or a blank, or leave it out"
             )
+        if group == "." and not hasattr(self, "decimal"):
+            raise StorageError(
+                "option `thousands` cannot be '.': in numbers of this format it is the decimal point",
+                hint="declare such a column as string, and make numbers of it in a transform",
+            )
         if group == point:
             raise StorageError(
                 f"options `thousands` and `decimal` are both {group!r}",

@@ -73,7 +73,8 @@ def _places(sheet: Sheet, name: str, columns: Sequence[Column]) -> list[int]:
         check_positions(name, columns, max(sheet.width, len(header)))
         named = [column for column in columns if not isinstance(column.from_, int)]
         known = [each for each in header if each is not None]
-        names = iter(wanted_names(known, named, name, _BY_POSITION, headed=True))
+        nameless = header.index(None) + 1 if None in header else None
+        names = iter(wanted_names(known, named, name, _BY_POSITION, headed=True, nameless=nameless))
         return [each.from_ - 1 if isinstance(each.from_, int) else header.index(next(names)) for each in columns]
     if sheet.width < len(columns) and sheet.rows:
         positions = [f"column {at + 1}" for at in range(sheet.width)]
@@ -184,6 +185,9 @@ def _hint(shown: str, column: Column | None, nulls: Sequence[str] = ()) -> str:
         return "make it text in the sheet (format Text, and enter it again), or declare the column as a number"
     if kind == "date32" and _MOMENT.match(shown):
         return "it has a time of day: declare `timestamp[us]`"
+    if kind in ("date32", "timestamp", "time32", "time64", "duration") and shown.startswith(("'", '"')):
+        what = "date" if kind in ("date32", "timestamp") else "time"
+        return f"it is a text: make it a {what} in the sheet, or declare the column as string"
     if kind in ("date32", "timestamp"):
         return "make it a date in the sheet: a number without a date's format says no date"
     if kind in ("time32", "time64", "duration"):

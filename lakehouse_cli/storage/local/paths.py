@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -85,6 +86,14 @@ class FolderStorage(FormattedStorage):
                 entry.name[len(name) :] for entry in entries if entry.name.startswith(f"{name}.") and entry.is_file()
             )
         return ()
+
+    def _near_path(self, table: Table) -> str | None:
+        folder, slash, name = table.path.rpartition("/")
+        ending = self._suffixes(table)[0]
+        with suppress(OSError), os.scandir(f"{self.spec.root}/{folder}") as entries:
+            stems = sorted(each.name.removesuffix(ending) for each in entries if each.name.endswith(ending))
+            return next((f"{folder}{slash}{stem}" for stem in stems if _bare(stem) == _bare(name)), None)
+        return None
 
     def _file(self, table: Table) -> str:
         """The stored file; no link is resolved."""
@@ -241,3 +250,7 @@ class FolderStorage(FormattedStorage):
             hint=f"move it away; the manifest of `{table.name}` belongs in a folder of that name",
             location=table.where("path", "storage"),
         )
+
+
+def _bare(name: str) -> str:
+    return re.sub("[-_ ]", "", name).casefold()

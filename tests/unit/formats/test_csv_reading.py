@@ -181,10 +181,10 @@ def test_missing_columns_have_close_matches() -> None:
     # Each is reported once.
     reported = [violation.message for violation in caught.value.violations]
     assert reported == [
-        "column `station`: the file has no such column",
+        "column `station`: the file has no such column; did you mean `STATION`?",
         "column `Valid`: the file has no such column; did you mean `valid`?",
     ]
-    assert caught.value.hint == "did you mean `STATION`?"
+    assert caught.value.hint == "its columns are `STATION`, `valid`, `tmpf`"
     assert str(caught.value.location) == "x.csv:1"
 
 

@@ -131,10 +131,10 @@ def test_a_long_value_is_shortened() -> None:
         ("timestamp[s]", "NULL,1\n0000-00-00 00:00:00", 'set `null_values: ["", "NULL", "0000-00-00 00:00:00"]`'),
         ("timestamp[s]", "-infinity", 'set `null_values: ["", "-infinity"]` in the column'),
         ("date32", "0000-00-00", 'set `null_values: ["", "0000-00-00"]` in the column'),
-        ("timestamp[s]", "1/2/2020", "`timestamp_format`"),
+        ("timestamp[s]", "1/2/2020", '`timestamp_format: "%d/%m/%Y"` or `timestamp_format: "%m/%d/%Y"` in the options'),
         ("timestamp[s]", "2020-01-01 00:00:00.25", "declare `timestamp[ms]`"),
         ("timestamp[s, tz=UTC]", "2020-01-01T00:00:00.123456Z", "declare `timestamp[us, tz=UTC]`"),
-        ("date32", "1/2/2020", "`date_format`"),
+        ("date32", "1/2/2020", '`date_format: "%d/%m/%Y"` or `date_format: "%m/%d/%Y"` in the options'),
         ("float64", "-", 'set `null_values: ["", "-"]` in the column'),
     ],
 )

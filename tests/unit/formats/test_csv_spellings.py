@@ -343,6 +343,8 @@ def test_moments_of_databases_that_do_not_fit_are_refused(kind: str, texts: list
     ("style", "kind", "text", "meant"),
     [
         ("postgresql", "list<int64>", "{1,NULL,2}", [1, None, 2]),
+        ("postgresql", "list<dictionary<bool>>", "{t,f,NULL}", [True, False, None]),
+        ("duckdb", "list<dictionary<bool>>", "[true, false, NULL]", [True, False, None]),
         ("postgresql", "list<int64>", "{}", []),
         (
             "postgresql",

@@ -133,10 +133,10 @@ def test_all_drifted_columns_are_reported_with_rows() -> None:
 def test_missing_columns_have_close_names(name: str) -> None:
     with pytest.raises(DataError, match=r"`data/t\..*` lacks columns `staton`, `zzz`") as caught:
         read(name, stored(name, pa.table({"station": [1]})), columns_of(staton="int64", zzz="int64"))
-    assert caught.value.hint == "did you mean `station`?"
+    assert caught.value.hint == "its columns are `station`"
     assert [violation.check for violation in caught.value.violations] == ["missing", "missing"]
     assert [violation.message for violation in caught.value.violations] == [
-        "column `staton`: the file has no such column",
+        "column `staton`: the file has no such column; did you mean `station`?",
         "column `zzz`: the file has no such column",
     ]
 
