@@ -211,6 +211,7 @@ def test_formats_of_other_types_do_not_count() -> None:
     assert table["t"].to_pylist() == [dt.time(8, 5), None]
     assert table["d"].to_pylist() == [hours(24), hours(26)]
     assert values("duration[s]", ["90"], time_format="%I:%M %p") == [dt.timedelta(seconds=90)]
+    assert values("time32[s]", ["05:06"], time_format="interval") == [dt.time(5, 6)]
 
 
 def test_ambiguous_duration_of_two_formats_is_refused() -> None:

@@ -179,6 +179,7 @@ def test_without_a_header_columns_are_taken_by_position() -> None:
         ({"percent": "fraction"}, 0.25, "float64", 0.25),
         ({"negative": "parentheses"}, "(3)", "int64", -3),
         ({"time_format": "%I:%M %p"}, "1:02 PM", "time32[s]", time(13, 2)),
+        ({"time_format": "%M:%S"}, "13:04", "time32[s]", time(0, 13, 4)),
         ({"time_format": "interval"}, "1 days 02:00:00", "duration[s]", timedelta(hours=26)),
         ({"epoch_unit": "s"}, 1_700_000_000, "timestamp[s]", datetime(2023, 11, 14, 22, 13, 20)),
         ({"epoch_unit": "s"}, 1_700_000_000.5, "timestamp[ms]", datetime(2023, 11, 14, 22, 13, 20, 500_000)),
