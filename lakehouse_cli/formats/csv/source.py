@@ -127,7 +127,8 @@ class CsvSource:
             while (end := self._line_after(rest, at)) is None and (piece := next(pieces, b"")):
                 rest, before, at = rest[at:] + piece, before + at, 0
             if at == len(rest):
-                raise self._fewer_lines(skipped)
+                what = "how many lines there are before the header"
+                raise self._fewer(plural(skipped, "line"), "skip_rows", what)
             at = len(rest) if end is None else end
             self.first_line += end is not None
         return before + at, chain([rest[at:]], pieces)
@@ -150,16 +151,15 @@ class CsvSource:
         cut = _line_from_end(data, end, count if data.endswith(end) else count - 1)
         there = data.count(end) + (not data.endswith(end) and bool(data))
         if is_first and there < count:
-            raise self._fewer_lines(self._options.skip_rows + there, "skip_footer", "how many lines follow the data")
+            lines = plural(self._options.skip_rows + there, "line")
+            raise self._fewer(lines, "skip_footer", "how many lines follow the data")
         yield data[:cut]
 
-    def _fewer_lines(
-        self, there: int, option: str = "skip_rows", what: str = "how many lines there are before the header"
-    ) -> StorageError:
-        """The error of a file that has fewer lines than are to be skipped."""
+    def _fewer(self, there: str, option: str, what: str) -> StorageError:
+        """The error of a file that has fewer lines or rows than are to be skipped."""
+        wanted = count_text(getattr(self._options, option))
         return StorageError(
-            f"`{self.name}` has {plural(there, 'line')}, "
-            f"fewer than the {count_text(getattr(self._options, option))} that `{option}` skips",
+            f"`{self.name}` has {there}, fewer than the {wanted} that `{option}` skips",
             hint=f"correct `{option}` in its options: {what}",
             location=Location(self.name),
         )
@@ -239,8 +239,10 @@ class CsvSource:
                     location=Location(self.name),
                 )
             self.header = tuple(self._name_of(value) for value in record)
-            for _ in range(self._options.skip_rows_after_header):
-                self._first_record(consume=True)
+            for skipped in range(self._options.skip_rows_after_header):
+                if self._first_record(consume=True) is None:
+                    what = "how many rows behind the header are no data"
+                    raise self._fewer(plural(skipped, "row") + " behind its header", "skip_rows_after_header", what)
         else:
             record = self._first_record(consume=False)
         self.width = None if record is None else max(len(record), self._least)

@@ -38,7 +38,7 @@ def refusal(data: str, columns: Any = AB, **options: Any) -> LakehouseError:
         ("# c\na,b\n\n# c\n5n,1s\n# c\n1,x\n", {"skip_rows_after_header": 1, "comment": "#"}, [(1, "x")]),
         ('a,b\n"m\n""",s\nx,y\n', {"skip_rows_after_header": 2}, []),
         ("a\n\n1\n", {"skip_rows_after_header": 1}, [(1,)]),
-        ("a,b\n", {"skip_rows_after_header": 1}, []),
+        ("a,b\nm,s\n", {"skip_rows_after_header": 1}, []),
         ('a,b\n1,x\n\nTotal "5\n\n', {"skip_footer": 3}, [(1, "x")]),
         ("a,b\r1,x\rend", {"skip_footer": 1}, [(1, "x")]),
         ("a,b\n1\n\n2,\n3,x\n", {"missing_values": "null"}, [(1, None), (2, None), (3, "x")]),
