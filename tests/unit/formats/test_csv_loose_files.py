@@ -130,6 +130,27 @@ def test_units_behind_the_header_are_named() -> None:
     assert "skip_rows_after_header" not in (error.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("options", "data"),
+    [
+        ({"delimiter": "||"}, 'a||b\n"1"||"x"\n"2||"||y\n'),
+        ({"delimiter": ":::", "trim": True}, 'a:::b\r\n "1" ::: "x" \r\n2:::"y"\r\n'),
+        ({"delimiter": "\t|", "comment": "##", "trim": True}, 'a\t|b\n## c\n"1" \t|"x"\n \t##\n2\t|y\n'),
+        ({"delimiter": "||", "escape_char": "\\"}, 'a||b\n"1"||"\\"x"\n2||\\|y\\||\n'),
+        ({"delimiter": "whitespace", "comment": "//"}, '"a"\t"b"\r\n1\t"x"\r\n// c\r\n"2"  y\r\n'),
+        ({"delimiter": "||", "missing_values": "null", "extra_values": "ignore"}, 'a||b\n"1"\n"2"||"x"||"y"\n'),
+        ({"comment": "#"}, "# c\r\r\na,b\r\r\n1,x\r\r\n2,y\r\r\n"),
+        ({"skip_rows": 1, "skip_footer": 1}, "title\r\r\na,b\r\r\n1,x\r\r\n2,y\r\r\nend"),
+    ],
+)
+def test_blocks_may_end_anywhere(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], data: str) -> None:
+    whole = rows(data, **options)
+    assert len(whole) == 2
+    for block in range(1, len(data)):
+        monkeypatch.setattr("lakehouse_cli.formats.compression.BLOCK", block)
+        assert rows(data, **options) == whole, block
+
+
 def test_rows_after_no_header_are_refused() -> None:
     with pytest.raises(StorageError, match="needs a header") as caught:
         CsvOptions(header=False, skip_rows_after_header=1)
