@@ -323,6 +323,56 @@ def test_handwritten_values_round_trip(folder: ProjectFolder, cli: Cli, form: st
     assert cli("plan").code == 0
 
 
+PYTHON = [
+    ["a", None],
+    ["x\ny"],
+    [float("nan"), "b"],
+    ["it's", "b"],
+    ["a, b", None],
+    [None],
+    ["a b", "c"],
+    {"a"},
+    ("a", "b"),
+]
+
+
+@pytest.mark.parametrize("value", [*PYTHON, PYTHON], ids=str)
+def test_lists_of_python_get_the_hint_to_read_text(folder: ProjectFolder, cli: Cli, value: object) -> None:
+    texts = [str(each) for each in value] if value is PYTHON else [str(value)]
+    source(folder, "list<string>", "{delimiter: ';', quote_char: none}", *texts)
+    found = cli("show", "s")
+    assert found.code == 1
+    assert "declare the column as string" in found.err
+    assert "lists:" not in found.err
+
+
+def test_lists_of_python_are_none_of_duckdb(folder: ProjectFolder, cli: Cli) -> None:
+    texts = [str(each) for each in PYTHON[:4]]
+    source(folder, "list<string>", "{delimiter: ';', quote_char: none, lists: duckdb}", *texts)
+    assert "4 of 4 values of column `d` are not list<string>" in cli("show", "s").err
+
+
+@pytest.mark.parametrize(
+    ("kind", "style", "text", "meant"),
+    [
+        ("list<string>", "duckdb", "[a b, 'it\\'s', NULL]", ["a b", "it's", None]),
+        ("list<float64>", "duckdb", "[1.5, nan, NULL]", [1.5, float("nan"), None]),
+        ("list<string>", "postgresql", '{a,"b c",NULL}', ["a", "b c", None]),
+        ("list<int64>", "json", "[1,null]", [1, None]),
+    ],
+)
+def test_hint_of_lists_reads_them(
+    folder: ProjectFolder, cli: Cli, kind: str, style: str, text: str, meant: list[object]
+) -> None:
+    other = "postgresql" if style == "json" else "json"
+    options = "{{delimiter: ';', quote_char: none, lists: {}}}"
+    source(folder, kind, options.format(other), text)
+    assert f"set `lists: {style}` in the options" in cli("show", "s").err
+    source(folder, kind, options.format(style), text)
+    # By their texts, as NaN equals nothing.
+    assert str(Project.load(folder.path).read_arrow("s")["d"].to_pylist()) == str([meant])
+
+
 def test_decimal_commas_between_commas(folder: ProjectFolder, cli: Cli) -> None:
     text = 'a,b\n1,"1,5"\n2,"-1234,25"\n3,"2,0"\n'
     columns = "columns: {{a: int64, b: float64}}"

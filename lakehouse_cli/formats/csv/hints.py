@@ -44,6 +44,8 @@ _CLOCK = re.compile("[T ][0-9]")
 _EPOCH_DIGITS = {"s": 11, "ms": 14, "us": 17, "ns": 99}
 _MOMENT_DIGITS = 14
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H%M", "%H%M%S", "%H:%M:%S.%f")
+_OF_PYTHON = re.compile(r"(?:\A|[\[({,] *)(?:None|nan)(?:,|[\])}])|\{'.*'\}", re.DOTALL)
+_IN_BRACKETS = re.compile(r"\[.*\]|\{.*\}|\(.*\)", re.DOTALL)
 _MONTHS = re.compile(r"\b(?:mon|month|year)s?\b|\A[+-]?P(?:-?[0-9.]+Y|(?:-?[0-9.]+Y)?-?[0-9.]+M)")
 _SPANS = ("%H:%M:%S", "%H:%M", "interval", "iso8601", "%H:%M:%S.%f")
 
@@ -67,14 +69,26 @@ def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
     if t.is_date(kind) or t.is_timestamp(kind):
         return _moment_hint(values, kind, options)
     if t.is_list(kind):
-        styles = ({"lists": style} for style in ("postgresql", "duckdb"))
-        return next(
-            (f"set {_set(each)} in the options" for each in styles if _reads(values, kind, options, each)), None
-        )
+        return _list_hint(values, kind, options)
     if (t.is_struct(kind) or t.is_map(kind)) and all(_is_literal(value) for value in values):
         return "it is no JSON, as `to_json(…)` of a database writes: write it so, or declare the column as string"
     if t.is_binary(kind) and _reads(values, kind, options, {"binary": "hex"}):
         return "set `binary: hex` in the options"
+    return None
+
+
+def _list_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
+    leaf = kind
+    while pa.types.is_list(leaf):
+        leaf = leaf.value_type
+    # Of a database, None is a text, and that of floats is called nan there as well.
+    may_be_python = not pa.types.is_floating(leaf) and any(map(_OF_PYTHON.search, values))
+    for style in () if may_be_python else ("json", "postgresql", "duckdb"):
+        changes = {"lists": style}
+        if _reads(values, kind, options, changes):
+            return f"set {_set(changes)} in the options"
+    if all(_IN_BRACKETS.fullmatch(value) and parse_json(value) is BAD for value in values):
+        return "it is no list as JSON or databases have it: write it by `json.dumps`, or declare the column as string"
     return None
 
 

@@ -388,7 +388,9 @@ def test_lists_are_read_as_databases_print_them(style: str, kind: str, text: str
         ("postgresql", "list<string>", ['{"a}', '{"a"b}', '{a"b"}', "{a\\b}", "a,b", "NULL"]),
         ("postgresql", "list<list<int64>>", ["{1}", "{{1}", "{{1}}}"]),
         ("postgresql", "list<bool>", ["{1}", "{yes}"]),
-        ("duckdb", "list<string>", ["[it's]", "['a'b]", "[a]]", "[a, ]"]),
+        ("postgresql", "list<string>", [r'{"a\nb"}', r'{"\a"}']),
+        ("duckdb", "list<string>", ["[it's]", "['a'b]", "[a]]", "[a, ]", r"['a,\nb']", "['a']", "['a b', None]"]),
+        ("duckdb", "list<int64>", ["['1', '2']"]),
         ("duckdb", "list<struct<a: int64>>", ["[{'a': 1}]"]),
     ],
 )
