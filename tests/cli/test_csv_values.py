@@ -323,6 +323,32 @@ def test_handwritten_values_round_trip(folder: ProjectFolder, cli: Cli, form: st
     assert cli("plan").code == 0
 
 
+@pytest.mark.parametrize(
+    "footer",
+    [
+        ["Source: foo"],
+        ["Source: foo", "Date: 1, 2, 3"],
+        ["Source: foo", "", "Total,1", "Date: 1, 2, 3"],
+        ["Source: foo", "see a, b, c", "see d, e"],
+    ],
+)
+def test_hint_names_a_footer_of_lines_that_differ(folder: ProjectFolder, cli: Cli, footer: list[str]) -> None:
+    project = "name: p\ntables:\n  s: {{kind: source, options: {}, columns: {{x: string, y: string}}}}\n"
+    folder.write("lakehouse.yaml", project.format("{}"))
+    folder.write("data/s.csv", "\n".join(["x,y", "1,2", "3,4", *footer, ""]))
+    option = f"skip_footer: {len(footer)}"
+    assert f"  set `{option}` in its options, if no data begin there; or " in cli("show", "s").err
+    folder.write("lakehouse.yaml", project.format(f"{{{option}}}"))
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"x": "1", "y": "2"}, {"x": "3", "y": "4"}]
+
+
+@pytest.mark.parametrize("lines", [["1,2", "a,b,c"], ["1,2", "a", "3,4", "5,6"], ["a", "1,2,3"]])
+def test_ragged_rows_among_data_are_no_footer(folder: ProjectFolder, cli: Cli, lines: list[str]) -> None:
+    folder.write("lakehouse.yaml", "name: p\ntables:\n  s: {kind: source, columns: {x: string, y: string}}\n")
+    folder.write("data/s.csv", "\n".join(["x,y", *lines, ""]))
+    assert "skip_footer" not in cli("show", "s").err
+
+
 PYTHON = [
     ["a", None],
     ["x\ny"],
