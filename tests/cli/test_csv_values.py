@@ -349,6 +349,32 @@ def test_ragged_rows_among_data_are_no_footer(folder: ProjectFolder, cli: Cli, l
     assert "skip_footer" not in cli("show", "s").err
 
 
+@pytest.mark.parametrize("delimiter", ["¦", "§", "§¦", "\N{NO-BREAK SPACE}", "→"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_delimiters_beyond_ascii(folder: ProjectFolder, cli: Cli, delimiter: str, encoding: str) -> None:
+    options = f"{{delimiter: {json.dumps(delimiter)}, encoding: {encoding}}}"
+    columns = "columns: {a: string, b: string, c: float64}"
+    folder.write(
+        "lakehouse.yaml",
+        f"name: p\nmodule: transforms\ntables:\n  s: {{kind: source, options: {options}, {columns}}}\n"
+        f"  t: {{function: same, inputs: {{s: s}}, options: {options}, {columns}}}\n",
+    )
+    folder.write("transforms.py", "import pyarrow as pa\n\n\ndef same(s: pa.Table) -> pa.Table:\n    return s\n")
+    (folder.path / "data").mkdir()
+    text = 'a¶b¶c\n"x¶""y"¶£5 Â £¶1.5\n¶"§¦ →"¶\n'.replace("¶", delimiter)
+    (folder.path / "data/s.csv").write_bytes(text.encode(encoding))
+    assert cli("run").code == 0
+    read = Project.load(folder.path).read_arrow("t")
+    assert read.to_pydict() == {"a": [f'x{delimiter}"y', None], "b": ["£5 Â £", "§¦ →"], "c": [1.5, None]}
+    assert read.equals(Project.load(folder.path).read_arrow("s"))
+
+
+def test_hint_names_a_delimiter_beyond_ascii(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", "name: p\ntables:\n  s: {kind: source, columns: {a: int64, b: int64}}\n")
+    folder.write("data/s.csv", "a¦b\n1¦2\n")
+    assert "set `delimiter: '¦'` in its options" in cli("show", "s").err
+
+
 PYTHON = [
     ["a", None],
     ["x\ny"],

@@ -24,7 +24,7 @@ _PAIRS = (
     *(("verdadero", "falso"), ("vero", "falso"), ("sim", "não"), ("enabled", "disabled"), ("active", "inactive")),
 )
 _GROUPED = re.compile("[0-9]([,.'\u00a0\u202f ])[0-9]{3}(?![0-9])")
-_CURRENCY = re.compile("[$€£¥₹₩₽₺]|\\b[A-Z]{3}\\b|\\b(?:kr|zł|Fr)\\b|R\\$")
+_CURRENCY = re.compile("[$€£¥₹₩₽₺]|\\b[A-Z]{3}\\b|\\b(?:kr|zł|Fr|Rs)\\b\\.?|R\\$")
 _EPOCH = re.compile(r"-?[0-9]{9,}(?:\.[0-9]+)?")
 # Formats without marks between numbers, and such as say an offset, of dates and timestamps.
 _COMPACT = (

@@ -141,8 +141,8 @@ class CsvOptions(ValueOptions, frozen=True):
 
     @property
     def arrow_delimiter(self) -> str:
-        """The delimiter for Arrow, which takes one character: in place of several, one that is hardly in any text."""
-        return self.delimiter if len(self.delimiter) == 1 else "\x1d"
+        """The delimiter for Arrow, which takes one byte: in place of several, one that is hardly in any text."""
+        return self.delimiter if len(self.delimiter.encode()) == 1 else "\x1d"
 
     @property
     def delimiter_characters(self) -> str:
@@ -153,7 +153,7 @@ class CsvOptions(ValueOptions, frozen=True):
     def is_loose(self) -> bool:
         """Whether records must be rewritten for Arrow, which knows none of these options."""
         return bool(
-            len(self.delimiter) > 1
+            self.arrow_delimiter != self.delimiter
             or self.comment
             or self.trim
             or (self.missing_values, self.extra_values) != ("error", "error")
@@ -189,9 +189,10 @@ def _check_characters(options: CsvOptions) -> None:
     if options.comment is not None:
         characters["comment"] = options.comment
     for what, character in characters.items():
-        is_long = what in _LONG
-        if not character or (len(character) > 1 and not is_long) or not character.isascii() or set(character) & _ENDS:
-            form = "ASCII characters" if is_long else "one ASCII character"
+        is_long, is_delimiter = what in _LONG, what == "delimiter"
+        is_foreign = not (is_delimiter or character.isascii())
+        if not character or (len(character) > 1 and not is_long) or is_foreign or set(character) & _ENDS:
+            form = f"{'' if is_delimiter else 'ASCII '}characters" if is_long else "one ASCII character"
             raise StorageError(
                 f"option `{what}` of format csv must be {form}, not {character!r}", hint=f"such as {_SUCH_AS[what]}"
             )
@@ -208,6 +209,11 @@ def _check_characters(options: CsvOptions) -> None:
                 f"option `{what}` of format csv cannot be {character!r}, values are made of it",
                 hint=f"such as {_SUCH_AS[what]}",
             )
+    if options.escape_char is not None and not options.delimiter.isascii():
+        raise StorageError(
+            f"option `delimiter` of format csv is {options.delimiter!r}, and `escape_char` stands before ASCII alone",
+            hint="remove `escape_char` if the file has no escapes; if it has, choose an ASCII `delimiter`",
+        )
     _check_overlaps(options, characters)
 
 

@@ -92,12 +92,12 @@ def _patterns(
     delimiter: str, quote: str, escape: str | None, line_end: bytes, *, quoting: bool, trim: bool = False
 ) -> _Patterns:
     d, q, e = (re.escape((character or "").encode()) for character in (delimiter, quote, escape))
-    # The characters that a delimiter may begin with, and such a one that begins none.
+    # The bytes that a delimiter may begin with, and such a one that begins none.
     starts, begun = d, b""
     if delimiter == WHITESPACE:
         starts, d = rb" \t", rb"[ \t]++"
-    elif len(delimiter) > 1:
-        starts = re.escape(delimiter[0].encode())
+    elif len(delimiter.encode()) > 1:
+        starts = re.escape(delimiter.encode()[:1])
         begun = rb"|(?!%b)%b" % (d, starts)
     # In a file whose lines end in CRLF an escape takes both.
     escaped = rb"%b(?s:%b.)" % (e, rb"\r\n|" if line_end == b"\r\n" else b"") if e else rb"(?!)"

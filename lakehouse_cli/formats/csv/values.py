@@ -99,8 +99,17 @@ class ValueOptions(FormatOptions, frozen=True):
                 f"options `thousands` and `decimal` are both {group!r}",
                 hint=f"set `decimal: '{',' if point == '.' else '.'}'`, or choose another character for one of them",
             )
+        marks = {point, group or point}
         for symbol in self.currency:
-            if set(symbol) & {*_OF_NUMBERS, point, group} or symbol.lower() == "e" or symbol != symbol.strip():
+            is_number = set(symbol) & _OF_NUMBERS or symbol[0] in marks or symbol.lower() == "e"
+            if is_number or symbol != symbol.strip():
                 raise StorageError(
-                    f"option `currency` cannot be {symbol!r}, numbers are made of it", hint="such as `$`, `€` or `CHF`"
+                    f"option `currency` cannot be {symbol!r}, numbers are made of it",
+                    hint="such as `$`, `Fr.` or `CHF`",
                 )
+            for other in self.currency:
+                if symbol != other and symbol.startswith(other) and set(symbol.removeprefix(other)) <= marks:
+                    raise StorageError(
+                        f"option `currency` cannot be both {other!r} and {symbol!r}: `{symbol}5` may be two numbers",
+                        hint="keep one of the two; where a column mixes them, declare it as string",
+                    )
