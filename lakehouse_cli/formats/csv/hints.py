@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.codec import decode
+from lakehouse_cli.formats.csv.literals import leaf_of
 from lakehouse_cli.formats.csv.nested import BAD, parse_json
 from lakehouse_cli.formats.csv.options import CsvOptions
 
@@ -78,11 +79,8 @@ def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
 
 
 def _list_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
-    leaf = kind
-    while pa.types.is_list(leaf):
-        leaf = leaf.value_type
     # Of a database, None is a text, and that of floats is called nan there as well.
-    may_be_python = not pa.types.is_floating(leaf) and any(map(_OF_PYTHON.search, values))
+    may_be_python = not pa.types.is_floating(leaf_of(kind)) and any(map(_OF_PYTHON.search, values))
     for style in () if may_be_python else ("json", "postgresql", "duckdb"):
         changes = {"lists": style}
         if _reads(values, kind, options, changes):

@@ -69,11 +69,16 @@ def _plain(style: _Style) -> re.Pattern[str]:
 
 def decode_lists(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
     """Make values of a list type of what a database prints; null where the text is null or not of that type."""
-    style, leaf = _STYLES[options.lists], to
-    while pa.types.is_list(leaf):
-        leaf = leaf.value_type
+    style, leaf = _STYLES[options.lists], leaf_of(to)
     parsed = [None if value is None else _parse(value, style, leaf) for value in text.to_pylist()]
     return decode_parsed(parsed, to, options)
+
+
+def leaf_of(kind: pa.DataType) -> pa.DataType:
+    """The type of the elements of lists, and lists of lists; of a dictionary that of its values."""
+    while pa.types.is_list(kind) or pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return kind
 
 
 def _parse(text: str, style: _Style, leaf: pa.DataType) -> Any:

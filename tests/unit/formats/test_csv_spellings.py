@@ -379,6 +379,8 @@ def test_moments_of_databases_that_do_not_fit_are_refused(kind: str, texts: list
         ),
         ("duckdb", "list<list<int64>>", "[[1], [], NULL]", [[1], [], None]),
         ("duckdb", "list<bool>", "[true, false]", [True, False]),
+        ("duckdb", "list<dictionary<bool>>", "[true, NULL]", [True, None]),
+        ("postgresql", "list<dictionary<bool>>", "{t,f}", [True, False]),
         ("duckdb", "list<timestamp[ms]>", "['2020-01-01 01:02:03.5']", [dt.datetime(2020, 1, 1, 1, 2, 3, 500000)]),
         ("duckdb", "list<duration[s]>", "['26:00:00']", [hours(26)]),
     ],
