@@ -139,3 +139,8 @@ def is_list(arrow_type: pa.DataType) -> bool:
     t = pa.types
     plain: bool = t.is_list(arrow_type) or t.is_large_list(arrow_type) or t.is_fixed_size_list(arrow_type)
     return plain or bool(t.is_list_view(arrow_type) or t.is_large_list_view(arrow_type))
+
+
+def without_rows(schema: pa.Schema) -> pa.Table:
+    """Make a table without rows; `pa.Schema.empty_table` knows no dictionaries of times within other types."""
+    return pa.Table.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)

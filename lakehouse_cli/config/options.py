@@ -17,7 +17,8 @@ from lakehouse_cli.config.value_types import TEXT_TYPES, Choice, Flag, Number, T
 from lakehouse_cli.config.yaml_tree import Mapping, Scalar
 from lakehouse_cli.errors import StorageError, did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatOption, FormatSpec
-from lakehouse_cli.formats.spec import TEXT_COMPRESSION
+from lakehouse_cli.formats.spec import TEXT_COMPRESSION, FormatOptions
+from lakehouse_cli.model import Column
 from lakehouse_cli.registry import installed
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType
 from lakehouse_cli.text.counts import count_text
@@ -107,6 +108,15 @@ def option_conflict(options: AnyMapping[str, Any], spec: FormatSpec) -> tuple[st
     """What the format refuses of options that are each of the right form: message and hint."""
     try:
         spec.checked(options)
+    except StorageError as error:
+        return error.message, error.hint
+    return None
+
+
+def column_conflict(options: FormatOptions, column: Column) -> tuple[str, str | None] | None:
+    """What is refused of the options that hold for a column, with its type: message and hint."""
+    try:
+        options.check_column(column.type, column.options)
     except StorageError as error:
         return error.message, error.hint
     return None

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.config.collisions import Collisions
-from lakehouse_cli.config.options import option_conflict
+from lakehouse_cli.config.options import column_conflict, option_conflict
 from lakehouse_cli.config.paths import length_problem, suffix_problem
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Location, Problem, did_you_mean
@@ -153,12 +153,16 @@ def _name_problems(
 
 def _option_problems(table: Table, storage: StorageSpec, spec: FormatSpec, owner: str) -> Iterator[Problem]:
     """Options that contradict each other, unless those of the storage alone do."""
-    inherited = storage.options if table.format == storage.format else {}
-    if table.options == inherited:
+    if conflict := option_conflict(table.options, spec):
+        inherited = storage.options if table.format == storage.format else {}
+        if not option_conflict(inherited, spec):
+            yield Problem(f"{owner}: {conflict[0]}", conflict[1], table.where("options"))
         return
-    conflict = option_conflict(table.options, spec)
-    if conflict and not option_conflict(inherited, spec):
-        yield Problem(f"{owner}: {conflict[0]}", conflict[1], table.where("options"))
+    checked = spec.checked(table.options)
+    for column in table.columns or ():
+        if not column.options and (conflict := column_conflict(checked, column)):
+            place = f"column {quoted(column.name)} of {owner}"
+            yield Problem(f"{place}: {conflict[0]}", conflict[1], table.where("options") or column.location)
 
 
 def _column_option_problems(
@@ -177,8 +181,11 @@ def _column_option_problems(
             continue
         if option_conflict(table.options, spec):
             continue
-        if conflict := option_conflict(spec.of_column(table.options, column.options), spec):
-            yield Problem(f"{place}: {conflict[0]}", conflict[1], column.locations.get(next(iter(column.options))))
+        own = spec.of_column(table.options, column.options)
+        if conflict := option_conflict(own, spec) or column_conflict(spec.checked(own), column):
+            named = next((name for name in column.options if f"`{name}" in conflict[0]), "")
+            where = column.locations.get(named) or table.where("options")
+            yield Problem(f"{place}: {conflict[0]}", conflict[1], where)
 
 
 def _unusable(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from importlib import import_module
 from typing import Any, Generic, Self, TypeVar
@@ -137,6 +137,17 @@ class FormatOptions(Struct, frozen=True, kw_only=True):
         if not self.by_column:
             return self
         return next((options for name, options in self.by_column if name == column), self)
+
+    def check_column(self, column_type: ColumnType, own: Collection[str]) -> None:
+        """Refuse options that a column cannot use, or that contradict each other for it.
+
+        Args:
+            column_type: Of the column.
+            own: Names of the options that it sets for itself.
+
+        Raises:
+            StorageError: Naming them, and what to do.
+        """
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:

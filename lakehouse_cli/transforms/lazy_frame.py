@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 from polars.io.plugins import register_io_source
 
+from lakehouse_cli.arrow.types import without_rows
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import LAZY
 from lakehouse_cli.transforms.frames import FrameType
@@ -50,7 +51,7 @@ class LazyFrame(FrameType):
                 if left == 0:
                     return
 
-        return register_io_source(read, schema=self._frames.from_arrow(schema.empty_table()).schema)
+        return register_io_source(read, schema=self._frames.from_arrow(without_rows(schema)).schema)
 
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
         """The frame, computed."""

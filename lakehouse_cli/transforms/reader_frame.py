@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakehouse_cli.arrow.types import to_arrow
+from lakehouse_cli.arrow.types import to_arrow, without_rows
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import READER
@@ -35,7 +35,7 @@ class ReaderFrame(FrameType):
 
     def to_pieces(self, frame: Any, columns: Sequence[Column] | None) -> Iterator[pa.Table]:
         """What it gives, batch by batch; where that is nothing, its columns, by themselves or as declared."""
-        empty = frame.schema.empty_table() if isinstance(frame, pa.RecordBatchReader) else None
+        empty = without_rows(frame.schema) if isinstance(frame, pa.RecordBatchReader) else None
         has_rows = False
         for batch in frame:
             if not isinstance(batch, pa.RecordBatch | pa.Table):
@@ -56,7 +56,7 @@ class ReaderFrame(FrameType):
                 hint="declare `columns:`, or yield one batch without rows",
             )
         declared = pa.schema([(column.name, to_arrow(column.type)) for column in columns or ()])
-        yield declared.empty_table() if empty is None else empty
+        yield without_rows(declared) if empty is None else empty
 
     def accepts(self, annotation: type, *, returned: bool) -> bool:
         """Whether it is pyarrow.RecordBatchReader."""

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from lakehouse_cli.arrow.types import without_rows
 from lakehouse_cli.engines.duckdb_values import read, read_pieces
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
@@ -46,7 +47,7 @@ class RelationFrame(FrameType):
 
     def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:
         """A relation that reads the table anew each time that it is computed."""
-        held = held_in_duckdb("the table", schema.empty_table()).schema
+        held = held_in_duckdb("the table", without_rows(schema)).schema
         return self._registered(_Pieces(held, lambda: (held_in_duckdb("the table", piece) for piece in open_pieces())))
 
     def _registered(self, source: Any) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import json
+from datetime import time
 
 import pytest
 
@@ -69,6 +71,106 @@ def test_undeclared_dates_in_two_formats_stay_text(folder: ProjectFolder, cli: C
     folder.write("lakehouse.yaml", f"name: p\ntables:\n  s: {{kind: source, options: {TWO}}}\n")
     folder.write("data/s.csv", "d\n31/12/2024\n03/04/2024\n")
     assert cli("show", "s", "-o", "json").json["columns"][0]["type"] == "string"
+
+
+@pytest.mark.parametrize(
+    ("by", "text", "clock"),
+    [
+        ("%M:%S", "13:04", "00:13:04"),
+        ("%S", "13", "00:00:13"),
+        ("%S.%f", "13.040", "00:00:13.040"),
+        ("%M", "13", "00:13:00"),
+        ("%M:%S.%f", "13:04.500", "00:13:04.500"),
+        ("%M%S", "1304", "00:13:04"),
+        ("%M'%S", "13'04", "00:13:04"),
+        ("%Mm%Ss", "13m04s", "00:13:04"),
+        ("%H", "13", "13:00:00"),
+        ("%I %p", "1 PM", "13:00:00"),
+    ],
+)
+@pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
+def test_parts_that_a_time_leaves_out_are_zero(
+    folder: ProjectFolder, cli: Cli, form: str, by: str, text: str, clock: str
+) -> None:
+    texts = json.dumps([text])
+    cell = '"' + texts.replace('"', '""') + '"'
+    row = json.dumps({"at": text, "laps": [text]})
+    content = {"csv": f"at,laps\n{text},{cell}\n", "jsonl": f"{row}\n", "json": f"[{row}]"}[form]
+    options = f"time_format: {json.dumps(by)}"
+    columns = "{at: 'time32[ms]', laps: 'list<time32[ms]>'}"
+    folder.write(
+        "lakehouse.yaml",
+        "name: p\nmodule: transforms\ntables:\n"
+        f"  s: {{kind: source, format: {form}, options: {{{options}}}, columns: {columns}}}\n"
+        f"  t: {{function: same, inputs: {{s: s}}, format: {form}, options: {{{options}}}, columns: {columns}}}\n",
+    )
+    folder.write("transforms.py", "import pyarrow as pa\n\n\ndef same(s: pa.Table) -> pa.Table:\n    return s\n")
+    folder.write(f"data/s.{form}", content)
+    run = cli("run")
+    assert run.code == 0, run.err
+    project = Project.load(folder.path)
+    for table in ("s", "t"):
+        (read,) = project.read_arrow(table).to_pylist()
+        meant = time.fromisoformat(clock)
+        assert read == {"at": meant, "laps": [meant]}
+
+
+@pytest.mark.parametrize("text", ["13:04:05", "75:00", "00:60"])
+def test_times_are_read_by_their_format_alone(folder: ProjectFolder, cli: Cli, text: str) -> None:
+    source(folder, "time32[s]", '{time_format: "%M:%S"}', "13:04", text)
+    found = cli("show", "s")
+    assert found.code == 1
+    assert f"`{text}` in column `d` of `data/s.csv` is not time32[s]" in found.err
+
+
+@pytest.mark.parametrize("kind", ["time32[s]", "list<time32[s]>"])
+def test_times_that_two_formats_read_differently_are_refused(folder: ProjectFolder, cli: Cli, kind: str) -> None:
+    value = '"[""20:14""]"' if kind.startswith("list") else "20:14"
+    source(folder, kind, '{time_format: ["%M:%S", "%H:%M"]}', value)
+    found = cli("show", "s")
+    assert found.code == 1
+    if kind == "time32[s]":
+        assert "it is 00:20:14 by `%M:%S` and 20:14:00 by `%H:%M`" in found.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "by", "right", "wrong", "why"),
+    [
+        ("date32", "%a %d %b %Y", "Wed 01 Jan 2020", "Mon 01 Jan 2020", "2020-01-01 is a Wednesday"),
+        ("date32", "%A, %d.%m.%y", "wednesday, 01.01.20", "Monday, 01.01.20", "2020-01-01 is a Wednesday"),
+        ("timestamp[s]", "%a %d %b %Y %H:%M", "Wed 01 Jan 2020 10:00", "Thu 01 Jan 2020 10:00", "is a Wednesday"),
+        (
+            "timestamp[s, tz=UTC]",
+            "%a, %d %b %Y %H:%M:%S %z",
+            "Wed, 01 Jan 2020 23:30:00 -0800",
+            "Thu, 01 Jan 2020 23:30:00 -0800",
+            "2020-01-01 is a Wednesday",
+        ),
+        ("date32", "%Y-%m-%d %H:%M", "2020-01-01 00:00", "2020-01-01 10:00", "it has a time of day"),
+        ("date32", "%Y-%m-%d %I:%M %p", "2020-01-01 12:00 AM", "2020-01-01 12:00 PM", "it has a time of day"),
+    ],
+)
+def test_dates_that_contradict_themselves_are_refused(
+    folder: ProjectFolder, cli: Cli, kind: str, by: str, right: str, wrong: str, why: str
+) -> None:
+    option = "date_format" if kind == "date32" else "timestamp_format"
+    options = f"{{delimiter: ';', {option}: '{by}'}}"
+    source(folder, kind, options, right)
+    assert cli("show", "s").code == 0
+    source(folder, kind, options, right, wrong)
+    found = cli("show", "s")
+    assert found.code == 1
+    assert f"`{wrong}` in column `d` of `data/s.csv` is not {kind}: " in found.err
+    assert why in found.err
+    assert "row 2 (line 3)" in found.err
+
+
+def test_hint_of_a_date_with_a_time_of_day_works(folder: ProjectFolder, cli: Cli) -> None:
+    source(folder, "date32", '{date_format: "%d/%m/%Y %H:%M"}', "01/02/2020 10:00")
+    hint = 'declare `timestamp[us]`, with `timestamp_format: "%d/%m/%Y %H:%M"` in place of `date_format`'
+    assert hint in cli("show", "s").err
+    source(folder, "timestamp[us]", '{timestamp_format: "%d/%m/%Y %H:%M"}', "01/02/2020 10:00")
+    assert cli("show", "s").code == 0
 
 
 BERLIN = "timestamp[s, tz=Europe/Berlin]"
@@ -221,6 +323,108 @@ def test_handwritten_values_round_trip(folder: ProjectFolder, cli: Cli, form: st
     assert cli("plan").code == 0
 
 
+@pytest.mark.parametrize(
+    "footer",
+    [
+        ["Source: foo"],
+        ["Source: foo", "Date: 1, 2, 3"],
+        ["Source: foo", "", "Total,1", "Date: 1, 2, 3"],
+        ["Source: foo", "see a, b, c", "see d, e"],
+    ],
+)
+def test_hint_names_a_footer_of_lines_that_differ(folder: ProjectFolder, cli: Cli, footer: list[str]) -> None:
+    project = "name: p\ntables:\n  s: {{kind: source, options: {}, columns: {{x: string, y: string}}}}\n"
+    folder.write("lakehouse.yaml", project.format("{}"))
+    folder.write("data/s.csv", "\n".join(["x,y", "1,2", "3,4", *footer, ""]))
+    option = f"skip_footer: {len(footer)}"
+    assert f"  set `{option}` in its options, if no data begin there; or " in cli("show", "s").err
+    folder.write("lakehouse.yaml", project.format(f"{{{option}}}"))
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"x": "1", "y": "2"}, {"x": "3", "y": "4"}]
+
+
+@pytest.mark.parametrize("lines", [["1,2", "a,b,c"], ["1,2", "a", "3,4", "5,6"], ["a", "1,2,3"]])
+def test_ragged_rows_among_data_are_no_footer(folder: ProjectFolder, cli: Cli, lines: list[str]) -> None:
+    folder.write("lakehouse.yaml", "name: p\ntables:\n  s: {kind: source, columns: {x: string, y: string}}\n")
+    folder.write("data/s.csv", "\n".join(["x,y", *lines, ""]))
+    assert "skip_footer" not in cli("show", "s").err
+
+
+@pytest.mark.parametrize("delimiter", ["¦", "§", "§¦", "\N{NO-BREAK SPACE}", "→"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_delimiters_beyond_ascii(folder: ProjectFolder, cli: Cli, delimiter: str, encoding: str) -> None:
+    options = f"{{delimiter: {json.dumps(delimiter)}, encoding: {encoding}}}"
+    columns = "columns: {a: string, b: string, c: float64}"
+    folder.write(
+        "lakehouse.yaml",
+        f"name: p\nmodule: transforms\ntables:\n  s: {{kind: source, options: {options}, {columns}}}\n"
+        f"  t: {{function: same, inputs: {{s: s}}, options: {options}, {columns}}}\n",
+    )
+    folder.write("transforms.py", "import pyarrow as pa\n\n\ndef same(s: pa.Table) -> pa.Table:\n    return s\n")
+    (folder.path / "data").mkdir()
+    text = 'a¶b¶c\n"x¶""y"¶£5 Â £¶1.5\n¶"§¦ →"¶\n'.replace("¶", delimiter)
+    (folder.path / "data/s.csv").write_bytes(text.encode(encoding))
+    assert cli("run").code == 0
+    read = Project.load(folder.path).read_arrow("t")
+    assert read.to_pydict() == {"a": [f'x{delimiter}"y', None], "b": ["£5 Â £", "§¦ →"], "c": [1.5, None]}
+    assert read.equals(Project.load(folder.path).read_arrow("s"))
+
+
+def test_hint_names_a_delimiter_beyond_ascii(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", "name: p\ntables:\n  s: {kind: source, columns: {a: int64, b: int64}}\n")
+    folder.write("data/s.csv", "a¦b\n1¦2\n")
+    assert "set `delimiter: '¦'` in its options" in cli("show", "s").err
+
+
+PYTHON = [
+    ["a", None],
+    ["x\ny"],
+    [float("nan"), "b"],
+    ["it's", "b"],
+    ["a, b", None],
+    [None],
+    ["a b", "c"],
+    {"a"},
+    ("a", "b"),
+]
+
+
+@pytest.mark.parametrize("value", [*PYTHON, PYTHON], ids=str)
+def test_lists_of_python_get_the_hint_to_read_text(folder: ProjectFolder, cli: Cli, value: object) -> None:
+    texts = [str(each) for each in value] if value is PYTHON else [str(value)]
+    source(folder, "list<string>", "{delimiter: ';', quote_char: none}", *texts)
+    found = cli("show", "s")
+    assert found.code == 1
+    assert "declare the column as string" in found.err
+    assert "lists:" not in found.err
+
+
+def test_lists_of_python_are_none_of_duckdb(folder: ProjectFolder, cli: Cli) -> None:
+    texts = [str(each) for each in PYTHON[:4]]
+    source(folder, "list<string>", "{delimiter: ';', quote_char: none, lists: duckdb}", *texts)
+    assert "4 of 4 values of column `d` are not list<string>" in cli("show", "s").err
+
+
+@pytest.mark.parametrize(
+    ("kind", "style", "text", "meant"),
+    [
+        ("list<string>", "duckdb", "[a b, 'it\\'s', NULL]", ["a b", "it's", None]),
+        ("list<float64>", "duckdb", "[1.5, nan, NULL]", [1.5, float("nan"), None]),
+        ("list<string>", "postgresql", '{a,"b c",NULL}', ["a", "b c", None]),
+        ("list<int64>", "json", "[1,null]", [1, None]),
+    ],
+)
+def test_hint_of_lists_reads_them(
+    folder: ProjectFolder, cli: Cli, kind: str, style: str, text: str, meant: list[object]
+) -> None:
+    other = "postgresql" if style == "json" else "json"
+    options = "{{delimiter: ';', quote_char: none, lists: {}}}"
+    source(folder, kind, options.format(other), text)
+    assert f"set `lists: {style}` in the options" in cli("show", "s").err
+    source(folder, kind, options.format(style), text)
+    # By their texts, as NaN equals nothing.
+    assert str(Project.load(folder.path).read_arrow("s")["d"].to_pylist()) == str([meant])
+
+
 def test_decimal_commas_between_commas(folder: ProjectFolder, cli: Cli) -> None:
     text = 'a,b\n1,"1,5"\n2,"-1234,25"\n3,"2,0"\n'
     columns = "columns: {{a: int64, b: float64}}"
@@ -256,6 +460,9 @@ def test_stray_decimal_commas_cannot_pass(folder: ProjectFolder, cli: Cli, optio
         ("thousands: '00'", "option `thousands` of"),
         ("percent: half", "option `percent` of"),
         ("time_format: '%Y'", "has the directive `%Y`, which is not of a time or duration"),
+        ("date_format: '%Y %y'", "has %Y and %y, which say the same"),
+        ("timestamp_format: '%d %b (%m) %Y'", "has %b and %m, which say the same"),
+        ("timestamp_format: '%F %H:%M (%I %p)'", "has %H and %I, which say the same"),
         ("epoch_unit: days", "option `epoch_unit` of"),
         ("lists: python", "option `lists` of"),
         ("decimal: ',', delimiter: ';', thousands: ','", "options `thousands` and `decimal` are both ','"),

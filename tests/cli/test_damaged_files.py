@@ -305,6 +305,17 @@ def test_more_rows_to_skip_than_there_are(project: ProjectFolder, cli: Cli, head
     assert "`data/orders.csv` has 4 lines, fewer than the 1,000,000,000 that `skip_rows` skips" in message
 
 
+def test_more_rows_to_skip_behind_the_header_than_there_are(project: ProjectFolder, cli: Cli) -> None:
+    options = "    options: {skip_rows_after_header: 9, comment: '#'}\n"
+    text = project.read("lakehouse.yaml").replace("    kind: source\n", f"    kind: source\n{options}")
+    project.write("lakehouse.yaml", text)
+    done = cli("run", "-o", "json")
+    assert done.code == 1
+    message = json.dumps(done.json)
+    assert "has 3 rows behind its header, fewer than the 9 that `skip_rows_after_header` skips" in message
+    assert "correct `skip_rows_after_header` in its options: how many rows behind the header are no data" in message
+
+
 def test_more_rows_to_skip_than_a_sheet_has(project: ProjectFolder, cli: Cli) -> None:
     openpyxl = pytest.importorskip("openpyxl")
     workbook = openpyxl.Workbook()

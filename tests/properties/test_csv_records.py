@@ -40,6 +40,8 @@ LOOSE: list[dict[str, Any]] = [
     {"trim": True, "escape_char": "\\"},
     {"trim": True, "delimiter": " ", "missing_values": "null"},
     {"delimiter": "||"},
+    {"delimiter": "¦", "trim": True},
+    {"delimiter": "¦", "quote_char": "none"},
     {"delimiter": "\t|", "trim": True, "comment": "#"},
     {"delimiter": "||", "quote_char": "none", "escape_char": "\\"},
     {"delimiter": "||", "escape_char": "\\", "extra_values": "ignore"},
@@ -71,6 +73,8 @@ LOOSE_PIECES += [
     "a b\n",
     "a||b\n",
     "'",
+    "¦",
+    "£",
 ]
 loose_soup = st.lists(st.sampled_from(LOOSE_PIECES), max_size=25).map("".join)
 

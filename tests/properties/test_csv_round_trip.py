@@ -327,7 +327,7 @@ def test_values_come_back_without_quotes_or_are_refused(
 
 loose_options = st.fixed_dictionaries(
     {
-        "delimiter": st.sampled_from([",", "\t", " ", "||", "::", "\t|", "--", "whitespace"]),
+        "delimiter": st.sampled_from([",", "\t", " ", "||", "¦", "§|", "::", "\t|", "--", "whitespace"]),
         "quote_char": st.sampled_from(['"', "'", "none"]),
         "escape_char": st.sampled_from(["none", "\\", "~"]),
         "null_values": st.sampled_from([[""], ["NA"], ["-", ""], ["0"], ["M", "nan"], ["NA", "a,b"]]),

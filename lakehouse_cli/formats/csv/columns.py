@@ -185,7 +185,7 @@ def _quoted(delimiter: str) -> str:
 
 def _splits(line: str) -> Iterator[tuple[str, list[str]]]:
     """Delimiters that a line may have, as an option says them, and what is between them."""
-    for delimiter in ("||", "::", "\t|", ";", "\t", "|", ",", ":", "^", "~"):
+    for delimiter in ("||", "::", "\t|", ";", "\t", "|", ",", ":", "^", "~", "¦", "§"):
         if delimiter in line:
             yield _quoted(delimiter), line.split(delimiter)
     words = re.split("[ \t]+", line.strip(" \t"))

@@ -31,6 +31,8 @@ SPAN_WORDS = ("interval", "iso8601")
 TWO_DIGITS = "[0-9]{1,2}"
 #: Directives of digits.
 NUMBERS = frozenset("YymdHIMSf")
+# Directives that say the same part of a moment: of two, one would not count.
+_SAME = ("Yy", "mbB", "HI", "aA")
 GROUPS = {
     "Y": "[0-9]{4}",
     "y": "[0-9]{2}",
@@ -66,6 +68,9 @@ def check_format(text: str, option: str) -> None:
             )
     if len(set(directives)) < len(directives):
         raise StorageError(f"`{what}` has a directive twice", hint="write each part of a date once")
+    for group in _SAME:
+        if len(same := [f"%{directive}" for directive in directives if directive in group]) > 1:
+            raise StorageError(f"`{what}` has {' and '.join(same)}, which say the same", hint="write one of them")
     if not {"Y", "y"} & set(directives):
         raise StorageError(f"`{what}` does not say the year", hint="add %Y")
     if ("I" in directives) != ("p" in directives):
@@ -116,7 +121,7 @@ def _is_of_spans(text: str) -> bool:
 
 
 def _is_of_times(text: str) -> bool:
-    return text not in SPAN_WORDS and any(directive in ("H", "I") for _, directive in split_format(text))
+    return text not in SPAN_WORDS
 
 
 @lru_cache(maxsize=64)

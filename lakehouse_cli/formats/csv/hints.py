@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.codec import decode
+from lakehouse_cli.formats.csv.literals import leaf_of
 from lakehouse_cli.formats.csv.nested import BAD, explain_json, parse_json
 from lakehouse_cli.formats.csv.options import CsvOptions
 
@@ -24,7 +25,7 @@ _PAIRS = (
     *(("verdadero", "falso"), ("vero", "falso"), ("sim", "não"), ("enabled", "disabled"), ("active", "inactive")),
 )
 _GROUPED = re.compile("[0-9]([,.'\u00a0\u202f ])[0-9]{3}(?![0-9])")
-_CURRENCY = re.compile("[$€£¥₹₩₽₺]|\\b[A-Z]{3}\\b|\\b(?:kr|zł|Fr)\\b|R\\$")
+_CURRENCY = re.compile("[$€£¥₹₩₽₺]|\\b[A-Z]{3}\\b|\\b(?:kr|zł|Fr|Rs)\\b\\.?|R\\$")
 _EPOCH = re.compile(r"-?[0-9]{9,}(?:\.[0-9]+)?")
 # Formats without marks between numbers, and such as say an offset, of dates and timestamps.
 _COMPACT = (
@@ -65,6 +66,8 @@ _CLOCK = re.compile("[T ][0-9]")
 _EPOCH_DIGITS = {"s": 11, "ms": 14, "us": 17, "ns": 99}
 _MOMENT_DIGITS = 14
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H%M", "%H%M%S", "%H:%M:%S.%f")
+_OF_PYTHON = re.compile(r"(?:\A|[\[({,] *)(?:None|nan)(?:,|[\])}])|\{'.*'\}", re.DOTALL)
+_IN_BRACKETS = re.compile(r"\[.*\]|\{.*\}|\(.*\)", re.DOTALL)
 _MONTHS = re.compile(r"\b(?:mon|month|year)s?\b|\A[+-]?P(?:-?[0-9.]+Y|(?:-?[0-9.]+Y)?-?[0-9.]+M)")
 _SPANS = ("%H:%M:%S", "%H:%M", "interval", "iso8601", "%H:%M:%S.%f")
 
@@ -90,14 +93,23 @@ def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
     if t.is_nested(kind) and (why := next(filter(None, map(explain_json, values)), None)):
         return f"{why}: correct the file, or declare the column as string"
     if t.is_list(kind):
-        styles = ({"lists": style} for style in ("postgresql", "duckdb"))
-        return next(
-            (f"set {_set(each)} in the options" for each in styles if _reads(values, kind, options, each)), None
-        )
+        return _list_hint(values, kind, options)
     if (t.is_struct(kind) or t.is_map(kind)) and all(_is_literal(value) for value in values):
         return "it is no JSON, as `to_json(…)` of a database writes: write it so, or declare the column as string"
     if t.is_binary(kind) and _reads(values, kind, options, {"binary": "hex"}):
         return "set `binary: hex` in the options"
+    return None
+
+
+def _list_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
+    # Of a database, None is a text, and that of floats is called nan there as well.
+    may_be_python = not pa.types.is_floating(leaf_of(kind)) and any(map(_OF_PYTHON.search, values))
+    for style in () if may_be_python else ("json", "postgresql", "duckdb"):
+        changes = {"lists": style}
+        if _reads(values, kind, options, changes):
+            return f"set {_set(changes)} in the options"
+    if all(_IN_BRACKETS.fullmatch(value) and parse_json(value) is BAD for value in values):
+        return "it is no list as JSON or databases have it: write it by `json.dumps`, or declare the column as string"
     return None
 
 

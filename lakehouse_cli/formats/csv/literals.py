@@ -28,12 +28,16 @@ class _Style(Struct, frozen=True):
     Attributes:
         brackets: The opening and the closing one.
         quote: What stands around elements that need it; it and a backslash are escaped with a backslash inside.
+        plain: The pattern of elements that need none, but for the word null.
+        is_sparing: Whether none stands where it is not needed, so that a list which has some is another program's.
         true: How it prints true among booleans.
         false: And false.
     """
 
     brackets: str
     quote: str
+    plain: str
+    is_sparing: bool
     true: str
     false: str
 
@@ -41,25 +45,40 @@ class _Style(Struct, frozen=True):
     def pattern(self) -> str:
         """Of one token: a bracket or comma, an element in quotes, or one without."""
         special = re.escape(self.brackets + ",")
-        quoted = rf"{self.quote}(?P<quoted>(?:[^{self.quote}\\]|\\.)*){self.quote}"
+        quoted = rf"{self.quote}(?P<quoted>(?:[^{self.quote}\\]|\\[{self.quote}\\])*){self.quote}"
         return rf"[ \t\r\n]*(?:(?P<mark>[{special}])|{quoted}|(?P<bare>[^{special}{self.quote}\\]+))[ \t\r\n]*"
 
 
-_STYLES = {"postgresql": _Style("{}", '"', "t", "f"), "duckdb": _Style("[]", "'", "true", "false")}
+_DUCKDB_MARKS = r"""'"(),:=\[\]{}\\"""
+_DUCKDB_EDGE = rf"[^ \t\n\v\f\r{_DUCKDB_MARKS}]"
+_STYLES = {
+    "postgresql": _Style("{}", '"', "[0-9A-Za-z_.+:-]+", False, "t", "f"),
+    "duckdb": _Style("[]", "'", f"{_DUCKDB_EDGE}(?:[^{_DUCKDB_MARKS}]*{_DUCKDB_EDGE})?", True, "true", "false"),
+}
 
 
 @lru_cache(maxsize=2)
 def _tokens(style: _Style) -> re.Pattern[str]:
-    return re.compile(style.pattern, re.DOTALL)
+    return re.compile(style.pattern)
+
+
+@lru_cache(maxsize=2)
+def _plain(style: _Style) -> re.Pattern[str]:
+    return re.compile(style.plain)
 
 
 def decode_lists(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
     """Make values of a list type of what a database prints; null where the text is null or not of that type."""
-    style, leaf = _STYLES[options.lists], to
-    while pa.types.is_list(leaf):
-        leaf = leaf.value_type
+    style, leaf = _STYLES[options.lists], leaf_of(to)
     parsed = [None if value is None else _parse(value, style, leaf) for value in text.to_pylist()]
     return decode_parsed(parsed, to, options)
+
+
+def leaf_of(kind: pa.DataType) -> pa.DataType:
+    """The type of the elements of lists, and lists of lists; of a dictionary that of its values."""
+    while pa.types.is_list(kind) or pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return kind
 
 
 def _parse(text: str, style: _Style, leaf: pa.DataType) -> Any:
@@ -91,19 +110,20 @@ def _parse(text: str, style: _Style, leaf: pa.DataType) -> Any:
             open_lists[-1].append(inner)
             open_lists.append(inner)
         else:
-            open_lists[-1].append(_element(found, leaf))
+            open_lists[-1].append(_element(found, leaf, style))
             needs_element = False
     return root[0] if len(open_lists) == 1 and root else BAD
 
 
-def _element(found: re.Match[str], leaf: pa.DataType) -> Any:
+def _element(found: re.Match[str], leaf: pa.DataType, style: _Style) -> Any:
     if found["quoted"] is None:
         text = found["bare"].strip(" \t\r\n")
         if text.upper() == "NULL":
             return None
     else:
         text = re.sub(r"\\(.)", r"\1", found["quoted"], flags=re.DOTALL)
-    leaf = leaf.value_type if pa.types.is_dictionary(leaf) else leaf
+        if style.is_sparing and _plain(style).fullmatch(text) and text.upper() != "NULL":
+            return BAD
     if pa.types.is_boolean(leaf):
         return _BOOLEANS.get(text, BAD)
     return parse_json(text) if pa.types.is_nested(leaf) else text
@@ -131,8 +151,8 @@ def _printed(values: pa.Array, style: _Style, options: CsvOptions) -> pa.Array:
 
 
 def _quoted(text: pa.Array, style: _Style) -> pa.Array:
-    """In quotes unless it is plain: a number, a date, a word."""
-    is_plain = pc.match_substring_regex(text, r"\A[0-9A-Za-z_.+:-]+\z")
+    """In quotes unless it is plain."""
+    is_plain = pc.match_substring_regex(text, rf"\A(?s:{style.plain})\z")
     is_plain = pc.and_not(is_plain, pc.equal(pc.utf8_upper(text), "NULL"))
     if not pc.any(pc.invert(is_plain)).as_py():
         return text

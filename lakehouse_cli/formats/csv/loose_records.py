@@ -11,13 +11,12 @@ from collections.abc import Iterable
 from typing import Literal
 
 from lakehouse_cli.formats.csv.options import WHITESPACE, CsvOptions
-from lakehouse_cli.formats.csv.records import EscapeError, RecordError, Records
+from lakehouse_cli.formats.csv.records import EscapeError, RecordError, Records, first_line_end
 
 _LF, _CR = b"\n", b"\r"
 _BLANKS = re.compile(rb"[ \t]*+")
 _INNER_BLANKS = re.compile(rb"[ \t]+")
 _OUTER_BLANKS = re.compile(rb"(?m)^[ \t]+|[ \t]++$")
-_LINE_END = re.compile(rb"\r*+\n|\r")
 
 
 class _Marks:
@@ -137,15 +136,12 @@ class LooseRecords(Records):
             if not final and self._may_become_comment(data, 0):
                 return False
             return super()._find_line_end(data, final=final)
-        match = _LINE_END.search(data)
-        # A CR at the very end may be half of a CRLF.
-        if match is None or (match.end() == len(data) and match.group() == _CR):
-            if not final:
-                return False
-            self.line_end = _LF if match is None else _CR
-        else:
+        match = first_line_end(data, final=final)
+        if match is not None:
             self.line_end = match.group()[-2:]
-        return True
+        elif final:
+            self.line_end = _LF
+        return self.line_end is not None
 
     def _checked_end(self, data: bytes) -> int | None:
         """None: every record is scanned."""

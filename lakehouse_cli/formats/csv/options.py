@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Self
 
@@ -11,6 +11,8 @@ from msgspec.structs import force_setattr
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.values import ValueOptions
+from lakehouse_cli.formats.spec import NUMBERS, first_refused
+from lakehouse_cli.model import ColumnType
 
 # What none of these can be beside letters and digits, because plain values are made of it.
 _TAKEN = {"delimiter": "", "quote_char": " \t", "decimal": "+- ", "escape_char": "+-:. ", "comment": " \t"}
@@ -83,6 +85,37 @@ class CsvOptions(ValueOptions, frozen=True):
             for text in self.timestamp_format:
                 check_format(text, "timestamp_format")
 
+    def check_column(self, column_type: ColumnType, own: Collection[str]) -> None:
+        """Refuse also a spelling of true or false that is null as well, and a comment that values begin with.
+
+        Raises:
+            StorageError: Naming them, and what to do.
+        """
+        super().check_column(column_type, own)
+        if (
+            "ambiguous" in own
+            and self.ambiguous != "error"
+            and not first_refused(column_type, lambda e: bool(e.timezone))
+        ):
+            raise StorageError(
+                f"`ambiguous` is for times of a zone, and {column_type} has none",
+                hint="remove it, or declare the column with `tz=`",
+            )
+        kind = column_type.item if column_type.id == "dictionary" else column_type
+        for what, spellings in (("true_values", self.true_values), ("false_values", self.false_values)):
+            both = kind.id == "bool" and set(self.null_spellings) & set(spellings)
+            if both:
+                hint = "take it out of one of them, in the options or for this column alone"
+                raise StorageError(
+                    f"{_shown(min(both))} is in `null_values` and in `{what}` of format csv",
+                    hint=hint if any(both) else f"{hint}: `null_values: []` where nothing is null",
+                )
+        if self.comment is not None and any(start.startswith(self.comment) for start in _starts(kind, self)):
+            raise StorageError(
+                f"option `comment` of format csv is {self.comment!r}, and values of {column_type} may begin so",
+                hint="remove it, or set another, such as " + _SUCH_AS["comment"],
+            )
+
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
         """Make the value of the ``options`` of a project file, each of the right form.
@@ -110,8 +143,8 @@ class CsvOptions(ValueOptions, frozen=True):
 
     @property
     def arrow_delimiter(self) -> str:
-        """The delimiter for Arrow, which takes one character: in place of several, one that is hardly in any text."""
-        return self.delimiter if len(self.delimiter) == 1 else "\x1d"
+        """The delimiter for Arrow, which takes one byte: in place of several, one that is hardly in any text."""
+        return self.delimiter if len(self.delimiter.encode()) == 1 else "\x1d"
 
     @property
     def delimiter_characters(self) -> str:
@@ -122,7 +155,7 @@ class CsvOptions(ValueOptions, frozen=True):
     def is_loose(self) -> bool:
         """Whether records must be rewritten for Arrow, which knows none of these options."""
         return bool(
-            len(self.delimiter) > 1
+            self.arrow_delimiter != self.delimiter
             or self.comment
             or self.trim
             or (self.missing_values, self.extra_values) != ("error", "error")
@@ -158,9 +191,10 @@ def _check_characters(options: CsvOptions) -> None:
     if options.comment is not None:
         characters["comment"] = options.comment
     for what, character in characters.items():
-        is_long = what in _LONG
-        if not character or (len(character) > 1 and not is_long) or not character.isascii() or set(character) & _ENDS:
-            form = "ASCII characters" if is_long else "one ASCII character"
+        is_long, is_delimiter = what in _LONG, what == "delimiter"
+        is_foreign = not (is_delimiter or character.isascii())
+        if not character or (len(character) > 1 and not is_long) or is_foreign or set(character) & _ENDS:
+            form = f"{'' if is_delimiter else 'ASCII '}characters" if is_long else "one ASCII character"
             raise StorageError(
                 f"option `{what}` of format csv must be {form}, not {character!r}", hint=f"such as {_SUCH_AS[what]}"
             )
@@ -177,6 +211,11 @@ def _check_characters(options: CsvOptions) -> None:
                 f"option `{what}` of format csv cannot be {character!r}, values are made of it",
                 hint=f"such as {_SUCH_AS[what]}",
             )
+    if options.escape_char is not None and not options.delimiter.isascii():
+        raise StorageError(
+            f"option `delimiter` of format csv is {options.delimiter!r}, and `escape_char` stands before ASCII alone",
+            hint="remove `escape_char` if the file has no escapes; if it has, choose an ASCII `delimiter`",
+        )
     _check_overlaps(options, characters)
 
 
@@ -226,6 +265,21 @@ def _check_spellings(options: CsvOptions) -> None:
                 f"null cannot be written as {spelling!r}, it would need quotes",
                 hint="put another first in `null_values`",
             )
+
+
+def _starts(kind: ColumnType, options: CsvOptions) -> Iterator[str]:
+    """What may stand before the digits of values of a type, or the elements."""
+    if kind.is_nested:
+        yield from ("[", "{")
+    if kind.id in NUMBERS or kind.id in ("duration", "date32", "timestamp"):
+        opening = ("", "(") if options.negative == "parentheses" else ("",)
+        for start in ("", "+", "-"):
+            for behind in ("", options.decimal, *options.currency):
+                yield from (f"{bracket}{start}{behind}" for bracket in opening)
+
+
+def _shown(spelling: str) -> str:
+    return f"`{spelling}`" if spelling else "an empty value"
 
 
 def _encoding_name(encoding: str) -> str:

@@ -18,6 +18,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.types import holds, without_rows
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.arrow_streams import ReadableFile
@@ -102,9 +103,9 @@ def read_pieces(
         readings = find_columns(source, columns) if columns is not None else []
         for reading in readings:
             reading.options = options.of(reading.name)
-        of_parts = any(map(pa.types.is_dictionary, (each.type for each in readings)))
+        of_parts = any(holds(each.type, pa.types.is_dictionary) for each in readings)
         if readings and source.width is not None and len(_passes(readings, options)) == 1 and not of_parts:
-            yield pa.schema([(each.name, each.type) for each in readings]).empty_table()
+            yield without_rows(pa.schema([(each.name, each.type) for each in readings]))
             for piece in _pieces(source, readings, options):
                 if piece is None:
                     break

@@ -23,12 +23,19 @@ _SHOWN = 100
 _LF, _CR = b"\n", b"\r"
 _QUOTES = (b'"', b"'")
 _RETURNS = re.compile(rb"\r*+")
+_LINE_END = re.compile(rb"\r*+\n|\r")
+_SURE_LINE_END = re.compile(rb"\r*+\n|\r(?!\r*+\Z)")
 # What the escape character makes of letters for MySQL and PostgreSQL, which write them so.
 _CONTROLS = {b"0": b"\0", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"Z": b"\x1a"}
 
 Reason = Literal[
     "after quote", "unclosed", "line feed", "dangling", "unknown escape", "mixed escapes", "escaped end", "long"
 ]
+
+
+def first_line_end(data: bytes, at: int = 0, *, final: bool) -> re.Match[bytes] | None:
+    """Find the end of a line, all CRs of it included: those at the end of data that go on may belong to a CRLF."""
+    return (_LINE_END if final else _SURE_LINE_END).search(data, at)
 
 
 class RecordError(Exception):
@@ -85,12 +92,12 @@ def _patterns(
     delimiter: str, quote: str, escape: str | None, line_end: bytes, *, quoting: bool, trim: bool = False
 ) -> _Patterns:
     d, q, e = (re.escape((character or "").encode()) for character in (delimiter, quote, escape))
-    # The characters that a delimiter may begin with, and such a one that begins none.
+    # The bytes that a delimiter may begin with, and such a one that begins none.
     starts, begun = d, b""
     if delimiter == WHITESPACE:
         starts, d = rb" \t", rb"[ \t]++"
-    elif len(delimiter) > 1:
-        starts = re.escape(delimiter[0].encode())
+    elif len(delimiter.encode()) > 1:
+        starts = re.escape(delimiter.encode()[:1])
         begun = rb"|(?!%b)%b" % (d, starts)
     # In a file whose lines end in CRLF an escape takes both.
     escaped = rb"%b(?s:%b.)" % (e, rb"\r\n|" if line_end == b"\r\n" else b"") if e else rb"(?!)"
@@ -154,6 +161,8 @@ class Records:
         self._quote = options.arrow_quote.encode()
         self._delimiter = (" " if options.delimiter == WHITESPACE else options.delimiter).encode()
         self._escape = (options.escape_char or "").encode()
+        # What may stand behind a value whose record goes on.
+        self._marks = options.delimiter_characters.encode() + self._escape
         self._nulls = {*(text.encode() for text in options.null_spellings)}
         self._is_raw = is_raw
         self._special = {self._delimiter, self._escape, _LF, _CR, b"\r\n"} | ({self._quote} if self._quoting else set())
@@ -236,7 +245,7 @@ class Records:
             self.line_end = b"\r\n" if returns and returns.group() else _LF
         elif returns and returns.group() and (after or final):
             self.line_end = _CR
-        elif final or (match is not None and after and after not in self._delimiter + self._escape):
+        elif final or (match is not None and after and after not in self._marks):
             self.line_end = _LF  # there is one line, or what the scan refuses
         return self.line_end is not None
 
@@ -372,6 +381,8 @@ class Records:
         if match is None:
             return "unclosed" if final else None
         after = data[match.end() :]
+        if not final and self._delimiter.startswith(after):
+            return None
         if after == self._escape or not after.strip(_CR):
             return "dangling" if final else None
         return "line feed" if after.startswith(_LF) else "after quote"

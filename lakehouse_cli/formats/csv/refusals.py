@@ -63,13 +63,13 @@ def ragged_rows(
     elif not options.header and options.extra_values == "ignore" and row.actual_columns >= len(names):
         # The first row, which says how many values are expected, has more than are declared.
         hint = "set `missing_values: null` in its options too, and rows may be of any length"
-    elif ragged[-1].number - row.number + 1 == len(ragged) and row.number == rows + 1 and rows and _are_fewer(ragged):
+    elif _may_be_footer(ragged, rows):
         with CsvSource(open_source, name, options, is_raw=True) as source:
             left = source.count_lines() - line + 1
-        footer = f"`skip_footer: {left + options.skip_footer}`{{}}, if no data begin there"
-        missing = "`missing_values: null`{}, if values at the end of a row may be missing"
-        likelier, other = (footer, missing) if re.search("[A-Za-z]", text) else (missing, footer)
-        hint = f"set {likelier.format(' in its options')}; or {other.format('')}"
+        footer = f"set `skip_footer: {left + options.skip_footer}` in its options, if no data begin there"
+        other = _ragged_hint(ragged, rows, options)
+        likelier, other = (footer, other) if re.search("[A-Za-z]", text) else (other, footer)
+        hint = f"{likelier}; or {other}"
     else:
         hint = _ragged_hint(ragged, rows, options)
     found = f"line {count_text(line)} of `{name}` has {plural(row.actual_columns, 'value')}"
@@ -78,6 +78,13 @@ def ragged_rows(
         hint=hint,
         location=Location(name, line),
     )
+
+
+def _may_be_footer(ragged: Sequence[Any], rows: int) -> bool:
+    """Whether other text than rows may begin with the first of these: of what follows the data, few lines fit."""
+    first = ragged[0]
+    behind = rows + len(ragged) - first.number + 1
+    return bool(first.number > 1 and _are_fewer(ragged[:1]) and 2 * len(ragged) > behind)
 
 
 def _are_fewer(ragged: Sequence[Any]) -> bool:

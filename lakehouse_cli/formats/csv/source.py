@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import BinaryIO
@@ -13,13 +12,12 @@ from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.formats.compression import plain_pieces
 from lakehouse_cli.formats.csv.errors import malformed, undecodable
 from lakehouse_cli.formats.csv.options import CsvOptions
-from lakehouse_cli.formats.csv.records import RecordError, Records
+from lakehouse_cli.formats.csv.records import RecordError, Records, first_line_end
 from lakehouse_cli.text.counts import count_text, plural
 
 _BOM = codecs.BOM_UTF8
 # Bytes of a record that are more than is shown of it.
 _SHOWN = 1 << 10
-_LINE_END = re.compile(rb"\r*+\n|\r")
 
 
 class CsvSource:
@@ -118,12 +116,14 @@ class CsvSource:
             )
         before = len(_BOM) if start.startswith(_BOM) else 0
         self._line_end: bytes | None = None
-        rest, at = start[before:], 0
+        rest, at, final = start[before:], 0, False
         for skipped in range(self._options.skip_rows):
-            while (end := self._line_after(rest, at)) is None and (piece := next(pieces, b"")):
-                rest, before, at = rest[at:] + piece, before + at, 0
+            while (end := self._line_after(rest, at, final=final)) is None and not final:
+                piece = next(pieces, b"")
+                rest, before, at, final = rest[at:] + piece, before + at, 0, not piece
             if at == len(rest):
-                raise self._fewer_lines(skipped)
+                what = "how many lines there are before the header"
+                raise self._fewer(plural(skipped, "line"), "skip_rows", what)
             at = len(rest) if end is None else end
             self.first_line += end is not None
         return before + at, chain([rest[at:]], pieces)
@@ -146,27 +146,25 @@ class CsvSource:
         cut = _line_from_end(data, end, count if data.endswith(end) else count - 1)
         there = data.count(end) + (not data.endswith(end) and bool(data))
         if is_first and there < count:
-            raise self._fewer_lines(self._options.skip_rows + there, "skip_footer", "how many lines follow the data")
+            lines = plural(self._options.skip_rows + there, "line")
+            raise self._fewer(lines, "skip_footer", "how many lines follow the data")
         yield data[:cut]
 
-    def _fewer_lines(
-        self, there: int, option: str = "skip_rows", what: str = "how many lines there are before the header"
-    ) -> StorageError:
-        """The error of a file that has fewer lines than are to be skipped."""
+    def _fewer(self, there: str, option: str, what: str) -> StorageError:
+        """The error of a file that has fewer lines or rows than are to be skipped."""
+        wanted = count_text(getattr(self._options, option))
         return StorageError(
-            f"`{self.name}` has {plural(there, 'line')}, "
-            f"fewer than the {count_text(getattr(self._options, option))} that `{option}` skips",
+            f"`{self.name}` has {there}, fewer than the {wanted} that `{option}` skips",
             hint=f"correct `{option}` in its options: {what}",
             location=Location(self.name),
         )
 
-    def _line_after(self, data: bytes, at: int) -> int | None:
+    def _line_after(self, data: bytes, at: int, *, final: bool) -> int | None:
         """Where the next line begins; None where that takes more data."""
         if self._line_end is not None:
             return data.find(self._line_end[-1:], at) + 1 or None
-        found = _LINE_END.search(data, at)
-        # A CR at the very end may be half of a CRLF.
-        if found is None or (found.group() == b"\r" and found.end() == len(data)):
+        found = first_line_end(data, at, final=final)
+        if found is None:
             return None
         self._line_end = found.group()[-2:]
         return found.end()
@@ -235,8 +233,10 @@ class CsvSource:
                     location=Location(self.name),
                 )
             self.header = tuple(self._name_of(value) for value in record)
-            for _ in range(self._options.skip_rows_after_header):
-                self._first_record(consume=True)
+            for skipped in range(self._options.skip_rows_after_header):
+                if self._first_record(consume=True) is None:
+                    what = "how many rows behind the header are no data"
+                    raise self._fewer(plural(skipped, "row") + " behind its header", "skip_rows_after_header", what)
         else:
             record = self._first_record(consume=False)
         self.width = None if record is None else max(len(record), self._least)

@@ -16,7 +16,6 @@ from lakehouse_cli.formats.value_options import CHARACTER, ONE_OR_MORE_STRINGS, 
 
 # ASCII characters that are neither letters, digits nor line ends.
 _MARKS = r"[\x01-\x09\x0b\x0c\x0e-/:-@\[-`{-\x7f]+"
-_PUNCTUATION: JsonSchema = {"type": "string", "title": "a text of ASCII punctuation"}
 _STRINGS: JsonSchema = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
 
 CSV = FormatSpec(
@@ -30,7 +29,12 @@ CSV = FormatSpec(
         FormatOption(
             "delimiter",
             ",",
-            {**_PUNCTUATION, "pattern": rf"^(?:whitespace|{_MARKS})$", "examples": [";", "\t", "||"]},
+            {
+                "type": "string",
+                "title": "a text of punctuation",
+                "pattern": r"^(?:whitespace|[^0-9A-Za-z\x00\n\r]+)$",
+                "examples": [";", "\t", "||"],
+            },
             "The characters between values; `whitespace`: runs of blanks.",
         ),
         FormatOption(
@@ -89,7 +93,12 @@ CSV = FormatSpec(
         FormatOption(
             "comment",
             None,
-            {**_PUNCTUATION, "pattern": rf"^(?:none|{_MARKS})$", "examples": ["#"]},
+            {
+                "type": "string",
+                "title": "a text of ASCII punctuation",
+                "pattern": rf"^(?:none|{_MARKS})$",
+                "examples": ["#"],
+            },
             "What lines begin with that are not data; `none` unsets that of the storage.",
         ),
         FormatOption(

@@ -7,6 +7,7 @@ which refuses what is no date. Names of months and days are English, whatever th
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -77,6 +78,9 @@ def explain(text: str, to: pa.DataType, options: CsvOptions) -> tuple[str, str] 
             f"it is {first[0]} by `{first[1]}` and {second[0]} by `{second[1]}`",
             f"keep one of the two in `{option}`; where a column mixes them, declare it as string",
         )
+    if not readings and not pa.types.is_time(to) and not pa.types.is_duration(to):
+        reasons = (_explain_parts(_extract(av.array([text.strip(" \t")], _TEXT), each), to, each) for each in formats)
+        return next(filter(None, reasons), None)
     moments = next((moments for _, moments in readings.values()), None)
     is_local = moments is not None and pa.types.is_timestamp(to) and to.tz is not None and moments.type.tz is None
     return _explain_clock(moments, to.tz) if is_local else None
@@ -86,6 +90,22 @@ def _option_of(kind: pa.DataType) -> str:
     if pa.types.is_date(kind):
         return "date_format"
     return "timestamp_format" if pa.types.is_timestamp(kind) else "time_format"
+
+
+def _explain_parts(parts: dict[str, pa.Array], to: pa.DataType, format_: str) -> tuple[str, str] | None:
+    """Why the parts of a text in a format are no value, and what to do; None where that is not known."""
+    day = decode_iso(_date(parts), pa.date32())
+    if day.null_count:
+        return None
+    weekday, said = pc.day_of_week(day)[0].as_py(), _weekday(parts)
+    if said is not None and said[0].as_py() != weekday:
+        return f"{day[0]} is a {DAYS[weekday]}", "correct the file, or declare the column as string"
+    if pa.types.is_date(to) and _has_clock(parts) and _is_midnight(parts)[0].as_py() is False:
+        return (
+            "it has a time of day",
+            f"declare `timestamp[us]`, with `timestamp_format: {json.dumps(format_)}` in place of `date_format`",
+        )
+    return None
 
 
 def _explain_clock(local: pa.Array, zone: str) -> tuple[str, str] | None:
@@ -123,9 +143,14 @@ def _parse(text: pa.Array, to: pa.DataType, format_: str, ambiguous: str) -> tup
     if pa.types.is_time(to):
         times = decode_times(_clock(parts), to)
         return times, times
-    date = pc.binary_join_element_wise(_year(parts), _month(parts), _two(parts, "d", "01"), "-")
+    date = _date(parts)
+    if weekday := _weekday(parts):
+        is_said = pc.equal(pc.day_of_week(decode_iso(date, pa.date32())), weekday)
+        date = pc.if_else(is_said, date, av.scalar(None, _TEXT))
     if pa.types.is_date(to):
         dates = decode_iso(date, to)
+        if _has_clock(parts):
+            dates = pc.if_else(_is_midnight(parts), dates, av.scalar(None, to))
         return dates, dates
     moment = pc.binary_join_element_wise(date, _clock(parts), " ")
     if "z" in parts:
@@ -135,6 +160,29 @@ def _parse(text: pa.Array, to: pa.DataType, format_: str, ambiguous: str) -> tup
         return moments, moments
     local = decode_iso(moment, pa.timestamp(to.unit))
     return local, to_instants(local, to.tz, ambiguous)
+
+
+def _date(parts: dict[str, pa.Array]) -> pa.Array:
+    return pc.binary_join_element_wise(_year(parts), _month(parts), _two(parts, "d", "01"), "-")
+
+
+def _weekday(parts: dict[str, pa.Array]) -> pa.Array | None:
+    named = parts.get("a", parts.get("A"))
+    return None if named is None else _index_of_name(named, DAYS)
+
+
+def _has_clock(parts: dict[str, pa.Array]) -> bool:
+    return not parts.keys().isdisjoint("HIMS")
+
+
+def _is_midnight(parts: dict[str, pa.Array]) -> pa.Array:
+    return pc.equal(decode_times(_clock(parts), pa.time64("ns")).cast(pa.int64()), 0)
+
+
+def _index_of_name(text: pa.Array, names: Sequence[str]) -> pa.Array:
+    """Which of the names of months or days a text is, or begins, from 0."""
+    short = av.array([name[:3].lower() for name in names], _TEXT)
+    return pc.index_in(pc.utf8_slice_codeunits(pc.utf8_lower(text), 0, 3), value_set=short)
 
 
 def _clock(parts: dict[str, pa.Array]) -> pa.Array:
@@ -175,9 +223,7 @@ def _month(parts: dict[str, pa.Array]) -> Any:
     named = parts.get("b", parts.get("B"))
     if named is None:
         return _two(parts, "m", "01")
-    names = av.array([name[:3].lower() for name in MONTHS], _TEXT)
-    number = pc.add(pc.index_in(pc.utf8_slice_codeunits(pc.utf8_lower(named), 0, 3), value_set=names), 1)
-    return pc.utf8_lpad(number.cast(_TEXT), 2, "0")
+    return pc.utf8_lpad(pc.add(_index_of_name(named, MONTHS), 1).cast(_TEXT), 2, "0")
 
 
 def _hour(parts: dict[str, pa.Array]) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Self
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.formats.spec import FormatOptions
+from lakehouse_cli.formats.spec import FormatOptions, first_refused
+from lakehouse_cli.model import ColumnType
 
 # Of these numbers themselves are made.
 _OF_NUMBERS = frozenset("0123456789+-()%")
@@ -19,6 +20,10 @@ _UNSET_BY_NONE = frozenset(
         *("date_format", "timestamp_format", "escape_char", "comment"),
     )
 )
+
+
+def _holds(column_type: ColumnType, *ids: str) -> bool:
+    return first_refused(column_type, lambda each: each.id in ids) is not None
 
 
 class ValueOptions(FormatOptions, frozen=True):
@@ -43,6 +48,30 @@ class ValueOptions(FormatOptions, frozen=True):
 
             for text in self.time_format:
                 check_time_format(text)
+
+    def check_column(self, column_type: ColumnType, own: Collection[str]) -> None:
+        """Refuse a format of times and durations that a column has no use for.
+
+        Raises:
+            StorageError: Naming it, and what to do.
+        """
+        if not self.time_format or "time_format" not in own:
+            return
+        from lakehouse_cli.formats.csv.directives import time_formats
+
+        has_times, has_spans = _holds(column_type, "time32", "time64"), _holds(column_type, "duration")
+        if self.duration_unit is not None and not has_times:
+            raise StorageError(
+                "`time_format` and `duration_unit` both say how its durations are spelled", hint="remove one of them"
+            )
+        usable = time_formats(self.time_format, spans=False) if has_times else ()
+        if has_spans and self.duration_unit is None:
+            usable += time_formats(self.time_format, spans=True)
+        if unused := [each for each in self.time_format if each not in usable]:
+            only = "`interval` and `iso8601` are for durations" if has_times else "%I and %p are for times"
+            raise StorageError(
+                f"`time_format: {unused[0]}` is no format of {column_type}", hint=f"write another: {only}"
+            )
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
@@ -75,8 +104,17 @@ class ValueOptions(FormatOptions, frozen=True):
                 f"options `thousands` and `decimal` are both {group!r}",
                 hint=f"set `decimal: '{',' if point == '.' else '.'}'`, or choose another character for one of them",
             )
+        marks = {point, group or point}
         for symbol in self.currency:
-            if set(symbol) & {*_OF_NUMBERS, point, group} or symbol.lower() == "e" or symbol != symbol.strip():
+            is_number = set(symbol) & _OF_NUMBERS or symbol[0] in marks or symbol.lower() == "e"
+            if is_number or symbol != symbol.strip():
                 raise StorageError(
-                    f"option `currency` cannot be {symbol!r}, numbers are made of it", hint="such as `$`, `€` or `CHF`"
+                    f"option `currency` cannot be {symbol!r}, numbers are made of it",
+                    hint="such as `$`, `Fr.` or `CHF`",
                 )
+            for other in self.currency:
+                if symbol != other and symbol.startswith(other) and set(symbol.removeprefix(other)) <= marks:
+                    raise StorageError(
+                        f"option `currency` cannot be both {other!r} and {symbol!r}: `{symbol}5` may be two numbers",
+                        hint="keep one of the two; where a column mixes them, declare it as string",
+                    )

@@ -28,12 +28,14 @@ from lakehouse_cli.formats.excel.spec import ExcelOptions
 from lakehouse_cli.formats.misfits import LONGEST, ColumnReading, table_of, unfit_error, unfit_violation
 from lakehouse_cli.formats.missing_columns import check_positions
 from lakehouse_cli.formats.stored_types import wanted_names
+from lakehouse_cli.formats.value_options import PERCENT
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.shortening import cut_end
 
 _TEXT = pa.string()
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]")
+_IN_PERCENT = "(shown in percent)"
 _BY_POSITION = "declare the columns to read, and say which of them by its position in the sheet, such as `from: 3`"
 
 
@@ -50,8 +52,10 @@ class ExcelFormat(Format[ExcelOptions]):
             for column, at in zip(columns, _places(sheet, name, columns), strict=True)
         ]
         for reading in readings:
-            nulls = frozenset(reading.options.null_values)
-            _read_cells(reading, _cells(sheet, reading.position, nulls), cell_options(reading.options))
+            cells = _cells(sheet, reading.position, frozenset(reading.options.null_values))
+            if reading.options.percent == "number" and reading.column and PERCENT.fits(reading.column.type):
+                cells = _of_one_scale(cells, sheet, reading.position)
+            _read_cells(reading, cells, cell_options(reading.options))
         if any(reading.count for reading in readings):
             raise _unfit(readings, sheet, name)
         return table_of(readings)
@@ -104,6 +108,16 @@ def _cells(sheet: Sheet, at: int, nulls: frozenset[str]) -> list[Any]:
     if not nulls:
         return values
     return [None if (each.shown if type(each) is Refused else each) in nulls else each for each in values]
+
+
+def _of_one_scale(cells: list[Any], sheet: Sheet, at: int) -> list[Any]:
+    """The values of a column, those refused that are shown in percent beside texts that are a hundred times as much."""
+    if not any(type(each) is str and "%" in each for each in cells):
+        return cells
+    return [
+        Refused(f"{cell} {_IN_PERCENT}") if cell is not None and (row.number, at) in sheet.in_percent else cell
+        for row, cell in zip(sheet.rows, cells, strict=True)
+    ]
 
 
 def _read_cells(reading: ColumnReading, cells: list[Any], options: CsvOptions) -> None:
@@ -174,6 +188,9 @@ def _spelling_hint(reading: ColumnReading) -> str | None:
 def _hint(shown: str, column: Column | None, nulls: Sequence[str] = ()) -> str:
     if shown.endswith(NOT_COMPUTED):
         return "open the workbook in Excel and save it, which computes its formulas; or write values in their place"
+    if shown.endswith(_IN_PERCENT):
+        where = "column" if column and "percent" in column.options else "options"
+        return f"set `percent: fraction` in the {where}, by which its texts with % are of the same scale"
     if shown == NO_DAY:
         return "correct the cell: 1900 had no 29 February, which Excel alone counts; its date may be a day off"
     if shown.startswith("#"):

@@ -39,6 +39,8 @@ _MAIN = f"{{{SHEET_MAIN_NS}}}"
 _BLOCK = 1 << 20
 _FORMULA = re.compile(rb"<(?:[^\s<>/:]+:)?f[\s/>]")
 _LONGEST_TAG = 100
+# What is text in the format of a number.
+_LITERALS = re.compile(r'"[^"]*"|[\\_*].')
 # Of the names that elements have in workbooks saved as Strict Open XML.
 _STRICT = "{http://purl.oclc.org/ooxml/"
 
@@ -62,11 +64,13 @@ class Sheet(Struct, frozen=True):
         title: Its name.
         header: The names of the columns, None for a column without; None where there is no header.
         rows: Those that are not empty.
+        in_percent: Number of the row and 0-based column of the numbers that are shown in percent, where that was asked.
     """
 
     title: str
     header: tuple[str | None, ...] | None
     rows: Sequence[Row]
+    in_percent: frozenset[tuple[int, int]] = frozenset()
 
     @property
     def width(self) -> int:
@@ -89,7 +93,7 @@ def read_sheet(open_source: Opener, name: str, options: ExcelOptions) -> Sheet:
     Args:
         open_source: Opens its bytes; called again where it has formulas without a value.
         name: The file as messages show it.
-        options: ``sheet``, ``skip_rows`` and ``header``.
+        options: ``sheet``, ``skip_rows`` and ``header``; ``percent``, of columns too, asks which are in percent.
 
     Raises:
         StorageError: It is no workbook, or has no such sheet.
@@ -97,6 +101,8 @@ def read_sheet(open_source: Opener, name: str, options: ExcelOptions) -> Sheet:
     wanted, skipped = options.sheet, options.skip_rows
     suspects: list[tuple[int, int]] = []
     ambiguous: set[tuple[int, int]] = set()
+    asks_percent = any(each.percent == "number" for each in (options, *(own for _, own in options.by_column)))
+    in_percent: set[tuple[int, int]] = set()
     rows: list[Row] = []
     number = 0
     with _opened(open_source, name, wanted, computed=True) as (sheet, calculation):
@@ -117,6 +123,8 @@ def read_sheet(open_source: Opener, name: str, options: ExcelOptions) -> Sheet:
                     suspects.append((number, at))
                 if is_ambiguous(cell):
                     ambiguous.add((number, at))
+                if asks_percent and type(value) in (int, float) and "%" in _LITERALS.sub("", cell.number_format):
+                    in_percent.add((number, at))
             while values and values[-1] is None:
                 values.pop()
             rows.append(Row(number, values))
@@ -135,7 +143,7 @@ def read_sheet(open_source: Opener, name: str, options: ExcelOptions) -> Sheet:
         _mark_formulas(open_source, name, wanted, rows, suspects, is_due=calculation.is_due)
     rows = [row for row in rows if row.values]
     if not options.header:
-        return Sheet(title, None, rows)
+        return Sheet(title, None, rows, frozenset(in_percent))
     if not rows:
         raise StorageError(
             f"sheet `{title}` of `{name}` is empty, it has no header",
@@ -143,7 +151,7 @@ def read_sheet(open_source: Opener, name: str, options: ExcelOptions) -> Sheet:
             location=Location(name),
         )
     header = tuple(None if value is None else str(getattr(value, "shown", value)) for value in rows[0].values)
-    return Sheet(title, header, rows[1:])
+    return Sheet(title, header, rows[1:], frozenset(in_percent))
 
 
 def unescape(text: str) -> str:

@@ -52,8 +52,10 @@ class _Counted:
     """
 
     def __init__(self, pieces: Iterator[pa.Table]) -> None:
+        from lakehouse_cli.arrow.types import without_rows
+
         first = next(pieces)
-        self.first = first.schema.empty_table()
+        self.first = without_rows(first.schema)
         self.rows = 0
         self._pieces = chain([first], pieces)
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.refusal import InexactError, refused_field, violation_of
 from lakehouse_cli.arrow.conversion.refused import Refused
-from lakehouse_cli.arrow.types import from_arrow, to_arrow
+from lakehouse_cli.arrow.types import from_arrow, to_arrow, without_rows
 from lakehouse_cli.engines.duckdb_values import check_range, read
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
@@ -29,7 +29,7 @@ _DIGITS = 38
 
 def empty_table(columns: Sequence[Column]) -> pa.Table:
     """A table of the declared types without rows."""
-    return pa.schema([(column.name, to_arrow(column.type)) for column in columns]).empty_table()
+    return without_rows(pa.schema([(column.name, to_arrow(column.type)) for column in columns]))
 
 
 def unheld(data: pa.Schema) -> str | None:

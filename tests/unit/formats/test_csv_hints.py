@@ -49,6 +49,8 @@ def said(hint: str) -> dict[str, Any]:
         ("decimal128(9, 2)", ["1 234 567 EUR"], 'set `currency: EUR` and `thousands: " "` in the options'),
         ("float64", ["50%"], "set `percent: number` in the options; or `percent: fraction`, where 50% is 0.5"),
         ("int64", ["50%"], "set `percent: number` in the options"),
+        ("float64", ["Fr.50", "Fr. 12.50"], 'set `currency: "Fr."` in the options'),
+        ("decimal128(9, 2)", ["Rs.5", "-Rs. 1,234.50"], 'set `currency: "Rs."` and `thousands: ","` in the options'),
         ("float64", ["(12.50)"], "set `negative: parentheses` in the options"),
         ("float64", ["12.50-"], "set `negative: trailing` in the options"),
         ("time32[s]", ["8:05"], 'set `time_format: "%H:%M"` in the options'),

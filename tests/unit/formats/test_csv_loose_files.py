@@ -38,7 +38,7 @@ def refusal(data: str, columns: Any = AB, **options: Any) -> LakehouseError:
         ("# c\na,b\n\n# c\n5n,1s\n# c\n1,x\n", {"skip_rows_after_header": 1, "comment": "#"}, [(1, "x")]),
         ('a,b\n"m\n""",s\nx,y\n', {"skip_rows_after_header": 2}, []),
         ("a\n\n1\n", {"skip_rows_after_header": 1}, [(1,)]),
-        ("a,b\n", {"skip_rows_after_header": 1}, []),
+        ("a,b\nm,s\n", {"skip_rows_after_header": 1}, []),
         ('a,b\n1,x\n\nTotal "5\n\n', {"skip_footer": 3}, [(1, "x")]),
         ("a,b\r1,x\rend", {"skip_footer": 1}, [(1, "x")]),
         ("a,b\n1\n\n2,\n3,x\n", {"missing_values": "null"}, [(1, None), (2, None), (3, "x")]),
@@ -128,6 +128,27 @@ def test_units_behind_the_header_are_named() -> None:
     error = refusal(text.replace("3", "z"), comment="#", skip_rows_after_header=1)
     assert str(error.location) == "x.csv:6"
     assert "skip_rows_after_header" not in (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("options", "data"),
+    [
+        ({"delimiter": "||"}, 'a||b\n"1"||"x"\n"2||"||y\n'),
+        ({"delimiter": ":::", "trim": True}, 'a:::b\r\n "1" ::: "x" \r\n2:::"y"\r\n'),
+        ({"delimiter": "\t|", "comment": "##", "trim": True}, 'a\t|b\n## c\n"1" \t|"x"\n \t##\n2\t|y\n'),
+        ({"delimiter": "||", "escape_char": "\\"}, 'a||b\n"1"||"\\"x"\n2||\\|y\\||\n'),
+        ({"delimiter": "whitespace", "comment": "//"}, '"a"\t"b"\r\n1\t"x"\r\n// c\r\n"2"  y\r\n'),
+        ({"delimiter": "||", "missing_values": "null", "extra_values": "ignore"}, 'a||b\n"1"\n"2"||"x"||"y"\n'),
+        ({"comment": "#"}, "# c\r\r\na,b\r\r\n1,x\r\r\n2,y\r\r\n"),
+        ({"skip_rows": 1, "skip_footer": 1}, "title\r\r\na,b\r\r\n1,x\r\r\n2,y\r\r\nend"),
+    ],
+)
+def test_blocks_may_end_anywhere(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], data: str) -> None:
+    whole = rows(data, **options)
+    assert len(whole) == 2
+    for block in range(1, len(data)):
+        monkeypatch.setattr("lakehouse_cli.formats.compression.BLOCK", block)
+        assert rows(data, **options) == whole, block
 
 
 def test_rows_after_no_header_are_refused() -> None:

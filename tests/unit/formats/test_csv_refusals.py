@@ -215,8 +215,9 @@ def test_compressed_data_that_are_said_to_be_plain(codec: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"delimiter": "é"}, "`delimiter` of format csv must be ASCII characters"),
-        ({"delimiter": "\n"}, "`delimiter` of format csv must be ASCII characters"),
+        ({"delimiter": "é"}, "`delimiter` of format csv cannot be 'é', values are made of it"),
+        ({"delimiter": "\n"}, "`delimiter` of format csv must be characters"),
+        ({"delimiter": "§", "escape_char": "\\"}, "is '§', and `escape_char` stands before ASCII alone"),
         ({"delimiter": "a|"}, "`delimiter` of format csv cannot be 'a|'"),
         ({"delimiter": '|"'}, "`delimiter` and `quote_char` of format csv overlap"),
         ({"delimiter": "#|", "comment": "#"}, "`delimiter` and `comment` of format csv overlap"),

@@ -78,6 +78,12 @@ def test_decimal_comma_in_integers_written_as_floats() -> None:
         ({"percent": "number"}, ["50%", "8.1 %", "7"], [50, 8.1, 7]),
         ({"currency": "$"}, ["$12.50", "-$12.50", "$-12.50", "12.50 $", "+1", "nan"], [12.5, -12.5, -12.5, 12.5, 1]),
         ({"currency": ["€", "EUR"]}, ["12.50\u00a0€", "EUR 3"], [12.5, 3]),
+        (
+            {"currency": ["Fr.", "CHF"]},
+            ["Fr. 12.50", "Fr.5", "-Fr.5", "CHF 3", "4.5 Fr.", "6Fr."],
+            [12.5, 5, -5, 3, 4.5, 6],
+        ),
+        ({"currency": "Rs.", "thousands": ".", "decimal": ","}, ["Rs.1.234,5", "1.234 Rs."], [1234.5, 1234]),
         ({"negative": "parentheses"}, ["(12.50)", "-1", "2"], [-12.5, -1, 2]),
         ({"negative": "trailing"}, ["12.50-", "-1", "2"], [-12.5, -1, 2]),
         (
@@ -99,6 +105,7 @@ def test_numbers_are_read_as_people_write_them(options: dict[str, Any], texts: l
     [
         ({"thousands": ","}, ["1,23", "0,123", ",123", "1,,234", "1,2345", "1.5,000", "12,34", "1 234"]),
         ({"percent": "fraction"}, ["50%%", "%", "1e2%", "% 50", "nan%"]),
+        ({"currency": "Fr."}, ["Fr.", "Fr 5", "Fr..", "5 Fr", ".Fr.5"]),
         ({"currency": "$"}, ["$", "$1$", "€1", "$$1", "--1", "-$-1", "1 USD"]),
         ({"negative": "parentheses"}, ["(1", "1)", "(-1)", "()", "((1))", "1-"]),
         (
@@ -211,6 +218,7 @@ def test_formats_of_other_types_do_not_count() -> None:
     assert table["t"].to_pylist() == [dt.time(8, 5), None]
     assert table["d"].to_pylist() == [hours(24), hours(26)]
     assert values("duration[s]", ["90"], time_format="%I:%M %p") == [dt.timedelta(seconds=90)]
+    assert values("time32[s]", ["05:06"], time_format="interval") == [dt.time(5, 6)]
 
 
 def test_ambiguous_duration_of_two_formats_is_refused() -> None:
@@ -270,6 +278,9 @@ def test_bytes_that_are_no_text_are_not_written_as_text() -> None:
         ({"thousands": "1"}, "`thousands` cannot be '1'"),
         ({"thousands": ".", "decimal": "."}, "`thousands` and `decimal` are both '.'"),
         ({"currency": "5"}, "`currency` cannot be '5'"),
+        ({"currency": ".Fr"}, "`currency` cannot be '.Fr'"),
+        ({"currency": ["Fr", "Fr."]}, "`currency` cannot be both 'Fr' and 'Fr.': `Fr.5` may be two numbers"),
+        ({"currency": ["CHF", "CHF'"], "thousands": "'"}, "cannot be both 'CHF'"),
         ({"time_format": "%Y"}, "directive `%Y`, which is not of a time or duration"),
         ({"time_format": "hours"}, "says neither hours, minutes nor seconds"),
         ({"time_format": "%H:%H"}, "a directive twice"),
@@ -370,6 +381,8 @@ def test_moments_of_databases_that_do_not_fit_are_refused(kind: str, texts: list
         ),
         ("duckdb", "list<list<int64>>", "[[1], [], NULL]", [[1], [], None]),
         ("duckdb", "list<bool>", "[true, false]", [True, False]),
+        ("duckdb", "list<dictionary<bool>>", "[true, NULL]", [True, None]),
+        ("postgresql", "list<dictionary<bool>>", "{t,f}", [True, False]),
         ("duckdb", "list<timestamp[ms]>", "['2020-01-01 01:02:03.5']", [dt.datetime(2020, 1, 1, 1, 2, 3, 500000)]),
         ("duckdb", "list<duration[s]>", "['26:00:00']", [hours(26)]),
     ],
@@ -389,7 +402,9 @@ def test_lists_are_read_as_databases_print_them(style: str, kind: str, text: str
         ("postgresql", "list<string>", ['{"a}', '{"a"b}', '{a"b"}', "{a\\b}", "a,b", "NULL"]),
         ("postgresql", "list<list<int64>>", ["{1}", "{{1}", "{{1}}}"]),
         ("postgresql", "list<bool>", ["{1}", "{yes}"]),
-        ("duckdb", "list<string>", ["[it's]", "['a'b]", "[a]]", "[a, ]"]),
+        ("postgresql", "list<string>", [r'{"a\nb"}', r'{"\a"}']),
+        ("duckdb", "list<string>", ["[it's]", "['a'b]", "[a]]", "[a, ]", r"['a,\nb']", "['a']", "['a b', None]"]),
+        ("duckdb", "list<int64>", ["['1', '2']"]),
         ("duckdb", "list<struct<a: int64>>", ["[{'a': 1}]"]),
     ],
 )

@@ -179,6 +179,7 @@ def test_without_a_header_columns_are_taken_by_position() -> None:
         ({"percent": "fraction"}, 0.25, "float64", 0.25),
         ({"negative": "parentheses"}, "(3)", "int64", -3),
         ({"time_format": "%I:%M %p"}, "1:02 PM", "time32[s]", time(13, 2)),
+        ({"time_format": "%M:%S"}, "13:04", "time32[s]", time(0, 13, 4)),
         ({"time_format": "interval"}, "1 days 02:00:00", "duration[s]", timedelta(hours=26)),
         ({"epoch_unit": "s"}, 1_700_000_000, "timestamp[s]", datetime(2023, 11, 14, 22, 13, 20)),
         ({"epoch_unit": "s"}, 1_700_000_000.5, "timestamp[ms]", datetime(2023, 11, 14, 22, 13, 20, 500_000)),
@@ -188,6 +189,58 @@ def test_without_a_header_columns_are_taken_by_position() -> None:
 def test_values_as_people_write_them(options: dict[str, Any], cell: Any, declared: str, expected: Any) -> None:
     data = workbook(["x"], [cell])
     assert read(data, [Column("x", parse_column_type(declared))], **options)["x"].to_pylist() == [expected]
+
+
+def in_percent(*cells: Any, form: str = "0%") -> bytes:
+    """A workbook with one column `x`, whose numbers have a format."""
+    book = openpyxl.Workbook()
+    for row, value in enumerate(("x", *cells), start=1):
+        cell = book.active.cell(row, 1, value)
+        if isinstance(value, int | float):
+            cell.number_format = form
+    sink = io.BytesIO()
+    book.save(sink)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["float64", "decimal128(9, 4)", "dictionary<float64>"])
+@pytest.mark.parametrize("form", ["0%", "0.00%", '0.0 %;[Red]-0.0 %;"none"'])
+def test_percents_of_two_scales_are_refused(kind: str, form: str) -> None:
+    data = in_percent("50%", 0.5, 0.25, form=form)
+    with pytest.raises(DataError) as caught:
+        read(data, columns_of(x=kind), percent="number")
+    assert f"cell A3 of `data/t.xlsx`, in column `x`, holds 0.5 (shown in percent), which is not {kind}" in str(
+        caught.value
+    )
+    assert caught.value.violations[0].count == 2
+    assert (caught.value.hint or "").startswith("set `percent: fraction` in the options")
+    assert [float(value) for value in read(data, columns_of(x=kind), percent="fraction")["x"].to_pylist()] == [
+        0.5,
+        0.5,
+        0.25,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cells", "form", "meant"),
+    [
+        ((0.5, 0.25), "0%", [0.5, 0.25]),
+        (("50%", 25), "General", [50, 25]),
+        (("50%", 25), '0"%"', [50, 25]),
+        (("50%", 25), r"0\%", [50, 25]),
+        (("50", 0.25), "0%", [50, 0.25]),
+    ],
+)
+def test_percents_of_one_scale_are_read(cells: Sequence[Any], form: str, meant: list[float]) -> None:
+    assert read(in_percent(*cells, form=form), columns_of(x="float64"), percent="number")["x"].to_pylist() == meant
+
+
+def test_percent_of_a_column_is_named_there() -> None:
+    column = Column("x", parse_column_type("float64"), options={"percent": "number"})
+    options = FORMATS["excel"].checked({}, [("x", column.options)])
+    with pytest.raises(DataError) as caught:
+        ExcelFormat().read(lambda: io.BytesIO(in_percent("50%", 0.5)), "data/t.xlsx", [column], options)
+    assert (caught.value.hint or "").startswith("set `percent: fraction` in the column")
 
 
 def test_hint_names_the_option_that_reads_a_text() -> None:
