@@ -63,12 +63,12 @@ def shared_connection(names: Sequence[str]) -> str:
     return f"{listed} share DuckDB's module-wide connection under `threads`: {way}"
 
 
-def not_reproducible(table: Table, functions: Sequence[str]) -> str | None:
-    """The note on a query that calls functions which return something else each time; None where that is declared."""
-    if not functions or not table.reproducible:
+def not_reproducible(table: Table, random: Sequence[str]) -> str | None:
+    """The note on a query with what gives something else each time; None where that is declared."""
+    if not random or not table.reproducible:
         return None
-    called = first_named([f"{name}()" for name in functions], _NAMED)
-    return f"`{table.name}` calls {called}: each run gives other rows, which `reproducible: false` declares"
+    used = first_named(random, _NAMED)
+    return f"`{table.name}` uses {used}: each run gives other rows, which `reproducible: false` declares"
 
 
 def _is_declared(read: OutsideRead, uses: Uses, files: Collection[str]) -> bool:
