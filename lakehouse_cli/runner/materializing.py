@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from lakehouse_cli.arrow.ordering import order_problem, sort_rows
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
 from lakehouse_cli.contracts import Enforced, check, enforce
-from lakehouse_cli.errors import ContractError, DataError, LakehouseError
+from lakehouse_cli.errors import ContractError, DataError, LakehouseError, TransformError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
@@ -123,7 +124,7 @@ def _compute(job: Job, folder: Path, given: Mapping[str, SharedTable], timeout: 
     """Compute one table and enforce its contract.
 
     Raises:
-        LakehouseError: The transform failed, or its result breaks the contract.
+        LakehouseError: The transform failed, or its result breaks the contract or cannot be put in order.
     """
     table = job.table
     uses_duckdb = job.recipe is not None and "package duckdb" in job.recipe.code_parts
@@ -141,8 +142,12 @@ def _compute(job: Job, folder: Path, given: Mapping[str, SharedTable], timeout: 
         error.location = error.location or table.where("columns")
         error.hint = error.hint or f"fix {_place(table, folder)}, or relax the contract"
         raise
-    if table.order_by and table.query is None:
-        return replace(enforced, table=enforced.table.sort_by([(name, "ascending") for name in table.order_by]))
+    if (problem := order_problem(enforced.table.schema, table.order_by)) is not None:
+        index, message, hint = problem
+        raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
+    if table.row_order:
+        # By values of the declared types: those that a query returns may have another order.
+        return replace(enforced, table=sort_rows(enforced.table, table.row_order))
     return enforced
 
 
