@@ -14,6 +14,7 @@ from typing import Any
 from lakehouse_cli.model.query import Mention, QueryProblem, QueryReading
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.sql import literal
+from lakehouse_cli.text.terminal import beginning
 
 # Aggregates of which neither the order of rows nor the number of threads changes the result.
 _ORDERLESS = frozenset(
@@ -101,8 +102,9 @@ def problem_of(error: Exception) -> QueryProblem:
     if not number.isdigit():
         return QueryProblem(message, hint)
     caret = marks.partition("\n")[0].find("^") - len(f"LINE {number}: ")
-    # Long lines are shown from their middle, behind dots.
-    return QueryProblem(message, hint, int(number), None if line.startswith("...") or caret < 0 else caret + 1)
+    # Long lines are shown from their middle, behind dots. The mark stands below in columns of a terminal.
+    is_known = not line.startswith("...") and caret >= 0
+    return QueryProblem(message, hint, int(number), len(beginning(line, caret)) + 1 if is_known else None)
 
 
 def _tables(node: Any, known: frozenset[str]) -> Iterator[tuple[str, int]]:

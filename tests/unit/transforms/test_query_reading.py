@@ -198,7 +198,13 @@ def test_what_is_no_select_is_refused(analysis: QueryAnalysis, query: str, messa
 
 @pytest.mark.parametrize(
     ("query", "line", "column"),
-    [("select * frm t", 1, 14), ("select 1,\n  'é' 2\nfrom t", 2, 7), ("selec 1", 1, 1), ("select (1", 1, 9)],
+    [
+        ("select * frm t", 1, 14),
+        ("select 1,\n  'é' 2\nfrom t", 2, 7),
+        ("select '表😀e\u0301' 2", 1, 15),
+        ("selec 1", 1, 1),
+        ("select (1", 1, 9),
+    ],
 )
 def test_a_syntax_error_has_a_place(analysis: QueryAnalysis, query: str, line: int, column: int) -> None:
     problem = analysis.read(query).problem
