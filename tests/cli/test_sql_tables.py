@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import tempfile
@@ -375,7 +376,9 @@ def test_ctrl_c_ends_a_long_query(weather: ProjectFolder, tmp_path: Path, execut
 
 
 @pytest.mark.slow
-def test_a_killed_run_leaves_nothing_below_the_project(weather: ProjectFolder, tmp_path: Path, cli: Cli) -> None:
+def test_a_killed_run_leaves_nothing(
+    weather: ProjectFolder, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     declare(weather, f"  slow:\n    sql: {SLOW_QUERY}\n")
@@ -384,8 +387,14 @@ def test_a_killed_run_leaves_nothing_below_the_project(weather: ProjectFolder, t
         process.process.send_signal(signal.SIGKILL)
         process.ends()
     assert weather.files() == ["obs.csv"]
+    # The next command removes what it spilled.
+    [left] = temporary.iterdir()
+    left.joinpath("duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"spilled")
+    os.utime(left, (0, 0))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     edit(weather, SLOW_QUERY, "select 1 as n")
     assert cli("run").code == 0
+    assert list(temporary.iterdir()) == []
 
 
 AGGREGATES = {

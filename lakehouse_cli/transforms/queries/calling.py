@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime
 
 import pyarrow as pa
 
 from lakehouse_cli.errors import TransformError
+from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.transforms.queries.connection import private_connection
@@ -44,7 +44,7 @@ def run_query(
     reading = query.reading
     assert reading is not None  # noqa: S101  # the plan read it
     tables = {each.parameter or each.table: shared.arrow() for each, shared in inputs}
-    threads = 1 if table.reproducible and reading.sensitive else max(len(os.sched_getaffinity(0)) // workers, 1)
+    threads = 1 if table.reproducible and reading.sensitive else max(default_workers() // workers, 1)
     memory = f"{max(_MEMORY // workers, 1)}%"
     try:
         with (
