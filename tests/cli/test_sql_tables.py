@@ -302,6 +302,12 @@ def test_rows_of_python_and_sql_have_one_order(weather: ProjectFolder, cli: Cli)
     assert weather.read("data/by_python.csv") == weather.read("data/by_sql.csv")
 
 
+def test_a_key_may_be_nested(weather: ProjectFolder, cli: Cli) -> None:
+    declare(weather, "  lists:\n    format: jsonl\n    sql: select unnest([[2], [1]]) as l, 1 as a\n    key: [l, a]\n")
+    assert cli("run").code == 0
+    assert weather.read("data/lists.jsonl") == '{"l":[1],"a":1}\n{"l":[2],"a":1}\n'
+
+
 @pytest.mark.parametrize("name", ["nix", "l"])
 def test_python_table_without_the_column_of_its_order(weather: ProjectFolder, cli: Cli, name: str) -> None:
     weather.write(

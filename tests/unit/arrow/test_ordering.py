@@ -42,6 +42,19 @@ def test_equal_rows_stay_as_they_are() -> None:
     assert sort_rows(data, ["f", "a"])["row"].to_pylist() == [1, 3, 0, 2]
 
 
+def test_nested_columns_and_those_behind_them_do_not_count() -> None:
+    data = pa.table({"l": [[2], [1]], "s": [{"a": 2}, {"a": 1}], "a": [2, 1]})
+    assert sort_rows(data, ["l", "a"]) is data
+    assert sort_rows(data, ["s"]) is data
+    assert sort_rows(data, ["a", "l"])["a"].to_pylist() == [1, 2]
+
+
+def test_ordered_rows_are_not_copied() -> None:
+    data = pa.table({"a": [1, 1, 2, None]})
+    assert sort_rows(data, ["a"]) is data
+    assert sort_rows(data[:1], ["a"]).num_rows == 1
+
+
 def test_nan_and_null_come_last() -> None:
     data = pa.table({"f": [None, float("nan"), 1.0, float("inf"), float("-inf")]})
     assert str(sort_rows(data, ["f"])["f"].to_pylist()) == "[-inf, 1.0, inf, nan, None]"
