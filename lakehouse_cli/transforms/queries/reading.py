@@ -139,6 +139,8 @@ def _sensitive(node: Any, called: list[tuple[str, Any]], aggregates: frozenset[s
             yield "LIMIT"
         if kind == "DISTINCT_MODIFIER" and each.get("distinct_on_targets"):
             yield "DISTINCT ON"
+        if each.get("class") == "COLLATE":  # which of those that are equal by it
+            yield "COLLATE"
         if each.get("show_type") == "SUMMARY":
             yield "SUMMARIZE"
         if each.get("ref_type") in _BY_PLACE:

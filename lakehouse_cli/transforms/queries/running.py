@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -24,6 +25,7 @@ from lakehouse_cli.text.sql import quote
 from lakehouse_cli.transforms.queries.connection import Stream
 from lakehouse_cli.transforms.queries.reading import problem_of
 
+_FLOATS = re.compile("FLOAT|DOUBLE")
 # DECIMAL has no more digits.
 _DIGITS = 38
 
@@ -137,7 +139,11 @@ def result_of(
             first = [name for name in order if name in columns]
             keys = list(map(quote, [*first, *(name for name in columns if name not in first)]))
             # Zero of either sign is the same to ORDER BY.
-            keys += [f"signbit({quote(name)})" for name, kind in columns.items() if str(kind) in ("FLOAT", "DOUBLE")]
+            floats = {name: str(kind) for name, kind in columns.items() if _FLOATS.search(str(kind))}
+            keys += [
+                f"signbit({quote(name)})" if _FLOATS.fullmatch(kind) else f"{quote(name)}::VARCHAR"
+                for name, kind in floats.items()
+            ]
             source = f"(SELECT * FROM {source} ORDER BY {', '.join(keys)})"
         if rows is not None:
             source = f"(SELECT * FROM {source} LIMIT {rows})"

@@ -257,6 +257,7 @@ def test_only_the_outer_order_counts(analysis: QueryAnalysis, query: str, ordere
         ("from t using sample 3", ("SAMPLE",)),
         ("from t asof join u using (id)", ("ASOF JOIN",)),
         ("from t positional join u", ("POSITIONAL JOIN",)),
+        ("select a collate nocase as a from t group by all", ("COLLATE",)),
         ("summarize t", ("SUMMARIZE",)),
         ("with recursive r(n) using key (n) as (select n from t union select n from r) from r", ("USING KEY",)),
     ],
