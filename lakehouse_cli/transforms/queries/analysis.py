@@ -35,7 +35,7 @@ class QueryAnalysis:
 
     def __enter__(self) -> Self:
         """Open the connection."""
-        self._connection = self._stack.enter_context(private_connection(threads=1))
+        self._connection = self._stack.enter_context(private_connection(spills=False, threads=1))
         self._aggregates = aggregates_of(self._connection)
         return self
 
