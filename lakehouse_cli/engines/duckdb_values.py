@@ -23,6 +23,8 @@ _ROWS = 1 << 17
 _MONTHS = "intervals with months"
 # What has no exact type in Arrow, or one that DuckDB does not keep to.
 _AS_TEXT = {"UHUGEINT", "BIGNUM", "VARINT", "BIT", "TIME WITH TIME ZONE"}
+# Arrow's decimals have no more; HUGEINT has one.
+_DIGITS = 38
 _NESTED = {"list", "array", "struct", "map"}
 # DuckDB hands out UHUGEINT as if it were HUGEINT, and others without what makes them more than a time or bytes. Some of
 # Arrow's functions end the process where a UNION is in a struct.
@@ -127,9 +129,9 @@ def _as_typed(column: pa.ChunkedArray, refused: pa.ChunkedArray, kind: Any, cast
         if type_name == "INTERVAL":
             hint = f"cast it to VARCHAR {cast_in}, and declare string"
             return Refused(InexactError(_MONTHS, rows, hint=hint, noun=True), refused)
-        return Refused(
-            InexactError("too large", rows, hint="declare decimal128(38, 0), or string and cast it"), refused
-        )
+        fits = all(len(text.lstrip("-")) <= _DIGITS for text in refused.to_pylist() if text is not None)
+        hint = f"declare decimal128({_DIGITS}, 0)" if fits else f"cast it to VARCHAR {cast_in}, and declare string"
+        return Refused(InexactError("too large", rows, hint=hint), refused)
     if type_name == "INTERVAL":
         return column.cast(pa.duration("us"))
     try:

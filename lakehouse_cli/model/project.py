@@ -244,6 +244,17 @@ class Table(Asset, frozen=True):
         """The contract's."""
         return self.contract.extra_columns
 
+    @property
+    def row_order(self) -> tuple[str, ...] | None:
+        """Columns by which its rows are stored in order; None where they are stored as they come.
+
+        Rows of a query without an order of its own are stored in that of the key, else of all columns.
+        """
+        reading = self.query.reading if self.query is not None else None
+        if self.order_by or (reading is not None and self.reproducible and not reading.ordered):
+            return self.order_by or self.key
+        return None
+
 
 class ProjectSpec(Declared, frozen=True):
     """A whole project file, includes and defaults resolved.

@@ -43,11 +43,11 @@ class QueryReading(Struct, frozen=True):
     """What a parser found in a query.
 
     Attributes:
-        tables: What it reads, each once; None where the parser cannot give its tree.
+        tables: What it reads, each spelling once; None where the parser cannot give its tree.
         params: Names of its parameters.
         ordered: Whether it has an ORDER BY of its own.
         sensitive: What in it depends on the order in which rows come, or on the number of threads.
-        random: Functions in it that return something else each time.
+        random: What in it gives something else each time.
         problem: What is wrong with it.
     """
 

@@ -63,22 +63,22 @@ def shared_connection(names: Sequence[str]) -> str:
     return f"{listed} share DuckDB's module-wide connection under `threads`: {way}"
 
 
-def not_reproducible(table: Table, functions: Sequence[str], unordered: str | None) -> str | None:
+def not_reproducible(table: Table, random: Sequence[str], unordered: str | None) -> str | None:
     """The note on a table that comes out otherwise each time; None where that is declared, or mended.
 
     Args:
         table: The table.
-        functions: Those of its query that return something else each time.
+        random: What of its query gives something else each time.
         unordered: The frame type of its result, if its rows come in another order each time and nothing orders them.
     """
     if unordered is not None:
         return (
             f"`{table.name}` is a {unordered}, whose rows may come in another order each time: set `key` or `order_by`"
         )
-    if not functions or not table.reproducible:
+    if not random or not table.reproducible:
         return None
-    called = first_named([f"{name}()" for name in functions], _NAMED)
-    return f"`{table.name}` calls {called}: each run gives other rows, which `reproducible: false` declares"
+    used = first_named(random, _NAMED)
+    return f"`{table.name}` uses {used}: each run gives other rows, which `reproducible: false` declares"
 
 
 def _is_declared(read: OutsideRead, uses: Uses, files: Collection[str]) -> bool:

@@ -27,6 +27,7 @@ from lakehouse_cli.model.query import QueryProblem, QueryReading
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.registry import Entry, install_command, load
 from lakehouse_cli.runs.local_state import keep, kept, with_hash
+from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.sql import tokens
 from lakehouse_cli.version import __version__
 
@@ -35,6 +36,8 @@ _RUN = Entry("lakehouse_cli.transforms.queries.calling:run_query")
 _ANALYSIS = Entry("lakehouse_cli.transforms.queries.analysis:QueryAnalysis")
 _FOLDER, _FILE = "cache", "queries.json"
 _FORMAT = 1
+# Of DuckDB. Those before take -0.0 for 0.0 where they sort, and integers of more than 128 bits for floats.
+_LEAST = 2
 
 #: Name and type of each column of a result, as far as they are known.
 Shape = tuple[tuple[str, str], ...]
@@ -198,6 +201,10 @@ class QueryComputation(Struct, frozen=True):
         if self.code.version is None:
             message = f"table `{self.table.name}` is computed by a query, which needs duckdb, and that is not installed"
             return MatchedInputs(None, [Problem(message, install_command("duckdb"), query.location)])
+        if int(self.code.version.partition(".")[0]) < _LEAST:
+            message = f"table `{self.table.name}` is computed by a query, which needs duckdb {_LEAST}.0 or later"
+            hint = f"update it, {self.code.version} is installed: {install_command('duckdb')}"
+            return MatchedInputs(None, [Problem(message, hint, query.location)])
         reading = query.reading
         assert reading is not None  # noqa: S101  # set in every plan
         if reading.problem is not None:
@@ -257,17 +264,29 @@ class _Matched(Struct):
     problems: list[Problem]
 
     def of(self, reading: QueryReading) -> tuple[Input, ...]:
+        inputs: dict[str, Input] = {}
+        for each in self._named(reading):
+            other = inputs.setdefault(ascii_lower(str(each.parameter)), each)
+            if other.table != each.table:
+                names = f"`{other.parameter}` and `{each.parameter}`"
+                message = f"{self.table.computed_by} reads {names}, which are one to DuckDB"
+                hint = "give one another name there, and list it under `inputs:` by that name"
+                self.problems.append(Problem(message, hint, self.table.where("inputs", "sql", "sql_file")))
+        return tuple(inputs.values())
+
+    def _named(self, reading: QueryReading) -> Iterator[Input]:
+        """The input of each name, as far as there is one."""
         declared = self.table.inputs
-        if reading.tables is None and declared is None:
-            message = f"the tables of {self.table.computed_by} cannot be told from its text ({reading.sensitive[0]})"
-            self.problems.append(Problem(message, "list them under `inputs:`", self.table.where("sql", "sql_file")))
-            return ()
         if declared is not None:
             named = declared if isinstance(declared, Mapping) else {name: name for name in declared}
-            return tuple(
-                Input(table, name) for name, table in named.items() if self._known(table, f"inputs.{name}", "inputs")
-            )
-        return tuple(found for each in reading.tables or () if (found := self._input(each)) is not None)
+            for name, table in named.items():
+                if self._known(table, f"inputs.{name}", "inputs"):
+                    yield Input(table, name)
+        elif reading.tables is None:
+            message = f"the tables of {self.table.computed_by} cannot be told from its text ({reading.sensitive[0]})"
+            self.problems.append(Problem(message, "list them under `inputs:`", self.table.where("sql", "sql_file")))
+        else:
+            yield from (found for each in reading.tables if (found := self._input(each)) is not None)
 
     def _known(self, name: str, *keys: str) -> bool:
         if name in self.tables:
@@ -326,8 +345,9 @@ def _is_matched(table: Table, edges: Sequence[Input]) -> bool:
     reading = table.query.reading if table.query is not None else None
     if reading is None or reading.problem is not None:
         return False
-    wanted = table.inputs if table.inputs is not None else reading.tables
-    return wanted is not None and len(wanted) == len(edges) and set(reading.params) == table.params.keys()
+    wanted = [each.name for each in reading.tables or ()] if table.inputs is None else list(table.inputs)
+    told = reading.tables is not None or table.inputs is not None
+    return told and len(set(map(ascii_lower, wanted))) == len(edges) and set(reading.params) == table.params.keys()
 
 
 def _columns(shape: Shape) -> tuple[Column, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 from msgspec.structs import replace
 
+from lakehouse_cli.arrow.ordering import order_problem, sort_rows
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
 from lakehouse_cli.contracts import Check, Enforced, Enforcement, Findings, check, enforce
@@ -280,8 +281,12 @@ def _enforced(job: Job, folder: Path, result: pa.Table) -> Enforced:
         enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:
         raise _explained(error, table, folder) from None
-    if table.order_by and table.query is None:
-        return replace(enforced, table=enforced.table.sort_by([(name, "ascending") for name in table.order_by]))
+    if (problem := order_problem(enforced.table.schema, table.order_by)) is not None:
+        index, message, hint = problem
+        raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
+    if table.row_order:
+        # By values of the declared types: those that a query returns may have another order.
+        return replace(enforced, table=sort_rows(enforced.table, table.row_order))
     return enforced
 
 

@@ -7,6 +7,7 @@ from itertools import chain
 
 import pyarrow as pa
 
+from lakehouse_cli.arrow.ordering import sort_rows
 from lakehouse_cli.contracts.keys import increases
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Table
@@ -35,7 +36,7 @@ def by_key(pieces: Iterator[pa.Table], table: Table) -> pa.Table | Iterator[pa.T
         if not order.has(piece):
             return chain(held, pieces)  # the contract reports it
         if not order.goes_on(piece):
-            return pa.concat_tables(chain(held, pieces)).sort_by([(name, "ascending") for name in table.key])
+            return sort_rows(pa.concat_tables(chain(held, pieces)), table.key)
         if size > _HELD:
             return chain(held, _checked(pieces, order, table))
     return iter(held)

@@ -10,17 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+# What names are made of: whatever is nothing else, as white space beyond ASCII.
+_IN_WORDS = r"""[^ \t\n\v\f\r'"()\[\]{},;.+\-*/<>=~!@\#%^&|`?:\\]"""
 _TOKEN = re.compile(
-    r"""
+    rf"""
     (?P<comment> --[^\n\r]* )
   | (?P<block> /\* )
   | (?P<dollar> \$(?P<tag>(?:[^\W\d]\w*)?)\$ .*? \$(?P=tag)\$ )
   | (?P<escaped> [eE]'(?:[^'\\]|\\.|'')*' )
-  | (?P<text> '(?:[^']|'')*' )
-  | (?P<name> "(?:[^"]|"")*" )
-  | (?P<word> [\w$]+(?:\.[\w$]+)* )
+  | (?P<text> (?:[bBnNxX]|[uU]&)?'(?:[^']|'')*' )
+  | (?P<name> (?:[uU]&)?"(?:[^"]|"")*" )
+  | (?P<number> (?:\d[\d_]*\.?|\.\d)[\d_]*(?:[eE][-+]?\d[\d_]*)?{_IN_WORDS}* )
+  | (?P<word> {_IN_WORDS}+(?:\.{_IN_WORDS}+)* )
   | (?P<operator> (?:(?!--|/\*)[-+*/<>=~!@\#%^&|`?:])+ )
-  | (?P<space> \s+ )
+  | (?P<space> [ \t\n\v\f\r]+ )
   | (?P<other> . )
     """,
     re.VERBOSE | re.DOTALL,

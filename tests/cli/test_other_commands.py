@@ -19,7 +19,22 @@ from lakehouse_cli.registry import EXTRAS
 from lakehouse_cli.version import __version__
 from tests.conftest import Cli, ProjectFolder
 
-COMMANDS = ["init", "validate", "plan", "run", "ls", "show", "diff", "copy", "graph", "env", "clean", "schema", "runs"]
+COMMANDS = [
+    "init",
+    "validate",
+    "plan",
+    "run",
+    "ls",
+    "show",
+    "sql",
+    "diff",
+    "copy",
+    "graph",
+    "env",
+    "clean",
+    "schema",
+    "runs",
+]
 
 
 def test_version_and_help(cli: Cli) -> None:

@@ -199,3 +199,20 @@ def test_run_without_pandas_imports_none(arrow_project: ProjectFolder, executor:
     code, modules = loaded(*run, "&&", "plan", "&&", *run, "--force", "twice", "last")
     assert code == 0
     assert "pandas" not in modules
+
+
+def test_queries_that_were_read_load_no_engine(project: ProjectFolder) -> None:
+    """Neither DuckDB nor a parser, once a run has read and bound them."""
+    text = project.read("lakehouse.yaml")
+    query = "  most:\n    sql: select customer, max(total) as most from totals group by customer\n    order_by: most\n"
+    project.path.joinpath("lakehouse.yaml").write_text(f"{text}{query}  file:\n    sql_file: file.sql\n")
+    project.write("file.sql", "from most where most > 1")
+    code, modules = loaded("validate")
+    assert (code, "duckdb" in modules) == (0, True)
+    assert loaded("run")[0] == 0
+    for argv in (["validate"], ["plan"], ["ls"], ["run"], ["run", "--dry-run"], ["plan", "state:modified"]):
+        code, modules = loaded(*argv)
+        assert code == 0
+        assert modules & (SLOW | {"duckdb"}) == set()
+    project.write("file.sql", "from most where most > 2")
+    assert "duckdb" in loaded("plan")[1]

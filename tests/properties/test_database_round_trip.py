@@ -128,6 +128,10 @@ def common(kind: ColumnType) -> st.SearchStrategy[Any]:
         return st.lists(st.one_of(st.none(), common(kind.item)), max_size=3)
     if kind.id == "struct":
         return st.fixed_dictionaries({name: st.one_of(st.none(), common(child)) for name, child in kind.fields})
+    if kind.id == "map":
+        (_, key), (_, value) = kind.fields
+        pairs = st.tuples(common(key).filter(lambda each: each is not None), st.one_of(st.none(), common(value)))
+        return st.lists(pairs, max_size=3, unique_by=lambda pair: pair[0])
     return values_of(kind)
 
 

@@ -33,8 +33,8 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
         Messages of one line each, so few that they can be read; none where the parts are the same and all of the code
         could be read.
     """
-    if before and before.get(RULES) != now.get(RULES):
-        return ("this version of lakehouse compares code by other rules",)
+    if before and (incomparable := _incomparable(before, now)) is not None:
+        return (incomparable,)
     keys = (before.keys() | now.keys()) - {NOT_FOLLOWED, NOT_BOUND, RULES}
     changed = {key for key in keys if before.get(key) != now.get(key)}
     changed = {key for key in changed if not key.startswith(UNSEEN)} | {key for key in now if key.startswith(UNSEEN)}
@@ -74,6 +74,16 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
     if len(messages) > most:
         messages[most - 1 :] = [f"and {count_text(len(messages) - most + 1)} more"]
     return tuple(messages)
+
+
+def _incomparable(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    """Why the parts cannot be compared one by one, if they cannot."""
+    if before.get(RULES) != now.get(RULES):
+        return "this version of lakehouse compares code by other rules"
+    if (QUERY in before) == (QUERY in now):
+        return None
+    file, _, name = next(iter(now), "").partition(":")
+    return "a query computes it now" if QUERY in now else f"`{name}` ({file}) computes it now, and no query"
 
 
 def _not_followed(before: Mapping[str, str], now: Mapping[str, str], changed: Collection[str]) -> str | None:
@@ -118,7 +128,7 @@ def _told(key: str, old: str | None, new: str | None, function: str, moved: str 
     if key.startswith(UNSEEN):
         return 4, key, _told_unseen(key.removeprefix(UNSEEN), new or "")
     if key == QUERY:
-        return 0, key, "the query changed" if old and new else "a query computes it now" if new else "no query any more"
+        return 0, key, "the query changed"
     if key == ORDER:
         return 3, key, _told_order(_files(f"{ORDER}; {old}", ""), _files(f"{ORDER}; {new}", ""))
     file, _, name = key.partition(":")

@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from typing import Any, Self
 
 from lakehouse_cli.arrow.conversion.exact import is_convertible
+from lakehouse_cli.arrow.ordering import order_problem
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts import enforce
-from lakehouse_cli.errors import ContractError, TransformError, did_you_mean
+from lakehouse_cli.errors import ContractError, TransformError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.query import QueryProblem, QueryReading
 from lakehouse_cli.transforms.queries.connection import private_connection
@@ -34,7 +35,7 @@ class QueryAnalysis:
 
     def __enter__(self) -> Self:
         """Open the connection."""
-        self._connection = self._stack.enter_context(private_connection(threads=1))
+        self._connection = self._stack.enter_context(private_connection(spills=False, threads=1))
         self._aggregates = aggregates_of(self._connection)
         return self
 
@@ -94,9 +95,7 @@ def _problems(result: Any, table: Table) -> list[QueryProblem]:
             message = f"`{column.name}` is declared {column.type}, and the query returns {kind}"
             hint = f"declare {kind}, or cast it in the query"
             found.append(QueryProblem(message, hint, location=column.location))
-    for index, name in enumerate(table.order_by if table.columns is None else ()):
-        if name not in types:
-            message = f"`order_by` names `{name}`, which the query does not return"
-            hint = did_you_mean(name, types) or "name columns of the result"
-            found.append(QueryProblem(message, hint, location=table.where(f"order_by.{index}")))
+    if table.columns is None and (problem := order_problem(result.schema, table.order_by)) is not None:
+        index, message, hint = problem
+        found.append(QueryProblem(message, hint, location=table.where(f"order_by.{index}")))
     return found

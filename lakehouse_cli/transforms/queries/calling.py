@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime
 
 import pyarrow as pa
 
 from lakehouse_cli.errors import TransformError
+from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.transforms.queries.connection import private_connection
@@ -24,8 +24,8 @@ def run_query(
 ) -> pa.Table:
     """Run the query of a table.
 
-    Rows come in the order of `order_by`, else of its own ORDER BY, else of the table's key, else of all columns, so
-    that they are the same each time; as they come where that is not asked for.
+    Rows come in the order of `Table.row_order`, those that are equal by it in that of all other columns: the same each
+    time.
 
     Args:
         table: With the query.
@@ -44,16 +44,14 @@ def run_query(
     reading = query.reading
     assert reading is not None  # noqa: S101  # the plan read it
     tables = {each.parameter or each.table: shared.arrow() for each, shared in inputs}
-    as_it_comes = (reading.ordered or not table.reproducible) and not table.order_by
-    order = None if as_it_comes else table.order_by or table.key
-    threads = 1 if table.reproducible and reading.sensitive else max(len(os.sched_getaffinity(0)) // workers, 1)
+    threads = 1 if table.reproducible and reading.sensitive else max(default_workers() // workers, 1)
     memory = f"{max(_MEMORY // workers, 1)}%"
     try:
         with (
             private_connection(now, memory_limit=memory, threads=threads) as connection,
             registered(connection, tables),
         ):
-            return result_of(connection, query.bare, bound_params(table.params), table.columns, order=order)
+            return result_of(connection, query.bare, bound_params(table.params), table.columns, order=table.row_order)
     except QueryError as error:
         problem = error.problem
         raise TransformError(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.registry import install_command
 from lakehouse_cli.text.sql import literal, quote
+from lakehouse_cli.transforms.queries.spilling import spill_folder
 
 # No files, variables of Python, ATTACH, COPY or extensions that are not built in.
 _LOCKED = {
@@ -22,11 +22,12 @@ _LOCKED = {
 
 
 @contextmanager
-def private_connection(now: datetime | None = None, **settings: Any) -> Iterator[Any]:
+def private_connection(now: datetime | None = None, *, spills: bool = True, **settings: Any) -> Iterator[Any]:
     """Open a database in memory of which nobody else knows.
 
     Args:
         now: What `now()` and its like return; the time of each query by default.
+        spills: Whether what does not fit into memory goes to a temporary folder.
         settings: Of DuckDB, such as ``threads``.
 
     Raises:
@@ -37,7 +38,7 @@ def private_connection(now: datetime | None = None, **settings: Any) -> Iterator
     except ModuleNotFoundError as error:
         raise TransformError("queries need duckdb, which is not installed", hint=install_command("duckdb")) from error
     # One of its own: by default all connections of a folder spill into the same.
-    with tempfile.TemporaryDirectory(prefix="lakehouse-", ignore_cleanup_errors=True) as spill:
+    with spill_folder() if spills else nullcontext("") as spill:
         config = {**_LOCKED, **{name: str(value) for name, value in settings.items()}, "temp_directory": spill}
         connection = duckdb.connect(":memory:", config=config)
         try:

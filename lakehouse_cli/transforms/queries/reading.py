@@ -12,15 +12,23 @@ from collections.abc import Iterator
 from typing import Any
 
 from lakehouse_cli.model.query import Mention, QueryProblem, QueryReading
+from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.sql import literal
+from lakehouse_cli.text.terminal import beginning
 
 # Aggregates of which neither the order of rows nor the number of threads changes the result.
 _ORDERLESS = frozenset(
     ("count", "count_star", "min", "max", "bool_and", "bool_or", "bit_and", "bit_or", "bit_xor", "count_if", "countif")
 )
-_KIND = re.compile(r"^(Parser|Binder|Catalog|Invalid Input|Permission|Conversion) Error: ")
+_KIND = re.compile(r"^[\w ]+? Error: ")
+_NO_TABLE = re.compile("Table with name .* does not exist")
 _HINTS = ("Did you mean", "Candidate bindings", "Either add it")
-_DIFFERENT_EACH_TIME = frozenset(("random", "setseed", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "nextval"))
+_DIFFERENT_EACH_TIME = frozenset(
+    ("random", "setseed", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "nextval", "txid_current")
+)
+_NO_SEED = -1
+# Joins that pair a row with one of several, by where they stand.
+_BY_PLACE = ("ASOF", "POSITIONAL")
 
 
 def read_query(connection: Any, text: str, aggregates: frozenset[str]) -> QueryReading:
@@ -39,15 +47,15 @@ def read_query(connection: Any, text: str, aggregates: frozenset[str]) -> QueryR
         return QueryReading(problem=problem_of(error))
     if len(statements) != 1:
         many = "is empty" if not statements else f"has {len(statements)} statements"
-        return QueryReading(problem=QueryProblem(f"the query {many}", "write one SELECT"))
+        return QueryReading(problem=QueryProblem(f"it {many}", "write one SELECT"))
     [statement] = statements
     kind = statement.type.name
     params = tuple(sorted(statement.named_parameters))
     if any(name.isdigit() for name in params):
         hint = "name each as `$name`, and give its value under `params:`"
-        return QueryReading(problem=QueryProblem("the query has parameters without names", hint))
+        return QueryReading(problem=QueryProblem("it has parameters without names", hint))
     if kind not in ("SELECT", "MULTI"):  # a PIVOT becomes several statements
-        return QueryReading(problem=QueryProblem(f"the query is no SELECT but {kind}", "write one SELECT"))
+        return QueryReading(problem=QueryProblem(f"it is no SELECT but {kind}", "write one SELECT"))
     [(tree,)] = connection.execute(f"SELECT json_serialize_sql({literal(text)})").fetchall()
     parsed = json.loads(tree)
     if kind == "MULTI" or parsed["error"]:
@@ -57,8 +65,10 @@ def read_query(connection: Any, text: str, aggregates: frozenset[str]) -> QueryR
     for name, offset in _tables(node, frozenset()):
         before = text.encode()[:offset].decode(errors="replace")
         mention = Mention(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
-        found.setdefault(name.lower(), mention)
-    called = list(_functions(node))
+        found.setdefault(name, mention)
+    called = [
+        (each["function_name"].lower(), each) for each in _nodes(node) if each.get("class") in ("FUNCTION", "WINDOW")
+    ]
     ordered = any(each["type"] == "ORDER_MODIFIER" for each in node.get("modifiers", ()))
     # Rows that are equal by what they are ordered by.
     ties = ["ORDER BY"] if ordered else []
@@ -67,7 +77,7 @@ def read_query(connection: Any, text: str, aggregates: frozenset[str]) -> QueryR
         params,
         ordered,
         tuple(dict.fromkeys([*ties, *_sensitive(node, called, aggregates)])),
-        tuple(dict.fromkeys(name for name, _ in called if name in _DIFFERENT_EACH_TIME)),
+        tuple(dict.fromkeys(_random(node, called))),
     )
 
 
@@ -83,6 +93,8 @@ def problem_of(error: Exception) -> QueryProblem:
     first, *others = text.strip().splitlines() or [type(error).__name__]
     message = _KIND.sub("", first).partition(" You might need to")[0].rstrip(".!")
     hint = next((f"{each[0].lower()}{each[1:]}".replace('"', "`") for each in others if each.startswith(_HINTS)), None)
+    if _NO_TABLE.match(message):  # DuckDB would name one of its own
+        hint = "name it where a table stands, or list it under `inputs:`"
     if "disabled by configuration" in message:
         hint = "declare the file as a source table, and name that: a query reads tables and nothing else"
     number, _, rest = shown.partition(": ")
@@ -90,8 +102,9 @@ def problem_of(error: Exception) -> QueryProblem:
     if not number.isdigit():
         return QueryProblem(message, hint)
     caret = marks.partition("\n")[0].find("^") - len(f"LINE {number}: ")
-    # Long lines are shown from their middle, behind dots.
-    return QueryProblem(message, hint, int(number), None if line.startswith("...") or caret < 0 else caret + 1)
+    # Long lines are shown from their middle, behind dots. The mark stands below in columns of a terminal.
+    is_known = not line.startswith("...") and caret >= 0
+    return QueryProblem(message, hint, int(number), len(beginning(line, caret)) + 1 if is_known else None)
 
 
 def _tables(node: Any, known: frozenset[str]) -> Iterator[tuple[str, int]]:
@@ -104,25 +117,15 @@ def _tables(node: Any, known: frozenset[str]) -> Iterator[tuple[str, int]]:
     for entry in (node.get("cte_map") or {}).get("map", ()):
         # Each sees those before it; one that reads itself is a node of its own.
         yield from _tables(entry["value"], known)
-        known |= {entry["key"].lower()}
+        known |= {ascii_lower(entry["key"])}
     if node.get("type") == "RECURSIVE_CTE_NODE":
-        known |= {node["cte_name"].lower()}
-    if node.get("type") == "BASE_TABLE" and node["table_name"].lower() not in known:
+        known |= {ascii_lower(node["cte_name"])}
+    is_named = bool(node.get("schema_name")) or ascii_lower(str(node.get("table_name"))) not in known
+    if node.get("type") == "BASE_TABLE" and is_named:
         yield node["table_name"], node.get("query_location") or 0
     for key, value in node.items():
         if key != "cte_map":
             yield from _tables(value, known)
-
-
-def _functions(node: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(node, list):
-        for each in node:
-            yield from _functions(each)
-    elif isinstance(node, dict):
-        if node.get("class") in ("FUNCTION", "WINDOW"):
-            yield node["function_name"].lower(), node
-        for value in node.values():
-            yield from _functions(value)
 
 
 def _sensitive(node: Any, called: list[tuple[str, Any]], aggregates: frozenset[str]) -> Iterator[str]:
@@ -130,19 +133,34 @@ def _sensitive(node: Any, called: list[tuple[str, Any]], aggregates: frozenset[s
     for name, each in called:
         if each["class"] == "WINDOW" or (name in aggregates and name not in _ORDERLESS):
             yield name
-    yield from _modifiers(node)
-
-
-def _modifiers(node: Any) -> Iterator[str]:
-    names = {"LIMIT_MODIFIER": "LIMIT", "LIMIT_PERCENT_MODIFIER": "LIMIT", "DISTINCT_MODIFIER": "DISTINCT ON"}
-    if isinstance(node, list):
-        for each in node:
-            yield from _modifiers(each)
-    elif isinstance(node, dict):
-        name = names.get(str(node.get("type")))
-        if name and (name == "LIMIT" or node.get("distinct_on_targets")):
-            yield name
-        if node.get("sample"):
+    for each in _nodes(node):
+        kind = each.get("type")
+        if kind in ("LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER"):
+            yield "LIMIT"
+        if kind == "DISTINCT_MODIFIER" and each.get("distinct_on_targets"):
+            yield "DISTINCT ON"
+        if each.get("class") == "COLLATE":  # which of those that are equal by it
+            yield "COLLATE"
+        if each.get("show_type") == "SUMMARY":
+            yield "SUMMARIZE"
+        if each.get("ref_type") in _BY_PLACE:
+            yield f"{each['ref_type']} JOIN"
+        if each.get("key_targets"):
+            yield "USING KEY"
+        if each.get("sample"):
             yield "SAMPLE"
-        for value in node.values():
-            yield from _modifiers(value)
+
+
+def _random(node: Any, called: list[tuple[str, Any]]) -> Iterator[str]:
+    """What gives something else each time."""
+    yield from (f"{name}()" for name, _ in called if name in _DIFFERENT_EACH_TIME)
+    if any(each.get("sample") and each["sample"].get("seed") == _NO_SEED for each in _nodes(node)):
+        yield "SAMPLE without REPEATABLE"
+
+
+def _nodes(node: Any) -> Iterator[dict[str, Any]]:
+    """A part of the tree and all parts of it."""
+    if isinstance(node, dict):
+        yield node
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _nodes(each)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -19,10 +20,12 @@ from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.query import QueryProblem
 from lakehouse_cli.storage_types.duckdb import held_type, refusal
+from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.sql import quote
 from lakehouse_cli.transforms.queries.connection import Stream
 from lakehouse_cli.transforms.queries.reading import problem_of
 
+_FLOATS = re.compile("FLOAT|DOUBLE")
 # DECIMAL has no more digits.
 _DIGITS = 38
 
@@ -34,9 +37,11 @@ def empty_table(columns: Sequence[Column]) -> pa.Table:
 
 def unheld(data: pa.Schema) -> str | None:
     """Why a query cannot have a table of these columns, to follow its name; None where it can."""
+    if not data.names:
+        return "has no columns"
     names: dict[str, str] = {}
     for field in data:
-        other = names.setdefault(field.name.lower(), field.name)
+        other = names.setdefault(ascii_lower(field.name), field.name)
         if other != field.name:
             return f"has columns `{other}` and `{field.name}`, which are one to DuckDB"
         declared = from_arrow(field.type)
@@ -141,8 +146,14 @@ def result_of(
         source = f"({text}\n)"
         if order is not None:
             first = [name for name in order if name in columns]
-            keys = ", ".join(map(quote, [*first, *(name for name in columns if name not in first)]))
-            source = f"(SELECT * FROM {source} ORDER BY {keys})"
+            keys = list(map(quote, [*first, *(name for name in columns if name not in first)]))
+            # Zero of either sign is the same to ORDER BY.
+            floats = {name: str(kind) for name, kind in columns.items() if _FLOATS.search(str(kind))}
+            keys += [
+                f"signbit({quote(name)})" if _FLOATS.fullmatch(kind) else f"{quote(name)}::VARCHAR"
+                for name, kind in floats.items()
+            ]
+            source = f"(SELECT * FROM {source} ORDER BY {', '.join(keys)})"
         if rows is not None:
             source = f"(SELECT * FROM {source} LIMIT {rows})"
 
@@ -180,8 +191,9 @@ class QueryError(Exception):
 def _check_names(names: Sequence[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
-        other = seen.setdefault(name.lower(), name)
-        if other is not name:
+        other = seen.get(ascii_lower(name))
+        seen[ascii_lower(name)] = name
+        if other is not None:
             both = f"two columns called `{name}`" if other == name else f"columns `{other}` and `{name}`"
             why = "" if other == name else ", which are one to DuckDB"
             raise QueryError(QueryProblem(f"the query returns {both}{why}", "give one another name with AS"))

@@ -1,0 +1,47 @@
+"""Rows in the order of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import takewhile
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow.types import from_arrow
+from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.errors import did_you_mean
+
+
+def sort_rows(data: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Sort rows by columns, ascending; NaN comes after all numbers, null after all, and equal rows stay as they are.
+
+    Args:
+        data: A table.
+        names: Of columns; the first that is nested, which Arrow does not sort by, and those behind it do not count.
+    """
+    names = list(takewhile(lambda name: not pa.types.is_nested(data.schema.field(name).type), names))
+    if not names:
+        return data
+    keys = pa.table([_plain(data.column(name)) for name in names], names=list(map(str, range(len(names)))))
+    rows = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])
+    # Most have the order already, and what is taken apart is there twice.
+    is_ordered = pc.all(pc.less(rows[:-1], rows[1:])).as_py()
+    return data if is_ordered else data.take(rows)
+
+
+def order_problem(schema: pa.Schema, names: Sequence[str]) -> tuple[int, str, str] | None:
+    """Which column that `order_by` names is not there or has no order, what is wrong, and what to do."""
+    for index, name in enumerate(names):
+        if name not in schema.names:
+            hint = did_you_mean(name, schema.names) or "name columns of the result"
+            return index, f"`order_by` names `{name}`, which is not in the result", hint
+        kind = from_arrow(schema.field(name).type)
+        if kind is not None and kind.is_nested:
+            hint = "order by columns that are no lists, structs or maps"
+            return index, f"`order_by` names `{name}`, and {kind} has no order", hint
+    return None
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column as Arrow can sort it."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
