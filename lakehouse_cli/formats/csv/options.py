@@ -91,25 +91,17 @@ class CsvOptions(ValueOptions, frozen=True):
         Raises:
             StorageError: Naming them, and what to do.
         """
-        super().check_column(column_type, own)
-        if (
-            "ambiguous" in own
-            and self.ambiguous != "error"
-            and not first_refused(column_type, lambda e: bool(e.timezone))
-        ):
-            raise StorageError(
-                f"`ambiguous` is for times of a zone, and {column_type} has none",
-                hint="remove it, or declare the column with `tz=`",
-            )
-        kind = column_type.item if column_type.id == "dictionary" else column_type
-        for what, spellings in (("true_values", self.true_values), ("false_values", self.false_values)):
-            both = kind.id == "bool" and set(self.null_spellings) & set(spellings)
-            if both:
-                hint = "take it out of one of them, in the options or for this column alone"
+        if own:
+            super().check_column(column_type, own)
+            is_zoned = first_refused(column_type, lambda each: each.timezone is not None) is not None
+            if "ambiguous" in own and self.ambiguous != "error" and not is_zoned:
                 raise StorageError(
-                    f"{_shown(min(both))} is in `null_values` and in `{what}` of format csv",
-                    hint=hint if any(both) else f"{hint}: `null_values: []` where nothing is null",
+                    f"`ambiguous` is for times of a zone, and {column_type} has none",
+                    hint="remove it, or declare the column with `tz=`",
                 )
+        kind = column_type.item if column_type.id == "dictionary" else column_type
+        if kind.id == "bool":
+            _check_booleans(self)
         if self.comment is not None and any(start.startswith(self.comment) for start in _starts(kind, self)):
             raise StorageError(
                 f"option `comment` of format csv is {self.comment!r}, and values of {column_type} may begin so",
@@ -264,6 +256,16 @@ def _check_spellings(options: CsvOptions) -> None:
             raise StorageError(
                 f"null cannot be written as {spelling!r}, it would need quotes",
                 hint="put another first in `null_values`",
+            )
+
+
+def _check_booleans(options: CsvOptions) -> None:
+    for what, spellings in (("true_values", options.true_values), ("false_values", options.false_values)):
+        if both := set(options.null_spellings) & set(spellings):
+            hint = "take it out of one of them, in the options or for this column alone"
+            raise StorageError(
+                f"{_shown(min(both))} is in `null_values` and in `{what}` of format csv",
+                hint=hint if any(both) else f"{hint}: `null_values: []` where nothing is null",
             )
 
 
