@@ -28,4 +28,4 @@ def runnable_computation(
     """
     if table.query is not None:
         return QueryComputation(table, workers=workers, now=now)
-    return PythonFunction(table.transform, table, folder=folder, uses_duckdb=uses_duckdb)
+    return PythonFunction(table.transform, table, folder=folder, uses_duckdb=uses_duckdb, workers=workers)

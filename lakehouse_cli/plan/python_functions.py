@@ -71,6 +71,7 @@ class PythonFunction(Struct, frozen=True):
         code: Reads it; only to match inputs and to take its fingerprint.
         folder: The project's, absolute and with links resolved; only to run it.
         uses_duckdb: Whether it reaches that package; likewise.
+        workers: How many tables are computed at once; likewise.
     """
 
     ref: FunctionRef
@@ -78,6 +79,7 @@ class PythonFunction(Struct, frozen=True):
     code: FunctionCode | None = None
     folder: Path = Path()
     uses_duckdb: bool = False
+    workers: int = 1
 
     @property
     def name(self) -> str:
@@ -100,7 +102,8 @@ class PythonFunction(Struct, frozen=True):
 
     def run(self, inputs: Sequence[tuple[Input, Any]]) -> Any:
         """Import it and call it."""
-        return load(_RUN)(self.ref, self.folder, self.table, inputs, uses_duckdb=self.uses_duckdb)
+        run = load(_RUN)
+        return run(self.ref, self.folder, self.table, inputs, uses_duckdb=self.uses_duckdb, workers=self.workers)
 
 
 class _Matcher:

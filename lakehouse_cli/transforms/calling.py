@@ -6,8 +6,9 @@ import copy
 import inspect
 import threading
 import types
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,12 @@ def call_function(
     inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
     *,
     uses_duckdb: bool,
+    workers: int = 1,
 ) -> pa.Table | Iterator[pa.Table]:
     """Import the function that computes a table, and call it; see `apply`."""
-    return apply(load_transform(ref, folder), inputs, table.params, table.columns, uses_duckdb=uses_duckdb)
+    return apply(
+        load_transform(ref, folder), inputs, table.params, table.columns, uses_duckdb=uses_duckdb, workers=workers
+    )
 
 
 def apply(
@@ -49,6 +53,7 @@ def apply(
     columns: Sequence[Column] | None = None,
     *,
     uses_duckdb: bool = False,
+    workers: int = 1,
 ) -> pa.Table | Iterator[pa.Table]:
     """Call a transform on tables.
 
@@ -59,6 +64,7 @@ def apply(
         columns: The contract's, which declare the types of Python objects; None if none are declared. They are enforced
             by `lakehouse_cli.contracts.enforce`, not here.
         uses_duckdb: Whether its code reaches that package, of which all transforms may share one connection.
+        workers: How many transforms are called at once.
 
     Returns:
         The result, of whatever Arrow types its frame has; its pieces where it is of a type that streams, which raise
@@ -73,11 +79,15 @@ def apply(
     with ExitStack() as on_failure:
         on_failure.enter_context(scopes)
         with _noted(transform.name, beside) if uses_duckdb else nullcontext():
-            result = _called(transform, inputs, params or {}, beside, scopes)
+            result = _called(transform, inputs, params or {}, beside, partial(_enter, scopes, workers))
         found = _to_arrow(transform, result, inputs, columns, scopes)
         if not isinstance(found, pa.Table):
             on_failure.pop_all()  # closed by who reads the last piece
         return found
+
+
+def _enter(scopes: ExitStack, workers: int, of: FrameType) -> None:
+    scopes.enter_context(of.scope(workers))
 
 
 def _to_arrow(
@@ -181,7 +191,7 @@ def _called(
     inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
     params: Mapping[str, Any],
     beside: Collection[str],
-    scopes: ExitStack,
+    enter: Callable[[FrameType], None],
 ) -> Any:
     by_position: list[Any] = []
     by_keyword: dict[str, Any] = {}
@@ -197,7 +207,7 @@ def _called(
         try:
             if parameter.frame_type not in entered:
                 entered.append(parameter.frame_type)
-                scopes.enter_context(parameter.frame_type.scope())
+                enter(parameter.frame_type)
             frame = table.frame(parameter.frame_type)
         except TransformError as error:
             raise TransformError(f"input `{each.table}`: {error.message}", hint=error.hint) from error

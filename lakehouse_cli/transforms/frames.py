@@ -73,8 +73,13 @@ class FrameType(ABC):
             columns: The contract's, which declare the types of Python objects; None if none are declared.
         """
 
-    def scope(self) -> AbstractContextManager[None]:
-        """Entered before frames are made for a call of a transform, and left when its result has been read."""
+    def scope(self, workers: int = 1) -> AbstractContextManager[None]:
+        """Entered before frames are made for a call of a transform, and left when its result has been read.
+
+        Args:
+            workers: How many transforms are called at once, which share cores and memory.
+        """
+        del workers
         return nullcontext()
 
     def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:

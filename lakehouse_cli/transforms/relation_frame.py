@@ -16,7 +16,7 @@ from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import RELATION
 from lakehouse_cli.transforms.frames import FrameType
-from lakehouse_cli.transforms.queries.connection import Stream, private_connection
+from lakehouse_cli.transforms.queries.connection import private_connection, share_of
 from lakehouse_cli.transforms.queries.running import as_table, held_in_duckdb, whole_numbers
 
 _CAST_IN = "in the transform"
@@ -31,10 +31,10 @@ class RelationFrame(FrameType):
     orders_rows = False
 
     @contextmanager
-    def scope(self) -> Iterator[None]:
+    def scope(self, workers: int = 1) -> Iterator[None]:
         """One connection for all relations of a call."""
         before = getattr(_current, "connection", None)
-        with private_connection() as _current.connection:
+        with private_connection(**share_of(workers)) as _current.connection:
             _current.count = 0
             try:
                 yield
@@ -43,7 +43,7 @@ class RelationFrame(FrameType):
 
     def from_arrow(self, table: pa.Table) -> Any:
         """The table as a relation."""
-        return self._registered(Stream(held_in_duckdb("the table", table)))
+        return self._registered(held_in_duckdb("the table", table))
 
     def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:
         """A relation that reads the table anew each time that it is computed."""

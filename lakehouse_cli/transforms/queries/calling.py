@@ -8,15 +8,11 @@ from datetime import datetime
 import pyarrow as pa
 
 from lakehouse_cli.errors import TransformError
-from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.computation import Input
-from lakehouse_cli.transforms.queries.connection import private_connection
+from lakehouse_cli.transforms.queries.connection import private_connection, share_of
 from lakehouse_cli.transforms.queries.running import QueryError, bound_params, registered, result_of
 from lakehouse_cli.transforms.sharing import SharedTable
-
-# Percent of the memory that queries which run at once share.
-_MEMORY = 80
 
 
 def run_query(
@@ -44,13 +40,11 @@ def run_query(
     reading = query.reading
     assert reading is not None  # noqa: S101  # the plan read it
     tables = {each.parameter or each.table: shared.arrow() for each, shared in inputs}
-    threads = 1 if table.reproducible and reading.sensitive else max(default_workers() // workers, 1)
-    memory = f"{max(_MEMORY // workers, 1)}%"
+    settings = share_of(workers)
+    if table.reproducible and reading.sensitive:
+        settings["threads"] = 1
     try:
-        with (
-            private_connection(now, memory_limit=memory, threads=threads) as connection,
-            registered(connection, tables),
-        ):
+        with private_connection(now, **settings) as connection, registered(connection, tables):
             return result_of(connection, query.bare, bound_params(table.params), table.columns, order=table.row_order)
     except QueryError as error:
         problem = error.problem

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lakehouse_cli.errors import TransformError
+from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.registry import install_command
 from lakehouse_cli.text.sql import literal, quote
 from lakehouse_cli.transforms.queries.spilling import spill_folder
@@ -19,6 +20,13 @@ _LOCKED = {
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
 }
+# Percent of the memory that is shared.
+_MEMORY = 80
+
+
+def share_of(workers: int) -> dict[str, Any]:
+    """The settings of one of so many connections that are used at once: its part of the cores, and of the memory."""
+    return {"threads": max(default_workers() // workers, 1), "memory_limit": f"{max(_MEMORY // workers, 1)}%"}
 
 
 @contextmanager
@@ -65,19 +73,3 @@ def _clocks(now: datetime) -> Iterator[str]:
         for name in names:
             yield f"CREATE MACRO {quote(name)}() AS {value}"
     yield f"CREATE MACRO age(a) AS system.main.age(({local})::DATE::TIMESTAMP, a), (a, b) AS system.main.age(a, b)"
-
-
-class Stream:
-    """Arrow data that can be read any number of times, and of which DuckDB itself does all filtering.
-
-    Given a table, DuckDB hands filters on to Arrow, which compares NaN and others by rules of its own.
-
-    Args:
-        data: A table.
-    """
-
-    def __init__(self, data: Any) -> None:
-        self._data = data
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:  # the protocol's own name
-        return self._data.__arrow_c_stream__(requested_schema)

@@ -22,7 +22,6 @@ from lakehouse_cli.model.query import QueryProblem
 from lakehouse_cli.storage_types.duckdb import held_type, refusal
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.sql import quote
-from lakehouse_cli.transforms.queries.connection import Stream
 from lakehouse_cli.transforms.queries.reading import problem_of
 
 _FLOATS = re.compile("FLOAT|DOUBLE")
@@ -63,7 +62,7 @@ def registered(connection: Any, tables: Mapping[str, pa.Table]) -> Iterator[None
     names = []
     try:
         for name, table in tables.items():
-            connection.register(name, Stream(held_in_duckdb(name, table)))
+            connection.register(name, held_in_duckdb(name, table))
             names.append(name)
         yield
     finally:

@@ -10,7 +10,6 @@ from lakehouse_cli.arrow.ordering import order_problem, sort_rows
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.model import parse_column_type
 from lakehouse_cli.testing.every_type import VALUES
-from lakehouse_cli.transforms.queries.connection import Stream
 
 FLAT = [name for name in VALUES if not parse_column_type(name).is_nested]
 
@@ -29,7 +28,7 @@ def test_order_is_that_of_duckdb(name: str) -> None:
     data = table(name)
     column = data["x"].cast(data["x"].type.value_type) if "dict" in name else data["x"]
     with duckdb.connect() as connection:
-        connection.register("t", Stream(pa.table({"x": column, "row": data["row"]})))
+        connection.register("t", pa.table({"x": column, "row": data["row"]}))
         expected = [row for (row,) in connection.sql("SELECT row FROM t ORDER BY x, row").fetchall()]
     assert sort_rows(data, ["x"])["row"].to_pylist() == expected
     assert sort_rows(data, ["x"]).schema == data.schema

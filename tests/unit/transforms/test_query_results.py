@@ -19,7 +19,7 @@ from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.contract import ExtraColumns
 from lakehouse_cli.model.query import QueryProblem
 from lakehouse_cli.transforms import SharedTable
-from lakehouse_cli.transforms.queries import calling, running
+from lakehouse_cli.transforms.queries import connection, running
 from lakehouse_cli.transforms.queries.analysis import QueryAnalysis
 from lakehouse_cli.transforms.queries.calling import run_query
 
@@ -456,7 +456,7 @@ def test_rows_are_ordered(keys: dict[str, Any], order: list[int]) -> None:
 
 @pytest.mark.parametrize("value", ["f", "[f]", "{'a': [f]}", "map {1: f}"])
 def test_zeros_of_both_signs_are_in_the_same_order_each_time(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calling, "default_workers", lambda: 4)
+    monkeypatch.setattr(connection, "default_workers", lambda: 4)
     draw = random.Random(1)
     zeros = pa.table({"f": draw.choices([0.0, -0.0], k=400_000)})
     made = table(f"select {value} as x from t")
