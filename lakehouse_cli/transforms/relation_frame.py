@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow.types import without_rows
 from lakehouse_cli.engines.duckdb_values import read, read_pieces
-from lakehouse_cli.errors import TransformError
+from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import RELATION
 from lakehouse_cli.transforms.frames import FrameType

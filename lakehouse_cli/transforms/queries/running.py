@@ -16,7 +16,7 @@ from lakehouse_cli.arrow.conversion.refusal import InexactError, refused_field, 
 from lakehouse_cli.arrow.conversion.refused import Refused
 from lakehouse_cli.arrow.types import from_arrow, to_arrow, without_rows
 from lakehouse_cli.engines.duckdb_values import check_range, read
-from lakehouse_cli.errors import TransformError
+from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.query import QueryProblem
 from lakehouse_cli.storage_types.duckdb import held_type, refusal
@@ -160,6 +160,8 @@ def result_of(
             return connection.sql(f"SELECT {wanted} FROM {source}", params=params or None)
 
         found = read(select, columns, hugeint=whole_numbers(declared), cast_in="in the query")
+    except duckdb.InterruptException as error:  # what it makes of Ctrl-C
+        raise Interrupted from error
     except duckdb.Error as error:
         raise QueryError(_located(connection, text, params, error)) from error
     return as_table(found, declared)
