@@ -33,6 +33,7 @@ def command(
     if count < 0:
         raise typer.BadParameter("the number of rows is 0 or more", param_hint="`-n`")
     text = sys.stdin.read() if query == "-" else query
+    options.work_begins()  # what a query spills is removed in the end
     answer = settings.project().ask(text, count or None)
     if settings.json:
         output.write_json(answer.to_json())

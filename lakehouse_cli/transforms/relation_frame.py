@@ -90,6 +90,8 @@ def _told() -> Iterator[None]:
     """Say what DuckDB raises as it computes."""
     try:
         yield
+    except duckdb.InterruptException as error:  # what it makes of Ctrl-C
+        raise Interrupted from error
     except duckdb.Error as error:
         hint = "return a relation of the connection that the inputs are on, or `.to_arrow_table()`"
         text = str(error).splitlines()[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -384,6 +385,21 @@ def test_ctrl_c_ends_a_long_query(weather: ProjectFolder, tmp_path: Path, execut
     if command == "sql":  # of a run that is stopped at once, the next query removes them
         assert list(temporary.iterdir()) == []
     assert weather.files() == ["obs.csv"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_of_the_installed_command_leaves_no_folder(weather: ProjectFolder, tmp_path: Path) -> None:
+    """Whose own handler ends what has nothing to end in order."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "lakehouse_cli", "sql", SLOW_QUERY]
+    environ = {**os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen(command, cwd=weather.path, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        until(lambda: any(temporary.glob("lakehouse-*")), "the query")
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30)[1] == "interrupted\n"
+    assert process.returncode == 130
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.executors.threads import default_workers
@@ -13,6 +15,7 @@ from lakehouse_cli.registry import install_command
 from lakehouse_cli.text.sql import literal, quote
 from lakehouse_cli.transforms.queries.spilling import spill_folder
 
+_Result = TypeVar("_Result")
 # No files, variables of Python, ATTACH, COPY or extensions that are not built in.
 _LOCKED = {
     "enable_external_access": "false",
@@ -57,6 +60,29 @@ def private_connection(now: datetime | None = None, *, spills: bool = True, **se
             yield connection
         finally:
             connection.close()
+
+
+def interruptibly(connection: Any, work: Callable[[], _Result]) -> _Result:
+    """Do what keeps a connection busy; an interruption of the main thread, which DuckDB may not heed, ends it."""
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    done: Future[_Result] = Future()
+
+    def finish() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001  # raised in the main thread
+            done.set_exception(error)
+
+    thread = threading.Thread(target=finish, name="query", daemon=True)
+    thread.start()
+    try:
+        return done.result()
+    except KeyboardInterrupt:
+        connection.interrupt()
+        raise
+    finally:
+        thread.join()
 
 
 def _clocks(now: datetime) -> Iterator[str]:

@@ -16,12 +16,13 @@ from lakehouse_cli.arrow.conversion.refusal import InexactError, refused_field, 
 from lakehouse_cli.arrow.conversion.refused import Refused
 from lakehouse_cli.arrow.types import from_arrow, to_arrow, without_rows
 from lakehouse_cli.engines.duckdb_values import check_range, read
-from lakehouse_cli.errors import Interrupted, TransformError
+from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.query import QueryProblem
 from lakehouse_cli.storage_types.duckdb import held_type, refusal
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.sql import quote
+from lakehouse_cli.transforms.queries.connection import interruptibly
 from lakehouse_cli.transforms.queries.reading import problem_of
 
 _FLOATS = re.compile("FLOAT|DOUBLE")
@@ -159,9 +160,9 @@ def result_of(
         def select(wanted: str) -> Any:
             return connection.sql(f"SELECT {wanted} FROM {source}", params=params or None)
 
-        found = read(select, columns, hugeint=whole_numbers(declared), cast_in="in the query")
-    except duckdb.InterruptException as error:  # what it makes of Ctrl-C
-        raise Interrupted from error
+        found = interruptibly(
+            connection, lambda: read(select, columns, hugeint=whole_numbers(declared), cast_in="in the query")
+        )
     except duckdb.Error as error:
         raise QueryError(_located(connection, text, params, error)) from error
     return as_table(found, declared)
