@@ -183,6 +183,9 @@ def _invoke(argv: Sequence[str]) -> int:
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, it is reported
+        if termination.came:  # of which a library made another exception
+            output.write_stderr([termination.word])
+            return EXIT_INTERRUPTED
         return options.report_error(UnexpectedError(error))
 
 

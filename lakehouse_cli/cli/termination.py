@@ -18,10 +18,12 @@ class Termination:
 
     Attributes:
         word: How a command ended that did not end by itself.
+        came: Whether a signal came.
     """
 
     def __init__(self) -> None:
         self.word = "interrupted"
+        self.came = False
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -41,5 +43,5 @@ class Termination:
         del number, frame
         for each in self._previous:
             signal.signal(each, signal.SIG_IGN)
-        self.word = "terminated"
+        self.word, self.came = "terminated", True
         raise Terminated

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import pyarrow as pa
 
@@ -12,6 +12,7 @@ from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, examples_at, shorte
 from lakehouse_cli.contracts.findings import Findings, Rows
 from lakehouse_cli.errors import Example, Location, Violation
 from lakehouse_cli.model import Column
+from lakehouse_cli.runs.spilling import spill_folder
 from lakehouse_cli.text.counts import plural
 
 _FEW = 1_000
@@ -201,8 +202,8 @@ class SpilledTable:
     """
 
     def __init__(self, schema: pa.Schema) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="lakehouse-", ignore_cleanup_errors=True)
-        self._path = f"{self._folder.name}/keys.arrow"
+        self._stack = ExitStack()
+        self._path = f"{self._stack.enter_context(spill_folder())}/keys.arrow"
         self._writer = pa.ipc.new_stream(self._path, schema)
 
     def add(self, piece: pa.Table) -> None:
@@ -216,7 +217,7 @@ class SpilledTable:
 
     def remove(self) -> None:
         """Remove the file."""
-        self._folder.cleanup()
+        self._stack.close()
 
 
 def _add_key_nulls(name: str, array: pa.ChunkedArray, place: Location | None, found: Findings) -> None:

@@ -23,6 +23,27 @@ _CAST_IN = "in the transform"
 _current = threading.local()
 
 
+class _Call:
+    """A call of a transform: the connection of its relations, and what failed as DuckDB read an input.
+
+    Args:
+        connection: The connection.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.count = 0
+        self.error: TransformError | None = None  # of which DuckDB keeps only a text
+
+
+def _current_call() -> _Call:
+    call: _Call | None = getattr(_current, "call", None)
+    if call is None:
+        # Outside of a call, as in a test of the user's.
+        call = _current.call = _Call(duckdb.connect(":memory:"))
+    return call
+
+
 class RelationFrame(FrameType):
     """Relations, which DuckDB computes as they are stored."""
 
@@ -33,33 +54,29 @@ class RelationFrame(FrameType):
     @contextmanager
     def scope(self, workers: int = 1) -> Iterator[None]:
         """One connection for all relations of a call."""
-        before = getattr(_current, "connection", None)
-        with private_connection(**share_of(workers)) as _current.connection:
-            _current.count = 0
+        before = getattr(_current, "call", None)
+        with private_connection(**share_of(workers)) as connection:
+            _current.call = _Call(connection)
             try:
                 yield
             finally:
-                _current.connection = before
+                _current.call = before
 
     def from_arrow(self, table: pa.Table) -> Any:
         """The table as a relation."""
-        return self._registered(held_in_duckdb("the table", table))
+        return self._registered(held_in_duckdb("the input", table))
 
     def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:
         """A relation that reads the table anew each time that it is computed."""
-        held = held_in_duckdb("the table", without_rows(schema)).schema
-        return self._registered(_Pieces(held, lambda: (held_in_duckdb("the table", piece) for piece in open_pieces())))
+        held = held_in_duckdb("the input", without_rows(schema)).schema
+        return self._registered(_Pieces(held, open_pieces, _current_call()))
 
     def _registered(self, source: Any) -> Any:
-        connection = getattr(_current, "connection", None)
-        if connection is None:
-            # Outside of a call, as in a test of the user's.
-            connection = _current.connection = duckdb.connect(":memory:")
-            _current.count = 0
-        _current.count += 1
-        name = f"input_{_current.count}"
-        connection.register(name, source)
-        return connection.table(name)
+        call = _current_call()
+        call.count += 1
+        name = f"input_{call.count}"
+        call.connection.register(name, source)
+        return call.connection.table(name)
 
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
         """The relation, computed."""
@@ -92,7 +109,9 @@ def _told() -> Iterator[None]:
         yield
     except duckdb.InterruptException as error:  # what it makes of Ctrl-C
         raise Interrupted from error
-    except duckdb.Error as error:
+    except (duckdb.Error, pa.ArrowException, OSError) as error:  # the others come out of a reader
+        if (own := _current_call().error) is not None:
+            raise own from None
         hint = "return a relation of the connection that the inputs are on, or `.to_arrow_table()`"
         text = str(error).splitlines()[0]
         raise TransformError(
@@ -103,11 +122,21 @@ def _told() -> Iterator[None]:
 class _Pieces:
     """Arrow data that DuckDB reads piece by piece, any number of times."""
 
-    def __init__(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> None:
+    def __init__(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]], call: _Call) -> None:
         self._schema = schema
         self._open = open_pieces
+        self._call = call
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:  # the protocol's own name
-        batches = (batch for piece in self._open() for batch in piece.to_batches())
-        reader = pa.RecordBatchReader.from_batches(self._schema, batches)
+        reader = pa.RecordBatchReader.from_batches(self._schema, self._batches())
         return reader.__arrow_c_stream__(requested_schema)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        before = 0
+        try:
+            for piece in self._open():
+                yield from held_in_duckdb("the input", piece, before).to_batches()
+                before += piece.num_rows
+        except TransformError as error:
+            self._call.error = error
+            raise

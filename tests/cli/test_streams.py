@@ -397,3 +397,19 @@ def test_plan_notes_rows_without_an_order(folder: ProjectFolder, cli: Cli) -> No
             "a` is a polars.LazyFrame, whose rows may come in another order each time",
             "b` is a duckdb.DuckDBPyRelation, whose rows may come in another order each time",
         ]
+
+
+def test_what_duckdb_cannot_hold_is_refused_with_its_row(folder: ProjectFolder) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        "name: x\nmodule: transforms\ntables:\n"
+        "  s: {kind: source, columns: {t: 'timestamp[ns, tz=UTC]', text: string}}\n  t: {}\n",
+    )
+    rows = "".join(f"2024-01-01T00:00:00Z,row {i} of many that fill blocks\n" for i in range(200_000))
+    folder.write("data/s.csv", f"t,text\n{rows}2024-01-01T00:00:00.000000001Z,last\n")
+    folder.write("transforms.py", "import duckdb\n\ndef t(s: duckdb.DuckDBPyRelation):\n    return s\n")
+    code, tables = run_of()
+    assert code == 1
+    message = tables["t"]["error"]["message"]
+    assert "DuckDB cannot hold what `the input` has in row 200,001: `t` holds 1 value that is finer" in message
+    assert "Traceback" not in message

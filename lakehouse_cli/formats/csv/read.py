@@ -11,6 +11,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -94,8 +95,8 @@ def read_pieces(
 ) -> Iterator[pa.Table]:
     """Read what `read_csv` does block by block, parsed in threads; the arguments are the same.
 
-    Where the quick policy gives up, or a value does not fit, the file is read again as a whole, and what was given out
-    is left out.
+    Each block by the quick policy, else by the careful one. Where a row or value does not fit, the file is read again
+    as a whole, which reports all that do not.
     """
     rows = 0
     names = [column.name for column in columns or ()]
@@ -117,28 +118,30 @@ def read_pieces(
 
 
 def _pieces(source: CsvSource, readings: Sequence[ColumnReading], options: CsvOptions) -> Iterator[pa.Table | None]:
-    """The blocks of a file as tables; None, at last, where one must be read with more care."""
+    """The blocks of a file as tables; None, at last, where a row or value of one does not fit."""
     native = [_native_type(each.type, each.options) for each in readings]
-    converting = _converting(readings, native, options)
+    policies = [_converting(readings, types, options) for types in (native, [_TEXT] * len(readings))]
     parsing = _parsing(source, options)
     positions = [str(at) for at in range(source.width or 0)]
 
     def parse(block: bytes) -> pa.Table | None:
         reading = csv.ReadOptions(use_threads=False, block_size=max(len(block), 1) + 1, column_names=positions)
-        try:
-            read = csv.read_csv(pa.BufferReader(block), reading, parsing, converting)
-        except (pa.ArrowInvalid, pa.ArrowKeyError):
-            return None
-        done = []
-        for each, column in zip(readings, read.columns, strict=True):
-            chunks = []
-            for values in column.chunks:
-                decoded, misfits = _decoded(each, values)
-                if len(misfits) or not _is_exact(values, has_hexadecimal=source.has_hexadecimal):
-                    return None
-                chunks.append(decoded)
-            done.append(pa.chunked_array(chunks, each.type))
-        return pa.table(done, names=[each.name for each in readings])
+        for converting in policies:  # the quick one, then the careful one
+            with suppress(pa.ArrowInvalid, pa.ArrowKeyError):
+                read = csv.read_csv(pa.BufferReader(block), reading, parsing, converting)
+                done = list(map(typed, readings, read.columns))
+                if None not in done:
+                    return pa.table(done, names=[each.name for each in readings])
+        return None
+
+    def typed(reading: ColumnReading, column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+        chunks = []
+        for values in column.chunks:
+            decoded, misfits = _decoded(reading, values)
+            if len(misfits) or not _is_exact(values, has_hexadecimal=source.has_hexadecimal):
+                return None
+            chunks.append(decoded)
+        return pa.chunked_array(chunks, reading.type)
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="csv-read") as pool:
         waiting: deque[Future[pa.Table | None]] = deque()

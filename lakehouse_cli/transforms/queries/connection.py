@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.registry import install_command
+from lakehouse_cli.runs.spilling import spill_folder
 from lakehouse_cli.text.sql import literal, quote
-from lakehouse_cli.transforms.queries.spilling import spill_folder
 
 _Result = TypeVar("_Result")
 # No files, variables of Python, ATTACH, COPY or extensions that are not built in.

@@ -21,6 +21,7 @@ from lakehouse_cli.model import Column
 from lakehouse_cli.model.query import QueryProblem
 from lakehouse_cli.storage_types.duckdb import held_type, refusal
 from lakehouse_cli.storage_types.names import ascii_lower
+from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.sql import quote
 from lakehouse_cli.transforms.queries.connection import interruptibly
 from lakehouse_cli.transforms.queries.reading import problem_of
@@ -71,12 +72,13 @@ def registered(connection: Any, tables: Mapping[str, pa.Table]) -> Iterator[None
             connection.unregister(name)
 
 
-def held_in_duckdb(name: str, table: pa.Table) -> pa.Table:
+def held_in_duckdb(name: str, table: pa.Table, before: int = 0) -> pa.Table:
     """A table in the types that DuckDB has.
 
     Args:
         name: Of the table, for messages.
-        table: The table.
+        table: The table, or some of its rows.
+        before: How many rows there are before these.
 
     Raises:
         TransformError: It would change values.
@@ -91,9 +93,11 @@ def held_in_duckdb(name: str, table: pa.Table) -> pa.Table:
             held = convert(column, to_arrow(held_type(declared))) if declared is not None else column
             check_range(held)
         except InexactError as refused:
-            message = violation_of(refused, field.name, None, column).message
+            refused.hint = None  # of another place
+            found = violation_of(refused, field.name, None, column)
+            at = f" in row {count_text(before + (found.examples[0].row or 0))}" if found.examples else ""
             hint = "change the values, or declare a type that DuckDB holds, in a table between the two"
-            raise TransformError(f"DuckDB cannot hold what `{name}` has: {message}", hint=hint) from refused
+            raise TransformError(f"DuckDB cannot hold what `{name}` has{at}: {found.message}", hint=hint) from refused
         columns[field.name] = held
     return pa.table(columns)
 

@@ -415,7 +415,7 @@ def test_input_that_duckdb_would_change_is_refused(array: pa.Array) -> None:
     """Even where it is not returned: it would be compared as another value."""
     with pytest.raises(TransformError) as caught:
         of("select count(*) as n from t where moment is null", t=pa.table({"moment": array}))
-    assert "DuckDB cannot hold what `t` has: `moment` holds 1 value" in caught.value.message
+    assert "DuckDB cannot hold what `t` has in row 2: `moment` holds 1 value" in caught.value.message
     assert caught.value.hint
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse_cli.runs.spilling import spill_folder
 from lakehouse_cli.transforms.queries.connection import private_connection
-from lakehouse_cli.transforms.queries.spilling import spill_folder
 
 
 @pytest.fixture

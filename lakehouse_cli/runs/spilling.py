@@ -1,4 +1,4 @@
-"""Where DuckDB puts what does not fit into memory: a temporary folder for each connection."""
+"""What does not fit into memory: a temporary folder for each query, and for each table whose keys are compared."""
 
 from __future__ import annotations
 
