@@ -13,6 +13,8 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.codec import decode
+from lakehouse_cli.formats.csv.decode import formats_of
+from lakehouse_cli.formats.csv.directives import SPAN_WORDS, split_format
 from lakehouse_cli.formats.csv.literals import leaf_of
 from lakehouse_cli.formats.csv.nested import BAD, explain_json, parse_json
 from lakehouse_cli.formats.csv.options import CsvOptions
@@ -65,6 +67,7 @@ _CLOCK = re.compile("[T ][0-9]")
 # How many digits counts of our days have at most.
 _EPOCH_DIGITS = {"s": 11, "ms": 14, "us": 17, "ns": 99}
 _MOMENT_DIGITS = 14
+_UNITS = tuple(_EPOCH_DIGITS)
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H%M", "%H%M%S", "%H:%M:%S.%f")
 _OF_PYTHON = re.compile(r"(?:\A|[\[({,] *)(?:None|nan)(?:,|[\])}])|\{'.*'\}", re.DOTALL)
 _IN_BRACKETS = re.compile(r"\[.*\]|\{.*\}|\(.*\)", re.DOTALL)
@@ -219,7 +222,7 @@ def _moment_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) 
     is_date = pa.types.is_date(kind)
     option = "date_format" if is_date else "timestamp_format"
     if getattr(options, option):
-        return None
+        return None if is_date else _other_moments(values, kind, options)
     if found := _other_moments(values, kind, options):
         return found
     if not is_date and options.epoch_unit is not None:
@@ -283,7 +286,6 @@ def _clocks_of(zone: str | None) -> str:
 
 def _other_moments(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
     """The hint where values are moments as they stand, but not of this type."""
-    units = ("s", "ms", "us", "ns")
     is_date = pa.types.is_date(kind)
     if is_date and options.epoch_unit is not None:
         if all(_EPOCH.fullmatch(value) for value in values) and _reads(values, pa.timestamp("us", "UTC"), options, {}):
@@ -291,7 +293,7 @@ def _other_moments(values: Sequence[str], kind: pa.DataType, options: CsvOptions
         options = replace(options, epoch_unit=None)
     own = None if is_date else kind.tz
     for zone in (own, None if own else "UTC"):
-        for unit in units if is_date else (kind.unit, *units):
+        for unit in _UNITS if is_date else (kind.unit, *_UNITS):
             found = pa.timestamp(unit, zone)
             if found == kind or not _reads(values, found, options, {}):
                 continue
@@ -301,9 +303,8 @@ def _other_moments(values: Sequence[str], kind: pa.DataType, options: CsvOptions
                 return "it lacks a time zone, such as `Z` or `+01:00`: add it, or declare the column without `tz`"
             if zone != own:
                 return f"it has a time zone: declare `{found}`"
-            if is_date or units.index(unit) < units.index(kind.unit):
-                return f"it is too far for {'date32' if is_date else kind}: declare `{found}`"
-            return f"it has fractions of a second: declare `{found}`"
+            fault = "it is too far for date32" if is_date else _fault_of_unit(kind, unit)
+            return f"{fault}: declare `{found}`"
     return None
 
 
@@ -325,19 +326,50 @@ def _are_recent(values: Sequence[str]) -> bool:
 
 def _clock_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
     is_span = pa.types.is_duration(kind)
-    for format_ in _SPANS if is_span else _TIMES:
+    span = pa.duration(kind.unit)
+    own = set() if is_span else set(formats_of(kind, options))
+    if own and own <= set(formats_of(span, options)) and _reads(values, span, options, {}):
+        return f"it is no time of day by the `time_format` that is set: declare `{span}`, which reads it by the same"
+    additions = [each for each in (_SPANS if is_span else _TIMES) if _may_join(each, options.time_format)]
+    for format_ in additions:
         formats = (*options.time_format, format_)
-        if format_ not in options.time_format and _reads(values, kind, options, {"time_format": formats}):
+        if _reads(values, kind, options, {"time_format": formats}):
             return f"set {_set({'time_format': formats})} in the options"
-    for unit in ("ms", "us", "ns"):
-        finer = pa.duration(unit) if is_span else pa.time32(unit) if unit == "ms" else pa.time64(unit)
-        for formats in ((), *((each,) for each in (_SPANS if is_span else _TIMES))):
-            if finer != kind and _reads(values, finer, options, {"time_format": formats or options.time_format}):
-                more = f", and set {_set({'time_format': formats})} in the column" if formats else ""
-                return f"it has fractions of a second: declare `{finer}`{more}"
+    for unit in _UNITS:
+        other = pa.duration(unit) if is_span else pa.time32(unit) if unit in ("s", "ms") else pa.time64(unit)
+        for formats in (options.time_format, *((*options.time_format, each) for each in additions)):
+            if other != kind and _reads(values, other, options, {"time_format": formats}):
+                more = (
+                    ""
+                    if formats == options.time_format
+                    else f", and set {_set({'time_format': formats})} in the column"
+                )
+                return f"{_fault_of_unit(kind, unit)}: declare `{other}`{more}"
     if is_span:
         has_months = all(_MONTHS.search(value) for value in values)
         return "months and years are no fixed time: declare the column as string" if has_months else None
-    span = pa.duration(kind.unit)
-    found = next((each for each in _SPANS if _reads(values, span, options, {"time_format": (each,)})), None)
-    return found and f"declare {span}, which may be longer than a day, and set {_set({'time_format': (found,)})}"
+    for format_ in _SPANS:
+        formats = (*options.time_format, format_)
+        if _may_join(format_, options.time_format) and _reads(values, span, options, {"time_format": formats}):
+            return f"declare {span}, which may be longer than a day, and set {_set({'time_format': formats})}"
+    return None
+
+
+def _fault_of_unit(kind: pa.DataType, unit: str) -> str:
+    """Why values do not fit a type that has one of this unit beside it."""
+    is_coarser = _UNITS.index(unit) < _UNITS.index(kind.unit)
+    return f"it is too far for {kind}" if is_coarser else "it has fractions of a second"
+
+
+def _may_join(format_: str, formats: Sequence[str]) -> bool:
+    """Whether a format is not among those that are set, and takes nothing for hours that they take for less."""
+    return format_ not in formats and all(
+        "H" in parts or parts <= _clock_parts(format_) for parts in map(_clock_parts, formats)
+    )
+
+
+def _clock_parts(format_: str) -> frozenset[str]:
+    """Which of hours, minutes and seconds a value in a format has at least."""
+    if format_ in SPAN_WORDS:
+        return frozenset("HM" if format_ == "interval" else "HMS")
+    return frozenset("H" if each == "I" else each for _, each in split_format(format_)) & frozenset("HMS")

@@ -253,3 +253,73 @@ def test_hint_gives_no_other_meaning_to_what_is_set(kind: str, text: str, option
     hint = attempt(kind, [text], options)
     assert hint is not None
     assert "set `" not in hint
+
+
+@pytest.mark.parametrize(
+    ("text", "format_", "seconds"),
+    [
+        ("75:30", "%M:%S", 4530),
+        ("25.10", "%H.%M", 90_600),
+        ("2510", "%H%M", 90_600),
+        ("90", "%M", 5400),
+        ("90", "%S", 90),
+        ("25:00:00", ["%M:%S", "%H:%M:%S"], 90_000),
+    ],
+)
+def test_hint_keeps_the_format_of_what_is_no_time_of_day(text: str, format_: Any, seconds: int) -> None:
+    options = {"time_format": format_, "delimiter": ";"}
+    hint = attempt("time32[s]", [text], options)
+    assert hint == (
+        "it is no time of day by the `time_format` that is set: declare `duration[s]`, which reads it by the same"
+    )
+    values = read(f'a;b\n"{text}";1\n', columns_of(a="duration[s]"), **options)["a"]
+    assert values.cast("int64").to_pylist() == [seconds]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "format_"),
+    [
+        ("time32[s]", "13:04", "%S"),
+        ("time32[s]", "13:04", "%M:%S.%f"),
+        ("duration[s]", "13:04", "%S"),
+        ("duration[s]", "13:04", "%M:%S.%f"),
+        ("duration[s]", "75:30", "%M.%S"),
+    ],
+)
+def test_minutes_are_not_named_as_hours(kind: str, text: str, format_: str) -> None:
+    hint = attempt(kind, [text], {"time_format": format_})
+    assert hint is not None
+    assert "%H" not in hint
+    assert "interval" not in hint
+
+
+def test_hours_may_join_a_format_of_minutes() -> None:
+    hint = attempt("time32[s]", ["1:02:03"], {"time_format": "%M:%S"})
+    assert hint == 'set `time_format: ["%M:%S", "%H:%M:%S"]` in the options'
+    assert attempt("time32[s]", ["1:02:03", "2:03"], said(hint)) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "options", "other"),
+    [
+        ("duration[ns]", "9999999:00", {"time_format": "%H:%M"}, "duration[s]"),
+        ("duration[ns]", "9999999999999", {}, "duration[s]"),
+        ("timestamp[ns]", "01/01/2500", {"timestamp_format": "%d/%m/%Y"}, "timestamp[s]"),
+    ],
+)
+def test_value_that_is_too_far_wants_another_unit(kind: str, text: str, options: dict[str, Any], other: str) -> None:
+    assert attempt(kind, [text], options) == f"it is too far for {kind}: declare `{other}`"
+    assert attempt(other, [text], options) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "options", "other"),
+    [
+        ("time32[s]", "10:30.5", {"time_format": "%M:%S.%f"}, "time32[ms]"),
+        ("duration[s]", "90.5", {"time_format": "%S.%f"}, "duration[ms]"),
+        ("timestamp[s]", "1/2/2024 10:00:00.5", {"timestamp_format": "%d/%m/%Y %H:%M:%S.%f"}, "timestamp[ms]"),
+    ],
+)
+def test_fractions_in_a_format_want_a_finer_unit(kind: str, text: str, options: dict[str, Any], other: str) -> None:
+    assert attempt(kind, [text], options) == f"it has fractions of a second: declare `{other}`"
+    assert attempt(other, [text], options) is None
