@@ -123,8 +123,12 @@ def _is_literal(value: str) -> bool:
 
 def shared_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
     """Name the options that would read the values, as `spelling_hint` does, of those that other formats have too."""
-    hint = (spelling_hint(values, kind, options) or "").partition("; or `decimal:")[0]
-    return None if _OF_CSV_ALONE.search(hint) else hint or None
+    hint, other, _ = (spelling_hint(values, kind, options) or "").partition("; or `decimal:")
+    if _OF_CSV_ALONE.search(hint):
+        return None
+    if other:
+        hint += "; or, where 1,234 is 1.234, declare the column as string and make numbers of it in a transform"
+    return hint or None
 
 
 def _reads(values: Sequence[str], kind: pa.DataType, options: CsvOptions, changes: dict[str, Any]) -> bool:
@@ -182,8 +186,11 @@ def _number_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) 
         if is_whole and {"decimal", "thousands"} <= changes.keys():
             # Integers have no decimal point; that of other columns stays as it is.
             del changes["decimal"]
-            return f"set {_set(changes)} in the column"
-        hint = f"set {_set(changes)} in the options"
+            hint = f"set {_set(changes)} in the column"
+        else:
+            hint = f"set {_set(changes)} in the options"
+        if is_whole and _reads(values, pa.float64(), options, {}):
+            hint += f"; or declare `float64`, where {values[0]} has a fraction of zeros"
         if "percent" in changes and _reads(values, kind, options, changes | {"percent": "fraction"}):
             hint += "; or `percent: fraction`, where 50% is 0.5"
         fractions = {name: value for name, value in changes.items() if name != "thousands"} | comma

@@ -42,7 +42,12 @@ def said(hint: str) -> dict[str, Any]:
         ("float64", ["1,234"], 'set `thousands: ","` in the options; or `decimal: ","`, where 1,234 is 1.234'),
         ("int64", ["1,234"], 'set `thousands: ","` in the options'),
         ("float64", ["12,5 €"], 'set `currency: "€"` and `decimal: ","` in the options'),
-        ("int64", ["1.000"], 'set `thousands: "."` in the column'),
+        (
+            "int64",
+            ["1.000"],
+            'set `thousands: "."` in the column; or declare `float64`, where 1.000 has a fraction of zeros',
+        ),
+        ("int64", ["1.234.567"], 'set `thousands: "."` in the column'),
         ("float64", ["1,5"], 'set `decimal: ","` in the options'),
         ("float64", ["1.234,5"], 'set `thousands: "."` and `decimal: ","` in the options'),
         ("decimal128(9, 2)", ["$1.50", "-$2"], 'set `currency: "$"` in the options'),
@@ -323,3 +328,14 @@ def test_value_that_is_too_far_wants_another_unit(kind: str, text: str, options:
 def test_fractions_in_a_format_want_a_finer_unit(kind: str, text: str, options: dict[str, Any], other: str) -> None:
     assert attempt(kind, [text], options) == f"it has fractions of a second: declare `{other}`"
     assert attempt(other, [text], options) is None
+
+
+@pytest.mark.parametrize(("text", "point"), [("1.000", "."), ("1,000", ",")])
+def test_both_readings_of_zeros_behind_a_mark_work(text: str, point: str) -> None:
+    hint = attempt("int64", [text], {"decimal": point})
+    assert hint is not None
+    assert f"; or declare `float64`, where {text} has a fraction of zeros" in hint
+    # In the column, what is set takes the place of the table's decimal point.
+    for kind, options, value in (("int64", said(hint), 1000), ("float64", {"decimal": point}, 1.0)):
+        found = read(f'a;b\n"{text}";1\n', columns_of(a=kind), delimiter=";", **options)
+        assert found["a"].to_pylist() == [value]

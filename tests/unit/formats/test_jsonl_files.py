@@ -406,6 +406,12 @@ def test_epoch_numbers_that_do_not_fit_are_refused(value: str) -> None:
     [
         ("1700000000", "timestamp[s]", "a number says no unit: set `epoch_unit: s` in the options, or ms, us, ns"),
         ('"1,250"', "int64", 'set `thousands: ","` in the options'),
+        (
+            '"1,234"',
+            "float64",
+            'set `thousands: ","` in the options; '
+            "or, where 1,234 is 1.234, declare the column as string and make numbers of it in a transform",
+        ),
         ('"PT2H"', "duration[s]", "set `time_format: iso8601` in the options"),
         ('"yes"', "bool", "correct the file, or declare another type"),
     ],
