@@ -420,3 +420,18 @@ def test_hint_names_the_option_that_reads_it(value: str, kind: str, hint: str) -
     with pytest.raises(DataError) as caught:
         read(f'{{"x": {value}}}\n', columns_of(x=kind))
     assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize("text", ["01/02/2024 10:00", "NA"])
+@pytest.mark.parametrize(
+    ("kind", "example"),
+    [("timestamp[s]", "2026-01-31T12:00:00"), ("timestamp[s, tz=UTC]", "2026-01-31T12:00:00Z")],
+)
+def test_hint_of_no_timestamp_does_not_change_the_zone(text: str, kind: str, example: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(f'{{"x": "{text}"}}\n', columns_of(x=kind))
+    assert caught.value.hint == (
+        f'ISO 8601 is expected, as "{example}": write it so, and null for none; or declare the column as string'
+    )
+    assert read(f'{{"x": "{example}"}}\n{{"x": null}}\n', columns_of(x=kind))["x"].null_count == 1
+    assert read(f'{{"x": "{text}"}}\n', columns_of(x="string"))["x"].to_pylist() == [text]
