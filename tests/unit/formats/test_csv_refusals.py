@@ -245,6 +245,7 @@ def test_compressed_data_that_are_said_to_be_plain(codec: str) -> None:
         ({"true_values": ["1"], "false_values": ["1"]}, "`1` is in `true_values` and in `false_values`"),
         ({"date_format": "%d.%m"}, "does not say the year"),
         ({"date_format": "%Q"}, "directive `%Q`"),
+        ({"time_format": "xx"}, "says neither hours, minutes nor seconds"),
         ({"timestamp_format": "%Y-%m-%d %I"}, "only one of %I and %p"),
         ({"timestamp_format": "%Y %Y"}, "a directive twice"),
     ],
@@ -254,3 +255,27 @@ def test_options_that_cannot_stand(options: dict[str, Any], message: str) -> Non
         CsvOptions.from_mapping(options)
     assert message in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("option", "letters", "meant"),
+    [
+        ("date_format", "dd/mm/yyyy", "%d/%m/%Y"),
+        ("date_format", "YYYY-MM-DD", "%Y-%m-%d"),
+        ("date_format", "d. MMM yy", "%d. %b %y"),
+        ("timestamp_format", "dd/MM/yyyy HH:mm:ss", "%d/%m/%Y %H:%M:%S"),
+        ("timestamp_format", "yyyy-MM-ddTHH:mm:ss.SSS", "%Y-%m-%dT%H:%M:%S.%f"),
+        ("timestamp_format", "M/d/yyyy h:mm tt", "%m/%d/%Y %I:%M %p"),
+        ("timestamp_format", "never", None),
+        ("time_format", "HH:mm", "%H:%M"),
+        ("time_format", "mm:ss.fff", "%M:%S.%f"),
+    ],
+)
+def test_format_in_letters_names_its_directives(option: str, letters: str, meant: str | None) -> None:
+    with pytest.raises(StorageError) as caught:
+        CsvOptions.from_mapping({option: letters})
+    if meant is None:
+        assert caught.value.hint == "add %Y"
+    else:
+        assert caught.value.hint == f"write it as `{meant}`"
+        assert getattr(CsvOptions.from_mapping({option: meant}), option) == (meant,)
