@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -64,9 +65,7 @@ def ragged_rows(
         # The first row, which says how many values are expected, has more than are declared.
         hint = "set `missing_values: null` in its options too, and rows may be of any length"
     elif _may_be_footer(ragged, rows):
-        with CsvSource(open_source, name, options, is_raw=True) as source:
-            left = source.count_lines() - line + 1
-        footer = f"set `skip_footer: {left + options.skip_footer}` in its options, if no data begin there"
+        footer = f"set {_skip_footer(open_source, name, options, line)} in its options, if no data begin there"
         other = _ragged_hint(ragged, rows, options)
         likelier, other = (footer, other) if re.search("[A-Za-z]", text) else (other, footer)
         hint = f"{likelier}; or {other}"
@@ -78,6 +77,13 @@ def ragged_rows(
         hint=hint,
         location=Location(name, line),
     )
+
+
+def _skip_footer(open_source: Opener, name: str, options: CsvOptions, line: int) -> str:
+    """The option that leaves out a line and all behind it."""
+    with CsvSource(open_source, name, options, is_raw=True) as source:
+        left = source.count_lines() - line + 1
+    return f"`skip_footer: {left + options.skip_footer}`"
 
 
 def _may_be_footer(ragged: Sequence[Any], rows: int) -> bool:
@@ -144,8 +150,22 @@ def unfit_cells(
     is_first_row = options.header and rows > 1 and len(unfit) > 1 and examples == [1] * len(unfit)
     found = _find_rows(open_source, name, [*kept, *examples], options, names)
     lines = {row: line for row, (line, _) in found.items()}
-    return unfit_values(
-        name, readings, rows, show=shorten, explain=_first_row_reasons if is_first_row else _reasons, lines=lines
+    explain = _first_row_reasons if is_first_row else _reasons
+    if _are_footer(unfit, kept, rows):
+        line = lines[kept[0]]
+        footer = _skip_footer(open_source, name, options, line)
+        hint = f"if no data begin on line {count_text(line)}, set {footer} in its options"
+        explain = partial(_reasons_behind, hint=hint)
+    return unfit_values(name, readings, rows, show=shorten, explain=explain, lines=lines)
+
+
+def _are_footer(unfit: Sequence[ColumnReading], misfit_rows: Sequence[int], rows: int) -> bool:
+    """Whether other text than rows may begin begin."""
+    if 2 * len(misfit_rows) > rows or list(misfit_rows) != list(range(rows - len(misfit_rows) + 1, rows + 1)):
+        return False
+    values = next((each.misfits for each in unfit if each.position == 0), ())
+    return [row for row, _, _ in values] == list(misfit_rows) and all(
+        re.match("[^\\W\\d_]", value) and value.strip().casefold() not in _NULL_WORDS for _, value, _ in values
     )
 
 
@@ -177,6 +197,11 @@ def _first_row_reasons(reading: ColumnReading) -> tuple[str, str, str]:
     """The reasons where the first row alone does not fit, and in several columns."""
     skipped = reading.options.skip_rows_after_header + 1
     hint = f"if the row behind the header is no data, set `skip_rows_after_header: {skipped}` in the options"
+    return _reasons_behind(reading, hint)
+
+
+def _reasons_behind(reading: ColumnReading, hint: str) -> tuple[str, str, str]:
+    """The reasons, behind the hint of what else may be the case."""
     first, why, other = _reasons(reading)
     return first, why, f"{hint}; else {other}"
 

@@ -211,3 +211,27 @@ def test_what_would_not_come_back_is_refused(values: list[Any], options: dict[st
     with pytest.raises(StorageError) as caught:
         write_csv(table, io.BytesIO(), CsvOptions.from_mapping(options))
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("data", "types", "hint"),
+    [
+        ("a,b\n1,x\n2,y\nSource: foo, bar\n", {"a": "int64", "b": "string"}, "on line 4, set `skip_footer: 1`"),
+        ("a,b\n1,x\n2,y\n\nTotal,3\nBy: us, you\n", {"b": "string", "a": "int64"}, "on line 5, set `skip_footer: 2`"),
+        ("a\n1\n2\nTotal 3\n", {"a": "int64"}, "on line 4, set `skip_footer: 1`"),
+        ("a,b\n2024-01-01,2\nTotal,all\n", {"b": "int64", "a": "date32"}, "on line 3, set `skip_footer: 1`"),
+    ],
+)
+def test_footer_of_as_many_values_is_named(data: str, types: dict[str, str], hint: str) -> None:
+    columns = columns_of(**types)
+    error = refusal(data, columns)
+    assert (error.hint or "").startswith(f"if no data begin {hint} in its options; else ")
+    options = yaml.safe_load(re.findall("`(skip_footer: [0-9]+)`", str(error.hint))[0])
+    assert 0 < read(data, columns, **options).num_rows < data.count("\n")
+
+
+@pytest.mark.parametrize(
+    "data", ["a,b\n1,x\nTotal,y\n3,z\n", "a,b\n1,x\n2,y\nNA,z\n", "a,b\nTotal,y\n", "a,b\n1,x\n2.5,y\n"]
+)
+def test_value_that_is_no_footer_gets_no_skip_footer(data: str) -> None:
+    assert "skip_footer" not in str(refusal(data).hint)
