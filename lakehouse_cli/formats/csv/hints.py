@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from lakehouse_cli.formats.csv.directives import SPAN_WORDS, split_format
 from lakehouse_cli.formats.csv.literals import leaf_of
 from lakehouse_cli.formats.csv.nested import BAD, explain_json, parse_json
 from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.text.listing import first_few
 
 # In hints that name options which other formats lack.
 _OF_CSV_ALONE = re.compile('`(?:decimal|date_format|timestamp_format):|`thousands: "[.]"')
@@ -26,6 +27,8 @@ _PAIRS = (
     *(("ja", "nein"), ("j", "n"), ("wahr", "falsch"), ("oui", "non"), ("vrai", "faux"), ("si", "no"), ("sí", "no")),
     *(("verdadero", "falso"), ("vero", "falso"), ("sim", "não"), ("enabled", "disabled"), ("active", "inactive")),
 )
+# How many words are listed of a boolean column.
+_LISTED = 10
 _GROUPED = re.compile("[0-9]([,.'\u00a0\u202f ])[0-9]{3}(?![0-9])")
 _CURRENCY = re.compile("[$€£¥₹₩₽₺]|\\b[A-Z]{3}\\b|\\b(?:kr|zł|Fr|Rs)\\b\\.?|R\\$")
 _EPOCH = re.compile(r"-?[0-9]{9,}(?:\.[0-9]+)?")
@@ -75,18 +78,21 @@ _MONTHS = re.compile(r"\b(?:mon|month|year)s?\b|\A[+-]?P(?:-?[0-9.]+Y|(?:-?[0-9.
 _SPANS = ("%H:%M:%S", "%H:%M", "interval", "iso8601", "%H:%M:%S.%f")
 
 
-def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
+def spelling_hint(
+    values: Sequence[str], kind: pa.DataType, options: CsvOptions, known: Collection[str] = ()
+) -> str | None:
     """Name the options that would read the values, None where none is known.
 
     Args:
         values: That do not fit.
         kind: The declared type.
         options: By which they were read.
+        known: Spellings of true and false among the values that fit.
     """
     t = pa.types
     kind = kind.value_type if t.is_dictionary(kind) else kind
     if t.is_boolean(kind):
-        return _boolean_hint(list(dict.fromkeys(values)), options)
+        return _boolean_hint(values, options, known)
     if t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind):
         return _number_hint(values, kind, options)
     if t.is_time(kind) or t.is_duration(kind):
@@ -150,29 +156,28 @@ def _yaml(value: Any) -> str:
     return value if value.isalnum() else json.dumps(value, ensure_ascii=False)
 
 
-def _boolean_hint(words: Sequence[str], options: CsvOptions) -> str:
-    default = CsvOptions()
-    found: tuple[list[str], list[str]] = ([], [])
-    unknown = []
-    for word in words:
-        pair = next((pair for pair in _PAIRS if word.casefold() in pair), None)
-        if pair is None:
-            unknown.append(word)
-            continue
-        for side, each in zip(found, pair, strict=True):
-            side.append(each.upper() if word.isupper() else each.title() if word.istitle() else each)
-    if unknown:
-        listed = ", ".join(f"`{word}`" for word in unknown)
+def _boolean_hint(words: Sequence[str], options: CsvOptions, known: Collection[str]) -> str:
+    # With `trim`, what has blanks still has them in quotes.
+    bare = words if options.trim else [word.strip(" \t") for word in words]
+    trim = "set `trim: true` in its options" if list(bare) != list(words) else ""
+    new = [word for word in dict.fromkeys(bare) if word not in (*options.true_values, *options.false_values)]
+    if not new:
+        return trim
+    trim = trim and f"{trim}, and "
+    plain = [word.strip(" \t").casefold() for word in new]
+    sides = [next((pair.index(word) for pair in _PAIRS if word in pair), None) for word in plain]
+    if None in sides:
+        listed = first_few([f"`{word}`" for word in (*sorted(known), *new)], _LISTED)
         return (
-            f"say with `true_values: […]` and `false_values: […]` in the options which of {listed} are true and false"
+            f"{trim}say with `true_values: […]` and `false_values: […]` in the options "
+            f"which of {listed} are true and false"
         )
-    both = []
-    for name, side in zip(("true_values", "false_values"), found, strict=True):
-        before = getattr(options, name)
-        former = () if before == getattr(default, name) else before
-        spelled = ", ".join(map(_yaml, dict.fromkeys([*former, *side])))
-        both.append(f"`{name}: [{spelled}]`")
-    return f"set {' and '.join(both)} in the options"
+    changes = []
+    for at, name in enumerate(("true_values", "false_values")):
+        if found := [word for word, side in zip(new, sides, strict=True) if side == at]:
+            spelled = ", ".join(map(_yaml, [*(word for word in getattr(options, name) if word in known), *found]))
+            changes.append(f"`{name}: [{spelled}]`")
+    return f"{trim}set {' and '.join(changes)} in the options"
 
 
 def _number_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:

@@ -163,7 +163,7 @@ def _are_footer(unfit: Sequence[ColumnReading], misfit_rows: Sequence[int], rows
     """Whether other text than rows may begin begin."""
     if 2 * len(misfit_rows) > rows or list(misfit_rows) != list(range(rows - len(misfit_rows) + 1, rows + 1)):
         return False
-    values = next((each.misfits for each in unfit if each.position == 0), ())
+    values = next((each.misfits for each in unfit if each.position == 0 and not _is_boolean(each.type)), ())
     return [row for row, _, _ in values] == list(misfit_rows) and all(
         re.match("[^\\W\\d_]", value) and value.strip().casefold() not in _NULL_WORDS for _, value, _ in values
     )
@@ -220,9 +220,14 @@ def _explained(value: str, kind: pa.DataType, options: CsvOptions) -> tuple[str,
     return None
 
 
+def _is_boolean(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_boolean(kind.value_type if pa.types.is_dictionary(kind) else kind))
+
+
 def _hint(reading: ColumnReading, options: CsvOptions) -> str:
     t, kind = pa.types, reading.type
-    values = [value for _, value, _ in reading.examples]
+    # Of a boolean column, all words are told apart.
+    values = [value for _, value, _ in (reading.misfits if _is_boolean(kind) else reading.examples)]
     has_days = t.is_timestamp(kind) or t.is_date(kind)
     nulls = [
         each for each in values if each.strip().casefold() in _NULL_WORDS or (has_days and _NO_DAY.fullmatch(each))
@@ -233,7 +238,7 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
         return "`comment` leaves out whole lines, and behind a value it is text: put the comment on a line of its own"
     from lakehouse_cli.formats.csv.hints import spelling_hint
 
-    if hint := spelling_hint([each for each in values if each not in nulls], kind, options):
+    if hint := spelling_hint([each for each in values if each not in nulls], kind, options, reading.known):
         own = reading.column.options if reading.column else ()
         # What the column sets itself is not changed in the options of the table.
         if any(f"`{name}:" in hint for name in own):

@@ -33,8 +33,10 @@ def said(hint: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("kind", "texts", "hint"),
     [
-        ("bool", ["yes", "no", "Yes"], "set `true_values: [yes, Yes]` and `false_values: [no, No]` in the options"),
-        ("bool", ["Y"], "set `true_values: [Y]` and `false_values: [N]` in the options"),
+        ("bool", ["yes", "no", "Yes"], "set `true_values: [yes, Yes]` and `false_values: [no]` in the options"),
+        ("bool", ["Y"], "set `true_values: [Y]` in the options"),
+        ("bool", ["true", "0", "f", "T"], "set `true_values: [true, T]` and `false_values: [0, f]` in the options"),
+        ("bool", [*["yes"] * 9, "nein"], "set `true_values: [yes]` and `false_values: [nein]` in the options"),
         ("bool", ["t", "f"], "set `true_values: [t]` and `false_values: [f]` in the options"),
         ("bool", ["WAHR", "FALSCH"], "set `true_values: [WAHR]` and `false_values: [FALSCH]` in the options"),
         ("bool", ["1.0", "0.0"], 'set `true_values: ["1.0"]` and `false_values: ["0.0"]` in the options'),
@@ -204,21 +206,18 @@ def test_utc_is_no_wall_clock_time() -> None:
     )
 
 
-def test_hints_for_words_of_several_kinds_work() -> None:
-    options: dict[str, Any] = {}
+def test_hint_names_words_of_several_kinds_at_once() -> None:
     texts = ["1", "yes", "0", "ja", "nein"]
-    for _ in range(4):
-        hint = attempt("bool", texts, options)
-        if hint is None:
-            return
-        options |= said(hint)
-    pytest.fail(f"still refused with {options}")
+    hint = attempt("bool", texts, {})
+    assert hint == "set `true_values: [1, yes, ja]` and `false_values: [0, nein]` in the options"
+    assert attempt("bool", texts, said(hint)) is None
 
 
 def test_unknown_words_of_a_boolean_column_are_named() -> None:
-    hint = attempt("bool", ["open", "shut"], {})
+    hint = attempt("bool", ["open", "shut", "true"], {})
     expected = (
-        "say with `true_values: […]` and `false_values: […]` in the options which of `open`, `shut` are true and false"
+        "say with `true_values: […]` and `false_values: […]` in the options "
+        "which of `true`, `open`, `shut` are true and false"
     )
     assert hint == expected
 
@@ -339,3 +338,27 @@ def test_both_readings_of_zeros_behind_a_mark_work(text: str, point: str) -> Non
     for kind, options, value in (("int64", said(hint), 1000), ("float64", {"decimal": point}, 1.0)):
         found = read(f'a;b\n"{text}";1\n', columns_of(a=kind), delimiter=";", **options)
         assert found["a"].to_pylist() == [value]
+
+
+@pytest.mark.parametrize(
+    ("texts", "hint"),
+    [
+        (["true ", "false"], "set `trim: true` in its options"),
+        (["no\t", "true"], "set `trim: true` in its options, and set `false_values: [no]` in the options"),
+        (['"true "', "true"], "set `trim: true` in its options"),
+    ],
+)
+def test_blanks_around_booleans_are_trimmed(texts: list[str], hint: str) -> None:
+    data = "a;b\n" + "".join(f"{text};1\n" for text in texts)
+    options: dict[str, Any] = {"delimiter": ";"}
+    with pytest.raises(DataError) as caught:
+        read(data, columns_of(a="bool"), **options)
+    assert caught.value.hint == hint
+    options |= said(hint) | {"trim": True}
+    if '"' not in data:
+        assert read(data, columns_of(a="bool"), **options).num_rows == len(texts)
+        return
+    with pytest.raises(DataError) as caught:
+        read(data, columns_of(a="bool"), **options)
+    assert caught.value.hint == 'set `true_values: [true, "true "]` in the options'
+    assert read(data, columns_of(a="bool"), **options, **said(caught.value.hint))["a"].to_pylist() == [True, True]
