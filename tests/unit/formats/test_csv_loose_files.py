@@ -235,3 +235,30 @@ def test_footer_of_as_many_values_is_named(data: str, types: dict[str, str], hin
 )
 def test_value_that_is_no_footer_gets_no_skip_footer(data: str) -> None:
     assert "skip_footer" not in str(refusal(data).hint)
+
+
+@pytest.mark.parametrize(
+    ("data", "lines"),
+    [
+        ("x,,y\na,b,c\n1,z,3\n", 1),
+        ("Report\n\nx,,\nb,a\nz,1\n", 3),
+        ("# x\nTitle\na,b\n1,z\n", 2),
+    ],
+)
+def test_header_further_down_is_found(data: str, lines: int) -> None:
+    options: dict[str, Any] = {"comment": "#"}
+    assert refusal(data, **options).hint == f"its header is further down: set `skip_rows: {lines}` in its options"
+    assert read(data, AB, **options, skip_rows=lines).to_pydict() == {"a": [1], "b": ["z"]}
+
+
+@pytest.mark.parametrize("data", ["#a,b\n1,z\n2,z\n", "# x\n# a,b\n1,z\n# y\n2,z\n"])
+def test_header_behind_a_comment_is_named(data: str) -> None:
+    assert refusal(data, comment="#").hint == (
+        "its header is left out as a comment: set `header: false` in its options, "
+        "and give the columns their positions, `from: 1` for `a` and `from: 2` for `b`"
+    )
+    assert read(data, AB, comment="#", header=False).to_pydict() == {"a": [1, 2], "b": ["z", "z"]}
+
+
+def test_columns_that_no_line_has_get_no_other_header() -> None:
+    assert "further down" not in str(refusal("x,,y\na,c\n1,2\n").hint)
