@@ -64,6 +64,8 @@ def ragged_rows(
     elif not options.header and options.extra_values == "ignore" and row.actual_columns >= len(names):
         # The first row, which says how many values are expected, has more than are declared.
         hint = "set `missing_values: null` in its options too, and rows may be of any length"
+    elif not options.header and options.missing_values == "null" and not names:
+        hint = "declare its columns, as many as its longest row has values: the first row has fewer"
     elif _may_be_footer(ragged, rows):
         footer = f"set {_skip_footer(open_source, name, options, line)} in its options, if no data begin there"
         other = _ragged_hint(ragged, rows, options)

@@ -262,3 +262,10 @@ def test_header_behind_a_comment_is_named(data: str) -> None:
 
 def test_columns_that_no_line_has_get_no_other_header() -> None:
     assert "further down" not in str(refusal("x,,y\na,c\n1,2\n").hint)
+
+
+def test_first_row_that_is_short_wants_declared_columns() -> None:
+    options: dict[str, Any] = {"header": False, "missing_values": "null"}
+    error = refusal("1\n2,x\n", None, **options)
+    assert error.hint == "declare its columns, as many as its longest row has values: the first row has fewer"
+    assert read("1\n2,x\n", AB, **options).to_pydict() == {"a": [1, 2], "b": [None, "x"]}
