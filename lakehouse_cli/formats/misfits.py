@@ -32,6 +32,7 @@ class ColumnReading(Struct):
         chunks: The values so far; none once one does not fit.
         count: How many do not fit.
         misfits: The first that do not fit: the 1-based row, the value, and its line, None where it is not known.
+        known: Of a boolean column, the spellings among the values that fit, where it is read as text.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ColumnReading(Struct):
     chunks: list[pa.Array] = field(default_factory=list)
     count: int = 0
     misfits: list[tuple[int, Any, int | None]] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
 
     @property
     def examples(self) -> Sequence[tuple[int, Any, int | None]]:

@@ -558,15 +558,20 @@ def test_timestamps_that_end_in_utc(folder: ProjectFolder, cli: Cli) -> None:
     assert row["at"] == "2024-01-01 10:00:00Z"
 
 
-@pytest.mark.parametrize(("before", "option"), [("", "header: false"), ("title\n\n", "skip_rows: 2")])
-def test_first_line_that_is_no_header(folder: ProjectFolder, cli: Cli, before: str, option: str) -> None:
+@pytest.mark.parametrize(
+    ("before", "option", "hint"),
+    [
+        ("", "header: false", "if that line is data, set `header: false` in its options"),
+        ("title\n\n", "skip_rows: 1", "its header is further down: set `skip_rows: 1` in its options"),
+        ("title\n" * 7, "skip_rows: 7", "if it stands before the header, set `skip_rows` to the number of such lines"),
+    ],
+)
+def test_first_line_that_is_no_header(folder: ProjectFolder, cli: Cli, before: str, option: str, hint: str) -> None:
     header = "amount,note\n" if before else ""
     folder.write("data/s.csv", f"{before}{header}1,x\n")
     source = "s: {{kind: source, options: {{{}}}, columns: {{amount: int64, note: string}}}}"
     declare(folder, source.format(""))
-    refused = cli("show", "s").err
-    assert "if that line is data, set `header: false`" in refused
-    assert "set `skip_rows` to the number of such lines" in refused
+    assert hint in cli("show", "s").err
     declare(folder, source.format(option))
     assert cli("show", "s", "-o", "json").json["rows"] == [{"amount": 1, "note": "x"}]
 

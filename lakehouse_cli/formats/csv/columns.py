@@ -25,6 +25,8 @@ _BLANK_BEFORE_QUOTES = re.compile(r"""[ \t]+(["']).*\1[ \t]*""")
 _RULE = re.compile(rb"[|+: -]*-[|+: -]*")
 # How many positions of columns of one name are shown.
 _LISTED = 3
+# How many lines of other text are looked for above a header.
+_LINES_ABOVE = 5
 
 
 def names_by_position(columns: Sequence[Column]) -> list[str]:
@@ -121,7 +123,8 @@ def _check_zeros(source: CsvSource) -> None:
 def _missing(source: CsvSource, missing: Sequence[Column], declared: Sequence[Column], reason: str) -> DataError:
     _check_zeros(source)
     header = [name for name in source.header or () if name]
-    hint = _header_hint(source, header, [str(column.from_ or column.name) for column in missing])
+    wanted = [str(column.from_ or column.name) for column in declared if type(column.from_) is not int]
+    hint = _header_hint(source, header, [str(column.from_ or column.name) for column in missing], wanted)
     nameless = next((at + 1 for at, name in enumerate(source.header or ()) if not name), None)
     return missing_columns(
         source.name,
@@ -137,8 +140,8 @@ def _missing(source: CsvSource, missing: Sequence[Column], declared: Sequence[Co
     )
 
 
-def _header_hint(source: CsvSource, header: Sequence[str], missing: Sequence[str]) -> str | None:
-    """What to do where the header is there, but not split into its names."""
+def _header_hint(source: CsvSource, header: Sequence[str], missing: Sequence[str], wanted: Sequence[str]) -> str | None:
+    """What to do where the header is there, but on another line, or not split into its names."""
     if hint := _trimmed_hint(header, set(missing)):
         return hint
     if header and header[0].lstrip(" \t").startswith("#"):
@@ -148,6 +151,8 @@ def _header_hint(source: CsvSource, header: Sequence[str], missing: Sequence[str
     if header and (delimiter := header[0].removeprefix("sep=")) != header[0]:
         split = f" and `delimiter: {_quoted(delimiter)}`" if delimiter else ""
         return f"its first line is for Excel, and names the delimiter: set `skip_rows: 1`{split} in its options"
+    if hint := _other_line_hint(source, wanted):
+        return hint
     if len(header) != 1:
         return None
     (line,) = header
@@ -163,6 +168,24 @@ def _header_hint(source: CsvSource, header: Sequence[str], missing: Sequence[str
             return f"{found}{more} in its options"
     other = next((mark for mark in ";\t|," if mark in line), None)
     return f"its header is `{shorten(line)}`: set `delimiter: {_quoted(other)}` in its options" if other else None
+
+
+def _other_line_hint(source: CsvSource, wanted: Sequence[str]) -> str | None:
+    """What to do where the header is another line."""
+    if source.header is None:
+        return None
+    above = source.header_behind_comment()
+    if set(wanted) <= set(above):
+        positions = " and ".join(f"`from: {above.index(name) + 1}` for `{name}`" for name in wanted)
+        return (
+            "its header is left out as a comment: set `header: false` in its options, "
+            f"and give the columns their positions, {positions}"
+        )
+    # The line that was taken for it is left out, and some behind it.
+    for lines in range(source.first_line - 1, source.first_line - 1 + _LINES_ABOVE):
+        if set(wanted) <= set(source.header_with(skip_rows=lines)):
+            return f"its header is further down: set `skip_rows: {lines}` in its options"
+    return None
 
 
 def _trimmed_hint(header: Sequence[str], missing: set[str]) -> str | None:

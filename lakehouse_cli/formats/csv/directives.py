@@ -31,6 +31,23 @@ SPAN_WORDS = ("interval", "iso8601")
 TWO_DIGITS = "[0-9]{1,2}"
 #: Directives of digits.
 NUMBERS = frozenset("YymdHIMSf")
+# Of Excel and Java, in any case.
+_HALVES = ("a", "tt")
+_LETTERS = {
+    "yyyy": "%Y",
+    "yy": "%y",
+    "mmm": "%b",
+    "mmmm": "%B",
+    "dddd": "%A",
+    "t": "T",
+    **dict.fromkeys(("m", "mm"), "%m"),
+    **dict.fromkeys(("d", "dd"), "%d"),
+    **dict.fromkeys(("ddd", "eee"), "%a"),
+    **dict.fromkeys(("h", "hh"), "%H"),
+    **dict.fromkeys(("s", "ss"), "%S"),
+    **dict.fromkeys(("sss", "fff"), "%f"),
+    **dict.fromkeys(_HALVES, "%p"),
+}
 # Directives that say the same part of a moment: of two, one would not count.
 _SAME = ("Yy", "mbB", "HI", "aA")
 GROUPS = {
@@ -72,7 +89,9 @@ def check_format(text: str, option: str) -> None:
         if len(same := [f"%{directive}" for directive in directives if directive in group]) > 1:
             raise StorageError(f"`{what}` has {' and '.join(same)}, which say the same", hint="write one of them")
     if not {"Y", "y"} & set(directives):
-        raise StorageError(f"`{what}` does not say the year", hint="add %Y")
+        meant = "" if directives else _from_letters(text)
+        hint = f"write it as `{_printable(meant)}`" if meant else "add %Y"
+        raise StorageError(f"`{what}` does not say the year", hint=hint)
     if ("I" in directives) != ("p" in directives):
         raise StorageError(f"`{what}` has only one of %I and %p", hint="use %H, or both")
 
@@ -95,6 +114,8 @@ def check_time_format(text: str) -> None:
                 hint="use %H %I %M %S %f %p; or `interval` for durations as `1 days 02:00:00`, `iso8601` for `PT2H`",
             )
     if not set(directives) & set("HIMS"):
+        if not directives and (meant := _from_letters(text)):
+            raise StorageError(f"{what} has no directive", hint=f"write it as `{_printable(meant)}`")
         words = ", or one of: " + ", ".join(SPAN_WORDS)
         raise StorageError(f"{what} says neither hours, minutes nor seconds", hint=f"such as `%H:%M:%S`{words}")
     if len(set(directives)) < len(directives):
@@ -103,6 +124,21 @@ def check_time_format(text: str) -> None:
         raise StorageError(f"{what} has %I and %p not together, or %H beside them", hint="use %H, or %I and %p")
     if "f" in directives and ("S" not in directives or ("", "f") in parts):
         raise StorageError(f"{what} has %f, but no %S and a point before it", hint="such as `%S.%f`")
+
+
+def _from_letters(text: str) -> str:
+    """The directives of a format in letters, as Excel and Java have them; empty where it is none."""
+    parts = [found[0].lower() for found in re.finditer(r"([A-Za-z])\1*|[^A-Za-z]", text, re.DOTALL)]
+    has_date = any(part[0] in "dy" for part in parts)
+    spelled = ""
+    for at, part in enumerate(parts):
+        # Months and minutes are the same letters; minutes are behind hours.
+        is_minute = part in ("m", "mm") and (not has_date or not {"h", "hh"}.isdisjoint(parts[:at]))
+        directive = "%M" if is_minute else _LETTERS.get(part) if part.isalpha() else part
+        if directive is None:
+            return ""
+        spelled += "%I" if directive == "%H" and parts[-1] in _HALVES else directive
+    return spelled
 
 
 def _printable(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -13,9 +13,12 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.codec import decode
+from lakehouse_cli.formats.csv.decode import formats_of
+from lakehouse_cli.formats.csv.directives import SPAN_WORDS, split_format
 from lakehouse_cli.formats.csv.literals import leaf_of
 from lakehouse_cli.formats.csv.nested import BAD, explain_json, parse_json
 from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.text.listing import first_few
 
 # In hints that name options which other formats lack.
 _OF_CSV_ALONE = re.compile('`(?:decimal|date_format|timestamp_format):|`thousands: "[.]"')
@@ -24,6 +27,8 @@ _PAIRS = (
     *(("ja", "nein"), ("j", "n"), ("wahr", "falsch"), ("oui", "non"), ("vrai", "faux"), ("si", "no"), ("sí", "no")),
     *(("verdadero", "falso"), ("vero", "falso"), ("sim", "não"), ("enabled", "disabled"), ("active", "inactive")),
 )
+# How many words are listed of a boolean column.
+_LISTED = 10
 _GROUPED = re.compile("[0-9]([,.'\u00a0\u202f ])[0-9]{3}(?![0-9])")
 _CURRENCY = re.compile("[$€£¥₹₩₽₺]|\\b[A-Z]{3}\\b|\\b(?:kr|zł|Fr|Rs)\\b\\.?|R\\$")
 _EPOCH = re.compile(r"-?[0-9]{9,}(?:\.[0-9]+)?")
@@ -65,6 +70,7 @@ _CLOCK = re.compile("[T ][0-9]")
 # How many digits counts of our days have at most.
 _EPOCH_DIGITS = {"s": 11, "ms": 14, "us": 17, "ns": 99}
 _MOMENT_DIGITS = 14
+_UNITS = tuple(_EPOCH_DIGITS)
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H%M", "%H%M%S", "%H:%M:%S.%f")
 _OF_PYTHON = re.compile(r"(?:\A|[\[({,] *)(?:None|nan)(?:,|[\])}])|\{'.*'\}", re.DOTALL)
 _IN_BRACKETS = re.compile(r"\[.*\]|\{.*\}|\(.*\)", re.DOTALL)
@@ -72,18 +78,21 @@ _MONTHS = re.compile(r"\b(?:mon|month|year)s?\b|\A[+-]?P(?:-?[0-9.]+Y|(?:-?[0-9.
 _SPANS = ("%H:%M:%S", "%H:%M", "interval", "iso8601", "%H:%M:%S.%f")
 
 
-def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
+def spelling_hint(
+    values: Sequence[str], kind: pa.DataType, options: CsvOptions, known: Collection[str] = ()
+) -> str | None:
     """Name the options that would read the values, None where none is known.
 
     Args:
         values: That do not fit.
         kind: The declared type.
         options: By which they were read.
+        known: Spellings of true and false among the values that fit.
     """
     t = pa.types
     kind = kind.value_type if t.is_dictionary(kind) else kind
     if t.is_boolean(kind):
-        return _boolean_hint(list(dict.fromkeys(values)), options)
+        return _boolean_hint(values, options, known)
     if t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind):
         return _number_hint(values, kind, options)
     if t.is_time(kind) or t.is_duration(kind):
@@ -120,8 +129,12 @@ def _is_literal(value: str) -> bool:
 
 def shared_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
     """Name the options that would read the values, as `spelling_hint` does, of those that other formats have too."""
-    hint = (spelling_hint(values, kind, options) or "").partition("; or `decimal:")[0]
-    return None if _OF_CSV_ALONE.search(hint) else hint or None
+    hint, other, _ = (spelling_hint(values, kind, options) or "").partition("; or `decimal:")
+    if _OF_CSV_ALONE.search(hint):
+        return None
+    if other:
+        hint += "; or, where 1,234 is 1.234, declare the column as string and make numbers of it in a transform"
+    return hint or None
 
 
 def _reads(values: Sequence[str], kind: pa.DataType, options: CsvOptions, changes: dict[str, Any]) -> bool:
@@ -143,29 +156,28 @@ def _yaml(value: Any) -> str:
     return value if value.isalnum() else json.dumps(value, ensure_ascii=False)
 
 
-def _boolean_hint(words: Sequence[str], options: CsvOptions) -> str:
-    default = CsvOptions()
-    found: tuple[list[str], list[str]] = ([], [])
-    unknown = []
-    for word in words:
-        pair = next((pair for pair in _PAIRS if word.casefold() in pair), None)
-        if pair is None:
-            unknown.append(word)
-            continue
-        for side, each in zip(found, pair, strict=True):
-            side.append(each.upper() if word.isupper() else each.title() if word.istitle() else each)
-    if unknown:
-        listed = ", ".join(f"`{word}`" for word in unknown)
+def _boolean_hint(words: Sequence[str], options: CsvOptions, known: Collection[str]) -> str:
+    # With `trim`, what has blanks still has them in quotes.
+    bare = words if options.trim else [word.strip(" \t") for word in words]
+    trim = "set `trim: true` in its options" if list(bare) != list(words) else ""
+    new = [word for word in dict.fromkeys(bare) if word not in (*options.true_values, *options.false_values)]
+    if not new:
+        return trim
+    trim = trim and f"{trim}, and "
+    plain = [word.strip(" \t").casefold() for word in new]
+    sides = [next((pair.index(word) for pair in _PAIRS if word in pair), None) for word in plain]
+    if None in sides:
+        listed = first_few([f"`{word}`" for word in (*sorted(known), *new)], _LISTED)
         return (
-            f"say with `true_values: […]` and `false_values: […]` in the options which of {listed} are true and false"
+            f"{trim}say with `true_values: […]` and `false_values: […]` in the options "
+            f"which of {listed} are true and false"
         )
-    both = []
-    for name, side in zip(("true_values", "false_values"), found, strict=True):
-        before = getattr(options, name)
-        former = () if before == getattr(default, name) else before
-        spelled = ", ".join(map(_yaml, dict.fromkeys([*former, *side])))
-        both.append(f"`{name}: [{spelled}]`")
-    return f"set {' and '.join(both)} in the options"
+    changes = []
+    for at, name in enumerate(("true_values", "false_values")):
+        if found := [word for word, side in zip(new, sides, strict=True) if side == at]:
+            spelled = ", ".join(map(_yaml, [*(word for word in getattr(options, name) if word in known), *found]))
+            changes.append(f"`{name}: [{spelled}]`")
+    return f"{trim}set {' and '.join(changes)} in the options"
 
 
 def _number_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
@@ -179,8 +191,11 @@ def _number_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) 
         if is_whole and {"decimal", "thousands"} <= changes.keys():
             # Integers have no decimal point; that of other columns stays as it is.
             del changes["decimal"]
-            return f"set {_set(changes)} in the column"
-        hint = f"set {_set(changes)} in the options"
+            hint = f"set {_set(changes)} in the column"
+        else:
+            hint = f"set {_set(changes)} in the options"
+        if is_whole and _reads(values, pa.float64(), options, {}):
+            hint += f"; or declare `float64`, where {values[0]} has a fraction of zeros"
         if "percent" in changes and _reads(values, kind, options, changes | {"percent": "fraction"}):
             hint += "; or `percent: fraction`, where 50% is 0.5"
         fractions = {name: value for name, value in changes.items() if name != "thousands"} | comma
@@ -219,7 +234,7 @@ def _moment_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) 
     is_date = pa.types.is_date(kind)
     option = "date_format" if is_date else "timestamp_format"
     if getattr(options, option):
-        return None
+        return None if is_date else _other_moments(values, kind, options)
     if found := _other_moments(values, kind, options):
         return found
     if not is_date and options.epoch_unit is not None:
@@ -283,7 +298,6 @@ def _clocks_of(zone: str | None) -> str:
 
 def _other_moments(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
     """The hint where values are moments as they stand, but not of this type."""
-    units = ("s", "ms", "us", "ns")
     is_date = pa.types.is_date(kind)
     if is_date and options.epoch_unit is not None:
         if all(_EPOCH.fullmatch(value) for value in values) and _reads(values, pa.timestamp("us", "UTC"), options, {}):
@@ -291,7 +305,7 @@ def _other_moments(values: Sequence[str], kind: pa.DataType, options: CsvOptions
         options = replace(options, epoch_unit=None)
     own = None if is_date else kind.tz
     for zone in (own, None if own else "UTC"):
-        for unit in units if is_date else (kind.unit, *units):
+        for unit in _UNITS if is_date else (kind.unit, *_UNITS):
             found = pa.timestamp(unit, zone)
             if found == kind or not _reads(values, found, options, {}):
                 continue
@@ -301,9 +315,8 @@ def _other_moments(values: Sequence[str], kind: pa.DataType, options: CsvOptions
                 return "it lacks a time zone, such as `Z` or `+01:00`: add it, or declare the column without `tz`"
             if zone != own:
                 return f"it has a time zone: declare `{found}`"
-            if is_date or units.index(unit) < units.index(kind.unit):
-                return f"it is too far for {'date32' if is_date else kind}: declare `{found}`"
-            return f"it has fractions of a second: declare `{found}`"
+            fault = "it is too far for date32" if is_date else _fault_of_unit(kind, unit)
+            return f"{fault}: declare `{found}`"
     return None
 
 
@@ -325,19 +338,50 @@ def _are_recent(values: Sequence[str]) -> bool:
 
 def _clock_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
     is_span = pa.types.is_duration(kind)
-    for format_ in _SPANS if is_span else _TIMES:
+    span = pa.duration(kind.unit)
+    own = set() if is_span else set(formats_of(kind, options))
+    if own and own <= set(formats_of(span, options)) and _reads(values, span, options, {}):
+        return f"it is no time of day by the `time_format` that is set: declare `{span}`, which reads it by the same"
+    additions = [each for each in (_SPANS if is_span else _TIMES) if _may_join(each, options.time_format)]
+    for format_ in additions:
         formats = (*options.time_format, format_)
-        if format_ not in options.time_format and _reads(values, kind, options, {"time_format": formats}):
+        if _reads(values, kind, options, {"time_format": formats}):
             return f"set {_set({'time_format': formats})} in the options"
-    for unit in ("ms", "us", "ns"):
-        finer = pa.duration(unit) if is_span else pa.time32(unit) if unit == "ms" else pa.time64(unit)
-        for formats in ((), *((each,) for each in (_SPANS if is_span else _TIMES))):
-            if finer != kind and _reads(values, finer, options, {"time_format": formats or options.time_format}):
-                more = f", and set {_set({'time_format': formats})} in the column" if formats else ""
-                return f"it has fractions of a second: declare `{finer}`{more}"
+    for unit in _UNITS:
+        other = pa.duration(unit) if is_span else pa.time32(unit) if unit in ("s", "ms") else pa.time64(unit)
+        for formats in (options.time_format, *((*options.time_format, each) for each in additions)):
+            if other != kind and _reads(values, other, options, {"time_format": formats}):
+                more = (
+                    ""
+                    if formats == options.time_format
+                    else f", and set {_set({'time_format': formats})} in the column"
+                )
+                return f"{_fault_of_unit(kind, unit)}: declare `{other}`{more}"
     if is_span:
         has_months = all(_MONTHS.search(value) for value in values)
         return "months and years are no fixed time: declare the column as string" if has_months else None
-    span = pa.duration(kind.unit)
-    found = next((each for each in _SPANS if _reads(values, span, options, {"time_format": (each,)})), None)
-    return found and f"declare {span}, which may be longer than a day, and set {_set({'time_format': (found,)})}"
+    for format_ in _SPANS:
+        formats = (*options.time_format, format_)
+        if _may_join(format_, options.time_format) and _reads(values, span, options, {"time_format": formats}):
+            return f"declare {span}, which may be longer than a day, and set {_set({'time_format': formats})}"
+    return None
+
+
+def _fault_of_unit(kind: pa.DataType, unit: str) -> str:
+    """Why values do not fit a type that has one of this unit beside it."""
+    is_coarser = _UNITS.index(unit) < _UNITS.index(kind.unit)
+    return f"it is too far for {kind}" if is_coarser else "it has fractions of a second"
+
+
+def _may_join(format_: str, formats: Sequence[str]) -> bool:
+    """Whether a format is not among those that are set, and takes nothing for hours that they take for less."""
+    return format_ not in formats and all(
+        "H" in parts or parts <= _clock_parts(format_) for parts in map(_clock_parts, formats)
+    )
+
+
+def _clock_parts(format_: str) -> frozenset[str]:
+    """Which of hours, minutes and seconds a value in a format has at least."""
+    if format_ in SPAN_WORDS:
+        return frozenset("HM" if format_ == "interval" else "HMS")
+    return frozenset("H" if each == "I" else each for _, each in split_format(format_)) & frozenset("HMS")

@@ -254,8 +254,8 @@ def _check_spellings(options: CsvOptions) -> None:
         unquotable = any(c in spelling for c in (*options.delimiter_characters, options.arrow_quote, "\r", "\n"))
         if unquotable or (options.comment and spelling.lstrip(" \t").startswith(options.comment)):
             raise StorageError(
-                f"null cannot be written as {spelling!r}, it would need quotes",
-                hint="put another first in `null_values`",
+                f"{spelling!r}, first in `null_values` of format csv, would need quotes, in which it is text",
+                hint='put another first, such as `""`; where values in quotes are null, set `quoted_nulls: true` too',
             )
 
 

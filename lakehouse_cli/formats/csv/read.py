@@ -328,6 +328,8 @@ def _is_exact(values: pa.Array, *, has_hexadecimal: bool) -> bool:
 def _add(reading: ColumnReading, read: pa.Array, first_row: int) -> None:
     """Add the values of a batch, whose first row has the 1-based number `first_row`."""
     values, misfits = _decoded(reading, read)
+    if read.type == _TEXT and holds(reading.type, pa.types.is_boolean):
+        reading.known.update(pc.unique(read.filter(values.is_valid())).to_pylist())
     reading.add(values, misfits, lambda at: (first_row + at, read[at].as_py(), None))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -63,10 +64,10 @@ def ragged_rows(
     elif not options.header and options.extra_values == "ignore" and row.actual_columns >= len(names):
         # The first row, which says how many values are expected, has more than are declared.
         hint = "set `missing_values: null` in its options too, and rows may be of any length"
+    elif not options.header and options.missing_values == "null" and not names:
+        hint = "declare its columns, as many as its longest row has values: the first row has fewer"
     elif _may_be_footer(ragged, rows):
-        with CsvSource(open_source, name, options, is_raw=True) as source:
-            left = source.count_lines() - line + 1
-        footer = f"set `skip_footer: {left + options.skip_footer}` in its options, if no data begin there"
+        footer = f"set {_skip_footer(open_source, name, options, line)} in its options, if no data begin there"
         other = _ragged_hint(ragged, rows, options)
         likelier, other = (footer, other) if re.search("[A-Za-z]", text) else (other, footer)
         hint = f"{likelier}; or {other}"
@@ -78,6 +79,13 @@ def ragged_rows(
         hint=hint,
         location=Location(name, line),
     )
+
+
+def _skip_footer(open_source: Opener, name: str, options: CsvOptions, line: int) -> str:
+    """The option that leaves out a line and all behind it."""
+    with CsvSource(open_source, name, options, is_raw=True) as source:
+        left = source.count_lines() - line + 1
+    return f"`skip_footer: {left + options.skip_footer}`"
 
 
 def _may_be_footer(ragged: Sequence[Any], rows: int) -> bool:
@@ -144,8 +152,22 @@ def unfit_cells(
     is_first_row = options.header and rows > 1 and len(unfit) > 1 and examples == [1] * len(unfit)
     found = _find_rows(open_source, name, [*kept, *examples], options, names)
     lines = {row: line for row, (line, _) in found.items()}
-    return unfit_values(
-        name, readings, rows, show=shorten, explain=_first_row_reasons if is_first_row else _reasons, lines=lines
+    explain = _first_row_reasons if is_first_row else _reasons
+    if _are_footer(unfit, kept, rows):
+        line = lines[kept[0]]
+        footer = _skip_footer(open_source, name, options, line)
+        hint = f"if no data begin on line {count_text(line)}, set {footer} in its options"
+        explain = partial(_reasons_behind, hint=hint)
+    return unfit_values(name, readings, rows, show=shorten, explain=explain, lines=lines)
+
+
+def _are_footer(unfit: Sequence[ColumnReading], misfit_rows: Sequence[int], rows: int) -> bool:
+    """Whether other text than rows may begin begin."""
+    if 2 * len(misfit_rows) > rows or list(misfit_rows) != list(range(rows - len(misfit_rows) + 1, rows + 1)):
+        return False
+    values = next((each.misfits for each in unfit if each.position == 0 and not _is_boolean(each.type)), ())
+    return [row for row, _, _ in values] == list(misfit_rows) and all(
+        re.match("[^\\W\\d_]", value) and value.strip().casefold() not in _NULL_WORDS for _, value, _ in values
     )
 
 
@@ -177,6 +199,11 @@ def _first_row_reasons(reading: ColumnReading) -> tuple[str, str, str]:
     """The reasons where the first row alone does not fit, and in several columns."""
     skipped = reading.options.skip_rows_after_header + 1
     hint = f"if the row behind the header is no data, set `skip_rows_after_header: {skipped}` in the options"
+    return _reasons_behind(reading, hint)
+
+
+def _reasons_behind(reading: ColumnReading, hint: str) -> tuple[str, str, str]:
+    """The reasons, behind the hint of what else may be the case."""
     first, why, other = _reasons(reading)
     return first, why, f"{hint}; else {other}"
 
@@ -195,9 +222,14 @@ def _explained(value: str, kind: pa.DataType, options: CsvOptions) -> tuple[str,
     return None
 
 
+def _is_boolean(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_boolean(kind.value_type if pa.types.is_dictionary(kind) else kind))
+
+
 def _hint(reading: ColumnReading, options: CsvOptions) -> str:
     t, kind = pa.types, reading.type
-    values = [value for _, value, _ in reading.examples]
+    # Of a boolean column, all words are told apart.
+    values = [value for _, value, _ in (reading.misfits if _is_boolean(kind) else reading.examples)]
     has_days = t.is_timestamp(kind) or t.is_date(kind)
     nulls = [
         each for each in values if each.strip().casefold() in _NULL_WORDS or (has_days and _NO_DAY.fullmatch(each))
@@ -208,7 +240,7 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
         return "`comment` leaves out whole lines, and behind a value it is text: put the comment on a line of its own"
     from lakehouse_cli.formats.csv.hints import spelling_hint
 
-    if hint := spelling_hint([each for each in values if each not in nulls], kind, options):
+    if hint := spelling_hint([each for each in values if each not in nulls], kind, options, reading.known):
         own = reading.column.options if reading.column else ()
         # What the column sets itself is not changed in the options of the table.
         if any(f"`{name}:" in hint for name in own):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.formats.base import Opener
@@ -93,6 +95,22 @@ class CsvSource:
     def next_line(self) -> bytes:
         """What was read so far of the line behind the header."""
         return next(iter(self._rest.splitlines()), b"")
+
+    def header_with(self, **changes: Any) -> tuple[str, ...]:
+        """Read the header by other options too; nothing where they find none."""
+        try:
+            with CsvSource(self._open, self.name, replace(self._options, **changes)) as other:
+                return other.header or ()
+        except StorageError:
+            return ()
+
+    def header_behind_comment(self) -> tuple[str, ...]:
+        """Read the line before the header as one, where it begins as a comment; its marks left out."""
+        lines = self.first_line - 3  # above the first row, the header, and the line before it
+        mark = self._options.comment
+        header = self.header_with(comment=None, skip_rows=lines) if mark and lines >= 0 else ()
+        first = header[0].lstrip(" \t") if header else ""
+        return (first.removeprefix(mark).lstrip(" \t"), *header[1:]) if mark and first.startswith(mark) else ()
 
     def read(self, size: int = -1) -> bytes:  # noqa: ARG002  # Arrow takes what it gets, and asks for more than that
         """Read the next records, nothing at the end."""

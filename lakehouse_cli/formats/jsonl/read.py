@@ -120,9 +120,8 @@ def _hint(reading: ColumnReading, cells: CsvOptions) -> str:
             return (
                 "a bare number says no unit: declare int64, or set `epoch_unit` in the options if it counts from 1970"
             )
-        if kind.tz is not None:
-            return 'an instant has a zone: "2026-01-31T12:00:00Z", or with an offset'
-        return 'a wall-clock time has no zone, as "2026-01-31T12:00:00"; declare `tz=UTC` for instants'
+        example = f"2026-01-31T12:00:00{'Z' if kind.tz else ''}"
+        return f'ISO 8601 is expected, as "{example}": write it so, and null for none; or declare the column as string'
     if t.is_string(kind):
         return "text stands in quotes; declare another type where numbers are meant"
     return "correct the file, or declare another type"

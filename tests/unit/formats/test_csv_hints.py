@@ -33,8 +33,10 @@ def said(hint: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("kind", "texts", "hint"),
     [
-        ("bool", ["yes", "no", "Yes"], "set `true_values: [yes, Yes]` and `false_values: [no, No]` in the options"),
-        ("bool", ["Y"], "set `true_values: [Y]` and `false_values: [N]` in the options"),
+        ("bool", ["yes", "no", "Yes"], "set `true_values: [yes, Yes]` and `false_values: [no]` in the options"),
+        ("bool", ["Y"], "set `true_values: [Y]` in the options"),
+        ("bool", ["true", "0", "f", "T"], "set `true_values: [true, T]` and `false_values: [0, f]` in the options"),
+        ("bool", [*["yes"] * 9, "nein"], "set `true_values: [yes]` and `false_values: [nein]` in the options"),
         ("bool", ["t", "f"], "set `true_values: [t]` and `false_values: [f]` in the options"),
         ("bool", ["WAHR", "FALSCH"], "set `true_values: [WAHR]` and `false_values: [FALSCH]` in the options"),
         ("bool", ["1.0", "0.0"], 'set `true_values: ["1.0"]` and `false_values: ["0.0"]` in the options'),
@@ -42,7 +44,12 @@ def said(hint: str) -> dict[str, Any]:
         ("float64", ["1,234"], 'set `thousands: ","` in the options; or `decimal: ","`, where 1,234 is 1.234'),
         ("int64", ["1,234"], 'set `thousands: ","` in the options'),
         ("float64", ["12,5 €"], 'set `currency: "€"` and `decimal: ","` in the options'),
-        ("int64", ["1.000"], 'set `thousands: "."` in the column'),
+        (
+            "int64",
+            ["1.000"],
+            'set `thousands: "."` in the column; or declare `float64`, where 1.000 has a fraction of zeros',
+        ),
+        ("int64", ["1.234.567"], 'set `thousands: "."` in the column'),
         ("float64", ["1,5"], 'set `decimal: ","` in the options'),
         ("float64", ["1.234,5"], 'set `thousands: "."` and `decimal: ","` in the options'),
         ("decimal128(9, 2)", ["$1.50", "-$2"], 'set `currency: "$"` in the options'),
@@ -199,21 +206,18 @@ def test_utc_is_no_wall_clock_time() -> None:
     )
 
 
-def test_hints_for_words_of_several_kinds_work() -> None:
-    options: dict[str, Any] = {}
+def test_hint_names_words_of_several_kinds_at_once() -> None:
     texts = ["1", "yes", "0", "ja", "nein"]
-    for _ in range(4):
-        hint = attempt("bool", texts, options)
-        if hint is None:
-            return
-        options |= said(hint)
-    pytest.fail(f"still refused with {options}")
+    hint = attempt("bool", texts, {})
+    assert hint == "set `true_values: [1, yes, ja]` and `false_values: [0, nein]` in the options"
+    assert attempt("bool", texts, said(hint)) is None
 
 
 def test_unknown_words_of_a_boolean_column_are_named() -> None:
-    hint = attempt("bool", ["open", "shut"], {})
+    hint = attempt("bool", ["open", "shut", "true"], {})
     expected = (
-        "say with `true_values: […]` and `false_values: […]` in the options which of `open`, `shut` are true and false"
+        "say with `true_values: […]` and `false_values: […]` in the options "
+        "which of `true`, `open`, `shut` are true and false"
     )
     assert hint == expected
 
@@ -253,3 +257,108 @@ def test_hint_gives_no_other_meaning_to_what_is_set(kind: str, text: str, option
     hint = attempt(kind, [text], options)
     assert hint is not None
     assert "set `" not in hint
+
+
+@pytest.mark.parametrize(
+    ("text", "format_", "seconds"),
+    [
+        ("75:30", "%M:%S", 4530),
+        ("25.10", "%H.%M", 90_600),
+        ("2510", "%H%M", 90_600),
+        ("90", "%M", 5400),
+        ("90", "%S", 90),
+        ("25:00:00", ["%M:%S", "%H:%M:%S"], 90_000),
+    ],
+)
+def test_hint_keeps_the_format_of_what_is_no_time_of_day(text: str, format_: Any, seconds: int) -> None:
+    options = {"time_format": format_, "delimiter": ";"}
+    hint = attempt("time32[s]", [text], options)
+    assert hint == (
+        "it is no time of day by the `time_format` that is set: declare `duration[s]`, which reads it by the same"
+    )
+    values = read(f'a;b\n"{text}";1\n', columns_of(a="duration[s]"), **options)["a"]
+    assert values.cast("int64").to_pylist() == [seconds]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "format_"),
+    [
+        ("time32[s]", "13:04", "%S"),
+        ("time32[s]", "13:04", "%M:%S.%f"),
+        ("duration[s]", "13:04", "%S"),
+        ("duration[s]", "13:04", "%M:%S.%f"),
+        ("duration[s]", "75:30", "%M.%S"),
+    ],
+)
+def test_minutes_are_not_named_as_hours(kind: str, text: str, format_: str) -> None:
+    hint = attempt(kind, [text], {"time_format": format_})
+    assert hint is not None
+    assert "%H" not in hint
+    assert "interval" not in hint
+
+
+def test_hours_may_join_a_format_of_minutes() -> None:
+    hint = attempt("time32[s]", ["1:02:03"], {"time_format": "%M:%S"})
+    assert hint == 'set `time_format: ["%M:%S", "%H:%M:%S"]` in the options'
+    assert attempt("time32[s]", ["1:02:03", "2:03"], said(hint)) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "options", "other"),
+    [
+        ("duration[ns]", "9999999:00", {"time_format": "%H:%M"}, "duration[s]"),
+        ("duration[ns]", "9999999999999", {}, "duration[s]"),
+        ("timestamp[ns]", "01/01/2500", {"timestamp_format": "%d/%m/%Y"}, "timestamp[s]"),
+    ],
+)
+def test_value_that_is_too_far_wants_another_unit(kind: str, text: str, options: dict[str, Any], other: str) -> None:
+    assert attempt(kind, [text], options) == f"it is too far for {kind}: declare `{other}`"
+    assert attempt(other, [text], options) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "options", "other"),
+    [
+        ("time32[s]", "10:30.5", {"time_format": "%M:%S.%f"}, "time32[ms]"),
+        ("duration[s]", "90.5", {"time_format": "%S.%f"}, "duration[ms]"),
+        ("timestamp[s]", "1/2/2024 10:00:00.5", {"timestamp_format": "%d/%m/%Y %H:%M:%S.%f"}, "timestamp[ms]"),
+    ],
+)
+def test_fractions_in_a_format_want_a_finer_unit(kind: str, text: str, options: dict[str, Any], other: str) -> None:
+    assert attempt(kind, [text], options) == f"it has fractions of a second: declare `{other}`"
+    assert attempt(other, [text], options) is None
+
+
+@pytest.mark.parametrize(("text", "point"), [("1.000", "."), ("1,000", ",")])
+def test_both_readings_of_zeros_behind_a_mark_work(text: str, point: str) -> None:
+    hint = attempt("int64", [text], {"decimal": point})
+    assert hint is not None
+    assert f"; or declare `float64`, where {text} has a fraction of zeros" in hint
+    # In the column, what is set takes the place of the table's decimal point.
+    for kind, options, value in (("int64", said(hint), 1000), ("float64", {"decimal": point}, 1.0)):
+        found = read(f'a;b\n"{text}";1\n', columns_of(a=kind), delimiter=";", **options)
+        assert found["a"].to_pylist() == [value]
+
+
+@pytest.mark.parametrize(
+    ("texts", "hint"),
+    [
+        (["true ", "false"], "set `trim: true` in its options"),
+        (["no\t", "true"], "set `trim: true` in its options, and set `false_values: [no]` in the options"),
+        (['"true "', "true"], "set `trim: true` in its options"),
+    ],
+)
+def test_blanks_around_booleans_are_trimmed(texts: list[str], hint: str) -> None:
+    data = "a;b\n" + "".join(f"{text};1\n" for text in texts)
+    options: dict[str, Any] = {"delimiter": ";"}
+    with pytest.raises(DataError) as caught:
+        read(data, columns_of(a="bool"), **options)
+    assert caught.value.hint == hint
+    options |= said(hint) | {"trim": True}
+    if '"' not in data:
+        assert read(data, columns_of(a="bool"), **options).num_rows == len(texts)
+        return
+    with pytest.raises(DataError) as caught:
+        read(data, columns_of(a="bool"), **options)
+    assert caught.value.hint == 'set `true_values: [true, "true "]` in the options'
+    assert read(data, columns_of(a="bool"), **options, **said(caught.value.hint))["a"].to_pylist() == [True, True]

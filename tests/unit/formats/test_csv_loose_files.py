@@ -211,3 +211,61 @@ def test_what_would_not_come_back_is_refused(values: list[Any], options: dict[st
     with pytest.raises(StorageError) as caught:
         write_csv(table, io.BytesIO(), CsvOptions.from_mapping(options))
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("data", "types", "hint"),
+    [
+        ("a,b\n1,x\n2,y\nSource: foo, bar\n", {"a": "int64", "b": "string"}, "on line 4, set `skip_footer: 1`"),
+        ("a,b\n1,x\n2,y\n\nTotal,3\nBy: us, you\n", {"b": "string", "a": "int64"}, "on line 5, set `skip_footer: 2`"),
+        ("a\n1\n2\nTotal 3\n", {"a": "int64"}, "on line 4, set `skip_footer: 1`"),
+        ("a,b\n2024-01-01,2\nTotal,all\n", {"b": "int64", "a": "date32"}, "on line 3, set `skip_footer: 1`"),
+    ],
+)
+def test_footer_of_as_many_values_is_named(data: str, types: dict[str, str], hint: str) -> None:
+    columns = columns_of(**types)
+    error = refusal(data, columns)
+    assert (error.hint or "").startswith(f"if no data begin {hint} in its options; else ")
+    options = yaml.safe_load(re.findall("`(skip_footer: [0-9]+)`", str(error.hint))[0])
+    assert 0 < read(data, columns, **options).num_rows < data.count("\n")
+
+
+@pytest.mark.parametrize(
+    "data", ["a,b\n1,x\nTotal,y\n3,z\n", "a,b\n1,x\n2,y\nNA,z\n", "a,b\nTotal,y\n", "a,b\n1,x\n2.5,y\n"]
+)
+def test_value_that_is_no_footer_gets_no_skip_footer(data: str) -> None:
+    assert "skip_footer" not in str(refusal(data).hint)
+
+
+@pytest.mark.parametrize(
+    ("data", "lines"),
+    [
+        ("x,,y\na,b,c\n1,z,3\n", 1),
+        ("Report\n\nx,,\nb,a\nz,1\n", 3),
+        ("# x\nTitle\na,b\n1,z\n", 2),
+    ],
+)
+def test_header_further_down_is_found(data: str, lines: int) -> None:
+    options: dict[str, Any] = {"comment": "#"}
+    assert refusal(data, **options).hint == f"its header is further down: set `skip_rows: {lines}` in its options"
+    assert read(data, AB, **options, skip_rows=lines).to_pydict() == {"a": [1], "b": ["z"]}
+
+
+@pytest.mark.parametrize("data", ["#a,b\n1,z\n2,z\n", "# x\n# a,b\n1,z\n# y\n2,z\n"])
+def test_header_behind_a_comment_is_named(data: str) -> None:
+    assert refusal(data, comment="#").hint == (
+        "its header is left out as a comment: set `header: false` in its options, "
+        "and give the columns their positions, `from: 1` for `a` and `from: 2` for `b`"
+    )
+    assert read(data, AB, comment="#", header=False).to_pydict() == {"a": [1, 2], "b": ["z", "z"]}
+
+
+def test_columns_that_no_line_has_get_no_other_header() -> None:
+    assert "further down" not in str(refusal("x,,y\na,c\n1,2\n").hint)
+
+
+def test_first_row_that_is_short_wants_declared_columns() -> None:
+    options: dict[str, Any] = {"header": False, "missing_values": "null"}
+    error = refusal("1\n2,x\n", None, **options)
+    assert error.hint == "declare its columns, as many as its longest row has values: the first row has fewer"
+    assert read("1\n2,x\n", AB, **options).to_pydict() == {"a": [1, 2], "b": [None, "x"]}

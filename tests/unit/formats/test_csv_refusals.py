@@ -223,8 +223,8 @@ def test_compressed_data_that_are_said_to_be_plain(codec: str) -> None:
         ({"delimiter": "#|", "comment": "#"}, "`delimiter` and `comment` of format csv overlap"),
         ({"escape_char": "#", "comment": "##"}, "`escape_char` and `comment` of format csv overlap"),
         ({"comment": "x"}, "`comment` of format csv cannot be 'x'"),
-        ({"comment": "#", "null_values": ["#N/A"]}, "null cannot be written as '#N/A'"),
-        ({"delimiter": "||", "null_values": ["|"]}, "null cannot be written as '|'"),
+        ({"comment": "#", "null_values": ["#N/A"]}, "'#N/A', first in `null_values` of format csv, would need quotes"),
+        ({"delimiter": "||", "null_values": ["|"]}, "'|', first in `null_values` of format csv, would need quotes"),
         ({"missing_values": "null", "null_values": []}, "needs a spelling of null"),
         ({"delimiter": '"'}, "`delimiter` and `quote_char` of format csv are both"),
         ({"delimiter": "1"}, "`delimiter` of format csv cannot be '1'"),
@@ -240,11 +240,12 @@ def test_compressed_data_that_are_said_to_be_plain(codec: str) -> None:
         ({"quote_char": "None"}, "`quote_char` of format csv must be one ASCII character"),
         ({"encoding": "latin-99"}, "`latin-99` is not a text encoding"),
         ({"encoding": "base64"}, "`base64` is not a text encoding"),
-        ({"null_values": ["a,b"]}, "null cannot be written as 'a,b'"),
+        ({"null_values": ["a,b"]}, "'a,b', first in `null_values` of format csv, would need quotes"),
         ({"true_values": []}, "`true_values` of format csv is empty"),
         ({"true_values": ["1"], "false_values": ["1"]}, "`1` is in `true_values` and in `false_values`"),
         ({"date_format": "%d.%m"}, "does not say the year"),
         ({"date_format": "%Q"}, "directive `%Q`"),
+        ({"time_format": "xx"}, "says neither hours, minutes nor seconds"),
         ({"timestamp_format": "%Y-%m-%d %I"}, "only one of %I and %p"),
         ({"timestamp_format": "%Y %Y"}, "a directive twice"),
     ],
@@ -254,3 +255,37 @@ def test_options_that_cannot_stand(options: dict[str, Any], message: str) -> Non
         CsvOptions.from_mapping(options)
     assert message in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("option", "letters", "meant"),
+    [
+        ("date_format", "dd/mm/yyyy", "%d/%m/%Y"),
+        ("date_format", "YYYY-MM-DD", "%Y-%m-%d"),
+        ("date_format", "d. MMM yy", "%d. %b %y"),
+        ("timestamp_format", "dd/MM/yyyy HH:mm:ss", "%d/%m/%Y %H:%M:%S"),
+        ("timestamp_format", "yyyy-MM-ddTHH:mm:ss.SSS", "%Y-%m-%dT%H:%M:%S.%f"),
+        ("timestamp_format", "M/d/yyyy h:mm tt", "%m/%d/%Y %I:%M %p"),
+        ("timestamp_format", "never", None),
+        ("time_format", "HH:mm", "%H:%M"),
+        ("time_format", "mm:ss.fff", "%M:%S.%f"),
+    ],
+)
+def test_format_in_letters_names_its_directives(option: str, letters: str, meant: str | None) -> None:
+    with pytest.raises(StorageError) as caught:
+        CsvOptions.from_mapping({option: letters})
+    if meant is None:
+        assert caught.value.hint == "add %Y"
+    else:
+        assert caught.value.hint == f"write it as `{meant}`"
+        assert getattr(CsvOptions.from_mapping({option: meant}), option) == (meant,)
+
+
+def test_spelling_of_null_in_quotes_is_read_as_the_hint_says() -> None:
+    with pytest.raises(StorageError) as caught:
+        CsvOptions.from_mapping({"null_values": ["x,y"]})
+    assert caught.value.hint == (
+        'put another first, such as `""`; where values in quotes are null, set `quoted_nulls: true` too'
+    )
+    table = read('a,b\n"x,y",1\n', {"a": "string"}, null_values=["", "x,y"], quoted_nulls=True)
+    assert table["a"].to_pylist() == [None]

@@ -254,6 +254,12 @@ def test_hint_names_the_option_that_reads_a_text() -> None:
     [
         (1_700_000_000, "timestamp[us]", "a number says no unit: set `epoch_unit: s` in the options, or ms, us, ns"),
         ("N/A", "float64", "correct the cell, declare another type, or add what stands for null to its `null_values`"),
+        (
+            "1,234",
+            "float64",
+            'set `thousands: ","` in the options; '
+            "or, where 1,234 is 1.234, declare the column as string and make numbers of it in a transform",
+        ),
         ("yes", "bool", "make it TRUE or FALSE in the sheet, or declare another type"),
     ],
 )

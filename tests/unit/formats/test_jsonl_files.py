@@ -406,6 +406,12 @@ def test_epoch_numbers_that_do_not_fit_are_refused(value: str) -> None:
     [
         ("1700000000", "timestamp[s]", "a number says no unit: set `epoch_unit: s` in the options, or ms, us, ns"),
         ('"1,250"', "int64", 'set `thousands: ","` in the options'),
+        (
+            '"1,234"',
+            "float64",
+            'set `thousands: ","` in the options; '
+            "or, where 1,234 is 1.234, declare the column as string and make numbers of it in a transform",
+        ),
         ('"PT2H"', "duration[s]", "set `time_format: iso8601` in the options"),
         ('"yes"', "bool", "correct the file, or declare another type"),
     ],
@@ -414,3 +420,18 @@ def test_hint_names_the_option_that_reads_it(value: str, kind: str, hint: str) -
     with pytest.raises(DataError) as caught:
         read(f'{{"x": {value}}}\n', columns_of(x=kind))
     assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize("text", ["01/02/2024 10:00", "NA"])
+@pytest.mark.parametrize(
+    ("kind", "example"),
+    [("timestamp[s]", "2026-01-31T12:00:00"), ("timestamp[s, tz=UTC]", "2026-01-31T12:00:00Z")],
+)
+def test_hint_of_no_timestamp_does_not_change_the_zone(text: str, kind: str, example: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(f'{{"x": "{text}"}}\n', columns_of(x=kind))
+    assert caught.value.hint == (
+        f'ISO 8601 is expected, as "{example}": write it so, and null for none; or declare the column as string'
+    )
+    assert read(f'{{"x": "{example}"}}\n{{"x": null}}\n', columns_of(x=kind))["x"].null_count == 1
+    assert read(f'{{"x": "{text}"}}\n', columns_of(x="string"))["x"].to_pylist() == [text]
