@@ -386,6 +386,15 @@ except ImportError:
     mf = None
 
 class Own(DataFrame): ...
+class Plain: ...
+class Rows(Plain, list): ...
+import numpy as np
+Alias = list
+Mapped = dict[str, int]
+New = typing.NewType("New", DataFrame)
+Free = typing.TypeVar("Free")
+Bound: typing.Any = typing.TypeVar("Bound", bound=DataFrame)
+Frame = Own
 """
 
 
@@ -428,6 +437,16 @@ class Own(DataFrame): ...
         ("s: pl.Dataframe", "`polars.Dataframe` is not a supported frame type", "did you mean `polars.DataFrame`"),
         ("s) -> (pandas.Serie", "`pandas.Serie` is not a supported frame type", "did you mean `pandas.Series`"),
         ("s) -> (Iterator[DataFrame]", "result of `t`: `collections.abc.Iterator` is not a supported", "use pandas"),
+        ("s: Plain", "parameter `s` of `t`: `transforms.Plain` is not a supported", "use pandas.DataFrame"),
+        ("s) -> (Rows", "result of `t`: `transforms.Rows` is not a supported", "use pandas.DataFrame"),
+        ("s: Alias", "parameter `s` of `t`: `list` is not a supported", "use pandas.DataFrame"),
+        ("s: Mapped", "parameter `s` of `t`: `dict` is not a supported", "use pandas.DataFrame"),
+        ("s: New", "parameter `s` of `t`: `transforms.New` is not a supported", "use pandas.DataFrame"),
+        ("s: Free", "parameter `s` of `t`: `transforms.Free` is not a supported", "use pandas.DataFrame"),
+        ("s: 'Plain | None'", "parameter `s` of `t`: `transforms.Plain` is not a supported", "use pandas.DataFrame"),
+        ("s: np.array", "parameter `s` of `t`: `numpy.array` is not a supported", "use pandas.DataFrame"),
+        ("s: typing.Callable", "parameter `s` of `t`: `typing.Callable` is not a supported", "use pandas.DataFrame"),
+        ("s: 'list[int'", "parameter `s` of `t`: `list[int` is not an expression of Python", "correct the annotation"),
     ],
 )
 def test_annotations_that_cannot_work_are_refused(
@@ -439,7 +458,17 @@ def test_annotations_that_cannot_work_are_refused(
     assert refused.code == 3
     assert message in refused.err
     assert hint in refused.err
-    assert "transforms.py:14" in refused.err
+    assert "transforms.py:23" in refused.err
+    assert cli("run").code == 3
+
+
+@pytest.mark.parametrize("annotation", ["int", "list", "dict[str, int]", "'str'", "List", "Dict[str, int]"])
+def test_star_import_of_typing_hides_no_annotation(folder: ProjectFolder, cli: Cli, annotation: str) -> None:
+    folder.write("transforms.py", f"from typing import *\ndef t(s: {annotation}): return s\n")
+    declare(folder, "s: {kind: source, columns: {a: int64}}\nt: {}")
+    refused = cli("validate")
+    assert refused.code == 3
+    assert "is not a supported frame type" in refused.err
 
 
 @pytest.mark.parametrize(
@@ -454,6 +483,10 @@ def test_annotations_that_cannot_work_are_refused(
         "s) -> (typing.Annotated[DataFrame, 'x']",
         "s: DataFrame | mf.DataFrame",
         "s: type(DataFrame())",
+        "s: Bound",
+        "s: Frame",
+        "s: 'DataFrame]'",
+        "*s: DataFrame",
     ],
 )
 def test_annotations_that_may_work_are_accepted(folder: ProjectFolder, cli: Cli, signature: str) -> None:
