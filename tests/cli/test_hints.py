@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import lzma
 import re
 import sqlite3
 from contextlib import closing
@@ -526,6 +527,37 @@ def test_ls_and_show_agree_on_nulls_in_key_columns(folder: ProjectFolder, cli: C
     (listed,) = cli("ls", "-o", "json").json["tables"]
     assert listed["columns"] == cli("show", "s", "-o", "json").json["columns"]
     assert [column["nullable"] for column in listed["columns"]] == [False, False, True]
+
+
+@pytest.mark.parametrize("name", ["s.csv", "s.csv.gz"])
+@pytest.mark.parametrize(
+    ("packed", "what"),
+    [
+        (lzma.compress(b"a\n1\n"), "xz"),
+        (b"7z\xbc\xaf\x27\x1c\x00\x04", "7z"),
+        (b"Rar!\x1a\x07\x01\x00", "rar"),
+        (b"\x04\x22\x4d\x18\x64\x40", "lz4"),
+        (b"\x1f\x9d\x90a", "compress"),
+    ],
+)
+def test_packed_data_that_are_not_read_are_named(
+    folder: ProjectFolder, cli: Cli, name: str, packed: bytes, what: str
+) -> None:
+    (folder.path / "data").mkdir()
+    (folder.path / "data" / name).write_bytes(packed)
+    declare(folder, "s: {kind: source, columns: {a: int64}}")
+    refused = cli("show", "s").err
+    assert (f"it is {what} data: " if name.endswith(".gz") else f"`data/{name}` is {what} data\n") in refused
+    assert "unpack it first" in refused
+
+
+@pytest.mark.parametrize("text", ['{"data":[{"a":1}]}', '{"count": 1,\n "data": [\n{"a": 1}\n]\n}\n'])
+def test_array_inside_of_an_object_is_named(folder: ProjectFolder, cli: Cli, text: str) -> None:
+    folder.write("data/s.json", text)
+    declare(folder, "s: {kind: source, format: json, columns: {a: int64}}")
+    refused = cli("show", "s").err
+    assert 'have the array "data" in it written by itself, to a file of its own' in refused
+    assert "jsonl" not in refused
 
 
 @pytest.mark.parametrize("options", [{}, {"compression": "gzip"}])
