@@ -324,6 +324,55 @@ def test_source_under_an_environment_of_another_format(folder: ProjectFolder, cl
     assert cli("validate").code == 0
 
 
+@pytest.mark.parametrize("override", ["{format: parquet}", "{root: w.duckdb, type: duckdb}"])
+def test_storage_of_its_own_that_an_environment_overrides(folder: ProjectFolder, cli: Cli, override: str) -> None:
+    top = f"storages: {{raw: {{root: data}}}}\nenvironments:\n  lake:\n    storages:\n      raw: {override}\n"
+    source = "s: {{kind: source, storage: raw, {}columns: {{a: {{type: date32, date_format: '%d.%m.%Y', from: 1}}}}}}"
+    declare(folder, source.format(""), top=top)
+    refused = cli("validate")
+    assert refused.code == 3
+    assert refused.err.count("take storage `raw` out of environment `lake`") == 2
+    assert "declare a storage" not in refused.err
+    assert ("or set `format: csv` in the table" in refused.err) == ("format" in override)
+
+    declare(folder, source.format("format: csv, "), top=top)
+    assert cli("validate").code == (0 if "format" in override else 3)
+    declare(folder, source.format(""), top="storages: {raw: {root: data}}\nenvironments: {lake: {}}\n")
+    assert cli("validate").code == 0
+
+
+@pytest.mark.parametrize("chosen", ["default", "lake"])
+@pytest.mark.parametrize(
+    ("source", "option", "message"),
+    [
+        ("options: {true_values: [t]}, columns: {a: bool}", "false_values: [t]", "`t` is in `true_values` and in"),
+        ("columns: {a: {type: bool, true_values: [t]}}", "false_values: [t]", "`t` is in `true_values` and in"),
+    ],
+)
+def test_option_of_an_environment_is_where_the_problem_is(
+    folder: ProjectFolder, cli: Cli, source: str, option: str, message: str, chosen: str
+) -> None:
+    top = (
+        f"storages: {{raw: {{root: data}}}}\nenvironments:\n  lake: {{storages: {{raw: {{options: {{{option}}}}}}}}}\n"
+    )
+    declare(folder, f"s: {{kind: source, storage: raw, {source}}}", top=top)
+    refused = cli("validate", "-e", chosen)
+    assert refused.code == 3
+    text = folder.read("lakehouse.yaml").splitlines()
+    (line,) = [number for number, each in enumerate(text, 1) if option in each]
+    assert message in refused.err
+    assert f"lakehouse.yaml:{line}:{text[line - 1].index('raw') + 1}\n" in refused.err
+
+    declare(
+        folder,
+        "s: {kind: source, storage: raw, columns: {a: bool}, options: {true_values: [t], false_values: [t]}}",
+        top=top,
+    )
+    text = folder.read("lakehouse.yaml").splitlines()
+    (line,) = [number for number, each in enumerate(text, 1) if "kind: source" in each]
+    assert f"lakehouse.yaml:{line}:" in cli("validate", "-e", chosen).err
+
+
 @pytest.mark.parametrize("template", ["minimal", "weather", "shop", "sql"])
 def test_environment_of_the_readme_fits_each_template(folder: ProjectFolder, cli: Cli, template: str) -> None:
     assert cli("init", ".", "--template", template).code == 0
