@@ -889,3 +889,16 @@ def test_interval_of_duckdb_in_parquet(folder: ProjectFolder, cli: Cli) -> None:
     duckdb.sql(query.format("epoch(i)"))
     declare(folder, source.format("float64"))
     assert cli("show", "s", "-o", "json").json["rows"] == [{"x": 90.0}]
+
+
+@pytest.mark.parametrize("kind", ["DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"])
+@pytest.mark.parametrize("form", ["{}", "[NULL, {}]", "{{'a': {}}}"])
+def test_infinity_of_duckdb_is_shown_by_its_name(folder: ProjectFolder, cli: Cli, kind: str, form: str) -> None:
+    values = [form.format(f"'{text}'::{kind}") for text in ("infinity", "2020-01-01", "-infinity")]
+    with closing(duckdb.connect("w.duckdb")) as connection:
+        connection.execute(f"CREATE TABLE s AS FROM (VALUES ({'), ('.join(values)})) AS t(x)")
+    declare(folder, "s: {kind: source, storage: w}", top="storages: {w: {root: w.duckdb, type: duckdb}}\n")
+    refused = cli("show", "s")
+    assert refused.code == 1
+    assert "`x` holds 2 values that are infinite" in refused.err
+    assert "row 1: infinity, row 3: -infinity\n" in refused.err
