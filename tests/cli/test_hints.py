@@ -902,3 +902,22 @@ def test_infinity_of_duckdb_is_shown_by_its_name(folder: ProjectFolder, cli: Cli
     assert refused.code == 1
     assert "`x` holds 2 values that are infinite" in refused.err
     assert "row 1: infinity, row 3: -infinity\n" in refused.err
+
+
+def test_path_in_a_hint_is_in_quotes_where_it_needs_them(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/t .csv", "a\n1\n")
+    declare(folder, "t: {kind: source}")
+    assert 'data/t .csv is there: set `path: "t "`\n' in cli("show", "t").err
+    declare(folder, 't: {kind: source, path: "t "}')
+    assert cli("show", "t").code == 0
+
+
+def test_blanks_around_names_of_a_header_have_one_hint(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", "a, b, c\n1,2,3\n")
+    source = "s: {{kind: source, {}columns: {{a: int64, b: int64, c: int64}}}}"
+    declare(folder, source.format(""))
+    refused = cli("show", "s").err
+    assert "its header has blanks around names: set `trim: true`" in refused
+    assert "did you mean" not in refused
+    declare(folder, source.format("options: {trim: true}, "))
+    assert cli("show", "s").code == 0
