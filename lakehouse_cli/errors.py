@@ -109,12 +109,14 @@ class FailedRow(Struct, frozen=True):
         line: 1-based line of the file it was read from, None where it was computed.
         reasons: What is wrong with it, a sentence each.
         values: By column, as text; None for null.
+        wrong: The columns that the reasons are about.
     """
 
     row: int | None
     line: int | None
     reasons: tuple[str, ...]
     values: dict[str, str | None]
+    wrong: tuple[str, ...] = ()
 
 
 class FailedRows(Struct, frozen=True):
@@ -148,6 +150,7 @@ class FailedRows(Struct, frozen=True):
                 next((example.line for _, example in each), None),
                 tuple(violation.message for violation, _ in each),
                 {violation.column: example.value for violation, example in each if violation.column},
+                tuple(violation.column for violation, _ in each if violation.column),
             )
             for row, each in sorted(rows.items())[:KEPT_ROWS]
         )

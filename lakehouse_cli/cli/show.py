@@ -116,9 +116,19 @@ def _failed_rows(kept: KeptRows, rows: Sequence[FailedRow], reasons: list[str], 
                 *(_value_cell(each, name, terminal, widest) for name in kept.failed.columns),
             ]
         )
-    lines = data_rows(terminal, [*heads, *names], cells, range(1, len(heads)), marked=False)
+    needed = [
+        [at for at, name in enumerate(kept.failed.columns, len(heads)) if name in each.wrong and name in each.values]
+        for each in rows
+    ]
+    lines = data_rows(terminal, [*heads, *names], cells, range(1, len(heads)), marked=False, needed=needed)
     if (more := kept.failed.count - len(rows)) > 0:
-        lines.append(terminal.style(f"  … and {plural(more, 'more row')}", "dim"))
+        left = len(kept.failed.rows) - len(rows)
+        of_these = (
+            ""
+            if left == more
+            else f", of which {count_text(left) if left else 'none'} {'is' if left == 1 else 'are'} kept"
+        )
+        lines.append(terminal.style(f"  … and {plural(more, 'more row')}{of_these}", "dim"))
     return lines
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-from collections.abc import Iterable, Sequence
+import typing
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from lakehouse_cli.model.frame_names import (
@@ -25,6 +26,8 @@ _FOR_TYPE_CHECKERS = frozenset(("TYPE_CHECKING", "typing.TYPE_CHECKING"))
 _BUILTINS = frozenset(dir(builtins))
 # By these a module may bind names that are written nowhere.
 _BINDERS = frozenset(("globals", "locals", "vars", "exec", "eval", "setattr"))
+# Statements whose bodies are not among those at the module's top.
+_NOT_AT_TOP = (ast.For, ast.While, ast.Match, ast.TryStar)
 
 
 class NamedTypes:
@@ -32,10 +35,16 @@ class NamedTypes:
 
     Args:
         statements: Those at the module's top, inside ``if`` and ``try`` too.
+        module: Its name.
     """
 
-    def __init__(self, statements: Sequence[ast.stmt]) -> None:
+    def __init__(self, statements: Sequence[ast.stmt], module: str) -> None:
         self._names: dict[str, str | None] = {}
+        self._module = module
+        # Types that the module defines itself, by full name, that are certainly no frame types.
+        self._own: set[str] = set()
+        # Names of classes and aliases that the module defines.
+        self._defined: set[str] = set()
         # Names that are bound for type checkers, and whether for them alone.
         self._is_for_checkers: dict[str, bool] = {}
         # Names that hold None where their import fails: `except ImportError: pl = None`.
@@ -56,12 +65,12 @@ class NamedTypes:
                     top = alias.name.partition(".")[0]
                     self._bind(alias.asname or top, alias.name if alias.asname else top)
             elif isinstance(statement, ast.ImportFrom):
-                for alias in statement.names:
-                    self._knows_builtins &= alias.name != "*"
-                    origin = None if statement.level else f"{statement.module}.{alias.name}"
-                    self._bind(alias.asname or alias.name, origin)
-            elif isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                self._bind_imported(statement)
+            elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
                 self._bind(statement.name, None)
+            elif (defined := self._definition(statement)) is not None:
+                self._bind(*defined)
+                self._defined.add(defined[0])
             elif statement not in walked:
                 walked.update(self._bind_assigned(statement))
         self._checked = False
@@ -75,12 +84,59 @@ class NamedTypes:
         for node in ast.walk(statement):
             if isinstance(node, ast.stmt):
                 walked.append(node)
+                if isinstance(node, _NOT_AT_TOP):
+                    for name in _names_bound(node):
+                        self._bind(name, None)
                 set_to_none.update(_set_to_none(node))
             elif isinstance(node, ast.Name) and node in set_to_none:
                 self._optional.add(node.id)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 self._bind(node.id, None)
         return walked
+
+    def _bind_imported(self, statement: ast.ImportFrom) -> None:
+        for alias in statement.names:
+            if alias.name == "*" and statement.module == "typing" and not statement.level:
+                for name in typing.__all__:
+                    self._bind(name, f"typing.{name}")
+                continue
+            self._knows_builtins &= alias.name != "*"
+            origin = None if statement.level else f"{statement.module}.{alias.name}"
+            self._bind(alias.asname or alias.name, origin)
+
+    def _definition(self, statement: ast.stmt) -> tuple[str, str | None] | None:
+        """The name that a class or an assignment gives to a type, and the type as far as it is known; else None."""
+        if isinstance(statement, ast.ClassDef):
+            bases = [self._dotted(base) for base in statement.bases]
+            is_plain = not statement.decorator_list and not statement.keywords and not self._checked
+            is_other = is_plain and all(base in _BUILTINS or base in self._own for base in bases)
+            return statement.name, self._own_name(statement.name) if is_other else None
+        if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            target, value = statement.targets[0], statement.value
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            target, value = statement.target, statement.value
+        else:
+            return None
+        if self._checked or not isinstance(target, ast.Name):
+            return None
+        if isinstance(value, ast.Call):
+            called = self._dotted(value.func)
+            # Of a TypeVar, its bound alone counts.
+            bound = [each.value for each in value.keywords if each.arg in {"bound", None}]
+            if called == "typing.NewType" or (called == "typing.TypeVar" and not bound):
+                return target.id, self._own_name(target.id)
+            if called != "typing.TypeVar":
+                return None
+            value = bound[0]
+        if not isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
+            return None
+        found = self._alternatives(value)
+        origin = found[0] if found and len(found) == 1 else None
+        return target.id, None if origin and "__" in origin else origin
+
+    def _own_name(self, name: str) -> str:
+        self._own.add(full := f"{self._module.partition('.')[0]}.{name}")
+        return full
 
     def _bind(self, name: str, origin: str | None) -> None:
         # Bound twice, to different things: nobody knows which.
@@ -100,10 +156,16 @@ class NamedTypes:
         return self._known[written, returned]
 
     def _unsupported(self, annotation: ast.expr, *, returned: bool) -> UnsupportedType | None:
+        text = annotation.value if isinstance(annotation, ast.Constant) else None
+        if isinstance(text, str) and not _is_syntax(text):
+            is_known = any(is_supported(each, returned=returned) for each in names_in_text(text))
+            return None if is_known else UnsupportedType(text, "syntax")
         found = self._alternatives(annotation)
         if found == []:
             return UnsupportedType("None")
-        name = unsupported_name(found or (), returned=returned)
+        name = unsupported_name(found or (), self._own, returned=returned)
+        if name is not None and self._bound is None and not self._defined.isdisjoint(_names_in(annotation)):
+            return None  # it may be bound anew
         if name is None or name in OPTIONAL:
             lost = self._lost(annotation, returned=returned)
             if lost is not None and lost.why != "unbound":
@@ -118,17 +180,13 @@ class NamedTypes:
     def _lost(self, annotation: ast.expr, *, returned: bool) -> UnsupportedType | None:
         """The first name for which an annotation cannot be evaluated, unless its text alone names a frame type."""
         is_text = isinstance(annotation, ast.Constant)
-        if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-            parsed = _parsed(annotation.value)
-            if parsed is None:
-                return None
-            annotation = parsed
-        heads = {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)}
+        heads = _names_in(annotation)
         if not self._optional & heads and all(
             not self._is_for_checkers.get(each, each not in _BUILTINS) for each in heads
         ):
             return None
-        names = names_in_text(ast.unparse(annotation)) if is_text or self._postpones else []
+        text = annotation.value if isinstance(annotation, ast.Constant) else ast.unparse(annotation)
+        names = names_in_text(str(text)) if is_text or self._postpones else []
         if any(is_supported(each, returned=returned) for each in names):
             return None
         bound = self._bound
@@ -148,7 +206,7 @@ class NamedTypes:
         """All names that the module binds anywhere; None where it may bind others."""
         if not self._knows_builtins:
             return None
-        found: set[str] = set()
+        found = set(self._names)
         for node in (node for statement in self._statements for node in ast.walk(statement)):
             if isinstance(node, ast.Global) or (isinstance(node, ast.Attribute) and node.attr == "__dict__"):
                 return None
@@ -157,9 +215,8 @@ class NamedTypes:
                     return None
                 if isinstance(node.ctx, ast.Store):
                     found.add(node.id)
-            # Imports, definitions, handlers of exceptions, patterns and type parameters.
-            names = (getattr(node, field, None) for field in ("asname", "name", "rest"))
-            found.update(each.partition(".")[0] for each in names if isinstance(each, str))
+        for statement in self._statements:
+            found.update(_names_bound(statement))
         return found
 
     def _alternatives(self, node: ast.expr) -> list[str | None] | None:
@@ -207,6 +264,20 @@ class NamedTypes:
         return node.id if is_type and self._knows_builtins else None
 
 
+def _names_bound(statement: ast.stmt) -> Iterator[str]:
+    """The names of a statement's imports, definitions, handlers of exceptions, patterns and type parameters."""
+    for node in ast.walk(statement):
+        names = (getattr(node, field, None) for field in ("asname", "name", "rest"))
+        yield from (each.partition(".")[0] for each in names if isinstance(each, str))
+
+
+def _names_in(annotation: ast.expr) -> set[str]:
+    """The names that an annotation has, be it a text or not."""
+    text = annotation.value if isinstance(annotation, ast.Constant) else None
+    parsed = _parsed(text) if isinstance(text, str) else annotation
+    return {node.id for node in ast.walk(parsed) if isinstance(node, ast.Name)} if parsed is not None else set()
+
+
 def _written(node: ast.expr) -> str | None:
     """A dotted name as it is written; None for any other expression."""
     if isinstance(node, ast.Attribute):
@@ -227,6 +298,17 @@ def _set_to_none(statement: ast.stmt) -> Iterable[ast.expr]:
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         return targets if statement.value.value is None else ()
     return ()
+
+
+def _is_syntax(text: str) -> bool:
+    """Whether a text is an expression of Python, or may be one."""
+    try:
+        ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError):
+        return False
+    except (RecursionError, MemoryError):
+        return True
+    return True
 
 
 def _parsed(text: str) -> ast.expr | None:

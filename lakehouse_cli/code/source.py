@@ -202,7 +202,7 @@ class SourceReader(Struct):
         from lakehouse_cli.code.annotations import NamedTypes  # not loaded where nothing is read anew
 
         statements = list(_top_level(tree.body))
-        types = NamedTypes(statements)
+        types = NamedTypes(statements, name)
         for statement in statements:
             functions.update(self._names(statement, module, lines, types))
         return module

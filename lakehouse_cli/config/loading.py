@@ -213,7 +213,8 @@ class _Loader:
     def with_tables(self, spec: ProjectSpec, environment: str) -> ProjectSpec:
         """The project in one environment, with its tables."""
         storages = spec.environments[environment].storages
-        resolution = Resolution(self.drafts, self.defaults, storages, spec.module, environment == DEFAULT_ENVIRONMENT)
+        base = spec.environments[DEFAULT_ENVIRONMENT].storages
+        resolution = Resolution(self.drafts, self.defaults, storages, spec.module, environment, base)
         tables = {name: resolution.table(name) for name in self.drafts}
         self.check_module(resolution)
         broken = frozenset(self.broken)

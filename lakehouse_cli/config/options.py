@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Invalid, JsonSchema, Reader, ValueType, with_variables
-from lakehouse_cli.config.scalars import as_written
 from lakehouse_cli.config.value_types import TEXT_TYPES, Choice, Flag, Number, Text, Texts
 from lakehouse_cli.config.yaml_tree import Mapping, Scalar
 from lakehouse_cli.errors import StorageError, did_you_mean
@@ -23,6 +22,7 @@ from lakehouse_cli.registry import installed
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType
 from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.listing import any_of
+from lakehouse_cli.text.quoting import as_written
 
 #: More options than these are not listed in a hint.
 _LISTED = 8

@@ -6,7 +6,6 @@ its writer means an id. ``no``, ``on`` and ``y``, dates, ``1:30`` and ``1_000`` 
 
 from __future__ import annotations
 
-import json
 import re
 from decimal import Decimal
 
@@ -19,7 +18,6 @@ _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,4000})")
 _OTHER_BASE = re.compile(r"0x[0-9a-fA-F]{1,4000}|0o[0-7]{1,4000}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _PLAIN = re.compile(r"[\w.][\w./()-]*")
-_BARE = re.compile(r"[A-Za-z.][\w./:-]*")
 _SPECIAL = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
@@ -73,12 +71,3 @@ def core_number(text: str) -> int | float | None:
     if _SPECIAL.fullmatch(text):
         return float(text.replace(".", "", 1))
     return None
-
-
-def as_written(text: str) -> str:
-    r"""Return a text as hints have it written: in double quotes unless it is a word, a name of a file or a URL.
-
-    >>> print(as_written(".csv"), as_written("||"), as_written("\t"))
-    .csv "||" "\t"
-    """
-    return text if _BARE.fullmatch(text) else json.dumps(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Mapping as AnyMapping
 from typing import Any
 
@@ -127,7 +127,8 @@ class Resolution(Struct):
         defaults: What holds where a table does not say otherwise.
         storages: Those of the environment.
         module: Dotted name of the project's module, if it names one.
-        is_base: Whether it is the environment whose storages stand at the top.
+        environment: Its name.
+        base: The storages that stand at the top.
 
     Attributes:
         wants_module: The first computed table whose function needs the module, with the table's place.
@@ -137,7 +138,8 @@ class Resolution(Struct):
     defaults: Draft | None
     storages: AnyMapping[str, StorageSpec]
     module: str | None
-    is_base: bool = True
+    environment: str
+    base: AnyMapping[str, StorageSpec]
     wants_module: tuple[str, Location] | None = None
 
     def column_type(self, table: Table, column: str) -> Location | None:
@@ -262,14 +264,35 @@ class Resolution(Struct):
                 return None
         return FunctionRef(module or str(self.module), function, location=place)
 
+    def options_place(self, table: Table, is_wrong: Callable[[AnyMapping[str, Any]], object]) -> Location | None:
+        """The place of options that are wrong together: that of the environment's storage which makes them so."""
+        storage, base = self.storages[table.storage], self.base.get(table.storage)
+        if base is None or storage.format != base.format:
+            return table.where("options")
+        changed = {
+            name
+            for name, value in storage.options.items()
+            if table.options.get(name) == value != base.options.get(name)
+        }
+        kept = {name: value for name, value in table.options.items() if name not in changed}
+        before = {**{name: value for name, value in base.options.items() if name in changed}, **kept}
+        return table.where("options") if not changed or is_wrong(before) else storage.location
+
     def overridden(self, name: str) -> str | None:
         """What to do where an environment's storage has no place for what a source says of its file."""
         return self._overridden(self.drafts[name])
 
     def _overridden(self, draft: Draft) -> str | None:
-        if self.is_base or draft.values.get("kind") != "source":
+        values = {**(self.defaults.values if self.defaults is not None else {}), **draft.values}
+        name = values.get("storage", "default")
+        storage, base = self.storages.get(name), self.base.get(name)
+        if draft.values.get("kind") != "source" or storage is None or base is None or storage == base:
             return None
-        return "declare a storage for its file, such as `raw`, that no environment overrides"
+        if name == "default":
+            return "declare a storage for its file, such as `raw`, that no environment overrides"
+        hint = f"take storage `{name}` out of environment `{self.environment}`"
+        is_of_file = storage.format and base.format and "format" not in values
+        return f"{hint}, or set `format: {base.format}` in the table" if is_of_file else hint
 
     def _format(self, draft: Draft, values: dict[str, Any], storage: StorageSpec | None) -> str:
         """The table's format, else the one of its storage; none where the storage's tables are no files."""

@@ -6,9 +6,10 @@ two of them say of each other is here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct, field
 
@@ -33,6 +34,9 @@ class PlaceMap(Protocol):
 
     def unread(self, table: Table) -> Collection[str]:
         """Parts that could not be read, by dotted path (``"columns.a"``): a problem of theirs is reported already."""
+
+    def options_place(self, table: Table, is_wrong: Callable[[Mapping[str, Any]], object]) -> Location | None:
+        """The place of options that are wrong together, told apart by whether some options are."""
 
     def overridden(self, name: str) -> str | None:
         """What to do where an environment's storage has no place for what a source says of its file; None elsewhere."""
@@ -69,10 +73,9 @@ class _Validation(Struct):
             return
         spec = FORMATS.get(table.format)
         if spec is not None and table.options:
-            yield from _option_problems(table, storage, spec, owner)
+            yield from _option_problems(table, storage, spec, owner, self.places)
         if table.contract.placed:
-            overridden = self.places.overridden(table.name)
-            yield from _column_option_problems(table, spec or self._type_of(storage), owner, overridden)
+            yield from _column_option_problems(table, spec or self._type_of(storage), owner, self.places)
         if table.contract.has_other_names:
             yield from _from_problems(table, spec, owner, self.places.overridden(table.name))
         yield from self._type_problems(table, storage, spec, owner)
@@ -151,24 +154,29 @@ def _name_problems(
             yield Problem(message, "order by columns that are no lists, structs or maps", place)
 
 
-def _option_problems(table: Table, storage: StorageSpec, spec: FormatSpec, owner: str) -> Iterator[Problem]:
+def _option_problems(
+    table: Table, storage: StorageSpec, spec: FormatSpec, owner: str, places: PlaceMap
+) -> Iterator[Problem]:
     """Options that contradict each other, unless those of the storage alone do."""
     if conflict := option_conflict(table.options, spec):
         inherited = storage.options if table.format == storage.format else {}
         if not option_conflict(inherited, spec):
-            yield Problem(f"{owner}: {conflict[0]}", conflict[1], table.where("options"))
+            where = places.options_place(table, lambda options: option_conflict(options, spec))
+            yield Problem(f"{owner}: {conflict[0]}", conflict[1], where)
         return
     checked = spec.checked(table.options)
     for column in table.columns or ():
         if not column.options and (conflict := column_conflict(checked, column)):
             place = f"column {quoted(column.name)} of {owner}"
-            yield Problem(f"{place}: {conflict[0]}", conflict[1], table.where("options") or column.location)
+            where = places.options_place(table, partial(_conflict_with, column, spec))
+            yield Problem(f"{place}: {conflict[0]}", conflict[1], where or column.location)
 
 
 def _column_option_problems(
-    table: Table, spec: FormatSpec | StorageType | None, owner: str, overridden: str | None
+    table: Table, spec: FormatSpec | StorageType | None, owner: str, places: PlaceMap
 ) -> Iterator[Problem]:
     """Options of columns that format or database lacks, that the types cannot use, or that contradict the others."""
+    overridden = places.overridden(table.name)
     for column in table.columns or ():
         place = f"column {quoted(column.name)} of {owner}"
         sound = True
@@ -181,11 +189,18 @@ def _column_option_problems(
             continue
         if option_conflict(table.options, spec):
             continue
-        own = spec.of_column(table.options, column.options)
-        if conflict := option_conflict(own, spec) or column_conflict(spec.checked(own), column):
+        if conflict := _conflict_with(column, spec, table.options):
             named = next((name for name in column.options if f"`{name}" in conflict[0]), "")
-            where = column.locations.get(named) or table.where("options")
+            of_table = table.where("options")
+            where = places.options_place(table, partial(_conflict_with, column, spec))
+            where = where if where != of_table else column.locations.get(named) or of_table
             yield Problem(f"{place}: {conflict[0]}", conflict[1], where)
+
+
+def _conflict_with(column: Column, spec: FormatSpec, options: Mapping[str, Any]) -> tuple[str, str | None] | None:
+    """The conflict of options with those of a column, or with its type."""
+    own = spec.of_column(options, column.options)
+    return option_conflict(own, spec) or column_conflict(spec.checked(own), column)
 
 
 def _unusable(

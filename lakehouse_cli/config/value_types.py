@@ -13,11 +13,12 @@ from msgspec import Struct
 
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Reader, as_list, free_value, has_broken
-from lakehouse_cli.config.scalars import as_written, core_number, core_value
+from lakehouse_cli.config.scalars import core_number, core_value
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.registry import installed
 from lakehouse_cli.text.listing import any_of
+from lakehouse_cli.text.quoting import as_written
 
 # What an editor may make of a text that stands without quotes; here it stays a text.
 TEXT_TYPES = ["string", "number", "boolean"]

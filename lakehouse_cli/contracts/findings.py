@@ -24,6 +24,7 @@ class _Finding:
 
     def __init__(self, violation: Violation, say: Callable[[int], str] | None) -> None:
         self.violation = violation
+        self.columns: Sequence[str] = ()
         self._say = say
         self.rows: list[int] = []
 
@@ -82,11 +83,11 @@ class Findings:
         Args:
             violation: What breaks the contract.
             rows: 0-based positions in the whole table, ascending.
-            source: What is known of the whole table.
+            source: The columns that it concerns, of the whole table.
         """
         before, self._before = self._before, 0
         self.add(violation, rows)
-        self.end_piece(source, ())
+        self.end_piece(source, source.column_names)
         self._before = before
 
     @property
@@ -106,8 +107,9 @@ class Findings:
         if not piece:
             return
         positions: dict[int, None] = {}
-        for _, violation, _ in piece:
-            self._broken.update(key if violation.column is None else [violation.column])
+        for finding, violation, _ in piece:
+            finding.columns = key if violation.column is None else [violation.column]
+            self._broken.update(finding.columns)
         for finding, violation, rows in piece:
             if (
                 rows is None
@@ -171,10 +173,10 @@ class Findings:
             )
             for each in self.violations
         )
-        reasons: dict[int, list[str]] = {}
+        reasons: dict[int, list[_Finding]] = {}
         for finding in self._findings.values():
             for row in finding.rows:
-                reasons.setdefault(row, []).append(finding.violation.message)
+                reasons.setdefault(row, []).append(finding)
         names = tuple(sorted(self._names, key=lambda name: name not in self._broken))
         error.failed = (
             None
@@ -186,8 +188,9 @@ class Findings:
                     FailedRow(
                         row + 1,
                         lines.get(row + 1),
-                        tuple(reasons.get(row, ())),
+                        tuple(finding.violation.message for finding in reasons.get(row, ())),
                         {name: values[name] for name in names if name in values},
+                        tuple(dict.fromkeys(name for finding in reasons.get(row, ()) for name in finding.columns)),
                     )
                     for row, values in sorted(self._kept.items())
                 ),

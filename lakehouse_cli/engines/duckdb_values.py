@@ -34,7 +34,15 @@ _BENT = {"uhugeint", "bignum", "varint", "bit", "time with time zone", "interval
 def check_range(column: pa.ChunkedArray) -> None:
     """Check that DuckDB holds all values of a column; raises InexactError where it does not."""
     quality = "infinite, or outside the range of DuckDB's {}"
-    check_leaves(column, lambda values: refuse_moments(values, _DAYS, _MICROSECONDS, quality, _NANOSECONDS))
+    check_leaves(
+        column, lambda values: refuse_moments(values, _DAYS, _MICROSECONDS, quality, _NANOSECONDS, name_of=_infinity)
+    )
+
+
+def _infinity(scalar: pa.Scalar) -> str | None:
+    """What DuckDB calls the greatest date or timestamp, and its opposite; None for any other."""
+    greatest = (1 << (31 if pa.types.is_date32(scalar.type) else 63)) - 1
+    return {greatest: "infinity", -greatest: "-infinity"}.get(scalar.value)
 
 
 def as_written(data: pa.Table) -> pa.Table:

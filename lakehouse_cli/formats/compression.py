@@ -17,10 +17,18 @@ from lakehouse_cli.formats.spec import TEXT_COMPRESSIONS
 
 BLOCK = 4 << 20
 _PACKED_BLOCK = 1 << 18
-_UNPACK = "unpack it first; if it is a workbook of Excel, set `format: excel`"
 _PARQUET = b"PAR1"
 # No text begins with these bytes.
-_MAGIC = {b"\x1f\x8b\x08": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
+_MAGIC = {
+    b"\x1f\x8b\x08": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\x03\x04": "zip",
+    b"\xfd7zXZ\x00": "xz",
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"Rar!\x1a\x07": "rar",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\x1f\x9d": "compress",
+}
 _BZ2 = re.compile(rb"BZh[1-9]1AY&SY")
 _WITH_GZIP_HEADER = 31
 
@@ -45,8 +53,9 @@ def plain_pieces(file: BinaryIO, name: str, compression: str | None) -> Iterator
         if first.startswith(_PARQUET):
             hint = "set `format: parquet`, and in its options `suffix` to the ending that the file has"
             raise StorageError(f"`{name}` is a Parquet file", hint=hint, location=Location(name))
-        if codec == "zip" or (codec != "none" and compression == "none"):
-            hint = _UNPACK if codec == "zip" else "remove `compression: none` from its options"
+        is_read = codec == "none" or codec in TEXT_COMPRESSIONS
+        if not is_read or (codec != "none" and compression == "none"):
+            hint = "remove `compression: none` from its options" if is_read else _unpack(codec)
             raise StorageError(f"`{name}` is {codec} data", hint=hint, location=Location(name))
     packed = _Continued(first, file, name)
     try:
@@ -59,10 +68,15 @@ def plain_pieces(file: BinaryIO, name: str, compression: str | None) -> Iterator
         raise StorageError(f"`{name}` {message}", hint=hint, location=Location(name)) from error
 
 
+def _unpack(found: str) -> str:
+    """What to do about a file that is packed in a way that is not read."""
+    return "unpack it first" + ("; if it is a workbook of Excel, set `format: excel`" if found == "zip" else "")
+
+
 def _as_found(found: str, codec: str, name: str, compression: str | None) -> str:
     """What to do about a file whose name says that it is packed in another way than it is."""
-    if found == "zip":
-        return _UNPACK
+    if found != "none" and found not in TEXT_COMPRESSIONS:
+        return f"it is {found} data: {_unpack(found)}"
     if not name.lower().endswith(TEXT_COMPRESSIONS[codec]):
         return f"remove `compression: {compression}` from its options"
     stem, dot, ending = name.rpartition(".")

@@ -70,7 +70,9 @@ def missing_columns(
     taken = {str(column.from_ or column.name) for column in declared or ()}
     free = [name for name in there if name not in taken]
     called_so = {column.name: str(column.from_ or column.name) for column in missing}
-    close = {column: _look_alike(in_file, free) or did_you_mean(in_file, free) for column, in_file in called_so.items()}
+    close = {column: _look_alike(in_file, free) for column, in_file in called_so.items()}
+    if hint is None:  # another close match is not what it says to do
+        close = {column: close[column] or did_you_mean(in_file, free) for column, in_file in called_so.items()}
     if len(missing) == 1:
         hint = hint or close[missing[0].name]
     if hint is None and nameless is not None and not any(close.values()):

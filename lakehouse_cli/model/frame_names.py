@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -23,7 +23,8 @@ ITERATORS = frozenset(
 )
 #: May be returned, and is no table that a transform is given.
 SERIES = "pandas.Series"
-_LIBRARIES = frozenset(("pandas", "pyarrow", "polars"))
+# Whose names are all known; the last two have no frame type.
+_LIBRARIES = frozenset(("pandas", "pyarrow", "polars", "numpy", "typing"))
 #: Of libraries that need not be installed.
 OPTIONAL = frozenset((POLARS, LAZY, RELATION))
 # How annotations are written, for those that cannot be evaluated.
@@ -40,9 +41,7 @@ _SPELLINGS = {
 # Types of other libraries that people try, which are certainly no frame type.
 _OTHERS = frozenset(
     (
-        *("numpy.ndarray", "dask.dataframe.DataFrame"),
-        *("duckdb.DuckDBPyConnection", "pyspark.sql.DataFrame", "pathlib.Path"),
-        *("typing.List", "typing.Dict", "typing.Tuple", "typing.Iterator", "typing.Iterable", "typing.Sequence"),
+        *("dask.dataframe.DataFrame", "pyspark.sql.DataFrame", "duckdb.DuckDBPyConnection", "pathlib.Path"),
         *(
             "collections.abc.Iterator",
             "collections.abc.Iterable",
@@ -60,11 +59,12 @@ class UnsupportedType(Struct, frozen=True, omit_defaults=True):
         name: Dotted, as far as it is known.
         why: ``kind`` if it is certainly no frame type, or polars', which need not be installed; ``typing`` if it is
             imported for type checkers only; ``package`` if its name is None where its package is not installed;
-            ``unbound`` if the module defines no such name; ``value`` if it is an expression of a value.
+            ``unbound`` if the module defines no such name; ``value`` if it is an expression of a value; ``syntax`` if
+            it is a text that is no expression.
     """
 
     name: str
-    why: Literal["kind", "typing", "package", "unbound", "value"] = "kind"
+    why: Literal["kind", "typing", "package", "unbound", "value", "syntax"] = "kind"
 
 
 def is_dotted(name: str) -> bool:
@@ -83,21 +83,28 @@ def is_supported(name: str, *, returned: bool) -> bool:
     return name in {PANDAS, ARROW, POLARS, LAZY, RELATION, READER} or (name == SERIES and returned)
 
 
-def unsupported_name(names: Sequence[str | None], *, returned: bool) -> str | None:
+def unsupported_name(names: Sequence[str | None], others: Collection[str], *, returned: bool) -> str | None:
     """Return the first of an annotation's types where none of them can be a frame type; None where one may be.
 
     Where all are polars' frame, it is that: supported, if polars is installed.
 
     Args:
         names: Dotted names of classes, those of builtins without a dot; None for what is not known.
+        others: Names of the module's own that are certainly no frame types.
         returned: Whether it annotates the result.
     """
 
     def is_certain(name: str | None) -> bool:
-        if name is None or is_supported(name, returned=returned):
+        if name is None or name == "typing.Any" or is_supported(name, returned=returned):
             return False
         library, *rest = name.split(".")
-        return name in _OTHERS or not rest or not is_dotted(name) or (library in _LIBRARIES and len(rest) == 1)
+        return (
+            name in _OTHERS
+            or name in others
+            or not rest
+            or not is_dotted(name)
+            or (library in _LIBRARIES and len(rest) == 1)
+        )
 
     return names[0] if names and (all(map(is_certain, names)) or OPTIONAL.issuperset(names)) else None
 

@@ -153,7 +153,7 @@ class _Matcher:
     def check_type(self, found: UnsupportedType, what: str, place: Location, *, returned: bool) -> None:
         """Report the type of an annotation, unless an installed package may support it."""
         library = found.name.partition(".")[0]
-        if found.why not in {"unbound", "value"} and "." in found.name and self.is_missing(library):
+        if found.why not in {"unbound", "value", "syntax"} and "." in found.name and self.is_missing(library):
             message, hint = f"`{found.name}` needs {library}, which is not installed", install_command(library)
             hint = hint or "install it, or annotate with a type of a package that is installed"
         elif (
@@ -166,6 +166,8 @@ class _Matcher:
             message, hint = unsupported(found.name, returned=returned)
             if found.why == "value":
                 message = f"`{found.name}` is a value, not a type"
+        elif found.why == "syntax":
+            message, hint = f"`{found.name}` is not an expression of Python", "correct the annotation"
         elif found.why == "unbound":
             message, hint = f"`{found.name}` is not defined in its module", "import it, or correct the annotation"
         else:

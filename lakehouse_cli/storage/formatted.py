@@ -22,6 +22,7 @@ from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
 from lakehouse_cli.storage.endings import other_ending
 from lakehouse_cli.storage.errors import ChangedError, changed_while_read
+from lakehouse_cli.text.quoting import as_written
 from lakehouse_cli.version import __version__
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class FormattedStorage(AssetStorage):
         if hint := other_ending(table, self._endings_there(table)):
             error.hint = f"{self._under_root(table.path)}{hint}"
         elif near := self._near_path(table):
-            error.hint = f"{self._under_root(near)}{self._suffixes(table)[0]} is there: set `path: {near}`"
+            error.hint = f"{self._under_root(near)}{self._suffixes(table)[0]} is there: set `path: {as_written(near)}`"
         return error
 
     def _endings_there(self, table: Table) -> Iterable[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec import Struct
 
@@ -81,7 +81,13 @@ def columns(
 
 
 def data_rows(
-    terminal: Terminal, header: Sequence[str], rows: Sequence[Sequence[Cell]], right: Iterable[int], *, marked: bool
+    terminal: Terminal,
+    header: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    right: Iterable[int],
+    *,
+    marked: bool,
+    needed: Sequence[Collection[int]] = (),
 ) -> list[str]:
     """Rows of a table's data as aligned lines; the columns that do not fit on the screen are counted.
 
@@ -91,6 +97,7 @@ def data_rows(
         rows: Cells, as many as the header has.
         right: Indices of right-aligned columns.
         marked: Whether the first column is a mark, and none of the data.
+        needed: Of each row, indices of columns that have lines of their own below it where they do not fit.
     """
     fitting, used = len(header), 0
     if terminal.width is not None:
@@ -101,7 +108,11 @@ def data_rows(
                 break
             fitting += 1
     shown = frozenset(index for index in right if index < fitting)
-    lines = columns(terminal, header[:fitting], [row[:fitting] for row in rows], right=shown, indent="  ")
+    head, *lines = columns(terminal, header[:fitting], [row[:fitting] for row in rows], right=shown, indent="  ")
+    for at in range(len(needed) - 1, -1, -1):
+        below = (f"      {header[index]}: {rows[at][index].text}" for index in needed[at] if index >= fitting)
+        lines[at + 1 : at + 1] = [terminal.cut(line, terminal.width) for line in below]
+    lines.insert(0, head)
     if fitting < len(header):
         left = "     " if marked else "  "
         lines.append(terminal.style(f"{left}… and {plural(len(header) - fitting, 'more column')}", "dim"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.running import on_a_terminal
 from tests.conftest import Cli, Invoked, ProjectFolder
 
 EXECUTORS = ["serial", "threads", "processes"]
@@ -236,6 +237,8 @@ def test_many_failed_rows_are_counted(readings: ProjectFolder, cli: Cli) -> None
     assert (document["rows"][999]["row"], document["rows"][999]["line"]) == (1000, 1001)
     assert document["left_out"] == 1500
     assert failed_rows(cli, "s")["left_out"] == 2490
+    assert cli("show", "s", "--failed").out.endswith("… and 2,490 more rows, of which 990 are kept\n")
+    assert cli("show", "s", "--failed", "-n", "5000").out.endswith("… and 1,500 more rows, of which none are kept\n")
 
 
 def test_columns_that_are_wrong_are_shown_first(readings: ProjectFolder, cli: Cli) -> None:
@@ -250,6 +253,32 @@ def test_columns_that_are_wrong_are_shown_first(readings: ProjectFolder, cli: Cl
     header = cli("show", "s", "--failed").out.splitlines()[-2].split()
     assert header == ["why", "row", "line", names[-1], *names[:-1]]
     assert list(failed_rows(cli, "s")["rows"][0]["values"]) == [names[-1], *names[:-1]]
+
+
+@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("nullable", [True, False])
+def test_wrong_values_are_shown_whatever_the_width(
+    readings: ProjectFolder, cli: Cli, width: int, nullable: bool
+) -> None:
+    names = [f"measurement_{at:02}" for at in range(13)]
+    text = ", ".join(f"{name}: {{type: int64, nullable: {str(nullable).lower()}}}" for name in names)
+    readings.write(
+        "lakehouse.yaml", f"name: p\nmodule: m\ntables:\n  s: {{kind: source, columns: {{{text}}}}}\n  t: {{}}\n"
+    )
+    readings.write("m.py", "def t(s): return s\n")
+    wrong = ["warm and wrong " * 10 if nullable else ""] * 13
+    rows = [",".join(wrong[at] if at == row else str(at) for at in range(13)) for row in range(13)]
+    readings.write("data/s.csv", "\n".join([",".join(names), *rows]) + "\n")
+    assert cli("run").code == 1
+    lines = on_a_terminal(readings.path, "show", "s", "--failed", "-n", "13", width=width)
+    shown = lines[lines.index("", lines.index("") + 1) + 1 : -1]
+    value = "warm and wrong warm and" if nullable else "null"
+    header = shown[0].split()[3:]
+    assert 0 < len(header) < 13
+    assert [line.split(": ")[0].strip() for line in shown if ": " in line] == names[len(header) :]
+    assert sum(value in line for line in shown) == 13
+    assert all(len(line) <= width for line in lines)
+    assert lines[-1] == f"  … and {13 - len(header)} more columns"
 
 
 def test_reasons_of_a_row_are_in_order(readings: ProjectFolder, cli: Cli) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import lzma
 import re
 import sqlite3
 from contextlib import closing
@@ -323,6 +324,55 @@ def test_source_under_an_environment_of_another_format(folder: ProjectFolder, cl
     assert cli("validate").code == 0
 
 
+@pytest.mark.parametrize("override", ["{format: parquet}", "{root: w.duckdb, type: duckdb}"])
+def test_storage_of_its_own_that_an_environment_overrides(folder: ProjectFolder, cli: Cli, override: str) -> None:
+    top = f"storages: {{raw: {{root: data}}}}\nenvironments:\n  lake:\n    storages:\n      raw: {override}\n"
+    source = "s: {{kind: source, storage: raw, {}columns: {{a: {{type: date32, date_format: '%d.%m.%Y', from: 1}}}}}}"
+    declare(folder, source.format(""), top=top)
+    refused = cli("validate")
+    assert refused.code == 3
+    assert refused.err.count("take storage `raw` out of environment `lake`") == 2
+    assert "declare a storage" not in refused.err
+    assert ("or set `format: csv` in the table" in refused.err) == ("format" in override)
+
+    declare(folder, source.format("format: csv, "), top=top)
+    assert cli("validate").code == (0 if "format" in override else 3)
+    declare(folder, source.format(""), top="storages: {raw: {root: data}}\nenvironments: {lake: {}}\n")
+    assert cli("validate").code == 0
+
+
+@pytest.mark.parametrize("chosen", ["default", "lake"])
+@pytest.mark.parametrize(
+    ("source", "option", "message"),
+    [
+        ("options: {true_values: [t]}, columns: {a: bool}", "false_values: [t]", "`t` is in `true_values` and in"),
+        ("columns: {a: {type: bool, true_values: [t]}}", "false_values: [t]", "`t` is in `true_values` and in"),
+    ],
+)
+def test_option_of_an_environment_is_where_the_problem_is(
+    folder: ProjectFolder, cli: Cli, source: str, option: str, message: str, chosen: str
+) -> None:
+    top = (
+        f"storages: {{raw: {{root: data}}}}\nenvironments:\n  lake: {{storages: {{raw: {{options: {{{option}}}}}}}}}\n"
+    )
+    declare(folder, f"s: {{kind: source, storage: raw, {source}}}", top=top)
+    refused = cli("validate", "-e", chosen)
+    assert refused.code == 3
+    text = folder.read("lakehouse.yaml").splitlines()
+    (line,) = [number for number, each in enumerate(text, 1) if option in each]
+    assert message in refused.err
+    assert f"lakehouse.yaml:{line}:{text[line - 1].index('raw') + 1}\n" in refused.err
+
+    declare(
+        folder,
+        "s: {kind: source, storage: raw, columns: {a: bool}, options: {true_values: [t], false_values: [t]}}",
+        top=top,
+    )
+    text = folder.read("lakehouse.yaml").splitlines()
+    (line,) = [number for number, each in enumerate(text, 1) if "kind: source" in each]
+    assert f"lakehouse.yaml:{line}:" in cli("validate", "-e", chosen).err
+
+
 @pytest.mark.parametrize("template", ["minimal", "weather", "shop", "sql"])
 def test_environment_of_the_readme_fits_each_template(folder: ProjectFolder, cli: Cli, template: str) -> None:
     assert cli("init", ".", "--template", template).code == 0
@@ -386,6 +436,15 @@ except ImportError:
     mf = None
 
 class Own(DataFrame): ...
+class Plain: ...
+class Rows(Plain, list): ...
+import numpy as np
+Alias = list
+Mapped = dict[str, int]
+New = typing.NewType("New", DataFrame)
+Free = typing.TypeVar("Free")
+Bound: typing.Any = typing.TypeVar("Bound", bound=DataFrame)
+Frame = Own
 """
 
 
@@ -428,6 +487,16 @@ class Own(DataFrame): ...
         ("s: pl.Dataframe", "`polars.Dataframe` is not a supported frame type", "did you mean `polars.DataFrame`"),
         ("s) -> (pandas.Serie", "`pandas.Serie` is not a supported frame type", "did you mean `pandas.Series`"),
         ("s) -> (Iterator[DataFrame]", "result of `t`: `collections.abc.Iterator` is not a supported", "use pandas"),
+        ("s: Plain", "parameter `s` of `t`: `transforms.Plain` is not a supported", "use pandas.DataFrame"),
+        ("s) -> (Rows", "result of `t`: `transforms.Rows` is not a supported", "use pandas.DataFrame"),
+        ("s: Alias", "parameter `s` of `t`: `list` is not a supported", "use pandas.DataFrame"),
+        ("s: Mapped", "parameter `s` of `t`: `dict` is not a supported", "use pandas.DataFrame"),
+        ("s: New", "parameter `s` of `t`: `transforms.New` is not a supported", "use pandas.DataFrame"),
+        ("s: Free", "parameter `s` of `t`: `transforms.Free` is not a supported", "use pandas.DataFrame"),
+        ("s: 'Plain | None'", "parameter `s` of `t`: `transforms.Plain` is not a supported", "use pandas.DataFrame"),
+        ("s: np.array", "parameter `s` of `t`: `numpy.array` is not a supported", "use pandas.DataFrame"),
+        ("s: typing.Callable", "parameter `s` of `t`: `typing.Callable` is not a supported", "use pandas.DataFrame"),
+        ("s: 'list[int'", "parameter `s` of `t`: `list[int` is not an expression of Python", "correct the annotation"),
     ],
 )
 def test_annotations_that_cannot_work_are_refused(
@@ -439,7 +508,17 @@ def test_annotations_that_cannot_work_are_refused(
     assert refused.code == 3
     assert message in refused.err
     assert hint in refused.err
-    assert "transforms.py:14" in refused.err
+    assert "transforms.py:23" in refused.err
+    assert cli("run").code == 3
+
+
+@pytest.mark.parametrize("annotation", ["int", "list", "dict[str, int]", "'str'", "List", "Dict[str, int]"])
+def test_star_import_of_typing_hides_no_annotation(folder: ProjectFolder, cli: Cli, annotation: str) -> None:
+    folder.write("transforms.py", f"from typing import *\ndef t(s: {annotation}): return s\n")
+    declare(folder, "s: {kind: source, columns: {a: int64}}\nt: {}")
+    refused = cli("validate")
+    assert refused.code == 3
+    assert "is not a supported frame type" in refused.err
 
 
 @pytest.mark.parametrize(
@@ -454,6 +533,10 @@ def test_annotations_that_cannot_work_are_refused(
         "s) -> (typing.Annotated[DataFrame, 'x']",
         "s: DataFrame | mf.DataFrame",
         "s: type(DataFrame())",
+        "s: Bound",
+        "s: Frame",
+        "s: 'DataFrame]'",
+        "*s: DataFrame",
     ],
 )
 def test_annotations_that_may_work_are_accepted(folder: ProjectFolder, cli: Cli, signature: str) -> None:
@@ -493,6 +576,37 @@ def test_ls_and_show_agree_on_nulls_in_key_columns(folder: ProjectFolder, cli: C
     (listed,) = cli("ls", "-o", "json").json["tables"]
     assert listed["columns"] == cli("show", "s", "-o", "json").json["columns"]
     assert [column["nullable"] for column in listed["columns"]] == [False, False, True]
+
+
+@pytest.mark.parametrize("name", ["s.csv", "s.csv.gz"])
+@pytest.mark.parametrize(
+    ("packed", "what"),
+    [
+        (lzma.compress(b"a\n1\n"), "xz"),
+        (b"7z\xbc\xaf\x27\x1c\x00\x04", "7z"),
+        (b"Rar!\x1a\x07\x01\x00", "rar"),
+        (b"\x04\x22\x4d\x18\x64\x40", "lz4"),
+        (b"\x1f\x9d\x90a", "compress"),
+    ],
+)
+def test_packed_data_that_are_not_read_are_named(
+    folder: ProjectFolder, cli: Cli, name: str, packed: bytes, what: str
+) -> None:
+    (folder.path / "data").mkdir()
+    (folder.path / "data" / name).write_bytes(packed)
+    declare(folder, "s: {kind: source, columns: {a: int64}}")
+    refused = cli("show", "s").err
+    assert (f"it is {what} data: " if name.endswith(".gz") else f"`data/{name}` is {what} data\n") in refused
+    assert "unpack it first" in refused
+
+
+@pytest.mark.parametrize("text", ['{"data":[{"a":1}]}', '{"count": 1,\n "data": [\n{"a": 1}\n]\n}\n'])
+def test_array_inside_of_an_object_is_named(folder: ProjectFolder, cli: Cli, text: str) -> None:
+    folder.write("data/s.json", text)
+    declare(folder, "s: {kind: source, format: json, columns: {a: int64}}")
+    refused = cli("show", "s").err
+    assert 'have the array "data" in it written by itself, to a file of its own' in refused
+    assert "jsonl" not in refused
 
 
 @pytest.mark.parametrize("options", [{}, {"compression": "gzip"}])
@@ -780,3 +894,35 @@ def test_interval_of_duckdb_in_parquet(folder: ProjectFolder, cli: Cli) -> None:
     duckdb.sql(query.format("epoch(i)"))
     declare(folder, source.format("float64"))
     assert cli("show", "s", "-o", "json").json["rows"] == [{"x": 90.0}]
+
+
+@pytest.mark.parametrize("kind", ["DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"])
+@pytest.mark.parametrize("form", ["{}", "[NULL, {}]", "{{'a': {}}}"])
+def test_infinity_of_duckdb_is_shown_by_its_name(folder: ProjectFolder, cli: Cli, kind: str, form: str) -> None:
+    values = [form.format(f"'{text}'::{kind}") for text in ("infinity", "2020-01-01", "-infinity")]
+    with closing(duckdb.connect("w.duckdb")) as connection:
+        connection.execute(f"CREATE TABLE s AS FROM (VALUES ({'), ('.join(values)})) AS t(x)")
+    declare(folder, "s: {kind: source, storage: w}", top="storages: {w: {root: w.duckdb, type: duckdb}}\n")
+    refused = cli("show", "s")
+    assert refused.code == 1
+    assert "`x` holds 2 values that are infinite" in refused.err
+    assert "row 1: infinity, row 3: -infinity\n" in refused.err
+
+
+def test_path_in_a_hint_is_in_quotes_where_it_needs_them(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/t .csv", "a\n1\n")
+    declare(folder, "t: {kind: source}")
+    assert 'data/t .csv is there: set `path: "t "`\n' in cli("show", "t").err
+    declare(folder, 't: {kind: source, path: "t "}')
+    assert cli("show", "t").code == 0
+
+
+def test_blanks_around_names_of_a_header_have_one_hint(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", "a, b, c\n1,2,3\n")
+    source = "s: {{kind: source, {}columns: {{a: int64, b: int64, c: int64}}}}"
+    declare(folder, source.format(""))
+    refused = cli("show", "s").err
+    assert "its header has blanks around names: set `trim: true`" in refused
+    assert "did you mean" not in refused
+    declare(folder, source.format("options: {trim: true}, "))
+    assert cli("show", "s").code == 0

@@ -639,6 +639,18 @@ def test_frame_type_for_type_checkers_is_refused_where_it_is_evaluated(folder: P
         "import pandas\nglobals()['Frame'] = pandas.DataFrame\ndef a(s: Frame) -> Frame: return s\n",
         "from pandas import *\ndef a(s: DataFrame) -> DataFrame: return s\n",
         "for _ in [1]:\n    import pandas as frames\ndef a(s: frames.DataFrame): return s\n",
+        "class F: pass\nfor _ in [1]:\n    from pandas import DataFrame as F\ndef a(s: F): return s\n",
+        "import pandas\nclass F: pass\nglobals()['F'] = pandas.DataFrame\ndef a(s: F): return s\n",
+        "import pandas\ndef u():\n    global F\n    F = pandas.DataFrame\nclass F: pass\nu()\ndef a(s: F): return s\n",
+        "import pandas\ndef sub(c): return pandas.DataFrame\n@sub\nclass F: pass\ndef a(s: F): return s\n",
+        "import pandas\nclass M(type):\n    def __new__(*_): return pandas.DataFrame\n"
+        "class F(metaclass=M): pass\ndef a(s: F): return s\n",
+        "import typing\nif typing.TYPE_CHECKING:\n    class DataFrame: pass\ndef a(s: DataFrame): return s\n",
+        "from typing import *\nimport pandas as pd\ndef a(s: Optional[pd.DataFrame]) -> Any: return s\n",
+        "import pandas, typing\nF = pandas.DataFrame\nG = typing.Annotated[F, 1]\ndef a(s: G) -> F: return s\n",
+        "import pandas as pd\nF = pd.__dict__['DataFrame']\ndef a(s: F) -> F: return s\n",
+        "DataFrame = list\nfrom pandas import *\ndef a(s: DataFrame) -> DataFrame: return s\n",
+        "import pandas as pd\nF = list\nif F: F = pd.DataFrame\ndef a(s: F) -> F: return s\n",
     ],
 )
 def test_annotation_that_works_in_a_run_is_valid(folder: ProjectFolder, cli: Cli, code: str) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.moments import UNITS
-from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, refuse_where, true_rows
+from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, shown_values, true_rows
 from lakehouse_cli.arrow.maps import holds_map, pairs_of, repeated_keys
 from lakehouse_cli.arrow.types import is_list, map_leaves
 from lakehouse_cli.arrow.values import compute as pc
@@ -44,6 +44,7 @@ def refuse_moments(
     microseconds: tuple[int, int],
     quality: str,
     nanoseconds: tuple[int, int] | None = None,
+    name_of: Callable[[pa.Scalar], str | None] = lambda _: None,
 ) -> None:
     """Refuse dates and timestamps that are outside of the ranges of a database.
 
@@ -53,6 +54,7 @@ def refuse_moments(
         microseconds: The first and the last timestamp, counted from 1970.
         quality: What those outside are; with ``{}`` for what they are called.
         nanoseconds: The range of timestamps that count nanoseconds; None where it holds all of Arrow's.
+        name_of: What the database calls a value; None for one that has no name.
 
     Raises:
         InexactError: Some are.
@@ -67,7 +69,12 @@ def refuse_moments(
         first, last, counts, name = -(-first // per), last // per, values.cast(pa.int64()), "timestamps"
     else:
         return
-    refuse_where(pc.or_(pc.less(counts, first), pc.greater(counts, last)), quality.format(name))
+    rows = true_rows(pc.or_(pc.less(counts, first), pc.greater(counts, last)))
+    if len(rows):
+        shown = rows[:EXAMPLES].to_pylist()
+        texts = zip(shown, shown_values(values, shown), strict=True)
+        names = [name_of(values[row]) or text for row, text in texts]
+        raise InexactError(quality.format(name), rows, shown=names)
 
 
 def check_leaves(column: pa.ChunkedArray, check: Callable[[pa.Array], None]) -> None:

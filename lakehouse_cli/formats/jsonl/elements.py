@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -115,6 +116,8 @@ class OpenedArray(Opened, frozen=True):
                 return line, data[1:]
             if data:
                 hint = f"{self.in_format('jsonl')} if each line is an object; else have the array written by itself"
+                if (name := _name_of_array(data)) is not None:
+                    hint = f"have the array {name} in it written by itself, to a file of its own"
                 raise self._error(line, "does not begin with `[`, and is no array", hint)
         raise self._error(line, "is empty, and no array", "an array without rows is []")
 
@@ -124,6 +127,18 @@ class OpenedArray(Opened, frozen=True):
 
     def _error(self, line: int, what: str, hint: str) -> StorageError:
         return StorageError(f"`{self.name}` {what}", hint=hint, location=Location(self.name, line))
+
+
+def _name_of_array(data: bytes) -> str | None:
+    """The name, as JSON, of an array of objects in data that are one object; None for none."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    arrays = ((name, each) for name, each in value.items() if isinstance(each, list)) if isinstance(value, dict) else ()
+    return next(
+        (json.dumps(name) for name, each in arrays if each and all(isinstance(row, dict) for row in each)), None
+    )
 
 
 def _at_least(pieces: Iterator[bytes], size: int) -> bytes:

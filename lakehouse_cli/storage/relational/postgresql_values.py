@@ -12,7 +12,7 @@ import pyarrow as pa
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.domains import check_leaves, refuse_moments
 from lakehouse_cli.arrow.conversion.moments import timestamp_text
-from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, shown_values, true_rows
+from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
 from lakehouse_cli.arrow.values import compute as pc
 
 # Counted from 1970: from 4713-11-24 BC, the first moment that the server knows, to the last before infinity. The server
@@ -56,18 +56,13 @@ def check_read(column: pa.ChunkedArray) -> None:
     Raises:
         InexactError: It did not.
     """
-    check_leaves(column, _check_read)
+    quality = "infinite, or outside the range of Arrow's {}"
+    check_leaves(column, lambda values: refuse_moments(values, _DAYS, _MICROSECONDS, quality, name_of=_name))
 
 
-def _check_read(values: pa.Array) -> None:
-    try:
-        refuse_moments(values, _DAYS, _MICROSECONDS, "infinite, or outside the range of Arrow's {}")
-    except InexactError as refusal:
-        if refusal.rows is not None:
-            first = refusal.rows[:EXAMPLES].to_pylist()
-            texts = zip(first, shown_values(values, first), strict=True)
-            refusal.shown = [_infinity(values[row]) or _unwrapped(values[row]) or text for row, text in texts]
-        raise
+def _name(scalar: pa.Scalar) -> str | None:
+    """What the server calls a moment that has wrapped around; None for any other."""
+    return _infinity(scalar) or _unwrapped(scalar)
 
 
 def _infinity(scalar: pa.Scalar) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ class Declarations:
 
     def column_type(self, table: Table, column: str) -> Location | None:
         return HERE
+
+    def options_place(self, table: Table, is_wrong: Callable[[Mapping[str, Any]], object]) -> Location | None:
+        return table.where("options")
 
     def unread(self, table: Table) -> Collection[str]:
         return ()
