@@ -111,7 +111,7 @@ def _overview(tables: Sequence[ComparedTable], terminal: Terminal) -> list[str]:
     for table in tables:
         mark, style, word = _MARKS[table.status]
         rows.append([Cell(mark, style), Cell(table.name), Cell(word, style), Cell(_summary(table), "dim")])
-    return columns(terminal, ("", "table", "", ""), rows)
+    return columns(terminal, ("", "table", "", ""), rows, shortened=1)
 
 
 def _summary(table: ComparedTable) -> str:
@@ -138,7 +138,7 @@ def _summary(table: ComparedTable) -> str:
 def _details(table: ComparedTable, heads: tuple[str, str], terminal: Terminal) -> list[str]:
     rows = table.difference
     by = f"by {', '.join(rows.key)}" if rows.key else "whole rows"
-    lines = [f"{terminal.style(table.name, 'bold')} · {printable(by)}"]
+    lines = [terminal.title(table.name, printable(by))]
     lines += [f"  {printable(note)}" for note in rows.notes]
     schema = table.schema
     changed = [("+", "green", name, type_) for name, type_ in schema.added]

@@ -65,7 +65,7 @@ def command(
         return
     terminal = settings.stdout
     at = "" if version is None else f" · version {version}"
-    output.write(f"{terminal.style(shown.name, 'bold')} · {shown.uri}{at} · {plural(shown.row_count, 'row')}")
+    output.write(terminal.title(shown.name, f"{shown.uri}{at} · {plural(shown.row_count, 'row')}"))
     output.write()
     output.write_lines(_columns(shown, terminal, every=settings.verbose))
     if shown.rows:
@@ -85,11 +85,11 @@ def _show_failed(table: str, kept: KeptRows | None, count: int, settings: option
         return
     terminal = settings.stdout
     if kept is None:
-        output.write(f"{terminal.style(table, 'bold')} · no failed rows are kept of its last run")
+        output.write(terminal.title(table, "no failed rows are kept of its last run"))
         output.flush()
         return
     title = f"{plural(kept.failed.count, 'row')} that {'fails' if kept.failed.count == 1 else 'fail'}"
-    output.write(f"{terminal.style(table, 'bold')} · {title} · run {kept.run_id}")
+    output.write(terminal.title(table, f"{title} · run {kept.run_id}"))
     reasons = list(dict.fromkeys(reason for each in rows for reason in each.reasons))
     output.write()
     output.write_lines(

@@ -107,6 +107,11 @@ class Terminal(Struct, frozen=True):
         lines = _filled(_units(words), self.width - len(indent), hanging)
         return "\n".join(indent + line for line in lines)
 
+    def title(self, name: str, text: str) -> str:
+        """A name, cut where it is wider than the screen, and what is said of it, in as many lines as that takes."""
+        cut = name if self.width is None else self.cut_middle(name, self.width - len(" ·"))
+        return self.wrap(f"{self.style(cut, 'bold')} · {text}")
+
     def cut_middle(self, text: str, width: int) -> str:
         """A name in at most so many columns; its ends, which distinguish names, are kept."""
         if text_width(text) <= width:

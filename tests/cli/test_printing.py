@@ -244,3 +244,23 @@ def test_unwritable_history_is_shown_on_a_terminal(project: ProjectFolder) -> No
     project.write(".lakehouse/runs", "")
     lines = run_on_a_terminal(project)
     assert "the history of this run is not complete: `.lakehouse/runs` is not a folder" in lines
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_lines_with_long_names_of_tables_fit(folder: ProjectFolder, cli: Cli, width: int) -> None:
+    name = "n" * 120
+    code = f"import pandas as pd\ndef {name}(s): return pd.DataFrame({{'a': [1, 2]}})\n"
+    tables = f"tables:\n  s: {{kind: source}}\n  {name}: {{path: short, columns: {{a: int64}}}}\n"
+    folder.write("lakehouse.yaml", f"name: p\nmodule: m\n{tables}")
+    folder.write("m.py", code)
+    folder.write("data/s.csv", "a\n1\n")
+    assert cli("run").code == 0
+    shown = on_a_terminal(folder.path, "show", name, width=width)
+    failed = on_a_terminal(folder.path, "show", name, "--failed", width=width)
+    same = on_a_terminal(folder.path, "diff", width=width)
+    folder.write("m.py", code.replace("[1, 2]", "[1, 3]"))
+    differs = on_a_terminal(folder.path, "diff", width=width, code=1)
+    for lines in (shown, failed, same, differs):
+        assert any("nnnn" in line and "…" in line for line in lines), lines
+        assert all(len(line) <= width for line in lines if "`" not in line), lines
+    assert "data/short.csv · 2 rows" in shown[1]
