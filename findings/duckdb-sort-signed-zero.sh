@@ -30,5 +30,5 @@ assert ordered == [-1.0, 1.0, 1.0]
 print(f"In one row: signbit(x) is {sign}, and x is {x}")
 assert sign
 assert math.copysign(1, x) == 1
-print("1 / x is -inf before and +inf behind it. Version 2.0 keeps the sign.")
+print("Version 2.0 keeps the sign.")
 PYTHON
