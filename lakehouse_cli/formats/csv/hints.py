@@ -234,7 +234,8 @@ def _moment_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) 
     is_date = pa.types.is_date(kind)
     option = "date_format" if is_date else "timestamp_format"
     if getattr(options, option):
-        return None if is_date else _other_moments(values, kind, options)
+        other = None if is_date else _other_moments(values, kind, options)
+        return other or _formats_hint(values, kind, options, option, _DATES if is_date else _MOMENTS)
     if found := _other_moments(values, kind, options):
         return found
     if not is_date and options.epoch_unit is not None:
@@ -287,9 +288,43 @@ def _usual_format(
     """The hint of the formats, of those that people use, which read the values; each, where several do."""
     found = [each for each in formats if _reads(values, kind, options, {option: (each,)})]
     if not found:
-        return None
+        return _formats_hint(values, kind, options, option, formats)
     zone = None if pa.types.is_date(kind) else kind.tz
     return f"set {' or '.join(_set({option: (each,)}) for each in found)} in the options{_clocks_of(zone)}"
+
+
+def _formats_hint(
+    values: Sequence[str], kind: pa.DataType, options: CsvOptions, option: str, formats: Sequence[str]
+) -> str | None:
+    """The hint of formats that read the values together, behind those that are set; None where one may be another."""
+    text = av.array(list(values), pa.string())
+    read = {each: decode(text, kind, replace(options, **{option: (each,)})) for each in formats}
+    chosen = getattr(options, option)
+    for at, value in enumerate(values):
+        if chosen and _reads([value], kind, options, {option: chosen}):
+            continue
+        found = [each for each in formats if read[each][at].is_valid and _may_stand_beside(each, chosen)]
+        fewest = min((read[each].null_count for each in found), default=0)
+        likely = [each for each in found if read[each].null_count == fewest]
+        if len({read[each][at] for each in likely}) != 1:
+            return None
+        chosen = (*chosen, likely[0])
+    zone = kind.tz if pa.types.is_timestamp(kind) else None
+    is_read = _reads(values, kind, options, {option: chosen})
+    return f"set {_set({option: chosen})} in the options{_clocks_of(zone)}" if is_read else None
+
+
+def _may_stand_beside(format_: str, formats: Sequence[str]) -> bool:
+    """Whether no format has other parts of a moment between the same marks, so that a value could be read as either."""
+    parts = _marks_and_parts(format_)
+    others = map(_marks_and_parts, formats)
+    return _may_join(format_, formats) and all(marks != parts[0] or named == parts[1] for marks, named in others)
+
+
+def _marks_and_parts(format_: str) -> tuple[str, str]:
+    pieces = split_format(format_)
+    # Of two and of four digits, years are told apart.
+    return "%".join(mark for mark, _ in pieces), "".join(part for _, part in pieces).replace("y", "Y")
 
 
 def _clocks_of(zone: str | None) -> str:
@@ -347,6 +382,8 @@ def _clock_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -
         formats = (*options.time_format, format_)
         if _reads(values, kind, options, {"time_format": formats}):
             return f"set {_set({'time_format': formats})} in the options"
+    if found := _formats_hint(values, kind, options, "time_format", additions):
+        return found
     for unit in _UNITS:
         other = pa.duration(unit) if is_span else pa.time32(unit) if unit in ("s", "ms") else pa.time64(unit)
         for formats in (options.time_format, *((*options.time_format, each) for each in additions)):
