@@ -60,10 +60,14 @@ _DATES = (
     *(f"%d{mark}{month}{mark}{year}" for mark in " -" for month in ("%b", "%B") for year in ("%Y", "%y")),
     *("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%d. %B %Y", "%a, %d %b %Y", "%A, %d %B %Y", "%A, %B %d, %Y"),
 )
-_MOMENTS = tuple(
-    f"{date}{clock}"
-    for date in _DATES
-    for clock in (" %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p", " %H:%M:%S.%f", "")
+_MOMENTS = (
+    *(
+        f"{date}{clock}"
+        for date in _DATES
+        for clock in (" %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p", " %H:%M:%S.%f", "")
+    ),
+    # Of ISO 8601, which is read where no format is set.
+    *("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S.%f"),
 )
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
 _CLOCK = re.compile("[T ][0-9]")
@@ -194,8 +198,11 @@ def _number_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) 
             hint = f"set {_set(changes)} in the column"
         else:
             hint = f"set {_set(changes)} in the options"
-        if is_whole and _reads(values, pa.float64(), options, {}):
-            hint += f"; or declare `float64`, where {values[0]} has a fraction of zeros"
+        others = {name: value for name, value in changes.items() if name != "thousands"}
+        if is_whole and "thousands" in changes and _reads(values, pa.float64(), options, others):
+            more = f" and set {_set(others)} in the column" if others else ""
+            zeros = next(value for value in values if _GROUPED.search(value))
+            hint += f"; or declare `float64`{more}, where {zeros} has a fraction of zeros"
         if "percent" in changes and _reads(values, kind, options, changes | {"percent": "fraction"}):
             hint += "; or `percent: fraction`, where 50% is 0.5"
         fractions = {name: value for name, value in changes.items() if name != "thousands"} | comma

@@ -49,6 +49,12 @@ def said(hint: str) -> dict[str, Any]:
             ["1.000"],
             'set `thousands: "."` in the column; or declare `float64`, where 1.000 has a fraction of zeros',
         ),
+        (
+            "int64",
+            ["5%", "1.000"],
+            'set `percent: number` and `thousands: "."` in the column; '
+            "or declare `float64` and set `percent: number` in the column, where 1.000 has a fraction of zeros",
+        ),
         ("int64", ["1.234.567"], 'set `thousands: "."` in the column'),
         ("float64", ["1,5"], 'set `decimal: ","` in the options'),
         ("float64", ["1.234,5"], 'set `thousands: "."` and `decimal: ","` in the options'),
@@ -376,6 +382,12 @@ def test_blanks_around_booleans_are_trimmed(texts: list[str], hint: str) -> None
             ["31/01/2024 10:00", "31/01/2024"],
             {},
             '`timestamp_format: ["%d/%m/%Y %H:%M", "%d/%m/%Y"]`',
+        ),
+        (
+            "timestamp[s]",
+            ["2024-01-31T10:00:00"],
+            {"timestamp_format": "%d/%m/%Y %H:%M"},
+            '`timestamp_format: ["%d/%m/%Y %H:%M", "%Y-%m-%dT%H:%M:%S"]`',
         ),
         ("time32[s]", ["8:05", "1:02 PM"], {}, '`time_format: ["%H:%M", "%I:%M %p"]`'),
         ("duration[s]", ["PT2H", "26:00:00"], {}, '`time_format: [iso8601, "%H:%M:%S"]`'),
