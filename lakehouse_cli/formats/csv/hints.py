@@ -388,7 +388,8 @@ def _clock_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -
     for format_ in additions:
         formats = (*options.time_format, format_)
         if _reads(values, kind, options, {"time_format": formats}):
-            return f"set {_set({'time_format': formats})} in the options"
+            minutes = _minutes_hint(formats) if is_span else ""
+            return f"set {_set({'time_format': formats})} in the options{minutes}"
     if found := _formats_hint(values, kind, options, "time_format", additions):
         return found
     for unit in _UNITS:
@@ -407,8 +408,15 @@ def _clock_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -
     for format_ in _SPANS:
         formats = (*options.time_format, format_)
         if _may_join(format_, options.time_format) and _reads(values, span, options, {"time_format": formats}):
-            return f"declare {span}, which may be longer than a day, and set {_set({'time_format': formats})}"
+            named = _set({"time_format": formats})
+            return f"declare {span}, which may be longer than a day, and set {named}{_minutes_hint(formats)}"
     return None
+
+
+def _minutes_hint(formats: Sequence[str]) -> str:
+    """The other reading of durations of two numbers, where no format that is set says which it is."""
+    other = _set({"time_format": ("%M:%S",)})
+    return f"; or {other}, where 1:30 is minutes and seconds" if tuple(formats) == ("%H:%M",) else ""
 
 
 def _fault_of_unit(kind: pa.DataType, unit: str) -> str:

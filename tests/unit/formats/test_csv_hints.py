@@ -414,3 +414,18 @@ def test_formats_that_may_be_others_are_not_named_together(texts: list[str], opt
     hint = attempt("date32", texts, options)
     assert hint is not None
     assert "set `" not in hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [
+        ("time32[s]", 'declare duration[s], which may be longer than a day, and set `time_format: "%H:%M"`'),
+        ("duration[s]", 'set `time_format: "%H:%M"` in the options'),
+    ],
+)
+def test_both_readings_of_two_numbers_are_named(kind: str, hint: str) -> None:
+    other = '; or `time_format: "%M:%S"`, where 1:30 is minutes and seconds'
+    assert attempt(kind, ["75:30"], {}) == hint + other
+    for format_, seconds in (("%H:%M", 271_800), ("%M:%S", 4530)):
+        found = read("a\n75:30\n", columns_of(a="duration[s]"), time_format=format_)
+        assert found["a"].cast("int64").to_pylist() == [seconds]
