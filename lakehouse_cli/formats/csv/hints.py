@@ -60,10 +60,14 @@ _DATES = (
     *(f"%d{mark}{month}{mark}{year}" for mark in " -" for month in ("%b", "%B") for year in ("%Y", "%y")),
     *("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%d. %B %Y", "%a, %d %b %Y", "%A, %d %B %Y", "%A, %B %d, %Y"),
 )
-_MOMENTS = tuple(
-    f"{date}{clock}"
-    for date in _DATES
-    for clock in (" %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p", " %H:%M:%S.%f", "")
+_MOMENTS = (
+    *(
+        f"{date}{clock}"
+        for date in _DATES
+        for clock in (" %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p", " %H:%M:%S.%f", "")
+    ),
+    # Of ISO 8601, which is read where no format is set.
+    *("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S.%f"),
 )
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
 _CLOCK = re.compile("[T ][0-9]")
@@ -194,8 +198,11 @@ def _number_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) 
             hint = f"set {_set(changes)} in the column"
         else:
             hint = f"set {_set(changes)} in the options"
-        if is_whole and _reads(values, pa.float64(), options, {}):
-            hint += f"; or declare `float64`, where {values[0]} has a fraction of zeros"
+        others = {name: value for name, value in changes.items() if name != "thousands"}
+        if is_whole and "thousands" in changes and _reads(values, pa.float64(), options, others):
+            more = f" and set {_set(others)} in the column" if others else ""
+            zeros = next(value for value in values if _GROUPED.search(value))
+            hint += f"; or declare `float64`{more}, where {zeros} has a fraction of zeros"
         if "percent" in changes and _reads(values, kind, options, changes | {"percent": "fraction"}):
             hint += "; or `percent: fraction`, where 50% is 0.5"
         fractions = {name: value for name, value in changes.items() if name != "thousands"} | comma
@@ -234,7 +241,8 @@ def _moment_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) 
     is_date = pa.types.is_date(kind)
     option = "date_format" if is_date else "timestamp_format"
     if getattr(options, option):
-        return None if is_date else _other_moments(values, kind, options)
+        other = None if is_date else _other_moments(values, kind, options)
+        return other or _formats_hint(values, kind, options, option, _DATES if is_date else _MOMENTS)
     if found := _other_moments(values, kind, options):
         return found
     if not is_date and options.epoch_unit is not None:
@@ -287,9 +295,43 @@ def _usual_format(
     """The hint of the formats, of those that people use, which read the values; each, where several do."""
     found = [each for each in formats if _reads(values, kind, options, {option: (each,)})]
     if not found:
-        return None
+        return _formats_hint(values, kind, options, option, formats)
     zone = None if pa.types.is_date(kind) else kind.tz
     return f"set {' or '.join(_set({option: (each,)}) for each in found)} in the options{_clocks_of(zone)}"
+
+
+def _formats_hint(
+    values: Sequence[str], kind: pa.DataType, options: CsvOptions, option: str, formats: Sequence[str]
+) -> str | None:
+    """The hint of formats that read the values together, behind those that are set; None where one may be another."""
+    text = av.array(list(values), pa.string())
+    read = {each: decode(text, kind, replace(options, **{option: (each,)})) for each in formats}
+    chosen = getattr(options, option)
+    for at, value in enumerate(values):
+        if chosen and _reads([value], kind, options, {option: chosen}):
+            continue
+        found = [each for each in formats if read[each][at].is_valid and _may_stand_beside(each, chosen)]
+        fewest = min((read[each].null_count for each in found), default=0)
+        likely = [each for each in found if read[each].null_count == fewest]
+        if len({read[each][at] for each in likely}) != 1:
+            return None
+        chosen = (*chosen, likely[0])
+    zone = kind.tz if pa.types.is_timestamp(kind) else None
+    is_read = _reads(values, kind, options, {option: chosen})
+    return f"set {_set({option: chosen})} in the options{_clocks_of(zone)}" if is_read else None
+
+
+def _may_stand_beside(format_: str, formats: Sequence[str]) -> bool:
+    """Whether no format has other parts of a moment between the same marks, so that a value could be read as either."""
+    parts = _marks_and_parts(format_)
+    others = map(_marks_and_parts, formats)
+    return _may_join(format_, formats) and all(marks != parts[0] or named == parts[1] for marks, named in others)
+
+
+def _marks_and_parts(format_: str) -> tuple[str, str]:
+    pieces = split_format(format_)
+    # Of two and of four digits, years are told apart.
+    return "%".join(mark for mark, _ in pieces), "".join(part for _, part in pieces).replace("y", "Y")
 
 
 def _clocks_of(zone: str | None) -> str:
@@ -346,7 +388,10 @@ def _clock_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -
     for format_ in additions:
         formats = (*options.time_format, format_)
         if _reads(values, kind, options, {"time_format": formats}):
-            return f"set {_set({'time_format': formats})} in the options"
+            minutes = _minutes_hint(formats) if is_span else ""
+            return f"set {_set({'time_format': formats})} in the options{minutes}"
+    if found := _formats_hint(values, kind, options, "time_format", additions):
+        return found
     for unit in _UNITS:
         other = pa.duration(unit) if is_span else pa.time32(unit) if unit in ("s", "ms") else pa.time64(unit)
         for formats in (options.time_format, *((*options.time_format, each) for each in additions)):
@@ -363,8 +408,15 @@ def _clock_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -
     for format_ in _SPANS:
         formats = (*options.time_format, format_)
         if _may_join(format_, options.time_format) and _reads(values, span, options, {"time_format": formats}):
-            return f"declare {span}, which may be longer than a day, and set {_set({'time_format': formats})}"
+            named = _set({"time_format": formats})
+            return f"declare {span}, which may be longer than a day, and set {named}{_minutes_hint(formats)}"
     return None
+
+
+def _minutes_hint(formats: Sequence[str]) -> str:
+    """The other reading of durations of two numbers, where no format that is set says which it is."""
+    other = _set({"time_format": ("%M:%S",)})
+    return f"; or {other}, where 1:30 is minutes and seconds" if tuple(formats) == ("%H:%M",) else ""
 
 
 def _fault_of_unit(kind: pa.DataType, unit: str) -> str:

@@ -49,6 +49,12 @@ def said(hint: str) -> dict[str, Any]:
             ["1.000"],
             'set `thousands: "."` in the column; or declare `float64`, where 1.000 has a fraction of zeros',
         ),
+        (
+            "int64",
+            ["5%", "1.000"],
+            'set `percent: number` and `thousands: "."` in the column; '
+            "or declare `float64` and set `percent: number` in the column, where 1.000 has a fraction of zeros",
+        ),
         ("int64", ["1.234.567"], 'set `thousands: "."` in the column'),
         ("float64", ["1,5"], 'set `decimal: ","` in the options'),
         ("float64", ["1.234,5"], 'set `thousands: "."` and `decimal: ","` in the options'),
@@ -362,3 +368,64 @@ def test_blanks_around_booleans_are_trimmed(texts: list[str], hint: str) -> None
         read(data, columns_of(a="bool"), **options)
     assert caught.value.hint == 'set `true_values: [true, "true "]` in the options'
     assert read(data, columns_of(a="bool"), **options, **said(caught.value.hint))["a"].to_pylist() == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts", "options", "formats"),
+    [
+        ("date32", ["31/01/2024", "2024.02.03"], {}, '`date_format: ["%d/%m/%Y", "%Y.%m.%d"]`'),
+        ("date32", ["31/01/2024", "1 Feb 2024", "5/6/2024"], {}, '`date_format: ["%d/%m/%Y", "%d %b %Y"]`'),
+        ("date32", ["2024-02-03"], {"date_format": "%d/%m/%Y"}, '`date_format: ["%d/%m/%Y", "%Y-%m-%d"]`'),
+        ("date32", ["31/01/24"], {"date_format": "%d/%m/%Y"}, '`date_format: ["%d/%m/%Y", "%d/%m/%y"]`'),
+        (
+            "timestamp[s]",
+            ["31/01/2024 10:00", "31/01/2024"],
+            {},
+            '`timestamp_format: ["%d/%m/%Y %H:%M", "%d/%m/%Y"]`',
+        ),
+        (
+            "timestamp[s]",
+            ["2024-01-31T10:00:00"],
+            {"timestamp_format": "%d/%m/%Y %H:%M"},
+            '`timestamp_format: ["%d/%m/%Y %H:%M", "%Y-%m-%dT%H:%M:%S"]`',
+        ),
+        ("time32[s]", ["8:05", "1:02 PM"], {}, '`time_format: ["%H:%M", "%I:%M %p"]`'),
+        ("duration[s]", ["PT2H", "26:00:00"], {}, '`time_format: [iso8601, "%H:%M:%S"]`'),
+    ],
+)
+def test_hint_names_formats_that_read_values_together(
+    kind: str, texts: list[str], options: dict[str, Any], formats: str
+) -> None:
+    hint = attempt(kind, texts, options)
+    assert hint == f"set {formats} in the options"
+    assert attempt(kind, texts, said(hint)) is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "options"),
+    [
+        (["01/02/2024", "2024.02.03"], {}),
+        (["03/14/2020"], {"date_format": "%d/%m/%Y"}),
+        (["31/01/2024", "01/31/2024"], {}),
+        (["31/01/2024", "soon"], {}),
+    ],
+)
+def test_formats_that_may_be_others_are_not_named_together(texts: list[str], options: dict[str, Any]) -> None:
+    hint = attempt("date32", texts, options)
+    assert hint is not None
+    assert "set `" not in hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [
+        ("time32[s]", 'declare duration[s], which may be longer than a day, and set `time_format: "%H:%M"`'),
+        ("duration[s]", 'set `time_format: "%H:%M"` in the options'),
+    ],
+)
+def test_both_readings_of_two_numbers_are_named(kind: str, hint: str) -> None:
+    other = '; or `time_format: "%M:%S"`, where 1:30 is minutes and seconds'
+    assert attempt(kind, ["75:30"], {}) == hint + other
+    for format_, seconds in (("%H:%M", 271_800), ("%M:%S", 4530)):
+        found = read("a\n75:30\n", columns_of(a="duration[s]"), time_format=format_)
+        assert found["a"].cast("int64").to_pylist() == [seconds]
