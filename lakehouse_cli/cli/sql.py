@@ -23,7 +23,8 @@ Examples:
 def command(
     settings: options.Settings,
     query: Annotated[
-        str, typer.Argument(metavar="QUERY", show_default=False, help="One SELECT, in DuckDB's SQL; `-` reads it.")
+        str,
+        typer.Argument(metavar="QUERY", show_default=False, help="One SELECT in DuckDB's SQL; `-`: from stdin."),
     ],
     count: Annotated[
         int, options.option("-n", "--rows", metavar="N", help="How many rows to show; 0 for all of them.")

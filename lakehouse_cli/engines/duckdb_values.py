@@ -138,7 +138,8 @@ def _as_typed(column: pa.ChunkedArray, refused: pa.ChunkedArray, kind: Any, cast
             hint = f"cast it to VARCHAR {cast_in}, and declare string"
             return Refused(InexactError(_MONTHS, rows, hint=hint, noun=True), refused)
         fits = all(len(text.lstrip("-")) <= _DIGITS for text in refused.to_pylist() if text is not None)
-        hint = f"declare decimal128({_DIGITS}, 0)" if fits else f"cast it to VARCHAR {cast_in}, and declare string"
+        wide = f"cast it to DECIMAL({_DIGITS}, 0) {cast_in}, or declare decimal128({_DIGITS}, 0)"
+        hint = wide if fits else f"cast it to VARCHAR {cast_in}, and declare string"
         return Refused(InexactError("too large", rows, hint=hint), refused)
     if type_name == "INTERVAL":
         return column.cast(pa.duration("us"))

@@ -15,7 +15,7 @@ from lakehouse_cli.arrow.ordering import order_problem, sort_rows
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
 from lakehouse_cli.contracts import Check, Enforced, Enforcement, Findings, check, enforce
-from lakehouse_cli.errors import ContractError, DataError, LakehouseError, TransformError
+from lakehouse_cli.errors import ContractError, DataError, LakehouseError, TransformError, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
@@ -26,6 +26,7 @@ from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, publish_pieces
 from lakehouse_cli.storage.renaming import scan
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
+from lakehouse_cli.storage_types.duckdb import sql_type
 from lakehouse_cli.transforms import SharedTable, StreamedTable, load_transform
 from lakehouse_cli.transforms.calling import Unordered
 
@@ -292,9 +293,22 @@ def _enforced(job: Job, folder: Path, result: pa.Table) -> Enforced:
 
 def _explained(error: ContractError, table: Table, folder: Path) -> ContractError:
     """The error with the place of the contract, and what to do."""
+    if table.query is not None:
+        of_one = len(error.violations) == 1
+        error.violations = tuple(_of_query(each, table) for each in error.violations)
+        error.message = error.violations[0].message if of_one else error.message
     error.location = error.location or table.where("columns")
     error.hint = error.hint or f"fix {_place(table, folder)}, or relax the contract"
     return error
+
+
+def _of_query(violation: Violation, table: Table) -> Violation:
+    """A violation with what to do in a query, where it says what to do in Python."""
+    found, _, hint = violation.message.partition("; ")
+    types = {column.name: column.type for column in table.columns or ()}
+    if violation.column not in types or not any(word in hint for word in ("in the transform", "`.")):
+        return violation
+    return replace(violation, message=f"{found}; cast it in the query, as with `::{sql_type(types[violation.column])}`")
 
 
 def _place(table: Table, folder: Path) -> str:

@@ -597,3 +597,21 @@ def test_watching_sees_a_query_in_a_file(weather: ProjectFolder) -> None:
         until(lambda: "60.5" in weather.read("data/highs.csv"), "the second run")
         command.interrupt()
         command.ends()
+
+
+@pytest.mark.parametrize(
+    ("query", "kind", "followed"),
+    [
+        ("select 0.1 as x", "float64", "::DOUBLE"),
+        ("select timestamp '2024-01-01 10:00' as x", "date32", "::DATE"),
+    ],
+)
+def test_hints_of_values_are_for_queries(folder: ProjectFolder, cli: Cli, query: str, kind: str, followed: str) -> None:
+    def declare_query(text: str) -> None:
+        folder.write("lakehouse.yaml", f"name: q\ntables:\n  t:\n    sql: {text}\n    columns: {{x: {kind}}}\n")
+
+    declare_query(query)
+    [table] = cli("run", "-o", "json").json["tables"]
+    assert table["error"]["message"].endswith(f"; cast it in the query, as with `{followed}`")
+    declare_query(query.replace(" as x", f"{followed} as x"))
+    assert cli("run").code == 0

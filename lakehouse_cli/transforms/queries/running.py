@@ -109,6 +109,8 @@ def bound_params(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _bound(value: Any) -> Any:
     if isinstance(value, float):
+        if not value:  # of a decimal, zero has no sign
+            return value
         exact = Decimal(repr(value))
         digits, exponent = len(exact.as_tuple().digits), exact.as_tuple().exponent
         if isinstance(exponent, int) and max(digits, digits + exponent, -exponent) <= _DIGITS:

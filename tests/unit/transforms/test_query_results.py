@@ -152,7 +152,11 @@ def test_declared_types_are_met_exactly(value: str, declared: str, expected: Any
 @pytest.mark.parametrize(
     ("value", "declared", "why"),
     [
-        ("(select sum(i) + 9223372036854775807 from t)", None, "too large; declare decimal128(38, 0)"),
+        (
+            "(select sum(i) + 9223372036854775807 from t)",
+            None,
+            "too large; cast it to DECIMAL(38, 0) in the query, or",
+        ),
         ("(select sum(i) + 9223372036854775807 from t)", "int64", "outside int64"),
         (f"{HUGE}::hugeint", None, "too large; cast it to VARCHAR in the query, and declare string"),
         (f"{HUGE}::hugeint", "decimal128(38, 0)", "too large; cast it to VARCHAR in the query, and declare string"),
