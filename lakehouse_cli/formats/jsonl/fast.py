@@ -23,8 +23,17 @@ from lakehouse_cli.model import Column
 _TEXT = pa.string()
 
 
-def read_fast(opened: Opened, columns: Sequence[Column], cells: Sequence[CsvOptions]) -> pa.Table | None:
-    """Read the declared columns; None where the file must be read with more care."""
+def read_fast(
+    opened: Opened, columns: Sequence[Column], cells: Sequence[CsvOptions], seen: set[str] | None = None
+) -> pa.Table | None:
+    """Read the declared columns; None where the file must be read with more care.
+
+    Args:
+        opened: The file, or some of its lines.
+        columns: As declared.
+        cells: How the values of each column are spelled.
+        seen: Takes the names that are somewhere in some lines; None where all must be somewhere in the file.
+    """
     types = [to_arrow(column.type) for column in columns]
     if not columns or any(pa.types.is_nested(kind) for kind in types):
         return None
@@ -43,7 +52,7 @@ def read_fast(opened: Opened, columns: Sequence[Column], cells: Sequence[CsvOpti
         read.validate(full=True)
     except (pa.ArrowException, OSError, StorageError):
         return None
-    if read.num_rows != source.lines or _may_be_no_objects(read) or not _all_seen(opened, read):
+    if read.num_rows != source.lines or _may_be_no_objects(read) or not _all_seen(opened, read, seen):
         return None
     done = []
     for values, kind, spelled in zip(read.columns, types, cells, strict=True):
@@ -82,13 +91,20 @@ def _may_be_no_objects(read: pa.Table) -> bool:
     return bool(pc.any(empty).as_py())
 
 
-def _all_seen(opened: Opened, read: pa.Table) -> bool:
-    """Whether every name is somewhere in the file: one without values may be missing."""
+def _all_seen(opened: Opened, read: pa.Table, seen: set[str] | None) -> bool:
+    """Whether every name is somewhere in the file, or the caller looks for it: one without values may be missing."""
     empty = {name for name in read.column_names if read.column(name).null_count == read.num_rows}
+    if seen is not None:
+        seen.update(set(read.column_names) - empty)
+        empty -= seen
     if not empty:
         return True
     first = next(opened.objects(DECODER), None)
-    return first is not None and empty <= first[1].keys()
+    named = set() if first is None else first[1].keys()
+    if seen is None:
+        return first is not None and empty <= named
+    seen.update(empty & named)
+    return True
 
 
 class _Counted:

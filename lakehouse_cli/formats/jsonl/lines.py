@@ -100,6 +100,21 @@ class Opened(Struct, frozen=True):
         if line and not line.isspace():
             yield number + 1, line
 
+    def blocks(self, size: int) -> Iterator[bytes]:
+        """Read lines in blocks of so many bytes or more, each of whole lines."""
+        waiting: list[bytes] = []
+        count = 0
+        for piece in self.pieces():
+            end = piece.rfind(b"\n") + 1
+            count += len(piece)
+            if end and count >= size:
+                yield b"".join([*waiting, piece[:end]])
+                waiting, count = [piece[end:]], len(piece) - end
+            else:
+                waiting.append(piece)
+        if count:
+            yield b"".join(waiting)
+
     def objects(self, decoder: json.JSONDecoder) -> Iterator[tuple[int, dict[str, Any]]]:
         """Read the objects, with the 1-based numbers of their lines.
 
