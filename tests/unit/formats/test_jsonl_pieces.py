@@ -15,7 +15,7 @@ from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.jsonl.format import JsonlFormat
 from lakehouse_cli.model import Column, parse_column_type
 
-ROWS = 150_000
+ROWS = 40_000
 COLUMNS = [
     Column("id", parse_column_type("int64")),
     Column("t", parse_column_type("timestamp[us, tz=UTC]")),
@@ -24,8 +24,8 @@ COLUMNS = [
 
 
 def line(i: int) -> bytes:
-    row: dict[str, Any] = {"id": i, "t": f"2024-01-01T00:00:{i % 60:02}Z", "other": "x" * 40}
-    if i % 70_000 == 1:
+    row: dict[str, Any] = {"id": i, "t": f"2024-01-01T00:00:{i % 60:02}Z", "other": "x" * 250}
+    if i % 15_000 == 1:
         row["seldom"] = f"text {i}"
     return json.dumps(row).encode() + b"\n"
 
