@@ -62,7 +62,7 @@ class _Validation(Struct):
 
     def table(self, table: Table) -> Iterator[Problem]:
         owner = f"table {quoted(table.name)}"
-        if table.columns is not None:
+        if table.columns is not None and (table.key or table.order_by):
             unread = self.places.unread(table)
             for key, names in (("key", table.key), ("order_by", table.order_by)):
                 yield from _name_problems(table, table.columns, owner, unread, key, names)
@@ -76,8 +76,8 @@ class _Validation(Struct):
             yield from _option_problems(table, storage, spec, owner, self.places)
         if table.contract.placed:
             yield from _column_option_problems(table, spec or self._type_of(storage), owner, self.places)
-        if table.contract.has_other_names:
-            yield from _from_problems(table, spec, owner, self.places.overridden(table.name))
+            if table.contract.has_other_names:
+                yield from _from_problems(table, spec, owner, self.places.overridden(table.name))
         yield from self._type_problems(table, storage, spec, owner)
         yield from self._name_problems(table, storage, owner)
         if spec is not None and table.path != table.name and (wrong := suffix_problem(table, spec)):

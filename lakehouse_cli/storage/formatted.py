@@ -20,7 +20,6 @@ from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, par
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
-from lakehouse_cli.storage.endings import other_ending
 from lakehouse_cli.storage.errors import ChangedError, changed_while_read
 from lakehouse_cli.text.quoting import as_written
 from lakehouse_cli.version import __version__
@@ -94,6 +93,8 @@ class FormattedStorage(AssetStorage):
         error = missing_data(table, self.uri(table))
         if table.kind != "source":
             return error
+        from lakehouse_cli.storage.endings import other_ending  # of hints alone
+
         if hint := other_ending(table, self._endings_there(table)):
             error.hint = f"{self._under_root(table.path)}{hint}"
         elif near := self._near_path(table):

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 
 # What names are made of: whatever is nothing else, as white space beyond ASCII.
 _IN_WORDS = r"""[^ \t\n\v\f\r'"()\[\]{},;.+\-*/<>=~!@\#%^&|`?:\\]"""
-_TOKEN = re.compile(
-    rf"""
+# Compiled when the first query is read: most projects have none.
+_TOKEN = rf"""
     (?P<comment> --[^\n\r]* )
   | (?P<block> /\* )
   | (?P<dollar> \$(?P<tag>(?:[^\W\d]\w*)?)\$ .*? \$(?P=tag)\$ )
@@ -25,9 +25,7 @@ _TOKEN = re.compile(
   | (?P<operator> (?:(?!--|/\*)[-+*/<>=~!@\#%^&|`?:])+ )
   | (?P<space> [ \t\n\v\f\r]+ )
   | (?P<other> . )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    """
 _BLOCK = re.compile(r"/\*|\*/")
 
 
@@ -70,8 +68,9 @@ def without_semicolon(text: str) -> str:
 
 def _scan(text: str) -> Iterator[tuple[str, int]]:
     """Each token, and where it ends."""
+    pattern = re.compile(_TOKEN, re.VERBOSE | re.DOTALL)
     position = 0
-    while match := _TOKEN.match(text, position):
+    while match := pattern.match(text, position):
         position = match.end()
         if match.lastgroup == "block":
             position = _end_of_comment(text, position)
