@@ -330,7 +330,7 @@ def _may_stand_beside(format_: str, formats: Sequence[str]) -> bool:
 
 def _marks_and_parts(format_: str) -> tuple[str, str]:
     pieces = split_format(format_)
-    # Of two and of four digits, years are told apart.
+    # A value shows whether its year has two digits or four: they count as one part.
     return "%".join(mark for mark, _ in pieces), "".join(part for _, part in pieces).replace("y", "Y")
 
 

@@ -228,7 +228,7 @@ def _is_boolean(kind: pa.DataType) -> bool:
 
 def _hint(reading: ColumnReading, options: CsvOptions) -> str:
     t, kind = pa.types, reading.type
-    # Of a boolean column, all words are told apart.
+    # A boolean column has few words: all of them count, not some examples.
     values = [value for _, value, _ in (reading.misfits if _is_boolean(kind) else reading.examples)]
     has_days = t.is_timestamp(kind) or t.is_date(kind)
     nulls = [
