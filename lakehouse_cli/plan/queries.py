@@ -198,11 +198,13 @@ class QueryComputation(Struct, frozen=True):
         assert self.code is not None  # noqa: S101  # set in every plan
         query = self.table.query
         assert query is not None  # noqa: S101  # what it is made of
+        # A query that is asked of the stored tables computes no table.
+        who = f"table `{self.table.name}` is computed by a query, which" if self.table.name else "a query"
         if self.code.version is None:
-            message = f"table `{self.table.name}` is computed by a query, which needs duckdb, and that is not installed"
+            message = f"{who} needs duckdb, and that is not installed"
             return MatchedInputs(None, [Problem(message, install_command("duckdb"), query.location)])
         if int(self.code.version.partition(".")[0]) < _LEAST:
-            message = f"table `{self.table.name}` is computed by a query, which needs duckdb {_LEAST}.0 or later"
+            message = f"{who} needs duckdb {_LEAST}.0 or later"
             hint = f"update it, {self.code.version} is installed: {install_command('duckdb')}"
             return MatchedInputs(None, [Problem(message, hint, query.location)])
         reading = query.reading

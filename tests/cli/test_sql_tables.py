@@ -270,6 +270,11 @@ def test_another_version_of_duckdb_runs_it_again(
     assert "which needs duckdb 2.0 or later" in cli("validate").err
     monkeypatch.setattr(found, "find_package", lambda *_: None)
     assert "which needs duckdb, and that is not installed" in cli("validate").err
+    declare(weather, "")
+    asked = cli("sql", "from obs")
+    assert asked.err == (
+        "error: a query needs duckdb, and that is not installed\n  pip install 'lakehouse-cli[duckdb]'\n"
+    )
 
 
 def test_an_unchanged_result_stops_what_is_downstream(weather: ProjectFolder, cli: Cli) -> None:
