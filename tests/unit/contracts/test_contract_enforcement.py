@@ -224,14 +224,16 @@ def test_long_values_are_shortened_in_examples() -> None:
 
 
 def test_contracts_load_neither_pandas_nor_polars() -> None:
-    # From a file: pyarrow itself imports pandas, if it is there, to make an array of Python objects.
+    # From a file: pyarrow itself imports pandas, if it is there, to make an array of Python objects. A file of Arrow's
+    # own: a thread of its reader lets go of one of Python's while Python ends, and aborts the process.
     code = """
-import io, sys
+import sys
+import pyarrow as pa
 from pyarrow import csv
 from lakehouse_cli.contracts import check, enforce
 from lakehouse_cli.model import Column, parse_column_type
 columns = [Column(name, parse_column_type(type_), False) for name, type_ in (("a", "float64"), ("b", "string"))]
-enforced = enforce(csv.read_csv(io.BytesIO(b"a,b\\n1,x\\n2,y")), columns, key=("a", "b"))
+enforced = enforce(csv.read_csv(pa.BufferReader(b"a,b\\n1,x\\n2,y")), columns, key=("a", "b"))
 check(enforced.table, columns, key=("b",))
 sys.exit(", ".join({"pandas", "polars"} & set(sys.modules)) or None)
 """
