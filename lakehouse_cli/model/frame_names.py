@@ -15,6 +15,8 @@ LAZY, RELATION = "polars.LazyFrame", "duckdb.DuckDBPyRelation"
 UNORDERED = frozenset((LAZY, RELATION))
 #: A table batch by batch; also as ``Iterator[pyarrow.RecordBatch]``.
 READER = "pyarrow.RecordBatchReader"
+#: What a query takes: a table in memory where it is, else its file or its pieces.
+QUERY = "query"
 #: Of whatever yields these, in the place of a reader.
 BATCH = "pyarrow.RecordBatch"
 #: What may yield them, by full names.

@@ -101,7 +101,8 @@ class Attempts:
         """Materialize in this process: inputs come from memory where an earlier table left them."""
         from lakehouse_cli.runner.materializing import materialize, open_input, read_input, streamed_inputs
 
-        streamed = streamed_inputs(job, self._place.folder) if self._memory.streams_some(job.tables) else frozenset()
+        some = job.table.query is not None or self._memory.streams_some(job.tables)
+        streamed = streamed_inputs(job, self._place.folder) if some else frozenset()
         given = {
             name: open_input(job, self._place, name)
             if name in streamed and not self._memory.has(name)
@@ -109,8 +110,9 @@ class Attempts:
             for name in job.tables
         }
         # What is stored nowhere is in memory, or lost.
-        keep = self._memory.wanted(job.table.name, stored=job.publish)
-        return materialize(job, self._place, given, keep=keep, timeout=job.table.timeout)
+        name = job.table.name
+        keep, gather = (of(name, stored=job.publish) for of in (self._memory.wanted, self._memory.wanted_whole))
+        return materialize(job, self._place, given, keep=keep, gather=gather, timeout=job.table.timeout)
 
     def _done(self, job: Job, future: Future[Outcome]) -> None:
         # Called in whatever thread it happens in.

@@ -30,6 +30,9 @@ from lakehouse_cli.storage_types.duckdb import sql_type
 from lakehouse_cli.transforms import SharedTable, StreamedTable, load_transform
 from lakehouse_cli.transforms.calling import Unordered
 
+# Bytes of a stored table that queries share in memory.
+_SHARED = 1 << 26
+
 
 def read_input(job: Job, place: Workplace, name: str) -> tuple[pa.Table, InputRecord]:
     """Read an input's data from its storage, with the record of their content.
@@ -78,10 +81,11 @@ def open_input(job: Job, place: Workplace, name: str) -> StreamedTable:
         _refuse(checking.finish(), table, storage)
 
     try:
-        pieces, record = scan(storage, table, table.columns).pieces_with_content(
-            () if expected is None else (expected,)
-        )
-        return StreamedTable(checked if table.kind == "source" else pieces, record)
+        found = scan(storage, table, table.columns)
+        pieces, record = found.pieces_with_content(() if expected is None else (expected,))
+        # Whether a key is there once is judged from all rows.
+        file = None if table.kind == "source" and table.key else found.native(record)
+        return StreamedTable(checked if table.kind == "source" else pieces, record, file)
     except LakehouseError as error:
         raise InputError(name, error) from error
 
@@ -104,9 +108,13 @@ def _refuse(found: Findings, table: Table, storage: AssetStorage) -> None:
 
 
 def streamed_inputs(job: Job, folder: Path) -> frozenset[str]:
-    """The inputs that a job's transform takes piece by piece, wherever it takes them; none where it is unknown."""
+    """The inputs that a job's computation takes piece by piece, where no other left them in memory.
+
+    A query takes large ones so, and others whole, for all queries to share; of a transform that cannot be loaded, none.
+    """
     if job.table.function is None:
-        return frozenset()
+        sizes = {name: record.bytes for name, record in job.expected_inputs.items() if record is not None}
+        return frozenset(name for name in job.tables if sizes.get(name, 0) > _SHARED)
     try:
         parameters = load_transform(job.table.function, folder).parameters_of(job.inputs)
         streams = {
@@ -124,6 +132,7 @@ def materialize(
     given: Mapping[str, SharedTable | StreamedTable],
     *,
     keep: bool = False,
+    gather: bool = False,
     timeout: float | None = None,
 ) -> Outcome:
     """Compute one table, enforce its contract and publish it, unless the job says not to.
@@ -133,6 +142,7 @@ def materialize(
         place: Storages and code of this process.
         given: The inputs' data, by table.
         keep: Whether the result is wanted in memory.
+        gather: Whether it is also where it comes in pieces.
         timeout: Seconds after which the transform fails; None where the executor ends it.
 
     Raises:
@@ -146,7 +156,7 @@ def materialize(
         result = _compute(job, place.folder, given, timeout)
         if isinstance(result, Unordered) and table.key and not table.order_by:
             result = by_key(result, table)
-        if not isinstance(result, pa.Table) and (keep or not job.publish or table.order_by):
+        if not isinstance(result, pa.Table) and (gather or not job.publish or table.order_by):
             result = pa.concat_tables(result)  # needed as a whole
         if not isinstance(result, pa.Table):
             return _publish_pieces(job, place, given, storage, result, started_at)

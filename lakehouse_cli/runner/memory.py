@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from lakehouse_cli.model.frame_names import QUERY
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -64,6 +66,12 @@ class TablesInMemory:
         types = self._frame_types.get(name, ())
         only_streams = stored and bool(types) and self._streams.issuperset(types)
         return self._remaining.get(name, 0) > 0 and not only_streams
+
+    def wanted_whole(self, name: str, *, stored: bool) -> bool:
+        """Whether a consumer of a table is still to come that takes nothing but all of it, from memory."""
+        types = self._frame_types.get(name, ())
+        as_stored = stored and bool(types) and (self._streams | {QUERY}).issuperset(types)
+        return self._remaining.get(name, 0) > 0 and not as_stored
 
     def has(self, name: str) -> bool:
         """Whether a table is in memory."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from lakehouse_cli.code.importing import forget
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import FunctionRef, Table
-from lakehouse_cli.model.frame_names import ARROW
+from lakehouse_cli.model.frame_names import QUERY
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan
 from lakehouse_cli.storage import capabilities
@@ -52,9 +52,9 @@ def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[st
     unknown: set[str] = set()
     for planned in plan.runs:
         function = graph.tables[planned.name].function
-        if function is None:  # a query, which takes Arrow
+        if function is None:
             for name in planned.inputs:
-                wanted.setdefault(name, set()).add(ARROW)
+                wanted.setdefault(name, set()).add(QUERY)
             continue
         try:
             transform = load_transform(function, folder)
@@ -74,4 +74,5 @@ def streaming_types(wanted: Mapping[str, set[str]]) -> frozenset[str]:
     """Those of the frame types wanted that take a table piece by piece."""
     from lakehouse_cli.transforms.frames import frame_type
 
-    return frozenset(name for name in set().union(*wanted.values()) if name and frame_type(name).streams)
+    names = set().union(*wanted.values()) - {"", QUERY}
+    return frozenset(name for name in names if frame_type(name).streams)

@@ -19,6 +19,8 @@ from lakehouse_cli.storage.errors import changed_while_read
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse_cli.formats.native import NativeFile
+
 #: How often a table is read again that is replaced while it is read.
 READINGS = 10
 _Capability = TypeVar("_Capability")
@@ -95,6 +97,10 @@ Read = Callable[["tuple[InputRecord, ...] | None"], "tuple[pa.Table, InputRecord
 ReadPieces = Callable[["tuple[InputRecord, ...]"], "tuple[Callable[[], Iterator[pa.Table]], InputRecord]"]
 
 
+#: Given the record of the content that is read, the file that engines may read by themselves; None for none.
+FindNative = Callable[[InputRecord], "NativeFile | None"]
+
+
 class Scan:
     """A stored table that is about to be read; nothing is read before it is asked for.
 
@@ -103,10 +109,19 @@ class Scan:
         table: The table.
         read: Reads it. Where it never gives a record, the content is looked at before and after reading.
         read_pieces: Reads it piece by piece; None where it is read as a whole.
+        native: Finds the file that it is; None where it is none.
     """
 
-    def __init__(self, storage: AssetStorage, table: Table, read: Read, read_pieces: ReadPieces | None = None) -> None:
+    def __init__(
+        self,
+        storage: AssetStorage,
+        table: Table,
+        read: Read,
+        read_pieces: ReadPieces | None = None,
+        native: FindNative | None = None,
+    ) -> None:
         self.read = read
+        self.native: FindNative = native or (lambda _: None)
         self._read_pieces = read_pieces
         self._storage = storage
         self._table = table

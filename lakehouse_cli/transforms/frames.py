@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow.types import without_rows
 from lakehouse_cli.errors import TransformError
+from lakehouse_cli.formats.native import NativeFile
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import (
     ARROW,
@@ -85,6 +86,11 @@ class FrameType(ABC):
     def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:
         """Make a frame of a table that is read piece by piece, anew at each call; what is raised then is passed on."""
         return self.from_arrow(pa.concat_tables([without_rows(schema), *open_pieces()]))
+
+    def from_file(self, file: NativeFile) -> Any:
+        """Make a frame that reads of a file what it needs; None for a type that does not."""
+        del file
+        return None
 
     def to_pieces(self, frame: Any, columns: Sequence[Column] | None) -> Iterator[pa.Table]:
         """Make a table of a frame piece by piece; else as `to_arrow`."""

@@ -10,6 +10,7 @@ import pyarrow as pa
 from polars.io.plugins import register_io_source
 
 from lakehouse_cli.arrow.types import without_rows
+from lakehouse_cli.formats.native import NativeFile
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import LAZY
 from lakehouse_cli.transforms.frames import FrameType
@@ -52,6 +53,12 @@ class LazyFrame(FrameType):
                     return
 
         return register_io_source(read, schema=self._frames.from_arrow(without_rows(schema)).schema)
+
+    def from_file(self, file: NativeFile) -> Any:
+        """A scan of the file, where it finds the types that Arrow does."""
+        found = pl.scan_parquet(file.path, glob=False, hive_partitioning=False).select(file.schema.names)
+        wanted = self._frames.from_arrow(without_rows(file.schema)).schema
+        return found if found.collect_schema() == wanted else None
 
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
         """The frame, computed."""

@@ -10,21 +10,21 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from lakehouse_cli.arrow.types import without_rows
 from lakehouse_cli.engines.duckdb_values import read, read_pieces
 from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import RELATION
 from lakehouse_cli.transforms.frames import FrameType
 from lakehouse_cli.transforms.queries.connection import private_connection, share_of
-from lakehouse_cli.transforms.queries.running import as_table, held_in_duckdb, whole_numbers
+from lakehouse_cli.transforms.queries.inputs import Pieces, held_in_duckdb
+from lakehouse_cli.transforms.queries.running import as_table, whole_numbers
 
 _CAST_IN = "in the transform"
 _current = threading.local()
 
 
 class _Call:
-    """A call of a transform: the connection of its relations, and what failed as DuckDB read an input.
+    """A call of a transform: the connection of its relations, and the inputs that DuckDB reads piece by piece.
 
     Args:
         connection: The connection.
@@ -33,7 +33,7 @@ class _Call:
     def __init__(self, connection: Any) -> None:
         self.connection = connection
         self.count = 0
-        self.error: TransformError | None = None  # of which DuckDB keeps only a text
+        self.pieces: list[Pieces] = []
 
 
 def _current_call() -> _Call:
@@ -68,8 +68,9 @@ class RelationFrame(FrameType):
 
     def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:
         """A relation that reads the table anew each time that it is computed."""
-        held = held_in_duckdb("the input", without_rows(schema)).schema
-        return self._registered(_Pieces(held, open_pieces, _current_call()))
+        pieces = Pieces("the input", schema, open_pieces)
+        _current_call().pieces.append(pieces)
+        return self._registered(pieces)
 
     def _registered(self, source: Any) -> Any:
         call = _current_call()
@@ -110,33 +111,10 @@ def _told() -> Iterator[None]:
     except duckdb.InterruptException as error:  # what it makes of Ctrl-C
         raise Interrupted from error
     except (duckdb.Error, pa.ArrowException, OSError) as error:  # the others come out of a reader
-        if (own := _current_call().error) is not None:
+        if (own := next((each.error for each in _current_call().pieces if each.error is not None), None)) is not None:
             raise own from None
         hint = "return a relation of the connection that the inputs are on, or `.to_arrow_table()`"
         text = str(error).splitlines()[0]
         raise TransformError(
             f"DuckDB cannot compute the relation: {text}", hint=hint if "onnection" in text else None
         ) from error
-
-
-class _Pieces:
-    """Arrow data that DuckDB reads piece by piece, any number of times."""
-
-    def __init__(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]], call: _Call) -> None:
-        self._schema = schema
-        self._open = open_pieces
-        self._call = call
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:  # the protocol's own name
-        reader = pa.RecordBatchReader.from_batches(self._schema, self._batches())
-        return reader.__arrow_c_stream__(requested_schema)
-
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        before = 0
-        try:
-            for piece in self._open():
-                yield from held_in_duckdb("the input", piece, before).to_batches()
-                before += piece.num_rows
-        except TransformError as error:
-            self._call.error = error
-            raise

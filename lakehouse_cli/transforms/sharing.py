@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
 from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.formats.native import NativeFile
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.transforms.frames import FrameType
 
@@ -72,6 +74,7 @@ class StreamedTable:
     Args:
         open_pieces: Begins to read it; each call anew. At least one piece comes, which has the columns.
         content: The record of its content.
+        file: The file that it is, for engines that read such by themselves; None for none.
 
     Attributes:
         error: What was raised as it was read; None for nothing.
@@ -79,23 +82,32 @@ class StreamedTable:
 
     nbytes = 0
 
-    def __init__(self, open_pieces: Callable[[], Iterator[pa.Table]], content: InputRecord) -> None:
+    def __init__(
+        self, open_pieces: Callable[[], Iterator[pa.Table]], content: InputRecord, file: NativeFile | None = None
+    ) -> None:
         self.content = content
         self.error: LakehouseError | None = None
-        self.num_rows = 0
+        self.file = file
+        self.num_rows = 0 if file is None else file.rows
         self._open = open_pieces
-        self._reading = self._read(open_pieces())
-        self._first: pa.Table | None = next(self._reading)
-        self.schema: pa.Schema = self._first.schema
+        self._lock = threading.Lock()
+        self._reading: Iterator[pa.Table] = iter(())
+        self._begun: Iterator[pa.Table] | None = None
+        if file is None:
+            self._reading = self._read(open_pieces())
+            first = next(self._reading)
+            self._begun = chain([first], self._reading)
+        self.schema: pa.Schema = first.schema if file is None else file.schema
         self.num_columns = len(self.schema)
 
     def arrow(self) -> pa.Table:
         """All of it."""
-        return pa.concat_tables(self._pieces())
+        return pa.concat_tables(self.pieces())
 
     def frame(self, frame_type: FrameType) -> Any:
         """Make a frame that reads it."""
-        return frame_type.from_pieces(self.schema, self._pieces)
+        found = None if self.file is None else frame_type.from_file(self.file)
+        return frame_type.from_pieces(self.schema, self.pieces) if found is None else found
 
     def finish(self) -> None:
         """Read what the transform left, so that all of it is judged.
@@ -105,14 +117,14 @@ class StreamedTable:
         """
         for _ in self._reading:
             pass
+        if self.file is not None:
+            self.file.check()
 
-    def _pieces(self) -> Iterator[pa.Table]:
-        if self._first is None:  # read a second time
-            self._reading = self._read(self._open())
-        else:
-            yield self._first
-            self._first = None
-        for piece in self._reading:  # noqa: UP028  # `yield from` would end it too where the transform stops early
+    def pieces(self) -> Iterator[pa.Table]:
+        """Read it from its beginning, whoever else is reading it."""
+        with self._lock:
+            begun, self._begun = self._begun, None
+        for piece in begun or self._read(self._open()):  # noqa: UP028  # `yield from` would end what was begun too
             yield piece
 
     def _read(self, pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:

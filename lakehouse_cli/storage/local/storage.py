@@ -21,6 +21,7 @@ from lakehouse_cli.storage.errors import ChangedError, changed_while_read, trans
 from lakehouse_cli.storage.formatted import (
     MANIFESTS,
     make_manifest,
+    needs_manifest,
     parse_manifest,
 )
 from lakehouse_cli.storage.local.folders import Folder
@@ -30,10 +31,12 @@ from lakehouse_cli.storage.local.publishing import remove_leftovers, replacing, 
 from lakehouse_cli.storage.local.stat_cache import Stamp
 from lakehouse_cli.storage.local.strays import FilePlace, Seen, left_aside, remove_former
 from lakehouse_cli.storage.strays import find_strays, remove_stray
-from lakehouse_cli.text.regular_files import read_regular
+from lakehouse_cli.text.regular_files import hash_of, read_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakehouse_cli.formats.native import NativeFile
 
 
 class _Found(NamedTuple):
@@ -150,7 +153,31 @@ class FileStorage(FolderStorage):
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
         """The file, whole or piece by piece."""
         read_pieces = partial(self._read_pieces, table, columns)
-        return Scan(self, table, partial(self._read, table, columns), read_pieces)
+        native = partial(self._native, table, columns) if table.format == "parquet" else None
+        return Scan(self, table, partial(self._read, table, columns), read_pieces, native)
+
+    def _native(self, table: Table, columns: Sequence[Column] | None, record: InputRecord) -> NativeFile | None:
+        from lakehouse_cli.formats.native import native_parquet
+
+        found = self._find(table)
+        if found is None or needs_manifest(table, columns):
+            return None
+        reading = ExitStack()
+
+        def check() -> None:
+            try:
+                with translate_errors(self, table, "read"):
+                    reading.close()
+            except ChangedError as error:
+                raise changed_while_read(table, self.uri(table)) from error
+
+        with translate_errors(self, table, "read"), suppress(ChangedError):
+            reading.enter_context(self._hashes.reading(found.path, found.stamp))
+            # Of the bytes as they are now: engines do not look at the checksums of pages.
+            with open_unchanged(found.path, found.stamp) as file:
+                if hash_of(file) == record.content_hash:
+                    return native_parquet(found.path, columns, check, is_judged=table.kind == "computed")
+        return None
 
     def _read_pieces(
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...]

@@ -14,14 +14,13 @@ from lakehouse_cli.errors import ContractError, TransformError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.query import QueryProblem, QueryReading
 from lakehouse_cli.transforms.queries.connection import private_connection
+from lakehouse_cli.transforms.queries.inputs import registered, unheld
 from lakehouse_cli.transforms.queries.reading import aggregates_of, read_query
 from lakehouse_cli.transforms.queries.running import (
     QueryError,
     bound_params,
     empty_table,
-    registered,
     result_of,
-    unheld,
 )
 
 

@@ -11,12 +11,16 @@ from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.transforms.queries.connection import private_connection, share_of
-from lakehouse_cli.transforms.queries.running import QueryError, bound_params, registered, result_of
-from lakehouse_cli.transforms.sharing import SharedTable
+from lakehouse_cli.transforms.queries.inputs import registered
+from lakehouse_cli.transforms.queries.running import QueryError, bound_params, result_of
+from lakehouse_cli.transforms.sharing import SharedTable, StreamedTable
 
 
 def run_query(
-    table: Table, inputs: Sequence[tuple[Input, SharedTable]], workers: int = 1, now: datetime | None = None
+    table: Table,
+    inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
+    workers: int = 1,
+    now: datetime | None = None,
 ) -> pa.Table:
     """Run the query of a table.
 
@@ -39,13 +43,19 @@ def run_query(
     assert query is not None  # noqa: S101  # the caller's table has one
     reading = query.reading
     assert reading is not None  # noqa: S101  # the plan read it
-    tables = {each.parameter or each.table: shared.arrow() for each, shared in inputs}
+    tables = {each.parameter or each.table: shared for each, shared in inputs}
+    streamed = [shared for shared in tables.values() if isinstance(shared, StreamedTable)]
     settings = share_of(workers)
     if table.reproducible and reading.sensitive:
         settings["threads"] = 1
     try:
-        with private_connection(now, **settings) as connection, registered(connection, tables):
-            return result_of(connection, query.bare, bound_params(table.params), table.columns, order=table.row_order)
+        files = [shared.file.path for shared in streamed if shared.file is not None]
+        with private_connection(now, files=files, **settings) as connection, registered(connection, tables):
+            params = bound_params(table.params)
+            result = result_of(connection, query.bare, params, table.columns, order=table.row_order)
+        for shared in streamed:
+            shared.finish()
+        return result
     except QueryError as error:
         problem = error.problem
         raise TransformError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -16,9 +16,8 @@ from lakehouse_cli.runs.spilling import spill_folder
 from lakehouse_cli.text.sql import literal, quote
 
 _Result = TypeVar("_Result")
-# No files, variables of Python, ATTACH, COPY or extensions that are not built in.
+# No variables of Python, or extensions that are not built in.
 _LOCKED = {
-    "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
@@ -33,12 +32,15 @@ def share_of(workers: int) -> dict[str, Any]:
 
 
 @contextmanager
-def private_connection(now: datetime | None = None, *, spills: bool = True, **settings: Any) -> Iterator[Any]:
+def private_connection(
+    now: datetime | None = None, *, spills: bool = True, files: Sequence[str] = (), **settings: Any
+) -> Iterator[Any]:
     """Open a database in memory of which nobody else knows.
 
     Args:
         now: What `now()` and its like return; the time of each query by default.
         spills: Whether what does not fit into memory goes to a temporary folder.
+        files: Paths of those that it may read.
         settings: Of DuckDB, such as ``threads``.
 
     Raises:
@@ -54,6 +56,9 @@ def private_connection(now: datetime | None = None, *, spills: bool = True, **se
         connection = duckdb.connect(":memory:", config=config)
         try:
             connection.execute("SET TimeZone = 'UTC'")
+            if files:
+                connection.execute(f"SET allowed_paths = [{', '.join(map(literal, files))}]")
+            connection.execute("SET enable_external_access = false")
             for statement in () if now is None else _clocks(now):
                 connection.execute(statement)
             connection.execute("SET lock_configuration = true")

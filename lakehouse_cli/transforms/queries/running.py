@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 from msgspec.structs import replace
 
-from lakehouse_cli.arrow.conversion.exact import convert
-from lakehouse_cli.arrow.conversion.refusal import InexactError, refused_field, violation_of
+from lakehouse_cli.arrow.conversion.refusal import refused_field, violation_of
 from lakehouse_cli.arrow.conversion.refused import Refused
-from lakehouse_cli.arrow.types import from_arrow, to_arrow, without_rows
-from lakehouse_cli.engines.duckdb_values import check_range, read
-from lakehouse_cli.errors import TransformError
+from lakehouse_cli.arrow.types import to_arrow, without_rows
+from lakehouse_cli.engines.duckdb_values import read
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.query import QueryProblem
-from lakehouse_cli.storage_types.duckdb import held_type, refusal
 from lakehouse_cli.storage_types.names import ascii_lower
-from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.sql import quote
 from lakehouse_cli.transforms.queries.connection import interruptibly
 from lakehouse_cli.transforms.queries.reading import problem_of
@@ -34,72 +29,6 @@ _DIGITS = 38
 def empty_table(columns: Sequence[Column]) -> pa.Table:
     """A table of the declared types without rows."""
     return without_rows(pa.schema([(column.name, to_arrow(column.type)) for column in columns]))
-
-
-def unheld(data: pa.Schema) -> str | None:
-    """Why a query cannot have a table of these columns, to follow its name; None where it can."""
-    if not data.names:
-        return "has no columns"
-    names: dict[str, str] = {}
-    for field in data:
-        other = names.setdefault(ascii_lower(field.name), field.name)
-        if other != field.name:
-            return f"has columns `{other}` and `{field.name}`, which are one to DuckDB"
-        declared = from_arrow(field.type)
-        # Instants and intervals are handed over where their values let them.
-        coarse = declared is not None and declared.unit == "ns" and not declared.is_nested
-        why = None if declared is None or coarse else refusal(declared)
-        if why is not None:
-            return f"has a column that no query can read, `{field.name}`: {why}"
-    return None
-
-
-@contextmanager
-def registered(connection: Any, tables: Mapping[str, pa.Table]) -> Iterator[None]:
-    """Let queries read tables by name, and nothing else.
-
-    Raises:
-        TransformError: DuckDB would change values of one.
-    """
-    names = []
-    try:
-        for name, table in tables.items():
-            connection.register(name, held_in_duckdb(name, table))
-            names.append(name)
-        yield
-    finally:
-        for name in names:
-            connection.unregister(name)
-
-
-def held_in_duckdb(name: str, table: pa.Table, before: int = 0) -> pa.Table:
-    """A table in the types that DuckDB has.
-
-    Args:
-        name: Of the table, for messages.
-        table: The table, or some of its rows.
-        before: How many rows there are before these.
-
-    Raises:
-        TransformError: It would change values.
-    """
-    why = unheld(table.schema)
-    if why is not None:
-        raise TransformError(f"`{name}` {why}", hint="leave it out, or rename it, in a table between the two")
-    columns = {}
-    for field, column in zip(table.schema, table.columns, strict=True):
-        declared = from_arrow(field.type)
-        try:
-            held = convert(column, to_arrow(held_type(declared))) if declared is not None else column
-            check_range(held)
-        except InexactError as refused:
-            refused.hint = None  # of another place
-            found = violation_of(refused, field.name, None, column)
-            at = f" in row {count_text(before + (found.examples[0].row or 0))}" if found.examples else ""
-            hint = "change the values, or declare a type that DuckDB holds, in a table between the two"
-            raise TransformError(f"DuckDB cannot hold what `{name}` has{at}: {found.message}", hint=hint) from refused
-        columns[field.name] = held
-    return pa.table(columns)
 
 
 def bound_params(params: Mapping[str, Any]) -> dict[str, Any]:

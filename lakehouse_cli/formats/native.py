@@ -1,0 +1,104 @@
+"""Files that engines read by themselves, for no more columns and rows than a query needs.
+
+Only where they find in it what Arrow does, and where nothing is left to judge by then: types are as declared, and the
+footer says that no value is null or infinite that must not be. Engines do not look at the checksums of pages: the bytes
+of the whole file must be those that were seen before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from msgspec import Struct
+
+from lakehouse_cli.arrow.types import to_arrow
+from lakehouse_cli.model import Column
+
+# Types that no engine takes for others.
+_TYPES = frozenset(
+    (
+        *(pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()),
+        *(pa.float32(), pa.float64(), pa.string(), pa.binary(), pa.date32()),
+        *(pa.timestamp("us"), pa.timestamp("us", "UTC")),
+    )
+)
+_CODECS = frozenset(("UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD"))
+# What engines take for a pattern, or for something else than a path.
+_MARKS = frozenset("*?[]{}:")
+# Days and microseconds from 1970 of 1 January of the years 1 and 9999: within them, no value is an engine's infinity.
+_BETWEEN = {"INT32": (-719_162, 2_932_532), "INT64": (-62_135_596_800_000_000, 253_370_764_800_000_000)}
+
+
+class NativeFile(Struct, frozen=True):
+    """A Parquet file in a local folder of which an engine reads what it needs.
+
+    Attributes:
+        path: Of the file.
+        schema: The columns to read, which is what Arrow would find.
+        rows: How many it has.
+        check: Raises a StorageError where it has changed since it was looked at.
+    """
+
+    path: str
+    schema: pa.Schema
+    rows: int
+    check: Callable[[], None]
+
+
+def native_parquet(
+    path: str, columns: Sequence[Column] | None, check: Callable[[], None], *, is_judged: bool
+) -> NativeFile | None:
+    """Look at a Parquet file; None where Arrow must read it.
+
+    Args:
+        path: Of the file.
+        columns: The declared ones.
+        check: Of `NativeFile`.
+        is_judged: Whether its nulls were judged when it was stored.
+    """
+    if not columns or _MARKS & set(path):
+        return None
+    try:
+        with pq.ParquetFile(path) as file:
+            metadata, found = file.metadata, file.schema_arrow
+    except (pa.ArrowException, OSError):
+        return None  # reported by who reads it
+    groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
+    if sum(group.num_rows for group in groups) != metadata.num_rows:
+        return None
+    places = {metadata.schema.column(at).path: at for at in range(metadata.num_columns)}
+    lowered = [name.lower() for name in found.names]
+    for column in columns:
+        kind = to_arrow(column.type)
+        at = places.get(column.name)
+        if at is None or lowered.count(column.name.lower()) != 1 or found.field(column.name).type != kind:
+            return None
+        if not (kind in _TYPES or pa.types.is_decimal128(kind)):
+            return None
+        stored = metadata.schema.column(at)
+        logical = {pa.string(): "STRING", pa.binary(): "NONE"}.get(kind)
+        if stored.physical_type == "INT96" or logical not in (None, stored.logical_type.type):
+            return None
+        may_be_null = column.nullable or is_judged
+        if not all(_is_plain(group.column(at), kind, may_be_null=may_be_null) for group in groups):
+            return None
+    schema = pa.schema([(column.name, to_arrow(column.type)) for column in columns])
+    return NativeFile(path, schema, metadata.num_rows, check)
+
+
+def _is_plain(chunk: Any, kind: pa.DataType, *, may_be_null: bool) -> bool:
+    """Whether the footer shows that a column chunk has no values that engines see otherwise, or that must not be."""
+    if chunk.compression not in _CODECS:
+        return False
+    statistics = chunk.statistics
+    if not may_be_null and (statistics is None or not statistics.has_null_count or statistics.null_count):
+        return False
+    if not pa.types.is_temporal(kind):
+        return True
+    if statistics is None or not statistics.has_min_max:
+        return statistics is not None and statistics.has_null_count and statistics.null_count == chunk.num_values
+    least, greatest = _BETWEEN[chunk.physical_type]
+    return bool(least <= statistics.min_raw and statistics.max_raw <= greatest)

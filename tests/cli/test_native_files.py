@@ -1,0 +1,158 @@
+"""Queries and lazy frames over large files, which their engines read by themselves or piece by piece."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lakehouse_cli import Project
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.runner import materializing
+from tests.conftest import Cli, ProjectFolder
+
+YAML = """\
+name: big
+module: transforms
+storages:
+  default: {{root: data, format: {format}}}
+tables:
+  given:
+    kind: source
+    columns: {{id: int64, day: date32, name: {{type: string, nullable: false}}}}{key}
+  chosen:
+    sql: select name, count(*) as n, min(day) as first from given where id % 2 = 0 group by name
+    columns: {{name: string, n: int64, first: date32}}
+  both:
+    sql: select count(*) as n from given a join given b using (id)
+  twice:
+    sql: select id from given union all select id from given
+    columns: {{id: int64}}
+  lazy:
+    columns: {{id: int64, name: string}}
+    key: id
+"""
+LAZY = """\
+import polars as pl
+
+def lazy(given: pl.LazyFrame) -> pl.LazyFrame:
+    return given.filter(pl.col("id") % 3 == 0).select("id", "name")
+"""
+ROWS = 5_000
+
+
+@pytest.fixture(autouse=True)
+def none_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every stored table is as large as those that queries do not share in memory."""
+    monkeypatch.setattr(materializing, "_SHARED", 0)
+
+
+def rows(**other: Any) -> pa.Table:
+    days = [date(2024, 1, 1) + timedelta(days=row % 90) for row in range(ROWS)]
+    columns = {"id": list(range(ROWS)), "day": days, "name": [f"n{row % 7}" for row in range(ROWS)]}
+    names = {"id": pa.int64(), "day": pa.date32(), "name": pa.string()}
+    return pa.table({**columns, **other}, schema=pa.schema(names))
+
+
+def declare(folder: ProjectFolder, format_: str = "parquet", key: str = "") -> None:
+    folder.write("lakehouse.yaml", YAML.format(format=format_, key=key))
+    folder.write("transforms.py", LAZY)
+
+
+def store(folder: ProjectFolder, table: pa.Table, path: str = "data/given.parquet") -> None:
+    folder.path.joinpath(path).parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, folder.path / path, row_group_size=1_000)
+
+
+def failed(cli: Cli) -> dict[str, Any]:
+    """The first error of a run, which is the source's where it is one's."""
+    errors = [table["error"] for table in cli("run", "chosen", "-o", "json").json["tables"]]
+    found: dict[str, Any] = next(error for error in errors if error is not None)
+    return found
+
+
+def test_results_are_those_of_whole_tables(folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    declare(folder)
+    store(folder, rows())
+    names = ("chosen", "both", "twice", "lazy")
+    assert cli("run").code == 0
+    by_itself = [pq.read_table(folder.path / f"data/{name}.parquet") for name in names]
+    monkeypatch.setattr(materializing, "_SHARED", 1 << 40)
+    assert cli("run", "--force").code == 0
+    assert [pq.read_table(folder.path / f"data/{name}.parquet") for name in names] == by_itself
+    assert by_itself[0].to_pylist()[0] == {"name": "n0", "n": 358, "first": date(2024, 1, 1)}
+    assert [by_itself[1]["n"].to_pylist(), by_itself[2].num_rows] == [[ROWS], 2 * ROWS]
+    manifest = json.loads(folder.read("data/.lakehouse/manifests/chosen.json"))
+    assert manifest["inputs"]["given"][1] == ROWS
+
+
+def test_other_formats_are_read_piece_by_piece(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, "csv")
+    text = "".join(f"{row},2024-01-01,n{row % 7}\n" for row in range(ROWS))
+    folder.write("data/given.csv", f"id,day,name\n{text}")
+    assert cli("run").code == 0
+    assert folder.read("data/both.csv") == f"n\n{ROWS}\n"
+    assert len(folder.read("data/twice.csv").splitlines()) == 2 * ROWS + 1
+    folder.write("data/given.csv", f"id,day,name\n{text}x,2024-01-01,n\n")
+    assert f"line {ROWS + 2:,}" in json.dumps(failed(cli))
+
+
+def test_a_source_is_judged_all_the_same(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder)
+    store(folder, rows(name=[None if row == 4_321 else "n" for row in range(ROWS)]))
+    assert failed(cli)["message"] == "column `name` has 1 null but is declared `nullable: false`"
+    declare(folder, key="\n    key: id")
+    store(folder, rows(id=[row % 4_999 for row in range(ROWS)]))
+    assert failed(cli)["message"] == "key `id`: 1 row repeats an earlier key"
+
+
+def test_what_duckdb_takes_for_infinity_is_refused(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder)
+    store(folder, rows(day=pa.array([(1 << 31) - 1] * ROWS, pa.int32()).cast(pa.date32())))
+    assert "outside the range of DuckDB's" in failed(cli)["message"]
+
+
+def test_folders_that_look_like_patterns_and_partitions(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder)
+    for name in ("name=x", "[ab]"):
+        text = YAML.format(
+            format="parquet", key=f"\n    path: {name!r}/given".replace("'", '"').replace('"/given', '/given"')
+        )
+        folder.write("lakehouse.yaml", text)
+        store(folder, rows(), f"data/{name}/given.parquet")
+        assert cli("run", "chosen", "--force").code == 0
+        assert pq.read_table(folder.path / "data/chosen.parquet").to_pylist()[0]["name"] == "n0"
+
+
+def test_a_damaged_file_is_told(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder)
+    store(folder, rows())
+    path = folder.path / "data/given.parquet"
+    data = bytearray(path.read_bytes())
+    data[4:4_000] = bytes(3_996)
+    path.write_bytes(data)
+    error = failed(cli)
+    assert "Traceback" not in json.dumps(error)
+    assert error["message"]
+
+
+def test_an_engine_reads_only_the_bytes_that_were_seen(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder)
+    store(folder, rows())
+    assert cli("run").code == 0
+    project = Project.load(folder.path)
+    table = project.graph.tables["given"]
+    storage = project.storages[table.storage]
+    record = storage.content(table, ())
+    assert record is not None
+    found = storage.scan(table, table.columns).native(record)
+    assert found is not None
+    assert found.rows == ROWS
+    assert storage.scan(table, table.columns).native(record._replace(content_hash="other")) is None
+    store(folder, rows().slice(1))
+    with pytest.raises(StorageError, match="changed while it was read"):
+        found.check()
