@@ -16,6 +16,7 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 
 from benchmarks import projects
@@ -58,7 +59,7 @@ def row(pair: Paired, quantity: str, of: Callable[[Measured], float], promised: 
     ratio = pair.ratio(of)
     verdict = "" if ratio <= promised else " **missed**"
     shown = f"{ours:.{digits}f} {unit} | {theirs:.{digits}f} {unit} | {ratio:.2f}"
-    limit = f"≤ {promised:.2f}{verdict}" if promised < float("inf") else "–"
+    limit = f"≤ {promised:.2f}{verdict}" if promised < inf else "–"
     line = f"| {pair.what} | {pair.yardstick} | {quantity} | {shown} | {limit} |"
     print(line, flush=True)
     return line
@@ -90,7 +91,7 @@ def thousand_tables(rounds: int) -> list[str]:
     made = ("data", "out", ".lakehouse")
     what = "`lakehouse run`, 1,000 trivial tables, nothing stored"
     pair = paired(what, ["lakehouse", "run"], "plain pandas loop", loop, folder, rounds, made=made)
-    lines = [row(pair, "CPU", cpu, 2.0), row(pair, "wall", wall, float("inf"))]
+    lines = [row(pair, "CPU", cpu, 2.0), row(pair, "wall", wall, inf)]
     run = ["lakehouse", "run", "--force"]
     pair = paired("`lakehouse run --force`, 1,000 trivial tables", run, "plain pandas loop", loop, folder, rounds)
     lines += [row(pair, "CPU", cpu, 2.0)]
@@ -133,10 +134,38 @@ def streamed(rounds: int) -> list[str]:
         pair = paired(label, run, "polars' `scan_csv`/`sink_csv`", polars, folder, rounds)
         lines += [
             row(pair, "wall", wall, 1.25),
-            row(pair, "CPU", cpu, float("inf")),
+            row(pair, "CPU", cpu, inf),
             row(pair, "peak memory", peak, 1.25),
         ]
     return lines
+
+
+def queries(rounds: int) -> list[str]:
+    """SQL tables: an aggregate over 10^7 rows, and plans of 1,000."""
+    aggregate = paired(
+        "SQL: count and maximum by name and day over 10^7 rows of Parquet",
+        ["lakehouse", "run", "--force"],
+        "DuckDB alone",
+        [sys.executable, "duck.py"],
+        projects.aggregate(),
+        rounds,
+    )
+    lines = [
+        row(aggregate, "wall", wall, 1.2),
+        row(aggregate, "CPU", cpu, inf),
+        row(aggregate, "peak memory", peak, inf),
+    ]
+    folder = projects.thousand_queries()
+    what = "`lakehouse plan`, 1,000 SQL tables"
+    python = ["lakehouse", "-C", str(projects.thousand_tables()), "plan"]
+    made = (".lakehouse", "../thousand/.lakehouse")
+    cold = paired(f"{what}, nothing kept", ["lakehouse", "plan"], "of Python", python, folder, rounds, made=made)
+    lines.append(row(cold, "wall", wall, inf))
+    pandas = [sys.executable, "-c", "import pandas"]
+    warm = paired(
+        f"{what} that were bound before", ["lakehouse", "plan"], "`import pandas`", pandas, folder, 3 * rounds
+    )
+    return [*lines, row(warm, "wall", wall, 1.0)]
 
 
 _STORED = ("data", ".lakehouse")
@@ -209,6 +238,7 @@ def main() -> None:
         "four": (four_transforms, 5),
         "large": (large_file, 3),
         "streamed": (streamed, 3),
+        "queries": (queries, 5),
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("part", nargs="*", choices=[*parts, []], help="only these; the report is left as it is")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 DATA = Path(__file__).parent / ".data"
@@ -264,6 +265,55 @@ def parquet(rows: int = ROWS) -> Path:
         value = pa.array(np.random.default_rng(1).normal(size=rows))
         table = pa.table({"id": at, "name": names, "value": value, "at": pa.array(at).cast(pa.timestamp("us"))})
         pyarrow.parquet.write_table(table, file)
+    return folder
+
+
+_AGGREGATE = 'select name, "at"::date as day, count(*) as n, max(value) as top from given group by name, day'
+_AGGREGATE_DUCKDB = f"""
+import os
+import pathlib
+
+import duckdb
+
+pathlib.Path("out").mkdir(exist_ok=True)
+duckdb.execute(f"set threads = {{len(os.sched_getaffinity(0))}}")
+duckdb.execute("create view given as select * from 'data/given.parquet'")
+duckdb.execute('''copy ({_AGGREGATE} order by name, day) to 'out/aggregate.parquet' (compression zstd)''')
+"""
+
+
+def aggregate(rows: int = ROWS) -> Path:
+    """A count and a maximum by name and day over the rows of `parquet`, and the same by DuckDB alone."""
+    folder = parquet(rows).with_name("aggregate")
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    if not (folder / "data/given.parquet").exists():
+        (folder / "data/given.parquet").hardlink_to(folder.with_name("parquet") / "data/given.parquet")
+    (folder / "lakehouse.yaml").write_text(
+        "name: aggregate\nstorages: {default: {root: data, format: parquet}}\ntables:\n"
+        "  given:\n    kind: source\n    columns: {id: int64, name: string, value: float64, at: 'timestamp[us]'}\n"
+        f"  aggregate:\n    sql: {_AGGREGATE}\n    key: [name, day]\n"
+        "    columns: {name: string, day: date32, n: int64, top: float64}\n"
+    )
+    (folder / "duck.py").write_text(_AGGREGATE_DUCKDB)
+    return folder
+
+
+def thousand_queries() -> Path:
+    """The tables of `thousand_tables`, computed by queries."""
+    python = thousand_tables()
+    folder = DATA / "queries"
+    (folder / "raw").mkdir(parents=True, exist_ok=True)
+    for source in (python / "raw").iterdir():
+        (folder / "raw" / source.name).write_bytes(source.read_bytes())
+    queries = {
+        name: f"    sql: select a.id, a.name, a.value + b.value as value from {one} a join {two} b using (id)"
+        for name, one, two in re.findall(
+            r"^def (\w+)\((\w+): pd.DataFrame, (\w+)", (python / "transforms.py").read_text(), re.MULTILINE
+        )
+    }
+    lines = (python / "lakehouse.yaml").read_text().replace("module: transforms\n", "").splitlines()
+    text = (f"{line}\n{queries[name]}" if (name := line.strip(" :")) in queries else line for line in lines)
+    (folder / "lakehouse.yaml").write_text("\n".join(text) + "\n")
     return folder
 
 
