@@ -32,7 +32,7 @@ _DOTTED = rf"{_IDENTIFIER}(?:\.{_IDENTIFIER})*"
 _NAME_TYPES = ("string", "boolean")
 
 MEMORY_SIZE = r"\d+(?:\.\d+)? ?(?:B|kB|MB|GB|KiB|MiB|GiB)"
-ENGINES = ("duckdb",)
+ENGINES = ("duckdb", "storage")
 EXECUTORS = ("threads", "serial", "processes")
 
 
@@ -81,7 +81,12 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         examples=("sql/top.sql",),
         computed=True,
     ),
-    "engine": Key(Choice(ENGINES), "What runs the query.", "duckdb", computed=True),
+    "engine": Key(
+        Choice(ENGINES),
+        "What runs the query: DuckDB in the process of the run, or the database in which inputs and result are stored.",
+        "duckdb",
+        computed=True,
+    ),
     "inputs": Key(
         Arguments(_TABLE, "a list of tables, or a map of parameters to tables"),
         "A list of tables, matched to the parameters in order, or a map of parameter to table. "

@@ -23,6 +23,8 @@ Kind = Literal["source", "computed"]
 DEFAULT_ENVIRONMENT = "default"
 
 
+#: What runs a query in the database in which its result is stored.
+STORAGE_ENGINE = "storage"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -42,7 +44,7 @@ class SqlQuery(Declared, frozen=True):
     Attributes:
         text: As it is written; of a file, empty until it is read.
         file: The file under `sql_file`, relative to the project's folder; None where the text stands in the table.
-        engine: What runs it.
+        engine: What runs it: ``duckdb``, or `STORAGE_ENGINE`.
         location: Where its text begins; of a file, where that is named.
         in_lines: Whether each line of the text is a line of the file that the text stands in, from `location` on.
         reading: What a parser found in it; None until it is read.
@@ -204,6 +206,11 @@ class Asset(Declared, frozen=True):
         if self.function is None:
             raise TypeError(f"source `{self.name}` has no transform")
         return self.function
+
+    @property
+    def runs_in_storage(self) -> bool:
+        """Whether its query runs in the database in which it is stored."""
+        return self.query is not None and self.query.engine == STORAGE_ENGINE
 
     @property
     def computed_by(self) -> str:

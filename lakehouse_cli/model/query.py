@@ -6,6 +6,8 @@ from msgspec import Struct
 
 from lakehouse_cli.errors import Location
 
+DUCKDB = "DuckDB"
+
 
 class QueryProblem(Struct, frozen=True):
     """Something wrong with a query.
@@ -49,6 +51,8 @@ class QueryReading(Struct, frozen=True):
         sensitive: What in it depends on the order in which rows come, or on the number of threads.
         random: What in it gives something else each time.
         problem: What is wrong with it.
+        dialect: Of whose SQL it is: `DUCKDB`, or the name of a database whose SQL nothing here parses.
+        outside: What in it reaches beyond the tables that it names.
     """
 
     tables: tuple[Mention, ...] | None = None
@@ -57,3 +61,5 @@ class QueryReading(Struct, frozen=True):
     sensitive: tuple[str, ...] = ()
     random: tuple[str, ...] = ()
     problem: QueryProblem | None = None
+    dialect: str = DUCKDB
+    outside: tuple[str, ...] = ()

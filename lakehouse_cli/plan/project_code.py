@@ -21,6 +21,7 @@ from lakehouse_cli.plan.computations import planned_computation
 from lakehouse_cli.plan.graph import build_graph
 from lakehouse_cli.plan.python_functions import FunctionCode
 from lakehouse_cli.plan.queries import QueryCode, query_fingerprint, query_problems, with_texts
+from lakehouse_cli.plan.queries_in_databases import database_problems
 from lakehouse_cli.registry import install_command
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class ProjectCode:
         self.graph, problems = build_graph(spec, self.computation)
         if self._queries is not None:
             problems += query_problems(self.graph, self._queries)
+            problems += database_problems(self.graph, spec)
             self._queries.close()
         self.problems = [*self._hidden_packages(code), *unread, *problems]
 

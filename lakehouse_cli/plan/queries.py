@@ -23,8 +23,9 @@ from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import Column, ProjectSpec, Table
 from lakehouse_cli.model.computation import Fingerprint, Input, MatchedInputs
-from lakehouse_cli.model.query import QueryProblem, QueryReading
+from lakehouse_cli.model.query import DUCKDB, QueryProblem, QueryReading
 from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.queries_in_databases import DatabaseEngine, read_by_tokens
 from lakehouse_cli.registry import Entry, install_command, load
 from lakehouse_cli.runs.local_state import keep, kept, with_hash
 from lakehouse_cli.storage_types.names import ascii_lower
@@ -35,9 +36,11 @@ from lakehouse_cli.version import __version__
 _RUN = Entry("lakehouse_cli.transforms.queries.calling:run_query")
 _ANALYSIS = Entry("lakehouse_cli.transforms.queries.analysis:QueryAnalysis")
 _FOLDER, _FILE = "cache", "queries.json"
-_FORMAT = 1
+_FORMAT = 2
 # Of DuckDB. Those before take -0.0 for 0.0 where they sort, and integers of more than 128 bits for floats.
 _LEAST = 2
+# Whose names may differ in case alone.
+_DISTINGUISHES_CASE = "PostgreSQL"
 
 #: Name and type of each column of a result, as far as they are known.
 Shape = tuple[tuple[str, str], ...]
@@ -119,11 +122,21 @@ class QueryCode:
 
     def with_readings(self, spec: ProjectSpec) -> ProjectSpec:
         """The project with what is found in its queries."""
-        return replace(spec, tables={name: self.with_reading(table) for name, table in spec.tables.items()})
+        dialects = {name: storage.type for name, storage in spec.storages.items()}
+        return replace(
+            spec,
+            tables={
+                name: self.with_reading(table, dialects.get(table.storage, "")) for name, table in spec.tables.items()
+            },
+        )
 
-    def with_reading(self, table: Table) -> Table:
-        """A table with what is found in its query, where it has one."""
-        if table.query is None or self.version is None:
+    def with_reading(self, table: Table, storage_type: str = "") -> Table:
+        """A table with what is found in its query, where it has one; the type of its storage may be its dialect."""
+        if table.query is None:
+            return table
+        if table.runs_in_storage and (reading := read_by_tokens(table.query.bare, storage_type)) is not None:
+            return replace(table, query=replace(table.query, reading=reading))
+        if self.version is None:
             return table
         return replace(table, query=replace(table.query, reading=self._reading(table.query.bare)))
 
@@ -181,12 +194,14 @@ class QueryComputation(Struct, frozen=True):
         code: What is known of queries; only to match inputs and to take its fingerprint.
         workers: How many tables are computed at once, which share the cores and the memory; only to run it.
         now: When the run began; likewise.
+        engine: What runs it, where that is a database; only to take its fingerprint.
     """
 
     table: Table
     code: QueryCode | None = None
     workers: int = 1
     now: datetime | None = None
+    engine: DatabaseEngine | None = None
 
     @property
     def name(self) -> str:
@@ -200,14 +215,16 @@ class QueryComputation(Struct, frozen=True):
         assert query is not None  # noqa: S101  # what it is made of
         # A query that is asked of the stored tables computes no table.
         who = f"table `{self.table.name}` is computed by a query, which" if self.table.name else "a query"
-        if self.code.version is None:
+        reading = query.reading
+        if reading is not None and reading.dialect != DUCKDB:
+            pass  # the database reads it
+        elif self.code.version is None:
             message = f"{who} needs duckdb, and that is not installed"
             return MatchedInputs(None, [Problem(message, install_command("duckdb"), query.location)])
-        if int(self.code.version.partition(".")[0]) < _LEAST:
+        elif int(self.code.version.partition(".")[0]) < _LEAST:
             message = f"{who} needs duckdb {_LEAST}.0 or later"
             hint = f"update it, {self.code.version} is installed: {install_command('duckdb')}"
             return MatchedInputs(None, [Problem(message, hint, query.location)])
-        reading = query.reading
         assert reading is not None  # noqa: S101  # set in every plan
         if reading.problem is not None:
             return MatchedInputs(None, [self._problem(reading.problem)])
@@ -238,23 +255,25 @@ class QueryComputation(Struct, frozen=True):
         """Fingerprint its tokens, and the engine by its version."""
         assert self.code is not None  # noqa: S101  # set in every plan
         assert self.table.query is not None  # noqa: S101  # what it is made of
-        return query_fingerprint(self.table, self.code.version)
+        return query_fingerprint(self.table, self.code.version, self.engine)
 
     def run(self, inputs: Sequence[tuple[Input, Any]]) -> Any:
         """Run it on tables."""
         return load(_RUN)(self.table, inputs, self.workers, self.now)
 
 
-def query_fingerprint(table: Table, version: str | None) -> CodeFingerprint:
+def query_fingerprint(table: Table, version: str | None, engine: DatabaseEngine | None = None) -> CodeFingerprint:
     """The fingerprint of a table's query; case counts, as it does in texts and in the names of columns.
 
     Args:
         table: With its query.
-        version: Of the engine.
+        version: Of DuckDB.
+        engine: What runs it, where that is a database.
     """
     assert table.query is not None  # noqa: S101  # what it is made of
     text = "\n".join(tokens(table.query.bare))
-    parts = {QUERY: _hash(text)[:12], f"package {table.query.engine}": str(version), RULES: CURRENT_RULES}
+    name, version = ("duckdb", version) if engine is None else (engine.type, engine.version)
+    parts = {QUERY: _hash(text)[:12], f"package {name}": str(version), RULES: CURRENT_RULES}
     return CodeFingerprint(_hash(json.encode(parts).decode()), parts)
 
 
@@ -268,10 +287,11 @@ class _Matched(Struct):
     def of(self, reading: QueryReading) -> tuple[Input, ...]:
         inputs: dict[str, Input] = {}
         for each in self._named(reading):
-            other = inputs.setdefault(ascii_lower(str(each.parameter)), each)
+            name = str(each.parameter)
+            other = inputs.setdefault(name if reading.dialect == _DISTINGUISHES_CASE else ascii_lower(name), each)
             if other.table != each.table:
                 names = f"`{other.parameter}` and `{each.parameter}`"
-                message = f"{self.table.computed_by} reads {names}, which are one to DuckDB"
+                message = f"{self.table.computed_by} reads {names}, which are one to {reading.dialect}"
                 hint = "give one another name there, and list it under `inputs:` by that name"
                 self.problems.append(Problem(message, hint, self.table.where("inputs", "sql", "sql_file")))
         return tuple(inputs.values())
@@ -285,7 +305,8 @@ class _Matched(Struct):
                 if self._known(table, f"inputs.{name}", "inputs"):
                     yield Input(table, name)
         elif reading.tables is None:
-            message = f"the tables of {self.table.computed_by} cannot be told from its text ({reading.sensitive[0]})"
+            why = reading.dialect if reading.dialect != DUCKDB else reading.sensitive[0]
+            message = f"the tables of {self.table.computed_by} cannot be told from its text ({why})"
             self.problems.append(Problem(message, "list them under `inputs:`", self.table.where("sql", "sql_file")))
         else:
             yield from (found for each in reading.tables if (found := self._input(each)) is not None)
@@ -330,7 +351,12 @@ def query_problems(graph: AssetGraph, code: QueryCode) -> Iterator[Problem]:
         if table.columns is not None and exact:
             shapes[name] = table.columns
         edges = graph.inputs.get(name, ())
-        if table.query is None or not _is_matched(table, edges) or any(edge.table not in shapes for edge in edges):
+        if (
+            table.query is None
+            or not _is_bindable(table)
+            or not _is_matched(table, edges)
+            or any(edge.table not in shapes for edge in edges)
+        ):
             continue
         inputs = {edge.parameter or edge.table: shapes[edge.table] for edge in edges}
         found = code.bind(table.query.bare, inputs, table)
@@ -340,6 +366,12 @@ def query_problems(graph: AssetGraph, code: QueryCode) -> Iterator[Problem]:
                 yield Problem(f"{table.computed_by}: {problem.message}", problem.hint, place)
         elif not exact and table.columns is None:
             shapes[name] = _columns(found)
+
+
+def _is_bindable(table: Table) -> bool:
+    """Whether DuckDB, which binds queries before they run, is what runs it."""
+    reading = table.query.reading if table.query is not None else None
+    return reading is not None and reading.dialect == DUCKDB
 
 
 def _is_matched(table: Table, edges: Sequence[Input]) -> bool:

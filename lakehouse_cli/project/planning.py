@@ -10,18 +10,21 @@ from msgspec.structs import replace
 
 from lakehouse_cli.config.dotenv import ENV_FILE
 from lakehouse_cli.config.files import own_files
-from lakehouse_cli.errors import ProjectError
+from lakehouse_cli.errors import LakehouseError, ProjectError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
+from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.planning import Plan, PlannedTable, make_plan, tables_of_interest
 from lakehouse_cli.plan.project_code import ProjectCode
+from lakehouse_cli.plan.queries import QueryComputation
+from lakehouse_cli.plan.queries_in_databases import DatabaseEngine
 from lakehouse_cli.plan.recipes import recipe_of
 from lakehouse_cli.plan.selection import Selection, mentions_state, select
 from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
 from lakehouse_cli.plan.uses import Used, UsedContent
 from lakehouse_cli.project.loading import ValidProject, load_valid_project
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.capabilities import local_files
+from lakehouse_cli.storage.capabilities import local_files, query_runner
 from lakehouse_cli.storage.opening import open_storages
 from lakehouse_cli.text.redaction import Mask, mask_of, masked, masked_error, unmasked
 
@@ -143,6 +146,16 @@ class Planner:
             chosen = _narrowed(chosen, _unfinished(self.spec))
         return _masked_plan(self._plan(chosen, request.defer, force=request.force), self.mask)
 
+    def _computation(self, table: Table) -> Computation | None:
+        """How a table is computed; by a database, with the version of that."""
+        found = self.code.computation(table)
+        if table.version is None and isinstance(found, QueryComputation) and table.runs_in_storage:
+            version = None
+            with suppress(LakehouseError):  # the snapshot reports what cannot be reached
+                version = query_runner(self.storages[table.storage], table).engine_version()
+            return replace(found, engine=DatabaseEngine(self.spec.storages[table.storage].type, version))
+        return found
+
     def _plan(self, chosen: Selection, defer: str | None, *, force: bool = False, lenient: bool = False) -> Plan:
         """Plan a selection; `lenient` where it is only asked which tables would run, so that inputs may lack."""
         here, code, behind = self.stored, self.code, self.behind(defer)
@@ -152,7 +165,7 @@ class Planner:
         used = {table.name: content.of(table) for table in tables}
         recipes = {
             table.name: recipe_of(
-                here.graph, table, code.computation(table), here.specs[table.storage], used[table.name]
+                here.graph, table, self._computation(table), here.specs[table.storage], used[table.name]
             )
             for table in tables
         }

@@ -100,15 +100,20 @@ class Attempts:
     def _with_memory(self, job: Job) -> Outcome:
         """Materialize in this process: inputs come from memory where an earlier table left them."""
         from lakehouse_cli.runner.materializing import materialize, open_input, read_input, streamed_inputs
+        from lakehouse_cli.transforms import SharedTable, StreamedTable
 
+        given: dict[str, SharedTable | StreamedTable]
         some = job.table.query is not None or self._memory.streams_some(job.tables)
         streamed = streamed_inputs(job, self._place.folder) if some else frozenset()
         given = {
             name: open_input(job, self._place, name)
             if name in streamed and not self._memory.has(name)
             else self._memory.get(name, partial(read_input, job, self._place))
-            for name in job.tables
+            for name in job.read_inputs
         }
+        if job.table.runs_in_storage and not job.publish:
+            # What was computed and is stored nowhere.
+            given = {name: SharedTable(data) for name, data in self._memory.tables(job.tables).items()}
         # What is stored nowhere is in memory, or lost.
         name = job.table.name
         keep, gather = (of(name, stored=job.publish) for of in (self._memory.wanted, self._memory.wanted_whole))
@@ -151,7 +156,7 @@ class Attempts:
 
     def _end(self, job: Job, ended: Ended, given_up: str | None = None) -> None:
         name = job.table.name
-        self._memory.release(job.tables)
+        self._memory.release(job.read_inputs if job.publish else job.tables)
         if isinstance(ended, Outcome) and ended.data is not None:
             content = None if ended.manifest is None else ended.manifest.content
             self._memory.put(name, ended.data, content)

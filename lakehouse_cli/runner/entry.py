@@ -71,7 +71,7 @@ def materialize_here(job: Job, given: Mapping[str, pa.Table]) -> Outcome:
     place = _own
     inputs: dict[str, SharedTable | StreamedTable] = {name: SharedTable(data) for name, data in given.items()}
     streamed = streamed_inputs(job, place.folder)
-    for name in job.tables.keys() - given.keys():
+    for name in set(job.read_inputs) - given.keys():
         if name in streamed:
             inputs[name] = open_input(job, place, name)
         else:

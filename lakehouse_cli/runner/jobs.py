@@ -57,6 +57,11 @@ class Job(Struct, frozen=True):
     workers: int
     run_started: datetime
 
+    @property
+    def read_inputs(self) -> tuple[str, ...]:
+        """The inputs that are read for it where they are stored: none where the database does."""
+        return () if self.table.runs_in_storage else tuple(self.tables)
+
 
 class Outcome(Struct, frozen=True):
     """The result of one table.

@@ -200,7 +200,12 @@ class _Run:
                 remove_leftovers(self.plan, graph, storages)
             interrupts = self.interrupts.heeded() if publish else nullcontext()
             with interrupts, pinned(folder, code.files), self.runner.executor(setup) as executor:
-                consumers = Counter(name for planned in self.plan.runs for name in planned.inputs)
+                consumers = Counter(
+                    name
+                    for planned in self.plan.runs
+                    if not (publish and graph.tables[planned.name].runs_in_storage)  # the database has what it reads
+                    for name in planned.inputs
+                )
                 types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}
                 memory = TablesInMemory(consumers, types, streaming_types(types))
                 # Where each process stores by itself, none keeps what the others wait for.

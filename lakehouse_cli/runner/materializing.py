@@ -19,6 +19,7 @@ from lakehouse_cli.errors import ContractError, DataError, LakehouseError, Trans
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
+from lakehouse_cli.runner.in_database import compute_in_database
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.row_order import by_key
 from lakehouse_cli.runner.workplace import Workplace
@@ -153,6 +154,9 @@ def materialize(
     try:
         storage = place.storages[table.storage]
         check_replaceable(storage, table, forced=job.forced)
+        if table.runs_in_storage:
+            unstored = {name: shared.arrow() for name, shared in given.items() if isinstance(shared, SharedTable)}
+            return compute_in_database(job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0))
         result = _compute(job, place.folder, given, timeout)
         if isinstance(result, Unordered) and table.key and not table.order_by:
             result = by_key(result, table)
@@ -214,6 +218,12 @@ def _origin(
     job: Job, place: Workplace, given: Mapping[str, SharedTable | StreamedTable], started_at: str, memory: int
 ) -> Provenance:
     inputs = {name: _used(shared, job.expected_inputs.get(name)) for name, shared in given.items()}
+    return _provenance(job, place, inputs, started_at, memory)
+
+
+def _provenance(
+    job: Job, place: Workplace, inputs: Mapping[str, InputRecord], started_at: str, memory: int
+) -> Provenance:
     recipe = _used_recipe(job, place)
     return Provenance(job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected)
 

@@ -85,7 +85,7 @@ class TablesInMemory:
         """Release each of these for one consumer that is done with it, or will never come."""
         with self._lock:
             for name in names:
-                self._remaining[name] -= 1
+                self._remaining[name] = self._remaining.get(name, 0) - 1
                 if self._remaining[name] <= 0:
                     self._tables.pop(name, None)
 

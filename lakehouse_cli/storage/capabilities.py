@@ -18,6 +18,8 @@ from lakehouse_cli.storage.base import AssetStorage, Provenance, Stray
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse_cli.storage.queries import Computed, DatabaseQuery, Origin
+
 
 @runtime_checkable
 class Prefetches(Protocol):
@@ -44,6 +46,28 @@ class PublishesPieces(Protocol):
 
         What is known of their origin is asked for behind the last piece.
         """
+
+
+@runtime_checkable
+class RunsQueries(Protocol):
+    """Runs queries over its own tables, where these are."""
+
+    def engine_version(self) -> str:
+        """Return the version of what runs them, as far as it decides their results; may connect to it."""
+
+    def publish_query(self, table: Table, query: DatabaseQuery, origin: Origin) -> Computed:
+        """Run a query, enforce the table's contract on its rows and publish them, all or nothing.
+
+        Raises:
+            QueryInputError: An input cannot be read, or is not as declared.
+            QueryTimeoutError: It took longer than it may.
+            ContractError: The result breaks the contract.
+            TransformError: The query failed.
+            StorageError: It could not be stored.
+        """
+
+    def compute_query(self, table: Table, query: DatabaseQuery) -> Computed:
+        """Run a query as `publish_query`, return the rows that it would store, and change nothing."""
 
 
 @runtime_checkable
@@ -121,6 +145,7 @@ CAPABILITIES = (
     Prefetches,
     StaysOpen,
     PublishesPieces,
+    RunsQueries,
     CountsRows,
     FindsLines,
     KeepsVersions,
@@ -160,6 +185,22 @@ def publish_pieces(
     import pyarrow as pa
 
     return storage.publish(table, pa.concat_tables(pieces), origin())
+
+
+def query_runner(storage: AssetStorage, table: Table) -> RunsQueries:
+    """Return a storage as what runs the query of a table.
+
+    Raises:
+        StorageError: It is no database.
+    """
+    found = storage.capability(RunsQueries)
+    if found is None:
+        raise StorageError(
+            f"storage `{table.storage}` runs no queries, as `engine: storage` of `{table.name}` asks for",
+            hint="remove `engine: storage`, or store the table in PostgreSQL, DuckDB or SQLite",
+            location=table.where("engine"),
+        )
+    return found
 
 
 def count_rows(storage: AssetStorage, table: Table) -> int | None:

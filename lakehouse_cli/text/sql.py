@@ -26,6 +26,7 @@ _TOKEN = rf"""
   | (?P<space> [ \t\n\v\f\r]+ )
   | (?P<other> . )
     """
+_PLACEHOLDER = re.compile(r"\$([^\W\d]\w*)")
 _BLOCK = re.compile(r"/\*|\*/")
 
 
@@ -64,6 +65,21 @@ def tokens(text: str) -> list[str]:
 def without_semicolon(text: str) -> str:
     """Return a query up to its last token but semicolons."""
     return text[: max((end for each, end in _scan(text) if each != ";"), default=0)]
+
+
+def placeholders(text: str) -> list[tuple[str, int, int]]:
+    """Find each ``$name`` that is no part of a text, quoted name, comment or dollar quote: its name, begin and end.
+
+    >>> placeholders("select $a, '$b', $c$ $d $c$ -- $e")
+    [('a', 7, 9)]
+    """
+    found = []
+    for token, end in _scan(text):
+        match = _PLACEHOLDER.match(token)
+        if match is not None and not token.endswith("$"):
+            begin = end - len(token)
+            found.append((match[1], begin, begin + match.end()))
+    return found
 
 
 def _scan(text: str) -> Iterator[tuple[str, int]]:

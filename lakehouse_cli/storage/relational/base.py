@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -33,6 +33,9 @@ from lakehouse_cli.text.counts import count_text, plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakehouse_cli.storage.queries import DatabaseQuery
+    from lakehouse_cli.storage.relational.dialect import QueryDialect
 
 
 class RelationalStorage(RelationNames):
@@ -259,7 +262,7 @@ class RelationalStorage(RelationNames):
             if digest.rows != data.num_rows:
                 rows = f"{count_text(digest.rows)} of {plural(data.num_rows, 'row')}"
                 raise StorageError(f"{self.names.owner} took {rows} of `{table.name}`")
-            if kept is not None and _is_overtaken(kept, digest, origin, table.name):
+            if kept is not None and is_overtaken(kept, digest, origin, table.name):
                 raise overtaken(table, self.uri(table))
             manifest = make_manifest(
                 table, data, origin, size=digest.bytes, content_hash=digest.hash, modified_ns=time.time_ns()
@@ -317,6 +320,25 @@ class RelationalStorage(RelationNames):
                 kept = None if session is None else session.kept_of(relation)
         return None if kept is None else parsed(kept.text, table.name)
 
+    @contextmanager
+    def computing(self, relation: Relation | None, inputs: Collection[Relation]) -> Iterator[Session]:
+        """Open a transaction that runs a query, throughout which its inputs stay as they are seen first.
+
+        Args:
+            relation: What its result will be, kept from other writers; None where it is not to be stored.
+            inputs: What it reads.
+        """
+        del inputs
+        with self.session(write=True) as session:
+            assert session is not None  # noqa: S101  # writing makes the database
+            if relation is not None:
+                session.lock(relation)
+            yield session
+
+    @abstractmethod
+    def dialect(self, session: Session, query: DatabaseQuery) -> QueryDialect:
+        """Return how this database runs a query in a transaction."""
+
     def delete(self, table: Table) -> None:
         """Drop the table and remove its manifest."""
         relation = self.relation(table)
@@ -366,7 +388,7 @@ class RelationalStorage(RelationNames):
             return error.message
 
 
-def _is_overtaken(kept: Kept, digest: Digest, origin: Provenance, name: str) -> bool:
+def is_overtaken(kept: Kept, digest: Digest, origin: Provenance, name: str) -> bool:
     """Return whether another run stored other data since the plan looked.
 
     Args:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from lakehouse_cli.code.fingerprints.packages import find_package
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.errors import Cause
@@ -16,7 +18,10 @@ from lakehouse_cli.storage_types.duckdb import COMPATIBLE, NAMES, held_type
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse_cli.storage.queries import DatabaseQuery
+    from lakehouse_cli.storage.relational.dialect import QueryDialect
     from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
+    from lakehouse_cli.storage.relational.session import Session
 
 _HINTS = (
     ("lock on file", "another process has the file open; close it there, or raise the storage's option `lock_timeout`"),
@@ -78,6 +83,17 @@ class DuckDBStorage(OneFileStorage):
     def in_use(self) -> AbstractContextManager[None]:
         """Keep the file open while transactions follow closely."""
         return duckdb_file(self.spec.root).kept()
+
+    def dialect(self, session: Session, query: DatabaseQuery) -> QueryDialect:
+        """As DuckDB runs a query."""
+        from lakehouse_cli.storage.relational.duckdb_queries import DuckDBQuery
+
+        return DuckDBQuery(session, query)
+
+    def engine_version(self) -> str:
+        """Return the version of the package, which is the database."""
+        found = find_package("duckdb", sys.path)
+        return "" if found is None else str(found.version)
 
     @contextmanager
     def transaction(self, path: str, *, write: bool, patience: float) -> Iterator[DuckDBSession]:

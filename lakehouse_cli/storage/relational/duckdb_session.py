@@ -27,6 +27,14 @@ class DuckDBSession(Session):
         self._catalog = quote(self.rows("SELECT current_database()")[0][0])
         self._has_manifests: bool | None = None
 
+    def do(self, statement: str, params: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that gives no rows."""
+        self._connection.execute(statement, params)
+
+    def relation(self, query: str, params: Mapping[str, Any] | None) -> Any:
+        """Return a query as DuckDB has bound it; nothing runs."""
+        return self._connection.sql(query, params=params)
+
     def sql(self, relation: Relation) -> str:
         """With the database."""
         return f"{self._catalog}.{relation.quoted}"

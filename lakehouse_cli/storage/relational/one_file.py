@@ -13,12 +13,12 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.storage.local.folders import make_folder
 from lakehouse_cli.storage.local.publishing import sync_all
-from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.storage.relational.kept_digests import kept_digests
+from lakehouse_cli.storage.relational.querying import QueryingStorage
 from lakehouse_cli.storage.relational.session import Digest, Found, Relation, Session
 
 
-class OneFileStorage(RelationalStorage):
+class OneFileStorage(QueryingStorage):
     """Tables in a database file; a base for one storage for each kind of file."""
 
     #: Endings of the files beside the database's own in which changes may be.

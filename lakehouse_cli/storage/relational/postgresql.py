@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import Column, ColumnType, StorageSpec
 from lakehouse_cli.storage.errors import Cause, translate_errors
-from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.storage.relational.connections import Connections
+from lakehouse_cli.storage.relational.querying import QueryingStorage
 from lakehouse_cli.storage_types.postgresql import NAMES, POSTGRESQL
 from lakehouse_cli.text.redaction import mask_of_url
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse_cli.storage.queries import DatabaseQuery
+    from lakehouse_cli.storage.relational.dialect import QueryDialect
     from lakehouse_cli.storage.relational.postgresql_connection import PostgreSQLConnection
     from lakehouse_cli.storage.relational.postgresql_session import PostgreSQLSession
-    from lakehouse_cli.storage.relational.session import Raw, Relation
+    from lakehouse_cli.storage.relational.session import Raw, Relation, Session
 
 # What the texts of values depend on, which are hashed; the rest so that literals mean what they say.
 _SETTINGS = (
@@ -36,6 +38,8 @@ _HINTS = {
     "28P01": "check user and password of the storage's `root:`",
     "28000": "check user and password of the storage's `root:`",
     "3D000": "create the database, or correct the storage's `root:`",
+    "40001": "another program changed the table meanwhile: run again",
+    "42P01": "list the table under `inputs:`, by the name that the query has for it",
     "42501": "grant the user of the storage's `root:` what it lacks",
     "53100": "make room on the server's disk and run again",
     "55P03": "somebody keeps the table locked: wait, or raise the storage's option `lock_timeout`",
@@ -60,6 +64,8 @@ _QUOTED_TEXT = r'(?: in|:)? ".*"'
 _AT = re.compile(
     r'connection to server (?:at "(?P<host>[^"]*)"(?: \([^)]*\))?, port (?P<port>\d+)|on socket "(?P<socket>[^"]*)")'
 )
+# Of the number of a version: 150018 is 15.18.
+_MAJOR = 10_000
 _LOCKABLE = ("table", "partitioned table", "view")
 _WIRE = {
     "int8": ColumnType("int16"),
@@ -73,7 +79,7 @@ _WIRE = {
 }
 
 
-class PostgreSQLStorage(RelationalStorage):
+class PostgreSQLStorage(QueryingStorage):
     """Tables in a PostgreSQL database; a connection for each thread that works, none that crosses a process."""
 
     names = NAMES
@@ -83,6 +89,7 @@ class PostgreSQLStorage(RelationalStorage):
         super().__init__(spec)
         self._connections = Connections(self._connect)
         self._was_reached = False
+        self._version: str | None = None
         self._own_schema: str | None = str(spec.connection["schema"]) if spec.connection.get("schema") else None
 
     def default_schema(self) -> str:
@@ -162,6 +169,42 @@ class PostgreSQLStorage(RelationalStorage):
             if lock is not None:
                 connection.do(lock)
             yield PostgreSQLSession(connection, schema)
+
+    @contextmanager
+    def computing(self, relation: Relation | None, inputs: Collection[Relation]) -> Iterator[PostgreSQLSession]:
+        """A transaction that sees its inputs as they are once nobody else writes the result, and nobody alters them.
+
+        The lock of the result is one of the connection, as the transaction sees what was there before its first query.
+        """
+        from lakehouse_cli.storage.relational.postgresql_session import PostgreSQLSession
+
+        schema = self.default_schema()
+        with self._connections.one() as connection:
+            session = PostgreSQLSession(connection, schema)
+            if relation is not None:
+                session.lock_beyond(relation)
+            lockable = [name for name, found in session.find(inputs).items() if found.kind in _LOCKABLE]
+            connection.do("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            for name in lockable:
+                connection.do(f"LOCK TABLE {name.quoted} IN ACCESS SHARE MODE")
+            yield session
+            connection.do("COMMIT")
+            if relation is not None:
+                session.unlock(relation)
+
+    def dialect(self, session: Session, query: DatabaseQuery) -> QueryDialect:
+        """As PostgreSQL analyses a query itself."""
+        from lakehouse_cli.storage.relational.postgresql_queries import PostgreSQLQuery
+
+        return PostgreSQLQuery(session, query)
+
+    def engine_version(self) -> str:
+        """Return the major version of the server: asked once."""
+        if self._version is None:
+            with translate_errors(self, None, "reached"), self._transaction("BEGIN READ ONLY") as connection:
+                number = int(connection.rows("SELECT current_setting('server_version_num')")[0][0])
+            self._version = str(number // _MAJOR)
+        return self._version
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[PostgreSQLConnection]:

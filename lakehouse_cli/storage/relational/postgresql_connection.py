@@ -56,6 +56,23 @@ class PostgreSQLConnection:
         with self._prepared(statement) as prepared:
             self._interruptibly(prepared.execute_update, prepared.cancel)
 
+    def do_one(self, statement: str) -> None:
+        """Run a statement by the server's other protocol, which takes one and no more."""
+        with self._prepared(statement) as prepared:
+            prepared.prepare()
+            self._interruptibly(prepared.execute_update, prepared.cancel)
+
+    def bind(self, statement: str, row: pa.Table) -> None:
+        """Run a statement with the values of a row for its ``$1`` and those that follow."""
+        with self._prepared(statement) as prepared:
+            prepared.prepare()
+            prepared.bind_stream(row)
+            self._interruptibly(prepared.execute_update, prepared.cancel)
+
+    def cancel(self) -> None:
+        """Have the server end what it does for this connection; called from another thread."""
+        self._connection.cancel()
+
     def table(self, statement: str) -> pa.Table:
         """Return the result of a query."""
         with self._prepared(statement) as prepared:

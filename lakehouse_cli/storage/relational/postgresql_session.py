@@ -64,6 +64,22 @@ class PostgreSQLSession(Session):
         """Run a statement."""
         self._connection.do(statement)
 
+    def do_one(self, statement: str) -> None:
+        """Run what the server is to refuse where it is more than one statement."""
+        self._connection.do_one(statement)
+
+    def bind(self, statement: str, row: pa.Table) -> None:
+        """Run a statement with values for its ``$1`` and those that follow."""
+        self._connection.bind(statement, row)
+
+    def text_of(self, expression: str) -> str:
+        """Return what shows a value as text, as SQL."""
+        return f"({expression})::text"
+
+    def cancel(self) -> None:
+        """Have the server end what it does for this connection."""
+        self._connection.cancel()
+
     def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
         """By one query of the catalog."""
         if not wanted:
@@ -139,7 +155,15 @@ class PostgreSQLSession(Session):
 
     def lock(self, relation: Relation) -> None:
         """Take an advisory lock by the relation's name, so that it may be one that is not there yet."""
-        self._lock(f"lakehouse {relation.quoted}")
+        self._lock(_lock_of(relation))
+
+    def lock_beyond(self, relation: Relation) -> None:
+        """Take the same lock for the connection, before its transaction begins and to be released after it."""
+        self.rows(f"SELECT pg_advisory_lock(hashtextextended({literal(_lock_of(relation))}, 0))::text")
+
+    def unlock(self, relation: Relation) -> None:
+        """Release what `lock_beyond` took; a connection that is closed releases it as well."""
+        self.rows(f"SELECT pg_advisory_unlock(hashtextextended({literal(_lock_of(relation))}, 0))::text")
 
     def _lock(self, what: str) -> None:
         self.rows(f"SELECT pg_advisory_xact_lock(hashtextextended({literal(what)}, 0))::text")
@@ -182,6 +206,10 @@ class PostgreSQLSession(Session):
             " ON CONFLICT (schema_name, table_name) DO UPDATE"
             " SET manifest = excluded.manifest, stamp = excluded.stamp, signature = excluded.signature"
         )
+
+
+def _lock_of(relation: Relation) -> str:
+    return f"lakehouse {relation.quoted}"
 
 
 def _plain(type_name: str) -> str:

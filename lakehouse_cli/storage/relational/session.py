@@ -143,6 +143,14 @@ class Session(ABC):
         """Return the name of a relation in statements."""
         return relation.quoted
 
+    def text_of(self, expression: str) -> str:
+        """Return what shows a value as text, as SQL."""
+        return f"CAST({expression} AS VARCHAR)"
+
+    def cancel(self) -> None:
+        """End what another thread is waiting for on this connection; it raises then."""
+        self._connection.interrupt()
+
     @abstractmethod
     def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
         """Return those of the wanted relations that are there."""
@@ -205,6 +213,24 @@ class Session(ABC):
             data: Of the types that the storage's `stored_type` gives.
             types: Declared type of each column.
         """
+
+    def write_from(
+        self, relation: Relation, empty: pa.Table, types: Mapping[str, ColumnType], values: Sequence[str], source: str
+    ) -> Relation:
+        """As `write`, of rows that are in the database.
+
+        Args:
+            relation: What it will be in the end.
+            empty: A table without rows of the types that the storage's `stored_type` gives.
+            types: Declared type of each column.
+            values: What each column is, as SQL.
+            source: What has the rows, as SQL that can stand in FROM.
+        """
+        aside = self.write(relation, empty, types)
+        names = ", ".join(map(quote, types))
+        if types:
+            self.do(f"INSERT INTO {self.sql(aside)} ({names}) SELECT {', '.join(values)} FROM {source}")
+        return aside
 
     def put_in_place(self, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:
         """Let a new table take the place of what is there; nothing to do where `write` did.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,9 @@ from lakehouse_cli.text.sql import literal, literals, quote
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakehouse_cli.storage.queries import DatabaseQuery
+    from lakehouse_cli.storage.relational.dialect import QueryDialect
 
 _KINDS: Mapping[str, Any] = {"table": "table", "view": "view", "virtual": "virtual table"}
 _UNDONE = "let a user who may write to the file and to its folder run `lakehouse plan`, which undoes them"
@@ -98,6 +101,16 @@ class SQLiteStorage(OneFileStorage):
         out_of_reach = code in _REASONS or code.startswith(_OUT_OF_REACH)
         return Cause(_REASONS.get(code, str(error)), hint, "storage" if out_of_reach else None)
 
+    def dialect(self, session: Session, query: DatabaseQuery) -> QueryDialect:
+        """As SQLite runs a query."""
+        from lakehouse_cli.storage.relational.sqlite_queries import SQLiteQuery
+
+        return SQLiteQuery(session, query)
+
+    def engine_version(self) -> str:
+        """Return the version of the library, which is the database."""
+        return sqlite3.sqlite_version
+
     @contextmanager
     def transaction(self, path: str, *, write: bool, patience: float) -> Iterator[SQLiteSession]:
         """On a connection of its own; opening one takes no longer than a query."""
@@ -112,6 +125,26 @@ class SQLiteSession(Session):
     """A transaction: of one writer at a time, whom readers do not see until the end."""
 
     manifest_columns = "'', table_name, manifest, '', signature"
+
+    def do(self, statement: str, params: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that gives no rows."""
+        self._connection.execute(statement, params or {})
+
+    def sql(self, relation: Relation) -> str:
+        """With the file, where there may be temporary views."""
+        return f"main.{relation.quoted}"
+
+    def names(self, query: str, params: Mapping[str, Any]) -> list[str]:
+        """Return the names of a query's columns."""
+        return [name for name, *_ in self._connection.execute(query, params).description]
+
+    def authorize(self, allows: Callable[..., int] | None) -> None:
+        """Have a function say what statements may do, from now on; None for all."""
+        self._connection.set_authorizer(allows)
+
+    def text_of(self, expression: str) -> str:
+        """Return what shows a value as text, as SQL."""
+        return f"CASE typeof({expression}) WHEN 'blob' THEN quote({expression}) ELSE CAST({expression} AS TEXT) END"
 
     def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
         """By name, in whatever case."""
@@ -172,6 +205,20 @@ class SQLiteSession(Session):
             self._connection.executemany(insert, rows_of(batch))
         self.make_again(hung)
         return relation
+
+    def write_from(
+        self, relation: Relation, empty: pa.Table, types: Mapping[str, ColumnType], values: Sequence[str], source: str
+    ) -> Relation:
+        """Without triggers, which are not there for rows that are stored anew."""
+        triggers = self.rows(
+            "SELECT type, name, sql FROM main.sqlite_schema WHERE type = 'trigger' AND sql IS NOT NULL"
+            f" AND lower(tbl_name) = {literal(ascii_lower(relation.name))} ORDER BY rowid"
+        )
+        for _, name, _ in triggers:
+            self.do(f"DROP TRIGGER main.{quote(name)}")
+        written = super().write_from(relation, empty, types, values, source)
+        self.make_again(triggers)
+        return written
 
     def keep(self, relation: Relation, text: str, signature: str) -> None:
         """Insert or replace."""

@@ -10,6 +10,7 @@ from lakehouse_cli.arrow.conversion.exact import is_convertible
 from lakehouse_cli.arrow.ordering import order_problem
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts import enforce
+from lakehouse_cli.engines.duckdb_queries import bound_params
 from lakehouse_cli.errors import ContractError, TransformError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.query import QueryProblem, QueryReading
@@ -18,7 +19,6 @@ from lakehouse_cli.transforms.queries.inputs import registered, unheld
 from lakehouse_cli.transforms.queries.reading import aggregates_of, read_query
 from lakehouse_cli.transforms.queries.running import (
     QueryError,
-    bound_params,
     empty_table,
     result_of,
 )

@@ -7,12 +7,13 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from lakehouse_cli.engines.duckdb_queries import bound_params
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.transforms.queries.connection import private_connection, share_of
 from lakehouse_cli.transforms.queries.inputs import registered
-from lakehouse_cli.transforms.queries.running import QueryError, bound_params, result_of
+from lakehouse_cli.transforms.queries.running import QueryError, result_of
 from lakehouse_cli.transforms.sharing import SharedTable, StreamedTable
 
 

@@ -6,14 +6,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
+from lakehouse_cli.engines.duckdb_queries import clocks
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.registry import install_command
 from lakehouse_cli.runs.spilling import spill_folder
-from lakehouse_cli.text.sql import literal, quote
+from lakehouse_cli.text.sql import literal
 
 _Result = TypeVar("_Result")
 # No variables of Python, or extensions that are not built in.
@@ -59,7 +60,7 @@ def private_connection(
             if files:
                 connection.execute(f"SET allowed_paths = [{', '.join(map(literal, files))}]")
             connection.execute("SET enable_external_access = false")
-            for statement in () if now is None else _clocks(now):
+            for statement in () if now is None else clocks(now):
                 connection.execute(statement)
             connection.execute("SET lock_configuration = true")
             yield connection
@@ -88,19 +89,3 @@ def interruptibly(connection: Any, work: Callable[[], _Result]) -> _Result:
         raise
     finally:
         thread.join()
-
-
-def _clocks(now: datetime) -> Iterator[str]:
-    """Macros in the place of every function that asks for the time."""
-    moment = f"TIMESTAMPTZ {literal(now.astimezone(UTC).isoformat())}"
-    local = f"TIMESTAMP {literal(now.astimezone(UTC).replace(tzinfo=None).isoformat())}"
-    of = {
-        moment: ("now", "transaction_timestamp", "get_current_timestamp", "current_timestamp"),
-        local: ("current_localtimestamp", "localtimestamp"),
-        f"({local})::DATE": ("current_date", "today"),
-        f"({local})::TIME": ("current_localtime", "localtime", "get_current_time", "current_time"),
-    }
-    for value, names in of.items():
-        for name in names:
-            yield f"CREATE MACRO {quote(name)}() AS {value}"
-    yield f"CREATE MACRO age(a) AS system.main.age(({local})::DATE::TIMESTAMP, a), (a, b) AS system.main.age(a, b)"

@@ -27,6 +27,9 @@ _DIFFERENT_EACH_TIME = frozenset(
     ("random", "setseed", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "nextval", "txid_current")
 )
 _NO_SEED = -1
+# Table functions of their arguments alone, and other functions that are not.
+_OF_VALUES = frozenset(("range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"))
+_REACHING = frozenset(("nextval", "currval", "getvariable", "query", "query_table", "txid_current"))
 # Joins that pair a row with one of several, by where they stand.
 _BY_PLACE = ("ASOF", "POSITIONAL")
 
@@ -78,6 +81,7 @@ def read_query(connection: Any, text: str, aggregates: frozenset[str]) -> QueryR
         ordered,
         tuple(dict.fromkeys([*ties, *_sensitive(node, called, aggregates)])),
         tuple(dict.fromkeys(_random(node, called))),
+        outside=tuple(dict.fromkeys(_outside(node, called))),
     )
 
 
@@ -156,6 +160,20 @@ def _random(node: Any, called: list[tuple[str, Any]]) -> Iterator[str]:
     yield from (f"{name}()" for name, _ in called if name in _DIFFERENT_EACH_TIME)
     if any(each.get("sample") and each["sample"].get("seed") == _NO_SEED for each in _nodes(node)):
         yield "SAMPLE without REPEATABLE"
+
+
+def _outside(node: Any, called: list[tuple[str, Any]]) -> Iterator[str]:
+    """What reaches beyond tables by their names alone, where there are other things to reach."""
+    yield from (f"{name}()" for name, _ in called if name in _REACHING)
+    for each in _nodes(node):
+        kind = each.get("type")
+        qualifiers = [each.get("catalog_name"), each.get("schema_name"), each.get("table_name")]
+        if kind == "BASE_TABLE" and any(qualifiers[:2]):
+            yield ".".join(filter(None, qualifiers))
+        if kind == "TABLE_FUNCTION" and (name := each["function"]["function_name"].lower()) not in _OF_VALUES:
+            yield f"{name}()"
+        if kind == "SHOW_REF" and not each.get("query"):
+            yield "SHOW"
 
 
 def _nodes(node: Any) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -29,25 +28,6 @@ _DIGITS = 38
 def empty_table(columns: Sequence[Column]) -> pa.Table:
     """A table of the declared types without rows."""
     return without_rows(pa.schema([(column.name, to_arrow(column.type)) for column in columns]))
-
-
-def bound_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Params as DuckDB binds them: numbers with a point as decimals, by their text."""
-    return {name: _bound(value) for name, value in params.items()}
-
-
-def _bound(value: Any) -> Any:
-    if isinstance(value, float):
-        if not value:  # of a decimal, zero has no sign
-            return value
-        exact = Decimal(repr(value))
-        digits, exponent = len(exact.as_tuple().digits), exact.as_tuple().exponent
-        if isinstance(exponent, int) and max(digits, digits + exponent, -exponent) <= _DIGITS:
-            return exact
-        return value
-    if isinstance(value, Mapping):
-        return {name: _bound(each) for name, each in value.items()}
-    return [_bound(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def result_of(

@@ -1,0 +1,96 @@
+"""Queries that run in the database in which their table is stored: what is known of them without asking it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from lakehouse_cli.errors import Problem
+from lakehouse_cli.model import ProjectSpec, Table
+from lakehouse_cli.model.computation import Input
+from lakehouse_cli.model.query import DUCKDB, QueryProblem, QueryReading
+from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.storage_types import STORAGE_TYPES
+from lakehouse_cli.storage_types.names import ascii_lower
+from lakehouse_cli.text.listing import first_few
+from lakehouse_cli.text.sql import placeholders, tokens
+
+#: Types of storages that run queries; whether DuckDB reads these.
+_DATABASES = {"postgresql": False, "duckdb": True, "sqlite": False}
+_SHOWN = 3
+
+
+class DatabaseEngine(NamedTuple):
+    """What runs a query, as a fingerprint has it.
+
+    Attributes:
+        type: Of the storage.
+        version: Of the database; None where it cannot be had.
+    """
+
+    type: str
+    version: str | None
+
+
+def read_by_tokens(text: str, storage_type: str) -> QueryReading | None:
+    """What the tokens of a query show, in the SQL of a database that no parser here reads; None where one does."""
+    if _DATABASES.get(storage_type, True):
+        return None
+    names = STORAGE_TYPES[storage_type].names
+    owner = names.owner if names is not None else storage_type
+    found = tokens(text)
+    problem = None
+    if not found:
+        problem = QueryProblem("it is empty", "write one SELECT")
+    elif ";" in found:
+        problem = QueryProblem("it has several statements", "write one SELECT")
+    params = tuple(sorted({name for name, _, _ in placeholders(text)}))
+    return QueryReading(params=params, problem=problem, dialect=owner)
+
+
+def database_problems(graph: AssetGraph, spec: ProjectSpec) -> Iterator[Problem]:
+    """What is wrong with where the tables are stored whose queries run in their database."""
+    for name, table in graph.tables.items():
+        if not table.runs_in_storage or table.storage not in spec.storages:
+            continue
+        storage = spec.storages[table.storage]
+        if storage.type not in _DATABASES:
+            yield Problem(
+                f"`engine: storage` of table `{name}` is for databases, and its storage `{storage.name}`"
+                f" is of type {storage.type}",
+                "remove it, for DuckDB to run the query; or store the table in PostgreSQL, DuckDB or SQLite",
+                table.where("engine"),
+            )
+            continue
+        edges = graph.inputs.get(name, ())
+        yield from _outside(table, edges)
+        for edge in edges:
+            other = spec.storages.get(graph.tables[edge.table].storage)
+            if other is not None and (other.type, other.root) != (storage.type, storage.root):
+                yield Problem(
+                    f"`engine: storage` of table `{name}`: its query runs in storage `{storage.name}`, and its input"
+                    f" `{edge.table}` lies in storage `{other.name}`, which is another database",
+                    f"store `{edge.table}` in `{storage.name}`, or remove `engine: storage`",
+                    table.where(f"inputs.{edge.parameter}", "inputs", "engine"),
+                )
+
+
+def _outside(table: Table, edges: Sequence[Input]) -> Iterator[Problem]:
+    """What a query in DuckDB reads beside its inputs: there the parser alone keeps it from that."""
+    query = table.query
+    reading = query.reading if query is not None else None
+    if query is None or reading is None or reading.problem is not None or reading.dialect != DUCKDB:
+        return
+    if reading.tables is None:
+        message = f"{table.computed_by} is a statement {reading.sensitive[0]}, which `engine: storage` does not allow"
+        yield Problem(
+            message, "put it in parentheses, with its values: `from (pivot … on … in (…) using …)`", query.place(1)
+        )
+        return
+    inputs = {ascii_lower(edge.parameter or edge.table) for edge in edges}
+    others = [each.name for each in reading.tables if ascii_lower(each.name) not in inputs] if table.inputs else []
+    if reading.outside or others:
+        names = first_few([f"`{each}`" for each in dict.fromkeys([*reading.outside, *others])], _SHOWN)
+        message = f"{table.computed_by} uses {names}, which `engine: storage` does not allow"
+        hint = "name its inputs, by their names alone: a query reads these and nothing else"
+        yield Problem(message, hint, query.place(1))

@@ -1,0 +1,74 @@
+"""The work on a table whose query runs in the database in which it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pyarrow as pa
+
+from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
+from lakehouse_cli.runner.workplace import Workplace
+from lakehouse_cli.storage.base import Provenance
+from lakehouse_cli.storage.capabilities import query_runner
+from lakehouse_cli.storage.queries import DatabaseQuery, QueryInput, QueryInputError, QueryTimeoutError
+
+
+def compute_in_database(
+    job: Job,
+    place: Workplace,
+    unstored: Mapping[str, pa.Table],
+    origin: Callable[[Mapping[str, InputRecord]], Provenance],
+) -> Outcome:
+    """Have the database compute a table, and publish it unless the job says not to.
+
+    Args:
+        job: With a query whose engine is the storage.
+        place: The storages of this process.
+        unstored: Inputs that are stored nowhere, by table.
+        origin: For the manifest, given the content of each input.
+
+    Raises:
+        LakehouseError: The query failed, its result breaks the contract, or it could not be published.
+    """
+    table = job.table
+    storage = query_runner(place.storages[table.storage], table)
+    try:
+        query = _query(job, place, unstored)
+        if not job.publish:
+            computed = storage.compute_query(table, query)
+            return Outcome(None, computed.data, computed.dropped)
+        computed = storage.publish_query(table, query, lambda records: origin(_as_read(job, records)))
+        return Outcome(computed.manifest, None, computed.dropped)
+    except QueryTimeoutError:
+        raise over_time(table) from None
+    except QueryInputError as error:
+        raise InputError(error.name, _traceless(error.error)) from None
+
+
+def _query(job: Job, place: Workplace, unstored: Mapping[str, pa.Table]) -> DatabaseQuery:
+    table = job.table
+    assert table.query is not None  # noqa: S101  # it is what the database computes
+    inputs = {}
+    for each in job.inputs:
+        declared, expected = job.tables[each.table], job.expected_inputs.get(each.table)
+        known = () if expected is None else (expected,)
+        storage = place.storages[declared.storage]
+        inputs[each.parameter or each.table] = QueryInput(declared, storage, known, unstored.get(each.table))
+    return DatabaseQuery(
+        table.query.bare, inputs, table.params, table.reproducible, job.forced, job.run_started, table.timeout
+    )
+
+
+def _as_read(job: Job, records: Mapping[str, InputRecord]) -> dict[str, InputRecord]:
+    """Records of inputs, with how these are read."""
+    expected = job.expected_inputs
+    return {
+        name: record._replace(reading=expected[name].reading if name in expected else "")
+        for name, record in records.items()
+    }
+
+
+def _traceless(error: LakehouseError) -> LakehouseError:
+    return error.with_traceback(None)

@@ -1,0 +1,62 @@
+"""A query in DuckDB: over temporary views, into a temporary table, in memory that is DuckDB's own.
+
+That it reads nothing else was seen to when it was parsed (`lakehouse_cli.plan.queries_in_databases`): DuckDB cannot
+narrow what a connection to a file may name.
+"""
+
+from __future__ import annotations
+
+from lakehouse_cli.engines.duckdb_queries import bound_params, clocks
+from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage.relational.dialect import Order, QueryDialect, RefusedQueryError, Staged
+from lakehouse_cli.storage.relational.duckdb_conversions import conversion, natural
+from lakehouse_cli.storage.relational.judging import Conversion
+from lakehouse_cli.storage_types.duckdb import sql_type
+from lakehouse_cli.storage_types.names import ascii_lower
+from lakehouse_cli.text.sql import quote
+
+_RESULT = f"temp.main.{quote('result of the query')}"
+
+
+class DuckDBQuery(QueryDialect):
+    """A query in a transaction of DuckDB, whose connection is closed after it."""
+
+    def begin(self) -> None:
+        """Stop the clock."""
+        for statement in clocks(self.query.now, temporary=True):
+            self.session.do(statement)
+
+    def show(self, name: str, select: str) -> None:
+        """By a temporary view, which hides tables of the same name."""
+        self.session.do(f"CREATE TEMP VIEW {quote(name)} AS {select}")
+
+    def stage(self, order: Order) -> Staged:
+        """Run it into a temporary table."""
+        params = bound_params(self.query.params) or None
+        bound = self.session.relation(self.query.text, params)
+        columns = dict(zip(bound.columns, map(str, bound.types), strict=True))
+        folded = list(map(ascii_lower, bound.columns))
+        twice = next((name for name in bound.columns if folded.count(ascii_lower(name)) > 1), None)
+        if twice is not None:
+            raise RefusedQueryError(f"it returns two columns called `{twice}`", "give one another name with AS")
+        keys = [quote(name) for name in order(list(columns))]
+        by = f" ORDER BY {', '.join(keys)}" if keys else ""
+        self.session.do(f"CREATE TEMP TABLE {_RESULT} AS SELECT * FROM ({self.query.text}\n){by}", params)
+        return Staged(_RESULT, columns)
+
+    def end(self) -> None:
+        """Drop the views; the connection takes the rest with it."""
+        for name in self.query.inputs:
+            self.session.do(f"DROP VIEW temp.main.{quote(name)}")
+
+    def natural(self, stored: str) -> ColumnType | None:
+        """By the table of `duckdb_conversions`."""
+        return natural(stored)
+
+    def conversion(self, column: str, stored: str, declared: ColumnType) -> Conversion | None:
+        """By the tables of `duckdb_conversions`."""
+        return conversion(column, stored, declared)
+
+    def cast(self, declared: ColumnType) -> str:
+        """As DuckDB writes it."""
+        return f"::{sql_type(declared)}"

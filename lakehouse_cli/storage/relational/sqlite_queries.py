@@ -1,0 +1,132 @@
+"""A query in SQLite: over temporary views, into a temporary table; an authorizer sees to what it reads beside them."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage.queries import DatabaseQuery
+from lakehouse_cli.storage.relational.dialect import Order, QueryDialect, RefusedQueryError, Staged
+from lakehouse_cli.storage.relational.judging import Conversion
+from lakehouse_cli.storage.relational.sqlite_conversions import conversion, natural
+from lakehouse_cli.storage_types.names import ascii_lower
+from lakehouse_cli.text.sql import quote
+
+_RESULT = f"temp.{quote('result of the query')}"
+_SCHEMA = "sqlite_temp_master"
+#: Table functions of their arguments alone.
+_OF_VALUES = frozenset(("json_each", "json_tree", "generate_series"))
+#: What gives something else each time, or says what the connection did.
+_VOLATILE = frozenset(("random", "randomblob", "changes", "total_changes", "last_insert_rowid"))
+_NEVER = frozenset(("load_extension",))
+
+
+class SQLiteQuery(QueryDialect):
+    """A query in a transaction of SQLite, whose connection is closed after it."""
+
+    is_ordered = True
+
+    def __init__(self, session: Any, query: DatabaseQuery) -> None:
+        super().__init__(session, query)
+        self._names: dict[str, None] = {}
+        # The name by which SQLite says that a view reads: one that no WITH of the query's can have.
+        self._within = f"lakehouse_input_{secrets.token_hex(8)}"
+        self._refused: str | None = None
+        self._tables: set[str] = set()
+
+    def begin(self) -> None:
+        """Look at what there is beside the inputs."""
+        self._tables = {ascii_lower(name) for (name,) in self.session.rows("SELECT name FROM main.sqlite_schema")}
+
+    def show(self, name: str, select: str) -> None:
+        """By a temporary view of another, which alone may read the table."""
+        inner = f"{self._within}_{len(self._names)}"
+        self.session.do(f"CREATE TEMP VIEW {quote(inner)} AS {select}")
+        self.session.do(f"CREATE TEMP VIEW {quote(name)} AS SELECT * FROM temp.{quote(inner)}")
+        self._names[ascii_lower(name)] = None
+
+    def stage(self, order: Order) -> Staged:
+        """Run it into a temporary table."""
+        params = {name: _bound(name, value) for name, value in self.query.params.items()}
+        self.session.authorize(self._allows)
+        try:
+            names = self.session.names(f"SELECT * FROM ({self.query.text}\n) LIMIT 0", params)
+            keys = [f"{quote(name)} NULLS LAST" for name in order(names)]
+            by = f" ORDER BY {', '.join(keys)}" if keys else ""
+            self.session.do(f"CREATE TEMP TABLE {_RESULT[5:]} AS SELECT * FROM ({self.query.text}\n){by}", params)
+        except sqlite3.Error as error:
+            if self._refused is None:
+                raise
+            hint = "declare it as a table of the project and list it under `inputs:`; a query reads these and no others"
+            if self._refused.endswith("()"):
+                hint = "leave it out, or set `reproducible: false` if it gives something else each time"
+            raise RefusedQueryError(f"it uses `{self._refused}`, which it may not", hint) from error
+        finally:
+            self.session.authorize(None)
+        folded = list(map(ascii_lower, names))
+        twice = next((name for name in names if folded.count(ascii_lower(name)) > 1), None)
+        if twice is not None:
+            raise RefusedQueryError(f"it returns two columns called `{twice}`", "give one another name with AS")
+        return Staged(_RESULT, {name: self._kind(name) for name in names})
+
+    def _kind(self, name: str) -> str:
+        kinds = [kind for (kind,) in self.session.rows(f"SELECT DISTINCT typeof({quote(name)}) FROM {_RESULT}")]
+        known = [kind for kind in kinds if kind != "null"]
+        return " and ".join(sorted(known)) or "null"
+
+    def end(self) -> None:
+        """Drop the views."""
+        for position, name in enumerate(self._names):
+            self.session.do(f"DROP VIEW temp.{quote(name)}")
+            self.session.do(f"DROP VIEW temp.{quote(f'{self._within}_{position}')}")
+
+    def natural(self, stored: str) -> ColumnType | None:
+        """By the type of all values."""
+        return natural(stored)
+
+    def conversion(self, column: str, stored: str, declared: ColumnType) -> Conversion | None:
+        """By the values, of whatever type their column is."""
+        del stored
+        return conversion(column, declared)
+
+    def cast(self, declared: ColumnType) -> str:
+        """SQLite has no such notation."""
+        del declared
+        return "CAST(… AS …)"
+
+    def _allows(self, action: int, first: str | None, second: str | None, schema: str | None, by: str | None) -> int:
+        """Say whether SQLite may do what a statement asks for; see https://www.sqlite.org/c3ref/c_alter_table.html."""
+        if self._may(action, first or "", second or "", schema, by or ""):
+            return sqlite3.SQLITE_OK
+        if self._refused is None:
+            self._refused = f"{second}()" if action == sqlite3.SQLITE_FUNCTION else (first or second or "a statement")
+        return sqlite3.SQLITE_DENY
+
+    def _may(self, action: int, first: str, second: str, schema: str | None, by: str) -> bool:
+        name = ascii_lower(first)
+        if action == sqlite3.SQLITE_READ:
+            if by.startswith(self._within) or (name == _SCHEMA and schema == "temp"):
+                return True
+            if name in _OF_VALUES or name.startswith(self._within):
+                return True
+            if schema in (None, "temp") and name in self._names:
+                return True
+            return schema is None and name not in self._tables  # a WITH
+        if action == sqlite3.SQLITE_FUNCTION:
+            called = ascii_lower(second)
+            return called not in _NEVER and (called not in _VOLATILE or not self.query.reproducible)
+        if action in (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE):
+            return name == _SCHEMA
+        return action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_CREATE_TEMP_TABLE, sqlite3.SQLITE_RECURSIVE)
+
+
+def _bound(name: str, value: Any) -> Any:
+    """A param as SQLite has it; decimals as the texts that they are stored as."""
+    if isinstance(value, (list, tuple, Mapping)):
+        raise RefusedQueryError(
+            f"param `{name}` is a list or a map", "SQLite has none: make it several params, or JSON text"
+        )
+    return f"{value!r}" if isinstance(value, float) else value
