@@ -251,7 +251,8 @@ class _Computing:
     def _show(self, session: Session, dialect: QueryDialect, name: str, of: QueryInput) -> None:
         """Let the query read an input by its name, with the declared columns in their declared types."""
         if of.data is not None:
-            dialect.show(name, f"SELECT * FROM {session.sql(self._written_input(session, of.table, of.data))}")
+            relation = self._written_input(session, of.table, of.data)
+            dialect.show(name, f"SELECT * FROM {session.sql(relation)}", relation)
             return
         table, home = of.table, self._home(of)
         relation = home.relation(table)
@@ -278,7 +279,7 @@ class _Computing:
             if judgement.violations:
                 raise _broken(DataError, judgement.violations, judgement.failed)
         columns = (f"{conversions[n].expression if n in conversions else quote(n)} AS {quote(n)}" for n in raw)
-        dialect.show(name, f"SELECT {', '.join(columns)} FROM {source}")
+        dialect.show(name, f"SELECT {', '.join(columns)} FROM {source}", relation)
 
     def _of_input(
         self, dialect: QueryDialect, of: QueryInput, types: Mapping[str, str]

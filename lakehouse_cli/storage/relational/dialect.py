@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.queries import DatabaseQuery
 from lakehouse_cli.storage.relational.judging import Conversion
+from lakehouse_cli.storage.relational.session import Relation
 
 
 class Staged(NamedTuple):
@@ -63,8 +64,8 @@ class QueryDialect(ABC):
         """Make ready, before there are inputs: clock, params."""
 
     @abstractmethod
-    def show(self, name: str, select: str) -> None:
-        """Let the query read what a SELECT gives, by a name."""
+    def show(self, name: str, select: str, of: Relation) -> None:
+        """Let the query read what a SELECT gives of a relation, by a name."""
 
     @abstractmethod
     def stage(self, order: Order) -> Staged:

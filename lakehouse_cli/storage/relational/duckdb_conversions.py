@@ -86,7 +86,7 @@ def _is_same(stored: str, declared: ColumnType) -> bool:
 def _number(column: str, stored: str, declared: ColumnType) -> Conversion | None:
     target = sql_type(declared)
     cast = f"TRY_CAST({column} AS {target})"
-    beyond = f"({column} IS NOT NULL AND {cast} IS NULL)"
+    beyond = f"({cast} IS NULL)"
     inexact = f"not exact in {declared}"
     is_integer, is_decimal = stored in _SIGNED or stored in _UNSIGNED, stored.startswith("DECIMAL(")
     if declared.is_integer and (is_integer or is_decimal):
@@ -107,7 +107,7 @@ def _number(column: str, stored: str, declared: ColumnType) -> Conversion | None
         return Conversion(cast)
     if stored == "DOUBLE":
         narrowed = f"CAST({cast} AS DOUBLE) IS DISTINCT FROM {column}"
-        return Conversion(cast, (Fault(f"({column} IS NOT NULL AND {narrowed})", inexact),))
+        return Conversion(cast, (Fault(narrowed, inexact),))
     if not (is_integer or is_decimal):
         return None
     return _exact_float(column, stored, declared)
@@ -126,7 +126,7 @@ def _exact_float(column: str, stored: str, declared: ColumnType) -> Conversion:
     if declared.id == "float32":
         faults = f"({faults} OR CAST(TRY_CAST({value} AS FLOAT) AS DOUBLE) IS DISTINCT FROM {value})"
         value = f"TRY_CAST({value} AS FLOAT)"
-    return Conversion(value, (Fault(f"({column} IS NOT NULL AND {faults})", f"not exact in {declared}"),))
+    return Conversion(value, (Fault(faults, f"not exact in {declared}"),))
 
 
 def _time(column: str, stored: str, declared: ColumnType) -> Conversion | None:

@@ -11,6 +11,7 @@ from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.dialect import Order, QueryDialect, RefusedQueryError, Staged
 from lakehouse_cli.storage.relational.duckdb_conversions import conversion, natural
 from lakehouse_cli.storage.relational.judging import Conversion
+from lakehouse_cli.storage.relational.session import Relation
 from lakehouse_cli.storage_types.duckdb import sql_type
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.sql import quote
@@ -26,8 +27,9 @@ class DuckDBQuery(QueryDialect):
         for statement in clocks(self.query.now, temporary=True):
             self.session.do(statement)
 
-    def show(self, name: str, select: str) -> None:
+    def show(self, name: str, select: str, of: Relation) -> None:
         """By a temporary view, which hides tables of the same name."""
+        del of
         self.session.do(f"CREATE TEMP VIEW {quote(name)} AS {select}")
 
     def stage(self, order: Order) -> Staged:

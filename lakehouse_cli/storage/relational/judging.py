@@ -27,7 +27,7 @@ class Fault(Struct, frozen=True):
     """A way in which values of one type have no exact counterpart in another.
 
     Attributes:
-        condition: True, as SQL, of such a value.
+        condition: True, as SQL, of such a value; of null it may be anything.
         quality: What they are, to follow "2 values that are".
     """
 
@@ -140,7 +140,8 @@ def _checks(columns: Sequence[JudgedColumn], key: Sequence[str]) -> Iterator[_Ch
     for column in columns:
         for fault in column.faults:
             declared = None if column.declared is None else column.declared.type
-            yield _Check("type", (column.name,), fault.condition, declared, fault.quality)
+            condition = f"({quote(column.name)} IS NOT NULL AND ({fault.condition}))"
+            yield _Check("type", (column.name,), condition, declared, fault.quality)
         if column.declared is not None and not column.declared.nullable:
             yield _Check("null", (column.name,), f"{quote(column.name)} IS NULL")
         if column.name in key and (column.declared is None or column.declared.nullable):

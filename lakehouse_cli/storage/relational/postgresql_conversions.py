@@ -15,7 +15,7 @@ from lakehouse_cli.storage_types.postgresql import sql_type
 
 _INTEGERS = {"smallint": 16, "integer": 32, "bigint": 64}
 _FLOATS = ("real", "double precision")
-_TEXTS = ("text", "character varying", "character", "name", "uuid", "json", "jsonb")
+_TEXTS = ("text", "character varying", "character", "bpchar", "name", "uuid", "json", "jsonb")
 _WALL, _INSTANT, _TIME = "timestamp without time zone", "timestamp with time zone", "time without time zone"
 _NATURAL = {
     "smallint": ColumnType("int16"),
@@ -97,7 +97,10 @@ def _of_lists(column: str, stored: str, declared: ColumnType) -> Conversion | No
         return None
     faults = [Fault(f"array_ndims({column}) > 1", "arrays of several dimensions")]
     faults += [
-        Fault(f"EXISTS (SELECT FROM unnest({column}) AS items(item) WHERE {fault.condition})", fault.quality)
+        Fault(
+            f"EXISTS (SELECT FROM unnest({column}) AS items(item) WHERE item IS NOT NULL AND ({fault.condition}))",
+            fault.quality,
+        )
         for fault in item.faults
     ]
     expression = column if stored == sql_type(declared) else f"({column})::{sql_type(declared)}"

@@ -27,6 +27,7 @@ from lakehouse_cli.storage.relational.dialect import (
 )
 from lakehouse_cli.storage.relational.judging import Conversion
 from lakehouse_cli.storage.relational.postgresql_conversions import conversion, natural
+from lakehouse_cli.storage.relational.session import Relation
 from lakehouse_cli.storage_types.postgresql import sql_type
 from lakehouse_cli.text.listing import first_few
 from lakehouse_cli.text.sql import literal, placeholders, quote
@@ -83,8 +84,9 @@ class PostgreSQLQuery(QueryDialect):
         )
         self.session.bind(f"INSERT INTO {quote(self._params)} SELECT {marks}", row)
 
-    def show(self, name: str, select: str) -> None:
+    def show(self, name: str, select: str, of: Relation) -> None:
         """By a temporary view, which hides tables of the same name."""
+        del of
         self.session.do(f"CREATE TEMP VIEW {quote(name)} AS {select}")
         self._views.append(name)
 
@@ -127,7 +129,7 @@ class PostgreSQLQuery(QueryDialect):
         for name, begin, end in placeholders(text):
             kind = _bound(self.query.params[name])[1]
             # A cast, so that ANY takes an array for one, and not for the rows of a subquery.
-            reference = f"CAST((SELECT {quote(name)} FROM {quote(self._params)}) AS {kind})"
+            reference = f"(CAST((SELECT {quote(name)} FROM {quote(self._params)}) AS {kind}))"
             parts += [text[position:begin], reference]
             length += begin - position + len(reference)
             self._shifts.append((length, length - end))

@@ -190,17 +190,9 @@ class SQLiteSession(Session):
         """Drop the old table and fill a new one with the same indexes and triggers; nobody sees it before the end."""
         from lakehouse_cli.storage.relational.sqlite_values import rows_of, stored_type
 
-        if not types:
-            raise LakehouseError("SQLite has no tables without columns", hint="declare a column")
-        hung = self.rows(
-            "SELECT type, name, sql FROM main.sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
-            f" AND lower(tbl_name) = {literal(ascii_lower(relation.name))} ORDER BY rowid"
-        )
-        self.do(f"DROP TABLE IF EXISTS {relation.quoted}")
-        columns = ", ".join(f"{quote(name)} {stored_type(data[name], type_)}" for name, type_ in types.items())
-        self.do(f"CREATE TABLE {relation.quoted} ({columns})")
+        hung = self._make_anew(relation, {name: stored_type(data[name], type_) for name, type_ in types.items()})
         marks = ", ".join("?" * len(types))
-        insert = f"INSERT INTO {relation.quoted} VALUES ({marks})"
+        insert = f"INSERT INTO {self.sql(relation)} VALUES ({marks})"
         for batch in data.to_batches(max_chunksize=_ROWS_AT_ONCE):
             self._connection.executemany(insert, rows_of(batch))
         self.make_again(hung)
@@ -209,16 +201,28 @@ class SQLiteSession(Session):
     def write_from(
         self, relation: Relation, empty: pa.Table, types: Mapping[str, ColumnType], values: Sequence[str], source: str
     ) -> Relation:
-        """Without triggers, which are not there for rows that are stored anew."""
-        triggers = self.rows(
-            "SELECT type, name, sql FROM main.sqlite_schema WHERE type = 'trigger' AND sql IS NOT NULL"
+        """Likewise; what floats there will be is not known, and SQL does not see the sign of a zero among them."""
+        from lakehouse_cli.storage.relational.sqlite_values import stored_type
+
+        kinds = {name: stored_type(empty[name], type_) for name, type_ in types.items()}
+        kinds |= {name: f"{kinds[name]} BLOB" for name, type_ in types.items() if type_.is_float}
+        hung = self._make_anew(relation, kinds)
+        self.do(f"INSERT INTO {self.sql(relation)} SELECT {', '.join(values)} FROM {source}")
+        self.make_again(hung)
+        return relation
+
+    def _make_anew(self, relation: Relation, kinds: Mapping[str, str]) -> list[tuple[Any, ...]]:
+        """Replace a table by an empty one, of columns of these types; return its indexes and triggers."""
+        if not kinds:
+            raise LakehouseError("SQLite has no tables without columns", hint="declare a column")
+        hung = self.rows(
+            "SELECT type, name, sql FROM main.sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
             f" AND lower(tbl_name) = {literal(ascii_lower(relation.name))} ORDER BY rowid"
         )
-        for _, name, _ in triggers:
-            self.do(f"DROP TRIGGER main.{quote(name)}")
-        written = super().write_from(relation, empty, types, values, source)
-        self.make_again(triggers)
-        return written
+        self.do(f"DROP TABLE IF EXISTS {self.sql(relation)}")
+        columns = ", ".join(f"{quote(name)} {kind}" for name, kind in kinds.items())
+        self.do(f"CREATE TABLE {self.sql(relation)} ({columns})")
+        return hung
 
     def keep(self, relation: Relation, text: str, signature: str) -> None:
         """Insert or replace."""

@@ -11,6 +11,7 @@ from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.queries import DatabaseQuery
 from lakehouse_cli.storage.relational.dialect import Order, QueryDialect, RefusedQueryError, Staged
 from lakehouse_cli.storage.relational.judging import Conversion
+from lakehouse_cli.storage.relational.session import Relation
 from lakehouse_cli.storage.relational.sqlite_conversions import conversion, natural
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.sql import quote
@@ -34,6 +35,8 @@ class SQLiteQuery(QueryDialect):
         self._names: dict[str, None] = {}
         # The name by which SQLite says that a view reads: one that no WITH of the query's can have.
         self._within = f"lakehouse_input_{secrets.token_hex(8)}"
+        # Tables of which the query may know how many rows they have, which no view is said to read.
+        self._counted: set[str] = set()
         self._refused: str | None = None
         self._tables: set[str] = set()
 
@@ -41,12 +44,13 @@ class SQLiteQuery(QueryDialect):
         """Look at what there is beside the inputs."""
         self._tables = {ascii_lower(name) for (name,) in self.session.rows("SELECT name FROM main.sqlite_schema")}
 
-    def show(self, name: str, select: str) -> None:
+    def show(self, name: str, select: str, of: Relation) -> None:
         """By a temporary view of another, which alone may read the table."""
         inner = f"{self._within}_{len(self._names)}"
         self.session.do(f"CREATE TEMP VIEW {quote(inner)} AS {select}")
         self.session.do(f"CREATE TEMP VIEW {quote(name)} AS SELECT * FROM temp.{quote(inner)}")
         self._names[ascii_lower(name)] = None
+        self._counted.add(ascii_lower(of.name))
 
     def stage(self, order: Order) -> Staged:
         """Run it into a temporary table."""
@@ -109,6 +113,8 @@ class SQLiteQuery(QueryDialect):
         name = ascii_lower(first)
         if action == sqlite3.SQLITE_READ:
             if by.startswith(self._within) or (name == _SCHEMA and schema == "temp"):
+                return True
+            if name in self._counted and not second:
                 return True
             if name in _OF_VALUES or name.startswith(self._within):
                 return True

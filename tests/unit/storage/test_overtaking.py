@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import OvertakenError
-from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.model import SqlQuery, StorageSpec
 from lakehouse_cli.model.stored_version import UNREADABLE, StoredVersion
 from lakehouse_cli.storage.base import Provenance
+from lakehouse_cli.storage.capabilities import query_runner
 from lakehouse_cli.storage.opening import open_storage
+from lakehouse_cli.storage.queries import DatabaseQuery
 from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.testing.storage import ORIGIN, data_of, planned, table
 from tests.servers.postgresql import PostgreSQL
@@ -66,6 +69,22 @@ def test_second_of_two_equal_runs_changes_nothing(opened: Opened, before: str | 
     publish(second, "second", origin)
     publish(second, "again", origin)
     assert texts(first) == ["again"]
+
+
+def test_query_that_was_overtaken_changes_nothing(opened: Opened) -> None:
+    first, second = opened(), opened()
+    origins = [plan(run, planning=True) for run in (first, second)]
+
+    def publish_query(storage: RelationalStorage, text: str, origin: Provenance) -> None:
+        declared = replace(table(), query=SqlQuery(f"SELECT 1 AS id, '{text}' AS text", engine="storage"))
+        query = DatabaseQuery(declared.query.bare if declared.query else "", {}, {}, True, False, datetime.now(UTC))
+        query_runner(storage, declared).publish_query(declared, query, lambda records: origin)
+
+    publish_query(first, "first", origins[0])
+    with pytest.raises(OvertakenError, match="another run stored lake/table while this one computed it"):
+        publish_query(second, "second", origins[1])
+    assert texts(second) == ["first"]
+    publish_query(second, "first", origins[1])  # the same rows
 
 
 def test_expected_version_reaches_worker_processes(opened: Opened) -> None:

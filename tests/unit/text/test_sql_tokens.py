@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from lakehouse_cli.text.sql import literal, tokens, without_semicolon
+from lakehouse_cli.text.sql import literal, placeholders, tokens, without_semicolon
 
 #: What DuckDB takes for nothing.
 GAPS = st.sampled_from(
@@ -183,3 +183,20 @@ def test_different_queries_have_different_tokens(one: str, other: str) -> None:
 )
 def test_the_semicolon_at_the_end_is_left_out(text: str, bare: str) -> None:
     assert without_semicolon(text) == bare
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("select $a, $b_1 + $a", ["a", "b_1", "a"]),
+        ("select '$a', e'\\'$b', \"$c\", $d$ $e $d$, $$ $f $$", []),
+        ("select 1 -- $a\n, /* $b /* $c */ $d */ $e", ["e"]),
+        ("select x$a, $1, $", []),
+        ("x>=$a::date and y=any($b)or z<$c", ["a", "b", "c"]),
+        ("'it''s $a' || $b", ["b"]),
+    ],
+)
+def test_placeholders_are_outside_of_texts(text: str, names: list[str]) -> None:
+    found = placeholders(text)
+    assert [name for name, _, _ in found] == names
+    assert all(text[begin:end] == f"${name}" for name, begin, end in found)
