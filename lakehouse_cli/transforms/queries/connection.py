@@ -85,7 +85,9 @@ def interruptibly(connection: Any, work: Callable[[], _Result]) -> _Result:
     try:
         return done.result()
     except KeyboardInterrupt:
-        connection.interrupt()
+        while thread.is_alive():  # before a query has begun, there is nothing to interrupt
+            connection.interrupt()
+            thread.join(0.05)
         raise
     finally:
         thread.join()
