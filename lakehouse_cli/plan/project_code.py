@@ -15,6 +15,7 @@ from lakehouse_cli.code.source import PUT_MODULE, FunctionSource, SourceError, S
 from lakehouse_cli.config.files import own_files
 from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
+from lakehouse_cli.model.column_lineage import TableLineage
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.frame_names import UNORDERED
 from lakehouse_cli.plan.computations import planned_computation
@@ -163,6 +164,16 @@ class ProjectCode:
             )
             for name, shown in shadowed_packages(self.spec.folder, code, self.snapshot)
         ]
+
+    def column_lineage(self, names: Collection[str]) -> tuple[TableLineage, ...]:
+        """What the columns of tables come from, each table after its inputs; kept for the commands to come."""
+        from lakehouse_cli.plan.column_lineage import column_lineage  # asked for by one command alone
+
+        found = column_lineage(self.folder, self.graph, self._queries, names)
+        if self._queries is not None:
+            self._queries.close()
+            self._queries.keep()
+        return found
 
     def keep(self) -> None:
         """Keep what was read for the commands to come."""

@@ -107,16 +107,20 @@ class QueryCode:
 
     Args:
         folder: The project's.
+
+    Attributes:
+        version: Of DuckDB; None where it is not installed.
+        key: What all that is kept of queries belongs to.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         found = find_package("duckdb", sys.path)
         self.version = None if found is None else found.version
-        self._key = f"{_FORMAT} {__version__} {self.version} {sys.version_info[:2]}"
+        self.key = f"{_FORMAT} {__version__} {self.version} {sys.version_info[:2]}"
         read = kept(self._folder, _FOLDER, _FILE, _decode)
-        self._kept = read if read is not None and read.key == self._key else _Kept(self._key, {}, {})
-        self._used = _Kept(self._key, {}, {})
+        self._kept = read if read is not None and read.key == self.key else _Kept(self.key, {}, {})
+        self._used = _Kept(self.key, {}, {})
         self._engine = ExitStack()
         self._analysis: Any = None
 
@@ -155,12 +159,8 @@ class QueryCode:
             inputs: The columns of each table, by its name in the query.
             table: With the contract and the params.
         """
-        shapes = {name: [(each.name, str(each.type)) for each in columns] for name, columns in inputs.items()}
-        declared = [(each.name, str(each.type)) for each in table.columns or ()]
-        params = [(name, str(value), type(value).__name__) for name, value in table.params.items()]
-        known = (text, shapes, table.columns is None, declared, table.extra_columns, table.key, table.order_by, params)
-        key = _hash(json.encode(known).decode())
-        found = self._kept.shapes.get(key)
+        key = binding_key(text, inputs, table)
+        found = self._used.shapes.get(key) or self._kept.shapes.get(key)
         if found is None:
             bound = self._analyse().bind(text, inputs, table)
             if isinstance(bound, list):
@@ -184,6 +184,15 @@ class QueryCode:
         self._used.readings = {key: each for key, each in self._used.readings.items() if each.problem is None}
         if self._used != self._kept:
             keep(self._folder, _FOLDER, _FILE, with_hash(self._used))
+
+
+def binding_key(text: str, inputs: Mapping[str, Sequence[Column]], table: Table) -> str:
+    """What all that is found by binding a query belongs to; the arguments are those of `QueryCode.bind`."""
+    shapes = {name: [(each.name, str(each.type)) for each in columns] for name, columns in inputs.items()}
+    declared = [(each.name, str(each.type)) for each in table.columns or ()]
+    params = [(name, str(value), type(value).__name__) for name, value in table.params.items()]
+    known = (text, shapes, table.columns is None, declared, table.extra_columns, table.key, table.order_by, params)
+    return _hash(json.encode(known).decode())
 
 
 class QueryComputation(Struct, frozen=True):
@@ -337,12 +346,42 @@ class _Matched(Struct):
         return None
 
 
+class BoundQuery(Struct, frozen=True):
+    """A query bound to the contracts of its inputs.
+
+    Attributes:
+        table: The table that it computes.
+        inputs: The columns of each table that it reads, by its name in the query.
+        result: The columns of its result; or what is wrong with it, or with the contract.
+    """
+
+    table: Table
+    inputs: Mapping[str, Sequence[Column]]
+    result: Shape | list[QueryProblem]
+
+
 def query_problems(graph: AssetGraph, code: QueryCode) -> Iterator[Problem]:
-    """Bind every query to the contracts of its inputs; what is wrong with it, and with the contract of its result.
+    """What is wrong with queries, and with the contracts of their results.
 
     Args:
         graph: Of the project.
         code: Its queries; of those whose inputs or params do not match, that is all that is reported.
+    """
+    for bound in bound_queries(graph, code):
+        query = bound.table.query
+        if query is None or not isinstance(bound.result, list):
+            continue
+        for problem in bound.result:
+            place = problem.location or query.place(problem.line, problem.column)
+            yield Problem(f"{bound.table.computed_by}: {problem.message}", problem.hint, place)
+
+
+def bound_queries(graph: AssetGraph, code: QueryCode) -> Iterator[BoundQuery]:
+    """Bind the queries to the contracts of their inputs, but for those of whose inputs the columns are not known.
+
+    Args:
+        graph: Of the project.
+        code: Its queries.
     """
     shapes: dict[str, Sequence[Column]] = {}
     for name in graph.order:
@@ -360,12 +399,9 @@ def query_problems(graph: AssetGraph, code: QueryCode) -> Iterator[Problem]:
             continue
         inputs = {edge.parameter or edge.table: shapes[edge.table] for edge in edges}
         found = code.bind(table.query.bare, inputs, table)
-        if isinstance(found, list):
-            for problem in found:
-                place = problem.location or table.query.place(problem.line, problem.column)
-                yield Problem(f"{table.computed_by}: {problem.message}", problem.hint, place)
-        elif not exact and table.columns is None:
+        if not isinstance(found, list) and not exact and table.columns is None:
             shapes[name] = _columns(found)
+        yield BoundQuery(table, inputs, found)
 
 
 def _is_bindable(table: Table) -> bool:

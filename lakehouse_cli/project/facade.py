@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from lakehouse_cli.config.files import project_file
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, Table
+from lakehouse_cli.model.column_lineage import TableLineage
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan
@@ -289,6 +290,21 @@ class Project:
         from lakehouse_cli.operations.preview import answer
 
         return answer(self.sql(query), count)
+
+    def column_lineage(self, *selection: str, exclude: Iterable[str] = ()) -> tuple[TableLineage, ...]:
+        """Which columns of their inputs the columns of tables come from; needs no data.
+
+        Args:
+            selection: Terms of the selection grammar; none selects every table.
+            exclude: Terms of what to leave out.
+
+        Returns:
+            One for each table, after its inputs.
+
+        Raises:
+            UsageError: The selection is wrong.
+        """
+        return self.planner.code.column_lineage(self.select(*selection, exclude=exclude).names)
 
     def failed_rows(self, table: str) -> KeptRows | None:
         """The rows of a table that broke its contract when it ran last, with reasons; None where none did.

@@ -30,7 +30,9 @@ _SHORTEST_NAME = 12
 #: Before what continues a text in another line.
 HANGING = "  "
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_ASCII = str.maketrans({"✓": "+", "✗": "x", "○": "o", "·": "-", "…": "~", "→": ">", "×": "x", "│": "|", "▸": ">"})
+_ASCII = str.maketrans(
+    {"✓": "+", "✗": "x", "○": "o", "·": "-", "…": "~", "→": ">", "←": "<", "×": "x", "│": "|", "▸": ">"}
+)
 
 
 class Terminal(Struct, frozen=True):

@@ -49,6 +49,12 @@ def test_error_is_the_one_shown(weather: ProjectFolder, cli: Cli) -> None:
     assert refused.err.startswith(blocks("text")[0])
 
 
+def test_lineage_is_the_one_shown(weather: ProjectFolder, cli: Cli) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "graph-and-clean.md").read_text("utf-8")
+    [shown] = re.findall(r"^\$ lakehouse graph (--columns .*)\n((?:.+\n)+?)```$", page, re.MULTILINE)
+    assert cli("graph", *shown[0].split()).out == shown[1]
+
+
 def test_pivot_takes_its_inputs(weather: ProjectFolder, cli: Cli) -> None:
     declared = blocks("yaml")[0] + blocks("yaml")[1]
     weather.write("lakehouse.yaml", declared)
