@@ -109,20 +109,15 @@ class Scan:
         table: The table.
         read: Reads it. Where it never gives a record, the content is looked at before and after reading.
         read_pieces: Reads it piece by piece; None where it is read as a whole.
-        native: Finds the file that it is; None where it is none.
+
+    Attributes:
+        native: Finds the file that it is; sets it who has files.
     """
 
-    def __init__(
-        self,
-        storage: AssetStorage,
-        table: Table,
-        read: Read,
-        read_pieces: ReadPieces | None = None,
-        native: FindNative | None = None,
-    ) -> None:
+    def __init__(self, storage: AssetStorage, table: Table, read: Read, read_pieces: ReadPieces | None = None) -> None:
         self.read = read
-        self.native: FindNative = native or (lambda _: None)
-        self._read_pieces = read_pieces
+        self.read_pieces = read_pieces
+        self.native: FindNative = lambda _: None
         self._storage = storage
         self._table = table
 
@@ -147,8 +142,8 @@ class Scan:
         Raises:
             StorageError: It cannot be read. What is not as declared is raised as it is read.
         """
-        if self._read_pieces is not None:
-            return self._read_pieces(tuple(known))
+        if self.read_pieces is not None:
+            return self.read_pieces(tuple(known))
         data, record = self.table_with_content(known)
         return lambda: iter([data]), record
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cache, partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from lakehouse_cli.code.fingerprints.packages import find_package
@@ -20,7 +22,7 @@ from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, par
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
-from lakehouse_cli.storage.errors import ChangedError, changed_while_read
+from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, translate_errors
 from lakehouse_cli.text.quoting import as_written
 from lakehouse_cli.version import __version__
 
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 #: Where manifests lie under the root of a storage.
 MANIFESTS = ".lakehouse/manifests"
 _Result = TypeVar("_Result")
+#: While it is entered, bytes that are read are those that were seen, else ChangedError is raised: what opens them, and
+#: whether a manifest is that of these very bytes.
+Opened = Callable[[], AbstractContextManager[tuple[Opener, Callable[[Manifest], bool]]]]
 
 
 class FormattedStorage(AssetStorage):
@@ -45,6 +50,10 @@ class FormattedStorage(AssetStorage):
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
         self._formats: dict[str, Format[Any]] = {}
+
+    @abstractmethod
+    def explain(self, error: Exception, table: Table | None) -> Cause | None:
+        """As of `storage.errors.Explaining`."""
 
     def _format(self, table: Table) -> Format[Any]:
         if table.format not in self._formats:
@@ -113,7 +122,7 @@ class FormattedStorage(AssetStorage):
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
         """Return the declared columns; a computed table that declares none is read by its manifest."""
-        return Scan(self, table, partial(self._read, table, columns))
+        return Scan(self, table, partial(self._read, table, columns), partial(self._read_pieces, table, columns))
 
     def _read(
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
@@ -126,6 +135,26 @@ class FormattedStorage(AssetStorage):
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
     ) -> tuple[pa.Table, InputRecord | None]:
         """Read as `Read` does; raises ChangedError where the table changed meanwhile."""
+
+    def _read_pieces(
+        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...]
+    ) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
+        """Read as `ReadPieces` does."""
+        opened, record = self._until_unchanged(table, lambda: self._opened(table, known))
+
+        def pieces() -> Iterator[pa.Table]:
+            try:
+                with translate_errors(self, table, "read"), opened() as (opener, is_stored):
+                    stored = self._stored_columns(table, columns, is_stored)
+                    yield from self._format(table).read_pieces(opener, self.uri(table), stored, self._options(table))
+            except ChangedError as error:
+                raise changed_while_read(table, self.uri(table)) from error
+
+        return pieces, record
+
+    @abstractmethod
+    def _opened(self, table: Table, known: tuple[InputRecord, ...]) -> tuple[Opened, InputRecord]:
+        """Look at what is stored, to be read afterwards; raises ChangedError where the table changed meanwhile."""
 
     def _until_unchanged(self, table: Table, look: Callable[[], _Result], times: int = READINGS) -> _Result:
         """Do what raises ChangedError where a table changes meanwhile, and again until it does not."""
@@ -199,6 +228,27 @@ def columns_of(manifest: Manifest, declared: Sequence[Column] | None, shown: str
     except ColumnTypeError as error:
         hint = f"`lakehouse run --force {manifest.table}` replaces it"
         raise StorageError(f"{shown} cannot be used: {error}", hint=hint) from error
+
+
+class CountedPieces:
+    """Pieces of a table as they pass, a table of their columns without rows, and how many rows there are.
+
+    Args:
+        pieces: At least one.
+    """
+
+    def __init__(self, pieces: Iterator[pa.Table]) -> None:
+        from lakehouse_cli.arrow.types import without_rows
+
+        first = next(pieces)
+        self.first = without_rows(first.schema)
+        self.rows = 0
+        self._pieces = chain([first], pieces)
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        for piece in self._pieces:
+            self.rows += piece.num_rows
+            yield piece
 
 
 def make_manifest(

@@ -7,20 +7,28 @@ from __future__ import annotations
 
 import io
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from lakehouse_cli.errors import system_reason
-from lakehouse_cli.formats.base import Opener
+from lakehouse_cli.formats.base import Opener, Sink
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.storage.base import Provenance, Stored, Stray, record_of
+from lakehouse_cli.storage.capabilities import PublishesPieces
 from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, translate_errors
-from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage, make_manifest, parse_manifest
+from lakehouse_cli.storage.formatted import (
+    MANIFESTS,
+    CountedPieces,
+    FormattedStorage,
+    Opened,
+    make_manifest,
+    parse_manifest,
+)
 from lakehouse_cli.storage.keyed.head import Head
 from lakehouse_cli.storage.local.publishing import HashingSink
 from lakehouse_cli.storage.strays import Place, Trace, find_strays, remove_stray
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
 
 #: Tables larger than this many bytes wait for their upload on disk instead of in memory.
 IN_MEMORY = 16 << 20
+_Capability = TypeVar("_Capability")
 
 
 class KeyedStorage(FormattedStorage):
@@ -139,6 +148,19 @@ class KeyedStorage(FormattedStorage):
                     record = _record(found, hash_of(file), known)
             return data, record
 
+    def _opened(self, table: Table, known: tuple[InputRecord, ...]) -> tuple[Opened, InputRecord]:
+        key, found = self._find(table, "read")
+        if found is None:
+            raise self._missing(table)
+        with translate_errors(self, table, "read"):
+            record = _known(found, known) or _record(found, self.hash_key(key, found), known)
+
+        @contextmanager
+        def opened() -> Iterator[tuple[Opener, Callable[[Manifest], bool]]]:
+            yield self.opener(key, found), lambda manifest: self.is_described(manifest, key, found)
+
+        return opened, record
+
     def is_described(self, manifest: Manifest, key: str, found: Head) -> bool:
         """Return whether a manifest is that of the bytes under a key, by their version where there is one."""
         if manifest.bytes != found.bytes:
@@ -161,19 +183,56 @@ class KeyedStorage(FormattedStorage):
             return {}
         return self._format(table).find_lines(self.opener(key, found), self.uri(table), rows, self._options(table))
 
+    def capability(self, protocol: type[_Capability]) -> _Capability | None:
+        """As of any storage; a subclass that has a `publish` of its own, and no more, is given whole tables."""
+        own = type(self)
+        has_own = own.publish is not KeyedStorage.publish and own.publish_pieces is KeyedStorage.publish_pieces
+        return None if has_own and protocol is PublishesPieces else super().capability(protocol)
+
     def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
+        """As `publish_pieces`, of one piece."""
+
+        def write(sink: Sink) -> tuple[pa.Table, int]:
+            self._format(table).write(data, sink, self._options(table))
+            return data, data.num_rows
+
+        return self._publish(table, write, lambda: origin)
+
+    def publish_pieces(self, table: Table, pieces: Iterator[pa.Table], origin: Callable[[], Provenance]) -> Manifest:
         """Write aside, put the data in the place of what the plan saw, then the manifest.
+
+        Nothing is put before the last piece was written.
+        """
+
+        def write(sink: Sink) -> tuple[pa.Table, int]:
+            counted = CountedPieces(pieces)
+            self._format(table).write_pieces(counted, sink, self._options(table))
+            return counted.first, counted.rows
+
+        return self._publish(table, write, origin)
+
+    def _publish(
+        self, table: Table, write: Callable[[Sink], tuple[pa.Table, int]], origin_of: Callable[[], Provenance]
+    ) -> Manifest:
+        """Put what is written.
 
         Where there is no manifest yet, one is put before the data as well: a run that is killed in between leaves no
         data of which nobody knows that they are ours.
+
+        Args:
+            table: The table.
+            write: Writes the data; returns them, or a part of them, and how many rows there are.
+            origin_of: Gives what the manifest says of them besides; called once they are written.
         """
         key = self._key(table, self._suffixes(table)[0])
         with translate_errors(self, table, "written"), SpooledTemporaryFile(IN_MEMORY) as aside:
             file = cast(BinaryIO, aside)
             sink = HashingSink(file)
-            self._format(table).write(data, sink, self._options(table))
+            data, rows = write(sink)
+            origin = origin_of()
             file.seek(0)
-            described = partial(make_manifest, table, data, origin, size=sink.bytes, content_hash=sink.hexdigest())
+            hash_ = sink.hexdigest()
+            described = partial(make_manifest, table, data, origin, size=sink.bytes, content_hash=hash_, rows=rows)
             beside = self._manifest_key(table)
             before, seen = self.head_key(beside), self.head_key(key)
             claimed = None
@@ -185,7 +244,7 @@ class KeyedStorage(FormattedStorage):
                     claimed = self._put_manifest(beside, described(modified_ns=0), None)
                 head = self.put_key(key, file, seen)
             except ChangedError as error:
-                head = self._same_there(key, sink.hexdigest()) or self._lost(table, error)
+                head = self._same_there(key, hash_) or self._lost(table, error)
             self._put[key] = head
             manifest = described(modified_ns=head.stamp)
             if before is not None:

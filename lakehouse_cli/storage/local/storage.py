@@ -7,19 +7,20 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lakehouse_cli.errors import ObstructedError, StorageError, system_reason
-from lakehouse_cli.formats.base import Sink
+from lakehouse_cli.formats.base import Opener, Sink
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import ChangedError, changed_while_read, translate_errors
 from lakehouse_cli.storage.formatted import (
     MANIFESTS,
+    CountedPieces,
+    Opened,
     make_manifest,
     needs_manifest,
     parse_manifest,
@@ -45,27 +46,6 @@ class _Found(NamedTuple):
     path: str
     stamp: Stamp
     linked: bool
-
-
-class _Counted:
-    """Pieces of a table as they pass, a table of their columns without rows, and how many rows there are.
-
-    Args:
-        pieces: At least one.
-    """
-
-    def __init__(self, pieces: Iterator[pa.Table]) -> None:
-        from lakehouse_cli.arrow.types import without_rows
-
-        first = next(pieces)
-        self.first = without_rows(first.schema)
-        self.rows = 0
-        self._pieces = chain([first], pieces)
-
-    def __iter__(self) -> Iterator[pa.Table]:
-        for piece in self._pieces:
-            self.rows += piece.num_rows
-            yield piece
 
 
 class FileStorage(FolderStorage):
@@ -151,10 +131,11 @@ class FileStorage(FolderStorage):
         return data, record_of(hash_, stamp.size, stamp.modified_ns, known)
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
-        """The file, whole or piece by piece."""
-        read_pieces = partial(self._read_pieces, table, columns)
-        native = partial(self._native, table, columns) if table.format == "parquet" else None
-        return Scan(self, table, partial(self._read, table, columns), read_pieces, native)
+        """The file, whole, piece by piece, or as engines read it."""
+        found = super().scan(table, columns)
+        if table.format == "parquet":
+            found.native = partial(self._native, table, columns)
+        return found
 
     def _native(self, table: Table, columns: Sequence[Column] | None, record: InputRecord) -> NativeFile | None:
         from lakehouse_cli.formats.native import native_parquet
@@ -179,28 +160,22 @@ class FileStorage(FolderStorage):
                     return native_parquet(found.path, columns, check, is_judged=table.kind == "computed")
         return None
 
-    def _read_pieces(
-        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...]
-    ) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
-        def look() -> tuple[_Found, str]:
-            found = self._find(table)
-            if found is None:
-                raise self._missing(table)
-            with translate_errors(self, table, "read"):
-                return found, self._hashes.of(found.path, found.stamp)
+    def _opened(self, table: Table, known: tuple[InputRecord, ...]) -> tuple[Opened, InputRecord]:
+        found = self._find(table)
+        if found is None:
+            raise self._missing(table)
+        path, stamp, _ = found
+        with translate_errors(self, table, "read"):
+            hash_ = self._hashes.of(path, stamp)
 
-        (path, stamp, _), hash_ = self._until_unchanged(table, look)
+        @contextmanager
+        def opened() -> Iterator[tuple[Opener, Callable[[Manifest], bool]]]:
+            with self._hashes.reading(path, stamp) as now:
+                if now != hash_:
+                    raise ChangedError(path)
+                yield partial(open_unchanged, path, stamp), lambda manifest: manifest.content_hash == hash_
 
-        def pieces() -> Iterator[pa.Table]:
-            try:
-                with translate_errors(self, table, "read"), self._hashes.reading(path, stamp) as now:
-                    stored = self._stored_columns(table, columns, lambda manifest: manifest.content_hash == now)
-                    opener, options = partial(open_unchanged, path, stamp), self._options(table)
-                    yield from self._format(table).read_pieces(opener, self.uri(table), stored, options)
-            except ChangedError as error:
-                raise changed_while_read(table, self.uri(table)) from error
-
-        return pieces, record_of(hash_, stamp.size, stamp.modified_ns, known)
+        return opened, record_of(hash_, stamp.size, stamp.modified_ns, known)
 
     def count_rows(self, table: Table) -> int | None:
         """Count rows as the format does."""
@@ -240,7 +215,7 @@ class FileStorage(FolderStorage):
         """As `publish`, piece by piece."""
 
         def write(sink: Sink) -> tuple[pa.Table, int]:
-            counted = _Counted(pieces)
+            counted = CountedPieces(pieces)
             self._format(table).write_pieces(counted, sink, self._options(table))
             return counted.first, counted.rows
 

@@ -9,14 +9,16 @@ from typing import Any, Self
 
 from msgspec import json
 
+from lakehouse_cli.engines.duckdb_queries import bound_params
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.column_lineage import BY, ColumnLineage, ColumnRef, IndirectRef, QueryLineage
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.sql import literal, quote, tokens
 from lakehouse_cli.transforms.queries.bound_plan import Effect, Source, UntraceableError, trace
 from lakehouse_cli.transforms.queries.connection import private_connection
+from lakehouse_cli.transforms.queries.inputs import held_in_duckdb
 from lakehouse_cli.transforms.queries.reading import problem_of
-from lakehouse_cli.transforms.queries.running import bound_params, empty_table, held_in_duckdb
+from lakehouse_cli.transforms.queries.running import empty_table
 
 # A token such as `$least` or `$range.low`, and no text in dollars.
 _PARAM = re.compile(r"\$([^\W\d]\w*)(\.[^$]*)?")
