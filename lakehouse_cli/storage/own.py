@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lakehouse_cli.code.importing import import_own
 from lakehouse_cli.code.source import SourceError
@@ -17,6 +17,9 @@ from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.errors import own_storage_error
 from lakehouse_cli.storage.wrapper import WrapperStorage
 from lakehouse_cli.storage_types import StorageType, find_type
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _Storage = TypeVar("_Storage", bound=AssetStorage)
 
@@ -115,7 +118,18 @@ class GuardedStorage(WrapperStorage):
             with self._guarding("scan", table):
                 return scan.read(known)
 
-        return Scan(self, table, read)
+        def read_pieces(known: tuple[InputRecord, ...]) -> Any:
+            assert scan.read_pieces is not None  # noqa: S101  # asked for below
+            with self._guarding("scan", table):
+                opened, record = scan.read_pieces(known)
+
+            def pieces() -> Iterator[pa.Table]:
+                with self._guarding("scan", table):
+                    yield from opened()
+
+            return pieces, record
+
+        return Scan(self, table, read, None if scan.read_pieces is None else read_pieces)
 
     def forward(self, method: str, /, *arguments: Any, **keywords: Any) -> Any:
         """Call a method of the user's."""

@@ -3,4 +3,6 @@
 import pytest
 
 # Of its own accord pytest shows the values of an assertion that fails only in files of tests and in plugins.
-pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in ("storage", "frames", "executors")))
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{suite}" for suite in ("storage", "storage_pieces", "frames", "executors"))
+)
