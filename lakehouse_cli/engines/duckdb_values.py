@@ -93,7 +93,7 @@ def read(
 
 
 def read_pieces(
-    select: Callable[[str], Any], columns: Mapping[str, Any], *, hugeint: Hugeint, cast_in: str
+    select: Callable[[str], Any], columns: Mapping[str, Any], *, hugeint: Hugeint = as_text, cast_in: str = "in a view"
 ) -> Iterator[dict[str, pa.ChunkedArray | Refused]]:
     """Read what `read` does piece by piece, as it is computed; none where there are no rows."""
     reader = select(_selected(columns, hugeint)).to_arrow_reader(_ROWS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,8 @@ from lakehouse_cli.errors import StorageError, system_reason
 #: Tables larger than this many bytes are kept on disk.
 IN_MEMORY = 16 << 20
 _ROWS = 1 << 16
-_SMALL = 1 << 10
+#: Pieces of fewer bytes are joined, so many of them.
+_SMALL = 1 << 16
 _PIECES = 64
 
 
@@ -61,7 +63,7 @@ class SpooledTable:
         self.num_rows += piece.num_rows
         if not piece.num_rows:
             return
-        if piece.num_rows < _SMALL:  # of a million of these, each would take more for itself than for its values
+        if piece.nbytes < _SMALL:  # of a million of these, each would take more for itself than for its values
             self._small.append(piece)
             if len(self._small) < _PIECES:
                 return
@@ -76,7 +78,8 @@ class SpooledTable:
     def _spill(self) -> None:
         try:
             if self._file is None:
-                self._file = tempfile.TemporaryFile(prefix="lakehouse-spill-")  # noqa: SIM115  # lives as long as this
+                self._file = tempfile.TemporaryFile(prefix="lakehouse-spill-")  # noqa: SIM115  # closed with this
+                weakref.finalize(self, self._file.close)
                 options = pa.ipc.IpcWriteOptions(compression="lz4")
                 self._writer = pa.ipc.new_stream(pa.PythonFile(self._file, "w"), self.schema, options=options)
             for each in self._kept:
@@ -88,6 +91,12 @@ class SpooledTable:
                 hint="make room there, or name another folder in the variable `TMPDIR`",
             ) from error
         self._kept, self._bytes = [], 0
+
+    def table(self) -> pa.Table:
+        """All of it in memory."""
+        return pa.concat_tables(
+            [self.schema.empty_table(), *(self.pieces() if self._file else self._kept), *self._small]
+        )
 
     def pieces(self) -> Iterator[pa.Table]:
         """Give all rows in order, in at least one piece; may be called again, also before that is at its end."""

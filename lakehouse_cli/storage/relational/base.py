@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,11 +20,10 @@ from lakehouse_cli.errors import (
 )
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.model.stored_version import UNREADABLE
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray
 from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
-from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest
-from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
+from lakehouse_cli.storage.formatted import CountedPieces, columns_of, make_manifest, missing_data, needs_manifest
+from lakehouse_cli.storage.relational.looking import Look, is_overtaken, look_at, record_of
 from lakehouse_cli.storage.relational.naming import RelationNames
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Raw, Relation, Session, parsed
 from lakehouse_cli.storage.relational.strays import RelationalPlace
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.storage.queries import DatabaseQuery
     from lakehouse_cli.storage.relational.dialect import QueryDialect
+    from lakehouse_cli.storage.relational.fitting import Fitting
+    from lakehouse_cli.storage.spooling import SpooledTable
 
 
 class RelationalStorage(RelationNames):
@@ -167,13 +168,39 @@ class RelationalStorage(RelationNames):
 
         A computed table that declares none is read by its manifest.
         """
-        return Scan(self, table, partial(self._read, table, columns))
+        return Scan(self, table, partial(self._read, table, columns), partial(self._read_pieces, table, columns))
 
     def _read(
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
     ) -> tuple[pa.Table, InputRecord | None]:
+        spooled, record = self._spooled(table, columns, known, None)
+        return spooled.table(), record
+
+    def _read_pieces(
+        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...]
+    ) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
+        from lakehouse_cli.storage.spooling import IN_MEMORY
+
+        spooled, record = self._spooled(table, columns, known, IN_MEMORY)
+        assert record is not None  # noqa: S101  # it was asked for
+        return spooled.pieces, record
+
+    def _spooled(
+        self,
+        table: Table,
+        columns: Sequence[Column] | None,
+        known: tuple[InputRecord, ...] | None,
+        in_memory: int | None,
+    ) -> tuple[SpooledTable, InputRecord | None]:
+        """Read a table to its end, so that no transaction waits for a transform; the rest is as of `Read`.
+
+        Args:
+            table: The table.
+            columns: The declared ones.
+            known: What its content was at other times; None where the record is not asked for.
+            in_memory: As of `SpooledTable`.
+        """
         from lakehouse_cli.formats.missing_columns import missing_columns
-        from lakehouse_cli.storage.relational.fitting import fitted
 
         relation, shown, record = self.relation(table), self.uri(table), None
         with translate_errors(self, table, "read"), self.session(reading=relation) as session:
@@ -190,15 +217,43 @@ class RelationalStorage(RelationNames):
                 error = missing_columns(shown, lacking, present, columns, reason="there is no such column")
                 error.location = lacking[0].location
                 raise error
-            names = present if columns is None else [column.name for column in columns]
             if known is not None:
                 # Before the rows are read, which may take so long that the times of a file no longer show a change.
                 look = self._hashed(session, look_at(session, [relation]))[relation]
                 record = record_of(look, known, table.name)
-            raw = session.read(relation, found, names)
-        if columns is not None:
-            raw = self.as_declared(raw, dict(found.columns), columns)
-        return fitted(raw, columns, shown, table.where("path", "storage")), record
+            spooled, fitting = self._fitted(session, table, relation, found, columns, in_memory)
+        fitting.finish()
+        return spooled, record
+
+    def _fitted(
+        self,
+        session: Session,
+        table: Table,
+        relation: Relation,
+        found: Found,
+        columns: Sequence[Column] | None,
+        in_memory: int | None,
+    ) -> tuple[SpooledTable, Fitting]:
+        """Read all pieces as they are declared; again, with more care, where what one holds depends on others."""
+        from lakehouse_cli.storage.relational.fitting import Fitting, FormsDifferError
+        from lakehouse_cli.storage.spooling import SpooledTable
+
+        types = dict(found.columns)
+        names = list(types) if columns is None else [column.name for column in columns]
+        for careful in (True,) if columns is None else (False, True):
+            fitting = Fitting(columns, self.uri(table), table.where("path", "storage"))
+            spooled = SpooledTable(in_memory)
+            with (
+                suppress(FormsDifferError),
+                closing(session.read_pieces(relation, found, names, careful=careful)) as pieces,
+            ):
+                for raw in pieces:
+                    fitting.check_forms(raw)
+                    piece = fitting.piece(raw if columns is None else self.as_declared(raw, types, columns))
+                    if piece is not None:
+                        spooled.add(piece)
+                return spooled, fitting
+        raise AssertionError("one form in all pieces was asked for")
 
     def as_declared(self, raw: Raw, types: Mapping[str, str], columns: Sequence[Column]) -> Raw:
         """Take values for what the declared type says they are, where the database has several forms of one.
@@ -242,15 +297,27 @@ class RelationalStorage(RelationNames):
             raise UnclaimedError(shown, table.name, location=table.where("path"))
 
     def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
-        """Store rows in a new table, let it take the place of the old one, and keep its manifest: one transaction."""
-        from lakehouse_cli.arrow.types import from_arrow
+        """As `publish_pieces`, of one piece that is in memory already."""
+        return self._publish(table, iter([data]), lambda: origin, None)
 
-        relation = self.relation(table)
-        types = {field.name: type_ for field in data.schema if (type_ := from_arrow(field.type)) is not None}
-        for name, problem in self.names.column_problems(data.column_names):
+    def publish_pieces(self, table: Table, pieces: Iterator[pa.Table], origin: Callable[[], Provenance]) -> Manifest:
+        """Store rows in a new table, let it take the place of the old one, and keep its manifest: one transaction.
+
+        It begins when the last piece was made, and its rows are known to be such as the database can hold.
+        """
+        from lakehouse_cli.storage.spooling import IN_MEMORY
+
+        return self._publish(table, pieces, origin, IN_MEMORY)
+
+    def _publish(
+        self, table: Table, pieces: Iterator[pa.Table], origin_of: Callable[[], Provenance], in_memory: int | None
+    ) -> Manifest:
+        relation, counted = self.relation(table), CountedPieces(pieces)
+        for name, problem in self.names.column_problems(counted.first.column_names):
             hint = "give the column another name in the contract and in the transform"
             raise StorageError(f"column `{name}` {problem}", hint=hint, location=table.where("columns"))
-        prepared = self._stored_form(table, data, types)
+        prepared, types = self._stored_form(table, counted, in_memory)
+        origin = origin_of()
         with translate_errors(self, table, "written"), self.session(write=True) as session:
             assert session is not None  # noqa: S101  # writing makes the database
             session.lock(relation)
@@ -259,44 +326,55 @@ class RelationalStorage(RelationNames):
             aside = session.write(relation, prepared, types)
             written = session.find([aside])[aside]
             digest = session.digest(aside, written)
-            if digest.rows != data.num_rows:
-                rows = f"{count_text(digest.rows)} of {plural(data.num_rows, 'row')}"
+            if digest.rows != counted.rows:
+                rows = f"{count_text(digest.rows)} of {plural(counted.rows, 'row')}"
                 raise StorageError(f"{self.names.owner} took {rows} of `{table.name}`")
             if kept is not None and is_overtaken(kept, digest, origin, table.name):
                 raise overtaken(table, self.uri(table))
             manifest = make_manifest(
-                table, data, origin, size=digest.bytes, content_hash=digest.hash, modified_ns=time.time_ns()
+                table,
+                counted.first,
+                origin,
+                size=digest.bytes,
+                content_hash=digest.hash,
+                modified_ns=time.time_ns(),
+                rows=counted.rows,
             )
             session.put_in_place(aside, relation, digest, forced=origin.forced)
             session.keep(relation, manifest.to_text(), written.signature)
         self._forget(relation)
         return manifest
 
-    def _stored_form(self, table: Table, data: pa.Table, types: Mapping[str, ColumnType]) -> pa.Table:
-        """Convert data to the types that the database has for them; raises StorageError for values it cannot hold."""
-        import pyarrow as pa
+    def _stored_form(
+        self, table: Table, pieces: CountedPieces, in_memory: int | None
+    ) -> tuple[SpooledTable, Mapping[str, ColumnType]]:
+        """Convert pieces to the types that the database has for them; returns the types of before as well.
 
-        from lakehouse_cli.arrow.conversion.exact import convert
-        from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
-        from lakehouse_cli.arrow.types import to_arrow
+        Raises:
+            StorageError: There are values that it cannot hold.
+        """
+        from lakehouse_cli.arrow.types import from_arrow
+        from lakehouse_cli.storage.relational.stored_form import StoredForm
+        from lakehouse_cli.storage.spooling import SpooledTable
 
-        declared = {column.name: column.type for column in table.columns or ()}
-        columns: list[pa.ChunkedArray] = []
-        for name, column in zip(data.column_names, data.columns, strict=True):
-            try:
-                columns.append(convert(column, to_arrow(self.stored_type(types[name]))))
-                self.check_column(columns[-1])
-            except InexactError as refusal:
-                violation = violation_of(refusal, name, declared.get(name), column)
-                rows = ", ".join(count_text(example.row) for example in violation.examples)
-                values = ", ".join(example.value for example in violation.examples)
-                where = f" (row {rows}: {values})" if rows else ""
-                raise StorageError(
-                    f"{self.uri(table)} cannot be written: {violation.message}{where}",
-                    hint=f"{self.names.owner} cannot hold them; change them in the transform, or choose another type",
-                    location=table.where(f"columns.{name}", "columns"),
-                ) from refusal
-        return pa.table(columns, names=data.column_names)
+        types = {field.name: type_ for field in pieces.first.schema if (type_ := from_arrow(field.type)) is not None}
+        stored = {name: self.stored_type(type_) for name, type_ in types.items()}
+        form = StoredForm(stored, {column.name: column.type for column in table.columns or ()}, self.check_column)
+        prepared = SpooledTable(in_memory)
+        for each in pieces:
+            piece = form.piece(each)
+            if piece is not None:
+                prepared.add(piece)
+        if (violation := form.refused()) is not None:
+            rows = ", ".join(count_text(example.row) for example in violation.examples)
+            values = ", ".join(example.value for example in violation.examples)
+            where = f" (row {rows}: {values})" if rows else ""
+            raise StorageError(
+                f"{self.uri(table)} cannot be written: {violation.message}{where}",
+                hint=f"{self.names.owner} cannot hold them; change them in the transform, or choose another type",
+                location=table.where(f"columns.{violation.column}", "columns"),
+            )
+        return prepared, types
 
     @abstractmethod
     def check_column(self, column: pa.ChunkedArray) -> None:
@@ -386,21 +464,3 @@ class RelationalStorage(RelationNames):
                 return remove_stray(RelationalPlace(self, session), stray)
         except (StorageError, DataError) as error:
             return error.message
-
-
-def is_overtaken(kept: Kept, digest: Digest, origin: Provenance, name: str) -> bool:
-    """Return whether another run stored other data since the plan looked.
-
-    Args:
-        kept: The manifest there is now; where there is none, nobody stored anything.
-        digest: Of what would be stored.
-        origin: Has what the plan saw.
-        name: The table.
-    """
-    if origin.expected is None:
-        return False
-    try:
-        manifest = parsed(kept.text, name)
-    except StorageError:
-        return origin.expected.manifest != UNREADABLE
-    return not origin.expected.is_described_by(manifest, origin.run_id) and manifest.content_hash != digest.hash

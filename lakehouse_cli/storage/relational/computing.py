@@ -27,7 +27,7 @@ from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column, ColumnType, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.errors import overtaken, translate_errors
-from lakehouse_cli.storage.formatted import make_manifest, missing_data
+from lakehouse_cli.storage.formatted import CountedPieces, make_manifest, missing_data
 from lakehouse_cli.storage.queries import (
     Computed,
     DatabaseQuery,
@@ -36,11 +36,10 @@ from lakehouse_cli.storage.queries import (
     QueryInputError,
     QueryTimeoutError,
 )
-from lakehouse_cli.storage.relational.base import RelationalStorage, is_overtaken
+from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.storage.relational.dialect import QueryDialect, RefusedQueryError, Staged
-from lakehouse_cli.storage.relational.fitting import fitted
 from lakehouse_cli.storage.relational.judging import Conversion, JudgedColumn, Judgement, is_text, judge
-from lakehouse_cli.storage.relational.looking import look_at, record_of
+from lakehouse_cli.storage.relational.looking import is_overtaken, look_at, record_of
 from lakehouse_cli.storage.relational.session import Found, Relation, Session
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.storage.wrapper import innermost
@@ -112,14 +111,12 @@ def compute_query(storage: RelationalStorage, table: Table, query: DatabaseQuery
         with translate_errors(storage, table, "computed"), storage.computing(None, computing.relations()) as session:
             with _limited(session, query.timeout):
                 written, _ = computing.run(session, storage.relation(table))
-                names = [name for name, _ in written.found.columns]
-                raw = session.read(written.aside, written.found, names)
-            columns = [
-                Column(each.name, from_arrow(each.type) or ColumnType("string")) for each in written.empty.schema
-            ]
-            raw = storage.as_declared(raw, dict(written.found.columns), columns)
-            data = fitted(raw, columns, storage.uri(table), table.where("path", "storage"))
-            result = Computed(written.dropped, data=data)
+                columns = [
+                    Column(each.name, from_arrow(each.type) or ColumnType("string")) for each in written.empty.schema
+                ]
+                spooled, fitting = storage._fitted(session, table, written.aside, written.found, columns, None)
+            fitting.finish()
+            result = Computed(written.dropped, data=spooled.table())
             raise _RollBackError
     except _RollBackError:
         assert result is not None  # noqa: S101  # set before it is raised
@@ -305,8 +302,7 @@ class _Computing:
 
     def _written_input(self, session: Session, table: Table, data: pa.Table) -> Relation:
         """Store rows that are stored nowhere, for this transaction."""
-        types = {field.name: kind for field in data.schema if (kind := from_arrow(field.type)) is not None}
-        prepared = self._storage._stored_form(table, data, types)
+        prepared, types = self._storage._stored_form(table, CountedPieces(iter([data])), None)
         schema = self._storage.default_schema()
         return session.write(Relation(schema, f"lakehouse_input_{time.time_ns():x}"), prepared, types)
 
@@ -322,8 +318,7 @@ class _Computing:
         for name, why in self._storage.names.column_problems(empty.column_names):
             hint = "give the column another name in the contract and in the query"
             raise StorageError(f"column `{name}` {why}", hint=hint, location=table.where("columns"))
-        types = {field.name: kind for field in empty.schema if (kind := from_arrow(field.type)) is not None}
-        prepared = self._storage._stored_form(table, empty, types)
+        prepared, types = self._storage._stored_form(table, CountedPieces(iter([empty])), None)
         values = [conversions[name].expression for name in types]
         aside = session.write_from(relation, prepared, types, values, staged.source)
         return _Written(aside, session.find([aside])[aside], empty, judgement.rows, dropped)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.storage.relational.session import Digest, Found, Raw, Relation, Session, is_relation
@@ -11,9 +11,8 @@ from lakehouse_cli.storage_types.names import MANIFESTS
 from lakehouse_cli.text.sql import literal, literals, quote
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from lakehouse_cli.model import ColumnType
+    from lakehouse_cli.storage.spooling import SpooledTable
 
 _INCOMING = "lakehouse_incoming"
 
@@ -88,22 +87,30 @@ class DuckDBSession(Session):
         )
         return Digest.of_sums(found.signature, rows, low, high, size)
 
-    def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
+    def read_pieces(
+        self, relation: Relation, found: Found, names: Sequence[str], *, careful: bool = False
+    ) -> Generator[Raw]:
         """As Arrow; what has no exact type there as text, intervals as microseconds."""
-        from lakehouse_cli.engines.duckdb_values import read
+        from lakehouse_cli.engines.duckdb_values import read, read_pieces
 
-        del found
+        del found, careful
         if not names:
-            return {}
+            yield {}
+            return
         source = self.sql(relation)
         kinds = self._connection.sql(f"SELECT {', '.join(map(quote, names))} FROM {source}").types
 
         def select(wanted: str) -> Any:
             return self._connection.sql(f"SELECT {wanted} FROM {source}")
 
-        return read(select, dict(zip(names, kinds, strict=True)))
+        columns, is_empty = dict(zip(names, kinds, strict=True)), True
+        for piece in read_pieces(select, columns):
+            is_empty = False
+            yield piece
+        if is_empty:
+            yield read(select, columns)
 
-    def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
+    def write(self, relation: Relation, data: SpooledTable, types: Mapping[str, ColumnType]) -> Relation:
         """Fill a new table of the same name, with the indexes of the old one; nobody sees it before the end."""
         from lakehouse_cli.engines.duckdb_values import as_written
 
@@ -119,9 +126,10 @@ class DuckDBSession(Session):
             f"to_microseconds({quote(name)})" if sql_type(type_) == "INTERVAL" else quote(name)
             for name, type_ in types.items()
         )
-        # A view of this connection alone, which is closed after the transaction.
-        self._connection.register(_INCOMING, as_written(data))
-        self.do(f"INSERT INTO {self.sql(relation)} SELECT {expressions} FROM {_INCOMING}")
+        for piece in data.pieces():
+            # A view of this connection alone, which is closed after the transaction.
+            self._connection.register(_INCOMING, as_written(piece))
+            self.do(f"INSERT INTO {self.sql(relation)} SELECT {expressions} FROM {_INCOMING}")
         self.make_again(hung)
         return relation
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.model.stored_version import UNREADABLE
 from lakehouse_cli.storage import base
 from lakehouse_cli.storage.relational.session import Digest, Found, Kept, Relation, Session, parsed
 
@@ -68,3 +69,21 @@ def record_of(look: Look, known: Sequence[InputRecord], name: str) -> InputRecor
         assert digest is not None  # noqa: S101  # there is no manifest that could stand for it
         hash_, size, modified = digest.hash, digest.bytes, None
     return base.record_of(hash_, size, modified, known)
+
+
+def is_overtaken(kept: Kept, digest: Digest, origin: base.Provenance, name: str) -> bool:
+    """Return whether another run stored other data since the plan looked.
+
+    Args:
+        kept: The manifest there is now; where there is none, nobody stored anything.
+        digest: Of what would be stored.
+        origin: Has what the plan saw.
+        name: The table.
+    """
+    if origin.expected is None:
+        return False
+    try:
+        manifest = parsed(kept.text, name)
+    except StorageError:
+        return origin.expected.manifest != UNREADABLE
+    return not origin.expected.is_described_by(manifest, origin.run_id) and manifest.content_hash != digest.hash

@@ -6,7 +6,7 @@ Its DB-API loads pandas and polars wherever they are installed, and a plan has n
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any, TypeVar
@@ -78,12 +78,22 @@ class PostgreSQLConnection:
         with self._prepared(statement) as prepared:
             return self._interruptibly(lambda: _read(prepared), prepared.cancel)
 
+    def pieces(self, statement: str) -> Generator[pa.Table]:
+        """Give the result of a query as the server sends it, at least one piece."""
+        with self._prepared(statement) as prepared:
+            stream, _ = self._interruptibly(prepared.execute_query, prepared.cancel)
+            with _late_errors():
+                reader = pa.RecordBatchReader.from_stream(stream)
+                yield reader.schema.empty_table()
+                while (batch := self._interruptibly(lambda: next(reader, None), prepared.cancel)) is not None:
+                    yield pa.Table.from_batches([batch])
+
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Return the result of a query, in Python's values."""
         found = self.table(statement)
         return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
 
-    def append(self, schema: str, name: str, data: pa.Table) -> None:
+    def append(self, schema: str, name: str, data: pa.RecordBatchReader) -> None:
         """Store rows in a table, by the server's own binary copy."""
         options = {
             adbc.INGEST_OPTION_TARGET_TABLE: name,
@@ -116,8 +126,14 @@ class PostgreSQLConnection:
 
 def _read(statement: adbc.AdbcStatement) -> pa.Table:
     stream, _ = statement.execute_query()
-    try:
+    with _late_errors():
         return pa.RecordBatchReader.from_stream(stream).read_all()
+
+
+@contextmanager
+def _late_errors() -> Iterator[None]:
+    try:
+        yield
     except (OSError, pa.ArrowException) as error:
         # What goes wrong after the first rows comes through Arrow, which knows none of the driver's exceptions.
         raise adbc.OperationalError(str(error), status_code=adbc.AdbcStatusCode.IO) from error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ from lakehouse_cli.text.sql import literal, quote
 if TYPE_CHECKING:
     from lakehouse_cli.model import ColumnType
     from lakehouse_cli.storage.relational.postgresql_connection import PostgreSQLConnection
+    from lakehouse_cli.storage.spooling import SpooledTable
 
 _KINDS: Mapping[str, Any] = {
     "r": "table",
@@ -132,26 +134,40 @@ class PostgreSQLSession(Session):
         )
         return Digest.of_sums(found.signature, rows, low, high, size)
 
-    def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
+    def read_pieces(
+        self, relation: Relation, found: Found, names: Sequence[str], *, careful: bool = False
+    ) -> Generator[Raw]:
         """By the driver's binary copy; what it has no exact type for as text."""
         if not names:
-            return {}
+            yield {}
+            return
         types = dict(found.columns)
+        with_nan = self._with_nan(relation, {name: types[name] for name in names}) if careful else set()
         unread = {name: why for name in names if (why := _unread(quote(name), types[name])) is not None}
         wanted = [f"{_expression(quote(n), types[n])} AS {quote(n)}" for n in names]
         wanted += [text for _, text in unread.values()]
-        data = self._connection.table(f"SELECT {', '.join(wanted)} FROM {relation.quoted}")
-        texts = dict(zip(unread, data.columns[len(names) :], strict=True))
-        columns: dict[str, pa.ChunkedArray | Refused] = {}
-        for name, column in zip(names, data.columns[: len(names)], strict=True):
-            shown = texts.get(name, column)
-            try:
-                if name in unread and shown.null_count < len(shown):
-                    raise InexactError(unread[name][0], true_rows(pc.is_valid(shown)), noun=True)
-                columns[name] = _as_typed(column, types[name])
-            except InexactError as refusal:
-                columns[name] = Refused(refusal, shown)
-        return columns
+        with closing(self._connection.pieces(f"SELECT {', '.join(wanted)} FROM {relation.quoted}")) as pieces:
+            for data in pieces:
+                texts = dict(zip(unread, data.columns[len(names) :], strict=True))
+                columns: dict[str, pa.ChunkedArray | Refused] = {}
+                for name, column in zip(names, data.columns[: len(names)], strict=True):
+                    shown = texts.get(name, column)
+                    try:
+                        if name in unread and shown.null_count < len(shown):
+                            raise InexactError(unread[name][0], true_rows(pc.is_valid(shown)), noun=True)
+                        columns[name] = column if name in with_nan else _as_typed(column, types[name])
+                    except InexactError as refusal:
+                        columns[name] = Refused(refusal, shown)
+                yield columns
+
+    def _with_nan(self, relation: Relation, types: Mapping[str, str]) -> set[str]:
+        """Which columns of decimals have a NaN somewhere, so that all of their values are read as text."""
+        sized = [name for name, type_name in types.items() if _sized(type_name) is not None]
+        if not sized:
+            return set()
+        found = ", ".join(f"coalesce(bool_or({quote(name)} = 'NaN'), false)" for name in sized)
+        [row] = self.rows(f"SELECT {found} FROM {relation.quoted}")
+        return {name for name, has_nan in zip(sized, row, strict=True) if has_nan}
 
     def lock(self, relation: Relation) -> None:
         """Take an advisory lock by the relation's name, so that it may be one that is not there yet."""
@@ -168,14 +184,16 @@ class PostgreSQLSession(Session):
     def _lock(self, what: str) -> None:
         self.rows(f"SELECT pg_advisory_xact_lock(hashtextextended({literal(what)}, 0))::text")
 
-    def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
+    def write(self, relation: Relation, data: SpooledTable, types: Mapping[str, ColumnType]) -> Relation:
         """Bulk ingest into a new table of the same schema, under a name that nobody has."""
         self._make_schema(relation.schema)
         aside = Relation(relation.schema, f"lakehouse_new_{secrets.token_hex(8)}")
         columns = ", ".join(f"{quote(name)} {sql_type(type_)}" for name, type_ in types.items())
         self.do(f"CREATE TABLE {aside.quoted} ({columns})")
         if data.num_rows:
-            self._connection.append(aside.schema, aside.name, data)
+            batches = (batch for piece in data.pieces() for batch in piece.to_batches())
+            reader = pa.RecordBatchReader.from_batches(data.schema, batches)
+            self._connection.append(aside.schema, aside.name, reader)
         return aside
 
     def _make_schema(self, schema: str) -> None:
@@ -250,16 +268,23 @@ def _unread(column: str, type_name: str) -> tuple[str, str] | None:
     return None
 
 
+def _sized(type_name: str) -> pa.DataType | None:
+    """Return Arrow's type of a `numeric` with a precision that it has; None for any other type."""
+    sized = re.fullmatch(r"numeric\((\d+),(\d+)\)", type_name)
+    known = sized is not None and int(sized[2]) <= int(sized[1]) <= 38
+    return pa.decimal128(int(sized[1]), int(sized[2])) if sized is not None and known else None
+
+
 def _as_typed(column: pa.ChunkedArray, type_name: str) -> pa.ChunkedArray:
     """Return what came, in the form of the column's type; raises `InexactError` for what the driver spoils."""
     check_read(column)
     plain = _plain(type_name)
     if _is_interval(plain):
         return pa.chunked_array([chunk.cast(pa.duration("us")) for chunk in column.chunks], pa.duration("us"))
-    sized = re.fullmatch(r"numeric\((\d+),(\d+)\)", type_name)
-    if sized is not None and int(sized[2]) <= int(sized[1]) <= 38:
+    sized = _sized(type_name)
+    if sized is not None:
         try:
-            return convert(column, pa.decimal128(int(sized[1]), int(sized[2])))
+            return convert(column, sized)
         except InexactError:
             return column  # a NaN among them; refused, or taken, as text
     return column

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import xxhash
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.arrow.conversion.refused import Refused
     from lakehouse_cli.model import ColumnType
+    from lakehouse_cli.storage.spooling import SpooledTable
 
 
 class Relation(NamedTuple):
@@ -194,8 +195,17 @@ class Session(ABC):
         return int(self.rows(f"SELECT count(*) FROM {self.sql(relation)}")[0][0])
 
     @abstractmethod
-    def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
-        """Some columns of a relation, as exactly as the driver can give them."""
+    def read_pieces(
+        self, relation: Relation, found: Found, names: Sequence[str], *, careful: bool = False
+    ) -> Generator[Raw]:
+        """Some columns of a relation, as exactly as the driver can give them: at least one piece.
+
+        Args:
+            relation: What to read.
+            found: What the catalog says of it.
+            names: Of the columns.
+            careful: Whether a column has one form in all pieces also where that depends on all of its values.
+        """
 
     def lock(self, relation: Relation) -> None:
         """Keep other writers of this relation out until the transaction ends; waits for one that is at it.
@@ -205,7 +215,7 @@ class Session(ABC):
         del relation
 
     @abstractmethod
-    def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
+    def write(self, relation: Relation, data: SpooledTable, types: Mapping[str, ColumnType]) -> Relation:
         """Store rows in a new table; returns what it is called until it is put in place.
 
         Args:
@@ -215,7 +225,12 @@ class Session(ABC):
         """
 
     def write_from(
-        self, relation: Relation, empty: pa.Table, types: Mapping[str, ColumnType], values: Sequence[str], source: str
+        self,
+        relation: Relation,
+        empty: SpooledTable,
+        types: Mapping[str, ColumnType],
+        values: Sequence[str],
+        source: str,
     ) -> Relation:
         """As `write`, of rows that are in the database.
 

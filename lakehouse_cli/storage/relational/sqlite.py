@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.storage.queries import DatabaseQuery
     from lakehouse_cli.storage.relational.dialect import QueryDialect
+    from lakehouse_cli.storage.spooling import SpooledTable
 
 _KINDS: Mapping[str, Any] = {"table": "table", "view": "view", "virtual": "virtual table"}
 _UNDONE = "let a user who may write to the file and to its folder run `lakehouse plan`, which undoes them"
@@ -50,6 +51,7 @@ _HINTS = {
 }
 _OUT_OF_REACH = ("SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_NOTADB")
 _ROWS_AT_ONCE = 20_000
+_READ_AT_ONCE = 1 << 16
 
 
 class SQLiteStorage(OneFileStorage):
@@ -173,39 +175,56 @@ class SQLiteSession(Session):
         cursor = self._connection.execute(f"SELECT * FROM {relation.quoted} {indexed}")
         return digest_of(found.signature, iter(lambda: cursor.fetchmany(_ROWS_AT_ONCE), []))
 
-    def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
-        """Return the values, as what they can be understood."""
+    def read_pieces(
+        self, relation: Relation, found: Found, names: Sequence[str], *, careful: bool = False
+    ) -> Generator[Raw]:
+        """Return the values, as what they can be understood; all at once with care, as any may be of another kind."""
         from lakehouse_cli.storage.relational.sqlite_values import understood
 
         if not names:
-            return {}
-        listed = ", ".join(map(quote, names))
-        cursor = self._connection.execute(f"SELECT {listed} FROM {relation.quoted}")
-        rows = cursor.fetchall()
-        columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-        types = dict(found.columns)
-        return {name: understood(values, types[name]) for name, values in zip(names, columns, strict=True)}
+            yield {}
+            return
+        types, listed = dict(found.columns), ", ".join(map(quote, names))
+        with closing(self._connection.execute(f"SELECT {listed} FROM {relation.quoted}")) as cursor:
+            rows = cursor.fetchall() if careful else cursor.fetchmany(_READ_AT_ONCE)
+            while True:
+                columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+                yield {
+                    name: understood(values, types[name], is_whole=careful)
+                    for name, values in zip(names, columns, strict=True)
+                }
+                rows = cursor.fetchmany(_READ_AT_ONCE)
+                if not rows:
+                    return
 
-    def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
+    def write(self, relation: Relation, data: SpooledTable, types: Mapping[str, ColumnType]) -> Relation:
         """Drop the old table and fill a new one with the same indexes and triggers; nobody sees it before the end."""
-        from lakehouse_cli.storage.relational.sqlite_values import rows_of, stored_type
+        from lakehouse_cli.storage.relational.sqlite_values import rows_of, stored_type, with_negative_zeros
 
-        hung = self._make_anew(relation, {name: stored_type(data[name], type_) for name, type_ in types.items()})
+        negative_zeros = with_negative_zeros(data)
+        kinds = {name: stored_type(type_, negative_zeros=name in negative_zeros) for name, type_ in types.items()}
+        hung = self._make_anew(relation, kinds)
         marks = ", ".join("?" * len(types))
         insert = f"INSERT INTO {self.sql(relation)} VALUES ({marks})"
-        for batch in data.to_batches(max_chunksize=_ROWS_AT_ONCE):
-            self._connection.executemany(insert, rows_of(batch))
+        for piece in data.pieces():
+            for batch in piece.to_batches(max_chunksize=_ROWS_AT_ONCE):
+                self._connection.executemany(insert, rows_of(batch))
         self.make_again(hung)
         return relation
 
     def write_from(
-        self, relation: Relation, empty: pa.Table, types: Mapping[str, ColumnType], values: Sequence[str], source: str
+        self,
+        relation: Relation,
+        empty: SpooledTable,
+        types: Mapping[str, ColumnType],
+        values: Sequence[str],
+        source: str,
     ) -> Relation:
         """Likewise; what floats there will be is not known, and SQL does not see the sign of a zero among them."""
+        del empty
         from lakehouse_cli.storage.relational.sqlite_values import stored_type
 
-        kinds = {name: stored_type(empty[name], type_) for name, type_ in types.items()}
-        kinds |= {name: f"{kinds[name]} BLOB" for name, type_ in types.items() if type_.is_float}
+        kinds = {name: stored_type(type_, negative_zeros=type_.is_float) for name, type_ in types.items()}
         hung = self._make_anew(relation, kinds)
         self.do(f"INSERT INTO {self.sql(relation)} SELECT {', '.join(values)} FROM {source}")
         self.make_again(hung)

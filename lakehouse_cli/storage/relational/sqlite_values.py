@@ -25,6 +25,7 @@ from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.session import Digest
+from lakehouse_cli.storage.spooling import SpooledTable
 from lakehouse_cli.storage_types.sqlite import sql_type
 
 # Without references between equal objects, which depend on more than the values do.
@@ -53,18 +54,23 @@ def check_stored(column: pa.ChunkedArray) -> None:
     refuse_moments(column, _DAYS, _MICROSECONDS, "outside of the years 1 to 9999")
 
 
-def stored_type(column: pa.ChunkedArray, declared: ColumnType) -> str:
+def stored_type(declared: ColumnType, *, negative_zeros: bool) -> str:
     """Return the type of a column in SQLite that keeps the values.
 
     One called ``REAL`` keeps whole numbers as integers, of which zero has no sign. With ``BLOB`` in its name a type
     leaves values as they are (https://www.sqlite.org/datatype3.html#determination_of_column_affinity).
     """
-    return f"{sql_type(declared)} BLOB" if _has_negative_zero(column) else sql_type(declared)
+    return f"{sql_type(declared)} BLOB" if negative_zeros else sql_type(declared)
+
+
+def with_negative_zeros(data: SpooledTable) -> set[str]:
+    """Return the names of the columns that have a zero with a sign."""
+    floats = {field.name for field in data.schema if pa.types.is_floating(field.type)}
+    pieces = data.pieces() if floats else ()
+    return {name for piece in pieces for name in floats if _has_negative_zero(piece[name])}
 
 
 def _has_negative_zero(column: pa.ChunkedArray) -> bool:
-    if not pa.types.is_floating(column.type):
-        return False
     bits, sign = (pa.int32(), -(1 << 31)) if column.type == pa.float32() else (pa.int64(), -(1 << 63))
     return any(pc.any(pc.equal(chunk.view(bits), av.scalar(sign, bits))).as_py() for chunk in column.chunks)
 
@@ -90,12 +96,13 @@ def _values(column: pa.Array) -> list[Any]:
     return values
 
 
-def understood(values: Sequence[Any], declared: str) -> pa.ChunkedArray | Sequence[Any]:
+def understood(values: Sequence[Any], declared: str, *, is_whole: bool) -> pa.ChunkedArray | Sequence[Any]:
     """Return what a column holds, by the type it was declared with in SQLite, where its values agree with that.
 
     Args:
         values: As SQLite has them.
         declared: Its type in the words of the table's maker, which bind nobody.
+        is_whole: Whether these are all of them: where others may follow, nulls alone say nothing.
     """
     unit = _DURATIONS.get(declared)
     kinds = set(map(type, values)) - {type(None)}
@@ -103,6 +110,8 @@ def understood(values: Sequence[Any], declared: str) -> pa.ChunkedArray | Sequen
         return pa.chunked_array([av.array(values, pa.duration(unit))])
     if declared.upper() in ("BOOLEAN", "BOOL") and kinds <= {int} and not set(values) - {0, 1, None}:
         return pa.chunked_array([av.array([None if v is None else bool(v) for v in values], pa.bool_())])
+    if not kinds and not is_whole:
+        return values
     if not kinds:
         kind = next((kind for part, kind in _AFFINITIES if part in declared.upper()), pa.string())
         return pa.chunked_array([pa.nulls(len(values), kind)])
