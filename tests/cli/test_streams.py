@@ -276,6 +276,39 @@ def test_databases_and_objects_take_batches_too(folder: ProjectFolder) -> None:
     assert folder.read("data/c.csv") == "a\n1\n2\n3\n"
 
 
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_inputs_and_result_are_in_one_database_file(folder: ProjectFolder, kind: str, executor: str) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        "name: x\nmodule: transforms\n"
+        f"storages:\n  default: {{type: {kind}, root: lake.db, options: {{lock_timeout: 5}}}}\n"
+        "tables:\n  a: {columns: {a: int64}, key: a}\n  b: {columns: {a: int64}, key: a}\n"
+        "  c: {columns: {a: int64}, key: a}\n  d: {columns: {a: int64}, key: a}\n",
+    )
+    folder.write(
+        "transforms.py",
+        HEAD
+        + "import polars as pl\n\n"
+        + "def a() -> Iterator[pa.RecordBatch]:\n"
+        + "    yield from batches(*(range(i, i + 50_000) for i in range(0, 400_000, 50_000)))\n\n"
+        + "def b(a: pa.RecordBatchReader) -> pa.RecordBatchReader:\n    return a\n\n"
+        + "def c(a: pl.LazyFrame) -> pl.LazyFrame:\n    return a.filter(pl.col.a % 2 == 0)\n\n"
+        + "def d(b: Iterator[pa.RecordBatch], c: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:\n"
+        + "    next(b)\n    yield from c\n",
+    )
+    code, tables = run_of("--executor", executor)
+    assert code == 0, tables
+    assert {name: table["rows"] for name, table in tables.items()} == {
+        "a": 400_000,
+        "b": 400_000,
+        "c": 200_000,
+        "d": 200_000,
+    }
+    code, tables = run_of("--executor", executor)
+    assert {table["status"] for table in tables.values()} == {"unchanged"}
+
+
 def test_annotations_are_known_before_anything_runs(folder: ProjectFolder, cli: Cli) -> None:
     folder.write("lakehouse.yaml", "name: x\nmodule: transforms\ntables:\n  s: {kind: source}\n  t: {}\n")
     for good in ("pa.RecordBatchReader", "Iterator[pa.RecordBatch]", "Generator[pa.RecordBatch, None, None]"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from lakehouse_cli.arrow.types import holds
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.arrow_streams import arrow_file, finished
+from lakehouse_cli.formats.pieces import resized
 from lakehouse_cli.formats.stored_types import in_types_of_file
 from lakehouse_cli.model import Table
 from lakehouse_cli.storage.delta.log import DataFile
@@ -38,13 +40,15 @@ class _Pieces:
         return len(view)
 
 
-def write_file(files: pyarrow.fs.FileSystem, name: str, data: pa.Table, schema: pa.Schema) -> tuple[DataFile, str]:
-    """Write a data file, row group by row group, each of the same rows whatever the chunks.
+def write_file(
+    files: pyarrow.fs.FileSystem, name: str, pieces: Iterable[pa.Table], schema: pa.Schema
+) -> tuple[DataFile, str]:
+    """Write a data file, row group by row group, each of the same rows whatever the pieces.
 
     Args:
         files: Where.
         name: Of the file.
-        data: What is stored.
+        pieces: What is stored.
         schema: From `file_schema`.
 
     Returns:
@@ -57,10 +61,12 @@ def write_file(files: pyarrow.fs.FileSystem, name: str, data: pa.Table, schema: 
             arrow_file(sink), schema, compression="zstd", version="2.6", write_page_checksum=True, store_schema=False
         )
         with finished(writer):
-            for start in range(0, data.num_rows, _ROW_GROUP):
-                rows = in_types_of_file(data.slice(start, _ROW_GROUP), WHAT, schema.types, start)
+            count = 0
+            for piece in resized(pieces, _ROW_GROUP):
+                rows = in_types_of_file(piece, WHAT, schema.types, count)
                 writer.write_table(rows.cast(schema).combine_chunks(), row_group_size=_ROW_GROUP)
-    return DataFile(name, sink.bytes, data.num_rows, time.time_ns() // 1_000_000), sink.hexdigest()
+                count += piece.num_rows
+    return DataFile(name, sink.bytes, count, time.time_ns() // 1_000_000), sink.hexdigest()
 
 
 def file_schema(table: Table, schema: pa.Schema) -> pa.Schema:

@@ -8,7 +8,7 @@ which commit has the manifest.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -135,7 +135,11 @@ class Snapshot(Struct, frozen=True, dict=True):
 
     def read(self, name: str, columns: list[str]) -> pa.Table:
         """Return columns by name, of a table that messages show so."""
-        return DeltaReader(self.table, self.uri, self.settings, name).read(columns)
+        return pa.concat_tables(self.read_pieces(name, columns, ahead=None))
+
+    def read_pieces(self, name: str, columns: Sequence[str], ahead: int | None) -> Iterator[pa.Table]:
+        """As `DeltaReader.read_pieces`, of a table that messages show so."""
+        return DeltaReader(self.table, self.uri, self.settings, name).read_pieces(columns, ahead)
 
 
 def stamp(milliseconds: int, version: int) -> int:

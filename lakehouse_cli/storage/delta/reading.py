@@ -8,8 +8,9 @@ by threads of Arrow's that abort the process where Python ends before them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
@@ -90,8 +91,15 @@ class DeltaReader:
         sized = dict(zip(map(unquote, paths), sizes, strict=True))
         self._handler = DeltaStorageHandler(place, dict(settings), sized) if settings else None
 
-    def read(self, names: Sequence[str]) -> pa.Table:
-        """Return columns by name; rows file by file as the log lists them, each in its order.
+    def read_pieces(self, names: Sequence[str], ahead: int | None) -> Iterator[pa.Table]:
+        """Give columns by name; rows file by file as the log lists them, each in its order, by row groups.
+
+        Args:
+            names: Of the columns.
+            ahead: How many row groups are read before they are asked for; None for all.
+
+        Yields:
+            A table of their types without rows, then the row groups.
 
         Raises:
             StorageError: A table with features that are not read.
@@ -104,13 +112,21 @@ class DeltaReader:
                 f"{self._name} has features of Delta Lake that are not read: {', '.join(unknown)}",
                 hint="have it written without them, or exported as Parquet",
             )
-        read = partial(self._read_group, list(names))
+        yield pa.schema([pa.field(name, _plain(self._schema.field(name).type)) for name in names]).empty_table()
         with ThreadPoolExecutor(_AT_ONCE_FAR if self._handler is not None else _AT_ONCE_HERE) as pool:
             files = list(pool.map(self._with_metadata, self._files()))
             groups = [(file, at) for file in files for at in range(file.metadata.num_row_groups)]
-            pieces = list(pool.map(read, *zip(*groups, strict=True))) if groups else []
-        schema = pa.schema([pa.field(name, _plain(self._schema.field(name).type)) for name in names])
-        return pa.concat_tables([pa.Table.from_batches([], schema=schema), *pieces])
+            waiting: deque[Future[pa.Table]] = deque()
+            try:
+                for file, at in groups:
+                    waiting.append(pool.submit(self._read_group, names, file, at))
+                    if ahead is not None and len(waiting) > ahead:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for each in waiting:
+                    each.cancel()
 
     def _files(self) -> list[_DataFile]:
         deletions: dict[str, pa.BooleanArray] = {}

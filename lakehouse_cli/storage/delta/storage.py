@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from deltalake.exceptions import DeltaError
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import ObstructedError, StorageError, UnclaimedError, UsageError
-from lakehouse_cli.formats.stored_types import read_declared, storable
+from lakehouse_cli.formats.stored_types import read_declared, storable, wanted_names
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE
@@ -40,7 +40,14 @@ from lakehouse_cli.storage.delta.log import (
     stamp,
 )
 from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
-from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
+from lakehouse_cli.storage.formatted import (
+    CountedPieces,
+    columns_of,
+    make_manifest,
+    missing_data,
+    needs_manifest,
+    parse_manifest,
+)
 from lakehouse_cli.storage.keyed.aws_flags import aws_flags
 from lakehouse_cli.storage.keyed.object_errors import explain_text, without_addresses
 from lakehouse_cli.storage.local.folders import make_folder
@@ -52,6 +59,8 @@ _LOG = "_delta_log"
 _COMMITS = 20
 _SETTINGS = ("endpoint", "region", "access_key_id", "secret_access_key", "session_token")
 _LOOKS = 16
+#: How many row groups are read ahead of a transform that takes them one by one.
+_AHEAD_HERE, _AHEAD_FAR = 1, 4
 # Raised where a table has deletion vectors: those alone are read by delta-rs's own engine.
 _UNSUPPORTED = re.compile(r"Unsupported table features required: \[([^\]]+)\]")
 _WITHOUT_DELETION_VECTORS = (
@@ -126,19 +135,44 @@ class DeltaStorage(AssetStorage):
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
         """Return the declared columns of the latest version."""
-        return Scan(self, table, partial(self._read_latest, table, columns))
+        return Scan(
+            self,
+            table,
+            partial(self._read_latest, table, columns),
+            partial(self._read_pieces_of_latest, table, columns),
+        )
 
     def _read_latest(
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
     ) -> tuple[pa.Table, InputRecord | None]:
         with translate_errors(self, table, "read"):
-            found = self._existing(table)
-            if needs_manifest(table, columns):
-                own = self._described(found, table.name)
-                if own is not None:
-                    columns = columns_of(own, columns, self.uri(table))
+            found, columns = self._latest(table, columns)
             data = self._read(found, columns, table)
             return data, None if known is None else self._record(table, found, known)
+
+    def _read_pieces_of_latest(
+        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...]
+    ) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
+        """Read as `ReadPieces` does: each time the version that is the latest now."""
+        with translate_errors(self, table, "read"):
+            found, stored = self._latest(table, columns)
+            record = self._record(table, found, known)
+
+        def pieces() -> Iterator[pa.Table]:
+            with translate_errors(self, table, "read"):
+                names, shown = [field.name for field in found.table.schema().fields], self.uri(table)
+                present = None if stored is None else [column for column in stored if column.name in names]
+                ahead = _AHEAD_HERE if self._local else _AHEAD_FAR
+                for piece in found.read_pieces(shown, wanted_names(names, present, shown), ahead):
+                    yield read_declared(names, stored, shown, piece.select)
+
+        return pieces, record
+
+    def _latest(self, table: Table, columns: Sequence[Column] | None) -> tuple[Snapshot, Sequence[Column] | None]:
+        """The latest version, and the columns to read of it: those that are not declared by its manifest."""
+        found = self._existing(table)
+        own = self._described(found, table.name) if needs_manifest(table, columns) else None
+        return found, columns if own is None else columns_of(own, columns, self.uri(table))
 
     def count_rows(self, table: Table) -> int | None:
         """By its log."""
@@ -209,19 +243,30 @@ class DeltaStorage(AssetStorage):
             raise UnclaimedError(self.uri(table), table.name, location=table.where("path", "storage"))
 
     def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
+        """As `publish_pieces`, of one piece."""
+        return self.publish_pieces(table, iter([data]), lambda: origin)
+
+    def publish_pieces(self, table: Table, pieces: Iterator[pa.Table], origin_of: Callable[[], Provenance]) -> Manifest:
         """Write a file that no version has yet, then make it all there is in the next one."""
         place = self._place(table.path)
         with translate_errors(self, table, "written"):
             self._refuse_link(table)
-            data = storable(data, WHAT)
-            schema = file_schema(table, data.schema)
+            counted = CountedPieces(storable(piece, WHAT) for piece in pieces)
+            schema = file_schema(table, counted.first.schema)
             made = make_folder(place) if self._local else set()
             files = filesystem(place, self._settings)
             name = f"part-00000-{uuid.uuid4()}-c000.zstd.parquet"
             try:
-                file, hash_ = write_file(files, name, data, schema)
+                file, hash_ = write_file(files, name, counted, schema)
+                origin = origin_of()
                 manifest = make_manifest(
-                    table, data, origin, size=file.bytes, content_hash=hash_, modified_ns=file.modified_ms
+                    table,
+                    counted.first,
+                    origin,
+                    size=file.bytes,
+                    content_hash=hash_,
+                    modified_ns=file.modified_ms,
+                    rows=counted.rows,
                 )
                 if self._local:
                     # Before a version names it: neither Arrow nor delta-rs waits for the disk.
