@@ -112,6 +112,8 @@ class DuckDBSession(Session):
 
     def write(self, relation: Relation, data: SpooledTable, types: Mapping[str, ColumnType]) -> Relation:
         """Fill a new table of the same name, with the indexes of the old one; nobody sees it before the end."""
+        import pyarrow as pa
+
         from lakehouse_cli.engines.duckdb_values import as_written
 
         self.do(f"CREATE SCHEMA IF NOT EXISTS {self._catalog}.{quote(relation.schema)}")
@@ -126,10 +128,12 @@ class DuckDBSession(Session):
             f"to_microseconds({quote(name)})" if sql_type(type_) == "INTERVAL" else quote(name)
             for name, type_ in types.items()
         )
-        for piece in data.pieces():
-            # A view of this connection alone, which is closed after the transaction.
-            self._connection.register(_INCOMING, as_written(piece))
-            self.do(f"INSERT INTO {self.sql(relation)} SELECT {expressions} FROM {_INCOMING}")
+        batches = (batch for piece in data.pieces() for batch in as_written(piece).to_batches())
+        schema = as_written(data.schema.empty_table()).schema
+        # A view of this connection alone, which is closed after the transaction. One statement for all batches: with
+        # one for each, DuckDB's memory grows with their number.
+        self._connection.register(_INCOMING, pa.RecordBatchReader.from_batches(schema, batches))
+        self.do(f"INSERT INTO {self.sql(relation)} SELECT {expressions} FROM {_INCOMING}")
         self.make_again(hung)
         return relation
 
