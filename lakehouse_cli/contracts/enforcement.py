@@ -74,7 +74,7 @@ def enforce(
 
 
 class Enforcement:
-    """Enforces a contract on the pieces of a table, as they come.
+    """Enforces a contract on the pieces of a table, as they come; to be closed.
 
     Args:
         columns: As of `enforce`.
@@ -140,6 +140,10 @@ class Enforcement:
             self._found.describe(error, {})
             raise error
 
+    def close(self) -> None:
+        """Remove what was spilled."""
+        self._keys.close()
+
 
 def check(table: pa.Table, columns: Sequence[Column] | None, *, key: Sequence[str] = ()) -> Findings:
     """Judge nulls and key of a table whose columns already have their declared types.
@@ -155,7 +159,7 @@ def check(table: pa.Table, columns: Sequence[Column] | None, *, key: Sequence[st
 
 
 class Check:
-    """Judges nulls and key of the pieces of a table whose columns already have their declared types.
+    """Judges nulls and key of the pieces of a table whose columns already have their declared types; to be closed.
 
     Args:
         columns: As of `check`.
@@ -181,6 +185,10 @@ class Check:
         """What was found in all pieces."""
         self._keys.finish(self._found)
         return self._found
+
+    def close(self) -> None:
+        """Remove what was spilled."""
+        self._keys.close()
 
 
 def _error(violations: Sequence[Violation]) -> ContractError:

@@ -77,18 +77,22 @@ class Findings:
             finding = self._findings[key] = _Finding(replace(violation, count=0, examples=()), say)
         self._piece.append(_Piece(finding, violation, rows))
 
-    def add_of_all(self, violation: Violation, rows: Rows, source: pa.Table) -> None:
+    def add_of_all(self, violation: Violation, rows: Sequence[int], source: pa.Table) -> None:
         """Add a violation that only all pieces show; a row in which more was found counts twice.
 
         Args:
             violation: What breaks the contract.
-            rows: 0-based positions in the whole table, ascending.
-            source: The columns that it concerns, of the whole table.
+            rows: 0-based positions in the whole table, ascending, of the first that do.
+            source: The columns that it concerns, of those rows.
         """
-        before, self._before = self._before, 0
-        self.add(violation, rows)
-        self.end_piece(source, source.column_names)
-        self._before = before
+        finding = _Finding(violation, None)
+        self._findings[violation.column, violation.check, violation.message] = finding
+        finding.columns = source.column_names
+        finding.rows = list(rows[:KEPT_ROWS])
+        self._broken.update(finding.columns)
+        self._count += violation.count
+        kept = finding.rows[: KEPT_ROWS - len(self._kept)]
+        self._keep(source, range(len(kept)), kept)
 
     @property
     def is_piece_clean(self) -> bool:
@@ -125,10 +129,11 @@ class Findings:
             finding.rows += [before + row for row in kept][: KEPT_ROWS - len(finding.rows)]
             positions.update(dict.fromkeys(kept))
         self._count += _distinct(piece)
-        self._keep(source, sorted(positions)[: KEPT_ROWS - len(self._kept)], before)
+        first = sorted(positions)[: KEPT_ROWS - len(self._kept)]
+        self._keep(source, first, [before + row for row in first])
 
-    def _keep(self, source: pa.Table, rows: Sequence[int], before: int) -> None:
-        """Keep the values of some rows of a piece, as text."""
+    def _keep(self, source: pa.Table, rows: Sequence[int], numbers: Sequence[int]) -> None:
+        """Keep the values of some rows of a piece, as text, by their 0-based positions in the whole table."""
         if not rows:
             return
         kept: dict[int, dict[str, str | None]] = {row: {} for row in rows}
@@ -149,8 +154,8 @@ class Findings:
             for row, text in texts.items():
                 if row in kept:
                     kept[row][field.name] = text
-        for row, values in kept.items():
-            self._kept.setdefault(before + row, values)
+        for number, values in zip(numbers, kept.values(), strict=True):
+            self._kept.setdefault(number, values)
 
     def row_numbers(self) -> list[int]:
         """List the 1-based numbers of the rows that are kept, ascending."""
@@ -200,6 +205,8 @@ class Findings:
 
 def _distinct(piece: Sequence[_Piece]) -> int:
     """Count the rows of a piece in which anything was found."""
+    if len(piece) == 1 and piece[0].rows is not None:
+        return len(piece[0].rows)
     chunks = []
     for _, violation, rows in piece:
         known = [each.row - 1 for each in violation.examples if each.row is not None] if rows is None else rows

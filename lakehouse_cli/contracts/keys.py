@@ -2,56 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, examples_at, shorten, true_rows
-from lakehouse_cli.contracts.findings import Findings, Rows
-from lakehouse_cli.errors import Example, Location, Violation
+from lakehouse_cli.contracts.findings import Findings
+from lakehouse_cli.errors import KEPT_ROWS, Example, Location, Violation
 from lakehouse_cli.model import Column
-from lakehouse_cli.runs.spilling import spill_folder
 from lakehouse_cli.text.counts import plural
+
+if TYPE_CHECKING:
+    from lakehouse_cli.contracts.spilled_keys import SpilledKeys
+    from lakehouse_cli.runs.spilled_pieces import SpilledPieces
 
 _FEW = 1_000
 # Bytes of keys that are kept in memory.
 _IN_MEMORY = 1 << 24
+# Rows of a batch on disk.
+_ROWS = 1 << 16
 
 
-def key_violation(
-    table: pa.Table, key: Sequence[str], rows: pa.Array | pa.ChunkedArray, location: Location | None = None
-) -> Violation:
+def key_violation(shown: pa.Table, rows: Sequence[int], count: int, location: Location | None = None) -> Violation:
     """Make the violation of a key that more than one row has.
 
     Args:
-        table: Holds the key's columns, no two of one name.
-        key: Names of the columns that together identify a row.
-        rows: From `repeated_rows`, at least one.
+        shown: Keys of the first rows that repeat an earlier one, the key's columns and no others.
+        rows: Their 0-based numbers.
+        count: How many rows repeat an earlier key, at least one.
         location: Of the key's first column.
     """
+    key = shown.column_names
     names = ", ".join(f"`{name}`" for name in key)
-    verb = "repeats" if len(rows) == 1 else "repeat"
-    first = rows[:EXAMPLES].to_pylist()
-    shown = zip(*(table.column(name).take(first).to_pylist() for name in key), strict=True)
+    verb, earlier = ("repeats", "an earlier key") if count == 1 else ("repeat", "earlier keys")
+    values = zip(*(column.slice(0, EXAMPLES).to_pylist() for column in shown.columns), strict=True)
     examples = tuple(
-        Example(row + 1, ", ".join(shorten(value) for value in values))
-        for row, values in zip(first, shown, strict=True)
+        Example(row + 1, ", ".join(map(shorten, each))) for row, each in zip(rows[:EXAMPLES], values, strict=True)
     )
-    earlier = "an earlier key" if len(rows) == 1 else "earlier keys"
-    message = f"key {names}: {plural(len(rows), 'row')} {verb} {earlier}"
-    return Violation(key[0] if len(key) == 1 else None, "key", len(rows), message, examples, location)
+    message = f"key {names}: {plural(count, 'row')} {verb} {earlier}"
+    return Violation(key[0] if len(key) == 1 else None, "key", count, message, examples, location)
 
 
-def repeated_rows(table: pa.Table, key: Sequence[str]) -> pa.Array | pa.ChunkedArray:
+def repeated_rows(table: pa.Table, key: Sequence[str]) -> pa.Array:
     """List the 0-based rows whose key an earlier row has; rows with a null in the key are not judged here."""
     columns = [table.column(name) for name in key]
-    if table.num_rows <= _FEW or any(pa.types.is_nested(column.type) for column in columns):
+    if table.num_rows <= _FEW:
         return _repeated_few(columns)
-    if len(columns) == 1 and len(columns[0].unique()) == table.num_rows:
+    if increases(table.select(key)):
         return av.array([], pa.int64())
-    return _repeated_many(columns)
+    from lakehouse_cli.contracts.repeated_rows import repeated_many
+
+    return repeated_many(columns)
 
 
 def _repeated_few(columns: Sequence[pa.ChunkedArray]) -> pa.Array:
@@ -61,7 +65,8 @@ def _repeated_few(columns: Sequence[pa.ChunkedArray]) -> pa.Array:
         if None in values:
             continue
         # NaN equals no NaN, and lists and dicts have no hash; their text does for both.
-        identity = values if all(_is_plain(value) for value in values) else tuple(map(repr, values))
+        plain = all(map(_is_plain, values))
+        identity = values if plain else tuple(value if _is_plain(value) else repr(value) for value in values)
         if identity in seen:
             rows.append(row)
         seen.add(identity)
@@ -72,36 +77,11 @@ def _is_plain(value: object) -> bool:
     return not isinstance(value, (list, dict)) and value == value
 
 
-def _repeated_many(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
-    from lakehouse_cli.arrow.values import compute as pc
-
-    names = [f"k{position}" for position in range(len(columns))]
-    # Row numbers, made without Python objects: of 10^7 rows those would take a second and most of a gigabyte.
-    rows = pc.indices_nonzero(pc.or_kleene(columns[0].is_valid(), columns[0].is_null()))
-    keyed = pa.table([*(_hashable(column) for column in columns), rows], names=[*names, "row"]).drop_null()
-    first = keyed.group_by(names).aggregate([("row", "min")]).column("row_min")
-    if len(first) == keyed.num_rows:
-        return first[:0]
-    repeated = pc.invert(pc.is_in(keyed.column("row"), value_set=first.combine_chunks()))
-    return keyed.column("row").filter(repeated)
-
-
-def _hashable(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    from lakehouse_cli.arrow.values import compute as pc
-
-    if pa.types.is_dictionary(column.type):
-        return column.cast(column.type.value_type)
-    if pa.types.is_floating(column.type):
-        # To Arrow -0.0 and 0.0 are two, and they are one key.
-        return pc.add(column, av.scalar(0.0, column.type))
-    return column
-
-
 class PiecewiseKey:
-    """Judges the key of the pieces of a table.
+    """Judges the key of the pieces of a table; to be closed.
 
-    The keys of earlier pieces are kept until the end, beyond `_IN_MEMORY` bytes on disk; where each is greater than the
-    one before, that is all.
+    The keys of earlier pieces are kept until the end, beyond `_IN_MEMORY` bytes in a temporary file. Where each is
+    greater than the one before, that is all; else they are compared part by part, those of one hash in one part.
 
     Args:
         columns: The contract's; None where none are declared.
@@ -113,7 +93,9 @@ class PiecewiseKey:
         self._key = list(key)
         self._pieces: list[pa.Table] = []
         self._bytes = 0
-        self._spill: SpilledTable | None = None
+        self._increasing: SpilledPieces | None = None
+        self._spilled: SpilledKeys | None = None
+        self._stack = ExitStack()
         self._last: pa.Table | None = None
         self._increases = True
         self._is_whole = True
@@ -144,13 +126,17 @@ class PiecewiseKey:
         if not whole:
             self._keep(table.select(self._key))
         elif len(repeated := repeated_rows(table, self._key)):
-            found.add(self._violation(table, repeated), repeated)
+            shown = repeated[:EXAMPLES]
+            found.add(self._violation(table.select(self._key).take(shown), shown.to_pylist(), len(repeated)), repeated)
 
-    def _violation(self, table: pa.Table, repeated: Rows) -> Violation:
-        return key_violation(table, self._key, repeated, place_of(self._declared.get(self._key[0])))
+    def _violation(self, shown: pa.Table, rows: Sequence[int], count: int) -> Violation:
+        return key_violation(shown, rows, count, place_of(self._declared.get(self._key[0])))
 
     def _keep(self, keys: pa.Table) -> None:
         if not keys.num_rows:
+            return
+        if self._last is not None and self._last.schema != keys.schema:  # reported as the piece is stored
+            self._is_whole = False
             return
         self._increases = self._increases and increases(
             keys if self._last is None else pa.concat_tables([self._last, keys])
@@ -159,32 +145,68 @@ class PiecewiseKey:
         self._pieces.append(keys)
         self._bytes += keys.nbytes
         if self._bytes > _IN_MEMORY:
-            self._spill = self._spill or SpilledTable(keys.schema)
-            for each in self._pieces:
-                self._spill.add(each)
-            self._pieces, self._bytes = [], 0
+            self._spill()
+
+    def _spill(self) -> None:
+        keys, self._pieces, self._bytes = pa.concat_tables(self._pieces), [], 0
+        if self._increases:
+            if self._increasing is None:
+                from lakehouse_cli.runs.spilled_pieces import SpilledPieces
+
+                pieces = SpilledPieces(keys.schema, "the keys of its rows")
+                self._increasing = self._stack.enter_context(closing(pieces))
+            self._increasing.add(keys, _ROWS)
+            return
+        if self._spilled is None:
+            from lakehouse_cli.contracts.spilled_keys import SpilledKeys
+
+            self._spilled = self._stack.enter_context(closing(SpilledKeys(keys.schema)))
+            if self._increasing is not None:
+                for piece in self._increasing.read():
+                    self._spilled.add(piece)
+                self._increasing.close()
+        self._spilled.add(keys)
 
     def finish(self, found: Findings) -> None:
         """Judge whether each key of all pieces is there once."""
-        try:
-            if self._increases or not self._is_whole:
-                return
-            spilled = [self._spill.table()] if self._spill is not None else []
-            table = pa.concat_tables([*spilled, *self._pieces])
-            repeated = repeated_rows(table, self._key)
-            if len(repeated):
-                found.add_of_all(self._violation(table, repeated), repeated, table)
-        finally:
-            if self._spill is not None:
-                self._spill.remove()
+        if self._increases or not self._is_whole:
+            return
+        if self._pieces and (self._increasing is not None or self._spilled is not None):
+            self._spill()
+        if self._spilled is not None:
+            count, first = self._spilled.repeated()
+            rows, shown = first.columns[-1].to_pylist(), first.select(range(len(self._key))).rename_columns(self._key)
+        else:
+            keys = pa.concat_tables(self._pieces)
+            repeated = repeated_rows(keys, self._key)
+            count, rows = len(repeated), repeated[:KEPT_ROWS].to_pylist()
+            shown = keys.take(repeated[:KEPT_ROWS])
+        if count:
+            found.add_of_all(self._violation(shown, rows, count), rows, shown)
+
+    def close(self) -> None:
+        """Remove what was spilled."""
+        self._stack.close()
 
 
 def increases(table: pa.Table) -> bool:
     """Whether each row is greater than the one before, column by column; False where that cannot be known."""
-    from lakehouse_cli.arrow.values import compute as pc
-
     if any(pa.types.is_nested(kind) or pa.types.is_dictionary(kind) for kind in table.schema.types):
         return False
+    # Most that are not in order show it early.
+    return all(_increases(table.slice(max(start - 1, 0), count)) for start, count in _stretches(table.num_rows))
+
+
+def _stretches(rows: int) -> Iterator[tuple[int, int]]:
+    start, count = 0, _FEW
+    while start < rows:
+        yield start, count + 1
+        start, count = start + count, min(2 * count, _ROWS)
+
+
+def _increases(table: pa.Table) -> bool:
+    from lakehouse_cli.arrow.values import compute as pc
+
     rows, verdict = table.num_rows, None
     for column in reversed(table.columns):
         before, after = column.slice(0, rows - 1), column.slice(1)
@@ -192,32 +214,6 @@ def increases(table: pa.Table) -> bool:
         verdict = greater if verdict is None else pc.or_kleene(greater, pc.and_kleene(pc.equal(before, after), verdict))
     # Nulls, and NaN, are neither greater nor equal.
     return verdict is None or not len(verdict) or bool(pc.all(pc.fill_null(verdict, False)).as_py())
-
-
-class SpilledTable:
-    """A table that is written to a temporary file piece by piece, and read from there.
-
-    Args:
-        schema: Of the pieces.
-    """
-
-    def __init__(self, schema: pa.Schema) -> None:
-        self._stack = ExitStack()
-        self._path = f"{self._stack.enter_context(spill_folder())}/keys.arrow"
-        self._writer = pa.ipc.new_stream(self._path, schema)
-
-    def add(self, piece: pa.Table) -> None:
-        """Write a piece."""
-        self._writer.write_table(piece)
-
-    def table(self) -> pa.Table:
-        """All pieces, in memory only as far as they are looked at."""
-        self._writer.close()
-        return pa.ipc.open_stream(pa.memory_map(self._path)).read_all()
-
-    def remove(self) -> None:
-        """Remove the file."""
-        self._stack.close()
 
 
 def _add_key_nulls(name: str, array: pa.ChunkedArray, place: Location | None, found: Findings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,11 +76,11 @@ def open_input(job: Job, place: Workplace, name: str) -> StreamedTable:
     storage = place.storages[table.storage]
 
     def checked() -> Iterator[pa.Table]:
-        checking = Check(table.columns, table.key)
-        for piece in pieces():
-            checking.piece(piece)
-            yield piece
-        _refuse(checking.finish(), table, storage)
+        with closing(Check(table.columns, table.key)) as checking:
+            for piece in pieces():
+                checking.piece(piece)
+                yield piece
+            _refuse(checking.finish(), table, storage)
 
     try:
         found = scan(storage, table, table.columns)
@@ -207,10 +208,11 @@ def _publish_pieces(
             yield kept
         enforcement.finish()
 
-    try:
-        manifest = publish_pieces(storage, table, judged(), lambda: _origin(job, place, given, started_at, most))
-    except ContractError as error:
-        raise _explained(error, table, place.folder) from None
+    with closing(enforcement):
+        try:
+            manifest = publish_pieces(storage, table, judged(), lambda: _origin(job, place, given, started_at, most))
+        except ContractError as error:
+            raise _explained(error, table, place.folder) from None
     return Outcome(manifest, None, enforcement.dropped)
 
 

@@ -1,4 +1,4 @@
-"""What does not fit into memory: a temporary folder for each query, and for each table whose keys are compared."""
+"""What does not fit into memory: temporary files without a name, and a temporary folder for each query."""
 
 from __future__ import annotations
 
@@ -9,12 +9,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
+from typing import IO
 
+from lakehouse_cli.errors import StorageError, system_reason
 from lakehouse_cli.runs.local_state import hold, let_go
 
 _PREFIX = "lakehouse-spill-"
 # Seconds in which a folder that was made is surely locked.
 _LOCKED_WITHIN = 60
+
+
+def spill_file() -> IO[bytes]:
+    """Open a temporary file that goes as it is closed, and with the process however that ends."""
+    return tempfile.TemporaryFile(prefix=_PREFIX)
+
+
+@contextmanager
+def spilling(what: str) -> Iterator[None]:
+    """Say of a file from `spill_file` that cannot be made, written or read what it is for, and what to do.
+
+    Args:
+        what: Is in it, in the plural: ``keys``.
+
+    Raises:
+        StorageError: Where an OSError was raised.
+    """
+    try:
+        yield
+    except OSError as error:
+        # Arrow's own text repeats the number of the error around what the system says.
+        reason = OSError(error.errno, os.strerror(error.errno)) if error.errno else error
+        folder = tempfile.gettempdir()
+        raise StorageError(
+            f"{what} do not fit into memory, and not into {folder} either: {system_reason(reason)}",
+            hint=f"make room in {folder}, or set the environment variable TMPDIR to a folder that has some",
+        ) from error
 
 
 @contextmanager

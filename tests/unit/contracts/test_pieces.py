@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
@@ -36,13 +37,13 @@ def found(violations: Any) -> list[tuple[Any, ...]]:
 
 
 def outcome_of_pieces(pieces: Iterator[pa.Table], **options: Any) -> tuple[Any, ContractError | None]:
-    enforcement = Enforcement(CONTRACT, options.get("key", ()), options.get("extra_columns", "error"))
-    kept = [enforcement.piece(piece) for piece in pieces]
-    try:
-        enforcement.finish()
-    except ContractError as error:
-        return None, error
-    return pa.concat_tables(kept), None
+    with closing(Enforcement(CONTRACT, options.get("key", ()), options.get("extra_columns", "error"))) as enforcement:
+        kept = [enforcement.piece(piece) for piece in pieces]
+        try:
+            enforcement.finish()
+        except ContractError as error:
+            return None, error
+        return pa.concat_tables(kept), None
 
 
 @given(

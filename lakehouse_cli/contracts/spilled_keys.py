@@ -1,0 +1,122 @@
+"""Keys of a table of any size, apart by their hashes, so that each part is compared by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import numpy as np
+import pyarrow as pa
+
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.ordering import sort_rows
+from lakehouse_cli.arrow.row_hashes import identity, row_hashes
+from lakehouse_cli.arrow.types import without_rows
+from lakehouse_cli.contracts.repeated_rows import repeated_many
+from lakehouse_cli.errors import KEPT_ROWS
+from lakehouse_cli.runs.spilling import spill_file, spilling
+
+#: The column of the parts that has the 0-based numbers of the rows, beside the key's own, which have their positions.
+ROW = "row"
+_WHAT = "the keys of its rows"
+_PARTS = 256
+# Rows that are sorted into parts at once.
+_AT_ONCE = 1 << 20
+# Bytes of a part that are compared at once.
+_COMPARED = 1 << 26
+
+
+class SpilledKeys:
+    """Keys that are written to a temporary file; equal ones are in one part.
+
+    Args:
+        schema: Of the key's columns.
+
+    Raises:
+        StorageError: The file cannot be made; of the methods, that it cannot be written or read.
+    """
+
+    def __init__(self, schema: pa.Schema) -> None:
+        fields = [pa.field(str(at), _plain(kind)) for at, kind in enumerate(schema.types)]
+        self._schema = pa.schema([*fields, pa.field(ROW, pa.int64())])
+        self._batches = self._rows = 0
+        with spilling(_WHAT):
+            self._file = spill_file()
+            self._writer = pa.ipc.new_file(pa.PythonFile(self._file, mode="w"), self._schema)
+
+    def add(self, keys: pa.Table) -> None:
+        """Write keys of the rows that follow; those with a null are passed over.
+
+        Args:
+            keys: The key's columns.
+        """
+        for start in range(0, keys.num_rows, _AT_ONCE):
+            self._add(keys.slice(start, _AT_ONCE))
+
+    def _add(self, keys: pa.Table) -> None:
+        rows = av.from_numpy(np.arange(self._rows, self._rows + keys.num_rows), pa.int64())
+        self._rows += keys.num_rows
+        columns = [column.cast(_plain(column.type)) for column in keys.columns]
+        keyed = pa.Table.from_arrays([*columns, pa.chunked_array([rows])], schema=self._schema).drop_null()
+        parts = (row_hashes(list(map(identity, keyed.columns[:-1]))) >> np.uint64(56)).astype(np.uint8)
+        ordered = keyed.take(av.from_numpy(np.argsort(parts, kind="stable"), pa.int64()))
+        with spilling(_WHAT):
+            start = 0
+            for count in np.bincount(parts, minlength=_PARTS).tolist():
+                batches = ordered.slice(start, count).combine_chunks().to_batches()
+                self._writer.write_batch(batches[0] if count else _empty(self._schema))
+                start += count
+        self._batches += 1
+
+    def repeated(self) -> tuple[int, pa.Table]:
+        """Count the rows whose key an earlier row has, and list the first of them; nothing can be added any more.
+
+        Returns:
+            How many, and their keys with the numbers of the rows, ascending, no more than `KEPT_ROWS`.
+        """
+        count, first = 0, without_rows(self._schema)
+        with spilling(_WHAT):
+            self._writer.close()
+            self._file.seek(0)
+            reader = pa.ipc.open_file(pa.PythonFile(self._file, mode="r"))
+        for part in range(_PARTS):
+            distinct = without_rows(self._schema)
+            for batches in self._batches_of(reader, part):
+                keys = pa.concat_tables([distinct, pa.Table.from_batches(batches, self._schema)])
+                rows = repeated_many(keys.columns[:-1])
+                if len(rows):
+                    count += len(rows)
+                    first = sort_rows(pa.concat_tables([first, keys.take(rows[:KEPT_ROWS])]), [ROW]).slice(0, KEPT_ROWS)
+                    is_first = np.ones(keys.num_rows, bool)
+                    is_first[av.to_numpy(rows)] = False
+                    keys = keys.take(av.from_numpy(np.flatnonzero(is_first), pa.int64()))
+                distinct = keys
+        return count, first
+
+    def _batches_of(self, reader: pa.ipc.RecordBatchFileReader, part: int) -> Iterator[list[pa.RecordBatch]]:
+        """Read a part, so much at once as is compared at once."""
+        batches: list[pa.RecordBatch] = []
+        size = 0
+        for number in range(part, self._batches * _PARTS, _PARTS):
+            with spilling(_WHAT):
+                batches.append(reader.get_batch(number))
+            size += batches[-1].nbytes
+            if size > _COMPARED:
+                yield batches
+                batches, size = [], 0
+        if batches:
+            yield batches
+
+    def close(self) -> None:
+        """Remove the file."""
+        with suppress(OSError):  # of what could not be written before
+            self._file.close()
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """The type of a column in the file: each batch of a table may have a dictionary of its own."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _empty(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)
