@@ -22,11 +22,16 @@ def sort_rows(data: pa.Table, names: Sequence[str]) -> pa.Table:
     names = list(takewhile(lambda name: not pa.types.is_nested(data.schema.field(name).type), names))
     if not names:
         return data
-    keys = pa.table([_plain(data.column(name)) for name in names], names=list(map(str, range(len(names)))))
+    keys = sort_keys(data, names)
     rows = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])
     # Most have the order already, and what is taken apart is there twice.
     is_ordered = pc.all(pc.less(rows[:-1], rows[1:])).as_py()
     return data if is_ordered else data.take(rows)
+
+
+def sort_keys(data: pa.Table, names: Sequence[str]) -> pa.Table:
+    """The columns to sort by as Arrow can, named by their positions."""
+    return pa.table([_plain(data.column(name)) for name in names], names=list(map(str, range(len(names)))))
 
 
 def order_problem(schema: pa.Schema, names: Sequence[str]) -> tuple[int, str, str] | None:

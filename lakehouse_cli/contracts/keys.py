@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _FEW = 1_000
 # Bytes of keys that are kept in memory.
 _IN_MEMORY = 1 << 24
-# Rows of a batch on disk.
+# Rows of which it is seen at once whether they increase.
 _ROWS = 1 << 16
 
 
@@ -155,7 +155,7 @@ class PiecewiseKey:
 
                 pieces = SpilledPieces(keys.schema, "the keys of its rows")
                 self._increasing = self._stack.enter_context(closing(pieces))
-            self._increasing.add(keys, _ROWS)
+            self._increasing.add(keys)
             return
         if self._spilled is None:
             from lakehouse_cli.contracts.spilled_keys import SpilledKeys

@@ -23,6 +23,7 @@ from lakehouse_cli.plan.computations import runnable_computation
 from lakehouse_cli.runner.in_database import compute_in_database
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.row_order import by_key
+from lakehouse_cli.runner.sorting import sort_pieces
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, publish_pieces
@@ -161,7 +162,7 @@ def materialize(
         result = _compute(job, place.folder, given, timeout)
         if isinstance(result, Unordered) and table.key and not table.order_by:
             result = by_key(result, table)
-        if not isinstance(result, pa.Table) and (gather or not job.publish or table.order_by):
+        if not isinstance(result, pa.Table) and (gather or not job.publish):
             result = pa.concat_tables(result)  # needed as a whole
         if not isinstance(result, pa.Table):
             return _publish_pieces(job, place, given, storage, result, started_at)
@@ -202,15 +203,21 @@ def _publish_pieces(
                 continue
             if first is None:
                 first = kept.schema
+                _check_order(first, table)
                 check_undeclared_types(storage, table, kept)
             elif kept.schema != first:
                 raise _other_types(table, number, first, kept.schema)
             yield kept
         enforcement.finish()
 
+    def ordered() -> Iterator[pa.Table]:
+        found = sort_pieces(judged(), table.order_by, table.name)
+        return iter([found]) if isinstance(found, pa.Table) else found
+
     with closing(enforcement):
         try:
-            manifest = publish_pieces(storage, table, judged(), lambda: _origin(job, place, given, started_at, most))
+            pieces = ordered() if table.order_by else judged()
+            manifest = publish_pieces(storage, table, pieces, lambda: _origin(job, place, given, started_at, most))
         except ContractError as error:
             raise _explained(error, table, place.folder) from None
     return Outcome(manifest, None, enforcement.dropped)
@@ -304,13 +311,22 @@ def _enforced(job: Job, folder: Path, result: pa.Table) -> Enforced:
         enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:
         raise _explained(error, table, folder) from None
-    if (problem := order_problem(enforced.table.schema, table.order_by)) is not None:
-        index, message, hint = problem
-        raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
+    _check_order(enforced.table.schema, table)
     if table.row_order:
         # By values of the declared types: those that a query returns may have another order.
         return replace(enforced, table=sort_rows(enforced.table, table.row_order))
     return enforced
+
+
+def _check_order(schema: pa.Schema, table: Table) -> None:
+    """Refuse columns to order by that are not there or have no order.
+
+    Raises:
+        TransformError: One is.
+    """
+    if (problem := order_problem(schema, table.order_by)) is not None:
+        index, message, hint = problem
+        raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
 
 
 def _explained(error: ContractError, table: Table, folder: Path) -> ContractError:

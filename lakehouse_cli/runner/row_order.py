@@ -7,25 +7,25 @@ from itertools import chain
 
 import pyarrow as pa
 
-from lakehouse_cli.arrow.ordering import sort_rows
 from lakehouse_cli.contracts.keys import increases
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Table
+from lakehouse_cli.runner.sorting import sort_pieces
 
 # Bytes of rows in order that are held, lest one follows that is not.
 _HELD = 1 << 24
 
 
 def by_key(pieces: Iterator[pa.Table], table: Table) -> pa.Table | Iterator[pa.Table]:
-    """Put rows in the order of the table's key: sorted in memory, unless they come in it.
+    """Put rows in the order of the table's key: sorted, unless they come in it.
 
     Args:
         pieces: As they were computed.
         table: With a key.
 
     Returns:
-        All rows, sorted; or the pieces as they came, which raise a TransformError where rows out of order follow so
-        many in order that these are not held any more.
+        All rows, sorted, in pieces where they are many; or the pieces as they came, which raise a TransformError where
+        rows out of order follow so many in order that these are not held any more.
     """
     held: list[pa.Table] = []
     size = 0
@@ -36,7 +36,7 @@ def by_key(pieces: Iterator[pa.Table], table: Table) -> pa.Table | Iterator[pa.T
         if not order.has(piece):
             return chain(held, pieces)  # the contract reports it
         if not order.goes_on(piece):
-            return sort_rows(pa.concat_tables(chain(held, pieces)), table.key)
+            return sort_pieces(chain(held, pieces), table.key, table.name)
         if size > _HELD:
             return chain(held, _checked(pieces, order, table))
     return iter(held)

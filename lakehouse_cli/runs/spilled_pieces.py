@@ -27,13 +27,13 @@ class SpilledPieces:
             self._file = spill_file()
             self._writer = pa.ipc.new_stream(pa.PythonFile(self._file, mode="w"), schema)
 
-    def add(self, piece: pa.Table, rows: int | None = None) -> None:
-        """Write a piece, in batches of so many rows at most."""
+    def add(self, piece: pa.Table) -> None:
+        """Write a piece, each chunk of it as a batch."""
         with spilling(self._what):
-            self._writer.write_table(piece, max_chunksize=rows)
+            self._writer.write_table(piece)
 
     def read(self) -> Iterator[pa.Table]:
-        """Read all batches; nothing can be added any more."""
+        """Read all batches that have rows; nothing can be added any more."""
         with spilling(self._what):
             self._writer.close()
             self._file.seek(0)
@@ -43,7 +43,8 @@ class SpilledPieces:
                     batch = reader.read_next_batch()
                 except StopIteration:
                     return
-                yield pa.Table.from_batches([batch])
+                if batch.num_rows:
+                    yield pa.Table.from_batches([batch])
 
     def close(self) -> None:
         """Remove the file."""

@@ -1,0 +1,128 @@
+"""What does not fit into memory: the same tables, a full disk is said, and nothing is left of it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.cli.running import COMMAND
+from tests.conftest import ProjectFolder
+
+pytestmark = pytest.mark.slow
+ROWS = 10_000_000
+CODE = f"""\
+import os
+import time
+from collections.abc import Iterator
+
+import polars as pl
+import pyarrow as pa
+
+
+def blocks():
+    for start in reversed(range(0, {ROWS}, 500_000)):
+        yield pa.record_batch({{"a": pa.array(range(start, start + 500_000))}})
+
+
+def turned() -> Iterator[pa.RecordBatch]:
+    yield from blocks()
+
+
+def lazy() -> pl.LazyFrame:
+    return pl.concat([pl.LazyFrame(batch) for batch in blocks()])
+
+
+def twice() -> Iterator[pa.RecordBatch]:
+    yield from blocks()
+    yield pa.record_batch({{"a": [7, {ROWS}, 8]}})
+
+
+def few() -> Iterator[pa.RecordBatch]:
+    yield pa.record_batch({{"a": [1]}})
+
+
+def endless() -> Iterator[pa.RecordBatch]:
+    yield from blocks()
+    open("spilled", "w").close()
+    time.sleep(600)
+"""
+PROJECT = """\
+name: spilling
+module: transforms
+storages: {default: {root: data, format: parquet}}
+tables:
+  turned: {columns: {a: int64}, order_by: a, key: a}
+  lazy: {columns: {a: int64}, key: a}
+  twice: {columns: {a: int64}, key: a}
+  few: {}
+  endless: {columns: {a: int64}, order_by: a, key: a}
+"""
+
+
+@pytest.fixture
+def scratch(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder.write("lakehouse.yaml", PROJECT)
+    folder.write("transforms.py", CODE)
+    (folder.path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder.path / "tmp"))
+    return folder.path / "tmp"
+
+
+def run_of(table: str, limit: str = "unlimited") -> dict[str, Any]:
+    command = ["bash", "-c", f'ulimit -f {limit}; exec "$@"', "bash", *COMMAND, "run", "-o", "json", table]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    found: dict[str, Any] = json.loads(done.stdout)["tables"][0]
+    return found
+
+
+@pytest.mark.parametrize("table", ["turned", "lazy"])
+def test_rows_beyond_memory_are_sorted(folder: ProjectFolder, scratch: Path, table: str) -> None:
+    found = run_of(table)
+    assert (found["error"], found["rows"]) == (None, ROWS)
+    assert pq.read_table(folder.path / f"data/{table}.parquet")["a"].to_pylist()[::999_999] == [
+        *range(0, ROWS, 999_999)
+    ]
+    assert list(scratch.iterdir()) == []
+
+
+def test_keys_beyond_memory_are_compared(scratch: Path) -> None:
+    (violation,) = run_of("twice")["error"]["violations"]
+    assert violation["message"] == "key `a`: 2 rows repeat earlier keys"
+    assert [(each["row"], each["value"]) for each in violation["examples"]] == [(ROWS + 1, "7"), (ROWS + 3, "8")]
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "what"), [("turned", "the keys of its rows"), ("lazy", "the rows of `lazy` to be sorted")]
+)
+def test_full_disk_is_said_and_the_old_table_stays(folder: ProjectFolder, scratch: Path, table: str, what: str) -> None:
+    old = CODE.replace(f"reversed(range(0, {ROWS}, 500_000))", "[0]")
+    folder.write("transforms.py", old)
+    assert run_of(table)["rows"] == 500_000
+    before = (folder.path / f"data/{table}.parquet").read_bytes()
+    folder.write("transforms.py", CODE)
+    error = run_of(table, limit="20000")["error"]
+    assert error["message"] == f"{what} do not fit into memory, and not into {scratch} either: file too large"
+    assert error["hint"] == f"make room in {scratch}, or set the environment variable TMPDIR to a folder that has some"
+    assert (folder.path / f"data/{table}.parquet").read_bytes() == before
+    assert list(scratch.iterdir()) == []
+
+
+def test_nothing_is_left_of_a_killed_run(folder: ProjectFolder, scratch: Path) -> None:
+    process = subprocess.Popen([*COMMAND, "run", "endless"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (folder.path / "spilled").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert any(str(scratch) in str(file.readlink()) for file in Path(f"/proc/{process.pid}/fd").iterdir())
+    process.send_signal(signal.SIGKILL)
+    process.wait(30)
+    assert list(scratch.iterdir()) == []
+    assert run_of("few")["rows"] == 1
+    assert not [file for file in (folder.path / "data").iterdir() if "lakehouse-tmp" in file.name]
