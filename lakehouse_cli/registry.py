@@ -39,6 +39,7 @@ EXTRAS: Mapping[str, str] = {
     "adbc_driver_postgresql": "postgresql",
     "deltalake": "delta",
     "duckdb": "duckdb",
+    "ibis": "ibis",
     "obstore": "s3",
     "openpyxl": "excel",
     "polars": "polars",

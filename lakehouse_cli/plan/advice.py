@@ -13,6 +13,7 @@ from lakehouse_cli.config.uses import VARIABLE, file_problem
 from lakehouse_cli.model import Table, Uses
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.used_files import escaped
+from lakehouse_cli.text.counts import with_article
 from lakehouse_cli.text.listing import first_few, first_named
 
 # Of more variables or files, so many are named.
@@ -73,7 +74,8 @@ def not_reproducible(table: Table, random: Sequence[str], unordered: str | None)
     """
     if unordered is not None:
         return (
-            f"`{table.name}` is a {unordered}, whose rows may come in another order each time: set `key` or `order_by`"
+            f"`{table.name}` is {with_article(unordered)}, whose rows may come in another order each time: set `key` or"
+            " `order_by`"
         )
     if not random or not table.reproducible:
         return None

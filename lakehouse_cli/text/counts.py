@@ -15,3 +15,12 @@ def plural(count: int, noun: str) -> str:
     ('1 row', '2,000 rows')
     """
     return f"{count_text(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def with_article(noun: str) -> str:
+    """A noun with "a" or "an".
+
+    >>> with_article("list"), with_article("ibis.Table")
+    ('a list', 'an ibis.Table')
+    """
+    return f"{'an' if noun[0].lower() in 'aeio' else 'a'} {noun}"

@@ -20,7 +20,8 @@ from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.model import Column, FunctionRef, Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.frame_names import PANDAS
-from lakehouse_cli.transforms.failure import failure_of, hint_of
+from lakehouse_cli.text.counts import with_article
+from lakehouse_cli.transforms.failure import failure_of, hint_of, place_of_result
 from lakehouse_cli.transforms.frames import FrameType, owner_of
 from lakehouse_cli.transforms.loading import Transform, load_transform
 from lakehouse_cli.transforms.restored_dates import restore_dates
@@ -78,16 +79,20 @@ def apply(
     scopes = ExitStack()
     with ExitStack() as on_failure:
         on_failure.enter_context(scopes)
+        enter = partial(_enter, scopes, workers, set())
         with _noted(transform.name, beside) if uses_duckdb else nullcontext():
-            result = _called(transform, inputs, params or {}, beside, partial(_enter, scopes, workers))
-        found = _to_arrow(transform, result, inputs, columns, scopes)
+            result = _called(transform, inputs, params or {}, beside, enter)
+        found = _to_arrow(transform, result, inputs, columns, scopes, enter)
         if not isinstance(found, pa.Table):
             on_failure.pop_all()  # closed by who reads the last piece
         return found
 
 
-def _enter(scopes: ExitStack, workers: int, of: FrameType) -> None:
-    scopes.enter_context(of.scope(workers))
+def _enter(scopes: ExitStack, workers: int, entered: set[str], of: FrameType) -> None:
+    """Enter the scope of a frame type, once for each call."""
+    if of.name not in entered:
+        entered.add(of.name)
+        scopes.enter_context(of.scope(workers))
 
 
 def _to_arrow(
@@ -96,6 +101,7 @@ def _to_arrow(
     inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
     columns: Sequence[Column] | None,
     scopes: ExitStack,
+    enter: Callable[[FrameType], None],
 ) -> pa.Table | Iterator[pa.Table]:
     """What a transform returned, as Arrow; pieces of it close the scopes at their end."""
     owner = owner_of(result)
@@ -103,6 +109,7 @@ def _to_arrow(
         owner = transform.return_type
     if owner is None:
         raise _no_frame(transform, result)
+    enter(owner)
     if owner.streams:
         pieces = _pieces(transform, owner.to_pieces(result, columns), [table for _, table in inputs], scopes)
         return pieces if owner.orders_rows else Unordered(pieces)
@@ -157,7 +164,11 @@ def _computed(
         except Interrupted:
             raise
         except TransformError as error:
-            raise TransformError(f"result of `{transform.name}`: {error.message}", hint=error.hint) from error
+            raise TransformError(
+                f"result of `{transform.name}`: {error.message}",
+                hint=error.hint,
+                location=place_of_result(transform.fn, transform.folder),
+            ) from error
         except BaseException as error:
             _raise_of_input(inputs)
             failure = failure_of(error, transform.folder, transform.file)
@@ -166,7 +177,7 @@ def _computed(
                 exception=failure.exception,
                 frames=failure.frames,
                 traceback=failure.traceback,
-                location=failure.location,
+                location=failure.location or place_of_result(transform.fn, transform.folder),
             ) from error
         yield piece
     _finish(inputs)
@@ -196,7 +207,6 @@ def _called(
     by_position: list[Any] = []
     by_keyword: dict[str, Any] = {}
     shapes = []
-    entered: list[FrameType] = []
     parameters = transform.parameters_of([each for each, _ in inputs])
     for (each, table), parameter in zip(inputs, parameters, strict=True):
         name = each.parameter or (parameter.name if parameter else str(len(by_position) + 1))
@@ -205,9 +215,7 @@ def _called(
             raise TransformError(f"`{transform.name}` has no parameter `{name}`", hint=hint)
         shapes.append((name, each.table, table.num_rows, table.num_columns))
         try:
-            if parameter.frame_type not in entered:
-                entered.append(parameter.frame_type)
-                enter(parameter.frame_type)
+            enter(parameter.frame_type)
             frame = table.frame(parameter.frame_type)
         except TransformError as error:
             raise TransformError(f"input `{each.table}`: {error.message}", hint=error.hint) from error
@@ -255,8 +263,7 @@ def _noted(name: str, beside: set[str]) -> Iterator[None]:
 def _no_frame(transform: Transform, result: Any) -> TransformError:
     wanted = transform.return_type.name if transform.returns is not None else "pandas.DataFrame"
     kind = type(result).__name__
-    article = "an" if kind[0].lower() in "aeio" else "a"
-    returned = f"`{transform.name}` returned {'None' if result is None else f'{article} {kind}'}"
+    returned = f"`{transform.name}` returned {'None' if result is None else with_article(kind)}"
     if isinstance(result, types.CoroutineType):
         result.close()  # or Python warns that nobody awaited it
     if result is None:
@@ -271,5 +278,5 @@ def _no_frame(transform: Transform, result: Any) -> TransformError:
     elif isinstance(result, (list, dict)):
         hint = "make a frame of it, as with `pandas.DataFrame(…)`"
     else:
-        hint = f"return a {wanted}"
-    return TransformError(f"{returned}; a transform returns a {wanted}", hint=hint)
+        hint = f"return {with_article(wanted)}"
+    return TransformError(f"{returned}; a transform returns {with_article(wanted)}", hint=hint)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dis
+import inspect
 import linecache
 import traceback
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -71,6 +74,23 @@ def failure_of(error: BaseException, folder: Path, module_file: str | None = Non
         text = _text_of(error)
         exception = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return Failure(exception, tuple(frames), "".join(traceback.format_exception(error)))
+
+
+def place_of_result(fn: Callable[..., Any], folder: Path) -> Location | None:
+    """Where a function returns what is computed only later: its one `return`, else its first line.
+
+    None for what is not the user's own, or no function of Python.
+    """
+    code = getattr(inspect.unwrap(fn), "__code__", None)
+    if code is None or not is_own_file(code.co_filename, folder):
+        return None
+    at = {
+        found.positions.lineno
+        for found in dis.get_instructions(code)
+        if found.opname == "RETURN_VALUE" and found.positions is not None and found.positions.lineno is not None
+    }
+    line = at.pop() if len(at) == 1 else code.co_firstlineno
+    return Location(_shown(code.co_filename, folder), line, source=linecache.getline(code.co_filename, line).strip())
 
 
 def hint_of(error: BaseException, beside: Collection[str]) -> str | None:

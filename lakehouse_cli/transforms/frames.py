@@ -25,6 +25,7 @@ from lakehouse_cli.formats.native import NativeFile
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import (
     ARROW,
+    IBIS,
     LAZY,
     PANDAS,
     POLARS,
@@ -34,7 +35,7 @@ from lakehouse_cli.model.frame_names import (
     names_in_text,
     unsupported,
 )
-from lakehouse_cli.registry import installed, lookup
+from lakehouse_cli.registry import install_command, installed, lookup
 
 
 class FrameType(ABC):
@@ -111,6 +112,7 @@ _FRAME_TYPES = {
     POLARS: "lakehouse_cli.transforms.polars_frame:PolarsFrame",
     LAZY: "lakehouse_cli.transforms.lazy_frame:LazyFrame",
     RELATION: "lakehouse_cli.transforms.relation_frame:RelationFrame",
+    IBIS: "lakehouse_cli.transforms.ibis_frame:IbisFrame",
     READER: "lakehouse_cli.transforms.reader_frame:ReaderFrame",
 }
 
@@ -128,11 +130,11 @@ def frame_type(name: str) -> FrameType:
     try:
         found: FrameType = getattr(import_module(module), attribute)()
     except ModuleNotFoundError as error:
-        library = name.partition(".")[0]
-        if error.name is None or error.name.partition(".")[0] != library:
+        missing = (error.name or "").partition(".")[0]
+        if install_command(missing) is None:
             raise
-        hint = f"pip install 'lakehouse-cli[{library}]'"
-        raise TransformError(f"`{name}` needs {library}, which is not installed", hint=hint) from error
+        hint = install_command(name.partition(".")[0])
+        raise TransformError(f"`{name}` needs {missing}, which is not installed", hint=hint) from error
     return found
 
 

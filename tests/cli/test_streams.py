@@ -321,6 +321,7 @@ def test_annotations_are_known_before_anything_runs(folder: ProjectFolder, cli: 
 
 LAZY = """\
 import duckdb
+import ibis
 import polars as pl
 
 def even(numbers: pl.LazyFrame) -> pl.LazyFrame:
@@ -335,17 +336,26 @@ def joined(quarter: pl.LazyFrame, even: pl.LazyFrame, numbers: pl.LazyFrame):
 def digits(joined: duckdb.DuckDBPyRelation, numbers: duckdb.DuckDBPyRelation):
     both = joined.set_alias("j").join(numbers.set_alias("n"), "j.id = n.id")
     return both.aggregate("j.id % 10 as digit, count(*) as rows, sum(j.id) as total", "j.id % 10")
+
+def tops(joined: ibis.Table, digits: ibis.Table, numbers: duckdb.DuckDBPyRelation) -> ibis.Table:
+    highest = joined.group_by(digit=joined.id % 10).agg(top=joined.id.max(), half=joined.half.max())
+    return highest.join(digits, "digit").mutate(of=numbers.count("*").fetchall()[0][0])
+
+def last(tops: pd.DataFrame, digits: pl.LazyFrame):
+    return tops.tail(1)
 """
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_lazy_frames_and_relations_go_from_one_to_the_other(numbers: ProjectFolder, executor: str, cli: Cli) -> None:
     tables = "  even: {storage: pq, key: id}\n  quarter: {storage: lines, key: id}\n  joined: {key: id}\n"
-    add(numbers, f"{tables}  digits: {{key: digit}}\n", LAZY)
+    add(numbers, f"{tables}  digits: {{key: digit}}\n  tops: {{storage: pq, key: digit}}\n  last: {{}}\n", LAZY)
     code, tables_of = run_of("--executor", executor)
     assert code == 0, tables_of
-    rows = [tables_of[name]["rows"] for name in ("even", "quarter", "joined", "digits")]
-    assert rows == [ROWS // 2, ROWS // 4, ROWS // 4, 5]
+    rows = [tables_of[name]["rows"] for name in ("even", "quarter", "joined", "digits", "tops", "last")]
+    assert rows == [ROWS // 2, ROWS // 4, ROWS // 4, 5, 5, 1]
+    last = ROWS - 12
+    assert numbers.read("data/last.csv").splitlines()[1].startswith(f"8,{last},{float(last)},{ROWS // 20},")
     per = ROWS // 20
     expected = [sum(i for i in range(0, ROWS, 4) if i % 10 == digit) for digit in range(0, 10, 2)]
     lines = "".join(f"{digit},{per},{total}\n" for digit, total in zip(range(0, 10, 2), expected, strict=True))
@@ -357,11 +367,11 @@ def test_lazy_frames_and_relations_go_from_one_to_the_other(numbers: ProjectFold
     assert cli("diff").code == 0
 
 
-@pytest.mark.parametrize("kind", ["pl.LazyFrame", "duckdb.DuckDBPyRelation"])
+@pytest.mark.parametrize("kind", ["pl.LazyFrame", "duckdb.DuckDBPyRelation", "ibis.Table"])
 @pytest.mark.parametrize(("line", "message"), BAD_SOURCE, ids=["value", "key"])
 def test_source_that_a_lazy_frame_reads_is_judged(numbers: ProjectFolder, kind: str, line: str, message: str) -> None:
     numbers.write("lakehouse.yaml", numbers.read("lakehouse.yaml").replace("text: string}}", "text: string}, key: id}"))
-    body = f"import duckdb\nimport polars as pl\n\ndef t(numbers: {kind}):\n    return numbers.limit(3)\n"
+    body = f"import duckdb, ibis\nimport polars as pl\n\ndef t(numbers: {kind}):\n    return numbers.limit(3)\n"
     add(numbers, "  t: {}\n", body)
     with (numbers.path / "data/numbers.csv").open("a") as file:
         file.write(line)
@@ -412,16 +422,17 @@ def test_what_is_computed_late(folder: ProjectFolder, body: str, message: str | 
 
 
 def test_plan_notes_rows_without_an_order(folder: ProjectFolder, cli: Cli) -> None:
-    code = "import duckdb\nimport polars as pl\n\n"
+    code = "import duckdb, ibis\nimport polars as pl\n\n"
     for name, kind in (
         ("a", "pl.LazyFrame"),
         ("b", "duckdb.DuckDBPyRelation"),
+        ("e", "ibis.Table"),
         ("c", "pl.DataFrame"),
         ("d", "pl.LazyFrame"),
     ):
         code += f"def {name}(s: pl.LazyFrame) -> {kind}: ...\n"
     folder.write("transforms.py", code)
-    tables = "  s: {kind: source}\n  a: {}\n  b: {}\n  c: {}\n  d: {order_by: x}\n"
+    tables = "  s: {kind: source}\n  a: {}\n  b: {}\n  c: {}\n  d: {order_by: x}\n  e: {}\n"
     folder.write("lakehouse.yaml", f"name: x\nmodule: transforms\ntables:\n{tables}")
     for command in ("validate", "plan"):
         done = cli(command)
@@ -429,10 +440,12 @@ def test_plan_notes_rows_without_an_order(folder: ProjectFolder, cli: Cli) -> No
         assert [line.partition("`")[2].partition(":")[0] for line in noted] == [
             "a` is a polars.LazyFrame, whose rows may come in another order each time",
             "b` is a duckdb.DuckDBPyRelation, whose rows may come in another order each time",
+            "e` is an ibis.Table, whose rows may come in another order each time",
         ]
 
 
-def test_what_duckdb_cannot_hold_is_refused_with_its_row(folder: ProjectFolder) -> None:
+@pytest.mark.parametrize("kind", ["duckdb.DuckDBPyRelation", "ibis.Table"])
+def test_what_duckdb_cannot_hold_is_refused_with_its_row(folder: ProjectFolder, kind: str) -> None:
     folder.write(
         "lakehouse.yaml",
         "name: x\nmodule: transforms\ntables:\n"
@@ -440,7 +453,7 @@ def test_what_duckdb_cannot_hold_is_refused_with_its_row(folder: ProjectFolder) 
     )
     rows = "".join(f"2024-01-01T00:00:00Z,row {i} of many that fill blocks\n" for i in range(200_000))
     folder.write("data/s.csv", f"t,text\n{rows}2024-01-01T00:00:00.000000001Z,last\n")
-    folder.write("transforms.py", "import duckdb\n\ndef t(s: duckdb.DuckDBPyRelation):\n    return s\n")
+    folder.write("transforms.py", f"import duckdb, ibis\n\ndef t(s: {kind}):\n    return s\n")
     code, tables = run_of()
     assert code == 1
     message = tables["t"]["error"]["message"]

@@ -132,6 +132,8 @@ class _TransformModule:
         if self._unreadable.everything:
             causes += [code.label for code in self._imported if code.changes_path]
         nodes = self._reach(names, sorted(landing.modules), packages, causes)
+        if "ibis" in packages:
+            packages.add("duckdb")  # which computes what ibis describes
         parts = {node.key: node.value for node in nodes}
         unknown = landing.unknown or any(node.leads.unknown for node in nodes)
         unseen = self._unreadable.reached(sorted(packages), unknown=unknown)

@@ -16,6 +16,7 @@ _NEEDED = frozenset(
         *("pandas", "numpy", "pyarrow", "dateutil", "pytz", "six", "tzdata", "polars", "yaml", "msgspec", "xxhash"),
         *("typer", "click", "rich", "pygments", "markdown_it", "mdurl", "shellingham", "typing_extensions"),
         *("openpyxl", "et_xmlfile", "deltalake", "arro3", "deprecated", "wrapt", "obstore", "duckdb"),
+        *("ibis", "sqlglot", "toolz", "parsy", "public", "pyarrow_hotfix"),
         *("adbc_driver_manager", "adbc_driver_postgresql", "importlib_resources"),
     )
 )

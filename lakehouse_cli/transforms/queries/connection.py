@@ -34,7 +34,12 @@ def share_of(workers: int) -> dict[str, Any]:
 
 @contextmanager
 def private_connection(
-    now: datetime | None = None, *, spills: bool = True, files: Sequence[str] = (), **settings: Any
+    now: datetime | None = None,
+    *,
+    spills: bool = True,
+    files: Sequence[str] = (),
+    prepare: Callable[[Any], object] | None = None,
+    **settings: Any,
 ) -> Iterator[Any]:
     """Open a database in memory of which nobody else knows.
 
@@ -42,6 +47,7 @@ def private_connection(
         now: What `now()` and its like return; the time of each query by default.
         spills: Whether what does not fit into memory goes to a temporary folder.
         files: Paths of those that it may read.
+        prepare: Called with the connection before its settings are locked.
         settings: Of DuckDB, such as ``threads``.
 
     Raises:
@@ -62,6 +68,8 @@ def private_connection(
             connection.execute("SET enable_external_access = false")
             for statement in () if now is None else clocks(now):
                 connection.execute(statement)
+            if prepare is not None:
+                prepare(connection)
             connection.execute("SET lock_configuration = true")
             yield connection
         finally:

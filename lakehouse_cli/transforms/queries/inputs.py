@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,17 +24,28 @@ def unheld(data: pa.Schema) -> str | None:
     """Why a query cannot have a table of these columns, to follow its name; None where it can."""
     if not data.names:
         return "has no columns"
-    names: dict[str, str] = {}
+    if (both := same_to_duckdb(data.names)) is not None:
+        return f"has {both}"
     for field in data:
-        other = names.setdefault(ascii_lower(field.name), field.name)
-        if other != field.name:
-            return f"has columns `{other}` and `{field.name}`, which are one to DuckDB"
         declared = from_arrow(field.type)
         # Instants and intervals are handed over where their values let them.
         coarse = declared is not None and declared.unit == "ns" and not declared.is_nested
         why = None if declared is None or coarse else refusal(declared)
         if why is not None:
             return f"has a column that no query can read, `{field.name}`: {why}"
+    return None
+
+
+def same_to_duckdb(names: Sequence[str]) -> str | None:
+    """The first two columns that DuckDB takes for one, in words; None where there are none."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.get(ascii_lower(name))
+        seen[ascii_lower(name)] = name
+        if other == name:
+            return f"two columns called `{name}`"
+        if other is not None:
+            return f"columns `{other}` and `{name}`, which are one to DuckDB"
     return None
 
 

@@ -15,9 +15,9 @@ from lakehouse_cli.arrow.types import to_arrow, without_rows
 from lakehouse_cli.engines.duckdb_values import read
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.query import QueryProblem
-from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.sql import quote
 from lakehouse_cli.transforms.queries.connection import interruptibly
+from lakehouse_cli.transforms.queries.inputs import same_to_duckdb
 from lakehouse_cli.transforms.queries.reading import problem_of
 
 _FLOATS = re.compile("FLOAT|DOUBLE")
@@ -56,7 +56,8 @@ def result_of(
 
     try:
         bound = connection.sql(text, params=params or None)
-        _check_names(bound.columns)
+        if (both := same_to_duckdb(bound.columns)) is not None:
+            raise QueryError(QueryProblem(f"the query returns {both}", "give one another name with AS"))
         columns = dict(zip(bound.columns, bound.types, strict=True))
         source = f"({text}\n)"
         if order is not None:
@@ -103,17 +104,6 @@ class QueryError(Exception):
     def __init__(self, problem: QueryProblem) -> None:
         super().__init__(problem.message)
         self.problem = problem
-
-
-def _check_names(names: Sequence[str]) -> None:
-    seen: dict[str, str] = {}
-    for name in names:
-        other = seen.get(ascii_lower(name))
-        seen[ascii_lower(name)] = name
-        if other is not None:
-            both = f"two columns called `{name}`" if other == name else f"columns `{other}` and `{name}`"
-            why = "" if other == name else ", which are one to DuckDB"
-            raise QueryError(QueryProblem(f"the query returns {both}{why}", "give one another name with AS"))
 
 
 def whole_numbers(declared: Sequence[Column] | None) -> Callable[[str], str]:

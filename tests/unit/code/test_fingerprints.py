@@ -349,6 +349,7 @@ def test_moved_project_has_the_same_fingerprint(tmp_path: Path) -> None:
     ("code", "packages"),
     [
         ("import polars as pl\ndef daily(raw: pl.DataFrame): return raw", {"polars"}),
+        ("import ibis\ndef daily(raw: ibis.Table): return raw", {"ibis", "duckdb"}),
         ("import pandas, yaml\ndef daily(raw: list): return yaml.dump(raw)", {"yaml"}),
         ("def daily(raw: list):\n    import dateutil.parser\n    return raw", {"dateutil"}),
         ("from dateutil import parser\ndef daily(raw: list): return parser.parse(raw)", {"dateutil"}),

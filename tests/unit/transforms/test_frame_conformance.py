@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import duckdb
+import ibis
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -66,6 +67,17 @@ class TestRelation(FrameConformance):
     @pytest.fixture
     def frames(self) -> Iterator[FrameType]:
         found = frame_type_of(duckdb.DuckDBPyRelation)
+        with found.scope():
+            yield found
+
+    def change(self, frame: Any) -> bool:
+        return False
+
+
+class TestIbis(FrameConformance):
+    @pytest.fixture
+    def frames(self) -> Iterator[FrameType]:
+        found = frame_type_of(ibis.Table)
         with found.scope():
             yield found
 
