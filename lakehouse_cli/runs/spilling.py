@@ -15,6 +15,8 @@ from lakehouse_cli.errors import StorageError, system_reason
 from lakehouse_cli.runs.local_state import hold, let_go
 
 _PREFIX = "lakehouse-spill-"
+# Of a folder that is not yet locked.
+_NEW = "lakehouse-new-spill-"
 # Seconds in which a folder that was made is surely locked.
 _LOCKED_WITHIN = 60
 
@@ -50,20 +52,25 @@ def spilling(what: str) -> Iterator[None]:
 def spill_folder() -> Iterator[str]:
     """Make a folder that goes at the end; those that killed processes left go now."""
     _remove_abandoned()
-    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            with suppress(OSError):  # without locks, nobody takes it for abandoned
-                hold(descriptor, wait=False)
-            yield folder
-        finally:
-            let_go(descriptor)
+    new = tempfile.mkdtemp(prefix=_NEW)
+    descriptor = os.open(new, os.O_RDONLY)
+    folder = new.replace(_NEW, _PREFIX)
+    try:
+        with suppress(OSError):  # without locks, nobody takes it for abandoned
+            hold(descriptor, wait=False)
+        Path(new).rename(folder)
+        yield folder
+    finally:
+        for each in (new, folder):
+            rmtree(each, ignore_errors=True)
+        let_go(descriptor)
 
 
 def _remove_abandoned() -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    temporary = Path(tempfile.gettempdir())
+    for folder in (*temporary.glob(f"{_PREFIX}*"), *temporary.glob(f"{_NEW}*")):
         with suppress(OSError):
-            if time.time() - folder.lstat().st_mtime < _LOCKED_WITHIN:
+            if folder.name.startswith(_NEW) and time.time() - folder.lstat().st_mtime < _LOCKED_WITHIN:
                 continue
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:

@@ -16,7 +16,7 @@ from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import RELATION
 from lakehouse_cli.transforms.frames import FrameType
-from lakehouse_cli.transforms.queries.connection import private_connection, share_of
+from lakehouse_cli.transforms.queries.connection import no_room, private_connection, share_of
 from lakehouse_cli.transforms.queries.inputs import Pieces, held_in_duckdb, same_to_duckdb
 from lakehouse_cli.transforms.queries.running import as_table, whole_numbers
 
@@ -150,11 +150,10 @@ class RelationFrame(FrameType):
         except (duckdb.Error, pa.ArrowException, OSError) as error:  # the others come out of a reader
             if (own := next((each.error for each in call.pieces if each.error is not None), None)) is not None:
                 raise own from None
-            hint = f"return a {self.kind} of the connection that the inputs are on, or `{self.as_arrow}`"
+            of_inputs = f"return a {self.kind} of the connection that the inputs are on, or `{self.as_arrow}`"
             text = str(error).splitlines()[0]
-            raise TransformError(
-                f"DuckDB cannot compute the {self.kind}: {text}", hint=hint if "onnection" in text else None
-            ) from error
+            text, hint = no_room(text) or (text, of_inputs if "onnection" in text else None)
+            raise TransformError(f"DuckDB cannot compute the {self.kind}: {text}", hint=hint) from error
 
     def accepts(self, annotation: type, *, returned: bool) -> bool:
         """Whether it is duckdb.DuckDBPyRelation."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lakehouse_cli.transforms.queries import connection
 from tests.cli.running import COMMAND
 from tests.conftest import Cli, ProjectFolder
 
@@ -419,6 +422,93 @@ def test_what_is_computed_late(folder: ProjectFolder, body: str, message: str | 
     code, tables = run_of()
     assert code == (0 if message is None else 1), tables
     assert message is None or message in tables["t"]["error"]["message"]
+
+
+AGGREGATES = """\
+import duckdb, ibis
+import polars as pl
+
+def lazy(numbers: pl.LazyFrame) -> pl.LazyFrame:
+    groups = numbers.group_by(pl.col("id") % 1_000)
+    return groups.agg(pl.col("half").max(), total=pl.col("id").sum(), texts=pl.col("text").min())
+
+def relation(numbers: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    return numbers.aggregate("id % 1000 as id, max(half) as half, sum(id) as total, min(text) as texts", "id % 1000")
+
+def of_ibis(numbers: ibis.Table) -> ibis.Table:
+    groups = numbers.group_by(id=numbers.id % 1_000)
+    return groups.agg(half=numbers.half.max(), total=numbers.id.sum(), texts=numbers.text.min())
+"""
+
+
+def test_aggregates_on_four_threads_are_the_same_each_time(
+    numbers: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = "columns: {id: int64, half: float64, total: int64, texts: string}"
+    tables = "".join(f"  {name}: {{{columns}, key: id}}\n" for name in ("lazy", "relation", "of_ibis"))
+    add(numbers, tables, AGGREGATES)
+    monkeypatch.setattr(connection, "default_workers", lambda: 4)
+    monkeypatch.setenv("POLARS_MAX_THREADS", "4")
+    seen = set()
+    for _ in range(5):
+        assert cli("run", "--executor", "serial", "--force").code == 0
+        seen |= {(numbers.path / f"data/{name}.csv").read_bytes() for name in ("lazy", "relation", "of_ibis")}
+    assert len(seen) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("code", "rows"),
+    [
+        ("empty = pa.RecordBatch.from_pydict({'a': [], 'b': []}, schema=s)\n    yield from [empty] * 1_000_000", 0),
+        ("yield pa.RecordBatch.from_pydict({'a': pa.array(range(10_000_000)), 'b': pa.nulls(10_000_000)})", 10_000_000),
+    ],
+    ids=["empty", "large"],
+)
+def test_a_million_batches_or_one_of_ten_million_rows(folder: ProjectFolder, code: str, rows: int) -> None:
+    tables = "  t: {storage: pq, columns: {a: int64, b: int64}, key: a}\n"
+    folder.write(
+        "lakehouse.yaml",
+        f"name: x\nmodule: transforms\nstorages: {{pq: {{root: pq, format: parquet}}}}\ntables:\n{tables}",
+    )
+    head = f"{HEAD}s = pa.schema([('a', pa.int64()), ('b', pa.int64())])\n\n"
+    folder.write("transforms.py", f"{head}def t() -> Iterator[pa.RecordBatch]:\n    {code}\n")
+    exit_code, tables_of = run_of()
+    assert (exit_code, tables_of["t"]["rows"]) == (0, rows), tables_of
+
+
+STREAMS = {
+    "Iterator[pa.RecordBatch]": "for batch in s:\n        yield batch\n        die(True)",
+    "pl.LazyFrame": "return s.map_batches(lambda frame: (die(True), frame)[1], streamable=True)",
+    "ibis.Table": "return s.mutate(b=late(s.a))",
+}
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_killed_in_mid_stream_leaves_nothing(
+    folder: ProjectFolder, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But what the next run removes."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    folder.write("lakehouse.yaml", "name: x\nmodule: transforms\ntables:\n  s: {kind: source}\n  t: {}\n")
+    folder.write("data/s.csv", "a\n" + "".join(f"{number}\n" for number in range(ROWS)))
+    folder.write(
+        "transforms.py",
+        f"{HEAD}import os, pathlib, signal\nimport ibis\nimport polars as pl\n\n"
+        "def die(now):\n    if now and pathlib.Path('die').exists():\n        os.kill(os.getpid(), signal.SIGKILL)\n\n"
+        "@ibis.udf.scalar.python\ndef late(a: int) -> int:\n    die(a == 200_000)\n    return a\n\n"
+        f"def t(s: {kind}) -> {kind}:\n    {STREAMS[kind]}\n",
+    )
+    folder.write("die", "")
+    done = subprocess.run([*COMMAND, "run"], capture_output=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    assert not (folder.path / "data/t.csv").exists()
+    (folder.path / "die").unlink()
+    assert run_of()[0] == 0
+    assert sorted(path.name for path in folder.path.glob("data/*")) == [".lakehouse", "s.csv", "t.csv"]
+    assert list(temporary.iterdir()) == []
 
 
 def test_plan_notes_rows_without_an_order(folder: ProjectFolder, cli: Cli) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -23,6 +24,8 @@ _LOCKED = {
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
 }
+# DuckDB's words where a temporary folder is full.
+_FULL = ("offload data block", "No space left")
 # Percent of the memory that is shared.
 _MEMORY = 80
 
@@ -63,6 +66,8 @@ def private_connection(
         connection = duckdb.connect(":memory:", config=config)
         try:
             connection.execute("SET TimeZone = 'UTC'")
+            # To stdout, in what it takes for a prompt: a process without a file of its own.
+            connection.execute("SET enable_progress_bar = false")
             if files:
                 connection.execute(f"SET allowed_paths = [{', '.join(map(literal, files))}]")
             connection.execute("SET enable_external_access = false")
@@ -74,6 +79,14 @@ def private_connection(
             yield connection
         finally:
             connection.close()
+
+
+def no_room(text: str) -> tuple[str, str] | None:
+    """What an error of DuckDB says of a full temporary folder, in words, and what to do; None for any other."""
+    if not any(words in text for words in _FULL):
+        return None
+    hint = f"make room in `{tempfile.gettempdir()}`, or set TMPDIR to a folder on a larger disk"
+    return "no space left for what does not fit into memory", hint
 
 
 def interruptibly(connection: Any, work: Callable[[], _Result]) -> _Result:

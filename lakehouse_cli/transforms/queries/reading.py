@@ -15,6 +15,7 @@ from lakehouse_cli.model.query import Mention, QueryProblem, QueryReading
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.sql import literal
 from lakehouse_cli.text.terminal import beginning
+from lakehouse_cli.transforms.queries.connection import no_room
 
 # Aggregates of which neither the order of rows nor the number of threads changes the result.
 _ORDERLESS = frozenset(
@@ -101,6 +102,7 @@ def problem_of(error: Exception) -> QueryProblem:
         hint = "name it where a table stands, or list it under `inputs:`"
     if "disabled by configuration" in message:
         hint = "declare the file as a source table, and name that: a query reads tables and nothing else"
+    message, hint = no_room(message) or (message, hint)
     number, _, rest = shown.partition(": ")
     line, _, marks = rest.partition("\n")
     if not number.isdigit():

@@ -87,6 +87,7 @@ def folder(tmp_path: Path) -> Path:
             "    return t.union(other)",
             "the table is on another connection than the inputs",
         ),
+        ("t.get_backend().disconnect()\n    return t", "DuckDB cannot compute the table: Connection Error"),
         ("return ibis.table({'a': 'int64'}, name='input_1')", "DuckDB cannot compute the table: Catalog Error"),
         ("return t.mutate(A=t.a * 2)", "the table, or one that it is made from, has columns `a` and `A`"),
         ("return t.mutate(A=t.a * 2).select('A').limit(1)", "the table, or one that it is made from, has columns"),
