@@ -109,7 +109,12 @@ def four_transforms(rounds: int) -> list[str]:
     processes = ["lakehouse", "run", "--force", "--executor", "processes"]
     serial = ["lakehouse", "run", "--force", "--executor", "serial"]
     pair = paired("four transforms of 1 s, `processes`", processes, "`serial`", serial, folder, rounds)
-    return [row(pair, "wall", wall, 0.6)]
+    lines = [row(pair, "wall", wall, 0.57)]
+    rows = int(os.environ.get("ROWS", projects.ROWS))
+    folder = projects.chain_of_four(rows)
+    threads = ["lakehouse", "run", "--force", "--executor", "threads"]
+    pair = paired(f"a chain of four over {rows:,} rows of CSV, `processes`", processes, "`threads`", threads, folder, 3)
+    return [*lines, row(pair, "wall", wall, 1.2), row(pair, "CPU", cpu, float("inf"))]
 
 
 def large_file(rounds: int) -> list[str]:

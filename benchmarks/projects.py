@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from pathlib import Path
@@ -223,6 +224,35 @@ def four_transforms() -> Path:
     (folder / "lakehouse.yaml").write_text(f"name: four\nmodule: transforms\ntables:\n{tables}")
     functions = "".join(f"\ndef t{i}():\n    return _busy({i})\n" for i in range(4))
     (folder / "transforms.py").write_text(_FOUR + functions)
+    return folder
+
+
+_NUMBERS = "".join(f", {name}: float64" for name in ("tmpf", "dwpf", "relh", "sknt", "alti"))
+_CHAIN_COLUMNS = f"columns: {{station: string, valid: 'timestamp[s]'{_NUMBERS}}}"
+_CHAIN = """
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+def _warmer(given: pa.Table) -> pa.Table:
+    return given.set_column(2, "tmpf", pc.add(given["tmpf"], 1))
+"""
+
+
+def chain_of_four(rows: int = ROWS) -> Path:
+    """Four tables, each of the one before it, with all rows of `weather`'s observations."""
+    folder = DATA / "chain"
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    names = ["observations", "t1", "t2", "t3", "t4"]
+    tables = "".join(f"  {name}: {{{_CHAIN_COLUMNS}}}\n" for name in names[1:])
+    source = f"  observations: {{kind: source, {_CHAIN_COLUMNS}, options: {{null_values: [M, '']}}}}\n"
+    (folder / "lakehouse.yaml").write_text(f"name: chain\nmodule: transforms\ntables:\n{source}{tables}")
+    steps = itertools.pairwise(names)
+    functions = "".join(f"\n\ndef {name}({given}: pa.Table):\n    return _warmer({given})\n" for given, name in steps)
+    (folder / "transforms.py").write_text(_CHAIN + functions)
+    file = folder / "data/observations.csv"
+    if not file.exists():
+        _write_observations(file, rows)
     return folder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartE
 from lakehouse_cli.model import Table
 from lakehouse_cli.runner.callback_queue import CallbackQueue
 from lakehouse_cli.runner.entry import materialize_here
+from lakehouse_cli.runner.handover import HandedTables
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.workplace import Workplace
@@ -34,6 +35,7 @@ class Attempts:
     Args:
         executor: Computes the tables.
         memory: Keeps them for their consumers.
+        handed: Keeps those that processes write for each other.
         place: Storages and code of this process, for an executor that shares memory.
         callbacks: Brings events of other threads into the thread of the loop, in which all else is called.
         stopped_by: Returns why nothing more is to be begun, no further attempt either; None if nothing stopped the run.
@@ -46,6 +48,7 @@ class Attempts:
         self,
         executor: Executor,
         memory: TablesInMemory,
+        handed: HandedTables,
         place: Workplace,
         callbacks: CallbackQueue,
         stopped_by: Callable[[], str | None],
@@ -54,6 +57,7 @@ class Attempts:
     ) -> None:
         self._executor = executor
         self._memory = memory
+        self._handed = handed
         self._place = place
         self._callbacks = callbacks
         self._stopped_by = stopped_by
@@ -80,7 +84,9 @@ class Attempts:
         else:
             # Unpublished inputs are in this process alone.
             given = self._memory.tables(job.tables)
-            future = self._executor.submit(materialize_here, job, given, timeout=job.table.timeout)
+            handed = self._handed.of(job.read_inputs)
+            hand_to = self._handed.path_of(job.table.name) if job.publish else None
+            future = self._executor.submit(materialize_here, job, given, handed, hand_to, timeout=job.table.timeout)
         future.add_done_callback(partial(self._done, job))
 
     def begun(self, name: str) -> int:
@@ -89,7 +95,11 @@ class Attempts:
 
     def release_inputs(self, inputs: tuple[str, ...]) -> None:
         """Release the inputs of a table that will not be computed."""
+        self._release(inputs)
+
+    def _release(self, inputs: Iterable[str]) -> None:
         self._memory.release(inputs)
+        self._handed.drop_unwanted()
 
     def give_up_waiting(self) -> None:
         """End at once all that wait for another attempt, with their last failure."""
@@ -156,7 +166,9 @@ class Attempts:
 
     def _end(self, job: Job, ended: Ended, given_up: str | None = None) -> None:
         name = job.table.name
-        self._memory.release(job.read_inputs if job.publish else job.tables)
+        self._release(job.read_inputs if job.publish else job.tables)
+        if isinstance(ended, Outcome) and ended.handed_over and ended.manifest is not None:
+            self._handed.put(name, ended.manifest.content)
         if isinstance(ended, Outcome) and ended.data is not None:
             content = None if ended.manifest is None else ended.manifest.content
             self._memory.put(name, ended.data, content)

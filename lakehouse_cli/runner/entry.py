@@ -16,6 +16,7 @@ from lakehouse_cli.code.importing import pin
 from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import FunctionRef, StorageSpec
+from lakehouse_cli.runner.handover import Handover, read_handover
 from lakehouse_cli.runner.jobs import Job, Outcome
 from lakehouse_cli.runner.workplace import WorkerStorages, Workplace
 
@@ -57,12 +58,16 @@ class WorkerSetup(Struct, frozen=True):
                 load_transform(transform, self.folder)
 
 
-def materialize_here(job: Job, given: Mapping[str, pa.Table]) -> Outcome:
+def materialize_here(
+    job: Job, given: Mapping[str, pa.Table], handed: Mapping[str, Handover], hand_to: str | None
+) -> Outcome:
     """Materialize in a process that shares nothing.
 
     Args:
         job: The table.
         given: Inputs that are stored nowhere, by name; the others come from storage.
+        handed: Of those, the ones that other processes have written for it.
+        hand_to: Where its result is written for its consumers; None where it has none.
     """
     from lakehouse_cli.runner.materializing import materialize, open_input, read_input, streamed_inputs
     from lakehouse_cli.transforms import SharedTable, StreamedTable
@@ -70,11 +75,14 @@ def materialize_here(job: Job, given: Mapping[str, pa.Table]) -> Outcome:
     assert _own is not None  # noqa: S101  # executors that do not share memory see to it
     place = _own
     inputs: dict[str, SharedTable | StreamedTable] = {name: SharedTable(data) for name, data in given.items()}
+    for name, each in handed.items():
+        if (mapped := read_handover(each.path)) is not None:
+            inputs[name] = SharedTable(mapped, content=each.content)
     streamed = streamed_inputs(job, place.folder)
-    for name in set(job.read_inputs) - given.keys():
+    for name in set(job.read_inputs) - inputs.keys():
         if name in streamed:
             inputs[name] = open_input(job, place, name)
         else:
             data, content = read_input(job, place, name)
             inputs[name] = SharedTable(data, content=content)
-    return materialize(job, place, inputs)
+    return materialize(job, place, inputs, hand_to=hand_to)

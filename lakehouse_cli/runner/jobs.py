@@ -70,11 +70,13 @@ class Outcome(Struct, frozen=True):
         manifest: Of the stored table; None if it was not to be stored.
         data: Exactly what the storage would return; None if nobody reads it from memory.
         dropped: Columns the transform returned that the contract does not name, where these are dropped.
+        handed_over: Whether it was written for its consumers in other processes.
     """
 
     manifest: Manifest | None
     data: pa.Table | None
     dropped: tuple[str, ...]
+    handed_over: bool = False
 
 
 class InputError(Exception):

@@ -25,6 +25,7 @@ from lakehouse_cli.runner.attempts import Attempts, Ended
 from lakehouse_cli.runner.callback_queue import CallbackQueue
 from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.entry import WorkerSetup
+from lakehouse_cli.runner.handover import HandedTables, handover_folder
 from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome
 from lakehouse_cli.runner.memory import TablesInMemory
@@ -211,9 +212,15 @@ class _Run:
                 # Where each process stores by itself, none keeps what the others wait for.
                 stores_here = publish and executor.shares_memory
                 names = {planned.storage for planned in self.plan.runs} if stores_here else ()
-                with in_use(storages[name] for name in names):
+                hands_over = (
+                    publish and not executor.shares_memory and any(each.name in consumers for each in self.plan.runs)
+                )
+                with in_use(storages[name] for name in names), handover_folder(is_needed=hands_over) as scratch:
+                    handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
                     stopped_by, emit = lambda: self.stopped_by, self.runner.emit
-                    self.attempts = Attempts(executor, memory, place, self.callbacks, stopped_by, emit, self._ended)
+                    self.attempts = Attempts(
+                        executor, memory, handed, place, self.callbacks, stopped_by, emit, self._ended
+                    )
                     self._loop(self.attempts)
         except KeyboardInterrupt as error:
             self._stop_now("terminated" if isinstance(error, Terminated) else "interrupted")

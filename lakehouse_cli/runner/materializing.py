@@ -20,13 +20,14 @@ from lakehouse_cli.errors import ContractError, DataError, LakehouseError, Trans
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
+from lakehouse_cli.runner.handover import write_handover
 from lakehouse_cli.runner.in_database import compute_in_database
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.row_order import by_key
 from lakehouse_cli.runner.sorting import sort_pieces
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage, Provenance
-from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, publish_pieces
+from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, local_files, publish_pieces
 from lakehouse_cli.storage.renaming import scan
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.storage_types.duckdb import sql_type
@@ -136,6 +137,7 @@ def materialize(
     *,
     keep: bool = False,
     gather: bool = False,
+    hand_to: str | None = None,
     timeout: float | None = None,
 ) -> Outcome:
     """Compute one table, enforce its contract and publish it, unless the job says not to.
@@ -146,6 +148,8 @@ def materialize(
         given: The inputs' data, by table.
         keep: Whether the result is wanted in memory.
         gather: Whether it is also where it comes in pieces.
+        hand_to: Where a result that is in memory as a whole is written for consumers in other processes; None for
+            nowhere.
         timeout: Seconds after which the transform fails; None where the executor ends it.
 
     Raises:
@@ -172,7 +176,11 @@ def materialize(
             return Outcome(None, enforced.table, enforced.dropped)
         memory = sum(shared.nbytes for shared in given.values()) + enforced.table.get_total_buffer_size()
         manifest = storage.publish(table, enforced.table, _origin(job, place, given, started_at, memory))
-        return Outcome(manifest, enforced.table if keep else None, enforced.dropped)
+        # An Arrow file in a folder is read as fast as one that is written beside it.
+        if table.format == "ipc" and any(local_files(storage, table)):
+            hand_to = None
+        handed_over = hand_to is not None and write_handover(enforced.table, hand_to)
+        return Outcome(manifest, enforced.table if keep else None, enforced.dropped, handed_over)
     except LakehouseError as error:
         for name, shared in given.items():
             if isinstance(shared, StreamedTable) and shared.error is not None:

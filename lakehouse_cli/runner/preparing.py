@@ -11,12 +11,14 @@ from lakehouse_cli.model import FunctionRef, Table
 from lakehouse_cli.model.frame_names import QUERY
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan
+from lakehouse_cli.runs.spilling import remove_abandoned
 from lakehouse_cli.storage import capabilities
 from lakehouse_cli.storage.base import AssetStorage
 
 
 def remove_leftovers(plan: Plan, graph: AssetGraph, storages: Mapping[str, AssetStorage]) -> None:
-    """Remove leftovers of killed runs beside the tables that are about to be written."""
+    """Remove leftovers of killed runs: what they spilled, and what is beside the tables about to be written."""
+    remove_abandoned()
     by_storage: dict[str, list[Table]] = {}
     for planned in plan.runs:
         if planned.refused is None:

@@ -1,4 +1,4 @@
-"""What does not fit into memory: temporary files without a name, and a temporary folder for each query."""
+"""What does not fit into memory, or goes between processes: temporary files without a name, and temporary folders."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def spilling(what: str) -> Iterator[None]:
 @contextmanager
 def spill_folder() -> Iterator[str]:
     """Make a folder that goes at the end; those that killed processes left go now."""
-    _remove_abandoned()
+    remove_abandoned()
     new = tempfile.mkdtemp(prefix=_NEW)
     descriptor = os.open(new, os.O_RDONLY)
     folder = new.replace(_NEW, _PREFIX)
@@ -66,7 +66,8 @@ def spill_folder() -> Iterator[str]:
         let_go(descriptor)
 
 
-def _remove_abandoned() -> None:
+def remove_abandoned() -> None:
+    """Remove the folders that killed processes left."""
     temporary = Path(tempfile.gettempdir())
     for folder in (*temporary.glob(f"{_PREFIX}*"), *temporary.glob(f"{_NEW}*")):
         with suppress(OSError):
