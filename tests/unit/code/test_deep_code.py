@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
-from lakehouse_cli.code.source import SourceReader
-from lakehouse_cli.model import FunctionRef
 from tests.conftest import Cli, ProjectFolder
+from tests.unit.code.projects import fingerprint
 
 DAILY = "def daily(raw): return raw\n"
 
@@ -69,10 +67,8 @@ def test_deeply_nested_code_is_read(folder: ProjectFolder, cli: Cli, code: Calla
 def test_an_edit_deep_inside_counts(tmp_path: Path, old: str) -> None:
     hashes = []
     for new in (old, old.replace("3", "-3", 1)):
-        file = tmp_path / new.replace(" ", "") / "transforms.py"
-        file.parent.mkdir()
-        file.write_text((branches if "helper" in old else top_branches)(400).replace(old, new))
-        hashes.append(Fingerprinter(file.parent, SourceReader(file.parent)).of(FunctionRef("transforms", "daily")).hash)
+        code = (branches if "helper" in old else top_branches)(400).replace(old, new)
+        hashes.append(fingerprint(tmp_path, {"transforms.py": code}).hash)
     assert hashes[0] != hashes[1]
 
 

@@ -3,276 +3,17 @@
 from __future__ import annotations
 
 import sys
-import textwrap
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.explanation import explain
 from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
 from lakehouse_cli.code.source import SourceError, SourceReader
 from lakehouse_cli.model import FunctionRef
-
-
-def fingerprint(
-    folder: Path, files: Mapping[str, str], function: str = "daily", module: str = "transforms"
-) -> CodeFingerprint:
-    for name, text in files.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
-    return Fingerprinter(folder, SourceReader(folder)).of(FunctionRef(module, function))
-
-
-def before_and_after(
-    folder: Path, code: str, old: str, new: str, others: Mapping[str, str]
-) -> tuple[CodeFingerprint, CodeFingerprint]:
-    """Fingerprints before and after replacing `old`, which must be in exactly one of the files."""
-    files = {"transforms.py": code, **others}
-    assert sum(text.count(old) for text in files.values()) == 1
-    edited = {name: text.replace(old, new) for name, text in files.items()}
-    return fingerprint(folder / "before", files), fingerprint(folder / "after", edited)
-
-
-HELPERS = """
-    '''Helpers.'''
-    LIMIT = 3
-    NAMES = ['a']
-
-    def clean(x):
-        '''Clean it.'''
-        return tidy(x)
-
-    def tidy(x):
-        return x + 1
-
-    def unused(x):
-        return x - 1
-    """
-PACKAGE = {
-    "pkg/__init__.py": "from .impl import clean as clean, other\nfrom . import impl\nROOT = 1\n",
-    "pkg/impl.py": "from .deep.inner import add\nSCALE = 10\n"
-    "def clean(x): return add(x, SCALE)\ndef other(x): return 'o'\n",
-    "pkg/deep/__init__.py": "",
-    "pkg/deep/inner.py": "from ... import pkg\ndef add(x, y): return x + y + 100\ndef sub(x): return -200\n",
-    "helpers.py": HELPERS,
-}
-
-# Code, what is replaced in it or in another file, by what, other files.
-Case = tuple[str, str, str, dict[str, str]]
-MATTERS: list[Case] = [
-    (
-        "import helpers\ndef daily(raw): return raw",
-        "seed(1)",
-        "seed(2)",
-        {"helpers.py": "import random\nrandom.seed(1)"},
-    ),
-    (
-        "try:\n    from helpers import clean\nexcept ImportError:\n"
-        "    def clean(x): return 9\ndef daily(raw): return clean(raw)",
-        "9",
-        "8",
-        {"helpers.py": HELPERS},
-    ),
-    (
-        "try:\n    from helpers import clean\nexcept ImportError:\n"
-        "    def clean(x): return 9\ndef daily(raw): return clean(raw)",
-        "+ 1",
-        "+ 2",
-        {"helpers.py": HELPERS},
-    ),
-    (
-        "try:\n    import helpers as h\nexcept ImportError:\n    h = None\ndef daily(raw): return h.clean(raw)",
-        "+ 1",
-        "+ 2",
-        {"helpers.py": HELPERS},
-    ),
-    ("import helpers\ndef daily(raw): return helpers.clean(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
-    ("import helpers as h\ndef daily(raw): return h.LIMIT", "3", "4", {"helpers.py": HELPERS}),
-    ("from helpers import clean\ndef daily(raw): return clean(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
-    ("from helpers import clean as c\ndef daily(raw): return c(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
-    (
-        "from helpers import clean as c\ndef daily(raw): return c(raw)",
-        "clean as c",
-        "unused as c",
-        {"helpers.py": HELPERS},
-    ),
-    ("from helpers import clean as daily", "+ 1", "+ 2", {"helpers.py": HELPERS}),
-    ("from helpers import clean as daily", "clean as", "unused as", {"helpers.py": HELPERS}),
-    ("from h import a as daily", "a as", "b as", {"h.py": "def a(x): return b(x)\ndef b(x): return a(x)"}),
-    ("def daily(raw):\n    import helpers\n    return helpers.clean(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
-    ("def daily(raw):\n    from helpers import clean as c\n    return c(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
-    (
-        "def daily(raw):\n    try:\n        import helpers as h\n    except ImportError:\n"
-        "        h = None\n    return h.clean(raw)",
-        "+ 1",
-        "+ 2",
-        {"helpers.py": HELPERS},
-    ),
-    (
-        "class A:\n    import helpers\ndef daily(raw): return A.helpers.clean(raw)",
-        "+ 1",
-        "+ 2",
-        {"helpers.py": HELPERS},
-    ),
-    ("import helpers\nh = helpers\ndef daily(raw): return h.clean(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
-    ("import helpers\nclean = helpers.clean\ndef daily(raw): return clean(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
-    ("from pkg import clean\ndef daily(raw): return clean(raw)", "100", "101", PACKAGE),
-    ("from pkg import clean\ndef daily(raw): return clean(raw)", "10\n", "11\n", PACKAGE),
-    ("from pkg import clean\ndef daily(raw): return clean(raw)", "clean as clean", "other as clean", PACKAGE),
-    ("import pkg\ndef daily(raw): return pkg.clean(raw)", "100", "101", PACKAGE),
-    ("import pkg\ndef daily(raw): return pkg.impl.clean(raw)", "100", "101", PACKAGE),
-    ("import pkg.deep.inner\ndef daily(raw): return pkg.deep.inner.add(raw, 1)", "100", "101", PACKAGE),
-    ("import pkg.deep.inner as i\ndef daily(raw): return i.add(raw, 1)", "100", "101", PACKAGE),
-    ("from pkg.deep import inner\ndef daily(raw): return inner.add(raw, 1)", "100", "101", PACKAGE),
-    ("from pkg import ROOT\ndef daily(raw): return ROOT", "ROOT = 1", "ROOT = 2", PACKAGE),
-    ("from space.mod import f\ndef daily(raw): return f()", "1", "2", {"space/mod.py": "def f(): return 1"}),
-    (
-        "import a\ndef daily(raw): return a.f()",
-        "1",
-        "2",
-        {"a.py": "import b\ndef f(): return b.g()\ndef h(): return 1", "b.py": "import a\ndef g(): return a.h()"},
-    ),
-    (
-        "import helpers\nimport patches\ndef daily(raw): return helpers.clean(raw)",
-        "'p'",
-        "'q'",
-        {"helpers.py": HELPERS, "patches.py": "import helpers\nhelpers.clean = lambda x: 'p'"},
-    ),
-    ("import helpers\nhelpers.LIMIT = 77\ndef daily(raw): return helpers.LIMIT", "77", "78", {"helpers.py": HELPERS}),
-    (
-        "from helpers import NAMES\nNAMES.append('z')\ndef daily(raw): return NAMES",
-        "'z'",
-        "'y'",
-        {"helpers.py": HELPERS},
-    ),
-    (
-        "import helpers, fill\ndef daily(raw): return helpers.NAMES",
-        "'z'",
-        "'y'",
-        {"helpers.py": HELPERS, "fill.py": "from helpers import NAMES as n\nn.append('z')"},
-    ),
-    (
-        "import helpers\nsetattr(helpers, 'LIMIT', 77)\ndef daily(raw): return helpers.LIMIT",
-        "77",
-        "78",
-        {"helpers.py": HELPERS},
-    ),
-    *(
-        (
-            "import helpers, side\ndef daily(raw): return helpers.LIMIT",
-            "77",
-            "78",
-            {"helpers.py": HELPERS, "side.py": f"import helpers\n{statements}"},
-        )
-        for statements in (
-            "helpers.__dict__.update(LIMIT=77)",
-            "names = helpers.__dict__\nnames['LIMIT'] = 77",
-            "update = vars(helpers).update\nupdate(LIMIT=77)",
-            "helpers.__setattr__('LIMIT', 77)",
-            "h = helpers\nh.LIMIT = 77",
-            "modules = {'h': helpers}\nmodules['h'].LIMIT = 77",
-            "def find(): return helpers\nfind().LIMIT = 77",
-            "def fill(**names): helpers.__dict__.update(names)\nfill(LIMIT=77)",
-            "from helpers import __dict__ as names\nnames.update(LIMIT=77)",
-        )
-    ),
-    (
-        "from helpers import __annotations__ as kinds\ndef daily(raw): return kinds['x']",
-        "int",
-        "str",
-        {"helpers.py": "x: 'int' = 1"},
-    ),
-    ("import helpers\nhelpers.extra = 77\ndef daily(raw): return helpers.extra", "77", "78", {"helpers.py": HELPERS}),
-    (
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from kinds import Frame\n"
-        "def daily(raw: 'Frame'): return raw",
-        "'list'",
-        "'dict'",
-        {"kinds.py": "Frame = 'list'"},
-    ),
-    ("import helpers\ndef daily(raw): return getattr(helpers, raw.name)()", "- 1", "- 2", {"helpers.py": HELPERS}),
-    ("import helpers\ndef daily(raw): return vars(helpers)['unused']()", "- 1", "- 2", {"helpers.py": HELPERS}),
-    ("import helpers\ndef daily(raw): return helpers.__dict__['unused']()", "- 1", "- 2", {"helpers.py": HELPERS}),
-    ("from helpers import *\ndef daily(raw): return unused(raw)", "- 1", "- 2", {"helpers.py": HELPERS}),
-    (
-        "from helpers import *\ndef sum(): return 0\ndef daily(raw): return max(raw)",
-        "1",
-        "2",
-        {"helpers.py": "def max(x): return 1"},
-    ),
-    ("from helpers import *", "daily(x): return 1", "daily(x): return 2", {"helpers.py": "def daily(x): return 1"}),
-    ("from a import *\ndef daily(raw): return f()", "1", "2", {"a.py": "from b import *", "b.py": "def f(): return 1"}),
-    (
-        "import importlib\ndef daily(raw): return importlib.import_module('helpers').unused(raw)",
-        "- 1",
-        "- 2",
-        {"helpers.py": HELPERS},
-    ),
-    (
-        "from importlib import import_module\ndef daily(raw): return import_module(raw.name).unused(raw)",
-        "- 1",
-        "- 2",
-        {"helpers.py": HELPERS},
-    ),
-    ("def daily(raw): return __import__('helpers').unused(raw)", "- 1", "- 2", {"helpers.py": HELPERS}),
-    ("def daily(raw): return __import__('helpe' + 'rs').unused(raw)", "- 1", "- 2", {"helpers.py": HELPERS}),
-    (
-        "import sys, helpers\ndef daily(raw): return sys.modules['helpers'].unused(raw)",
-        "- 1",
-        "- 2",
-        {"helpers.py": HELPERS},
-    ),
-    (
-        "import helpers\ndef daily(raw): return helpers.anything()",
-        "'g'",
-        "'h'",
-        {"helpers.py": "def __getattr__(name): return lambda: 'g'"},
-    ),
-]
-IGNORED: list[Case] = [
-    (
-        "import helpers\ndef daily(raw): return helpers.clean(raw)",
-        "import helpers\ndef daily(raw): return helpers.clean",
-        "from helpers import clean as c\ndef daily(raw): return c",
-        {"helpers.py": "def clean(x): return 1"},
-    ),
-    ("import helpers\ndef daily(raw): return helpers.clean(raw)", "- 1", "- 2", {"helpers.py": HELPERS}),
-    ("import helpers\ndef daily(raw): return helpers.clean(raw)", "3", "4", {"helpers.py": HELPERS}),
-    ("from pkg import clean\ndef daily(raw): return clean(raw)", "'o'", "'p'", PACKAGE),
-    ("from pkg import clean\ndef daily(raw): return clean(raw)", "200", "201", PACKAGE),
-    ("from pkg import clean\ndef daily(raw): return clean(raw)", "ROOT = 1", "ROOT = 2", PACKAGE),
-    (
-        "import importlib\ndef daily(raw): return importlib.import_module('helpers')",
-        "'z'",
-        "'y'",
-        {"helpers.py": HELPERS, "far.py": "X = 'z'"},
-    ),
-    (
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import noisy\ndef daily(raw): return raw",
-        "1",
-        "2",
-        {"noisy.py": "import random\nrandom.seed(1)"},
-    ),
-]
-
-
-@pytest.mark.parametrize(("code", "old", "new", "others"), MATTERS)
-def test_edits_that_matter(tmp_path: Path, code: str, old: str, new: str, others: dict[str, str]) -> None:
-    before, after = before_and_after(tmp_path, code, old, new, others)
-    assert before.hash != after.hash
-    assert before.parts != after.parts
-
-
-@pytest.mark.parametrize(("code", "old", "new", "others"), IGNORED)
-def test_edits_that_do_not(tmp_path: Path, code: str, old: str, new: str, others: dict[str, str]) -> None:
-    before, after = before_and_after(tmp_path, code, old, new, others)
-    assert before.parts == after.parts
-    assert before.hash == after.hash
+from tests.unit.code.projects import PACKAGE, fingerprint, write
 
 
 def test_code_on_a_path_that_the_code_adds_counts(tmp_path: Path) -> None:
@@ -394,9 +135,7 @@ def test_versions_are_those_that_are_installed(tmp_path: Path, monkeypatch: pyte
         "space_one-4.0.dist-info/RECORD": "space/one/__init__.py,,\n",
         "space_two-5.0.dist-info/RECORD": "space/two/__init__.py,,\n",
     }
-    for name, text in written.items():
-        (site / name).parent.mkdir(parents=True, exist_ok=True)
-        (site / name).write_text(text)
+    write(site, written)
     before = fingerprint(tmp_path / "project", {"transforms.py": code}).parts
     assert before["package named"] == "1.5"
     assert before["package renamed"] == "2.0.1"
@@ -415,9 +154,7 @@ def test_transforms_of_an_installed_package_are_followed(tmp_path: Path, monkeyp
     monkeypatch.syspath_prepend(str(site))
     files = {"firm/__init__.py": "", "firm/steps.py": "from .tools import f\ndef daily(raw): return f(raw)\n"}
     files |= {"firm/tools.py": "def f(x): return 1", "firm-1.0.dist-info/RECORD": "firm/__init__.py,,\n"}
-    for name, text in files.items():
-        (site / name).parent.mkdir(parents=True, exist_ok=True)
-        (site / name).write_text(text)
+    write(site, files)
     parts = fingerprint(tmp_path / "project", {"a.py": ""}, module="firm.steps").parts
     assert {"firm/steps.py:daily", "firm/tools.py:f"} <= set(parts)
     own = fingerprint(tmp_path / "project", {"transforms.py": "import firm\ndef daily(raw): return firm.x"}).parts

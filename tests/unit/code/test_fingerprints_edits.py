@@ -1,6 +1,7 @@
-"""Edits of one module: those that change a fingerprint and those that do not.
+"""Edits: those that change a fingerprint and those that do not.
 
 Each case in ``tests/corpus/edits`` is a module before and after an edit, ``«old→new»``; ``---`` is between two cases.
+A line ``=== name.py`` begins another file. `PACKAGE` is beside all of them, ``=== name.py: «old→new»`` an edit there.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli.code.fingerprints import CodeFingerprint
-from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
-from lakehouse_cli.code.source import SourceReader
-from lakehouse_cli.model import FunctionRef
+from tests.unit.code.projects import PACKAGE, fingerprint
 
 CORPUS = Path(__file__).parents[2] / "corpus" / "edits"
 EDIT = re.compile("«([^→]*)→([^»]*)»")
+FILE = re.compile("(?:^|\n)=== ([^:\n]+)")
 
 
 def cases(kind: str) -> list[str]:
@@ -29,13 +29,17 @@ def cases(kind: str) -> list[str]:
 
 
 def before_and_after(folder: Path, case: str) -> tuple[CodeFingerprint, CodeFingerprint]:
-    assert len(EDIT.findall(case)) == 1
-    found = []
-    for side in (1, 2):
-        code = EDIT.sub(lambda match, side=side: match[side], case)
-        (folder / "transforms.py").write_text(code, encoding="utf-8")
-        found.append(Fingerprinter(folder, SourceReader(folder)).of(FunctionRef("transforms", "daily")))
-    return found[0], found[1]
+    code, *others = FILE.split(case)
+    files = {**PACKAGE, "transforms.py": code}
+    for name, text in zip(others[::2], others[1::2], strict=True):
+        files[name] = text
+        if text.startswith(": "):
+            (edit,) = EDIT.finditer(text)
+            assert PACKAGE[name].count(edit[1]) == 1
+            files[name] = PACKAGE[name].replace(edit[1], edit[0])
+    assert sum(len(EDIT.findall(text)) for text in files.values()) == 1
+    sides = [{name: EDIT.sub(rf"\{side}", text) for name, text in files.items()} for side in (1, 2)]
+    return fingerprint(folder / "before", sides[0]), fingerprint(folder / "after", sides[1])
 
 
 @pytest.mark.parametrize("case", cases("matters"))

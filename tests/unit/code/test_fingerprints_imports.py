@@ -8,17 +8,7 @@ import pytest
 
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.explanation import explain
-from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
-from lakehouse_cli.code.source import SourceReader
-from lakehouse_cli.model import FunctionRef
-
-
-def fingerprint(folder: Path, files: dict[str, str]) -> CodeFingerprint:
-    for name, text in files.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    return Fingerprinter(folder, SourceReader(folder)).of(FunctionRef("transforms", "daily"))
+from tests.unit.code.projects import fingerprint, write
 
 
 def test_a_package_hides_a_module_of_its_name(tmp_path: Path) -> None:
@@ -186,9 +176,7 @@ def test_code_on_the_path_that_is_in_no_package_counts(tmp_path: Path, monkeypat
     files["shared/space/mod.py"] = "def f(x): return 1\n"
     found = []
     for text in ("def f(x): return 1\n", "def f(x): return 2\n"):
-        for name, content in {**files, "shared/space/mod.py": text}.items():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(content)
+        write(tmp_path, {**files, "shared/space/mod.py": text})
         found.append(fingerprint(tmp_path / "project", {}))
     assert found[0] != found[1]
     assert "space/mod.py:f" in found[0].parts

@@ -8,18 +8,13 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli.code.fingerprints.explanation import explain
-from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
-from lakehouse_cli.code.source import SourceReader
-from lakehouse_cli.model import FunctionRef
+from tests.unit.code.projects import fingerprint
 
 
 def parts(
     folder: Path, files: Mapping[str, str], module: str = "transforms", function: str = "daily"
 ) -> Mapping[str, str]:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    return Fingerprinter(folder, SourceReader(folder)).of(FunctionRef(module, function)).parts
+    return fingerprint(folder, files, function, module).parts
 
 
 SIDE = {

@@ -7,26 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.code.fingerprints import CodeFingerprint
-from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
-from lakehouse_cli.code.source import SourceReader
-from lakehouse_cli.model import FunctionRef
+from tests.unit.code.projects import fingerprint
 
 STEPS = "def plus(x):\n    return x + 1\n"
 USE = "def daily(raw): return steps.plus(raw)\n"
 
 
-def fingerprint(folder: Path, files: Mapping[str, str], module: str = "transforms") -> CodeFingerprint:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    return Fingerprinter(folder, SourceReader(folder)).of(FunctionRef(module, "daily"))
-
-
 def is_seen(folder: Path, files: Mapping[str, str], module: str = "transforms", edited: str = "clean/steps.py") -> bool:
     """Whether a change of a number in a module of the package changes the fingerprint."""
-    before = fingerprint(folder, files, module)
-    return fingerprint(folder, {edited: files[edited].replace("1", "2")}, module).hash != before.hash
+    before = fingerprint(folder, files, module=module)
+    return fingerprint(folder, {edited: files[edited].replace("1", "2")}, module=module).hash != before.hash
 
 
 @pytest.mark.parametrize(

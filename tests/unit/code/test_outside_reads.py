@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
-from lakehouse_cli.code.source import SourceReader
-from lakehouse_cli.model import FunctionRef
+from tests.unit.code.projects import fingerprint
 
 IMPORTS = """\
 import configparser, glob, gzip, http.client, importlib.resources, json, os, shutil, socket, sqlite3
@@ -33,11 +30,7 @@ NAME = "MARKET"
 
 def reads(folder: Path, text: str, others: Mapping[str, str] | None = None) -> list[tuple[str, str, str, int]]:
     """What the function `table` of a module reads."""
-    for name, content in {"transforms.py": text, **(others or {})}.items():
-        file = folder / name
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(content, "utf-8")
-    found = Fingerprinter(folder, SourceReader(folder)).of(FunctionRef("transforms", "table"))
+    found = fingerprint(folder, {"transforms.py": text, **(others or {})}, "table")
     return [tuple(read) for read in found.reads]
 
 
@@ -157,7 +150,7 @@ def test_setting_a_variable_reads_nothing(tmp_path: Path) -> None:
         os.environ.pop("TZ", None)
         return orders
     """
-    assert reads(tmp_path, textwrap.dedent(text)) == []
+    assert reads(tmp_path, text) == []
 
 
 def test_own_function_named_open_is_not_the_built_in_one(tmp_path: Path) -> None:
@@ -194,8 +187,8 @@ def test_only_what_is_reached_counts(tmp_path: Path) -> None:
     def unused():
         return system.environ["UNUSED"]
     """
-    others = {"helpers/__init__.py": "", "helpers/tables.py": textwrap.dedent(helper)}
-    found = reads(tmp_path, textwrap.dedent(text), others)
+    others = {"helpers/__init__.py": "", "helpers/tables.py": helper}
+    found = reads(tmp_path, text, others)
     assert sorted(found) == [
         ("file", "lookups/a.csv", "helpers/tables.py", 9),
         ("variable", "", "transforms.py", 6),
@@ -217,7 +210,7 @@ def test_base_class_that_reads_settings(tmp_path: Path) -> None:
     def table(orders):
         return Settings().market
     """
-    assert reads(tmp_path, textwrap.dedent(text)) == [("variable", "", "transforms.py", 4)]
+    assert reads(tmp_path, text) == [("variable", "", "transforms.py", 4)]
 
 
 def test_dotenv_is_a_file_that_is_read(tmp_path: Path) -> None:
