@@ -261,6 +261,11 @@ def imported_module(statement: ast.ImportFrom, name: str, *, is_package: bool) -
     return ".".join([*kept, *filter(None, (statement.module,))])
 
 
+def last_name(node: ast.AST) -> str:
+    """The name that an expression is, or its last attribute; empty for any other."""
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
 def in_the_way(name: str, folder: Path) -> str | None:
     """What is where a module of the project would be and is no file, as the project shows it; None for nothing."""
     path = Path(*name.split(".")).with_suffix(".py")

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from lakehouse_cli.code.fingerprints.references import Import, Reading, Target
 from lakehouse_cli.code.fingerprints.statement_text import read_statement
 from lakehouse_cli.code.fingerprints.value import OutsideRead
-from lakehouse_cli.code.source import ModuleSource, imported_module, refused_by_python
+from lakehouse_cli.code.source import ModuleSource, imported_module, last_name, refused_by_python
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 # Each `elif` stands under all the conditions before it; a longer chain ends in one piece, or they are read too often.
@@ -356,7 +356,7 @@ def is_main_test(test: ast.expr) -> bool:
 
 def is_typing_test(test: ast.expr) -> bool:
     """Whether it holds for type checkers only."""
-    return (test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")) == "TYPE_CHECKING"
+    return last_name(test) == "TYPE_CHECKING"
 
 
 def _bound(statement: ast.stmt) -> tuple[set[str], list[ast.Import | ast.ImportFrom]]:

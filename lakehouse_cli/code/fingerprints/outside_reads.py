@@ -15,6 +15,8 @@ from operator import attrgetter
 
 from lakehouse_cli.code.fingerprints.module_code import ModuleCode, Piece
 from lakehouse_cli.code.fingerprints.value import OutsideRead
+from lakehouse_cli.code.fingerprints.written_paths import written_path
+from lakehouse_cli.code.source import last_name
 
 # Most modules have none of these words, and are not gone through.
 _WORDS = (
@@ -67,8 +69,6 @@ _SHARED = (
 )
 _WITH_MODE = ("open", "ZipFile", "HDFStore")  # calls whose second argument says whether a file is written
 _BUFFERS = ("StringIO", "BytesIO", "BufferReader")
-# Stands for the module's own file, which is no path of a file that is read.
-_HERE = "<here>"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _DATABASE_FILE = re.compile(r"(?:sqlite|duckdb)(?:\+\w+)?:///?(.*)")
 
@@ -133,13 +133,11 @@ class _Names:
     """What the names of a module stand for: its imports, wherever they are, and constants at its top."""
 
     def __init__(self, code: ModuleCode) -> None:
-        self._folder = code.label.rpartition("/")[0]
+        self._code = code
+        self._here = code.label if "/" in code.label else f"./{code.label}"
         self._imported: dict[str, str] = {}
-        self._constants: dict[str, ast.expr] = {}
         self._bound = {name for name, entries in code.entries.items() if any(isinstance(e, Piece) for e in entries)}
         for statement in code.body:
-            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-                self._constants[statement.targets[0].id] = statement.value
             for node in ast.walk(statement):
                 if isinstance(node, ast.Import | ast.ImportFrom):
                     for name, (module, path), _ in code.import_targets(node):
@@ -159,49 +157,9 @@ class _Names:
             return node.id if node.id == "open" and not path and node.id not in self._bound else ""
         return ".".join((first, *reversed(path)))
 
-    def text(self, node: ast.expr | None, depth: int = 10) -> str:
+    def text(self, node: ast.expr | None) -> str:
         """The text that an expression is for certain, of paths as the project's folder has them; empty for others."""
-        if node is None or not depth:
-            return ""
-        if isinstance(node, ast.Constant):
-            return node.value if isinstance(node.value, str) else ""
-        if isinstance(node, ast.Name):
-            # A file's path as the project's folder has it.
-            return f"{_HERE}/" if node.id == "__file__" else self.text(self._constants.get(node.id), depth - 1)
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-            return self._joined([node.left, node.right], depth)
-        if isinstance(node, ast.Attribute) and node.attr == "parent":
-            return self._parent(self.text(node.value, depth - 1))
-        if isinstance(node, ast.Call):
-            dotted = self.dotted(node.func)
-            if dotted in ("pathlib.Path", "os.path.join"):
-                return self._joined(node.args, depth)
-            if dotted == "os.path.dirname" and node.args:
-                return self._parent(self.text(node.args[0], depth - 1))
-            if isinstance(node.func, ast.Attribute) and not dotted:
-                return self._of_method(node.func.value, node.func.attr, node.args, depth)
-        return ""
-
-    def _of_method(self, path: ast.expr, method: str, args: list[ast.expr], depth: int) -> str:
-        """The text of a path that a method makes of another one."""
-        if method == "joinpath":
-            return self._joined([path, *args], depth)
-        if method in ("resolve", "absolute") and not args:
-            return self.text(path, depth - 1)
-        if method == "with_name" and len(args) == 1:
-            before, name = self.text(path, depth - 1), self.text(args[0], depth - 1)
-            here = f"{_HERE}/"
-            folder = self._parent(before) if before == here else posixpath.dirname(before)
-            return posixpath.join(folder, name) if before and name and (folder or before != here) else ""
-        return ""
-
-    def _joined(self, parts: list[ast.expr], depth: int) -> str:
-        texts = [self.text(part, depth - 1) for part in parts]
-        return posixpath.join(*texts) if texts and all(texts) else ""
-
-    def _parent(self, path: str) -> str:
-        """The folder of this file; of any other path nothing is said."""
-        return self._folder or "." if path == f"{_HERE}/" else ""
+        return "" if node is None else written_path(node, self._code, self._here) or ""
 
 
 def _read_at(node: ast.expr, names: _Names, known: set[ast.AST]) -> tuple[str, str] | None:
@@ -283,4 +241,4 @@ def _is_in_memory(argument: ast.expr | None, dotted: str) -> bool:
     if isinstance(argument, ast.Constant) and argument.value == ":memory:":
         return True
     func = argument.func if isinstance(argument, ast.Call) else None
-    return (func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")) in _BUFFERS
+    return func is not None and last_name(func) in _BUFFERS

@@ -1,7 +1,6 @@
 """Where code changes the folders in which modules are looked for: ``sys.path.insert(0, "../common")``.
 
-Folders are found from constants and ``__file__``, with what `os.path` and `pathlib` have to take paths apart and put
-them together. Whatever else is done to ``sys.path`` or a package's ``__path__`` may add any folder.
+Folders are those of `written_path`; whatever else is done to ``sys.path`` or a package's ``__path__`` may add any.
 """
 
 from __future__ import annotations
@@ -13,15 +12,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lakehouse_cli.code.fingerprints.module_code import ModuleCode, Piece
+from lakehouse_cli.code.fingerprints.module_code import ModuleCode
 from lakehouse_cli.code.fingerprints.mutation import HARMLESS
+from lakehouse_cli.code.fingerprints.written_paths import written_path
+from lakehouse_cli.code.source import last_name
 
 _READING = frozenset(("copy", "count", "index"))
 _READERS = HARMLESS | {"iter_modules", "walk_packages"}
 _APPENDING = frozenset(("append", "extend"))
-# What leaves a path the same, and what leads to the folder it is in or is given.
-_SAME = frozenset(("Path", "PurePath", "str", "fspath", "abspath", "realpath", "normpath"))
-_SAME_METHODS = frozenset(("resolve", "absolute", "as_posix"))
 
 
 class PathEdit(Struct, frozen=True):
@@ -46,9 +44,9 @@ def path_edits(code: ModuleCode) -> list[PathEdit]:
     for node in nodes:
         if _is_path(node, aliases):
             edits = list(_edits(node, parents))
-        elif _last_name(node) == "__path__":  # where a package's own folders lead to is not followed
+        elif last_name(node) == "__path__":  # where a package's own folders lead to is not followed
             edits = [(None, False) for _ in _edits(node, parents)]
-        elif isinstance(node, ast.Call) and _last_name(node.func) == "addsitedir":
+        elif isinstance(node, ast.Call) and last_name(node.func) == "addsitedir":
             edits = [(argument, True) for argument in node.args[:1]]
         else:
             continue
@@ -104,76 +102,16 @@ def _is_reading(node: ast.AST, parent: ast.AST) -> bool:
     if isinstance(parent, ast.Subscript):
         return isinstance(parent.ctx, ast.Load)
     if isinstance(parent, ast.Call):
-        return _last_name(parent.func) in _READERS
+        return last_name(parent.func) in _READERS
     if isinstance(parent, ast.For | ast.comprehension):
         return parent.iter is node
     return isinstance(parent, ast.Compare | ast.FormattedValue)
 
 
 def _folder(added: ast.expr | None, code: ModuleCode) -> Path | None:
-    path = None if added is None else _path(added, code, 0)
+    here = None if code.file.is_symlink() else str(code.file)
+    path = None if added is None else written_path(added, code, here)
     if path is None:
         return None
     whole = Path(os.path.realpath(path))  # a relative one is taken from the current folder, now as on a run
     return None if whole.is_file() else whole
-
-
-def _path(node: ast.expr, code: ModuleCode, depth: int) -> str | None:
-    """The path an expression gives; None where that cannot be determined."""
-    if depth > 20:
-        return None
-    if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) and not node.value.startswith("~") else None
-    if isinstance(node, ast.Name):
-        if node.id == "__file__":
-            return None if code.file.is_symlink() else str(code.file)
-        return _constant(node.id, code, depth)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-        return _joined([node.left, node.right], code, depth)
-    if isinstance(node, ast.Attribute) and node.attr == "parent":
-        return _parent(node.value, 1, code, depth)
-    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "parents":
-        level = node.slice.value if isinstance(node.slice, ast.Constant) else None
-        return _parent(node.value.value, level + 1, code, depth) if isinstance(level, int) and level >= 0 else None
-    return _called(node, code, depth) if isinstance(node, ast.Call) and not node.keywords else None
-
-
-def _called(node: ast.Call, code: ModuleCode, depth: int) -> str | None:
-    name = _last_name(node.func)
-    if name in _SAME_METHODS and isinstance(node.func, ast.Attribute) and not node.args:
-        return _path(node.func.value, code, depth + 1)
-    if name == "joinpath" and isinstance(node.func, ast.Attribute):
-        return _joined([node.func.value, *node.args], code, depth)
-    if name == "dirname" and len(node.args) == 1:
-        return _parent(node.args[0], 1, code, depth)
-    return _joined(node.args, code, depth) if node.args and (name in _SAME or name == "join") else None
-
-
-def _joined(parts: list[ast.expr], code: ModuleCode, depth: int) -> str | None:
-    paths = [_path(part, code, depth + 1) for part in parts]
-    known = [path for path in paths if path is not None]
-    return str(Path(*known)) if len(known) == len(paths) else None
-
-
-def _parent(node: ast.expr, levels: int, code: ModuleCode, depth: int) -> str | None:
-    path = _path(node, code, depth + 1)
-    if path is None or ".." in Path(path).parts:
-        return None
-    for _ in range(levels):
-        path = str(Path(path).parent)
-    return path
-
-
-def _constant(name: str, code: ModuleCode, depth: int) -> str | None:
-    """What a name of the module stands for, if it is bound once and by an assignment."""
-    entries = code.entries.get(name, [])
-    statement = entries[0].statement if len(entries) == 1 and isinstance(entries[0], Piece) else None
-    if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
-        return None
-    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-    simple = all(isinstance(target, ast.Name) for target in targets)
-    return _path(statement.value, code, depth + 1) if simple else None
-
-
-def _last_name(node: ast.AST) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")

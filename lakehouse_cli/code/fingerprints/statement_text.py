@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from lakehouse_cli.code.fingerprints.references import ANYWHERE, Import, Names, Reading, Reference
+from lakehouse_cli.code.source import last_name
 
 EAGER = 1
 """Evaluated when the module is imported."""
@@ -226,13 +227,12 @@ class _Walk:
         self._out.append("Call(")
         inner = flags & ~_ANNOTATION | _CALL
         func = node.func
-        called = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
         stack = self._stack
         stack.append(")")
         for keyword in reversed(node.keywords):
             stack += [(keyword.value, scope, inner), f"{keyword.arg or '**'}="]
         stack += [(argument, scope, inner) for argument in reversed(node.args)]
-        if called in _IMPORTERS and self._imports_by_name(node, scope, flags):
+        if last_name(func) in _IMPORTERS and self._imports_by_name(node, scope, flags):
             return
         stack.append((func, scope, inner))
 
@@ -258,7 +258,7 @@ class _Walk:
             self._generic(node, scope, flags)
             return
         # What stands in Literal, and behind the type in Annotated, is text, not a type.
-        special = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+        special = last_name(node.value)
         items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         self._out.append("Subscript(")
         self._stack.append(")]" if isinstance(node.slice, ast.Tuple) else ")")

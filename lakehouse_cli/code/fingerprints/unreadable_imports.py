@@ -15,6 +15,7 @@ from lakehouse_cli.code.fingerprints.modules import NOT_INSTALLED, is_module_in
 from lakehouse_cli.code.fingerprints.resolution import Resolver
 from lakehouse_cli.code.fingerprints.search_path import path_edits
 from lakehouse_cli.code.fingerprints.value import UNSEEN
+from lakehouse_cli.code.source import last_name
 
 _CATCHING = ("ImportError", "ModuleNotFoundError", "Exception", "BaseException")
 _PATH = "sys.path"
@@ -127,7 +128,7 @@ def _needed(nodes: Iterable[ast.AST]) -> Iterator[ast.Import | ast.ImportFrom]:
 def _catches(kind: ast.expr | None) -> bool:
     if isinstance(kind, ast.Tuple):
         return any(_catches(item) for item in kind.elts)
-    return kind is None or (kind.attr if isinstance(kind, ast.Attribute) else getattr(kind, "id", "")) in _CATCHING
+    return kind is None or last_name(kind) in _CATCHING
 
 
 def _suppresses(context: ast.expr) -> bool:
