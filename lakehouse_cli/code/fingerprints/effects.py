@@ -11,6 +11,7 @@ import ast
 
 from msgspec import Struct, field
 
+from lakehouse_cli.code.cached_methods import cached_method
 from lakehouse_cli.code.fingerprints.module_code import Definition, ModuleCode, Piece, PlainImport
 from lakehouse_cli.code.fingerprints.mutation import Doing, doing
 from lakehouse_cli.code.fingerprints.resolution import Name, Resolver
@@ -35,24 +36,20 @@ class EffectsFinder:
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
-        self._of_modules: dict[str, Effects] = {}
-        self._doing: dict[Piece, Doing] = {}
-        self._states: dict[Name, bool] = {}
 
+    @cached_method
     def of(self, code: ModuleCode) -> Effects:
         """The effects of the statements of a module itself."""
-        known = self._of_modules.get(code.name)
-        if known is None:
-            known = self._of_modules[code.name] = Effects()
-            for piece in code.pieces:
-                if not piece.executed:
-                    continue
-                changed = self._changed_by(piece) if _only_binds(piece.statement) else None
-                if changed is None:
-                    known.everything.append(piece)
-                for name in changed or ():
-                    known.names.setdefault(name, []).append(piece)
-        return known
+        found = Effects()
+        for piece in code.pieces:
+            if not piece.executed:
+                continue
+            changed = self._changed_by(piece) if _only_binds(piece.statement) else None
+            if changed is None:
+                found.everything.append(piece)
+            for name in changed or ():
+                found.names.setdefault(name, []).append(piece)
+        return found
 
     def _changed_by(self, piece: Piece) -> set[Name] | None:
         """The names of what a definition or assignment may change; None for anything."""
@@ -95,21 +92,17 @@ class EffectsFinder:
                     waiting += more
         return names, list(pieces)
 
+    @cached_method
     def _done_by(self, piece: Piece) -> Doing:
-        known = self._doing.get(piece)
-        if known is None:
-            known = self._doing[piece] = doing(piece, self._resolver, eager=False)
-        return known
+        return doing(piece, self._resolver, eager=False)
 
+    @cached_method
     def _is_state(self, name: Name) -> bool:
         """Whether a name may stand for something that keeps what is put into it."""
-        known = self._states.get(name)
-        if known is None:
-            code = self._resolver.code(name[0])
-            entries = code.entries.get(name[1], ()) if code is not None else ()
-            known = code is not None and (name[1] in code.declared_globals or any(map(_keeps, entries)))
-            self._states[name] = known
-        return known
+        code = self._resolver.code(name[0])
+        return code is not None and (
+            name[1] in code.declared_globals or any(map(_keeps, code.entries.get(name[1], ())))
+        )
 
 
 def _only_binds(statement: ast.stmt) -> bool:

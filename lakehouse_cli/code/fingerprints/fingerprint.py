@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from lakehouse_cli.code.cached_methods import cached_method
 from lakehouse_cli.code.fingerprints.effects import EffectsFinder
 from lakehouse_cli.code.fingerprints.missing_imports import missing_imports
 from lakehouse_cli.code.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport, kind_of
@@ -51,8 +52,6 @@ class Fingerprinter:
     def __init__(self, folder: Path, reader: SourceReader) -> None:
         self._folder = folder
         self._reader = reader
-        self._resolvers: dict[str | None, tuple[Resolver, EffectsFinder]] = {}
-        self._modules: dict[str, _TransformModule] = {}
 
     def of(self, ref: FunctionRef) -> CodeFingerprint:
         """The fingerprint of a function and of everything that it reaches by name.
@@ -60,10 +59,7 @@ class Fingerprinter:
         Raises:
             SourceError: Its module, or one that this leads to, cannot be found, read or parsed; or has no such name.
         """
-        transforms = self._modules.get(ref.module)
-        if transforms is None:
-            transforms = self._modules[ref.module] = self._module(ref.module)
-        return transforms.fingerprint(ref.name)
+        return self._module(ref.module).fingerprint(ref.name)
 
     def missing_imports(self, module: str) -> Mapping[str, Location]:
         """The packages without which a transform module cannot be imported, and where each is asked for.
@@ -78,6 +74,7 @@ class Fingerprinter:
         """The files of all the modules that were read."""
         return tuple(module.file for module in self._reader.modules)
 
+    @cached_method
     def _module(self, module: str) -> _TransformModule:
         top = module.partition(".")[0]
         resolver, effects = self._resolver(None)
@@ -86,12 +83,10 @@ class Fingerprinter:
         self._reader.module(module)  # which says what is wrong where it is not there
         return _TransformModule(module, resolver, effects)
 
+    @cached_method
     def _resolver(self, own_package: str | None) -> tuple[Resolver, EffectsFinder]:
-        known = self._resolvers.get(own_package)
-        if known is None:
-            resolver = Resolver(self._folder, self._reader, own_package)
-            known = self._resolvers[own_package] = resolver, EffectsFinder(resolver)
-        return known
+        resolver = Resolver(self._folder, self._reader, own_package)
+        return resolver, EffectsFinder(resolver)
 
 
 class _TransformModule:
@@ -101,12 +96,6 @@ class _TransformModule:
         self._module = module
         self._resolver = resolver
         self._imported = resolver.imported(module)
-        self._names: dict[Name, Part] = {}
-        self._whole_modules: dict[str, Part] = {}
-        self._modules_below: dict[str, frozenset[str]] = {}
-        self._orders: dict[tuple[frozenset[Event], frozenset[str]], str] = {}
-        self._imports_of: dict[str, frozenset[str]] = {}
-        self._reads_of: dict[Name, tuple[list[Name], list[OutsideRead]]] = {}
         self._effects = effects
         self._acting: dict[Name, list[Piece]] = {}
         for code in self._imported:
@@ -172,17 +161,15 @@ class _TransformModule:
                     found.update(dict.fromkeys(reads_in(piece)))
         return tuple(found)
 
+    @cached_method
     def _own_reads(self, name: Name) -> tuple[list[Name], list[OutsideRead]]:
         """Where what binds and changes a name leads, and what that reads from outside itself."""
-        known = self._reads_of.get(name)
-        if known is None:
-            code = self._resolver.code(name[0])
-            acting = [*self._acting.get(name, ()), *(self._effects.of(code).everything if code is not None else ())]
-            changing = [piece for piece in acting if changes_name(piece.statement, name[1])]
-            pieces = [*self._resolver.bindings(name), *changing]
-            leads = frozenset().union(*(self._resolver.landing(piece).all_names for piece in pieces))
-            known = self._reads_of[name] = sorted(leads), [read for piece in pieces for read in reads_in(piece)]
-        return known
+        code = self._resolver.code(name[0])
+        acting = [*self._acting.get(name, ()), *(self._effects.of(code).everything if code is not None else ())]
+        changing = [piece for piece in acting if changes_name(piece.statement, name[1])]
+        pieces = [*self._resolver.bindings(name), *changing]
+        leads = frozenset().union(*(self._resolver.landing(piece).all_names for piece in pieces))
+        return sorted(leads), [read for piece in pieces for read in reads_in(piece)]
 
     def _reach(self, names: list[Name], modules: list[str], packages: set[str], causes: list[str]) -> list[Part]:
         """All parts that names and modules lead to.
@@ -236,28 +223,19 @@ class _TransformModule:
         causes += [node.key for node in nodes if node.leads.unknown]
         return bool(causes)
 
+    @cached_method
     def _below(self, module: str) -> frozenset[str]:
         """The modules that can be taken from one that is in hand, none for what is not written so."""
-        if not module.endswith(BELOW):
-            return frozenset()
-        known = self._modules_below.get(module)
-        if known is None:
-            known = self._resolver.below(module.removesuffix(BELOW), self._imported)
-            self._modules_below[module] = known
-        return known
+        found = module.removesuffix(BELOW)
+        return self._resolver.below(found, self._imported) if found != module else frozenset()
 
     def _texts(self, modules: set[str]) -> list[Part]:
         """The whole text of modules and of all that is imported, where something looks at code as it is written."""
         codes = {code.label: code for code in (*self._imported, *map(self._resolver.code, modules)) if code is not None}
         return [Part(f"{label}:{_TEXT}", f"text {digest_of([code.text], 6)}") for label, code in sorted(codes.items())]
 
+    @cached_method
     def _name(self, name: Name) -> Part:
-        known = self._names.get(name)
-        if known is None:
-            known = self._names[name] = self._read_name(name)
-        return known
-
-    def _read_name(self, name: Name) -> Part:
         module, bound = name
         code = self._resolver.code(module)
         if code is None:
@@ -290,14 +268,8 @@ class _TransformModule:
         leads = Landing.joined([self._resolver.landing(piece) for piece in pieces])
         return Part(key, value, leads, events, asks_text=any(piece.reading.asks_text for piece in pieces))
 
+    @cached_method
     def _whole(self, code: ModuleCode) -> Part:
-        module = code.name
-        known = self._whole_modules.get(module)
-        if known is None:
-            known = self._whole_modules[module] = self._read_whole(code)
-        return known
-
-    def _read_whole(self, code: ModuleCode) -> Part:
         """A module of which anything may be meant: every name it binds."""
         statements = self._effects.of(code).everything
         imports = [entry for entries in code.entries.values() for entry in entries if isinstance(entry, PlainImport)]
@@ -372,11 +344,10 @@ class _TransformModule:
             return []
         acting = frozenset().union(*(node.acting for node in nodes))
         events = frozenset().union(*(node.events for node in nodes))
-        known = self._orders.get((events, acting))
-        if known is None:
-            known = self._orders[events, acting] = self._find_order(events, acting)
-        return [Part(ORDER, known)] if known else []
+        order = self._find_order(events, acting)
+        return [Part(ORDER, order)] if order else []
 
+    @cached_method
     def _find_order(self, events: frozenset[Event], acting: frozenset[str]) -> str:
         placed: dict[ModuleCode, set[tuple[int, str]]] = {}
         for event in events:
@@ -395,12 +366,10 @@ class _TransformModule:
                 value.append(f"{code.label} {digest_of(texts, 6)}")
         return "; ".join(value)
 
+    @cached_method
     def _run(self, module: str) -> frozenset[str]:
         """The modules that importing one runs."""
-        known = self._imports_of.get(module)
-        if known is None:
-            known = self._imports_of[module] = frozenset(code.name for code in self._resolver.imported(module))
-        return known
+        return frozenset(code.name for code in self._resolver.imported(module))
 
     def _takes_pandas(self, module: str, name: str) -> bool:
         """Whether a transform has a parameter that says nothing of its type, and so is given pandas."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from lakehouse_cli.code.cached_methods import cached_method
 from lakehouse_cli.code.fingerprints.exports import exported
 from lakehouse_cli.code.fingerprints.module_code import ModuleCode
 from lakehouse_cli.code.fingerprints.packages import Found, find_package
@@ -33,24 +34,14 @@ class Modules:
         self.snapshot = reader.snapshot
         self._reader = reader
         self._own_package = own_package
-        self._origins: dict[str, Provenance] = {}
-        self._packages: dict[str, Found | None] = {}
-        self._files: dict[str, Path | None] = {}
         self._codes: dict[str, ModuleCode | None] = {}
-        self._compiled: dict[str, list[Path]] = {}
-        self._versions: dict[str, str] = {}
-        self._exported: dict[str, tuple[str, ...] | None] = {}
-        self._imports: dict[str, dict[str, int]] = {}
 
     def origin(self, module: str) -> Provenance:
         """Whose a module is; that of its top-level package."""
-        top = module.partition(".")[0]
-        known = self._origins.get(top)
-        if known is None:
-            known = self._origins[top] = self._find_origin(top)
-        return known
+        return self._origin_of_top(module.partition(".")[0])
 
-    def _find_origin(self, top: str) -> Provenance:
+    @cached_method
+    def _origin_of_top(self, top: str) -> Provenance:
         if is_standard(top, self.folder):
             return "standard"
         if find_module(top, self.folder, installed=False) is not None or top == self._own_package:
@@ -65,37 +56,30 @@ class Modules:
         source = found.file is None or found.file.suffix == ".py"
         return "own" if found.version is None and source else "package"
 
+    @cached_method
     def _package(self, top: str) -> Found | None:
-        if top not in self._packages:
-            self._packages[top] = find_package(top, self._search) if top.isidentifier() else None
-        return self._packages[top]
+        return find_package(top, self._search) if top.isidentifier() else None
 
     @cached_property
     def _search(self) -> list[str]:
         return installed_search()
 
+    @cached_method
     def version(self, top: str) -> str:
         """What identifies an installed package: its version, or a hash of its only file."""
-        if top not in self._versions:
-            compiled = self.compiled(top)
-            found = self._package(top) if not compiled else None
-            self._versions[top] = NOT_INSTALLED
-            if compiled:
-                data = b"".join(path.read_bytes() for path in compiled)
-                self._versions[top] = digest(data)
-            elif found is not None and found.version is not None:
-                self._versions[top] = found.version
-            elif found is not None and found.file is not None:
-                self._versions[top] = digest(self.snapshot.read(found.file))
-        return self._versions[top]
+        if compiled := self.compiled(top):
+            return digest(b"".join(path.read_bytes() for path in compiled))
+        found = self._package(top)
+        if found is not None and found.version is not None:
+            return found.version
+        return NOT_INSTALLED if found is None or found.file is None else digest(self.snapshot.read(found.file))
 
+    @cached_method
     def file(self, module: str) -> Path | None:
         """The source of one of the project's own modules; None for a folder without any, and for what is missing."""
-        if module not in self._files:
-            top = module.partition(".")[0]
-            beside = find_module(top, self.folder, installed=False) is not None or (self.folder / top).is_dir()
-            self._files[module] = find_module(module, self.folder, installed=not beside)
-        return self._files[module]
+        top = module.partition(".")[0]
+        beside = find_module(top, self.folder, installed=False) is not None or (self.folder / top).is_dir()
+        return find_module(module, self.folder, installed=not beside)
 
     def code(self, module: str) -> ModuleCode | None:
         """The code of one of the project's own modules; None where it has none.
@@ -141,18 +125,17 @@ class Modules:
                 waiting.append((name.rpartition(".")[0], False))
         return list(found.values())
 
+    @cached_method
     def imports(self, code: ModuleCode) -> dict[str, int]:
         """What importing one of the project's modules asks for, each with the first place.
 
         That is more than its import statements name: ``from package import *`` imports what `__all__` has of modules.
         """
-        known = self._imports.get(code.name)
-        if known is None:
-            known = self._imports[code.name] = dict(code.imported) if code.stars else code.imported
-            for star in code.stars:
-                for module in self._submodules_of_star(star.module) if star.module in known else ():
-                    known.setdefault(module, star.position)
-        return known
+        found = dict(code.imported)
+        for star in code.stars:
+            for module in self._submodules_of_star(star.module) if star.module in found else ():
+                found.setdefault(module, star.position)
+        return found
 
     def _submodules_of_star(self, package: str) -> list[str]:
         code = self.code(package) if self.origin(package) == "own" else None
@@ -164,11 +147,10 @@ class Modules:
         beside = sorted({path.stem for path in code.file.parent.iterdir() if path.is_dir() or path.suffix == ".py"})
         return [f"{package}.{name}" for name in beside if name.isidentifier() and self._is_readable(package, name)]
 
+    @cached_method
     def exported(self, code: ModuleCode) -> tuple[str, ...] | None:
         """The names in a module's ``__all__``; none without one, None where that cannot be determined."""
-        if code.name not in self._exported:
-            self._exported[code.name] = exported(code)
-        return self._exported[code.name]
+        return exported(code)
 
     def _is_readable(self, package: str, name: str) -> bool:
         """Whether a module that may be imported, or not, can be read; one that cannot is no problem of the project."""
@@ -193,13 +175,10 @@ class Modules:
         names = self.exported(code)
         return not names or name in names  # without a list, whatever was imported before
 
+    @cached_method
     def compiled(self, module: str) -> list[Path]:
         """Compiled files beside the project's own that may be imported under that name, before any source."""
-        known = self._compiled.get(module)
-        if known is None:
-            place = module.replace(".", "/")
-            known = self._compiled[module] = _compiled_in(place, self.folder)
-        return known
+        return _compiled_in(module.replace(".", "/"), self.folder)
 
     def is_somewhere(self, top: str) -> bool:
         """Whether a folder of the project has a module or package of that name."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Collection, Hashable, Iterable
-from pathlib import Path
+from collections.abc import Collection, Iterable
 
 from msgspec import Struct, field
 
+from lakehouse_cli.code.cached_methods import cached_method
 from lakehouse_cli.code.fingerprints.module_code import ModuleCode, Piece, PlainImport, StarImport
 from lakehouse_cli.code.fingerprints.modules import Modules, Provenance
 from lakehouse_cli.code.fingerprints.references import Import, Reference
-from lakehouse_cli.code.source import SourceReader
 
 Name = tuple[str, str]
 """A module's dotted name, and a name it binds."""
@@ -107,43 +106,28 @@ _LOOKING_AROUND = ("numexpr.evaluate", "pandas.eval", "polars.sql", "polars.SQLC
 class Resolver(Modules):
     """Follows names between modules; arguments as of `Modules`."""
 
-    def __init__(self, folder: Path, reader: SourceReader, own_package: str | None = None) -> None:
-        super().__init__(folder, reader, own_package)
-        self._landings: dict[tuple[str, tuple[str, ...], bool], Landing] = {}
-        self._of_pieces: dict[tuple[Piece, bool], Landing] = {}
-        self._of_references: dict[Hashable, Landing] = {}
-
     def bindings(self, name: Name) -> list[Piece]:
         """The statements that bind a name, imports apart."""
         code = self.code(name[0])
         return [entry for entry in (code.entries.get(name[1], ()) if code else ()) if isinstance(entry, Piece)]
 
+    @cached_method
     def landing(self, piece: Piece, *, eager: bool = False) -> Landing:
         """Where all names lead that a piece refers to, or those that it refers to when its module is imported."""
-        known = self._of_pieces.get((piece, eager))
-        if known is not None:
-            return known
         reading = piece.reading
-        landings = {self._follow_reference(piece, each) for each in reading.references if each.eager or not eager}
+        landings = {self._follow_reference(piece.code, each) for each in reading.references if each.eager or not eager}
         imported = (module for module, _ in reading.imports if self.origin(module) == "package")
         packages = {module.partition(".")[0] for module in imported}
         if packages or reading.asks_anything:
             landings.add(Landing(packages=packages, unknown=reading.asks_anything))
-        known = self._of_pieces[piece, eager] = Landing.joined(landings)
-        return known
+        return Landing.joined(landings)
 
-    def _follow_reference(self, piece: Piece, reference: Reference) -> Landing:
-        key = (piece.code.name, *reference)
-        known = self._of_references.get(key)
-        if known is None:
-            known = self._of_references[key] = self._find(piece, reference)
-        return known
-
-    def _find(self, piece: Piece, reference: Reference) -> Landing:
-        module, path = reference.origin or (piece.code.name, (reference.name,))
+    @cached_method
+    def _follow_reference(self, code: ModuleCode, reference: Reference) -> Landing:
+        module, path = reference.origin or (code.name, (reference.name,))
         path = (*path, *reference.attributes)
-        if reference.origin is None and reference.name not in piece.code.entries:
-            looked_up = self._builtin(piece, reference)
+        if reference.origin is None and reference.name not in code.entries:
+            looked_up = self._builtin(code, reference)
             if looked_up is not None:
                 return looked_up
         outside = reference.origin is not None and self.origin(module) != "own"
@@ -151,7 +135,7 @@ class Resolver(Modules):
             return NOWHERE
         landing = self.follow(module, path, outside=reference.origin is not None)
         if outside and _is_below(".".join((module, *path)), _LOOKING_AROUND):
-            return Landing.joined((landing, Landing.anything_of(piece.code.name)))
+            return Landing.joined((landing, Landing.anything_of(code.name)))
         return landing
 
     def hands_out_modules(self, origin: Import) -> bool:
@@ -167,15 +151,16 @@ class Resolver(Modules):
         origin = piece.code.plain_imports.get(func.id) if isinstance(func, ast.Name) else None
         return origin is not None and self.origin(origin[0]) != "own"
 
-    def _builtin(self, piece: Piece, reference: Reference) -> Landing | None:
+    def _builtin(self, code: ModuleCode, reference: Reference) -> Landing | None:
         """Built-in functions by which any name may be meant."""
         name = reference.name
         if name in ("exec", "eval") or (name == "__import__" and not reference.named):
-            return Landing.anything_of(piece.code.name, unknown=True)
+            return Landing.anything_of(code.name, unknown=True)
         if name == "globals" or (name in ("vars", "locals") and reference.eager):
-            return Landing.anything_of(piece.code.name)
+            return Landing.anything_of(code.name)
         return None
 
+    @cached_method
     def follow(self, module: str, path: tuple[str, ...], *, outside: bool) -> Landing:
         """Where a name of a module leads, with the attributes taken from it.
 
@@ -184,13 +169,9 @@ class Resolver(Modules):
             path: The name, and attributes; empty for the module itself.
             outside: Whether it is another module that asks; then a name that is not bound is not a built-in one.
         """
-        key = (module, path, outside)
-        known = self._landings.get(key)
-        if known is None:
-            known = Landing()
-            self._follow(module, path, known, set(), outside)
-            self._landings[key] = known
-        return known
+        found = Landing()
+        self._follow(module, path, found, set(), outside)
+        return found
 
     def _follow(self, module: str, path: tuple[str, ...], found: Landing, seen: set[_Path], outside: bool) -> None:
         if (module, path) in seen:
