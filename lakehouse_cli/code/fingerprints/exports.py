@@ -16,7 +16,7 @@ def exported(code: ModuleCode) -> tuple[str, ...] | None:
     names: list[str] = []
     mentioned = read = 0
     for node in (node for statement in code.body for node in ast.walk(statement)):
-        found = _mentions(node)
+        found = [value for _, value in ast.iter_fields(node) if isinstance(value, str)]
         if not _DYNAMIC.isdisjoint(found):
             return None
         mentioned += _ALL in found
@@ -28,19 +28,6 @@ def exported(code: ModuleCode) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(names)) if mentioned == read else None
 
 
-def _mentions(node: ast.AST) -> tuple[object, ...]:
-    """The name, attribute or text that a node is."""
-    if isinstance(node, ast.Name):
-        return (node.id,)
-    if isinstance(node, ast.Attribute):
-        return (node.attr,)
-    if isinstance(node, ast.Constant):
-        return (node.value,) if isinstance(node.value, str) else ()
-    if isinstance(node, ast.alias):
-        return node.name, node.asname
-    return (node.name,) if isinstance(node, ast.FunctionDef) else ()
-
-
 def _listed(statement: ast.stmt) -> list[str] | None:
     """What a statement at the top level of a module puts into ``__all__``; None if it does no such thing."""
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
@@ -49,13 +36,8 @@ def _listed(statement: ast.stmt) -> list[str] | None:
         target = statement.target
     else:
         return None
-    is_all = isinstance(target, ast.Name) and target.id == _ALL
-    return _texts(statement.value) if is_all and statement.value is not None else None
-
-
-def _texts(node: ast.expr) -> list[str] | None:
     items: list[ast.expr] = []
-    waiting = [node]
+    waiting = [statement.value] if isinstance(target, ast.Name) and target.id == _ALL else [None]
     while waiting:
         each = waiting.pop()
         if isinstance(each, ast.BinOp) and isinstance(each.op, ast.Add):
