@@ -49,17 +49,20 @@ class Format(ABC, Generic[Options]):
             columns: What to read, in the order of the result.
             options: Of the format, checked.
 
+        Returns:
+            The declared columns and no others, in the declared order, with exactly their Arrow types, all nullable.
+
         Raises:
-            DataError: Values that do not fit, columns that are missing.
+            DataError: Columns that are missing (check ``missing``), and values that do not fit (check ``type``).
             StorageError: Bytes that are not of this format at all.
         """
 
     @abstractmethod
     def write(self, table: pa.Table, sink: Sink, options: Options) -> None:
-        """Write a table, in bounded memory.
+        """Write a table so that `read` with the same columns and options gives it back, in bounded memory.
 
         Raises:
-            StorageError: The format cannot hold it.
+            StorageError: The format cannot hold a type or value; column names that are empty or there twice.
         """
 
     def read_pieces(

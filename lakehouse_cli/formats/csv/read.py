@@ -40,20 +40,9 @@ _LARGEST_BLOCK = (1 << 31) - (1 << 20)
 
 
 def read_csv(open_source: Opener, name: str, columns: Sequence[Column] | None, options: CsvOptions) -> pa.Table:
-    """Read the declared columns of a CSV file, exactly.
+    """Read the declared columns of a CSV file, exactly; see `Format.read`.
 
-    Args:
-        open_source: Opens the file's bytes; called again where a second pass is needed.
-        name: The path to show; its suffix (``.gz``, ``.bz2``, ``.zst``) decides the compression unless `options` does.
-        columns: What to read, in this order; None for all columns, with types that lose nothing.
-        options: Of the format.
-
-    Returns:
-        The declared columns and no others, in the declared order, with exactly their Arrow types, all nullable.
-
-    Raises:
-        DataError: Columns that are missing (check ``missing``) or values that do not fit (check ``type``), all of them.
-        StorageError: A file that is not CSV text: wrong encoding, damaged compression, rows of different lengths.
+    The suffix of the name (``.gz``, ``.bz2``, ``.zst``) decides the compression unless the options do.
     """
     names = names_by_position(columns or ())
     as_text: set[str] = set()
@@ -162,17 +151,7 @@ def _pieces(source: CsvSource, readings: Sequence[ColumnReading], options: CsvOp
 
 
 def count_rows(open_source: Opener, name: str, options: CsvOptions) -> int:
-    """Count the rows that `read_csv` would find; in bounded memory, and in about a sixth of the time.
-
-    Args:
-        open_source: Opens the file's bytes.
-        name: The file, whose suffix may decide the compression.
-        options: Of the format.
-
-    Raises:
-        StorageError: The file is not whole, of another encoding, or no CSV.
-        ArrowInvalid: It has rows of different lengths.
-    """
+    """Count the rows that `read_csv` would find, in about a sixth of the time; see `Format.count_rows`."""
     first = csv.ConvertOptions(include_columns=["0"], column_types={"0": pa.binary()})
     with CsvSource(open_source, name, options) as source:
         # Looking for hexadecimal numbers takes as long as the rest.

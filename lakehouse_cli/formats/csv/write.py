@@ -47,16 +47,7 @@ _BITS = {32: pa.int32(), 64: pa.int64()}
 
 
 def write_csv(table: pa.Table, sink: Sink, options: CsvOptions) -> None:
-    """Write a table so that `read_csv` with the same columns and options gives it back.
-
-    Args:
-        table: Any table whose types `lakehouse_cli.arrow.types.from_arrow` knows.
-        sink: Open for writing bytes; not closed. Written batch by batch, in bounded memory.
-        options: Of the format.
-
-    Raises:
-        StorageError: Column names that are empty or twice; a type or value the file cannot hold.
-    """
+    """Write a table batch by batch; see `Format.write`."""
     write_pieces([table], sink, options)
 
 

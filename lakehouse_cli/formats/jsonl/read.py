@@ -38,10 +38,6 @@ def read_declared(opened: Opened, columns: Sequence[Column], cells: Sequence[Csv
         opened: The file.
         columns: What to read, in the order of the result.
         cells: How the values of each column are spelled, of `cell_options`.
-
-    Raises:
-        DataError: Columns that are missing (check ``missing``) or values that do not fit (check ``type``), all of them.
-        StorageError: A line that is not a JSON object, or a file that is not whole.
     """
     fast = read_fast(opened, columns, cells)
     if fast is not None:

@@ -26,16 +26,13 @@ _BETWEEN = b",\n"
 def write_jsonl(
     pieces: Iterable[pa.Table], sink: Sink, compression: str | None, cells_of: Callable[[str], CsvOptions]
 ) -> None:
-    """Write a table so that `read_declared` with the same columns gives it back.
+    """Write a table batch by batch; see `Format.write_pieces`.
 
     Args:
-        pieces: Of one schema, at least one, whose types `lakehouse_cli.arrow.types.from_arrow` knows.
-        sink: Written to batch by batch, in bounded memory.
+        pieces: Of one schema, at least one.
+        sink: Written to.
         compression: ``gzip``, ``bz2``, ``zstd`` or ``none``, which is as None.
         cells_of: How the values of a column are spelled, by its name; of `cell_options`.
-
-    Raises:
-        StorageError: Column names that are empty or twice; a type or value the file cannot hold.
     """
     with compressed(sink, compression) as target:
         for text in _texts(pieces, "JSON Lines", cells_of):
