@@ -13,7 +13,6 @@ from lakehouse_cli.text.redaction import unmasked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
 
     from lakehouse_cli.cli.options import Settings
     from lakehouse_cli.rendering.reporters.base import Reporter
@@ -99,9 +98,7 @@ class RunOutput:
         output.write_to(results, errors.own)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end_lines()
         self._reporting.close()
 

@@ -12,7 +12,6 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from types import TracebackType
 from typing import Any, Self, TextIO
 
 from lakehouse_cli.text.redaction import Mask, unmasked
@@ -167,9 +166,7 @@ class MaskedStream:
             self._stack.callback(self._stream.flush)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def write_line(self, line: str) -> None:
