@@ -57,39 +57,30 @@ def left(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return found
 
 
-def held_pieces(monkeypatch: pytest.MonkeyPatch, hold: Callable[[ReadableFile], Any]) -> list[Any]:
-    """What a thread of Arrow's still holds when a file is left, and lets go of while that is waited for."""
+@pytest.mark.parametrize(
+    "hold",
+    [lambda file: file.native, lambda file: file.native.read_buffer(4), lambda file: file.lend(lambda: None)],
+    ids=["file", "piece", "function"],
+)
+def test_what_a_thread_still_holds_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, hold: Callable[[ReadableFile], Any]
+) -> None:
     kept: list[Any] = []
     monkeypatch.setattr(time, "sleep", lambda _: kept.clear())
     with ReadableFile(io.BytesIO(b"PAR1")) as file:
         kept.append(hold(file))
-    return kept
+    assert kept == []
 
 
-def test_file_in_use_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert held_pieces(monkeypatch, lambda file: file.native) == []
-
-
-def test_piece_in_use_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert held_pieces(monkeypatch, lambda file: file.native.read_buffer(4)) == []
-
-
-def test_function_in_use_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert held_pieces(monkeypatch, lambda file: file.lend(lambda: None)) == []
+def read(kind: str, content: bytes | bytearray) -> pa.Table:
+    return FORMATS[kind].read(lambda: io.BytesIO(content), "t", DECLARED, SPECS[kind].checked({}))
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_no_references_remain_after_reading(kind: str, left: list[bool]) -> None:
     content = written(kind)
-    table = FORMATS[kind].read(lambda: io.BytesIO(content), "t", DECLARED, SPECS[kind].checked({}))
-    assert table.num_rows == ROWS
+    assert read(kind, content).num_rows == ROWS
     assert left
-    assert not any(left)
-
-
-@pytest.mark.parametrize("kind", FORMATS)
-def test_no_references_remain_after_counting(kind: str, left: list[bool]) -> None:
-    content = written(kind)
     assert FORMATS[kind].count_rows(lambda: io.BytesIO(content), "t", SPECS[kind].checked({})) == ROWS
     assert not any(left)
 
@@ -99,7 +90,7 @@ def test_no_references_remain_after_a_failure(kind: str, left: list[bool]) -> No
     content = bytearray(written(kind))
     content[len(content) // 2 :] = b"x\n" * 100
     with pytest.raises(StorageError):
-        FORMATS[kind].read(lambda: io.BytesIO(content), "t", DECLARED, SPECS[kind].checked({}))
+        read(kind, content)
     assert left
     assert not any(left)
 
@@ -108,7 +99,7 @@ def test_no_references_remain_after_a_damaged_page(left: list[bool]) -> None:
     content = bytearray(written("parquet"))
     content[len(content) // 2] ^= 0x10
     with pytest.raises(StorageError, match="checksum"):
-        FORMATS["parquet"].read(lambda: io.BytesIO(content), "t", DECLARED, SPECS["parquet"].checked({}))
+        read("parquet", content)
     assert left
     assert not any(left)
 

@@ -1,0 +1,107 @@
+"""CSV and JSON Lines block by block: what the quick policy cannot read of one, the careful one does."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lakehouse_cli.errors import DataError, StorageError
+from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats.csv.format import CsvFormat
+from lakehouse_cli.formats.jsonl.format import JsonlFormat
+from tests.unit.formats.csv_files import columns_of
+
+READERS = {"csv": CsvFormat(), "jsonl": JsonlFormat()}
+COLUMNS = {
+    "csv": columns_of(id="int64", t="timestamp[s]", x="float64", s="string"),
+    "jsonl": columns_of(id="int64", t="timestamp[us, tz=UTC]", seldom="string"),
+}
+CSV_ROWS, JSONL_ROWS = 400_000, 40_000
+
+
+def csv(row: str = "{i},2024-02-09 07:41:43,{i}.5,text {i}") -> bytes:
+    return ("id,t,x,s\n" + "".join(row.format(i=i) + "\n" for i in range(CSV_ROWS))).encode()
+
+
+def line(i: int) -> bytes:
+    row: dict[str, Any] = {"id": i, "t": f"2024-01-01T00:00:{i % 60:02}Z", "other": "x" * 250}
+    if i % 15_000 == 1:
+        row["seldom"] = f"text {i}"
+    return json.dumps(row).encode() + b"\n"
+
+
+JSONL = b"".join(map(line, range(JSONL_ROWS)))
+
+
+def read(kind: str, data: bytes, name: str = "x") -> tuple[Any, Any]:
+    """What is read of a file as a whole, and of its pieces."""
+    arguments: Any = (lambda: io.BytesIO(data), name, COLUMNS[kind], FORMATS[kind].checked({}))
+
+    def outcome(pieces: bool) -> Any:
+        try:
+            if pieces:
+                return list(READERS[kind].read_pieces(*arguments))
+            return READERS[kind].read(*arguments)
+        except (DataError, StorageError) as error:
+            return str(error), getattr(error, "violations", ())
+
+    return outcome(False), outcome(True)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "{i},2024-02-09 07:41:43,{i}.5,text {i}",
+        "{i},2024-02-09 07:41:43.000,{i}.5,text {i}",
+        "{i},2024-02-09 07:41:43,{i}.5,0x{i}",
+        "{i},2024-02-09 07:41:43,inf,",
+        '{i},2024-02-09 07:41:43,"{i}","a, ""b"""',
+    ],
+)
+def test_every_block_of_csv_is_a_piece(row: str) -> None:
+    whole, pieces = read("csv", csv(row))
+    assert max(piece.num_rows for piece in pieces) < CSV_ROWS / 2
+    assert pa.concat_tables(pieces).equals(whole)
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n\n", b'{"id": 7}', b"  \n" + line(5)])
+@pytest.mark.parametrize("packed", [False, True])
+def test_every_block_of_json_lines_is_a_piece(ending: bytes, packed: bool) -> None:
+    data = JSONL + ending
+    whole, pieces = read("jsonl", gzip.compress(data) if packed else data, "x.jsonl.gz" if packed else "x.jsonl")
+    assert len(pieces) > 2
+    assert pa.concat_tables(pieces).equals(whole)
+    assert whole.column("seldom").null_count < JSONL_ROWS
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [b"5,2024-02-09 07:41:43.5,1,\n", b"x,,,\n1e400,,,\n", b"1,2\n", b'1,,,"a\n', b"1,,1e400,\n", b"0xFF,,,\n"],
+)
+def test_what_does_not_fit_in_csv_is_reported_as_of_the_whole(ending: bytes) -> None:
+    whole, pieces = read("csv", csv() + ending)
+    assert pieces == whole
+
+
+@pytest.mark.parametrize(
+    "ending", [b'{"id": "x"}\n', b'{"id": 1e400}\n', b"null\n", b"[1]\n", b'{"id": 1', b'{"t": "1"}\n']
+)
+def test_what_does_not_fit_in_json_lines_is_reported_as_of_the_whole(ending: bytes) -> None:
+    whole, pieces = read("jsonl", JSONL + ending)
+    assert pieces == whole
+
+
+def test_a_name_that_no_line_has_is_missing() -> None:
+    whole, pieces = read("jsonl", JSONL.replace(b'"seldom"', b'"never"'))
+    assert pieces == whole
+    assert "seldom" in whole[0]
+
+
+def test_no_lines_are_no_rows() -> None:
+    whole, pieces = read("jsonl", b"")
+    assert pa.concat_tables(pieces).equals(whole)
