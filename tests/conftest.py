@@ -83,6 +83,24 @@ class ProjectFolder:
         file.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
         return file
 
+    def declare(self, tables: str, code: str | None = None) -> None:
+        """Declare tables, in block or in flow style, and write their transforms."""
+        text = textwrap.dedent(tables).strip("\n")
+        declared = f" {text}" if text.startswith("{") else "\n" + textwrap.indent(text, "  ")
+        self.write("lakehouse.yaml", f"name: declared\nmodule: transforms\ntables:{declared}\n")
+        if code is not None:
+            self.write("transforms.py", code)
+
+    def edit(self, name: str, old: str, new: str, count: int = -1) -> None:
+        """Replace a text that a file has, everywhere or so many times."""
+        text = self.read(name)
+        assert old in text
+        self.write(name, text.replace(old, new, count))
+
+    def add(self, name: str, text: str) -> None:
+        """Write a text behind that of a file."""
+        self.write(name, self.read(name) + text)
+
     def read(self, name: str) -> str:
         """The text of a file, newlines as they are."""
         return (self.path / name).read_bytes().decode()

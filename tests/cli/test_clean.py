@@ -25,8 +25,7 @@ ASIDE = "data/.totals.csv.4711-0.lakehouse-tmp"
 def stale(project: ProjectFolder, cli: Cli) -> ProjectFolder:
     """A project that has run, and of which `best` was then renamed; a killed run left something as well."""
     assert cli("run").code == 0
-    text = project.read("lakehouse.yaml").replace("  best:", "  finest:\n    function: best")
-    project.write("lakehouse.yaml", text)
+    project.edit("lakehouse.yaml", "  best:", "  finest:\n    function: best")
     project.write(ASIDE, "half")
     return project
 
@@ -156,8 +155,7 @@ def test_edit_of_the_same_size_is_kept(stale: ProjectFolder, cli: Cli, total: in
 
 
 def test_narrow_terminal_shows_the_whole_reason(stale: ProjectFolder) -> None:
-    text = stale.read("data/best.csv")
-    stale.write("data/best.csv", text + "009,1\n")
+    stale.add("data/best.csv", "009,1\n")
     for width in (80, 40):
         lines = on_a_terminal(stale.path, "clean", "--dry-run", width=width)
         assert "`best`: stays: it was altered after the run that stored it" in shown_last(lines)

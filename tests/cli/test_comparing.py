@@ -17,7 +17,7 @@ def computed(project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) 
     """The small project, materialized in `default`, and copied to `dev`, which has another format."""
     for name in ("LAKEHOUSE_ENV", "LAKEHOUSE_DEFER", "LAKEHOUSE_AGAINST"):
         monkeypatch.delenv(name, raising=False)
-    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + ENVIRONMENTS)
+    project.add("lakehouse.yaml", ENVIRONMENTS)
     assert cli("run").code == 0
     assert cli("copy", "--to", "dev", "--sources").code == 0
     return project
@@ -104,7 +104,7 @@ def test_what_would_come_out_now(computed: ProjectFolder, cli: Cli) -> None:
     """Through tables that change upstream, and nothing is published."""
     assert cli("diff").code == 0
     stored = {name: computed.read(f"data/{name}.csv") for name in ("totals", "best")}
-    computed.write("transforms.py", computed.read("transforms.py").replace('"sum"', '"max"'))
+    computed.edit("transforms.py", '"sum"', '"max"')
     done = cli("diff", "-o", "json")
     assert done.code == 1
     assert done.statuses == {"totals": "different", "best": "different"}
@@ -117,8 +117,7 @@ def test_what_would_come_out_now(computed: ProjectFolder, cli: Cli) -> None:
 
 
 def test_same_result_changes_nothing_downstream(computed: ProjectFolder, cli: Cli) -> None:
-    code = computed.read("transforms.py").replace("return orders", "orders = orders.copy(); return orders")
-    computed.write("transforms.py", code)
+    computed.edit("transforms.py", "return orders", "orders = orders.copy(); return orders")
     done = cli("diff", "-o", "json")
     assert done.code == 0
     assert [t["notes"] for t in done.json["tables"]] == [[], ["inputs came out the same"]]
@@ -128,8 +127,7 @@ def test_an_input_that_is_as_stored_and_not_as_it_was_used(computed: ProjectFold
     """A run computes `best` too, though `totals` comes out as it is stored: it was computed from another `totals`."""
     computed.write("data/orders.csv", "customer,amount\n007,50\n")
     assert cli("run", "totals").code == 0
-    code = computed.read("transforms.py").replace("return orders", "orders = orders.copy(); return orders")
-    computed.write("transforms.py", code)
+    computed.edit("transforms.py", "return orders", "orders = orders.copy(); return orders")
     assert cli("diff", "-o", "json").statuses == {"totals": "equal", "best": "different"}
 
 

@@ -29,7 +29,7 @@ def computed(project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) 
     """The small project, materialized in `default`."""
     for name in ("LAKEHOUSE_ENV", "LAKEHOUSE_DEFER"):
         monkeypatch.delenv(name, raising=False)
-    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + ENVIRONMENTS)
+    project.add("lakehouse.yaml", ENVIRONMENTS)
     assert cli("run").code == 0
     return project
 
@@ -74,7 +74,7 @@ def test_a_table_whose_input_was_copied_before(computed: ProjectFolder, cli: Cli
 
 
 def test_what_is_out_of_date_stays_so(computed: ProjectFolder, cli: Cli) -> None:
-    computed.write("transforms.py", computed.read("transforms.py").replace("sum", "max"))
+    computed.edit("transforms.py", "sum", "max")
     assert cli("copy", "--to", "prod", "--sources").code == 0
     assert plan(cli, "prod")["totals"] == ["run", "function_changed"]
 
@@ -83,8 +83,7 @@ def test_what_is_out_of_date_stays_so(computed: ProjectFolder, cli: Cli) -> None
 @pytest.mark.parametrize("contract", ["total: int64\n      n: int64", "total: float64", "sum: int64"])
 def test_what_was_stored_under_another_contract(computed: ProjectFolder, cli: Cli, contract: str, to: str) -> None:
     """It is copied as it was stored, and is out of date there for the reason it is here."""
-    text = computed.read("lakehouse.yaml").replace("total: {type: int64, nullable: false}", contract, 1)
-    computed.write("lakehouse.yaml", text)
+    computed.edit("lakehouse.yaml", "total: {type: int64, nullable: false}", contract, 1)
     done = cli("copy", "totals", "--to", to, "--sources", "-o", "json")
     assert done.code == 0, done.err
     assert done.statuses == {"totals": "copied"}
@@ -109,7 +108,7 @@ def test_what_is_newer_there_is_not_overwritten(computed: ProjectFolder, cli: Cl
     computed.write("dev/orders.csv", "customer,amount\n1,1\n")
     assert cli("run", "-e", "dev", "totals").code == 0
     before = computed.read("dev/totals.csv"), computed.read("dev/best.csv")
-    computed.write("transforms.py", computed.read("transforms.py").replace("nlargest", "nsmallest"))
+    computed.edit("transforms.py", "nlargest", "nsmallest")
     done = cli("copy", "totals", "best", "--to", "dev")
     assert done.code == 1
     assert "`totals`: dev/totals.csv is newer" in done.err
@@ -135,9 +134,7 @@ def test_what_was_computed_later_and_is_the_same_is_there(computed: ProjectFolde
 
 def test_what_was_computed_later_of_other_types_is_another(computed: ProjectFolder, cli: Cli) -> None:
     """Though its bytes are the same."""
-    computed.write(
-        "lakehouse.yaml", computed.read("lakehouse.yaml").replace("total: {type: int64", "total: {type: int32")
-    )
+    computed.edit("lakehouse.yaml", "total: {type: int64", "total: {type: int32")
     assert cli("copy", "orders", "--to", "dev", "--sources").code == 0
     assert cli("run", "-e", "dev", "totals").code == 0
     assert computed.read("dev/totals.csv") == computed.read("data/totals.csv")

@@ -15,8 +15,7 @@ from tests.conftest import Cli, ProjectFolder
 @pytest.mark.parametrize("packed", [False, True])
 def test_undeclared_codes_are_written_back(folder: ProjectFolder, cli: Cli, packed: bool) -> None:
     source = "{kind: source, options: {compression: gzip}}" if packed else "{kind: source}"
-    folder.write("lakehouse.yaml", f"name: ids\nmodule: transforms\ntables:\n  s: {source}\n  out: {{inputs: [s]}}\n")
-    folder.write("transforms.py", "def out(s):\n    return s\n")
+    folder.declare(f"s: {source}\nout: {{inputs: [s]}}", "def out(s):\n    return s\n")
     text = "code,commit,version,price\n1E5,1234567,1.10,1.5\n2E7,12345e7,1.20,2.25\n12E3,7654321,2.00,-3.0\n"
     if packed:
         (folder.path / "data").mkdir()
@@ -242,9 +241,8 @@ def test_bare_number_as_duration_is_refused(folder: ProjectFolder, cli: Cli, kin
 def test_durations_come_back_in_their_unit(folder: ProjectFolder, cli: Cli, name: str, unit: str | None) -> None:
     options = f"{{duration_unit: {unit}}}" if unit else "{}"
     table = f"{{format: {name}, options: {options}, columns: {{d: 'duration[ms]', l: 'list<duration[us]>'}}}}"
-    folder.write("lakehouse.yaml", f"name: p\nmodule: transforms\ntables:\n  t: {table}\n  u: {{inputs: [t]}}\n")
-    folder.write(
-        "transforms.py",
+    folder.declare(
+        f"t: {table}\nu: {{inputs: [t]}}",
         """
         import datetime as dt
         import pyarrow as pa

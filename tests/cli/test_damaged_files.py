@@ -285,7 +285,7 @@ def test_more_values_than_a_project_has(project: ProjectFolder, cli: Cli) -> Non
 
 def test_the_text_of_many_problems_is_short(project: ProjectFolder, cli: Cli) -> None:
     tables = "".join(f"  t{n}: {{colums: {{a: int64}}}}\n" for n in range(5_000))
-    project.write("lakehouse.yaml", f"name: x\nmodule: transforms\ntables:\n{tables}")
+    project.declare(tables)
     done = cli("validate")
     assert done.code == 3
     assert len(done.err) < 100_000
@@ -297,8 +297,7 @@ def test_the_text_of_many_problems_is_short(project: ProjectFolder, cli: Cli) ->
 @pytest.mark.parametrize("header", [True, False])
 def test_more_rows_to_skip_than_there_are(project: ProjectFolder, cli: Cli, header: bool) -> None:
     options = f"    options: {{skip_rows: 1000000000, header: {str(header).lower()}}}\n"
-    text = project.read("lakehouse.yaml").replace("    kind: source\n", f"    kind: source\n{options}")
-    project.write("lakehouse.yaml", text)
+    project.edit("lakehouse.yaml", "    kind: source\n", f"    kind: source\n{options}")
     done = cli("run", "-o", "json")
     assert done.code == 1
     message = json.dumps(done.json)
@@ -307,8 +306,7 @@ def test_more_rows_to_skip_than_there_are(project: ProjectFolder, cli: Cli, head
 
 def test_more_rows_to_skip_behind_the_header_than_there_are(project: ProjectFolder, cli: Cli) -> None:
     options = "    options: {skip_rows_after_header: 9, comment: '#'}\n"
-    text = project.read("lakehouse.yaml").replace("    kind: source\n", f"    kind: source\n{options}")
-    project.write("lakehouse.yaml", text)
+    project.edit("lakehouse.yaml", "    kind: source\n", f"    kind: source\n{options}")
     done = cli("run", "-o", "json")
     assert done.code == 1
     message = json.dumps(done.json)
@@ -323,8 +321,7 @@ def test_more_rows_to_skip_than_a_sheet_has(project: ProjectFolder, cli: Cli) ->
     workbook.active.append(["a", 1])
     workbook.save(project.path / "data/orders.xlsx")
     how = "    format: excel\n    options: {skip_rows: 1000000000, header: false}\n"
-    text = project.read("lakehouse.yaml").replace("    kind: source\n", f"    kind: source\n{how}")
-    project.write("lakehouse.yaml", text)
+    project.edit("lakehouse.yaml", "    kind: source\n", f"    kind: source\n{how}")
     done = cli("run", "-o", "json")
     assert done.code == 1
     assert "has 2 rows, fewer than the 1,000,000,000 that `skip_rows` skips" in json.dumps(done.json)

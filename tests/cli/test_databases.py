@@ -463,7 +463,7 @@ def test_two_schemas_under_one_root_are_distinguished(
     listed = cli("env").out
     assert "shop" in listed
     assert "an alytics.x" in listed
-    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml").replace("  totals: {columns: {x: int64}}\n", ""))
+    folder.edit("lakehouse.yaml", "  totals: {columns: {x: int64}}\n", "")
     assert "${WH}/shop/totals" in cli("clean", "--dry-run").out
 
 
@@ -497,10 +497,10 @@ def test_unreachable_storage_is_asked_once(folder: ProjectFolder, cli: Cli, monk
     assert asked == []
     assert tables["again"]["error"]["message"].endswith(cause)
     assert tables["two"]["status"] == "skipped"
-    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml").replace("/db", "/db?nonesuch=1"))
+    folder.edit("lakehouse.yaml", "/db", "/db?nonesuch=1")
     error = {t["name"]: t for t in cli("run", "-o", "json").json["tables"]}["orders"]["error"]
     assert error["hint"] == "`nonesuch` is no parameter of PostgreSQL's URLs; take it out of the storage's `root:`"
-    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml").replace("nonesuch=1", "sslmode=bogus"))
+    folder.edit("lakehouse.yaml", "nonesuch=1", "sslmode=bogus")
     error = {t["name"]: t for t in cli("run", "-o", "json").json["tables"]}["orders"]["error"]
     assert error["message"].endswith(": invalid sslmode value")
     assert error["hint"] == "correct the parameter `sslmode` of the storage's `root:`"
@@ -549,10 +549,9 @@ def test_results_of_duckdb_beyond_their_type_are_refused(
 ) -> None:
     for before, after, kind in (("", "", type_), ("[", "]", f"list<{type_}>"), ("{'x': ", "}", f"struct<x: {type_}>")):
         columns = f", columns: {{id: int32, v: '{kind}'}}" if declared else ""
-        folder.write(
-            "lakehouse.yaml", f"name: p\nmodule: transforms\ntables:\n  result: {{format: {format_}{columns}}}\n"
+        folder.declare(
+            f"result: {{format: {format_}{columns}}}", BENT_RESULT.replace("VALUE", value.format(before, after))
         )
-        folder.write("transforms.py", BENT_RESULT.replace("VALUE", value.format(before, after)))
         ran = cli("run")
         assert ran.code == 1
         assert f"`v` {'is declared' if declared else 'holds'}" in ran.err + ran.out

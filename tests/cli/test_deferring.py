@@ -26,7 +26,7 @@ def deferred(project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) 
     """The small project, materialized in `prod` and not at all in `dev`."""
     for name in ("LAKEHOUSE_ENV", "LAKEHOUSE_DEFER"):
         monkeypatch.delenv(name, raising=False)
-    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + ENVIRONMENTS)
+    project.add("lakehouse.yaml", ENVIRONMENTS)
     project.write("prod/orders.csv", "customer;amount\n007;5\n008;2\n007;1\n")
     assert cli("run", "-e", "prod").code == 0
     return project
@@ -106,7 +106,7 @@ def test_server_without_answer_is_reported(deferred: ProjectFolder, cli: Cli) ->
         '{endpoint: "http://127.0.0.1:9", allow_http: true, retry_seconds: 0, access_key_id: a, secret_access_key: b}'
     )
     down = f'  down: {{storages: {{default: {{root: "s3://lake/x", options: {options}}}}}}}\n'
-    deferred.write("lakehouse.yaml", deferred.read("lakehouse.yaml") + down)
+    deferred.add("lakehouse.yaml", down)
     plan = cli("plan", "-e", "dev", "best", "--defer", "down")
     why = "`totals` cannot be read: s3://lake/x/totals.csv cannot be looked at: the server does not answer"
     assert f"a run would fail: 1 of these could not be materialized; {why}" in plan.out

@@ -56,7 +56,7 @@ def test_outside_commit_is_seen(lake: ProjectFolder, cli: Cli) -> None:
 
 def test_plan_refuses_a_table_inside_of_another(lake: ProjectFolder, cli: Cli) -> None:
     cli("run")
-    lake.write("lakehouse.yaml", lake.read("lakehouse.yaml").replace("  best:\n", "  best:\n    path: totals/best\n"))
+    lake.edit("lakehouse.yaml", "  best:\n", "  best:\n    path: totals/best\n")
     assert (
         "lake/delta/totals/best is inside of a Delta table, `totals`, whose vacuum would remove it" in cli("plan").out
     )
@@ -83,8 +83,7 @@ def test_storages_without_versions_say_so(lake: ProjectFolder, cli: Cli) -> None
 def test_any_delta_table_may_be_a_source(lake: ProjectFolder, cli: Cli) -> None:
     data = pa.table({"customer": ["1", "2"], "amount": pa.array([1, 2], pa.int32()), "more": [1.5, 2.5]})
     deltalake.write_deltalake("lake/delta/orders", data)
-    text = lake.read("lakehouse.yaml").replace("    kind: source", "    kind: source\n    storage: lake")
-    lake.write("lakehouse.yaml", text)
+    lake.edit("lakehouse.yaml", "    kind: source", "    kind: source\n    storage: lake")
     assert cli("run").code == 0
     assert set(actions(cli).values()) == {"read", "skip"}
     deltalake.write_deltalake("lake/delta/orders", data, mode="append")
@@ -110,7 +109,7 @@ def test_force_replaces_a_foreign_table(lake: ProjectFolder, cli: Cli) -> None:
 
 
 def test_unsupported_type_is_refused_on_loading(lake: ProjectFolder, cli: Cli) -> None:
-    lake.write("lakehouse.yaml", lake.read("lakehouse.yaml").replace("total: {type: int64", "total: {type: uint64"))
+    lake.edit("lakehouse.yaml", "total: {type: int64", "total: {type: uint64")
     reported = cli("validate")
     assert reported.code == 3
     assert "storage type delta cannot hold column `total` of table `totals`: Delta Lake has no uint64" in reported.err

@@ -272,9 +272,8 @@ def test_helper_is_imported_as_planned(one: ProjectFolder, cli: Cli, executor: s
 
 def test_shown_lines_are_those_that_ran(one: ProjectFolder, cli: Cli) -> None:
     one.write("helpers.py", "def fail():\n    raise ValueError('as planned')\n")
-    one.write(
-        "transforms.py", one.read("transforms.py").replace("import VALUE", "import fail").replace("VALUE", "fail()")
-    )
+    one.edit("transforms.py", "import VALUE", "import fail")
+    one.edit("transforms.py", "VALUE", "fail()")
     write_script(one, "(here / 'helpers.py').write_text('def fail():\\n    return 1  # edited\\n')")
     done = cli("run", "-v")
     assert done.code == 1
@@ -297,7 +296,7 @@ LOADING = {
 @pytest.mark.parametrize("way", LOADING)
 def test_code_loaded_in_other_ways_is_right_or_due(one: ProjectFolder, cli: Cli, executor: str, way: str) -> None:
     one.write("lib/lib_helpers.py", "VALUE = 1\n")
-    one.write("transforms.py", one.read("transforms.py").replace("from helpers import VALUE", LOADING[way]))
+    one.edit("transforms.py", "from helpers import VALUE", LOADING[way])
     for name in ("helpers.py", "lib/lib_helpers.py"):
         os.utime(one.path / name, (1_700_000_000, 1_700_000_000))
     write_script(one, "[p.write_text('VALUE = 9\\n') for p in (here / 'helpers.py', here / 'lib/lib_helpers.py')]")
@@ -311,7 +310,7 @@ def test_code_loaded_in_other_ways_is_right_or_due(one: ProjectFolder, cli: Cli,
 
 
 def test_code_not_followed_is_up_to_date(one: ProjectFolder, cli: Cli) -> None:
-    one.write("transforms.py", one.read("transforms.py").replace("from helpers import VALUE", LOADING["exec"]))
+    one.edit("transforms.py", "from helpers import VALUE", LOADING["exec"])
     assert cli("run").code == 0
     assert due(cli) == set()
 
@@ -352,7 +351,7 @@ def test_module_imported_before_an_edit_is_not_used(one: ProjectFolder, monkeypa
 def test_difference_is_computed_with_code_as_planned(one: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
     write_script(one, "(here / 'helpers.py').write_text('VALUE = 9')")
-    one.write("transforms.py", one.read("transforms.py").replace("[0]", "[1]"))
+    one.edit("transforms.py", "[0]", "[1]")
     tables = cli("diff", "-o", "json").json["tables"]
     assert {table["name"]: table["status"] for table in tables} == {"a": "different", "b": "different"}
     [changed] = [table for table in tables if table["name"] == "b"]
@@ -362,8 +361,8 @@ def test_difference_is_computed_with_code_as_planned(one: ProjectFolder, cli: Cl
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_stored_table_that_is_altered_meanwhile(one: ProjectFolder, cli: Cli, executor: str) -> None:
-    one.write("lakehouse.yaml", one.read("lakehouse.yaml").replace("b: {}", "b: {}, c: {columns: {v: int64}}"))
-    one.write("transforms.py", one.read("transforms.py") + "\n\ndef c(a, b):\n    return a + b\n")
+    one.edit("lakehouse.yaml", "b: {}", "b: {}, c: {columns: {v: int64}}")
+    one.add("transforms.py", "\n\ndef c(a, b):\n    return a + b\n")
     assert cli("run", "--executor", executor).code == 0
     assert one.read("data/c.csv") == "v\n1\n"
     write_script(one, "(here / 'data/b.csv').write_text('v\\n7\\n')")

@@ -24,7 +24,7 @@ def two(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> ProjectFolde
     """The small project with environments, its source in two of them."""
     for name in ("LAKEHOUSE_ENV", "LAKEHOUSE_DEFER", "LAKE"):
         monkeypatch.delenv(name, raising=False)
-    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + ENVIRONMENTS)
+    project.add("lakehouse.yaml", ENVIRONMENTS)
     project.write("lake/prod/orders.csv", "customer;amount\n009;1\n")
     return project
 
@@ -67,7 +67,7 @@ def test_a_variable_must_be_set_only_where_it_is_used(two: ProjectFolder, cli: C
 
 def test_validate_looks_at_every_environment(two: ProjectFolder, cli: Cli) -> None:
     assert cli("validate", "-o", "json").json["environments"] == ["default", "prod", "test"]
-    two.write("lakehouse.yaml", two.read("lakehouse.yaml") + "  bad: {storages: {defualt: {rot: x}}}\n")
+    two.add("lakehouse.yaml", "  bad: {storages: {defualt: {rot: x}}}\n")
     done = cli("validate")
     assert done.code == 3
     assert "storage `defualt` in environment `bad` is not declared" in done.err
@@ -91,7 +91,7 @@ def test_validate_looks_at_every_environment(two: ProjectFolder, cli: Cli) -> No
     ],
 )
 def test_what_is_wrong_in_an_environment_stops_it_alone(two: ProjectFolder, cli: Cli, wrong: str, message: str) -> None:
-    two.write("lakehouse.yaml", two.read("lakehouse.yaml") + f"  bad: {{{wrong}}}\n")
+    two.add("lakehouse.yaml", f"  bad: {{{wrong}}}\n")
     assert cli("run").code == 0
     for command in (("validate",), ("env",), ("run", "-e", "bad"), ("diff", "--against", "bad")):
         done = cli(*command)
@@ -100,7 +100,7 @@ def test_what_is_wrong_in_an_environment_stops_it_alone(two: ProjectFolder, cli:
 
 
 def test_what_is_wrong_at_the_top_stops_environments_that_have_it(two: ProjectFolder, cli: Cli) -> None:
-    two.write("lakehouse.yaml", two.read("lakehouse.yaml") + "storages: {spare: {root: x, format: cvs}}\n")
+    two.add("lakehouse.yaml", "storages: {spare: {root: x, format: cvs}}\n")
     assert "`format` of storage `spare`" in cli("run", "-e", "test").err
 
 
@@ -131,7 +131,7 @@ def test_env_shows_options_that_differ(two: ProjectFolder, cli: Cli) -> None:
     environments = "".join(
         f"  {name}:\n    storages: {{default: {storage.replace('OPTIONS', each)}}}\n" for name, each in options.items()
     )
-    two.write("lakehouse.yaml", two.read("lakehouse.yaml") + environments)
+    two.add("lakehouse.yaml", environments)
     listed = cli("env").out
     lines = {line.split()[0]: " ".join(line.split()) for line in listed.splitlines()}
     assert lines["environment"] == "environment storage format options root"
@@ -206,17 +206,13 @@ def test_credentials_among_options_are_hidden(
     storage = f"{{type: {storage_type}, root: '{ROOTS[storage_type]}', options: {{{option}: {written}}}}}"
     if written.startswith("$"):
         storage = storage.replace(written, f'"{written}"')
-    text = two.read("lakehouse.yaml")
-    two.write("lakehouse.yaml", text + f"  secret:\n    storages: {{default: {storage}}}\n")
+    two.add("lakehouse.yaml", f"  secret:\n    storages: {{default: {storage}}}\n")
     for output in ("text", "json"):
         done = cli("env", "secret", "-o", output)
         assert done.code == 0
         assert "***" in done.out
         assert "hunter2" not in done.out
-    two.write(
-        "lakehouse.yaml",
-        two.read("lakehouse.yaml").replace(f"{{type: {storage_type}", f"{{typ: 1, type: {storage_type}"),
-    )
+    two.edit("lakehouse.yaml", f"{{type: {storage_type}", f"{{typ: 1, type: {storage_type}")
     refused = cli("env", "secret")
     assert refused.code == 3
     assert f"options: {{{option}: " in refused.err
@@ -251,8 +247,8 @@ def test_every_type_marks_its_credentials() -> None:
     ],
 )
 def test_passwords_in_urls_are_hidden(two: ProjectFolder, cli: Cli, root: str) -> None:
-    text = two.read("lakehouse.yaml").replace('options: {delimiter: ";"}', "")
-    two.write("lakehouse.yaml", text + f"  secret:\n    storages: {{default: {{type: postgresql, root: '{root}'}}}}\n")
+    two.edit("lakehouse.yaml", 'options: {delimiter: ";"}', "")
+    two.add("lakehouse.yaml", f"  secret:\n    storages: {{default: {{type: postgresql, root: '{root}'}}}}\n")
     for argv in (["env"], ["env", "secret"]):
         for output in ("text", "json"):
             done = cli(*argv, "-o", output)
@@ -266,7 +262,7 @@ def test_secrets_of_another_environment_are_masked(
 ) -> None:
     monkeypatch.setenv("WH2", "postgresql://me:p%40ss%2Fw%25rd1@host/db")
     storages = 'storages: {default: {root: "${WH2}"}}\nenvironments: {lit: {storages: {default: {root: data}}}}\n'
-    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + storages)
+    project.add("lakehouse.yaml", storages)
     raising = "def totals(orders):\n    import os\n    raise ValueError(os.environ['WH2'] + ' p@ss/w%rd1')\n"
     project.write("transforms.py", raising + "\n\ndef best(totals, count):\n    return totals\n")
     failed = cli("run", "-e", "lit")

@@ -212,7 +212,7 @@ def test_environments_keep_failed_rows_apart(readings: ProjectFolder, cli: Cli) 
 def test_secrets_in_failed_rows_are_masked(readings: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAKE_SECRET", "correct-horse-battery")
     storages = 'storages: {lake: {root: "s3://b/x", options: {secret_access_key: "${LAKE_SECRET}"}}}\n'
-    readings.write("lakehouse.yaml", readings.read("lakehouse.yaml") + storages)
+    readings.add("lakehouse.yaml", storages)
     readings.write("data/s.csv", "station,day,high\ncorrect-horse-battery,2024-01-01,\n")
     assert cli("run").code == 1
     assert failed_rows(cli, "s")["count"] == 1
@@ -299,8 +299,7 @@ def test_reasons_of_a_row_are_in_order(readings: ProjectFolder, cli: Cli) -> Non
 
 @pytest.mark.parametrize("nullable", ["true", "false"])
 def test_null_in_a_key_is_named_by_the_rest_of_the_key(readings: ProjectFolder, cli: Cli, nullable: str) -> None:
-    text = readings.read("lakehouse.yaml").replace("day: date32", f"day: {{type: date32, nullable: {nullable}}}")
-    readings.write("lakehouse.yaml", text)
+    readings.edit("lakehouse.yaml", "day: date32", f"day: {{type: date32, nullable: {nullable}}}")
     readings.write("data/s.csv", "station,day,high\nSFO,2024-01-01,50\n\nSJC,,51\n")
     assert "row 2 (line 4; station 'SJC')" in cli("run").err
     (violation,) = failure(cli("run", "-o", "json"), "s")["error"]["violations"]
@@ -338,7 +337,7 @@ def test_named_source_is_read_once(readings: ProjectFolder, cli: Cli) -> None:
 
 
 def test_source_that_is_not_named_is_not_read(readings: ProjectFolder, cli: Cli) -> None:
-    readings.write("lakehouse.yaml", readings.read("lakehouse.yaml").replace("inputs: [s]", "inputs: []"))
+    readings.edit("lakehouse.yaml", "inputs: [s]", "inputs: []")
     readings.write("transforms.py", "import pandas as pd\ndef t(): return pd.DataFrame()\n")
     readings.write("data/s.csv", "station,day,high\nSFO,2024-01-01,\n")
     cli("run")

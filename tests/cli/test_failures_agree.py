@@ -132,7 +132,7 @@ def test_a_source_that_cannot_be_read(stored: ProjectFolder, cli: Cli, source: s
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 def test_a_module_that_cannot_be_imported(stored: ProjectFolder, cli: Cli, executor: str) -> None:
     write(stored, executor=executor)
-    stored.write("transforms.py", stored.read("transforms.py") + "\nraise RuntimeError('not today')\n")
+    stored.add("transforms.py", "\nraise RuntimeError('not today')\n")
     assert "not today" in agree(stored, cli, "t", "down", "beside")["t"]["message"]
 
 

@@ -69,7 +69,7 @@ def test_a_table_of_another_format_than_its_storage(project: ProjectFolder, cli:
 def test_former_file_stays_until_a_run_replaces_it(project: ProjectFolder, cli: Cli) -> None:
     cli("run")
     in_format(project, "totals", "parquet")
-    project.write("transforms.py", project.read("transforms.py").replace("return orders", "raise ValueError(orders)"))
+    project.edit("transforms.py", "return orders", "raise ValueError(orders)")
     assert cli("run").code == 1
     assert project.files() == ["best.csv", "orders.csv", "totals.csv"]
     assert cli("clean", "--yes").out == "nothing to clean\n"
@@ -132,7 +132,7 @@ def test_wrong_escape_char_is_one_problem(project: ProjectFolder, cli: Cli, char
 
 def test_escape_char_of_a_storage_is_unset_for_a_table(project: ProjectFolder, cli: Cli) -> None:
     edit(project, "tables:", "storages:\n  default: {root: data, options: {escape_char: '\\'}}\ntables:")
-    project.write("data/orders.csv", project.read("data/orders.csv").replace("007", '"\\007"', 1))
+    project.edit("data/orders.csv", "007", '"\\007"', 1)
     assert cli("show", "orders", "-o", "json").json["rows"][0]["customer"] == "\x0007"
     in_format(project, "orders", "csv", "{escape_char: none}")
     assert cli("show", "orders", "-o", "json").json["rows"][0]["customer"] == "\\007"

@@ -246,7 +246,7 @@ def test_other_types_in_the_same_bytes_run_what_reads_them(folder: ProjectFolder
     seen = "\n\ndef seen(made):\n    return pd.DataFrame({'number': [pd.api.types.is_numeric_dtype(made['a'])]})\n"
     for values, number in (("[1]", "true"), ("['1']", "false")):
         made(folder, f"{{'a': {values}}}")
-        folder.write("transforms.py", folder.read("transforms.py") + seen)
+        folder.add("transforms.py", seen)
         assert statuses(cli) == {"made": "materialized", "seen": "materialized"}
         assert (folder.read("data/made.csv"), folder.read("data/seen.csv")) == ("a\n1\n", f"number\n{number}\n")
 
@@ -266,9 +266,9 @@ def test_very_long_names_show_their_ends(done: ProjectFolder, cli: Cli) -> None:
     helpers = "".join(f"\n\ndef {name}(n):\n    return n + 0\n" for name in names)
     calls = " + ".join(f"{name}(0)" for name in names)
     edit(done, "transforms.py", "nlargest(count,", f"nlargest(count + {calls},")
-    done.write("transforms.py", done.read("transforms.py") + helpers)
+    done.add("transforms.py", helpers)
     assert cli("run").code == 0
-    done.write("transforms.py", done.read("transforms.py").replace("n + 0", "0 + n"))
+    done.edit("transforms.py", "n + 0", "0 + n")
     [(_, reported)] = reasons(cli)["best"]
     for letter in "ab":
         assert f"`{letter}_{'very' * 7}…{'very' * 6}_long` changed" in reported

@@ -139,7 +139,7 @@ def test_terminal_ctrl_c_spares_detached_programs(slow: ProjectFolder, executor:
     # The program itself signals that it has begun: until it has its session, it heeds what is typed.
     program = "touch begun; until [ -e go ]; do sleep 0.01; done"
     call = f"import subprocess; subprocess.run(['sh', '-c', {program!r}], check=True{option})"
-    slow.write("transforms.py", slow.read("transforms.py").replace('pathlib.Path("begun").touch()', call))
+    slow.edit("transforms.py", 'pathlib.Path("begun").touch()', call)
     assert "interrupted: 2 materialized, 1 cancelled in" in ctrl_c_at_a_terminal(slow, executor)
 
 
@@ -274,7 +274,7 @@ def test_ctrl_c_while_the_command_line_is_loaded_says_so(project: ProjectFolder)
 @pytest.mark.parametrize("how", [["-q"], ["-o", "json"]])
 def test_ctrl_c_before_a_run_has_begun_is_never_lost(project: ProjectFolder, loaded: str, how: list[str]) -> None:
     """Also where an exception would be: importing has places that pass over any. Stderr is masked by then."""
-    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + 'storages: {other: {root: "${SECRET}"}}\n')
+    project.add("lakehouse.yaml", 'storages: {other: {root: "${SECRET}"}}\n')
     code = (
         "import os, signal, sys\n"
         "class Pressing:\n"
@@ -353,8 +353,8 @@ def test_ctrl_c_ends_the_wait_for_another_attempt(failing: ProjectFolder, execut
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 def test_after_ctrl_c_an_attempt_that_fails_is_the_last(slow: ProjectFolder, executor: str) -> None:
-    slow.write("lakehouse.yaml", slow.read("lakehouse.yaml").replace("two: {", "two: {retries: 3, retry_delay: 0, "))
-    slow.write("transforms.py", slow.read("transforms.py").replace("    return one\n", "    raise ValueError(one)\n"))
+    slow.edit("lakehouse.yaml", "two: {", "two: {retries: 3, retry_delay: 0, ")
+    slow.edit("transforms.py", "    return one\n", "    raise ValueError(one)\n")
     with under_way(slow, executor) as run:
         run.interrupt()
         if executor != "serial":
@@ -367,11 +367,10 @@ def test_after_ctrl_c_an_attempt_that_fails_is_the_last(slow: ProjectFolder, exe
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 def test_fail_fast_ends_the_wait_for_another_attempt(failing: ProjectFolder, executor: str) -> None:
-    text = failing.read("lakehouse.yaml") + "  other: {retries: 0}\n"
-    failing.write("lakehouse.yaml", text)
+    failing.add("lakehouse.yaml", "  other: {retries: 0}\n")
     body = "\nimport pathlib, time\ndef other():\n    while not pathlib.Path('go').exists():\n"
     body += "        time.sleep(0.01)\n    raise ValueError('no such night')\n"
-    failing.write("transforms.py", failing.read("transforms.py") + body)
+    failing.add("transforms.py", body)
     with running(failing.path, "run", "-v", "--fail-fast", "--executor", executor, "--workers", "2") as run:
         run.says("attempt 1 failed")
         (failing.path / "go").touch()
@@ -383,11 +382,10 @@ def test_fail_fast_ends_the_wait_for_another_attempt(failing: ProjectFolder, exe
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 def test_cancelled_table_shows_its_attempts(failing: ProjectFolder, executor: str) -> None:
-    text = failing.read("lakehouse.yaml").replace("retry_delay: 60", "retry_delay: 0.01")
-    failing.write("lakehouse.yaml", text)
+    failing.edit("lakehouse.yaml", "retry_delay: 60", "retry_delay: 0.01")
     body = "    import pathlib, time\n    if pathlib.Path('attempts').read_text().count('attempt') == 3:\n"
     body += "        pathlib.Path('third').touch()\n        time.sleep(60)\n    raise ValueError"
-    failing.write("transforms.py", failing.read("transforms.py").replace("    raise ValueError", body))
+    failing.edit("transforms.py", "    raise ValueError", body)
     with running(failing.path, "run", "--executor", executor, "-o", "json") as run:
         until((failing.path / "third").exists, "the third attempt")
         run.process.terminate()

@@ -196,7 +196,7 @@ def test_leftover_of_the_code_cache_is_removed(project: ProjectFolder, cli: Cli)
     assert unknown_state(project) == []
     left = project.path / ".lakehouse/cache/code.99999"
     left.write_text('{"key": ')
-    project.write("transforms.py", project.read("transforms.py").replace('"sum"', '"max"'))
+    project.edit("transforms.py", '"sum"', '"max"')
     assert cli("run").code == 0
     assert not left.exists()
     assert unknown_state(project) == []

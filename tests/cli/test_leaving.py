@@ -107,7 +107,7 @@ def test_endless_thread_does_not_keep_the_command_alive(project: ProjectFolder, 
 @pytest.mark.parametrize("executor", ["threads", "serial"])
 def test_closing_stderr_loses_no_message(project: ProjectFolder, executor: str) -> None:
     failing = "def totals(orders):\n    import sys\n    sys.stderr = None\n    raise ValueError('so')\n"
-    project.write("transforms.py", project.read("transforms.py") + failing)
+    project.add("transforms.py", failing)
     argv = [sys.executable, "-m", "lakehouse_cli", "run", "--executor", executor]
     done = subprocess.run(argv, cwd=project.path, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
@@ -136,7 +136,7 @@ def unread(folder: ProjectFolder, *argv: str, errors: bool = False, buffered: bo
 def test_output_that_nobody_reads_is_no_failure(project: ProjectFolder) -> None:
     """Also where it is more than Python holds back until the end."""
     many = "".join(f"  source_{number}: {{kind: source, columns: {{a: int64}}}}\n" for number in range(500))
-    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + many)
+    project.add("lakehouse.yaml", many)
     assert unread(project, "run", "best+", "+best") == (0, "")
     commands = ["plan", "ls", "graph", "runs", "runs show last", "env", "schema", "validate", "show orders", "diff"]
     commands += ["clean", "ls -o json", "graph --format dot", "--help", "run --help", "--version"]

@@ -46,7 +46,7 @@ def copies(folder: ProjectFolder) -> ProjectFolder:
 
 
 def edit(copies: ProjectFolder) -> None:
-    copies.write("transforms.py", copies.read("transforms.py").replace("* 1", "* 10"))
+    copies.edit("transforms.py", "* 1", "* 10")
 
 
 @pytest.mark.parametrize("link", [os.symlink, os.link])
@@ -110,8 +110,7 @@ def test_links_to_a_former_file_of_a_table_are_refused(copies: ProjectFolder, cl
 
 
 def test_a_folder_that_links_to_another_tables_is_refused(copies: ProjectFolder, cli: Cli) -> None:
-    text = copies.read("lakehouse.yaml").replace("out/clean", "out/raw")
-    copies.write("lakehouse.yaml", text)
+    copies.edit("lakehouse.yaml", "out/clean", "out/raw")
     assert cli("run").code == 0
     for file in ("raw.csv", "last.csv"):
         (copies.path / "data/out" / file).rename(copies.path / "data/in" / file.replace("raw", "old"))
@@ -173,8 +172,7 @@ def test_roots_that_overlap_by_a_link_are_one_place(copies: ProjectFolder, cli: 
 
 
 def test_sources_may_share_a_file_by_a_link(copies: ProjectFolder, cli: Cli) -> None:
-    text = copies.read("lakehouse.yaml").replace("tables:", "tables:\n  old: {kind: source, path: in/old}", 1)
-    copies.write("lakehouse.yaml", text)
+    copies.edit("lakehouse.yaml", "tables:", "tables:\n  old: {kind: source, path: in/old}", 1)
     (copies.path / "data/in/old.csv").symlink_to("raw.csv")
     assert cli("run").code == 0
 
@@ -225,8 +223,7 @@ def test_a_delta_table_behind_a_link_is_refused(copies: ProjectFolder, cli: Cli,
 
 def test_a_delta_source_that_links_to_a_table_is_refused(copies: ProjectFolder, cli: Cli) -> None:
     in_storages(copies, "delta", "lake", "other")
-    text = copies.read("lakehouse.yaml").replace("tables:", "tables:\n  old: {kind: source, storage: one}", 1)
-    copies.write("lakehouse.yaml", text)
+    copies.edit("lakehouse.yaml", "tables:", "tables:\n  old: {kind: source, storage: one}", 1)
     (copies.path / "lake").mkdir()
     (copies.path / "lake/old").symlink_to("clean")
     assert "the path of `old`, `old`, leads through a link to that of `clean`" in cli("validate").err
@@ -332,8 +329,7 @@ def test_a_folder_that_becomes_a_link_is_not_followed(
 def test_a_source_is_not_written_by_way_of_a_new_link(
     copies: ProjectFolder, cli: Cli, executor: str, suffix: str, is_there: bool
 ) -> None:
-    text = copies.read("lakehouse.yaml").replace("path: out/clean", f"path: out/raw, format: {suffix}")
-    copies.write("lakehouse.yaml", text)
+    copies.edit("lakehouse.yaml", "path: out/clean", f"path: out/raw, format: {suffix}")
     copies.write(f"data/in/raw.{suffix}", RAW)
     if is_there:
         (copies.path / "data/out").mkdir()
@@ -346,8 +342,7 @@ def test_a_source_is_not_written_by_way_of_a_new_link(
 
 @EXECUTORS
 def test_manifests_of_another_table_are_not_written(copies: ProjectFolder, cli: Cli, executor: str) -> None:
-    text = copies.read("lakehouse.yaml").replace("out/last", "other/clean")
-    copies.write("lakehouse.yaml", text)
+    copies.edit("lakehouse.yaml", "out/last", "other/clean")
     assert cli("run").code == 0
     manifests = copies.path / "data/.lakehouse/manifests"
     before = contents(manifests / "other")
@@ -373,8 +368,7 @@ def test_a_linked_folder_that_leads_elsewhere_is_refused(copies: ProjectFolder, 
 
 def test_link_made_before_a_table_begins_is_reported(copies: ProjectFolder, cli: Cli) -> None:
     """Not that the file behind it is there already: `--force` would not replace it."""
-    text = copies.read("lakehouse.yaml").replace("out/last", "late/last")
-    copies.write("lakehouse.yaml", text)
+    copies.edit("lakehouse.yaml", "out/last", "late/last")
     copies.write("precious/last.csv", "id\n7\n")
     (copies.path / "data/late").mkdir()
     link_meanwhile(copies, copies.path / "data/late", copies.path / "precious")
@@ -387,8 +381,7 @@ def test_link_made_before_a_table_begins_is_reported(copies: ProjectFolder, cli:
 
 def test_table_behind_a_looping_link_is_not_computed(copies: ProjectFolder, cli: Cli) -> None:
     (copies.path / "data/out").symlink_to("out")
-    text = copies.read("transforms.py").replace("    return raw", "    open('computed', 'w').close()\n    return raw")
-    copies.write("transforms.py", text)
+    copies.edit("transforms.py", "    return raw", "    open('computed', 'w').close()\n    return raw")
     planned = cli("plan")
     assert "data/out/clean.csv cannot be looked at: too many levels of symbolic links" in planned.out
     assert "next: remove the link that leads to itself" in planned.out

@@ -60,7 +60,7 @@ def test_the_same_events_as_the_history(project: ProjectFolder, executor: str) -
 
 
 def test_failure_events_stay_machine_readable(project: ProjectFolder) -> None:
-    project.write("transforms.py", project.read("transforms.py").replace("nlargest", "nlargst"))
+    project.edit("transforms.py", "nlargest", "nlargst")
     run = finished(project, "run", "--log-format", "json")
     assert run.process.returncode == 1
     lines = documents(run.err)
@@ -80,9 +80,8 @@ def test_with_the_document_on_stdout(project: ProjectFolder) -> None:
 
 
 def test_retries_and_what_is_skipped(project: ProjectFolder) -> None:
-    text = project.read("lakehouse.yaml").replace("    key: [customer]\n", "    retries: 1\n    retry_delay: 0.01\n")
-    project.write("lakehouse.yaml", text)
-    project.write("transforms.py", project.read("transforms.py").replace('"sum"', '"smu"'))
+    project.edit("lakehouse.yaml", "    key: [customer]\n", "    retries: 1\n    retry_delay: 0.01\n")
+    project.edit("transforms.py", '"sum"', '"smu"')
     run = finished(project, "run", "--log-format", "json", "-q")
     lines = documents(run.err)
     assert without_times(lines) == without_times(documents(kept(project)))
@@ -95,9 +94,8 @@ def test_retries_and_what_is_skipped(project: ProjectFolder) -> None:
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 def test_retry_is_reported_at_once(project: ProjectFolder, executor: str) -> None:
-    text = project.read("lakehouse.yaml").replace("    key: [customer]\n", "    retries: 2\n    retry_delay: 0.4\n")
-    project.write("lakehouse.yaml", text)
-    project.write("transforms.py", project.read("transforms.py").replace('"sum"', '"smu"'))
+    project.edit("lakehouse.yaml", "    key: [customer]\n", "    retries: 2\n    retry_delay: 0.4\n")
+    project.edit("transforms.py", '"sum"', '"smu"')
     run = finished(project, "run", "--log-format", "json", "--executor", executor)
     reported = [line for line in documents(run.err) if line.get("table") == "totals"]
     events = ["table_started", "table_retrying", "table_retrying", "table_finished"]
@@ -171,8 +169,7 @@ def test_secret_as_a_column_name_is_masked(project: ProjectFolder) -> None:
     )
     project.write("lakehouse.yaml", text)
     made = "orders.assign(total=None)[['total']].assign(**{__import__('os').environ['LAKE']: 1})"
-    code = project.read("transforms.py").replace('orders.groupby("customer").agg(total=("amount", "sum"))', made)
-    project.write("transforms.py", code)
+    project.edit("transforms.py", 'orders.groupby("customer").agg(total=("amount", "sum"))', made)
     environ = {"LAKE": SECRET, "WORD": "total"}
     streaming = finished(project, "run", "--log-format", "json", environ=environ)
     everything = [streaming.out, streaming.err, kept(project)]

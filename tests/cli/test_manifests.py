@@ -98,10 +98,7 @@ def test_what_is_no_manifest_is_explained(done: ProjectFolder, cli: Cli, data: b
 
 
 def test_a_type_that_is_none(done: ProjectFolder, cli: Cli) -> None:
-    text = done.read("lakehouse.yaml").replace(
-        "    columns: {customer: string, total: int64}\n    params", "    params"
-    )
-    done.write("lakehouse.yaml", text)
+    done.edit("lakehouse.yaml", "    columns: {customer: string, total: int64}\n    params", "    params")
     assert cli("run").code == 0
     alter(done, "columns", [{"name": "customer", "type": "strnig"}])
     shown = cli("show", "best")
@@ -143,8 +140,8 @@ def test_a_file_where_the_folder_of_manifests_belongs(project: ProjectFolder, cl
 
 
 def test_a_file_where_the_root_of_a_storage_belongs(project: ProjectFolder, cli: Cli) -> None:
-    text = project.read("lakehouse.yaml").replace("  best:\n", "  best:\n    storage: out\n")
-    project.write("lakehouse.yaml", text + "storages: {out: {root: out}}\n")
+    project.edit("lakehouse.yaml", "  best:\n", "  best:\n    storage: out\n")
+    project.add("lakehouse.yaml", "storages: {out: {root: out}}\n")
     project.write("out", "a file")
     assert "`best` stays as it is: out is a file\n" in cli("plan").out
 
@@ -186,9 +183,9 @@ def test_what_needs_a_table_of_a_newer_version_is_skipped(done: ProjectFolder, c
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 def test_what_another_project_stored_stays(done: ProjectFolder, cli: Cli, executor: str) -> None:
-    done.write("lakehouse.yaml", done.read("lakehouse.yaml").replace("name: small", "name: other"))
+    done.edit("lakehouse.yaml", "name: small", "name: other")
     assert reasons(cli) == {}
-    done.write("transforms.py", done.read("transforms.py").replace("nlargest", "nsmallest"))
+    done.edit("transforms.py", "nlargest", "nsmallest")
     stored, manifest = done.read("data/best.csv"), done.read(BEST)
     planned = cli("plan", "-o", "json").json["tables"][-1]
     assert planned["would_fail"] == "`best` stays as it is: data/best.csv belongs to project `small`"

@@ -41,7 +41,7 @@ def test_tables_of_a_chain_are_dropped_one_after_the_other(
     if command == "diff":
         assert cli("run").code == 0
         (folder.path / "allocated").unlink()
-        folder.write("chain.py", folder.read("chain.py").replace("range(", "range(1, 1 + "))
+        folder.edit("chain.py", "range(", "range(1, 1 + ")
     assert cli(command).code == (1 if command == "diff" else 0)
     allocated = [int(line) for line in folder.read("allocated").splitlines()]
     assert len(allocated) == LENGTH - 1

@@ -36,17 +36,11 @@ def reading(project: ProjectFolder) -> Callable[[str, str], None]:
 
     def write(statement: str, keys: str = "") -> None:
         project.write("transforms.py", MODULE.format(statement))
-        project.write(
-            "lakehouse.yaml",
-            f"""
-            name: small
-            module: transforms
-            tables:
-              orders: {{kind: source}}
-              totals: {{{keys}}}
-              best: {{}}
-            """,
-        )
+        project.declare(f"""
+            orders: {{kind: source}}
+            totals: {{{keys}}}
+            best: {{}}
+            """)
 
     return write
 

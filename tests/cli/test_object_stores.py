@@ -190,7 +190,7 @@ def test_no_such_bucket(folder: ProjectFolder, s3_server: S3Server, cli: Cli, mo
     project_on(folder, s3_server, monkeypatch, "x", bucket="nonesuch")
     refused_by_a_plan(folder, cli, "there is no bucket `nonesuch`")
     second = "  t2: {storage: lake, function: totals, inputs: [orders], columns: {customer: string, total: int64}}\n"
-    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml") + second)
+    folder.add("lakehouse.yaml", second)
     shown = cli("run", "here", "totals", "+t2")
     rows = {line.split()[1]: line for line in shown.out.splitlines() if line[:1] == "✗"}
     assert rows["totals"].endswith("  there is no bucket `nonesuch`")
@@ -301,7 +301,7 @@ def test_many_tables_are_looked_at_at_once(lake: ProjectFolder, cli: Cli, s3_ser
         f"  t{i}: {{storage: lake, function: totals, inputs: [orders], columns: {{customer: string, total: int64}}}}\n"
         for i in range(count)
     )
-    lake.write("lakehouse.yaml", lake.read("lakehouse.yaml") + tables)
+    lake.add("lakehouse.yaml", tables)
     assert cli("run").code == 0
     with far_away(s3_server.ports[0], delay) as far:
         text = lake.read("lakehouse.yaml")

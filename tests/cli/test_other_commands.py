@@ -63,8 +63,8 @@ def test_validate_says_what_there_is(project: ProjectFolder, cli: Cli) -> None:
 
 
 def test_all_problems_of_file_and_module_at_once(project: ProjectFolder, cli: Cli) -> None:
-    text = project.read("lakehouse.yaml").replace("key: [customer]", "kee: [customer]")
-    project.write("lakehouse.yaml", text + "  hotest:\n    function: bst\n")
+    project.edit("lakehouse.yaml", "key: [customer]", "kee: [customer]")
+    project.add("lakehouse.yaml", "  hotest:\n    function: bst\n")
     ran = cli("validate")
     assert ran.code == 3
     assert "error: unknown key `kee` in table `totals`\n  lakehouse.yaml:11:5\n" in ran.err
@@ -185,7 +185,7 @@ def test_ls_quietly_gives_the_names_alone(project: ProjectFolder, cli: Cli) -> N
 
 def test_a_tag_of_several_words_is_selected_by_a_pattern(project: ProjectFolder, cli: Cli) -> None:
     tags = 'tags: [report, short, "big orders", "q,r", "+z"]'
-    project.write("lakehouse.yaml", project.read("lakehouse.yaml").replace("tags: [report, short]", tags))
+    project.edit("lakehouse.yaml", "tags: [report, short]", tags)
     for pattern in ("tag:big?orders", "tag:q?r", "tag:?z"):
         assert cli("ls", pattern, "-q").out == "best\n"
 
@@ -205,7 +205,7 @@ def test_a_tag_of_several_words_is_selected_by_a_pattern(project: ProjectFolder,
 )
 def test_selection_without_match_is_a_note_in_json(project: ProjectFolder, cli: Cli, argv: tuple[str, ...]) -> None:
     dev = "environments: {dev: {storages: {default: {root: dev}}}}\n"
-    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + dev)
+    project.add("lakehouse.yaml", dev)
     ran = cli(*argv, "state:failed", "-o", "json")
     assert (ran.code, ran.err) == (0, "`state:failed` matches no table\n")
     assert ran.json.get("nodes", ran.json.get("tables")) == []
@@ -330,8 +330,7 @@ def test_show_counts_omitted_columns(folder: ProjectFolder, cli: Cli) -> None:
 def test_show_and_run_report_violations_alike(project: ProjectFolder, cli: Cli) -> None:
     """Every column, with rows and values; in JSON too."""
     columns = "columns: {customer: string, amount: int64, day: date32}"
-    declared = project.read("lakehouse.yaml").replace("columns: {customer: string, amount: int64}", columns)
-    project.write("lakehouse.yaml", declared)
+    project.edit("lakehouse.yaml", "columns: {customer: string, amount: int64}", columns)
     project.write("data/orders.csv", "customer,amount,day\n007,5,2024-01-31\n008,x,2024-13-01\n")
     shown = cli("show", "orders")
     assert shown.code == 1
@@ -398,7 +397,7 @@ def test_errors_of_the_module_are_shown_with_their_line(project: ProjectFolder, 
     assert "error: syntax error in transforms.py: '(' was never closed" in ran.err
     assert "transforms.py:2:12" in ran.err
     assert "2 |     return (orders" in ran.err
-    project.write("lakehouse.yaml", project.read("lakehouse.yaml").replace("module: transforms", "module: nowhere"))
+    project.edit("lakehouse.yaml", "module: transforms", "module: nowhere")
     missing = cli("validate")
     assert missing.code == 3
     assert "module `nowhere` is neither beside the project file nor installed" in missing.err
@@ -432,7 +431,7 @@ def test_errors_in_reached_modules_have_their_line(
 
 
 def test_loading_runs_no_code_of_the_users(project: ProjectFolder, cli: Cli) -> None:
-    project.write("transforms.py", project.read("transforms.py") + "\nimport pathlib\npathlib.Path('ran').touch()\n")
+    project.add("transforms.py", "\nimport pathlib\npathlib.Path('ran').touch()\n")
     for command in ("validate", "plan", "ls"):
         assert cli(command).code == 0
     assert not (project.path / "ran").exists()
@@ -548,8 +547,7 @@ def test_every_package_of_an_extra_has_its_hint() -> None:
 
 
 def test_import_failure_is_reported_once(project: ProjectFolder, cli: Cli) -> None:
-    edit = project.read("lakehouse.yaml").replace("tables:\n", "tables:\n  copy: {inputs: [orders]}\n", 1)
-    project.write("lakehouse.yaml", edit)
+    project.edit("lakehouse.yaml", "tables:\n", "tables:\n  copy: {inputs: [orders]}\n", 1)
     code = project.read("transforms.py")
     project.write("transforms.py", f"import zzpk\n{code}\n\ndef copy(orders):\n    return orders\n")
     ran = cli("run")
@@ -568,9 +566,8 @@ def test_import_failure_is_reported_once(project: ProjectFolder, cli: Cli) -> No
 def test_package_of_an_annotation_that_is_missing_is_named(
     folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder.write("lakehouse.yaml", "name: p\nmodule: transforms\ntables:\n  s: {kind: source}\n  a: {}\n")
-    folder.write(
-        "transforms.py",
+    folder.declare(
+        "s: {kind: source}\na: {}",
         """
         from __future__ import annotations
         from typing import TYPE_CHECKING
@@ -607,8 +604,7 @@ def test_annotation_that_cannot_work_is_refused(
 ) -> None:
     head = "" if eager else "from __future__ import annotations\n"
     head += "import pandas as pd\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import zzpk, numbers\n"
-    folder.write("lakehouse.yaml", "name: p\nmodule: transforms\ntables:\n  s: {kind: source}\n  a: {}\n")
-    folder.write("transforms.py", f"{head}def a(s: {annotation}) -> {annotation}:\n    return s\n")
+    folder.declare("s: {kind: source}\na: {}", f"{head}def a(s: {annotation}) -> {annotation}:\n    return s\n")
     refused = cli("validate")
     assert refused.code == 3
     assert f"parameter `s` of `a`: {said}" in refused.err
@@ -618,7 +614,7 @@ def test_annotation_that_cannot_work_is_refused(
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="annotations are evaluated when they are asked for")
 def test_frame_type_for_type_checkers_is_refused_where_it_is_evaluated(folder: ProjectFolder, cli: Cli) -> None:
     head = "import typing\nif typing.TYPE_CHECKING:\n    import pandas as pd\n"
-    folder.write("lakehouse.yaml", "name: p\nmodule: transforms\ntables:\n  s: {kind: source, format: csv}\n  a: {}\n")
+    folder.declare("s: {kind: source, format: csv}\na: {}")
     folder.write("data/s.csv", "v\n1\n")
     folder.write("transforms.py", f"{head}def a(s: pd.DataFrame): return s\n")
     refused = cli("validate")
@@ -654,7 +650,7 @@ def test_frame_type_for_type_checkers_is_refused_where_it_is_evaluated(folder: P
     ],
 )
 def test_annotation_that_works_in_a_run_is_valid(folder: ProjectFolder, cli: Cli, code: str) -> None:
-    folder.write("lakehouse.yaml", "name: p\nmodule: transforms\ntables:\n  s: {kind: source, format: csv}\n  a: {}\n")
+    folder.declare("s: {kind: source, format: csv}\na: {}")
     folder.write("data/s.csv", "v\n1\n")
     folder.write("transforms.py", f"from __future__ import annotations\n{code}")
     assert cli("validate").code == 0

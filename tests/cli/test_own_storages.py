@@ -60,7 +60,7 @@ def test_editing_the_class_re_runs_nothing(shelf: ProjectFolder, cli: Cli) -> No
     shelf.write("shelf.py", SHELF.replace("THINGS = {}", kept))
     try:
         cli("run")
-        shelf.write("shelf.py", shelf.read("shelf.py").replace("KeyedStorage):", "KeyedStorage):\n    extra: int = 1"))
+        shelf.edit("shelf.py", "KeyedStorage):", "KeyedStorage):\n    extra: int = 1")
         assert {t["action"] for t in cli("plan", "-o", "json").json["tables"]} == {"read", "skip"}
     finally:
         import builtins

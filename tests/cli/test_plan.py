@@ -164,7 +164,7 @@ def test_tables_whose_manifests_are_gone_are_all_named(project: ProjectFolder, c
 def test_no_more_tables_are_named_than_can_be_read(folder: ProjectFolder, cli: Cli) -> None:
     names = [f"t{number}" for number in range(11)]
     tables = "\n".join(f"  {name}: {{}}" for name in names)
-    folder.write("lakehouse.yaml", f"name: many\nmodule: transforms\ntables:\n{tables}\n")
+    folder.declare(tables)
     code = "\n".join(f"def {name}(): ..." for name in names)
     folder.write("transforms.py", code)
     for name in names:
@@ -249,8 +249,7 @@ def test_in_another_format_a_table_is_not_gone(project: ProjectFolder, cli: Cli)
 def test_plan_and_run_name_the_package_a_source_needs(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = project.read("lakehouse.yaml").replace("    kind: source\n", "    kind: source\n    format: excel\n")
-    project.write("lakehouse.yaml", text)
+    project.edit("lakehouse.yaml", "    kind: source\n", "    kind: source\n    format: excel\n")
     monkeypatch.setattr("lakehouse_cli.storage.opening.find_spec", lambda name: None)
     planned = cli("plan", "-o", "json").json["tables"]
     assert "table `orders` needs `openpyxl`, which is not installed" in planned[0]["would_fail"]

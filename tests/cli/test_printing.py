@@ -101,11 +101,8 @@ def leaking(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> ProjectF
     secret = f"{project.path}/hunter2"
     monkeypatch.setenv("PW", "correct horse")
     monkeypatch.setenv("ROOT", secret)
-    project.write(
-        "lakehouse.yaml",
-        project.read("lakehouse.yaml").replace(
-            "tables:\n", 'storages: {default: {root: "${ROOT}"}, other: {root: "${PW}"}}\ntables:\n', 1
-        ),
+    project.edit(
+        "lakehouse.yaml", "tables:\n", 'storages: {default: {root: "${ROOT}"}, other: {root: "${PW}"}}\ntables:\n', 1
     )
     (project.path / "data").rename(secret)
     leaking = (
@@ -149,17 +146,14 @@ def test_no_secret_is_shown_by_a_comparison(leaking: ProjectFolder) -> None:
 def test_a_long_line_is_left_to_the_terminal_to_break(printing: ProjectFolder) -> None:
     """As it would break it without us: words and columns stay as they were printed."""
     long = "many  words " * 20
-    printing.write("transforms.py", printing.read("transforms.py").replace("three", long))
+    printing.edit("transforms.py", "three", long)
     assert long.strip() in run_on_a_terminal(printing, width=60)
 
 
 @pytest.mark.parametrize("width", [60, 120, 0])
 def test_the_table_is_as_wide_as_the_screen(project: ProjectFolder, width: int) -> None:
     """Though stdout itself is something else meanwhile."""
-    text = project.read("transforms.py").replace(
-        "    return totals", "    raise OSError('long ' * 99)\n    return totals"
-    )
-    project.write("transforms.py", text)
+    project.edit("transforms.py", "    return totals", "    raise OSError('long ' * 99)\n    return totals")
     rows = [line for line in run_on_a_terminal(project, width=width, code=1) if line.startswith("✗ best")]
     assert rows[-1].endswith("…")
     width = width or 80  # the default where a terminal reports none
@@ -176,7 +170,7 @@ def test_a_comparison_has_its_own_stdout_too(project: ProjectFolder) -> None:
 
 
 def test_invalid_project_is_one_json_line_on_stderr(project: ProjectFolder, cli: Cli) -> None:
-    project.write("lakehouse.yaml", project.read("lakehouse.yaml").replace("tables:", "tabels:"))
+    project.edit("lakehouse.yaml", "tables:", "tabels:")
     invoked = cli("run", "--log-format", "json")
     [line] = [json.loads(line) for line in invoked.err.splitlines()]
     assert (invoked.code, line["event"], line["error"]["type"]) == (3, "error", "ProjectError")

@@ -18,7 +18,7 @@ from tests.conftest import ProjectFolder
 
 def only(folder: ProjectFolder, body: str, options: str = "") -> None:
     """One table, computed by this body."""
-    folder.write("lakehouse.yaml", f"name: one\nmodule: transforms\ntables:\n  t: {{columns: {{a: int64}}{options}}}\n")
+    folder.declare(f"t: {{columns: {{a: int64}}{options}}}")
     head = "import multiprocessing, os, pathlib, time\nimport pyarrow as pa\n\n"
     head += "def first():\n    if pathlib.Path('tried').exists():\n        return False\n"
     head += "    pathlib.Path('tried').touch()\n    return True\n\n"
@@ -56,8 +56,8 @@ def test_attempts_are_counted_and_last_failure_shown(folder: ProjectFolder) -> N
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 def test_table_waiting_to_retry_blocks_no_other(folder: ProjectFolder, executor: str) -> None:
     only(folder, "    assert not first()", ", retries: 1, retry_delay: 4")
-    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml") + "  u: {}\n")
-    folder.write("transforms.py", folder.read("transforms.py") + f"\ndef u():\n    return {TABLE}\n")
+    folder.add("lakehouse.yaml", "  u: {}\n")
+    folder.add("transforms.py", f"\ndef u():\n    return {TABLE}\n")
     command = [*COMMAND, "run", "--executor", executor, "--workers", "1", "--log-format", "json"]
     done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
     events = [json.loads(line) for line in done.stderr.splitlines()]
@@ -73,7 +73,7 @@ def test_table_waiting_to_retry_blocks_no_other(folder: ProjectFolder, executor:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="nowhere else one process limits another")
 def test_run_ends_if_no_process_replaces_a_dead_one(folder: ProjectFolder) -> None:
-    folder.write("lakehouse.yaml", "name: two\nmodule: transforms\ntables: {a: {}, b: {}}\n")
+    folder.declare("{a: {}, b: {}}")
     source = """
     import os, resource
 
@@ -99,7 +99,7 @@ def test_ctrl_c_while_processes_start_ends_the_run(folder: ProjectFolder, which:
     if which == "first":
         only(folder, "    pass")
         delta = "storages: {default: {type: delta, root: data}}\n"
-        folder.write("lakehouse.yaml", folder.read("lakehouse.yaml") + delta)
+        folder.add("lakehouse.yaml", delta)
     else:
         only(folder, "    if first():\n        os._exit(3)", ", retries: 1, retry_delay: 0.01")
     with running(folder.path, "run", "--executor", "processes", "--workers", "1", "--log-format", "json") as run:
@@ -174,10 +174,8 @@ def test_programs_that_a_transform_started_end_with_it(folder: ProjectFolder, ho
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 def test_raised_keyboard_interrupt_fails_its_table(folder: ProjectFolder, executor: str) -> None:
-    folder.write("lakehouse.yaml", "name: two\nmodule: transforms\ntables: {t: {}, u: {}}\n")
-    folder.write(
-        "transforms.py",
-        f"import pyarrow as pa\ndef t():\n    raise KeyboardInterrupt\ndef u():\n    return {TABLE}\n",
+    folder.declare(
+        "{t: {}, u: {}}", f"import pyarrow as pa\ndef t():\n    raise KeyboardInterrupt\ndef u():\n    return {TABLE}\n"
     )
     command = [*COMMAND, "run", "--executor", executor, "-o", "json"]
     done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
@@ -190,9 +188,7 @@ def test_raised_keyboard_interrupt_fails_its_table(folder: ProjectFolder, execut
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 @pytest.mark.parametrize("trouble", ["SystemExit(3)", "KeyboardInterrupt"])
 def test_exception_without_text_fails_its_table(folder: ProjectFolder, executor: str, trouble: str) -> None:
-    folder.write(
-        "lakehouse.yaml", "name: three\nmodule: transforms\ntables: {t: {}, u: {columns: {a: string}}, v: {}}\n"
-    )
+    folder.declare("{t: {}, u: {columns: {a: string}}, v: {}}")
     source = """
     import pandas as pd
 
@@ -231,7 +227,7 @@ def test_exception_without_text_fails_its_table(folder: ProjectFolder, executor:
 def test_process_forked_by_a_transform_ends_with_it(
     folder: ProjectFolder, executor: str, ending: str, code: int
 ) -> None:
-    folder.write("lakehouse.yaml", "name: three\nmodule: transforms\ntables: {a: {}, b: {}, c: {}}\n")
+    folder.declare("{a: {}, b: {}, c: {}}")
     source = """
     import os, sys
     import pyarrow as pa

@@ -78,8 +78,7 @@ def due(cli: Cli) -> dict[str, list[str]]:
 def test_a_replaced_source_is_read(
     project: ProjectFolder, cli: Cli, name: str, replace: Callable[[Path, bytes], None]
 ) -> None:
-    yaml = project.read("lakehouse.yaml").replace("kind: source", f"kind: source\n    format: {name}")
-    project.write("lakehouse.yaml", yaml)
+    project.edit("lakehouse.yaml", "kind: source", f"kind: source\n    format: {name}")
     source = project.path / f"data/orders.{name}"
     source.write_bytes(FORMATS[name](5))
     os.utime(source, (1_700_000_000, 1_700_000_000))

@@ -26,7 +26,7 @@ def test_materializes_every_table_in_order(project: ProjectFolder, cli: Cli) -> 
 
 
 def test_json_is_one_document_with_the_documented_fields(project: ProjectFolder, cli: Cli) -> None:
-    project.write("transforms.py", project.read("transforms.py").replace("return orders", "print('x'); return orders"))
+    project.edit("transforms.py", "return orders", "print('x'); return orders")
     ran = cli("run", "-o", "json")
     document = ran.json
     assert set(document) == {
@@ -95,9 +95,7 @@ def test_broken_contract_publishes_nothing(project: ProjectFolder, cli: Cli) -> 
 
 
 def test_extra_column_error_points_at_the_columns(project: ProjectFolder, cli: Cli) -> None:
-    project.write(
-        "transforms.py", project.read("transforms.py").replace('agg(total=("a', 'agg(n=("amount", "size"), total=("a')
-    )
+    project.edit("transforms.py", 'agg(total=("a', 'agg(n=("amount", "size"), total=("a')
     [totals] = [t for t in cli("run", "-o", "json").json["tables"] if t["name"] == "totals"]
     [violation] = totals["error"]["violations"]
     assert (violation["check"], violation["location"]) == ("extra", None)
@@ -281,19 +279,12 @@ def test_an_empty_frame_is_a_result(project: ProjectFolder, cli: Cli) -> None:
 
 
 def test_a_transform_may_change_its_argument(project: ProjectFolder, cli: Cli) -> None:
-    project.write(
-        "lakehouse.yaml",
+    project.declare(
         """
-        name: two
-        module: transforms
-        tables:
-          orders: {kind: source, columns: {customer: string, amount: int64}}
-          first: {columns: {customer: string, amount: int64}}
-          second: {columns: {customer: string, amount: int64}}
+        orders: {kind: source, columns: {customer: string, amount: int64}}
+        first: {columns: {customer: string, amount: int64}}
+        second: {columns: {customer: string, amount: int64}}
         """,
-    )
-    project.write(
-        "transforms.py",
         """
         def first(orders):
             orders["amount"] *= 10
@@ -310,10 +301,7 @@ def test_a_transform_may_change_its_argument(project: ProjectFolder, cli: Cli) -
 
 
 def test_retries_are_reported_and_counted(project: ProjectFolder, cli: Cli) -> None:
-    text = project.read("lakehouse.yaml").replace(
-        "key: [customer]", "key: [customer]\n    retries: 2\n    retry_delay: 0"
-    )
-    project.write("lakehouse.yaml", text)
+    project.edit("lakehouse.yaml", "key: [customer]", "key: [customer]\n    retries: 2\n    retry_delay: 0")
     flaky = """
         calls = []
 
@@ -375,8 +363,7 @@ def test_repeated_frames_are_shown_once(project: ProjectFolder, cli: Cli) -> Non
 
 
 def test_a_transform_over_its_timeout_fails(project: ProjectFolder, cli: Cli) -> None:
-    text = project.read("lakehouse.yaml").replace("key: [customer]", "key: [customer]\n    timeout: 0.05")
-    project.write("lakehouse.yaml", text)
+    project.edit("lakehouse.yaml", "key: [customer]", "key: [customer]\n    timeout: 0.05")
     project.write(
         "transforms.py",
         "import time\n" + project.read("transforms.py").replace("return", "time.sleep(1)\n    return", 1),
@@ -393,8 +380,7 @@ def test_a_transform_over_its_timeout_fails(project: ProjectFolder, cli: Cli) ->
     [("error", 1, None), ("drop", 0, "customer,total\n"), ("keep", 0, "customer,total,first\n")],
 )
 def test_extra_columns(project: ProjectFolder, cli: Cli, policy: str, code: int, header: str | None) -> None:
-    text = project.read("lakehouse.yaml").replace("key: [customer]", f"key: [customer]\n    extra_columns: {policy}")
-    project.write("lakehouse.yaml", text)
+    project.edit("lakehouse.yaml", "key: [customer]", f"key: [customer]\n    extra_columns: {policy}")
     project.write(
         "transforms.py",
         """
@@ -415,18 +401,11 @@ def test_extra_columns(project: ProjectFolder, cli: Cli, policy: str, code: int,
 
 
 def test_undeclared_types_are_kept_from_run_to_run(project: ProjectFolder, cli: Cli) -> None:
-    project.write(
-        "lakehouse.yaml",
+    project.declare(
         """
-        name: loose
-        module: transforms
-        tables:
-          made: {}
-          again: {}
+        made: {}
+        again: {}
         """,
-    )
-    project.write(
-        "transforms.py",
         """
         import pandas as pd
 
@@ -521,7 +500,7 @@ def test_failure_is_the_same_with_a_timeout(folder: ProjectFolder, cli: Cli, rai
     folder.write("transforms.py", f"def t():\n    raise {raised}\n")
     errors = []
     for key in ("", "timeout: 60"):
-        folder.write("lakehouse.yaml", f"name: odd\nmodule: transforms\ntables: {{t: {{{key}}}}}\n")
+        folder.declare(f"{{t: {{{key}}}}}")
         errors.append(cli("run", "-o", "json", "--executor", "serial").json["tables"][0]["error"])
     assert errors[0] == errors[1]
     assert raised.partition("(")[0] in errors[0]["message"]
@@ -537,9 +516,8 @@ def test_each_retry_waits_twice_as_long(folder: ProjectFolder, cli: Cli) -> None
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 def test_retry_is_one_line_of_a_log(folder: ProjectFolder, cli: Cli, executor: str) -> None:
-    folder.write("lakehouse.yaml", "name: odd\nmodule: transforms\ntables: {t: {retries: 1, retry_delay: 0}}\n")
-    folder.write(
-        "transforms.py",
+    folder.declare(
+        "{t: {retries: 1, retry_delay: 0}}",
         """
         def t():
             raise ValueError("red \\x1b[31mred\\r over\\x07" + "x" * 300 + "\\ntwo")
@@ -575,7 +553,7 @@ def test_run_time_includes_loading(project: ProjectFolder, cli: Cli, monkeypatch
 @pytest.mark.parametrize("declared", ["decimal128(4, 1)", "decimal128(9, 0)", "decimal128(20, 4)"])
 def test_hint_for_inexact_decimals_works(folder: ProjectFolder, cli: Cli, declared: str) -> None:
     columns = f"{{amount: {{type: '{declared}'}}}}"
-    folder.write("lakehouse.yaml", f"name: p\nmodule: transforms\ntables:\n  t: {{columns: {columns}}}\n")
+    folder.declare(f"t: {{columns: {columns}}}")
     module = "import pandas as pd\n\n\ndef t():\n    return pd.DataFrame({'amount': pd.Series([1.23456, 2.5])HOW})\n"
     folder.write("transforms.py", module.replace("HOW", ""))
     failed = cli("run")

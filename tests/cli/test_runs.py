@@ -120,7 +120,7 @@ def test_on_a_narrow_terminal_no_word_is_broken(project: ProjectFolder, argv: tu
 
 @pytest.mark.parametrize("width", [50, 80])
 def test_narrow_terminal_wraps_error_headings_at_words(project: ProjectFolder, width: int) -> None:
-    project.write("transforms.py", project.read("transforms.py").replace("nlargest", "a_method_that_is_not_there"))
+    project.edit("transforms.py", "nlargest", "a_method_that_is_not_there")
     lines = on_a_terminal(project.path, "run", width=width, code=1)
     start = next(number for number, line in enumerate(lines) if line.startswith("best  "))
     heading = [lines[start], *takewhile(lambda line: line.startswith("    "), lines[start + 1 :])]
@@ -171,7 +171,7 @@ def test_unknown_environment_has_close_matches(project: ProjectFolder, cli: Cli,
 
 def test_environment_without_runs_is_named(project: ProjectFolder, cli: Cli) -> None:
     recorded(project)
-    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + "environments:\n  prod: {}\nnonsense: 1\n")
+    project.add("lakehouse.yaml", "environments:\n  prod: {}\nnonsense: 1\n")
     ran = cli("runs", "-e", "prod")
     assert (ran.code, ran.out, ran.err) == (0, "no run of environment `prod` is in the history yet\n", "")
     shown = cli("runs", "show", "last", "-e", "prod")
@@ -236,8 +236,7 @@ def test_nothing_slow_is_loaded(project: ProjectFolder, argv: list[str]) -> None
 
 
 def test_half_of_a_surrogate_pair_is_escaped(folder: ProjectFolder) -> None:
-    folder.write("lakehouse.yaml", "name: odd\nmodule: transforms\ntables: {t: {}}\n")
-    folder.write("transforms.py", "def t():\n    raise ValueError('no file \\udcff')\n")
+    folder.declare("{t: {}}", "def t():\n    raise ValueError('no file \\udcff')\n")
     for argv in (["run"], ["runs", "show", "last"]):
         command, env = [*COMMAND, *argv, "-o", "json"], os.environ | {"LC_ALL": "C.UTF-8"}
         done = subprocess.run(command, cwd=folder.path, capture_output=True, timeout=60, env=env)

@@ -151,9 +151,8 @@ def test_other_failures_get_no_hint_of_connections(write: Callable[[str], None],
 
 
 def test_alone_a_busy_connection_gets_no_hint_of_others(folder: ProjectFolder, cli: Cli) -> None:
-    folder.write("lakehouse.yaml", "name: p\nmodule: transforms\ntables:\n  quick: {format: csv}\n")
-    folder.write(
-        "transforms.py",
+    folder.declare(
+        "quick: {format: csv}",
         """
         import duckdb
 

@@ -111,7 +111,7 @@ def kill_while_storing(lake: ProjectFolder) -> None:
         assert process.ends() == -9
     # The old content lies in the hot journal: the next to open the file must put it back.
     assert Path("lake.db-journal").stat().st_size > 0
-    lake.write("transforms.py", lake.read("transforms.py").replace("threading.Thread", "# threading.Thread"))
+    lake.edit("transforms.py", "threading.Thread", "# threading.Thread")
 
 
 @pytest.mark.slow

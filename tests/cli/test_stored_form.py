@@ -235,8 +235,7 @@ def test_data_of_another_program_are_read_as_declared(folder: ProjectFolder, cli
 
 def test_options_of_a_source_describe_its_file(project: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
-    text = project.read("lakehouse.yaml").replace("kind: source,", "kind: source, options: {null_values: [x]},", 1)
-    project.write("lakehouse.yaml", text)
+    project.edit("lakehouse.yaml", "kind: source\n", "kind: source\n    options: {null_values: [x]}\n")
     assert cli("run").code == 0
 
 

@@ -52,7 +52,7 @@ def numbers(folder: ProjectFolder) -> ProjectFolder:
 
 
 def add(folder: ProjectFolder, declarations: str, code: str) -> None:
-    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml") + declarations)
+    folder.add("lakehouse.yaml", declarations)
     folder.write("transforms.py", HEAD + code)
 
 
@@ -139,11 +139,10 @@ def test_bytes_do_not_depend_on_batches(folder: ProjectFolder) -> None:
     ],
 )
 def test_what_fails_late_leaves_the_old_table(folder: ProjectFolder, executor: str, code: str, message: str) -> None:
-    folder.write(
-        "lakehouse.yaml",
-        "name: x\nmodule: transforms\ntables:\n  t: {columns: {a: {type: int64, nullable: false}}, key: a}\n",
+    folder.declare(
+        "t: {columns: {a: {type: int64, nullable: false}}, key: a}",
+        f"{HEAD}def t() -> Iterator[pa.RecordBatch]:\n    yield from batches([7], [8, 9])\n",
     )
-    folder.write("transforms.py", f"{HEAD}def t() -> Iterator[pa.RecordBatch]:\n    yield from batches([7], [8, 9])\n")
     assert run_of()[0] == 0
     folder.write("transforms.py", f"{HEAD}def t() -> Iterator[pa.RecordBatch]:\n    {code}\n")
     exit_code, tables = run_of("--executor", executor)
@@ -154,9 +153,8 @@ def test_what_fails_late_leaves_the_old_table(folder: ProjectFolder, executor: s
 
 
 def test_violations_count_over_all_batches(folder: ProjectFolder, cli: Cli) -> None:
-    folder.write("lakehouse.yaml", "name: x\nmodule: transforms\ntables:\n  t: {columns: {a: int8}}\n")
-    folder.write(
-        "transforms.py",
+    folder.declare(
+        "t: {columns: {a: int8}}",
         f"{HEAD}def t() -> Iterator[pa.RecordBatch]:\n    yield from batches([1, 200], [300], [2, 400])\n",
     )
     code, tables = run_of()
@@ -191,8 +189,7 @@ def test_violations_count_over_all_batches(folder: ProjectFolder, cli: Cli) -> N
     ],
 )
 def test_odd_batches(folder: ProjectFolder, code: str, columns: str, rows: int | None, message: str | None) -> None:
-    folder.write("lakehouse.yaml", f"name: x\nmodule: transforms\ntables:\n  t: {columns}\n")
-    folder.write("transforms.py", f"{HEAD}def t() -> Iterator[pa.RecordBatch]:\n    {code}\n")
+    folder.declare(f"t: {columns}", f"{HEAD}def t() -> Iterator[pa.RecordBatch]:\n    {code}\n")
     exit_code, tables = run_of()
     assert (exit_code, tables["t"]["rows"]) == (0 if message is None else 1, rows)
     assert message is None or tables["t"]["error"]["message"] == message
@@ -211,8 +208,7 @@ BAD_SOURCE = [
 )
 def test_source_is_judged_to_its_end(numbers: ProjectFolder, executor: str, line: str, message: str, body: str) -> None:
     """Also where the transform stops early."""
-    text = numbers.read("lakehouse.yaml").replace("text: string}}", "text: string}, key: id}")
-    numbers.write("lakehouse.yaml", text)
+    numbers.edit("lakehouse.yaml", "text: string}}", "text: string}, key: id}")
     add(numbers, "  t: {}\n", f"def t(numbers: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:\n    {body}\n")
     with (numbers.path / "data/numbers.csv").open("a") as file:
         file.write(line)
@@ -238,9 +234,8 @@ def test_source_that_changes_while_it_is_read_is_not_stored(numbers: ProjectFold
 
 
 def test_timeout_of_a_generator(folder: ProjectFolder) -> None:
-    folder.write("lakehouse.yaml", "name: x\nmodule: transforms\ntables:\n  t: {timeout: 1}\n")
-    folder.write(
-        "transforms.py",
+    folder.declare(
+        "t: {timeout: 1}",
         f"{HEAD}import time\n\ndef t() -> Iterator[pa.RecordBatch]:\n    yield from batches([1])\n    time.sleep(60)\n",
     )
     code, tables = run_of()
@@ -313,7 +308,7 @@ def test_inputs_and_result_are_in_one_database_file(folder: ProjectFolder, kind:
 
 
 def test_annotations_are_known_before_anything_runs(folder: ProjectFolder, cli: Cli) -> None:
-    folder.write("lakehouse.yaml", "name: x\nmodule: transforms\ntables:\n  s: {kind: source}\n  t: {}\n")
+    folder.declare("s: {kind: source}\nt: {}")
     for good in ("pa.RecordBatchReader", "Iterator[pa.RecordBatch]", "Generator[pa.RecordBatch, None, None]"):
         folder.write("transforms.py", f"{HEAD}def t(s: {good}) -> {good}:\n    return s\n")
         assert cli("validate").code == 0
@@ -373,7 +368,7 @@ def test_lazy_frames_and_relations_go_from_one_to_the_other(numbers: ProjectFold
 @pytest.mark.parametrize("kind", ["pl.LazyFrame", "duckdb.DuckDBPyRelation", "ibis.Table"])
 @pytest.mark.parametrize(("line", "message"), BAD_SOURCE, ids=["value", "key"])
 def test_source_that_a_lazy_frame_reads_is_judged(numbers: ProjectFolder, kind: str, line: str, message: str) -> None:
-    numbers.write("lakehouse.yaml", numbers.read("lakehouse.yaml").replace("text: string}}", "text: string}, key: id}"))
+    numbers.edit("lakehouse.yaml", "text: string}}", "text: string}, key: id}")
     body = f"import duckdb, ibis\nimport polars as pl\n\ndef t(numbers: {kind}):\n    return numbers.limit(3)\n"
     add(numbers, "  t: {}\n", body)
     with (numbers.path / "data/numbers.csv").open("a") as file:
@@ -386,7 +381,7 @@ def test_source_that_a_lazy_frame_reads_is_judged(numbers: ProjectFolder, kind: 
 def test_rows_out_of_order_behind_many_in_order_are_refused(
     folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder.write("lakehouse.yaml", "name: x\nmodule: transforms\ntables:\n  t: {key: a}\n")
+    folder.declare("t: {key: a}")
     code = "import polars as pl\n\ndef t():\n    n = 12_000_000\n"
     code += "    return pl.concat([pl.LazyFrame({'a': pl.int_range(1, n, eager=True)}), pl.LazyFrame({'a': [0]})])\n"
     folder.write("transforms.py", HEAD + code)
@@ -396,7 +391,7 @@ def test_rows_out_of_order_behind_many_in_order_are_refused(
         "result of `t`: its first rows come in the order of the key, and later ones do not"
     )
     assert tables["t"]["error"]["hint"] == "set `order_by: [a]`, which sorts them all, or sort them in the transform"
-    folder.write("lakehouse.yaml", "name: x\nmodule: transforms\ntables:\n  t: {key: a, order_by: [a]}\n")
+    folder.declare("t: {key: a, order_by: [a]}")
     assert run_of()[0] == 0
     assert (folder.path / "data/t.csv").read_text()[:6] == "a\n0\n1\n"
 
@@ -417,8 +412,7 @@ def test_rows_out_of_order_behind_many_in_order_are_refused(
     ],
 )
 def test_what_is_computed_late(folder: ProjectFolder, body: str, message: str | None) -> None:
-    folder.write("lakehouse.yaml", "name: x\nmodule: transforms\ntables:\n  t: {}\n")
-    folder.write("transforms.py", f"{HEAD}import duckdb\nimport polars as pl\n\ndef t():\n    {body}\n")
+    folder.declare("t: {}", f"{HEAD}import duckdb\nimport polars as pl\n\ndef t():\n    {body}\n")
     code, tables = run_of()
     assert code == (0 if message is None else 1), tables
     assert message is None or message in tables["t"]["error"]["message"]
@@ -523,7 +517,7 @@ def test_plan_notes_rows_without_an_order(folder: ProjectFolder, cli: Cli) -> No
         code += f"def {name}(s: pl.LazyFrame) -> {kind}: ...\n"
     folder.write("transforms.py", code)
     tables = "  s: {kind: source}\n  a: {}\n  b: {}\n  c: {}\n  d: {order_by: x}\n  e: {}\n"
-    folder.write("lakehouse.yaml", f"name: x\nmodule: transforms\ntables:\n{tables}")
+    folder.declare(tables)
     for command in ("validate", "plan"):
         done = cli(command)
         noted = [line for line in (done.out + done.err).splitlines() if "another order each time" in line]

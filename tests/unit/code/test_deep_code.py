@@ -46,7 +46,7 @@ def exported(count: int) -> str:
 )
 def test_deeply_nested_code_is_read(folder: ProjectFolder, cli: Cli, code: Callable[[int], str], count: int) -> None:
     # In a thread of its own, where nothing is called yet, as on a user's command line.
-    folder.write("lakehouse.yaml", "name: shop\nmodule: transforms\ntables:\n  daily: {inputs: []}\n")
+    folder.declare("daily: {inputs: []}")
     folder.path.joinpath("transforms.py").write_text(code(count).replace("daily(raw)", "daily(raw=None)"))
     reported = []
 
@@ -87,7 +87,7 @@ def test_an_edit_deep_inside_counts(tmp_path: Path, old: str) -> None:
 def test_code_nested_more_deeply_is_refused_with_its_place(
     folder: ProjectFolder, cli: Cli, command: str, code: str, what: str, line: int | None
 ) -> None:
-    folder.write("lakehouse.yaml", "name: shop\nmodule: transforms\ntables: {daily: {}, raw: {kind: source}}\n")
+    folder.declare("{daily: {}, raw: {kind: source}}")
     folder.path.joinpath("transforms.py").write_text(code)
     reported = cli(command, "-o", "json")
     assert (reported.code, reported.err) == (3, "")

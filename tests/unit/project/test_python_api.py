@@ -60,8 +60,7 @@ def test_unknown_names(project: ProjectFolder) -> None:
 
 
 def test_variables_come_from_the_mapping_given(project: ProjectFolder, tmp_path: Path) -> None:
-    text = project.read("lakehouse.yaml").replace("tables:", "storages:\n  default: {root: '${WHERE}'}\ntables:")
-    project.write("lakehouse.yaml", text)
+    project.edit("lakehouse.yaml", "tables:", "storages:\n  default: {root: '${WHERE}'}\ntables:")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/orders.csv").write_text("customer,amount\na,1\n")
     loaded = Project.load(environ={"WHERE": str(tmp_path / "elsewhere")})
@@ -94,7 +93,7 @@ def test_two_projects_in_one_process_do_not_mix(project: ProjectFolder, tmp_path
 def test_an_edited_module_is_read_again(project: ProjectFolder) -> None:
     loaded = Project.load()
     assert loaded.run()["best"].rows == 1
-    project.write("transforms.py", project.read("transforms.py").replace("nlargest(count,", "nlargest(count + 1,"))
+    project.edit("transforms.py", "nlargest(count,", "nlargest(count + 1,")
     assert loaded.run()["best"].rows == 2
 
 
@@ -111,9 +110,8 @@ def test_the_package_has_what_it_says() -> None:
 )
 def test_script_is_not_run_again_by_its_processes(folder: ProjectFolder, how: str, threads: str) -> None:
     """Neither by those that a program with threads starts with, nor by one in place of one that died."""
-    folder.write("lakehouse.yaml", "name: two\nmodule: transforms\ntables: {a: {}, b: {}}\n")
-    folder.write(
-        "transforms.py",
+    folder.declare(
+        "{a: {}, b: {}}",
         """
         import os, sys
         import pandas as pd

@@ -102,7 +102,7 @@ def test_script_on_excel_ends_with_zero(folder: ProjectFolder) -> None:
         book.active.append(row)
     prepare(folder, "{root: data}\n  books: {root: data, format: excel}")
     source = "{kind: source, storage: books, columns: {n: int64, text: string}}"
-    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml").replace("numbers: {}", f"numbers: {source}"))
+    folder.edit("lakehouse.yaml", "numbers: {}", f"numbers: {source}")
     (folder.path / "data").mkdir()
     book.save(folder.path / "data/numbers.xlsx")
     assert [ran(folder, "run") for _ in range(2)] == [(0, "1000\n")] * 2

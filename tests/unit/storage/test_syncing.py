@@ -118,8 +118,7 @@ def test_a_run_leaves_its_tables_on_disk(
         text = text.replace(f"  {name}:\n", f"  {name}:\n    storage: lake\n")
     project.write("lakehouse.yaml", text)
     if fails:
-        code = project.read("transforms.py").replace("    return totals", "    raise ValueError\n    return totals")
-        project.write("transforms.py", code)
+        project.edit("transforms.py", "    return totals", "    raise ValueError\n    return totals")
     result = Project.load(project.path).run(executor="threads")
     assert result.status == ("failed" if fails else "success")
     assert synced.missing() == []
@@ -129,10 +128,11 @@ def test_an_interrupted_run_leaves_its_tables_on_disk(
     project: ProjectFolder, cli: Cli, synced: Synced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(synced, "_root", project.path / "data")
-    code = project.read("transforms.py").replace(
-        "    return totals", "    import os, signal\n    os.kill(os.getpid(), signal.SIGTERM)\n    return totals"
+    project.edit(
+        "transforms.py",
+        "    return totals",
+        "    import os, signal\n    os.kill(os.getpid(), signal.SIGTERM)\n    return totals",
     )
-    project.write("transforms.py", code)
     assert cli("run", "--executor", "serial").code != 0
     assert (project.path / "data/totals.csv").exists()
     assert [name for name in synced.missing() if name != "orders.csv"] == []
