@@ -50,6 +50,7 @@ _LETTERS = {
 }
 # Directives that say the same part of a moment: of two, one would not count.
 _SAME = ("Yy", "mbB", "HI", "aA")
+_OF_CLOCKS = "HIMSfp"
 GROUPS = {
     "Y": "[0-9]{4}",
     "y": "[0-9]{2}",
@@ -70,59 +71,42 @@ GROUPS = {
 
 
 def check_format(text: str, option: str) -> None:
-    """Refuse a format that cannot say which day is meant, or that holds an unknown directive.
+    """Refuse a format that cannot say which day, or time, is meant, or that holds an unknown directive.
+
+    Args:
+        text: The format.
+        option: ``date_format``, ``timestamp_format`` or ``time_format``, which is for durations too.
 
     Raises:
         StorageError: Naming the option and what is wrong.
     """
-    what = _printable(f"{option}: {text}")
-    directives = [directive for literal, directive in split_format(text) if directive]
-    for directive in directives:
-        if directive not in GROUPS:
-            raise StorageError(
-                f"`{what}` has the directive `%{_printable(directive)}`, which is not supported",
-                hint="use " + " ".join(f"%{known}" for known in GROUPS),
-            )
-    if len(set(directives)) < len(directives):
-        raise StorageError(f"`{what}` has a directive twice", hint="write each part of a date once")
-    for group in _SAME:
-        if len(same := [f"%{directive}" for directive in directives if directive in group]) > 1:
-            raise StorageError(f"`{what}` has {' and '.join(same)}, which say the same", hint="write one of them")
-    if not {"Y", "y"} & set(directives):
-        meant = "" if directives else _from_letters(text)
-        hint = f"write it as `{_printable(meant)}`" if meant else "add %Y"
-        raise StorageError(f"`{what}` does not say the year", hint=hint)
-    if ("I" in directives) != ("p" in directives):
-        raise StorageError(f"`{what}` has only one of %I and %p", hint="use %H, or both")
-
-
-def check_time_format(text: str) -> None:
-    """Refuse a format that is none of times or durations.
-
-    Raises:
-        StorageError: Naming what is wrong.
-    """
-    if text in SPAN_WORDS:
+    is_clock = option == "time_format"
+    if is_clock and text in SPAN_WORDS:
         return
-    what = f"`{_printable(f'time_format: {text}')}`"
+    what = f"`{_printable(f'{option}: {text}')}`"
     parts = split_format(text)
     directives = [directive for _, directive in parts if directive]
     for directive in directives:
-        if directive not in "HIMSfp":
+        if directive not in (_OF_CLOCKS if is_clock else GROUPS):
+            kind = "of a time or duration" if is_clock else "supported"
+            known = " ".join(f"%{each}" for each in (_OF_CLOCKS if is_clock else GROUPS))
+            spans = "; or `interval` for durations as `1 days 02:00:00`, `iso8601` for `PT2H`" if is_clock else ""
             raise StorageError(
-                f"{what} has the directive `%{_printable(directive)}`, which is not of a time or duration",
-                hint="use %H %I %M %S %f %p; or `interval` for durations as `1 days 02:00:00`, `iso8601` for `PT2H`",
+                f"{what} has the directive `%{_printable(directive)}`, which is not {kind}", hint=f"use {known}{spans}"
             )
-    if not set(directives) & set("HIMS"):
-        if not directives and (meant := _from_letters(text)):
-            raise StorageError(f"{what} has no directive", hint=f"write it as `{_printable(meant)}`")
-        words = ", or one of: " + ", ".join(SPAN_WORDS)
-        raise StorageError(f"{what} says neither hours, minutes nor seconds", hint=f"such as `%H:%M:%S`{words}")
+    if not set("HIMS" if is_clock else "Yy") & set(directives):
+        lacking = "says neither hours, minutes nor seconds" if is_clock else "does not say the year"
+        meant = "" if directives else _from_letters(text)
+        add = f"such as `%H:%M:%S`, or one of: {', '.join(SPAN_WORDS)}" if is_clock else "add %Y"
+        raise StorageError(f"{what} {lacking}", hint=f"write it as `{_printable(meant)}`" if meant else add)
     if len(set(directives)) < len(directives):
-        raise StorageError(f"{what} has a directive twice", hint="write each part of a time once")
-    if {"H", "I"} <= set(directives) or ("I" in directives) != ("p" in directives):
-        raise StorageError(f"{what} has %I and %p not together, or %H beside them", hint="use %H, or %I and %p")
-    if "f" in directives and ("S" not in directives or ("", "f") in parts):
+        raise StorageError(f"{what} has a directive twice", hint="write each part once")
+    for group in _SAME:
+        if len(same := [f"%{directive}" for directive in directives if directive in group]) > 1:
+            raise StorageError(f"{what} has {' and '.join(same)}, which say the same", hint="write one of them")
+    if ("I" in directives) != ("p" in directives):
+        raise StorageError(f"{what} has only one of %I and %p", hint="use %H, or both")
+    if is_clock and "f" in directives and ("S" not in directives or ("", "f") in parts):
         raise StorageError(f"{what} has %f, but no %S and a point before it", hint="such as `%S.%f`")
 
 

@@ -80,10 +80,9 @@ class CsvOptions(ValueOptions, frozen=True):
         if self.date_format or self.timestamp_format:
             from lakehouse_cli.formats.csv.directives import check_format
 
-            for text in self.date_format:
-                check_format(text, "date_format")
-            for text in self.timestamp_format:
-                check_format(text, "timestamp_format")
+            for option in ("date_format", "timestamp_format"):
+                for text in getattr(self, option):
+                    check_format(text, option)
 
     def check_column(self, column_type: ColumnType, own: Collection[str]) -> None:
         """Refuse also a spelling of true or false that is null as well, and a comment that values begin with.

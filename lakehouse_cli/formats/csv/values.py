@@ -44,10 +44,10 @@ class ValueOptions(FormatOptions, frozen=True):
     def __post_init__(self) -> None:
         self._check_numbers(getattr(self, "decimal", "."))
         if self.time_format:
-            from lakehouse_cli.formats.csv.directives import check_time_format
+            from lakehouse_cli.formats.csv.directives import check_format
 
             for text in self.time_format:
-                check_time_format(text)
+                check_format(text, "time_format")
 
     def check_column(self, column_type: ColumnType, own: Collection[str]) -> None:
         """Refuse a format of times and durations that a column has no use for.
