@@ -75,132 +75,104 @@ AMBIENT = {
 MANY = {**REGISTRY, "plug.py": "from reg import reg\n" + "".join(f"@reg\ndef f{i}(x): return 1\n" for i in range(5))}
 
 
+IMPORTED = "statements that run when {} is imported changed"
+
+
 @pytest.mark.parametrize(
-    ("before", "edits", "reported"),
+    ("before", "file", "old", "new", "reported"),
     [
-        (SIDE, {"side.py": "import rates\nrates.K = 3\n"}, ("statements that run when side.py is imported changed",)),
-        (SIDE, {"side.py": ""}, ("statements that run when side.py is imported changed",)),
+        (SIDE, "side.py", "2", "3", [IMPORTED.format("side.py")]),
+        (SIDE, "side.py", SIDE["side.py"], "", [IMPORTED.format("side.py")]),
+        (SIDE, "rates.py", "1", "0", ["constant `K` changed (rates.py)"]),
         (
             TWO_SIDES,
-            {"transforms.py": TWO_SIDES["transforms.py"].replace("side, other", "other, side")},
-            ("other.py and side.py are imported in another order",),
+            "transforms.py",
+            "side, other",
+            "other, side",
+            ["other.py and side.py are imported in another order"],
         ),
-        (
-            SOURCE,
-            {"rates.py": SOURCE["rates.py"] + "# a comment"},
-            ("the text of rates.py changed, which is looked at",),
-        ),
-        (
-            SOURCE,
-            {"rates.py": SOURCE["rates.py"].replace("1", "2")},
-            ("helper `f` changed (rates.py)",),
-        ),
-        (SIDE, {"rates.py": "K = 0\n"}, ("constant `K` changed (rates.py)",)),
-        (
-            SIDE,
-            {"rates.py": "K = 0\n", "side.py": "import rates\nrates.K = 3\n"},
-            ("constant `K` changed (rates.py)", "statements that run when side.py is imported changed"),
-        ),
-        (
-            PACKAGE,
-            {"pkg/__init__.py": "from . import rates\nrates.K = 3\n"},
-            ("statements that run when pkg/__init__.py is imported changed",),
-        ),
-        (
-            GUARDED,
-            {"transforms.py": GUARDED["transforms.py"].replace("return 1", "return 2")},
-            ("helper `f` changed (transforms.py)",),
-        ),
-        (
-            GUARDED,
-            {"fast.py": "def f(): return 2\n"},
-            ("`fast` is in the project now", "now uses helper `f` (fast.py)"),
-        ),
-        (
-            LOOP,
-            {"transforms.py": LOOP["transforms.py"].replace("3", "4")},
-            ("statements that run when transforms.py is imported changed",),
-        ),
+        (SOURCE, "rates.py", "1\n", "1\n# a comment", ["the text of rates.py changed, which is looked at"]),
+        (SOURCE, "rates.py", "1", "2", ["helper `f` changed (rates.py)"]),
+        (PACKAGE, "pkg/__init__.py", "2", "3", [IMPORTED.format("pkg/__init__.py")]),
+        (GUARDED, "transforms.py", "return 1", "return 2", ["helper `f` changed (transforms.py)"]),
+        (LOOP, "transforms.py", "3", "4", [IMPORTED.format("transforms.py")]),
+        (REGISTRY, "plug.py", "f(x): return 1", "f(x): return 2", ["`f`, which acts on `R`, changed (plug.py)"]),
         (
             REGISTRY,
-            {"plug.py": REGISTRY["plug.py"].replace("return 1", "return 2", 1)},
-            ("`f`, which acts on `R`, changed (plug.py)",),
+            "plug.py",
+            "@reg\ndef g",
+            "@reg\ndef new(x): return 1\n@reg\ndef g",
+            ["`new`, which acts on `R`, is new (plug.py)"],
         ),
+        (REGISTRY, "plug.py", "@reg\ndef g(x): return 1\n", "", ["`g`, which acts on `R`, is gone (plug.py)"]),
+        (REGISTRY, "reg.py", "{}", "{'a': 1}", ["constant `R` changed (reg.py)"]),
+        (MANY, "plug.py", "return 1", "return 2", ["`f0`, `f1`, `f2` and 2 more, which act on `R`, changed (plug.py)"]),
+        (ONE_FILE, "transforms.py", "return 1", "return 2", ["`h`, which acts on `R`, changed (transforms.py)"]),
+        (ONE_FILE, "transforms.py", "{}", "{'a': 1}", ["constant `R` changed (transforms.py)"]),
+        (DISPATCH, "plug.py", "return 1", "return 2", ["`of_int`, which acts on `s`, changed (plug.py)"]),
+        (CLASSES, "plug.py", "n = 1", "n = 2", ["`B`, which acts on `A`, changed (plug.py)"]),
         (
-            REGISTRY,
-            {"plug.py": REGISTRY["plug.py"] + "@reg\ndef new(x): return 1\n"},
-            ("`new`, which acts on `R`, is new (plug.py)",),
-        ),
-        (
-            REGISTRY,
-            {"plug.py": "from reg import reg\n@reg\ndef f(x): return 1\n"},
-            ("`g`, which acts on `R`, is gone (plug.py)",),
-        ),
-        (REGISTRY, {"reg.py": REGISTRY["reg.py"].replace("{}", "{'a': 1}")}, ("constant `R` changed (reg.py)",)),
-        (
-            MANY,
-            {"plug.py": MANY["plug.py"].replace("return 1", "return 2")},
-            ("`f0`, `f1`, `f2` and 2 more, which act on `R`, changed (plug.py)",),
-        ),
-        (
-            ONE_FILE,
-            {"transforms.py": ONE_FILE["transforms.py"].replace("return 1", "return 2")},
-            ("`h`, which acts on `R`, changed (transforms.py)",),
-        ),
-        (
-            ONE_FILE,
-            {"transforms.py": ONE_FILE["transforms.py"].replace("{}", "{'a': 1}")},
-            ("constant `R` changed (transforms.py)",),
-        ),
-        (
-            DISPATCH,
-            {"plug.py": DISPATCH["plug.py"].replace("return 1", "return 2")},
-            ("`of_int`, which acts on `s`, changed (plug.py)",),
-        ),
-        (
-            CLASSES,
-            {"plug.py": CLASSES["plug.py"].replace("n = 1", "n = 2")},
-            ("`B`, which acts on `A`, changed (plug.py)",),
+            HELPERS,
+            "helpers.py",
+            "def low(x): return deep(x)\n",
+            "",
+            ["helper `low` is gone (helpers.py), and is still used", "no longer uses helper `deep` (helpers.py)"],
         ),
         (
             HELPERS,
-            {"helpers.py": HELPERS["helpers.py"].replace("def low(x): return deep(x)\n", "")},
-            ("helper `low` is gone (helpers.py), and is still used", "no longer uses helper `deep` (helpers.py)"),
-        ),
-        (
-            HELPERS,
-            {"helpers.py": "def low(x): return 1\n"},
-            (
+            "helpers.py",
+            HELPERS["helpers.py"],
+            "def low(x): return 1\n",
+            [
                 "helper `clean` is gone (helpers.py), and is still used",
                 "no longer uses helper `deep` (helpers.py)",
                 "no longer uses helper `low` (helpers.py)",
-            ),
+            ],
         ),
         (
             HELPERS,
-            {"helpers.py": HELPERS["helpers.py"].replace("deep(x)\n", "eval(x)\n", 1)},
-            (
+            "helpers.py",
+            "return deep(x)\n",
+            "return eval(x)\n",
+            [
                 "helpers.py now does what cannot be followed, so that the whole project counts",
                 "helper `low` changed (helpers.py)",
                 "now uses helpers.py as a whole",
                 "no longer uses helper `deep` (helpers.py)",
                 "now uses pkg/part0.py as a whole",
                 "and 20 more",
-            ),
+            ],
         ),
         (
             AMBIENT,
-            {"helpers.py": AMBIENT["helpers.py"] + "os.environ['TZ'] = ZONE\n"},
-            ("now uses constant `ZONE` (helpers.py)", "statements that run when helpers.py is imported changed"),
+            "helpers.py",
+            "return x\n",
+            "return x\nos.environ['TZ'] = ZONE\n",
+            ["now uses constant `ZONE` (helpers.py)", IMPORTED.format("helpers.py")],
         ),
-        (STAR, {"tools.py": "def len(x): return 1\n"}, ("now uses helper `len` (tools.py)",)),
+        (STAR, "tools.py", "pass\n", "def len(x): return 1\n", ["now uses helper `len` (tools.py)"]),
     ],
 )
 def test_message_for_an_edit(
-    tmp_path: Path, before: Mapping[str, str], edits: Mapping[str, str], reported: tuple[str, ...]
+    tmp_path: Path, before: Mapping[str, str], file: str, old: str, new: str, reported: list[str]
 ) -> None:
-    old = parts(tmp_path / "old", before)
-    assert explain(old, parts(tmp_path / "new", {**before, **edits}), "daily") == reported
+    assert old in before[file]
+    now = {**before, file: before[file].replace(old, new)}
+    assert list(explain(parts(tmp_path / "old", before), parts(tmp_path / "new", now), "daily")) == reported
+
+
+def test_message_for_edits_of_two_files(tmp_path: Path) -> None:
+    now = {**SIDE, "rates.py": "K = 0\n", "side.py": "import rates\nrates.K = 3\n"}
+    reported = explain(parts(tmp_path / "old", SIDE), parts(tmp_path / "new", now), "daily")
+    assert reported == ("constant `K` changed (rates.py)", IMPORTED.format("side.py"))
+
+
+def test_message_for_a_module_that_comes_and_goes(tmp_path: Path) -> None:
+    without = parts(tmp_path / "without", GUARDED)
+    with_it = parts(tmp_path / "with", {**GUARDED, "fast.py": "def f(): return 2\n"})
+    assert explain(without, with_it, "daily") == ("`fast` is in the project now", "now uses helper `f` (fast.py)")
+    gone = ("`fast` is in the project no more", "no longer uses helper `f` (fast.py)")
+    assert explain(with_it, without, "daily") == gone
 
 
 def test_message_for_a_module_no_longer_unfollowed(tmp_path: Path) -> None:
@@ -235,12 +207,6 @@ def test_message_for_a_package_not_installed(before: str | None, now: str | None
 
 def test_message_for_a_name_that_is_passed_on() -> None:
     assert explain({}, {"tools.py:ch2": "import 3f0a"}, "daily") == ("now uses `ch2`, which tools.py imports",)
-
-
-def test_message_for_a_removed_module(tmp_path: Path) -> None:
-    old = parts(tmp_path / "old", {**GUARDED, "fast.py": "def f(): return 2\n"})
-    reported = ("`fast` is in the project no more", "no longer uses helper `f` (fast.py)")
-    assert explain(old, parts(tmp_path / "new", GUARDED), "daily") == reported
 
 
 def test_message_for_another_function_of_a_table(tmp_path: Path) -> None:
