@@ -21,6 +21,28 @@ from lakehouse_cli.model import Column, parse_column_type
 from tests.unit.formats.csv_files import columns_of
 
 
+def saved(book: openpyxl.Workbook) -> bytes:
+    sink = io.BytesIO()
+    book.save(sink)
+    return sink.getvalue()
+
+
+def altered(data: bytes, part: str, *replacements: tuple[str, str], encoding: str = "utf-8") -> bytes:
+    """A workbook with texts replaced in the parts whose name ends so."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as before, zipfile.ZipFile(sink, "w") as after:
+        for entry in before.infolist():
+            content = before.read(entry)
+            if entry.filename.endswith(part):
+                text = content.decode()
+                for old, new in replacements:
+                    assert old in text, text
+                    text = text.replace(old, new)
+                content = text.encode(encoding)
+            after.writestr(entry, content)
+    return sink.getvalue()
+
+
 def workbook(*rows: Sequence[Any], title: str = "Sheet", **more: list[Sequence[Any]]) -> bytes:
     book = openpyxl.Workbook()
     sheet = book.active
@@ -30,13 +52,17 @@ def workbook(*rows: Sequence[Any], title: str = "Sheet", **more: list[Sequence[A
     for name, others in more.items():
         for row in others:
             (book[name] if name in book.sheetnames else book.create_sheet(name)).append(row)
-    sink = io.BytesIO()
-    book.save(sink)
-    return sink.getvalue()
+    return saved(book)
 
 
 def read(data: bytes, declared: list[Column] | None, **options: Any) -> pa.Table:
     return ExcelFormat().read(lambda: io.BytesIO(data), "data/t.xlsx", declared, ExcelOptions.from_mapping(options))
+
+
+def refusal(data: bytes, declared: list[Column] | None, **options: Any) -> DataError:
+    with pytest.raises(DataError) as caught:
+        read(data, declared, **options)
+    return caught.value
 
 
 @pytest.mark.parametrize(
@@ -115,9 +141,7 @@ def test_cells_that_are_read(cell: Any, declared: str, expected: Any) -> None:
 )
 def test_cells_that_do_not_fit_are_named_by_address(cell: Any, declared: str, shown: str) -> None:
     data = workbook(["title"], [], ["other", "x"], ["a", None], [], ["b", cell], ["c", cell])
-    with pytest.raises(DataError) as caught:
-        read(data, columns_of(x=declared), skip_rows=2)
-    error = caught.value
+    error = refusal(data, columns_of(x=declared), skip_rows=2)
     assert error.message == (
         f"cell B6 of `data/t.xlsx`, in column `x`, holds {shown}, which is not {declared}, and 1 more cell does not fit"
     )
@@ -130,9 +154,7 @@ def test_cells_that_do_not_fit_are_named_by_address(cell: Any, declared: str, sh
 def test_refused_cell_has_a_hint() -> None:
     hints = {}
     for cell in ("#N/A", "=1+1", 5):
-        with pytest.raises(DataError) as caught:
-            read(workbook(["x"], [cell]), columns_of(x="string"))
-        hints[cell] = caught.value.hint
+        hints[cell] = refusal(workbook(["x"], [cell]), columns_of(x="string")).hint
     assert "null_values: ['#N/A']" in (hints["#N/A"] or "")
     assert "open the workbook in Excel and save it" in (hints["=1+1"] or "")
     assert "make it text in the sheet" in (hints[5] or "")
@@ -140,9 +162,7 @@ def test_refused_cell_has_a_hint() -> None:
 
 def test_number_among_durations_may_be_a_float() -> None:
     data = workbook(["x"], [1.5])
-    with pytest.raises(DataError) as caught:
-        read(data, columns_of(x="duration[s]"))
-    assert "declare float64" in (caught.value.hint or "")
+    assert "declare float64" in (refusal(data, columns_of(x="duration[s]")).hint or "")
     assert read(data, columns_of(x="float64"))["x"].to_pylist() == [1.5]
 
 
@@ -198,22 +218,17 @@ def in_percent(*cells: Any, form: str = "0%") -> bytes:
         cell = book.active.cell(row, 1, value)
         if isinstance(value, int | float):
             cell.number_format = form
-    sink = io.BytesIO()
-    book.save(sink)
-    return sink.getvalue()
+    return saved(book)
 
 
 @pytest.mark.parametrize("kind", ["float64", "decimal128(9, 4)", "dictionary<float64>"])
 @pytest.mark.parametrize("form", ["0%", "0.00%", '0.0 %;[Red]-0.0 %;"none"'])
 def test_percents_of_two_scales_are_refused(kind: str, form: str) -> None:
     data = in_percent("50%", 0.5, 0.25, form=form)
-    with pytest.raises(DataError) as caught:
-        read(data, columns_of(x=kind), percent="number")
-    assert f"cell A3 of `data/t.xlsx`, in column `x`, holds 0.5 (shown in percent), which is not {kind}" in str(
-        caught.value
-    )
-    assert caught.value.violations[0].count == 2
-    assert (caught.value.hint or "").startswith("set `percent: fraction` in the options")
+    error = refusal(data, columns_of(x=kind), percent="number")
+    assert f"cell A3 of `data/t.xlsx`, in column `x`, holds 0.5 (shown in percent), which is not {kind}" in str(error)
+    assert error.violations[0].count == 2
+    assert (error.hint or "").startswith("set `percent: fraction` in the options")
     assert [float(value) for value in read(data, columns_of(x=kind), percent="fraction")["x"].to_pylist()] == [
         0.5,
         0.5,
@@ -243,16 +258,11 @@ def test_percent_of_a_column_is_named_there() -> None:
     assert (caught.value.hint or "").startswith("set `percent: fraction` in the column")
 
 
-def test_hint_names_the_option_that_reads_a_text() -> None:
-    with pytest.raises(DataError) as caught:
-        read(workbook(["x"], ["8:05 PM"]), columns_of(x="time32[s]"))
-    assert caught.value.hint == 'set `time_format: "%I:%M %p"` in the options'
-
-
 @pytest.mark.parametrize(
     ("cell", "kind", "hint"),
     [
         (1_700_000_000, "timestamp[us]", "a number says no unit: set `epoch_unit: s` in the options, or ms, us, ns"),
+        ("8:05 PM", "time32[s]", 'set `time_format: "%I:%M %p"` in the options'),
         ("N/A", "float64", "correct the cell, declare another type, or add what stands for null to its `null_values`"),
         (
             "1,234",
@@ -264,9 +274,7 @@ def test_hint_names_the_option_that_reads_a_text() -> None:
     ],
 )
 def test_hint_names_the_remedy_of_a_cell(cell: Any, kind: str, hint: str) -> None:
-    with pytest.raises(DataError) as caught:
-        read(workbook(["x"], [cell]), columns_of(x=kind))
-    assert caught.value.hint == hint
+    assert refusal(workbook(["x"], [cell]), columns_of(x=kind)).hint == hint
 
 
 def test_sheets_by_name() -> None:
@@ -290,36 +298,18 @@ def test_styled_cells_without_a_value_are_empty() -> None:
     book.active.append([1])
     book.active["A3"].font = openpyxl.styles.Font(bold=True)
     book.active["D9"].number_format = "0.00"
-    sink = io.BytesIO()
-    book.save(sink)
-    assert read(sink.getvalue(), columns_of(x="int64"))["x"].to_pylist() == [1]
+    assert read(saved(book), columns_of(x="int64"))["x"].to_pylist() == [1]
 
 
 def test_formulas_are_read_as_computed_values() -> None:
-    data = workbook(["x"], ["=6*7"])
-    sink = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as before, zipfile.ZipFile(sink, "w") as after:
-        for entry in before.infolist():
-            content = before.read(entry)
-            if entry.filename.endswith("sheet1.xml"):
-                assert b"<v></v>" in content or b"<v/>" in content or b"<v />" in content
-                for empty in (b"<v></v>", b"<v/>", b"<v />"):
-                    content = content.replace(empty, b"<v>42</v>")
-            after.writestr(entry, content)
-    assert read(sink.getvalue(), columns_of(x="int64"))["x"].to_pylist() == [42]
+    data = altered(workbook(["x"], ["=6*7"]), "sheet1.xml", ("<v />", "<v>42</v>"))
+    assert read(data, columns_of(x="int64"))["x"].to_pylist() == [42]
 
 
 def test_wrong_dimensions_hide_nothing() -> None:
     data = workbook(["x", "y"], [1, 2], [3, 4])
-    sink = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as before, zipfile.ZipFile(sink, "w") as after:
-        for entry in before.infolist():
-            content = before.read(entry)
-            if entry.filename.endswith("sheet1.xml"):
-                assert b'<dimension ref="A1:B3"' in content
-                content = content.replace(b'<dimension ref="A1:B3"', b'<dimension ref="A1"')
-            after.writestr(entry, content)
-    assert read(sink.getvalue(), columns_of(y="int64", x="int64")).to_pydict() == {"y": [2, 4], "x": [1, 3]}
+    data = altered(data, "sheet1.xml", ('<dimension ref="A1:B3"', '<dimension ref="A1"'))
+    assert read(data, columns_of(y="int64", x="int64")).to_pydict() == {"y": [2, 4], "x": [1, 3]}
 
 
 def test_undeclared_columns_have_the_types_of_their_cells() -> None:
@@ -350,20 +340,6 @@ def test_file_that_is_no_workbook_is_refused(data: bytes) -> None:
 def test_old_or_protected_workbooks_are_refused() -> None:
     with pytest.raises(StorageError, match="Excel before 2007, or is protected by a password"):
         read(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, columns_of(x="int64"))
-
-
-def altered(data: bytes, part: str, *replacements: tuple[str, str]) -> bytes:
-    """A workbook with texts replaced in the parts whose name ends so."""
-    sink = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as before, zipfile.ZipFile(sink, "w") as after:
-        for entry in before.infolist():
-            content = before.read(entry).decode()
-            if entry.filename.endswith(part):
-                for old, new in replacements:
-                    assert old in content, content
-                    content = content.replace(old, new)
-            after.writestr(entry, content)
-    return sink.getvalue()
 
 
 def with_shared_strings(data: bytes, strings: str) -> bytes:
@@ -489,9 +465,7 @@ def test_dates_nobody_computed_are_refused() -> None:
     book = openpyxl.Workbook()
     book.active.append(["x"])
     book.active.append([date(2020, 1, 1)])
-    sink = io.BytesIO()
-    book.save(sink)
-    data = altered(sink.getvalue(), "sheet1.xml", ("<v>43831</v>", "<f>TODAY()</f><v>0</v>"))
+    data = altered(saved(book), "sheet1.xml", ("<v>43831</v>", "<f>TODAY()</f><v>0</v>"))
     for kind in ("date32", "time32[s]", "duration[s]"):
         with pytest.raises(DataError, match=r"holds =TODAY\(\) \(not computed\)"):
             read(data, columns_of(x=kind))
@@ -500,10 +474,9 @@ def test_dates_nobody_computed_are_refused() -> None:
 @pytest.mark.parametrize("kind", ["array", "dataTable"])
 def test_cells_of_formula_ranges_are_refused(kind: str) -> None:
     data = formulas(f'<c><f t="{kind}" ref="A2:A3">B2:B3</f><v>0</v></c>', "<c><v>0</v></c>", "<c><v>0</v></c>")
-    with pytest.raises(DataError) as caught:
-        read(data, columns_of(x="int64"))
+    error = refusal(data, columns_of(x="int64"))
     formula = "=B2:B3" if kind == "array" else "=TABLE()"
-    (violation,) = caught.value.violations
+    (violation,) = error.violations
     assert [each.value for each in violation.examples] == [f"A{at}: {formula} (not computed)" for at in (2, 3)]
 
 
@@ -524,14 +497,9 @@ def test_formulas_in_prefixed_and_wide_xml_are_seen() -> None:
     prefixed = altered(
         data, "sheet1.xml", ("<f>", "<x:f>"), ("</f>", "</x:f>"), ("<worksheet", f'<worksheet xmlns:x="{MAIN}"')
     )
-    with zipfile.ZipFile(io.BytesIO(data)) as before:
-        sheet = before.read("xl/worksheets/sheet1.xml").decode()
-    wide = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as before, zipfile.ZipFile(wide, "w") as after:
-        for entry in before.infolist():
-            is_sheet = entry.filename.endswith("sheet1.xml")
-            after.writestr(entry, f'<?xml version="1.0"?>{sheet}'.encode("utf-16") if is_sheet else before.read(entry))
-    for each in (prefixed, wide.getvalue()):
+    declaration = ("<worksheet", '<?xml version="1.0"?><worksheet')
+    wide = altered(data, "sheet1.xml", declaration, encoding="utf-16")
+    for each in (prefixed, wide):
         with pytest.raises(DataError, match=r"cell A2 of .* holds =1\+1 \(not computed\)"):
             read(each, columns_of(x="int64"))
 
