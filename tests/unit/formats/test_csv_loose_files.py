@@ -12,9 +12,8 @@ import yaml
 
 from lakehouse_cli.errors import LakehouseError, StorageError
 from lakehouse_cli.formats.csv.options import CsvOptions
-from lakehouse_cli.formats.csv.read import count_rows, read_csv
-from lakehouse_cli.formats.csv.write import write_csv
-from tests.unit.formats.csv_files import AB, columns_of, read
+from lakehouse_cli.formats.csv.read import count_rows
+from tests.unit.formats.csv_files import AB, columns_of, read, write
 
 
 def rows(data: str, **options: Any) -> list[tuple[Any, ...]]:
@@ -189,12 +188,10 @@ def test_a_footer_is_read_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_written_files_are_read_back(options: dict[str, Any], text: str) -> None:
-    made = CsvOptions.from_mapping(options)
-    table = read(text, columns_of(a="string", b="string"), **options)
-    sink = io.BytesIO()
-    write_csv(table, sink, made)
-    assert sink.getvalue().decode() == text
-    assert read_csv(lambda: io.BytesIO(text.encode()), "x.csv", columns_of(a="string", b="string"), made) == table
+    columns = columns_of(a="string", b="string")
+    table = read(text, columns, **options)
+    assert write(table, **options).decode() == text
+    assert read(text, columns, **options) == table
 
 
 @pytest.mark.parametrize(
@@ -209,7 +206,7 @@ def test_written_files_are_read_back(options: dict[str, Any], text: str) -> None
 def test_what_would_not_come_back_is_refused(values: list[Any], options: dict[str, Any], message: str) -> None:
     table = pa.table({"a": pa.array(values, pa.string()), "b": ["y"]})
     with pytest.raises(StorageError) as caught:
-        write_csv(table, io.BytesIO(), CsvOptions.from_mapping(options))
+        write(table, **options)
     assert message in caught.value.message
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.arrow.types import to_arrow
-from lakehouse_cli.errors import LakehouseError, StorageError
+from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats import compression
 from lakehouse_cli.formats.csv import records
 from lakehouse_cli.formats.csv.format import CsvFormat
@@ -22,19 +22,13 @@ from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.read import read_csv
 from lakehouse_cli.formats.csv.write import write_csv
 from lakehouse_cli.model import Column, parse_column_type
-from tests.unit.formats.csv_files import AB, columns_of, read
+from tests.unit.formats.csv_files import AB, columns_of, read, refusal, write
 
 ROWS = 600_000
 
 
 def texts(data: bytes | str, **options: Any) -> list[str | None]:
     return read(data, columns_of(b="string"), **options)["b"].to_pylist()
-
-
-def refusal(data: bytes | str, columns: list[Column] | None = None, **options: Any) -> LakehouseError:
-    with pytest.raises(LakehouseError) as caught:
-        read(data, columns, **options)
-    return caught.value
 
 
 @pytest.mark.parametrize(
@@ -282,12 +276,8 @@ def test_value_that_needs_quotes_is_refused_without(escape: str | None) -> None:
 
 def test_written_escapes() -> None:
     table = pa.table({"a": ['say "hi"', "C:\\new", "x,y", None, ""]})
-    sink = io.BytesIO()
-    write_csv(table, sink, CsvOptions(escape_char="\\"))
-    assert sink.getvalue().decode() == 'a\n"say \\"hi\\""\n"C:\\\\new"\n"x,y"\n\n""\n'
-    sink = io.BytesIO()
-    write_csv(table, sink, CsvOptions.from_mapping({"escape_char": "\\", "quote_char": "none"}))
-    assert sink.getvalue().decode() == 'a\nsay "hi"\nC:\\\\new\nx\\,y\n\\N\n\n'
+    assert write(table, escape_char="\\").decode() == 'a\n"say \\"hi\\""\n"C:\\\\new"\n"x,y"\n\n""\n'
+    assert write(table, escape_char="\\", quote_char="none").decode() == 'a\nsay "hi"\nC:\\\\new\nx\\,y\n\\N\n\n'
 
 
 def test_escape_char_none_is_no_escape() -> None:

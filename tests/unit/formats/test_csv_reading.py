@@ -16,7 +16,7 @@ from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.csv.format import CsvFormat
 from lakehouse_cli.model import Column
-from tests.unit.formats.csv_files import AB, columns_of, read
+from tests.unit.formats.csv_files import AB, columns_of, read, refusal
 
 
 def values(data: bytes | str, columns: list[Column] | None = None, **options: Any) -> dict[str, list[Any]]:
@@ -189,18 +189,15 @@ def test_missing_columns_have_close_matches() -> None:
 
 
 def test_the_delimiter_is_suggested() -> None:
-    with pytest.raises(DataError) as caught:
-        read("a;b\n1;x\n", columns=AB)
-    assert caught.value.hint == "its header is `a;b`: set `delimiter: ';'` in its options"
+    assert refusal("a;b\n1;x\n", columns=AB).hint == "its header is `a;b`: set `delimiter: ';'` in its options"
 
 
 @pytest.mark.parametrize("delimiter", [",", ";"])
 def test_first_line_for_excel_is_named(delimiter: str) -> None:
     text = "sep=;\r\na;b\r\n1;x\r\n"
-    with pytest.raises(DataError) as caught:
-        read(text, columns=AB, delimiter=delimiter)
+    error = refusal(text, columns=AB, delimiter=delimiter)
     other = " and `delimiter: ';'`" if delimiter == "," else ""
-    assert f"set `skip_rows: 1`{other} in its options" in (caught.value.hint or "")
+    assert f"set `skip_rows: 1`{other} in its options" in (error.hint or "")
     assert read(text, columns=AB, delimiter=";", skip_rows=1).num_rows == 1
 
 
@@ -276,16 +273,13 @@ def test_strptime_formats(kind: str, text: str, meant: Any) -> None:
 
 @pytest.mark.parametrize("text", ["31/02/2020", "2020-12-31", "31/12/2020x", "00/01/2020", "31/13/2020"])
 def test_date_in_another_format_is_refused(text: str) -> None:
-    with pytest.raises(DataError) as caught:
-        read(f"a,b\n{text},1\n", columns=columns_of(a="date32"), date_format="%d/%m/%Y")
-    assert caught.value.violations[0].count == 1
+    assert refusal(f"a,b\n{text},1\n", columns=columns_of(a="date32"), date_format="%d/%m/%Y").violations[0].count == 1
 
 
 def test_ambiguous_or_missing_local_time_is_refused() -> None:
     data = "a,b\n2020-10-25 02:30,1\n2020-03-29 02:30,1\n2020-03-29 03:30,1\n"
-    with pytest.raises(DataError) as caught:
-        read(data, columns=columns_of(a="timestamp[s, tz=Europe/Berlin]"), timestamp_format="%Y-%m-%d %H:%M")
-    assert [example.line for example in caught.value.violations[0].examples] == [2, 3]
+    error = refusal(data, columns=columns_of(a="timestamp[s, tz=Europe/Berlin]"), timestamp_format="%Y-%m-%d %H:%M")
+    assert [example.line for example in error.violations[0].examples] == [2, 3]
 
 
 @pytest.mark.parametrize(
@@ -339,9 +333,7 @@ def test_ambiguous_times_by_their_option(ambiguous: str, hours: list[int]) -> No
     ],
 )
 def test_dates_with_two_readings_do_not_fit(formats: list[str], text: str) -> None:
-    with pytest.raises(DataError) as caught:
-        read(f"a,b\n{text},1\n", columns=columns_of(a="date32"), date_format=formats)
-    assert caught.value.violations[0].count == 1
+    assert refusal(f"a,b\n{text},1\n", columns=columns_of(a="date32"), date_format=formats).violations[0].count == 1
 
 
 def test_two_formats_of_one_day_are_no_clash() -> None:

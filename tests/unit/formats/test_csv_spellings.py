@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import io
 from decimal import Decimal
 from typing import Any
 
@@ -15,8 +14,7 @@ from hypothesis import strategies as st
 
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats.csv.options import CsvOptions
-from lakehouse_cli.formats.csv.write import write_csv
-from tests.unit.formats.csv_files import columns_of, read
+from tests.unit.formats.csv_files import columns_of, read, write
 
 
 def values(kind: str, texts: list[str], **options: Any) -> list[Any]:
@@ -238,7 +236,7 @@ def test_what_a_format_would_cut_is_not_written(kind: str, value: int, format_: 
     to = to_arrow(columns_of(a=kind)[0].type)
     table = pa.table({"a": pa.array([value], to)})
     with pytest.raises(StorageError, match="would not be read back as it is") as caught:
-        write_csv(table, io.BytesIO(), CsvOptions(time_format=(format_,)))
+        write(table, time_format=[format_])
     assert "%H:%M:%S.%f" in str(caught.value.hint)
 
 
@@ -269,7 +267,7 @@ def test_bytes_are_spelled_as_the_option_says() -> None:
 
 def test_bytes_that_are_no_text_are_not_written_as_text() -> None:
     with pytest.raises(StorageError, match="is not UTF-8, and `binary` is text"):
-        write_csv(pa.table({"a": [b"ok", b"\xff"]}), io.BytesIO(), CsvOptions(binary="text"))
+        write(pa.table({"a": [b"ok", b"\xff"]}), binary="text")
 
 
 @pytest.mark.parametrize(

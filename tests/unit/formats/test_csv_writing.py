@@ -22,12 +22,7 @@ from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.read import read_csv
 from lakehouse_cli.formats.csv.write import write_csv
 from lakehouse_cli.model import Column, parse_column_type
-
-
-def write(table: pa.Table, **options: Any) -> bytes:
-    sink = io.BytesIO()
-    write_csv(table, sink, CsvOptions.from_mapping(options))
-    return sink.getvalue()
+from tests.unit.formats.csv_files import write
 
 
 def cells(values: pa.Array, **options: Any) -> list[str]:
