@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 
 import pyarrow as pa
 
@@ -279,17 +280,23 @@ def storable(table: pa.Table, what: str) -> pa.Table:
     Raises:
         StorageError: Column names that are empty or there twice; a type that has no name.
     """
-    _check_names(table.column_names, what)
+    schema = _storable_schema(table.schema, what)
+    return table if table.schema.equals(schema, check_metadata=True) else in_types_of_file(table, what, schema.types)
+
+
+@lru_cache(maxsize=256)
+def _storable_schema(given: pa.Schema, what: str) -> pa.Schema:
+    _check_names(given.names, what)
     types = []
-    for field in table.schema:
-        known = from_arrow(field.type)
+    for name, kind in zip(given.names, given.types, strict=True):
+        known = from_arrow(kind)
         if known is None:
             raise StorageError(
-                f"column `{field.name}` is {field.type}, which {what} cannot hold",
+                f"column `{name}` is {kind}, which {what} cannot hold",
                 hint="convert it to a type of the project file, such as string or decimal128(38, 9)",
             )
         types.append(to_arrow(known))
-    return in_types_of_file(table, what, types)
+    return pa.schema(list(zip(given.names, types, strict=True)))
 
 
 def _check_names(names: Sequence[str], what: str) -> None:

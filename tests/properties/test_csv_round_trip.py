@@ -272,6 +272,26 @@ def test_every_type_comes_back_under_every_option(made: tuple[pa.Table, list[Col
     assert_comes_back(*made, options)
 
 
+@LAW
+@given(tables(), valid_options())
+def test_many_rows_are_written_as_few_are(made: tuple[pa.Table, list[Column]], options: CsvOptions) -> None:
+    table, _ = made
+    options = structs.replace(options, encoding="utf-8", compression=None)
+    times = 1 + 64 // max(1, table.num_rows)
+    found: list[bytes | str] = []
+    for rows in (table, pa.concat_tables([table] * times).combine_chunks()):
+        try:
+            found.append(written(rows, options))
+        except StorageError as error:
+            found.append(error.message)
+    few, many = found
+    if isinstance(few, str) or isinstance(many, str):
+        assert few == many
+    else:
+        head = len(written(table.slice(0, 0), options))
+        assert many[head:] == few[head:] * times
+
+
 _BY_COLUMN = ("null_values", "true_values", "false_values", "decimal", "duration_unit")
 
 

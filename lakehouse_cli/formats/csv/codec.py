@@ -53,3 +53,15 @@ def encode(values: pa.Array, options: CsvOptions) -> pa.Array:
 
         return encode_json(values, options)
     return encode_cell(values, options)
+
+
+def encode_few(values: pa.Array, options: CsvOptions) -> list[str | None]:
+    """Make what `encode` makes, as Python's own texts: of a few values these take less time than a kernel of Arrow."""
+    kind = values.type
+    is_number = pa.types.is_integer(kind) or pa.types.is_float64(kind)
+    texts: list[str | None]
+    if not is_number:
+        texts = (values if pa.types.is_string(kind) else encode(values, options)).to_pylist()
+        return texts
+    texts = [None if value is None else repr(value) for value in values.to_pylist()]
+    return texts if options.decimal == "." else [text and text.replace(".", options.decimal) for text in texts]

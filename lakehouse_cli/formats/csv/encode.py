@@ -17,7 +17,6 @@ from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.text.shortening import cut_end
 
 _TEXT = pa.string()
-_FEW = 64
 _FIRST_DAY, _LAST_DAY = day_number(0, 1, 1), day_number(9999, 12, 31)
 
 
@@ -29,10 +28,6 @@ def encode_plain(values: pa.Array, options: CsvOptions) -> pa.Array:
     t, kind = pa.types, values.type
     if t.is_string(kind):
         return values
-    if (t.is_integer(kind) or t.is_float64(kind)) and len(values) <= _FEW:
-        # A kernel of Arrow costs more than Python's own text of a few hundred numbers.
-        text = av.array([None if value is None else repr(value) for value in values.to_pylist()], _TEXT)
-        return _with_decimal(text, options)
     if t.is_integer(kind):
         return values.cast(_TEXT)
     if t.is_floating(kind):

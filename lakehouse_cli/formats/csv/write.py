@@ -22,7 +22,7 @@ from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.formats.compression import compressed
-from lakehouse_cli.formats.csv.codec import encode
+from lakehouse_cli.formats.csv.codec import encode, encode_few
 from lakehouse_cli.formats.csv.decode import formats_of
 from lakehouse_cli.formats.csv.errors import shorten
 from lakehouse_cli.formats.csv.options import WHITESPACE, CsvOptions
@@ -34,6 +34,8 @@ _CELLS = 1 << 21
 _BYTES = 1 << 26
 _CELLS_FOR_THREADS = 1 << 17
 _THREADS = 2
+# Up to so many rows Python makes the text of, in less time than it takes to call Arrow's kernels.
+_ROWS_OF_PYTHON = 64
 # Columns of text beyond this are joined with 64-bit offsets.
 _OFFSETS_END = 1 << 30
 # What part of a column's values may be distinct for the rest to be worth looking up.
@@ -70,11 +72,10 @@ def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
     """Slices of the table, bounded in rows, cells and bytes."""
     if table.num_rows == 0:
         return
-    rows, columns = min(_ROWS, _CELLS // table.num_columns), table.columns
+    rows = min(_ROWS, _CELLS // table.num_columns)
     # How large buffers are is known at once; how much of them a table takes (`nbytes`) is not.
-    is_small = table.num_rows <= rows and sum(column.get_total_buffer_size() for column in columns) <= _BYTES
-    if is_small and all(column.num_chunks == 1 for column in columns):
-        yield from table.to_batches()
+    if table.num_rows <= rows and table.get_total_buffer_size() <= _BYTES and len(whole := table.to_batches()) == 1:
+        yield from whole
         return
     rows = max(1, min(rows, _BYTES // max(1, table.nbytes // table.num_rows)))
     for start in range(0, table.num_rows, rows):
@@ -103,10 +104,18 @@ class _Cells:
         # What quotes distinguish from null, and, where there are quotes, from nothing; between blanks is no empty text.
         has_empty = options.quotes or options.delimiter == WHITESPACE
         spellings = {*options.null_spellings, *([""] if has_empty else [])}
+        self.nulls = frozenset(spellings)
         self.null_set = _texts(tuple(sorted(spellings)))
         marks = {*options.delimiter_characters, options.quote_char if options.quotes else "", options.escape_char or ""}
         marks |= {*(options.comment or "")[:1]}
         plain = _OF_PLAIN_VALUES | {options.decimal}
+        special = options.delimiter_characters + (options.quote_char if options.quotes else "")
+        special += (options.escape_char or "") + "\r\n"
+        self.special = tuple(c.encode() for c in special)
+        self.pattern = f"([{re.escape(special)}])"
+        self.marks = re.compile(f"[{re.escape(special)}{_BOM}]")
+        # What is no text at the start or the end of a value without quotes.
+        self.edges = _edges(options)
         self.plain_needs_quotes = bool(marks & plain) or any(s and set(s) <= plain for s in spellings)
 
     def may_need_quotes(self, kind: pa.DataType) -> bool:
@@ -126,22 +135,25 @@ class _Cells:
             )
 
 
+_cells = lru_cache(maxsize=64)(_Cells)
+
+
+def _of_column(name: str, error: StorageError) -> StorageError:
+    return StorageError(f"column `{name}`: {error.message}", hint=error.hint)
+
+
 class _Writer:
     """Turns batches of one schema into CSV text."""
 
     def __init__(self, schema: pa.Schema, options: CsvOptions) -> None:
         self.schema = schema
+        self.columns: list[str] = schema.names
         self.options = options
         self.quote = options.quote_char if options.quotes else ""
         self.escape = options.escape_char or ""
         self.delimiter = " " if options.delimiter == WHITESPACE else options.delimiter
-        special = options.delimiter_characters + self.quote + self.escape + "\r\n"
-        self.special = tuple(c.encode() for c in special)
-        self.pattern = f"([{re.escape(special)}])"
-        self.names = _Cells(options)
-        self.cells = [_Cells(options.of(name)) if options.by_column else self.names for name in schema.names]
-        # What is no text at the start or the end of a value without quotes.
-        self.edges = _edges(options)
+        self.names = _cells(options)
+        self.cells = [_cells(options.of(name)) if options.by_column else self.names for name in schema.names]
         # Per column, for how many batches more its values are taken for distinct.
         self.distinct = [0] * len(schema)
 
@@ -149,8 +161,7 @@ class _Writer:
         """Make what comes before the first row."""
         head = self.options.line_terminator * self.options.skip_rows
         if self.options.header:
-            quoted = self._quoted(_texts(tuple(self.schema.names)), self.names).to_pylist()
-            line = self.delimiter.join(quoted) + self.options.line_terminator
+            line = self.delimiter.join(self._quoted_few(self.columns, self.names)) + self.options.line_terminator
             # Blank lines would be no rows.
             head += line * (1 + self.options.skip_rows_after_header)
         return head.encode()
@@ -161,6 +172,10 @@ class _Writer:
 
     def batch(self, batch: pa.RecordBatch) -> memoryview:
         """Make the lines of a batch, in UTF-8."""
+        if batch.num_rows <= _ROWS_OF_PYTHON:
+            lines = zip(*[self._few(batch.column(at), at) for at in range(batch.num_columns)], strict=True)
+            end = self.options.line_terminator
+            return memoryview("".join([self.delimiter.join(line) + end for line in lines]).encode())
         endings = [""] * (batch.num_columns - 1) + [self.options.line_terminator]
         columns = [self._column(batch.column(at), at, ending) for at, ending in enumerate(endings)]
         lines = columns[0]
@@ -181,18 +196,8 @@ class _Writer:
                 cells.refuse_nulls(text)
             text = self._quoted(text, cells) if cells.may_need_quotes(field.type) else text
         except StorageError as error:
-            raise StorageError(f"column `{field.name}`: {error.message}", hint=error.hint) from error
-        null_text = cells.null_text
-        if values.null_count and null_text is None:
-            raise StorageError(
-                f"column `{field.name}` holds null, and `null_values` is empty",
-                hint='say how null is written, such as `null_values: [""]`, in the options',
-            )
-        if values.null_count and not null_text and self.options.delimiter == WHITESPACE:
-            raise StorageError(
-                f"column `{field.name}` holds null, and nothing between blanks is no value",
-                hint="say how null is written, such as `null_values: [NA]`, in the options",
-            )
+            raise _of_column(field.name, error) from error
+        null_text = self._null_text(field.name, cells) if values.null_count else cells.null_text
         if ending:
             if _are_long([text]):
                 text = text.cast(pa.large_string())
@@ -204,6 +209,46 @@ class _Writer:
         if null_text != self.names.null_text and text.null_count:
             text = pc.fill_null(text, null_text)
         return text
+
+    def _few(self, values: pa.Array, at: int) -> list[str]:
+        """What `_column` makes, of a few values."""
+        name, cells = self.columns[at], self.cells[at]
+        try:
+            texts = encode_few(values, cells.options)
+            if self.options.quoted_nulls:
+                cells.refuse_nulls(av.array(texts, _TEXT))
+            quoted = self._quoted_few(texts, cells)
+        except StorageError as error:
+            raise _of_column(name, error) from error
+        if not values.null_count:
+            return quoted
+        null_text = self._null_text(name, cells)
+        return [null_text if text is None else text for text in quoted]
+
+    def _quoted_few(self, texts: list[Any], cells: _Cells) -> list[Any]:
+        """With quotes as `_quoted` puts them, which is asked where one of the texts may need them."""
+        if (
+            self.names.edges
+            or self.names.marks.search("".join(filter(None, texts)))
+            or not cells.nulls.isdisjoint(texts)
+        ):
+            quoted: list[Any] = self._quoted(av.array(texts, _TEXT), cells).to_pylist()
+            return quoted
+        return texts
+
+    def _null_text(self, name: str, cells: _Cells) -> str:
+        """How null is written in a column; refused where it cannot be."""
+        if cells.null_text is None:
+            raise StorageError(
+                f"column `{name}` holds null, and `null_values` is empty",
+                hint='say how null is written, such as `null_values: [""]`, in the options',
+            )
+        if not cells.null_text and self.options.delimiter == WHITESPACE:
+            raise StorageError(
+                f"column `{name}` holds null, and nothing between blanks is no value",
+                hint="say how null is written, such as `null_values: [NA]`, in the options",
+            )
+        return cells.null_text
 
     def _repeated(self, values: pa.Array, at: int) -> pa.DictionaryArray | None:
         """The distinct values and where they stand, where there are few: then text is made once for each of them."""
@@ -224,13 +269,13 @@ class _Writer:
             return text
         data = _data_of(text).tobytes()
         mask = pc.is_in(text, value_set=cells.null_set, skip_nulls=True)
-        if any(mark in data for mark in self.special):
-            mask = pc.or_(mask, pc.fill_null(pc.match_substring_regex(text, self.pattern), False))
+        if any(mark in data for mark in self.names.special):
+            mask = pc.or_(mask, pc.fill_null(pc.match_substring_regex(text, self.names.pattern), False))
         if _BOM.encode() in data:
             # At the start of the file it would be taken for a byte order mark.
             mask = pc.or_(mask, pc.fill_null(pc.starts_with(text, _BOM), False))
-        if self.edges:
-            mask = pc.or_(mask, pc.fill_null(pc.match_substring_regex(text, self.edges), False))
+        if self.names.edges:
+            mask = pc.or_(mask, pc.fill_null(pc.match_substring_regex(text, self.names.edges), False))
         if not mask.true_count:
             return text
         if not self.quote:
@@ -243,10 +288,12 @@ class _Writer:
 
     def _unquoted(self, text: pa.Array, cells: _Cells) -> pa.Array:
         """With escapes in front of what would otherwise be read as something else."""
-        refused = f"[{re.escape(self.options.delimiter_characters)}\r\n]" + (f"|{self.edges}" if self.edges else "")
+        refused = f"[{re.escape(self.options.delimiter_characters)}\r\n]" + (
+            f"|{self.names.edges}" if self.names.edges else ""
+        )
         if self.escape:
             more = [f"[{re.escape(self.options.comment[0])}]"] if self.options.comment else []
-            pattern = "|".join((self.pattern[1:-1], *more, *_blank_edges(self.options)))
+            pattern = "|".join((self.names.pattern[1:-1], *more, *_blank_edges(self.options)))
             text, refused = pc.replace_substring_regex(text, f"({pattern})", _behind(self.escape)), "(?:a^)"
         unfit = pc.or_(pc.is_in(text, value_set=cells.null_set, skip_nulls=True), pc.starts_with(text, _BOM))
         unfit = pc.fill_null(pc.or_(unfit, pc.match_substring_regex(text, refused)), False)
