@@ -47,9 +47,13 @@ class RunOutput:
         self._reporters: list[Reporter] = []
         self._printed: list[PrintedLines | PipedLines | MaskedStream] = []
         self._shown_by: Reporter | None = None
+        self._ending: tuple[type, ...] = ()  # the events before which lines that were begun end
         self.trouble: OSError | None = None
 
     def __enter__(self) -> Self:
+        from lakehouse_cli.runs.events import RunFinished, TableFinished
+
+        self._ending = TableFinished, RunFinished
         self._stack = output.until_the_end()
         for reporter in self._more:
             self._take_part(reporter)
@@ -104,9 +108,7 @@ class RunOutput:
 
     def handle(self, event: Event) -> None:
         """Take an event to the reporters."""
-        from lakehouse_cli.runs.events import RunFinished, TableFinished
-
-        if isinstance(event, TableFinished | RunFinished):
+        if isinstance(event, self._ending):
             self._end_lines()
         for reporter in list(self._reporters):
             try:

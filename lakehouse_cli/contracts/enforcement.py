@@ -99,7 +99,7 @@ class Enforcement:
         Raises:
             ContractError: Its columns cannot be told apart.
         """
-        names, columns, found = result.column_names, self._columns, self._found
+        names, columns, found = result.schema.names, self._columns, self._found
         if violations := _name_violations(names):
             raise _error(violations)
         places = {name: position for position, name in enumerate(names)}

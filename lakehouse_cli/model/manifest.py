@@ -176,9 +176,15 @@ class Manifest(Struct, frozen=True):
 
     def to_text(self) -> str:
         """As JSON, `format` first; a member to a line, which is quick to write and easy to compare."""
-        values = {name: getattr(self, name) for name in _WRITTEN_FIRST_TO_LAST}
-        values["columns"] = [{"name": name, "type": column_type} for name, column_type in self.columns]
-        return "{\n " + ",\n ".join([f'"{name}": {_json_of(value)}' for name, value in values.items()]) + "\n}\n"
+        columns = [{"name": name, "type": column_type} for name, column_type in self.columns]
+        format_, table, _, *others = _values_to_write(self)
+        values = format_, table, columns, *others
+        try:
+            written = _encode_lines(values).decode().split("\n")[:-1]
+        except UnicodeEncodeError:
+            written = [_json_of(value) for value in values]
+        members = [before + value for before, value in zip(_BEFORE_VALUES, written, strict=True)]
+        return "{\n " + ",\n ".join(members) + "\n}\n"
 
     @classmethod
     def from_text(cls, text: _Text) -> Manifest:
@@ -202,6 +208,8 @@ class Manifest(Struct, frozen=True):
 _FIELDS = Manifest.__struct_fields__
 _values = attrgetter(*_FIELDS)
 _WRITTEN_FIRST_TO_LAST = ("format", *(name for name in _FIELDS if name != "format"))
+_values_to_write = attrgetter(*_WRITTEN_FIRST_TO_LAST)
+_BEFORE_VALUES = [f'"{name}": ' for name in _WRITTEN_FIRST_TO_LAST]
 
 
 def _json_of(value: Any) -> str:
@@ -237,6 +245,7 @@ class _Written(Manifest, frozen=True, kw_only=True):
 
 _read_written = Decoder(_Written).decode
 _encode = Encoder().encode
+_encode_lines = Encoder().encode_lines
 _read_format = Decoder(_Format).decode
 
 

@@ -152,10 +152,12 @@ class _Run:
     stopped_by: str | None = None
     interrupts: Interrupts = field(init=False)
     started_ns: int = field(default_factory=time.time_ns)
+    started_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
         self.planned = {table.name: table for table in self.plan.tables}
         self.contents = Contents(self.plan)
+        self.started_at = datetime.fromtimestamp(self.started_ns // 1000 / 1e6, UTC)
         self.interrupts = Interrupts(self._stop_softly)
         known, limit = self.runner.durations, self.runner.memory_limit
         self.schedule = Schedule(self.plan.runs, known, self.contents.bytes_of_inputs, limit)
@@ -299,7 +301,7 @@ class _Run:
             publish=self.runner.publish,
             used=planned.used,
             workers=self.attempts.workers if self.attempts is not None else 1,
-            run_started=datetime.fromtimestamp(self.started_ns // 1000 / 1e6, UTC),
+            run_started=self.started_at,
         )
 
     def _ended(self, name: str, ended: Ended, given_up: str | None) -> None:

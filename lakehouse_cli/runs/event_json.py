@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -78,7 +77,7 @@ Line = Beginning | TableStarted | TableRetrying | TableFinished | RunStopping | 
 _KNOWN = {kind.__struct_config__.tag for kind in get_args(Line)}
 _DECODER: Decoder[Line] = Decoder(Line)
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
-_encode = Encoder().encode
+_encode = Encoder(enc_hook=str).encode
 
 
 def event_line(event: Event, at: datetime) -> str:
@@ -88,21 +87,19 @@ def event_line(event: Event, at: datetime) -> str:
         tables = event.result.tables
         names, counts = tuple(table.name for table in tables), dict(Counter(table.status for table in tables))
         line = Ending(RunEnd(**asdict(event.result) | {"tables": names, "counts": counts}))
-    members: dict[str, Any] = to_builtins(line, str_keys=True, enc_hook=str)
-    document = {"event": members["event"]}
-    if isinstance(event, RunStarted | RunWaiting):
-        document["schema"] = SCHEMA
-    document["at"] = at.astimezone(UTC).isoformat(timespec="milliseconds")
+    try:
+        text = _encode(line).decode()
+    except UnicodeEncodeError:  # the name of a file that is no text, which only an escape can represent
+        text = _ENCODER.encode(to_builtins(line, str_keys=True, enc_hook=str))
+    more: dict[str, Any] = {"schema": SCHEMA} if isinstance(event, (RunStarted, RunWaiting)) else {}
+    more["at"] = at.astimezone(UTC).isoformat(timespec="milliseconds")
     if isinstance(event, TableFinished):
-        document["table"] = event.result.name
-    document |= members
+        more["table"] = event.result.name
+    name, members = text.split(",", 1)  # the event's name comes first
+    text = f"{name},{_ENCODER.encode(more)[1:-1]},{members}"
     if isinstance(event, RunStarted):
-        document["tool_version"] = __version__
-    with suppress(UnicodeEncodeError):  # the name of a file that is no text, which only an escape can represent
-        text = _encode(document)
-        if text.isascii():
-            return text.decode() + "\n"
-    return _ENCODER.encode(document) + "\n"
+        text = f'{text[:-1]},"tool_version":"{__version__}"}}'
+    return (text if text.isascii() else _ENCODER.encode(json.loads(text))) + "\n"
 
 
 def read_line(line: bytes) -> Line | None:

@@ -49,6 +49,8 @@ class FailedRowsStore:
         self._kept = state_folder(folder, _FOLDER)
         self._environment = environment
         self._mask = mask
+        # Names of the files that are kept; None before they were first asked for.
+        self._there: set[str] | None = None
 
     def replace(self, table: str, run_id: str, error: LakehouseError | None) -> int:
         """Keep the rows of an error in the place of those kept before; returns how many rows fail, 0 if none are kept.
@@ -65,6 +67,7 @@ class FailedRowsStore:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         with suppress(UnicodeEncodeError):
             document = KeptRows(table, run_id, at, masked(failed, self._mask))
+            self._there = None
             keep(self._folder, _FOLDER, self._file(table), with_hash(document))
         return failed.count
 
@@ -73,8 +76,16 @@ class FailedRowsStore:
         return kept(self._folder, _FOLDER, self._file(table), _DECODER.decode)
 
     def _forget(self, table: str) -> None:
-        with suppress(OSError):
-            (self._kept / self._file(table)).unlink()
+        # Nobody else writes those of this environment while a run holds its lock.
+        if self._there is None:
+            self._there = set()
+            with suppress(OSError):
+                self._there.update(path.name for path in self._kept.iterdir())
+        file = self._file(table)
+        if file in self._there:
+            self._there.discard(file)
+            with suppress(OSError):
+                (self._kept / file).unlink()
 
     def _file(self, table: str) -> str:
         return f"{table}@{self._environment}.json"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from msgspec import Struct, field
 
@@ -191,7 +191,7 @@ class AssetStorage(ABC):
 
     def capability(self, protocol: type[_Capability]) -> _Capability | None:
         """This storage as one of the protocols of `capabilities`; None where it lacks the methods."""
-        return self if isinstance(self, protocol) else None
+        return cast("_Capability", self) if issubclass(type(self), protocol) else None
 
     @abstractmethod
     def uri(self, table: Table) -> str:

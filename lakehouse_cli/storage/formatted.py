@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Where manifests lie under the root of a storage.
 MANIFESTS = ".lakehouse/manifests"
+#: The packages that shape data on their way.
+_SHAPING = ("numpy", "pandas", "polars", "pyarrow")
 _Result = TypeVar("_Result")
 #: While it is entered, bytes that are read are those that were seen, else ChangedError is raised: what opens them, and
 #: whether a manifest is that of these very bytes.
@@ -281,7 +283,7 @@ def make_manifest(
         tool_version=__version__,
         recipe=origin.recipe,
         inputs=origin.inputs,
-        packages=_packages(),
+        packages=_packages(tuple([name for name in _SHAPING if name in sys.modules])),
         memory_bytes=origin.memory_bytes,
     )
 
@@ -302,15 +304,13 @@ def parse_manifest(text: bytes, shown: str) -> Manifest:
         raise StorageError(f"{shown} cannot be used: {error}", hint="materializing the table replaces it") from error
 
 
-def _packages() -> dict[str, str]:
-    """Versions of the packages that shape data on their way, of those that are loaded."""
-    loaded = {name: _version(name) for name in ("numpy", "pandas", "polars", "pyarrow") if name in sys.modules}
-    python = ".".join(map(str, sys.version_info[:3]))
-    return {"python": python, **{name: version for name, version in loaded.items() if version is not None}}
-
-
 @cache
-def _version(package: str) -> str | None:
-    # As installed: another thread may still be importing the module, which has no `__version__` until then.
-    found = find_package(package, sys.path)
-    return None if found is None else found.version
+def _packages(loaded: tuple[str, ...]) -> Mapping[str, str]:
+    """Versions of Python and of packages that are loaded."""
+    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in loaded:
+        # As installed: another thread may still be importing the module, which has no `__version__` until then.
+        found = find_package(name, sys.path)
+        if found is not None and found.version is not None:
+            versions[name] = found.version
+    return versions

@@ -29,20 +29,22 @@ def check_undeclared_types(storage: AssetStorage, table: Table, data: pa.Table) 
     Raises:
         ContractError: It cannot; a violation for each column.
     """
+    declared = {column.name for column in table.columns or ()}
+    undeclared = [name for name in data.schema.names if name not in declared]
+    if not undeclared:
+        return
     from lakehouse_cli.arrow.types import from_arrow
 
-    declared = {column.name for column in table.columns or ()}
-    undeclared = [field for field in data.schema if field.name not in declared]
-    refused_by = refusals(storage, table) if undeclared else []
+    refused_by = refusals(storage, table)
     violations: list[Violation] = []
-    for field in undeclared:
-        column_type = from_arrow(field.type)
+    for name in undeclared:
+        column_type = from_arrow(data.schema.field(name).type)
         if column_type is None:
             continue
         for holder, why in ((holder, refusal(column_type)) for holder, refusal in refused_by):
             if why is not None:
-                message = f"{holder} cannot hold column `{field.name}`, which is not declared: {why}"
-                violations.append(Violation(field.name, "type", data.num_rows, message))
+                message = f"{holder} cannot hold column `{name}`, which is not declared: {why}"
+                violations.append(Violation(name, "type", data.num_rows, message))
                 break
     if violations:
         message = violations[0].message if len(violations) == 1 else plural(len(violations), "violation")

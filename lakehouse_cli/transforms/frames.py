@@ -13,7 +13,7 @@ import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -160,15 +160,24 @@ def frame_type_of(annotation: Any, *, returned: bool = False) -> FrameType:
     if _yields_batches(annotation):
         return frame_type(READER)
     for candidate in _classes(annotation):
-        root = candidate.__module__.partition(".")[0]
-        for name in _names():
-            # Only a class of that very library (or derived from one, hence loaded) can be meant.
-            library = name.partition(".")[0]
-            if library == root or any(base.__module__.partition(".")[0] == library for base in candidate.__mro__):
-                found = frame_type(name)
-                if found.accepts(candidate, returned=returned):
-                    return found
+        found = _frame_type_of_class(candidate, returned)
+        if found is not None:
+            return found
     raise _unsupported(_spelled(annotation), returned)
+
+
+# A run asks for the same class with every input of every table.
+@lru_cache(maxsize=256)
+def _frame_type_of_class(candidate: type, returned: bool) -> FrameType | None:
+    root = candidate.__module__.partition(".")[0]
+    for name in _names():
+        # Only a class of that very library (or derived from one, hence loaded) can be meant.
+        library = name.partition(".")[0]
+        if library == root or any(base.__module__.partition(".")[0] == library for base in candidate.__mro__):
+            found = frame_type(name)
+            if found.accepts(candidate, returned=returned):
+                return found
+    return None
 
 
 def owner_of(value: Any) -> FrameType | None:

@@ -23,6 +23,8 @@ from lakehouse_cli.registry import install_command
 from lakehouse_cli.transforms.failure import failure_of
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of
 
+_BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
 
 class Parameter(Struct, frozen=True):
     """One parameter of a transform.
@@ -88,9 +90,10 @@ class Transform(Struct, frozen=True):
 
     def keyword(self, name: str) -> Parameter | None:
         """Find the parameter that takes the keyword `name`: the one of that name, or ``**kwargs``."""
-        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        found = next((p for p in self.parameters if p.name == name and p.kind in kinds), None)
-        return found or next((p for p in self.parameters if p.kind is inspect.Parameter.VAR_KEYWORD), None)
+        for parameter in self.parameters:
+            if parameter.name == name and parameter.kind in _BY_KEYWORD:
+                return parameter
+        return next((p for p in self.parameters if p.kind is inspect.Parameter.VAR_KEYWORD), None)
 
     def positional(self, position: int) -> Parameter | None:
         """Find the parameter that takes the positional argument of that 0-based position."""

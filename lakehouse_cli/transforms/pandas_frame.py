@@ -98,34 +98,38 @@ def _blocks(table: pa.Table) -> list[tuple[Any, Any]]:
     Raises:
         TransformError: A value that pandas would take for null.
     """
-    _refuse_nat(table)
+    schema, columns = table.schema, table.columns
+    for position, kind in enumerate(schema.types):
+        if _may_be_nat(kind):
+            _refuse_nat(schema.names[position], columns[position])
     blocks: list[tuple[Any, Any]] = []
     alike: dict[pa.DataType, list[int]] = {}
-    for position, column in enumerate(table.columns):
+    for position, column in enumerate(columns):
         if _is_numpy(column):
             alike.setdefault(column.type, []).append(position)
         else:
             blocks.append((_extension_array(column), np.array([position])))
     blocks += [
-        (_block([table.column(position) for position in positions]), np.array(positions))
-        for positions in alike.values()
+        (_block([columns[position] for position in positions]), np.array(positions)) for positions in alike.values()
     ]
     return blocks
 
 
-def _refuse_nat(table: pa.Table) -> None:
+def _refuse_nat(name: str, column: pa.ChunkedArray) -> None:
     """Refuse the lowest timestamps and durations: pandas and numpy have NaT in their place."""
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if not holds(column.type, _is_counted):
-            continue
-        try:
-            check_leaves(column, _check_no_nat)
-        except InexactError as refusal:
-            first = examples_of(refusal, column)[1][0]
-            raise TransformError(
-                f"pandas cannot hold column `{name}`: row {count_text(first.row)} holds {first.value}, its NaT (null)",
-                hint="take the table as pyarrow.Table or polars.DataFrame, or have null or another value in its place",
-            ) from None
+    try:
+        check_leaves(column, _check_no_nat)
+    except InexactError as refusal:
+        first = examples_of(refusal, column)[1][0]
+        raise TransformError(
+            f"pandas cannot hold column `{name}`: row {count_text(first.row)} holds {first.value}, its NaT (null)",
+            hint="take the table as pyarrow.Table or polars.DataFrame, or have null or another value in its place",
+        ) from None
+
+
+@lru_cache(maxsize=1024)
+def _may_be_nat(arrow_type: pa.DataType) -> bool:
+    return holds(arrow_type, _is_counted)
 
 
 def _is_counted(arrow_type: pa.DataType) -> bool:

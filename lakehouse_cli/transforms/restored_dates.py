@@ -23,6 +23,8 @@ def restore_dates(result: pa.Table, inputs: Sequence[pa.Schema], columns: Sequen
         inputs: What the transform was given.
         columns: The contract's; None if none are declared.
     """
+    if _SECONDS not in result.schema.types:
+        return result
     fields = [field for schema in inputs for field in schema]
     dates = {field.name for field in fields if pa.types.is_date32(field.type)}
     if not dates:

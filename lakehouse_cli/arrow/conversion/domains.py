@@ -34,7 +34,7 @@ def check_domain(column: pa.ChunkedArray) -> None:
     Raises:
         InexactError: Some are not; its rows are the column's.
     """
-    if _is_bounded(column.type) or holds_map(column.type):
+    if _has_domain(column.type):
         check_leaves(column, _check)
 
 
@@ -141,9 +141,10 @@ def validate_structure(column: pa.ChunkedArray) -> None:
     Raises:
         ArrowInvalid: Offsets or indices that lead out of their buffers, bytes for text that are none.
     """
+    is_bounded = _is_bounded(column.type)
     for chunk in column.chunks:
         # By other types: Arrow would end at the first value that is outside of its own, and names no row.
-        (chunk.view(_free(chunk.type)) if _is_bounded(chunk.type) else chunk).validate(full=True)
+        (chunk.view(_free(chunk.type)) if is_bounded else chunk).validate(full=True)
 
 
 def check_keys(pairs: pa.ListArray) -> None:
@@ -271,6 +272,12 @@ def _is_bounded(kind: pa.DataType) -> bool:
     if t.is_struct(kind):
         return any(_is_bounded(child.type) for child in kind)
     return bool(t.is_decimal(kind) or t.is_time(kind) or t.is_date64(kind))
+
+
+@lru_cache(maxsize=1024)
+def _has_domain(kind: pa.DataType) -> bool:
+    """Whether values of a type of a valid structure may be none."""
+    return _is_bounded(kind) or holds_map(kind)
 
 
 @lru_cache(maxsize=1024)

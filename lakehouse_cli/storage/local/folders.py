@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from stat import S_ISLNK
+from types import TracebackType
 
 from msgspec import Struct
 
@@ -114,12 +115,14 @@ def _open(name: str, folder: int | None, path: str) -> int:
         raise
 
 
-@contextmanager
-def naming(folder: str) -> Iterator[None]:
+class naming(Struct):  # noqa: N801  # used as a function is; a class, as it is entered for every file that is written
     """Have an error of the system name the whole path of a file, which it was given by its name in a folder."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error.filename, str):
-            error.filename = f"{folder}/{error.filename}"
-        raise
+
+    folder: str
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if isinstance(error, OSError) and isinstance(error.filename, str):
+            error.filename = f"{self.folder}/{error.filename}"

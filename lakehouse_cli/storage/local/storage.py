@@ -234,15 +234,16 @@ class FileStorage(FolderStorage):
             origin: Gives what the manifest says of them besides; called once they are written.
         """
         with translate_errors(self, table, "written"), ExitStack() as opened:
-            target, mode = self._replaced(self._file(table), table)
+            file, manifest_file = self._file(table), self._manifest_file(table)
+            target, mode = self._replaced(file, table)
             if mode is not None and S_ISDIR(mode):
                 raise self._is_a_folder(table)
-            self._in_own_folder(self._manifest_file(table), table)
-            manifest_path, before = self._replaced(self._manifest_file(table), table)
+            self._in_own_folder(manifest_file, table)
+            manifest_path, before = self._replaced(manifest_file, table)
             if before is not None and S_ISDIR(before):
                 raise self._manifest_is_a_folder(table)
-            folder = opened.enter_context(self._open_folder(self._file(table), table, make=True))
-            manifests = opened.enter_context(self._open_folder(self._manifest_file(table), table, make=True))
+            folder = opened.enter_context(self._open_folder(file, table, make=True))
+            manifests = opened.enter_context(self._open_folder(manifest_file, table, make=True))
             # The manifest is put in place after the data, but written before: what cannot be written replaces nothing.
             # It is not waited for here: one that a power failure spoils is ours all the same, and not believed.
             with ExitStack() as at_the_end:
