@@ -12,6 +12,7 @@ from lakehouse_cli.config.keys import INCLUDED_KEYS, PATTERNS, PROJECT_KEYS
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.reading import Invalid, Reader
 from lakehouse_cli.config.source import SourceFile, read_source
+from lakehouse_cli.config.tables_cache import KeptTables
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence, parse_yaml
 from lakehouse_cli.errors import Problem, did_you_mean
 
@@ -25,11 +26,13 @@ class Includes(Struct):
     Attributes:
         folder: The project's folder, which no pattern may leave.
         problems: Takes what is found.
+        kept: What is known of the files already.
         tables: The `tables` of each file, with its reader.
     """
 
     folder: Path
     problems: Problems
+    kept: KeptTables | None = None
     tables: list[tuple[Reader, Mapping]] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
 
@@ -107,7 +110,7 @@ class Includes(Struct):
         if isinstance(source, Problem):
             self.problems.add(source)
             return
-        self._read(source, above)
+        self._read((self.kept and self.kept.without_tables(source)) or source, above)
 
     def _read(self, source: SourceFile, above: tuple[SourceFile, ...]) -> None:
         reader = Reader(source, self.problems)

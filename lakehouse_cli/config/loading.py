@@ -21,7 +21,8 @@ from lakehouse_cli.config.reading import Invalid, Reader, is_misspelt, near_key
 from lakehouse_cli.config.source import SourceFile, read_source
 from lakehouse_cli.config.storages import default_storage
 from lakehouse_cli.config.tables import Draft, Resolution, read_draft, read_table
-from lakehouse_cli.config.validation import validate
+from lakehouse_cli.config.tables_cache import KeptTables, TablesReading
+from lakehouse_cli.config.validation import find_collisions, validate
 from lakehouse_cli.config.variables import values_in
 from lakehouse_cli.config.yaml_tree import Mapping
 from lakehouse_cli.errors import Location, Problem
@@ -40,6 +41,7 @@ class LoadedSpec(Struct, frozen=True):
         variables: Those that are set of all that the project file names, in whichever environment; value by name.
         others: The project in each environment that is not the chosen one, where these were asked for.
         readable: Whether it is known which environments there are.
+        reading: Its tables, where they were read anew and can be kept.
     """
 
     spec: ProjectSpec
@@ -47,6 +49,7 @@ class LoadedSpec(Struct, frozen=True):
     variables: AnyMapping[str, str] = field(default_factory=dict)
     others: tuple[ProjectSpec, ...] = ()
     readable: bool = True
+    reading: TablesReading | None = None
 
 
 def load_project(
@@ -87,21 +90,44 @@ def _no_collection() -> Iterator[None]:
 
 def _load(path: Path, environ: AnyMapping[str, str], environment: str, thorough: bool, incomplete: bool) -> LoadedSpec:
     # A function of its own: its nodes are gone before the collector is on again.
-    problems = Problems()
     source = read_source(path, path.name)
     if isinstance(source, Problem):
         return LoadedSpec(_empty(path), (source,), readable=False)
+    kept = None if thorough or incomplete else KeptTables(path.parent, environment)
+    if kept is not None and (others := kept.without_tables(source)) is not None:
+        loaded = _read(others, environ, environment, kept=kept)
+        if loaded is not None and not loaded.problems:
+            return loaded
+    loaded = _read(source, environ, environment, thorough=thorough, incomplete=incomplete)
+    return loaded or LoadedSpec(_empty(path), readable=False)
+
+
+def _read(
+    source: SourceFile,
+    environ: AnyMapping[str, str],
+    environment: str,
+    *,
+    thorough: bool = False,
+    incomplete: bool = False,
+    kept: KeptTables | None = None,
+) -> LoadedSpec | None:
+    """Read a project file; None where the tables that are kept are not those of its files."""
+    path, problems = source.path, Problems()
     reader = Reader(source, problems)
     hint = "give it a `name:` and `tables:`; `lakehouse init` writes one to begin with"
     root = read_top(reader, "a map of keys such as `name` and `tables`", hint)
     if root is None:
         return LoadedSpec(_empty(path), problems.sorted(source.name), readable=False)
     variables = DotEnv(environ, path.parent, problems)
-    loader = _Loader(reader, root, variables, environment)
+    loader = _Loader(reader, root, variables, environment, kept)
     spec = loader.load(thorough=thorough, incomplete=incomplete)
+    if spec is None:
+        return None
     others = tuple(loader.others(spec)) if thorough else ()
     named = [root.entries[key][1] for key in FILLED_IN if key in root.entries]
-    return LoadedSpec(spec, problems.sorted(source.name), values_in(named, variables), others)
+    found = problems.sorted(source.name)
+    reading = TablesReading.of(spec, loader.includes.tables, named) if kept is None and not found else None
+    return LoadedSpec(spec, found, values_in(named, variables), others, reading=reading)
 
 
 def _empty(path: Path) -> ProjectSpec:
@@ -113,19 +139,23 @@ def _empty(path: Path) -> ProjectSpec:
 class _Loader:
     """Reads the sections of one project, in the order in which they need one another."""
 
-    def __init__(self, reader: Reader, root: Mapping, environ: DotEnv, environment: str) -> None:
+    def __init__(
+        self, reader: Reader, root: Mapping, environ: DotEnv, environment: str, kept: KeptTables | None
+    ) -> None:
         self.reader = reader
         self.root = root
         self.environ = environ
         self.environment = environment
         self.source: SourceFile = reader.source
         self.folder = self.source.path.parent
-        self.includes = Includes(self.folder, reader.problems)
+        self.kept = kept
+        self.includes = Includes(self.folder, reader.problems, kept)
         self.defaults: Draft | None = None
         self.drafts: dict[str, Draft] = {}
         self.broken: set[str] = set()
 
-    def load(self, *, thorough: bool, incomplete: bool) -> ProjectSpec:
+    def load(self, *, thorough: bool, incomplete: bool) -> ProjectSpec | None:
+        """The project; None where the tables that are kept are not those of its files."""
         self.check_keys()
         name = self.value("name")
         module = self.value("module")
@@ -137,20 +167,30 @@ class _Loader:
         if (node := self.value("defaults")) is not None:
             self.defaults = read_draft(self.reader, self.root.entries["defaults"][0], node, "`defaults`")
         self.find_tables()
-        return self.with_tables(
-            ProjectSpec(
-                name=name or self.folder.name,
-                file=self.source.path,
-                module=module,
-                description=description,
-                executor=execution.executor,
-                workers=execution.workers,
-                memory=execution.memory,
-                module_location=self.place("module"),
-                environments=environments.all,
-            ),
-            environments.chosen,
+        spec = ProjectSpec(
+            name=name or self.folder.name,
+            file=self.source.path,
+            module=module,
+            description=description,
+            executor=execution.executor,
+            workers=execution.workers,
+            memory=execution.memory,
+            module_location=self.place("module"),
+            environments=environments.all,
         )
+        chosen = environments.chosen
+        return self.with_tables(spec, chosen) if self.kept is None else self.with_kept(spec, chosen, self.kept)
+
+    def with_kept(self, spec: ProjectSpec, environment: str, kept: KeptTables) -> ProjectSpec | None:
+        """The project with the tables that were kept of it; None where its files or storages are others now."""
+        spec = replace(spec, environment=environment, storages=spec.environments[environment].storages)
+        tables = kept.tables([reader.source.name for reader, _ in self.includes.tables], spec)
+        if tables is None:
+            return None
+        spec = replace(spec, tables=tables)
+        for problem in find_collisions(spec):
+            self.reader.problems.add(problem)
+        return spec
 
     def others(self, spec: ProjectSpec) -> Iterator[ProjectSpec]:
         """The project in the environments that are not the chosen one; problems found there name theirs."""

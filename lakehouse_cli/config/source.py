@@ -43,12 +43,14 @@ class SourceFile:
         path: The file, absolute.
         name: As shown to the user, relative to the project's folder.
         text: All of it, without a byte order mark.
+        parsed: The same, or with blank lines where something is known already.
     """
 
-    def __init__(self, path: Path, name: str, text: str) -> None:
+    def __init__(self, path: Path, name: str, text: str, parsed: str | None = None) -> None:
         self.path = path
         self.name = name
         self.text = text
+        self.parsed = text if parsed is None else parsed
 
     @cached_property
     def lines(self) -> list[str]:

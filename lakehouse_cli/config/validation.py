@@ -54,6 +54,14 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
         yield from validation.table(table)
 
 
+def find_collisions(spec: ProjectSpec) -> Iterator[Problem]:
+    """What is wrong with tables each of which is right by itself, as far as the disk decides it: two in one place."""
+    collisions = Collisions()
+    for table in spec.tables.values():
+        if collision := collisions.of(table, spec.storages[table.storage]):
+            yield collision
+
+
 class _Validation(Struct):
     storages: Mapping[str, StorageSpec]
     places: PlaceMap

@@ -134,7 +134,7 @@ def parse_yaml(source: SourceFile, problems: Problems, *, parser: Callable[[str]
     """
     make = parser or _libyaml_parser() or PurePythonParser
     try:
-        return _Builder(source, problems, make(source.text).get_event).document()
+        return _Builder(source, problems, make(source.parsed).get_event).document()
     except yaml.MarkedYAMLError as error:
         problems.add(explain(error, source))
     except yaml.YAMLError as error:

@@ -94,7 +94,7 @@ class ColumnTypeError(ValueError):
         self.hint = hint
 
 
-class ColumnType(Struct, frozen=True):
+class ColumnType(Struct, frozen=True, omit_defaults=True):
     """One Arrow type.
 
     Attributes:

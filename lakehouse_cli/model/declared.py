@@ -12,7 +12,7 @@ from lakehouse_cli.errors import Location
 _PLACES = frozenset(("location", "locations", "module_location"))
 
 
-class Declared(Struct, frozen=True, kw_only=True):
+class Declared(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What stands in a project file.
 
     Two that say the same are equal wherever they stand.

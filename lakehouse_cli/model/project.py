@@ -25,6 +25,7 @@ DEFAULT_ENVIRONMENT = "default"
 
 #: What runs a query in the database in which its result is stored.
 STORAGE_ENGINE = "storage"
+_Seconds = int | float  # a whole number comes back from JSON as it was
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -183,8 +184,8 @@ class Asset(Declared, frozen=True):
     uses: Uses | None = None
     refresh: str | None = None
     retries: int = 0
-    retry_delay: float = 1.0
-    timeout: float | None = None
+    retry_delay: _Seconds = 1.0
+    timeout: _Seconds | None = None
     locations: Mapping[str, Location] = field(default_factory=dict)
 
     @property

@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from lakehouse_cli.config import load_project
+from lakehouse_cli.config.tables_cache import TablesReading
 from lakehouse_cli.errors import ProjectError, UsageError, did_you_mean, in_order
 from lakehouse_cli.model import ProjectSpec
 from lakehouse_cli.plan.project_code import ProjectCode
@@ -21,11 +22,13 @@ class ValidProject(Struct, frozen=True):
         spec: As it is declared in the chosen environment.
         code: That of its transforms, with the graph that it makes of the tables.
         variables: Those that are set of all that the project file names, in whichever environment; value by name.
+        reading: Its tables, where they were read anew and can be kept.
     """
 
     spec: ProjectSpec
     code: ProjectCode
     variables: Mapping[str, str]
+    reading: TablesReading | None = None
 
 
 def load_valid_project(
@@ -59,7 +62,7 @@ def load_valid_project(
             raise ProjectError(in_order(wrong, spec.file.name))
         if missing := code.missing_packages():
             raise ProjectError(in_order(missing, spec.file.name))
-    return ValidProject(code.spec, code, loaded.variables)
+    return ValidProject(code.spec, code, loaded.variables, loaded.reading)
 
 
 def declared_environments(file: Path, environ: Mapping[str, str]) -> tuple[str, ...] | None:

@@ -40,6 +40,7 @@ class Planner:
     def __init__(self, project: ValidProject, environ: Mapping[str, str]) -> None:
         self.code = project.code
         self._variables = project.variables
+        self._reading = project.reading
         self._environ = environ
         self._others: dict[str, Planner] = {}
 
@@ -95,6 +96,13 @@ class Planner:
         for each in (*others, self):
             variables.update(each._variables)
         return mask_of(variables, _names(self.spec)) if variables else unmasked
+
+    def keep(self) -> None:
+        """Keep what was read of the project's tables and code for the commands to come."""
+        if self._reading is not None:
+            self._reading.keep()
+            self._reading = None
+        self.code.keep()
 
     def watched_files(self) -> Iterator[str]:
         """The files on which a run depends: YAML, Python and ``.env`` of the project, and local sources."""

@@ -49,7 +49,7 @@ def run_project(
         runner = replace(
             _runner(planner, plan, executor, workers, behind), emit=emit, durations=durations, failed_rows=store
         )
-        planner.code.keep()
+        planner.keep()
         return masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), mask)
 
 

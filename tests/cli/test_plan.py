@@ -266,3 +266,17 @@ def test_ambiguous_source_is_reported_with_its_uri(project: ProjectFolder, cli: 
     assert result["error"]["message"].startswith("source `orders` is there twice")
     assert result["uri"] == "data/orders.csv"
     assert cli("ls", "-o", "json").code == 0
+
+
+def test_tables_that_are_kept_show_the_same(project: ProjectFolder, cli: Cli) -> None:
+    assert cli("run").code == 0
+    kept = project.path / ".lakehouse/cache/tables-default.json"
+    shown = cli("plan").out
+    edit(project, "transforms.py", "def totals(orders", "def totals(ordesr")
+    with_kept = cli("plan")
+    kept.unlink()
+    assert (with_kept.code, with_kept.err) == (3, cli("plan").err)
+    assert f"{project.path}" not in with_kept.err
+    edit(project, "transforms.py", "def totals(ordesr", "def totals(orders")
+    assert cli("plan").out == shown
+    assert not kept.exists(), "a plan changes nothing"
