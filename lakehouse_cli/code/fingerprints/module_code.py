@@ -8,7 +8,6 @@ stands under, or a ``try``, ``for``, ``while``, ``with`` or ``match`` as a whole
 from __future__ import annotations
 
 import ast
-import symtable
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -18,6 +17,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lakehouse_cli.code.fingerprints.references import Import, Reading, Target
+from lakehouse_cli.code.fingerprints.scopes import names_by_line
 from lakehouse_cli.code.fingerprints.statement_text import read_statement
 from lakehouse_cli.code.fingerprints.value import OutsideRead
 from lakehouse_cli.code.source import ModuleSource, imported_module, last_name, refused_by_python
@@ -152,6 +152,7 @@ class ModuleCode:
         self.outside_reads: tuple[OutsideRead, ...] | None = None
         self.declared_globals: set[str] = set()
         self._positions = 0
+        self._tree = source.tree
         body = self.body = source.tree.body
         for statement in body:
             if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
@@ -246,21 +247,9 @@ class ModuleCode:
     def _scopes(self) -> tuple[list[int], list[frozenset[str]]]:
         """Of functions and classes at the top level: their lines, and the names that each takes from the module."""
         try:
-            top = symtable.symtable(self.text, self.label, "exec")
+            found = names_by_line(self._tree, self.text, self.label)
         except (SyntaxError, RecursionError, MemoryError) as error:
             raise refused_by_python(error, self.label, self.text) from error
-        found: dict[int, set[str]] = {}
-        for child in top.get_children():
-            names = found.setdefault(child.get_lineno(), set())
-            waiting = [child]
-            while waiting:
-                table = waiting.pop()
-                if isinstance(table, symtable.Function):
-                    names.update(table.get_globals())
-                else:
-                    names.update(each.get_name() for each in table.get_symbols() if each.is_global())
-                if table.has_children():
-                    waiting += table.get_children()
         lines = sorted(found)
         return lines, [frozenset(found[line]) for line in lines]
 

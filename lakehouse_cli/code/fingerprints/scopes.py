@@ -1,0 +1,115 @@
+"""Which names the functions and classes of a module take from it, as Python's compiler resolves them.
+
+The compiler's own answer is `symtable`, which parses the text a second time. Where a module has nothing but functions
+whose names are either bound in them or the module's, its tree shows the same.
+"""
+
+from __future__ import annotations
+
+import ast
+import symtable
+import sys
+from collections.abc import Iterable, Mapping, Set
+
+# What has neither names nor scopes in it.
+_LEAVES = (ast.Constant, ast.Pass, ast.Break, ast.Continue, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+# What has names only as expressions have them, and begins no scope.
+_PLAIN = (
+    *(ast.Subscript, ast.Slice, ast.Starred, ast.Call, ast.keyword, ast.JoinedStr, ast.FormattedValue),
+    *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Tuple, ast.List, ast.Dict, ast.Set),
+    *(ast.Expr, ast.Return, ast.Assign, ast.AugAssign, ast.Raise, ast.Assert, ast.If, ast.For, ast.While),
+    *(ast.With, ast.withitem),
+)
+# Names that mean more to the compiler: `super` uses `__class__`, `__debug__` cannot be bound.
+_SPECIAL = frozenset(("super", "__class__", "__debug__"))
+
+
+def names_by_line(tree: ast.Module, text: str, label: str) -> Mapping[int, Set[str]]:
+    """The names that functions and classes take from the module, by the line of what is at the top level.
+
+    Args:
+        tree: Of the module.
+        text: Of the module.
+        label: What errors call its file.
+
+    Raises:
+        SyntaxError: The text parses, and cannot be compiled.
+        RecursionError: It is nested too deep.
+        MemoryError: Likewise.
+    """
+    found = _of_plain_module(tree)
+    return _of_any_module(text, label) if found is None else found
+
+
+def _of_any_module(text: str, label: str) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = {}
+    for child in symtable.symtable(text, label, "exec").get_children():
+        names = found.setdefault(child.get_lineno(), set())
+        waiting = [child]
+        while waiting:
+            table = waiting.pop()
+            if isinstance(table, symtable.Function):
+                names.update(table.get_globals())
+            else:
+                names.update(each.get_name() for each in table.get_symbols() if each.is_global())
+            if table.has_children():
+                waiting += table.get_children()
+    return found
+
+
+def _of_plain_module(tree: ast.Module) -> dict[int, set[str]] | None:
+    """The same of a module of imports, plain statements and plain functions; None for any other."""
+    if sys.version_info >= (3, 14):
+        return None  # annotations are scopes there
+    found: dict[int, set[str]] = {}
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef):
+            names = _of_plain_function(statement)
+            if names is None:
+                return None
+            found[statement.lineno] = names
+        elif not isinstance(statement, ast.Import | ast.ImportFrom) and _names_in([statement]) is None:
+            return None
+    return found
+
+
+def _of_plain_function(function: ast.FunctionDef) -> set[str] | None:
+    """The names that a function takes from its module; None where it takes more than a look at its names to know."""
+    arguments = function.args
+    parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    parameters += [each for each in (arguments.vararg, arguments.kwarg) if each is not None]
+    outside = [*arguments.defaults, *arguments.kw_defaults, function.returns, *[each.annotation for each in parameters]]
+    bound = {each.arg for each in parameters}
+    twice = len(bound) < len(parameters)
+    if twice or function.decorator_list or getattr(function, "type_params", None) or _names_in(outside) is None:
+        return None
+    names = _names_in(function.body)
+    if names is None or _SPECIAL & (bound | names[0] | names[1]):
+        return None
+    used, stored = names
+    return used - stored - bound
+
+
+def _names_in(nodes: Iterable[ast.AST | None]) -> tuple[set[str], set[str]] | None:
+    """The names that are used and those that are bound in nodes; None where there are scopes or other bindings."""
+    used: set[str] = set()
+    stored: set[str] = set()
+    waiting = [*nodes]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Del):
+                return None
+            (used if isinstance(node.ctx, ast.Load) else stored).add(node.id)
+        elif isinstance(node, ast.Attribute):
+            waiting.append(node.value)
+        elif isinstance(node, _PLAIN):
+            for field in node._fields:
+                value = getattr(node, field)
+                if value.__class__ is list:
+                    waiting += value
+                elif isinstance(value, ast.stmt | ast.expr):
+                    waiting.append(value)
+        elif node is not None and not isinstance(node, _LEAVES):
+            return None
+    return used, stored
