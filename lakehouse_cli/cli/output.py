@@ -51,8 +51,7 @@ def write(text: str = "") -> None:
 
 def write_lines(lines: Iterable[str]) -> None:
     """Write lines of the result to stdout."""
-    for line in lines:
-        write(line)
+    _put(fitted("".join([f"{line}\n" for line in lines]), Streams.stdout))
 
 
 def write_json(document: Any) -> None:

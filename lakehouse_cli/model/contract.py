@@ -59,7 +59,7 @@ class Contract(Declared, frozen=True, dict=True):
             return None
         return tuple([ColumnRecord(each.name, str(each.type), each.nullable) for each in self.columns])
 
-    @property
+    @cached_property
     def placed(self) -> list[Column]:
         """The columns with options of their own, or with another name in the file."""
         return [each for each in self.columns or () if each.options or each.from_ is not None]

@@ -48,7 +48,8 @@ def columns(
         fold: Whether the last one goes on in more lines where its text is too long, and is not cut.
     """
     cells = [list(row) for row in rows]
-    widths = [max([text_width(h), *(text_width(row[i].text) for row in cells)]) for i, h in enumerate(header)]
+    # Marks and actions of thousands of rows are a few texts.
+    widths = [max(map(text_width, {head, *[row[i].text for row in cells]})) for i, head in enumerate(header)]
     last = len(header) - 1
     shown = list(range(len(header)))
     if terminal.width is not None:
@@ -66,15 +67,18 @@ def columns(
     if any(header):
         texts = [pad(header[i], widths[i], right=i in right) for i in shown]
         lines.append(terminal.style(terminal.cut((indent + "  ".join(texts)).rstrip(), terminal.width), "dim"))
+    known: dict[tuple[int, str, str | None], str] = {}
+
+    def part(index: int, cell: Cell) -> str:
+        key = (index, cell.text, cell.style)
+        if key not in known:
+            cut = terminal.cut_middle(cell.text, widths[index]) if index == shortened else cell.text
+            known[key] = _styled(terminal, pad(cut, widths[index], right=index in right), cell.style) + "  "
+        return known[key]
+
+    before = [index for index in shown if index != last]
     for row in cells:
-        parts = []
-        for index in shown:
-            if index == last:
-                continue
-            text = row[index].text
-            cut = terminal.cut_middle(text, widths[index]) if index == shortened else text
-            parts.append(_styled(terminal, pad(cut, widths[index], right=index in right), row[index].style))
-        begin = indent + "".join(f"{part}  " for part in parts)
+        begin = indent + "".join([part(index, row[index]) for index in before])
         end = Cell(pad(row[last].text, widths[last], right=True), row[last].style) if last in right else row[last]
         lines += _with_last(terminal, begin, end, widths[last], fold=fold)
     return lines
