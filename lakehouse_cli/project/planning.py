@@ -154,15 +154,17 @@ class Planner:
             chosen = _narrowed(chosen, _unfinished(self.spec))
         return _masked_plan(self._plan(chosen, request.defer, force=request.force), self.mask)
 
-    def _computation(self, table: Table) -> Computation | None:
-        """How a table is computed; by a database, with the version of that."""
+    def _computation(self, table: Table, engines: dict[str, DatabaseEngine]) -> Computation | None:
+        """How a table is computed; by a database, with the version of that, which is asked for once a storage."""
         found = self.code.computation(table)
-        if table.version is None and isinstance(found, QueryComputation) and table.runs_in_storage:
+        if table.version is not None or not isinstance(found, QueryComputation) or not table.runs_in_storage:
+            return found
+        if table.storage not in engines:
             version = None
             with suppress(LakehouseError):  # the snapshot reports what cannot be reached
                 version = query_runner(self.storages[table.storage], table).engine_version()
-            return replace(found, engine=DatabaseEngine(self.spec.storages[table.storage].type, version))
-        return found
+            engines[table.storage] = DatabaseEngine(self.spec.storages[table.storage].type, version)
+        return replace(found, engine=engines[table.storage])
 
     def _plan(self, chosen: Selection, defer: str | None, *, force: bool = False, lenient: bool = False) -> Plan:
         """Plan a selection; `lenient` where it is only asked which tables would run, so that inputs may lack."""
@@ -171,9 +173,10 @@ class Planner:
         code.read(tables)
         content = UsedContent(code.folder)
         used = {table.name: content.of(table) for table in tables}
+        engines: dict[str, DatabaseEngine] = {}
         recipes = {
             table.name: recipe_of(
-                here.graph, table, self._computation(table), here.specs[table.storage], used[table.name]
+                here.graph, table, self._computation(table, engines), here.specs[table.storage], used[table.name]
             )
             for table in tables
         }

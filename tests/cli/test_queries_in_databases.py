@@ -621,6 +621,40 @@ def test_timeout_ends_the_query(database: Database, cli: Cli, executor: str) -> 
     assert cli("run", "--force", "slow").code == 0  # nothing is locked
 
 
+@pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
+def test_tables_of_one_file_take_turns(
+    request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli, kind: str
+) -> None:
+    database = made(kind, request, folder)
+    fill(database)
+    lake = f"{{type: {kind}, root: lake.db, options: {{lock_timeout: 1}}}}"
+    database.storages = f"storages:\n  default: {lake}\n  raw: {lake}\n"
+    quick = "".join(f"  quick_{number}: {{engine: storage, inputs: [], sql: select 1 as a}}\n" for number in range(3))
+    quick += "  read: {sql: from orders}\n"
+    database.declare(ORDERS + endless(database, keys="    timeout: 3\n") + quick)
+    ran = cli("run", "--executor", "threads", "--workers", "5", "-o", "json")
+    assert statuses(ran) == {
+        "slow": "failed",
+        "read": "materialized",
+        **{f"quick_{number}": "materialized" for number in range(3)},
+    }
+
+
+def test_enums_and_uuids_are_texts(server: Database, cli: Cli) -> None:
+    server.run("CREATE TYPE mood AS ENUM ('sad', 'glad')")
+    server.run("CREATE TABLE people (mood mood, id uuid, wide numeric)")
+    server.run("INSERT INTO people VALUES ('glad', '00000000-0000-0000-0000-000000000001', 1.50)")
+    server.declare(
+        """\
+  people: {kind: source, storage: raw, columns: {mood: string, id: string, wide: "decimal128(10, 2)"}}
+  moods: {engine: storage, inputs: [people], sql: "select * from people where mood = 'glad'", key: id}
+"""
+    )
+    ran = cli("run")
+    assert ran.code == 0, ran.out + ran.err
+    assert server.rows("moods") == [("glad", "00000000-0000-0000-0000-000000000001", "1.50")]
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("executor", ["threads", "processes", "serial"])
 def test_end_of_a_run_ends_the_query(server: Database, cli: Cli, how: signal.Signals, executor: str) -> None:
@@ -638,6 +672,25 @@ def test_end_of_a_run_ends_the_query(server: Database, cli: Cli, how: signal.Sig
     short(server.folder)
     assert cli("run").code == 0
     assert server.run("SELECT count(*) FROM pg_class WHERE relname LIKE 'lakehouse_%' AND relkind = 'r'") == [("1",)]
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
+@pytest.mark.parametrize("executor", ["threads", "processes", "serial"])
+def test_end_of_a_run_ends_the_query_of_a_file(
+    request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli, kind: str, executor: str
+) -> None:
+    database = made(kind, request, folder)
+    database.declare(endless(database))
+    short(folder)
+    assert cli("run").code == 0
+    database.declare(endless(database))
+    with running(folder.path, "run", "--executor", executor, "--log-format", "json") as run:
+        run.complains("table_started")
+        run.process.send_signal(signal.SIGTERM)
+        assert run.ends() != 0
+    assert database.rows("slow") == [("1",)]
+    short(folder)
+    assert cli("run").code == 0
 
 
 def test_who_alters_an_input_waits(server: Database, cli: Cli) -> None:

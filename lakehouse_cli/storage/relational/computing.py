@@ -14,6 +14,7 @@ from lakehouse_cli.arrow.conversion.refusal import refused_field
 from lakehouse_cli.arrow.ordering import order_problem
 from lakehouse_cli.arrow.types import from_arrow, to_arrow, without_rows
 from lakehouse_cli.contracts import enforce
+from lakehouse_cli.engines.interruption import interruptibly
 from lakehouse_cli.errors import (
     ContractError,
     DataError,
@@ -74,8 +75,14 @@ def publish_query(storage: RelationalStorage, table: Table, query: DatabaseQuery
         TransformError: The query failed.
         StorageError: It could not be stored. Whatever is raised, nothing was changed.
     """
-    relation = storage.relation(table)
     computing = _Computing(storage, table, query)
+    return interruptibly(computing, lambda: _publish(computing, storage, table, query, origin))
+
+
+def _publish(
+    computing: _Computing, storage: RelationalStorage, table: Table, query: DatabaseQuery, origin: Origin
+) -> Computed:
+    relation = storage.relation(table)
     with translate_errors(storage, table, "written"), storage.computing(relation, computing.relations()) as session:
         found, kept = session.find_one(relation), session.kept_of(relation)
         storage._refuse(table, found, kept if found else None, query.forced)
@@ -106,6 +113,10 @@ def publish_query(storage: RelationalStorage, table: Table, query: DatabaseQuery
 def compute_query(storage: RelationalStorage, table: Table, query: DatabaseQuery) -> Computed:
     """Run a query as `publish_query` does, read what it would store, and undo all of it; raises what that raises."""
     computing = _Computing(storage, table, query)
+    return interruptibly(computing, lambda: _compute(computing, storage, table, query))
+
+
+def _compute(computing: _Computing, storage: RelationalStorage, table: Table, query: DatabaseQuery) -> Computed:
     result: Computed | None = None
     try:
         with translate_errors(storage, table, "computed"), storage.computing(None, computing.relations()) as session:
@@ -164,6 +175,13 @@ class _Computing:
         self._storage = storage
         self._table = table
         self._query = query
+        self._session: Session | None = None
+        self._untouched: set[str] = set()
+
+    def interrupt(self) -> None:
+        """End what the database does for it; called from another thread."""
+        if self._session is not None:
+            self._session.cancel()
 
     def relations(self) -> list[Relation]:
         """What the inputs are in the database, those that are stored."""
@@ -186,6 +204,7 @@ class _Computing:
 
     def run(self, session: Session, relation: Relation) -> tuple[_Written, dict[str, InputRecord]]:
         """Run the query, enforce the contract, and write a new table; return the contents of the inputs as well."""
+        self._session = session
         dialect = self._storage.dialect(session, self._query)
         records = self._records(session)
         with self._failing(dialect):
@@ -214,8 +233,13 @@ class _Computing:
                 hint = f"make the table or view in {self._storage.names.owner}"
                 raise QueryInputError(name, missing_data(each.table, each.storage.uri(each.table), hint))
             record = record_of(look, each.known, name)
-            rows = look.digest.rows if look.digest is not None else session.count(relations[name])
-            records[name] = record._replace(rows=rows)
+            if look.digest is not None:
+                record = record._replace(rows=look.digest.rows)
+            elif record.rows < 0:
+                record = record._replace(rows=session.count(relations[name]))
+            records[name] = record
+            if each.table.kind == "computed" and look.untouched:
+                self._untouched.add(name)
         return records
 
     @contextmanager
@@ -271,7 +295,8 @@ class _Computing:
         source = f"(SELECT {picked} FROM {session.sql(relation)}) AS source"
         conversions, judged = self._of_input(dialect, of, {name: types[stored] for name, stored in raw.items()})
         key = table.key if table.kind == "source" else ()
-        if key or any(each.faults or (each.declared and not each.declared.nullable) for each in judged):
+        wants = key or any(each.faults or (each.declared and not each.declared.nullable) for each in judged)
+        if wants and table.name not in self._untouched:  # as it was judged when it was stored
             judgement = judge(session, source, judged, key)
             if judgement.violations:
                 raise _broken(DataError, judgement.violations, judgement.failed)
@@ -286,9 +311,12 @@ class _Computing:
         judged, violations = [], []
         is_source = of.table.kind == "source"
         for column in of.table.columns or ():
-            found = dialect.conversion(quote(column.name), types[column.name], column.type)
+            stored = types[column.name]
+            found = dialect.conversion(quote(column.name), stored, column.type)
+            if found is None and column.type.id == "string" and dialect.natural(stored) is None:
+                found = Conversion(dialect.session.text_of(quote(column.name)))  # as it is read otherwise
             if found is None:
-                message = f"`{column.name}` is declared {column.type} and is {types[column.name]} in the database"
+                message = f"`{column.name}` is declared {column.type} and is {stored} in the database"
                 violations.append(Violation(column.name, "type", 0, message, (), column.location))
                 continue
             conversions[column.name] = found

@@ -114,7 +114,7 @@ class DuckDBFile:
                 self._changed.notify_all()
 
     def _may_enter(self, write: bool) -> bool:
-        if self._users and self._is_over():
+        if self._users and self._is_over() and not self._writing:  # which may be for as long as a query takes
             return False
         if write:
             return not self._writing and (self._writable or self._users == 0)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, ClassVar
 
 from lakehouse_cli.errors import ObstructedError
@@ -16,6 +17,15 @@ from lakehouse_cli.storage.local.publishing import sync_all
 from lakehouse_cli.storage.relational.kept_digests import kept_digests
 from lakehouse_cli.storage.relational.querying import QueryingStorage
 from lakehouse_cli.storage.relational.session import Digest, Found, Relation, Session
+
+_turns: dict[tuple[int, str], threading.Lock] = {}
+_turns_lock = threading.Lock()
+
+
+def _turn(path: str) -> threading.Lock:
+    """Who writes in this process: however long a query takes, its other tables wait for their turn."""
+    with _turns_lock:
+        return _turns.setdefault((os.getpid(), os.path.realpath(path)), threading.Lock())
 
 
 class OneFileStorage(QueryingStorage):
@@ -47,7 +57,7 @@ class OneFileStorage(QueryingStorage):
                 return
             sync_all(list(make_folder(os.path.dirname(path))))
         patience = float(self.spec.connection.get("lock_timeout") or 60)
-        with self.transaction(path, write=write, patience=patience) as session:
+        with _turn(path) if write else nullcontext(), self.transaction(path, write=write, patience=patience) as session:
             try:
                 yield session
             except BaseException:

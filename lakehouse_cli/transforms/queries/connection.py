@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from lakehouse_cli.engines.duckdb_queries import clocks
 from lakehouse_cli.errors import TransformError
@@ -17,7 +15,6 @@ from lakehouse_cli.registry import install_command
 from lakehouse_cli.runs.spilling import spill_folder
 from lakehouse_cli.text.sql import literal
 
-_Result = TypeVar("_Result")
 # No variables of Python, or extensions that are not built in.
 _LOCKED = {
     "autoinstall_known_extensions": "false",
@@ -87,28 +84,3 @@ def no_room(text: str) -> tuple[str, str] | None:
         return None
     hint = f"make room in `{tempfile.gettempdir()}`, or set TMPDIR to a folder on a larger disk"
     return "no space left for what does not fit into memory", hint
-
-
-def interruptibly(connection: Any, work: Callable[[], _Result]) -> _Result:
-    """Do what keeps a connection busy; an interruption of the main thread, which DuckDB may not heed, ends it."""
-    if threading.current_thread() is not threading.main_thread():
-        return work()
-    done: Future[_Result] = Future()
-
-    def finish() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:  # noqa: BLE001  # raised in the main thread
-            done.set_exception(error)
-
-    thread = threading.Thread(target=finish, name="query", daemon=True)
-    thread.start()
-    try:
-        return done.result()
-    except KeyboardInterrupt:
-        while thread.is_alive():  # before a query has begun, there is nothing to interrupt
-            connection.interrupt()
-            thread.join(0.05)
-        raise
-    finally:
-        thread.join()

@@ -13,10 +13,10 @@ from lakehouse_cli.arrow.conversion.refusal import refused_field, violation_of
 from lakehouse_cli.arrow.conversion.refused import Refused
 from lakehouse_cli.arrow.types import to_arrow, without_rows
 from lakehouse_cli.engines.duckdb_values import read
+from lakehouse_cli.engines.interruption import interruptibly
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.query import QueryProblem
 from lakehouse_cli.text.sql import quote
-from lakehouse_cli.transforms.queries.connection import interruptibly
 from lakehouse_cli.transforms.queries.inputs import same_to_duckdb
 from lakehouse_cli.transforms.queries.reading import problem_of
 
