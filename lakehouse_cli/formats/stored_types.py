@@ -7,18 +7,19 @@ for anything else here: a number that is stored as text is a schema that drifted
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from lakehouse_cli.arrow.conversion.domains import validate_structure
 from lakehouse_cli.arrow.conversion.exact import convert, kind_of
-from lakehouse_cli.arrow.conversion.refusal import InexactError, examples_of
+from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, examples_of
 from lakehouse_cli.arrow.extensions import is_uuid, without_extensions
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
-from lakehouse_cli.errors import DataError, Location, StorageError, Violation
+from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import count_text, plural
@@ -145,47 +146,63 @@ def wanted_names(
 def read_declared(
     stored: Sequence[str], columns: Sequence[Column] | None, name: str, read: Callable[[list[str]], pa.Table]
 ) -> pa.Table:
+    """As `read_declared_pieces`, of one piece that is all there is."""
+    [table] = read_declared_pieces(stored, columns, name, [read])
+    return table
+
+
+def read_declared_pieces(
+    stored: Sequence[str],
+    columns: Sequence[Column] | None,
+    name: str,
+    pieces: Iterable[Callable[[list[str]], pa.Table]],
+) -> Iterator[pa.Table]:
     """Read the stored columns in their declared types, exactly.
 
     Args:
         stored: Names of the columns in the file.
         columns: As declared; None for all, in types of the project file that hold all there is.
         name: The file as messages show it.
-        read: Reads columns by name, in the given order.
+        pieces: Each reads columns of some rows by name, in the given order.
 
     Raises:
         DataError: Columns that are missing, stored types that drifted from the declared ones and values that do not
-            fit: all of them.
+            fit: all of them, behind the last piece.
         StorageError: A name that two columns have; bytes that cannot be read.
     """
     missing = [column for column in columns or () if column.name not in set(stored)]
     if missing and len(missing) == len(columns or ()):
         raise missing_columns(name, missing, stored, columns)
     present = None if columns is None else [column for column in columns if column.name in set(stored)]
-    table = read(wanted_names(stored, present, name))
-    declared: Sequence[Column | None] = present if present is not None else [None] * table.num_columns
+    wanted, misfits = wanted_names(stored, present, name), Misfits(name)
+    for read in pieces:
+        table = read(wanted)
+        done = _in_declared_types(table, present if present is not None else [None] * table.num_columns, misfits)
+        if done is not None and not missing:
+            yield done
+    lacking = missing_columns(name, missing, stored, columns) if missing else None
+    drift = misfits.error()
+    if lacking is not None and drift is not None:
+        raise _both(lacking, drift)
+    if wrong := lacking or drift:
+        raise wrong
+
+
+def _in_declared_types(table: pa.Table, declared: Sequence[Column | None], misfits: Misfits) -> pa.Table | None:
+    """Convert a piece; None where it, or one before it, has what does not fit."""
     done: list[pa.ChunkedArray] = []
-    refused: list[tuple[str, Violation]] = []
-    as_declared = has_name = True
-    is_interval = False
     for field, values, column in zip(table.schema, table.columns, declared, strict=True):
         as_stored = _plain(values, column)
-        target = _target(as_stored.type, column, field.name, name)
+        target = _target(as_stored.type, column, field.name, misfits.name)
         try:
             if as_stored.null_count < len(as_stored) and _text_became(as_stored.type, target):
                 raise InexactError("")
             done.append(convert(as_stored, target))
         except InexactError as refusal:
-            refused.append(_misfit(refusal, field.name, as_stored, column))
-            as_declared = as_declared and as_stored.type == target
-            has_name = has_name and from_arrow(as_stored.type) is not None
-            is_interval = is_interval or (pa.types.is_duration(target) and as_stored.type == _INTERVAL_BYTES)
-    lacking = missing_columns(name, missing, stored, columns) if missing else None
-    drift = _drift(refused, name, as_declared, has_name, is_interval) if refused else None
-    if lacking is not None and drift is not None:
-        raise _both(lacking, drift)
-    if wrong := lacking or drift:
-        raise wrong
+            misfits.add(refusal, field.name, as_stored, column, target)
+    misfits.rows += table.num_rows
+    if misfits.found:
+        return None
     schema = pa.schema([pa.field(field.name, each.type) for field, each in zip(table.schema, done, strict=True)])
     return pa.Table.from_arrays(done, schema=schema)
 
@@ -230,39 +247,80 @@ def _text_became(stored: pa.DataType, target: pa.DataType) -> bool:
     return here == "text" and there != "text"
 
 
-def _misfit(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: Column | None) -> tuple[str, Violation]:
-    types = f"stored as {from_arrow(stored.type) or stored.type}" + (f", declared {column.type}" if column else "")
-    count, examples = examples_of(refusal, stored)
-    location = column.location if column else None
-    subject = f"column `{visible(name)}`: {types}"
-    if refusal.rows is None:
-        return types, Violation(name, "type", count, subject, examples, location)
-    found = refusal.found(count)
-    return f"{types}, and holds {found}", Violation(
-        name, "type", count, f"{subject}; {found}, of {plural(stored.length(), 'row')}", examples, location
-    )
+class _Misfit:
+    """What does not fit in one column, in however many pieces."""
+
+    def __init__(self, refusal: InexactError, stored: pa.DataType, column: Column | None) -> None:
+        self.refusal = refusal
+        self.types = f"stored as {from_arrow(stored) or stored}" + (f", declared {column.type}" if column else "")
+        self.location = column.location if column else None
+        self.count = 0
+        self.examples: tuple[Example, ...] = ()
+
+    def violation(self, name: str, rows: int) -> tuple[str, Violation]:
+        """How the column differs, and the violation, of so many rows in all."""
+        subject = f"column `{visible(name)}`: {self.types}"
+        if self.refusal.rows is None:
+            return self.types, Violation(name, "type", self.count, subject, self.examples, self.location)
+        found = self.refusal.found(self.count)
+        message = f"{subject}; {found}, of {plural(rows, 'row')}"
+        return f"{self.types}, and holds {found}", Violation(
+            name, "type", self.count, message, self.examples, self.location
+        )
 
 
-def _drift(
-    refused: Sequence[tuple[str, Violation]], name: str, as_declared: bool, has_name: bool, is_interval: bool
-) -> DataError:
-    difference, first = refused[0]
-    others = f"; {plural(len(refused) - 1, 'more column')} differ" if len(refused) > 2 else ""
-    others = "; 1 more column differs" if len(refused) == 2 else others
-    if is_interval:
-        hint = _INTERVAL
-    elif not has_name:
-        hint = "have the file written in a type that can be declared, such as string, or declare the others alone"
-    elif as_declared:
-        hint = "have the file written again, in a type that has these values"
-    else:
-        hint = "declare the stored type and convert it in a transform, or have the file written as declared"
-    return DataError(
-        f"column `{first.column}` of `{name}` is {difference}{others}",
-        [violation for _, violation in refused],
-        hint=hint,
-        location=Location(name),
-    )
+class Misfits:
+    """Columns whose values have no counterpart in the declared types, as they are found piece by piece.
+
+    Attributes:
+        name: The file as messages show it.
+        rows: How many were read.
+        found: What does not fit, by column and why.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.rows = 0
+        self.found: dict[tuple[str, str], _Misfit] = {}
+        self._as_declared = self._has_name = True
+        self._is_interval = False
+
+    def add(
+        self, refusal: InexactError, name: str, stored: pa.ChunkedArray, column: Column | None, target: pa.DataType
+    ) -> None:
+        """Add what was refused of a column in the piece at hand."""
+        misfit = self.found.setdefault((name, refusal.quality), _Misfit(refusal, stored.type, column))
+        count, examples = examples_of(refusal, stored)
+        shifted = (each if each.row is None else replace(each, row=self.rows + each.row) for each in examples)
+        misfit.count += count
+        misfit.examples = (*misfit.examples, *shifted)[:EXAMPLES]
+        self._as_declared = self._as_declared and stored.type == target
+        self._has_name = self._has_name and from_arrow(stored.type) is not None
+        self._is_interval = self._is_interval or (pa.types.is_duration(target) and stored.type == _INTERVAL_BYTES)
+
+    def error(self) -> DataError | None:
+        """What to raise; None where everything fits."""
+        if not self.found:
+            return None
+        violations = [misfit.violation(name, self.rows) for (name, _), misfit in self.found.items()]
+        difference, first = violations[0]
+        count = len({name for name, _ in self.found}) - 1
+        others = f"; {plural(count, 'more column')} differ" if count > 1 else ""
+        others = "; 1 more column differs" if count == 1 else others
+        if self._is_interval:
+            hint = _INTERVAL
+        elif not self._has_name:
+            hint = "have the file written in a type that can be declared, such as string, or declare the others alone"
+        elif self._as_declared:
+            hint = "have the file written again, in a type that has these values"
+        else:
+            hint = "declare the stored type and convert it in a transform, or have the file written as declared"
+        return DataError(
+            f"column `{first.column}` of `{self.name}` is {difference}{others}",
+            [violation for _, violation in violations],
+            hint=hint,
+            location=Location(self.name),
+        )
 
 
 def _both(lacking: DataError, drift: DataError) -> DataError:

@@ -22,6 +22,7 @@ from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, par
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
+from lakehouse_cli.storage.capabilities import PublishesPieces
 from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, translate_errors
 from lakehouse_cli.text.quoting import as_written
 from lakehouse_cli.version import __version__
@@ -34,6 +35,7 @@ MANIFESTS = ".lakehouse/manifests"
 #: The packages that shape data on their way.
 _SHAPING = ("numpy", "pandas", "polars", "pyarrow")
 _Result = TypeVar("_Result")
+_Capability = TypeVar("_Capability")
 #: While it is entered, bytes that are read are those that were seen, else ChangedError is raised: what opens them, and
 #: whether a manifest is that of these very bytes.
 Opened = Callable[[], AbstractContextManager[tuple[Opener, Callable[[Manifest], bool]]]]
@@ -52,6 +54,13 @@ class FormattedStorage(AssetStorage):
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
         self._formats: dict[str, Format[Any]] = {}
+
+    def capability(self, protocol: type[_Capability]) -> _Capability | None:
+        """As of any storage; a class that has a `publish` of its own, and no `publish_pieces`, gets whole tables."""
+        publishing = {"publish", "publish_pieces"}
+        own = next(each for each in type(self).__mro__ if not publishing.isdisjoint(vars(each)))
+        is_whole = protocol is PublishesPieces and "publish_pieces" not in vars(own)
+        return None if is_whole else super().capability(protocol)
 
     @abstractmethod
     def explain(self, error: Exception, table: Table | None) -> Cause | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import pyarrow as pa
 
@@ -15,7 +16,13 @@ from lakehouse_cli.formats.base import Format, Opener, Sink
 from lakehouse_cli.formats.canonical_arrays import canonical, with_own_dictionaries
 from lakehouse_cli.formats.ipc.spec import IpcOptions
 from lakehouse_cli.formats.pieces import resized
-from lakehouse_cli.formats.stored_types import check_whole, read_declared, storable, told_as_damaged
+from lakehouse_cli.formats.stored_types import (
+    check_whole,
+    read_declared,
+    read_declared_pieces,
+    storable,
+    told_as_damaged,
+)
 from lakehouse_cli.model import Column
 
 _WHAT = "an Arrow IPC file"
@@ -54,17 +61,14 @@ class IpcFormat(Format[IpcOptions]):
             return
         stored = schema.names
 
-        def read(wanted: list[str], batches: list[pa.RecordBatch]) -> pa.Table:
+        def read(batches: list[pa.RecordBatch], wanted: list[str]) -> pa.Table:
             table = pa.Table.from_batches(batches, schema).select(wanted)
             check_whole(table, name)
             return table
 
         with _lent(open_source, name) as file:
             reader = pa.ipc.open_file(file.native)
-            if not reader.num_record_batches:
-                yield read_declared(stored, columns, name, partial(read, batches=[]))
-            for at in range(reader.num_record_batches):
-                yield read_declared(stored, columns, name, partial(read, batches=[reader.get_batch(at)]))
+            yield from read_declared_pieces(stored, columns, name, _readings(reader, read))
             del reader
 
     def count_rows(self, open_source: Opener, name: str, options: IpcOptions) -> int | None:
@@ -94,6 +98,16 @@ class IpcFormat(Format[IpcOptions]):
         with finished(pa.ipc.new_file(arrow_file(sink), first.schema, options=written)) as writer:
             for batch in _batches(chain([first], rest), first.schema):
                 writer.write_batch(batch)
+
+
+def _readings(
+    reader: Any, read: Callable[[list[pa.RecordBatch], list[str]], pa.Table]
+) -> Iterator[Callable[[list[str]], pa.Table]]:
+    """What reads each batch of a file; one without rows where there is none."""
+    if not reader.num_record_batches:
+        yield partial(read, [])
+    for at in range(reader.num_record_batches):
+        yield partial(read, [reader.get_batch(at)])
 
 
 @contextmanager

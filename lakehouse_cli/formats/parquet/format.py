@@ -19,6 +19,7 @@ from lakehouse_cli.formats.pieces import resized
 from lakehouse_cli.formats.stored_types import (
     in_types_of_file,
     read_declared,
+    read_declared_pieces,
     storable,
     told_as_damaged,
 )
@@ -67,8 +68,8 @@ class ParquetFormat(Format[ParquetOptions]):
                     return file.read(wanted, group, zoned=zoned)
 
             groups = range(file.metadata.num_row_groups) or [None]
-            for group in groups:
-                yield read_declared(file.schema.names, columns, name, partial(read, group=group))
+            readings = (partial(read, group=group) for group in groups)
+            yield from read_declared_pieces(file.schema.names, columns, name, readings)
 
     def write(self, table: pa.Table, sink: Sink, options: ParquetOptions) -> None:
         """Write row group by row group, each made of the same rows whatever the chunks of the table."""

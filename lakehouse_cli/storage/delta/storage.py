@@ -24,7 +24,7 @@ from deltalake.exceptions import DeltaError
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import ObstructedError, StorageError, UnclaimedError, UsageError
-from lakehouse_cli.formats.stored_types import read_declared, storable, wanted_names
+from lakehouse_cli.formats.stored_types import read_declared, read_declared_pieces, storable, wanted_names
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE
@@ -163,8 +163,9 @@ class DeltaStorage(AssetStorage):
                 names, shown = [field.name for field in found.table.schema().fields], self.uri(table)
                 present = None if stored is None else [column for column in stored if column.name in names]
                 ahead = _AHEAD_HERE if self._local else _AHEAD_FAR
-                for piece in found.read_pieces(shown, wanted_names(names, present, shown), ahead):
-                    yield read_declared(names, stored, shown, piece.select)
+                wanted = wanted_names(names, present, shown)
+                readings = (piece.select for piece in found.read_pieces(shown, wanted, ahead))
+                yield from read_declared_pieces(names, stored, shown, readings)
 
         return pieces, record
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, suppress
 from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from lakehouse_cli.errors import system_reason
 from lakehouse_cli.formats.base import Opener, Sink
@@ -19,7 +19,6 @@ from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.storage.base import Provenance, Stored, Stray, record_of
-from lakehouse_cli.storage.capabilities import PublishesPieces
 from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import (
     MANIFESTS,
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
 #: Tables larger than this many bytes wait for their upload on disk instead of in memory.
 IN_MEMORY = 16 << 20
-_Capability = TypeVar("_Capability")
 
 
 class KeyedStorage(FormattedStorage):
@@ -182,12 +180,6 @@ class KeyedStorage(FormattedStorage):
         if found is None:
             return {}
         return self._format(table).find_lines(self.opener(key, found), self.uri(table), rows, self._options(table))
-
-    def capability(self, protocol: type[_Capability]) -> _Capability | None:
-        """As of any storage; a subclass that has a `publish` of its own, and no more, is given whole tables."""
-        own = type(self)
-        has_own = own.publish is not KeyedStorage.publish and own.publish_pieces is KeyedStorage.publish_pieces
-        return None if has_own and protocol is PublishesPieces else super().capability(protocol)
 
     def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
         """As `publish_pieces`, of one piece."""

@@ -63,6 +63,9 @@ class OneFormat(FileStorage):
     def publish(self, declared: Table, data: pa.Table, origin: Any) -> Any:
         return super().publish(self.of_format(declared), data, origin)
 
+    def publish_pieces(self, declared: Table, pieces: Any, origin: Any) -> Any:
+        return super().publish_pieces(self.of_format(declared), pieces, origin)
+
     def count_rows(self, declared: Table) -> int | None:
         return super().count_rows(self.of_format(declared))
 
