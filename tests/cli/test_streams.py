@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lakehouse_cli.transforms.queries import connection
@@ -272,6 +274,27 @@ def test_databases_and_objects_take_batches_too(folder: ProjectFolder) -> None:
     exit_code, tables = run_of()
     assert exit_code == 0, tables
     assert folder.read("data/c.csv") == "a\n1\n2\n3\n"
+
+
+def test_columns_of_other_names_are_read_in_pieces(numbers: ProjectFolder) -> None:
+    numbers.write("pq/others.parquet", "")
+    table = pa.table({"Nr.": range(100), "n": [i if i % 30 else 1000 for i in range(100)]})
+    pq.write_table(table, numbers.path / "pq/others.parquet", row_group_size=20)
+    add(
+        numbers,
+        '  others: {kind: source, storage: pq, columns: {id: {type: int64, from: "Nr."}, n: int64}}\n'
+        "  small: {kind: source, storage: pq, path: others, columns: {size: {type: int8, from: n}}}\n"
+        "  t: {}\n  u: {}\n",
+        "def t(others: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:\n"
+        "    for number, batch in enumerate(others):\n"
+        "        yield batch.append_column('batch', pa.array([number] * len(batch)))\n\n"
+        "def u(small: pa.RecordBatchReader) -> pa.RecordBatchReader:\n    return small\n",
+    )
+    code, tables = run_of()
+    assert (code, tables["t"]["rows"]) == (1, 100)
+    assert numbers.read("data/t.csv").splitlines()[-1] == "99,99,4"
+    [violation] = tables["small"]["error"]["violations"]
+    assert (violation["column"], [each["row"] for each in violation["examples"]]) == ("size", [1, 31, 61, 91])
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])

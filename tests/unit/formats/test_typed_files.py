@@ -130,6 +130,26 @@ def test_all_drifted_columns_are_reported_with_rows() -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS_OF_TYPES)
+def test_misfits_are_the_same_in_any_pieces(name: str) -> None:
+    table = pa.table({"a": [1, 1000, 3, 2000, 5, 3000, 7], "b": ["x"] * 7, "c": range(7)})
+    declared = columns_of(c="int64", a="int8", b="bool")
+    with pytest.raises(DataError) as whole:
+        read(name, stored(name, table), declared)
+    sink = io.BytesIO()
+    if name == "parquet":
+        pq.write_table(table, sink, row_group_size=2)
+    else:
+        with pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table, max_chunksize=2)
+    reader, shown = load(Entry(FORMATS[name].implementation))(), f"data/t.{name}"
+    pieces = reader.read_pieces(lambda: io.BytesIO(sink.getvalue()), shown, declared, FORMATS[name].checked({}))
+    with pytest.raises(DataError) as caught:
+        list(pieces)
+    assert (str(caught.value), caught.value.violations) == (str(whole.value), whole.value.violations)
+    assert [example.row for example in whole.value.violations[0].examples] == [2, 4, 6]
+
+
+@pytest.mark.parametrize("name", FORMATS_OF_TYPES)
 def test_missing_columns_have_close_names(name: str) -> None:
     with pytest.raises(DataError, match=r"`data/t\..*` lacks columns `staton`, `zzz`") as caught:
         read(name, stored(name, pa.table({"station": [1]})), columns_of(staton="int64", zzz="int64"))
