@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from lakehouse_cli.cli import options, output
 from lakehouse_cli.errors import UsageError
-from lakehouse_cli.model.column_lineage import TableLineage
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.text.counts import count_text, plural
 
 if TYPE_CHECKING:
+    from lakehouse_cli.model.column_lineage import TableLineage
     from lakehouse_cli.project.facade import Project
     from lakehouse_cli.rendering.lineage import Lineage
 

@@ -15,7 +15,6 @@ from lakehouse_cli.code.source import PUT_MODULE, FunctionSource, SourceError, S
 from lakehouse_cli.config.files import own_files
 from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
-from lakehouse_cli.model.column_lineage import TableLineage
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.frame_names import UNORDERED
 from lakehouse_cli.plan.computations import planned_computation
@@ -27,6 +26,7 @@ from lakehouse_cli.registry import install_command
 
 if TYPE_CHECKING:
     from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
+    from lakehouse_cli.model.column_lineage import TableLineage
 
 
 class ProjectCode:

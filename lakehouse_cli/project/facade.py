@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from lakehouse_cli.config.files import project_file
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, Table
-from lakehouse_cli.model.column_lineage import TableLineage
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from lakehouse_cli.model.column_lineage import TableLineage
     from lakehouse_cli.operations.comparing import Comparison
     from lakehouse_cli.operations.copying import CopiedTable, CopyResult
     from lakehouse_cli.operations.preview import Answer, Shown

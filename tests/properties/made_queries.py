@@ -160,11 +160,11 @@ class _Maker:
         return f"select {self._number('x')} as c0, z.v as c1 from ({query}) as x {joined} ({applied}) as z on true", 2
 
     def _named(self, depth: int) -> tuple[str, int]:
-        query, count = self.relation(depth)
+        query, _ = self.relation(depth)
         hint = self._one("", "materialized", "not materialized")
         joined = f"from m as x join m as y on {self._test('x', 'y')}"
         return (
-            f"with m as {hint} ({query}) select x.c0, {self._any(count, 'y')} as c1 {joined} where y.c0 is not null",
+            f"with m as {hint} ({query}) select x.c0, {self._number('y')} as c1 {joined} where y.c0 is not null",
             2,
         )
 

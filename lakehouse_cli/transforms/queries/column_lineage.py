@@ -22,7 +22,8 @@ from lakehouse_cli.transforms.queries.running import empty_table
 
 # A token such as `$least` or `$range.low`, and no text in dollars.
 _PARAM = re.compile(r"\$([^\W\d]\w*)(\.[^$]*)?")
-_ARROW = "lakehouse input"
+# Names that no query has of its own.
+_ARROW, _VARIABLE = "lakehouse input", "lakehouse param "
 
 
 class LineageAnalysis:
@@ -90,7 +91,7 @@ class LineageAnalysis:
 
     def _plan(self, text: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         for name, value in bound_params(params).items():
-            self._connection.execute(f"SET VARIABLE {quote(name)} = $value", {"value": value})
+            self._connection.execute(f"SET VARIABLE {quote(_VARIABLE + name)} = $value", {"value": value})
         query = literal(_with_variables(text, params))
         [(shown,)] = self._connection.execute(f"SELECT json_serialize_plan({query}, optimize := false)").fetchall()
         found: Mapping[str, Any] = json.decode(shown)
@@ -109,7 +110,7 @@ def _with_variables(text: str, params: Mapping[str, Any]) -> str:
     for token in tokens(text):
         param = _PARAM.fullmatch(token)
         is_param = param is not None and param[1] in params
-        found.append(f"(getvariable({literal(param[1])})){param[2] or ''}" if param and is_param else token)
+        found.append(f"(getvariable({literal(_VARIABLE + param[1])})){param[2] or ''}" if param and is_param else token)
     return "\n".join(found)
 
 
