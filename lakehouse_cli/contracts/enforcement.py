@@ -18,6 +18,7 @@ from lakehouse_cli.arrow.conversion.refusal import (
     is_index_level,
     refusal_in,
     refusal_text,
+    say_refused,
     true_rows,
     violation_of,
 )
@@ -83,10 +84,12 @@ class Enforcement:
 
     Attributes:
         dropped: Names of extra columns that were dropped.
+        most_bytes: What the largest piece took in memory.
     """
 
     def __init__(self, columns: Sequence[Column] | None, key: Sequence[str], extra_columns: str) -> None:
         self.dropped: tuple[str, ...] = ()
+        self.most_bytes = 0
         self._columns = columns
         self._key = key
         self._extra_columns = extra_columns
@@ -99,6 +102,7 @@ class Enforcement:
         Raises:
             ContractError: Its columns cannot be told apart.
         """
+        self.most_bytes = max(self.most_bytes, result.nbytes)
         names, columns, found = result.schema.names, self._columns, self._found
         if violations := _name_violations(names):
             raise _error(violations)
@@ -249,7 +253,8 @@ def _judge(
     """
     field, array = result.schema.field(position), result.column(position)
     if (given := refusal_in(field)) is not None:
-        found.add(replace(given, location=place_of(column)))
+        declared = column.type if column is not None else None
+        found.add(replace(given, location=place_of(column)), None, say_refused(field, declared))
         return
     try:
         array = _converted(array, to_arrow(column.type if column is not None else _declarable(field.type)))

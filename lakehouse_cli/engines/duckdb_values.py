@@ -93,12 +93,34 @@ def read(
 
 
 def read_pieces(
-    select: Callable[[str], Any], columns: Mapping[str, Any], *, hugeint: Hugeint = as_text, cast_in: str = "in a view"
+    select: Callable[[str], Any],
+    columns: Mapping[str, Any],
+    *,
+    hugeint: Hugeint = as_text,
+    cast_in: str = "in a view",
+    at_once: int = 0,
 ) -> Iterator[dict[str, pa.ChunkedArray | Refused]]:
-    """Read what `read` does piece by piece, as it is computed; none where there are no rows."""
+    """Read what `read` does piece by piece, as it is computed; at least one comes.
+
+    Args:
+        select: As of `read`.
+        columns: As of `read`.
+        hugeint: As of `read`.
+        cast_in: As of `read`.
+        at_once: Rows of no more bytes than this come as one piece.
+    """
     reader = select(_selected(columns, hugeint)).to_arrow_reader(_ROWS)
+    held: list[pa.RecordBatch] = []
+    size = 0
     for batch in reader:
-        yield _typed(pa.Table.from_batches([batch]), columns, cast_in)
+        held.append(batch)
+        size += batch.nbytes
+        if size > at_once:
+            for each in held:
+                yield _typed(pa.Table.from_batches([each]), columns, cast_in)
+            held.clear()
+    if held or not size:
+        yield _typed(pa.Table.from_batches(held, schema=reader.schema), columns, cast_in)
 
 
 def _selected(columns: Mapping[str, Any], hugeint: Hugeint) -> str:

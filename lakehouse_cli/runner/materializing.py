@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 from msgspec.structs import replace
@@ -34,6 +35,7 @@ from lakehouse_cli.storage_types.duckdb import sql_type
 from lakehouse_cli.transforms import SharedTable, StreamedTable, load_transform
 from lakehouse_cli.transforms.calling import Unordered
 
+_Result = TypeVar("_Result")
 # Bytes of a stored table that queries share in memory.
 _SHARED = 1 << 26
 
@@ -166,12 +168,9 @@ def materialize(
         result = _compute(job, place.folder, given, timeout)
         if isinstance(result, Unordered) and table.key and not table.order_by:
             result = by_key(result, table)
-        if not isinstance(result, pa.Table) and (gather or not job.publish):
-            result = pa.concat_tables(result)  # needed as a whole
-        if not isinstance(result, pa.Table):
+        if not isinstance(result, pa.Table) and job.publish and not gather:
             return _publish_pieces(job, place, given, storage, result, started_at)
-        enforced = _enforced(job, place.folder, result)
-        check_undeclared_types(storage, table, enforced.table)
+        enforced = _enforced(job, place, storage, result)
         if not job.publish:
             return Outcome(None, enforced.table, enforced.dropped)
         memory = sum(shared.nbytes for shared in given.values()) + enforced.table.get_total_buffer_size()
@@ -198,37 +197,48 @@ def _publish_pieces(
     started_at: str,
 ) -> Outcome:
     """Enforce the contract on a result piece by piece, and publish it; nothing is where a piece breaks it."""
-    table, most = job.table, 0
-    enforcement = Enforcement(table.columns, table.key, table.extra_columns)
+    table = job.table
+    with closing(Enforcement(table.columns, table.key, table.extra_columns)) as enforcement:
+        pieces = _kept(job, place, storage, result, enforcement)
+        manifest = publish_pieces(
+            storage, table, pieces, lambda: _origin(job, place, given, started_at, enforcement.most_bytes)
+        )
+    return Outcome(manifest, None, enforcement.dropped)
+
+
+def _kept(
+    job: Job, place: Workplace, storage: AssetStorage, result: Iterator[pa.Table], enforcement: Enforcement
+) -> Iterator[pa.Table]:
+    """The pieces of a result that keeps its contract, in the order of its rows.
+
+    Raises:
+        ContractError: It does not, which is known at its end.
+    """
+    table = job.table
 
     def judged() -> Iterator[pa.Table]:
-        nonlocal most
         first: pa.Schema | None = None
-        for number, piece in enumerate(result, 1):
-            kept = enforcement.piece(piece)
-            most = max(most, piece.nbytes)
-            if kept is None:
-                continue
-            if first is None:
-                first = kept.schema
-                _check_order(first, table)
-                check_undeclared_types(storage, table, kept)
-            elif kept.schema != first:
-                raise _other_types(table, number, first, kept.schema)
-            yield kept
-        enforcement.finish()
-
-    def ordered() -> Iterator[pa.Table]:
-        found = sort_pieces(judged(), table.order_by, table.name)
-        return iter([found]) if isinstance(found, pa.Table) else found
-
-    with closing(enforcement):
         try:
-            pieces = ordered() if table.order_by else judged()
-            manifest = publish_pieces(storage, table, pieces, lambda: _origin(job, place, given, started_at, most))
+            for number, piece in enumerate(result, 1):
+                kept = enforcement.piece(piece)
+                if kept is None:
+                    continue
+                if first is None:
+                    first = kept.schema
+                    _check_order(first, table)
+                    check_undeclared_types(storage, table, kept)
+                elif kept.schema != first:
+                    raise _other_types(table, number, first, kept.schema)
+                yield kept
+            enforcement.finish()
         except ContractError as error:
             raise _explained(error, table, place.folder) from None
-    return Outcome(manifest, None, enforcement.dropped)
+
+    if not table.row_order:
+        return judged()
+    # By values of the declared types: those that a query returns may have another order.
+    found = sort_pieces(judged(), table.row_order, table.name)
+    return iter([found]) if isinstance(found, pa.Table) else found
 
 
 def _origin(
@@ -299,31 +309,36 @@ def _compute(
     def result_of() -> pa.Table | Iterator[pa.Table]:
         return computation.run([(each, given[each.table]) for each in job.inputs])
 
-    def whole() -> pa.Table:
+    def whole() -> pa.Table | Iterator[pa.Table]:
         result = result_of()
-        return result if isinstance(result, pa.Table) else pa.concat_tables(result)
+        if isinstance(result, pa.Table):
+            return result
+        pieces = iter(list(result))
+        return Unordered(pieces) if isinstance(result, Unordered) else pieces
 
     if timeout is not None and table.function is not None:
         load_transform(table.function, folder)  # importing its module does not count as its time
     return result_of() if timeout is None else _within(timeout, whole, table)
 
 
-def _enforced(job: Job, folder: Path, result: pa.Table) -> Enforced:
-    """Enforce a table's contract on a result.
+def _enforced(job: Job, place: Workplace, storage: AssetStorage, result: pa.Table | Iterator[pa.Table]) -> Enforced:
+    """Enforce a table's contract on a result that is needed as a whole.
 
     Raises:
         ContractError: The result breaks it.
     """
     table = job.table
+    if not isinstance(result, pa.Table):
+        with closing(Enforcement(table.columns, table.key, table.extra_columns)) as enforcement:
+            rows = pa.concat_tables(_kept(job, place, storage, result, enforcement))
+            return Enforced(rows, enforcement.dropped)
     try:
         enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:
-        raise _explained(error, table, folder) from None
+        raise _explained(error, table, place.folder) from None
     _check_order(enforced.table.schema, table)
-    if table.row_order:
-        # By values of the declared types: those that a query returns may have another order.
-        return replace(enforced, table=sort_rows(enforced.table, table.row_order))
-    return enforced
+    check_undeclared_types(storage, table, enforced.table)
+    return replace(enforced, table=sort_rows(enforced.table, table.row_order)) if table.row_order else enforced
 
 
 def _check_order(schema: pa.Schema, table: Table) -> None:
@@ -371,13 +386,13 @@ def _place(table: Table, folder: Path) -> str:
     return f"`{transform.name}` ({shown}:{code.co_firstlineno})"
 
 
-def _within(seconds: float, compute: Callable[[], pa.Table], table: Table) -> pa.Table:
+def _within(seconds: float, compute: Callable[[], _Result], table: Table) -> _Result:
     """Compute in a thread and wait for it no longer than so many seconds.
 
     Python cannot end a thread: one that is over its time goes on until it returns or the process ends, and its result
     is dropped. It has no way to publish anything.
     """
-    done: list[pa.Table] = []
+    done: list[_Result] = []
     failed: list[BaseException] = []
 
     def work() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
+from itertools import chain
 
 import pyarrow as pa
 
@@ -23,7 +24,7 @@ def sort_pieces(pieces: Iterator[pa.Table], names: Sequence[str], table: str) ->
     """Sort rows as `sort_rows` does.
 
     Args:
-        pieces: Of one schema, at least one.
+        pieces: At least one; where they are not of one schema, they break a contract, and are given as they come.
         names: Of columns that are not nested, at least one.
         table: Its name, for messages.
 
@@ -38,6 +39,8 @@ def sort_pieces(pieces: Iterator[pa.Table], names: Sequence[str], table: str) ->
     with ExitStack() as stack:
         runs = _Runs(stack, names, f"the rows of `{table}` to be sorted")
         for piece in pieces:
+            if run and piece.schema != run[0].schema:
+                return chain(runs.merged(stack.pop_all()) if runs else (), run, [piece], pieces)
             for part in _parts(piece):
                 if size and size + part.nbytes > _IN_MEMORY:
                     runs.add(pa.concat_tables(run))

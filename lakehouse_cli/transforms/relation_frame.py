@@ -122,12 +122,8 @@ class RelationFrame(FrameType):
     def _computed(self, frame: Any, columns: Sequence[Column] | None, call: Call) -> Iterator[pa.Table]:
         with self._translated(call):
             relation = self.relation(frame, call)
-            types, has_any = self._types(relation), False
+            types = self._types(relation)
             for found in read_pieces(relation.project, types, hugeint=whole_numbers(columns), cast_in=_CAST_IN):
-                yield as_table(found, columns)
-                has_any = True
-            if not has_any:
-                found = read(relation.limit(0).project, types, hugeint=whole_numbers(columns), cast_in=_CAST_IN)
                 yield as_table(found, columns)
 
     def _types(self, relation: Any) -> dict[str, Any]:

@@ -39,7 +39,8 @@ class ResultColumns:
         try:
             array = convert_values(values, to_arrow(column.type) if column else None, nan_is_null=nan_is_null)
         except InexactError as refusal:
-            self.refuse(name, violation_of(refusal, name, column.type if column else None, None), len(values))
+            violation = violation_of(refusal, name, column.type if column else None, None)
+            self.refuse(name, violation, len(values), refusal)
         else:
             self.add(name, array, level=level)
 
@@ -49,10 +50,10 @@ class ResultColumns:
         subject = f"`{name}` holds" if column is None else f"`{name}` is declared {column.type} and holds"
         self.refuse(name, Violation(name, "type", rows, f"{subject} {quality}; {hint}"), rows)
 
-    def refuse(self, name: str, violation: Violation, rows: int) -> None:
+    def refuse(self, name: str, violation: Violation, rows: int, refusal: InexactError | None = None) -> None:
         """Add a column that cannot become Arrow, in whose place `violation` is reported."""
         self._arrays.append(pa.nulls(rows))
-        self._fields.append(refused_field(name, violation))
+        self._fields.append(refused_field(name, violation, refusal))
 
     def table(self) -> pa.Table:
         """All of them."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakehouse_cli.transforms.queries import connection
+from lakehouse_cli.transforms.queries import connection, running
 from tests.cli.running import COMMAND
 from tests.conftest import Cli, ProjectFolder
 
@@ -566,3 +566,48 @@ def test_what_duckdb_cannot_hold_is_refused_with_its_row(folder: ProjectFolder, 
     message = tables["t"]["error"]["message"]
     assert "DuckDB cannot hold what `the input` has in row 200,001: `t` holds 1 value that is finer" in message
     assert "Traceback" not in message
+
+
+LATE = """\
+import duckdb
+
+def big(numbers: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    many = "170141183460469231731687303715884105727::hugeint"
+    return numbers.project(f"id, case when id % 100000 >= 99998 then {many} else id::hugeint end as s")
+
+def after(big: pd.DataFrame):
+    return big
+"""
+
+
+@pytest.mark.parametrize("consumed", [True, False])
+@pytest.mark.parametrize("timeout", ["", ", timeout: 60"])
+def test_values_that_arrow_lacks_are_told_of_all_pieces(numbers: ProjectFolder, consumed: bool, timeout: str) -> None:
+    tables = f"  big: {{columns: {{id: int64, s: int64}}, key: id{timeout}}}\n"
+    add(numbers, tables + ("  after: {}\n" if consumed else ""), LATE)
+    code, found = run_of()
+    assert code == 1
+    error = found["big"]["error"]
+    count = 2 * (ROWS // 100_000)
+    assert f"`s` is declared int64 and holds {count} values that are too large" in json.dumps(error)
+    assert len(error["violations"]) == 1
+
+
+@pytest.mark.parametrize("order", ["", "    key: id\n", "    order_by: [id]\n"])
+def test_large_results_of_queries_come_piece_by_piece(
+    numbers: ProjectFolder, order: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = "select id, HALF as half, text from numbers" + ("" if order else " order by id")
+    columns = "{id: int64, half: {type: float64, nullable: false}, text: string}"
+    declared = numbers.read("lakehouse.yaml") + f"  t:\n    columns: {columns}\n{order}    sql: {query}\n"
+    numbers.write("lakehouse.yaml", declared.replace("HALF", "half"))
+    assert cli("run").code == 0
+    whole = numbers.read("data/t.csv")
+    monkeypatch.setattr(running, "_AT_ONCE", 1_000)
+    assert cli("run", "--force").code == 0
+    assert numbers.read("data/t.csv") == whole == numbers.read("data/numbers.csv")
+    numbers.write("lakehouse.yaml", declared.replace("HALF", "nullif(half, 149999.5)"))
+    done = cli("run")
+    assert done.code == 1
+    assert "column `half` has 1 null" in done.err
+    assert numbers.read("data/t.csv") == whole

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ EXAMPLES = 5
 """How many offending rows a violation shows."""
 
 _LONGEST = 60
-_REFUSED = b"lakehouse.refused"
+_REFUSED, _PARTS = b"lakehouse.refused", b"lakehouse.refusal"
 _INDEX_LEVEL = b"lakehouse.index_level"
 
 
@@ -174,13 +175,31 @@ def refusal_text(refusal: InexactError, name: str, declared: object, count: int)
     return f"{subject} {refusal.found(count)}{rows}{hint}"
 
 
-def refused_field(name: str, violation: Violation) -> pa.Field:
+def refused_field(name: str, violation: Violation, refusal: InexactError | None = None) -> pa.Field:
     """Make a field of null type that stands for a column which could not be made into Arrow at all.
 
-    A frame's edge puts it, over an all-null column, into the table it hands on; `hold` reports it among the other
+    A frame's edge puts it, over an all-null column, into the table it hands on; it is reported among the other
     columns' violations, so that one bad column does not hide the next.
+
+    Args:
+        name: The column.
+        violation: What is reported.
+        refusal: What it is made of, for those of several pieces to become one; None where they are the same.
     """
-    return pa.field(name, pa.null(), metadata={_REFUSED: msgspec.json.encode(violation)})
+    metadata = {_REFUSED: msgspec.json.encode(violation)}
+    if refusal is not None:
+        parts = (refusal.quality, refusal.hint, refusal.noun, refusal.rows is not None)
+        metadata[_PARTS] = msgspec.json.encode(parts)
+    return pa.field(name, pa.null(), metadata=metadata)
+
+
+def say_refused(field: pa.Field, declared: object) -> Callable[[int], str] | None:
+    """Return what says that so many values of a refused field were refused; None where that is all the same."""
+    if field.metadata is None or _PARTS not in field.metadata:
+        return None
+    quality, hint, noun, has_rows = msgspec.json.decode(field.metadata[_PARTS])
+    refusal = InexactError(quality, pa.array([], pa.int64()) if has_rows else None, hint=hint, noun=noun)
+    return partial(refusal_text, refusal, field.name, declared)
 
 
 def refusal_in(field: pa.Field) -> Violation | None:

@@ -65,7 +65,7 @@ class QueryAnalysis:
                 return [QueryProblem(f"`{name}` {why}", "leave it out, or rename it, in a table between the two")]
         try:
             with registered(self._connection, empty):
-                result = result_of(
+                (result,) = result_of(
                     self._connection, text, bound_params(table.params), table.columns, order=None, rows=0
                 )
         except QueryError as error:

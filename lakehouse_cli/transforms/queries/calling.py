@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 
 import pyarrow as pa
 
@@ -22,7 +23,7 @@ def run_query(
     inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
     workers: int = 1,
     now: datetime | None = None,
-) -> pa.Table:
+) -> pa.Table | Iterator[pa.Table]:
     """Run the query of a table.
 
     Rows come in the order of `Table.row_order`, those that are equal by it in that of all other columns: the same each
@@ -35,11 +36,19 @@ def run_query(
         now: What `now()` returns.
 
     Returns:
-        The result, of whatever Arrow types it has.
+        The result, of whatever Arrow types it has; its pieces where it is large, which raise the same as they come.
 
     Raises:
         TransformError: It failed.
     """
+    pieces = _pieces(table, inputs, workers, now)
+    first, second = next(pieces), next(pieces, None)
+    return first if second is None else chain([first, second], pieces)
+
+
+def _pieces(
+    table: Table, inputs: Sequence[tuple[Input, SharedTable | StreamedTable]], workers: int, now: datetime | None
+) -> Iterator[pa.Table]:
     query = table.query
     assert query is not None  # noqa: S101  # the caller's table has one
     reading = query.reading
@@ -53,10 +62,9 @@ def run_query(
         files = [shared.file.path for shared in streamed if shared.file is not None]
         with private_connection(now, files=files, **settings) as connection, registered(connection, tables):
             params = bound_params(table.params)
-            result = result_of(connection, query.bare, params, table.columns, order=table.row_order)
+            yield from result_of(connection, query.bare, params, table.columns, order=table.row_order)
         for shared in streamed:
             shared.finish()
-        return result
     except QueryError as error:
         problem = error.problem
         raise TransformError(

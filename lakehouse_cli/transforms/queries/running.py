@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow.conversion.refusal import refused_field, violation_of
 from lakehouse_cli.arrow.conversion.refused import Refused
 from lakehouse_cli.arrow.types import to_arrow, without_rows
-from lakehouse_cli.engines.duckdb_values import read
+from lakehouse_cli.engines.duckdb_values import read_pieces
 from lakehouse_cli.engines.interruption import interruptibly
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.query import QueryProblem
@@ -21,6 +21,8 @@ from lakehouse_cli.transforms.queries.inputs import same_to_duckdb
 from lakehouse_cli.transforms.queries.reading import problem_of
 
 _FLOATS = re.compile("FLOAT|DOUBLE")
+# Bytes of a result that is held in memory.
+_AT_ONCE = 1 << 26
 # DECIMAL has no more digits.
 _DIGITS = 38
 
@@ -38,7 +40,7 @@ def result_of(
     *,
     order: Sequence[str] | None = (),
     rows: int | None = None,
-) -> pa.Table[str, pa.ChunkedArray | Refused]:
+) -> Iterator[pa.Table]:
     """Run a query and read its result, for `lakehouse_cli.contracts.enforce`: what is refused says why.
 
     Args:
@@ -48,6 +50,9 @@ def result_of(
         declared: The contract's columns; None where none are declared.
         order: Columns by which the result is sorted, all others after them; none for all columns; None for as it comes.
         rows: Only the first so many; None for all.
+
+    Returns:
+        All rows as one table; the pieces of what is more than `_AT_ONCE` bytes.
 
     Raises:
         QueryError: It cannot be run.
@@ -76,12 +81,11 @@ def result_of(
         def select(wanted: str) -> Any:
             return connection.sql(f"SELECT {wanted} FROM {source}", params=params or None)
 
-        found = interruptibly(
-            connection, lambda: read(select, columns, hugeint=whole_numbers(declared), cast_in="in the query")
-        )
+        pieces = read_pieces(select, columns, hugeint=whole_numbers(declared), cast_in="in the query", at_once=_AT_ONCE)
+        while (found := interruptibly(connection, lambda: next(pieces, None))) is not None:
+            yield as_table(found, declared)
     except duckdb.Error as error:
         raise QueryError(_located(connection, text, params, error)) from error
-    return as_table(found, declared)
 
 
 def _located(connection: Any, text: str, params: Mapping[str, Any], error: Exception) -> QueryProblem:
@@ -121,7 +125,7 @@ def as_table(found: Mapping[str, pa.ChunkedArray | Refused], columns: Sequence[C
         if isinstance(column, Refused):
             violation = violation_of(column.refusal, name, declared.get(name), column.column)
             arrays.append(pa.chunked_array([pa.nulls(len(column.column))]))
-            fields.append(refused_field(name, violation))
+            fields.append(refused_field(name, violation, column.refusal))
         else:
             arrays.append(column)
             fields.append(pa.field(name, column.type))

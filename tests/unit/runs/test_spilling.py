@@ -84,6 +84,6 @@ def test_full_disk_is_said_and_spilled_files_go(temporary: Path, kind: str, monk
 def test_full_disk_under_a_query_is_said(temporary: Path) -> None:
     with private_connection(prepare=small, memory_limit="60MB", threads=1) as connection:
         with pytest.raises(QueryError) as caught:
-            result_of(connection, "SELECT range AS n, hash(range) AS h FROM range(4000000)", {}, None, order=["h"])
+            list(result_of(connection, "SELECT range AS n, hash(range) h FROM range(4000000)", {}, None, order=["h"]))
         assert caught.value.problem.message == "no space left for what does not fit into memory"
     assert list(temporary.iterdir()) == []

@@ -115,7 +115,7 @@ def test_duckdb_asks_for_the_same_tables(analysis: QueryAnalysis, query: str) ->
     def missing(*tables: str) -> bool:
         with private_connection(threads=1) as connection, registered(connection, dict.fromkeys(tables, COLUMNS)):
             try:
-                result_of(connection, query, {}, None, order=None)
+                list(result_of(connection, query, {}, None, order=None))
             except QueryError as error:
                 return "two columns" not in error.problem.message
             return False
