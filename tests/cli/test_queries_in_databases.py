@@ -496,12 +496,20 @@ def test_params_are_values(database: Database, cli: Cli) -> None:
     inputs: [orders]
     sql: select $text as a, $whole + 1 as b, case when $yes then 1 else 0 end as c, $half as d from orders limit $n
     params: {{text: "{text}", whole: 7, yes: true, half: 0.10, n: 1}}
-    columns: {{a: string, b: int64, c: int64, d: {"string" if database.kind == "sqlite" else '"decimal128(3, 2)"'}}}
+    columns: {{a: string, b: int64, c: int64, d: {"float64" if database.kind == "sqlite" else '"decimal128(3, 2)"'}}}
 """
     )
     ran = cli("run")
     assert ran.code == 0, ran.out + ran.err
     assert database.rows("taken") == [(text, "8", "1", "0.1" if database.kind == "sqlite" else "0.10")]
+
+
+@pytest.mark.parametrize("value", ["[1, 2]", "{a: 1}", "9223372036854775808"])
+def test_what_sqlite_cannot_bind(request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli, value: str) -> None:
+    database = made("sqlite", request, folder)
+    database.declare(f"  taken: {{engine: storage, inputs: [], sql: select $p as a, params: {{p: {value}}}}}\n")
+    ran = cli("run", "-o", "json")
+    assert ran.json["tables"][0]["error"]["message"].startswith("the query of `taken` is refused: param `p` ")
 
 
 def test_lists_and_maps_as_params_of_postgresql(server: Database, cli: Cli) -> None:

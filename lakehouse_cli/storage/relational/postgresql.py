@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.errors import LakehouseError
@@ -181,6 +181,8 @@ class PostgreSQLStorage(QueryingStorage):
         schema = self.default_schema()
         with self._connections.one() as connection:
             session = PostgreSQLSession(connection, schema)
+            with suppress(Exception):  # before PostgreSQL 14, and on some systems, it does not look
+                connection.do("SET client_connection_check_interval = '1s'")
             if relation is not None:
                 session.lock_beyond(relation)
             lockable = [name for name, found in session.find(inputs).items() if found.kind in _LOCKABLE]

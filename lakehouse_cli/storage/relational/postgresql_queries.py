@@ -33,10 +33,8 @@ from lakehouse_cli.text.listing import first_few
 from lakehouse_cli.text.sql import literal, placeholders, quote
 
 _SHOWN = 3
-#: From here on the server ends a query by itself whose client has gone.
-_CHECKS_CLIENTS = 140_000
 _INT64 = 1 << 63
-#: Characters that the server counts before the text of a query, and after which it reports the place of an error.
+#: What the driver calls the place of an error in a statement, in characters from 1.
 _POSITION = "PG_DIAG_STATEMENT_POSITION"
 
 
@@ -57,13 +55,10 @@ class PostgreSQLQuery(QueryDialect):
         """Look for names among the inputs first, then where the connection looks for them; keep the params."""
         schema = quote(self.session.manifests.schema)
         self.session.rows(
-            f"SELECT set_config('search_path', 'pg_temp, ' || {literal(schema)} || ', '"
-            " || current_setting('search_path'), true)"
+            f"SELECT set_config('search_path', 'pg_temp, ' || {literal(schema)}"
+            " || coalesce(', ' || nullif(current_setting('search_path'), ''), ''), true)"
         )
         self.session.do("SET LOCAL synchronize_seqscans = off")  # a result is read in the order in which it was stored
-        version = int(self.session.rows("SELECT current_setting('server_version_num')")[0][0])
-        if version >= _CHECKS_CLIENTS:
-            self.session.do("SET LOCAL client_connection_check_interval = '1s'")
         if self.query.params:
             self._keep_params()
 
@@ -138,7 +133,9 @@ class PostgreSQLQuery(QueryDialect):
 
     def place(self, error: Exception) -> QueryPlace | None:
         """As the server gives it, counted in the text as it was written."""
-        details = {str(key, "utf-8") if isinstance(key, bytes) else key: v for key, v in getattr(error, "details", ())}
+        details = {
+            str(key, "utf-8") if isinstance(key, bytes) else key: v for key, v in getattr(error, "details", None) or ()
+        }
         position = details.get(_POSITION)
         if position is None or not self._rewritten:
             return None

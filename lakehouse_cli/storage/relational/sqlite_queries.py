@@ -22,6 +22,7 @@ _SCHEMA = "sqlite_temp_master"
 _OF_VALUES = frozenset(("json_each", "json_tree", "generate_series"))
 #: What gives something else each time, or says what the connection did.
 _VOLATILE = frozenset(("random", "randomblob", "changes", "total_changes", "last_insert_rowid"))
+_INT64 = 1 << 63
 _NEVER = frozenset(("load_extension",))
 
 
@@ -130,9 +131,11 @@ class SQLiteQuery(QueryDialect):
 
 
 def _bound(name: str, value: Any) -> Any:
-    """A param as SQLite has it; decimals as the texts that they are stored as."""
+    """A param as SQLite has it; a number with a point is a real, as SQLite has no other."""
     if isinstance(value, (list, tuple, Mapping)):
         raise RefusedQueryError(
-            f"param `{name}` is a list or a map", "SQLite has none: make it several params, or JSON text"
+            f"param `{name}` is a list or a map", "SQLite has none: make it several params, or a text"
         )
-    return f"{value!r}" if isinstance(value, float) else value
+    if isinstance(value, int) and not -_INT64 <= value < _INT64:
+        raise RefusedQueryError(f"param `{name}` goes beyond SQLite's integers of 64 bits", "write it as a text")
+    return value
