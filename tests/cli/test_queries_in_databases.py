@@ -357,6 +357,27 @@ def test_a_broken_contract_names_rows(database: Database, cli: Cli) -> None:
     assert "column `more` is not declared" in said
 
 
+def test_wide_tables_are_judged(database: Database, cli: Cli) -> None:
+    names = [f"c{number}" for number in range(400)]
+    kind = "uint8"
+    database.declare(
+        f"""\
+  wide:
+    engine: storage
+    inputs: []
+    sql: select {", ".join(f"{number % 256} as {name}" for number, name in enumerate(names))}
+    columns: {{{", ".join(f"{name}: {{type: {kind}, nullable: false}}" for name in names)}}}
+"""
+    )
+    ran = cli("run")
+    assert ran.code == 0, ran.out + ran.err
+    text = database.folder.read("lakehouse.yaml")
+    database.folder.path.joinpath("lakehouse.yaml").write_text(text.replace("143 as c399", "256 as c399"))
+    ran = cli("run", "-o", "json")
+    [violation] = ran.json["tables"][0]["error"]["violations"]
+    assert (violation["column"], violation["examples"][0]["value"]) == ("c399", "256")
+
+
 def test_extra_columns_are_dropped_or_kept(database: Database, cli: Cli) -> None:
     fill(database)
     table = """\

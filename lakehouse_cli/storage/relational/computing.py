@@ -212,9 +212,7 @@ class _Computing:
         for name, each in self._query.inputs.items():
             try:
                 self._show(session, dialect, name, each)
-            except DataError as error:
-                raise QueryInputError(each.table.name, error) from None
-            except StorageError as error:
+            except (DataError, StorageError) as error:
                 raise QueryInputError(each.table.name, error) from None
         with self._failing(dialect):
             staged = dialect.stage(lambda names: self._order(names, is_ordered=dialect.is_ordered))
