@@ -10,17 +10,19 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from lakehouse_cli.arrow.types import holds, to_arrow
 from lakehouse_cli.formats.base import Format, Opener, Sink
 from lakehouse_cli.formats.compression import BLOCK
 from lakehouse_cli.formats.csv.options import cell_options
 from lakehouse_cli.formats.jsonl.elements import OpenedArray
 from lakehouse_cli.formats.jsonl.fast import read_fast
 from lakehouse_cli.formats.jsonl.lines import Opened
-from lakehouse_cli.formats.jsonl.read import read_declared, read_undeclared
+from lakehouse_cli.formats.jsonl.read import read_carefully, read_declared, read_undeclared
 from lakehouse_cli.formats.jsonl.spec import JsonlOptions
 from lakehouse_cli.formats.jsonl.write import write_json, write_jsonl
 from lakehouse_cli.model import Column
+
+#: Rows of a piece that is read row by row, or a few more.
+_CAREFUL_ROWS = 1 << 16
 
 
 class JsonlFormat(Format[JsonlOptions]):
@@ -38,21 +40,26 @@ class JsonlFormat(Format[JsonlOptions]):
     def read_pieces(
         self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: JsonlOptions
     ) -> Iterator[pa.Table]:
-        """Read blocks of lines; all at once where one must be read with care, and of an array."""
-        rows, types = 0, [to_arrow(column.type) for column in columns or ()]
-        if columns and self._opened is Opened and not any(holds(kind, pa.types.is_dictionary) for kind in types):
-            cells = [cell_options(options.of(each.name)) for each in columns]
-            names, seen = [column.name for column in columns], set[str]()
-            for block in Opened(open_source, name, options.compression).blocks(BLOCK):
-                piece = read_fast(Opened(partial(io.BytesIO, block), name, "none"), columns, cells, seen)
-                if piece is None:
-                    break
-                rows += piece.num_rows
-                yield piece
-            else:
-                if seen.issuperset(names):
-                    return
-        yield self.read(open_source, name, columns, options).slice(rows)
+        """Read blocks of lines, from the first that must be read with care row by row; an array all at once."""
+        if not columns or self._opened is not Opened:
+            yield self.read(open_source, name, columns, options)
+            return
+        opened, rows = Opened(open_source, name, options.compression), 0
+        cells = [cell_options(options.of(each.name)) for each in columns]
+        names, seen = [column.name for column in columns], set[str]()
+        for block in opened.blocks(BLOCK):
+            piece = read_fast(Opened(partial(io.BytesIO, block), name, "none"), columns, cells, seen)
+            if piece is None:
+                break
+            rows += piece.num_rows
+            yield piece
+        else:
+            if seen.issuperset(names):
+                return
+        for piece in read_carefully(opened, columns, cells, _CAREFUL_ROWS):
+            if piece.num_rows >= rows:
+                yield piece.slice(rows)
+            rows = max(0, rows - piece.num_rows)
 
     def count_rows(self, open_source: Opener, name: str, options: JsonlOptions) -> int | None:
         """Count the lines that are not blank, or the elements of the array."""

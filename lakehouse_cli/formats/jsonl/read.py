@@ -42,16 +42,33 @@ def read_declared(opened: Opened, columns: Sequence[Column], cells: Sequence[Csv
     fast = read_fast(opened, columns, cells)
     if fast is not None:
         return fast
+    [table] = read_carefully(opened, columns, cells, None)
+    return table
+
+
+def read_carefully(
+    opened: Opened, columns: Sequence[Column], cells: Sequence[CsvOptions], at_once: int | None
+) -> Iterator[pa.Table]:
+    """Read what `read_declared` does, object by object, in pieces of so many rows and one more; in one for None.
+
+    What is wrong is raised behind the last row; once a value does not fit, no more pieces come.
+    """
     readings = [
         ColumnReading(column.name, to_arrow(column.type), column, options=spelled)
         for column, spelled in zip(columns, cells, strict=True)
     ]
-    rows = 0
+    rows = waiting = 0
     names: dict[str, None] = {}
     for batch in _batches(opened.objects(DECODER)):
         for reading in readings:
             _add(reading, batch, rows + 1)
         rows += len(batch)
+        waiting += len(batch)
+        if at_once is not None and waiting >= at_once and not any(reading.count for reading in readings):
+            yield table_of(readings)
+            waiting = 0
+            for reading in readings:
+                reading.chunks.clear()
         if not all(reading.name in names for reading in readings):
             names.update((name, None) for _, each in batch for name in each)
     missing = [column for column in columns if column.name not in names]
@@ -61,7 +78,7 @@ def read_declared(opened: Opened, columns: Sequence[Column], cells: Sequence[Csv
         raise missing_columns(opened.name, missing, there, columns, reason=reason, called="names", otherwise=otherwise)
     if any(reading.count for reading in readings):
         raise unfit_values(opened.name, readings, rows, show=_shown, explain=_reason)
-    return table_of(readings)
+    yield table_of(readings)
 
 
 def _add(reading: ColumnReading, objects: Sequence[tuple[int, dict[str, Any]]], first_row: int) -> None:

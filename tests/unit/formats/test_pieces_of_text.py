@@ -13,7 +13,9 @@ import pytest
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.csv.format import CsvFormat
+from lakehouse_cli.formats.jsonl import format as jsonl
 from lakehouse_cli.formats.jsonl.format import JsonlFormat
+from lakehouse_cli.model import Column
 from tests.unit.formats.csv_files import columns_of
 
 READERS = {"csv": CsvFormat(), "jsonl": JsonlFormat()}
@@ -38,9 +40,9 @@ def line(i: int) -> bytes:
 JSONL = b"".join(map(line, range(JSONL_ROWS)))
 
 
-def read(kind: str, data: bytes, name: str = "x") -> tuple[Any, Any]:
+def read(kind: str, data: bytes, name: str = "x", columns: list[Column] | None = None) -> tuple[Any, Any]:
     """What is read of a file as a whole, and of its pieces."""
-    arguments: Any = (lambda: io.BytesIO(data), name, COLUMNS[kind], FORMATS[kind].checked({}))
+    arguments: Any = (lambda: io.BytesIO(data), name, columns or COLUMNS[kind], FORMATS[kind].checked({}))
 
     def outcome(pieces: bool) -> Any:
         try:
@@ -100,6 +102,31 @@ def test_a_name_that_no_line_has_is_missing() -> None:
     whole, pieces = read("jsonl", JSONL.replace(b'"seldom"', b'"never"'))
     assert pieces == whole
     assert "seldom" in whole[0]
+
+
+@pytest.mark.parametrize("late", [b"", b'{"id": 1, "s": [{"a": "x"}]}\n'])
+def test_nested_columns_and_dictionaries_come_in_pieces(monkeypatch: pytest.MonkeyPatch, late: bytes) -> None:
+    monkeypatch.setattr(jsonl, "_CAREFUL_ROWS", 10_000)
+    columns = columns_of(id="int64", s="list<struct<a: int64>>", d="dictionary<string>")
+    rows = ({"id": i, "s": [{"a": i}], "d": f"text {i // 9_000}"} for i in range(30_000))
+    data = b"".join(json.dumps(row).encode() + b"\n" for row in rows) + late
+    whole, pieces = read("jsonl", data, columns=columns)
+    if late:
+        assert pieces == whole
+        assert whole[1][0].examples[0].row == 30_001
+        return
+    assert len(pieces) > 1
+    read_back = pa.concat_tables(pieces)
+    assert read_back.schema == whole.schema
+    assert read_back.to_pylist() == whole.to_pylist()
+
+
+def test_first_block_that_needs_care_repeats_no_row() -> None:
+    """A whole number that is written as a fraction makes one block of several careful."""
+    rest = b"".join(map(line, range(JSONL_ROWS, JSONL_ROWS + 100)))
+    whole, pieces = read("jsonl", JSONL + b'{"id": 7.0, "t": null}\n' + rest)
+    assert pa.concat_tables(pieces).equals(whole)
+    assert whole.num_rows == JSONL_ROWS + 101
 
 
 def test_no_lines_are_no_rows() -> None:
