@@ -11,6 +11,7 @@ import os
 import tempfile
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
@@ -79,7 +80,7 @@ class SpooledTable:
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="lakehouse-spill-")  # noqa: SIM115  # closed with this
-                weakref.finalize(self, self._file.close)
+                weakref.finalize(self, _close, self._file)
                 options = pa.ipc.IpcWriteOptions(compression="lz4")
                 self._writer = pa.ipc.new_stream(pa.PythonFile(self._file, "w"), self.schema, options=options)
             for each in self._kept:
@@ -108,6 +109,11 @@ class SpooledTable:
         for piece in kept:
             for start in range(0, piece.num_rows, _ROWS):
                 yield piece.slice(start, _ROWS)
+
+
+def _close(file: Any) -> None:
+    with suppress(OSError):  # what a full disk did not take is written once more
+        file.close()
 
 
 class _Reading(io.RawIOBase):
