@@ -177,17 +177,17 @@ def test_sqlite_rows_and_hash_are_of_one_moment(tmp_path: Path, monkeypatch: pyt
         connection.commit()
         storage = SQLiteStorage(StorageSpec("s", str(file), "s.db", format="", type="sqlite", folder=tmp_path))
         before = content_of(storage)
-        original = SQLiteSession.read
+        original = SQLiteSession.read_pieces
 
-        def edited_read(*arguments: Any) -> Any:
+        def edited_read(*arguments: Any, **keywords: Any) -> Any:
             try:
                 connection.execute("UPDATE s SET a = 2")
                 connection.commit()
             except sqlite3.OperationalError:  # a reader keeps it from being written
                 connection.rollback()
-            return original(*arguments)
+            return original(*arguments, **keywords)
 
-        monkeypatch.setattr(SQLiteSession, "read", edited_read)
+        monkeypatch.setattr(SQLiteSession, "read_pieces", edited_read)
         assert read(storage) == ([1], before)
         monkeypatch.undo()
         assert read(storage)[0] == ([2] if wal else [1])
@@ -221,16 +221,15 @@ def test_postgresql_rows_and_hash_are_of_one_moment(
     postgresql_server.run("CREATE TABLE s AS SELECT 1::bigint AS a", database)
     storage = PostgreSQLStorage(StorageSpec("s", postgresql_server.url(database), "", format="", type="postgresql"))
     before = content_of(storage)
-    original = PostgreSQLSession.read
+    original = PostgreSQLSession.read_pieces
 
-    def edited_read(*arguments: Any) -> Any:
+    def edited_read(*arguments: Any, **keywords: Any) -> Any:
         postgresql_server.run(statements[0], database)
-        found = original(*arguments)
+        yield from original(*arguments, **keywords)
         for statement in statements[1:]:
             postgresql_server.run(statement, database)
-        return found
 
-    monkeypatch.setattr(PostgreSQLSession, "read", edited_read)
+    monkeypatch.setattr(PostgreSQLSession, "read_pieces", edited_read)
     assert read(storage) == ([1], before)
     monkeypatch.undo()
     postgresql_server.run("CREATE VIEW v AS SELECT a FROM s; CREATE MATERIALIZED VIEW m AS SELECT a FROM s", database)
