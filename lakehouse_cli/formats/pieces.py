@@ -22,9 +22,12 @@ def resized(pieces: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
         if count < rows:
             continue
         table = pa.concat_tables(waiting) if len(waiting) > 1 else piece
-        whole = count - count % rows
-        for start in range(0, whole, rows):
-            yield table.slice(start, rows)
-        waiting, count = [table.slice(whole)] if whole < count else [], count - whole
+        del piece
+        waiting.clear()
+        while count >= rows:
+            # Nothing here refers to what is given out, so that its memory is free as soon as it was used.
+            waiting, table, count = [table.slice(0, rows)], table.slice(rows), count - rows
+            yield waiting.pop()
+        waiting = [table] if count else []
     if count:
         yield pa.concat_tables(waiting)

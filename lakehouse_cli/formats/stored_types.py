@@ -147,7 +147,7 @@ def read_declared(
     stored: Sequence[str], columns: Sequence[Column] | None, name: str, read: Callable[[list[str]], pa.Table]
 ) -> pa.Table:
     """As `read_declared_pieces`, of one piece that is all there is."""
-    [table] = read_declared_pieces(stored, columns, name, [read])
+    [table] = read_declared_pieces(stored, columns, name, lambda wanted: [read(wanted)])
     return table
 
 
@@ -155,7 +155,7 @@ def read_declared_pieces(
     stored: Sequence[str],
     columns: Sequence[Column] | None,
     name: str,
-    pieces: Iterable[Callable[[list[str]], pa.Table]],
+    read: Callable[[list[str]], Iterable[pa.Table]],
 ) -> Iterator[pa.Table]:
     """Read the stored columns in their declared types, exactly.
 
@@ -163,7 +163,7 @@ def read_declared_pieces(
         stored: Names of the columns in the file.
         columns: As declared; None for all, in types of the project file that hold all there is.
         name: The file as messages show it.
-        pieces: Each reads columns of some rows by name, in the given order.
+        read: Reads columns by name, in the given order, piece by piece.
 
     Raises:
         DataError: Columns that are missing, stored types that drifted from the declared ones and values that do not
@@ -175,8 +175,7 @@ def read_declared_pieces(
         raise missing_columns(name, missing, stored, columns)
     present = None if columns is None else [column for column in columns if column.name in set(stored)]
     wanted, misfits = wanted_names(stored, present, name), Misfits(name)
-    for read in pieces:
-        table = read(wanted)
+    for table in read(wanted):
         done = _in_declared_types(table, present if present is not None else [None] * table.num_columns, misfits)
         if done is not None and not missing:
             yield done

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
-from typing import Any
 
 import pyarrow as pa
 
@@ -39,17 +38,16 @@ class IpcFormat(Format[IpcOptions]):
         """Read the declared columns of a file, whatever its compression."""
         del options  # of writing, all of them
         stored = _schema(open_source, name).names
+        return read_declared(stored, columns, name, partial(self._read, open_source, name, stored))
 
-        def read(wanted: list[str]) -> pa.Table:
-            included = sorted(stored.index(each) for each in wanted)
-            # Arrow reads all where none are to be included.
-            reading = pa.ipc.IpcReadOptions(included_fields=included or ([0] if stored else []))
-            with _lent(open_source, name) as file:
-                table = pa.ipc.open_file(file.native, options=reading).read_all().select(wanted)
-                check_whole(table, name)
-                return table
-
-        return read_declared(stored, columns, name, read)
+    def _read(self, open_source: Opener, name: str, stored: Sequence[str], wanted: list[str]) -> pa.Table:
+        included = sorted(stored.index(each) for each in wanted)
+        # Arrow reads all where none are to be included.
+        reading = pa.ipc.IpcReadOptions(included_fields=included or ([0] if stored else []))
+        with _lent(open_source, name) as file:
+            table = pa.ipc.open_file(file.native, options=reading).read_all().select(wanted)
+            check_whole(table, name)
+            return table
 
     def read_pieces(
         self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: IpcOptions
@@ -61,15 +59,21 @@ class IpcFormat(Format[IpcOptions]):
             return
         stored = schema.names
 
-        def read(batches: list[pa.RecordBatch], wanted: list[str]) -> pa.Table:
+        def pieces(wanted: list[str]) -> Iterator[pa.Table]:
+            with _lent(open_source, name) as file:
+                reader = pa.ipc.open_file(file.native)
+                for at in range(reader.num_record_batches):
+                    yield table_of([reader.get_batch(at)], wanted)
+                if not reader.num_record_batches:
+                    yield table_of([], wanted)
+                del reader
+
+        def table_of(batches: list[pa.RecordBatch], wanted: list[str]) -> pa.Table:
             table = pa.Table.from_batches(batches, schema).select(wanted)
             check_whole(table, name)
             return table
 
-        with _lent(open_source, name) as file:
-            reader = pa.ipc.open_file(file.native)
-            yield from read_declared_pieces(stored, columns, name, _readings(reader, read))
-            del reader
+        yield from read_declared_pieces(stored, columns, name, pieces)
 
     def count_rows(self, open_source: Opener, name: str, options: IpcOptions) -> int | None:
         """Count by batches, of which only the narrowest column is read."""
@@ -98,16 +102,6 @@ class IpcFormat(Format[IpcOptions]):
         with finished(pa.ipc.new_file(arrow_file(sink), first.schema, options=written)) as writer:
             for batch in _batches(chain([first], rest), first.schema):
                 writer.write_batch(batch)
-
-
-def _readings(
-    reader: Any, read: Callable[[list[pa.RecordBatch], list[str]], pa.Table]
-) -> Iterator[Callable[[list[str]], pa.Table]]:
-    """What reads each batch of a file; one without rows where there is none."""
-    if not reader.num_record_batches:
-        yield partial(read, [])
-    for at in range(reader.num_record_batches):
-        yield partial(read, [reader.get_batch(at)])
 
 
 @contextmanager

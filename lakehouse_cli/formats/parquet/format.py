@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from itertools import chain
 
 import pyarrow as pa
@@ -58,18 +57,16 @@ class ParquetFormat(Format[ParquetOptions]):
     def read_pieces(
         self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: ParquetOptions
     ) -> Iterator[pa.Table]:
-        """Read row group by row group."""
+        """Read row group by row group, and large ones batch by batch."""
         del options  # of writing, all of them
         zoned = {column.name: to_arrow(column.type) for column in columns or ()}
         with _opened(open_source, name) as file:
 
-            def read(wanted: list[str], group: int | None) -> pa.Table:
+            def pieces(wanted: list[str]) -> Iterator[pa.Table]:
                 with told_as_damaged(name, _WHAT):
-                    return file.read(wanted, group, zoned=zoned)
+                    yield from file.read_pieces(wanted, zoned)
 
-            groups = range(file.metadata.num_row_groups) or [None]
-            readings = (partial(read, group=group) for group in groups)
-            yield from read_declared_pieces(file.schema.names, columns, name, readings)
+            yield from read_declared_pieces(file.schema.names, columns, name, pieces)
 
     def write(self, table: pa.Table, sink: Sink, options: ParquetOptions) -> None:
         """Write row group by row group, each made of the same rows whatever the chunks of the table."""
@@ -93,9 +90,15 @@ class ParquetFormat(Format[ParquetOptions]):
             at_once = max(1, min(options.row_group_rows, _CELLS // first.num_columns))
             start = 0
             for piece in resized(chain([first], rest), at_once):
-                rows = in_types_of_file(piece, _WHAT, types, start)
-                writer.write_table(rows.combine_chunks(), row_group_size=at_once)
                 start += piece.num_rows
+                columns = in_types_of_file(piece, _WHAT, types, start - piece.num_rows).columns
+                del piece
+                # One column after the other, so that no more than one is there twice.
+                combined = [columns.pop(0).combine_chunks() for _ in types]
+                writer.write_table(pa.table(combined, schema=schema), row_group_size=at_once)
+                del combined
+                if start > at_once:  # of a table of several row groups, what one took is not kept for the next
+                    pa.default_memory_pool().release_unused()
 
 
 @contextmanager

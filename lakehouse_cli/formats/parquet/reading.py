@@ -7,7 +7,7 @@ nanoseconds of any year, of which Arrow's own default keeps 64 bits: 9999 become
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +27,8 @@ from lakehouse_cli.text.counts import count_text, plural
 #: What microseconds reach, in seconds from 1970; what nanoseconds reach, in microseconds from 1970.
 _MOST_SECONDS, _MOST_MICROSECONDS = 9_223_372_036_853, 9_223_372_036_854_774
 _INT96 = "INT96"
+# What is read at once of a row group: rows and bytes, at most.
+_ROWS, _BYTES = 1 << 16, 1 << 24
 
 
 class ParquetReader:
@@ -42,7 +44,7 @@ class ParquetReader:
         self._path = source if isinstance(source, str) else None
         self._file = None if isinstance(source, str) else ReadableFile(source)
         self._name = name
-        self._open: dict[str, Any] = {}
+        self._open: dict[tuple[str, int], Any] = {}
         self.metadata = metadata
         try:
             self.metadata = self._in_unit("us").metadata
@@ -60,16 +62,19 @@ class ParquetReader:
         if self._file is not None:
             self._file.__exit__(*failure)
 
-    def _in_unit(self, unit: str) -> Any:
-        """The file with INT96 in a unit."""
-        if unit not in self._open:
-            self._open[unit] = pq.ParquetFile(
+    def _in_unit(self, unit: str, buffer_size: int = 0) -> Any:
+        """The file with INT96 in a unit; without a size of buffers, a column of a row group is read at once."""
+        if (unit, buffer_size) not in self._open:
+            self._open[unit, buffer_size] = pq.ParquetFile(
                 self._path if self._file is None else self._file.native,
                 metadata=self.metadata,
                 coerce_int96_timestamp_unit=unit,
                 page_checksum_verification=True,
+                # Else Arrow reads ahead what it is asked for: all columns of a row group.
+                pre_buffer=not buffer_size,
+                buffer_size=buffer_size,
             )
-        return self._open[unit]
+        return self._open[unit, buffer_size]
 
     @property
     def schema(self) -> pa.Schema:
@@ -96,6 +101,40 @@ class ParquetReader:
         check_whole(table, self._name)
         return table
 
+    def read_pieces(self, wanted: Sequence[str], zoned: Mapping[str, pa.DataType]) -> Iterator[pa.Table]:
+        """Read columns piece by piece, at least one: row groups, and large ones in batches; else as `read`."""
+        is_plain = bool(wanted) and not self._ancient() & set(wanted)
+        for group in range(self.metadata.num_row_groups) or [None]:
+            rows = 0 if group is None else self._rows_at_once(group)
+            if group is None or not is_plain or self.metadata.row_group(group).num_rows <= rows:
+                yield self.read(wanted, group, zoned)
+            else:
+                yield from self._batches(wanted, group, rows)
+
+    def _rows_at_once(self, group: int) -> int:
+        described = self.metadata.row_group(group)
+        count: int = described.num_rows
+        size: int = max(described.total_byte_size, count * described.num_columns * 8, 1)
+        return max(1, min(_ROWS, _BYTES * count // size))
+
+    def _batches(self, wanted: Sequence[str], group: int, rows: int) -> Iterator[pa.Table]:
+        file = self._in_unit("us", buffer_size=max(1 << 14, min(1 << 18, _BYTES // self.metadata.num_columns)))
+        batches = file.iter_batches(rows, row_groups=[group], columns=list(wanted))
+        count = 0
+        while True:
+            try:
+                batch = next(batches, None)
+            except (pa.ArrowException, OSError):
+                self._columns("us", wanted, group)  # which says in what column
+                raise
+            if batch is None:
+                break
+            count += batch.num_rows
+            piece = self._selected(pa.Table.from_batches([batch]), wanted)
+            check_whole(piece, self._name)
+            yield piece
+        self._check_rows(count, group)
+
     def _columns(self, unit: str, wanted: Sequence[str], group: int | None) -> pa.Table:
         try:
             found = self._found(unit, wanted, group)
@@ -104,9 +143,15 @@ class ParquetReader:
                 with in_column(name, self._name):
                     self._found(unit, [name], group)
             raise
+        self._check_rows(found.num_rows, group)
+        return self._selected(found, wanted)
+
+    def _check_rows(self, count: int, group: int | None) -> None:
         rows = (self.metadata if group is None else self.metadata.row_group(group)).num_rows
-        if found.num_rows != rows:  # Arrow believes the number of values in a footer, which has no checksum
-            raise pa.ArrowInvalid(f"it has {plural(found.num_rows, 'row')}, and its footer says {count_text(rows)}")
+        if count != rows:  # Arrow believes the number of values in a footer, which has no checksum
+            raise pa.ArrowInvalid(f"it has {plural(count, 'row')}, and its footer says {count_text(rows)}")
+
+    def _selected(self, found: pa.Table, wanted: Sequence[str]) -> pa.Table:
         for name in wanted:
             if name not in found.column_names:
                 raise StorageError(

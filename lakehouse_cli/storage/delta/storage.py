@@ -164,8 +164,11 @@ class DeltaStorage(AssetStorage):
                 present = None if stored is None else [column for column in stored if column.name in names]
                 ahead = _AHEAD_HERE if self._local else _AHEAD_FAR
                 wanted = wanted_names(names, present, shown)
-                readings = (piece.select for piece in found.read_pieces(shown, wanted, ahead))
-                yield from read_declared_pieces(names, stored, shown, readings)
+
+                def read(names: list[str]) -> Iterator[pa.Table]:
+                    return (piece.select(names) for piece in found.read_pieces(shown, wanted, ahead))
+
+                yield from read_declared_pieces(names, stored, shown, read)
 
         return pieces, record
 

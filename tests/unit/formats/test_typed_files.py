@@ -15,6 +15,7 @@ import pytest
 
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats.parquet import reading
 from lakehouse_cli.formats.parquet.format import ParquetFormat
 from lakehouse_cli.formats.parquet.spec import ParquetOptions
 from lakehouse_cli.model import Column, parse_column_type
@@ -347,3 +348,32 @@ def test_ipc_without_columns_is_read() -> None:
     sink = io.BytesIO()
     pa.ipc.new_file(sink, pa.schema([])).close()
     assert read("ipc", lambda: io.BytesIO(sink.getvalue()), None).num_columns == 0
+
+
+@pytest.mark.parametrize("name", FORMATS_OF_TYPES)
+@pytest.mark.parametrize("declared", [None, "k: int8, a: int64", "k: int64, a: int8", "k: int8, a: int8, b: string"])
+def test_pieces_are_what_the_whole_is(monkeypatch: pytest.MonkeyPatch, name: str, declared: str | None) -> None:
+    monkeypatch.setattr(reading, "_ROWS", 7)
+    values = {"k": range(90), "a": [300 if row in (40, 41, 88) else row % 100 for row in range(90)]}
+    table = pa.table({**values, "s": [{"x": str(row), "y": [row] * (row % 3)} for row in range(90)]})
+    sink = io.BytesIO()
+    if name == "parquet":
+        pq.write_table(table, sink, row_group_size=30)
+    else:
+        with pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table, max_chunksize=7)
+    columns = None if declared is None else columns_of(**dict(each.split(": ") for each in declared.split(", ")))
+    form, options = load(Entry(FORMATS[name].implementation))(), FORMATS[name].checked({})
+    pieces = form.read_pieces(lambda: io.BytesIO(sink.getvalue()), f"data/t.{name}", columns, options)
+    if declared in (None, "k: int8, a: int64"):
+        given = list(pieces)
+        assert len(given) > 9
+        assert pa.concat_tables(given).equals(read(name, lambda: io.BytesIO(sink.getvalue()), columns))
+        return
+    with pytest.raises(DataError) as whole:
+        read(name, lambda: io.BytesIO(sink.getvalue()), columns)
+    with pytest.raises(DataError) as caught:
+        list(pieces)
+    assert caught.value.message == whole.value.message
+    assert caught.value.violations == whole.value.violations
+    assert caught.value.hint == whole.value.hint
