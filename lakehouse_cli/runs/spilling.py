@@ -68,8 +68,7 @@ def spill_folder() -> Iterator[str]:
 
 def remove_abandoned() -> None:
     """Remove the folders that killed processes left."""
-    temporary = Path(tempfile.gettempdir())
-    for folder in (*temporary.glob(f"{_PREFIX}*"), *temporary.glob(f"{_NEW}*")):
+    for folder in Path(tempfile.gettempdir()).glob("lakehouse-*spill-*"):
         with suppress(OSError):
             if folder.name.startswith(_NEW) and time.time() - folder.lstat().st_mtime < _LOCKED_WITHIN:
                 continue

@@ -22,9 +22,9 @@ from lakehouse_cli.formats.csv.codec import decode
 from lakehouse_cli.formats.csv.hints import shared_hint
 from lakehouse_cli.formats.csv.options import CsvOptions, cell_options
 from lakehouse_cli.formats.excel.cells import UNFIT, value_for
-from lakehouse_cli.formats.excel.exact_cells import NO_DAY, Refused
 from lakehouse_cli.formats.excel.sheet import NOT_COMPUTED, Sheet, address, read_sheet
 from lakehouse_cli.formats.excel.spec import ExcelOptions
+from lakehouse_cli.formats.excel.worksheet import NO_DAY, Refused
 from lakehouse_cli.formats.misfits import LONGEST, ColumnReading, table_of, unfit_error, unfit_violation
 from lakehouse_cli.formats.missing_columns import check_positions
 from lakehouse_cli.formats.stored_types import wanted_names

@@ -12,8 +12,6 @@ from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from msgspec import Struct
-from openpyxl.cell.read_only import EmptyCell
-from openpyxl.cell.text import Text
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils import get_column_letter, range_boundaries
 from openpyxl.utils.exceptions import InvalidFileException
@@ -22,8 +20,8 @@ from openpyxl.xml.functions import fromstring, iterparse
 
 from lakehouse_cli.errors import Location, StorageError, did_you_mean
 from lakehouse_cli.formats.base import Opener
-from lakehouse_cli.formats.excel.exact_cells import Refused, exact_values, is_ambiguous
 from lakehouse_cli.formats.excel.spec import ExcelOptions
+from lakehouse_cli.formats.excel.worksheet import Cells, Refused, Worksheet, text_of
 from lakehouse_cli.text.counts import count_text, plural
 
 # It warns of parts of a workbook that have nothing to do with the values of cells, such as their validation.
@@ -100,38 +98,30 @@ def read_sheet(open_source: Opener, name: str, options: ExcelOptions) -> Sheet:
     """
     wanted, skipped = options.sheet, options.skip_rows
     suspects: list[tuple[int, int]] = []
-    ambiguous: set[tuple[int, int]] = set()
     asks_percent = any(each.percent == "number" for each in (options, *(own for _, own in options.by_column)))
     in_percent: set[tuple[int, int]] = set()
     rows: list[Row] = []
     number = 0
     with _opened(open_source, name, wanted, computed=True) as (sheet, calculation):
-        for number, cells in enumerate(sheet.iter_rows(), start=1):
+        percents = _Percents(sheet)
+        for number, cells in Cells(sheet, is_due=calculation.is_due).rows():
             if number <= skipped:
                 continue
-            values = []
-            for at, cell in enumerate(cells):
-                value = cell.value
-                values.append(
-                    Refused(str(value)) if cell.data_type == "e" else unescape(value) if type(value) is str else value
-                )
+            values: list[Any] = [None] * (cells[-1][0] + 1 if cells else 0)
+            for at, value, style in cells:
+                if at >= len(values):
+                    values += [None] * (at + 1 - len(values))
+                values[at] = unescape(value) if type(value) is str else value
                 if calculation.has_formulas and (
-                    (calculation.is_due and value in _PLACEHOLDERS)
-                    or _is_java_zero(value)
-                    or (value is None and not isinstance(cell, EmptyCell))
+                    value is None or (calculation.is_due and value in _PLACEHOLDERS) or _is_java_zero(value)
                 ):
                     suspects.append((number, at))
-                if is_ambiguous(cell):
-                    ambiguous.add((number, at))
-                if asks_percent and type(value) in (int, float) and "%" in _LITERALS.sub("", cell.number_format):
+                if asks_percent and type(value) in (int, float) and percents[style]:
                     in_percent.add((number, at))
             while values and values[-1] is None:
                 values.pop()
             rows.append(Row(number, values))
         title = sheet.title
-        exact = exact_values(sheet, ambiguous, is_due=calculation.is_due) if ambiguous else {}
-    _set_values(rows, exact)
-    suspects = [place for place in suspects if place not in exact]
     if number < skipped:
         raise StorageError(
             f"sheet `{title}` of `{name}` has {plural(number, 'row')}, "
@@ -183,6 +173,18 @@ def _set_values(rows: Sequence[Row], exact: Mapping[tuple[int, int], Any]) -> No
         values[at] = value
 
 
+class _Percents(dict[int, bool]):
+    """Whether numbers of a style are shown in percent, by the style."""
+
+    def __init__(self, sheet: Worksheet) -> None:
+        super().__init__()
+        self._sheet = sheet
+
+    def __missing__(self, style: int) -> bool:
+        self[style] = "%" in _LITERALS.sub("", self._sheet.number_format(style))
+        return self[style]
+
+
 class Calculation(Struct, frozen=True):
     """What a sheet's XML says of formulas.
 
@@ -206,8 +208,14 @@ class _Reader(ExcelReader):  # type: ignore[misc]
         with self.archive.open(part.PartName[1:]) as source:
             for _, node in iterparse(source):
                 if node.tag == f"{{{SHEET_MAIN_NS}}}si":
-                    self.shared_strings.append(Text.from_tree(node).content)
+                    self.shared_strings.append(text_of(node))
                     node.clear()
+
+    def read_worksheets(self) -> None:
+        """Find the sheets that have rows."""
+        for sheet, part in self.parser.find_sheets():
+            if part.target in self.valid_files and "chartsheet" not in part.Type:
+                self.wb._sheets.append(Worksheet(self.wb, sheet.name, part.target, self.shared_strings))
 
     def calculation(self, sheet: Any) -> Calculation:
         """Look for formulas in the XML: openpyxl's own attribute is true also where nothing is said."""
@@ -269,8 +277,6 @@ def _opened(open_source: Opener, name: str, wanted: str | None, *, computed: boo
                         location=Location(name),
                     )
                 sheet = _sheet(reader.wb, name, wanted)
-                # Some programs write wrong ones, beyond which cells would not be seen.
-                sheet.reset_dimensions()
                 yield sheet, reader.calculation(sheet)
             finally:
                 reader.archive.close()
