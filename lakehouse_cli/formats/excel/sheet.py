@@ -6,20 +6,21 @@ import datetime as dt
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from msgspec import Struct
 from openpyxl.reader.excel import ExcelReader
-from openpyxl.utils import get_column_letter, range_boundaries
+from openpyxl.utils import get_column_letter
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import fromstring, iterparse
 
 from lakehouse_cli.errors import Location, StorageError, did_you_mean
 from lakehouse_cli.formats.base import Opener
+from lakehouse_cli.formats.excel.formulas import Formulas
 from lakehouse_cli.formats.excel.spec import ExcelOptions
 from lakehouse_cli.formats.excel.worksheet import Cells, Refused, Worksheet, text_of
 from lakehouse_cli.text.counts import count_text, plural
@@ -89,7 +90,7 @@ def read_sheet(open_source: Opener, name: str, options: ExcelOptions) -> Sheet:
     """Read one sheet of a workbook.
 
     Args:
-        open_source: Opens its bytes; called again where it has formulas without a value.
+        open_source: Opens its bytes.
         name: The file as messages show it.
         options: ``sheet``, ``skip_rows`` and ``header``; ``percent``, of columns too, asks which are in percent.
 
@@ -97,31 +98,33 @@ def read_sheet(open_source: Opener, name: str, options: ExcelOptions) -> Sheet:
         StorageError: It is no workbook, or has no such sheet.
     """
     wanted, skipped = options.sheet, options.skip_rows
-    suspects: list[tuple[int, int]] = []
+    formulas = Formulas()
     asks_percent = any(each.percent == "number" for each in (options, *(own for _, own in options.by_column)))
     in_percent: set[tuple[int, int]] = set()
     rows: list[Row] = []
     number = 0
-    with _opened(open_source, name, wanted, computed=True) as (sheet, calculation):
+    with _opened(open_source, name, wanted) as (sheet, calculation):
         percents = _Percents(sheet)
         for number, cells in Cells(sheet, is_due=calculation.is_due).rows():
-            if number <= skipped:
-                continue
+            is_kept = number > skipped
             values: list[Any] = [None] * (cells[-1][0] + 1 if cells else 0)
-            for at, value, style in cells:
+            for at, value, style, element in cells:
                 if at >= len(values):
                     values += [None] * (at + 1 - len(values))
                 values[at] = unescape(value) if type(value) is str else value
-                if calculation.has_formulas and (
-                    value is None or (calculation.is_due and value in _PLACEHOLDERS) or _is_java_zero(value)
-                ):
-                    suspects.append((number, at))
+                if calculation.has_formulas:
+                    is_suspect = is_kept and (
+                        value is None or (calculation.is_due and value in _PLACEHOLDERS) or _is_java_zero(value)
+                    )
+                    formulas.add(element, (number, at), value if is_kept else None, is_suspect=is_suspect)
                 if asks_percent and type(value) in (int, float) and percents[style]:
                     in_percent.add((number, at))
             while values and values[-1] is None:
                 values.pop()
-            rows.append(Row(number, values))
+            if is_kept:
+                rows.append(Row(number, values))
         title = sheet.title
+        _mark_formulas(rows, formulas, is_due=calculation.is_due)
     if number < skipped:
         raise StorageError(
             f"sheet `{title}` of `{name}` has {plural(number, 'row')}, "
@@ -129,8 +132,6 @@ def read_sheet(open_source: Opener, name: str, options: ExcelOptions) -> Sheet:
             hint="correct `skip_rows` in its options: how many rows there are before the header",
             location=Location(name),
         )
-    if suspects:
-        _mark_formulas(open_source, name, wanted, rows, suspects, is_due=calculation.is_due)
     rows = [row for row in rows if row.values]
     if not options.header:
         return Sheet(title, None, rows, frozenset(in_percent))
@@ -162,15 +163,6 @@ def unescape(text: str) -> str:
 def _is_java_zero(value: Any) -> bool:
     """Whether a value is 0 spelled `0.0`, as Apache POI stores it where it computed nothing; Excel stores `0`."""
     return type(value) is float and value == 0
-
-
-def _set_values(rows: Sequence[Row], exact: Mapping[tuple[int, int], Any]) -> None:
-    """Give the cells at some places other values."""
-    by_number = {row.number: row.values for row in rows}
-    for (number, at), value in exact.items():
-        values = by_number[number]
-        values.extend([None] * (at + 1 - len(values)))
-        values[at] = value
 
 
 class _Percents(dict[int, bool]):
@@ -256,7 +248,7 @@ def _asks_to_compute(properties: Any) -> bool:
 
 
 @contextmanager
-def _opened(open_source: Opener, name: str, wanted: str | None, *, computed: bool) -> Iterator[tuple[Any, Calculation]]:
+def _opened(open_source: Opener, name: str, wanted: str | None) -> Iterator[tuple[Any, Calculation]]:
     """The sheet, and what is said of its formulas."""
     with open_source() as source:
         if source.read(len(_OLE)) == _OLE:
@@ -267,7 +259,7 @@ def _opened(open_source: Opener, name: str, wanted: str | None, *, computed: boo
             )
         source.seek(0)
         try:
-            reader = _Reader(source, read_only=True, data_only=computed)
+            reader = _Reader(source, read_only=True, data_only=True)
             try:
                 reader.read()
                 if reader.is_strict:
@@ -307,56 +299,16 @@ def _sheet(workbook: Any, name: str, wanted: str | None) -> Any:
     return sheets[wanted]
 
 
-def _mark_formulas(
-    open_source: Opener,
-    name: str,
-    wanted: str | None,
-    rows: Sequence[Row],
-    suspects: Sequence[tuple[int, int]],
-    *,
-    is_due: bool,
-) -> None:
+def _mark_formulas(rows: Sequence[Row], formulas: Formulas, *, is_due: bool) -> None:
     """Distinguish formulas that no program has computed yet from cells that are empty, or zero."""
-    places: dict[int, list[int]] = {}
-    for number, at in suspects:
-        places.setdefault(number, []).append(at)
-    by_number = {row.number: row for row in rows}
-    ranges: list[tuple[tuple[int, int, int, int], str]] = []
-    found: dict[tuple[int, int], str] = {}
-    has_evaluated = False
-    with _opened(open_source, name, wanted, computed=False) as (sheet, _):
-        for number, cells in enumerate(sheet.iter_rows(), start=1):
-            # The formula of a range stands in its first cell.
-            ranges += [
-                (range_boundaries(cell.value.ref), getattr(cell.value, "text", "=TABLE()"))
-                for cell in cells
-                if cell.data_type == "f" and hasattr(cell.value, "ref")
-            ]
-            has_evaluated = has_evaluated or _has_evaluated(cells, by_number.get(number))
-            for at in places.get(number, ()):
-                formula = cells[at].value if cells[at].data_type == "f" else None
-                if formula is None or hasattr(formula, "ref"):
-                    formula = next((text for range_, text in ranges if _is_in(range_, at + 1, number)), None)
-                if formula is not None:
-                    found[number, at] = formula
+    by_number = {row.number: row.values for row in rows}
 
     def is_computed(number: int, at: int) -> bool:
-        values = by_number[number].values
-        return not is_due and has_evaluated and at < len(values) and _is_java_zero(values[at])
+        values = by_number[number]
+        return not is_due and formulas.has_evaluated and at < len(values) and _is_java_zero(values[at])
 
-    _set_values(
-        rows, {place: Refused(f"{text} {NOT_COMPUTED}") for place, text in found.items() if not is_computed(*place)}
-    )
-
-
-def _has_evaluated(cells: Sequence[Any], row: Row | None) -> bool:
-    """Whether a program that stores whole numbers as `2.0` computed a formula of a row; then it computed zeros too."""
-    return row is not None and any(
-        cell.data_type == "f" and type(value) is float and value != 0 and value.is_integer()
-        for cell, value in zip(cells, row.values, strict=False)
-    )
-
-
-def _is_in(range_: tuple[int, int, int, int], column: int, row: int) -> bool:
-    left, top, right, bottom = range_
-    return left <= column <= right and top <= row <= bottom
+    for (number, at), text in formulas.without_value().items():
+        if not is_computed(number, at):
+            values = by_number[number]
+            values.extend([None] * (at + 1 - len(values)))
+            values[at] = Refused(f"{text} {NOT_COMPUTED}")

@@ -80,23 +80,22 @@ class Cells:
         self._spans: Collection[int] = workbook._timedelta_formats
         self._columns: dict[str, int] = {}
 
-    def rows(self) -> Iterator[tuple[int, list[tuple[int, Any, int]]]]:
-        """Yield rows in ascending order: number from 1, and of each cell its 0-based column, value and style."""
+    def rows(self) -> Iterator[tuple[int, list[tuple[int, Any, int, Any]]]]:
+        """Yield rows in ascending order: number from 1, and of each cell its 0-based column, value, style and XML."""
         last = 0
         with self._sheet._get_source() as source:
             for _, element in iterparse(source):
                 tag = element.tag
                 if tag == ROW_TAG:
                     number = _row_number(element.get("r"), last)
-                    cells = self._cells(element)
-                    element.clear()
                     if number > last:  # as openpyxl, which passes over others
                         last = number
-                        yield number, cells
+                        yield number, self._cells(element)
+                    element.clear()
                 elif tag in _BESIDE:
                     element.clear()
 
-    def _cells(self, row: Any) -> list[tuple[int, Any, int]]:
+    def _cells(self, row: Any) -> list[tuple[int, Any, int, Any]]:
         found, at = [], -1
         for element in row:
             place = element.get("r")
@@ -108,7 +107,7 @@ class Cells:
                     self._columns[letters] = column_index_from_string(letters) - 1
                 at = self._columns[letters]
             style = int(element.get("s") or 0)
-            found.append((at, self._value(element, style), style))
+            found.append((at, self._value(element, style), style, element))
         return found
 
     def _value(self, element: Any, style: int) -> Any:
