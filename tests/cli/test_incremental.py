@@ -39,12 +39,6 @@ def statuses(cli: Cli, *argv: str) -> dict[str, str]:
     return cli("run", *argv, "-o", "json").statuses
 
 
-def edit(folder: ProjectFolder, name: str, before: str, after: str) -> None:
-    text = folder.read(name)
-    assert before in text
-    folder.write(name, text.replace(before, after, 1))
-
-
 def test_nothing_to_do(done: ProjectFolder, cli: Cli) -> None:
     assert reasons(cli) == {}
     assert cli("plan", "--exit-code").code == 0
@@ -61,7 +55,7 @@ def test_unchanged_tables_have_their_size(done: ProjectFolder, cli: Cli) -> None
 
 
 def test_code(done: ProjectFolder, cli: Cli) -> None:
-    edit(done, "transforms.py", '"sum"', '"max"')
+    done.edit("transforms.py", '"sum"', '"max"')
     found = reasons(cli)
     assert [code for code, _ in found["totals"]] == ["function_changed"]
     assert "`totals`" in found["totals"][0][1]
@@ -71,7 +65,7 @@ def test_code(done: ProjectFolder, cli: Cli) -> None:
 
 
 def test_comments_and_formatting_are_not_code(done: ProjectFolder, cli: Cli) -> None:
-    edit(done, "transforms.py", "    return totals", "    # the best\n\n    return  totals")
+    done.edit("transforms.py", "    return totals", "    # the best\n\n    return  totals")
     assert reasons(cli) == {}
 
 
@@ -102,7 +96,7 @@ def test_input_modified_outside_lakehouse_is_noted(done: ProjectFolder, cli: Cli
     assert ([r["message"] for r in best["reasons"]], best["notes"]) == ([reported], [])
     assert cli("plan", "best", "-o", "json").json["tables"][0]["action"] == "skip"
     # Made from it once, it is no change of the input any more, and still read.
-    edit(done, "lakehouse.yaml", "count: 1", "count: 2")
+    done.edit("lakehouse.yaml", "count: 1", "count: 2")
     note = "`totals` was modified outside lakehouse"
     assert cli("plan", "best", "-o", "json").json["tables"][0]["notes"] == [note]
     for command in ("plan", "run"):
@@ -110,7 +104,7 @@ def test_input_modified_outside_lakehouse_is_noted(done: ProjectFolder, cli: Cli
         assert "param `count` 1 → 2\n" in shown
         assert shown.endswith(f"\nnote: `best`: {note}\n")
     # Where it is selected itself it is made anew.
-    edit(done, "lakehouse.yaml", "count: 2", "count: 1")
+    done.edit("lakehouse.yaml", "count: 2", "count: 1")
     assert note not in cli("plan").out
 
 
@@ -124,8 +118,10 @@ def test_an_input_that_the_manifest_has_no_record_of(done: ProjectFolder, cli: C
 
 
 def test_new_input_is_one_change(done: ProjectFolder, cli: Cli) -> None:
-    edit(done, "lakehouse.yaml", "params: {count: 1}", "params: {count: 1}\n    inputs: {totals: totals, more: orders}")
-    edit(done, "transforms.py", "def best(totals, count)", "def best(totals, count, more=None)")
+    done.edit(
+        "lakehouse.yaml", "params: {count: 1}", "params: {count: 1}\n    inputs: {totals: totals, more: orders}", 1
+    )
+    done.edit("transforms.py", "def best(totals, count)", "def best(totals, count, more=None)")
     reported = "inputs are now totals: totals, more: orders; were totals: totals"
     assert [message for code, message in reasons(cli)["best"] if code == "input_changed"] == [reported]
 
@@ -149,14 +145,16 @@ def test_changed_source_with_equal_or_unknown_row_count(done: ProjectFolder, cli
 
 def test_other_options_are_other_rows(done: ProjectFolder, cli: Cli) -> None:
     """What was recorded of the same bytes, read otherwise, is not taken for what they are now."""
-    edit(done, "lakehouse.yaml", "    kind: source\n", "    kind: source\n    options: {header: false, skip_rows: 2}\n")
+    done.edit(
+        "lakehouse.yaml", "    kind: source\n", "    kind: source\n    options: {header: false, skip_rows: 2}\n", 1
+    )
     assert cli("run").code == 0
     done.write("data/orders.csv", "customer,amount\n007,5\n008,2\n007,1\n009,4\n")
     assert reasons(cli)["totals"] == [("input_changed", "content of `orders` changed (3 rows, before 2)")]
 
 
 def test_params(done: ProjectFolder, cli: Cli) -> None:
-    edit(done, "lakehouse.yaml", "count: 1", "count: 2")
+    done.edit("lakehouse.yaml", "count: 1", "count: 2")
     assert reasons(cli) == {"best": [("params_changed", "param `count` 1 → 2")]}
 
 
@@ -233,10 +231,10 @@ def test_run_reports_changed_undeclared_columns(folder: ProjectFolder, cli: Cli)
 
 def test_run_reports_changed_columns_that_are_kept(done: ProjectFolder, cli: Cli) -> None:
     """No plan can say it: they are declared nowhere."""
-    edit(done, "lakehouse.yaml", "  best:\n", "  best:\n    extra_columns: keep\n")
-    edit(done, "transforms.py", 'nlargest(count, "total")', 'nlargest(count, "total").assign(rank=1)')
+    done.edit("lakehouse.yaml", "  best:\n", "  best:\n    extra_columns: keep\n")
+    done.edit("transforms.py", 'nlargest(count, "total")', 'nlargest(count, "total").assign(rank=1)')
     assert statuses(cli)["best"] == "materialized"
-    edit(done, "transforms.py", "assign(rank=1)", "assign(place=1)")
+    done.edit("transforms.py", "assign(rank=1)", "assign(place=1)")
     notes = {table["name"]: table["notes"] for table in cli("run", "-o", "json").json["tables"]}
     assert notes["best"] == ["column `rank` removed, column `place` added (breaking)"]
 
@@ -265,7 +263,7 @@ def test_very_long_names_show_their_ends(done: ProjectFolder, cli: Cli) -> None:
     names = [f"{letter}_{'very' * 60}_long" for letter in "ab"]
     helpers = "".join(f"\n\ndef {name}(n):\n    return n + 0\n" for name in names)
     calls = " + ".join(f"{name}(0)" for name in names)
-    edit(done, "transforms.py", "nlargest(count,", f"nlargest(count + {calls},")
+    done.edit("transforms.py", "nlargest(count,", f"nlargest(count + {calls},")
     done.add("transforms.py", helpers)
     assert cli("run").code == 0
     done.edit("transforms.py", "n + 0", "0 + n")
@@ -275,8 +273,8 @@ def test_very_long_names_show_their_ends(done: ProjectFolder, cli: Cli) -> None:
 
 
 def test_contract_change_is_reported_once(done: ProjectFolder, cli: Cli) -> None:
-    edit(done, "lakehouse.yaml", "columns: {customer: string, total: int64}", "columns: {customer: string}")
-    edit(done, "transforms.py", 'totals.nlargest(count, "total")', 'totals.nlargest(count, "total")[["customer"]]')
+    done.edit("lakehouse.yaml", "columns: {customer: string, total: int64}", "columns: {customer: string}")
+    done.edit("transforms.py", 'totals.nlargest(count, "total")', 'totals.nlargest(count, "total")[["customer"]]')
     best = cli("run", "-o", "json").json["tables"][1]
     assert [r["code"] for r in best["reasons"]] == ["function_changed", "contract_changed"]
     assert (best["notes"], best["schema_change"]) == ([], "breaking")
@@ -295,7 +293,7 @@ def test_contract_change_is_reported_once(done: ProjectFolder, cli: Cli) -> None
 def test_plan_and_run_report_a_change_alike(
     done: ProjectFolder, cli: Cli, before: str, after: str, planned: str | None, ran: str | None
 ) -> None:
-    edit(done, "lakehouse.yaml", before, after)
+    done.edit("lakehouse.yaml", before, after)
     reported = [cli(command, "best", "-o", "json").json["tables"][-1] for command in ("plan", "run")]
     assert [table["reasons"][0]["code"] for table in reported] == ["contract_changed"] * 2
     assert [table["schema_change"] for table in reported] == [planned, ran]
@@ -312,7 +310,7 @@ def test_data_breaking_a_new_rule_stay_out_of_date(
     folder.write("lakehouse.yaml", UNDECLARED.replace("{uses: {}", "{uses: {}, columns: {a: int64, b: int64}"))
     made(folder, "{'a': pd.array([1, None], 'Int64'), 'b': [1, 1]}")
     assert cli("run").code == 0
-    edit(folder, "lakehouse.yaml", before, after)
+    folder.edit("lakehouse.yaml", before, after)
     for _ in range(2):
         assert [code for code, _ in reasons(cli)["made"]] == ["contract_changed"]
         ran = cli("run", "-o", "json")
@@ -322,12 +320,12 @@ def test_data_breaking_a_new_rule_stay_out_of_date(
 
 def test_columns_that_are_declared_no_more_and_again(done: ProjectFolder, cli: Cli) -> None:
     declared = "    columns: {customer: string, total: int64}\n"
-    edit(done, "lakehouse.yaml", declared, "")
+    done.edit("lakehouse.yaml", declared, "")
     planned = cli("plan", "best", "-o", "json").json["tables"][-1]
     assert planned["reasons"] == [{"code": "contract_changed", "message": "no columns are declared any more"}]
     assert planned["schema_change"] is None
     assert cli("run").code == 0
-    edit(done, "lakehouse.yaml", "  best:\n", "  best:\n    columns: {customer: string, total: float64}\n")
+    done.edit("lakehouse.yaml", "  best:\n", "  best:\n    columns: {customer: string, total: float64}\n")
     planned = cli("plan", "best", "-o", "json").json["tables"][-1]
     reported = "columns are declared now (compatible), column `total` int64 → float64 (breaking)"
     assert planned["reasons"] == [{"code": "contract_changed", "message": reported}]
@@ -335,14 +333,13 @@ def test_columns_that_are_declared_no_more_and_again(done: ProjectFolder, cli: C
 
 
 def test_options_of_the_storage(done: ProjectFolder, cli: Cli) -> None:
-    edit(
-        done,
+    done.edit(
         "lakehouse.yaml",
         "tags: [report, short]",
         'tags: [report, short]\n    options: {line_terminator: "\\r\\n"}',
     )
     assert reasons(cli)["best"] == [("storage_changed", "option `line_terminator` is new")]
-    edit(done, "lakehouse.yaml", 'options: {line_terminator: "\\r\\n"}', "format: parquet")
+    done.edit("lakehouse.yaml", 'options: {line_terminator: "\\r\\n"}', "format: parquet")
     assert ("storage_changed", "format csv → parquet") in reasons(cli)["best"]
 
 
@@ -366,8 +363,8 @@ def test_data_altered_or_gone(done: ProjectFolder, cli: Cli) -> None:
 
 
 def test_every_reason_is_reported(done: ProjectFolder, cli: Cli) -> None:
-    edit(done, "lakehouse.yaml", "count: 1", "count: 2")
-    edit(done, "transforms.py", "nlargest", "nsmallest")
+    done.edit("lakehouse.yaml", "count: 1", "count: 2")
+    done.edit("transforms.py", "nlargest", "nsmallest")
     done.write("data/orders.csv", "customer,amount\n007,5\n")
     codes = [code for code, _ in reasons(cli, "--exclude", "state:new")["best"]]
     assert codes == ["function_changed", "params_changed", "upstream_runs"]
@@ -395,12 +392,12 @@ def test_a_fresh_clone_plans_the_same(done: ProjectFolder, cli: Cli, tmp_path: P
 
 
 def test_version_stands_for_the_code(done: ProjectFolder, cli: Cli) -> None:
-    edit(done, "lakehouse.yaml", "tags: [report, short]", "tags: [report, short]\n    version: 1.10")
+    done.edit("lakehouse.yaml", "tags: [report, short]", "tags: [report, short]\n    version: 1.10")
     assert reasons(cli)["best"][0][0] == "function_changed"
     assert statuses(cli)["best"] == "materialized"
-    edit(done, "transforms.py", "nlargest", "nsmallest")
+    done.edit("transforms.py", "nlargest", "nsmallest")
     assert reasons(cli) == {}
-    edit(done, "lakehouse.yaml", "version: 1.10", "version: 1.11")
+    done.edit("lakehouse.yaml", "version: 1.10", "version: 1.11")
     assert reasons(cli) == {"best": [("function_changed", "version 1.10 → 1.11")]}
 
 
@@ -410,21 +407,23 @@ def test_selection_by_state(done: ProjectFolder, cli: Cli) -> None:
 
     assert chosen("state:modified") == []
     assert "`state:new` matches no table" in cli("ls", "state:new").out
-    edit(done, "transforms.py", '"sum"', '"max"')
+    done.edit("transforms.py", '"sum"', '"max"')
     assert chosen("state:modified") == ["totals"]
     assert chosen("state:modified+") == ["totals", "best"]
-    edit(done, "lakehouse.yaml", "  best:", "  fresh: {function: best, inputs: [totals], params: {count: 1}}\n  best:")
+    done.edit(
+        "lakehouse.yaml", "  best:", "  fresh: {function: best, inputs: [totals], params: {count: 1}}\n  best:", 1
+    )
     assert chosen("state:new") == ["fresh"]
-    edit(done, "transforms.py", "totals.nlargest", "totals.nlargst")
+    done.edit("transforms.py", "totals.nlargest", "totals.nlargst")
     assert cli("run").code == 1
     assert set(chosen("state:failed")) == {"best", "fresh"}
-    edit(done, "transforms.py", "totals.nlargst", "totals.nlargest")
+    done.edit("transforms.py", "totals.nlargst", "totals.nlargest")
     again = cli("run", "--failed", "-o", "json")
     assert again.statuses == {"fresh": "materialized", "best": "materialized"}
 
 
 def test_failure_survives_runs_of_other_tables(done: ProjectFolder, cli: Cli) -> None:
-    edit(done, "transforms.py", "totals.nlargest", "totals.nlargst")
+    done.edit("transforms.py", "totals.nlargest", "totals.nlargst")
     assert statuses(cli) == {"totals": "unchanged", "best": "failed"}
     assert statuses(cli, "totals") == {"totals": "unchanged"}
     assert statuses(cli, "--failed", "totals") == {}
@@ -432,7 +431,7 @@ def test_failure_survives_runs_of_other_tables(done: ProjectFolder, cli: Cli) ->
     assert f"none of the selected tables {none}" in cli("run", "--failed", "totals").out
     assert statuses(cli, "--failed") == {"best": "failed"}
     assert statuses(cli, "--failed") == {"best": "failed"}
-    edit(done, "transforms.py", "totals.nlargst", "totals.nlargest")
+    done.edit("transforms.py", "totals.nlargst", "totals.nlargest")
     assert statuses(cli, "--failed") == {"best": "unchanged"}
     assert statuses(cli, "--failed") == {}
     for argv in (["run", "--failed"], ["run", "--failed", "--dry-run"]):
@@ -467,8 +466,8 @@ def test_code_outside_the_project_is_run_every_time(project: ProjectFolder, cli:
         assert set(found) == {"totals", "best"}
         assert all(reported in message for code, message in found["totals"] if code == "function_changed")
         assert statuses(cli) == {"totals": "materialized", "best": "materialized"}
-    edit(project, "lakehouse.yaml", "  totals:\n", "  totals:\n    version: 1\n")
-    edit(project, "lakehouse.yaml", "  best:\n", "  best:\n    version: 1\n")
+    project.edit("lakehouse.yaml", "  totals:\n", "  totals:\n    version: 1\n")
+    project.edit("lakehouse.yaml", "  best:\n", "  best:\n    version: 1\n")
     assert cli("run").code == 0
     assert reasons(cli) == {}
 
@@ -480,7 +479,7 @@ def test_edited_code_on_the_python_path_runs_again(
     project.write("../shared/units.py", "FACTOR = 1\n")
     monkeypatch.syspath_prepend(str(shared.parent))
     project.write("shortest.py", "import units\n\n\ndef best(totals):\n    return totals.head(units.FACTOR)\n")
-    edit(project, "lakehouse.yaml", "    params: {count: 1}\n", "    function: shortest:best\n")
+    project.edit("lakehouse.yaml", "    params: {count: 1}\n", "    function: shortest:best\n")
     for selected in (["totals"], ["totals"], []):  # what the first leave in the cache is used by the last
         assert cli("run", *selected).code == 0
     assert reasons(cli) == {}
@@ -490,8 +489,8 @@ def test_edited_code_on_the_python_path_runs_again(
 
 def test_file_named_like_a_standard_module_is_ignored(project: ProjectFolder, cli: Cli) -> None:
     project.write("calendar.py", "raise SystemExit('not to be imported')\n")
-    edit(project, "transforms.py", "import pandas as pd", "import calendar\n\nimport pandas as pd")
-    edit(project, "transforms.py", "nlargest(count,", "nlargest(count * len(calendar.month_name[1:2]),")
+    project.edit("transforms.py", "import pandas as pd", "import calendar\n\nimport pandas as pd")
+    project.edit("transforms.py", "nlargest(count,", "nlargest(count * len(calendar.month_name[1:2]),")
     assert cli("validate").code == 0
     assert cli("run").code == 0
     assert reasons(cli) == {}

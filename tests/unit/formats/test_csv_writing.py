@@ -252,13 +252,6 @@ def test_many_batches_keep_their_order() -> None:
     assert lines[1:] == [f"{n},{n / 4},t{n % 7}" for n in range(rows)]
 
 
-def test_floats_are_written_shortest_for_their_type() -> None:
-    double = pa.array([1e-5, 12345678901.5, 1e16, 0.1, -0.0, None])
-    assert cells(double) == ["1e-05", "12345678901.5", "1e+16", "0.1", "-0.0", ""]
-    single = pa.array([1e-5, 0.1, 2.0, 16777216.0, None], pa.float32())
-    assert cells(single) == ["1e-05", "0.1", "2.0", "16777216.0", ""]
-
-
 def every_size_of_float() -> list[float]:
     """Numbers of one to four digits around every power of ten that a float32 has."""
     digits = (1, 9, 1.5, 1.25, 9.99, 1.001, 9.999)
