@@ -68,10 +68,6 @@ class _FromSource(SourceFileLoader):
 
     Python finds stale bytecode by whole seconds and size: an edit of one character within a second would be computed
     with the code of before it, though the fingerprint is that of the text.
-
-    Attributes:
-        project: Of its project.
-        text: What was loaded.
     """
 
     project: _ProjectModules

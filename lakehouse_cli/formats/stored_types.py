@@ -60,10 +60,6 @@ def told_as_damaged(
 def check_whole(table: pa.Table, name: str) -> None:
     """Check that a table as it was read is one: Arrow's readers trust offsets, texts and names.
 
-    Args:
-        table: As it was read.
-        name: The file as messages show it.
-
     Raises:
         StorageError: Bytes for text that are none.
         ArrowInvalid: Offsets that lead out of their buffers.

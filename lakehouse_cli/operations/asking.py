@@ -20,13 +20,7 @@ if TYPE_CHECKING:
 
 
 def ask(text: str, tables: Mapping[str, Table], code: QueryCode, read: Callable[[str], pa.Table]) -> pa.Table:
-    """Run a query over stored tables.
-
-    Args:
-        text: One SELECT.
-        tables: All of the project, by name.
-        code: Reads queries.
-        read: Reads a stored table.
+    """Run a query, one SELECT, over stored tables.
 
     Returns:
         The result, of types that can be declared.

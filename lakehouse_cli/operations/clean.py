@@ -45,12 +45,6 @@ def clean(
 ) -> tuple[Stray, ...]:
     """Remove strays, while no run goes on.
 
-    Args:
-        folder: The project's.
-        environment: Its name.
-        storages: All of the project's, by name.
-        find: Finds the strays.
-
     Returns:
         Each as it is now: `keep` is None if it was removed, else the reason why not.
 

@@ -59,12 +59,7 @@ class Answer(Struct, frozen=True):
 
 
 class Shown(Answer, frozen=True, kw_only=True):
-    """A stored table.
-
-    Attributes:
-        name: The table.
-        uri: Its location.
-    """
+    """A stored table."""
 
     name: str
     uri: str

@@ -36,13 +36,7 @@ _DECODER = Decoder(KeptRows)
 
 
 class FailedRowsStore:
-    """Keeps the rows of each table of an environment until the table runs again.
-
-    Args:
-        folder: The project's.
-        environment: Its name.
-        mask: Redacts secret values.
-    """
+    """Keeps the rows of each table of an environment until the table runs again."""
 
     def __init__(self, folder: Path, environment: str, mask: Mask) -> None:
         self._folder = folder

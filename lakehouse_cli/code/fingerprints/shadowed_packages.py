@@ -27,11 +27,6 @@ def shadowed_packages(folder: Path, code: Collection[str], snapshot: CodeSnapsho
 
     A package counts that lakehouse needs, or that the project's code imports and that was installed from an index: one
     that was installed from a folder may be the project itself.
-
-    Args:
-        folder: The project's.
-        code: Its Python files.
-        snapshot: Reads them.
     """
     search = installed_search()
     for name, shown in sorted(_modules_beside(folder, code)):

@@ -14,9 +14,6 @@ from lakehouse_cli.runs.events import Event
 class InstalledReporter(Reporter):
     """Passes events on until something is raised: the tables matter more.
 
-    Args:
-        name: Its name in the entry points.
-
     Attributes:
         failure: The first exception, as a sentence; None for none.
 

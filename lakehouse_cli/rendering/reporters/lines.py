@@ -31,12 +31,7 @@ from lakehouse_cli.text.terminal import Terminal
 
 
 class TextReporter(Reporter):
-    """Writes the title and the end of a run.
-
-    Args:
-        stream: The output.
-        terminal: The abilities of that stream.
-    """
+    """Writes the title and the end of a run."""
 
     def __init__(self, stream: TextIO, terminal: Terminal) -> None:
         self._stream = stream

@@ -11,11 +11,7 @@ from lakehouse_cli.runs.events import Event
 
 
 class LogJsonReporter(Reporter):
-    """Writes each event as it happens.
-
-    Args:
-        stream: Where the lines go, such as stderr.
-    """
+    """Writes each event as it happens."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -26,13 +26,7 @@ _CANCELLATIONS: tuple[Cancellation, ...] = get_args(Cancellation)
 
 
 def runs(folder: Path, *, environment: str | None = None, limit: int | None = None) -> RunList:
-    """List the runs of a project, newest first; name files that cannot be read in the notes.
-
-    Args:
-        folder: The project's.
-        environment: Only runs of this one.
-        limit: At most so many.
-    """
+    """List the runs of a project, newest first; name files that cannot be read in the notes."""
     found: list[RunSummary] = []
     notes: list[str] = []
     for run in _each(_record, folder, environment, notes):
