@@ -66,13 +66,8 @@ class Shown(Answer, frozen=True, kw_only=True):
 
     def to_json(self) -> dict[str, Any]:
         """The document of `lakehouse show -o json`."""
-        return {
-            "name": self.name,
-            "uri": self.uri,
-            "columns": [column.to_json() for column in self.columns],
-            "row_count": self.row_count,
-            "rows": list(self.rows),
-        }
+        columns = [column.to_json() for column in self.columns]
+        return {"name": self.name, "uri": self.uri, **super().to_json(), "columns": columns}
 
 
 def shown(table: Table, uri: str, data: pa.Table, count: int) -> Shown:

@@ -88,7 +88,7 @@ class Lineage(Struct, frozen=True):
 
 
 def lineage(graph: AssetGraph, selected: Collection[str], plan: Plan) -> Lineage:
-    """Collect the lineage of the selected tables, they and all they are computed from, by a plan of the whole project."""
+    """Collect the lineage of the selected tables and all they are computed from, by a plan of the whole project."""
     chosen = set(selected)
     wanted = chosen | {upstream for name in chosen for upstream in graph.upstream(name)}
     planned = {table.name: table for table in plan.tables}

@@ -132,16 +132,10 @@ def _printable(text: str) -> str:
 @lru_cache(maxsize=64)
 def time_formats(formats: tuple[str, ...], *, spans: bool) -> tuple[str, ...]:
     """Choose the formats that durations (`spans`) can be in, or times of day; the others do not count for them."""
-    fit = _is_of_spans if spans else _is_of_times
-    return tuple(text for text in formats if fit(text))
-
-
-def _is_of_spans(text: str) -> bool:
-    return text in SPAN_WORDS or not any(directive in ("I", "p") for _, directive in split_format(text))
-
-
-def _is_of_times(text: str) -> bool:
-    return text not in SPAN_WORDS
+    if not spans:
+        return tuple(text for text in formats if text not in SPAN_WORDS)
+    halves = {"I", "p"}
+    return tuple(text for text in formats if text in SPAN_WORDS or halves.isdisjoint(dict(split_format(text)).values()))
 
 
 @lru_cache(maxsize=64)
