@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import on_a_terminal
-from tests.cli.test_incremental import edit
 from tests.conftest import Cli, ProjectFolder
 
 MODULE = """\
@@ -242,17 +241,17 @@ def test_pattern_is_listed_as_it_is(reading: Callable[..., None], project: Proje
 
 
 def test_table_without_inputs_is_computed_once(project: ProjectFolder, cli: Cli) -> None:
-    edit(project, "lakehouse.yaml", "tables:\n", "tables:\n  calendar: {inputs: []}\n")
-    edit(project, "transforms.py", "\n\ndef totals", "\n\ndef calendar():\n    return pd.DataFrame()\n\n\ndef totals")
+    project.edit("lakehouse.yaml", "tables:\n", "tables:\n  calendar: {inputs: []}\n")
+    project.edit("transforms.py", "\n\ndef totals", "\n\ndef calendar():\n    return pd.DataFrame()\n\n\ndef totals")
     reported = (
         "`calendar` has no inputs and is computed once: `refresh: 1d` computes it each day, "
         "and `uses: {}` says that once is enough"
     )
     assert notes(cli) == [reported]
     for key in ("refresh: 1d", "uses: {}", "uses: {env: [MARKET]}", "version: '1'"):
-        edit(project, "lakehouse.yaml", "{inputs: []", f"{{{key}, inputs: []")
+        project.edit("lakehouse.yaml", "{inputs: []", f"{{{key}, inputs: []")
         assert notes(cli) == []
-        edit(project, "lakehouse.yaml", f"{{{key}, inputs: []", "{inputs: []")
+        project.edit("lakehouse.yaml", f"{{{key}, inputs: []", "{inputs: []")
 
 
 def test_notes_stay_when_the_code_is_known_already(reading: Callable[..., None], cli: Cli) -> None:

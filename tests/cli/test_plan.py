@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from tests.cli.running import on_a_terminal
-from tests.cli.test_incremental import edit, reasons
+from tests.cli.test_incremental import reasons
 from tests.conftest import Cli, ProjectFolder
 
 MISSING = "`orders` cannot be read: data/orders.csv does not exist"
@@ -36,9 +36,8 @@ def test_a_missing_source_and_what_needs_it(project: ProjectFolder, cli: Cli) ->
 
 
 def test_only_what_needs_a_missing_source_is_marked(project: ProjectFolder, cli: Cli) -> None:
-    edit(project, "lakehouse.yaml", "tables:\n", "tables:\n  other: {kind: source}\n  copy: {inputs: [other]}\n")
-    edit(
-        project,
+    project.edit("lakehouse.yaml", "tables:\n", "tables:\n  other: {kind: source}\n  copy: {inputs: [other]}\n")
+    project.edit(
         "transforms.py",
         "import pandas as pd\n",
         "import pandas as pd\n\n\ndef copy(other):\n    return other\n",
@@ -55,7 +54,7 @@ def test_only_what_needs_a_missing_source_is_marked(project: ProjectFolder, cli:
 
 
 def test_a_missing_source_that_nothing_is_computed_from(project: ProjectFolder, cli: Cli) -> None:
-    edit(project, "lakehouse.yaml", "tables:\n", "tables:\n  other: {kind: source}\n")
+    project.edit("lakehouse.yaml", "tables:\n", "tables:\n  other: {kind: source}\n")
     out = cli("plan").out
     assert "✗  other   missing  data/other.csv does not exist" in out
     assert "would fail" not in out
@@ -99,10 +98,10 @@ LONG = ", ".join(f"item{i}" for i in range(30))
 def test_params_are_shown_where_they_differ(
     project: ProjectFolder, cli: Cli, before: str, after: str, message: str | None
 ) -> None:
-    edit(project, "lakehouse.yaml", "params: {count: 1}", f"params: {{count: 1, unsold: {before}}}")
-    edit(project, "transforms.py", "def best(totals, count):", "def best(totals, count, unsold):")
+    project.edit("lakehouse.yaml", "params: {count: 1}", f"params: {{count: 1, unsold: {before}}}")
+    project.edit("transforms.py", "def best(totals, count):", "def best(totals, count, unsold):")
     assert cli("run").code == 0
-    edit(project, "lakehouse.yaml", f"unsold: {before}", f"unsold: {after}")
+    project.edit("lakehouse.yaml", f"unsold: {before}", f"unsold: {after}")
     [(code, reported)] = reasons(cli)["best"]
     assert code == "params_changed"
     old, new = reported.removeprefix("param `unsold` ").split(" → ")
@@ -118,13 +117,13 @@ def test_nothing_to_do_is_said(project: ProjectFolder, cli: Cli) -> None:
 
 
 def test_the_order_of_params_counts_as_a_transform_sees_it(project: ProjectFolder, cli: Cli) -> None:
-    edit(project, "lakehouse.yaml", "params: {count: 1}", "params: {count: 1, names: {a: 1, b: 2}}")
-    edit(project, "transforms.py", "def best(totals, count):", "def best(totals, count, names):")
+    project.edit("lakehouse.yaml", "params: {count: 1}", "params: {count: 1, names: {a: 1, b: 2}}")
+    project.edit("transforms.py", "def best(totals, count):", "def best(totals, count, names):")
     assert cli("run").code == 0
-    edit(project, "lakehouse.yaml", "{a: 1, b: 2}", "{b: 2, a: 1}")
+    project.edit("lakehouse.yaml", "{a: 1, b: 2}", "{b: 2, a: 1}")
     assert reasons(cli)["best"] == [("params_changed", 'param `names` {"a": 1, "b": 2} → {"b": 2, "a": 1}')]
     assert cli("run").code == 0
-    edit(project, "lakehouse.yaml", "{count: 1, names: {b: 2, a: 1}}", "{names: {b: 2, a: 1}, count: 1}")
+    project.edit("lakehouse.yaml", "{count: 1, names: {b: 2, a: 1}}", "{names: {b: 2, a: 1}, count: 1}")
     assert reasons(cli)["best"] == [("params_changed", "the params are in another order")]
 
 
@@ -204,9 +203,9 @@ def test_plan_and_run_report_a_folder_in_the_way_alike(project: ProjectFolder, c
 def changed(project: ProjectFolder, cli: Cli) -> None:
     """Have a table with several reasons, one of them long."""
     assert cli("run").code == 0
-    edit(project, "transforms.py", '("amount", "sum")', '("amount", "max")')
-    edit(project, "lakehouse.yaml", "customer: string\n      total: {type: int64, nullable: false}", "customer: string")
-    edit(project, "lakehouse.yaml", "    key: [customer]\n", "    extra_columns: drop\n")
+    project.edit("transforms.py", '("amount", "sum")', '("amount", "max")')
+    project.edit("lakehouse.yaml", "customer: string\n      total: {type: int64, nullable: false}", "customer: string")
+    project.edit("lakehouse.yaml", "    key: [customer]\n", "    extra_columns: drop\n")
 
 
 REASONS = (
@@ -242,7 +241,7 @@ def test_at_any_width_all_words_are_there(project: ProjectFolder, cli: Cli, widt
 
 def test_in_another_format_a_table_is_not_gone(project: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
-    edit(project, "lakehouse.yaml", "  best:\n", "  best:\n    format: parquet\n")
+    project.edit("lakehouse.yaml", "  best:\n", "  best:\n    format: parquet\n")
     assert ("missing_data", "data/best.parquet is not there yet") in reasons(cli)["best"]
 
 

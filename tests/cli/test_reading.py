@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_incremental import edit, reasons, statuses
+from tests.cli.test_incremental import reasons, statuses
 from tests.conftest import Cli, ProjectFolder
 
 OTHER_OPTIONS = "option `null_values` changed"
@@ -61,7 +61,7 @@ def measured(folder: ProjectFolder, cli: Cli) -> ProjectFolder:
 def test_a_source_that_is_read_otherwise(
     measured: ProjectFolder, cli: Cli, before: str, after: str, why: str, content: str
 ) -> None:
-    edit(measured, "lakehouse.yaml", before, after)
+    measured.edit("lakehouse.yaml", before, after)
     assert reasons(cli) == {"seen": [("input_changed", f"`s` is read differently now ({why})")]}
     assert statuses(cli) == {"seen": "materialized"}
     assert measured.read("data/seen.csv").splitlines()[1] == content
@@ -69,14 +69,14 @@ def test_a_source_that_is_read_otherwise(
 
 
 def test_columns_and_options_at_once(measured: ProjectFolder, cli: Cli) -> None:
-    edit(measured, "lakehouse.yaml", 'null_values: [""]', 'null_values: ["", M]')
-    edit(measured, "lakehouse.yaml", "v: float64", "v: int64")
+    measured.edit("lakehouse.yaml", 'null_values: [""]', 'null_values: ["", M]')
+    measured.edit("lakehouse.yaml", "v: float64", "v: int64")
     [(_, message)] = reasons(cli)["seen"]
     assert message == "`s` is read differently now (column `v` float64 → int64, option `null_values` changed)"
 
 
 def test_columns_that_are_declared_no_more(measured: ProjectFolder, cli: Cli) -> None:
-    edit(measured, "lakehouse.yaml", "    columns:\n      k: string\n      v: float64\n", "")
+    measured.edit("lakehouse.yaml", "    columns:\n      k: string\n      v: float64\n", "")
     [(_, message)] = reasons(cli)["seen"]
     assert message == "`s` is read differently now (no columns are declared any more)"
 
@@ -85,9 +85,9 @@ def test_wide_source_reports_changed_columns(measured: ProjectFolder, cli: Cli) 
     names = [f"a_rather_long_name_{i}" for i in range(400)]
     measured.write("raw/s.csv", f"k,v,{','.join(names)}\nM,1{',1' * 400}\n")
     declared = "".join(f"\n      {name}: int64" for name in names)
-    edit(measured, "lakehouse.yaml", "v: float64", f"v: float64{declared}")
+    measured.edit("lakehouse.yaml", "v: float64", f"v: float64{declared}")
     assert cli("run").code == 0
-    edit(measured, "lakehouse.yaml", f"{names[7]}: int64", f"{names[7]}: string")
+    measured.edit("lakehouse.yaml", f"{names[7]}: int64", f"{names[7]}: string")
     assert reasons(cli)["seen"] == [("input_changed", "`s` is read differently now (other columns or types)")]
 
 
@@ -95,16 +95,16 @@ def test_the_values_of_options_are_kept_nowhere(
     measured: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOTHING", "hunter2")
-    edit(measured, "lakehouse.yaml", 'null_values: [""]', 'null_values: ["${NOTHING}"]')
+    measured.edit("lakehouse.yaml", 'null_values: [""]', 'null_values: ["${NOTHING}"]')
     assert cli("run").code == 0
     assert "hunter2" not in measured.read("data/.lakehouse/manifests/seen.json")
 
 
 def test_what_does_not_decide_how_a_source_is_read(measured: ProjectFolder, cli: Cli) -> None:
-    edit(measured, "lakehouse.yaml", "v: float64", "v: {type: double, nullable: false, description: of the meter}")
-    edit(measured, "lakehouse.yaml", "kind: source", "kind: source\n    tags: [a]\n    owner: somebody")
+    measured.edit("lakehouse.yaml", "v: float64", "v: {type: double, nullable: false, description: of the meter}")
+    measured.edit("lakehouse.yaml", "kind: source", "kind: source\n    tags: [a]\n    owner: somebody")
     assert reasons(cli) == {}
-    edit(measured, "lakehouse.yaml", "raw: {root: raw,", "raw: {root: elsewhere,")
+    measured.edit("lakehouse.yaml", "raw: {root: raw,", "raw: {root: elsewhere,")
     shutil.move(measured.path / "raw", measured.path / "elsewhere")
     assert reasons(cli) == {}
 
@@ -143,8 +143,8 @@ def test_the_same_bytes_of_another_type_are_not_the_same(folder: ProjectFolder, 
     folder.write("data/s.csv", "v\n1\n2\n")
     assert cli("run", "--executor", executor).code == 0
     assert folder.read("data/b.csv") == "total\n3\n"
-    edit(folder, "lakehouse.yaml", "a: {columns: {v: int64}}", "a: {columns: {v: string}}")
-    edit(folder, "transforms.py", 'astype("int64")', "astype(str)")
+    folder.edit("lakehouse.yaml", "a: {columns: {v: int64}}", "a: {columns: {v: string}}")
+    folder.edit("transforms.py", 'astype("int64")', "astype(str)")
     before = folder.read("data/a.csv")
     assert statuses(cli, "--executor", executor) == {"a": "materialized", "b": "materialized"}
     assert folder.read("data/a.csv") == before
@@ -158,7 +158,7 @@ def test_types_of_an_input_that_declares_none(folder: ProjectFolder, cli: Cli) -
     folder.write("data/s.csv", "v\n1\n2\n")
     assert cli("run").code == 0
     assert reasons(cli) == {}
-    edit(folder, "transforms.py", 'astype("int64")', "astype(str)")
+    folder.edit("transforms.py", 'astype("int64")', "astype(str)")
     assert statuses(cli, "a") == {"a": "materialized"}
     assert reasons(cli) == {"b": [("input_changed", "`a` is read differently now (column `v` int64 → string)")]}
     assert statuses(cli, "b") == {"b": "materialized"}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.cli.test_incremental import edit, reasons, statuses
+from tests.cli.test_incremental import reasons, statuses
 from tests.conftest import Cli, ProjectFolder
 
 
@@ -79,14 +79,14 @@ def test_older_table_is_due_and_says_so(rates: ProjectFolder, cli: Cli) -> None:
     ],
 )
 def test_units_of_age(rates: ProjectFolder, cli: Cli, refresh: str, old: timedelta, reported: str) -> None:
-    edit(rates, "lakehouse.yaml", "refresh: 6h", f"refresh: {refresh}")
+    rates.edit("lakehouse.yaml", "refresh: 6h", f"refresh: {refresh}")
     assert reasons(cli) == {}
     age(rates, old)
     assert reasons(cli)["prices"][0][1] == f"refresh due: materialized {reported} ago, `refresh: {refresh}`"
 
 
 def test_always_is_due_at_once(rates: ProjectFolder, cli: Cli) -> None:
-    edit(rates, "lakehouse.yaml", "refresh: 6h", "refresh: always")
+    rates.edit("lakehouse.yaml", "refresh: 6h", "refresh: always")
     for _ in range(2):
         assert reasons(cli)["prices"] == [("refresh_due", "refresh due: `refresh: always`")]
         assert statuses(cli) == {"prices": "materialized", "best": "unchanged"}
@@ -110,14 +110,14 @@ def test_time_that_is_none_is_due(rates: ProjectFolder, cli: Cli, reported: str)
 
 
 def test_key_does_not_change_what_is_stored(rates: ProjectFolder, cli: Cli) -> None:
-    edit(rates, "lakehouse.yaml", ", refresh: 6h", "")
+    rates.edit("lakehouse.yaml", ", refresh: 6h", "")
     assert reasons(cli) == {}
     age(rates, timedelta(days=1000))
     assert reasons(cli) == {}
 
 
 def test_copy_is_as_old_as_the_table(rates: ProjectFolder, cli: Cli) -> None:
-    edit(rates, "lakehouse.yaml", "tables:\n", "environments: {dev: {storages: {default: {root: dev}}}}\ntables:\n")
+    rates.edit("lakehouse.yaml", "tables:\n", "environments: {dev: {storages: {default: {root: dev}}}}\ntables:\n")
     age(rates, timedelta(hours=7))
     assert cli("copy", "--from", "default", "--to", "dev").code == 0
     assert reasons(cli, "-e", "dev")["prices"] == [
@@ -126,7 +126,7 @@ def test_copy_is_as_old_as_the_table(rates: ProjectFolder, cli: Cli) -> None:
 
 
 def test_deferred_input_is_read_whatever_its_age(rates: ProjectFolder, cli: Cli) -> None:
-    edit(rates, "lakehouse.yaml", "tables:\n", "environments: {dev: {storages: {default: {root: dev}}}}\ntables:\n")
+    rates.edit("lakehouse.yaml", "tables:\n", "environments: {dev: {storages: {default: {root: dev}}}}\ntables:\n")
     age(rates, timedelta(hours=7))
     ran = cli("run", "best", "-e", "dev", "--defer", "default", "-o", "json")
     assert [t["status"] for t in ran.json["tables"]] == ["materialized"]
@@ -134,9 +134,9 @@ def test_deferred_input_is_read_whatever_its_age(rates: ProjectFolder, cli: Cli)
 
 def test_failed_refresh_is_due_still(rates: ProjectFolder, cli: Cli) -> None:
     age(rates, timedelta(hours=7))
-    edit(rates, "transforms.py", '{"rate": [1]}', '{"rate": ["x"]}')
+    rates.edit("transforms.py", '{"rate": [1]}', '{"rate": ["x"]}')
     assert cli("run").code == 1
-    edit(rates, "transforms.py", '{"rate": ["x"]}', '{"rate": [1]}')
+    rates.edit("transforms.py", '{"rate": ["x"]}', '{"rate": [1]}')
     assert [code for code, _ in reasons(cli, "prices")["prices"]] == ["refresh_due"]
     assert cli("run", "--failed").code == 0
     assert reasons(cli) == {}

@@ -17,7 +17,7 @@ from lakehouse_cli import Project
 from lakehouse_cli.plan import used_files, uses
 from lakehouse_cli.storage.local.stat_cache import Stamp
 from tests.cli.running import running
-from tests.cli.test_incremental import edit, reasons, statuses
+from tests.cli.test_incremental import reasons, statuses
 from tests.conftest import Cli, ProjectFolder
 
 WATCHING = "watching for changes; Ctrl-C ends\n"
@@ -117,7 +117,7 @@ def test_same_size_and_mtime_is_a_change(rates: ProjectFolder, cli: Cli) -> None
 
 def test_files_in_trouble_are_reported_for_all_tables(rates: ProjectFolder, cli: Cli) -> None:
     os.mkfifo(rates.path / "lookups/pipe.json")
-    edit(rates, "lakehouse.yaml", "inputs: [prices]", "inputs: [prices]\n    uses: {files: [lookups/pipe.json]}")
+    rates.edit("lakehouse.yaml", "inputs: [prices]", "inputs: [prices]\n    uses: {files: [lookups/pipe.json]}")
     refused = cli("validate")
     assert refused.code == 3
     for table in ("prices", "best"):
@@ -147,7 +147,7 @@ def test_change_in_the_tick_of_the_last_one_is_seen(
     monkeypatch.setattr(uses, "RACY_NS", 3_600_000_000_000)
     assert statuses(cli)["prices"] == "materialized"
     assert messages(cli) == []
-    edit(rates, "transforms.py", "    rate = ", "    (LOOKUPS / 'a.json').write_text('{\"rate\": 9.5}')\n    rate = ")
+    rates.edit("transforms.py", "    rate = ", "    (LOOKUPS / 'a.json').write_text('{\"rate\": 9.5}')\n    rate = ")
     assert statuses(cli)["prices"] == "materialized"
     assert messages(cli) == [("file_changed", "lookup file `lookups/a.json` changed while this was computed")]
 
@@ -181,7 +181,7 @@ def test_variable_runs_its_table(rates: ProjectFolder, cli: Cli, monkeypatch: py
 
 
 def test_values_of_variables_are_kept_nowhere(rates: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    edit(rates, "transforms.py", 'os.environ.get("MARKET", "unset")', 'str(len(os.environ["MARKET"]))')
+    rates.edit("transforms.py", 'os.environ.get("MARKET", "unset")', 'str(len(os.environ["MARKET"]))')
     monkeypatch.setenv("MARKET", SECRET)
     said = [cli("run"), cli("plan", "-o", "json")]
     monkeypatch.setenv("MARKET", SECRET + "x")
@@ -200,7 +200,7 @@ def test_dot_env_sets_no_variable_for_transforms(rates: ProjectFolder, cli: Cli)
 
 
 def test_value_that_is_no_utf8_text(rates: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    edit(rates, "transforms.py", 'os.environ.get("MARKET", "unset")', '"x"')
+    rates.edit("transforms.py", 'os.environ.get("MARKET", "unset")', '"x"')
     monkeypatch.setenv("MARKET", os.fsdecode(b"\xff\xfe"))
     assert cli("run").code == 0
     assert reasons(cli) == {}
@@ -231,7 +231,7 @@ def test_file_edited_while_computed_is_due(rates: ProjectFolder, cli: Cli, chang
     elif (LOOKUPS / "a.json").exists():
         {read}
 """
-    edit(rates, "transforms.py", '    rate = json.loads((LOOKUPS / "a.json").read_text())["rate"]\n', body)
+    rates.edit("transforms.py", '    rate = json.loads((LOOKUPS / "a.json").read_text())["rate"]\n', body)
     assert cli("run", "--executor", executor).code == 0
     ((code, message),) = messages(cli)
     assert code == "file_changed"
@@ -246,23 +246,20 @@ def test_variable_set_while_computed_is_due(
     rates: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch, executor: str
 ) -> None:
     monkeypatch.setenv("MARKET", "ch")
-    edit(rates, "transforms.py", "def prices():\n", 'def prices():\n    os.environ["MARKET"] = "de"\n')
+    rates.edit("transforms.py", "def prices():\n", 'def prices():\n    os.environ["MARKET"] = "de"\n')
     assert cli("run", "--executor", executor).code == 0
     monkeypatch.setenv("MARKET", "ch")
     assert messages(cli) == [("variable_changed", "variable `MARKET` changed while this was computed")]
 
 
 def test_what_a_module_read_as_it_was_imported(rates: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    edit(
-        rates,
+    rates.edit(
         "transforms.py",
         "\n\ndef prices",
         '\nRATE = json.loads((LOOKUPS / "a.json").read_text())["rate"]\n\n\ndef prices',
     )
-    edit(rates, "transforms.py", 'json.loads((LOOKUPS / "a.json").read_text())["rate"]\n    return', "RATE\n    return")
-    edit(
-        rates, "lakehouse.yaml", "  best:\n", "  later: {uses: {files: [lookups/a.json]}, function: prices}\n  best:\n"
-    )
+    rates.edit("transforms.py", 'json.loads((LOOKUPS / "a.json").read_text())["rate"]\n    return', "RATE\n    return")
+    rates.edit("lakehouse.yaml", "  best:\n", "  later: {uses: {files: [lookups/a.json]}, function: prices}\n  best:\n")
     project = Project.load()
     assert project.run("prices")["prices"].status == "materialized"
     rates.write("lookups/a.json", '{"rate": 2.5}')
@@ -273,13 +270,12 @@ def test_what_a_module_read_as_it_was_imported(rates: ProjectFolder, monkeypatch
 
 
 def test_module_read_is_computed_anew_by_diff(rates: ProjectFolder) -> None:
-    edit(
-        rates,
+    rates.edit(
         "transforms.py",
         "\n\ndef prices",
         '\nRATE = json.loads((LOOKUPS / "a.json").read_text())["rate"]\n\n\ndef prices',
     )
-    edit(rates, "transforms.py", 'json.loads((LOOKUPS / "a.json").read_text())["rate"]\n    return', "RATE\n    return")
+    rates.edit("transforms.py", 'json.loads((LOOKUPS / "a.json").read_text())["rate"]\n    return', "RATE\n    return")
     project = Project.load()
     project.run()
     rates.write("lookups/a.json", '{"rate": 2.5}')
@@ -294,16 +290,16 @@ def test_tables_without_the_key_are_as_before(project: ProjectFolder, cli: Cli) 
 
 def test_added_key_runs_the_table_once(rates: ProjectFolder, cli: Cli) -> None:
     uses = "    uses: {files: [lookups/*.json], env: [MARKET]}\n"
-    edit(rates, "lakehouse.yaml", uses, "")
+    rates.edit("lakehouse.yaml", uses, "")
     assert cli("run").code == 0
-    edit(rates, "lakehouse.yaml", "  best:\n", f"{uses}  best:\n")
+    rates.edit("lakehouse.yaml", "  best:\n", f"{uses}  best:\n")
     assert messages(cli) == [
         ("file_changed", "there is no record of lookup file `lookups/a.json` from when this was computed"),
         ("variable_changed", "there is no record of variable `MARKET` from when this was computed"),
     ]
     assert cli("run").code == 0
     assert reasons(cli) == {}
-    edit(rates, "lakehouse.yaml", uses, "")
+    rates.edit("lakehouse.yaml", uses, "")
     rates.write("lookups/a.json", '{"rate": 2.5}')
     assert reasons(cli) == {}
 
@@ -311,26 +307,26 @@ def test_added_key_runs_the_table_once(rates: ProjectFolder, cli: Cli) -> None:
 def test_one_more_file_or_variable(rates: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
     rates.write("other/x.csv", "1")
-    edit(rates, "lakehouse.yaml", "[lookups/*.json], env: [MARKET]", "[lookups/*.json, other], env: [MARKET, LEVEL]")
+    rates.edit("lakehouse.yaml", "[lookups/*.json], env: [MARKET]", "[lookups/*.json, other], env: [MARKET, LEVEL]")
     assert messages(cli) == [
         ("file_changed", "lookup file `other/x.csv` is new"),
         ("variable_changed", "there is no record of variable `LEVEL` from when this was computed"),
     ]
     # Named in another way, the same file is the same.
-    edit(rates, "lakehouse.yaml", "[lookups/*.json, other], env: [MARKET, LEVEL]", "[lookups/a.json], env: []")
+    rates.edit("lakehouse.yaml", "[lookups/*.json, other], env: [MARKET, LEVEL]", "[lookups/a.json], env: []")
     assert reasons(cli) == {}
 
 
 def test_version_does_not_stand_for_files(rates: ProjectFolder, cli: Cli) -> None:
-    edit(rates, "lakehouse.yaml", "    uses:", "    version: '1'\n    uses:")
+    rates.edit("lakehouse.yaml", "    uses:", "    version: '1'\n    uses:")
     assert cli("run").code == 0
     rates.write("lookups/a.json", '{"rate": 2.5}')
     assert [code for code, _ in messages(cli)] == ["file_changed"]
 
 
 def test_defaults_and_own_keys_are_merged(rates: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    edit(rates, "lakehouse.yaml", "tables:\n", "defaults: {uses: {env: [LEVEL]}}\ntables:\n  raw: {kind: source}\n")
-    edit(rates, "lakehouse.yaml", ", env: [MARKET]}", "}")
+    rates.edit("lakehouse.yaml", "tables:\n", "defaults: {uses: {env: [LEVEL]}}\ntables:\n  raw: {kind: source}\n")
+    rates.edit("lakehouse.yaml", ", env: [MARKET]}", "}")
     assert cli("run").code == 0
     monkeypatch.setenv("LEVEL", "1")
     assert [name for name, found in reasons(cli).items() if "variable_changed" in [code for code, _ in found]] == [
@@ -351,7 +347,7 @@ def test_failed_table_is_due_for_the_change_again(rates: ProjectFolder, cli: Cli
 
 
 def test_copy_keeps_what_was_used(rates: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    edit(rates, "lakehouse.yaml", "tables:\n", "environments: {dev: {storages: {default: {root: dev}}}}\ntables:\n")
+    rates.edit("lakehouse.yaml", "tables:\n", "environments: {dev: {storages: {default: {root: dev}}}}\ntables:\n")
     assert cli("run").code == 0
     assert cli("copy", "--from", "default", "--to", "dev").code == 0
     assert reasons(cli, "-e", "dev") == {}
@@ -417,7 +413,7 @@ def test_too_many_files_are_a_problem(rates: ProjectFolder, cli: Cli, monkeypatc
 
 
 def test_missing_file_is_a_note_with_its_place(rates: ProjectFolder, cli: Cli) -> None:
-    edit(rates, "lakehouse.yaml", "[lookups/*.json]", "[lookups/a.jsn, lookups/*.csv]")
+    rates.edit("lakehouse.yaml", "[lookups/*.json]", "[lookups/a.jsn, lookups/*.csv]")
     reported = [
         "`lookups/a.jsn` under `uses` of `prices` is not there (lakehouse.yaml:6:20): did you mean `lookups/a.json`?",
         "`lookups/*.csv` under `uses` of `prices` matches no file (lakehouse.yaml:6:35)",
@@ -480,7 +476,7 @@ def test_documented_example(folder: ProjectFolder, cli: Cli, monkeypatch: pytest
 
 @pytest.mark.slow
 def test_watch_runs_when_a_used_file_changes(rates: ProjectFolder) -> None:
-    edit(rates, "lakehouse.yaml", "    uses:", "    refresh: always\n    uses:")
+    rates.edit("lakehouse.yaml", "    uses:", "    refresh: always\n    uses:")
     with running(rates.path, "run", "--watch") as run:
         assert "2 materialized in" in run.says(WATCHING)
         rates.write("lookups/a.json", '{"rate": 2.5}')
