@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
-import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ class Lake:
 
 
 @pytest.fixture(params=["sqlite", "duckdb", "postgresql"])
-def lake(request: pytest.FixtureRequest, folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> Lake:
+def lake(request: pytest.FixtureRequest, project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> Lake:
     kind = request.param
     if kind == "postgresql":
         server: PostgreSQL = request.getfixturevalue("postgresql_server")
@@ -43,12 +42,12 @@ def lake(request: pytest.FixtureRequest, folder: ProjectFolder, monkeypatch: pyt
         root = f"postgresql://${{PGUSER}}:${{PGPASSWORD_}}@127.0.0.1:{server.port}/{name}"
         storage = f"{{root: '{root}', options: {{schema: analytics}}}}"
         server.run("CREATE SCHEMA analytics", name)
-        made = Lake(kind, folder, storage, lambda statement: list(server.run(statement, name)))
+        made = Lake(kind, project, storage, lambda statement: list(server.run(statement, name)))
     else:
         client: Any = sqlite3 if kind == "sqlite" else duckdb
 
         def run(statement: str) -> list[tuple[Any, ...]]:
-            with closing(client.connect(str(folder.path / "lake.db"))) as connection:
+            with closing(client.connect(str(project.path / "lake.db"))) as connection:
                 rows = connection.execute(statement).fetchall() if "SELECT" in statement else []
                 if not rows and "SELECT" not in statement:
                     connection.execute(statement)
@@ -56,38 +55,8 @@ def lake(request: pytest.FixtureRequest, folder: ProjectFolder, monkeypatch: pyt
                         connection.commit()
                 return list(rows)
 
-        made = Lake(kind, folder, f"{{type: {kind}, root: lake.db}}", run)
-    folder.write(
-        "lakehouse.yaml",
-        textwrap.dedent("""
-        name: small
-        module: transforms
-        storages:
-          default: STORAGE
-        tables:
-          orders:
-            kind: source
-            columns: {customer: string, amount: int64}
-          totals:
-            columns:
-              customer: string
-              total: {type: int64, nullable: false}
-            key: [customer]
-          best:
-            columns: {customer: string, total: int64}
-        """).replace("STORAGE", made.storage),
-    )
-    folder.write(
-        "transforms.py",
-        """
-        def totals(orders):
-            return orders.groupby("customer").agg(total=("amount", "sum"))
-
-
-        def best(totals):
-            return totals.nlargest(1, "total")
-        """,
-    )
+        made = Lake(kind, project, f"{{type: {kind}, root: lake.db}}", run)
+    project.edit("lakehouse.yaml", "tables:\n", f"storages:\n  default: {made.storage}\ntables:\n")
     schema = "analytics." if kind == "postgresql" else ""
     made.run(f"CREATE TABLE {schema}orders (customer varchar(10), amount bigint, other text)")
     made.run(f"INSERT INTO {schema}orders VALUES ('007', 5, NULL), ('008', 2, ''), ('007', 1, 'x')")
@@ -139,10 +108,7 @@ def test_what_changes_is_seen(lake: Lake, cli: Cli) -> None:
 
 def test_anothers_table_is_replaced_only_by_force(lake: Lake, cli: Cli) -> None:
     lake.run(f"CREATE TABLE {name(lake, 'best')} (mine integer)")
-    code = lake.folder.read("transforms.py")
-    lake.folder.write(
-        "transforms.py", code.replace("    return totals.n", "    open('computed', 'w').close()\n    return totals.n")
-    )
+    lake.folder.edit("transforms.py", "    return totals.n", "    open('computed', 'w').close()\n    return totals.n")
     planned = {t["name"]: t["would_fail"] for t in cli("plan", "-o", "json").json["tables"]}
     assert (planned["orders"], planned["totals"]) == (None, None)
     assert planned["best"].startswith("`best` stays as it is: ")
@@ -161,7 +127,7 @@ def test_anothers_table_is_replaced_only_by_force(lake: Lake, cli: Cli) -> None:
 
 def test_another_projects_table_is_replaced_only_by_force(lake: Lake, cli: Cli) -> None:
     assert cli("run").code == 0
-    lake.folder.write("lakehouse.yaml", lake.folder.read("lakehouse.yaml").replace("name: small", "name: other"))
+    lake.folder.edit("lakehouse.yaml", "name: small", "name: other")
     lake.run(f"INSERT INTO {name(lake, 'orders')} VALUES ('009', 100, NULL)")
     ran = cli("run", "-o", "json")
     assert ran.code == 1
@@ -189,9 +155,8 @@ def test_what_hangs_on_a_table_stays(lake: Lake, cli: Cli) -> None:
 def test_an_index_that_does_not_fit_other_columns_is_named(lake: Lake, cli: Cli) -> None:
     assert cli("run").code == 0
     lake.run("CREATE INDEX by_total ON best (total)")
-    lake.folder.write("lakehouse.yaml", lake.folder.read("lakehouse.yaml").replace("total: int64", "sum: int64"))
-    text = lake.folder.read("transforms.py").replace('"total")', '"total").rename(columns={"total": "sum"})')
-    lake.folder.write("transforms.py", text)
+    lake.folder.edit("lakehouse.yaml", "total: int64", "sum: int64")
+    lake.folder.edit("transforms.py", '"total")', '"total").rename(columns={"total": "sum"})')
     ran = cli("run", "-o", "json")
     error = {t["name"]: t["error"] for t in ran.json["tables"]}["best"]
     assert "index `by_total` of the old table does not fit the new one: " in error["message"]
@@ -209,8 +174,7 @@ def test_a_view_is_read_and_never_replaced(lake: Lake, cli: Cli) -> None:
 
 
 def test_a_source_that_lacks_a_column(lake: Lake, cli: Cli) -> None:
-    text = lake.folder.read("lakehouse.yaml").replace("amount: int64}", "amont: int64}")
-    lake.folder.write("lakehouse.yaml", text)
+    lake.folder.edit("lakehouse.yaml", "amount: int64}", "amont: int64}")
     ran = cli("run", "-o", "json")
     assert ran.code == 1
     error = ran.json["tables"][0]["error"]
@@ -509,14 +473,9 @@ def test_unreachable_storage_is_asked_once(folder: ProjectFolder, cli: Cli, monk
 def test_filter_on_char_finds_the_rows_of_the_source(lake: Lake, cli: Cli) -> None:
     lake.run(f"CREATE TABLE {name(lake, 'codes')} (id integer, code char(5))")
     lake.run(f"INSERT INTO {name(lake, 'codes')} VALUES (1, 'ab'), (2, 'abc'), (3, NULL)")
-    lake.folder.write(
-        "lakehouse.yaml",
-        lake.folder.read("lakehouse.yaml")
-        + "  codes: {kind: source, columns: {id: int64, code: string}, key: [id]}\n"
-        + "  found: {columns: {id: int64, code: string}}\n",
-    )
-    code = lake.folder.read("transforms.py")
-    lake.folder.write("transforms.py", f"{code}\n\ndef found(codes):\n    return codes[codes['code'] == 'ab']\n")
+    columns = "columns: {id: int64, code: string}"
+    lake.folder.add("lakehouse.yaml", f"  codes: {{kind: source, {columns}, key: [id]}}\n  found: {{{columns}}}\n")
+    lake.folder.add("transforms.py", "\n\ndef found(codes):\n    return codes[codes['code'] == 'ab']\n")
     assert cli("run", "found").code == 0
     (in_source,) = lake.run(f"SELECT id, code FROM {name(lake, 'codes')} WHERE code = 'ab'")
     (in_copy,) = lake.run(f"SELECT id, code FROM {name(lake, 'found')} WHERE code = 'ab'")
