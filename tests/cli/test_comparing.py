@@ -69,10 +69,9 @@ def test_output_is_bounded(computed: ProjectFolder, cli: Cli) -> None:
 def test_what_differs_of_long_texts_is_seen(computed: ProjectFolder, cli: Cli) -> None:
     """Of changed values, keys, and rows that only one has; JSON has the whole."""
     long = "the same start of a long text and then "
-    yaml = computed.read("lakehouse.yaml").replace("customer: string, total: int64}", "customer: string, note: string}")
-    computed.write(
-        "lakehouse.yaml",
-        yaml.replace("columns: {customer: string, note", "key: [customer]\n    columns: {customer: string, note"),
+    computed.edit("lakehouse.yaml", "customer: string, total: int64}", "customer: string, note: string}")
+    computed.edit(
+        "lakehouse.yaml", "columns: {customer: string, note", "key: [customer]\n    columns: {customer: string, note"
     )
     computed.write("data/best.csv", f"customer,note\n{long}1,{long}A\n{long}2,null\n{long}3,x\n{long}5,x\n")
     computed.write("dev/best.csv", f"customer;note\n{long}1;{long}B\n{long}2;\n{long}4;x\n{long}6;x\n")

@@ -65,8 +65,7 @@ def best(totals, count):
 
 def late(folder: ProjectFolder, *argv: str, seconds: float = 0.5) -> subprocess.CompletedProcess[str]:
     """A command whose transforms go on, and print a secret, when it has done its work."""
-    text = folder.read("lakehouse.yaml")
-    folder.write("lakehouse.yaml", text.replace("tables:", 'storages: {other: {root: "${TOKEN}"}}\ntables:', 1))
+    folder.edit("lakehouse.yaml", "tables:", 'storages: {other: {root: "${TOKEN}"}}\ntables:', 1)
     folder.write("transforms.py", LATE)
     return subprocess.run(
         [sys.executable, "-m", "lakehouse_cli", *argv],

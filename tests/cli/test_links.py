@@ -166,8 +166,8 @@ def test_a_manifest_that_is_a_link_is_replaced(copies: ProjectFolder, cli: Cli) 
 
 def test_roots_that_overlap_by_a_link_are_one_place(copies: ProjectFolder, cli: Cli) -> None:
     (copies.path / "lake").symlink_to("data/in")
-    text = copies.read("lakehouse.yaml").replace("module:", "storages: {lake: {root: ./lake}}\nmodule:")
-    copies.write("lakehouse.yaml", text.replace("path: out/clean", "path: raw, storage: lake"))
+    copies.edit("lakehouse.yaml", "module:", "storages: {lake: {root: ./lake}}\nmodule:")
+    copies.edit("lakehouse.yaml", "path: out/clean", "path: raw, storage: lake")
     assert "tables `raw` and `clean` are stored on one path" in cli("validate").err
 
 

@@ -95,11 +95,7 @@ def test_a_run_and_another_with_nothing_to_do(lake: ProjectFolder, cli: Cli, exe
 
 def test_what_is_no_longer_declared_is_cleaned(lake: ProjectFolder, cli: Cli) -> None:
     uris = {t["name"]: t["uri"] for t in cli("run", "-o", "json").json["tables"]}
-    text = lake.read("lakehouse.yaml")
-    lake.write(
-        "lakehouse.yaml",
-        text.replace("  best:\n    storage: lake\n    columns: {customer: string, total: int64}\n", ""),
-    )
+    lake.edit("lakehouse.yaml", "  best:\n    storage: lake\n    columns: {customer: string, total: int64}\n", "")
     cleaned = cli("clean", "--yes", "-o", "json")
     assert cleaned.code == 0, cleaned.err
     assert [stray["uri"] for stray in cleaned.json["found"]] == [uris["best"]]
@@ -304,8 +300,7 @@ def test_many_tables_are_looked_at_at_once(lake: ProjectFolder, cli: Cli, s3_ser
     lake.add("lakehouse.yaml", tables)
     assert cli("run").code == 0
     with far_away(s3_server.ports[0], delay) as far:
-        text = lake.read("lakehouse.yaml")
-        lake.write("lakehouse.yaml", text.replace(s3_server.endpoint, f"http://127.0.0.1:{far.port}"))
+        lake.edit("lakehouse.yaml", s3_server.endpoint, f"http://127.0.0.1:{far.port}")
         planned = cli("plan", "-o", "json")
     assert {table["action"] for table in planned.json["tables"]} <= {"skip", "read"}, planned.out
     assert far.requests >= 2 * count

@@ -23,8 +23,8 @@ def slow(project: ProjectFolder) -> ProjectFolder:
     while not pathlib.Path("go").exists():
         time.sleep(0.01)
     return orders"""
-    text = project.read("transforms.py").replace("import pandas as pd", "import pathlib, time\nimport pandas as pd")
-    project.write("transforms.py", text.replace("\n    return orders", code))
+    project.edit("transforms.py", "import pandas as pd", "import pathlib, time\nimport pandas as pd")
+    project.edit("transforms.py", "\n    return orders", code)
     return project
 
 

@@ -206,10 +206,7 @@ def test_plan_reports_an_unusable_storage(shelf: ProjectFolder, cli: Cli) -> Non
         "        return Cause('nobody is there', out_of_reach=reach)\n"
     )
     shelf.write("shelf.py", broken.replace("return THINGS.get(key)", "raise EOFError('nobody there')"))
-    code = shelf.read("transforms.py")
-    shelf.write(
-        "transforms.py", code.replace("    return totals.n", "    open('computed', 'w').close()\n    return totals.n")
-    )
+    shelf.edit("transforms.py", "    return totals.n", "    open('computed', 'w').close()\n    return totals.n")
     planned = {t["name"]: t["would_fail"] for t in cli("plan", "-o", "json").json["tables"]}
     assert planned["totals"] is None
     assert planned["best"] == "`best` stays as it is: best.csv cannot be looked at: nobody is there"

@@ -52,8 +52,8 @@ def test_a_line_without_end_does_not_run_into_ours(printing: ProjectFolder, exec
 
 
 def test_output_of_child_programs_is_not_on_stdout(project: ProjectFolder) -> None:
-    text = project.read("transforms.py").replace("    return orders", '    os.system("echo shell")\n    return orders')
-    project.write("transforms.py", text.replace("import pandas as pd", "import os\nimport pandas as pd"))
+    project.edit("transforms.py", "    return orders", '    os.system("echo shell")\n    return orders')
+    project.edit("transforms.py", "import pandas as pd", "import os\nimport pandas as pd")
     done = run(project)
     assert "shell" not in done.stdout
     assert done.stderr == "shell\n"
@@ -109,8 +109,8 @@ def leaking(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> ProjectF
         '    print("printed", os.environ["PW"])\n    print("errors", os.environ["ROOT"], file=sys.stderr)\n'
         '    os.system("echo shell $ROOT; echo shell errors $ROOT >&2; printf rest$ROOT >&2")\n    return totals'
     )
-    text = project.read("transforms.py").replace("    return totals", leaking)
-    project.write("transforms.py", text.replace("import pandas as pd", "import os, sys\nimport pandas as pd"))
+    project.edit("transforms.py", "    return totals", leaking)
+    project.edit("transforms.py", "import pandas as pd", "import os, sys\nimport pandas as pd")
     return project
 
 
@@ -161,8 +161,8 @@ def test_the_table_is_as_wide_as_the_screen(project: ProjectFolder, width: int) 
 
 
 def test_a_comparison_has_its_own_stdout_too(project: ProjectFolder) -> None:
-    text = project.read("transforms.py").replace("    return orders", '    os.system("echo shell")\n    return orders')
-    project.write("transforms.py", text.replace("import pandas as pd", "import os\nimport pandas as pd"))
+    project.edit("transforms.py", "    return orders", '    os.system("echo shell")\n    return orders')
+    project.edit("transforms.py", "import pandas as pd", "import os\nimport pandas as pd")
     command = [*COMMAND, "diff", "-o", "json"]
     done = subprocess.run(command, cwd=project.path, capture_output=True, text=True, timeout=60)
     assert json.loads(done.stdout)["status"] == "different"
