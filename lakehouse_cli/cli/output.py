@@ -69,10 +69,10 @@ def write_json(document: Any) -> None:
 def json_line(event: str, **members: Any) -> str:
     """Format an event of the command itself as one line of JSON, as the events of a run are."""
     import json
-    from datetime import UTC, datetime
 
-    at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return json.dumps({"event": event, "at": at, **members}, separators=(",", ":"))
+    from lakehouse_cli.text.moments import now_text
+
+    return json.dumps({"event": event, "at": now_text(), **members}, separators=(",", ":"))
 
 
 def flush() -> None:

@@ -50,6 +50,7 @@ from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import in_use
 from lakehouse_cli.text.counts import count_text
+from lakehouse_cli.text.moments import now_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,7 +122,7 @@ class Runner(Struct, frozen=True):
             plan.environment,
             run.status(),
             asked.at.isoformat(timespec="milliseconds"),
-            datetime.now(UTC).isoformat(timespec="milliseconds"),
+            now_text(),
             round(time.perf_counter() - asked.clock, 6),
             run.in_plan_order(),
             plan.deferred,

@@ -6,7 +6,6 @@ import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,6 +31,7 @@ from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, lo
 from lakehouse_cli.storage.renaming import scan
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.storage_types.duckdb import sql_type
+from lakehouse_cli.text.moments import now_text
 from lakehouse_cli.transforms import SharedTable, StreamedTable, load_transform
 from lakehouse_cli.transforms.calling import Unordered
 
@@ -158,7 +158,7 @@ def materialize(
         LakehouseError: The transform failed, its result breaks the contract, or it could not be published.
     """
     table = job.table
-    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    started_at = now_text()
     try:
         storage = place.storages[table.storage]
         check_replaceable(storage, table, forced=job.forced)

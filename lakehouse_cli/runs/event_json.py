@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import get_args
 
 from msgspec import Struct, convert, to_builtins
 from msgspec.json import Decoder, Encoder
@@ -91,12 +91,11 @@ def event_line(event: Event, at: datetime) -> str:
         text = _encode(line).decode()
     except UnicodeEncodeError:  # the name of a file that is no text, which only an escape can represent
         text = _ENCODER.encode(to_builtins(line, str_keys=True, enc_hook=str))
-    more: dict[str, Any] = {"schema": SCHEMA} if isinstance(event, (RunStarted, RunWaiting)) else {}
-    more["at"] = at.astimezone(UTC).isoformat(timespec="milliseconds")
-    if isinstance(event, TableFinished):
-        more["table"] = event.result.name
+    schema = f'"schema":{SCHEMA},' if isinstance(event, (RunStarted, RunWaiting)) else ""
+    table = f'"table":{_ENCODER.encode(event.result.name)},' if isinstance(event, TableFinished) else ""
+    at_text = at.astimezone(UTC).isoformat(timespec="milliseconds")
     name, members = text.split(",", 1)  # the event's name comes first
-    text = f"{name},{_ENCODER.encode(more)[1:-1]},{members}"
+    text = f'{name},{schema}"at":"{at_text}",{table}{members}'
     if isinstance(event, RunStarted):
         text = f'{text[:-1]},"tool_version":"{__version__}"}}'
     return (text if text.isascii() else _ENCODER.encode(json.loads(text))) + "\n"

@@ -9,7 +9,6 @@ import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from functools import cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -24,6 +23,7 @@ from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
 from lakehouse_cli.storage.capabilities import PublishesPieces
 from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, translate_errors
+from lakehouse_cli.text.moments import now_text
 from lakehouse_cli.text.quoting import as_written
 from lakehouse_cli.version import __version__
 
@@ -288,7 +288,7 @@ def make_manifest(
         modified_ns=modified_ns,
         run_id=origin.run_id,
         started_at=origin.started_at,
-        finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        finished_at=now_text(),
         tool_version=__version__,
         recipe=origin.recipe,
         inputs=origin.inputs,

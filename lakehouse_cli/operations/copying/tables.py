@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +31,7 @@ from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import identities, in_use
 from lakehouse_cli.storage.local.publishing import HashingSink
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
+from lakehouse_cli.text.moments import now_text
 from lakehouse_cli.text.redaction import Mask, masked
 from lakehouse_cli.text.terminal import moment_text
 
@@ -259,7 +259,7 @@ class _Copy:
         if manifest is None or here.altered:
             source = self.source.tables[name].kind == "source"
             inputs = {name: here.content} if source and here.content is not None else {}
-            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            now = now_text()
             return Provenance(self.run_id, now, inputs=inputs, project=self.project)
         recipe = manifest.recipe
         if recipe is not None:
