@@ -142,4 +142,7 @@ select a, max(c) over (order by a range between 1 preceding and 1 following) as 
 select k, (select list(z order by z) from w where w.k = u.k) as zs from u
 select min(x) as least from u having count(*) > 2
 values (1), ((select max(x) from u))
+select a from t order by c, a limit (select count(*) from w where y > 1)
+select t.a from t, (select x from u where k = 'x') as v
+select t.a, v.x from t positional join (select x from u where k = 'x') as v
 with recursive r(i, m) using key (i) as (select a, x from u union select r.i, u.x from r join u on u.a = r.i where u.x > r.m) select i, m from r
