@@ -23,7 +23,7 @@ Examples:
   lakehouse graph +summary           `summary` and all it is computed from
   lakehouse graph orders+ --format mermaid
   lakehouse graph --format dot | dot -Tsvg > graph.svg
-  lakehouse graph --columns summary  which columns of its inputs each column of `summary` comes from"""
+  lakehouse graph --columns summary  what each column of `summary` is computed from"""
 _STATES = {"source": "to read", "run": "to run", "skip": "up to date", "missing": "missing", "outside": "not selected"}
 
 
