@@ -95,6 +95,9 @@ def _of(table: Table, graph: AssetGraph, bound: BoundQuery | None, traced: _Trac
         return TableLineage(table.name, "source", (), _all(declared, ()))
     if table.query is None:
         return TableLineage(table.name, "table", inputs, _all(declared, None))
+    if table.runs_in_storage:
+        why = "its query runs in its database"
+        return TableLineage(table.name, "unknown", inputs, _all(declared, None), (), why)
     if bound is None or isinstance(bound.result, list):
         return TableLineage(table.name, "unknown", inputs, _all(declared, None), (), _unbound(graph, table))
     returned = [name for name, _ in bound.result]

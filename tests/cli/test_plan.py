@@ -271,11 +271,11 @@ def test_tables_that_are_kept_show_the_same(project: ProjectFolder, cli: Cli) ->
     assert cli("run").code == 0
     kept = project.path / ".lakehouse/cache/tables-default.json"
     shown = cli("plan").out
-    edit(project, "transforms.py", "def totals(orders", "def totals(ordesr")
+    project.edit("transforms.py", "def totals(orders", "def totals(ordesr")
     with_kept = cli("plan")
     kept.unlink()
     assert (with_kept.code, with_kept.err) == (3, cli("plan").err)
     assert f"{project.path}" not in with_kept.err
-    edit(project, "transforms.py", "def totals(ordesr", "def totals(orders")
+    project.edit("transforms.py", "def totals(ordesr", "def totals(orders")
     assert cli("plan").out == shown
     assert not kept.exists(), "a plan changes nothing"
