@@ -14,6 +14,9 @@ from lakehouse_cli.formats.native import NativeFile
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.transforms.frames import FrameType
 
+# Bytes of tables for which it is worth the time to give memory back to the system.
+_LARGE = 1 << 26
+
 
 class SharedTable:
     """A table as the argument of transforms.
@@ -36,9 +39,15 @@ class SharedTable:
         # Known at once, where `nbytes` looks at each buffer; of a slice, all that it keeps in memory counts.
         self.nbytes: int = data.get_total_buffer_size()
         self._data: pa.Table | None = data
+        self._release_unused()
         self._wanted = frozenset(wanted)
         self._makers: dict[str, Callable[[], Any]] = {}
         self._lock = threading.Lock()
+
+    def _release_unused(self) -> None:
+        """Give memory back that Arrow needed to read a large table, and would keep for itself."""
+        if self.nbytes > _LARGE:
+            pa.default_memory_pool().release_unused()
 
     def arrow(self) -> pa.Table:
         """The Arrow data.
@@ -65,6 +74,7 @@ class SharedTable:
                 self._makers[frame_type.name] = make
                 if self._wanted and self._wanted <= self._makers.keys():
                     self._data = None
+                    self._release_unused()
         return make()
 
 

@@ -95,10 +95,16 @@ class ParquetFormat(Format[ParquetOptions]):
                 del piece
                 # One column after the other, so that no more than one is there twice.
                 combined = [columns.pop(0).combine_chunks() for _ in types]
+                _release_unused(start >= at_once)
                 writer.write_table(pa.table(combined, schema=schema), row_group_size=at_once)
                 del combined
-                if start > at_once:  # of a table of several row groups, what one took is not kept for the next
-                    pa.default_memory_pool().release_unused()
+                _release_unused(start >= at_once)
+
+
+def _release_unused(is_large: bool) -> None:
+    """Have Arrow keep nothing of what reading took beside what writing takes, and the other way round."""
+    if is_large:
+        pa.default_memory_pool().release_unused()
 
 
 @contextmanager

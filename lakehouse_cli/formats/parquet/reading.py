@@ -28,7 +28,7 @@ from lakehouse_cli.text.counts import count_text, plural
 _MOST_SECONDS, _MOST_MICROSECONDS = 9_223_372_036_853, 9_223_372_036_854_774
 _INT96 = "INT96"
 # What is read at once of a row group: rows and bytes, at most.
-_ROWS, _BYTES = 1 << 16, 1 << 24
+_ROWS, _BYTES = 1 << 15, 1 << 24
 
 
 class ParquetReader:
@@ -118,7 +118,7 @@ class ParquetReader:
         return max(1, min(_ROWS, _BYTES * count // size))
 
     def _batches(self, wanted: Sequence[str], group: int, rows: int) -> Iterator[pa.Table]:
-        file = self._in_unit("us", buffer_size=max(1 << 14, min(1 << 18, _BYTES // self.metadata.num_columns)))
+        file = self._in_unit("us", buffer_size=max(1 << 14, min(1 << 17, _BYTES // self.metadata.num_columns)))
         batches = file.iter_batches(rows, row_groups=[group], columns=list(wanted))
         count = 0
         while True:
