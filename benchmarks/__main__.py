@@ -114,7 +114,7 @@ def four_transforms(rounds: int) -> list[str]:
     folder = projects.chain_of_four(rows)
     threads = ["lakehouse", "run", "--force", "--executor", "threads"]
     pair = paired(f"a chain of four over {rows:,} rows of CSV, `processes`", processes, "`threads`", threads, folder, 3)
-    return [*lines, row(pair, "wall", wall, 1.2), row(pair, "CPU", cpu, float("inf"))]
+    return [*lines, row(pair, "wall", wall, 1.2), row(pair, "CPU", cpu, inf)]
 
 
 def large_file(rounds: int) -> list[str]:
@@ -171,6 +171,15 @@ def queries(rounds: int) -> list[str]:
         f"{what} that were bound before", ["lakehouse", "plan"], "`import pandas`", pandas, folder, 3 * rounds
     )
     return [*lines, row(warm, "wall", wall, 1.0)]
+
+
+def parquet_batches(rounds: int) -> list[str]:
+    """Parquet passed on batch by batch, of row groups of 10^7 rows: the peak is to be 250 MiB at most."""
+    rows = int(os.environ.get("ROWS", projects.ROWS))
+    run, whole = ["lakehouse", "run", "--force"], [sys.executable, "plain.py"]
+    label = f"{rows:,} rows of Parquet passed on by record batches"
+    pair = paired(label, run, "Arrow, as a whole", whole, projects.parquet_batches(rows), rounds)
+    return [row(pair, "wall", wall, inf), row(pair, "peak memory", peak, inf)]
 
 
 _STORED = ("data", ".lakehouse")
@@ -244,6 +253,7 @@ def main() -> None:
         "large": (large_file, 3),
         "streamed": (streamed, 3),
         "queries": (queries, 5),
+        "parquet": (parquet_batches, 3),
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("part", nargs="*", choices=[*parts, []], help="only these; the report is left as it is")

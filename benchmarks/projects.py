@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import random
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 DATA = Path(__file__).parent / ".data"
@@ -345,6 +347,45 @@ def thousand_queries() -> Path:
     text = (f"{line}\n{queries[name]}" if (name := line.strip(" :")) in queries else line for line in lines)
     (folder / "lakehouse.yaml").write_text("\n".join(text) + "\n")
     return folder
+
+
+_PASSED_ON_BATCHES = """
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+
+def passed_on(given: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    yield from given
+"""
+_PASSED_ON_ARROW = """
+import pyarrow.parquet as pq
+
+pq.write_table(pq.read_table("data/given.parquet"), "data/passed.parquet")
+"""
+
+
+def parquet_batches(rows: int = ROWS) -> Path:
+    """The rows of `parquet` in row groups of 10^7, passed on batch by batch, and the same by Arrow as a whole."""
+    folder = DATA / "parquet-batches"
+    _passed_on(folder, "parquet", "    columns: {id: int64, name: string, value: float64, at: 'timestamp[us]'}")
+    (folder / "transforms.py").write_text(_PASSED_ON_BATCHES)
+    (folder / "plain.py").write_text(_PASSED_ON_ARROW)
+    # By another process: Linux counts the peak of the one that starts a command as that of the command.
+    code = f"from benchmarks import projects; projects.write_large_groups({rows})"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)
+    return folder
+
+
+def write_large_groups(rows: int) -> None:
+    """Write the source of `parquet_batches`."""
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(parquet() / "data/given.parquet")
+    file = DATA / "parquet-batches/data/given.parquet"
+    with pyarrow.parquet.ParquetWriter(file, table.schema) as writer:
+        for start in range(0, rows, table.num_rows):
+            writer.write_table(table.slice(0, rows - start), row_group_size=table.num_rows)
 
 
 def _passed_on(folder: Path, storage_format: str, columns: str) -> None:
