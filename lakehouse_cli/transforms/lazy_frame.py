@@ -16,7 +16,9 @@ from lakehouse_cli.model.frame_names import LAZY
 from lakehouse_cli.transforms.frames import FrameType
 from lakehouse_cli.transforms.polars_frame import PolarsFrame
 
-_ROWS = 1 << 17
+_ROWS = 1 << 16
+# What the engine takes of a source at once, of which it holds many.
+_ROWS_AHEAD = 1 << 13
 
 
 class LazyFrame(FrameType):
@@ -41,7 +43,7 @@ class LazyFrame(FrameType):
         ) -> Iterator[pl.DataFrame]:
             assert predicate is None  # noqa: S101  # none comes past the map below
             left = rows
-            for piece in open_pieces():
+            for piece in _small(open_pieces()):
                 frame = self._frames.from_arrow(piece if columns is None else piece.select(columns))
                 frame = frame if left is None else frame.head(left)
                 left = left if left is None else left - len(frame)
@@ -81,3 +83,9 @@ class LazyFrame(FrameType):
 
 def _itself(frame: pl.DataFrame) -> pl.DataFrame:
     return frame
+
+
+def _small(pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    for piece in pieces:
+        for start in range(0, max(piece.num_rows, 1), _ROWS_AHEAD):
+            yield piece.slice(start, _ROWS_AHEAD)

@@ -91,7 +91,7 @@ class DuckDBSession(Session):
         self, relation: Relation, found: Found, names: Sequence[str], *, careful: bool = False
     ) -> Generator[Raw]:
         """As Arrow; what has no exact type there as text, intervals as microseconds."""
-        from lakehouse_cli.engines.duckdb_values import read, read_pieces
+        from lakehouse_cli.engines.duckdb_values import read_pieces
 
         del found, careful
         if not names:
@@ -103,12 +103,7 @@ class DuckDBSession(Session):
         def select(wanted: str) -> Any:
             return self._connection.sql(f"SELECT {wanted} FROM {source}")
 
-        columns, is_empty = dict(zip(names, kinds, strict=True)), True
-        for piece in read_pieces(select, columns):
-            is_empty = False
-            yield piece
-        if is_empty:
-            yield read(select, columns)
+        yield from read_pieces(select, dict(zip(names, kinds, strict=True)))
 
     def write(self, relation: Relation, data: SpooledTable, types: Mapping[str, ColumnType]) -> Relation:
         """Fill a new table of the same name, with the indexes of the old one; nobody sees it before the end."""
