@@ -1,8 +1,10 @@
 """Files that engines read by themselves, for no more columns and rows than a query needs.
 
-Only where they find in it what Arrow does, and where nothing is left to judge by then: types are as declared, and the
-footer says that no value is null or infinite that must not be. Engines do not look at the checksums of pages: the bytes
-of the whole file must be those that were seen before.
+Only where they find in it what Arrow does, and where nothing is left to judge by then: types are as declared, the
+footer says that no value is null or infinite that must not be, and there is no NaN. Engines leave out row groups by the
+least and greatest value in the footer, among which NaN is not (`ColumnOrder` in
+https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift), and to them it is greater than all
+numbers. They do not look at the checksums of pages: the bytes of the file must be those that were seen before.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import pyarrow.parquet as pq
 from msgspec import Struct
 
 from lakehouse_cli.arrow.types import to_arrow
+from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.model import Column
 
 # Types that no engine takes for others.
@@ -25,6 +28,7 @@ _TYPES = frozenset(
         *(pa.timestamp("us"), pa.timestamp("us", "UTC")),
     )
 )
+_ROWS = 1 << 16
 _CODECS = frozenset(("UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD"))
 # What engines take for a pattern, or for something else than a path.
 _MARKS = frozenset("*?[]{}:")
@@ -62,10 +66,16 @@ def native_parquet(
     if not columns or _MARKS & set(path):
         return None
     try:
-        with pq.ParquetFile(path) as file:
-            metadata, found = file.metadata, file.schema_arrow
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            return _native(path, file, columns, check, is_judged=is_judged)
     except (pa.ArrowException, OSError):
         return None  # reported by who reads it
+
+
+def _native(
+    path: str, file: pq.ParquetFile, columns: Sequence[Column], check: Callable[[], None], *, is_judged: bool
+) -> NativeFile | None:
+    metadata, found = file.metadata, file.schema_arrow
     groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
     if sum(group.num_rows for group in groups) != metadata.num_rows:
         return None
@@ -86,7 +96,14 @@ def native_parquet(
         if not all(_is_plain(group.column(at), kind, may_be_null=may_be_null) for group in groups):
             return None
     schema = pa.schema([(column.name, to_arrow(column.type)) for column in columns])
+    if _has_nan(file, [field.name for field in schema if pa.types.is_floating(field.type)]):
+        return None
     return NativeFile(path, schema, metadata.num_rows, check)
+
+
+def _has_nan(file: pq.ParquetFile, names: list[str]) -> bool:
+    batches = file.iter_batches(_ROWS, columns=names) if names else ()
+    return any(pc.any(pc.is_nan(column)).as_py() for batch in batches for column in batch.columns)
 
 
 def _is_plain(chunk: Any, kind: pa.DataType, *, may_be_null: bool) -> bool:

@@ -36,10 +36,12 @@ def sort_pieces(pieces: Iterator[pa.Table], names: Sequence[str], table: str) ->
     """
     run: list[pa.Table] = []
     size = 0
+    empty: pa.Table | None = None
     with ExitStack() as stack:
         runs = _Runs(stack, names, f"the rows of `{table}` to be sorted")
         for piece in pieces:
-            if run and piece.schema != run[0].schema:
+            empty = piece.slice(0, 0) if empty is None else empty
+            if piece.schema != empty.schema:
                 return chain(runs.merged(stack.pop_all()) if runs else (), run, [piece], pieces)
             for part in _parts(piece):
                 if size and size + part.nbytes > _IN_MEMORY:
@@ -47,11 +49,11 @@ def sort_pieces(pieces: Iterator[pa.Table], names: Sequence[str], table: str) ->
                     run, size = [], 0
                 run.append(part)
                 size += part.nbytes
-        last = pa.concat_tables(run)
+        assert empty is not None  # noqa: S101  # one piece at least
         if not runs:
-            return sort_rows(last, names)
-        if size:
-            runs.add(last)
+            return sort_rows(pa.concat_tables([empty, *run]), names)
+        if run:
+            runs.add(pa.concat_tables(run))
         return runs.merged(stack.pop_all())
 
 
@@ -59,7 +61,7 @@ def _parts(piece: pa.Table) -> Iterator[pa.Table]:
     """Cut a piece that is larger than what is sorted in memory."""
     count = max(1, -(-piece.nbytes // _IN_MEMORY))
     rows = max(1, -(-piece.num_rows // count))
-    return (piece.slice(start, rows) for start in range(0, max(piece.num_rows, 1), rows))
+    return (piece.slice(start, rows) for start in range(0, piece.num_rows, rows))
 
 
 class _Runs:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse_cli.arrow.types import without_rows
 from lakehouse_cli.errors import StorageError, system_reason
 
 #: Tables larger than this many bytes are kept on disk.
@@ -96,7 +97,7 @@ class SpooledTable:
     def table(self) -> pa.Table:
         """All of it in memory."""
         return pa.concat_tables(
-            [self.schema.empty_table(), *(self.pieces() if self._file else self._kept), *self._small]
+            [without_rows(self.schema), *(self.pieces() if self._file else self._kept), *self._small]
         )
 
     def pieces(self) -> Iterator[pa.Table]:
@@ -105,7 +106,7 @@ class SpooledTable:
         if self._file is not None:
             yield from _batches(self._file)
         elif not kept:
-            yield self.schema.empty_table()
+            yield without_rows(self.schema)
         for piece in kept:
             for start in range(0, piece.num_rows, _ROWS):
                 yield piece.slice(start, _ROWS)

@@ -78,6 +78,18 @@ class SharedTable:
         return make()
 
 
+class _OneAtATime(Iterator[pa.Table]):
+    """Pieces that several threads ask for: an engine that has enough may still be reading when the rest is judged."""
+
+    def __init__(self, pieces: Iterator[pa.Table]) -> None:
+        self._pieces = pieces
+        self._lock = threading.Lock()
+
+    def __next__(self) -> pa.Table:
+        with self._lock:
+            return next(self._pieces)
+
+
 class StreamedTable:
     """A table as the argument of one transform, read piece by piece as the transform asks for it.
 
@@ -104,7 +116,7 @@ class StreamedTable:
         self._reading: Iterator[pa.Table] = iter(())
         self._begun: Iterator[pa.Table] | None = None
         if file is None:
-            self._reading = self._read(open_pieces())
+            self._reading = _OneAtATime(self._read(open_pieces()))
             first = next(self._reading)
             self._begun = chain([first], self._reading)
         self.schema: pa.Schema = first.schema if file is None else file.schema

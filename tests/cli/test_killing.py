@@ -114,7 +114,8 @@ def unknown_state(folder: ProjectFolder) -> list[str]:
     ours = [*(folder.path / ".lakehouse").rglob("*"), *(folder.path / "data/.lakehouse").rglob("*")]
     names = [path.relative_to(folder.path).as_posix() for path in ours if path.is_file() and path.name != ".gitignore"]
     tables = {name.removesuffix(".csv") for name in folder.files()}
-    known = {".lakehouse/cache/code.json", ".lakehouse/cache/stat.jsonl", ".lakehouse/locks/default.lock"}
+    known = {f".lakehouse/cache/{name}" for name in ("code.json", "stat.jsonl", "tables-default.json")}
+    known |= {".lakehouse/locks/default.lock"}
     known |= {f"data/.lakehouse/manifests/{table}.json" for table in tables}
     return [name for name in names if name not in known and not name.startswith(".lakehouse/runs/2")]
 

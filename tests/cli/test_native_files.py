@@ -156,3 +156,67 @@ def test_an_engine_reads_only_the_bytes_that_were_seen(folder: ProjectFolder, cl
     store(folder, rows().slice(1))
     with pytest.raises(StorageError, match="changed while it was read"):
         found.check()
+
+
+NAN = """\
+name: big
+module: transforms
+storages:
+  default: {root: data, format: parquet}
+  text: {root: text}
+tables:
+  given: {kind: source, columns: {id: int64, x: float64, f: float32}}
+  same: {storage: text, columns: {id: int64, x: float64, f: float32}, inputs: {table: given}, function: same}
+"""
+ASKED = {
+    "above": "id, x from {} where x > 1e6",
+    "most": "max(x) as x, min(f) as f from {}",
+    "equal": "id from {} where x = 'nan'",
+    "not_below": "id from {} where not x <= 1e6",
+    "first": "id, x from {} order by x desc, id limit 3",
+    "is_nan": "id from {} where isnan(f)",
+}
+
+
+def test_not_a_number_is_greater_than_all_numbers(folder: ProjectFolder, cli: Cli) -> None:
+    tables = [
+        f'  {name}_{table}: {{storage: text, sql: "select {query.format(table)}"}}\n'
+        for name, query in ASKED.items()
+        for table in ("given", "same")
+    ]
+    folder.write("lakehouse.yaml", NAN + "".join(tables) + "  lazy: {key: id}\n")
+    code = "\ndef same(table: pa.Table) -> pa.Table:\n    return table\n"
+    lazy = 'def lazy(given: pl.LazyFrame) -> pl.LazyFrame:\n    return given.filter(pl.col("x") > 1e6)\n'
+    folder.write("transforms.py", f"import polars as pl\nimport pyarrow as pa\n{code}\n\n{lazy}")
+    values = [float("nan") if row in (17, 4_321) else float(row) for row in range(ROWS)]
+    floats = pa.table({"id": range(ROWS), "x": values, "f": pa.array(values, pa.float32())})
+    store(folder, floats)
+    done = cli("run")
+    assert done.code == 0, done.err
+    for name in ASKED:
+        assert folder.read(f"text/{name}_given.csv") == folder.read(f"text/{name}_same.csv"), name
+    assert folder.read("text/above_given.csv").count("\n") == 3
+    assert pq.read_table(folder.path / "data/lazy.parquet")["id"].to_pylist() == [17, 4_321]
+
+
+def test_float_sums_do_not_depend_on_where_rows_come_from(
+    folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = (
+        "  made: {columns: {id: int64, x: float64}, key: id}\n  copy: {storage: text, sql: from made}\n"
+        "  of_made: {storage: text, sql: 'select sum(x) as s, avg(x) as a from made where id % 3 > 0'}\n"
+        "  of_copy: {storage: text, sql: 'select sum(x) as s, avg(x) as a from copy where id % 3 > 0'}\n"
+    )
+    head = NAN[: NAN.index("  given:")]
+    folder.write("lakehouse.yaml", head + tables)
+    code = "    x = np.random.default_rng(1).normal(size=400_000) * 1e9\n"
+    code += "    table = pa.table({'id': range(400_000), 'x': x})\n"
+    code += "    return pa.concat_tables(table.slice(at, 1_000) for at in range(0, 400_000, 1_000))\n"
+    folder.write("transforms.py", f"import numpy as np\nimport pyarrow as pa\n\n\ndef made() -> pa.Table:\n{code}")
+    found: set[str] = set()
+    for shared in (1 << 40, 0):
+        monkeypatch.setattr(materializing, "_SHARED", shared)
+        assert cli("run").code == 0
+        assert cli("run", "--force", "of_made", "of_copy").code == 0
+        found |= {folder.read(f"text/{name}.csv") for name in ("of_made", "of_copy")}
+    assert len(found) == 1

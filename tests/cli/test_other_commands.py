@@ -542,7 +542,11 @@ def test_every_package_of_an_extra_has_its_hint() -> None:
     extras = declared["optional-dependencies"]
     for module, extra in EXTRAS.items():
         assert any(re.match(rf"{module.replace('_', '-')}\b", wanted) for wanted in extras[extra])
-    brought = {re.split("[<>=]", wanted)[0] for name in extras.keys() - {"dev", "servers"} for wanted in extras[name]}
+    brought = {
+        re.split(r"[<>=\[]", wanted)[0] for name in extras.keys() - {"dev", "servers"} for wanted in extras[name]
+    }
+    # One that only another needs, in a version that fits.
+    brought = {"ibis" if name == "ibis-framework" else name for name in brought - {"sqlglot"}}
     assert brought == {module.replace("_", "-") for module in EXTRAS}
 
 

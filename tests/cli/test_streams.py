@@ -611,3 +611,19 @@ def test_large_results_of_queries_come_piece_by_piece(
     assert done.code == 1
     assert "column `half` has 1 null" in done.err
     assert numbers.read("data/t.csv") == whole
+
+
+def test_frame_that_stops_early_may_still_be_reading(folder: ProjectFolder) -> None:
+    declared = "  src: {kind: source, storage: lines, columns: {id: int64, text: string}}\n"
+    names = [f"t{at}" for at in range(8)]
+    folder.write(
+        "lakehouse.yaml",
+        "name: x\nmodule: transforms\nstorages: {default: {root: data}, lines: {root: data, format: jsonl}}\n"
+        f"tables:\n{declared}" + "".join(f"  {name}: {{columns: {{id: int64, text: string}}}}\n" for name in names),
+    )
+    folder.write("data/src.jsonl", "".join(f'{{"id": {row}, "text": "text {row}"}}\n' for row in range(300_000)))
+    code = "".join(f"def {name}(src: pl.LazyFrame) -> pl.LazyFrame:\n    return src.head(5)\n\n\n" for name in names)
+    folder.write("transforms.py", f"import polars as pl\n\n\n{code}")
+    ended, tables = run_of()
+    assert ended == 0, [table["error"] for table in tables.values()]
+    assert {tables[name]["rows"] for name in names} == {5}

@@ -39,7 +39,7 @@ KINDS = (
 
 
 with QueryAnalysis() as analysis:
-    QUERY = SqlQuery("select * from t order by i", reading=analysis.read("select * from t order by i"))
+    QUERY = SqlQuery("select * from t", reading=analysis.read("select * from t"))
 
 
 def unread() -> Iterator[pa.Table]:

@@ -22,7 +22,7 @@ from deltalake.fs import DeltaStorageHandler
 from msgspec import Struct
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.types import is_list
+from lakehouse_cli.arrow.types import is_list, without_rows
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.parquet.reading import ParquetReader
 from lakehouse_cli.formats.stored_types import told_as_damaged
@@ -112,7 +112,7 @@ class DeltaReader:
                 f"{self._name} has features of Delta Lake that are not read: {', '.join(unknown)}",
                 hint="have it written without them, or exported as Parquet",
             )
-        yield pa.schema([pa.field(name, _plain(self._schema.field(name).type)) for name in names]).empty_table()
+        yield without_rows(pa.schema([pa.field(name, _plain(self._schema.field(name).type)) for name in names]))
         with ThreadPoolExecutor(_AT_ONCE_FAR if self._handler is not None else _AT_ONCE_HERE) as pool:
             files = list(pool.map(self._with_metadata, self._files()))
             groups = [(file, at) for file in files for at in range(file.metadata.num_row_groups)]

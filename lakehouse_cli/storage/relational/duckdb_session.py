@@ -109,6 +109,7 @@ class DuckDBSession(Session):
         """Fill a new table of the same name, with the indexes of the old one; nobody sees it before the end."""
         import pyarrow as pa
 
+        from lakehouse_cli.arrow.types import without_rows
         from lakehouse_cli.engines.duckdb_values import as_written
 
         self.do(f"CREATE SCHEMA IF NOT EXISTS {self._catalog}.{quote(relation.schema)}")
@@ -124,7 +125,7 @@ class DuckDBSession(Session):
             for name, type_ in types.items()
         )
         batches = (batch for piece in data.pieces() for batch in as_written(piece).to_batches())
-        schema = as_written(data.schema.empty_table()).schema
+        schema = as_written(without_rows(data.schema)).schema
         # A view of this connection alone, which is closed after the transaction. One statement for all batches: with
         # one for each, DuckDB's memory grows with their number.
         self._connection.register(_INCOMING, pa.RecordBatchReader.from_batches(schema, batches))

@@ -15,6 +15,8 @@ import adbc_driver_manager as adbc
 import adbc_driver_postgresql
 import pyarrow as pa
 
+from lakehouse_cli.arrow.types import without_rows
+
 _Result = TypeVar("_Result")
 
 
@@ -84,7 +86,7 @@ class PostgreSQLConnection:
             stream, _ = self._interruptibly(prepared.execute_query, prepared.cancel)
             with _late_errors():
                 reader = pa.RecordBatchReader.from_stream(stream)
-                yield reader.schema.empty_table()
+                yield without_rows(reader.schema)
                 while (batch := self._interruptibly(lambda: next(reader, None), prepared.cancel)) is not None:
                     yield pa.Table.from_batches([batch])
 

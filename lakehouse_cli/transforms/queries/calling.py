@@ -56,11 +56,15 @@ def _pieces(
     tables = {each.parameter or each.table: shared for each, shared in inputs}
     streamed = [shared for shared in tables.values() if isinstance(shared, StreamedTable)]
     settings = share_of(workers)
-    if table.reproducible and reading.sensitive:
+    is_sensitive = table.reproducible and bool(reading.sensitive)
+    if is_sensitive:
         settings["threads"] = 1
     try:
         files = [shared.file.path for shared in streamed if shared.file is not None]
-        with private_connection(now, files=files, **settings) as connection, registered(connection, tables):
+        with (
+            private_connection(now, files=files, **settings) as connection,
+            registered(connection, tables, in_batches=is_sensitive),
+        ):
             params = bound_params(table.params)
             yield from result_of(connection, query.bare, params, table.columns, order=table.row_order)
         for shared in streamed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -13,11 +14,14 @@ from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
 from lakehouse_cli.arrow.types import from_arrow, to_arrow, without_rows
 from lakehouse_cli.engines.duckdb_values import check_range
 from lakehouse_cli.errors import TransformError
+from lakehouse_cli.formats.pieces import resized
 from lakehouse_cli.storage_types.duckdb import held_type, refusal
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.sql import quote
 from lakehouse_cli.transforms.sharing import SharedTable, StreamedTable
+
+_ROWS = 1 << 16
 
 
 def unheld(data: pa.Schema) -> str | None:
@@ -50,12 +54,16 @@ def same_to_duckdb(names: Sequence[str]) -> str | None:
 
 
 @contextmanager
-def registered(connection: Any, tables: Mapping[str, pa.Table | SharedTable | StreamedTable]) -> Iterator[None]:
+def registered(
+    connection: Any, tables: Mapping[str, pa.Table | SharedTable | StreamedTable], *, in_batches: bool = False
+) -> Iterator[None]:
     """Let queries read tables by name, and nothing else.
 
     Args:
         connection: May read the files of tables that are `StreamedTable.file`.
         tables: By the names that queries have for them.
+        in_batches: Whether rows come in batches of one size, wherever they come from: floats that are added up in
+            parts of others have another last digit.
 
     Raises:
         TransformError: DuckDB would change values of one; also at the end, where its pieces were read.
@@ -64,12 +72,13 @@ def registered(connection: Any, tables: Mapping[str, pa.Table | SharedTable | St
     pieces: list[Pieces] = []
     try:
         for name, table in tables.items():
-            if isinstance(table, StreamedTable) and table.file is not None:
+            if isinstance(table, StreamedTable) and table.file is not None and not in_batches:
                 rows = connection.read_parquet(table.file.path, hive_partitioning=False)
                 rows.project(", ".join(map(quote, table.schema.names))).create_view(name)
                 continue
-            if isinstance(table, StreamedTable):
-                pieces.append(source := Pieces(name, table.schema, table.pieces))
+            if in_batches or isinstance(table, StreamedTable):
+                opened = partial(_batches, table) if in_batches else partial(_pieces, table)
+                pieces.append(source := Pieces(name, table.schema, opened))
             else:
                 source = held_in_duckdb(name, table.arrow() if isinstance(table, SharedTable) else table)
             connection.register(name, source)
@@ -83,6 +92,16 @@ def registered(connection: Any, tables: Mapping[str, pa.Table | SharedTable | St
     finally:
         for name in names:
             connection.unregister(name)
+
+
+def _pieces(table: pa.Table | SharedTable | StreamedTable) -> Iterator[pa.Table]:
+    if isinstance(table, StreamedTable):
+        return table.pieces()
+    return iter([table.arrow() if isinstance(table, SharedTable) else table])
+
+
+def _batches(table: pa.Table | SharedTable | StreamedTable) -> Iterator[pa.Table]:
+    return (piece.combine_chunks() for piece in resized(_pieces(table), _ROWS))
 
 
 class Pieces:

@@ -11,7 +11,8 @@ from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.model.column_lineage import BY, ColumnRef, IndirectRef, QueryLineage
 from lakehouse_cli.testing.every_type import VALUES
 from lakehouse_cli.transforms.queries.column_lineage import LineageAnalysis
-from lakehouse_cli.transforms.queries.running import empty_table, unheld
+from lakehouse_cli.transforms.queries.inputs import unheld
+from lakehouse_cli.transforms.queries.running import empty_table
 
 INPUTS = {
     "orders": [("id", "int64"), ("customer", "int64"), ("day", "date32"), ("total", "decimal128(10, 2)")],
