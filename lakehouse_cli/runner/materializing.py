@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -165,12 +165,12 @@ def materialize(
         if table.runs_in_storage:
             unstored = {name: shared.arrow() for name, shared in given.items() if isinstance(shared, SharedTable)}
             return compute_in_database(job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0))
-        result = _compute(job, place.folder, given, timeout)
-        if isinstance(result, Unordered) and table.key and not table.order_by:
-            result = by_key(result, table)
-        if not isinstance(result, pa.Table) and job.publish and not gather:
-            return _publish_pieces(job, place, given, storage, result, started_at)
-        enforced = _enforced(job, place, storage, result)
+        with _closed_at_the_end(_compute(job, place.folder, given, timeout)) as result:
+            if isinstance(result, Unordered) and table.key and not table.order_by:
+                result = by_key(result, table)
+            if not isinstance(result, pa.Table) and job.publish and not gather:
+                return _publish_pieces(job, place, given, storage, result, started_at)
+            enforced = _enforced(job, place, storage, result)
         if not job.publish:
             return Outcome(None, enforced.table, enforced.dropped)
         memory = sum(shared.nbytes for shared in given.values()) + enforced.table.get_total_buffer_size()
@@ -186,6 +186,16 @@ def materialize(
                 raise InputError(name, shared.error.with_traceback(None)) from None
         # The traceback would keep the transform's frames, and so its data, in memory.
         raise error.with_traceback(None) from None
+
+
+@contextmanager
+def _closed_at_the_end(result: _Result) -> Iterator[_Result]:
+    """Close pieces that were not all asked for: what an engine spilled for them goes."""
+    try:
+        yield result
+    finally:
+        if isinstance(result, (Generator, Unordered)):
+            result.close()
 
 
 def _publish_pieces(

@@ -6,7 +6,7 @@ import copy
 import inspect
 import threading
 import types
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -141,6 +141,11 @@ class Unordered(Iterator[pa.Table]):
 
     def __next__(self) -> pa.Table:
         return next(self._pieces)
+
+    def close(self) -> None:
+        """Let go of what the others would be computed from."""
+        if isinstance(self._pieces, Generator):
+            self._pieces.close()
 
 
 def _pieces(

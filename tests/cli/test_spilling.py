@@ -115,6 +115,19 @@ def test_full_disk_is_said_and_the_old_table_stays(folder: ProjectFolder, scratc
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", ["duckdb.DuckDBPyRelation", "query"])
+def test_nothing_is_left_of_a_result_that_no_storage_takes(folder: ProjectFolder, scratch: Path, kind: str) -> None:
+    query = "select range as a, 'a text' as b from range(3000000), src"
+    folder.write("lakehouse.yaml", "name: s\nmodule: transforms\ntables:\n  src: {kind: source}\n  big: {}\n")
+    folder.write("data/src.csv", "n\n1\n")
+    if kind == "query":
+        folder.edit("lakehouse.yaml", "big: {}", f'big: {{sql: "{query} order by a"}}')
+    code = f"def big(src: {kind}) -> {kind}:\n    return src.query('src', {query!r})\n"
+    folder.write("transforms.py", f"import duckdb\n\n\n{'' if kind == 'query' else code}")
+    assert "file too large" in run_of("big", limit="1000")["error"]["message"]
+    assert list(scratch.iterdir()) == []
+
+
 def test_nothing_is_left_of_a_killed_run(folder: ProjectFolder, scratch: Path) -> None:
     process = subprocess.Popen([*COMMAND, "run", "endless"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120

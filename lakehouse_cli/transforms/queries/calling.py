@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import chain
 
 import pyarrow as pa
 
@@ -43,7 +42,12 @@ def run_query(
     """
     pieces = _pieces(table, inputs, workers, now)
     first, second = next(pieces), next(pieces, None)
-    return first if second is None else chain([first, second], pieces)
+    return first if second is None else _joined([first, second], pieces)
+
+
+def _joined(begun: list[pa.Table], pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    yield from begun
+    yield from pieces
 
 
 def _pieces(
