@@ -19,7 +19,7 @@ from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.model import Column, FunctionRef, Table
 from lakehouse_cli.model.computation import Input
-from lakehouse_cli.model.frame_names import PANDAS
+from lakehouse_cli.model.frame_names import PANDAS, READER
 from lakehouse_cli.text.counts import with_article
 from lakehouse_cli.transforms.failure import failure_of, hint_of, place_of_result
 from lakehouse_cli.transforms.frames import FrameType, owner_of
@@ -280,6 +280,8 @@ def _no_frame(transform: Transform, result: Any) -> TransformError:
         hint = "return `connection.sql(query).to_arrow_table()`"
     elif kind == "RecordBatch":
         hint = "make a table of it, as with `pyarrow.Table.from_batches`"
+    elif isinstance(result, list) and transform.return_type.name == READER:
+        hint = "yield the batches one by one, or return `iter(…)` of them"
     elif isinstance(result, (list, dict)):
         hint = "make a frame of it, as with `pandas.DataFrame(…)`"
     else:

@@ -220,6 +220,14 @@ def test_what_is_no_frame_is_refused(folder: Path, body: str, message: str, hint
     assert hint in (error.hint or "")
 
 
+def test_list_of_batches_is_to_be_an_iterator(folder: Path) -> None:
+    head = "from collections.abc import Iterator\nimport pyarrow as pa\n"
+    error = failure(
+        folder, f"{head}def f(t) -> Iterator[pa.RecordBatch]:\n    return [pa.record_batch({{'a': [1]}})]\n"
+    )
+    assert error.hint == "yield the batches one by one, or return `iter(…)` of them"
+
+
 def test_sum_of_a_relation_is_exact_as_the_hint_says(folder: Path) -> None:
     query = "select sum(v) as v from (values (1152921504606846976), (1)) as t(v)"
     source = f"import duckdb\ndef f(t):\n    return duckdb.connect().sql({query!r}).to_arrow_table()\n"
