@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from lakehouse_cli.code.fingerprints.packages import find_package
 from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
 from lakehouse_cli.formats import FORMATS, file_suffixes
-from lakehouse_cli.formats.base import Format, Opener
+from lakehouse_cli.formats.base import Format, Opener, Sink
 from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError
 from lakehouse_cli.registry import Entry, load
@@ -166,6 +166,37 @@ class FormattedStorage(AssetStorage):
     @abstractmethod
     def _opened(self, table: Table, known: tuple[InputRecord, ...]) -> tuple[Opened, InputRecord]:
         """Look at what is stored, to be read afterwards; raises ChangedError where the table changed meanwhile."""
+
+    def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
+        """Write the data aside, put them in the place of what the plan saw, then the manifest."""
+
+        def write(sink: Sink) -> tuple[pa.Table, int]:
+            self._format(table).write(data, sink, self._options(table))
+            return data, data.num_rows
+
+        return self._publish(table, write, lambda: origin)
+
+    def publish_pieces(self, table: Table, pieces: Iterator[pa.Table], origin: Callable[[], Provenance]) -> Manifest:
+        """As `publish`; nothing is put in place before the last piece was written."""
+
+        def write(sink: Sink) -> tuple[pa.Table, int]:
+            counted = CountedPieces(pieces)
+            self._format(table).write_pieces(counted, sink, self._options(table))
+            return counted.first, counted.rows
+
+        return self._publish(table, write, origin)
+
+    @abstractmethod
+    def _publish(
+        self, table: Table, write: Callable[[Sink], tuple[pa.Table, int]], origin: Callable[[], Provenance]
+    ) -> Manifest:
+        """Put in place what is written.
+
+        Args:
+            table: The table.
+            write: Writes the data; returns them, or a part of them, and how many rows there are.
+            origin: Gives what the manifest says of them besides; called once they are written.
+        """
 
     def _until_unchanged(self, table: Table, look: Callable[[], _Result], times: int = READINGS) -> _Result:
         """Do what raises ChangedError where a table changes meanwhile, and again until it does not."""

@@ -22,7 +22,6 @@ from lakehouse_cli.storage.base import Provenance, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import (
     MANIFESTS,
-    CountedPieces,
     FormattedStorage,
     Opened,
     make_manifest,
@@ -181,56 +180,29 @@ class KeyedStorage(FormattedStorage):
             return {}
         return self._format(table).find_lines(self.opener(key, found), self.uri(table), rows, self._options(table))
 
-    def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
-        """As `publish_pieces`, of one piece."""
-
-        def write(sink: Sink) -> tuple[pa.Table, int]:
-            self._format(table).write(data, sink, self._options(table))
-            return data, data.num_rows
-
-        return self._publish(table, write, lambda: origin)
-
-    def publish_pieces(self, table: Table, pieces: Iterator[pa.Table], origin: Callable[[], Provenance]) -> Manifest:
-        """Write aside, put the data in the place of what the plan saw, then the manifest.
-
-        Nothing is put before the last piece was written.
-        """
-
-        def write(sink: Sink) -> tuple[pa.Table, int]:
-            counted = CountedPieces(pieces)
-            self._format(table).write_pieces(counted, sink, self._options(table))
-            return counted.first, counted.rows
-
-        return self._publish(table, write, origin)
-
     def _publish(
-        self, table: Table, write: Callable[[Sink], tuple[pa.Table, int]], origin_of: Callable[[], Provenance]
+        self, table: Table, write: Callable[[Sink], tuple[pa.Table, int]], origin: Callable[[], Provenance]
     ) -> Manifest:
         """Put what is written.
 
         Where there is no manifest yet, one is put before the data as well: a run that is killed in between leaves no
         data of which nobody knows that they are ours.
-
-        Args:
-            table: The table.
-            write: Writes the data; returns them, or a part of them, and how many rows there are.
-            origin_of: Gives what the manifest says of them besides; called once they are written.
         """
         key = self._key(table, self._suffixes(table)[0])
         with translate_errors(self, table, "written"), SpooledTemporaryFile(IN_MEMORY) as aside:
             file = cast(BinaryIO, aside)
             sink = HashingSink(file)
             data, rows = write(sink)
-            origin = origin_of()
+            source = origin()
             file.seek(0)
             hash_ = sink.hexdigest()
-            described = partial(make_manifest, table, data, origin, size=sink.bytes, content_hash=hash_, rows=rows)
+            described = partial(make_manifest, table, data, source, size=sink.bytes, content_hash=hash_, rows=rows)
             beside = self._manifest_key(table)
             before, seen = self.head_key(beside), self.head_key(key)
             claimed = None
             try:
                 ours = seen is not None and seen == self._put.get(key)
-                if origin.expected is not None and not ours and not _is(seen, origin.expected.content):
+                if source.expected is not None and not ours and not _is(seen, source.expected.content):
                     raise ChangedError(f"`{key}` is not what was planned")
                 if before is None:
                     claimed = self._put_manifest(beside, described(modified_ns=0), None)
@@ -241,7 +213,7 @@ class KeyedStorage(FormattedStorage):
             manifest = described(modified_ns=head.stamp)
             if before is not None:
                 # Before the old manifest goes, without which nobody would know that the data are ours.
-                self._remove_former(table, key, seen, origin.expected)
+                self._remove_former(table, key, seen, source.expected)
             try:
                 self._put_manifest(beside, manifest, before or claimed)
             except ChangedError as error:

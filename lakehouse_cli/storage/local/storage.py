@@ -19,7 +19,6 @@ from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray, record_o
 from lakehouse_cli.storage.errors import ChangedError, changed_while_read, translate_errors
 from lakehouse_cli.storage.formatted import (
     MANIFESTS,
-    CountedPieces,
     Opened,
     make_manifest,
     needs_manifest,
@@ -202,36 +201,12 @@ class FileStorage(FolderStorage):
             sync_all(tuple(unsynced))
             self._hashes.flush()
 
-    def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
-        """Write the file aside, put it in place, then the manifest; see `_publish`."""
-
-        def write(sink: Sink) -> tuple[pa.Table, int]:
-            self._format(table).write(data, sink, self._options(table))
-            return data, data.num_rows
-
-        return self._publish(table, write, lambda: origin)
-
-    def publish_pieces(self, table: Table, pieces: Iterator[pa.Table], origin: Callable[[], Provenance]) -> Manifest:
-        """As `publish`, piece by piece."""
-
-        def write(sink: Sink) -> tuple[pa.Table, int]:
-            counted = CountedPieces(pieces)
-            self._format(table).write_pieces(counted, sink, self._options(table))
-            return counted.first, counted.rows
-
-        return self._publish(table, write, origin)
-
     def _publish(
         self, table: Table, write: Callable[[Sink], tuple[pa.Table, int]], origin: Callable[[], Provenance]
     ) -> Manifest:
         """Write the file aside, put it in place, then the manifest; where there is none yet, the manifest first.
 
         A run that is killed in between leaves no file of which nobody knows that it is ours.
-
-        Args:
-            table: The table.
-            write: Writes the data; returns them, or a part of them, and how many rows there are.
-            origin: Gives what the manifest says of them besides; called once they are written.
         """
         with translate_errors(self, table, "written"), ExitStack() as opened:
             file, manifest_file = self._file(table), self._manifest_file(table)
