@@ -446,6 +446,47 @@ def test_a_query_reads_its_inputs_alone(database: Database, cli: Cli, sql: str, 
 
 
 @pytest.mark.parametrize(
+    ("sql", "refused"),
+    [
+        ("select rowid as a from orders", "rowid"),
+        ("select amount as a from orders where rowid in (select min(rowid) from orders group by customer)", "rowid"),
+        ("select o.OID as a from orders o", "oid"),
+        ("select orders.[_rowid_] as a from orders", "_rowid_"),
+        ('select "rowid" as a from orders', "rowid"),
+        ("select rowid as a from (select * from orders)", "rowid"),
+        ("with o as (select * from orders) select rowid as a from o", "rowid"),
+        ("select n.rowid as a from numbered, orders n", "rowid"),
+        ("select n.rowid as a from numbered n", None),
+        ("select rowid as a from (select row_number() over (order by amount) as rowid from orders)", None),
+        ("select 'rowid' as rowid, $oid as a from orders -- oid", None),
+    ],
+)
+def test_rows_of_sqlites_inputs_have_no_numbers(
+    request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli, sql: str, refused: str | None
+) -> None:
+    database = made("sqlite", request, folder)
+    fill(database)
+    numbered, params = "", ""
+    if "numbered" in sql:
+        database.run("CREATE TABLE numbered (rowid INTEGER)")
+        database.run("INSERT INTO numbered VALUES (7)")
+        numbered = "  numbered: {kind: source, storage: raw, columns: {rowid: int64}}\n"
+    if "$" in sql:
+        params = "    params: {oid: 1}\n"
+    inputs = "[orders, numbered]" if numbered else "[orders]"
+    database.declare(
+        f"{ORDERS}{numbered}  taken:\n    engine: storage\n    inputs: {inputs}\n    sql: |\n      {sql}\n{params}"
+    )
+    ran = cli("run")
+    assert ran.code == (0 if refused is None else 1), ran.out + ran.err
+    if refused is not None:
+        assert f"the query of `taken` is refused: it reads `{refused}`" in ran.out
+        assert "row_number() OVER" in ran.err
+    else:
+        assert all(row[-1] for row in database.rows("taken"))
+
+
+@pytest.mark.parametrize(
     ("sql", "what"),
     [
         ("select oid::bigint as a from pg_class", "`pg_class`"),

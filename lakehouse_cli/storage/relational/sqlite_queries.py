@@ -14,7 +14,7 @@ from lakehouse_cli.storage.relational.judging import Conversion
 from lakehouse_cli.storage.relational.session import Relation
 from lakehouse_cli.storage.relational.sqlite_conversions import conversion, natural
 from lakehouse_cli.storage_types.names import ascii_lower
-from lakehouse_cli.text.sql import quote
+from lakehouse_cli.text.sql import quote, with_names
 
 _RESULT = f"temp.{quote('result of the query')}"
 _SCHEMA = "sqlite_temp_master"
@@ -22,6 +22,10 @@ _SCHEMA = "sqlite_temp_master"
 _OF_VALUES = frozenset(("json_each", "json_tree", "generate_series"))
 #: What gives something else each time, or says what the connection did.
 _VOLATILE = frozenset(("random", "randomblob", "changes", "total_changes", "last_insert_rowid"))
+#: Names of the number of a row, which only tables have; of a view it is null, or an error, by how SQLite was compiled.
+_ROWIDS = ("rowid", "oid", "_rowid_")
+#: What SQLite calls any of these to an authorizer.
+_ROWID = "ROWID"
 _INT64 = 1 << 63
 _NEVER = frozenset(("load_extension",))
 
@@ -33,12 +37,13 @@ class SQLiteQuery(QueryDialect):
 
     def __init__(self, session: Any, query: DatabaseQuery) -> None:
         super().__init__(session, query)
-        self._names: dict[str, None] = {}
+        # The columns of each input.
+        self._names: dict[str, list[str]] = {}
         # The name by which SQLite says that a view reads: one that no WITH of the query's can have.
         self._within = f"lakehouse_input_{secrets.token_hex(8)}"
         # Tables of which the query may know how many rows they have, which no view is said to read.
         self._counted: set[str] = set()
-        self._refused: str | None = None
+        self._refused: RefusedQueryError | None = None
         self._tables: set[str] = set()
 
     def begin(self) -> None:
@@ -50,7 +55,7 @@ class SQLiteQuery(QueryDialect):
         inner = f"{self._within}_{len(self._names)}"
         self.session.do(f"CREATE TEMP VIEW {quote(inner)} AS {select}")
         self.session.do(f"CREATE TEMP VIEW {quote(name)} AS SELECT * FROM temp.{quote(inner)}")
-        self._names[ascii_lower(name)] = None
+        self._names[ascii_lower(name)] = self.session.names(f"SELECT * FROM temp.{quote(name)} LIMIT 0", {})
         self._counted.add(ascii_lower(of.name))
 
     def stage(self, order: Order) -> Staged:
@@ -58,17 +63,15 @@ class SQLiteQuery(QueryDialect):
         params = {name: _bound(name, value) for name, value in self.query.params.items()}
         self.session.authorize(self._allows)
         try:
-            names = self.session.names(f"SELECT * FROM ({self.query.text}\n) LIMIT 0", params)
+            self._check_rowids(params)
+            names = self.session.names(_without_rows(self.query.text), params)
             keys = [f"{quote(name)} NULLS LAST" for name in order(names)]
             by = f" ORDER BY {', '.join(keys)}" if keys else ""
             self.session.do(f"CREATE TEMP TABLE {_RESULT[5:]} AS SELECT * FROM ({self.query.text}\n){by}", params)
         except sqlite3.Error as error:
             if self._refused is None:
                 raise
-            hint = "declare it as a table of the project and list it under `inputs:`; a query reads these and no others"
-            if self._refused.endswith("()"):
-                hint = "leave it out, or set `reproducible: false` if it gives something else each time"
-            raise RefusedQueryError(f"it uses `{self._refused}`, which it may not", hint) from error
+            raise self._refused from error
         finally:
             self.session.authorize(None)
         folded = list(map(ascii_lower, names))
@@ -76,6 +79,25 @@ class SQLiteQuery(QueryDialect):
         if twice is not None:
             raise RefusedQueryError(f"it returns two columns called `{twice}`", "give one another name with AS")
         return Staged(_RESULT, {name: self._kind(name) for name in names})
+
+    def _check_rowids(self, params: Mapping[str, Any]) -> None:
+        """Refuse a query in which a name of row numbers is nothing that an input or the query itself calls so.
+
+        The authorizer is not asked of subqueries; so each of these names is made one that nothing has.
+        """
+        columns = {ascii_lower(name) for names in self._names.values() for name in names}
+        others = {
+            name: f"lakehouse{number}{self._within}" for number, name in enumerate(_ROWIDS) if name not in columns
+        }
+        text = with_names(self.query.text, others)
+        if text == self.query.text:
+            return
+        try:
+            self.session.names(_without_rows(text), params)
+        except sqlite3.Error as error:
+            unknown = next((name for name, other in others.items() if other in str(error)), None)
+            if unknown is not None:
+                raise _rowid_refused(unknown) from error
 
     def _kind(self, name: str) -> str:
         kinds = [kind for (kind,) in self.session.rows(f"SELECT DISTINCT typeof({quote(name)}) FROM {_RESULT}")]
@@ -107,7 +129,7 @@ class SQLiteQuery(QueryDialect):
         if self._may(action, first or "", second or "", schema, by or ""):
             return sqlite3.SQLITE_OK
         if self._refused is None:
-            self._refused = f"{second}()" if action == sqlite3.SQLITE_FUNCTION else (first or second or "a statement")
+            self._refused = _refusal(action, first or "", second or "")
         return sqlite3.SQLITE_DENY
 
     def _may(self, action: int, first: str, second: str, schema: str | None, by: str) -> bool:
@@ -120,7 +142,7 @@ class SQLiteQuery(QueryDialect):
             if name in _OF_VALUES or name.startswith(self._within):
                 return True
             if schema in (None, "temp") and name in self._names:
-                return True
+                return second != _ROWID or _ROWID in self._names[name]
             return schema is None and name not in self._tables  # a WITH
         if action == sqlite3.SQLITE_FUNCTION:
             called = ascii_lower(second)
@@ -128,6 +150,28 @@ class SQLiteQuery(QueryDialect):
         if action in (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE):
             return name == _SCHEMA
         return action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_CREATE_TEMP_TABLE, sqlite3.SQLITE_RECURSIVE)
+
+
+def _without_rows(text: str) -> str:
+    return f"SELECT * FROM ({text}\n) LIMIT 0"
+
+
+def _refusal(action: int, first: str, second: str) -> RefusedQueryError:
+    """Say what a query may not do that it asks an authorizer for."""
+    if action == sqlite3.SQLITE_READ and second == _ROWID:
+        return _rowid_refused(_ROWIDS[0])
+    if action == sqlite3.SQLITE_FUNCTION:
+        hint = "leave it out, or set `reproducible: false` if it gives something else each time"
+        return RefusedQueryError(f"it uses `{second}()`, which it may not", hint)
+    hint = "declare it as a table of the project and list it under `inputs:`; a query reads these and no others"
+    return RefusedQueryError(f"it uses `{first or second or 'a statement'}`, which it may not", hint)
+
+
+def _rowid_refused(name: str) -> RefusedQueryError:
+    return RefusedQueryError(
+        f"it reads `{name}`, which neither inputs nor subqueries have",
+        "use a column of the table's key, or number the rows: `row_number() OVER (ORDER BY …)`",
+    )
 
 
 def _bound(name: str, value: Any) -> Any:
