@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import sqlite3
@@ -484,6 +485,46 @@ def test_rows_of_sqlites_inputs_have_no_numbers(
         assert "row_number() OVER" in ran.err
     else:
         assert all(row[-1] for row in database.rows("taken"))
+
+
+@pytest.mark.parametrize("keys", ["", "    columns: {customer: string}\n    extra_columns: drop\n"])
+@pytest.mark.parametrize(
+    ("sql", "twice"),
+    [
+        ("select a.customer, b.* from orders a join orders b on a.amount = b.amount", "customer"),
+        ("select customer, amount as a, amount + 1 as a, 3 as a from orders", "a"),
+        ("select customer, amount + 1, amount + 1 from orders", "amount + 1"),
+        ('select customer, 1 as a, 2 as "a:1", 3 as a from orders', "a"),
+        ('select customer, 1 as a, 2 as "a:1", 3 as "b:2" from orders', None),
+        ('select customer, 1 as "a:1" from orders limit 0', None),
+    ],
+)
+def test_two_columns_of_one_name_are_refused(
+    database: Database, cli: Cli, sql: str, twice: str | None, keys: str
+) -> None:
+    fill(database)
+    if database.kind == "postgresql":
+        sql = sql.replace("amount + 1,", 'amount + 1 as "amount + 1",').replace("+ 1 from", '+ 1 as "amount + 1" from')
+    database.declare(f"{ORDERS}  taken:\n    engine: storage\n    inputs: [orders]\n    sql: |\n      {sql}\n{keys}")
+    ran = cli("run")
+    assert (ran.code == 0) == (twice is None), ran.out + ran.err
+    if twice is not None:
+        assert re.search(
+            f"two columns called `{re.escape(twice)}`|specified more than once|two columns", ran.out + ran.err
+        )
+
+
+def test_names_that_differ_in_case_are_one_in_files(
+    request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli
+) -> None:
+    database = made("sqlite", request, folder)
+    fill(database)
+    database.declare(
+        f'{ORDERS}  taken: {{engine: storage, inputs: [orders], sql: "select amount as a, 1 as \\"A\\" from orders"}}\n'
+    )
+    ran = cli("run")
+    assert ran.code == 1
+    assert "it returns two columns called `a`" in ran.out
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lakehouse_cli.model import ColumnType
@@ -26,6 +27,8 @@ _VOLATILE = frozenset(("random", "randomblob", "changes", "total_changes", "last
 _ROWIDS = ("rowid", "oid", "_rowid_")
 #: What SQLite calls any of these to an authorizer.
 _ROWID = "ROWID"
+#: The end of a name that SQLite gives to the second of two columns of one name.
+_RENAMED = re.compile(r":\d+$")
 _INT64 = 1 << 63
 _NEVER = frozenset(("load_extension",))
 
@@ -65,6 +68,7 @@ class SQLiteQuery(QueryDialect):
         try:
             self._check_rowids(params)
             names = self.session.names(_without_rows(self.query.text), params)
+            self._check_names(names, params)
             keys = [f"{quote(name)} NULLS LAST" for name in order(names)]
             by = f" ORDER BY {', '.join(keys)}" if keys else ""
             self.session.do(f"CREATE TEMP TABLE {_RESULT[5:]} AS SELECT * FROM ({self.query.text}\n){by}", params)
@@ -74,10 +78,6 @@ class SQLiteQuery(QueryDialect):
             raise self._refused from error
         finally:
             self.session.authorize(None)
-        folded = list(map(ascii_lower, names))
-        twice = next((name for name in names if folded.count(ascii_lower(name)) > 1), None)
-        if twice is not None:
-            raise RefusedQueryError(f"it returns two columns called `{twice}`", "give one another name with AS")
         return Staged(_RESULT, {name: self._kind(name) for name in names})
 
     def _check_rowids(self, params: Mapping[str, Any]) -> None:
@@ -98,6 +98,19 @@ class SQLiteQuery(QueryDialect):
             unknown = next((name for name, other in others.items() if other in str(error)), None)
             if unknown is not None:
                 raise _rowid_refused(unknown) from error
+
+    def _check_names(self, names: Sequence[str], params: Mapping[str, Any]) -> None:
+        """Refuse two columns of one name, of which SQLite renames the second, to such as `id:1`.
+
+        Only where one is called so is the query itself asked, as that runs it up to its first row.
+        """
+        if not any(map(_RENAMED.search, names)):
+            return
+        own = self.session.names(self.query.text, params)
+        folded = list(map(ascii_lower, own))
+        twice = next((name for name in own if folded.count(ascii_lower(name)) > 1), None)
+        if twice is not None:
+            raise RefusedQueryError(f"it returns two columns called `{twice}`", "give one another name with AS")
 
     def _kind(self, name: str) -> str:
         kinds = [kind for (kind,) in self.session.rows(f"SELECT DISTINCT typeof({quote(name)}) FROM {_RESULT}")]
