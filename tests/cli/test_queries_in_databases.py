@@ -607,6 +607,136 @@ def test_params_are_values(database: Database, cli: Cli) -> None:
     assert database.rows("taken") == [(text, "8", "1", "0.1" if database.kind == "sqlite" else "0.10")]
 
 
+SALES_COLUMNS = ("id", "total", "day", "at", "code", "paid", "took", "weight")
+#: Types of these in SQLite, which decide how it compares a column itself.
+SALES_TYPES = {
+    "none": ("",) * 8,
+    "by affinity": ("INTEGER", "TEXT", "TEXT", "TEXT", "VARCHAR(9)", "BOOLEAN", "DURATION_S", "DOUBLE"),
+    "others": ("BLOB", "BLOB", "DATE", "DATETIME", "STRING", "BLOB", "ANY", "NUMERIC"),
+}
+SALES_PARAMS = {"m": "2.20", "ten": "10.2", "year": "2024", "since": '"2024-01-01"', "yes": "true"}
+SALES = """\
+  sales:
+    kind: source
+    storage: raw
+    columns:
+      id: int64
+      total: "decimal128(6, 2)"
+      day: date32
+      at: "timestamp[ms]"
+      code: string
+      paid: bool
+      took: "duration[s]"
+      weight: float64
+"""
+
+
+@pytest.mark.parametrize("types", SALES_TYPES)
+@pytest.mark.parametrize(
+    ("where", "ids"),
+    [
+        ("total >= $m", "2 3 4"),
+        ("$m <= total", "2 3 4"),
+        ("total >= 2.2", "2 3 4"),
+        ("total >= '2.2'", "2 3 4"),
+        ("total = 2.2 or total = -1.5", "1 2"),
+        ("total in (2.2, $ten)", "2 3"),
+        ("total between 2.2 and 10.20", "2 3"),
+        ("total > weight", "2 3 4"),
+        ("total > id", "2 3 4"),
+        ("total = (select max(total) from sales)", "4"),
+        ("id in (select id from sales order by total desc limit 2)", "3 4"),
+        ("id in (select s.id from sales s join sales o on s.total = o.total and s.at = o.at)", "1 2 3 4"),
+        ("day >= '2024'", "3 4"),
+        ("day >= 2024", "3 4"),
+        ("day >= $year", "3 4"),
+        ("day >= $since and at >= '2024-02-01 00:00:00.000'", "4"),
+        ("at < 2024", "1 2"),
+        ("code > '5'", "4"),
+        ("code < 5", "1 2 3"),
+        ("paid = '1' and paid = true and paid = $yes", "2"),
+        ("took > 60", "3 4"),
+        ("took > '60'", "3 4"),
+        ("weight > '1'", "4"),
+    ],
+)
+def test_sqlite_compares_values_as_what_they_are_declared(
+    request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli, types: str, where: str, ids: str
+) -> None:
+    database = made("sqlite", request, folder)
+    columns = ", ".join(f"{name} {kind}" for name, kind in zip(SALES_COLUMNS, SALES_TYPES[types], strict=True))
+    database.run(f"CREATE TABLE sales ({columns})")
+    database.run(
+        """INSERT INTO sales VALUES
+        (1, '-1.50', '2022-12-31', '2022-12-31 00:00:00', '0a', 0, 9, 1.0),
+        (2, '2.20', '2023-12-31', '2023-12-31 00:00:00.000', '1b', 1, 60, 0.5),
+        (3, '10.20', '2024-01-01', '2024-01-01 00:00:00.500', '10 c', 0, 61, 1.0),
+        (4, '100.00', '2024-02-01', '2024-02-01 00:00:00', 'x', 0, 600, 2.0)"""
+    )
+    database.declare(
+        f"""{SALES}\
+  wanted:
+    engine: storage
+    inputs: [sales]
+    sql: select id from sales where {where}
+    params: {{{", ".join(f"{n}: {v}" for n, v in SALES_PARAMS.items() if "$" + n in where)}}}
+    columns: {{id: int64}}
+"""
+    )
+    ran = cli("run")
+    assert ran.code == 0, ran.out + ran.err
+    assert database.rows("wanted") == [(each,) for each in ids.split()]
+
+
+def test_what_to_write_of_decimals_in_sqlite(request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli) -> None:
+    database = made("sqlite", request, folder)
+    database.run("CREATE TABLE sales (total TEXT, day TEXT)")
+    database.run("INSERT INTO sales VALUES ('12345678901234567.89', '2024-01-31'), ('-0.05', '2023-01-31')")
+    database.declare(
+        """\
+  sales: {kind: source, storage: raw, columns: {total: "decimal128(20, 2)", day: date32}}
+  wanted:
+    engine: storage
+    inputs: [sales]
+    sql: |
+      select sum(cast(replace(total, '.', '') as integer)) as hundredths, printf('%.2f', min(total) * 2) as twice
+      from sales
+      group by day
+      having cast(max(total) as real) < 2.2 and cast(strftime('%Y', day) as integer) = $year
+      union all
+      select 1, null from sales where total >= '12345678901234567.89' and not total > '12345678901234567.89'
+    params: {year: 2023}
+    columns: {hundredths: int64, twice: "decimal128(20, 2)"}
+"""
+    )
+    ran = cli("run")
+    assert ran.code == 0, ran.out + ran.err
+    assert database.rows("wanted") == [("-5", "-0.10"), ("1", "")]
+
+
+def test_sqlite_compares_decimals_in_diff_as_in_a_run(
+    request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli
+) -> None:
+    database = made("sqlite", request, folder)
+    database.run("CREATE TABLE sales (id INTEGER, total TEXT)")
+    database.run("INSERT INTO sales VALUES (1, '1.10'), (2, '10.20')")
+    declared = 'columns: {id: int64, total: "decimal128(6, 2)"}'
+    database.declare(
+        f"""\
+  sales: {{kind: source, storage: raw, {declared}}}
+  kept: {{engine: storage, inputs: [sales], sql: "select id, total from sales", {declared}}}
+  large: {{engine: storage, inputs: [kept], sql: "select id, total from kept where total >= 2.2", {declared}}}
+"""
+    )
+    assert cli("run").code == 0
+    database.run("INSERT INTO sales VALUES (3, '9.00'), (4, '2.19')")
+    compared = cli("diff", "-o", "json")
+    found = {each["name"]: (each["added"], each["removed"]) for each in compared.json["tables"]}
+    assert found == {"kept": (2, 0), "large": (1, 0)}, compared.out
+    assert cli("run").code == 0
+    assert database.rows("large") == [("2", "10.20"), ("3", "9.00")]
+
+
 @pytest.mark.parametrize("value", ["[1, 2]", "{a: 1}", "9223372036854775808"])
 def test_what_sqlite_cannot_bind(request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli, value: str) -> None:
     database = made("sqlite", request, folder)

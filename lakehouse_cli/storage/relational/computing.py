@@ -269,16 +269,12 @@ class _Computing:
 
     def _show(self, session: Session, dialect: QueryDialect, name: str, of: QueryInput) -> None:
         """Let the query read an input by its name, with the declared columns in their declared types."""
-        if of.data is not None:
-            relation = self._written_input(session, of.table, of.data)
-            dialect.show(name, f"SELECT * FROM {session.sql(relation)}", relation)
-            return
-        table, home = of.table, self._home(of)
-        relation = home.relation(table)
+        table, is_stored = of.table, of.data is None
+        relation = self._home(of).relation(table) if of.data is None else self._written_input(session, table, of.data)
         found = session.find_one(relation)
         assert found is not None  # noqa: S101  # its content was looked at in this transaction
         types = dict(found.columns)
-        there = {column.name: str(column.from_ or column.name) for column in table.columns or ()}
+        there = {each.name: str((is_stored and each.from_) or each.name) for each in table.columns or ()}
         lacking = [column for column in table.columns or () if there[column.name] not in types]
         if lacking:
             error = missing_columns(
@@ -294,7 +290,7 @@ class _Computing:
         conversions, judged = self._of_input(dialect, of, {name: types[stored] for name, stored in raw.items()})
         key = table.key if table.kind == "source" else ()
         wants = key or any(each.faults or (each.declared and not each.declared.nullable) for each in judged)
-        if wants and table.name not in self._untouched:  # as it was judged when it was stored
+        if is_stored and wants and table.name not in self._untouched:  # as it was judged when it was stored
             judgement = judge(session, source, judged, key)
             if judgement.violations:
                 raise _broken(DataError, judgement.violations, judgement.failed)

@@ -144,6 +144,10 @@ class SQLiteSession(Session):
         """Have a function say what statements may do, from now on; None for all."""
         self._connection.set_authorizer(allows)
 
+    def collate(self, name: str, compare: Callable[[str, str], int]) -> None:
+        """Let a function compare the texts of a collation, on this connection."""
+        self._connection.create_collation(name, compare)
+
     def text_of(self, expression: str) -> str:
         """Return what shows a value as text, as SQL."""
         return f"CASE typeof({expression}) WHEN 'blob' THEN quote({expression}) ELSE CAST({expression} AS TEXT) END"

@@ -2,9 +2,15 @@
 
 Each value has a type of its own there. Texts of dates, times and decimals are taken in the form in which they are
 stored (`sqlite_values`), or as SQLite's own functions write them; a modifier makes these compute instead of repeat.
+
+What values become has the affinity of the declared type, so that SQLite compares them as what they are: it makes a
+number a text before it compares it with a date, and a text a number before it compares it with an integer. Decimals,
+which are texts, have a collation that compares numbers.
 """
 
 from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
 
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.judging import Conversion, Fault
@@ -16,6 +22,13 @@ _NATURAL = {
     "blob": ColumnType("binary"),
     "null": ColumnType("string"),
 }
+#: The collation of decimals; see `compare_decimals`.
+DECIMALS = "lakehouse_decimals"
+#: By a part of a column's declared type: its affinity (https://www.sqlite.org/datatype3.html).
+_AFFINITIES = (
+    *(("INT", "INTEGER"), ("CHAR", "TEXT"), ("CLOB", "TEXT"), ("TEXT", "TEXT")),
+    *(("BLOB", "BLOB"), ("REAL", "REAL"), ("FLOA", "REAL"), ("DOUB", "REAL")),
+)
 _FRACTION = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _INT64 = 63
 #: As SQL: the least and the greatest float that SQLite takes for an integer of 64 bits.
@@ -27,15 +40,57 @@ def natural(stored: str) -> ColumnType | None:
     return _NATURAL.get(stored)
 
 
-def conversion(column: str, declared: ColumnType) -> Conversion | None:
+def compare_decimals(one: str, other: str) -> int:
+    """Compare texts as a collation: numbers by what they are, before all others.
+
+    >>> compare_decimals("10.20", "2.2"), compare_decimals("1.10", "1.1"), compare_decimals("-1.10", "")
+    (1, 0, -1)
+    """
+    first, second = _rank(one), _rank(other)
+    return (first > second) - (first < second)
+
+
+def _rank(text: str) -> tuple[bool, Decimal, str]:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return True, Decimal(0), text
+    return (False, number, "") if number.is_finite() else (True, Decimal(0), text)
+
+
+def conversion(column: str, stored: str, declared: ColumnType) -> Conversion | None:
     """How values become those of a declared type; None where none do.
 
     Args:
         column: The value, as SQL.
+        stored: The type that its column was declared with in SQLite, or of its values.
         declared: What it is to be.
     """
     if declared.id == "dictionary":
-        return conversion(column, declared.item)
+        return conversion(column, stored, declared.item)
+    found = _conversion(column, declared)
+    if found is None or declared.id == "binary":
+        return found
+    kept = "INTEGER" if declared.is_integer or declared.id in ("bool", "duration") else "TEXT"
+    kept = "REAL" if declared.is_float else kept
+    affinity = _affinity(stored)
+    # The value itself, where its column makes the same of it: SQLite has indexes of columns alone.
+    is_same = affinity == kept or (affinity == "NUMERIC" and kept == "INTEGER")
+    if not is_same or (found.expression != column and declared.id in ("timestamp", "time32", "time64")):
+        expression = f"CAST({found.expression} AS {kept})"
+    else:
+        expression = column
+    if declared.id == "decimal128":
+        expression += f" COLLATE {DECIMALS}"
+    return Conversion(expression, found.faults)
+
+
+def _affinity(stored: str) -> str:
+    upper = stored.upper()
+    return next((affinity for part, affinity in _AFFINITIES if part in upper), "NUMERIC" if stored else "BLOB")
+
+
+def _conversion(column: str, declared: ColumnType) -> Conversion | None:
     if declared.is_integer:
         return _integer(column, declared)
     match declared.id:
@@ -78,7 +133,7 @@ def _integer(column: str, declared: ColumnType) -> Conversion:
         faults.append(
             Fault(f"CAST({column} AS INTEGER) NOT BETWEEN {low} AND {high}", f"outside {declared} ({low} to {high})")
         )
-    return Conversion(f"CAST({column} AS INTEGER)", tuple(faults))
+    return Conversion(column, tuple(faults))
 
 
 def _float(column: str) -> Conversion:
@@ -87,7 +142,7 @@ def _float(column: str) -> Conversion:
         f" WHEN 'integer' THEN CAST({column} AS REAL) > {_MOST} OR CAST(CAST({column} AS REAL) AS INTEGER) <> {column}"
         " ELSE 1 END"
     )
-    return Conversion(f"CAST({column} AS REAL)", (Fault(exact, "not exact in float64"),))
+    return Conversion(column, (Fault(exact, "not exact in float64"),))
 
 
 def _decimal(column: str, declared: ColumnType) -> Conversion:

@@ -13,7 +13,7 @@ from lakehouse_cli.storage.queries import DatabaseQuery
 from lakehouse_cli.storage.relational.dialect import Order, QueryDialect, RefusedQueryError, Staged
 from lakehouse_cli.storage.relational.judging import Conversion
 from lakehouse_cli.storage.relational.session import Relation
-from lakehouse_cli.storage.relational.sqlite_conversions import conversion, natural
+from lakehouse_cli.storage.relational.sqlite_conversions import DECIMALS, compare_decimals, conversion, natural
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.sql import quote, with_names
 
@@ -50,13 +50,16 @@ class SQLiteQuery(QueryDialect):
         self._tables: set[str] = set()
 
     def begin(self) -> None:
-        """Look at what there is beside the inputs."""
+        """Look at what there is beside the inputs; have decimals compared."""
+        self.session.collate(DECIMALS, compare_decimals)
         self._tables = {ascii_lower(name) for (name,) in self.session.rows("SELECT name FROM main.sqlite_schema")}
 
     def show(self, name: str, select: str, of: Relation) -> None:
         """By a temporary view of another, which alone may read the table."""
         inner = f"{self._within}_{len(self._names)}"
-        self.session.do(f"CREATE TEMP VIEW {quote(inner)} AS {select}")
+        # With a limit SQLite makes one table of the values that it computes, and an index where two are joined.
+        limit = " LIMIT -1" if "CAST(" in select else ""
+        self.session.do(f"CREATE TEMP VIEW {quote(inner)} AS {select}{limit}")
         self.session.do(f"CREATE TEMP VIEW {quote(name)} AS SELECT * FROM temp.{quote(inner)}")
         self._names[ascii_lower(name)] = self.session.names(f"SELECT * FROM temp.{quote(name)} LIMIT 0", {})
         self._counted.add(ascii_lower(of.name))
@@ -129,8 +132,7 @@ class SQLiteQuery(QueryDialect):
 
     def conversion(self, column: str, stored: str, declared: ColumnType) -> Conversion | None:
         """By the values, of whatever type their column is."""
-        del stored
-        return conversion(column, declared)
+        return conversion(column, stored, declared)
 
     def cast(self, declared: ColumnType) -> str:
         """SQLite has no such notation."""
