@@ -945,6 +945,22 @@ def test_who_alters_an_input_waits(server: Database, cli: Cli) -> None:
             server.run(held)
 
 
+def test_another_makes_the_schema_meanwhile(server: Database, postgresql_server: PostgreSQL) -> None:
+    server.declare("".join(f"  t{n}: {{engine: storage, inputs: [], sql: select {n} as a}}\n" for n in range(4)))
+    [(name,)] = server.run("SELECT current_database()")
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
+    with postgresql_server.asking(name) as ask:
+        ask("BEGIN")
+        ask("SELECT pg_advisory_xact_lock(hashtextextended('lakehouse schemas', 0))")
+        ask("CREATE SCHEMA mart")
+        with running(server.folder.path, "run", "--workers", "4") as run:
+            until(lambda: server.run(waiting) == [("4",)], "tables that wait for the schema")
+            ask("COMMIT")
+            code = run.ends()
+    assert code == 0
+    assert [server.rows(f"t{n}") for n in range(4)] == [[(str(n),)] for n in range(4)]
+
+
 def test_a_locked_input_is_reported(server: Database, cli: Cli, postgresql_server: PostgreSQL) -> None:
     fill(server)
     server.storages = server.storages.replace("schema: mart}", "schema: mart, lock_timeout: 1}")

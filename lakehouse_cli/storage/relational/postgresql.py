@@ -175,6 +175,7 @@ class PostgreSQLStorage(QueryingStorage):
         """A transaction that sees its inputs as they are once nobody else writes the result, and nobody alters them.
 
         The lock of the result is one of the connection, as the transaction sees what was there before its first query.
+        Schemas are made before it for the same reason: it would not see one that another makes meanwhile.
         """
         from lakehouse_cli.storage.relational.postgresql_session import PostgreSQLSession
 
@@ -185,6 +186,10 @@ class PostgreSQLStorage(QueryingStorage):
                 connection.do("SET client_connection_check_interval = '1s'")
             if relation is not None:
                 session.lock_beyond(relation)
+                connection.do("BEGIN")
+                for each in dict.fromkeys((relation.schema, session.manifests.schema)):
+                    session.make_schema(each)
+                connection.do("COMMIT")
             lockable = [name for name, found in session.find(inputs).items() if found.kind in _LOCKABLE]
             connection.do("BEGIN ISOLATION LEVEL REPEATABLE READ")
             for name in lockable:

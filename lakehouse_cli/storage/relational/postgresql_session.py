@@ -186,7 +186,7 @@ class PostgreSQLSession(Session):
 
     def write(self, relation: Relation, data: SpooledTable, types: Mapping[str, ColumnType]) -> Relation:
         """Bulk ingest into a new table of the same schema, under a name that nobody has."""
-        self._make_schema(relation.schema)
+        self.make_schema(relation.schema)
         aside = Relation(relation.schema, f"lakehouse_new_{secrets.token_hex(8)}")
         columns = ", ".join(f"{quote(name)} {sql_type(type_)}" for name, type_ in types.items())
         self.do(f"CREATE TABLE {aside.quoted} ({columns})")
@@ -196,11 +196,14 @@ class PostgreSQLSession(Session):
             self._connection.append(aside.schema, aside.name, reader)
         return aside
 
-    def _make_schema(self, schema: str) -> None:
+    def make_schema(self, schema: str) -> None:
+        """Make a schema that is not there."""
         # Asked first: a user who may not make schemas may not say "if not exists" either.
-        if not self.rows(f"SELECT 1 FROM pg_namespace WHERE nspname = {literal(schema)}"):
+        asked = f"SELECT 1 FROM pg_namespace WHERE nspname = {literal(schema)}"
+        if not self.rows(asked):
             self._lock("lakehouse schemas")
-            self.do(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+            if not self.rows(asked):
+                self.do(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
 
     def put_in_place(self, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:
         """Drop the old table and rename the new one; where something hangs on the old one, replace its rows."""
@@ -209,7 +212,7 @@ class PostgreSQLSession(Session):
     def keep(self, relation: Relation, text: str, signature: str) -> None:
         """Insert or replace, stamped by the number of this transaction and of the rows."""
         if not self.has_manifests():
-            self._make_schema(self.manifests.schema)
+            self.make_schema(self.manifests.schema)
             self._lock("lakehouse schemas")
             self.do(
                 f"CREATE TABLE IF NOT EXISTS {self.manifests.quoted} (schema_name text, table_name text,"
