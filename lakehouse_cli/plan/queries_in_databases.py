@@ -17,6 +17,8 @@ from lakehouse_cli.text.sql import placeholders, tokens
 
 #: Types of storages that run queries; whether DuckDB reads these.
 _DATABASES = {"postgresql": False, "duckdb": True, "sqlite": False}
+#: By type of storage, types of columns whose values no query there can tell from others.
+_WITHOUT = {"sqlite": ("float32", "float64")}
 _SHOWN = 3
 
 
@@ -64,6 +66,8 @@ def database_problems(graph: AssetGraph, spec: ProjectSpec) -> Iterator[Problem]
             continue
         edges = graph.inputs.get(name, ())
         yield from _outside(table, edges)
+        for each in dict.fromkeys((name, *(edge.table for edge in edges))):
+            yield from _unknown_types(table, graph.tables[each], storage.type)
         for edge in edges:
             other = spec.storages.get(graph.tables[edge.table].storage)
             if other is not None and (other.type, other.root) != (storage.type, storage.root):
@@ -73,6 +77,21 @@ def database_problems(graph: AssetGraph, spec: ProjectSpec) -> Iterator[Problem]
                     f"store `{edge.table}` in `{storage.name}`, or remove `engine: storage`",
                     table.where(f"inputs.{edge.parameter}", "inputs", "engine"),
                 )
+
+
+def _unknown_types(table: Table, read: Table, storage_type: str) -> Iterator[Problem]:
+    """Columns of a table, or of one that its query reads, of a type that queries of the database do not know."""
+    unknown, instead = _WITHOUT.get(storage_type, (None, None))
+    names = STORAGE_TYPES[storage_type].names
+    for column in read.columns or ():
+        kind = column.type.item if column.type.id == "dictionary" else column.type
+        if kind.id == unknown and names is not None:
+            yield Problem(
+                f"`engine: storage` of table `{table.name}`: column `{column.name}` of `{read.name}` is declared"
+                f" {unknown}, which queries in {names.owner} do not know",
+                f"declare it as {instead}, or remove `engine: storage`",
+                column.location,
+            )
 
 
 def _outside(table: Table, edges: Sequence[Input]) -> Iterator[Problem]:

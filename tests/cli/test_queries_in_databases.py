@@ -783,6 +783,26 @@ def test_what_is_wrong_is_known_before(server: Database, cli: Cli, change: tuple
     assert message in validated.err
 
 
+@pytest.mark.parametrize("changed", ["orders", "totals"])
+def test_sqlites_queries_know_no_float32(
+    request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli, changed: str
+) -> None:
+    database = made("sqlite", request, folder)
+    fill(database)
+    orders = ORDERS.replace("amount: int64", "amount: FLOAT" if changed == "orders" else "amount: float64")
+    totals = TOTALS.replace("total: int64", "total: FLOAT" if changed == "totals" else "total: float64")
+    database.declare((orders + totals).replace("FLOAT", "float32"))
+    validated = cli("validate")
+    assert validated.code == 3
+    assert f"of `{changed}` is declared float32, which queries in SQLite do not know" in validated.err
+    assert "declare it as float64, or remove `engine: storage`" in validated.err
+    database.declare((orders + totals).replace("FLOAT", "float64"))
+    assert cli("run").code == 0
+    database.declare((orders + totals).replace("FLOAT", "float32").replace("    engine: storage\n", ""))
+    ran = cli("run", "--force")
+    assert ran.code == 0, ran.out + ran.err
+
+
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
