@@ -25,10 +25,10 @@ from lakehouse_cli.model import Column, ProjectSpec, Table
 from lakehouse_cli.model.computation import Fingerprint, Input, MatchedInputs
 from lakehouse_cli.model.query import DUCKDB, QueryProblem, QueryReading
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.queries_in_databases import DatabaseEngine, read_by_tokens
+from lakehouse_cli.plan.queries_in_databases import DatabaseEngine, read_by_tokens, unlisted
 from lakehouse_cli.registry import Entry, install_command, load
 from lakehouse_cli.runs.local_state import keep, kept, with_hash
-from lakehouse_cli.storage_types.names import ascii_lower
+from lakehouse_cli.storage_types.names import MANIFESTS, MANIFESTS_HINT, ascii_lower
 from lakehouse_cli.text.sql import tokens
 from lakehouse_cli.version import __version__
 
@@ -340,6 +340,8 @@ class _Matched(Struct):
         hint = did_you_mean(name, self.tables) or "declare it under `tables:`"
         if "." in name or "/" in name:
             hint = "declare the file as a source table, and name that: a query reads tables and nothing else"
+        if ascii_lower(name) == MANIFESTS:
+            hint = MANIFESTS_HINT
         if close:
             hint = f"name one under `inputs:`: {', '.join(f'`{each}`' for each in close)}"
         self.problems.append(Problem(f"{self.table.computed_by} reads `{name}`, which is not a table", hint, place))
@@ -394,6 +396,7 @@ def bound_queries(graph: AssetGraph, code: QueryCode) -> Iterator[BoundQuery]:
             table.query is None
             or not _is_bindable(table)
             or not _is_matched(table, edges)
+            or unlisted(table, edges)
             or any(edge.table not in shapes for edge in edges)
         ):
             continue

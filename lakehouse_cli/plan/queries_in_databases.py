@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from lakehouse_cli.errors import Problem
 from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.model.computation import Input
-from lakehouse_cli.model.query import DUCKDB, QueryProblem, QueryReading
+from lakehouse_cli.model.query import DUCKDB, Mention, QueryProblem, QueryReading
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.storage_types import STORAGE_TYPES
-from lakehouse_cli.storage_types.names import ascii_lower
+from lakehouse_cli.storage_types.names import MANIFESTS, MANIFESTS_HINT, ascii_lower
 from lakehouse_cli.text.listing import first_few
 from lakehouse_cli.text.sql import placeholders, tokens
 
@@ -65,7 +65,7 @@ def database_problems(graph: AssetGraph, spec: ProjectSpec) -> Iterator[Problem]
             )
             continue
         edges = graph.inputs.get(name, ())
-        yield from _outside(table, edges)
+        yield from _outside(table, edges, graph.tables)
         for each in dict.fromkeys((name, *(edge.table for edge in edges))):
             yield from _unknown_types(table, graph.tables[each], storage.type)
         for edge in edges:
@@ -94,7 +94,7 @@ def _unknown_types(table: Table, read: Table, storage_type: str) -> Iterator[Pro
             )
 
 
-def _outside(table: Table, edges: Sequence[Input]) -> Iterator[Problem]:
+def _outside(table: Table, edges: Sequence[Input], tables: Collection[str]) -> Iterator[Problem]:
     """What a query in DuckDB reads beside its inputs: there the parser alone keeps it from that."""
     query = table.query
     reading = query.reading if query is not None else None
@@ -106,10 +106,35 @@ def _outside(table: Table, edges: Sequence[Input]) -> Iterator[Problem]:
             message, "put it in parentheses, with its values: `from (pivot … on … in (…) using …)`", query.place(1)
         )
         return
-    inputs = {ascii_lower(edge.parameter or edge.table) for edge in edges}
-    others = [each.name for each in reading.tables if ascii_lower(each.name) not in inputs] if table.inputs else []
-    if reading.outside or others:
-        names = first_few([f"`{each}`" for each in dict.fromkeys([*reading.outside, *others])], _SHOWN)
+    others = unlisted(table, edges)
+    if reading.outside:
+        names = first_few(
+            [f"`{each}`" for each in dict.fromkeys([*reading.outside, *(e.name for e in others)])], _SHOWN
+        )
         message = f"{table.computed_by} uses {names}, which `engine: storage` does not allow"
         hint = "name its inputs, by their names alone: a query reads these and nothing else"
         yield Problem(message, hint, query.place(1))
+    elif others:
+        names = first_few([f"`{each.name}`" for each in others], _SHOWN)
+        message = f"{table.computed_by} uses {names}, which `engine: storage` does not allow"
+        hint = "declare it as a table of the project and list it under `inputs:`; a query reads these and no others"
+        if {ascii_lower(each.name) for each in others} <= {ascii_lower(name) for name in tables}:
+            hint = "list it under `inputs:`; a query reads these and no others"
+        elif any(ascii_lower(each.name) == MANIFESTS for each in others):
+            hint = MANIFESTS_HINT
+        yield Problem(message, hint, query.place(others[0].line, others[0].column))
+
+
+def unlisted(table: Table, edges: Sequence[Input]) -> list[Mention]:
+    """What a query in DuckDB reads by its name that its `inputs` do not list; nothing where they are not given.
+
+    Args:
+        table: With the query.
+        edges: Its inputs.
+    """
+    reading = table.query.reading if table.query is not None and table.runs_in_storage else None
+    if table.inputs is None or reading is None:
+        return []
+    inputs = {ascii_lower(edge.parameter or edge.table) for edge in edges}
+    found = {ascii_lower(each.name): each for each in reversed(reading.tables or ())}
+    return [each for name, each in reversed(found.items()) if name not in inputs]

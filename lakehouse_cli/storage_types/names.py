@@ -9,6 +9,8 @@ from msgspec import Struct
 
 #: The table of ours that holds the manifests of a database.
 MANIFESTS = "lakehouse_manifests"
+#: What to do where a query reads it.
+MANIFESTS_HINT = f"leave it out: `{MANIFESTS}` is lakehouse's own, and no table of a project"
 
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 

@@ -824,6 +824,40 @@ def test_duckdb_is_asked_before(lake: Database, cli: Cli, sql: str, message: str
     assert message in validated.err
 
 
+@pytest.mark.parametrize(
+    ("sql", "hint"),
+    [
+        ("select customer\nfrom other", "list it under `inputs:`; a query reads these and no others"),
+        ("select customer\nfrom stranger", "declare it as a table of the project and list it under `inputs:`"),
+        ("select 1 as a\nfrom lakehouse_manifests", "leave it out: `lakehouse_manifests` is lakehouse's own"),
+    ],
+)
+@pytest.mark.parametrize("inputs", ["[orders]", "[]"])
+def test_a_table_beside_the_inputs_is_reported_once(lake: Database, cli: Cli, sql: str, hint: str, inputs: str) -> None:
+    indented = sql.replace("\n", "\n      ")
+    lake.declare(
+        ORDERS + "  other: {sql: from orders}\n"
+        f"  taken:\n    engine: storage\n    inputs: {inputs}\n    sql: |\n      {indented}\n"
+    )
+    validated = cli("validate", "-o", "json")
+    [problem] = validated.json["error"]["problems"]
+    assert "which `engine: storage` does not allow" in problem["message"]
+    assert problem["hint"].startswith(hint)
+    line = lake.folder.read("lakehouse.yaml").splitlines()[problem["line"] - 1]
+    assert sql.endswith(f"from {line[problem['column'] - 1 :]}")
+
+
+@pytest.mark.parametrize("inputs", ["", "inputs: [], "])
+def test_the_table_of_manifests_is_no_input(database: Database, cli: Cli, inputs: str) -> None:
+    database.declare("  first: {engine: storage, inputs: [], sql: select 1 as a}\n")
+    assert cli("run").code == 0
+    inputs = inputs if database.kind == "duckdb" else "inputs: [], "
+    database.declare(f"  taken: {{engine: storage, {inputs}sql: select 1 as a from lakehouse_manifests}}\n")
+    ran = cli("run")
+    assert ran.code in (1, 3)
+    assert "leave it out: `lakehouse_manifests` is lakehouse's own" in ran.err
+
+
 def test_duckdb_finds_inputs_and_stops_the_clock(lake: Database, cli: Cli) -> None:
     fill(lake)
     lake.declare(

@@ -28,6 +28,7 @@ from lakehouse_cli.storage.relational.dialect import (
 from lakehouse_cli.storage.relational.judging import Conversion
 from lakehouse_cli.storage.relational.postgresql_conversions import conversion, natural
 from lakehouse_cli.storage.relational.session import Relation
+from lakehouse_cli.storage_types.names import MANIFESTS, MANIFESTS_HINT
 from lakehouse_cli.storage_types.postgresql import sql_type
 from lakehouse_cli.text.listing import first_few
 from lakehouse_cli.text.sql import literal, placeholders, quote
@@ -169,10 +170,10 @@ class PostgreSQLQuery(QueryDialect):
         )
         if others:
             names = first_few([f"`{name}`" for (name,) in others], _SHOWN)
-            raise RefusedQueryError(
-                f"it reads {names}, which its `inputs` do not list",
-                "declare it as a table of the project and list it under `inputs:`; a query reads these and no others",
-            )
+            hint = "declare it as a table of the project and list it under `inputs:`; a query reads these and no others"
+            if any(name.rpartition(".")[2] == MANIFESTS for (name,) in others):
+                hint = MANIFESTS_HINT
+            raise RefusedQueryError(f"it reads {names}, which its `inputs` do not list", hint)
         if not self.query.reproducible:
             return
         volatile = self.session.rows(
