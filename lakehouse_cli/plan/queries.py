@@ -5,6 +5,7 @@ A plan loads neither DuckDB nor a parser where it finds kept what these said of 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -36,7 +37,9 @@ from lakehouse_cli.version import __version__
 _RUN = Entry("lakehouse_cli.transforms.queries.calling:run_query")
 _ANALYSIS = Entry("lakehouse_cli.transforms.queries.analysis:QueryAnalysis")
 _FOLDER, _FILE = "cache", "queries.json"
-_FORMAT = 2
+_FORMAT = 3
+# Of what reaches beyond tables, what shows the settings and the catalog of a connection.
+_OF_CONNECTION = re.compile(r"SHOW$|(current_setting|getvariable|duckdb_\w+|pragma_\w+)\(\)$")
 # Of DuckDB. Those before take -0.0 for 0.0 where they sort, and integers of more than 128 bits for floats.
 _LEAST = 2
 # Whose names may differ in case alone.
@@ -237,8 +240,15 @@ class QueryComputation(Struct, frozen=True):
         assert reading is not None  # noqa: S101  # set in every plan
         if reading.problem is not None:
             return MatchedInputs(None, [self._problem(reading.problem)])
-        problems = list(self._param_problems(reading))
+        problems = [*self._param_problems(reading), *self._connection_problems(reading)]
         return MatchedInputs(_Matched(self.table, tables, problems).of(reading), problems)
+
+    def _connection_problems(self, reading: QueryReading) -> Iterator[Problem]:
+        """What a table's query asks of the connection that runs it, whose settings are those of the machine."""
+        asked = [each for each in reading.outside if _OF_CONNECTION.match(each)]
+        if asked and self.table.name and not self.table.runs_in_storage:  # of those more is refused
+            message = f"{self.table.computed_by} uses `{asked[0]}`, which reads DuckDB's own settings or catalog"
+            yield Problem(message, "leave it out; give a value that it needs as one of `params:`", self._place())
 
     def _param_problems(self, reading: QueryReading) -> Iterator[Problem]:
         for name in reading.params:

@@ -809,6 +809,8 @@ def test_sqlites_queries_know_no_float32(
         ("from main.orders", "uses `main.orders`, which `engine: storage` does not allow"),
         ("from orders, duckdb_tables()", "uses `duckdb_tables()`"),
         ("from query_table('secret')", "uses `query_table()`"),
+        ("select current_setting('threads') as a from orders", "uses `current_setting()`"),
+        ("show tables", "uses `SHOW`"),
         ("from read_csv('/etc/passwd')", "uses `read_csv()`"),
         ("from other", "uses `other`"),
         ("pivot orders on customer using max(amount)", "is a statement PIVOT"),

@@ -30,7 +30,7 @@ _DIFFERENT_EACH_TIME = frozenset(
 _NO_SEED = -1
 # Table functions of their arguments alone, and other functions that are not.
 _OF_VALUES = frozenset(("range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"))
-_REACHING = frozenset(("nextval", "currval", "getvariable", "query", "query_table", "txid_current"))
+_REACHING = frozenset(("nextval", "currval", "getvariable", "current_setting", "query", "query_table", "txid_current"))
 # Joins that pair a row with one of several, by where they stand.
 _BY_PLACE = ("ASOF", "POSITIONAL")
 
