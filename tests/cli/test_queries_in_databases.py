@@ -1019,7 +1019,9 @@ def test_another_makes_the_schema_meanwhile(server: Database, postgresql_server:
 
 def test_a_locked_input_is_reported(server: Database, cli: Cli, postgresql_server: PostgreSQL) -> None:
     fill(server)
+    hasty = "options: {lock_timeout: 1}"
     server.storages = server.storages.replace("schema: mart}", "schema: mart, lock_timeout: 1}")
+    server.storages = server.storages.replace("'}\n", f"', {hasty}}}\n")
     server.declare(ORDERS + TOTALS)
     [(name,)] = server.run("SELECT current_database()")
     with postgresql_server.asking(name) as ask:

@@ -183,7 +183,7 @@ def test_of_queries_made_at_random(analysis: LineageAnalysis, connection: Any, q
 
 
 @pytest.mark.slow
-@settings(LAW, max_examples=1000)
+@settings(LAW, max_examples=250)
 @given(query=made_queries(depth=4), seed=st.integers(0, 2**16))
 def test_of_larger_queries_made_at_random(analysis: LineageAnalysis, connection: Any, query: str, seed: int) -> None:
     hold(analysis, connection, query, seed)

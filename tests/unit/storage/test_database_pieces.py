@@ -40,12 +40,15 @@ SQL_TYPES = ["", "INTEGER", "REAL", "TEXT", "BLOB", "BOOLEAN", "DECIMAL(10, 2)",
 
 
 def outcome(storage: AssetStorage, declared: Table) -> Any:
-    """What reading in pieces gives: the table, or of each refused column how many of its values, and the first."""
+    """What reading in pieces gives: the table, or the first refused rows of each column.
+
+    Read as a whole, a column of several kinds of values is refused for the first of what is wrong with it.
+    """
     try:
         opened, _ = storage.scan(declared, declared.columns).pieces_with_content(())
         data = pa.concat_tables(opened())
     except DataError as error:
-        return {each.column: (each.count, each.examples) for each in error.violations}
+        return {each.row for violation in error.violations for each in violation.examples}
     assert data.equals(storage.scan(declared, declared.columns).table())
     # Python has no moments that far from 1970.
     moments = (pa.types.is_timestamp, pa.types.is_duration)
@@ -75,7 +78,8 @@ def test_sqlite_values_are_the_same_in_any_pieces(
     for size in (1 << 16, data.draw(st.integers(1, 4))):
         monkeypatch.setattr(sqlite, "_READ_AT_ONCE", size)
         found.append(outcome(SQLiteStorage(spec), declared))
-    assert found[0] == found[1]
+    whole, pieces = found
+    assert whole == pieces or (isinstance(whole, set) and isinstance(pieces, set) and whole <= pieces)
 
 
 def test_refused_value_of_sqlite_has_its_row(tmp_path: Path) -> None:
