@@ -18,6 +18,7 @@ import sysconfig
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
+from statistics import median
 
 from benchmarks import projects
 from benchmarks.measuring import Measured, Paired, machine, paired
@@ -61,6 +62,17 @@ def row(pair: Paired, quantity: str, of: Callable[[Measured], float], promised: 
     shown = f"{ours:.{digits}f} {unit} | {theirs:.{digits}f} {unit} | {ratio:.2f}"
     limit = f"≤ {promised:.2f}{verdict}" if promised < inf else "–"
     line = f"| {pair.what} | {pair.yardstick} | {quantity} | {shown} | {limit} |"
+    print(line, flush=True)
+    return line
+
+
+def difference(pair: Paired, promised: float) -> str:
+    """One line of the report: seconds on the clock beyond the yardstick's."""
+    ours, theirs = pair.medians(wall)
+    beyond = median(a.wall - b.wall for a, b in zip(pair.ours, pair.theirs, strict=True))
+    verdict = "" if beyond <= promised else " **missed**"
+    line = f"| {pair.what} | {pair.yardstick} | wall | {ours:.3f} s | {theirs:.3f} s | +{beyond:.2f} s |"
+    line = f"{line} ≤ +{promised:.2f} s{verdict} |"
     print(line, flush=True)
     return line
 
@@ -165,7 +177,7 @@ def queries(rounds: int) -> list[str]:
     python = ["lakehouse", "-C", str(projects.thousand_tables()), "plan"]
     made = (".lakehouse", "../thousand/.lakehouse")
     cold = paired(f"{what}, nothing kept", ["lakehouse", "plan"], "of Python", python, folder, rounds, made=made)
-    lines.append(row(cold, "wall", wall, inf))
+    lines.append(difference(cold, 1.0))
     pandas = [sys.executable, "-c", "import pandas"]
     warm = paired(
         f"{what} that were bound before", ["lakehouse", "plan"], "`import pandas`", pandas, folder, 3 * rounds

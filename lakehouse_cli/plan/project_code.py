@@ -62,6 +62,7 @@ class ProjectCode:
             problems += query_problems(self.graph, self._queries)
             problems += database_problems(self.graph, spec)
             self._queries.close()
+            self._queries.keep()
         self.problems = [*self._hidden_packages(code), *unread, *problems]
 
     @property
@@ -178,8 +179,6 @@ class ProjectCode:
     def keep(self) -> None:
         """Keep what was read for the commands to come."""
         read = self._fingerprinter.files if "_fingerprinter" in vars(self) else ()
-        if self._queries is not None:
-            self._queries.keep()
         self._cache.keep(self._source.modules, self._fingerprints, read)
 
     def _fingerprint(self, function: FunctionRef) -> CodeFingerprint:

@@ -63,7 +63,9 @@ def tokens(text: str) -> list[str]:
 
 
 def without_semicolon(text: str) -> str:
-    """Return a query up to its last token but semicolons."""
+    """Return a query up to its last token but semicolons; as it is, where it has none."""
+    if ";" not in text:
+        return text
     return text[: max((end for each, end in _scan(text) if each != ";"), default=0)]
 
 
@@ -103,9 +105,9 @@ def with_names(text: str, others: Mapping[str, str]) -> str:
 
 def _scan(text: str) -> Iterator[tuple[str, int]]:
     """Each token, and where it ends."""
-    pattern = re.compile(_TOKEN, re.VERBOSE | re.DOTALL)
+    match_at = re.compile(_TOKEN, re.VERBOSE | re.DOTALL).match
     position = 0
-    while match := pattern.match(text, position):
+    while match := match_at(text, position):
         position = match.end()
         if match.lastgroup == "block":
             position = _end_of_comment(text, position)

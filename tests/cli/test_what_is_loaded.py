@@ -188,14 +188,16 @@ def test_run_without_pandas_imports_none(arrow_project: ProjectFolder, executor:
 
 
 def test_queries_that_were_read_load_no_engine(project: ProjectFolder) -> None:
-    """Neither DuckDB nor a parser, once a run has read and bound them."""
+    """Neither DuckDB nor a parser, once any command has read and bound them."""
     text = project.read("lakehouse.yaml")
     query = "  most:\n    sql: select customer, max(total) as most from totals group by customer\n    order_by: most\n"
     project.path.joinpath("lakehouse.yaml").write_text(f"{text}{query}  file:\n    sql_file: file.sql\n")
     project.write("file.sql", "from most where most > 1")
     assert "duckdb" in loaded("validate")
+    assert loaded("plan") & {"duckdb"} == set()
     loaded("run")
     for argv in (["validate"], ["plan"], ["ls"], ["run"], ["run", "--dry-run"], ["plan", "state:modified"]):
         assert loaded(*argv) & (SLOW | {"duckdb"}) == set()
     project.write("file.sql", "from most where most > 2")
     assert "duckdb" in loaded("plan")
+    assert loaded("plan") & {"duckdb"} == set()

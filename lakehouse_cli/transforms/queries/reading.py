@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from lakehouse_cli.model.query import Mention, QueryProblem, QueryReading
 from lakehouse_cli.storage_types.names import ascii_lower
-from lakehouse_cli.text.sql import literal
 from lakehouse_cli.text.terminal import beginning
 from lakehouse_cli.transforms.queries.connection import no_room
 
@@ -35,14 +34,29 @@ _REACHING = frozenset(("nextval", "currval", "getvariable", "current_setting", "
 _BY_PLACE = ("ASOF", "POSITIONAL")
 
 
-def read_query(connection: Any, text: str, aggregates: frozenset[str]) -> QueryReading:
-    """Parse a query; nothing is bound or run.
+def read_queries(connection: Any, texts: Sequence[str], aggregates: frozenset[str]) -> list[QueryReading]:
+    """Parse queries; nothing is bound or run.
 
     Args:
         connection: Of DuckDB.
-        text: The query, without a semicolon.
+        texts: The queries, without semicolons.
         aggregates: From `aggregates_of`.
     """
+    read = [_statement(connection, text) for text in texts]
+    parsed = [text for text, each in zip(texts, read, strict=True) if isinstance(each, _Statement)]
+    trees = iter(connection.execute("SELECT json_serialize_sql(unnest(?::VARCHAR[]))", [parsed]).fetchall())
+    return [
+        _reading(text, each, json.loads(next(trees)[0]), aggregates) if isinstance(each, _Statement) else each
+        for text, each in zip(texts, read, strict=True)
+    ]
+
+
+class _Statement(NamedTuple):
+    params: tuple[str, ...]
+    is_one: bool  # a PIVOT becomes several
+
+
+def _statement(connection: Any, text: str) -> _Statement | QueryReading:
     import duckdb
 
     try:
@@ -58,31 +72,34 @@ def read_query(connection: Any, text: str, aggregates: frozenset[str]) -> QueryR
     if any(name.isdigit() for name in params):
         hint = "name each as `$name`, and give its value under `params:`"
         return QueryReading(problem=QueryProblem("it has parameters without names", hint))
-    if kind not in ("SELECT", "MULTI"):  # a PIVOT becomes several statements
+    if kind not in ("SELECT", "MULTI"):
         return QueryReading(problem=QueryProblem(f"it is no SELECT but {kind}", "write one SELECT"))
-    [(tree,)] = connection.execute(f"SELECT json_serialize_sql({literal(text)})").fetchall()
-    parsed = json.loads(tree)
-    if kind == "MULTI" or parsed["error"]:
-        return QueryReading(params=params, sensitive=("PIVOT",))
+    return _Statement(params, kind == "SELECT")
+
+
+def _reading(text: str, statement: _Statement, parsed: Any, aggregates: frozenset[str]) -> QueryReading:
+    """What is found in a query by its tree."""
+    if not statement.is_one or parsed["error"]:
+        return QueryReading(params=statement.params, sensitive=("PIVOT",))
     node = parsed["statements"][0]["node"]
-    found: dict[str, Mention] = {}
+    mentioned: dict[str, Mention] = {}
     for name, offset in _tables(node, frozenset()):
-        before = text.encode()[:offset].decode(errors="replace")
-        mention = Mention(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
-        found.setdefault(name, mention)
-    called = [
-        (each["function_name"].lower(), each) for each in _nodes(node) if each.get("class") in ("FUNCTION", "WINDOW")
-    ]
+        if name not in mentioned:
+            before = text.encode()[:offset].decode(errors="replace")
+            mentioned[name] = Mention(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
+    nodes: list[dict[str, Any]] = []
+    _collect(node, nodes)
+    called = [(each["function_name"].lower(), each) for each in nodes if each.get("class") in ("FUNCTION", "WINDOW")]
     ordered = any(each["type"] == "ORDER_MODIFIER" for each in node.get("modifiers", ()))
     # Rows that are equal by what they are ordered by.
     ties = ["ORDER BY"] if ordered else []
     return QueryReading(
-        tuple(found.values()),
-        params,
+        tuple(mentioned.values()),
+        statement.params,
         ordered,
-        tuple(dict.fromkeys([*ties, *_sensitive(node, called, aggregates)])),
-        tuple(dict.fromkeys(_random(node, called))),
-        outside=tuple(dict.fromkeys(_outside(node, called))),
+        tuple(dict.fromkeys([*ties, *_sensitive(nodes, called, aggregates)])),
+        tuple(dict.fromkeys(_random(nodes, called))),
+        outside=tuple(dict.fromkeys(_outside(nodes, called))),
     )
 
 
@@ -117,8 +134,8 @@ def _tables(node: Any, known: frozenset[str]) -> Iterator[tuple[str, int]]:
     """Tables that a part of the tree reads, and where, but for the names that WITH gives to queries."""
     if isinstance(node, list):
         for each in node:
-            yield from _tables(each, known)
-    if not isinstance(node, dict):
+            if isinstance(each, (dict, list)):
+                yield from _tables(each, known)
         return
     for entry in (node.get("cte_map") or {}).get("map", ()):
         # Each sees those before it; one that reads itself is a node of its own.
@@ -130,16 +147,16 @@ def _tables(node: Any, known: frozenset[str]) -> Iterator[tuple[str, int]]:
     if node.get("type") == "BASE_TABLE" and is_named:
         yield node["table_name"], node.get("query_location") or 0
     for key, value in node.items():
-        if key != "cte_map":
+        if key != "cte_map" and isinstance(value, (dict, list)):
             yield from _tables(value, known)
 
 
-def _sensitive(node: Any, called: list[tuple[str, Any]], aggregates: frozenset[str]) -> Iterator[str]:
+def _sensitive(nodes: Sequence[Any], called: list[tuple[str, Any]], aggregates: frozenset[str]) -> Iterator[str]:
     """What depends on the order of rows, or on how many threads add them up."""
     for name, each in called:
         if each["class"] == "WINDOW" or (name in aggregates and name not in _ORDERLESS):
             yield name
-    for each in _nodes(node):
+    for each in nodes:
         kind = each.get("type")
         if kind in ("LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER"):
             yield "LIMIT"
@@ -157,17 +174,17 @@ def _sensitive(node: Any, called: list[tuple[str, Any]], aggregates: frozenset[s
             yield "SAMPLE"
 
 
-def _random(node: Any, called: list[tuple[str, Any]]) -> Iterator[str]:
+def _random(nodes: Sequence[Any], called: list[tuple[str, Any]]) -> Iterator[str]:
     """What gives something else each time."""
     yield from (f"{name}()" for name, _ in called if name in _DIFFERENT_EACH_TIME)
-    if any(each.get("sample") and each["sample"].get("seed") == _NO_SEED for each in _nodes(node)):
+    if any(each.get("sample") and each["sample"].get("seed") == _NO_SEED for each in nodes):
         yield "SAMPLE without REPEATABLE"
 
 
-def _outside(node: Any, called: list[tuple[str, Any]]) -> Iterator[str]:
+def _outside(nodes: Sequence[Any], called: list[tuple[str, Any]]) -> Iterator[str]:
     """What reaches beyond tables by their names alone, where there are other things to reach."""
     yield from (f"{name}()" for name, _ in called if name in _REACHING)
-    for each in _nodes(node):
+    for each in nodes:
         kind = each.get("type")
         qualifiers = [each.get("catalog_name"), each.get("schema_name"), each.get("table_name")]
         if kind == "BASE_TABLE" and any(qualifiers[:2]):
@@ -178,9 +195,11 @@ def _outside(node: Any, called: list[tuple[str, Any]]) -> Iterator[str]:
             yield "SHOW"
 
 
-def _nodes(node: Any) -> Iterator[dict[str, Any]]:
-    """A part of the tree and all parts of it."""
+def _collect(node: Any, nodes: list[dict[str, Any]]) -> None:
+    """Add a part of the tree, and all parts of it."""
     if isinstance(node, dict):
-        yield node
-    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        yield from _nodes(each)
+        nodes.append(node)
+        node = node.values()
+    for each in node:
+        if isinstance(each, (dict, list)):
+            _collect(each, nodes)

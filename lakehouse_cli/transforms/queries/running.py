@@ -20,6 +20,8 @@ from lakehouse_cli.text.sql import quote
 from lakehouse_cli.transforms.queries.inputs import same_to_duckdb
 from lakehouse_cli.transforms.queries.reading import problem_of
 
+#: Where users can cast what is refused.
+CAST_IN = "in the query"
 _FLOATS = re.compile("FLOAT|DOUBLE")
 # Bytes of a result that is held in memory.
 _AT_ONCE = 1 << 26
@@ -81,7 +83,7 @@ def result_of(
         def select(wanted: str) -> Any:
             return connection.sql(f"SELECT {wanted} FROM {source}", params=params or None)
 
-        pieces = read_pieces(select, columns, hugeint=whole_numbers(declared), cast_in="in the query", at_once=_AT_ONCE)
+        pieces = read_pieces(select, columns, hugeint=whole_numbers(declared), cast_in=CAST_IN, at_once=_AT_ONCE)
         while (found := interruptibly(connection, lambda: next(pieces, None))) is not None:
             yield as_table(found, declared)
     except duckdb.Error as error:

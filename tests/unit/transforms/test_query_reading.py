@@ -92,7 +92,7 @@ def analysis() -> Iterator[QueryAnalysis]:
 
 
 def names(analysis: QueryAnalysis, query: str) -> tuple[str, ...]:
-    reading = analysis.read(query)
+    reading = analysis.read([query])[0]
     assert reading.problem is None
     assert reading.tables is not None
     return tuple(sorted(mention.name for mention in reading.tables))
@@ -138,7 +138,7 @@ def test_duckdb_asks_for_the_same_tables(analysis: QueryAnalysis, query: str) ->
     ],
 )
 def test_the_place_of_a_table_counts_characters(analysis: QueryAnalysis, query: str, line: int, column: int) -> None:
-    places = {each.name: (each.line, each.column) for each in analysis.read(query).tables or ()}
+    places = {each.name: (each.line, each.column) for each in analysis.read([query])[0].tables or ()}
     assert places["t"] == (line, column)
 
 
@@ -146,7 +146,7 @@ def test_the_place_of_a_table_counts_characters(analysis: QueryAnalysis, query: 
     "query", ["pivot t on a using sum(b)", "from (pivot t on a using sum(b))", "with p as (pivot t on a) from p, u"]
 )
 def test_tables_of_a_pivot_cannot_be_told(analysis: QueryAnalysis, query: str) -> None:
-    reading = analysis.read(query)
+    reading = analysis.read([query])[0]
     assert (reading.problem, reading.tables, reading.sensitive) == (None, None, ("PIVOT",))
 
 
@@ -160,7 +160,7 @@ def test_tables_of_a_pivot_cannot_be_told(analysis: QueryAnalysis, query: str) -
     ],
 )
 def test_params_are_found(analysis: QueryAnalysis, query: str, params: tuple[str, ...]) -> None:
-    assert analysis.read(query).params == params
+    assert analysis.read([query])[0].params == params
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_params_are_found(analysis: QueryAnalysis, query: str, params: tuple[str
     ],
 )
 def test_what_is_no_select_is_refused(analysis: QueryAnalysis, query: str, message: str) -> None:
-    problem = analysis.read(query).problem
+    problem = analysis.read([query])[0].problem
     assert problem is not None
     assert problem.message == message
     assert problem.hint
@@ -208,7 +208,7 @@ def test_what_is_no_select_is_refused(analysis: QueryAnalysis, query: str, messa
     ],
 )
 def test_a_syntax_error_has_a_place(analysis: QueryAnalysis, query: str, line: int, column: int) -> None:
-    problem = analysis.read(query).problem
+    problem = analysis.read([query])[0].problem
     assert problem is not None
     assert "syntax error" in problem.message
     assert "LINE" not in problem.message
@@ -230,7 +230,7 @@ def test_a_syntax_error_has_a_place(analysis: QueryAnalysis, query: str, line: i
     ],
 )
 def test_only_the_outer_order_counts(analysis: QueryAnalysis, query: str, ordered: bool) -> None:
-    assert analysis.read(query).ordered is ordered
+    assert analysis.read([query])[0].ordered is ordered
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_only_the_outer_order_counts(analysis: QueryAnalysis, query: str, ordere
 def test_what_depends_on_order_or_threads_is_found(
     analysis: QueryAnalysis, query: str, sensitive: tuple[str, ...]
 ) -> None:
-    assert analysis.read(query).sensitive == sensitive
+    assert analysis.read([query])[0].sensitive == sensitive
 
 
 @pytest.mark.parametrize(
@@ -283,4 +283,4 @@ def test_what_depends_on_order_or_threads_is_found(
 def test_what_gives_something_else_each_time_is_found(
     analysis: QueryAnalysis, query: str, random: tuple[str, ...]
 ) -> None:
-    assert analysis.read(query).random == random
+    assert analysis.read([query])[0].random == random

@@ -37,7 +37,7 @@ DATA = pa.table(
 
 def table(query: str, columns: Mapping[str, str] | None = None, **keys: Any) -> Table:
     with QueryAnalysis() as analysis:
-        reading = analysis.read(query)
+        reading = analysis.read([query])[0]
     assert reading.problem is None
     declared = None
     if columns is not None:

@@ -1,0 +1,116 @@
+"""A query bound to the contracts of its inputs, and its result judged by its own, exactly as in a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow.conversion.exact import is_convertible
+from lakehouse_cli.arrow.ordering import order_problem
+from lakehouse_cli.arrow.types import from_arrow, to_arrow
+from lakehouse_cli.contracts import enforce
+from lakehouse_cli.engines.duckdb_queries import bound_params
+from lakehouse_cli.engines.duckdb_values import read_pieces
+from lakehouse_cli.errors import ContractError, TransformError
+from lakehouse_cli.model import Column, Table
+from lakehouse_cli.model.query import QueryProblem
+from lakehouse_cli.transforms.queries.inputs import registered, unheld
+from lakehouse_cli.transforms.queries.running import (
+    CAST_IN,
+    QueryError,
+    as_table,
+    empty_table,
+    result_of,
+    whole_numbers,
+)
+
+
+def bind(
+    connection: Any, text: str, inputs: Mapping[str, Sequence[Column]], table: Table
+) -> tuple[tuple[str, str], ...] | list[QueryProblem]:
+    """Bind a query over empty tables; see `lakehouse_cli.transforms.queries.analysis.QueryAnalysis.bind`.
+
+    Args:
+        connection: Of DuckDB, without tables.
+        text: The query.
+        inputs: Columns of each table, by its name in the query.
+        table: With the contract and the params.
+    """
+    empty = {name: empty_table(columns) for name, columns in inputs.items()}
+    for name, data in empty.items():
+        if (why := unheld(data.schema)) is not None:
+            return [QueryProblem(f"`{name}` {why}", "leave it out, or rename it, in a table between the two")]
+    try:
+        with registered(connection, empty):
+            (result,) = result_of(connection, text, bound_params(table.params), table.columns, order=None, rows=0)
+    except QueryError as error:
+        return [error.problem]
+    except TransformError as error:
+        return [QueryProblem(error.message, error.hint)]
+    return _judged(result, table)
+
+
+def judged(
+    connection: Any, kinds: Mapping[str, Any], table: Table, known: dict[tuple[str, str], Any]
+) -> tuple[tuple[str, str], ...] | list[QueryProblem] | None:
+    """Judge the columns of a result by the contract as `bind` does; None where that takes the query itself.
+
+    Args:
+        connection: Of DuckDB.
+        kinds: The columns, and their types in DuckDB.
+        table: With the contract.
+        known: Columns without rows by the type in DuckDB and what HUGEINT is cast to; added to.
+    """
+    import duckdb
+
+    cast = whole_numbers(table.columns)
+    found = {}
+    for name, kind in kinds.items():
+        key = str(kind), cast(name)
+        if key not in known:
+            try:
+                known[key] = _column(connection, *key)
+            except duckdb.Error:
+                return None
+        found[name] = known[key]
+    return _judged(as_table(found, table.columns), table)
+
+
+def _column(connection: Any, kind: str, hugeint: str) -> Any:
+    """A column of a type of DuckDB without rows, as one of a result is read."""
+    source = connection.sql(f"SELECT NULL::{kind} AS c LIMIT 0")
+    [found] = read_pieces(
+        source.project, dict(zip(source.columns, source.types, strict=True)), hugeint=lambda _: hugeint, cast_in=CAST_IN
+    )
+    return found["c"]
+
+
+def _judged(result: pa.Table, table: Table) -> tuple[tuple[str, str], ...] | list[QueryProblem]:
+    return _problems(result, table) or tuple(
+        (field.name, str(from_arrow(field.type) or "string")) for field in result.schema
+    )
+
+
+def _problems(result: Any, table: Table) -> list[QueryProblem]:
+    """What of a result without rows does not fit the contract."""
+    found: list[QueryProblem] = []
+    try:
+        enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
+    except ContractError as error:
+        for violation in error.violations:
+            message, _, hint = violation.message.partition("; ")
+            found.append(QueryProblem(message, hint or None, location=violation.location))
+    types = {field.name: field.type for field in result.schema}
+    for column in table.columns or ():
+        returned = types.get(column.name)
+        if returned is not None and not is_convertible(returned, to_arrow(column.type)):
+            kind = from_arrow(returned) or returned
+            message = f"`{column.name}` is declared {column.type}, and the query returns {kind}"
+            hint = f"declare {kind}, or cast it in the query"
+            found.append(QueryProblem(message, hint, location=column.location))
+    if table.columns is None and (problem := order_problem(result.schema, table.order_by)) is not None:
+        index, message, hint = problem
+        found.append(QueryProblem(message, hint, location=table.where(f"order_by.{index}")))
+    return found

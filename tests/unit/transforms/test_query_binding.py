@@ -1,0 +1,175 @@
+"""Queries bound before there are data: quickly where the result is plain, and the same as in a run everywhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from lakehouse_cli.model import Column, Contract, SqlQuery, Table, parse_column_type
+from lakehouse_cli.transforms.queries import binding
+from lakehouse_cli.transforms.queries.analysis import QueryAnalysis
+from lakehouse_cli.transforms.queries.connection import private_connection
+
+TYPES = {
+    "i8": "int8",
+    "u8": "uint8",
+    "i16": "int16",
+    "u16": "uint16",
+    "i32": "int32",
+    "u32": "uint32",
+    "i": "int64",
+    "u64": "uint64",
+    "f32": "float32",
+    "f": "float64",
+    "flag": "bool",
+    "s": "string",
+    "raw": "binary",
+    "d": "date32",
+    "dec": "decimal128(18, 3)",
+    "wide": "decimal128(38, 0)",
+    "ts_s": "timestamp[s]",
+    "ts_ms": "timestamp[ms]",
+    "ts": "timestamp[us]",
+    "ts_ns": "timestamp[ns]",
+    "zoned": "timestamp[us, tz=Europe/Zurich]",
+    "t32": "time32[s]",
+    "t64": "time64[us]",
+    "t_ns": "time64[ns]",
+    "took": "duration[us]",
+    "code": "dictionary<string>",
+    "l": "list<int64>",
+    "st": "struct<a: int64, b: string>",
+    "m": "map<string, int64>",
+}
+PLAIN = {name for name, kind in TYPES.items() if kind[0] not in "lms" or kind == "string"}
+EXPRESSIONS = [
+    *TYPES,
+    *(f"max({name})" for name in TYPES),
+    *(f"sum({name})" for name in ("i8", "i", "u64", "f32", "f", "dec", "wide", "flag", "took")),
+    *(
+        "count(*)",
+        "avg(i)",
+        "avg(dec)",
+        "first(s)",
+        "list(i)",
+        "mode(d)",
+        "i + 1",
+        "i // 2",
+        "i / 2",
+        "dec * 2",
+        "dec * dec",
+    ),
+    *(
+        "d + 1",
+        "d + interval 1 month",
+        "d - d",
+        "ts - ts",
+        "ts::date",
+        "date_trunc('day', d)",
+        "now()",
+        "zoned::timestamp",
+    ),
+    *(
+        "'x'",
+        "1",
+        "1.5",
+        "null",
+        "true",
+        "null::json",
+        "'a'::varchar::blob",
+        "[1, 2]",
+        "{'a': 1}",
+        "map {'a': 1}",
+        "1::bit",
+    ),
+    *(
+        "i::hugeint",
+        "u64::uhugeint",
+        "'b'::enum('a', 'b')",
+        "1::union(a int, b text)",
+        "time '10:00+01'",
+        "uuid()",
+        "st.a",
+    ),
+    *("$p", "$p + i", "$p::date", "nothing", "i.nothing", "s + 1", "cast('x' as int)", "max(i", "rowid", "i8 || s"),
+    *("case when flag then i else f end", "coalesce(i8, u16)", "i in (1, 2)", "row_number() over ()", "unnest(l)"),
+]
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Iterator[QueryAnalysis]:
+    with QueryAnalysis() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[Any]:
+    with private_connection(spills=False, threads=1) as opened:
+        yield opened
+
+
+def columns_of(types: Mapping[str, str]) -> tuple[Column, ...]:
+    return tuple(Column(name, parse_column_type(kind)) for name, kind in types.items())
+
+
+def computed(query: str, columns: Mapping[str, str] | None) -> Table:
+    contract = Contract(None if columns is None else columns_of(columns))
+    return Table("r", contract=contract, query=SqlQuery(query), params={"p": 7} if "$p" in query else {})
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_a_closer_look_finds_the_same(analysis: QueryAnalysis, connection: Any, expression: str) -> None:
+    is_plain = not re.search(rf"\b({'|'.join(TYPES.keys() - PLAIN)})\b", expression)
+    inputs = {"t": columns_of({name: kind for name, kind in TYPES.items() if name in PLAIN or not is_plain})}
+    query = f"with t2 as (from t) select {expression} as x from t2 t"
+    for kind in (None, "int64", TYPES.get(expression, "decimal128(18, 3)")):
+        table = computed(query, None if kind is None else {"x": kind})
+        assert analysis.bind(query, inputs, table) == binding.bind(connection, query, inputs, table)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select 1 as a, 2 as a",
+        "select 1 as a, 2 as A",
+        "select 1 as a, 2 as a_1",
+        "from t join u using (id)",
+        "select * from t, u",
+        "select t.id, u.id from t, u",
+        "from T -- all",
+        "select 1 /* one */;",
+        "from t union all by name from u",
+        "describe t",
+        "summarize t",
+        "pivot t on id in (1, 2) using count(*)",
+        "from (pivot t on id using count(*))",
+        "select t from t",
+        "select rowid from t",
+        "with t as (select 'x' as id) from t",
+        "with recursive r as (select 1 as id union all select id + 1 from r where id < 3) from r",
+        "from v",
+        "from main.t",
+        'from "lakehouse columns 0"',
+        "select * from t limit 'x'",
+        "select * from t order by 9",
+        "from t0",
+        "select",
+    ],
+)
+@pytest.mark.parametrize("declared", [None, {"id": "int64"}, {"a": "int32", "a_1": "int32"}, {"ID": "int64"}])
+def test_whole_queries_are_bound_the_same(
+    analysis: QueryAnalysis, connection: Any, query: str, declared: Mapping[str, str] | None
+) -> None:
+    inputs = {"t": columns_of({"id": "int64"}), "u": columns_of({"id": "int64", "s": "string"})}
+    table = computed(query, declared)
+    assert analysis.bind(query, inputs, table) == binding.bind(connection, query, inputs, table)
+
+
+def test_tables_of_other_queries_are_not_there(analysis: QueryAnalysis) -> None:
+    query, columns = "select id from other", columns_of({"id": "int64"})
+    table = computed(query, {"id": "int64"})
+    assert analysis.bind(query, {"other": columns}, table) == (("id", "int64"),)
+    assert isinstance(analysis.bind(query, {"t": columns}, table), list)
