@@ -74,7 +74,9 @@ def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[st
 
 def streaming_types(wanted: Mapping[str, set[str]]) -> frozenset[str]:
     """Those of the frame types wanted that take a table piece by piece."""
-    from lakehouse_cli.transforms.frames import frame_type
-
     names = set().union(*wanted.values()) - {"", QUERY}
+    if not names:
+        return frozenset()
+    from lakehouse_cli.transforms.frames import frame_type  # slow to load; a run in other processes has no need of it
+
     return frozenset(name for name in names if frame_type(name).streams)

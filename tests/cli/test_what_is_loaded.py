@@ -201,3 +201,11 @@ def test_queries_that_were_read_load_no_engine(project: ProjectFolder) -> None:
     project.write("file.sql", "from most where most > 2")
     assert "duckdb" in loaded("plan")
     assert loaded("plan") & {"duckdb"} == set()
+
+
+def test_a_run_in_processes_loads_arrow_there_alone(project: ProjectFolder) -> None:
+    """What leads them would take a core from them as they begin."""
+    project.add("transforms.py", "\n\ndef alone():\n    return pd.DataFrame({'n': [1]})\n")
+    project.add("lakehouse.yaml", "  alone: {columns: {n: int64}}\n")
+    assert loaded("run", "alone", "--executor", "processes") & {"pyarrow", "numpy", "pandas"} == set()
+    assert "pyarrow" in loaded("run", "alone", "--force", "--executor", "threads")
