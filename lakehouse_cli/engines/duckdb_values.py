@@ -51,12 +51,18 @@ def as_written(data: pa.Table) -> pa.Table:
     return pa.table(columns, names=data.column_names)
 
 
-def _bent_within(kind: Any) -> str | None:
-    """The first type inside of a nested one whose values become others in Arrow, or nothing that can be declared.
+def unreadable(kind: Any) -> str | None:
+    """What of a type has no values in Arrow, in words; None where all of it has.
 
     Args:
         kind: DuckDB's own description of the type of a column.
     """
+    bent = _bent_within(kind)
+    return bent if bent is None or bent == str(kind) else f"{bent} inside of {kind}"
+
+
+def _bent_within(kind: Any) -> str | None:
+    """The first type inside of a nested one whose values become others in Arrow, or nothing that can be declared."""
     if kind.id in ("variant", "union"):
         return str(kind)
     if kind.id not in _NESTED:
@@ -153,7 +159,7 @@ def _expressions(column: str, kind: Any, hugeint: str) -> tuple[str, str | None]
 
 def _as_typed(column: pa.ChunkedArray, refused: pa.ChunkedArray, kind: Any, cast_in: str) -> pa.ChunkedArray | Refused:
     """Return a column that was read, in the form of its type in the database; refused where values do not keep it."""
-    type_name, bent = str(kind), _bent_within(kind)
+    type_name, bent = str(kind), unreadable(kind)
     if refused.null_count < len(refused):
         rows = true_rows(refused.is_valid())
         if type_name == "INTERVAL":
@@ -167,8 +173,7 @@ def _as_typed(column: pa.ChunkedArray, refused: pa.ChunkedArray, kind: Any, cast
         return column.cast(pa.duration("us"))
     try:
         if bent is not None and column.null_count < len(column):
-            where = "" if bent == type_name else f" inside of {type_name}"
-            raise InexactError(f"{bent}{where}", hint=f"cast it to VARCHAR {cast_in}")
+            raise InexactError(bent, hint=f"cast it to VARCHAR {cast_in}")
         check_range(column)
     except InexactError as refusal:
         return Refused(refusal, column)

@@ -97,15 +97,27 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 
 def is_convertible(source: pa.DataType, target: pa.DataType) -> bool:
-    """Whether values of one type may have exact counterparts in another; of nested types only the outer one counts."""
+    """Whether any value of one type but null may have an exact counterpart in another."""
+    if kind_of(source) == "dictionary" or kind_of(target) == "dictionary":
+        return is_convertible(_values_of(source), _values_of(target))
     kinds = kind_of(source), kind_of(target)
-    nested = {"list", "struct", "map"}
-    return (
-        kinds in _CONVERSIONS
-        or kinds[0] == kinds[1]
-        or not {"null", "dictionary", "other"}.isdisjoint(kinds)
-        or nested.issuperset(kinds)
-    )
+    if not {"null", "other"}.isdisjoint(kinds):
+        return True
+    if kinds == ("struct", "struct"):
+        return sorted(field.name for field in source) == sorted(field.name for field in target)
+    if {"list", "map"}.issuperset(kinds):  # an empty one is one of whatever type
+        return True
+    if {"date", "timestamp"}.issuperset(kinds) and _is_instant(source) != _is_instant(target):
+        return False
+    return kinds in _CONVERSIONS or kinds[0] == kinds[1]
+
+
+def _values_of(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _is_instant(kind: pa.DataType) -> bool:
+    return pa.types.is_timestamp(kind) and kind.tz is not None
 
 
 @lru_cache(maxsize=1024)

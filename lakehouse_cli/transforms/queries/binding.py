@@ -12,7 +12,7 @@ from lakehouse_cli.arrow.ordering import order_problem
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts import enforce
 from lakehouse_cli.engines.duckdb_queries import bound_params
-from lakehouse_cli.engines.duckdb_values import read_pieces
+from lakehouse_cli.engines.duckdb_values import read_pieces, unreadable
 from lakehouse_cli.errors import ContractError, TransformError
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.query import QueryProblem
@@ -42,14 +42,17 @@ def bind(
     for name, data in empty.items():
         if (why := unheld(data.schema)) is not None:
             return [QueryProblem(f"`{name}` {why}", "leave it out, or rename it, in a table between the two")]
+    params = bound_params(table.params)
     try:
         with registered(connection, empty):
-            (result,) = result_of(connection, text, bound_params(table.params), table.columns, order=None, rows=0)
+            (result,) = result_of(connection, text, params, table.columns, order=None, rows=0)
+            bound = connection.sql(text, params=params or None)
+            kinds = dict(zip(bound.columns, bound.types, strict=True))
     except QueryError as error:
         return [error.problem]
     except TransformError as error:
         return [QueryProblem(error.message, error.hint)]
-    return _judged(result, table)
+    return _judged(result, kinds, table)
 
 
 def judged(
@@ -75,7 +78,7 @@ def judged(
             except duckdb.Error:
                 return None
         found[name] = known[key]
-    return _judged(as_table(found, table.columns), table)
+    return _judged(as_table(found, table.columns), kinds, table)
 
 
 def _column(connection: Any, kind: str, hugeint: str) -> Any:
@@ -87,13 +90,15 @@ def _column(connection: Any, kind: str, hugeint: str) -> Any:
     return found["c"]
 
 
-def _judged(result: pa.Table, table: Table) -> tuple[tuple[str, str], ...] | list[QueryProblem]:
-    return _problems(result, table) or tuple(
+def _judged(
+    result: pa.Table, kinds: Mapping[str, Any], table: Table
+) -> tuple[tuple[str, str], ...] | list[QueryProblem]:
+    return _problems(result, kinds, table) or tuple(
         (field.name, str(from_arrow(field.type) or "string")) for field in result.schema
     )
 
 
-def _problems(result: Any, table: Table) -> list[QueryProblem]:
+def _problems(result: pa.Table, kinds: Mapping[str, Any], table: Table) -> list[QueryProblem]:
     """What of a result without rows does not fit the contract."""
     found: list[QueryProblem] = []
     try:
@@ -102,13 +107,19 @@ def _problems(result: Any, table: Table) -> list[QueryProblem]:
         for violation in error.violations:
             message, _, hint = violation.message.partition("; ")
             found.append(QueryProblem(message, hint or None, location=violation.location))
-    types = {field.name: field.type for field in result.schema}
-    for column in table.columns or ():
+    declared = {column.name: column for column in table.columns or ()}
+    kept = kinds if table.columns is None or table.extra_columns == "keep" else declared.keys() & kinds.keys()
+    refused = {name: why for name in kept if (why := unreadable(kinds[name])) is not None}
+    for name, why in refused.items():
+        place = declared[name].location if name in declared else None
+        found.append(QueryProblem(f"`{name}` holds {why}", f"cast it to VARCHAR {CAST_IN}", location=place))
+    types = {field.name: field.type for field in result.schema if field.name not in refused}
+    for column in declared.values():
         returned = types.get(column.name)
         if returned is not None and not is_convertible(returned, to_arrow(column.type)):
             kind = from_arrow(returned) or returned
             message = f"`{column.name}` is declared {column.type}, and the query returns {kind}"
-            hint = f"declare {kind}, or cast it in the query"
+            hint = f"declare {kind}, or cast it {CAST_IN}"
             found.append(QueryProblem(message, hint, location=column.location))
     if table.columns is None and (problem := order_problem(result.schema, table.order_by)) is not None:
         index, message, hint = problem

@@ -7,10 +7,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from lakehouse_cli.contracts import enforce
+from lakehouse_cli.errors import ContractError, TransformError
 from lakehouse_cli.model import Column, Contract, SqlQuery, Table, parse_column_type
+from lakehouse_cli.model.query import QueryReading
 from lakehouse_cli.transforms.queries import binding
 from lakehouse_cli.transforms.queries.analysis import QueryAnalysis
+from lakehouse_cli.transforms.queries.calling import run_query
 from lakehouse_cli.transforms.queries.connection import private_connection
 
 TYPES = {
@@ -173,3 +178,61 @@ def test_tables_of_other_queries_are_not_there(analysis: QueryAnalysis) -> None:
     table = computed(query, {"id": "int64"})
     assert analysis.bind(query, {"other": columns}, table) == (("id", "int64"),)
     assert isinstance(analysis.bind(query, {"t": columns}, table), list)
+
+
+TEXTS = ["'x'", "'1'", "'true'", "'2024-01-01'", "'2024-01-01 00:00:00'", "'2024-01-01 00:00:00+00:00'", "'10:00:00'"]
+#: By type of DuckDB, values of it among which is one for every type that it can be declared as.
+VALUES = {
+    "BOOLEAN": ["true"],
+    "BIGINT": ["1::bigint"],
+    "UTINYINT": ["1::utinyint"],
+    "HUGEINT": ["1::hugeint"],
+    "UHUGEINT": ["1::uhugeint"],
+    "BIGNUM": ["1::bignum"],
+    "DOUBLE": ["1.0::double"],
+    "DECIMAL(9,2)": ["1.0::decimal(9,2)"],
+    "VARCHAR": TEXTS,
+    "ENUM": [f"{text}::enum({', '.join(TEXTS)})" for text in TEXTS],
+    "JSON": ["'1'::json", "'true'::json"],
+    "UUID": ["'00000000-0000-4000-8000-000000000000'::uuid"],
+    "BIT": ["'1'::bit"],
+    "BLOB": ["'a'::blob"],
+    "DATE": ["date '2024-01-01'"],
+    "TIMESTAMP": ["timestamp '2024-01-01'"],
+    "TIMESTAMP_S": ["timestamp_s '2024-01-01'"],
+    "TIMESTAMP_NS": ["timestamp_ns '2024-01-01'"],
+    "TIMESTAMP WITH TIME ZONE": ["timestamptz '2024-01-01'"],
+    "TIME": ["time '10:00'"],
+    "TIME WITH TIME ZONE": ["timetz '10:00:00+00'"],
+    "INTERVAL": ["interval 1 day"],
+    "INTEGER[]": ["[1]", "[]::int[]"],
+    "TIMESTAMP WITH TIME ZONE[]": ["[timestamptz '2024-01-01']", "[]::timestamptz[]"],
+    "STRUCT(a INTEGER)": ["{'a': 1}", "{'a': null::int}"],
+    "STRUCT(a INTERVAL)": ["{'a': interval 1 day}"],
+    "MAP(VARCHAR, INTEGER)": ["map {'a': 1}", "map {}::map(varchar, int)"],
+    "UNION(a INTEGER)": ["union_value(a := 1)"],
+    "VARIANT": ["'x'::variant"],
+}
+#: Of these, only the form of each text says whether it is one of another type.
+AS_TEXT = ("UUID", "BIT", "BIGNUM", "UHUGEINT", "JSON", "TIME WITH TIME ZONE")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", VALUES)
+def test_types_that_no_value_satisfies_are_refused(analysis: QueryAnalysis, kind: str) -> None:
+    """And none that some value does."""
+
+    def runs(value: str, declared: str) -> bool:
+        query = f"select {value} as x"
+        table = computed(query, {"x": declared})
+        query_table = replace(table, query=SqlQuery(query, reading=QueryReading(tables=())))
+        try:
+            enforce(run_query(query_table, [], 1, None), table.columns)
+        except (ContractError, TransformError):
+            return False
+        return True
+
+    for declared in sorted({*TYPES.values(), "list<timestamp[us]>", "struct<a: date32>", "map<string, date32>"}):
+        bound = analysis.bind(query := f"select {VALUES[kind][0]} as x", {}, computed(query, {"x": declared}))
+        passes = any(runs(value, declared) for value in VALUES[kind])
+        assert passes == (not isinstance(bound, list)) or (kind in AS_TEXT and not passes), declared
