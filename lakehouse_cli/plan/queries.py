@@ -38,7 +38,7 @@ from lakehouse_cli.version import __version__
 _RUN = Entry("lakehouse_cli.transforms.queries.calling:run_query")
 _ANALYSIS = Entry("lakehouse_cli.transforms.queries.analysis:QueryAnalysis")
 _FOLDER, _FILE = "cache", "queries.json"
-_FORMAT = 3
+_FORMAT = 4
 # Of what reaches beyond tables, what shows the settings and the catalog of a connection.
 _OF_CONNECTION = re.compile(r"SHOW$|(current_setting|getvariable|duckdb_\w+|pragma_\w+)\(\)$")
 # Of DuckDB. Those before take -0.0 for 0.0 where they sort, and integers of more than 128 bits for floats.
@@ -365,7 +365,10 @@ class _Matched(Struct):
         place = self.table.query.place(mention.line, mention.column)
         hint = did_you_mean(name, self.tables) or "declare it under `tables:`"
         if "." in name or "/" in name:
-            hint = "declare the file as a source table, and name that: a query reads tables and nothing else"
+            alone = name.rpartition(".")[2]
+            hint = "a query reads the project's tables and nothing else: declare a file as a source, and name that"
+            if alone in self.tables:
+                hint = f"name it without what stands before: `{alone}`"
         if ascii_lower(name) == MANIFESTS:
             hint = MANIFESTS_HINT
         if close:

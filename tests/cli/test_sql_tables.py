@@ -101,6 +101,7 @@ PLACES = {
     "behind others": ("sql: select 'é€😀', tmpff from obs", "lakehouse.yaml:8:24"),
     "escaped": ("sql: 'select ''a'', tmpff from obs'", "lakehouse.yaml:8:10"),
     "folded": ("sql: >\n      select tmpff\n      from obs", "lakehouse.yaml:8:10"),
+    "a long line": (f"sql: select {'1, ' * 60} tmpff{', 1' * 60} from obs", "lakehouse.yaml:8:198"),
     "over lines": ("sql: select\n      tmpff from obs", "lakehouse.yaml:8:10"),
 }
 
@@ -157,6 +158,7 @@ def test_a_file_that_cannot_be_read(weather: ProjectFolder, cli: Cli, name: str,
         ("engine: duckdb", "`engine` of table `highs` is for queries, and a function computes it"),
         ("sql: from obs\n    engine: sqlite", "`engine` of table `highs` is `duckdb` or `storage`, not `sqlite`"),
         ("sql: from nix", "the query of `highs` reads `nix`, which is not a table"),
+        ("sql: from public.obs", "the query of `highs` reads `public.obs`, which is not a table"),
         ("sql: from highs", "table `highs` is its own input"),
         ("sql: from obs limit $n", "the query has a param `$n`, and `params` has no value"),
         ("sql: from obs\n    params: {n: 1}", "the query has no param `$n`"),

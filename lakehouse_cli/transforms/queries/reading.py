@@ -62,7 +62,7 @@ def _statement(connection: Any, text: str) -> _Statement | QueryReading:
     try:
         statements = connection.extract_statements(text)
     except duckdb.Error as error:
-        return QueryReading(problem=problem_of(error))
+        return QueryReading(problem=problem_of(error, text))
     if len(statements) != 1:
         many = "is empty" if not statements else f"has {len(statements)} statements"
         return QueryReading(problem=QueryProblem(f"it {many}", "write one SELECT"))
@@ -109,8 +109,13 @@ def aggregates_of(connection: Any) -> frozenset[str]:
     return frozenset(name for (name,) in rows.fetchall())
 
 
-def problem_of(error: Exception) -> QueryProblem:
-    """The problem that an error of DuckDB is, with the place that its text shows."""
+def problem_of(error: Exception, query: str = "") -> QueryProblem:
+    """The problem that an error of DuckDB is, with the place that its text shows.
+
+    Args:
+        error: What DuckDB raised.
+        query: As DuckDB got it: of a long line it shows but a part.
+    """
     text, _, shown = str(error).partition("\n\nLINE ")
     first, *others = text.strip().splitlines() or [type(error).__name__]
     message = _KIND.sub("", first).partition(" You might need to")[0].rstrip(".!")
@@ -118,16 +123,22 @@ def problem_of(error: Exception) -> QueryProblem:
     if _NO_TABLE.match(message):  # DuckDB would name one of its own
         hint = "name it where a table stands, or list it under `inputs:`"
     if "disabled by configuration" in message:
-        hint = "declare the file as a source table, and name that: a query reads tables and nothing else"
+        hint = "a query reads the project's tables and nothing else: declare a file as a source, and name that"
     message, hint = no_room(message) or (message, hint)
     number, _, rest = shown.partition(": ")
     line, _, marks = rest.partition("\n")
     if not number.isdigit():
         return QueryProblem(message, hint)
     caret = marks.partition("\n")[0].find("^") - len(f"LINE {number}: ")
-    # Long lines are shown from their middle, behind dots. The mark stands below in columns of a terminal.
-    is_known = not line.startswith("...") and caret >= 0
-    return QueryProblem(message, hint, int(number), len(beginning(line, caret)) + 1 if is_known else None)
+    before = 0
+    if line.startswith("..."):
+        part = line[3:].removesuffix("...")
+        whole = next(iter(query.split("\n")[int(number) - 1 :]), "")
+        # One that stands there twice may be either.
+        before = whole.find(part) - 3 if whole.count(part) == 1 else -caret - 1
+    # The mark stands below in columns of a terminal.
+    at = before + len(beginning(line, caret)) + 1 if caret >= 0 else 0
+    return QueryProblem(message, hint, int(number), at if at > 0 else None)
 
 
 def _tables(node: Any, known: frozenset[str]) -> Iterator[tuple[str, int]]:
@@ -145,7 +156,7 @@ def _tables(node: Any, known: frozenset[str]) -> Iterator[tuple[str, int]]:
         known |= {ascii_lower(node["cte_name"])}
     is_named = bool(node.get("schema_name")) or ascii_lower(str(node.get("table_name"))) not in known
     if node.get("type") == "BASE_TABLE" and is_named:
-        yield node["table_name"], node.get("query_location") or 0
+        yield _full_name(node).removeprefix("main."), node.get("query_location") or 0
     for key, value in node.items():
         if key != "cte_map" and isinstance(value, (dict, list)):
             yield from _tables(value, known)
@@ -186,13 +197,16 @@ def _outside(nodes: Sequence[Any], called: list[tuple[str, Any]]) -> Iterator[st
     yield from (f"{name}()" for name, _ in called if name in _REACHING)
     for each in nodes:
         kind = each.get("type")
-        qualifiers = [each.get("catalog_name"), each.get("schema_name"), each.get("table_name")]
-        if kind == "BASE_TABLE" and any(qualifiers[:2]):
-            yield ".".join(filter(None, qualifiers))
+        if kind == "BASE_TABLE" and (each.get("catalog_name") or each.get("schema_name")):
+            yield _full_name(each)
         if kind == "TABLE_FUNCTION" and (name := each["function"]["function_name"].lower()) not in _OF_VALUES:
             yield f"{name}()"
         if kind == "SHOW_REF" and not each.get("query"):
             yield "SHOW"
+
+
+def _full_name(node: Any) -> str:
+    return ".".join(filter(None, (node.get("catalog_name"), node.get("schema_name"), node["table_name"])))
 
 
 def _collect(node: Any, nodes: list[dict[str, Any]]) -> None:

@@ -94,10 +94,11 @@ def _located(connection: Any, text: str, params: Mapping[str, Any], error: Excep
     """The problem that an error is; of one in the query itself, DuckDB only names the place where it is explained."""
     import duckdb
 
+    explain = f"EXPLAIN {text}"
     try:
-        connection.execute(f"EXPLAIN {text}", params or None).fetchall()
+        connection.execute(explain, params or None).fetchall()
     except duckdb.Error as explained:
-        found = problem_of(explained)
+        found = problem_of(explained, explain)
         if found.line == 1 and found.column is not None:
             found = replace(found, column=max(found.column - len("EXPLAIN "), 1))
         return found

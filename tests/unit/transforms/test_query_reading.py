@@ -77,6 +77,7 @@ READS: dict[str, tuple[str, ...]] = {
     "select * from t tablesample 10%": ("t",),
     "select * from range(3)": (),
     "select * from 't.csv'": ("t.csv",),
+    "select * from main.t": ("t",),
     'select * from "select"': ("select",),
     "select * from sqlite_master": ("sqlite_master",),
     "select 1 -- from u": (),
@@ -101,6 +102,11 @@ def names(analysis: QueryAnalysis, query: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(("query", "tables"), READS.items(), ids=READS)
 def test_tables_are_found(analysis: QueryAnalysis, query: str, tables: tuple[str, ...]) -> None:
     assert names(analysis, query) == tuple(sorted(tables))
+
+
+@pytest.mark.parametrize("name", ["other.t", "information_schema.tables", "a.b.c"])
+def test_tables_elsewhere_have_their_full_name(analysis: QueryAnalysis, name: str) -> None:
+    assert names(analysis, f"from {name}") == (name,)
 
 
 def test_each_spelling_is_found(analysis: QueryAnalysis) -> None:
@@ -205,6 +211,9 @@ def test_what_is_no_select_is_refused(analysis: QueryAnalysis, query: str, messa
         ("select '表😀e\u0301' 2", 1, 15),
         ("selec 1", 1, 1),
         ("select (1", 1, 9),
+        (f"select {'1, ' * 50}'表' 2, {'3, ' * 50} 4", 1, 162),
+        (f"select 1,\n{'é, ' * 60} 5 6 {', 7' * 60}", 2, 184),
+        (f"select {'1, ' * 80} 2 3 {', 4' * 80}", 1, 251),
     ],
 )
 def test_a_syntax_error_has_a_place(analysis: QueryAnalysis, query: str, line: int, column: int) -> None:
