@@ -19,7 +19,8 @@ from lakehouse_cli.runs.spilling import spill_file, spilling
 #: The column of the parts that has the 0-based numbers of the rows, beside the key's own, which have their positions.
 ROW = "row"
 _WHAT = "the keys of its rows"
-_PARTS = 256
+# Bits of a hash that say which part its key is in.
+_PART_BITS = 8
 # Rows that are sorted into parts at once.
 _AT_ONCE = 1 << 20
 # Bytes of a part that are compared at once.
@@ -58,11 +59,11 @@ class SpilledKeys:
         self._rows += keys.num_rows
         columns = [column.cast(_plain(column.type)) for column in keys.columns]
         keyed = pa.Table.from_arrays([*columns, pa.chunked_array([rows])], schema=self._schema).drop_null()
-        parts = (row_hashes(list(map(identity, keyed.columns[:-1]))) >> np.uint64(56)).astype(np.uint8)
+        parts = (row_hashes(list(map(identity, keyed.columns[:-1]))) >> np.uint64(64 - _PART_BITS)).astype(np.uint8)
         ordered = keyed.take(av.from_numpy(np.argsort(parts, kind="stable"), pa.int64()))
         with spilling(_WHAT):
             start = 0
-            for count in np.bincount(parts, minlength=_PARTS).tolist():
+            for count in np.bincount(parts, minlength=1 << _PART_BITS).tolist():
                 batches = ordered.slice(start, count).combine_chunks().to_batches()
                 self._writer.write_batch(batches[0] if count else _empty(self._schema))
                 start += count
@@ -79,7 +80,7 @@ class SpilledKeys:
             self._writer.close()
             self._file.seek(0)
             reader = pa.ipc.open_file(pa.PythonFile(self._file, mode="r"))
-        for part in range(_PARTS):
+        for part in range(1 << _PART_BITS):
             distinct = without_rows(self._schema)
             for batches in self._batches_of(reader, part):
                 keys = pa.concat_tables([distinct, pa.Table.from_batches(batches, self._schema)])
@@ -97,7 +98,7 @@ class SpilledKeys:
         """Read a part, so much at once as is compared at once."""
         batches: list[pa.RecordBatch] = []
         size = 0
-        for number in range(part, self._batches * _PARTS, _PARTS):
+        for number in range(part, self._batches << _PART_BITS, 1 << _PART_BITS):
             with spilling(_WHAT):
                 batches.append(reader.get_batch(number))
             size += batches[-1].nbytes

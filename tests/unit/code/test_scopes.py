@@ -16,12 +16,12 @@ OURS = Path(lakehouse_cli.__file__).parent
 
 
 def separate(text: str) -> list[tuple[ast.Module, str]]:
-    """Each statement of a module as a module of its own, at its line."""
+    """Each statement of a module as a module of its own."""
     found = []
+    lines = text.splitlines(keepends=True)
     for statement in ast.parse(text).body:
         first = min([statement.lineno, *(each.lineno for each in getattr(statement, "decorator_list", ()))])
-        lines = text.splitlines(keepends=True)[first - 1 : statement.end_lineno]
-        alone = "\n" * (first - 1) + "".join(lines)
+        alone = "".join(lines[first - 1 : statement.end_lineno])
         try:
             found.append((ast.parse(alone), alone))
         except SyntaxError:

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import DataError, StorageError
-from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats import FORMATS, compression
 from lakehouse_cli.formats.csv.format import CsvFormat
+from lakehouse_cli.formats.jsonl import fast as fast_jsonl
 from lakehouse_cli.formats.jsonl import format as jsonl
+from lakehouse_cli.formats.jsonl import read as careful_jsonl
 from lakehouse_cli.formats.jsonl.format import JsonlFormat
 from lakehouse_cli.model import Column
 from tests.unit.formats.csv_files import columns_of
@@ -23,7 +25,16 @@ COLUMNS = {
     "csv": columns_of(id="int64", t="timestamp[s]", x="float64", s="string"),
     "jsonl": columns_of(id="int64", t="timestamp[us, tz=UTC]", seldom="string"),
 }
-CSV_ROWS, JSONL_ROWS = 400_000, 40_000
+CSV_ROWS, JSONL_ROWS = 3_000, 1_200
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of which a small file has several."""
+    for module in (compression, fast_jsonl, jsonl):
+        monkeypatch.setattr(module, "BLOCK", 32 << 10)
+    monkeypatch.setattr(careful_jsonl, "_ROWS", 100)
+    monkeypatch.setattr(jsonl, "_CAREFUL_ROWS", 200)
 
 
 def csv(row: str = "{i},2024-02-09 07:41:43,{i}.5,text {i}") -> bytes:
@@ -32,7 +43,7 @@ def csv(row: str = "{i},2024-02-09 07:41:43,{i}.5,text {i}") -> bytes:
 
 def line(i: int) -> bytes:
     row: dict[str, Any] = {"id": i, "t": f"2024-01-01T00:00:{i % 60:02}Z", "other": "x" * 250}
-    if i % 15_000 == 1:
+    if i % 450 == 1:
         row["seldom"] = f"text {i}"
     return json.dumps(row).encode() + b"\n"
 
@@ -105,15 +116,14 @@ def test_a_name_that_no_line_has_is_missing() -> None:
 
 
 @pytest.mark.parametrize("late", [b"", b'{"id": 1, "s": [{"a": "x"}]}\n'])
-def test_nested_columns_and_dictionaries_come_in_pieces(monkeypatch: pytest.MonkeyPatch, late: bytes) -> None:
-    monkeypatch.setattr(jsonl, "_CAREFUL_ROWS", 10_000)
+def test_nested_columns_and_dictionaries_come_in_pieces(late: bytes) -> None:
     columns = columns_of(id="int64", s="list<struct<a: int64>>", d="dictionary<string>")
-    rows = ({"id": i, "s": [{"a": i}], "d": f"text {i // 9_000}"} for i in range(30_000))
+    rows = ({"id": i, "s": [{"a": i}], "d": f"text {i // 180}"} for i in range(600))
     data = b"".join(json.dumps(row).encode() + b"\n" for row in rows) + late
     whole, pieces = read("jsonl", data, columns=columns)
     if late:
         assert pieces == whole
-        assert whole[1][0].examples[0].row == 30_001
+        assert whole[1][0].examples[0].row == 601
         return
     assert len(pieces) > 1
     read_back = pa.concat_tables(pieces)

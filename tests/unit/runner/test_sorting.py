@@ -21,6 +21,7 @@ from lakehouse_cli.errors import StorageError
 from lakehouse_cli.runner import sorting
 from lakehouse_cli.runner.sorting import sort_pieces
 from lakehouse_cli.runs import spilled_pieces
+from tests.unit.drawn_values import choices
 
 _KINDS: dict[str, tuple[pa.DataType, list[Any]]] = {
     "bool": (pa.bool_(), [True, False]),
@@ -47,13 +48,9 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 @st.composite
 def _tables(draw: st.DrawFn) -> tuple[list[pa.Table], list[str]]:
     kinds = draw(st.lists(st.sampled_from(list(_KINDS)), min_size=1, max_size=3))
-    count = draw(st.integers(1, 90))
+    count = draw(st.integers(1, 50))
     columns = {
-        f"c{at}": pa.array(
-            draw(st.lists(st.none() | st.sampled_from(_KINDS[kind][1]), min_size=count, max_size=count)),
-            _KINDS[kind][0],
-        )
-        for at, kind in enumerate(kinds)
+        f"c{at}": pa.array(draw(choices(_KINDS[kind][1], count)), _KINDS[kind][0]) for at, kind in enumerate(kinds)
     }
     table = pa.table({"row": range(count), **columns})
     ends = sorted({*draw(st.lists(st.integers(0, count), max_size=6)), 0, count})

@@ -25,8 +25,8 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_query_spills_and_leaves_nothing(temporary: Path) -> None:
-    with private_connection(memory_limit="60MB", threads=1) as connection:
-        result = connection.execute("SELECT range AS n, hash(range) AS h FROM range(4000000) ORDER BY h")
+    with private_connection(memory_limit="30MB", threads=1) as connection:
+        result = connection.execute("SELECT range AS n, hash(range) AS h FROM range(2000000) ORDER BY h")
         result.fetchone()
         assert [file.name for file in temporary.glob("*/*")] != []
     assert list(temporary.iterdir()) == []
@@ -63,11 +63,11 @@ def small(connection: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["duckdb.DuckDBPyRelation", "ibis.Table"])
 def test_full_disk_is_said_and_spilled_files_go(temporary: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relation_frame, "share_of", lambda workers: {"memory_limit": "60MB", "threads": 1})
+    monkeypatch.setattr(relation_frame, "share_of", lambda workers: {"memory_limit": "30MB", "threads": 1})
     frames = frame_type(kind)
     client = frames.client
     monkeypatch.setattr(frames, "client", lambda connection: (small(connection), client(connection))[1])
-    data = pa.table({"n": range(4_000_000)})
+    data = pa.table({"n": range(2_000_000)})
     with frames.scope():
         frame = frames.from_arrow(data)
         ordered = frame.order("hash(n)") if kind.startswith("duckdb") else frame.order_by(frame.n.hash())
@@ -82,8 +82,8 @@ def test_full_disk_is_said_and_spilled_files_go(temporary: Path, kind: str, monk
 
 
 def test_full_disk_under_a_query_is_said(temporary: Path) -> None:
-    with private_connection(prepare=small, memory_limit="60MB", threads=1) as connection:
+    with private_connection(prepare=small, memory_limit="30MB", threads=1) as connection:
         with pytest.raises(QueryError) as caught:
-            list(result_of(connection, "SELECT range AS n, hash(range) h FROM range(4000000)", {}, None, order=["h"]))
+            list(result_of(connection, "SELECT range AS n, hash(range) h FROM range(2000000)", {}, None, order=["h"]))
         assert caught.value.problem.message == "no space left for what does not fit into memory"
     assert list(temporary.iterdir()) == []

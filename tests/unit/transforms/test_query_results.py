@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +37,24 @@ DATA = pa.table(
 )
 
 
+_OPENED = ExitStack()
+
+
+@cache
+def analysis() -> QueryAnalysis:
+    """One for all tests: opening it takes longer than most of their queries."""
+    return _OPENED.enter_context(QueryAnalysis())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    analysis.cache_clear()
+    _OPENED.close()
+
+
 def table(query: str, columns: Mapping[str, str] | None = None, **keys: Any) -> Table:
-    with QueryAnalysis() as analysis:
-        reading = analysis.read([query])[0]
+    reading = analysis().read([query])[0]
     assert reading.problem is None
     declared = None
     if columns is not None:
@@ -72,11 +89,10 @@ def bytes_of(data: pa.Table) -> bytes:
 
 def bound(made: Table) -> tuple[tuple[str, str], ...] | list[QueryProblem]:
     kinds = {"i": "int64", "f": "float64", "d": "date32", "s": "string"}
-    with QueryAnalysis() as analysis:
-        query = made.query
-        assert query is not None
-        columns = [Column(name, parse_column_type(kind)) for name, kind in kinds.items()]
-        return analysis.bind(query.bare, {"t": columns}, made)
+    query = made.query
+    assert query is not None
+    columns = [Column(name, parse_column_type(kind)) for name, kind in kinds.items()]
+    return analysis().bind(query.bare, {"t": columns}, made)
 
 
 @pytest.mark.parametrize(
@@ -462,7 +478,7 @@ def test_rows_are_ordered(keys: dict[str, Any], order: list[int]) -> None:
 def test_zeros_of_both_signs_are_in_the_same_order_each_time(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "default_workers", lambda: 4)
     draw = random.Random(1)
-    zeros = pa.table({"f": draw.choices([0.0, -0.0], k=400_000)})
+    zeros = pa.table({"f": draw.choices([0.0, -0.0], k=300_000)})
     made = table(f"select {value} as x from t")
     found = {bytes_of(result(made, t=zeros)) for _ in range(6)}
     assert len(found) == 1
