@@ -16,12 +16,12 @@ from lakehouse_cli.arrow.conversion.refusal import (
     InexactError,
     examples_at,
     is_index_level,
-    refusal_in,
     refusal_text,
-    say_refused,
+    refusals_in,
     true_rows,
     violation_of,
 )
+from lakehouse_cli.arrow.conversion.refusals import convert_or_refuse
 from lakehouse_cli.arrow.maps import holds_map
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts.findings import Findings
@@ -226,9 +226,9 @@ def _missing(column: Column, extras: Sequence[str]) -> Violation:
 
 
 def _extra(field: pa.Field, lacking: Sequence[str]) -> Violation:
-    refused = refusal_in(field)
-    if refused is not None and refused.check == "extra":
-        return refused
+    for refused, _ in refusals_in(field):
+        if refused.check == "extra":
+            return refused
     close = did_you_mean(field.name, lacking)
     if is_index_level(field):
         message = f"index level `{visible(field.name)}` is not a declared column"
@@ -252,15 +252,15 @@ def _judge(
         found: Takes what is wrong.
     """
     field, array = result.schema.field(position), result.column(position)
-    if (given := refusal_in(field)) is not None:
-        declared = column.type if column is not None else None
-        found.add(replace(given, location=place_of(column)), None, say_refused(field, declared))
+    declared = column.type if column is not None else None
+    if given := refusals_in(field, declared):
+        for violation, say in given:
+            found.add(replace(violation, location=place_of(column)), None, say)
         return
-    try:
-        array = _converted(array, to_arrow(column.type if column is not None else _declarable(field.type)))
-        kept[field.name] = _combined(array)
-    except InexactError as refusal:
-        declared = column.type if column is not None else None
+    converted, refusals = convert_or_refuse(partial(_converted, column=column), array)
+    if converted is not None:
+        array = kept[field.name] = _combined(converted)
+    for refusal in refusals:
         refused = replace(violation_of(refusal, field.name, declared, array), location=place_of(column))
         rows = true_rows(array.is_valid()) if refusal.rows is None else refusal.rows
         found.add(refused, rows, partial(refusal_text, refusal, field.name, declared))
@@ -280,7 +280,8 @@ def _declarable(stored: pa.DataType) -> ColumnType:
     return found
 
 
-def _converted(array: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+def _converted(array: pa.ChunkedArray, *, column: Column | None) -> pa.ChunkedArray:
+    target = to_arrow(column.type if column is not None else _declarable(array.type))
     check_sound(array)
     is_simple = not pa.types.is_dictionary(target) and not (pa.types.is_nested(target) and holds_map(target))
     if array.type == target and is_simple:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow.conversion.domains import check_leaves, refuse_moments
 from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
+from lakehouse_cli.arrow.conversion.refusals import without
 from lakehouse_cli.arrow.conversion.refused import Refused
 from lakehouse_cli.text.sql import quote
 
@@ -162,13 +163,14 @@ def _as_typed(column: pa.ChunkedArray, refused: pa.ChunkedArray, kind: Any, cast
     type_name, bent = str(kind), unreadable(kind)
     if refused.null_count < len(refused):
         rows = true_rows(refused.is_valid())
+        rest = _as_typed(column, pa.chunked_array([pa.nulls(len(refused))]), kind, cast_in)
         if type_name == "INTERVAL":
             hint = f"cast it to VARCHAR {cast_in}, and declare string"
-            return Refused(InexactError(_MONTHS, rows, hint=hint, noun=True), refused)
+            return Refused(InexactError(_MONTHS, rows, hint=hint, noun=True), refused, rest)
         fits = all(len(text.lstrip("-")) <= _DIGITS for text in refused.to_pylist() if text is not None)
         wide = f"cast it to DECIMAL({_DIGITS}, 0) {cast_in}, or declare decimal128({_DIGITS}, 0)"
         hint = wide if fits else f"cast it to VARCHAR {cast_in}, and declare string"
-        return Refused(InexactError("too large", rows, hint=hint), refused)
+        return Refused(InexactError("too large", rows, hint=hint), refused, rest)
     if type_name == "INTERVAL":
         return column.cast(pa.duration("us"))
     try:
@@ -176,5 +178,5 @@ def _as_typed(column: pa.ChunkedArray, refused: pa.ChunkedArray, kind: Any, cast
             raise InexactError(bent, hint=f"cast it to VARCHAR {cast_in}")
         check_range(column)
     except InexactError as refusal:
-        return Refused(refusal, column)
+        return Refused(refusal, column, without(column, refusal.rows))
     return column

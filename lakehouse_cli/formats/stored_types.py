@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import pyarrow as pa
 from msgspec.structs import replace
@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow.conversion.domains import validate_structure
 from lakehouse_cli.arrow.conversion.exact import convert, kind_of
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, examples_of
+from lakehouse_cli.arrow.conversion.refusals import convert_or_refuse
 from lakehouse_cli.arrow.extensions import is_uuid, without_extensions
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
@@ -189,11 +190,13 @@ def _in_declared_types(table: pa.Table, declared: Sequence[Column | None], misfi
     for field, values, column in zip(table.schema, table.columns, declared, strict=True):
         as_stored = _plain(values, column)
         target = _target(as_stored.type, column, field.name, misfits.name)
-        try:
-            if as_stored.null_count < len(as_stored) and _text_became(as_stored.type, target):
-                raise InexactError("")
-            done.append(convert(as_stored, target))
-        except InexactError as refusal:
+        if as_stored.null_count < len(as_stored) and _text_became(as_stored.type, target):
+            misfits.add(InexactError(""), field.name, as_stored, column, target)
+            continue
+        converted, refusals = convert_or_refuse(partial(convert, target=target), as_stored)
+        if converted is not None:
+            done.append(converted)
+        for refusal in refusals:
             misfits.add(refusal, field.name, as_stored, column, target)
     misfits.rows += table.num_rows
     if misfits.found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -34,15 +35,18 @@ class ResultColumns:
     def add_values(self, name: str, values: Sequence[Any], *, nan_is_null: bool, level: bool = False) -> None:
         """Add a column of Python objects, as the type that the contract declares."""
         from lakehouse_cli.arrow.conversion.python_values import convert_values
+        from lakehouse_cli.arrow.conversion.refusals import convert_or_refuse
 
         column = next((column for column in self._declared if column.name == name), None)
-        try:
-            array = convert_values(values, to_arrow(column.type) if column else None, nan_is_null=nan_is_null)
-        except InexactError as refusal:
-            violation = violation_of(refusal, name, column.type if column else None, None)
-            self.refuse(name, violation, len(values), refusal)
-        else:
+        target = to_arrow(column.type) if column else None
+        array, refusals = convert_or_refuse(partial(convert_values, target=target, nan_is_null=nan_is_null), values)
+        if array is not None:
             self.add(name, array, level=level)
+            return
+        declared = column.type if column else None
+        if declared is None:
+            del refusals[1:]  # what the others are taken for depends on those that are refused
+        self._refuse(name, len(values), *((violation_of(each, name, declared, None), each) for each in refusals))
 
     def refuse_type(self, name: str, quality: str, hint: str, rows: int) -> None:
         """Add a column whose values cannot become Arrow."""
@@ -50,10 +54,13 @@ class ResultColumns:
         subject = f"`{name}` holds" if column is None else f"`{name}` is declared {column.type} and holds"
         self.refuse(name, Violation(name, "type", rows, f"{subject} {quality}; {hint}"), rows)
 
-    def refuse(self, name: str, violation: Violation, rows: int, refusal: InexactError | None = None) -> None:
+    def refuse(self, name: str, violation: Violation, rows: int) -> None:
         """Add a column that cannot become Arrow, in whose place `violation` is reported."""
+        self._refuse(name, rows, (violation, None))
+
+    def _refuse(self, name: str, rows: int, *refused: tuple[Violation, InexactError | None]) -> None:
         self._arrays.append(pa.nulls(rows))
-        self._fields.append(refused_field(name, violation, refusal))
+        self._fields.append(refused_field(name, *refused))
 
     def table(self) -> pa.Table:
         """All of them."""

@@ -175,7 +175,7 @@ def refusal_text(refusal: InexactError, name: str, declared: object, count: int)
     return f"{subject} {refusal.found(count)}{rows}{hint}"
 
 
-def refused_field(name: str, violation: Violation, refusal: InexactError | None = None) -> pa.Field:
+def refused_field(name: str, *refused: tuple[Violation, InexactError | None]) -> pa.Field:
     """Make a field of null type that stands for a column which could not be made into Arrow at all.
 
     A frame's edge puts it, over an all-null column, into the table it hands on; it is reported among the other
@@ -183,31 +183,37 @@ def refused_field(name: str, violation: Violation, refusal: InexactError | None 
 
     Args:
         name: The column.
-        violation: What is reported.
-        refusal: What it is made of, for those of several pieces to become one; None where they are the same.
+        refused: What is reported; and what it is made of, for those of several pieces to become one, None where they
+            are the same.
     """
-    metadata = {_REFUSED: msgspec.json.encode(violation)}
-    if refusal is not None:
-        parts = (refusal.quality, refusal.hint, refusal.noun, refusal.rows is not None)
-        metadata[_PARTS] = msgspec.json.encode(parts)
+    parts = [
+        None if refusal is None else (refusal.quality, refusal.hint, refusal.noun, refusal.rows is not None)
+        for _, refusal in refused
+    ]
+    violations = [violation for violation, _ in refused]
+    metadata = {_REFUSED: msgspec.json.encode(violations), _PARTS: msgspec.json.encode(parts)}
     return pa.field(name, pa.null(), metadata=metadata)
 
 
-def say_refused(field: pa.Field, declared: object) -> Callable[[int], str] | None:
-    """Return what says that so many values of a refused field were refused; None where that is all the same."""
-    if field.metadata is None or _PARTS not in field.metadata:
-        return None
-    quality, hint, noun, has_rows = msgspec.json.decode(field.metadata[_PARTS])
-    refusal = InexactError(quality, pa.array([], pa.int64()) if has_rows else None, hint=hint, noun=noun)
-    return partial(refusal_text, refusal, field.name, declared)
+def refusals_in(field: pa.Field, declared: object = None) -> list[tuple[Violation, Callable[[int], str] | None]]:
+    """Return the violations that a field of `refused_field` carries, none for any other field.
 
-
-def refusal_in(field: pa.Field) -> Violation | None:
-    """Return the violation that a field of `refused_field` carries, None for any other field."""
+    Each comes with what says that so many values were refused, which names the declared type; None where that is all
+    the same.
+    """
     metadata = field.metadata
     if metadata is None or _REFUSED not in metadata:
-        return None
-    return msgspec.json.decode(metadata[_REFUSED], type=Violation)
+        return []
+    violations = msgspec.json.decode(metadata[_REFUSED], type=list[Violation])
+    said: list[Callable[[int], str] | None] = []
+    for parts in msgspec.json.decode(metadata[_PARTS]):
+        if parts is None:
+            said.append(None)
+            continue
+        quality, hint, noun, has_rows = parts
+        refusal = InexactError(quality, pa.array([], pa.int64()) if has_rows else None, hint=hint, noun=noun)
+        said.append(partial(refusal_text, refusal, field.name, declared))
+    return list(zip(violations, said, strict=True))
 
 
 def index_level(field: pa.Field) -> pa.Field:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -13,12 +14,14 @@ if TYPE_CHECKING:
 
 
 class Refused(Struct, frozen=True):
-    """A column that cannot be had exactly, whatever it is declared as.
+    """A column of which some values cannot be had exactly, whatever it is declared as.
 
     Attributes:
         refusal: Why.
         column: As it came, or as texts of what is refused, for the examples.
+        rest: The other values, where there are any, for which what is refused is null.
     """
 
     refusal: InexactError
     column: pa.ChunkedArray
+    rest: pa.ChunkedArray | Sequence[Any] | Refused | None = None

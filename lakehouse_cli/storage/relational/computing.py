@@ -367,7 +367,7 @@ def _enforced(
         wanted = column.type if column is not None else dialect.natural(stored)
         found = None if wanted is None else dialect.conversion(quote(name), stored, wanted)
         if found is None or wanted is None:
-            fields.append(refused_field(name, _unconvertible(name, stored, column, dialect)))
+            fields.append(refused_field(name, (_unconvertible(name, stored, column, dialect), None)))
         else:
             conversions[name] = found
             fields.append(pa.field(name, to_arrow(wanted)))

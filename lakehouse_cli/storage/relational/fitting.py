@@ -12,21 +12,23 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.python_values import convert_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, refusal_text, true_rows, violation_of
+from lakehouse_cli.arrow.conversion.refusals import convert_or_refuse
 from lakehouse_cli.arrow.conversion.refused import Refused
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts.findings import Findings
-from lakehouse_cli.errors import DataError, Location, Violation
+from lakehouse_cli.errors import DataError, Location
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.relational.session import Raw
 from lakehouse_cli.text.counts import plural
 
-_Raw: TypeAlias = pa.ChunkedArray | Sequence[Any] | Refused
+_Values: TypeAlias = pa.ChunkedArray | Sequence[Any]
+_Raw: TypeAlias = _Values | Refused
 # Forms of numbers in a database without types of columns: each value is converted by itself, whatever the others are.
 _NUMBERS: set[Any] = {frozenset([int]), frozenset([float]), frozenset([int, float]), pa.float64()}
 
 
 class FormsDifferError(Exception):
-    """A column has other forms in some pieces than in others, and what its values are taken for depends on that."""
+    """A column has several forms, in one piece or in all, and what its values are taken for depends on all of them."""
 
 
 class Fitting:
@@ -47,29 +49,42 @@ class Fitting:
         self._found = Findings()
 
     def check_forms(self, raw: Raw) -> None:
-        """Compare the forms of a piece with those of the pieces before; raises FormsDifferError."""
+        """Compare the forms of a piece with each other and with those of earlier pieces; raises FormsDifferError."""
         for name, values in raw.items():
             form, known = _form(values), self._forms.get(name)
-            if form is not None and known is not None and form != known and not {form, known} <= _NUMBERS:
+            if form is None:
+                continue
+            is_mixed = isinstance(form, frozenset) and len(form) > 1
+            if (is_mixed or (known is not None and form != known)) and not {form, known or form} <= _NUMBERS:
                 raise FormsDifferError
-            self._forms[name] = known if form is None else form
+            self._forms[name] = form
 
     def piece(self, raw: Raw) -> pa.Table | None:
         """Convert a piece; None once anything was refused, after which the others are only judged."""
-        arrays: dict[str, pa.ChunkedArray] = {}
+        arrays: dict[str, pa.ChunkedArray | None] = {}
         for name in raw if self._columns is None else self._declared:
-            column, values = self._declared.get(name), raw[name]
-            try:
-                arrays[name] = _converted(values, column.type if column else None)
-            except InexactError as refusal:
-                source = values.column if isinstance(values, Refused) else values
-                rows = refusal.rows
-                if rows is None and isinstance(source, pa.ChunkedArray):
-                    rows = true_rows(source.is_valid())
-                violation, type_ = _violation(refusal, values, name, column), _named_type(values, column)
-                self._found.add(violation, rows, partial(refusal_text, refusal, name, type_))
+            values: _Raw | None = raw[name]
+            while isinstance(values, Refused):
+                self._refuse(values.refusal, values.column, name, None)
+                values = values.rest
+            if values is not None:
+                column = self._declared.get(name)
+                arrays[name], refusals = convert_or_refuse(partial(_converted, column=column), values)
+                for refusal in refusals:
+                    refusal.hint = None  # it speaks of a transform, and what is read has none
+                    self._refuse(refusal, values, name, column.type if column else None)
         self._found.end_piece(_of_length(next(map(_length, raw.values()), 0)), ())
         return None if self._found.violations else pa.table(arrays)
+
+    def _refuse(self, refusal: InexactError, values: _Values, name: str, named: ColumnType | None) -> None:
+        """Report some values of a column, whose declared type is named where that refuses them."""
+        source = values if isinstance(values, pa.ChunkedArray) else None
+        rows = true_rows(source.is_valid()) if refusal.rows is None and source is not None else refusal.rows
+        column = self._declared.get(name)
+        violation = replace(
+            violation_of(refusal, name, named, source), location=column.location if column is not None else None
+        )
+        self._found.add(violation, rows, partial(refusal_text, refusal, name, named))
 
     def finish(self) -> None:
         """Report what was refused in any piece.
@@ -109,28 +124,12 @@ def _of_length(rows: int) -> pa.Table:
     return pa.table({"row": pa.nulls(rows)}).select([])
 
 
-def _named_type(raw: _Raw, column: Column | None) -> ColumnType | None:
-    """The declared type, where messages name it."""
-    return None if column is None or isinstance(raw, Refused) else column.type
-
-
-def _violation(refusal: InexactError, raw: _Raw, name: str, column: Column | None) -> Violation:
-    location = column.location if column is not None else None
-    type_ = _named_type(raw, column)
-    if isinstance(raw, Refused):
-        return replace(violation_of(refusal, name, type_, raw.column), location=location)
-    source = raw if isinstance(raw, pa.ChunkedArray) else None
-    refusal.hint = None  # it speaks of a transform, and what is read has none
-    return replace(violation_of(refusal, name, type_, source), location=location)
-
-
-def _converted(raw: _Raw, declared: ColumnType | None) -> pa.ChunkedArray:
-    if isinstance(raw, Refused):
-        raise raw.refusal
-    if not isinstance(raw, pa.ChunkedArray):
-        values = convert_values(raw, to_arrow(declared) if declared else None, nan_is_null=False)
-        return values if declared else _natural(values)
-    return convert(raw, to_arrow(declared)) if declared else _natural(raw)
+def _converted(values: _Values, *, column: Column | None) -> pa.ChunkedArray:
+    target = to_arrow(column.type) if column is not None else None
+    if not isinstance(values, pa.ChunkedArray):
+        converted = convert_values(values, target, nan_is_null=False)
+        return converted if target is not None else _natural(converted)
+    return convert(values, target) if target is not None else _natural(values)
 
 
 def _natural(column: pa.ChunkedArray) -> pa.ChunkedArray:

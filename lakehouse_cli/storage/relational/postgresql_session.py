@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
+from lakehouse_cli.arrow.conversion.refusals import without
 from lakehouse_cli.arrow.conversion.refused import Refused
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.storage.relational.postgresql_replacing import put_in_place
 from lakehouse_cli.storage.relational.postgresql_values import check_read
 from lakehouse_cli.storage.relational.session import Digest, Found, Kept, Raw, Relation, Session
@@ -151,13 +151,10 @@ class PostgreSQLSession(Session):
                 texts = dict(zip(unread, data.columns[len(names) :], strict=True))
                 columns: dict[str, pa.ChunkedArray | Refused] = {}
                 for name, column in zip(names, data.columns[: len(names)], strict=True):
-                    shown = texts.get(name, column)
-                    try:
-                        if name in unread and shown.null_count < len(shown):
-                            raise InexactError(unread[name][0], true_rows(pc.is_valid(shown)), noun=True)
-                        columns[name] = column if name in with_nan else _as_typed(column, types[name])
-                    except InexactError as refusal:
-                        columns[name] = Refused(refusal, shown)
+                    columns[name] = column if name in with_nan else _as_typed(column, types[name])
+                    if name in unread and (rows := true_rows(texts[name].is_valid())):
+                        refusal = InexactError(unread[name][0], rows, noun=True)
+                        columns[name] = Refused(refusal, texts[name], columns[name])
                 yield columns
 
     def _with_nan(self, relation: Relation, types: Mapping[str, str]) -> set[str]:
@@ -278,9 +275,12 @@ def _sized(type_name: str) -> pa.DataType | None:
     return pa.decimal128(int(sized[1]), int(sized[2])) if sized is not None and known else None
 
 
-def _as_typed(column: pa.ChunkedArray, type_name: str) -> pa.ChunkedArray:
-    """Return what came, in the form of the column's type; raises `InexactError` for what the driver spoils."""
-    check_read(column)
+def _as_typed(column: pa.ChunkedArray, type_name: str) -> pa.ChunkedArray | Refused:
+    """Return what came, in the form of the column's type; what the driver spoils is refused."""
+    try:
+        check_read(column)
+    except InexactError as refusal:
+        return Refused(refusal, column, without(column, refusal.rows))
     plain = _plain(type_name)
     if _is_interval(plain):
         return pa.chunked_array([chunk.cast(pa.duration("us")) for chunk in column.chunks], pa.duration("us"))

@@ -165,6 +165,7 @@ def numbers_as_timestamps(values: Any, declared: ColumnType, unit: str | None) -
         for row in numbers:
             counts[row] = _count(values[row], str(declared.unit), unit)
     refused = [row for row in numbers if counts[row] is None]
+    others = [None if type(value) in (int, float) else value for value in values]
     if refused:
         counted = "Julian days" if unit == "julian" else f"{unit} since 1970"
         refusal = InexactError(
@@ -178,13 +179,12 @@ def numbers_as_timestamps(values: Any, declared: ColumnType, unit: str | None) -
             shown=[str(values[row]) for row in refused[:EXAMPLES]],
             noun=unit is None,
         )
-        return Refused(refusal, pa.chunked_array([pa.nulls(len(values), kind)]))
+        return Refused(refusal, pa.chunked_array([pa.nulls(len(values), kind)]), others)
     moments = av.array(counts, pa.int64()).cast(kind)
-    others = [None if type(value) in (int, float) else value for value in values]
     try:
         rest = convert_values(others, kind, nan_is_null=False)
-    except InexactError as refusal:
-        return Refused(refusal, pa.chunked_array([pa.nulls(len(values), kind)]))
+    except InexactError:
+        return others  # to be refused as they are where there are no numbers
     return pa.chunked_array([pc.coalesce(moments, av.joined(rest))])
 
 

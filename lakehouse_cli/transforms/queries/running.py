@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 from msgspec.structs import replace
 
-from lakehouse_cli.arrow.conversion.refusal import refused_field, violation_of
+from lakehouse_cli.arrow.conversion.exact import convert
+from lakehouse_cli.arrow.conversion.refusal import InexactError, refused_field, violation_of
+from lakehouse_cli.arrow.conversion.refusals import convert_or_refuse
 from lakehouse_cli.arrow.conversion.refused import Refused
 from lakehouse_cli.arrow.types import to_arrow, without_rows
 from lakehouse_cli.engines.duckdb_values import read_pieces
 from lakehouse_cli.engines.interruption import interruptibly
-from lakehouse_cli.model import Column
+from lakehouse_cli.errors import Violation
+from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.model.query import QueryProblem
 from lakehouse_cli.text.sql import quote
 from lakehouse_cli.transforms.queries.inputs import same_to_duckdb
@@ -126,10 +130,20 @@ def as_table(found: Mapping[str, pa.ChunkedArray | Refused], columns: Sequence[C
     arrays: list[pa.ChunkedArray] = []
     for name, column in found.items():
         if isinstance(column, Refused):
-            violation = violation_of(column.refusal, name, declared.get(name), column.column)
             arrays.append(pa.chunked_array([pa.nulls(len(column.column))]))
-            fields.append(refused_field(name, violation, column.refusal))
+            fields.append(refused_field(name, *_refusals(column, name, declared.get(name))))
         else:
             arrays.append(column)
             fields.append(pa.field(name, column.type))
     return pa.table(arrays, schema=pa.schema(fields))
+
+
+def _refusals(column: Refused, name: str, declared: ColumnType | None) -> Iterator[tuple[Violation, InexactError]]:
+    """What is wrong with a column, its other values among it."""
+    values: pa.ChunkedArray | Sequence[Any] | Refused | None = column
+    while isinstance(values, Refused):
+        yield violation_of(values.refusal, name, declared, values.column), values.refusal
+        values = values.rest
+    if isinstance(values, pa.ChunkedArray) and declared is not None:
+        for refusal in convert_or_refuse(partial(convert, target=to_arrow(declared)), values)[1]:
+            yield violation_of(refusal, name, declared, values), refusal

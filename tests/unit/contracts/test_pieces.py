@@ -23,6 +23,8 @@ CONTRACT = (
     Column("day", parse_column_type("date32")),
     Column("value", parse_column_type("int8"), nullable=False),
 )
+#: Of int8, beyond it, not whole, and neither.
+VALUES = [*range(100, 141), 1.5, 300.5, float("nan")]
 
 
 def cut(table: pa.Table, cuts: list[int]) -> Iterator[pa.Table]:
@@ -49,7 +51,7 @@ def outcome_of_pieces(pieces: Iterator[pa.Table], **options: Any) -> tuple[Any, 
 
 @given(
     columns=st.integers(1, 30).flatmap(
-        lambda count: st.tuples(choices(range(7), count), choices(range(4), count), choices(range(100, 141), count))
+        lambda count: st.tuples(choices(range(7), count), choices(range(4), count), choices(VALUES, count))
     ),
     cuts=st.lists(st.integers(0, 30), max_size=5),
     key=st.sampled_from([(), ("id",), ("id", "day")]),
@@ -58,7 +60,7 @@ def outcome_of_pieces(pieces: Iterator[pa.Table], **options: Any) -> tuple[Any, 
 def test_pieces_are_judged_as_the_whole(columns: tuple[list[Any], ...], cuts: list[int], key: tuple[str, ...]) -> None:
     ids, days, values = columns
     table = pa.table(
-        {"id": pa.array(ids, pa.int64()), "day": pa.array(days, pa.date32()), "value": pa.array(values, pa.int64())}
+        {"id": pa.array(ids, pa.int64()), "day": pa.array(days, pa.date32()), "value": pa.array(values, pa.float64())}
     )
     whole, refusal = None, None
     try:

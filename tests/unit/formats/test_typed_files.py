@@ -354,7 +354,8 @@ def test_ipc_without_columns_is_read() -> None:
 @pytest.mark.parametrize("declared", [None, "k: int8, a: int64", "k: int64, a: int8", "k: int8, a: int8, b: string"])
 def test_pieces_are_what_the_whole_is(monkeypatch: pytest.MonkeyPatch, name: str, declared: str | None) -> None:
     monkeypatch.setattr(reading, "_ROWS", 7)
-    values = {"k": range(90), "a": [300 if row in (40, 41, 88) else row % 100 for row in range(90)]}
+    odd = {40: 300.0, 41: 300.0, 88: 300.0, 50: 50.0 if declared == "k: int8, a: int64" else 1.5}
+    values = {"k": range(90), "a": [odd.get(row, float(row % 100)) for row in range(90)]}
     table = pa.table({**values, "s": [{"x": str(row), "y": [row] * (row % 3)} for row in range(90)]})
     sink = io.BytesIO()
     if name == "parquet":

@@ -211,6 +211,17 @@ def test_what_is_not_exact_is_refused_with_the_reason(value: str, declared: str 
     assert why in violation.message
 
 
+def test_values_are_refused_in_every_way() -> None:
+    with pytest.raises(ContractError) as caught:
+        only(f"select unnest([1, {HUGE}, 300])::hugeint as x", "int8")
+    found = [(each.message, [example.row for example in each.examples]) for each in caught.value.violations]
+    hint = "cast it to VARCHAR in the query, and declare string"
+    assert found == [
+        (f"`x` is declared int8 and holds 1 value that is too large; {hint}", [3]),
+        ("`x` is declared int8 and holds 1 value that is outside int8 (-128 to 127)", [2]),
+    ]
+
+
 def test_refused_values_are_shown_with_their_rows() -> None:
     with pytest.raises(ContractError) as caught:
         of("select unnest([interval 1 day, interval 2 month, interval 3 month]) as x")

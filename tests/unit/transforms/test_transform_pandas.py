@@ -367,6 +367,11 @@ def test_unconvertible_column_does_not_hide_the_others() -> None:
     assert [(e.row, e.value) for e in found[0].examples] == [(2, "'x'")]
 
 
+def test_objects_are_refused_in_every_way() -> None:
+    found = violations(pd.DataFrame({"x": [1, "a", 300, 1.5, None]}, dtype=object), x="int8")
+    assert [(each.count, [example.row for example in each.examples]) for each in found] == [(2, [2, 4]), (1, [3])]
+
+
 def test_a_column_that_cannot_become_arrow_may_be_dropped() -> None:
     contract = columns(a="int64")
     result = PANDAS.to_arrow(pd.DataFrame({"a": [1], "z": [1j]}), contract)
