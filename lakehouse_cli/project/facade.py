@@ -230,7 +230,8 @@ class Project:
             DataError: What is stored is not as declared.
             StorageError: It was stored in another form, such as with other options, than is declared now.
         """
-        return self.stored.read(self.table(table).name)
+        with self.planner.connected():
+            return self.stored.read(self.table(table).name)
 
     def read(self, table: str) -> pd.DataFrame:
         """A stored table as transforms are given it: a `pandas.DataFrame`, numpy dtypes where they are exact.
@@ -259,7 +260,8 @@ class Project:
             DataError: What is stored is not as declared.
         """
         declared, storage = self.table(table), self.storage(table)
-        data = self.read_arrow(table) if version is None else read_version(storage, declared, version)
+        with self.planner.connected():
+            data = self.read_arrow(table) if version is None else read_version(storage, declared, version)
         from lakehouse_cli.operations.preview import shown
 
         return shown(declared, storage.uri(declared), data, count)
@@ -278,7 +280,8 @@ class Project:
         from lakehouse_cli.operations.asking import ask
         from lakehouse_cli.plan.queries import QueryCode
 
-        return ask(query, self.planner.spec.tables, QueryCode(self.folder), self.read_arrow)
+        with self.planner.connected():
+            return ask(query, self.planner.spec.tables, QueryCode(self.folder), self.read_arrow)
 
     def ask(self, query: str, count: int | None = None) -> Answer:
         """The result of a query over the stored tables as `lakehouse sql` shows it: its columns and first rows.
@@ -348,7 +351,8 @@ class Project:
         """
         from lakehouse_cli.operations.clean import find_strays
 
-        return find_strays(self.storages, self.tables, self.name)
+        with self.planner.connected():
+            return find_strays(self.storages, self.tables, self.name)
 
     def clean(self, leftovers: Iterable[Stray] | None = None) -> tuple[Stray, ...]:
         """Remove leftovers (all that `leftovers` finds by default), while no run goes on.
@@ -361,9 +365,9 @@ class Project:
         """
         from lakehouse_cli.operations.clean import clean
 
-        return clean(
-            self.folder, self.environment, self.storages, lambda: self.leftovers() if leftovers is None else leftovers
-        )
+        found = self.leftovers if leftovers is None else lambda: leftovers
+        with self.planner.connected():
+            return clean(self.folder, self.environment, self.storages, found)
 
     @property
     def stored(self) -> StoredEnvironment:
@@ -401,19 +405,20 @@ class Project:
 
         chosen = self.select(*selection, exclude=exclude)
         other = self.planner.other(to)
-        return copy_tables(
-            self.name,
-            self.folder,
-            chosen,
-            self.stored,
-            other.stored,
-            sources=sources,
-            force=force,
-            dry_run=dry_run,
-            mask=self.planner.mask_with(other),
-            on_table=on_table,
-            on_begin=on_begin,
-        )
+        with self.planner.connected(), other.connected():
+            return copy_tables(
+                self.name,
+                self.folder,
+                chosen,
+                self.stored,
+                other.stored,
+                sources=sources,
+                force=force,
+                dry_run=dry_run,
+                mask=self.planner.mask_with(other),
+                on_table=on_table,
+                on_begin=on_begin,
+            )
 
     def diff(
         self, *selection: str, against: str | None = None, exclude: Iterable[str] = (), limit: int = 5

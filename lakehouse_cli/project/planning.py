@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
+from threading import Lock
 
 from msgspec.structs import replace
 
@@ -24,7 +25,7 @@ from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
 from lakehouse_cli.plan.uses import Used, UsedContent
 from lakehouse_cli.project.loading import ValidProject, load_valid_project
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.capabilities import local_files, query_runner
+from lakehouse_cli.storage.capabilities import close_idle, local_files, query_runner
 from lakehouse_cli.storage.opening import open_storages
 from lakehouse_cli.text.redaction import Mask, mask_of, masked, masked_error, unmasked
 
@@ -43,6 +44,7 @@ class Planner:
         self._reading = project.reading
         self._environ = environ
         self._others: dict[str, Planner] = {}
+        self._lock, self._blocks = Lock(), 0
 
     @property
     def spec(self) -> ProjectSpec:
@@ -58,6 +60,20 @@ class Planner:
             LakehouseError: A class of the user's is no storage, or cannot be imported.
         """
         return open_storages(self.spec)
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Keep connections to storages until the outermost of such blocks ends, which closes them."""
+        with self._lock:
+            self._blocks += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._blocks -= 1
+                is_last = not self._blocks
+            for planner in (self, *self._others.values()) if is_last else ():
+                close_idle(vars(planner).get("storages", {}).values())  # none that was never opened
 
     @property
     def stored(self) -> StoredEnvironment:
@@ -142,17 +158,19 @@ class Planner:
         def in_state(state: str) -> set[str]:
             if state == "failed":
                 return _unfinished(self.spec)
-            return names_in_state(state, self._plan(Selection(self.code.graph.order), defer, lenient=True))
+            with self.connected():
+                return names_in_state(state, self._plan(Selection(self.code.graph.order), defer, lenient=True))
 
         return select(self.code.graph, terms, exclude, in_state if mentions_state((*terms, *exclude)) else None)
 
     def plan(self, request: RunRequest) -> Plan:
         """What a run would do; see `Project.plan`."""
         self.code = self.code.anew()  # it may have been edited since, as beside a notebook
-        chosen = self.select(request.selection, request.exclude, request.defer)
-        if request.failed:
-            chosen = _narrowed(chosen, _unfinished(self.spec))
-        return _masked_plan(self._plan(chosen, request.defer, force=request.force), self.mask)
+        with self.connected():
+            chosen = self.select(request.selection, request.exclude, request.defer)
+            if request.failed:
+                chosen = _narrowed(chosen, _unfinished(self.spec))
+            return _masked_plan(self._plan(chosen, request.defer, force=request.force), self.mask)
 
     def _computation(self, table: Table, engines: dict[str, DatabaseEngine]) -> Computation | None:
         """How a table is computed; by a database, with the version of that, which is asked for once a storage."""

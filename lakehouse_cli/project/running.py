@@ -39,7 +39,8 @@ def run_project(
     run_id = new_run_id()
     asked = asked or Moment.now()
     mask, environment = planner.mask, spec.environment
-    with recording(spec.folder, environment, run_id, mask=mask, wait=request.wait, on_event=on_event) as emit:
+    recorded = recording(spec.folder, environment, run_id, mask=mask, wait=request.wait, on_event=on_event)
+    with planner.connected(), recorded as emit:
         began = Moment.now() if request.wait else asked
         plan = planner.plan(request)
         if plan.runs and (note := executor.note_on(workers)) is not None:
@@ -57,9 +58,10 @@ def diff_recomputed(planner: Planner, request: RunRequest, limit: int) -> Compar
     """What is stored against what a run would store, computed as it would be; see `Project.diff`."""
     from lakehouse_cli.operations.comparing import Comparison, compare_recomputed
 
-    plan = planner.plan(request)
-    runner = _runner(planner, plan, _find_executor(planner.spec.executor), planner.spec.workers, None)
-    found = compare_recomputed(planner.stored, plan, runner, limit, planner.mask)
+    with planner.connected():
+        plan = planner.plan(request)
+        runner = _runner(planner, plan, _find_executor(planner.spec.executor), planner.spec.workers, None)
+        found = compare_recomputed(planner.stored, plan, runner, limit, planner.mask)
     return Comparison(plan.project, plan.environment, None, found, plan.notes)
 
 
@@ -71,7 +73,8 @@ def diff_environments(planner: Planner, against: str, chosen: Selection, limit: 
     if other.spec.environment == here.environment:
         hint = "name another one with `--against`, or leave it out to compare with what would come out now"
         raise UsageError(f"`{here.environment}` cannot be compared against itself", hint=hint)
-    found = compare_environments(planner.stored, other.stored, chosen.names, limit, planner.mask_with(other))
+    with planner.connected(), other.connected():
+        found = compare_environments(planner.stored, other.stored, chosen.names, limit, planner.mask_with(other))
     return Comparison(here.name, here.environment, against, found, chosen.notes)
 
 

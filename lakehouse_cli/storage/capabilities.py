@@ -38,6 +38,14 @@ class StaysOpen(Protocol):
 
 
 @runtime_checkable
+class KeepsConnections(Protocol):
+    """Keeps connections for the next who needs one."""
+
+    def close_idle(self) -> None:
+        """Close those that nobody uses; called at the end of whatever is done with a project."""
+
+
+@runtime_checkable
 class PublishesPieces(Protocol):
     """Stores tables that never are in memory as a whole."""
 
@@ -144,6 +152,7 @@ class Cleans(Protocol):
 CAPABILITIES = (
     Prefetches,
     StaysOpen,
+    KeepsConnections,
     PublishesPieces,
     RunsQueries,
     CountsRows,
@@ -173,6 +182,14 @@ def in_use(storages: Iterable[AssetStorage]) -> Iterator[None]:
             if found is not None:
                 stack.enter_context(found.in_use())
         yield
+
+
+def close_idle(storages: Iterable[AssetStorage]) -> None:
+    """Close the connections that storages keep and nobody uses."""
+    for storage in storages:
+        found = storage.capability(KeepsConnections)
+        if found is not None:
+            found.close_idle()
 
 
 def publish_pieces(

@@ -52,8 +52,7 @@ class PostgreSQL:
         argv = [str(self.binaries / "postgres"), "-D", str(self.folder / "cluster"), "-p", str(self.port)]
         argv += ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}"]
         # Durable or tidy it need not be: it is thrown away, with a database for each test that asks for one.
-        # Commands that are run within a test's process leave their connections to it.
-        argv += ["-c", "fsync=off", "-c", "autovacuum=off", "-c", "max_connections=600", "-c", "shared_buffers=32MB"]
+        argv += ["-c", "fsync=off", "-c", "autovacuum=off", "-c", "max_connections=200", "-c", "shared_buffers=32MB"]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen([*self.prefix, *argv], stdout=log, stderr=log, cwd=self.folder)
         limit = time.monotonic() + 30

@@ -45,6 +45,11 @@ class Connections:
         with self._lock:
             self._idle.append((time.monotonic(), os.getpid(), connection))
 
+    def close_idle(self) -> None:
+        """Close those that nobody uses; the next who needs one opens another."""
+        with self._lock:
+            _close_all(self._idle)
+
     def _take(self) -> PostgreSQLConnection:
         while True:
             with self._lock:

@@ -92,6 +92,10 @@ class PostgreSQLStorage(QueryingStorage):
         self._version: str | None = None
         self._own_schema: str | None = str(spec.connection["schema"]) if spec.connection.get("schema") else None
 
+    def close_idle(self) -> None:
+        """Close the connections that no thread works with."""
+        self._connections.close_idle()
+
     def default_schema(self) -> str:
         """Return the option, else the first of the connection's search path: asked once."""
         if self._own_schema is None:
