@@ -52,6 +52,9 @@ COLUMNS = {
     table: tuple(Column(name, parse_column_type(kind)) for name, kind in columns.items())
     for table, columns in TABLES.items()
 }
+TYPES = {
+    table: pa.schema([(column.name, to_arrow(column.type)) for column in columns]) for table, columns in COLUMNS.items()
+}
 Rows = Mapping[str, Mapping[str, list[Any]]]
 # The same in every run, so that only the values that are changed can make a difference.
 _WORDS = ("x", "y", "p", "q", "i", "k", "v", "r", "1", "2024-01-02")
@@ -66,6 +69,7 @@ def analysis() -> Iterator[LineageAnalysis]:
 @pytest.fixture(scope="module")
 def connection() -> Iterator[Any]:
     with private_connection(spills=False, threads=1) as opened:
+        put(opened, {table: {name: [] for name in columns} for table, columns in TABLES.items()})
         yield opened
 
 
@@ -100,10 +104,7 @@ def changed(draw: random.Random, rows: Mapping[str, list[Any]], kind: str, colum
 def put(connection: Any, rows: Rows) -> None:
     """Have queries read these rows; tables that are not among them stay as they are."""
     for table, columns in rows.items():
-        arrays = [
-            pa.array(values, to_arrow(parse_column_type(TABLES[table][name]))) for name, values in columns.items()
-        ]
-        connection.register(table, pa.table(arrays, names=list(columns)))
+        connection.register(table, pa.table(columns, schema=TYPES[table]))
 
 
 def result(connection: Any, query: str, params: Mapping[str, Any]) -> list[list[str]] | None:
@@ -124,10 +125,13 @@ def named(lineage: QueryLineage, place: int) -> set[tuple[str, str]]:
     return {(each.table, each.column) for each in every}
 
 
+def tables_of(query: str) -> list[str]:
+    return [table for table in TABLES if re.search(rf"\b{table}\b", query, re.IGNORECASE)]
+
+
 def lineage_of(analysis: LineageAnalysis, connection: Any, query: str, params: Mapping[str, Any]) -> QueryLineage:
-    put(connection, {table: {name: [] for name in columns} for table, columns in TABLES.items()})
     names = connection.sql(query, params=params or None).columns
-    return analysis.trace(query, COLUMNS, params, names)
+    return analysis.trace(query, {table: COLUMNS[table] for table in tables_of(query)}, params, names)
 
 
 def unnamed_changes(
@@ -135,22 +139,23 @@ def unnamed_changes(
 ) -> Iterator[str]:
     """Differences that the lineage excludes."""
     rows = some_rows(draw)
-    put(connection, rows)
+    read = tables_of(query)
+    put(connection, {table: rows[table] for table in read})
     before = result(connection, query, params)
     if before is None:
         return
-    for table, column in [(table, column) for table, columns in TABLES.items() for column in columns]:
-        if not re.search(rf"\b{table}\b", query, re.IGNORECASE):
-            continue
-        places = [place for place in range(len(before)) if (table, column) not in named(lineage, place)]
-        if not places:
-            continue
-        put(connection, {table: changed(draw, rows[table], TABLES[table][column], column)})
-        after = result(connection, query, params)
+    sources = [named(lineage, place) for place in range(len(before))]
+    for table in read:
+        for column, kind in TABLES[table].items():
+            places = [place for place, named_here in enumerate(sources) if (table, column) not in named_here]
+            if not places:
+                continue
+            put(connection, {table: changed(draw, rows[table], kind, column)})
+            after = result(connection, query, params)
+            for place in places if after is not None else ():
+                if before[place] != after[place]:
+                    yield f"{lineage.columns[place].name} by {table}.{column}"
         put(connection, {table: rows[table]})
-        for place in places if after is not None else ():
-            if before[place] != after[place]:
-                yield f"{lineage.columns[place].name} by {table}.{column}"
 
 
 def hold(analysis: LineageAnalysis, connection: Any, query: str, seed: int, rounds: int = 1) -> None:

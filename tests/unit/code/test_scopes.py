@@ -16,16 +16,19 @@ OURS = Path(lakehouse_cli.__file__).parent
 
 
 def separate(text: str) -> list[tuple[ast.Module, str]]:
-    """Each statement of a module as a module of its own."""
+    """Each statement of a module as a module of its own; those that share a line with another are left out."""
     found = []
     lines = text.splitlines(keepends=True)
+    taken = 0
     for statement in ast.parse(text).body:
         first = min([statement.lineno, *(each.lineno for each in getattr(statement, "decorator_list", ()))])
-        alone = "".join(lines[first - 1 : statement.end_lineno])
-        try:
-            found.append((ast.parse(alone), alone))
-        except SyntaxError:
-            continue  # two statements on a line
+        last = statement.end_lineno or first
+        if first <= taken:
+            del found[-1:]
+        else:
+            ast.increment_lineno(statement, 1 - first)
+            found.append((ast.Module([statement], []), "".join(lines[first - 1 : last])))
+        taken = last
     return found
 
 
