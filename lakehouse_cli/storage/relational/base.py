@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -11,24 +10,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import (
-    DataError,
-    LakehouseError,
-    StorageError,
-    UnclaimedError,
-    UnreachableError,
-)
+from lakehouse_cli.errors import DataError, LakehouseError, StorageError, UnclaimedError, UnreachableError
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray
-from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
-from lakehouse_cli.storage.formatted import CountedPieces, columns_of, make_manifest, missing_data, needs_manifest
-from lakehouse_cli.storage.relational.looking import Look, is_overtaken, look_at, record_of
+from lakehouse_cli.storage.errors import Cause, translate_errors
+from lakehouse_cli.storage.formatted import CountedPieces, columns_of, missing_data, needs_manifest
+from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
 from lakehouse_cli.storage.relational.naming import RelationNames
+from lakehouse_cli.storage.relational.publishing import NewTable, publish_table
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Raw, Relation, Session, parsed
 from lakehouse_cli.storage.relational.strays import RelationalPlace
 from lakehouse_cli.storage.strays import find_strays, remove_stray
-from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.text.counts import count_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -325,24 +319,8 @@ class RelationalStorage(RelationNames):
             found, kept = session.find_one(relation), session.kept_of(relation)
             self._refuse(table, found, kept if found else None, origin.forced)
             aside = session.write(relation, prepared, types)
-            written = session.find([aside])[aside]
-            digest = session.digest(aside, written)
-            if digest.rows != counted.rows:
-                rows = f"{count_text(digest.rows)} of {plural(counted.rows, 'row')}"
-                raise StorageError(f"{self.names.owner} took {rows} of `{table.name}`")
-            if kept is not None and is_overtaken(kept, digest, origin, table.name):
-                raise overtaken(table, self.uri(table))
-            manifest = make_manifest(
-                table,
-                counted.first,
-                origin,
-                size=digest.bytes,
-                content_hash=digest.hash,
-                modified_ns=time.time_ns(),
-                rows=counted.rows,
-            )
-            session.put_in_place(aside, relation, digest, forced=origin.forced)
-            session.keep(relation, manifest.to_text(), written.signature)
+            new = NewTable(aside, session.find([aside])[aside], counted.first, counted.rows)
+            manifest = publish_table(self, session, table, new, session.digest(aside, new.found), kept, origin)
         self._forget(relation)
         return manifest
 

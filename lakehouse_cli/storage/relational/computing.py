@@ -26,9 +26,9 @@ from lakehouse_cli.errors import (
 )
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column, ColumnType, Table
-from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.storage.errors import overtaken, translate_errors
-from lakehouse_cli.storage.formatted import CountedPieces, make_manifest, missing_data
+from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.storage.errors import translate_errors
+from lakehouse_cli.storage.formatted import CountedPieces, missing_data
 from lakehouse_cli.storage.queries import (
     Computed,
     DatabaseQuery,
@@ -40,11 +40,12 @@ from lakehouse_cli.storage.queries import (
 from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.storage.relational.dialect import QueryDialect, RefusedQueryError, Staged
 from lakehouse_cli.storage.relational.judging import Conversion, JudgedColumn, Judgement, is_text, judge
-from lakehouse_cli.storage.relational.looking import is_overtaken, look_at, record_of
-from lakehouse_cli.storage.relational.session import Found, Relation, Session
+from lakehouse_cli.storage.relational.looking import look_at, record_of
+from lakehouse_cli.storage.relational.publishing import NewTable, publish_table
+from lakehouse_cli.storage.relational.session import Relation, Session
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.storage.wrapper import innermost
-from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.sql import quote
 
 #: Seconds after which what goes on beyond its time is ended again: it may have been between two statements.
@@ -54,10 +55,7 @@ _AGAIN_S = 0.2
 class _Written(NamedTuple):
     """The result in a new table of its declared types."""
 
-    aside: Relation
-    found: Found
-    empty: pa.Table
-    rows: int
+    new: NewTable
     dropped: tuple[str, ...]
 
 
@@ -88,24 +86,8 @@ def _publish(
         storage._refuse(table, found, kept if found else None, query.forced)
         with _limited(session, query.timeout):
             written, records = computing.run(session, relation)
-            digest = session.digest(written.aside, written.found)
-        if digest.rows != written.rows:
-            rows = f"{count_text(digest.rows)} of {plural(written.rows, 'row')}"
-            raise StorageError(f"{storage.names.owner} took {rows} of `{table.name}`")
-        provenance = origin(records)
-        if kept is not None and is_overtaken(kept, digest, provenance, table.name):
-            raise overtaken(table, storage.uri(table))
-        manifest: Manifest = make_manifest(
-            table,
-            written.empty,
-            provenance,
-            size=digest.bytes,
-            content_hash=digest.hash,
-            modified_ns=time.time_ns(),
-            rows=written.rows,
-        )
-        session.put_in_place(written.aside, relation, digest, forced=provenance.forced)
-        session.keep(relation, manifest.to_text(), written.found.signature)
+            digest = session.digest(written.new.aside, written.new.found)
+        manifest = publish_table(storage, session, table, written.new, digest, kept, origin(records))
     storage._forget(relation)
     return Computed(written.dropped, manifest)
 
@@ -122,10 +104,11 @@ def _compute(computing: _Computing, storage: RelationalStorage, table: Table, qu
         with translate_errors(storage, table, "computed"), storage.computing(None, computing.relations()) as session:
             with _limited(session, query.timeout):
                 written, _ = computing.run(session, storage.relation(table))
+                new = written.new
                 columns = [
-                    Column(each.name, from_arrow(each.type) or ColumnType("string")) for each in written.empty.schema
+                    Column(each.name, from_arrow(each.type) or ColumnType("string")) for each in new.columns.schema
                 ]
-                spooled, fitting = storage._fitted(session, table, written.aside, written.found, columns, None)
+                spooled, fitting = storage._fitted(session, table, new.aside, new.found, columns, None)
             fitting.finish()
             result = Computed(written.dropped, data=spooled.table())
             raise _RollBackError
@@ -341,9 +324,9 @@ class _Computing:
             hint = "give the column another name in the contract and in the query"
             raise StorageError(f"column `{name}` {why}", hint=hint, location=table.where("columns"))
         prepared, types = self._storage._stored_form(table, CountedPieces(iter([empty])), None)
-        values = [conversions[name].expression for name in types]
-        aside = session.write_from(relation, prepared, types, values, staged.source)
-        return _Written(aside, session.find([aside])[aside], empty, judgement.rows, dropped)
+        values = ", ".join(conversions[name].expression for name in types)
+        aside = session.write_from(relation, prepared, types, f"SELECT {values} FROM {staged.source}")
+        return _Written(NewTable(aside, session.find([aside])[aside], empty, judgement.rows), dropped)
 
 
 def _enforced(

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from lakehouse_cli.engines.duckdb_queries import bound_params, clocks
 from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage.relational import duckdb_conversions
 from lakehouse_cli.storage.relational.dialect import Order, QueryDialect, RefusedQueryError, Staged
-from lakehouse_cli.storage.relational.duckdb_conversions import conversion, natural
-from lakehouse_cli.storage.relational.judging import Conversion
 from lakehouse_cli.storage.relational.session import Relation
 from lakehouse_cli.storage_types.duckdb import sql_type
 from lakehouse_cli.storage_types.names import ascii_lower
@@ -21,6 +20,9 @@ _RESULT = f"temp.main.{quote('result of the query')}"
 
 class DuckDBQuery(QueryDialect):
     """A query in a transaction of DuckDB, whose connection is closed after it."""
+
+    natural = staticmethod(duckdb_conversions.natural)
+    conversion = staticmethod(duckdb_conversions.conversion)
 
     def begin(self) -> None:
         """Stop the clock."""
@@ -50,14 +52,6 @@ class DuckDBQuery(QueryDialect):
         """Drop the views; the connection takes the rest with it."""
         for name in self.query.inputs:
             self.session.do(f"DROP VIEW temp.main.{quote(name)}")
-
-    def natural(self, stored: str) -> ColumnType | None:
-        """By the table of `duckdb_conversions`."""
-        return natural(stored)
-
-    def conversion(self, column: str, stored: str, declared: ColumnType) -> Conversion | None:
-        """By the tables of `duckdb_conversions`."""
-        return conversion(column, stored, declared)
 
     def cast(self, declared: ColumnType) -> str:
         """As DuckDB writes it."""

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.queries import DatabaseQuery
+from lakehouse_cli.storage.relational import postgresql_conversions
 from lakehouse_cli.storage.relational.dialect import (
     Order,
     QueryDialect,
@@ -25,8 +26,6 @@ from lakehouse_cli.storage.relational.dialect import (
     Staged,
     place_in,
 )
-from lakehouse_cli.storage.relational.judging import Conversion
-from lakehouse_cli.storage.relational.postgresql_conversions import conversion, natural
 from lakehouse_cli.storage.relational.session import Relation
 from lakehouse_cli.storage_types.names import MANIFESTS, MANIFESTS_HINT
 from lakehouse_cli.storage_types.postgresql import sql_type
@@ -41,6 +40,9 @@ _POSITION = "PG_DIAG_STATEMENT_POSITION"
 
 class PostgreSQLQuery(QueryDialect):
     """A query in a transaction of PostgreSQL."""
+
+    natural = staticmethod(postgresql_conversions.natural)
+    conversion = staticmethod(postgresql_conversions.conversion)
 
     def __init__(self, session: Any, query: DatabaseQuery) -> None:
         super().__init__(session, query)
@@ -106,14 +108,6 @@ class PostgreSQLQuery(QueryDialect):
         """Drop the views: the connection is used again."""
         for name in reversed(self._views):
             self.session.do(f"DROP VIEW pg_temp.{quote(name)}")
-
-    def natural(self, stored: str) -> ColumnType | None:
-        """By the table of `postgresql_conversions`."""
-        return natural(stored)
-
-    def conversion(self, column: str, stored: str, declared: ColumnType) -> Conversion | None:
-        """By the tables of `postgresql_conversions`."""
-        return conversion(column, stored, declared)
 
     def cast(self, declared: ColumnType) -> str:
         """As PostgreSQL writes it."""

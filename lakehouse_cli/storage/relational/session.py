@@ -225,12 +225,7 @@ class Session(ABC):
         """
 
     def write_from(
-        self,
-        relation: Relation,
-        empty: SpooledTable,
-        types: Mapping[str, ColumnType],
-        values: Sequence[str],
-        source: str,
+        self, relation: Relation, empty: SpooledTable, types: Mapping[str, ColumnType], select: str
     ) -> Relation:
         """As `write`, of rows that are in the database.
 
@@ -238,13 +233,12 @@ class Session(ABC):
             relation: What it will be in the end.
             empty: A table without rows of the types that the storage's `stored_type` gives.
             types: Declared type of each column.
-            values: What each column is, as SQL.
-            source: What has the rows, as SQL that can stand in FROM.
+            select: The query that gives the columns, in their order.
         """
         aside = self.write(relation, empty, types)
         names = ", ".join(map(quote, types))
         if types:
-            self.do(f"INSERT INTO {self.sql(aside)} ({names}) SELECT {', '.join(values)} FROM {source}")
+            self.do(f"INSERT INTO {self.sql(aside)} ({names}) {select}")
         return aside
 
     def put_in_place(self, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:

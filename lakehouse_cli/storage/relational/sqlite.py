@@ -217,12 +217,7 @@ class SQLiteSession(Session):
         return relation
 
     def write_from(
-        self,
-        relation: Relation,
-        empty: SpooledTable,
-        types: Mapping[str, ColumnType],
-        values: Sequence[str],
-        source: str,
+        self, relation: Relation, empty: SpooledTable, types: Mapping[str, ColumnType], select: str
     ) -> Relation:
         """Likewise; what floats there will be is not known, and SQL does not see the sign of a zero among them."""
         del empty
@@ -230,7 +225,7 @@ class SQLiteSession(Session):
 
         kinds = {name: stored_type(type_, negative_zeros=type_.is_float) for name, type_ in types.items()}
         hung = self._make_anew(relation, kinds)
-        self.do(f"INSERT INTO {self.sql(relation)} SELECT {', '.join(values)} FROM {source}")
+        self.do(f"INSERT INTO {self.sql(relation)} {select}")
         self.make_again(hung)
         return relation
 

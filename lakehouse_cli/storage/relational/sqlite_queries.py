@@ -10,10 +10,9 @@ from typing import Any
 
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.queries import DatabaseQuery
+from lakehouse_cli.storage.relational import sqlite_conversions
 from lakehouse_cli.storage.relational.dialect import Order, QueryDialect, RefusedQueryError, Staged
-from lakehouse_cli.storage.relational.judging import Conversion
 from lakehouse_cli.storage.relational.session import Relation
-from lakehouse_cli.storage.relational.sqlite_conversions import DECIMALS, compare_decimals, conversion, natural
 from lakehouse_cli.storage_types.names import MANIFESTS, MANIFESTS_HINT, ascii_lower
 from lakehouse_cli.text.sql import quote, with_names
 
@@ -37,6 +36,8 @@ class SQLiteQuery(QueryDialect):
     """A query in a transaction of SQLite, whose connection is closed after it."""
 
     is_ordered = True
+    natural = staticmethod(sqlite_conversions.natural)
+    conversion = staticmethod(sqlite_conversions.conversion)
 
     def __init__(self, session: Any, query: DatabaseQuery) -> None:
         super().__init__(session, query)
@@ -51,7 +52,7 @@ class SQLiteQuery(QueryDialect):
 
     def begin(self) -> None:
         """Look at what there is beside the inputs; have decimals compared."""
-        self.session.collate(DECIMALS, compare_decimals)
+        self.session.collate(sqlite_conversions.DECIMALS, sqlite_conversions.compare_decimals)
         self._tables = {ascii_lower(name) for (name,) in self.session.rows("SELECT name FROM main.sqlite_schema")}
 
     def show(self, name: str, select: str, of: Relation) -> None:
@@ -125,14 +126,6 @@ class SQLiteQuery(QueryDialect):
         for position, name in enumerate(self._names):
             self.session.do(f"DROP VIEW temp.{quote(name)}")
             self.session.do(f"DROP VIEW temp.{quote(f'{self._within}_{position}')}")
-
-    def natural(self, stored: str) -> ColumnType | None:
-        """By the type of all values."""
-        return natural(stored)
-
-    def conversion(self, column: str, stored: str, declared: ColumnType) -> Conversion | None:
-        """By the values, of whatever type their column is."""
-        return conversion(column, stored, declared)
 
     def cast(self, declared: ColumnType) -> str:
         """SQLite has no such notation."""
