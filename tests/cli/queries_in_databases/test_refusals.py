@@ -1,0 +1,284 @@
+"""What a query in its database may not do, and what is known before it runs."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.cli.queries_in_databases.projects import ORDERS, TOTALS, Database, fill, made
+from tests.conftest import Cli, ProjectFolder
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("select * from secret", "secret"),
+        ("select (select max(b) from secret) as customer from orders", "secret"),
+        ("with v as (select * from secret) select * from v", "secret"),
+        ("with orders as (select * from mart.secret) select * from orders", "secret"),
+        ("select o.customer from orders o join mart.secret s on true", "secret"),
+    ],
+)
+def test_a_query_reads_its_inputs_alone(database: Database, cli: Cli, sql: str, message: str) -> None:
+    fill(database)
+    if database.kind == "postgresql":
+        database.run("CREATE SCHEMA mart")
+    else:
+        sql = sql.replace("mart.", "main.")
+    database.run(f"CREATE TABLE {'mart.' if database.kind == 'postgresql' else ''}secret (b integer)")
+    database.declare(ORDERS + f"  taken:\n    engine: storage\n    inputs: [orders]\n    sql: {sql}\n")
+    ran = cli("run")
+    assert ran.code in (1, 3)
+    assert message in ran.out + ran.err
+    assert "which its `inputs` do not list" in ran.out or "does not allow" in ran.err or "which it may not" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("sql", "refused"),
+    [
+        ("select rowid as a from orders", "rowid"),
+        ("select amount as a from orders where rowid in (select min(rowid) from orders group by customer)", "rowid"),
+        ("select o.OID as a from orders o", "oid"),
+        ("select orders.[_rowid_] as a from orders", "_rowid_"),
+        ('select "rowid" as a from orders', "rowid"),
+        ("select rowid as a from (select * from orders)", "rowid"),
+        ("with o as (select * from orders) select rowid as a from o", "rowid"),
+        ("select n.rowid as a from numbered, orders n", "rowid"),
+        ("select n.rowid as a from numbered n", None),
+        ("select rowid as a from (select row_number() over (order by amount) as rowid from orders)", None),
+        ("select 'rowid' as rowid, $oid as a from orders -- oid", None),
+    ],
+)
+def test_rows_of_sqlites_inputs_have_no_numbers(
+    request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli, sql: str, refused: str | None
+) -> None:
+    database = made("sqlite", request, folder)
+    fill(database)
+    numbered, params = "", ""
+    if "numbered" in sql:
+        database.run("CREATE TABLE numbered (rowid INTEGER)")
+        database.run("INSERT INTO numbered VALUES (7)")
+        numbered = "  numbered: {kind: source, storage: raw, columns: {rowid: int64}}\n"
+    if "$" in sql:
+        params = "    params: {oid: 1}\n"
+    inputs = "[orders, numbered]" if numbered else "[orders]"
+    database.declare(
+        f"{ORDERS}{numbered}  taken:\n    engine: storage\n    inputs: {inputs}\n    sql: |\n      {sql}\n{params}"
+    )
+    ran = cli("run")
+    assert ran.code == (0 if refused is None else 1), ran.out + ran.err
+    if refused is not None:
+        assert f"the query of `taken` is refused: it reads `{refused}`" in ran.out
+        assert "row_number() OVER" in ran.err
+    else:
+        assert all(row[-1] for row in database.rows("taken"))
+
+
+@pytest.mark.parametrize("keys", ["", "    columns: {customer: string}\n    extra_columns: drop\n"])
+@pytest.mark.parametrize(
+    ("sql", "twice"),
+    [
+        ("select a.customer, b.* from orders a join orders b on a.amount = b.amount", "customer"),
+        ("select customer, amount as a, amount + 1 as a, 3 as a from orders", "a"),
+        ("select customer, amount + 1, amount + 1 from orders", "amount + 1"),
+        ('select customer, 1 as a, 2 as "a:1", 3 as a from orders', "a"),
+        ('select customer, 1 as a, 2 as "a:1", 3 as "b:2" from orders', None),
+        ('select customer, 1 as "a:1" from orders limit 0', None),
+    ],
+)
+def test_two_columns_of_one_name_are_refused(
+    database: Database, cli: Cli, sql: str, twice: str | None, keys: str
+) -> None:
+    fill(database)
+    if database.kind == "postgresql":
+        sql = sql.replace("amount + 1,", 'amount + 1 as "amount + 1",').replace("+ 1 from", '+ 1 as "amount + 1" from')
+    database.declare(f"{ORDERS}  taken:\n    engine: storage\n    inputs: [orders]\n    sql: |\n      {sql}\n{keys}")
+    ran = cli("run")
+    assert (ran.code == 0) == (twice is None), ran.out + ran.err
+    if twice is not None:
+        assert re.search(
+            f"two columns called `{re.escape(twice)}`|specified more than once|two columns", ran.out + ran.err
+        )
+
+
+def test_names_that_differ_in_case_are_one_in_files(
+    request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli
+) -> None:
+    database = made("sqlite", request, folder)
+    fill(database)
+    database.declare(
+        f'{ORDERS}  taken: {{engine: storage, inputs: [orders], sql: "select amount as a, 1 as \\"A\\" from orders"}}\n'
+    )
+    ran = cli("run")
+    assert ran.code == 1
+    assert "it returns two columns called `a`" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("sql", "what"),
+    [
+        ("select oid::bigint as a from pg_class", "`pg_class`"),
+        ("select table_name::text as a from information_schema.tables", "`information_schema.tables`"),
+        ("select random() as a", "`random()`"),
+        ("select nextval('numbers') as a", "`nextval(regclass)`"),
+        ("select a from dirty() as a", "`dirty()`"),
+        ("select pg_read_file('/etc/passwd') as a", "`pg_read_file(text)`"),
+        ("with d as (delete from orders returning *) select count(*) as a from d", "data-modifying"),
+        ("select 1 as a; drop table orders", "several statements"),
+        ("drop table orders", "syntax error"),
+        ("select 1 as a into other", "INTO"),
+        ("select e'\\'' as a, $$;$$ as b, ';' as c, 1 as \";\" /* ; /* ; */ ; */ where false", ""),
+        ("select total from orders", 'column "total" does not exist'),
+        ("select 1 / 0 as a", "division by zero"),
+    ],
+)
+def test_what_postgresql_refuses(server: Database, cli: Cli, sql: str, what: str) -> None:
+    fill(server)
+    server.run("CREATE SEQUENCE numbers")
+    server.run("CREATE FUNCTION dirty() RETURNS bigint LANGUAGE sql AS 'DELETE FROM orders; SELECT 1::bigint'")
+    indented = sql.replace("\n", "\n      ")
+    server.declare(ORDERS + f"  taken:\n    engine: storage\n    inputs: [orders]\n    sql: |\n      {indented}\n")
+    ran = cli("run")
+    assert ran.code == (0 if not what else 3 if what == "several statements" else 1), ran.out + ran.err
+    assert what in ran.out + ran.err
+    assert server.run("SELECT count(*) FROM orders") == [("4",)]
+
+
+def test_postgresql_allows_what_is_not_reproducible(server: Database, cli: Cli) -> None:
+    server.declare(
+        "  taken:\n    engine: storage\n    inputs: []\n    reproducible: false\n"
+        "    sql: select random() < 2 as a, clock_timestamp() as b\n"
+    )
+    assert cli("run").code == 0
+
+
+def test_errors_name_the_line(server: Database, cli: Cli) -> None:
+    fill(server)
+    server.declare(
+        ORDERS
+        + """\
+  taken:
+    engine: storage
+    inputs: [orders]
+    sql: |
+      select customer, $most as most
+      from orders
+      where amount < $most and hihg = 1
+    params: {most: 1.50}
+"""
+    )
+    ran = cli("run", "-o", "json")
+    error = ran.json["tables"][-1]["error"]
+    assert error["message"] == 'the query of `taken` failed: column "hihg" does not exist'
+    place = error["location"]
+    line = server.folder.read("lakehouse.yaml").splitlines()[place["line"] - 1]
+    assert line[place["column"] - 1 :] == "hihg = 1"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("    inputs: [orders]\n", ""), "cannot be told from its text (PostgreSQL)"),
+        (("least: 2}", "most: 2}"), "the query has a param `$least`, and `params` has no value"),
+        (("inputs: [orders]", "inputs: [ordres]"), "is not a table"),
+        (("    storage: raw\n", "    storage: files\n"), "its input `orders` lies in storage `files`"),
+        (("    engine: storage\n", "    engine: storage\n    storage: files\n"), "`files` is of type files"),
+    ],
+)
+def test_what_is_wrong_is_known_before(server: Database, cli: Cli, change: tuple[str, str], message: str) -> None:
+    server.storages += "  files: {root: data}\n"
+    server.declare((ORDERS + TOTALS).replace(*change))
+    validated = cli("validate")
+    assert validated.code == 3
+    assert message in validated.err
+
+
+@pytest.mark.parametrize("changed", ["orders", "totals"])
+def test_sqlites_queries_know_no_float32(
+    request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli, changed: str
+) -> None:
+    database = made("sqlite", request, folder)
+    fill(database)
+    orders = ORDERS.replace("amount: int64", "amount: FLOAT" if changed == "orders" else "amount: float64")
+    totals = TOTALS.replace("total: int64", "total: FLOAT" if changed == "totals" else "total: float64")
+    database.declare((orders + totals).replace("FLOAT", "float32"))
+    validated = cli("validate")
+    assert validated.code == 3
+    assert f"of `{changed}` is declared float32, which queries in SQLite do not know" in validated.err
+    assert "declare it as float64, or remove `engine: storage`" in validated.err
+    database.declare((orders + totals).replace("FLOAT", "float64"))
+    assert cli("run").code == 0
+    database.declare((orders + totals).replace("FLOAT", "float32").replace("    engine: storage\n", ""))
+    ran = cli("run", "--force")
+    assert ran.code == 0, ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("from main.orders", "uses `main.orders`, which `engine: storage` does not allow"),
+        ("from orders, duckdb_tables()", "uses `duckdb_tables()`"),
+        ("from query_table('secret')", "uses `query_table()`"),
+        ("select current_setting('threads') as a from orders", "uses `current_setting()`"),
+        ("show tables", "uses `SHOW`"),
+        ("from read_csv('/etc/passwd')", "uses `read_csv()`"),
+        ("from other", "uses `other`"),
+        ("pivot orders on customer using max(amount)", "is a statement PIVOT"),
+        ("select cust from orders", "cust"),
+    ],
+)
+def test_duckdb_is_asked_before(lake: Database, cli: Cli, sql: str, message: str) -> None:
+    lake.declare(
+        ORDERS + f"  other: {{sql: from orders}}\n  taken:\n    engine: storage\n    inputs: [orders]\n    sql: {sql}\n"
+    )
+    validated = cli("validate")
+    assert validated.code == 3
+    assert message in validated.err
+
+
+@pytest.mark.parametrize(
+    ("sql", "hint"),
+    [
+        ("select customer\nfrom other", "list it under `inputs:`; a query reads these and no others"),
+        ("select customer\nfrom stranger", "declare it as a table of the project and list it under `inputs:`"),
+        ("select 1 as a\nfrom lakehouse_manifests", "leave it out: `lakehouse_manifests` is lakehouse's own"),
+    ],
+)
+@pytest.mark.parametrize("inputs", ["[orders]", "[]"])
+def test_a_table_beside_the_inputs_is_reported_once(lake: Database, cli: Cli, sql: str, hint: str, inputs: str) -> None:
+    indented = sql.replace("\n", "\n      ")
+    lake.declare(
+        ORDERS + "  other: {sql: from orders}\n"
+        f"  taken:\n    engine: storage\n    inputs: {inputs}\n    sql: |\n      {indented}\n"
+    )
+    validated = cli("validate", "-o", "json")
+    [problem] = validated.json["error"]["problems"]
+    assert "which `engine: storage` does not allow" in problem["message"]
+    assert problem["hint"].startswith(hint)
+    line = lake.folder.read("lakehouse.yaml").splitlines()[problem["line"] - 1]
+    assert sql.endswith(f"from {line[problem['column'] - 1 :]}")
+
+
+@pytest.mark.parametrize("inputs", ["", "inputs: [], "])
+def test_the_table_of_manifests_is_no_input(database: Database, cli: Cli, inputs: str) -> None:
+    database.declare("  first: {engine: storage, inputs: [], sql: select 1 as a}\n")
+    assert cli("run").code == 0
+    inputs = inputs if database.kind == "duckdb" else "inputs: [], "
+    database.declare(f"  taken: {{engine: storage, {inputs}sql: select 1 as a from lakehouse_manifests}}\n")
+    ran = cli("run")
+    assert ran.code in (1, 3)
+    assert "leave it out: `lakehouse_manifests` is lakehouse's own" in ran.err
+
+
+def test_duckdb_finds_inputs_and_stops_the_clock(lake: Database, cli: Cli) -> None:
+    fill(lake)
+    lake.declare(
+        ORDERS
+        + "  first:\n    engine: storage\n    sql: select now() as a, current_date as b, customer from Orders\n"
+        + "  second:\n    engine: storage\n    sql: select now() as a, current_timestamp as c from first limit 1\n"
+    )
+    ran = cli("run")
+    assert ran.code == 0, ran.out + ran.err
+    [(first, _, _), *_] = lake.run("SELECT a::VARCHAR, b, customer FROM first")
+    assert lake.run("SELECT a::VARCHAR, c::VARCHAR FROM second") == [(first, first)]
