@@ -20,6 +20,7 @@ from lakehouse_cli.arrow.conversion.domains import check_leaves
 from lakehouse_cli.arrow.conversion.exact import kind_of, nan_to_null
 from lakehouse_cli.arrow.conversion.moments import timestamp_text
 from lakehouse_cli.arrow.conversion.refusal import InexactError, examples_of, true_rows
+from lakehouse_cli.arrow.memory import release_unused
 from lakehouse_cli.arrow.types import holds
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
@@ -53,21 +54,16 @@ class PandasFrame(FrameType):
     name = PANDAS
 
     def from_arrow(self, table: pa.Table) -> Any:
-        """Make a frame with a RangeIndex; only text shares memory with the table, which pandas never changes."""
-        return _frame(table, _blocks(table))
+        """Make a frame with a RangeIndex; only text may share memory with the table, which pandas never changes."""
+        _refuse_nats(table)
+        return _frame(table.column_names, table.num_rows, _blocks(table.columns))
 
     def shared(self, table: pa.Table) -> Callable[[], Any] | None:
-        """Make frames on the same memory, by pandas' copy-on-write; none if there are Python objects to change.
-
-        Changes past pandas (``series.array[0] = …``) are refused by numpy, the memory being read-only.
-        """
-        blocks = _blocks(table)
-        if any(isinstance(values, np.ndarray) and values.dtype.kind == "O" for values, _ in blocks):
+        """Make frames on the same memory, by pandas' copy-on-write; none if there are Python objects to change."""
+        if "object" in map(_view_of, table.schema.types):
             return None
-        for values, _ in blocks:
-            _make_read_only(values)
-        frame = _frame(table, blocks)
-        return lambda: frame.copy(deep=False)
+        _refuse_nats(table)
+        return _SharedFrame(table)
 
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
         """Make a table of a frame or series: named index levels, then columns; NaN in floats as null."""
@@ -92,27 +88,56 @@ class PandasFrame(FrameType):
         return issubclass(annotation, (pd.DataFrame, pd.Series) if returned else pd.DataFrame)
 
 
-def _blocks(table: pa.Table) -> list[tuple[Any, Any]]:
-    """The table's columns as pandas holds them, those of one numpy dtype together, each with its positions.
+class _SharedFrame:
+    """Makes frames on the memory of one, which is made at the first call, from a table that is its own by then.
+
+    Changes past pandas (``series.array[0] = …``) are refused by numpy, the memory being read-only.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table: pa.Table | None = table
+        self._frame: Any = None
+
+    def __call__(self) -> Any:
+        if self._frame is None:
+            self._frame = self._made()
+        return self._frame.copy(deep=False)
+
+    def _made(self) -> Any:
+        if self._table is None:
+            raise MemoryError  # as it was raised by the call that had the table
+        names, rows, columns = self._table.column_names, self._table.num_rows, self._table.columns
+        self._table = None
+        blocks = _blocks(columns)
+        for values, _ in blocks:
+            _make_read_only(values)
+        return _frame(names, rows, blocks)
+
+
+def _blocks(columns: list[pa.ChunkedArray]) -> list[tuple[Any, Any]]:
+    """Columns as pandas holds them, those of one numpy dtype together, each with its positions.
+
+    The list is emptied: where nothing else refers to a column, its memory is free as soon as it was copied.
+    """
+    rest = dict(enumerate(columns))
+    columns.clear()
+    alike: dict[pa.DataType, list[int]] = {}
+    for position in rest:
+        if _is_numpy(rest[position]):
+            alike.setdefault(rest[position].type, []).append(position)
+    blocks = [(_block([rest.pop(each) for each in positions]), np.array(positions)) for positions in alike.values()]
+    return blocks + [(_extension_array(rest.pop(position)), np.array([position])) for position in list(rest)]
+
+
+def _refuse_nats(table: pa.Table) -> None:
+    """Refuse values that pandas would take for null.
 
     Raises:
-        TransformError: A value that pandas would take for null.
+        TransformError: There is one.
     """
-    schema, columns = table.schema, table.columns
-    for position, kind in enumerate(schema.types):
+    for position, kind in enumerate(table.schema.types):
         if _may_be_nat(kind):
-            _refuse_nat(schema.names[position], columns[position])
-    blocks: list[tuple[Any, Any]] = []
-    alike: dict[pa.DataType, list[int]] = {}
-    for position, column in enumerate(columns):
-        if _is_numpy(column):
-            alike.setdefault(column.type, []).append(position)
-        else:
-            blocks.append((_extension_array(column), np.array([position])))
-    blocks += [
-        (_block([columns[position] for position in positions]), np.array(positions)) for positions in alike.values()
-    ]
-    return blocks
+            _refuse_nat(table.column_names[position], table.column(position))
 
 
 def _refuse_nat(name: str, column: pa.ChunkedArray) -> None:
@@ -148,10 +173,10 @@ def _check_no_nat(values: pa.Array) -> None:
         raise InexactError("NaT in pandas", rows, shown=[text])
 
 
-def _frame(table: pa.Table, blocks: list[tuple[Any, Any]]) -> Any:
-    index = pd.RangeIndex(table.num_rows)
+def _frame(names: Sequence[str], rows: int, blocks: list[tuple[Any, Any]]) -> Any:
+    index = pd.RangeIndex(rows)
     # The constructor would build the same blocks, and an index of names, at three times the cost.
-    return _create_dataframe_from_blocks(blocks, index=index, columns=_labels(tuple(table.column_names)).view())
+    return _create_dataframe_from_blocks(blocks, index=index, columns=_labels(tuple(names)).view())
 
 
 def _make_read_only(values: Any) -> None:
@@ -172,19 +197,27 @@ def _is_numpy(column: pa.ChunkedArray) -> bool:
     return kind == "float or time" or (kind == "whole" and not column.null_count)
 
 
-def _block(columns: Sequence[pa.ChunkedArray]) -> Any:
-    """Copy columns of one type into one array, columns × rows."""
+def _block(columns: list[pa.ChunkedArray]) -> Any:
+    """Copy columns of one type into one array, columns × rows; the list is emptied as in `_blocks`."""
     dtype = columns[0].type.to_pandas_dtype()
     if pa.types.is_date32(columns[0].type):
         dtype = "datetime64[s]"
     block = np.empty((len(columns), len(columns[0])), dtype)
-    for row, column in zip(block, columns, strict=True):
-        start = 0
-        for chunk in column.chunks:
-            # Straight into the block, chunk by chunk: a column of many chunks is copied once, not twice.
-            row[start : start + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
-            start += len(chunk)
+    freed = 0
+    for row in block[::-1]:
+        _copy(columns.pop(), row)
+        freed += row.nbytes
+        if release_unused(freed):
+            freed = 0
     return block
+
+
+def _copy(column: pa.ChunkedArray, row: Any) -> None:
+    """Copy a column straight into a row of a block, chunk by chunk: one of many chunks is copied once, not twice."""
+    start = 0
+    for chunk in column.chunks:
+        row[start : start + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
+        start += len(chunk)
 
 
 def _extension_array(column: pa.ChunkedArray) -> Any:
@@ -192,6 +225,9 @@ def _extension_array(column: pa.ChunkedArray) -> Any:
     kind = _view_of(column.type)
     if kind == "text":
         large = [av.with_offsets(chunk, pa.large_string()) for chunk in column.chunks]
+        if len(large) > 1:
+            # Else Arrow would join them, beside themselves, whenever pandas takes rows of them.
+            large = [pa.concat_arrays(large)]
         return _ArrowStringArray(pa.chunked_array(large, pa.large_string()), dtype=_STR)
     if kind == "whole":
         return _NULLABLE[column.type].__from_arrow__(column)

@@ -9,13 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse_cli.arrow.memory import release_unused
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.formats.native import NativeFile
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.transforms.frames import FrameType
-
-# Bytes of tables for which it is worth the time to give memory back to the system.
-_LARGE = 1 << 26
 
 
 class SharedTable:
@@ -39,15 +37,11 @@ class SharedTable:
         # Known at once, where `nbytes` looks at each buffer; of a slice, all that it keeps in memory counts.
         self.nbytes: int = data.get_total_buffer_size()
         self._data: pa.Table | None = data
-        self._release_unused()
+        # Arrow needed more to read it than it takes.
+        release_unused(self.nbytes)
         self._wanted = frozenset(wanted)
         self._makers: dict[str, Callable[[], Any]] = {}
         self._lock = threading.Lock()
-
-    def _release_unused(self) -> None:
-        """Give memory back that Arrow needed to read a large table, and would keep for itself."""
-        if self.nbytes > _LARGE:
-            pa.default_memory_pool().release_unused()
 
     def arrow(self) -> pa.Table:
         """The Arrow data.
@@ -74,8 +68,17 @@ class SharedTable:
                 self._makers[frame_type.name] = make
                 if self._wanted and self._wanted <= self._makers.keys():
                     self._data = None
-                    self._release_unused()
-        return make()
+                    frame = make()  # from data that are its own by now
+                    release_unused(self.nbytes)
+                    return frame
+            return make()
+
+    def release(self) -> None:
+        """Let go of the data and of all frames, once the transforms that have them have returned."""
+        with self._lock:
+            self._data = None
+            self._makers.clear()
+        release_unused(self.nbytes)
 
 
 class _OneAtATime(Iterator[pa.Table]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -98,3 +99,40 @@ def test_python_objects_are_not_shared() -> None:
     first["items"][0].append(3)
     assert second["items"].tolist() == [[1], [2]]
     assert shared.arrow().num_rows == 2
+
+
+def test_each_column_is_let_go_as_soon_as_pandas_has_it() -> None:
+    """Beside the frame there is never more than a column; of a table that others want, all of it."""
+    pandas, arrow = frame_type_of(None), frame_type_of(pa.Table)
+    units = ("s", "ms", "us", "ns")
+    # Of a type each: memory is traced as it is asked for, and columns of one type share it.
+    types = [pa.int64(), pa.uint64(), pa.float64(), *map(pa.timestamp, units), *map(pa.duration, units)]
+    rows = 100_000
+
+    def most_bytes(*wanted: str) -> int:
+        tracemalloc.start()
+        try:
+            # Of numpy's memory, which is traced.
+            columns = [pa.array(np.arange(rows)).view(type_) for type_ in types]
+            shared = SharedTable(pa.table(columns, names=[str(type_) for type_ in types]), wanted)
+            del columns
+            tracemalloc.reset_peak()
+            assert shared.frame(pandas)["int64"].sum() == sum(range(rows))
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    whole = len(types) * rows * 8
+    assert most_bytes(pandas.name) < 1.2 * whole
+    assert most_bytes(pandas.name, arrow.name) > 1.9 * whole
+
+
+def test_text_of_many_chunks_is_one_for_pandas() -> None:
+    """Else all of it would be joined, beside itself, wherever rows are taken of it."""
+    pandas = frame_type_of(None)
+    chunks = [["a", None], [], ["ccc", "", "é"], [None]]
+    text = pa.chunked_array([pa.array(chunk, pa.string()) for chunk in chunks])
+    for column in (text, text.slice(1, 4), text.slice(0, 0), pa.chunked_array([], pa.string())):
+        frame = pandas.from_arrow(pa.table({"text": column}))
+        assert pa.chunked_array(frame["text"].array.__arrow_array__()).num_chunks <= 1
+        assert pandas.to_arrow(frame, None)["text"].to_pylist() == column.to_pylist()
