@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
@@ -15,7 +16,7 @@ from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.stored_form import columns_changed, options_changed
-from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.capabilities import ProtectsOthers, altered_by, check_replaceable, count_rows, prefetch
 from lakehouse_cli.storage.formatted import columns_of
 from lakehouse_cli.storage.opening import not_installed
@@ -93,19 +94,29 @@ class StoredEnvironment(Struct, frozen=True):
             DataError: The data are neither as they were stored nor as declared.
             StorageError: They cannot be read, or were stored in another format or with other options.
         """
+        known = () if state.content is None else (state.content,)
+        *ways, last = self._scans(name, state)
+        for way in ways:
+            with suppress(DataError):
+                return way.table_with_content(known)
+        return last.table_with_content(known)
+
+    def open_as_stored(self, name: str, state: TableState) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
+        """As `read_as_stored`, piece by piece as `Scan.pieces_with_content` gives them."""
+        ways = self._scans(name, state)
+        if len(ways) > 1:  # which one it is shows at its end
+            data, record = self.read_as_stored(name, state)
+            return lambda: iter([data]), record
+        return ways[0].pieces_with_content(() if state.content is None else (state.content,))
+
+    def _scans(self, name: str, state: TableState) -> list[Scan]:
+        """The ways to read a table as it was stored, of which the first without a DataError counts."""
         if state.other_options is not None:
             raise state.other_options
-        table = self.tables[name]
-        storage = self.storages[table.storage]
-        stored, known = _stored_columns(state), () if state.content is None else (state.content,)
-        if stored is None:
-            return scan(storage, table, table.columns).table_with_content(known)
-        if not state.altered:
-            return scan(storage, table, stored).table_with_content(known)
-        try:
-            return scan(storage, table, table.columns).table_with_content(known)
-        except DataError:
-            return scan(storage, table, stored).table_with_content(known)
+        table, stored = self.tables[name], _stored_columns(state)
+        as_declared = [table.columns] if stored is None or state.altered else []
+        as_stored = [] if stored is None else [stored]
+        return [scan(self.storages[table.storage], table, columns) for columns in (*as_declared, *as_stored)]
 
 
 class Snapshot(Struct, frozen=True):

@@ -236,7 +236,7 @@ def _kept(
                 if first is None:
                     first = kept.schema
                     _check_order(first, table)
-                    check_undeclared_types(storage, table, kept)
+                    check_undeclared_types(storage, table, first, kept.num_rows)
                 elif kept.schema != first:
                     raise _other_types(table, number, first, kept.schema)
                 yield kept
@@ -347,7 +347,7 @@ def _enforced(job: Job, place: Workplace, storage: AssetStorage, result: pa.Tabl
     except ContractError as error:
         raise _explained(error, table, place.folder) from None
     _check_order(enforced.table.schema, table)
-    check_undeclared_types(storage, table, enforced.table)
+    check_undeclared_types(storage, table, enforced.table.schema, enforced.table.num_rows)
     return replace(enforced, table=sort_rows(enforced.table, table.row_order)) if table.row_order else enforced
 
 

@@ -18,19 +18,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def check_undeclared_types(storage: AssetStorage, table: Table, data: pa.Table) -> None:
+def check_undeclared_types(storage: AssetStorage, table: Table, schema: pa.Schema, rows: int) -> None:
     """Check that a storage can hold the columns of a table that are not declared.
 
     Args:
         storage: Where it is to be published.
         table: As declared; types of its declared columns were judged when the project was loaded.
-        data: In declarable types.
+        schema: Of the data, in declarable types.
+        rows: How many there are, as far as that is known.
 
     Raises:
         ContractError: It cannot; a violation for each column.
     """
     declared = {column.name for column in table.columns or ()}
-    undeclared = [name for name in data.schema.names if name not in declared]
+    undeclared = [name for name in schema.names if name not in declared]
     if not undeclared:
         return
     from lakehouse_cli.arrow.types import from_arrow
@@ -38,13 +39,13 @@ def check_undeclared_types(storage: AssetStorage, table: Table, data: pa.Table) 
     refused_by = refusals(storage, table)
     violations: list[Violation] = []
     for name in undeclared:
-        column_type = from_arrow(data.schema.field(name).type)
+        column_type = from_arrow(schema.field(name).type)
         if column_type is None:
             continue
         for holder, why in ((holder, refusal(column_type)) for holder, refusal in refused_by):
             if why is not None:
                 message = f"{holder} cannot hold column `{name}`, which is not declared: {why}"
-                violations.append(Violation(name, "type", data.num_rows, message))
+                violations.append(Violation(name, "type", rows, message))
                 break
     if violations:
         message = violations[0].message if len(violations) == 1 else plural(len(violations), "violation")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.runs.lock import run_lock
+from lakehouse_cli.storage.local.storage import FileStorage
 from tests.conftest import Cli, ProjectFolder
 
 ENVIRONMENTS = """
@@ -303,3 +307,61 @@ def _manifest(env: str, table: str) -> dict[str, object]:
     assert manifest is not None
     document: dict[str, object] = json.loads(manifest.to_text())
     return document
+
+
+@pytest.fixture
+def large(folder: ProjectFolder) -> ProjectFolder:
+    """A source of several blocks, and what is computed from it."""
+    columns = "{n: int64, text: string}"
+    folder.write(
+        "lakehouse.yaml",
+        f"name: p\nmodule: m\ntables:\n  numbers: {{kind: source, columns: {columns}}}\n"
+        f"  lines: {{columns: {columns}}}\n{ENVIRONMENTS}",
+    )
+    folder.write("m.py", "def lines(numbers):\n    return numbers\n")
+    rows = "".join(f"{n},{n:040}\n" for n in range(300_000))
+    folder.write("data/numbers.csv", f"n,text\n{rows}")
+    return folder
+
+
+@pytest.mark.parametrize("to", ["dev", "lake"])
+def test_large_tables_are_copied_in_pieces(
+    large: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    assert cli("run").code == 0
+    pieces: list[int] = []
+    publish = FileStorage.publish_pieces
+
+    def publishing(storage: FileStorage, table: Any, given: Iterator[pa.Table], origin: Any) -> Any:
+        def counted() -> Iterator[pa.Table]:
+            for piece in given:
+                pieces.append(piece.num_rows)
+                yield piece
+
+        return publish(storage, table, counted(), origin)
+
+    monkeypatch.setattr(FileStorage, "publish_pieces", publishing)
+    done = cli("copy", "--to", to, "--sources", "-o", "json")
+    assert done.statuses == {"numbers": "copied", "lines": "copied"}
+    assert [table["rows"] for table in done.json["tables"]] == [300_000] * 2
+    assert sum(pieces) == 600_000
+    assert max(pieces) < 150_000
+    assert plan(cli, to) == {"numbers": ["read"], "lines": ["skip"]}
+    if to == "dev":
+        assert large.read("dev/lines.csv") == large.read("data/lines.csv")
+    # Computed anew with the same rows, which is looked for row by row.
+    assert cli("run", "--force", "-e", to).code == 0
+    again = cli("copy", "--to", to, "-o", "json")
+    assert again.statuses == {"lines": "unchanged"}
+
+
+def test_what_cannot_be_read_to_its_end_changes_nothing(large: ProjectFolder, cli: Cli) -> None:
+    assert cli("copy", "numbers", "--to", "dev", "--sources").code == 0
+    before = large.read("dev/numbers.csv")
+    large.add("data/numbers.csv", "x,bad\n")
+    done = cli("copy", "numbers", "--to", "dev", "--sources")
+    assert done.code == 1
+    assert "`x` in column `n` of `data/numbers.csv` is not int64" in done.err
+    assert "line 300,002" in done.err
+    assert large.read("dev/numbers.csv") == before
+    assert not [path for path in (large.path / "dev").iterdir() if path.name not in ("numbers.csv", ".lakehouse")]

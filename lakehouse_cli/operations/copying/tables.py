@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from lakehouse_cli.runner import new_run_id
 from lakehouse_cli.runs.events import ErrorInfo, ignore_event
 from lakehouse_cli.runs.lock import run_lock
 from lakehouse_cli.storage.base import Provenance
-from lakehouse_cli.storage.capabilities import identities, in_use
+from lakehouse_cli.storage.capabilities import identities, in_use, publish_pieces
 from lakehouse_cli.storage.local.publishing import HashingSink
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.text.moments import now_text
@@ -247,9 +248,8 @@ class _Copy:
         if is_same_content(here.content, there.content):
             return True
         try:
-            return _rows_hash(self.source.read_as_stored(name, here)[0]) == _rows_hash(
-                self.target.read_as_stored(name, there)[0]
-            )
+            one, other = self.source.open_as_stored(name, here)[0], self.target.open_as_stored(name, there)[0]
+            return _rows_hash(one()) == _rows_hash(other())
         except LakehouseError:
             return False
 
@@ -296,7 +296,7 @@ class _Copy:
 
     def _publish(self, name: str) -> Manifest:
         here, there = self._here[name], self._there[name]
-        data, content = self.source.read_as_stored(name, here)
+        pieces, content = self.source.open_as_stored(name, here)
         if here.content is not None and content.content_hash != here.content.content_hash:
             hint = "copy again when nothing is running there"
             raise StorageError(f"{here.uri} was replaced before it was read", hint=hint)
@@ -305,18 +305,25 @@ class _Copy:
         forced = self.force or is_same_content(here.content, there.content)
         origin = replace(self._origin(name, here), forced=forced, expected=there.version)
         storage = self.target.storages[target.storage]
-        check_undeclared_types(storage, target, data)
-        return storage.publish(target, data, origin)
+
+        def checked() -> Iterator[pa.Table]:
+            rest = pieces()
+            first = next(rest)
+            rows = here.manifest.rows if here.manifest is not None else first.num_rows
+            check_undeclared_types(storage, target, first.schema, rows)
+            yield from chain([first], rest)
+
+        return publish_pieces(storage, target, checked(), lambda: origin)
 
 
-def _rows_hash(data: pa.Table) -> str:
+def _rows_hash(pieces: Iterable[pa.Table]) -> str:
     """Hash the columns, types and rows in their order, whatever format they were read from."""
     from lakehouse_cli.formats.ipc.format import IpcFormat
     from lakehouse_cli.formats.ipc.spec import IpcOptions
 
     with Path(os.devnull).open("wb") as nowhere:
         sink = HashingSink(nowhere)
-        IpcFormat().write(data, sink, IpcOptions(compression="none"))
+        IpcFormat().write_pieces(pieces, sink, IpcOptions(compression="none"))
     return sink.hexdigest()
 
 

@@ -319,7 +319,7 @@ class _Computing:
         if problem is not None:
             index, message, hint = problem
             raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
-        check_undeclared_types(self._storage, table, empty)
+        check_undeclared_types(self._storage, table, empty.schema, empty.num_rows)
         for name, why in self._storage.names.column_problems(empty.column_names):
             hint = "give the column another name in the contract and in the query"
             raise StorageError(f"column `{name}` {why}", hint=hint, location=table.where("columns"))
