@@ -65,6 +65,7 @@ class Attempts:
         self._on_ended = on_ended
         self._waiting: dict[str, tuple[threading.Timer, Job, LakehouseError]] = {}
         self._begun: Counter[str] = Counter()
+        self._done_reading: set[str] = set()
 
     @property
     def workers(self) -> int:
@@ -127,7 +128,16 @@ class Attempts:
         # What is stored nowhere is in memory, or lost.
         name = job.table.name
         keep, gather = (of(name, stored=job.publish) for of in (self._memory.wanted, self._memory.wanted_whole))
-        return materialize(job, self._place, given, keep=keep, gather=gather, timeout=job.table.timeout)
+        computed = partial(self._computed, job)
+        return materialize(
+            job, self._place, given, keep=keep, gather=gather, timeout=job.table.timeout, on_computed=computed
+        )
+
+    def _computed(self, job: Job) -> None:
+        """Release the inputs of a table before its result is stored, unless another attempt might need them."""
+        if job.publish and not job.table.retries:
+            self._done_reading.add(job.table.name)
+            self._memory.release(job.read_inputs)
 
     def _done(self, job: Job, future: Future[Outcome]) -> None:
         # Called in whatever thread it happens in.
@@ -166,7 +176,8 @@ class Attempts:
 
     def _end(self, job: Job, ended: Ended, given_up: str | None = None) -> None:
         name = job.table.name
-        self._release(job.read_inputs if job.publish else job.tables)
+        released = job.read_inputs if job.publish else tuple(job.tables)
+        self._release(() if name in self._done_reading else released)
         if isinstance(ended, Outcome) and ended.handed_over and ended.manifest is not None:
             self._handed.put(name, ended.manifest.content)
         if isinstance(ended, Outcome) and ended.data is not None:

@@ -69,20 +69,29 @@ def materialize_here(
         handed: Of those, the ones that other processes have written for it.
         hand_to: Where its result is written for its consumers; None where it has none.
     """
-    from lakehouse_cli.runner.materializing import materialize, open_input, read_input, streamed_inputs
+    from lakehouse_cli.runner.materializing import input_frames, materialize, open_input, read_input, streamed_inputs
     from lakehouse_cli.transforms import SharedTable, StreamedTable
 
     assert _own is not None  # noqa: S101  # executors that do not share memory see to it
     place = _own
-    inputs: dict[str, SharedTable | StreamedTable] = {name: SharedTable(data) for name, data in given.items()}
-    for name, each in handed.items():
-        if (mapped := read_handover(each.path)) is not None:
-            inputs[name] = SharedTable(mapped, content=each.content)
     streamed = streamed_inputs(job, place.folder)
-    for name in set(job.read_inputs) - inputs.keys():
+    wanted = {name: {each.name for each in types} for name, types in input_frames(job, place.folder).items()}
+
+    def read(name: str) -> SharedTable | StreamedTable:
+        if name in handed and (mapped := read_handover(handed[name].path)) is not None:
+            return SharedTable(mapped, wanted.get(name, ()), handed[name].content)
         if name in streamed:
-            inputs[name] = open_input(job, place, name)
-        else:
-            data, content = read_input(job, place, name)
-            inputs[name] = SharedTable(data, content=content)
-    return materialize(job, place, inputs, hand_to=hand_to)
+            return open_input(job, place, name)
+        data, content = read_input(job, place, name)
+        return SharedTable(data, wanted.get(name, ()), content)
+
+    # No variable holds the data of an input, which is let go of before the result is stored.
+    inputs: dict[str, SharedTable | StreamedTable] = {name: SharedTable(data) for name, data in given.items()}
+    inputs |= {name: read(name) for name in {*handed, *job.read_inputs} - inputs.keys()}
+
+    def release() -> None:
+        for shared in inputs.values():
+            if isinstance(shared, SharedTable):
+                shared.release()
+
+    return materialize(job, place, inputs, hand_to=hand_to, on_computed=release)

@@ -32,7 +32,7 @@ from lakehouse_cli.storage.renaming import scan
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.storage_types.duckdb import sql_type
 from lakehouse_cli.text.moments import now_text
-from lakehouse_cli.transforms import SharedTable, StreamedTable, load_transform
+from lakehouse_cli.transforms import FrameType, SharedTable, StreamedTable, load_transform
 from lakehouse_cli.transforms.calling import Unordered
 
 _Result = TypeVar("_Result")
@@ -121,15 +121,22 @@ def streamed_inputs(job: Job, folder: Path) -> frozenset[str]:
     if job.table.function is None:
         sizes = {name: record.bytes for name, record in job.expected_inputs.items() if record is not None}
         return frozenset(name for name in job.tables if sizes.get(name, 0) > _SHARED)
+    return frozenset(name for name, types in input_frames(job, folder).items() if all(each.streams for each in types))
+
+
+def input_frames(job: Job, folder: Path) -> dict[str, list[FrameType]]:
+    """The frame types that a job's transform takes each input as; none for a query, or where they cannot be told."""
+    frames: dict[str, list[FrameType]] = {}
+    if job.table.function is None:
+        return frames
     try:
         parameters = load_transform(job.table.function, folder).parameters_of(job.inputs)
-        streams = {
-            each.table: parameter is not None and parameter.frame_type.streams
-            for each, parameter in zip(job.inputs, parameters, strict=True)
-        }
+        for each, parameter in zip(job.inputs, parameters, strict=True):
+            if parameter is not None:
+                frames.setdefault(each.table, []).append(parameter.frame_type)
     except LakehouseError:  # reported as it is called
-        return frozenset()
-    return frozenset(name for name, streamed in streams.items() if streamed)
+        return {}
+    return frames
 
 
 def materialize(
@@ -141,6 +148,7 @@ def materialize(
     gather: bool = False,
     hand_to: str | None = None,
     timeout: float | None = None,
+    on_computed: Callable[[], None] | None = None,
 ) -> Outcome:
     """Compute one table, enforce its contract and publish it, unless the job says not to.
 
@@ -153,6 +161,7 @@ def materialize(
         hand_to: Where a result that is in memory as a whole is written for consumers in other processes; None for
             nowhere.
         timeout: Seconds after which the transform fails; None where the executor ends it.
+        on_computed: Called once the result is there as a whole, and the inputs are not needed any more.
 
     Raises:
         LakehouseError: The transform failed, its result breaks the contract, or it could not be published.
@@ -166,6 +175,8 @@ def materialize(
             unstored = {name: shared.arrow() for name, shared in given.items() if isinstance(shared, SharedTable)}
             return compute_in_database(job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0))
         with _closed_at_the_end(_compute(job, place.folder, given, timeout)) as result:
+            if on_computed is not None and isinstance(result, pa.Table):
+                on_computed()
             if isinstance(result, Unordered) and table.key and not table.order_by:
                 result = by_key(result, table)
             if not isinstance(result, pa.Table) and job.publish and not gather:

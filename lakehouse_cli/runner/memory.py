@@ -86,8 +86,8 @@ class TablesInMemory:
         with self._lock:
             for name in names:
                 self._remaining[name] = self._remaining.get(name, 0) - 1
-                if self._remaining[name] <= 0:
-                    self._tables.pop(name, None)
+                if self._remaining[name] <= 0 and (shared := self._tables.pop(name, None)) is not None:
+                    shared.release()
 
     def __len__(self) -> int:
         """Count the tables in memory."""

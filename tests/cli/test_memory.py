@@ -48,6 +48,58 @@ def test_tables_of_a_chain_are_dropped_one_after_the_other(
     assert max(allocated) - allocated[0] < 3 * SIZE
 
 
+SHELF = """
+import pathlib
+from lakehouse_cli.storage import Head, KeyedStorage
+
+THINGS = {}
+
+class Shelf(KeyedStorage):
+    def head_key(self, key):
+        return Head(len(THINGS[key])) if key in THINGS else None
+
+    def get_key(self, key):
+        return THINGS.get(key)
+
+    def put_key(self, key, data, seen):
+        if not pathlib.Path("dropped").exists():
+            raise OSError("the input is still in memory")
+        THINGS[key] = data.read()
+        return self.head_key(key)
+
+    def delete_key(self, key):
+        THINGS.pop(key, None)
+
+    def keys(self, prefix):
+        return []
+"""
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+@pytest.mark.parametrize(
+    ("kind", "memory"), [("pa.Table", "t0"), ("pd.DataFrame", 't0["n"].to_numpy().base')], ids=["arrow", "pandas"]
+)
+def test_inputs_are_dropped_before_the_result_is_stored(
+    folder: ProjectFolder, cli: Cli, executor: str, kind: str, memory: str
+) -> None:
+    folder.write("shelf.py", SHELF)
+    folder.write(
+        "lakehouse.yaml",
+        f"""
+        name: chain
+        module: chain
+        storages: {{shelf: {{type: "shelf:Shelf"}}}}
+        execution: {{executor: {executor}}}
+        tables: {{t0: {{}}, t1: {{storage: shelf}}}}
+        """,
+    )
+    head = f"import pathlib\nimport weakref\nimport pandas as pd\n{HEAD}"
+    step = f"def t1(t0: {kind}):\n    weakref.finalize({memory}, pathlib.Path('dropped').touch)\n"
+    folder.write("chain.py", f"{head}\n{step}    return pd.DataFrame({{'n': [1, 2]}})\n")
+    ran = cli("run")
+    assert ran.code == 0, ran.err
+
+
 def test_tables_pass_in_memory(folder: ProjectFolder, cli: Cli) -> None:
     """What is stored is not read back by the run that stored it."""
     folder.write(
