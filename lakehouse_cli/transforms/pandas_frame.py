@@ -55,15 +55,18 @@ class PandasFrame(FrameType):
 
     def from_arrow(self, table: pa.Table) -> Any:
         """Make a frame with a RangeIndex; only text may share memory with the table, which pandas never changes."""
-        _refuse_nats(table)
-        return _frame(table.column_names, table.num_rows, _blocks(table.columns))
+        types = table.schema.types
+        _refuse_nats(table, types)
+        return _frame(table.column_names, table.num_rows, _blocks(table.columns, list(map(_view_of, types))))
 
     def shared(self, table: pa.Table) -> Callable[[], Any] | None:
         """Make frames on the same memory, by pandas' copy-on-write; none if there are Python objects to change."""
-        if "object" in map(_view_of, table.schema.types):
+        types = table.schema.types
+        views = list(map(_view_of, types))
+        if "object" in views:
             return None
-        _refuse_nats(table)
-        return _SharedFrame(table)
+        _refuse_nats(table, types)
+        return _SharedFrame(table, views)
 
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
         """Make a table of a frame or series: named index levels, then columns; NaN in floats as null."""
@@ -94,8 +97,9 @@ class _SharedFrame:
     Changes past pandas (``series.array[0] = …``) are refused by numpy, the memory being read-only.
     """
 
-    def __init__(self, table: pa.Table) -> None:
+    def __init__(self, table: pa.Table, views: Sequence[str]) -> None:
         self._table: pa.Table | None = table
+        self._views = views
         self._frame: Any = None
 
     def __call__(self) -> Any:
@@ -108,34 +112,35 @@ class _SharedFrame:
             raise MemoryError  # as it was raised by the call that had the table
         names, rows, columns = self._table.column_names, self._table.num_rows, self._table.columns
         self._table = None
-        blocks = _blocks(columns)
+        blocks = _blocks(columns, self._views)
         for values, _ in blocks:
             _make_read_only(values)
         return _frame(names, rows, blocks)
 
 
-def _blocks(columns: list[pa.ChunkedArray]) -> list[tuple[Any, Any]]:
-    """Columns as pandas holds them, those of one numpy dtype together, each with its positions.
+def _blocks(columns: list[pa.ChunkedArray], views: Sequence[str]) -> list[tuple[Any, Any]]:
+    """Columns of such views as pandas holds them, those of one numpy dtype together, each with its positions.
 
     The list is emptied: where nothing else refers to a column, its memory is free as soon as it was copied.
     """
     rest = dict(enumerate(columns))
     columns.clear()
     alike: dict[pa.DataType, list[int]] = {}
-    for position in rest:
-        if _is_numpy(rest[position]):
+    for position, view in enumerate(views):
+        # A numpy dtype holds it exactly, NaN and NaT being null.
+        if view == "float or time" or (view == "whole" and not rest[position].null_count):
             alike.setdefault(rest[position].type, []).append(position)
     blocks = [(_block([rest.pop(each) for each in positions]), np.array(positions)) for positions in alike.values()]
-    return blocks + [(_extension_array(rest.pop(position)), np.array([position])) for position in list(rest)]
+    return blocks + [(_extension_array(rest.pop(at), views[at]), np.array([at])) for at in list(rest)]
 
 
-def _refuse_nats(table: pa.Table) -> None:
+def _refuse_nats(table: pa.Table, types: Sequence[pa.DataType]) -> None:
     """Refuse values that pandas would take for null.
 
     Raises:
         TransformError: There is one.
     """
-    for position, kind in enumerate(table.schema.types):
+    for position, kind in enumerate(types):
         if _may_be_nat(kind):
             _refuse_nat(table.column_names[position], table.column(position))
 
@@ -191,12 +196,6 @@ def _labels(names: tuple[str, ...]) -> Any:
     return pd.Index(names, dtype=_STR)
 
 
-def _is_numpy(column: pa.ChunkedArray) -> bool:
-    """Whether a numpy dtype holds the column exactly (NaN and NaT being null)."""
-    kind = _view_of(column.type)
-    return kind == "float or time" or (kind == "whole" and not column.null_count)
-
-
 def _block(columns: list[pa.ChunkedArray]) -> Any:
     """Copy columns of one type into one array, columns × rows; the list is emptied as in `_blocks`."""
     dtype = columns[0].type.to_pandas_dtype()
@@ -220,20 +219,19 @@ def _copy(column: pa.ChunkedArray, row: Any) -> None:
         start += len(chunk)
 
 
-def _extension_array(column: pa.ChunkedArray) -> Any:
+def _extension_array(column: pa.ChunkedArray, view: str) -> Any:
     """An array of pandas' own, or one of Python objects (1 × rows)."""
-    kind = _view_of(column.type)
-    if kind == "text":
+    if view == "text":
         large = [av.with_offsets(chunk, pa.large_string()) for chunk in column.chunks]
         if len(large) > 1:
             # Else Arrow would join them, beside themselves, whenever pandas takes rows of them.
             large = [pa.concat_arrays(large)]
         return _ArrowStringArray(pa.chunked_array(large, pa.large_string()), dtype=_STR)
-    if kind == "whole":
+    if view == "whole":
         return _NULLABLE[column.type].__from_arrow__(column)
-    if kind == "pandas":
+    if view == "pandas":
         return column.to_pandas().array
-    if kind == "arrow":
+    if view == "arrow":
         return pd.arrays.ArrowExtensionArray(column)
     values = np.empty((1, len(column)), dtype=object)
     values[0, :] = column.to_pylist()
