@@ -5,6 +5,9 @@ footer says that no value is null or infinite that must not be, and there is no 
 least and greatest value in the footer, among which NaN is not (`ColumnOrder` in
 https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift), and to them it is greater than all
 numbers. They do not look at the checksums of pages: the bytes of the file must be those that were seen before.
+
+Of Arrow IPC only what lakehouse wrote: polars believes such a file, so that a damaged one may have values that Arrow
+refuses, or end the process.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ _TYPES = frozenset(
         *(pa.timestamp("us"), pa.timestamp("us", "UTC")),
     )
 )
+# Those that polars finds in an Arrow file besides.
+_TYPES_IN_IPC = _TYPES.union(pa.timestamp(unit, zone) for unit in ("ms", "ns") for zone in (None, "UTC"))
 _ROWS = 1 << 16
 _CODECS = frozenset(("UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD"))
 # What engines take for a pattern, or for something else than a path.
@@ -37,15 +42,17 @@ _BETWEEN = {"INT32": (-719_162, 2_932_532), "INT64": (-62_135_596_800_000_000, 2
 
 
 class NativeFile(Struct, frozen=True):
-    """A Parquet file in a local folder of which an engine reads what it needs.
+    """A file in a local folder of which an engine reads what it needs.
 
     Attributes:
+        format: ``parquet`` or ``ipc``.
         path: Of the file.
         schema: The columns to read, which is what Arrow would find.
         rows: How many it has.
         check: Raises a StorageError where it has changed since it was looked at.
     """
 
+    format: str
     path: str
     schema: pa.Schema
     rows: int
@@ -70,6 +77,33 @@ def native_parquet(
             return _native(path, file, columns, check, is_judged=is_judged)
     except (pa.ArrowException, OSError):
         return None  # reported by who reads it
+
+
+def native_ipc(path: str, columns: Sequence[Column] | None, rows: int, check: Callable[[], None]) -> NativeFile | None:
+    """Look at an Arrow IPC file that lakehouse wrote; None where Arrow must read it.
+
+    Args:
+        path: Of the file.
+        columns: The declared ones.
+        rows: How many it has.
+        check: Of `NativeFile`.
+    """
+    if not columns or _MARKS & set(path):
+        return None
+    try:
+        with pa.OSFile(path) as file:
+            found = pa.ipc.open_file(file).schema
+    except (pa.ArrowException, OSError):
+        return None  # reported by who reads it
+    schema = pa.schema([(column.name, to_arrow(column.type)) for column in columns])
+    for field in schema:
+        if found.get_all_field_indices(field.name) != [found.get_field_index(field.name)]:
+            return None
+        if found.field(field.name).type != field.type:
+            return None
+        if not (field.type in _TYPES_IN_IPC or pa.types.is_decimal128(field.type)):
+            return None
+    return NativeFile("ipc", path, schema, rows, check)
 
 
 def _native(
@@ -98,7 +132,7 @@ def _native(
     schema = pa.schema([(column.name, to_arrow(column.type)) for column in columns])
     if _has_nan(file, [field.name for field in schema if pa.types.is_floating(field.type)]):
         return None
-    return NativeFile(path, schema, metadata.num_rows, check)
+    return NativeFile("parquet", path, schema, metadata.num_rows, check)
 
 
 def _has_nan(file: pq.ParquetFile, names: list[str]) -> bool:

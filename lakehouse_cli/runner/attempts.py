@@ -115,9 +115,9 @@ class Attempts:
 
         given: dict[str, SharedTable | StreamedTable]
         some = job.table.query is not None or self._memory.streams_some(job.tables)
-        streamed = streamed_inputs(job, self._place.folder) if some else frozenset()
+        streamed = streamed_inputs(job, self._place.folder) if some else {}
         given = {
-            name: open_input(job, self._place, name)
+            name: open_input(job, self._place, name, streamed[name])
             if name in streamed and not self._memory.has(name)
             else self._memory.get(name, partial(read_input, job, self._place))
             for name in job.read_inputs

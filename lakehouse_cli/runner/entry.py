@@ -81,7 +81,7 @@ def materialize_here(
         if name in handed and (mapped := read_handover(handed[name].path)) is not None:
             return SharedTable(mapped, wanted.get(name, ()), handed[name].content)
         if name in streamed:
-            return open_input(job, place, name)
+            return open_input(job, place, name, streamed[name])
         data, content = read_input(job, place, name)
         return SharedTable(data, wanted.get(name, ()), content)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -38,6 +38,8 @@ from lakehouse_cli.transforms.calling import Unordered
 _Result = TypeVar("_Result")
 # Bytes of a stored table that queries share in memory.
 _SHARED = 1 << 26
+# Formats of files that queries read by themselves.
+_BY_QUERIES = frozenset(("parquet",))
 
 
 def read_input(job: Job, place: Workplace, name: str) -> tuple[pa.Table, InputRecord]:
@@ -70,8 +72,14 @@ def read_table(
     return data, record
 
 
-def open_input(job: Job, place: Workplace, name: str) -> StreamedTable:
+def open_input(job: Job, place: Workplace, name: str, by_itself: Collection[str]) -> StreamedTable:
     """Begin to read an input piece by piece; else as `read_input`, of which some is raised as it is read.
+
+    Args:
+        job: The table that it is an input of.
+        place: Storages of this process.
+        name: The input.
+        by_itself: The formats of files that what takes it reads by itself.
 
     Raises:
         InputError: It is missing, or cannot be read.
@@ -90,7 +98,8 @@ def open_input(job: Job, place: Workplace, name: str) -> StreamedTable:
         found = scan(storage, table, table.columns)
         pieces, record = found.pieces_with_content(() if expected is None else (expected,))
         # Whether a key is there once is judged from all rows.
-        file = None if table.kind == "source" and table.key else found.native(record)
+        is_judged_whole = table.kind == "source" and bool(table.key)
+        file = found.native(record) if table.format in by_itself and not is_judged_whole else None
         return StreamedTable(checked if table.kind == "source" else pieces, record, file)
     except LakehouseError as error:
         raise InputError(name, error) from error
@@ -113,15 +122,20 @@ def _refuse(found: Findings, table: Table, storage: AssetStorage) -> None:
         raise error
 
 
-def streamed_inputs(job: Job, folder: Path) -> frozenset[str]:
+def streamed_inputs(job: Job, folder: Path) -> dict[str, frozenset[str]]:
     """The inputs that a job's computation takes piece by piece, where no other left them in memory.
 
-    A query takes large ones so, and others whole, for all queries to share; of a transform that cannot be loaded, none.
+    Each with the formats of files that it reads by itself. A query takes large inputs so, and others whole, for all
+    queries to share; of a transform that cannot be loaded, none.
     """
     if job.table.function is None:
         sizes = {name: record.bytes for name, record in job.expected_inputs.items() if record is not None}
-        return frozenset(name for name in job.tables if sizes.get(name, 0) > _SHARED)
-    return frozenset(name for name, types in input_frames(job, folder).items() if all(each.streams for each in types))
+        return {name: _BY_QUERIES for name in job.tables if sizes.get(name, 0) > _SHARED}
+    return {
+        name: frozenset.intersection(*(each.reads_files for each in types))
+        for name, types in input_frames(job, folder).items()
+        if all(each.streams for each in types)
+    }
 
 
 def input_frames(job: Job, folder: Path) -> dict[str, list[FrameType]]:

@@ -45,11 +45,13 @@ class FrameType(ABC):
         name: As users write it: ``pandas.DataFrame``.
         streams: Whether it takes and gives a table piece by piece; then `from_pieces` and `to_pieces` are its own.
         orders_rows: Whether its frames keep the order of rows; engines that do not are given one by the table's key.
+        reads_files: The formats of files that `from_file` takes.
     """
 
     name: str
     streams: bool = False
     orders_rows: bool = True
+    reads_files: frozenset[str] = frozenset()
 
     @abstractmethod
     def from_arrow(self, table: pa.Table) -> Any:
@@ -89,7 +91,7 @@ class FrameType(ABC):
         return self.from_arrow(pa.concat_tables([without_rows(schema), *open_pieces()]))
 
     def from_file(self, file: NativeFile) -> Any:
-        """Make a frame that reads of a file what it needs; None for a type that does not."""
+        """Make a frame that reads of a file what it needs; None where it would find other types."""
         del file
         return None
 

@@ -27,6 +27,7 @@ class LazyFrame(FrameType):
     name = LAZY
     streams = True
     orders_rows = False
+    reads_files = frozenset(("parquet", "ipc"))
 
     def __init__(self) -> None:
         self._frames = PolarsFrame()
@@ -58,7 +59,8 @@ class LazyFrame(FrameType):
 
     def from_file(self, file: NativeFile) -> Any:
         """A scan of the file, where it finds the types that Arrow does."""
-        found = pl.scan_parquet(file.path, glob=False, hive_partitioning=False).select(file.schema.names)
+        scan = pl.scan_parquet if file.format == "parquet" else pl.scan_ipc
+        found = scan(file.path, glob=False, hive_partitioning=False).select(file.schema.names)
         wanted = self._frames.from_arrow(without_rows(file.schema)).schema
         return found if found.collect_schema() == wanted else None
 

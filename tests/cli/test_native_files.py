@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -220,3 +221,73 @@ def test_float_sums_do_not_depend_on_where_rows_come_from(
         assert cli("run", "--force", "of_made", "of_copy").code == 0
         found |= {folder.read(f"text/{name}.csv") for name in ("of_made", "of_copy")}
     assert len(found) == 1
+
+
+IPC = """\
+name: big
+module: transforms
+storages:
+  default: {root: data, format: ipc}
+  text: {root: text}
+tables:
+  given: {kind: source, columns: {id: int64, name: string}}
+  made: {columns: {id: int64, name: string}, key: id, inputs: [given], function: same}
+  of_source: {storage: text, inputs: [given], function: reading}
+  of_made: {storage: text, inputs: [made], function: reading}
+  thirds: {storage: text, inputs: [made], function: thirds, key: id}
+"""
+READING = """\
+import polars as pl
+import pyarrow as pa
+
+
+def same(table: pa.Table) -> pa.Table:
+    return table
+
+
+def reading(table: pl.LazyFrame) -> pl.LazyFrame:
+    plan = table.filter(pl.col("id") > 7).select("id").explain()
+    return pl.LazyFrame({"plan": ["native" if "Ipc SCAN" in plan and "PROJECT 1/2 COLUMNS" in plan else "arrow"]})
+
+
+def thirds(table: pl.LazyFrame) -> pl.LazyFrame:
+    return table.filter(pl.col("id") % 3 == 0)
+"""
+
+
+def store_arrow_file(path: Path, table: pa.Table) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def test_lazy_frames_scan_arrow_files_that_lakehouse_wrote(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", IPC)
+    folder.write("transforms.py", READING)
+    data = rows().select(["id", "name"])
+    store_arrow_file(folder.path / "data/given.arrow", data)
+    assert cli("run", "made").code == 0
+    assert cli("run").code == 0  # whose inputs are read as stored
+    assert folder.read("text/of_source.csv") == "plan\narrow\n"
+    assert folder.read("text/of_made.csv") == "plan\nnative\n"
+    assert folder.read("text/thirds.csv").splitlines() == [
+        "id,name",
+        *(f"{row},n{row % 7}" for row in range(0, ROWS, 3)),
+    ]
+    # The same rows by another hand: `made` is not run, and is not what lakehouse wrote.
+    store_arrow_file(folder.path / "data/made.arrow", data)
+    assert cli("run", "of_made", "thirds").code == 0
+    assert folder.read("text/of_made.csv") == "plan\narrow\n"
+
+
+def test_damaged_arrow_file_of_a_lazy_frame_is_reported(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", IPC)
+    folder.write("transforms.py", READING)
+    store_arrow_file(folder.path / "data/given.arrow", rows().select(["id", "name"]))
+    assert cli("run").code == 0
+    path = folder.path / "data/made.arrow"
+    data = bytearray(path.read_bytes())
+    data[8:4_000] = bytes(3_992)
+    path.write_bytes(data)
+    [error] = [table["error"] for table in cli("run", "thirds", "-o", "json").json["tables"]]
+    assert error["message"].startswith("`data/made.arrow` is not an Arrow IPC file, or is damaged")

@@ -132,12 +132,12 @@ class FileStorage(FolderStorage):
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
         """The file, whole, piece by piece, or as engines read it."""
         found = super().scan(table, columns)
-        if table.format == "parquet":
+        if table.format in ("parquet", "ipc"):
             found.native = partial(self._native, table, columns)
         return found
 
     def _native(self, table: Table, columns: Sequence[Column] | None, record: InputRecord) -> NativeFile | None:
-        from lakehouse_cli.formats.native import native_parquet
+        from lakehouse_cli.formats.native import native_ipc, native_parquet
 
         found = self._find(table)
         if found is None or needs_manifest(table, columns):
@@ -155,8 +155,13 @@ class FileStorage(FolderStorage):
             reading.enter_context(self._hashes.reading(found.path, found.stamp))
             # Of the bytes as they are now: engines do not look at the checksums of pages.
             with open_unchanged(found.path, found.stamp) as file:
-                if hash_of(file) == record.content_hash:
-                    return native_parquet(found.path, columns, check, is_judged=table.kind == "computed")
+                if hash_of(file) != record.content_hash:
+                    return None
+            if table.format == "parquet":
+                return native_parquet(found.path, columns, check, is_judged=table.kind == "computed")
+            manifest = self.read_manifest(table) if table.kind == "computed" else None
+            if manifest is not None and manifest.content_hash == record.content_hash:
+                return native_ipc(found.path, columns, manifest.rows, check)
         return None
 
     def _opened(self, table: Table, known: tuple[InputRecord, ...]) -> tuple[Opened, InputRecord]:
