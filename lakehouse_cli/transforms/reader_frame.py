@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import inspect
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 
@@ -20,21 +22,35 @@ class ReaderFrame(FrameType):
     name = READER
     streams = True
 
+    def __init__(self) -> None:
+        self._inputs: WeakKeyDictionary[Any, Generator[pa.RecordBatch]] = WeakKeyDictionary()
+
     def from_arrow(self, table: pa.Table) -> Any:
         """A reader of the table's batches."""
-        return table.to_reader()
+        return self.from_pieces(table.schema, lambda: iter([table]))
 
     def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:
         """A reader of the batches of each piece, as it comes."""
         batches = (batch for piece in open_pieces() for batch in piece.to_batches())
-        return pa.RecordBatchReader.from_batches(schema, batches)
+        reader = pa.RecordBatchReader.from_batches(schema, batches)
+        self._inputs[reader] = batches
+        return reader
 
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
         """All that it gives."""
         return pa.concat_tables(self.to_pieces(frame, columns))
 
     def to_pieces(self, frame: Any, columns: Sequence[Column] | None) -> Iterator[pa.Table]:
-        """What it gives, batch by batch; where that is nothing, its columns, by themselves or as declared."""
+        """What it gives, batch by batch; where that is nothing, its columns, by themselves or as declared.
+
+        Raises:
+            TransformError: What was read of it before is missing; or another value than a batch.
+        """
+        if (found := self._read_before(frame)) is not None:
+            raise TransformError(
+                f"the {found} was read before, and gives each batch once: rows would be missing",
+                hint="yield the batches as they are read, or annotate the input with `pyarrow.Table` to read it twice",
+            )
         empty = without_rows(frame.schema) if isinstance(frame, pa.RecordBatchReader) else None
         has_rows = False
         for batch in frame:
@@ -57,6 +73,22 @@ class ReaderFrame(FrameType):
             )
         declared = pa.schema([(column.name, to_arrow(column.type)) for column in columns or ()])
         yield without_rows(declared) if empty is None else empty
+
+    def _read_before(self, frame: Any) -> str | None:
+        """What has lost rows to somebody who read it, in words; None as far as anybody can know."""
+        if not inspect.isgenerator(frame):
+            return "reader that is returned" if self._state(frame) not in (None, inspect.GEN_CREATED) else None
+        if inspect.getgeneratorstate(frame) == inspect.GEN_CLOSED:
+            return "generator that is returned"
+        # What a generator expression goes through.
+        source = inspect.getgeneratorlocals(frame).get(".0")
+        is_read = self._state(source) == inspect.GEN_CLOSED
+        return "reader that the returned generator goes through" if is_read else None
+
+    def _state(self, reader: Any) -> str | None:
+        """How far the reader of an input was read, as of a generator; None for anything else."""
+        batches = self._inputs.get(reader) if isinstance(reader, pa.RecordBatchReader) else None
+        return None if batches is None else inspect.getgeneratorstate(batches)
 
     def accepts(self, annotation: type, *, returned: bool) -> bool:
         """Whether it is pyarrow.RecordBatchReader."""

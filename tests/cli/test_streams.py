@@ -197,6 +197,46 @@ def test_odd_batches(folder: ProjectFolder, code: str, columns: str, rows: int |
     assert message is None or tables["t"]["error"]["message"] == message
 
 
+LOST = "was read before, and gives each batch once: rows would be missing"
+READ_BEFORE = {
+    "reader to its end": ("rows = sum(b.num_rows for b in numbers)", "numbers", f"the reader that is returned {LOST}"),
+    "a batch of the reader": ("numbers.read_next_batch()", "numbers", f"the reader that is returned {LOST}"),
+    "generator": (
+        "all = (b for b in numbers)\n    list(all)",
+        "all",
+        f"the generator that is returned {LOST}",
+    ),
+    "generator of the reader": (
+        "list(numbers)",
+        "(b for b in numbers)",
+        f"the reader that the returned generator goes through {LOST}",
+    ),
+    "no reader": ("schema = numbers.schema", "numbers", None),
+    "generator that goes on": ("first = next(numbers)", "(b for bs in ([first], numbers) for b in bs)", None),
+}
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["streamed", "from memory"])
+@pytest.mark.parametrize(("before", "returned", "message"), READ_BEFORE.values(), ids=READ_BEFORE)
+def test_reader_that_was_read_before_is_refused(
+    numbers: ProjectFolder, cli: Cli, before: str, returned: str, message: str | None, kept: bool
+) -> None:
+    code = (
+        f"def t(numbers: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:\n    {before}\n    return {returned}\n"
+    )
+    whole = "\ndef u(numbers: pd.DataFrame):\n    return numbers\n"
+    add(numbers, "  t: {}\n" + "  u: {}\n" * kept, code + whole)
+    [t] = [table for table in cli("run", "-o", "json").json["tables"] if table["name"] == "t"]
+    if message is None:
+        assert t["rows"] == ROWS, t
+    else:
+        assert t["error"]["message"] == f"result of `t`: {message}"
+        lines = numbers.read("transforms.py").splitlines()
+        assert lines[t["error"]["location"]["line"] - 1] == f"    return {returned}"
+        assert "pyarrow.Table" in t["error"]["hint"]
+        assert not (numbers.path / "data/t.csv").exists()
+
+
 BAD_SOURCE = [
     ("5,x,five\n", "`x` in column `half` of `data/numbers.csv` is not float64"),
     ("0,1.0,again\n", "key `id`: 1 row repeats an earlier key"),
