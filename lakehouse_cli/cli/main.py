@@ -104,6 +104,9 @@ def _leave(code: int) -> NoReturn:
     Taking a thousand tables apart piece by piece takes longer than reading them did, and a thread of Arrow's that lets
     go of a file when the interpreter is half gone aborts the process, after all was done.
     """
+    exits = sys.modules.get("lakehouse_cli.runs.exits")  # not loaded where nothing is written
+    if exits is not None:
+        exits.undo_unfinished()
     importing = sys.modules.get("lakehouse_cli.code.importing")  # not loaded where no code of the user's is run
     if importing is not None and importing.anything_imported():
         # What the user's code has begun and registered is waited for and called, as Python's own worker processes do at

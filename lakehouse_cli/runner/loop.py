@@ -227,6 +227,8 @@ class _Run:
                     self._loop(self.attempts)
         except KeyboardInterrupt as error:
             self._stop_now("terminated" if isinstance(error, Terminated) else "interrupted")
+            if publish:
+                remove_leftovers(self.plan, graph, storages)  # of processes that were ended
 
     def _loop(self, attempts: Attempts) -> None:
         while True:

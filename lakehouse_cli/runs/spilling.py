@@ -7,11 +7,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from typing import IO
 
 from lakehouse_cli.errors import StorageError, system_reason
+from lakehouse_cli.runs.exits import undisturbed, undo_at_exit
 from lakehouse_cli.runs.local_state import hold, let_go
 
 _PREFIX = "lakehouse-spill-"
@@ -52,9 +54,11 @@ def spilling(what: str) -> Iterator[None]:
 def spill_folder() -> Iterator[str]:
     """Make a folder that goes at the end; those that killed processes left go now."""
     remove_abandoned()
-    new = tempfile.mkdtemp(prefix=_NEW)
+    with undisturbed():
+        new = tempfile.mkdtemp(prefix=_NEW)
+        folder = new.replace(_NEW, _PREFIX)
+        forget = undo_at_exit(partial(_remove_used, new, folder))
     descriptor = os.open(new, os.O_RDONLY)
-    folder = new.replace(_NEW, _PREFIX)
     try:
         with suppress(OSError):  # without locks, nobody takes it for abandoned
             hold(descriptor, wait=False)
@@ -63,7 +67,17 @@ def spill_folder() -> Iterator[str]:
     finally:
         for each in (new, folder):
             rmtree(each, ignore_errors=True)
+        forget()
         let_go(descriptor)
+
+
+def _remove_used(*folders: str) -> None:
+    """Remove folders in which threads may still be making files: not any more where the name is another."""
+    for folder in filter(os.path.isdir, folders):
+        gone = f"{folder}-gone"
+        with suppress(OSError):
+            Path(folder).rename(gone)
+        rmtree(gone, ignore_errors=True)
 
 
 def remove_abandoned() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +19,8 @@ from lakehouse_cli.formats.pieces import resized
 from lakehouse_cli.formats.stored_types import in_types_of_file
 from lakehouse_cli.model import Table
 from lakehouse_cli.storage.delta.log import DataFile
-from lakehouse_cli.storage.local.publishing import HashingSink
+from lakehouse_cli.storage.local.folders import open_folder
+from lakehouse_cli.storage.local.publishing import HashingSink, replacing
 from lakehouse_cli.storage_types.delta import NAMES
 
 #: What messages call what is written.
@@ -40,33 +43,44 @@ class _Pieces:
         return len(view)
 
 
-def write_file(
-    files: pyarrow.fs.FileSystem, name: str, pieces: Iterable[pa.Table], schema: pa.Schema
-) -> tuple[DataFile, str]:
+@contextmanager
+def new_file(place: str, name: str, files: pyarrow.fs.FileSystem, *, local: bool) -> Iterator[HashingSink]:
+    """Open a data file to be written, which no version has yet: whole or not there in a folder.
+
+    Args:
+        place: Of the table.
+        name: Of the file.
+        files: Where it goes.
+        local: Whether that is a folder, of which delta-rs would leave a part of the file where it is killed.
+    """
+    if local:
+        with open_folder(os.path.realpath(place), "") as folder, replacing(folder, name, mode=None) as file:
+            yield file
+    else:
+        with files.open_output_stream(name, buffer_size=_BUFFER) as stream:
+            yield HashingSink(_Pieces(stream))
+
+
+def write_file(sink: HashingSink, name: str, pieces: Iterable[pa.Table], schema: pa.Schema) -> DataFile:
     """Write a data file, row group by row group, each of the same rows whatever the pieces.
 
     Args:
-        files: Where.
+        sink: From `new_file`.
         name: Of the file.
         pieces: What is stored.
         schema: From `file_schema`.
-
-    Returns:
-        The file, which no version has yet, and the hash of its bytes.
     """
-    with files.open_output_stream(name, buffer_size=_BUFFER) as stream:
-        sink = HashingSink(_Pieces(stream))
-        # Without Arrow's own schema in it: what it says would be believed before what Delta says.
-        writer = pq.ParquetWriter(
-            arrow_file(sink), schema, compression="zstd", version="2.6", write_page_checksum=True, store_schema=False
-        )
-        with finished(writer):
-            count = 0
-            for piece in resized(pieces, _ROW_GROUP):
-                rows = in_types_of_file(piece, WHAT, schema.types, count)
-                writer.write_table(rows.cast(schema).combine_chunks(), row_group_size=_ROW_GROUP)
-                count += piece.num_rows
-    return DataFile(name, sink.bytes, count, time.time_ns() // 1_000_000), sink.hexdigest()
+    # Without Arrow's own schema in it: what it says would be believed before what Delta says.
+    writer = pq.ParquetWriter(
+        arrow_file(sink), schema, compression="zstd", version="2.6", write_page_checksum=True, store_schema=False
+    )
+    with finished(writer):
+        count = 0
+        for piece in resized(pieces, _ROW_GROUP):
+            rows = in_types_of_file(piece, WHAT, schema.types, count)
+            writer.write_table(rows.cast(schema).combine_chunks(), row_group_size=_ROW_GROUP)
+            count += piece.num_rows
+    return DataFile(name, sink.bytes, count, time.time_ns() // 1_000_000)
 
 
 def file_schema(table: Table, schema: pa.Schema) -> pa.Schema:

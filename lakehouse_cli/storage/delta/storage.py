@@ -12,7 +12,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,9 @@ from lakehouse_cli.formats.stored_types import read_declared, read_declared_piec
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE
+from lakehouse_cli.runs.exits import undisturbed, undo_at_exit
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, record_of
-from lakehouse_cli.storage.delta.files import WHAT, file_schema, has_wall_clock, write_file
+from lakehouse_cli.storage.delta.files import WHAT, file_schema, has_wall_clock, new_file, write_file
 from lakehouse_cli.storage.delta.log import (
     ConflictError,
     DataFile,
@@ -50,8 +51,8 @@ from lakehouse_cli.storage.formatted import (
 )
 from lakehouse_cli.storage.keyed.aws_flags import aws_flags
 from lakehouse_cli.storage.keyed.object_errors import explain_text, without_addresses
-from lakehouse_cli.storage.local.folders import make_folder
-from lakehouse_cli.storage.local.publishing import sync_all
+from lakehouse_cli.storage.local.folders import make_folder, open_folder, remove_made
+from lakehouse_cli.storage.local.publishing import remove_leftovers, sync_all
 from lakehouse_cli.storage_types import scheme_of
 
 _LOG = "_delta_log"
@@ -260,25 +261,32 @@ class DeltaStorage(AssetStorage):
             made = make_folder(place) if self._local else set()
             files = filesystem(place, self._settings)
             name = f"part-00000-{uuid.uuid4()}-c000.zstd.parquet"
+
+            def discard() -> None:
+                with suppress(Exception):
+                    files.delete_file(name)
+                remove_made(place, made)
+
+            forget = undo_at_exit(discard) if self._local else lambda: None
             try:
-                file, hash_ = write_file(files, name, counted, schema)
+                with new_file(place, name, files, local=self._local) as sink:
+                    file = write_file(sink, name, counted, schema)
                 origin = origin_of()
                 manifest = make_manifest(
                     table,
                     counted.first,
                     origin,
                     size=file.bytes,
-                    content_hash=hash_,
+                    content_hash=sink.hexdigest(),
                     modified_ns=file.modified_ms,
                     rows=counted.rows,
                 )
-                if self._local:
-                    # Before a version names it: neither Arrow nor delta-rs waits for the disk.
-                    sync_all([f"{place}/{name}"])
-                committed = self._commit(table, file, schema, manifest, origin)
+                with undisturbed() if self._local else nullcontext():
+                    committed = self._commit(table, file, schema, manifest, origin)
+                    forget()
             except BaseException:
-                with suppress(Exception):
-                    files.delete_file(name)
+                discard()
+                forget()
                 raise
         if self._local:
             newest = max(Path(place, _LOG).glob("*.json"), default=Path(place))
@@ -384,6 +392,12 @@ class DeltaStorage(AssetStorage):
     def local_files(self, table: Table) -> Iterable[str]:
         """Return the log of a table in a folder, in which every commit leaves a file."""
         return (f"{self._place(table.path)}/{_LOG}",) if self._local else ()
+
+    def remove_leftovers(self, tables: Iterable[Table]) -> None:
+        """Remove half-written data files in the folders of these tables."""
+        for table in tables if self._local else ():
+            with suppress(OSError), open_folder(os.path.realpath(self._place(table.path)), "") as folder:
+                remove_leftovers(folder)
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
         """Explain what delta-rs and Arrow raise."""

@@ -63,6 +63,18 @@ def make_folder(folder: str) -> set[str]:
     return changed
 
 
+def remove_made(folder: str, changed: set[str]) -> None:
+    """Remove what `make_folder` made, as far as there is nothing in it.
+
+    Args:
+        folder: As it was given.
+        changed: What it returned.
+    """
+    for each in sorted({folder, *changed}, key=len, reverse=True)[: len(changed)]:
+        with suppress(OSError):
+            os.rmdir(each)
+
+
 @contextmanager
 def open_folder(root: str, path: str, *, make: bool = False) -> Iterator[Folder]:
     """Open a folder, step by step from a root; no link is followed.

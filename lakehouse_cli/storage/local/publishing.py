@@ -11,12 +11,14 @@ import io
 import itertools
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import BinaryIO
 
 import xxhash
 
 from lakehouse_cli.formats.base import Sink
+from lakehouse_cli.runs.exits import undisturbed, undo_at_exit
 from lakehouse_cli.runs.local_state import hold, let_go
 from lakehouse_cli.storage.local.folders import Folder, naming
 from lakehouse_cli.text.regular_files import open_regular
@@ -80,7 +82,9 @@ class HashingFile(HashingSink):
 
 
 @contextmanager
-def replacing(folder: Folder, name: str, *, mode: int | None, durable: bool = True) -> Iterator[HashingFile]:
+def replacing(
+    folder: Folder, name: str, *, mode: int | None, durable: bool = True, together: ExitStack | None = None
+) -> Iterator[HashingFile]:
     """Write a file aside; put it in its place when the block ends without an exception.
 
     Args:
@@ -89,12 +93,15 @@ def replacing(folder: Folder, name: str, *, mode: int | None, durable: bool = Tr
         mode: The permissions it is to have; None for those of any new file.
         durable: Whether to wait until the data are on disk. Without it a power failure may leave an unreadable file.
             With it, it may bring back the old one until `sync_all` was called with its folder.
+        together: Until it is closed, what else is put in place belongs to this; the process is not left in between.
 
     Raises:
         OSError: The file cannot be written; what has its name is as it was.
     """
-    aside, descriptor = _create_aside(folder, name)
     within = folder.descriptor
+    with undisturbed():
+        aside, descriptor = _create_aside(folder, name)
+        forget = undo_at_exit(partial(os.unlink, aside, dir_fd=within))
     try:
         # `open` would ask the system whether it is a terminal, and where it stands.
         with io.BufferedWriter(io.FileIO(descriptor, "wb", closefd=False)) as file:
@@ -105,7 +112,8 @@ def replacing(folder: Folder, name: str, *, mode: int | None, durable: bool = Tr
                 os.fchmod(descriptor, mode & 0o7777)
             if durable:
                 os.fsync(descriptor)
-        with naming(folder.path):
+        with ExitStack() as alone, naming(folder.path):
+            (together or alone).enter_context(undisturbed())
             os.replace(aside, name, src_dir_fd=within, dst_dir_fd=within)
         sink.status = os.fstat(descriptor)
     except BaseException:
@@ -113,6 +121,7 @@ def replacing(folder: Folder, name: str, *, mode: int | None, durable: bool = Tr
             os.unlink(aside, dir_fd=within)
         raise
     finally:
+        forget()
         os.close(descriptor)
 
 

@@ -226,11 +226,11 @@ class FileStorage(FolderStorage):
             manifests = opened.enter_context(self._open_folder(manifest_file, table, make=True))
             # The manifest is put in place after the data, but written before: what cannot be written replaces nothing.
             # It is not waited for here: one that a power failure spoils is ours all the same, and not believed.
-            with ExitStack() as at_the_end:
+            with ExitStack() as together, ExitStack() as at_the_end:
                 beside = at_the_end.enter_context(
                     replacing(manifests, os.path.basename(manifest_path), mode=before, durable=False)
                 )
-                with replacing(folder, os.path.basename(target), mode=mode) as sink:
+                with replacing(folder, os.path.basename(target), mode=mode, together=together) as sink:
                     data, rows = write(sink)
                     sink.settle()
                     manifest = make_manifest(
