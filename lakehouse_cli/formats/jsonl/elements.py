@@ -39,15 +39,19 @@ class OpenedArray(Opened, frozen=True):
 
     def json_lines(self) -> Iterator[bytes]:
         """Read the elements as lines, many at once."""
+        return self.blocks(BLOCK)
+
+    def blocks(self, size: int) -> Iterator[bytes]:
+        """Read the elements as lines, in blocks of so many bytes or more."""
         lines: list[bytes] = []
-        size = 0
+        count = 0
         for _, element in self.records():
             broken = b"\n" in element or b"\r" in element
             lines.append(element.translate(_TO_SPACES) if broken else element)
-            size += len(element) + 1
-            if size > BLOCK:
+            count += len(element) + 1
+            if count >= size:
                 yield b"\n".join(lines) + b"\n"
-                lines, size = [], 0
+                lines, count = [], 0
         if lines:
             yield b"\n".join(lines) + b"\n"
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import ClassVar
 
 import pyarrow as pa
 
+from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.base import Format, Opener, Sink
 from lakehouse_cli.formats.compression import BLOCK
 from lakehouse_cli.formats.csv.options import cell_options
@@ -40,22 +42,25 @@ class JsonlFormat(Format[JsonlOptions]):
     def read_pieces(
         self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: JsonlOptions
     ) -> Iterator[pa.Table]:
-        """Read blocks of lines, from the first that must be read with care row by row; an array all at once."""
-        if not columns or self._opened is not Opened:
+        """Read blocks of records, from the first that must be read with care record by record."""
+        if not columns:
             yield self.read(open_source, name, columns, options)
             return
-        opened, rows = Opened(open_source, name, options.compression), 0
+        opened, rows = self._opened(open_source, name, options.compression), 0
         cells = [cell_options(options.of(each.name)) for each in columns]
         names, seen = [column.name for column in columns], set[str]()
-        for block in opened.blocks(BLOCK):
-            piece = read_fast(Opened(partial(io.BytesIO, block), name, "none"), columns, cells, seen)
-            if piece is None:
-                break
-            rows += piece.num_rows
-            yield piece
-        else:
-            if seen.issuperset(names):
-                return
+        is_read = False
+        with suppress(StorageError):  # raised again below, or what is wrong before it
+            for block in opened.blocks(BLOCK):
+                piece = read_fast(Opened(partial(io.BytesIO, block), name, "none"), columns, cells, seen)
+                if piece is None:
+                    break
+                rows += piece.num_rows
+                yield piece
+            else:
+                is_read = seen.issuperset(names)
+        if is_read:
+            return
         for piece in read_carefully(opened, columns, cells, _CAREFUL_ROWS):
             if piece.num_rows >= rows:
                 yield piece.slice(rows)

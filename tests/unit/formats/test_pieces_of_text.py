@@ -1,4 +1,4 @@
-"""CSV and JSON Lines block by block: what the quick policy cannot read of one, the careful one does."""
+"""CSV, JSON Lines and JSON block by block: what the quick policy cannot read of one, the careful one does."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from lakehouse_cli.formats.csv.format import CsvFormat
 from lakehouse_cli.formats.jsonl import fast as fast_jsonl
 from lakehouse_cli.formats.jsonl import format as jsonl
 from lakehouse_cli.formats.jsonl import read as careful_jsonl
-from lakehouse_cli.formats.jsonl.format import JsonlFormat
+from lakehouse_cli.formats.jsonl.format import JsonFormat, JsonlFormat
 from lakehouse_cli.model import Column
 from tests.unit.formats.csv_files import columns_of
 
-READERS = {"csv": CsvFormat(), "jsonl": JsonlFormat()}
+READERS = {"csv": CsvFormat(), "jsonl": JsonlFormat(), "json": JsonFormat()}
+OF_JSON = columns_of(id="int64", t="timestamp[us, tz=UTC]", seldom="string")
 COLUMNS = {
     "csv": columns_of(id="int64", t="timestamp[s]", x="float64", s="string"),
-    "jsonl": columns_of(id="int64", t="timestamp[us, tz=UTC]", seldom="string"),
+    "jsonl": OF_JSON,
+    "json": OF_JSON,
 }
 CSV_ROWS, JSONL_ROWS = 3_000, 1_200
 
@@ -142,3 +144,47 @@ def test_first_block_that_needs_care_repeats_no_row() -> None:
 def test_no_lines_are_no_rows() -> None:
     whole, pieces = read("jsonl", b"")
     assert pa.concat_tables(pieces).equals(whole)
+
+
+def array(*ending: bytes, close: bytes = b"\n]\n") -> bytes:
+    """The same rows as one array, some over several lines."""
+    rows = JSONL.replace(b'{"id": 1', b'{\n  "id": 1').splitlines(keepends=True)
+    text = b"".join(rows).rstrip().replace(b"}\n{", b"},\n{")
+    return b"[" + b",\n".join([text, *ending]) + close
+
+
+@pytest.mark.parametrize("ending", [[], [b'{"id": 7}'], [b'{"id": 7.0, "t": null}', line(5)]])
+@pytest.mark.parametrize("packed", [False, True])
+def test_array_comes_in_pieces(ending: list[bytes], packed: bool) -> None:
+    data = array(*ending)
+    whole, pieces = read("json", gzip.compress(data) if packed else data, "x.json.gz" if packed else "x.json")
+    assert len(pieces) > 2
+    assert pa.concat_tables(pieces).equals(whole)
+    assert whole.num_rows == JSONL_ROWS + len(ending)
+
+
+@pytest.mark.parametrize(
+    "ending", [b'{"id": "x"}', b'{"id": 1e400}', b"null", b"[1]", b'{"id": 1 "t"}', b'{"t": "1"}', b"", b'{"id": "\n"}']
+)
+@pytest.mark.parametrize("close", [b"\n]", b""])
+def test_what_is_wrong_in_an_array_is_reported_as_of_the_whole(ending: bytes, close: bytes) -> None:
+    whole, pieces = read("json", array(ending, close=close))
+    assert pieces == whole
+
+
+@pytest.mark.parametrize("close", [b"}]", b"] []"])
+def test_what_is_wrong_with_an_array_is_reported_as_of_the_whole(close: bytes) -> None:
+    whole, pieces = read("json", array(close=close))
+    assert pieces == whole
+
+
+def test_array_that_is_cut_is_refused_as_a_whole() -> None:
+    whole, pieces = read("json", gzip.compress(array())[:-20], "x.json.gz")
+    assert pieces == whole
+    assert "is not whole gzip data" in whole[0]
+
+
+@pytest.mark.parametrize("text", [b"[]", b"", b'{"id": 1}'])
+def test_short_arrays_are_read_alike(text: bytes) -> None:
+    whole, pieces = read("json", text)
+    assert pieces == whole if isinstance(whole, tuple) else pa.concat_tables(pieces).equals(whole)
