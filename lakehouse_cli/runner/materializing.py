@@ -100,7 +100,9 @@ def open_input(job: Job, place: Workplace, name: str, by_itself: Collection[str]
         # Whether a key is there once is judged from all rows.
         is_judged_whole = table.kind == "source" and bool(table.key)
         file = found.native(record) if table.format in by_itself and not is_judged_whole else None
-        return StreamedTable(checked if table.kind == "source" else pieces, record, file)
+        if table.kind != "source":
+            return StreamedTable(pieces, record, file, is_judged=True)
+        return StreamedTable(checked, record, file)
     except LakehouseError as error:
         raise InputError(name, error) from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from itertools import chain
 from typing import Any
 
@@ -84,13 +84,18 @@ class SharedTable:
 class _OneAtATime(Iterator[pa.Table]):
     """Pieces that several threads ask for: an engine that has enough may still be reading when the rest is judged."""
 
-    def __init__(self, pieces: Iterator[pa.Table]) -> None:
+    def __init__(self, pieces: Generator[pa.Table]) -> None:
         self._pieces = pieces
         self._lock = threading.Lock()
 
     def __next__(self) -> pa.Table:
         with self._lock:
             return next(self._pieces)
+
+    def close(self) -> None:
+        """Read no more of them."""
+        with self._lock:
+            self._pieces.close()
 
 
 class StreamedTable:
@@ -100,6 +105,7 @@ class StreamedTable:
         open_pieces: Begins to read it; each call anew. At least one piece comes, which has the columns.
         content: The record of its content.
         file: The file that it is, for engines that read such by themselves; None for none.
+        is_judged: Whether nothing of it is left to judge that no transform reads.
 
     Attributes:
         error: What was raised as it was read; None for nothing.
@@ -108,15 +114,21 @@ class StreamedTable:
     nbytes = 0
 
     def __init__(
-        self, open_pieces: Callable[[], Iterator[pa.Table]], content: InputRecord, file: NativeFile | None = None
+        self,
+        open_pieces: Callable[[], Iterator[pa.Table]],
+        content: InputRecord,
+        file: NativeFile | None = None,
+        *,
+        is_judged: bool = False,
     ) -> None:
         self.content = content
         self.error: LakehouseError | None = None
         self.file = file
-        self.num_rows = 0 if file is None else file.rows
+        self._stops_early = is_judged and content.rows >= 0
+        self.num_rows = content.rows if self._stops_early else 0 if file is None else file.rows
         self._open = open_pieces
         self._lock = threading.Lock()
-        self._reading: Iterator[pa.Table] = iter(())
+        self._reading: _OneAtATime | None = None
         self._begun: Iterator[pa.Table] | None = None
         if file is None:
             self._reading = _OneAtATime(self._read(open_pieces()))
@@ -135,13 +147,15 @@ class StreamedTable:
         return frame_type.from_pieces(self.schema, self.pieces) if found is None else found
 
     def finish(self) -> None:
-        """Read what the transform left, so that all of it is judged.
+        """Read what the transform left, where it is to be judged.
 
         Raises:
-            LakehouseError: It cannot be read, or is not as declared.
+            LakehouseError: It cannot be read, is not as declared, or changed meanwhile.
         """
-        for _ in self._reading:
-            pass
+        if self._reading is not None:
+            for _ in () if self._stops_early else self._reading:
+                pass
+            self._reading.close()
         if self.file is not None:
             self.file.check()
 
@@ -152,7 +166,7 @@ class StreamedTable:
         for piece in begun or self._read(self._open()):  # noqa: UP028  # `yield from` would end what was begun too
             yield piece
 
-    def _read(self, pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    def _read(self, pieces: Iterator[pa.Table]) -> Generator[pa.Table]:
         rows = 0
         try:
             for piece in pieces:
@@ -161,4 +175,7 @@ class StreamedTable:
         except LakehouseError as error:
             self.error = error
             raise
+        finally:
+            if isinstance(pieces, Generator):
+                pieces.close()
         self.num_rows = rows

@@ -275,6 +275,26 @@ def test_source_that_changes_while_it_is_read_is_not_stored(numbers: ProjectFold
     assert not (numbers.path / "data/t.csv").exists()
 
 
+@pytest.mark.parametrize("kind", ["pa.RecordBatchReader", "pl.LazyFrame"])
+def test_table_that_changes_before_it_is_left_early_is_refused(numbers: ProjectFolder, kind: str, cli: Cli) -> None:
+    rest = "numbers: pa.RecordBatchReader) -> pa.RecordBatchReader:\n    return numbers\n\n"
+    first = "next(iter(made))" if kind == "pa.RecordBatchReader" else "made.head(1).collect().to_arrow()"
+    late = f"made: {kind}) -> pa.Table:\n    first = {first}\n    os.utime('data/made.csv', (1, 1))\n"
+    columns = "columns: {id: int64, half: float64, text: string}"
+    add(
+        numbers,
+        f"  made: {{{columns}}}\n  t: {{{columns}}}\n",
+        f"import os\nimport polars as pl\n\ndef made({rest}def t({late}    return pa.table(first)\n",
+    )
+    [made, t] = cli("run", "-o", "json").json["tables"]
+    assert (made["status"], t["status"]) == ("materialized", "failed")
+    assert "changed while it was read" in t["error"]["message"]
+    numbers.edit("transforms.py", "    os.utime", "    # os.utime")
+    assert cli("run").code == 0
+    manifest = json.loads(numbers.read("data/.lakehouse/manifests/t.json"))
+    assert manifest["inputs"]["made"][1] == ROWS
+
+
 def test_timeout_of_a_generator(folder: ProjectFolder) -> None:
     folder.declare(
         "t: {timeout: 1}",

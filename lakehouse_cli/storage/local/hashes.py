@@ -68,14 +68,21 @@ class FileHashes:
         """
         is_racy = stamp.is_racy
         hash_ = self.of(path, stamp)
+
+        def check() -> None:
+            refuse_changed(path, stamp)
+            if is_racy and self.of(path, stamp) != hash_:
+                raise ChangedError(path)
+
         try:
             yield hash_
+        except GeneratorExit:  # nobody wants more of it
+            check()
+            raise
         except Exception:
             refuse_changed(path, stamp)  # what is half one file and half another may well be no table
             raise
-        refuse_changed(path, stamp)
-        if is_racy and self.of(path, stamp) != hash_:
-            raise ChangedError(path)
+        check()
 
 
 def open_unchanged(path: str, stamp: Stamp) -> BinaryIO:

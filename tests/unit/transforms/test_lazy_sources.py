@@ -9,7 +9,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from lakehouse_cli.transforms import frame_type_of
+from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.transforms import StreamedTable, frame_type_of
 
 ROWS, PIECE = 100_000, 1_000
 PIECES = [
@@ -27,9 +28,9 @@ class Source:
         self.frames = frame_type_of(pl.LazyFrame)
 
     def lazy(self) -> pl.LazyFrame:
-        return self.frames.from_pieces(PIECES[0].schema, self._pieces)
+        return self.frames.from_pieces(PIECES[0].schema, self.pieces)
 
-    def _pieces(self) -> Iterator[pa.Table]:
+    def pieces(self) -> Iterator[pa.Table]:
         for piece in PIECES:
             self.read += 1
             yield piece
@@ -79,3 +80,21 @@ def test_more_inputs_than_threads() -> None:
     assert source.read == ALL * (len(others) + 1)
     at_once = pl.concat([first, *others]).select(pl.col("id").sum())
     assert source.result(at_once).item() == (len(others) + 1) * ROWS * (ROWS - 1) // 2
+
+
+@pytest.mark.parametrize("is_judged", [True, False])
+def test_input_is_read_on_only_to_be_judged(is_judged: bool) -> None:
+    source = Source()
+    table = StreamedTable(source.pieces, InputRecord("", ROWS, 0), is_judged=is_judged)
+    assert len(source.result(table.frame(source.frames).head(5))) == 5
+    table.finish()
+    assert table.num_rows == ROWS
+    assert source.read < ALL / 2 if is_judged else source.read == ALL
+
+
+def test_input_of_unknown_rows_is_read_to_count_them() -> None:
+    source = Source()
+    table = StreamedTable(source.pieces, InputRecord("", -1, 0), is_judged=True)
+    source.result(table.frame(source.frames).head(5))
+    table.finish()
+    assert (table.num_rows, source.read) == (ROWS, ALL)
