@@ -160,7 +160,7 @@ class StreamedTable:
             self.file.check()
 
     def pieces(self) -> Iterator[pa.Table]:
-        """Read it from its beginning, whoever else is reading it."""
+        """Read it from its beginning, also while others read it."""
         with self._lock:
             begun, self._begun = self._begun, None
         for piece in begun or self._read(self._open()):  # noqa: UP028  # `yield from` would end what was begun too

@@ -47,8 +47,8 @@ class FileHashes:
 
         Other processes see it once it was flushed.
 
-        It proves so where the file was put in place at a later tick of the clock than its last write: whoever writes to
-        it from then on leaves another modification time.
+        It proves so where the file was put in place at a later tick of the clock than its last write: each later write
+        changes its modification time.
         """
         if self._project is not None and status is not None and status.st_mtime_ns < status.st_ctime_ns:
             stat_cache(self._project).put(f"hash {path}", (Stamp.of(status),), hash_, flush=flush)

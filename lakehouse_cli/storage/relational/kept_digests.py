@@ -1,7 +1,7 @@
 """Digests of the tables in a database file, kept for as long as nobody writes to the file.
 
-SQLite and DuckDB do not record which table was changed, but the file system shows that a file was not. Whoever has no
-such notes, as a fresh clone, hashes the rows and comes to the same.
+SQLite and DuckDB do not record which table was changed, but the file system shows that a file was not. Without
+kept digests, as in a fresh clone, the rows are hashed, with the same result.
 """
 
 from __future__ import annotations
