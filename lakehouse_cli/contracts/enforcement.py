@@ -292,10 +292,13 @@ def _converted(array: pa.ChunkedArray, *, column: Column | None) -> pa.ChunkedAr
     return convert(array, target)
 
 
-def _add_nulls(array: pa.ChunkedArray, column: Column, found: Findings) -> None:
-    def say(count: int) -> str:
-        return f"column `{column.name}` has {plural(count, 'null')} but is declared `nullable: false`"
+def nulls_text(name: str, count: int) -> str:
+    """Say that so many values of a column are null that may not be."""
+    return f"column `{name}` has {plural(count, 'null')} but is declared `nullable: false`"
 
+
+def _add_nulls(array: pa.ChunkedArray, column: Column, found: Findings) -> None:
+    say = partial(nulls_text, column.name)
     rows = true_rows(array.is_null())
     examples = examples_at(array, rows[:EXAMPLES].to_pylist())
     found.add(Violation(column.name, "null", len(rows), say(len(rows)), examples, column.location), rows, say)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -36,14 +37,23 @@ def key_violation(shown: pa.Table, rows: Sequence[int], count: int, location: Lo
         location: Of the key's first column.
     """
     key = shown.column_names
-    names = ", ".join(f"`{name}`" for name in key)
-    verb, earlier = ("repeats", "an earlier key") if count == 1 else ("repeat", "earlier keys")
     values = zip(*(column.slice(0, EXAMPLES).to_pylist() for column in shown.columns), strict=True)
     examples = tuple(
         Example(row + 1, ", ".join(map(shorten, each))) for row, each in zip(rows[:EXAMPLES], values, strict=True)
     )
-    message = f"key {names}: {plural(count, 'row')} {verb} {earlier}"
-    return Violation(key[0] if len(key) == 1 else None, "key", count, message, examples, location)
+    name = key[0] if len(key) == 1 else None
+    return Violation(name, "key", count, repeated_keys_text(key, count), examples, location)
+
+
+def repeated_keys_text(key: Sequence[str], count: int) -> str:
+    """Say that so many rows have a key that an earlier row has."""
+    names = ", ".join(f"`{name}`" for name in key)
+    return f"key {names}: {plural(count, 'row')} {'repeats an earlier key' if count == 1 else 'repeat earlier keys'}"
+
+
+def key_nulls_text(name: str, count: int) -> str:
+    """Say that so many values of a column of the key are null."""
+    return f"key column `{name}` has {plural(count, 'null')}"
 
 
 def repeated_rows(table: pa.Table, key: Sequence[str]) -> pa.Array:
@@ -217,11 +227,9 @@ def _increases(table: pa.Table) -> bool:
 
 
 def _add_key_nulls(name: str, array: pa.ChunkedArray, place: Location | None, found: Findings) -> None:
-    def say(count: int) -> str:
-        return f"key column `{name}` has {plural(count, 'null')}"
-
     rows = true_rows(array.is_null())
     examples = examples_at(array, rows[:EXAMPLES].to_pylist())
+    say = partial(key_nulls_text, name)
     found.add(Violation(name, "key", len(rows), say(len(rows)), examples, place), rows, say)
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+import pyarrow as pa
 from msgspec import UNSET, Struct
 
-from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, shorten
+from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, refusal_text, shorten
+from lakehouse_cli.contracts.enforcement import nulls_text
+from lakehouse_cli.contracts.keys import key_nulls_text, repeated_keys_text
 from lakehouse_cli.errors import KEPT_ROWS, Example, FailedRow, FailedRows, Violation
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.relational.session import Session
-from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.shortening import cut_end
 from lakehouse_cli.text.sql import quote
 
@@ -101,18 +103,12 @@ class _Check(Struct, frozen=True):
         name = self.columns[0]
         match self.kind:
             case "type":
-                subject = (
-                    f"`{name}` holds" if self.declared is None else f"`{name}` is declared {self.declared} and holds"
-                )
-                return f"{subject} {plural(count, 'value')} that {'is' if count == 1 else 'are'} {self.quality}"
+                return refusal_text(InexactError(self.quality, pa.array([], pa.int64())), name, self.declared, count)
             case "null":
-                return f"column `{name}` has {plural(count, 'null')} but is declared `nullable: false`"
+                return nulls_text(name, count)
             case "key":
-                return f"key column `{name}` has {plural(count, 'null')}"
-        names = ", ".join(f"`{each}`" for each in self.columns)
-        return (
-            f"key {names}: {plural(count, 'row')} {'repeats an earlier key' if count == 1 else 'repeat earlier keys'}"
-        )
+                return key_nulls_text(name, count)
+        return repeated_keys_text(self.columns, count)
 
 
 def is_text(declared: ColumnType) -> bool:
