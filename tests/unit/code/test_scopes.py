@@ -32,6 +32,7 @@ def separate(text: str) -> list[tuple[ast.Module, str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("sys.version_info >= (3, 14)", reason="the compiler is always asked there")
 @pytest.mark.parametrize("folder", [STANDARD, OURS], ids=["standard", "ours"])
 def test_plain_code_is_resolved_as_by_the_compiler(folder: Path) -> None:

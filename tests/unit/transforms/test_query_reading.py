@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -92,6 +93,12 @@ def analysis() -> Iterator[QueryAnalysis]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def connection() -> Iterator[Any]:
+    with private_connection(threads=1) as opened:
+        yield opened
+
+
 def names(analysis: QueryAnalysis, query: str) -> tuple[str, ...]:
     reading = analysis.read([query])[0]
     assert reading.problem is None
@@ -114,12 +121,12 @@ def test_each_spelling_is_found(analysis: QueryAnalysis) -> None:
 
 
 @pytest.mark.parametrize("query", READS)
-def test_duckdb_asks_for_the_same_tables(analysis: QueryAnalysis, query: str) -> None:
+def test_duckdb_asks_for_the_same_tables(analysis: QueryAnalysis, connection: Any, query: str) -> None:
     """With those that were found a query can be bound, and without any of them it cannot."""
     found = names(analysis, query)
 
     def missing(*tables: str) -> bool:
-        with private_connection(threads=1) as connection, registered(connection, dict.fromkeys(tables, COLUMNS)):
+        with registered(connection, dict.fromkeys(tables, COLUMNS)):
             try:
                 list(result_of(connection, query, {}, None, order=None))
             except QueryError as error:
