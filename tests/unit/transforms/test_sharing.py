@@ -11,6 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from lakehouse_cli.contracts import enforce
+from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.registry import Entry, load
+from lakehouse_cli.testing.storage import column
 from lakehouse_cli.transforms import SharedTable, frame_type_of
 
 TABLE = pa.table(
@@ -132,7 +136,26 @@ def test_text_of_many_chunks_is_one_for_pandas() -> None:
     pandas = frame_type_of(None)
     chunks = [["a", None], [], ["ccc", "", "é"], [None]]
     text = pa.chunked_array([pa.array(chunk, pa.string()) for chunk in chunks])
-    for column in (text, text.slice(1, 4), text.slice(0, 0), pa.chunked_array([], pa.string())):
-        frame = pandas.from_arrow(pa.table({"text": column}))
+    for texts in (text, text.slice(1, 4), text.slice(0, 0), pa.chunked_array([], pa.string())):
+        frame = pandas.from_arrow(pa.table({"text": texts}))
         assert pa.chunked_array(frame["text"].array.__arrow_array__()).num_chunks <= 1
-        assert pandas.to_arrow(frame, None)["text"].to_pylist() == column.to_pylist()
+        assert pandas.to_arrow(frame, None)["text"].to_pylist() == texts.to_pylist()
+
+
+@pytest.mark.parametrize("name", ["csv", "jsonl", "ipc"])
+def test_result_goes_out_in_batches(name: str) -> None:
+    """Beside a frame of 32 MB there is neither all of it as Arrow nor as text."""
+    frame = pd.DataFrame({f"c{n}": np.arange(1_000_000) * n for n in range(4)})
+    columns = [column(f"c{n}", "int64") for n in range(4)]
+    before, allocated = pa.total_allocated_bytes(), list[int]()
+
+    class Sink:
+        def write(self, data: Any) -> int:
+            allocated.append(pa.total_allocated_bytes() - before)
+            return memoryview(data).nbytes
+
+    table = enforce(frame_type_of(None).to_arrow(frame, columns), columns, key=["c1"]).table
+    spec = FORMATS[name]
+    load(Entry(spec.implementation, spec.install))().write(table, Sink(), spec.checked({}, {}))
+    assert len(allocated) > 10
+    assert max(allocated) < 16 << 20
