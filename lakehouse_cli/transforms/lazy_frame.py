@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 from polars.io.plugins import register_io_source
+from polars.selectors import by_name
 
 from lakehouse_cli.arrow.types import without_rows
 from lakehouse_cli.formats.native import NativeFile
@@ -60,7 +61,8 @@ class LazyFrame(FrameType):
     def from_file(self, file: NativeFile) -> Any:
         """A scan of the file, where it finds the types that Arrow does."""
         scan = pl.scan_parquet if file.format == "parquet" else pl.scan_ipc
-        found = scan(file.path, glob=False, hive_partitioning=False).select(file.schema.names)
+        # A name alone may be taken for a pattern.
+        found = scan(file.path, glob=False, hive_partitioning=False).select(by_name(*file.schema.names))
         wanted = self._frames.from_arrow(without_rows(file.schema)).schema
         return found if found.collect_schema() == wanted else None
 

@@ -291,3 +291,24 @@ def test_damaged_arrow_file_of_a_lazy_frame_is_reported(folder: ProjectFolder, c
     path.write_bytes(data)
     [error] = [table["error"] for table in cli("run", "thirds", "-o", "json").json["tables"]]
     assert error["message"].startswith("`data/made.arrow` is not an Arrow IPC file, or is damaged")
+
+
+@pytest.mark.parametrize("format_", ["parquet", "ipc"])
+def test_names_that_polars_takes_for_patterns(folder: ProjectFolder, cli: Cli, format_: str) -> None:
+    columns = '{"*": int64, "^a.*$": int64, ab: int64}'
+    folder.write(
+        "lakehouse.yaml",
+        f"name: x\nmodule: transforms\nstorages:\n  default: {{root: data, format: {format_}}}\n"
+        f"  text: {{root: text}}\ntables:\n  made: {{columns: {columns}}}\n"
+        f"  lazy: {{storage: text, columns: {columns}}}\n",
+    )
+    folder.write(
+        "transforms.py",
+        "import polars as pl\nimport pyarrow as pa\n\n\ndef made() -> pa.Table:\n"
+        "    return pa.table({'*': [1], '^a.*$': [2], 'ab': [3]})\n\n\n"
+        "def lazy(made: pl.LazyFrame) -> pl.LazyFrame:\n    assert 'SCAN' in made.explain()\n    return made\n",
+    )
+    assert cli("run", "made").code == 0
+    done = cli("run")
+    assert done.code == 0, done.err
+    assert folder.read("text/lazy.csv") == "*,^a.*$,ab\n1,2,3\n"
