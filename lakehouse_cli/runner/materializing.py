@@ -6,6 +6,7 @@ import inspect
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -100,9 +101,10 @@ def open_input(job: Job, place: Workplace, name: str, by_itself: Collection[str]
         # Whether a key is there once is judged from all rows.
         is_judged_whole = table.kind == "source" and bool(table.key)
         file = found.native(record) if table.format in by_itself and not is_judged_whole else None
-        if table.kind != "source":
-            return StreamedTable(pieces, record, file, is_judged=True)
-        return StreamedTable(checked, record, file)
+        if table.kind == "source":
+            return StreamedTable(checked, record, file)
+        of_columns = partial(found.read_columns, record) if found.reads_columns else None
+        return StreamedTable(pieces, record, file, is_judged=True, of_columns=of_columns)
     except LakehouseError as error:
         raise InputError(name, error) from error
 

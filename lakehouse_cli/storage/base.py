@@ -6,7 +6,7 @@ A storage needs no type logic. What only some storages can do is in `capabilitie
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from msgspec import Struct, field
@@ -112,12 +112,14 @@ class Scan:
 
     Attributes:
         native: Finds the file that it is; sets it who has files.
+        reads_columns: Whether `read_columns` reads less than all; sets it who stores each column by itself.
     """
 
     def __init__(self, storage: AssetStorage, table: Table, read: Read, read_pieces: ReadPieces | None = None) -> None:
         self.read = read
         self.read_pieces = read_pieces
         self.native: FindNative = lambda _: None
+        self.reads_columns = False
         self._storage = storage
         self._table = table
 
@@ -146,6 +148,22 @@ class Scan:
             return self.read_pieces(tuple(known))
         data, record = self.table_with_content(known)
         return lambda: iter([data]), record
+
+    def read_columns(self, record: InputRecord, names: Collection[str]) -> Iterator[pa.Table]:
+        """Read some of the declared columns piece by piece.
+
+        Args:
+            record: Of the content that is to be read.
+            names: Of the columns; at least one.
+
+        Raises:
+            StorageError: It cannot be read, or has another content by now.
+        """
+        columns = [column for column in self._table.columns or () if column.name in names]
+        pieces, found = self._storage.scan(self._table, columns).pieces_with_content((record,))
+        if found.content_hash != record.content_hash:
+            raise changed_while_read(self._table, self._storage.uri(self._table))
+        return pieces()
 
     def table_with_content(self, known: Iterable[InputRecord]) -> tuple[pa.Table, InputRecord]:
         """Read the data, and return the content they were read from as well.

@@ -133,7 +133,9 @@ class FormattedStorage(AssetStorage):
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
         """Return the declared columns; a computed table that declares none is read by its manifest."""
-        return Scan(self, table, partial(self._read, table, columns), partial(self._read_pieces, table, columns))
+        found = Scan(self, table, partial(self._read, table, columns), partial(self._read_pieces, table, columns))
+        found.reads_columns = table.format == "parquet" and not needs_manifest(table, columns)
+        return found
 
     def _read(
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None

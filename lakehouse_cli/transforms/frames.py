@@ -11,7 +11,7 @@ import sys
 import types
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, lru_cache
 from importlib import import_module
@@ -46,12 +46,14 @@ class FrameType(ABC):
         streams: Whether it takes and gives a table piece by piece; then `from_pieces` and `to_pieces` are its own.
         orders_rows: Whether its frames keep the order of rows; engines that do not are given one by the table's key.
         reads_files: The formats of files that `from_file` takes.
+        reads_columns: Whether `from_columns` is its own.
     """
 
     name: str
     streams: bool = False
     orders_rows: bool = True
     reads_files: frozenset[str] = frozenset()
+    reads_columns: bool = False
 
     @abstractmethod
     def from_arrow(self, table: pa.Table) -> Any:
@@ -89,6 +91,10 @@ class FrameType(ABC):
     def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:
         """Make a frame of a table that is read piece by piece, anew at each call; what is raised then is passed on."""
         return self.from_arrow(pa.concat_tables([without_rows(schema), *open_pieces()]))
+
+    def from_columns(self, schema: pa.Schema, open_columns: Callable[[Collection[str]], Iterator[pa.Table]]) -> Any:
+        """As `from_pieces`, where fewer columns are read sooner: of those named, and perhaps of others."""
+        return self.from_pieces(schema, lambda: open_columns(schema.names))
 
     def from_file(self, file: NativeFile) -> Any:
         """Make a frame that reads of a file what it needs; None where it would find other types."""

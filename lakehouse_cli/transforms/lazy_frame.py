@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import polars as pl
@@ -28,6 +28,7 @@ class LazyFrame(FrameType):
     name = LAZY
     streams = True
     orders_rows = False
+    reads_columns = True
     reads_files = frozenset(("parquet", "ipc"))
 
     def __init__(self) -> None:
@@ -38,6 +39,10 @@ class LazyFrame(FrameType):
         return self._frames.from_arrow(table).lazy()
 
     def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:
+        """As `from_columns`, where all of them are read."""
+        return self.from_columns(schema, lambda _: open_pieces())
+
+    def from_columns(self, schema: pa.Schema, open_columns: Callable[[Collection[str]], Iterator[pa.Table]]) -> Any:
         """A source that reads piece by piece, no more columns and rows than are asked for."""
 
         def read(
@@ -45,7 +50,7 @@ class LazyFrame(FrameType):
         ) -> Iterator[pl.DataFrame]:
             assert predicate is None  # noqa: S101  # none comes past the map below
             left = rows
-            for piece in _small(open_pieces()):
+            for piece in _small(open_columns(schema.names if columns is None else columns)):
                 frame = self._frames.from_arrow(piece if columns is None else piece.select(columns))
                 frame = frame if left is None else frame.head(left)
                 left = left if left is None else left - len(frame)
@@ -56,7 +61,7 @@ class LazyFrame(FrameType):
         source = register_io_source(read, schema=self._frames.from_arrow(without_rows(schema)).schema)
         # The engine filters above it, on all cores. Predicates would come pickled, which those with functions of Python
         # can only be by one more package.
-        return source.map_batches(_itself, predicate_pushdown=False, streamable=True)
+        return source.map_batches(_itself, predicate_pushdown=False, projection_pushdown=True, streamable=True)
 
     def from_file(self, file: NativeFile) -> Any:
         """A scan of the file, where it finds the types that Arrow does."""

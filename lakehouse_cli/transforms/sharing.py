@@ -106,6 +106,7 @@ class StreamedTable:
         content: The record of its content.
         file: The file that it is, for engines that read such by themselves; None for none.
         is_judged: Whether nothing of it is left to judge that no transform reads.
+        of_columns: Begins to read some of its columns; None where that would be as long as reading all.
 
     Attributes:
         error: What was raised as it was read; None for nothing.
@@ -120,13 +121,17 @@ class StreamedTable:
         file: NativeFile | None = None,
         *,
         is_judged: bool = False,
+        of_columns: Callable[[Collection[str]], Iterator[pa.Table]] | None = None,
     ) -> None:
         self.content = content
         self.error: LakehouseError | None = None
         self.file = file
-        self._stops_early = is_judged and content.rows >= 0
-        self.num_rows = content.rows if self._stops_early else 0 if file is None else file.rows
+        # Nothing is left to be judged, or to be counted for the record of it.
+        self._is_done = is_judged and content.rows >= 0
+        self._is_judged = is_judged
+        self.num_rows = content.rows if self._is_done else 0 if file is None else file.rows
         self._open = open_pieces
+        self._of_columns = of_columns
         self._lock = threading.Lock()
         self._reading: _OneAtATime | None = None
         self._begun: Iterator[pa.Table] | None = None
@@ -144,7 +149,11 @@ class StreamedTable:
     def frame(self, frame_type: FrameType) -> Any:
         """Make a frame that reads it."""
         found = None if self.file is None else frame_type.from_file(self.file)
-        return frame_type.from_pieces(self.schema, self.pieces) if found is None else found
+        if found is not None:
+            return found
+        if frame_type.reads_columns and self._of_columns is not None:
+            return frame_type.from_columns(self.schema, self.columns)
+        return frame_type.from_pieces(self.schema, self.pieces)
 
     def finish(self) -> None:
         """Read what the transform left, where it is to be judged.
@@ -153,7 +162,7 @@ class StreamedTable:
             LakehouseError: It cannot be read, is not as declared, or changed meanwhile.
         """
         if self._reading is not None:
-            for _ in () if self._stops_early else self._reading:
+            for _ in () if self._is_done else self._reading:
                 pass
             self._reading.close()
         if self.file is not None:
@@ -165,6 +174,12 @@ class StreamedTable:
             begun, self._begun = self._begun, None
         for piece in begun or self._read(self._open()):  # noqa: UP028  # `yield from` would end what was begun too
             yield piece
+
+    def columns(self, names: Collection[str]) -> Iterator[pa.Table]:
+        """Read some of its columns from their beginning; at least one."""
+        if self._of_columns is None or not names or len(names) == self.num_columns:
+            return self.pieces()
+        return self._read(self._of_columns(names))
 
     def _read(self, pieces: Iterator[pa.Table]) -> Generator[pa.Table]:
         rows = 0
@@ -179,3 +194,4 @@ class StreamedTable:
             if isinstance(pieces, Generator):
                 pieces.close()
         self.num_rows = rows
+        self._is_done = self._is_judged

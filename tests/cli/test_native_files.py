@@ -312,3 +312,42 @@ def test_names_that_polars_takes_for_patterns(folder: ProjectFolder, cli: Cli, f
     done = cli("run")
     assert done.code == 0, done.err
     assert folder.read("text/lazy.csv") == "*,^a.*$,ab\n1,2,3\n"
+
+
+@pytest.mark.parametrize(
+    "storage", ["{root: data, format: parquet, options: {row_group_rows: 50000}}", "{root: data, type: delta}"]
+)
+def test_lazy_frame_reads_the_columns_that_it_needs(folder: ProjectFolder, cli: Cli, storage: str) -> None:
+    """Also of a computed table that polars cannot read by itself, as for NaN: a damaged column is not looked at."""
+    columns = "columns: {id: int64, x: float64, name: string}"
+    folder.write(
+        "lakehouse.yaml",
+        f"name: x\nmodule: transforms\nstorages:\n  default: {storage}\n  text: {{root: text}}\ntables:\n"
+        f"  made: {{{columns}}}\n  ids: {{storage: text, inputs: [made]}}\n  names: {{storage: text, inputs: [made]}}\n"
+        "  count: {storage: text, inputs: [made]}\n",
+    )
+    lazy = "def {}(made: pl.LazyFrame) -> pl.LazyFrame:\n    return made{}\n\n\n"
+    folder.write(
+        "transforms.py",
+        "import polars as pl\nimport pyarrow as pa\n\n\ndef made() -> pa.Table:\n    ids = list(range(700_000))\n"
+        "    names = [f'name {row * 7919 % 700_000}' for row in ids]\n"
+        "    return pa.table({'id': ids, 'x': [float('nan')] * 700_000, 'name': names})\n\n\n"
+        + lazy.format("ids", ".filter(pl.col('id') % 100_000 == 1).select('id')")
+        + lazy.format("names", ".select('name')")
+        + lazy.format("count", ".select(n=pl.len())"),
+    )
+    assert cli("run", "made").code == 0
+    [path] = folder.path.glob("data/**/*.parquet")
+    data = bytearray(path.read_bytes())
+    file = pq.ParquetFile(path)
+    chunk = file.metadata.row_group(file.metadata.num_row_groups - 1).column(2)
+    at = (chunk.dictionary_page_offset or chunk.data_page_offset) + chunk.total_compressed_size // 2
+    data[at : at + 100] = bytes(100)
+    path.write_bytes(data)
+    tables = {each["name"]: each for each in cli("run", "ids", "names", "count", "-o", "json").json["tables"]}
+    assert tables["names"]["status"] == "failed"
+    assert "damaged" in tables["names"]["error"]["message"]
+    errors = [tables[name]["error"] for name in ("ids", "count")]
+    assert errors == [None, None], errors
+    assert folder.read("text/ids.csv") == "id\n" + "".join(f"{row}\n" for row in range(1, 700_000, 100_000))
+    assert folder.read("text/count.csv") == "n\n700000\n"

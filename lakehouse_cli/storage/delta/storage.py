@@ -136,12 +136,14 @@ class DeltaStorage(AssetStorage):
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
         """Return the declared columns of the latest version."""
-        return Scan(
+        found = Scan(
             self,
             table,
             partial(self._read_latest, table, columns),
             partial(self._read_pieces_of_latest, table, columns),
         )
+        found.reads_columns = not needs_manifest(table, columns)
+        return found
 
     def _read_latest(
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import polars as pl
@@ -98,3 +98,25 @@ def test_input_of_unknown_rows_is_read_to_count_them() -> None:
     source.result(table.frame(source.frames).head(5))
     table.finish()
     assert (table.num_rows, source.read) == (ROWS, ALL)
+
+
+@pytest.mark.parametrize(
+    ("query", "columns"),
+    [
+        ("columns", ["t"]),
+        ("filter by another column", ["id", "x"]),
+        ("filter, then limit", ["t", "x"]),
+        ("tail", ["id", "t", "x"]),
+    ],
+)
+def test_no_more_columns_are_asked_for_than_needed(query: str, columns: list[str]) -> None:
+    source, asked = Source(), []
+
+    def of_columns(names: Collection[str]) -> Iterator[pa.Table]:
+        asked.append(sorted(names))
+        return (piece.select(list(names)) for piece in source.pieces())
+
+    table = StreamedTable(source.pieces, InputRecord("", ROWS, 0), is_judged=True, of_columns=of_columns)
+    expected = QUERIES[query](pl.from_arrow(pa.concat_tables(PIECES)).lazy()).collect()
+    assert source.result(QUERIES[query](table.frame(source.frames))).equals(expected)
+    assert asked == ([columns] if len(columns) < 3 else [])
