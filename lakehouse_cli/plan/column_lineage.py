@@ -16,8 +16,9 @@ from msgspec.structs import replace
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.column_lineage import ColumnLineage, IndirectRef, QueryLineage, TableLineage
+from lakehouse_cli.plan.bound_queries import BoundQuery, bound_queries
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.queries import BoundQuery, QueryCode, binding_key, bound_queries
+from lakehouse_cli.plan.queries import QueryCode, binding_key
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.runs.local_state import keep, kept, with_hash
 

@@ -17,10 +17,11 @@ from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.frame_names import UNORDERED
+from lakehouse_cli.plan.bound_queries import query_problems
 from lakehouse_cli.plan.computations import planned_computation
 from lakehouse_cli.plan.graph import build_graph
 from lakehouse_cli.plan.python_functions import FunctionCode
-from lakehouse_cli.plan.queries import QueryCode, query_fingerprint, query_problems, with_texts
+from lakehouse_cli.plan.queries import QueryCode, query_fingerprint, with_texts
 from lakehouse_cli.plan.queries_in_databases import database_problems
 from lakehouse_cli.registry import install_command
 

@@ -274,7 +274,7 @@ def test_lazy_frames_scan_arrow_files_that_lakehouse_wrote(folder: ProjectFolder
         "id,name",
         *(f"{row},n{row % 7}" for row in range(0, ROWS, 3)),
     ]
-    # The same rows by another hand: `made` is not run, and is not what lakehouse wrote.
+    # The same rows, written by something else: `made` is not run, and is not what lakehouse wrote.
     store_arrow_file(folder.path / "data/made.arrow", data)
     assert cli("run", "of_made", "thirds").code == 0
     assert folder.read("text/of_made.csv") == "plan\narrow\n"
