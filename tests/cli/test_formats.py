@@ -289,7 +289,8 @@ def test_no_command_shows_a_traceback(
 
     edit(project, "tables:", "environments:\n  other: {storages: {default: {root: elsewhere}}}\ntables:")
     project.write("elsewhere/orders.csv", "customer,amount\n007,5\n")
-    monkeypatch.setattr("lakehouse_cli.formats.csv.format.CsvFormat.read", read)
+    for method in ("read", "read_pieces"):
+        monkeypatch.setattr(f"lakehouse_cli.formats.csv.format.CsvFormat.{method}", read)
     reported = cli(*argv)
     assert reported.code == 1
     assert "Traceback" not in reported.out + reported.err

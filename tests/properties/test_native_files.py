@@ -41,7 +41,7 @@ KINDS = (
 
 
 with QueryAnalysis() as analysis:
-    QUERY = SqlQuery("select * from t", reading=analysis.read("select * from t"))
+    QUERY = SqlQuery("select * from t", reading=analysis.read(["select * from t"])[0])
 
 
 def unread() -> Iterator[pa.Table]:

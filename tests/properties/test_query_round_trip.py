@@ -31,7 +31,7 @@ COUNTED = "i"
 
 
 with QueryAnalysis() as analysis:
-    QUERY = SqlQuery("select * from t", reading=analysis.read("select * from t"))
+    QUERY = SqlQuery("select * from t", reading=analysis.read(["select * from t"])[0])
 
 
 def through(data: pa.Table, kinds: dict[str, ColumnType]) -> pa.Table:
