@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse_cli.code.failure import failure_of, hint_of, place_of_result
 from lakehouse_cli.code.importing import activate
 from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.executors.forks import forks_end_here
@@ -21,7 +22,6 @@ from lakehouse_cli.model import Column, FunctionRef, Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.frame_names import PANDAS, READER
 from lakehouse_cli.text.counts import with_article
-from lakehouse_cli.transforms.failure import failure_of, hint_of, place_of_result
 from lakehouse_cli.transforms.frames import FrameType, owner_of
 from lakehouse_cli.transforms.loading import Transform, load_transform
 from lakehouse_cli.transforms.restored_dates import restore_dates

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lakehouse_cli.code.failure import failure_of
 from lakehouse_cli.code.importing import import_own
 from lakehouse_cli.code.source import PUT_MODULE, in_the_way
 from lakehouse_cli.errors import Interrupted, TransformError, did_you_mean
@@ -20,7 +21,6 @@ from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.registry import install_command
-from lakehouse_cli.transforms.failure import failure_of
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of
 
 _BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
