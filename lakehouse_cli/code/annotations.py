@@ -233,7 +233,9 @@ class NamedTypes:
                 items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
                 parts = [self._alternatives(item) for item in items]
                 return None if None in parts else [each for part in parts if part is not None for each in part]
-            inner = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
+            inner = node.slice
+            if isinstance(inner, ast.Tuple) and inner.elts:  # `tuple[()]` has none
+                inner = inner.elts[0]
             if name in _TRANSPARENT:
                 return self._alternatives(inner)
             return [READER if name in ITERATORS and self._alternatives(inner) == [BATCH] else name]

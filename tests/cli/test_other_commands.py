@@ -648,6 +648,7 @@ def test_frame_type_for_type_checkers_is_refused_where_it_is_evaluated(folder: P
         "import typing\nif typing.TYPE_CHECKING:\n    class DataFrame: pass\ndef a(s: DataFrame): return s\n",
         "from typing import *\nimport pandas as pd\ndef a(s: Optional[pd.DataFrame]) -> Any: return s\n",
         "import pandas, typing\nF = pandas.DataFrame\nG = typing.Annotated[F, 1]\ndef a(s: G) -> F: return s\n",
+        "import pandas as pd\ndef other(t: tuple[()] | None): ...\ndef a(s: pd.DataFrame): return s\n",
         "import pandas as pd\nF = pd.__dict__['DataFrame']\ndef a(s: F) -> F: return s\n",
         "DataFrame = list\nfrom pandas import *\ndef a(s: DataFrame) -> DataFrame: return s\n",
         "import pandas as pd\nF = list\nif F: F = pd.DataFrame\ndef a(s: F) -> F: return s\n",
