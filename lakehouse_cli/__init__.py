@@ -8,15 +8,39 @@ TYPE_CHECKING = False  # as type checkers know it, without loading `typing` befo
 if TYPE_CHECKING:
     from typing import Any
 
+    from lakehouse_cli.declarations import Column, computed_table, source_table
     from lakehouse_cli.project.facade import Project
+    from lakehouse_cli.project.lakehouse import Lakehouse
+    from lakehouse_cli.storage.base import AssetStorage
 
-__all__ = ["Project", "__version__"]
+__all__ = [
+    "AssetStorage",
+    "Column",
+    "Lakehouse",
+    "Project",
+    "__version__",
+    "computed_table",
+    "source_table",
+]
+
+# The command line imports this package at every start; each of these is loaded when it is asked for.
+_MODULES = {
+    "AssetStorage": "storage.base",
+    "Column": "declarations",
+    "Lakehouse": "project.lakehouse",
+    "Project": "project.facade",
+    "computed_table": "declarations",
+    "source_table": "declarations",
+}
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})
 
 
 def __getattr__(name: str) -> Any:
-    # The command line imports this package at every start; the facade is loaded when it is asked for.
-    if name == "Project":
-        from lakehouse_cli.project.facade import Project
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return Project
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"lakehouse_cli.{_MODULES[name]}"), name)

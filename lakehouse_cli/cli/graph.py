@@ -47,8 +47,8 @@ def command(
 ) -> None:
     """Show the lineage, coloured by what a run would do.
 
-    Each table with what is computed from it below it; changes nothing and runs none of your code. With -o json: the
-    tables and the edges between them.
+    Each table with what is computed from it below it; changes nothing and runs none of your code, but a
+    module that declares tables. With -o json: the tables and the edges between them.
 
     With --columns: of each selected table, the columns of its inputs that its columns are computed from, and those that
     decide which rows there are. Known for queries; a function may use all columns of its inputs.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -28,6 +29,7 @@ class Settings(Struct, frozen=True):
     """What the user asked for, on either side of the command's name."""
 
     project_dir: str | None = None
+    module: str | None = None
     env: str | None = None
     output: str = "text"
     quiet: bool = False
@@ -50,8 +52,22 @@ class Settings(Struct, frozen=True):
         """
         from lakehouse_cli.project.facade import Project
 
-        Current.project = Project.load(self.project_dir, env=self.env, thorough=thorough, incomplete=incomplete)
+        Current.project = Project.load(
+            self.project_dir, env=self.env, thorough=thorough, incomplete=incomplete, declared=self.module
+        )
         return Current.project
+
+    def project_file(self) -> Path:
+        """Find the project's file; of one that a module declares, where it would be.
+
+        Raises:
+            ProjectError: There is none.
+        """
+        from lakehouse_cli.config.files import declared_project_file, project_file
+
+        if self.module is None:
+            return project_file(self.project_dir)
+        return declared_project_file(self.project_dir, self.module)
 
     @property
     def stdout(self) -> Terminal:
@@ -130,12 +146,17 @@ def _declared(name: str, type_: Any, default: Any, how: Any) -> inspect.Paramete
     return inspect.Parameter(name, kind, default=default, annotation=Annotated[type_, how])
 
 
+_MODULE_HELP = (
+    "Python module that declares the project in place of a lakehouse.yaml, or MODULE:NAME of its Lakehouse; it is "
+    "imported from the current folder, or from DIR."
+)
 _FOLDER_HELP = "Folder of the project (else the nearest lakehouse.yaml here or above)."
 _OUTPUT = option(
     "-o", "--output", metavar="text|json", callback=choice(_OUTPUTS, "an output"), help="json: one document on stdout."
 )
 _EVERYWHERE = (
     _declared("project_dir", str | None, None, option("-C", "--project-dir", metavar="DIR", help=_FOLDER_HELP)),
+    _declared("module", str | None, None, option("-m", "--module", metavar="MODULE", help=_MODULE_HELP)),
     _declared("env", str | None, None, option("-e", "--env", metavar="NAME", help="Environment to work in.")),
     _declared("output", str | None, None, _OUTPUT),
     _declared("quiet", bool, False, option("-q", "--quiet", help="Say only what went wrong.")),

@@ -56,7 +56,7 @@ def command(
 ) -> int:
     """Show what a run would do, in order, and why.
 
-    Changes nothing and runs none of your code.
+    Changes nothing and runs none of your code, but a module that declares tables.
     """
     plan = settings.project().planner.plan(replace(request, defer=defer))
     render(plan, settings)

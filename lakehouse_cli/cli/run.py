@@ -169,14 +169,14 @@ def _run(
 def _watch(settings: options.Settings, request: RunRequest, run: Callable[..., int]) -> int:
     """Run, wait for a change, run again, until Ctrl-C; an invalid project is reported and waited for."""
     from lakehouse_cli.cli.watching import signature, wait_for_change
-    from lakehouse_cli.config.files import all_files, project_file
+    from lakehouse_cli.config.files import all_files
     from lakehouse_cli.errors import LakehouseError
     from lakehouse_cli.runs.events import Moment
 
     # Found once: while it is away for a moment, as some editors and `git` have it, it is neither given up nor is one in
     # a folder above taken for it.
-    file = project_file(settings.project_dir)
-    settings = replace(settings, project_dir=str(file))
+    file = settings.project_file()
+    settings = replace(settings, project_dir=str(file if settings.module is None else file.parent))
     project: Project | None = None
 
     def watched() -> Iterable[str]:

@@ -102,14 +102,13 @@ def _asked(settings: options.Settings) -> tuple[Path, str | None]:
     Raises:
         UsageError: No run was in such an environment, and the project declares none; with close matches.
     """
-    from lakehouse_cli.config.files import project_file
     from lakehouse_cli.runs.history.reading import environments
 
-    file, environment = project_file(settings.project_dir), settings.env
+    file, environment = settings.project_file(), settings.env
     if environment is not None and environment not in (past := environments(file.parent)):
         from lakehouse_cli.project.loading import declared_environments, no_environment
 
-        declared = declared_environments(file, os.environ)
+        declared = declared_environments(file, os.environ, settings.module)
         if declared is not None and environment not in declared:
             raise no_environment(environment, dict.fromkeys([*declared, *past]))
     return file.parent, environment

@@ -20,7 +20,8 @@ def command(settings: options.Settings) -> int:
     """Find every problem that can be known without data.
 
     Checks the project file, the module's functions and parameters, the modules that these reach, the packages that they
-    import, types against the formats of every environment, and cycles. Reads no data and runs none of your code.
+    import, types against the formats of every environment, and cycles. Reads no data, and runs none of your
+    code but a module that declares tables: that of `assets`, or of `-m`.
     """
     try:
         project = settings.project(thorough=True)

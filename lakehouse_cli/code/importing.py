@@ -24,9 +24,10 @@ from msgspec import Struct, field
 from lakehouse_cli.code.snapshot import file_key
 from lakehouse_cli.text.regular_files import read_regular
 
-_PACKAGE = str(Path(__file__).resolve().parent)
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
 _INSTALLED = tuple(sorted({sys.prefix, sys.base_prefix}))
 _LOCK = threading.RLock()
+_importing = threading.local()
 
 
 class _ProjectModules(Struct):
@@ -150,7 +151,18 @@ def import_own(name: str, folder: Path) -> ModuleType:
         if project.pinned is None:
             _forget_changed(project)
         known = sys.modules.get(name)
-        return known if known is not None else importlib.import_module(name)
+        if known is not None:
+            return known
+        _importing.depth = getattr(_importing, "depth", 0) + 1
+        try:
+            return importlib.import_module(name)
+        finally:
+            _importing.depth -= 1
+
+
+def is_importing() -> bool:
+    """Whether it is an own module that asks, while it is imported."""
+    return getattr(_importing, "depth", 0) > 0
 
 
 def pin(folder: Path, files: dict[str, bytes]) -> Mapping[str, ModuleType]:

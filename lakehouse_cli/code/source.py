@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from msgspec import Struct, field
 
+from lakehouse_cli.code.declaring import undeclare
 from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.errors import Location
 from lakehouse_cli.model.frame_names import UnsupportedType
@@ -98,7 +99,7 @@ class ModuleSource(Struct, frozen=True, eq=False):
         shown: The path as messages show it.
         functions: By name: what is defined, imported or assigned at the top level.
         is_package: Whether the file is a package's ``__init__.py``.
-        tree: As parsed; not to be changed.
+        tree: As parsed, without the decorators that declare tables; not to be changed.
         has_inner_imports: Whether there may be imports inside functions.
         has_globals: Whether functions may bind names of the module.
         changes_path: Whether it may change the folders in which modules are looked for.
@@ -193,6 +194,7 @@ class SourceReader(Struct):
                 raise SourceError(
                     f"{shown} is nested more than {count_text(_DEEPEST)} levels deep here", _FLATTEN, place
                 )
+        undeclare(tree)
         functions: dict[str, FunctionSource] = {}
         inner, globals_ = _INNER_IMPORT.search(text) is not None, _GLOBAL.search(text) is not None
         is_package, path = file.name == "__init__.py", _PATH.search(text) is not None

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from lakehouse_cli.code.source import PROJECT_FILE
 from lakehouse_cli.config.dotenv import ENV_FILE
-from lakehouse_cli.errors import Problem, ProjectError
+from lakehouse_cli.declarations import DeclaredProject
+from lakehouse_cli.errors import Problem, ProjectError, UsageError
 from lakehouse_cli.model import ProjectSpec
 
 _ENDINGS = (".py", ".yaml", ".yml", ".sql")
@@ -36,6 +37,44 @@ def project_file(path: str | os.PathLike[str] | None) -> Path:
     if not os.path.lexists(given):
         raise _no_project_file(f"{path} does not exist")
     return given
+
+
+def declared_project_file(path: str | os.PathLike[str] | None, declared: DeclaredProject | str) -> Path:
+    """Where the file of a project would be that is declared in Python and needs none.
+
+    Args:
+        path: The project's folder; by default the current one, and of what is declared already the folder from which
+            its module is imported.
+        declared: The project, or its module.
+
+    Raises:
+        ProjectError: There is no such folder.
+        UsageError: The project is declared in a module that is being imported just now.
+    """
+    if not isinstance(declared, str):
+        from lakehouse_cli.code.importing import is_importing  # of no use to YAML alone
+
+        if is_importing():
+            message = "the module that declares the project is being imported, and cannot run it meanwhile"
+            raise UsageError(message, hint='call it under `if __name__ == "__main__":`')
+        if path is None and (own := import_folder(declared.place.file)) is not None:
+            return own / PROJECT_FILE
+    folder = _current_folder() if path is None else Path(path)
+    folder = folder if folder.is_absolute() else _current_folder() / folder
+    if not folder.is_dir():
+        raise ProjectError([Problem(f"{path} is not a folder", "name the folder that the module is imported from")])
+    return folder / PROJECT_FILE
+
+
+def import_folder(file: str) -> Path | None:
+    """The folder from which a file is imported as a module; None where there is no such file."""
+    path = Path(file)
+    if not path.is_file():
+        return None
+    folder = path.resolve().parent
+    while (folder / "__init__.py").is_file() and folder != folder.parent:
+        folder = folder.parent
+    return folder
 
 
 def _current_folder() -> Path:

@@ -193,6 +193,13 @@ _MODULE = Text(
     names=True,
 )
 PATTERNS = Texts(Text("a file pattern"))
+ASSETS = Text(
+    "a module's name, or `module:name`",
+    rf"{_DOTTED}(?::{_IDENTIFIER})?",
+    _NAME_TYPES,
+    hint="name the module as in an `import`, and its `Lakehouse` where it has several",
+    names=True,
+)
 
 #: Keys of the project file, in the order in which they are usually written.
 PROJECT_KEYS: AnyMapping[str, Key] = {
@@ -219,5 +226,10 @@ PROJECT_KEYS: AnyMapping[str, Key] = {
         PATTERNS, "Patterns of files with more `tables`, relative to this file.", examples=(["tables/*.yaml"],)
     ),
     "tables": Key(Section("a map of names to tables", "tables"), "The tables, by name."),
+    "assets": Key(
+        ASSETS,
+        "The Python module whose `Lakehouse` declares more tables, and perhaps storages; loading the project runs it.",
+        examples=("tables:lakehouse",),
+    ),
 }
 INCLUDED_KEYS = ("include", "tables")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -15,18 +15,22 @@ from msgspec.structs import replace
 from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.environments import Environments
 from lakehouse_cli.config.includes import EXTENSION, Includes, read_top, tables_mapping
-from lakehouse_cli.config.keys import PROJECT_KEYS
+from lakehouse_cli.config.keys import ASSETS, PROJECT_KEYS
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.reading import Invalid, Reader, is_misspelt, near_key
-from lakehouse_cli.config.source import SourceFile, read_source
+from lakehouse_cli.config.source import PlacedMark, SourceFile, read_source
 from lakehouse_cli.config.storages import default_storage
 from lakehouse_cli.config.tables import Draft, Resolution, read_draft, read_table
 from lakehouse_cli.config.tables_cache import KeptTables, TablesReading
 from lakehouse_cli.config.validation import find_collisions, validate
 from lakehouse_cli.config.variables import values_in
 from lakehouse_cli.config.yaml_tree import Mapping
+from lakehouse_cli.declarations import DeclaredProject
 from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, ProjectSpec
+
+if TYPE_CHECKING:
+    from lakehouse_cli.config.python_project import PythonProject
 
 #: The sections in which variables are filled in.
 FILLED_IN = ("storages", "execution", "environments")
@@ -59,8 +63,11 @@ def load_project(
     *,
     thorough: bool = False,
     incomplete: bool = False,
+    declared: DeclaredProject | str | None = None,
 ) -> LoadedSpec:
-    """Read a project file and the files it includes; nothing of the user's is executed.
+    """Read a project file and the files it includes, or what is declared in Python.
+
+    Nothing of the user's is executed but the module of `assets`, or of `declared`.
 
     Whatever a user wrote becomes a problem, never an exception. Whether functions exist, parameters have inputs and
     tables form no cycle is left to later stages.
@@ -71,9 +78,14 @@ def load_project(
         environment: The one to choose; ``default`` is chosen where there is none of that name.
         thorough: Validate every environment and the tables in it, not the chosen one alone.
         incomplete: Let variables be unset in the chosen environment as in the others, which are validated too.
+        declared: The whole project, or the module that declares it, ``module`` or ``module:name``; then the project
+            file is not read, and need not be there.
     """
+    path = path.absolute()
+    if declared is not None:
+        return _load_declared(path, environ, environment, declared, thorough=thorough, incomplete=incomplete)
     with _no_collection():
-        return _load(path.absolute(), environ, environment, thorough, incomplete)
+        return _load(path, environ, environment, thorough, incomplete)
 
 
 @contextmanager
@@ -102,6 +114,34 @@ def _load(path: Path, environ: AnyMapping[str, str], environment: str, thorough:
     return loaded or LoadedSpec(_empty(path), readable=False)
 
 
+def _load_declared(
+    path: Path,
+    environ: AnyMapping[str, str],
+    environment: str,
+    declared: DeclaredProject | str,
+    *,
+    thorough: bool,
+    incomplete: bool,
+) -> LoadedSpec:
+    # Slow to load, and not needed for YAML alone.
+    from lakehouse_cli.config.python_modules import find_declared
+    from lakehouse_cli.config.python_project import PythonProject
+
+    folder, problems = path.parent.resolve(), Problems()
+    found = find_declared(declared, folder, None) if isinstance(declared, str) else declared
+    if isinstance(found, Problem):
+        return LoadedSpec(_empty(path), (found,), readable=False)
+    with _no_collection():
+        python = PythonProject(found, folder, problems)
+        source = SourceFile(path, python.location.file, "")
+        python.set_default("name", path.parent.name or "lakehouse")
+        loader = _Loader(
+            Reader(source, problems), python.root, DotEnv(environ, path.parent, problems), environment, python=python
+        )
+        loaded = _loaded(loader, thorough=thorough, incomplete=incomplete)
+    return loaded or LoadedSpec(_empty(path), readable=False)
+
+
 def _read(
     source: SourceFile,
     environ: AnyMapping[str, str],
@@ -118,16 +158,46 @@ def _read(
     root = read_top(reader, "a map of keys such as `name` and `tables`", hint)
     if root is None:
         return LoadedSpec(_empty(path), problems.sorted(source.name), readable=False)
+    python = None
+    if "assets" in root.entries:
+        if kept is not None:
+            return None
+        python = _python_of(reader, root)
+        if python is None:  # what else is wrong may be so for want of its tables
+            return LoadedSpec(_empty(path), problems.sorted(source.name), readable=False)
+        root = python.over(reader, root)
     variables = DotEnv(environ, path.parent, problems)
-    loader = _Loader(reader, root, variables, environment, kept)
+    loader = _Loader(reader, root, variables, environment, kept, python)
+    return _loaded(loader, thorough=thorough, incomplete=incomplete)
+
+
+def _python_of(reader: Reader, root: Mapping) -> PythonProject | None:
+    """What the module declares that `assets` names; None after a problem was reported."""
+    key, node = root.entries["assets"]
+    named = ASSETS.read(reader, reader.value(key, node), "`assets`")
+    if isinstance(named, Invalid):
+        return None
+    from lakehouse_cli.config.python_modules import find_declared
+    from lakehouse_cli.config.python_project import PythonProject
+
+    folder = reader.source.path.parent.resolve()
+    found = find_declared(named, folder, reader.place(key, node))
+    if isinstance(found, Problem):
+        reader.problems.add(found)
+        return None
+    return PythonProject(found, folder, reader.problems)
+
+
+def _loaded(loader: _Loader, *, thorough: bool, incomplete: bool) -> LoadedSpec | None:
     spec = loader.load(thorough=thorough, incomplete=incomplete)
     if spec is None:
         return None
     others = tuple(loader.others(spec)) if thorough else ()
-    named = [root.entries[key][1] for key in FILLED_IN if key in root.entries]
-    found = problems.sorted(source.name)
-    reading = TablesReading.of(spec, loader.includes.tables, named) if kept is None and not found else None
-    return LoadedSpec(spec, found, values_in(named, variables), others, reading=reading)
+    named = [loader.root.entries[key][1] for key in FILLED_IN if key in loader.root.entries]
+    found = loader.reader.problems.sorted(loader.source.name)
+    keeps = loader.kept is None and loader.python is None and not found
+    reading = TablesReading.of(spec, loader.includes.tables, named) if keeps else None
+    return LoadedSpec(spec, found, values_in(named, loader.environ), others, reading=reading)
 
 
 def _empty(path: Path) -> ProjectSpec:
@@ -140,7 +210,13 @@ class _Loader:
     """Reads the sections of one project, in the order in which they need one another."""
 
     def __init__(
-        self, reader: Reader, root: Mapping, environ: DotEnv, environment: str, kept: KeptTables | None
+        self,
+        reader: Reader,
+        root: Mapping,
+        environ: DotEnv,
+        environment: str,
+        kept: KeptTables | None = None,
+        python: PythonProject | None = None,
     ) -> None:
         self.reader = reader
         self.root = root
@@ -149,6 +225,7 @@ class _Loader:
         self.source: SourceFile = reader.source
         self.folder = self.source.path.parent
         self.kept = kept
+        self.python = python
         self.includes = Includes(self.folder, reader.problems, kept)
         self.defaults: Draft | None = None
         self.drafts: dict[str, Draft] = {}
@@ -209,11 +286,14 @@ class _Loader:
                 hint = near_key(name, entries, PROJECT_KEYS)
                 if hint is None:
                     hint = f"its keys are {', '.join(PROJECT_KEYS)}; begin a key of your own with `{EXTENSION}`"
-                reader.report(key, f"unknown key {quoted(name)} in the project file", hint)
+                where = "the `Lakehouse`" if isinstance(key.start, PlacedMark) else "the project file"
+                reader.report(key, f"unknown key {quoted(name)} in {where}", hint)
+        if isinstance(self.root.start, PlacedMark):
+            return  # a name it has, and its tables are given to it
         start = self.source.point(self.root.start.line, self.root.start.column)
         if "name" not in entries and not self.misspelt("name"):
             reader.problems.report("`name` is missing", "name the project: `name: …`", start)
-        if "tables" not in entries and "include" not in entries and not self.misspelt("tables"):
+        if not {"tables", "include", "assets"} & entries.keys() and not self.misspelt("tables"):
             reader.problems.report("`tables` is missing", "declare the project's tables under `tables:`", start)
 
     def misspelt(self, key: str) -> bool:
@@ -238,14 +318,17 @@ class _Loader:
         if include is not None:
             self.includes.follow(self.reader, include, (self.source,))
         declared: dict[str, Location] = {}
-        for reader, mapping in self.includes.tables:
+        python = self.python
+        in_python = [] if python is None else [(python.reader, mapping) for mapping in python.tables]
+        for reader, mapping in (*self.includes.tables, *in_python):
             for name, (key, node) in mapping.entries.items():
                 here = reader.at(key)
-                first = declared.setdefault(name, here)
-                if first is not here:
-                    message = f"table {quoted(name)} is declared twice, first at {first}"
+                if name in declared:
+                    message = f"table {quoted(name)} is declared twice, first at {declared[name]}"
                     reader.problems.report(message, "rename or remove one of the two", here)
-                elif (draft := read_table(reader, key, node)) is None:
+                    continue
+                declared[name] = here
+                if (draft := read_table(reader, key, node)) is None:
                     self.broken.add(name)
                 else:
                     self.drafts[name] = draft

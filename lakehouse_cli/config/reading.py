@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.scalars import core_value
-from lakehouse_cli.config.source import SourceFile
+from lakehouse_cli.config.source import PlacedMark, SourceFile
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location, close_names, did_you_mean, suggestion
 
@@ -51,6 +51,8 @@ class Reader:
     def text_place(self, node: Node) -> tuple[Location, bool]:
         """Where the first line of a text stands, and whether each line of the text is a line of the file."""
         start, end = node.start, node.end
+        if isinstance(start, PlacedMark):
+            return start.location, False
         first = self.source.line(start.line)[start.column :]
         if first.startswith("|"):
             line = self.source.line(start.line + 1)

@@ -39,7 +39,7 @@ def json_schema() -> JsonSchema:
         "title": "lakehouse.yaml",
         **project,
         "required": ["name"],
-        "anyOf": [{"required": ["tables"]}, {"required": ["include"]}],
+        "anyOf": [{"required": [key]} for key in ("tables", "include", "assets")],
         "patternProperties": _EXTENSIONS,
         "$defs": {
             "included": {

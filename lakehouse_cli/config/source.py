@@ -6,7 +6,9 @@ import errno
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+from msgspec import Struct
 
 from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.text.redaction import without_secrets
@@ -34,6 +36,14 @@ class Mark(Protocol):
 
     line: int
     column: int
+
+
+class PlacedMark(Struct):
+    """A mark that knows the place which is shown for it: of what is declared in Python, that of the call."""
+
+    line: int
+    column: int
+    location: Location
 
 
 class SourceFile:
@@ -75,8 +85,11 @@ class SourceFile:
     def _shown(self, number: int) -> str:
         return self._hidden.get(number) or self.line(number)
 
-    def location(self, start: Mark, end: Mark) -> Location:
+    def location(self, start: Any, end: Mark) -> Location:
         """The place from `start` to `end`, cut at the end of its first line."""
+        if start.__class__ is PlacedMark:
+            placed: Location = start.location
+            return placed
         number, column = start.line, start.column
         lines = self.lines
         source = lines[number] if number < len(lines) else ""

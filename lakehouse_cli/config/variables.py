@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.reading import Reader
 from lakehouse_cli.config.scalars import core_value
+from lakehouse_cli.config.source import PlacedMark
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 
 REFERENCE = re.compile(r"\$(?P<escape>\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}|\$\{")
@@ -150,6 +151,6 @@ def _report(reader: Reader, node: Scalar, reference: str, message: str, hint: st
     """Report at the reference itself, where it can be found in the scalar's first line."""
     place = reader.at(node)
     column = place.source.find(reference, node.start.column) if place.source else -1
-    if column >= 0:
+    if column >= 0 and not isinstance(node.start, PlacedMark):
         place = reader.source.point(node.start.line, column, len(reference))
     reader.problems.report(message, hint, place)

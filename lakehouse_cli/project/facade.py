@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from lakehouse_cli.config.files import project_file
+from lakehouse_cli.config.files import declared_project_file, project_file
+from lakehouse_cli.declarations import DeclaredProject
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, Table
 from lakehouse_cli.model.run_request import RunRequest
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 class Project:
     """A loaded and valid project.
 
-    Loading reads the project file and the source of the transform module; it runs none of the user's code and needs
-    no data.
+    Loading reads the project file and the source of the transform module; it needs no data, and runs none of the
+    user's code but a module that declares tables in Python.
 
     >>> project = Project.load("examples/weather")  # doctest: +SKIP
     >>> project.run()["daily_highs"].status  # doctest: +SKIP
@@ -69,6 +70,7 @@ class Project:
         environ: Mapping[str, str] | None = None,
         thorough: bool = False,
         incomplete: bool = False,
+        declared: DeclaredProject | str | None = None,
     ) -> Project:
         """Load a project.
 
@@ -79,6 +81,8 @@ class Project:
             thorough: Validate the tables in every environment, not in the chosen one alone, read all the
                 code that decides their content, and look for the packages that the chosen environment needs.
             incomplete: Let variables be unset. Such a project is there to be looked at: its storages may not be.
+            declared: A `Lakehouse`, or the module that has one, ``module`` or ``module:name``, instead of a project
+                file; then `path` is the project's folder, the current one by default.
 
         Raises:
             ProjectError: The project is invalid; carries every problem found, with its place.
@@ -86,7 +90,8 @@ class Project:
         """
         environ = os.environ if environ is None else environ
         wanted = env or DEFAULT_ENVIRONMENT
-        found = load_valid_project(project_file(path), environ, wanted, thorough=thorough, incomplete=incomplete)
+        file = project_file(path) if declared is None else declared_project_file(path, declared)
+        found = load_valid_project(file, environ, wanted, thorough=thorough, incomplete=incomplete, declared=declared)
         if thorough:
             check_installed(found.spec)
         return cls(found, environ)

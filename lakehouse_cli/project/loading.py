@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from lakehouse_cli.config import load_project
 from lakehouse_cli.config.tables_cache import TablesReading
+from lakehouse_cli.declarations import DeclaredProject
 from lakehouse_cli.errors import ProjectError, UsageError, did_you_mean, in_order
 from lakehouse_cli.model import ProjectSpec
 from lakehouse_cli.plan.project_code import ProjectCode
@@ -23,18 +24,28 @@ class ValidProject(Struct, frozen=True):
         code: That of its transforms, with the graph that it makes of the tables.
         variables: Those that are set of all that the project file names, in whichever environment; value by name.
         reading: Its tables, where they were read anew and can be kept.
+        declared: What declares the whole of it in Python; None where its project file was read.
     """
 
     spec: ProjectSpec
     code: ProjectCode
     variables: Mapping[str, str]
     reading: TablesReading | None = None
+    declared: DeclaredProject | str | None = None
 
 
 def load_valid_project(
-    file: Path, environ: Mapping[str, str], environment: str, *, thorough: bool = False, incomplete: bool = False
+    file: Path,
+    environ: Mapping[str, str],
+    environment: str,
+    *,
+    thorough: bool = False,
+    incomplete: bool = False,
+    declared: DeclaredProject | str | None = None,
 ) -> ValidProject:
-    """Read a project file and validate all that can be known without data; nothing of the user's is executed.
+    """Read a project file and validate all that can be known without data.
+
+    Nothing of the user's is executed but a module that declares tables.
 
     Args:
         file: The project file.
@@ -43,12 +54,13 @@ def load_valid_project(
         thorough: Validate the tables in every environment, not in the chosen one alone, and read all the
             code that decides their content, and what it imports.
         incomplete: Let variables be unset.
+        declared: As of `load_project`.
 
     Raises:
         ProjectError: The project is invalid; carries every problem found, with its place.
         UsageError: There is no such environment.
     """
-    loaded = load_project(file, environ, environment, thorough=thorough, incomplete=incomplete)
+    loaded = load_project(file, environ, environment, thorough=thorough, incomplete=incomplete, declared=declared)
     spec = loaded.spec
     if loaded.readable and environment not in spec.environments:
         raise no_environment(environment, spec.environments)
@@ -62,12 +74,14 @@ def load_valid_project(
             raise ProjectError(in_order(wrong, spec.file.name))
         if missing := code.missing_packages():
             raise ProjectError(in_order(missing, spec.file.name))
-    return ValidProject(code.spec, code, loaded.variables, loaded.reading)
+    return ValidProject(code.spec, code, loaded.variables, loaded.reading, declared)
 
 
-def declared_environments(file: Path, environ: Mapping[str, str]) -> tuple[str, ...] | None:
-    """The environments that a project file declares, whatever else is wrong with it; None where it cannot be read."""
-    loaded = load_project(file, environ, incomplete=True)
+def declared_environments(
+    file: Path, environ: Mapping[str, str], declared: str | None = None
+) -> tuple[str, ...] | None:
+    """The environments that a project declares, whatever else is wrong with it; None where it cannot be read."""
+    loaded = load_project(file, environ, incomplete=True, declared=declared)
     return tuple(loaded.spec.environments) if loaded.readable else None
 
 

@@ -42,6 +42,7 @@ class Planner:
         self.code = project.code
         self._variables = project.variables
         self._reading = project.reading
+        self._declared = project.declared
         self._environ = environ
         self._others: dict[str, Planner] = {}
         self._lock, self._blocks = Lock(), 0
@@ -88,9 +89,9 @@ class Planner:
             ProjectError: It is invalid there, such as for want of a variable.
             UsageError: There is no such environment.
         """
-        return Planner(
-            load_valid_project(self.spec.file, self._environ, environment or DEFAULT_ENVIRONMENT), self._environ
-        )
+        wanted = environment or DEFAULT_ENVIRONMENT
+        found = load_valid_project(self.spec.file, self._environ, wanted, declared=self._declared)
+        return Planner(found, self._environ)
 
     def behind(self, environment: str | None) -> StoredEnvironment | None:
         """What is stored in another environment, to read inputs from; None for this one itself."""

@@ -44,6 +44,8 @@ class Modules:
     def _origin_of_top(self, top: str) -> Provenance:
         if is_standard(top, self.folder):
             return "standard"
+        if top == "lakehouse_cli":  # in a module that declares tables; also where it is installed to be edited
+            return "package"
         if find_module(top, self.folder, installed=False) is not None or top == self._own_package:
             return "own"
         if self.compiled(top):

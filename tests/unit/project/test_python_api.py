@@ -98,7 +98,9 @@ def test_an_edited_module_is_read_again(project: ProjectFolder) -> None:
 
 
 def test_the_package_has_what_it_says() -> None:
-    assert set(lakehouse_cli.__all__) <= set(dir(lakehouse_cli)) | {"Project"}
+    assert set(lakehouse_cli.__all__) <= set(dir(lakehouse_cli))
+    for name in lakehouse_cli.__all__:
+        assert getattr(lakehouse_cli, name)
     with pytest.raises(AttributeError):
         lakehouse_cli.nothing  # noqa: B018
 

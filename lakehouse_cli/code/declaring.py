@@ -1,0 +1,64 @@
+"""Decorators that declare tables, which are no part of the functions under them.
+
+A decorated function is what it is without the decorator, and so is its fingerprint: what the decorator says is the
+table's declaration, each part of which has its own say in a plan.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+
+_PACKAGE, _DECORATOR = "lakehouse_cli", "computed_table"
+
+
+def undeclare(tree: ast.Module) -> None:
+    """Remove the decorators of `computed_table` from the functions at the top of a module.
+
+    Only where it is plain that they are: by a name that is bound once, by an import at the top of the module.
+    """
+    names, modules = _imported(tree)
+    if not names and not modules:
+        return
+    bound = Counter(_bound(tree))
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            statement.decorator_list = [
+                decorator
+                for decorator in statement.decorator_list
+                if not _declares(decorator, {name for name in names if bound[name] == 1}, modules, bound)
+            ]
+
+
+def _imported(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """The names that stand for the decorator, and those that stand for the package."""
+    names: set[str] = set()
+    modules: set[str] = set()
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom) and statement.module == _PACKAGE and not statement.level:
+            names |= {alias.asname or alias.name for alias in statement.names if alias.name == _DECORATOR}
+        elif isinstance(statement, ast.Import):
+            modules |= {alias.asname or alias.name for alias in statement.names if alias.name == _PACKAGE}
+    return names, modules
+
+
+def _bound(tree: ast.Module) -> list[str]:
+    """The names that a module binds anywhere, as often as it does."""
+    found: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            found.append(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.append(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found += [(alias.asname or alias.name).partition(".")[0] for alias in node.names]
+    return found
+
+
+def _declares(decorator: ast.expr, names: set[str], modules: set[str], bound: Counter[str]) -> bool:
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    if isinstance(called, ast.Name):
+        return called.id in names
+    if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.attr == _DECORATOR:
+        return called.value.id in modules and bound[called.value.id] == 1
+    return False

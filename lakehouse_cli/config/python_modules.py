@@ -1,0 +1,83 @@
+"""The one case in which loading a project runs code of the user's: the module that declares it in Python."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from lakehouse_cli.code.failure import failure_of
+from lakehouse_cli.code.importing import import_own
+from lakehouse_cli.code.source import PUT_MODULE, in_the_way
+from lakehouse_cli.declarations import DECLARED, DeclaredProject, DeclaredTable
+from lakehouse_cli.errors import Interrupted, Location, Problem, did_you_mean
+from lakehouse_cli.executors.forks import forks_end_here
+from lakehouse_cli.registry import install_command
+
+_ONE = "`lakehouse = Lakehouse(assets=[…])`"
+
+
+def find_declared(named: str, folder: Path, place: Location | None) -> DeclaredProject | Problem:
+    """Import a module, and find the project that it declares.
+
+    Args:
+        named: The module, or ``module:name`` where it declares several.
+        folder: The project's, resolved; the module is looked for there before anywhere else.
+        place: Where it is named; None where that is in no file.
+    """
+    name, _, attribute = named.partition(":")
+    module = _imported(name, folder, place)
+    if isinstance(module, Problem):
+        return module
+    found = {key: value for key, value in vars(module).items() if isinstance(value, DeclaredProject)}
+    if attribute:
+        if attribute in found:
+            return found[attribute]
+        if hasattr(module, attribute):
+            kind = type(getattr(module, attribute)).__name__
+            return Problem(f"`{attribute}` in module `{name}` is a `{kind}`, not a `Lakehouse`", _other(found), place)
+        hint = did_you_mean(attribute, found) or _other(found)
+        return Problem(f"`{attribute}` is not in module `{name}`", hint, place)
+    different = {id(value): value for value in found.values()}
+    if len(different) == 1:
+        return next(iter(different.values()))
+    if different:
+        hint = f"name one of them: {' or '.join(f'`{name}:{key}`' for key in found)}"
+        return Problem(f"module `{name}` has {len(different)} of `Lakehouse`", hint, place)
+    has_tables = any(isinstance(v, DeclaredTable) or hasattr(v, DECLARED) for v in vars(module).values())
+    hint = f"add {_ONE} to it" if has_tables else f"declare the project in it: {_ONE}"
+    return Problem(f"module `{name}` declares no `Lakehouse`", hint, place)
+
+
+def _other(found: dict[str, DeclaredProject]) -> str:
+    return f"name {' or '.join(f'`{key}`' for key in found)}" if found else f"declare it: {_ONE}"
+
+
+def _imported(name: str, folder: Path, place: Location | None) -> ModuleType | Problem:
+    try:
+        # What it prints is not what a command prints.
+        with forks_end_here(), contextlib.redirect_stdout(sys.stderr):
+            return import_own(name, folder)
+    except Interrupted:
+        raise
+    except BaseException as error:  # noqa: BLE001  # whatever the user's module raises, `SystemExit` too
+        if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+            return _not_found(name, folder, place)
+        if isinstance(error, ModuleNotFoundError) and error.name and (other := in_the_way(error.name, folder)):
+            return Problem(f"{other} is not a regular file", PUT_MODULE, place)
+        failure = failure_of(error, folder)
+        via = [f"{file}:{line}" for file, line, _, _ in failure.frames[:-1]]
+        hint = "correct it" + (f"; it was reached from {', '.join(via[-3:])}" if via else "")
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            hint = f"{install_command(error.name) or f'install what `{error.name}` belongs to'}, or correct the import"
+        message = f"module `{name}` cannot be imported: {failure.headline}"
+        return Problem(message, hint, failure.location or place)
+
+
+def _not_found(name: str, folder: Path, place: Location | None) -> Problem:
+    if (other := in_the_way(name, folder)) is not None:
+        return Problem(f"{other} is not a regular file", PUT_MODULE, Location(other))
+    beside = sorted(path.stem for path in folder.glob("*.py"))
+    hint = did_you_mean(name, beside) or f"put `{name.replace('.', '/')}.py` into {folder}"
+    return Problem(f"module `{name}` is neither in the project's folder nor installed", hint, place)

@@ -1,0 +1,249 @@
+"""Values of Python → the nodes that the same YAML would give, each at the place of its call."""
+
+from __future__ import annotations
+
+import keyword
+import math
+import os
+from collections.abc import Mapping as AnyMapping
+from pathlib import Path, PurePath
+from typing import Any
+
+from lakehouse_cli.config.problems import Problems, quoted
+from lakehouse_cli.config.source import PlacedMark, SourceFile
+from lakehouse_cli.config.yaml_tree import MAX_DEPTH, Broken, Mapping, Node, Scalar, Sequence
+from lakehouse_cli.declarations import Column, Place
+from lakehouse_cli.errors import Location
+from lakehouse_cli.model import ColumnType, ColumnTypeError, parse_column_type
+from lakehouse_cli.text.regular_files import read_regular
+
+_PLAIN = "texts, numbers, true and false, lists and maps"
+
+
+class Places:
+    """The places of calls in the files of a project, each file read once.
+
+    Args:
+        folder: The project's, resolved; files in it are shown relative to it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._sources: dict[str, SourceFile] = {}
+        self._marks: dict[Place, PlacedMark] = {}
+
+    def mark(self, place: Place) -> PlacedMark:
+        """The mark of everything that a call declares."""
+        mark = self._marks.get(place)
+        if mark is None:
+            mark = self._marks[place] = PlacedMark(place.line - 1, 0, self._location(place))
+        return mark
+
+    def source(self, file: str) -> SourceFile:
+        """A file with calls; without text where it cannot be read."""
+        if file not in self._sources:
+            self._sources[file] = SourceFile(Path(file), self.shown(file), _text_of(file))
+        return self._sources[file]
+
+    def _location(self, place: Place) -> Location:
+        source = self.source(place.file)
+        if not 0 < place.line <= len(source.lines) or not source.text:
+            return Location(source.name, place.line)
+        line = source.line(place.line - 1)
+        text = line.strip()
+        return source.point(place.line - 1, len(line) - len(line.lstrip()), max(len(text), 1))
+
+    def shown(self, file: str) -> str:
+        """A file as messages show it."""
+        path = Path(file)
+        return path.relative_to(self._folder).as_posix() if path.is_relative_to(self._folder) else file
+
+
+def _text_of(file: str) -> str:
+    try:
+        return read_regular(file).decode("utf-8-sig", "replace")
+    except (OSError, ValueError):
+        return ""  # such as of a cell of a notebook
+
+
+class Nodes:
+    """Makes the nodes of one call; what no YAML could say is reported, and broken.
+
+    Args:
+        mark: Of the call.
+        places: Those of the project, for columns, which are calls of their own.
+        problems: Takes what is found.
+    """
+
+    def __init__(self, mark: PlacedMark, places: Places, problems: Problems) -> None:
+        self._mark = mark
+        self._places = places
+        self._problems = problems
+
+    def report(self, message: str, hint: str | None) -> Broken:
+        """Report a problem at the call."""
+        self._problems.report(message, hint, self._mark.location)
+        return self.broken
+
+    @property
+    def broken(self) -> Broken:
+        """Stands for what a problem is already reported of."""
+        return Broken(self._mark, self._mark)
+
+    def key(self, text: str) -> Scalar:
+        """The key of an entry."""
+        return Scalar(text, False, self._mark, self._mark)
+
+    def mapping(self, entries: dict[str, tuple[Scalar, Node]]) -> Mapping:
+        """A map of such entries."""
+        return Mapping(entries, len(entries), self._mark, self._mark)
+
+    def value(self, value: Any, what: str, depth: int = 0) -> Node:
+        """The node of any value.
+
+        Args:
+            value: The value.
+            what: What messages call it.
+            depth: In how many others it is.
+        """
+        mark = self._mark
+        if isinstance(value, str):
+            return Scalar(str.__str__(value), False, mark, mark)
+        if value is None or isinstance(value, bool | int | float):
+            text = _plain_text(value)
+            if text is not None:
+                return Scalar(text, True, mark, mark)
+        elif isinstance(value, PurePath):
+            return Scalar(value.as_posix(), False, mark, mark)
+        elif isinstance(value, AnyMapping | list | tuple):
+            if depth >= MAX_DEPTH - 2:
+                return self.report(f"{what} is nested more than {MAX_DEPTH} deep", "flatten it")
+            if not isinstance(value, AnyMapping):
+                return Sequence([self.value(item, what, depth + 1) for item in value], len(value), mark, mark)
+            entries: dict[str, tuple[Scalar, Node]] = {}
+            for name, item in value.items():
+                if not isinstance(name, str):
+                    return self._wrong_key(name, what)
+                entries[name] = self.key(name), self.value(item, what, depth + 1)
+            return self.mapping(entries)
+        return self.report(f"{what} holds {shown_value(value)}", f"give it what YAML can say: {_PLAIN}")
+
+    def _wrong_key(self, key: object, what: str) -> Broken:
+        return self.report(f"{what} has the key {shown_value(key)}, which is no text", "write it in quotes")
+
+    def columns(self, value: Any, what: str) -> Node:
+        """The columns of a table: a list of `Column`, or a map of names to types, keys of columns, or `Column`."""
+        entries: dict[str, tuple[Scalar, Node]] = {}
+        if isinstance(value, Column):
+            return self.report(f"{what} is a single column", "write a list: `columns=[Column(…)]`")
+        if isinstance(value, AnyMapping):
+            for name, column in value.items():
+                if not isinstance(name, str):
+                    return self._wrong_key(name, what)
+                if isinstance(column, Column):
+                    entries[name] = self._column(column, name)
+                elif isinstance(column, AnyMapping):
+                    entries[name] = self.key(name), self._column_keys(column, name)
+                else:
+                    entries[name] = self.key(name), self._type(column, name)
+            return self.mapping(entries)
+        if not isinstance(value, list | tuple):
+            return self.value(value, what)
+        for column in value:
+            if not isinstance(column, Column):
+                hint = "write `Column(name, type)`, or a map of names to types"
+                return self.report(f"{what} has {shown_value(column)}, which is no column", hint)
+            if not isinstance(column.name, str):
+                self._problems.report(
+                    f"a column of {what.removeprefix('`columns` of ')} is named {shown_value(column.name)}",
+                    "name it by a text: `Column(name, type)`",
+                    self._places.mark(column.place).location,
+                )
+                continue
+            entry = self._column(column, column.name)
+            if column.name in entries:
+                message = f"column {quoted(column.name)} is twice in {what}"
+                self._problems.report(message, "keep one of the two", self._places.mark(column.place).location)
+                continue
+            entries[column.name] = entry
+        return self.mapping(entries)
+
+    def _column(self, column: Column, name: str) -> tuple[Scalar, Node]:
+        nodes = Nodes(self._places.mark(column.place), self._places, self._problems)
+        if column.keys.keys() == {"type"}:
+            return nodes.key(name), nodes._type(column.keys["type"], name)
+        return nodes.key(name), nodes._column_keys(column.keys, name)
+
+    def _column_keys(self, keys: AnyMapping[Any, Any], name: str) -> Node:
+        node = self.value({key: value for key, value in keys.items() if key != "type"}, f"column {quoted(name)}")
+        if not isinstance(node, Mapping):
+            return node
+        entries = {plain_key(key): (self.key(plain_key(key)), value) for key, (_, value) in node.entries.items()}
+        if "type" in keys:
+            entries = {"type": (self.key("type"), self._type(keys["type"], name)), **entries}
+        return self.mapping(entries)
+
+    def _type(self, value: Any, name: str) -> Node:
+        """A type by our name for it, or one of pyarrow's."""
+        if type(value).__module__.partition(".")[0] == "pyarrow" and hasattr(value, "num_fields"):
+            text = str(value)
+            try:
+                same = _has_names(value, parse_column_type(text))
+            except ColumnTypeError as error:
+                return self.report(f"column {quoted(name)}: {error}", error.hint)
+            if not same:
+                message = f"column {quoted(name)}: no column type can name {quoted(text)}"
+                return self.report(message, "rename its fields")
+            return self.value(text, "")
+        if value is None or isinstance(value, str):
+            return self.value(value, "")
+        hint = "write its name, such as `int64` or `timestamp[us]`, or a type of pyarrow's"
+        return self.report(f"the type of column {quoted(name)} is {shown_value(value)}", hint)
+
+
+def plain_key(key: str) -> str:
+    """A keyword as the key is written in YAML: `from_` is `from`, which is a word of Python's."""
+    return key[:-1] if key.endswith("_") and keyword.iskeyword(key[:-1]) else key
+
+
+def _plain_text(value: bool | int | float | None) -> str | None:
+    """A scalar as YAML writes it without quotes; None for a number that it cannot write."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        try:
+            return int.__repr__(value)
+        except ValueError:  # of more digits than Python writes
+            return None
+    if math.isfinite(value):
+        return float.__repr__(value)
+    return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+
+
+def _has_names(arrow_type: Any, parsed: ColumnType) -> bool:
+    """Whether the text of a type of pyarrow's was read as the type that it is: a field may have any name."""
+    if parsed.id == "struct":
+        fields = [arrow_type.field(index) for index in range(arrow_type.num_fields)]
+        named = [field.name for field in fields] == [name for name, _ in parsed.fields]
+        return named and all(
+            _has_names(field.type, child) for field, (_, child) in zip(fields, parsed.fields, strict=True)
+        )
+    if parsed.id == "list":
+        return _has_names(arrow_type.value_type, parsed.fields[0][1])
+    if parsed.id == "map":
+        children = (arrow_type.key_type, arrow_type.item_type)
+        return all(_has_names(each, child) for each, (_, child) in zip(children, parsed.fields, strict=True))
+    return True
+
+
+def shown_value(value: Any) -> str:
+    """A value in a message: a plain one as it is written, of any other what it is, not what it holds."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return quoted(repr(value))
+    if isinstance(value, type):
+        return f"the class `{value.__name__}`"
+    kind = type(value)
+    module = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
+    return f"a value of `{module}{kind.__qualname__}`" if not isinstance(value, os.PathLike) else "a path"

@@ -1,0 +1,246 @@
+"""A project that is declared in Python → the nodes that the same YAML would give."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Iterator
+from collections.abc import Mapping as AnyMapping
+from pathlib import Path
+from typing import Any
+
+from lakehouse_cli.config.problems import Problems, quoted
+from lakehouse_cli.config.python_nodes import Nodes, Places, plain_key, shown_value
+from lakehouse_cli.config.reading import Reader
+from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
+from lakehouse_cli.declarations import COMPUTES, DECLARED, DeclaredProject, DeclaredTable, TableDecorator
+
+# The words of Dagster's Lakehouse, which this tool carries on, for keys of ours.
+_FORMER = {"input_assets": "inputs", "storage_key": "storage"}
+#: What is said by the declaring functions themselves.
+_OWN = ("kind", "name")
+
+
+class PythonProject:
+    """The nodes of one project that is declared in Python.
+
+    Args:
+        declared: The project.
+        folder: Its folder, resolved.
+        problems: Takes what is found.
+
+    Attributes:
+        reader: Reads its nodes.
+        root: Its keys but its tables.
+        tables: A map of each table by itself, in their order; inputs that are not listed come last.
+    """
+
+    def __init__(self, declared: DeclaredProject, folder: Path, problems: Problems) -> None:
+        self._problems = problems
+        self._places = Places(folder)
+        self._folder = folder
+        mark = self._places.mark(declared.place)
+        self._own = Nodes(mark, self._places, problems)
+        self.location = mark.location
+        self.reader = Reader(self._places.source(declared.place.file), problems)
+        entries: dict[str, tuple[Scalar, Node]] = {}
+        for key, value in declared.keys.items():
+            if key == "tables":
+                self._own.report("a `Lakehouse` has no `tables`", "give it its tables as `assets=[…]`")
+            elif value is not None:
+                entries[key] = self._own.key(key), self._own.value(value, f"`{key}`")
+        self.root = self._own.mapping(entries)
+        self.tables = [self._table(table) for table in self._all(declared.assets)]
+        self.tables = [each for each in self.tables if each.entries]
+
+    def set_default(self, key: str, value: str) -> None:
+        """Set a key that is not set."""
+        self.root.entries.setdefault(key, (self._own.key(key), self._own.value(value, "")))
+
+    def over(self, reader: Reader, root: Mapping) -> Mapping:
+        """The keys of a project file, which is read by `reader`, and those of this; what both say is reported."""
+        for name in self.root.entries:
+            if name in root.entries:
+                first = reader.at(root.entries[name][0])
+                self._own.report(f"`{name}` is declared twice, first at {first}", "remove one of the two")
+        return root.having({**self.root.entries, **root.entries})
+
+    def _all(self, assets: Any) -> list[DeclaredTable]:
+        """The tables that are given, each once, and those that they have as inputs."""
+        if not isinstance(assets, list):
+            hint = "give it a list of tables: `assets=[orders, totals]`"
+            self._own.report(f"`assets` is {shown_value(assets)}", hint)
+            return []
+        found: dict[int, DeclaredTable] = {}
+        waiting = [*assets]
+        for asset in waiting:
+            table = self._declared(asset)
+            if table is None:
+                message = f"{shown_value(asset)} in `assets` is no table"
+                self._own.report(message, "declare it by `source_table` or `computed_table`")
+            elif id(table) not in found:
+                found[id(table)] = table
+                waiting += [each for each in _inputs(table) if self._declared(each) is not None]
+        return list(found.values())
+
+    @staticmethod
+    def _declared(asset: Any) -> DeclaredTable | None:
+        """The declaration that something is or carries; None for what is no table."""
+        if isinstance(asset, DeclaredTable):
+            return asset
+        if isinstance(asset, TableDecorator):
+            return asset.table
+        carried = getattr(asset, DECLARED, None) if not isinstance(asset, str) else None
+        return carried[-1] if isinstance(carried, tuple) and carried else None
+
+    def _table(self, table: DeclaredTable) -> Mapping:
+        """A map of the table's name to its keys; empty after a problem that leaves it without either."""
+        nodes = Nodes(self._places.mark(table.place), self._places, self._problems)
+        name = table.name
+        if not isinstance(name, str) or (name == "<lambda>" and table.kind == "computed"):
+            self._nameless(table, nodes)
+            return nodes.mapping({})
+        owner = f"table {quoted(name)}"
+        entries = {"kind": (nodes.key("kind"), nodes.value(table.kind, ""))}
+        for given, value in table.keys.items():
+            if value is None or given == "name":
+                continue
+            key = _FORMER.get(given, plain_key(given))
+            if key in entries:
+                message = f"`{given}` of {owner} says what `{key}` says" if key != given else f"`{key}` of {owner}"
+                message = message if key not in _OWN else f"`{key}` of {owner} is said by the function that declares it"
+                nodes.report(message, "remove it" if key in _OWN else "keep one of the two")
+                continue
+            entries[key] = nodes.key(key), self._value(nodes, key, value, f"`{key}` of {owner}")
+        if table.function is not None:
+            if any(key in entries for key in COMPUTES):
+                said = next(key for key in COMPUTES if key in entries)
+                nodes.report(f"{owner} has both a function and `{said}`", "keep one of the two")
+            elif (ref := self._ref(table, nodes, owner)) is not None:
+                entries["function"] = nodes.key("function"), nodes.value(ref, "")
+            else:
+                entries["function"] = nodes.key("function"), nodes.broken
+        elif table.kind == "computed" and not any(key in entries for key in COMPUTES):
+            hint = 'decorate a function, or give it `sql=`: `computed_table("name", sql="select …")`'
+            nodes.report(f"nothing computes {owner}", hint)
+            return nodes.mapping({})
+        return nodes.mapping({name: (nodes.key(name), nodes.mapping(entries))})
+
+    def _nameless(self, table: DeclaredTable, nodes: Nodes) -> None:
+        given = table.keys.get("name")
+        if given is not None and not isinstance(given, str):
+            nodes.report(f"the name of a table is {shown_value(given)}", "name it by a text")
+        elif table.kind == "source":
+            nodes.report("a source table has no name", "give it one, or a `path` to take it from")
+        elif table.function is None:
+            nodes.report("`computed_table` decorates no function", "put it above a `def`, or give it `sql=` and a name")
+        else:
+            self._ref(table, nodes, "a table")
+
+    def _value(self, nodes: Nodes, key: str, value: Any, what: str) -> Node:
+        if key == "columns":
+            return nodes.columns(value, what)
+        if key == "path" and isinstance(value, tuple | list) and all(isinstance(part, str) for part in value):
+            return nodes.value("/".join(value), what)
+        if key == "inputs":
+            return self._inputs(nodes, value, what)
+        return nodes.value(value, what)
+
+    def _inputs(self, nodes: Nodes, value: Any, what: str) -> Node:
+        """Tables, and names of such, as names."""
+
+        def named(item: Any) -> Any:
+            table = self._declared(item)
+            return item if table is None else table.name
+
+        if isinstance(value, set | frozenset):
+            return nodes.report(f"{what} is a set, which has no order", "write a list, or a map of parameter to table")
+        is_map = isinstance(value, AnyMapping)
+        if not is_map and not isinstance(value, list | tuple):
+            if isinstance(value, str):
+                return nodes.value(value, what)
+            shown = shown_value(value) if self._declared(value) is None else "a single table"
+            return nodes.report(f"{what} is {shown}", "write a list, or a map of parameter to table")
+        items = list(value.values()) if is_map else list(value)
+        if wrong := [item for item in items if not isinstance(named(item), str)]:
+            message = f"{what} has {shown_value(wrong[0])}, which is no table"
+            return nodes.report(message, "name a table, or give the table")
+        names = [named(item) for item in items]
+        return nodes.value(dict(zip(value, names, strict=True)) if is_map else names, what)
+
+    def _ref(self, table: DeclaredTable, nodes: Nodes, owner: str) -> str | None:
+        """The name by which a run finds a table's function; None after a problem was reported."""
+        function = table.function
+        carried = getattr(function, DECLARED, None)
+        function = function.function if isinstance(function, DeclaredTable) else function
+        name = getattr(function, "__qualname__", None)
+        if isinstance(carried, tuple) and table in carried and len(carried) > 1:
+            first = self._places.mark(carried[0].place).location
+            if table is carried[-1] and carried[0] is not table:
+                nodes.report(
+                    f"function `{name}` is declared as a table twice, first at {first}",
+                    "keep one decorator; `computed_table(function, name=…)` makes a second table of it",
+                )
+                return None
+        if isinstance(function, type) or not callable(function) or not isinstance(name, str):
+            nodes.report(f"{shown_value(function)} is no function", "declare it by a `def` at the top of a module")
+            return None
+        if "<lambda>" in name:
+            message = f"{owner} is computed by a lambda, which has no name to find it by"
+            nodes.report(message, "write it as a `def` at the top of the module")
+            return None
+        if "<locals>" in name or "." in name:
+            inside = name.replace(".<locals>", "").rpartition(".")[0]
+            message = f"function `{name.rpartition('.')[2]}` of {owner} is defined inside `{inside}`"
+            nodes.report(message, "move it to the top of the module, where a run finds it by its name")
+            return None
+        return self._found(function, name, nodes, owner)
+
+    def _found(self, function: Callable[..., Any], name: str, nodes: Nodes, owner: str) -> str | None:
+        """The name by which a function at the top of a module is found there."""
+        module = getattr(function, "__module__", None)
+        holder = sys.modules.get(module) if isinstance(module, str) else None
+        bound = getattr(holder, name, None)
+        # A module that is still being imported, or run as a script, may not have bound it yet.
+        if bound is not None and not any(each is function for each in _unwrapped(bound)):
+            message = f"`{name}` in module `{module}` is no longer the function of {owner}"
+            nodes.report(message, "give one of the two another name")
+            return None
+        if module == "__main__" or holder is None:
+            module = self._script(holder, function)
+        if module is None:
+            message = f"function `{name}` of {owner} is in no module, where a run could find it"
+            nodes.report(message, "move it to a file of the project")
+            return None
+        return f"{module}:{name}"
+
+    def _script(self, main: types.ModuleType | None, function: Callable[..., Any]) -> str | None:
+        """The name under which what is run as a script can be imported."""
+        spec = getattr(main, "__spec__", None)
+        if spec is not None and spec.name.rpartition(".")[2] != "__main__":
+            return str(spec.name)
+        code = getattr(function, "__code__", None)
+        file = Path(code.co_filename).resolve() if code is not None else Path()
+        if file.suffix != ".py" or not file.is_relative_to(self._folder):
+            return None
+        parts = file.relative_to(self._folder).with_suffix("").parts
+        return ".".join(parts) if all(part.isidentifier() for part in parts) else None
+
+
+def _inputs(table: DeclaredTable) -> Iterator[Any]:
+    """What a table is computed from, as far as it is said."""
+    for key in ("inputs", *(given for given, key in _FORMER.items() if key == "inputs")):
+        value = table.keys.get(key)
+        if isinstance(value, AnyMapping):
+            yield from value.values()
+        elif isinstance(value, list | tuple):
+            yield from value
+
+
+def _unwrapped(bound: Any) -> Iterator[Any]:
+    """Something, and what it wraps, as `functools.wraps` notes that."""
+    seen: set[int] = set()
+    while bound is not None and id(bound) not in seen:
+        seen.add(id(bound))
+        yield bound
+        bound = getattr(bound, "__wrapped__", None)

@@ -1,0 +1,173 @@
+"""Tables declared in Python: what was said, and where; a project's loading reads it as it reads YAML.
+
+Nothing is judged here: whatever is wrong is reported with all else that is wrong with the project, with its place.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar, overload
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+#: The attribute of a decorated function that holds its declarations.
+DECLARED = "__lakehouse_tables__"
+#: Keywords without which a computed table needs a function.
+COMPUTES = ("function", "sql", "sql_file")
+
+
+class Place(NamedTuple):
+    """The file and the 1-based line of a call."""
+
+    file: str
+    line: int
+
+
+def _caller() -> Place:
+    """Where the function is called that calls this."""
+    frame = sys._getframe(2)
+    return Place(frame.f_code.co_filename, frame.f_lineno)
+
+
+class Column:
+    """One column of a table.
+
+    Args:
+        name: Its name.
+        type: An Arrow type: its name, such as ``"int64"`` or ``"timestamp[us]"``, or a `pyarrow.DataType`.
+        nullable: Whether it may hold null.
+        description: What it holds.
+        keys: Any other key that a column may have in `lakehouse.yaml`; ``from_`` for ``from``.
+    """
+
+    __slots__ = ("keys", "name", "place")
+
+    def __init__(
+        self,
+        name: str,
+        type: object,  # noqa: A002  # as the YAML calls it
+        nullable: bool = True,
+        description: str | None = None,
+        **keys: Any,
+    ) -> None:
+        self.name = name
+        self.keys: dict[str, Any] = {"type": type, **({} if nullable is True else {"nullable": nullable})}
+        self.keys |= {**({} if description is None else {"description": description}), **keys}
+        self.place = _caller()
+
+    def __repr__(self) -> str:
+        return f"Column({self.name!r}, {str(self.keys['type'])!r})"
+
+
+class DeclaredTable:
+    """One table as it is declared; called, it calls the function that computes it.
+
+    Attributes:
+        kind: ``source`` or ``computed``.
+        function: What computes it; None for a source, and for a query or a function that is only named.
+        keys: Its keywords, as given.
+        place: Of the call or decorator.
+    """
+
+    def __init__(self, kind: str, function: Any, keys: Mapping[str, Any], place: Place) -> None:
+        self.kind = kind
+        self.function = function
+        self.keys = keys
+        self.place = place
+        if function is not None:
+            self.__wrapped__ = function  # its signature is that of this
+
+    @property
+    def name(self) -> Any:
+        """The name that is given, else the last part of a source's path, else the function's."""
+        name = self.keys.get("name")
+        if name is not None:
+            return name
+        if self.kind == "source":
+            path = self.keys.get("path")
+            parts = path if isinstance(path, list | tuple) else str(path).rstrip("/").split("/")
+            return parts[-1] if path is not None and parts else None
+        return getattr(self.function, "__name__", None)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function that computes it, with frames."""
+        if not callable(self.function):
+            message = f"table `{self.name}` is computed by no function of Python's"
+            raise TypeError(message)
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} table {self.name!r}>"
+
+
+class TableDecorator:
+    """What `computed_table` returns where it is given no function: a decorator, or the table of a query."""
+
+    def __init__(self, keys: Mapping[str, Any], place: Place) -> None:
+        self.table = DeclaredTable("computed", None, keys, place)
+
+    def __call__(self, function: Any) -> Any:
+        """Declare the table that a function computes, and return the function."""
+        return _decorate(function, self.table.keys, self.table.place)
+
+
+def source_table(name: str | None = None, **keys: Any) -> DeclaredTable:
+    """Declare a table that is there already.
+
+    Args:
+        name: Its name; by default the last part of `path`.
+        keys: The keys of a table in `lakehouse.yaml`: ``columns``, ``path``, ``storage``, ``format``, ``options``, …
+            Columns are a list of `Column`, or a map of names to types; a path may be a tuple of its parts.
+    """
+    return DeclaredTable("source", None, {"name": name, **keys}, _caller())
+
+
+@overload
+def computed_table(function: _Function, /) -> _Function: ...  # type: ignore[overload-overlap]  # without keywords it decorates
+@overload
+def computed_table(function: Callable[..., Any] | str, /, **keys: Any) -> DeclaredTable: ...
+@overload
+def computed_table(**keys: Any) -> Callable[[_Function], _Function]: ...
+def computed_table(function: Any = None, /, **keys: Any) -> Any:
+    """Declare a table that a function computes, or a query.
+
+    A decorator, with or without keywords, or a call: ``computed_table(function, name="totals")``, and
+    ``computed_table("totals", sql="select …")``. A decorated function stays the function that it is.
+
+    Args:
+        function: What computes it, or the table's name.
+        keys: The keys of a table in `lakehouse.yaml`, and ``name``, by default the function's. ``inputs`` are tables or
+            names of tables: a list, matched to the parameters in order, or a map of parameter to table; by default the
+            tables that the parameters are named after.
+    """
+    if isinstance(function, str):
+        return DeclaredTable("computed", None, {"name": function, **keys}, _caller())
+    if function is None:
+        return TableDecorator(keys, _caller())
+    return DeclaredTable("computed", function, keys, _caller()) if keys else _decorate(function, keys, _caller())
+
+
+def _decorate(function: Any, keys: Mapping[str, Any], place: Place) -> Any:
+    table = DeclaredTable("computed", function, keys, place)
+    try:
+        vars(function)  # of what has no attributes of its own, a table is made, which says so
+        setattr(function, DECLARED, (*getattr(function, DECLARED, ()), table))
+    except (AttributeError, TypeError):
+        return table
+    return function
+
+
+class DeclaredProject:
+    """A project as it is declared.
+
+    Attributes:
+        assets: Its tables, a list of them; what else is given, as it is.
+        keys: Its other keywords, as given.
+        place: Of the call.
+    """
+
+    def __init__(self, assets: Iterable[Any] = (), **keys: Any) -> None:
+        # Of a generator there is nothing left the second time.
+        self.assets = list(assets) if isinstance(assets, Iterable) and not isinstance(assets, str | Mapping) else assets
+        self.keys = keys
+        self.place = _caller()

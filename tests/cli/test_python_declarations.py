@@ -1,0 +1,425 @@
+"""Tables declared in Python: the same plans, bytes and problems as from YAML."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import Cli, ProjectFolder
+
+ROOT = Path(__file__).parent.parent.parent
+ORDERS = "customer,amount\nada,3\nbob,4\nada,5\n"
+TABLES = """
+    import pandas as pd
+    from lakehouse_cli import Column, Lakehouse, computed_table, source_table
+
+    orders = source_table("orders", columns=[Column("customer", "string"), Column("amount", "int64")])
+
+
+    @computed_table(columns={"customer": "string", "total": "int64"}, key=["customer"])
+    def totals(orders: pd.DataFrame) -> pd.DataFrame:
+        return orders.groupby("customer", as_index=False).agg(total=("amount", "sum"))
+
+
+    lakehouse = Lakehouse(assets=[totals, orders])
+"""
+
+
+@pytest.fixture
+def declared(folder: ProjectFolder) -> ProjectFolder:
+    """A project whose tables are declared in `tables.py`, without a project file."""
+    folder.write("data/orders.csv", ORDERS)
+    folder.write("tables.py", TABLES)
+    return folder
+
+
+def declare(folder: ProjectFolder, code: str, **more: str) -> None:
+    """Write `tables.py` with the imports that all of them have."""
+    imports = "import pandas as pd\nfrom lakehouse_cli import Column, Lakehouse, computed_table, source_table\n"
+    folder.write("tables.py", code)
+    folder.write("tables.py", imports + folder.read("tables.py"))
+    for name, text in more.items():
+        folder.write(f"{name}.py", text)
+
+
+def problems(cli: Cli, *arguments: str) -> list[str]:
+    """What `validate` reports, each with its place."""
+    done = cli("-m", "tables", "validate", "-o", "json", *arguments)
+    assert done.code == 3, done
+    return [f"{p['file']}:{p['line']}: {p['message']}" for p in done.json["error"]["problems"]]
+
+
+def test_module_runs_without_a_project_file(declared: ProjectFolder, cli: Cli) -> None:
+    ran = cli("-m", "tables", "run", "-o", "json")
+    assert (ran.code, ran.json["project"], ran.statuses) == (0, "project", {"totals": "materialized"})
+    assert declared.read("data/totals.csv") == "customer,total\nada,8\nbob,4\n"
+    assert cli("run", "-m", "tables:lakehouse", "-o", "json").statuses == {"totals": "unchanged"}
+    assert "1 source, 1 computed" in cli("-m", "tables", "validate").out
+    assert len(cli("runs", "-m", "tables", "-o", "json").json["runs"]) == 2
+    assert not (declared.path / "lakehouse.yaml").exists()
+
+
+def test_module_is_found_in_the_project_dir(declared: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(declared.path.parent)
+    assert cli("-C", "project", "-m", "tables", "run").code == 0
+    assert declared.read("data/totals.csv") == "customer,total\nada,8\nbob,4\n"
+
+
+def test_tables_of_yaml_and_python_mix(declared: ProjectFolder, cli: Cli) -> None:
+    declared.write(
+        "lakehouse.yaml",
+        """
+        name: mixed
+        module: transforms
+        assets: tables:lakehouse
+        tables:
+          best:
+            columns: {customer: string}
+        """,
+    )
+    declared.write("transforms.py", "def best(totals):\n    return totals.nlargest(1, 'total')[['customer']]\n")
+    assert cli("run", "-o", "json").statuses == {"totals": "materialized", "best": "materialized"}
+    assert declared.read("data/best.csv") == "customer\nada\n"
+    names = [table["name"] for table in cli("ls", "-o", "json").json["tables"]]
+    assert names == ["orders", "totals", "best"]
+
+
+def test_table_declared_in_both_is_reported_with_both_places(declared: ProjectFolder, cli: Cli) -> None:
+    declared.write("lakehouse.yaml", "name: twice\nassets: tables\ntables:\n  orders: {kind: source}\n")
+    (problem,) = cli("validate", "-o", "json").json["error"]["problems"]
+    assert problem["message"] == "table `orders` is declared twice, first at lakehouse.yaml:4:3"
+    assert (problem["file"], problem["line"]) == ("tables.py", 4)
+
+
+def test_settings_of_lakehouse_count_where_the_project_file_has_none(declared: ProjectFolder, cli: Cli) -> None:
+    declared.edit("tables.py", "[totals, orders])", "[totals, orders], storages={'default': {'root': 'lake'}})")
+    (declared.path / "data").rename(declared.path / "lake")
+    declared.write("lakehouse.yaml", "name: settings\nassets: tables\n")
+    assert cli("run").code == 0
+    assert declared.read("lake/totals.csv").startswith("customer,total\n")
+    declared.add("lakehouse.yaml", "storages: {default: {root: other}}\n")
+    done = cli("validate")
+    assert done.code == 3
+    assert "`storages` is declared twice, first at lakehouse.yaml:3:1" in done.err
+
+
+def test_environments_and_variables(declared: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    environments = '{"prod": {"storages": {"default": {"root": "${LAKE}", "format": "parquet"}}}}'
+    declared.edit("tables.py", "assets=[", f"name='shop', environments={environments}, assets=[")
+    done = cli("-m", "tables", "-e", "prod", "plan")
+    assert (done.code, "environment variable `LAKE` is not set" in done.err) == (3, True)
+    monkeypatch.setenv("LAKE", "elsewhere")
+    planned = cli("-m", "tables", "-e", "prod", "ls", "-o", "json").json
+    assert [table["uri"] for table in planned["tables"]] == ["${LAKE}/orders.parquet", "${LAKE}/totals.parquet"]
+    assert cli("-m", "tables", "diff", "--against", "prod").code != 3
+    assert cli("-m", "tables", "-e", "prd", "plan").err.startswith("error: there is no environment `prd`")
+
+
+def test_script_runs_itself(declared: ProjectFolder) -> None:
+    declared.add("tables.py", "\nif __name__ == '__main__':\n    print(lakehouse.plan().project)\n")
+    declared.add("tables.py", "    print([t.status for t in lakehouse.run().tables])\n")
+    for expected in ("project\n['materialized']\n", "project\n['unchanged']\n"):
+        done = subprocess.run([sys.executable, declared.path / "tables.py"], capture_output=True, text=True, cwd="/")
+        assert (done.stdout, done.stderr) == (expected, "")
+    assert declared.read("data/totals.csv") == "customer,total\nada,8\nbob,4\n"
+
+
+def test_run_at_import_is_refused(declared: ProjectFolder, cli: Cli) -> None:
+    declared.add("tables.py", "\nlakehouse.run()\n")
+    done = cli("-m", "tables", "plan")
+    assert done.code == 3
+    assert "cannot run it meanwhile" in done.err
+    assert "tables.py:14" in done.err
+
+
+def test_decorated_function_is_called_with_frames(declared: ProjectFolder) -> None:
+    code = (
+        "import tables, pandas as pd; print(tables.totals(pd.DataFrame({'customer': ['a'], 'amount': [2]})).total[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=declared.path)
+    assert (done.stdout, done.stderr) == ("2\n", "")
+
+
+def test_inputs_by_table_name_and_parameter(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/raw/orders.csv", ORDERS)
+    declare(
+        folder,
+        """
+        orders = source_table(path=("raw", "orders"), columns={"customer": "string", "amount": "int64"})
+
+        @computed_table(input_assets=[orders], storage_key="default")
+        def first(frame):
+            return frame.head(1)
+
+        @computed_table(inputs={"frame": first}, params={"n": 2})
+        def second(frame, n):
+            return pd.concat([frame] * n)
+
+        def plain(frame):
+            return frame
+
+        third = computed_table(plain, name="third", inputs=["second"])
+        query = computed_table("query", sql="select count(*) as n from third", columns=[Column("n", "int64", False)])
+        lakehouse = Lakehouse(assets=[query, third, second])
+        """,
+    )
+    assert set(cli("-m", "tables", "run", "-o", "json").statuses.values()) == {"materialized"}
+    assert folder.read("data/query.csv") == "n\n2\n"
+    # Inputs that are tables are taken in.
+    listed = cli("-m", "tables", "ls", "-o", "json").json["tables"]
+    assert {t["name"]: t["inputs"] for t in listed} == {
+        "query": ["third"],
+        "third": ["second"],
+        "second": ["first"],
+        "first": ["orders"],
+        "orders": [],
+    }
+    assert {t["name"]: t["path"] for t in listed}["orders"] == "raw/orders"
+
+
+def test_types_of_pyarrow_are_taken(folder: ProjectFolder, cli: Cli) -> None:
+    types = [
+        ("timestamp('us', tz='UTC')", "timestamp[us, tz=UTC]"),
+        ("float64()", "float64"),
+        ("date32()", "date32"),
+        ("decimal128(10, 2)", "decimal128(10, 2)"),
+        ("dictionary(pa.int32(), pa.string())", "dictionary<string>"),
+        ("struct([('a', pa.list_(pa.int64()))])", "struct<a: list<int64>>"),
+        ("map_(pa.string(), pa.float32())", "map<string, float32>"),
+        ("time32('ms')", "time32[ms]"),
+    ]
+    columns = "".join(f"Column('c{i}', pa.{text}), " for i, (text, _) in enumerate(types))
+    declare(
+        folder,
+        f"import pyarrow as pa\nlakehouse = Lakehouse([source_table('a', format='parquet', columns=[{columns}])])\n",
+    )
+    (table,) = cli("-m", "tables", "ls", "-o", "json").json["tables"]
+    assert [column["type"] for column in table["columns"]] == [name for _, name in types]
+
+
+def test_types_that_have_no_name_are_reported_at_their_column(folder: ProjectFolder, cli: Cli) -> None:
+    declare(
+        folder,
+        """
+        import pyarrow as pa
+        wrong = [
+            Column("half", pa.float16()),
+            Column("trap", pa.struct([("a: int64, b", pa.int64())])),
+            Column("cls", int),
+            Column("text", "int46"),
+        ]
+        lakehouse = Lakehouse([source_table("a", columns=wrong)])
+        """,
+    )
+    assert problems(cli) == [
+        "tables.py:5: column `half`: `halffloat` is not a column type",
+        "tables.py:6: column `trap`: no column type can name `struct<a: int64, b: int64>`",
+        "tables.py:7: the type of column `cls` is the class `int`",
+        "tables.py:8: column `text` of table `a`: `int46` is not a column type",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("a = source_table('a', colums={})", "3: unknown key `colums` in table `a`"),
+        ("a = source_table('a', kind='computed')", "3: `kind` of table `a` is said by the function"),
+        ("a = source_table('a', columns=[])", "3: `columns` of table `a` is empty"),
+        ("a = source_table('a', columns='id')", "3: `columns` of table `a` is a map of column names to"),
+        ("a = source_table('a', columns=['id'])", "3: `columns` of table `a` has `'id'`, which is no column"),
+        (
+            "a = source_table('a', columns=[Column('x', 'int64'), Column('x', 'int64')])",
+            "3: column `x` is twice in `columns` of table `a`",
+        ),
+        ("a = source_table('a', retries=1)", "3: `retries` of table `a` is for computed tables, and this is a source"),
+        ("a = source_table('a', storage='x')", "3: storage `x` of table `a` is not declared"),
+        ("a = source_table('a', path='../a')", "3: `path` of table `a`: `../a` leaves the root of its storage by `..`"),
+        ("a = source_table('a-b')", "3: `a-b` is not a table's name"),
+        ("a = source_table()", "3: a source table has no name"),
+        ("a = source_table(7)", "3: the name of a table is `7`"),
+        ("a = source_table('a', meta={7: 2})", "3: `meta` of table `a` has the key `7`, which is no text"),
+        ("a = source_table('a', meta={'d': pd.Timestamp(0)})", "3: `meta` of table `a` holds a value of `"),
+        ("m = {}\nm['m'] = m\na = source_table('a', meta=m)", "5: `meta` of table `a` is nested more than 64 deep"),
+        ("a = computed_table('a', columns={'x': 'int64'})", "3: nothing computes table `a`"),
+        ("a = computed_table(lambda: 1, name='a')", "3: table `a` is computed by a lambda"),
+        ("a = computed_table(lambda: 1)", "3: a table is computed by a lambda"),
+        ("a = computed_table(7, name='a')", "3: `7` is no function"),
+        ("@computed_table\nclass a:\n    pass", "3: the class `a` is no function"),
+        ("a = computed_table(columns={'x': 'int64'})", "3: `computed_table` decorates no function"),
+        ("def f():\n @computed_table\n def a(): ...\n return a\na = f()", "4: function `a` of table `a` is"),
+        ("@computed_table(inputs=[7])\ndef a(b): ...", "3: `inputs` of table `a` has `7`, which is no table"),
+        ("@computed_table(inputs=['c'])\ndef a(b): ...", "3: input `c` of table `a` is not a table"),
+        ("@computed_table(inputs={'b'})\ndef a(b): ...", "3: `inputs` of table `a` is a set, which has no order"),
+        ("@computed_table(sql='select 1 as n')\ndef a(): ...", "3: table `a` has both a function and `sql`"),
+        ("@computed_table\ndef a(b): ...", "4: parameter `b` of `a` matches no table"),
+        ("@computed_table\n@computed_table\ndef a(): ...", "3: function `a` is declared as a table twice, first at"),
+        ("@computed_table\ndef a(): ...\nb = a\ndef a(c): ...\nassets = [b]", "3: `a` in module `tables` is no longer"),
+        ("a = 7", "4: `7` in `assets` is no table"),
+        ("assets = 'a'", "4: `assets` is `'a'`"),
+        ("assets = [source_table('a'), source_table('a')]", "3: table `a` is declared twice, first at tables.py:3"),
+    ],
+)  # fmt: skip
+def test_misuse_is_reported_with_its_place(folder: ProjectFolder, cli: Cli, code: str, expected: str) -> None:
+    assets = "assets" if "assets = " in code else "[a]"
+    declare(folder, f"{code}\nlakehouse = Lakehouse({assets})\n")
+    found = problems(cli)
+    assert any(each.startswith(f"tables.py:{expected}") for each in found), found
+
+
+@pytest.mark.parametrize(
+    ("keywords", "expected"),
+    [
+        ("storage={}", "unknown key `storage` in the `Lakehouse`"),
+        ("tables={}", "a `Lakehouse` has no `tables`"),
+        ("storages={'default': {'rot': 'x'}}", "unknown key `rot` in storage `default`"),
+        ("execution={'workers': 0}", "`workers` of `execution` is a whole number from 1, not `0`"),
+        ("storages={'default': {'root': object()}}", "`storages` holds a value of `object`"),
+    ],
+)
+def test_wrong_settings_are_reported(declared: ProjectFolder, cli: Cli, keywords: str, expected: str) -> None:
+    declared.edit("tables.py", "[totals, orders])", f"[totals, orders], {keywords})")
+    assert problems(cli) == [f"tables.py:12: {expected}"]
+
+
+def test_module_that_declares_no_or_several_projects(declared: ProjectFolder, cli: Cli) -> None:
+    declared.add("tables.py", "other = Lakehouse([orders])\n")
+    done = cli("-m", "tables", "plan")
+    assert (done.code, "name one of them: `tables:lakehouse` or `tables:other`" in done.err) == (3, True)
+    assert cli("-m", "tables:other", "plan").code == 0
+    assert "did you mean `other`?" in cli("-m", "tables:othr", "plan").err
+    assert "`orders` in module `tables` is a `DeclaredTable`" in cli("-m", "tables:orders", "plan").err
+    assert "did you mean `tables`?" in cli("-m", "tabels", "plan").err
+    declared.edit("tables.py", "other = Lakehouse([orders])", "")
+    declared.edit("tables.py", "= Lakehouse(", "= dict(")
+    assert "add `lakehouse = Lakehouse(assets=[…])` to it" in cli("-m", "tables", "plan").err
+
+
+def test_import_error_shows_the_user_s_frames_only(declared: ProjectFolder, cli: Cli) -> None:
+    declared.write("helper.py", "def f():\n    raise ValueError('no such shop')\n")
+    declared.edit("tables.py", "orders = ", "import helper\nhelper.f()\norders = ")
+    declared.write("lakehouse.yaml", "name: broken\nassets: tables\ntables:\n  other: {function: 'transforms:x'}\n")
+    for arguments in (("-m", "tables"), ()):
+        done = cli(*arguments, "plan")
+        assert done.code == 3
+        assert done.err.startswith(
+            "error: module `tables` cannot be imported: ValueError: no such shop\n  helper.py:2\n"
+        )
+        assert "reached from tables.py:5" in " ".join(done.err.split())
+        assert "lakehouse_cli" not in done.err
+        assert "1 problem;" in done.err
+    declared.write("tables.py", "import sys\nsys.exit(3)\n")
+    assert "SystemExit: 3" in cli("plan").err
+    declared.write("tables.py", "x = (\n")
+    assert "SyntaxError" in cli("plan").err
+
+
+def test_what_the_module_prints_is_no_result(declared: ProjectFolder, cli: Cli) -> None:
+    declared.add("tables.py", "print('hello')\n")
+    done = cli("-m", "tables", "ls", "-o", "json")
+    assert len(done.json["tables"]) == 2
+    assert done.err == "hello\n"
+
+
+def test_edited_declaration_is_seen_in_one_process(declared: ProjectFolder, cli: Cli) -> None:
+    assert cli("-m", "tables", "run").code == 0
+    declared.edit("tables.py", '"total": "int64"', '"total": "float64"')
+    (_, totals) = cli("-m", "tables", "plan", "-o", "json").json["tables"]
+    assert [reason["code"] for reason in totals["reasons"]] == ["contract_changed"]
+
+
+def test_kept_tables_do_not_hide_those_of_python(declared: ProjectFolder, cli: Cli) -> None:
+    declared.write("lakehouse.yaml", "name: kept\ninclude: [more.yaml]\n")
+    declared.write(
+        "more.yaml", "tables:\n  other:\n    kind: source\n    path: orders\n    columns:\n      customer: string\n"
+    )
+    for _ in range(2):
+        assert len(cli("ls", "-o", "json").json["tables"]) == 1
+        assert cli("run").code == 0
+    declared.add("lakehouse.yaml", "assets: tables\n")
+    assert len(cli("ls", "-o", "json").json["tables"]) == 3
+
+
+# The same project both ways.
+
+
+def in_python(tables: dict[str, Any], module: str) -> tuple[str, dict[str, str]]:
+    """Sources and queries as statements, and the decorator of each function."""
+    lines, decorators = [], {}
+    for name, keys in tables.items():
+        given = {key: value for key, value in keys.items() if key not in ("kind", "function")}
+        arguments = "".join(f", {key}={value!r}" for key, value in given.items())
+        if keys.get("kind") == "source":
+            lines.append(f"{name}_ = source_table({name!r}{arguments})")
+        elif "sql" in keys or "sql_file" in keys:
+            lines.append(f"{name}_ = computed_table({name!r}{arguments})")
+        else:
+            decorators[name] = f"@computed_table({arguments.removeprefix(', ')})\n"
+    return "\n".join(lines), decorators
+
+
+def example(name: str) -> Path:
+    return ROOT / ("project_templates" if name == "minimal" else "examples") / name
+
+
+@pytest.mark.parametrize("name", ["weather", "shop-sql", "minimal"])
+@pytest.mark.slow
+def test_project_declared_both_ways_is_the_same(
+    name: str, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, declared = tmp_path / "written" / "it", tmp_path / "declared" / "it"
+    if name == "minimal":
+        assert cli("init", str(written), "--template", name).code == 0
+    else:
+        shutil.copytree(example(name), written, ignore=shutil.ignore_patterns(".lakehouse", "tests", "__pycache__"))
+    shutil.copytree(written, declared)
+    document = yaml.safe_load((declared / "lakehouse.yaml").read_text())
+    for pattern in document.pop("include", ()):
+        for file in sorted(declared.glob(pattern)):
+            document["tables"] |= yaml.safe_load(file.read_text())["tables"]
+    (declared / "lakehouse.yaml").unlink()
+    module = document.pop("module")
+    statements, decorators = in_python(document.pop("tables"), module)
+    code = (declared / f"{module}.py").read_text()
+    for function, decorator in decorators.items():
+        code, count = re.subn(rf"^def {function}\(", f"{decorator}def {function}(", code, flags=re.MULTILINE)
+        assert count == 1
+    declaring = "from lakehouse_cli import Lakehouse, computed_table, source_table\nimport pandas as pd\n"
+    assert "\nimport pandas as pd\n" in code
+    code = code.replace("import pandas as pd\n", declaring, 1)
+    names = [*re.findall(r"^(\w+_) =", statements, re.MULTILINE), *decorators]
+    keywords = "".join(f", {key}={value!r}" for key, value in document.items())
+    code += f"\n{statements}\nlakehouse = Lakehouse([{', '.join(names)}]{keywords})\n"
+    (declared / f"{module}.py").write_text(code)
+
+    def told(folder: Path, *arguments: str) -> Any:
+        monkeypatch.chdir(folder)
+        done = cli(*arguments, *(("-m", module) if folder == declared else ()), "-o", "json")
+        assert done.code == 0, done
+        return done.json
+
+    def by_name(document: dict[str, Any]) -> dict[str, Any]:
+        return {table["name"]: table for table in document["tables"]}
+
+    for arguments in (("plan",), ("ls",)):
+        assert by_name(told(written, *arguments)) == by_name(told(declared, *arguments))
+    told(written, "run")
+    told(declared, "run")
+    results = [{f.relative_to(each): f.read_bytes() for f in each.rglob("*.csv")} for each in (written, declared)]
+    assert results[0] == results[1]
+    assert results[0]
+    # What one has stored is up to date for the other.
+    for here, there in ((written, declared), (declared, written)):
+        for folder in (document.get("storages") or {"default": {"root": "data"}}).values():
+            root = folder["root"]
+            shutil.rmtree(there / root)
+            shutil.copytree(here / root, there / root)
+        planned = told(there, "plan")
+        assert {t["action"] for t in planned["tables"]} <= {"skip", "read"}, json.dumps(planned, indent=1)
