@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from types import CodeType
 from typing import Any, NamedTuple, TypeVar, overload
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -17,16 +18,35 @@ COMPUTES = ("function", "sql", "sql_file")
 
 
 class Place(NamedTuple):
-    """The file and the 1-based line of a call."""
+    """Where a call stands.
 
-    file: str
-    line: int
+    Python finds the line of an instruction from the first on; of a module with a thousand calls that would take longer
+    than all else, so that it is left to whoever wants it.
+
+    Attributes:
+        code: What has the call in it.
+        instruction: Index of the instruction that calls.
+        module: Dotted name of its module, as it was run.
+    """
+
+    code: CodeType
+    instruction: int
+    module: str
+
+    @property
+    def file(self) -> str:
+        """The file it stands in."""
+        return self.code.co_filename
 
 
 def _caller() -> Place:
     """Where the function is called that calls this."""
     frame = sys._getframe(2)
-    return Place(frame.f_code.co_filename, frame.f_lineno)
+    names = frame.f_globals
+    module = str(names.get("__name__", ""))
+    if module == "__main__" and (spec := names.get("__spec__")) is not None:
+        module = spec.name
+    return Place(frame.f_code, frame.f_lasti // 2, module)
 
 
 class Column:
@@ -51,8 +71,12 @@ class Column:
         **keys: Any,
     ) -> None:
         self.name = name
-        self.keys: dict[str, Any] = {"type": type, **({} if nullable is True else {"nullable": nullable})}
-        self.keys |= {**({} if description is None else {"description": description}), **keys}
+        self.keys: dict[str, Any] = {"type": type}
+        if nullable is not True:
+            self.keys["nullable"] = nullable
+        if description is not None:
+            self.keys["description"] = description
+        self.keys.update((key, value) for key, value in keys.items() if value is not None)
         self.place = _caller()
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from collections.abc import Iterator
 
 _PACKAGE, _DECORATOR = "lakehouse_cli", "computed_table"
 
@@ -42,17 +43,25 @@ def _imported(tree: ast.Module) -> tuple[set[str], set[str]]:
     return names, modules
 
 
-def _bound(tree: ast.Module) -> list[str]:
-    """The names that a module binds anywhere, as often as it does."""
-    found: list[str] = []
-    for node in ast.walk(tree):
+def _bound(tree: ast.Module) -> Iterator[str]:
+    """The names that the statements at the top of a module bind, as often as they do."""
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield statement.name  # what is in it binds names of its own
+        elif not isinstance(statement, ast.Assign) or not all(isinstance(each, ast.Name) for each in statement.targets):
+            yield from _bound_in(statement)
+        else:
+            yield from (each.id for each in statement.targets if isinstance(each, ast.Name))
+
+
+def _bound_in(statement: ast.stmt) -> Iterator[str]:
+    for node in ast.walk(statement):
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            found.append(node.id)
+            yield node.id
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.append(node.name)
+            yield node.name
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            found += [(alias.asname or alias.name).partition(".")[0] for alias in node.names]
-    return found
+            yield from ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
 
 
 def _declares(decorator: ast.expr, names: set[str], modules: set[str], bound: Counter[str]) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lakehouse_cli.code.source import PROJECT_FILE
 from lakehouse_cli.config.dotenv import ENV_FILE
-from lakehouse_cli.declarations import DeclaredProject
+from lakehouse_cli.declarations import DeclaredProject, Place
 from lakehouse_cli.errors import Problem, ProjectError, UsageError
 from lakehouse_cli.model import ProjectSpec
 
@@ -57,7 +57,7 @@ def declared_project_file(path: str | os.PathLike[str] | None, declared: Declare
         if is_importing():
             message = "the module that declares the project is being imported, and cannot run it meanwhile"
             raise UsageError(message, hint='call it under `if __name__ == "__main__":`')
-        if path is None and (own := import_folder(declared.place.file)) is not None:
+        if path is None and (own := import_folder(declared.place)) is not None:
             return own / PROJECT_FILE
     folder = _current_folder() if path is None else Path(path)
     folder = folder if folder.is_absolute() else _current_folder() / folder
@@ -66,15 +66,14 @@ def declared_project_file(path: str | os.PathLike[str] | None, declared: Declare
     return folder / PROJECT_FILE
 
 
-def import_folder(file: str) -> Path | None:
-    """The folder from which a file is imported as a module; None where there is no such file."""
-    path = Path(file)
+def import_folder(place: Place) -> Path | None:
+    """The folder from which a module is imported that has a call in it; None where it is no file."""
+    path = Path(place.file)
     if not path.is_file():
         return None
-    folder = path.resolve().parent
-    while (folder / "__init__.py").is_file() and folder != folder.parent:
-        folder = folder.parent
-    return folder
+    above = path.resolve().parents
+    packages = place.module.count(".") + (path.name == "__init__.py")
+    return above[min(packages, len(above) - 1)]
 
 
 def _current_folder() -> Path:

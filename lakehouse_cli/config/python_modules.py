@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from lakehouse_cli.code.failure import failure_of
 from lakehouse_cli.code.importing import import_own
 from lakehouse_cli.code.source import PUT_MODULE, in_the_way
+from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.declarations import DECLARED, DeclaredProject, DeclaredTable
 from lakehouse_cli.errors import Interrupted, Location, Problem, did_you_mean
 from lakehouse_cli.executors.forks import forks_end_here
@@ -27,6 +27,10 @@ def find_declared(named: str, folder: Path, place: Location | None) -> DeclaredP
         place: Where it is named; None where that is in no file.
     """
     name, _, attribute = named.partition(":")
+    if not all(part.isidentifier() for part in name.split(".")) or name.endswith(".py"):
+        stem = name.removesuffix(".py").strip("./").replace("/", ".")
+        hint = f"write `{stem}`" if stem != name else "write it as in an `import`"
+        return Problem(f"{quoted(name)} is not a module's name", hint, place)
     module = _imported(name, folder, place)
     if isinstance(module, Problem):
         return module
@@ -66,6 +70,8 @@ def _imported(name: str, folder: Path, place: Location | None) -> ModuleType | P
             return _not_found(name, folder, place)
         if isinstance(error, ModuleNotFoundError) and error.name and (other := in_the_way(error.name, folder)):
             return Problem(f"{other} is not a regular file", PUT_MODULE, place)
+        from lakehouse_cli.code.failure import failure_of  # slow to load
+
         failure = failure_of(error, folder)
         via = [f"{file}:{line}" for file, line, _, _ in failure.frames[:-1]]
         hint = "correct it" + (f"; it was reached from {', '.join(via[-3:])}" if via else "")

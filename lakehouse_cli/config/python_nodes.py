@@ -19,6 +19,9 @@ from lakehouse_cli.text.regular_files import read_regular
 
 _PLAIN = "texts, numbers, true and false, lists and maps"
 
+# First line, last line, first column and the one behind the last, as `CodeType.co_positions` has them.
+_Position = tuple[int | None, int | None, int | None, int | None]
+
 
 class Places:
     """The places of calls in the files of a project, each file read once.
@@ -30,13 +33,17 @@ class Places:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._sources: dict[str, SourceFile] = {}
-        self._marks: dict[Place, PlacedMark] = {}
+        self._marks: dict[tuple[int, int], PlacedMark] = {}
+        self._codes: dict[int, tuple[SourceFile, list[str], list[_Position]]] = {}
 
     def mark(self, place: Place) -> PlacedMark:
         """The mark of everything that a call declares."""
-        mark = self._marks.get(place)
+        # Code is compared and hashed by all that is in it.
+        key = id(place.code), place.instruction
+        mark = self._marks.get(key)
         if mark is None:
-            mark = self._marks[place] = PlacedMark(place.line - 1, 0, self._location(place))
+            location = self._location(place)
+            mark = self._marks[key] = PlacedMark((location.line or 1) - 1, (location.column or 1) - 1, location)
         return mark
 
     def source(self, file: str) -> SourceFile:
@@ -46,12 +53,21 @@ class Places:
         return self._sources[file]
 
     def _location(self, place: Place) -> Location:
-        source = self.source(place.file)
-        if not 0 < place.line <= len(source.lines) or not source.text:
-            return Location(source.name, place.line)
-        line = source.line(place.line - 1)
-        text = line.strip()
-        return source.point(place.line - 1, len(line) - len(line.lstrip()), max(len(text), 1))
+        found = self._codes.get(id(place.code))
+        if found is None:
+            source = self.source(place.file)
+            found = self._codes[id(place.code)] = source, source.shown_lines, [*place.code.co_positions()]
+        source, shown, positions = found
+        line, last, column, end = positions[place.instruction]
+        if line is None or line > len(shown) or not source.text:
+            return Location(source.name, line)
+        text = source.lines[line - 1]
+        if column is None or end is None:  # left out by `-X no_debug_ranges`
+            column, end = len(text) - len(text.lstrip()), len(text.rstrip())
+        elif not text.isascii():  # counted in bytes
+            column, end = (len(text.encode()[:count].decode(errors="ignore")) for count in (column, end))
+        length = (end if last == line else len(text.rstrip())) - column
+        return Location(source.name, line, column + 1, length if length > 0 else 1, shown[line - 1])
 
     def shown(self, file: str) -> str:
         """A file as messages show it."""

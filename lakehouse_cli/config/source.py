@@ -82,6 +82,11 @@ class SourceFile:
         shown = ((n, without_secrets(line)) for n, line, folded in lines if any(word in folded for word in words))
         return {number: line for number, line in shown if line != self.lines[number]}
 
+    @cached_property
+    def shown_lines(self) -> list[str]:
+        """The text's lines as messages show them, without secrets."""
+        return [self._hidden.get(number, line) for number, line in enumerate(self.lines)]
+
     def _shown(self, number: int) -> str:
         return self._hidden.get(number) or self.line(number)
 

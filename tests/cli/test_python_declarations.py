@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -347,6 +349,100 @@ def test_kept_tables_do_not_hide_those_of_python(declared: ProjectFolder, cli: C
     assert len(cli("ls", "-o", "json").json["tables"]) == 3
 
 
+@pytest.mark.parametrize("name", ["tables.py", "./tables", "tables.py:lakehouse", "a b", "..tables", "tables."])
+def test_module_that_is_no_name_is_refused(declared: ProjectFolder, cli: Cli, name: str) -> None:
+    done = cli("-m", name, "plan")
+    assert (done.code, "is not a module's name" in done.err) == (3, True)
+    assert ("write `tables`" in done.err) == ("tables" in name)
+
+
+def test_problems_stand_at_the_call(folder: ProjectFolder, cli: Cli) -> None:
+    declare(
+        folder,
+        """
+        from shared import amount
+
+        if True:
+            è = "è", source_table("orders", columns=[Column("customer", "string"), amount, Column("day", "dat")],
+                                  path="a/../b")
+
+        @computed_table(
+            tags=7,
+        )
+        def totals(orders): ...
+
+        lakehouse = Lakehouse(assets=[è[1], totals])
+        """,
+        shared="from lakehouse_cli import Column\n\namount = Column('amount', 'int46')\n",
+    )
+    found = cli("-m", "tables", "validate", "-o", "json").json["error"]["problems"]
+    assert [(p["file"], p["line"], p["column"], p["message"].partition(" of ")[0]) for p in found] == [
+        ("shared.py", 3, 10, "column `amount`"),
+        ("tables.py", 6, 14, "`path`"),
+        ("tables.py", 6, 84, "column `day`"),
+        ("tables.py", 9, 2, "`tags`"),
+    ]
+    shown = cli("-m", "tables", "validate").err
+    assert "9 | @computed_table(\n  |  ^^^^^^^^^^^^^^^  write `[7]`" in shown
+
+
+def test_contract_that_is_broken_names_the_column(declared: ProjectFolder, cli: Cli) -> None:
+    declared.edit(
+        "tables.py",
+        'columns={"customer": "string", "total": "int64"}, key=["customer"]',
+        'columns=[Column("no", "int64")]',
+    )
+    (table,) = cli("-m", "tables", "run", "-o", "json").json["tables"]
+    assert (table["status"], table["error"]["location"]["file"], table["error"]["location"]["line"]) == (
+        "failed",
+        "tables.py",
+        7,
+    )
+
+
+def test_package_is_run_as_a_module(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/orders.csv", ORDERS)
+    folder.write("pkg/tables.py", TABLES)
+    folder.add("pkg/tables.py", "\nif __name__ == '__main__':\n    print(lakehouse.run().status)\n")
+    done = subprocess.run([sys.executable, "-m", "pkg.tables"], capture_output=True, text=True, cwd=folder.path)
+    assert (done.stdout, done.stderr) == ("success\n", "")
+    assert cli("-m", "pkg.tables", "run", "-o", "json").statuses == {"totals": "unchanged"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import pkg.tables as t; print(t.lakehouse.run().status)"],
+        capture_output=True,
+        text=True,
+        cwd=folder.path,
+    )
+    assert (done.stdout, done.stderr) == ("success\n", "")
+
+
+def test_functions_of_a_notebook_are_refused(folder: ProjectFolder) -> None:
+    code = f"""
+exec(compile({textwrap.dedent(TABLES)!r}, "<cell 1>", "exec"), globals())
+try:
+    lakehouse.plan()
+except Exception as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder.path)
+    assert done.stdout.startswith("<cell 1>:8: function `totals` of table `totals` is in no module"), done
+
+
+def test_worker_processes_find_the_functions(declared: ProjectFolder, cli: Cli) -> None:
+    assert cli("-m", "tables", "run", "--executor", "processes", "-o", "json").statuses == {"totals": "materialized"}
+
+
+def test_endless_import_is_interrupted(declared: ProjectFolder) -> None:
+    declared.write("tables.py", "print('here', flush=True)\nwhile True: pass\n")
+    command = [sys.executable, "-m", "lakehouse_cli", "-m", "tables", "plan"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "here\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == "interrupted\n"
+        assert process.wait() == 130
+
+
 # The same project both ways.
 
 
@@ -423,3 +519,68 @@ def test_project_declared_both_ways_is_the_same(
             shutil.copytree(here / root, there / root)
         planned = told(there, "plan")
         assert {t["action"] for t in planned["tables"]} <= {"skip", "read"}, json.dumps(planned, indent=1)
+
+
+def test_functions_of_another_module_stay_up_to_date(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/orders.csv", ORDERS)
+    folder.declare(
+        """
+        orders: {kind: source, columns: {customer: string, amount: int64}}
+        totals: {columns: {customer: string, total: int64}, params: {at_least: 1.5e-3}}
+        """,
+        """
+        def totals(orders, at_least):
+            kept = orders[orders.amount > at_least]
+            return kept.groupby("customer", as_index=False).agg(total=("amount", "sum"))
+        """,
+    )
+    assert cli("run").code == 0
+    (folder.path / "lakehouse.yaml").unlink()
+    declare(
+        folder,
+        """
+        from transforms import totals as compute
+
+        orders = source_table("orders", columns={"customer": "string", "amount": "int64"})
+        columns = {"customer": "string", "total": "int64"}
+        totals = computed_table(compute, columns=columns, params={"at_least": 0.0015})
+        lakehouse = Lakehouse([totals, orders], name="declared")
+        """,
+    )
+    assert cli("-m", "tables", "run", "-o", "json").statuses == {"totals": "unchanged"}
+
+
+@pytest.mark.parametrize(
+    ("imported", "decorator"),
+    [
+        ("from lakehouse_cli import computed_table", "computed_table"),
+        ("from lakehouse_cli import computed_table as table", "table(columns={'customer': 'string'}, tags=['a'])"),
+        ("import lakehouse_cli", "lakehouse_cli.computed_table(key='customer')"),
+        ("import lakehouse_cli as lh", "lh.computed_table()"),
+    ],
+)
+def test_decorator_is_no_code_of_the_function(folder: ProjectFolder, cli: Cli, imported: str, decorator: str) -> None:
+    folder.write("data/orders.csv", ORDERS)
+    folder.declare("orders: {kind: source}\nfirst: {}", "def first(orders):\n    return orders.head(1)\n")
+    assert cli("run").code == 0
+    folder.write("transforms.py", f"{imported}\n\n@{decorator}\ndef first(orders):\n    return orders.head(1)\n")
+    (_, first) = cli("plan", "-o", "json").json["tables"]
+    assert first["action"] == "skip", first
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from lakehouse_cli import computed_table\ndef computed_table(f):\n    return lambda orders: orders.head(2)\n",
+        "from lakehouse_cli import computed_table\nif True:\n    computed_table = lambda f: (lambda orders: 2)\n",
+        "def computed_table(f):\n    return lambda orders: orders.head(2)\n",
+    ],
+)
+def test_decorator_that_may_be_another_is_code(folder: ProjectFolder, cli: Cli, code: str) -> None:
+    folder.write("data/orders.csv", ORDERS)
+    function = "def first(orders):\n    return orders.head(1)\n"
+    folder.declare("orders: {kind: source}\nfirst: {inputs: [orders]}", function)
+    assert cli("run").code == 0
+    folder.write("transforms.py", f"{code}@computed_table\n{function}")
+    (_, first) = cli("plan", "-o", "json").json["tables"]
+    assert [reason["code"] for reason in first["reasons"]] == ["function_changed"]
