@@ -13,22 +13,22 @@ from collections.abc import Iterator
 _PACKAGE, _DECORATOR = "lakehouse_cli", "computed_table"
 
 
-def undeclare(tree: ast.Module) -> None:
-    """Remove the decorators of `computed_table` from the functions at the top of a module.
+def undeclared(tree: ast.Module) -> ast.Module:
+    """Remove the decorators of `computed_table` from the functions at the top of a module, in place.
 
     Only where it is plain that they are: by a name that is bound once, by an import at the top of the module.
     """
     names, modules = _imported(tree)
     if not names and not modules:
-        return
+        return tree
     bound = Counter(_bound(tree))
+    names = {name for name in names if bound[name] == 1}
+    modules = {name for name in modules if bound[name] == 1}
     for statement in tree.body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-            statement.decorator_list = [
-                decorator
-                for decorator in statement.decorator_list
-                if not _declares(decorator, {name for name in names if bound[name] == 1}, modules, bound)
-            ]
+            decorators = statement.decorator_list
+            statement.decorator_list = [each for each in decorators if not _declares(each, names, modules)]
+    return tree
 
 
 def _imported(tree: ast.Module) -> tuple[set[str], set[str]]:
@@ -64,10 +64,10 @@ def _bound_in(statement: ast.stmt) -> Iterator[str]:
             yield from ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
 
 
-def _declares(decorator: ast.expr, names: set[str], modules: set[str], bound: Counter[str]) -> bool:
+def _declares(decorator: ast.expr, names: set[str], modules: set[str]) -> bool:
     called = decorator.func if isinstance(decorator, ast.Call) else decorator
     if isinstance(called, ast.Name):
         return called.id in names
     if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.attr == _DECORATOR:
-        return called.value.id in modules and bound[called.value.id] == 1
+        return called.value.id in modules
     return False

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from msgspec import Struct, field
 
-from lakehouse_cli.code.declaring import undeclare
+from lakehouse_cli.code.declaring import undeclared
 from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.errors import Location
 from lakehouse_cli.model.frame_names import UnsupportedType
@@ -182,7 +182,7 @@ class SourceReader(Struct):
             raise _undecodable(file, shown, error) from error
         lines = text.splitlines()
         try:
-            tree = ast.parse(text, filename=shown)
+            tree = undeclared(ast.parse(text, filename=shown))
         except (SyntaxError, RecursionError, MemoryError, ValueError) as error:
             raise refused_by_python(error, shown, text) from error
         longest = max(map(len, lines), default=0)
@@ -194,7 +194,6 @@ class SourceReader(Struct):
                 raise SourceError(
                     f"{shown} is nested more than {count_text(_DEEPEST)} levels deep here", _FLATTEN, place
                 )
-        undeclare(tree)
         functions: dict[str, FunctionSource] = {}
         inner, globals_ = _INNER_IMPORT.search(text) is not None, _GLOBAL.search(text) is not None
         is_package, path = file.name == "__init__.py", _PATH.search(text) is not None

@@ -96,7 +96,10 @@ def _nearest(start: Path) -> Path:
 
 
 def _no_project_file(message: str) -> ProjectError:
-    return ProjectError([Problem(message, "`lakehouse init` makes one; `-C DIR` names another folder")])
+    hint = (
+        "`lakehouse init` makes one; `-C DIR` names another folder, and `-m MODULE` a module that declares the tables"
+    )
+    return ProjectError([Problem(message, hint)])
 
 
 def all_files(folder: Path) -> Iterator[str]:

@@ -584,3 +584,41 @@ def test_decorator_that_may_be_another_is_code(folder: ProjectFolder, cli: Cli, 
     folder.write("transforms.py", f"{code}@computed_table\n{function}")
     (_, first) = cli("plan", "-o", "json").json["tables"]
     assert [reason["code"] for reason in first["reasons"]] == ["function_changed"]
+
+
+def test_tables_of_a_comprehension_are_no_code(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/orders.csv", ORDERS)
+    code = """
+        def first(frame, count):
+            return frame.head(count)
+
+        orders = source_table("orders")
+        tables = [computed_table(first, name=f"first_{n}", inputs=[orders], params={"count": n}) for n in (1, 2)]
+        lakehouse = Lakehouse(tables)
+        """
+    declare(folder, code)
+    assert cli("-m", "tables", "run", "-o", "json").statuses == {"first_1": "materialized", "first_2": "materialized"}
+    declare(folder, code.replace("(1, 2)", "(1, 2, 3)"))
+    statuses = {"first_1": "unchanged", "first_2": "unchanged", "first_3": "materialized"}
+    assert cli("-m", "tables", "run", "-o", "json").statuses == statuses
+
+
+def test_project_in_memory_runs_again(declared: ProjectFolder) -> None:
+    code = "import tables\nfor _ in range(2):\n    print(tables.lakehouse.run()['totals'].status)\nprint(tables.totals)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=declared.path)
+    assert done.stdout.startswith("materialized\nunchanged\n<function totals"), done
+
+
+def test_schema_knows_assets() -> None:
+    from jsonschema import Draft202012Validator
+
+    from lakehouse_cli.config import json_schema
+
+    validator = Draft202012Validator(json_schema())
+    assert validator.is_valid({"name": "a", "assets": "tables:lakehouse"})
+    assert not validator.is_valid({"name": "a", "assets": "tables.lakehouse:"})
+    assert not validator.is_valid({"name": "a"})
+
+
+def test_missing_project_file_names_the_option(folder: ProjectFolder, cli: Cli) -> None:
+    assert "`-m MODULE`" in cli("plan").err
