@@ -11,8 +11,8 @@ from types import CodeType
 from typing import Any, NamedTuple, TypeVar, overload
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-#: The attribute of a decorated function that holds its declarations.
-DECLARED = "__lakehouse_tables__"
+# The attribute of a decorated function that holds its declarations.
+_DECLARED = "__lakehouse_tables__"
 #: Keywords without which a computed table needs a function.
 COMPUTES = ("function", "sql", "sql_file")
 
@@ -173,12 +173,22 @@ def computed_table(function: Any = None, /, **keys: Any) -> Any:
 
 def _decorate(function: Any, keys: Mapping[str, Any], place: Place) -> Any:
     table = DeclaredTable("computed", function, keys, place)
+    if callable(function) and not isinstance(function, DeclaredTable):
+        try:
+            setattr(function, _DECLARED, (*declared_by(function), table))
+            return function
+        except (AttributeError, TypeError):  # such as of a function of C, which has no attributes of its own
+            pass
+    return table
+
+
+def declared_by(value: Any) -> tuple[DeclaredTable, ...]:
+    """The tables that the decorators of a function declare; none of what is no decorated function."""
     try:
-        vars(function)  # of what has no attributes of its own, a table is made, which says so
-        setattr(function, DECLARED, (*getattr(function, DECLARED, ()), table))
-    except (AttributeError, TypeError):
-        return table
-    return function
+        found: tuple[DeclaredTable, ...] = vars(value).get(_DECLARED, ())
+    except TypeError:
+        return ()
+    return found
 
 
 class DeclaredProject:

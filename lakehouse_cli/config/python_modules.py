@@ -10,7 +10,7 @@ from types import ModuleType
 from lakehouse_cli.code.importing import import_own
 from lakehouse_cli.code.source import PUT_MODULE, in_the_way
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.declarations import DECLARED, DeclaredProject, DeclaredTable
+from lakehouse_cli.declarations import DeclaredProject, DeclaredTable, declared_by
 from lakehouse_cli.errors import Interrupted, Location, Problem, did_you_mean
 from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.registry import install_command
@@ -49,7 +49,7 @@ def find_declared(named: str, folder: Path, place: Location | None) -> DeclaredP
     if different:
         hint = f"name one of them: {' or '.join(f'`{name}:{key}`' for key in found)}"
         return Problem(f"module `{name}` has {len(different)} of `Lakehouse`", hint, place)
-    has_tables = any(isinstance(v, DeclaredTable) or hasattr(v, DECLARED) for v in vars(module).values())
+    has_tables = any(isinstance(each, DeclaredTable) or declared_by(each) for each in vars(module).values())
     hint = f"add {_ONE} to it" if has_tables else f"declare the project in it: {_ONE}"
     return Problem(f"module `{name}` declares no `Lakehouse`", hint, place)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import math
 import os
+import re
 from collections.abc import Mapping as AnyMapping
 from pathlib import Path, PurePath
 from typing import Any
@@ -19,6 +20,7 @@ from lakehouse_cli.text.regular_files import read_regular
 
 _PLAIN = "texts, numbers, true and false, lists and maps"
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # First line, last line, first column and the one behind the last, as `CodeType.co_positions` has them.
 _Position = tuple[int | None, int | None, int | None, int | None]
 
@@ -124,14 +126,18 @@ class Nodes:
         """
         mark = self._mark
         if isinstance(value, str):
-            return Scalar(str.__str__(value), False, mark, mark)
+            text = str.__str__(value)
+            if not text.isascii() and _SURROGATE.search(text):
+                return self.report(f"{what} has half of a character", "write it whole: files are UTF-8")
+            return Scalar(text, False, mark, mark)
         if value is None or isinstance(value, bool | int | float):
-            text = _plain_text(value)
-            if text is not None:
-                return Scalar(text, True, mark, mark)
-        elif isinstance(value, PurePath):
+            plain = _plain_text(value)
+            if plain is not None:
+                return Scalar(plain, True, mark, mark)
+            return self.report(f"{what} holds a number of too many digits", "write it as a text")
+        if isinstance(value, PurePath):
             return Scalar(value.as_posix(), False, mark, mark)
-        elif isinstance(value, AnyMapping | list | tuple):
+        if isinstance(value, AnyMapping | list | tuple):
             if depth >= MAX_DEPTH - 2:
                 return self.report(f"{what} is nested more than {MAX_DEPTH} deep", "flatten it")
             if not isinstance(value, AnyMapping):
@@ -149,40 +155,44 @@ class Nodes:
 
     def columns(self, value: Any, what: str) -> Node:
         """The columns of a table: a list of `Column`, or a map of names to types, keys of columns, or `Column`."""
-        entries: dict[str, tuple[Scalar, Node]] = {}
+        if isinstance(value, AnyMapping):
+            return self._column_map(value, what)
         if isinstance(value, Column):
             return self.report(f"{what} is a single column", "write a list: `columns=[Column(…)]`")
-        if isinstance(value, AnyMapping):
-            for name, column in value.items():
-                if not isinstance(name, str):
-                    return self._wrong_key(name, what)
-                if isinstance(column, Column):
-                    entries[name] = self._column(column, name)
-                elif isinstance(column, AnyMapping):
-                    entries[name] = self.key(name), self._column_keys(column, name)
-                else:
-                    entries[name] = self.key(name), self._type(column, name)
-            return self.mapping(entries)
         if not isinstance(value, list | tuple):
             return self.value(value, what)
+        entries: dict[str, tuple[Scalar, Node]] = {}
         for column in value:
             if not isinstance(column, Column):
                 hint = "write `Column(name, type)`, or a map of names to types"
                 return self.report(f"{what} has {shown_value(column)}, which is no column", hint)
             if not isinstance(column.name, str):
-                self._problems.report(
-                    f"a column of {what.removeprefix('`columns` of ')} is named {shown_value(column.name)}",
-                    "name it by a text: `Column(name, type)`",
-                    self._places.mark(column.place).location,
-                )
-                continue
-            entry = self._column(column, column.name)
-            if column.name in entries:
-                message = f"column {quoted(column.name)} is twice in {what}"
-                self._problems.report(message, "keep one of the two", self._places.mark(column.place).location)
-                continue
-            entries[column.name] = entry
+                message = f"a column of {what.removeprefix('`columns` of ')} is named {shown_value(column.name)}"
+                self._report_column(column, message, "name it by a text: `Column(name, type)`")
+            elif column.name in entries:
+                self._report_column(column, f"column {quoted(column.name)} is twice in {what}", "keep one of the two")
+            else:
+                entries[column.name] = self._column(column, column.name)
         return self.mapping(entries)
+
+    def _column_map(self, value: AnyMapping[Any, Any], what: str) -> Node:
+        entries: dict[str, tuple[Scalar, Node]] = {}
+        for name, column in value.items():
+            if not isinstance(name, str):
+                return self._wrong_key(name, what)
+            if isinstance(column, Column):
+                if column.name != name:
+                    message = f"column {quoted(name)} in {what} is a `Column` of another name"
+                    self._report_column(column, message, "name both alike")
+                entries[name] = self._column(column, name)
+            elif isinstance(column, AnyMapping):
+                entries[name] = self.key(name), self._column_keys(column, name)
+            else:
+                entries[name] = self.key(name), self._type(column, name)
+        return self.mapping(entries)
+
+    def _report_column(self, column: Column, message: str, hint: str) -> None:
+        self._problems.report(message, hint, self._places.mark(column.place).location)
 
     def _column(self, column: Column, name: str) -> tuple[Scalar, Node]:
         nodes = Nodes(self._places.mark(column.place), self._places, self._problems)
@@ -191,12 +201,13 @@ class Nodes:
         return nodes.key(name), nodes._column_keys(column.keys, name)
 
     def _column_keys(self, keys: AnyMapping[Any, Any], name: str) -> Node:
-        node = self.value({key: value for key, value in keys.items() if key != "type"}, f"column {quoted(name)}")
-        if not isinstance(node, Mapping):
-            return node
-        entries = {plain_key(key): (self.key(plain_key(key)), value) for key, (_, value) in node.entries.items()}
-        if "type" in keys:
-            entries = {"type": (self.key("type"), self._type(keys["type"], name)), **entries}
+        entries: dict[str, tuple[Scalar, Node]] = {}
+        what = f"column {quoted(name)}"
+        for given, value in keys.items():
+            if not isinstance(given, str):
+                return self._wrong_key(given, what)
+            key = plain_key(given)
+            entries[key] = self.key(key), self._type(value, name) if key == "type" else self.value(value, what)
         return self.mapping(entries)
 
     def _type(self, value: Any, name: str) -> Node:
@@ -256,7 +267,7 @@ def _has_names(arrow_type: Any, parsed: ColumnType) -> bool:
 
 def shown_value(value: Any) -> str:
     """A value in a message: a plain one as it is written, of any other what it is, not what it holds."""
-    if value is None or isinstance(value, str | bool | int | float):
+    if value is None or isinstance(value, str | bool | float) or (isinstance(value, int) and abs(value) < 1e300):
         return quoted(repr(value))
     if isinstance(value, type):
         return f"the class `{value.__name__}`"

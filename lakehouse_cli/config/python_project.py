@@ -13,7 +13,8 @@ from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.python_nodes import Nodes, Places, plain_key, shown_value
 from lakehouse_cli.config.reading import Reader
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
-from lakehouse_cli.declarations import COMPUTES, DECLARED, DeclaredProject, DeclaredTable, TableDecorator
+from lakehouse_cli.declarations import COMPUTES, DeclaredProject, DeclaredTable, TableDecorator, declared_by
+from lakehouse_cli.errors import Location
 
 # The words of Dagster's Lakehouse, which this tool carries on, for keys of ours.
 _FORMER = {"input_assets": "inputs", "storage_key": "storage"}
@@ -90,8 +91,8 @@ class PythonProject:
             return asset
         if isinstance(asset, TableDecorator):
             return asset.table
-        carried = getattr(asset, DECLARED, None) if not isinstance(asset, str) else None
-        return carried[-1] if isinstance(carried, tuple) and carried else None
+        carried = declared_by(asset)
+        return carried[-1] if carried else None
 
     def _table(self, table: DeclaredTable) -> Mapping:
         """A map of the table's name to its keys; empty after a problem that leaves it without either."""
@@ -171,17 +172,15 @@ class PythonProject:
     def _ref(self, table: DeclaredTable, nodes: Nodes, owner: str) -> str | None:
         """The name by which a run finds a table's function; None after a problem was reported."""
         function = table.function
-        carried = getattr(function, DECLARED, None)
-        function = function.function if isinstance(function, DeclaredTable) else function
+        carried = declared_by(function)
+        if isinstance(function, DeclaredTable) and function.function is not None:
+            function = function.function
         name = getattr(function, "__qualname__", None)
-        if isinstance(carried, tuple) and table in carried and len(carried) > 1:
-            first = self._places.mark(carried[0].place).location
-            if table is carried[-1] and carried[0] is not table:
-                nodes.report(
-                    f"function `{name}` is declared as a table twice, first at {first}",
-                    "keep one decorator; `computed_table(function, name=…)` makes a second table of it",
-                )
-                return None
+        if len(carried) > 1 and table is carried[-1]:
+            message = f"function `{name}` is declared as a table twice, first at {self._place(carried[0])}"
+            hint = "keep one decorator; `computed_table(function, name=…)` makes a second table of it"
+            nodes.report(message, hint)
+            return None
         if isinstance(function, type) or not callable(function) or not isinstance(name, str):
             nodes.report(f"{shown_value(function)} is no function", "declare it by a `def` at the top of a module")
             return None
@@ -195,6 +194,9 @@ class PythonProject:
             nodes.report(message, "move it to the top of the module, where a run finds it by its name")
             return None
         return self._found(function, name, nodes, owner)
+
+    def _place(self, table: DeclaredTable) -> Location:
+        return self._places.mark(table.place).location
 
     def _found(self, function: Callable[..., Any], name: str, nodes: Nodes, owner: str) -> str | None:
         """The name by which a function at the top of a module is found there."""
