@@ -1,4 +1,4 @@
-"""docs/python.md: its files, and what its commands print."""
+"""docs/python.md and docs/coming-from-dagster-lakehouse.md: their files, and what their commands print."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
-DOCS = (ROOT / "docs" / "python.md").read_text("utf-8")
-PARTS = re.split(r"^## ", DOCS, flags=re.MULTILINE)
 FILES = r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```$"
 SESSIONS = r"^```console\n(.*?)^```$"
 
 
-def test_what_the_documentation_shows_is_what_happens(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("page", "count"), [("python", 4), ("coming-from-dagster-lakehouse", 3)])
+def test_what_the_documentation_shows_is_what_happens(page: str, count: int, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
     for name, module in (("lakehouse", "-m lakehouse_cli"), ("python", "")):
         script = tmp_path / "bin" / name
         script.parent.mkdir(exist_ok=True)
@@ -25,7 +27,7 @@ def test_what_the_documentation_shows_is_what_happens(tmp_path: Path) -> None:
     path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "NO_COLOR": "1"}
     commands = 0
-    for part in PARTS:
+    for part in re.split(r"^## ", text, flags=re.MULTILINE):
         for name, text in re.findall(FILES, part, re.DOTALL | re.MULTILINE):
             (project / name).parent.mkdir(parents=True, exist_ok=True)
             (project / name).write_text(text, "utf-8")
@@ -34,4 +36,4 @@ def test_what_the_documentation_shows_is_what_happens(tmp_path: Path) -> None:
                 done = subprocess.run(["sh", "-c", command], cwd=project, env=env, capture_output=True, text=True)
                 assert "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines()) == expected, done
                 commands += 1
-    assert commands == 4
+    assert commands == count
