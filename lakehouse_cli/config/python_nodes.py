@@ -110,7 +110,16 @@ class Nodes:
 
     def key(self, text: str) -> Scalar:
         """The key of an entry."""
+        if not text.isascii():
+            self._is_whole(text, "a name")
         return Scalar(text, False, self._mark, self._mark)
+
+    def _is_whole(self, text: str, what: str) -> bool:
+        """Whether a text can be written to a file; what cannot is reported."""
+        if _SURROGATE.search(text) is None:
+            return True
+        self.report(f"{what} has half of a character", "write it whole: files are UTF-8")
+        return False
 
     def mapping(self, entries: dict[str, tuple[Scalar, Node]]) -> Mapping:
         """A map of such entries."""
@@ -127,9 +136,7 @@ class Nodes:
         mark = self._mark
         if isinstance(value, str):
             text = str.__str__(value)
-            if not text.isascii() and _SURROGATE.search(text):
-                return self.report(f"{what} has half of a character", "write it whole: files are UTF-8")
-            return Scalar(text, False, mark, mark)
+            return Scalar(text, False, mark, mark) if text.isascii() or self._is_whole(text, what) else self.broken
         if value is None or isinstance(value, bool | int | float):
             plain = _plain_text(value)
             if plain is not None:
@@ -196,7 +203,7 @@ class Nodes:
 
     def _column(self, column: Column, name: str) -> tuple[Scalar, Node]:
         nodes = Nodes(self._places.mark(column.place), self._places, self._problems)
-        if column.keys.keys() == {"type"}:
+        if len(column.keys) == 1:
             return nodes.key(name), nodes._type(column.keys["type"], name)
         return nodes.key(name), nodes._column_keys(column.keys, name)
 

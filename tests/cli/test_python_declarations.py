@@ -243,6 +243,7 @@ def test_types_that_have_no_name_are_reported_at_their_column(folder: ProjectFol
         ),
         ("a = source_table('a', columns={'x': Column('y', 'int64')})", "3: column `x` in `columns` of table `a` is a"),
         ("a = source_table('a', description=chr(0xd800))", "3: `description` of table `a` has half of a character"),
+        ("a = source_table('a', columns={chr(0xd800): 'int64'})", "3: a name has half of a character"),
         ("a = source_table('a', meta={'n': 10**5000})", "3: `meta` of table `a` holds a number of too many digits"),
         ("a = computed_table(source_table('b'))", "3: a value of `lakehouse_cli.declarations.DeclaredTable`"),
         ("a = source_table('a', retries=1)", "3: `retries` of table `a` is for computed tables, and this is a source"),
