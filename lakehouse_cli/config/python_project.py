@@ -18,6 +18,7 @@ from lakehouse_cli.errors import Location
 
 # The words of Dagster's Lakehouse, which this tool carries on, for keys of ours.
 _FORMER = {"input_assets": "inputs", "storage_key": "storage"}
+_INPUTS = ("inputs", "input_assets")
 #: What is said by the declaring functions themselves.
 _OWN = ("kind", "name")
 
@@ -81,8 +82,18 @@ class PythonProject:
                 self._own.report(message, "declare it by `source_table` or `computed_table`")
             elif id(table) not in found:
                 found[id(table)] = table
-                waiting += [each for each in _inputs(table) if self._declared(each) is not None]
+                waiting += [each for each in (*_inputs(table), *self._named(table)) if self._declared(each) is not None]
         return list(found.values())
+
+    def _named(self, table: DeclaredTable) -> Iterator[Any]:
+        """The tables of its module that the parameters of a table's function are named after."""
+        code, names = getattr(table.function, "__code__", None), getattr(table.function, "__globals__", {})
+        if code is None or any(table.keys.get(key) is not None for key in _INPUTS):
+            return
+        for parameter in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
+            declared = self._declared(names.get(parameter))
+            if declared is not None and declared.name == parameter:
+                yield declared
 
     @staticmethod
     def _declared(asset: Any) -> DeclaredTable | None:
@@ -231,7 +242,7 @@ class PythonProject:
 
 def _inputs(table: DeclaredTable) -> Iterator[Any]:
     """What a table is computed from, as far as it is said."""
-    for key in ("inputs", *(given for given, key in _FORMER.items() if key == "inputs")):
+    for key in _INPUTS:
         value = table.keys.get(key)
         if isinstance(value, AnyMapping):
             yield from value.values()

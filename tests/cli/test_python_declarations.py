@@ -627,3 +627,12 @@ def test_schema_knows_assets() -> None:
 
 def test_missing_project_file_names_the_option(folder: ProjectFolder, cli: Cli) -> None:
     assert "`-m MODULE`" in cli("plan").err
+
+
+def test_input_by_parameter_is_taken_from_the_module(declared: ProjectFolder, cli: Cli) -> None:
+    declared.edit("tables.py", "assets=[totals, orders]", "assets=[totals]")
+    assert cli("-m", "tables", "run", "-o", "json").statuses == {"totals": "materialized"}
+    declared.edit("tables.py", "orders = source_table", "others = source_table")
+    assert problems(cli) == ["tables.py:8: parameter `orders` of `totals` matches no table"]
+    declared.edit("tables.py", 'others = source_table("orders"', 'orders = source_table("others"')
+    assert problems(cli) == ["tables.py:8: parameter `orders` of `totals` matches no table"]
