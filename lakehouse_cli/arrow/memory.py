@@ -1,4 +1,4 @@
-"""Free memory that allocators would keep for themselves."""
+"""Memory of Arrow data: whose it is, and that it goes back to the system."""
 
 from __future__ import annotations
 
@@ -33,3 +33,23 @@ def _malloc_trim() -> Any:
         return ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):
         return None
+
+
+def owned(table: pa.Table) -> pa.Table:
+    """Copy the columns that may be in memory of a frame that user code still holds.
+
+    Text and bytes are not: pandas and polars write neither in place.
+    """
+    memory = pa.default_cpu_memory_manager()
+    columns = [
+        column
+        if _is_text(column.type)
+        else pa.chunked_array([chunk.copy_to(memory) for chunk in column.chunks], column.type)
+        for column in table.columns
+    ]
+    return pa.table(columns, schema=table.schema)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    t = pa.types
+    return bool(t.is_string(kind) or t.is_binary(kind) or t.is_large_string(kind) or t.is_large_binary(kind))

@@ -13,6 +13,7 @@ from typing import TypeVar
 import pyarrow as pa
 from msgspec.structs import replace
 
+from lakehouse_cli.arrow.memory import owned
 from lakehouse_cli.arrow.ordering import order_problem, sort_rows
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
@@ -201,14 +202,14 @@ def materialize(
                 return _publish_pieces(job, place, given, storage, result, started_at)
             enforced = _enforced(job, place, storage, result)
         if not job.publish:
-            return Outcome(None, enforced.table, enforced.dropped)
+            return Outcome(None, owned(enforced.table), enforced.dropped)
         memory = sum(shared.nbytes for shared in given.values()) + enforced.table.get_total_buffer_size()
         manifest = storage.publish(table, enforced.table, _origin(job, place, given, started_at, memory))
         # An Arrow file in a folder is read as fast as one that is written beside it.
         if table.format == "ipc" and any(local_files(storage, table)):
             hand_to = None
         handed_over = hand_to is not None and write_handover(enforced.table, hand_to)
-        return Outcome(manifest, enforced.table if keep else None, enforced.dropped, handed_over)
+        return Outcome(manifest, owned(enforced.table) if keep else None, enforced.dropped, handed_over)
     except LakehouseError as error:
         for name, shared in given.items():
             if isinstance(shared, StreamedTable) and shared.error is not None:

@@ -199,3 +199,44 @@ def test_failed_import_harms_no_other_table(folder: ProjectFolder, cli: Cli) -> 
         "bad": "failed",
         "two": "materialized",
     }
+
+
+KEPT = {
+    "pandas": "pd.DataFrame({'id': range(4), 'price': NUMBERS}, copy=False)",
+    "arrow": "pa.table({'id': range(4), 'price': NUMBERS})",
+    "polars": "pl.DataFrame({'id': range(4), 'price': NUMBERS})",
+}
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads"])
+@pytest.mark.parametrize("frame", KEPT.values(), ids=KEPT)
+def test_what_a_transform_still_holds_is_not_what_others_get(
+    folder: ProjectFolder, cli: Cli, frame: str, executor: str
+) -> None:
+    """As it would be from storage, whoever takes it and however the memory of a result is changed later."""
+    takes = {"a": "pa.Table", "d": "pd.DataFrame", "l": "pl.LazyFrame", "r": "pa.RecordBatchReader"}
+    sums = "".join(f"  {name}: {{inputs: [prices, later]}}\n" for name in takes)
+    folder.write(
+        "lakehouse.yaml",
+        "name: kept\nmodule: transforms\ntables:\n  prices: {inputs: [], uses: {}}\n  later: {inputs: [prices]}\n"
+        f"{sums}  q: {{inputs: [prices, later], sql: 'select sum(price) as price from prices'}}\n",
+    )
+    functions = "".join(
+        f"def {name}(prices: {kind}, later):\n    return pd.DataFrame({{'price': [total(prices)]}})\n\n\n"
+        for name, kind in takes.items()
+    )
+    folder.path.joinpath("transforms.py").write_text(
+        "import numpy as np\nimport pandas as pd\nimport polars as pl\nimport pyarrow as pa\n\n"
+        "NUMBERS = np.array([10.0, 20.0, 30.0, 40.0])\n\n\n"
+        "def total(prices):\n"
+        "    prices = prices.read_all() if isinstance(prices, pa.RecordBatchReader) else prices\n"
+        "    prices = prices.collect() if isinstance(prices, pl.LazyFrame) else prices\n"
+        "    return sum(np.asarray(prices['price']).tolist())\n\n\n"
+        f"def prices():\n    return {frame}\n\n\n"
+        "def later(prices):\n    NUMBERS.flags.writeable = True\n    NUMBERS[:] = 0\n    return prices\n\n\n"
+        f"{functions}"
+    )
+    assert cli("run", "--executor", executor).code == 0
+    assert {name: folder.read(f"data/{name}.csv") for name in (*takes, "q")} == dict.fromkeys(
+        (*takes, "q"), "price\n100.0\n"
+    )

@@ -141,6 +141,45 @@ def test_a_damaged_file_is_told(folder: ProjectFolder, cli: Cli) -> None:
     assert error["message"]
 
 
+@pytest.mark.parametrize("by", ["lazy", "sql"])
+def test_a_damaged_computed_table_is_no_other_value(
+    folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Engines look at no checksums of pages: what is not as it was stored goes through Arrow, which does."""
+    monkeypatch.setattr("lakehouse_cli.runner.materializing._SHARED", 0)
+    of = {"lazy": "{inputs: [made]}", "sql": "{inputs: [made], sql: select max(v) as v from made where v > 1}"}
+    folder.write(
+        "lakehouse.yaml",
+        "name: damaged\nmodule: transforms\nstorages: {default: {format: parquet}}\ntables:\n"
+        f"  made: {{inputs: [], uses: {{}}, columns: {{v: float64}}}}\n  total: {of[by]}\n",
+    )
+    folder.write(
+        "transforms.py",
+        """
+        import numpy as np
+        import pandas as pd
+        import polars as pl
+
+
+        def made():
+            return pd.DataFrame({"v": np.arange(50_000) * 1.0})
+
+
+        def total(made: pl.LazyFrame) -> pl.LazyFrame:
+            return made.filter(pl.col("v") > 1).select(pl.col("v").sum())
+        """,
+    )
+    assert cli("run").code == 0
+    path = folder.path / "data/made.parquet"
+    chunk = pq.read_metadata(path).row_group(0).column(0)
+    data = bytearray(path.read_bytes())
+    data[chunk.data_page_offset + chunk.total_compressed_size // 2] ^= 64
+    path.write_bytes(data)
+    ended = cli("run", "total", "--force", "-o", "json")
+    assert ended.code == 1
+    assert "checksum" in ended.out
+
+
 def test_an_engine_reads_only_the_bytes_that_were_seen(folder: ProjectFolder, cli: Cli) -> None:
     declare(folder)
     store(folder, rows())

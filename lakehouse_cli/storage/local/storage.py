@@ -157,11 +157,12 @@ class FileStorage(FolderStorage):
             with open_unchanged(found.path, found.stamp) as file:
                 if hash_of(file) != record.content_hash:
                     return None
+            manifest = self.read_manifest(table) if table.kind == "computed" else None
+            if table.kind == "computed" and (manifest is None or manifest.content_hash != record.content_hash):
+                return None  # what others wrote, or what was damaged: engines believe values that Arrow refuses
             if table.format == "parquet":
                 return native_parquet(found.path, columns, check, is_judged=table.kind == "computed")
-            manifest = self.read_manifest(table) if table.kind == "computed" else None
-            if manifest is not None and manifest.content_hash == record.content_hash:
-                return native_ipc(found.path, columns, manifest.rows, check)
+            return None if manifest is None else native_ipc(found.path, columns, manifest.rows, check)
         return None
 
     def _opened(self, table: Table, known: tuple[InputRecord, ...]) -> tuple[Opened, InputRecord]:
