@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -300,3 +301,24 @@ def test_no_command_shows_a_traceback(
     assert in_json.code == 1
     assert "unexpected ArrowNotImplementedError: no kernel for this" in in_json.out
     assert "Traceback (most recent call last)" in cli(*argv, "-v").err
+
+
+@pytest.mark.parametrize("name", ["jsonl", "json"])
+@pytest.mark.parametrize("is_declared", [True, False])
+@pytest.mark.parametrize("pair", [("[", "]"), ('{"a": ', "}")])
+@pytest.mark.parametrize("depth", [95, 150, 330, 900])
+def test_what_is_nested_deep_is_read_or_refused(
+    folder: ProjectFolder, cli: Cli, name: str, is_declared: bool, pair: tuple[str, str], depth: int
+) -> None:
+    opening, closing = pair
+    row = f'{{"id": 1, "s": {opening * depth}1{closing * depth}}}'
+    folder.write(f"data/t.{name}", f"[{row}]" if name == "json" else row)
+    columns = ", columns: {id: int64, s: string}" if is_declared else ""
+    folder.declare(f"t: {{kind: source, format: {name}{columns}}}")
+    shown = cli("show", "t", "-o", "json")
+    if depth < 100:
+        assert shown.code == 0, shown.err
+        [found] = shown.json["rows"]
+        assert (json.loads(found["s"]) if is_declared else found["s"]) == json.loads(row)["s"]
+    else:
+        assert (shown.code, "nested too deep" in shown.out + shown.err) == (1, True)

@@ -25,6 +25,8 @@ DECODER = json.JSONDecoder(
     parse_constant=JsonNumber,
     object_pairs_hook=JSON.object_pairs_hook,
 )
+# Levels of objects and lists in a row: what reads them calls itself for each, and Python ends that at some hundreds.
+_DEEPEST = 100
 _KINDS = {list: "a list", str: "a text", bool: "a truth value", type(None): "null"}
 
 
@@ -126,6 +128,8 @@ class Opened(Struct, frozen=True):
                 value = decoder.decode(text.decode())
                 if b"\\ud" in text or b"\\uD" in text:
                     _check_unicode(value)
+                if text.count(b"{") + text.count(b"[") > _DEEPEST:
+                    _check_depth(value)
             except (ValueError, RecursionError) as error:
                 raise self._not_json(record, number, text, error) from error
             if type(value) is not dict:
@@ -153,10 +157,21 @@ class Opened(Struct, frozen=True):
                 else hint
             )
         elif isinstance(error, RecursionError):
-            why, hint = "is nested too deep", "correct it, or remove it"
+            why, hint = f"is nested too deep, in more than {_DEEPEST} levels", "flatten it, or remove it"
         else:
             why, hint = f"cannot be read exactly: {error}", "correct it, or have it written anew"
         return StorageError(f"{self.where(record, number)} {why}", hint=hint, location=Location(self.name, line))
+
+
+def _check_depth(value: Any) -> None:
+    """Refuse what is nested beyond `_DEEPEST`; raises RecursionError."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [each for values in inner for each in values if isinstance(each, dict | list)]
+        if not level:
+            return
+    raise RecursionError
 
 
 def _check_unicode(value: Any) -> None:
