@@ -124,12 +124,15 @@ def _check_kinds(values: Sequence[Any], kinds: dict[str, Sequence[int]], target:
 
 
 def _of_declared(target: pa.DataType | None, present: Collection[str]) -> set[str]:
-    """Which of the kinds that are there the declared type has values of; none where that is all or nothing of them."""
+    """Which of the kinds that are there go with the declared type; none where that is all or nothing of them."""
     if target is None:
         return set()
-    declared = exact.kind_of(target)
-    numbers = {"integer"} if declared in ("float", "decimal") else set()
-    meant = ({declared} | numbers) & set(present)
+    declared = exact.kind_of(target.value_type if pa.types.is_dictionary(target) else target)
+    if declared == "timestamp" and target.tz is not None:
+        declared = "instant"
+    meant = next((mixable for mixable in _MIXABLE if declared in mixable), {declared}) & set(present)
+    if declared == "map":
+        meant = {"list", "struct"} & set(present)
     return meant if len(meant) < len(present) else set()
 
 

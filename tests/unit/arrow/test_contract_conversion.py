@@ -258,6 +258,18 @@ def test_python_objects_become_what_is_declared(values: list[Any], target: str |
     [
         ([1, "a", None, 2], "int64", "holds text among integers in 1 row", [(2, "'a'")]),
         ([1, True], None, "holds true and false among integers in 1 row", [(2, "True")]),
+        ([1, 2.0, "a"], "int8", "holds text among integers in 1 row", [(3, "'a'")]),
+        ([1.5, Decimal("2.5"), "a"], "decimal128(5, 2)", "holds text among floats in 1 row", [(3, "'a'")]),
+        ([[2.0, None], [1], ["a"]], "list<int8>", "holds lists with items text among floats in 1 row", [(3, '["a"]')]),
+        ([dt.date(2024, 1, 1), dt.datetime(2024, 1, 1), "a"], "date32", "text among dates in 1 row", [(3, "'a'")]),
+        (
+            [dt.datetime(2024, 1, 1, tzinfo=UTC), "a", "b"],
+            "timestamp[us, tz=UTC]",
+            "text among",
+            [(2, "'a'"), (3, "'b'")],
+        ),
+        ([{"a": 1}, [("b", 2)], "a"], "map<string, int64>", "holds text among dicts in 1 row", [(3, "'a'")]),
+        (["a", 1, 2], "dictionary<string>", "holds integers among text in 2 rows", [(2, "1"), (3, "2")]),
         (
             [1, 2.5, "a", 2, 3.5, "b", "c"],
             None,

@@ -369,7 +369,8 @@ def test_unconvertible_column_does_not_hide_the_others() -> None:
 
 def test_objects_are_refused_in_every_way() -> None:
     found = violations(pd.DataFrame({"x": [1, "a", 300, 1.5, None]}, dtype=object), x="int8")
-    assert [(each.count, [example.row for example in each.examples]) for each in found] == [(2, [2, 4]), (1, [3])]
+    refused = [(each.count, [example.row for example in each.examples]) for each in found]
+    assert refused == [(1, [2]), (1, [3]), (1, [4])]
 
 
 def test_a_column_that_cannot_become_arrow_may_be_dropped() -> None:
