@@ -37,7 +37,7 @@ from lakehouse_cli.version import __version__
 _RUN = Entry("lakehouse_cli.transforms.queries.calling:run_query")
 _ANALYSIS = Entry("lakehouse_cli.transforms.queries.analysis:QueryAnalysis")
 _FOLDER, _FILE = "cache", "queries.json"
-_FORMAT = 4
+_FORMAT = 5
 # Of what reaches beyond tables, what shows the settings and the catalog of a connection.
 _OF_CONNECTION = re.compile(r"SHOW$|(current_setting|getvariable|duckdb_\w+|pragma_\w+)\(\)$")
 # Of DuckDB. Those before take -0.0 for 0.0 where they sort, and integers of more than 128 bits for floats.

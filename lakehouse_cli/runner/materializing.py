@@ -32,7 +32,7 @@ from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, local_files, publish_pieces
 from lakehouse_cli.storage.renaming import scan
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
-from lakehouse_cli.storage_types.duckdb import sql_type
+from lakehouse_cli.storage_types.duckdb import cast_hint
 from lakehouse_cli.text.moments import now_text
 from lakehouse_cli.transforms import FrameType, SharedTable, StreamedTable, load_transform
 from lakehouse_cli.transforms.calling import Unordered
@@ -409,7 +409,7 @@ def _of_query(violation: Violation, table: Table) -> Violation:
     types = {column.name: column.type for column in table.columns or ()}
     if violation.column not in types or not any(word in hint for word in ("in the transform", "`.")):
         return violation
-    return replace(violation, message=f"{found}; cast it in the query, as with `::{sql_type(types[violation.column])}`")
+    return replace(violation, message=f"{found}; {cast_hint(types[violation.column])}")
 
 
 def _place(table: Table, folder: Path) -> str:

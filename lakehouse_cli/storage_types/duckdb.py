@@ -51,6 +51,13 @@ def sql_type(column_type: ColumnType) -> str:
     return _SQL[column_type.id]
 
 
+def cast_hint(declared: ColumnType) -> str:
+    """What to do in a query that returns something else than a declared type; DuckDB casts not all nested types."""
+    if declared.is_nested:
+        return f"make {declared} of it in the query"
+    return f"cast it in the query, as with `::{sql_type(declared)}`"
+
+
 def held_type(column_type: ColumnType) -> ColumnType:
     """Return the type that DuckDB takes as it is; instants, times of day and durations count microseconds."""
     match column_type.id:

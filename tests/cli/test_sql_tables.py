@@ -644,3 +644,33 @@ def test_hints_of_values_are_for_queries(folder: ProjectFolder, cli: Cli, query:
     assert table["error"]["message"].endswith(f"; cast it in the query, as with `{followed}`")
     declare_query(query.replace(" as x", f"{followed} as x"))
     assert cli("run").code == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "declared", "returned"),
+    [
+        ("[1, 2]", "list<date32>", "list<int32>"),
+        ("map{'a': 1}", "list<duration[us]>", "map<string, int32>"),
+        ("[1, 2]", "map<string, int64>", "list<int32>"),
+        ("{'a': date '2020-01-01'}", "struct<a: int64>", "struct<a: date32>"),
+    ],
+)
+def test_types_inside_of_others_are_validated(
+    folder: ProjectFolder, cli: Cli, value: str, declared: str, returned: str
+) -> None:
+    project = f"""name: q
+tables:
+  t:
+    path: t.parquet
+    sql: "select {value.replace("{", "{{").replace("}", "}}")} as x"
+    columns:
+      x: "{{}}"
+"""
+    folder.write("lakehouse.yaml", project.format(declared))
+    found = cli("validate")
+    assert found.code != 0
+    assert f"`x` is declared {declared}, and the query returns {returned}" in found.err
+    assert "lakehouse.yaml:7:" in found.err
+    assert f"declare {returned}, or make {declared} of it in the query" in found.err
+    folder.write("lakehouse.yaml", project.format(returned))
+    assert cli("run").code == 0

@@ -97,16 +97,20 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 
 def is_convertible(source: pa.DataType, target: pa.DataType) -> bool:
-    """Whether any value of one type but null may have an exact counterpart in another."""
+    """Whether any value of one type but null may have an exact counterpart in another, what is inside of it too.
+
+    Children of type null, or of one that is not known, may have one; empty lists and nulls inside do not count.
+    """
     if kind_of(source) == "dictionary" or kind_of(target) == "dictionary":
         return is_convertible(_values_of(source), _values_of(target))
     kinds = kind_of(source), kind_of(target)
     if not {"null", "other"}.isdisjoint(kinds):
         return True
     if kinds == ("struct", "struct"):
-        return sorted(field.name for field in source) == sorted(field.name for field in target)
-    if {"list", "map"}.issuperset(kinds):  # an empty one is one of whatever type
-        return True
+        has_same_fields = sorted(field.name for field in source) == sorted(field.name for field in target)
+        return has_same_fields and all(is_convertible(source.field(field.name).type, field.type) for field in target)
+    if {"list", "map"}.issuperset(kinds):
+        return is_convertible(_item_of(source), _item_of(target))
     if {"date", "timestamp"}.issuperset(kinds) and _is_instant(source) != _is_instant(target):
         return False
     return kinds in _CONVERSIONS or kinds[0] == kinds[1]
@@ -114,6 +118,13 @@ def is_convertible(source: pa.DataType, target: pa.DataType) -> bool:
 
 def _values_of(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _item_of(kind: pa.DataType) -> pa.DataType:
+    """The type of the items of a list; a map is one of keys and values, as polars and pandas have it."""
+    if pa.types.is_map(kind):
+        return pa.struct([pa.field("key", kind.key_type), pa.field("value", kind.item_type)])
+    return kind.value_type
 
 
 def _is_instant(kind: pa.DataType) -> bool:

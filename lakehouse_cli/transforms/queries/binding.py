@@ -119,7 +119,9 @@ def _problems(result: pa.Table, kinds: Mapping[str, Any], table: Table) -> list[
         if returned is not None and not is_convertible(returned, to_arrow(column.type)):
             kind = from_arrow(returned) or returned
             message = f"`{column.name}` is declared {column.type}, and the query returns {kind}"
-            hint = f"declare {kind}, or cast it {CAST_IN}"
+            # DuckDB casts not all nested types, and says which only of values.
+            other = f"make {column.type} of it" if column.type.is_nested else "cast it"
+            hint = f"declare {kind}, or {other} {CAST_IN}"
             found.append(QueryProblem(message, hint, location=column.location))
     if table.columns is None and (problem := order_problem(result.schema, table.order_by)) is not None:
         index, message, hint = problem
