@@ -36,6 +36,7 @@ from lakehouse_cli.version import __version__
 # Named, not imported: they load pyarrow and DuckDB, which a plan does not need.
 _RUN = Entry("lakehouse_cli.transforms.queries.calling:run_query")
 _ANALYSIS = Entry("lakehouse_cli.transforms.queries.analysis:QueryAnalysis")
+_IN_DATABASE = Entry("lakehouse_cli.storage.relational.duckdb_queries:judge_result")
 _FOLDER, _FILE = "cache", "queries.json"
 _FORMAT = 5
 # Of what reaches beyond tables, what shows the settings and the catalog of a connection.
@@ -176,7 +177,8 @@ class QueryCode:
         key = binding_key(text, inputs, table)
         found = self._used.shapes.get(key) or self._kept.shapes.get(key)
         if found is None:
-            bound = self._analyse().bind(text, inputs, table)
+            rules = load(_IN_DATABASE) if table.runs_in_storage else None
+            bound = self._analyse().bind(text, inputs, table, rules)
             if isinstance(bound, list):
                 return bound
             found = bound
@@ -205,7 +207,8 @@ def binding_key(text: str, inputs: Mapping[str, Sequence[Column]], table: Table)
     shapes = {name: [(each.name, str(each.type)) for each in columns] for name, columns in inputs.items()}
     declared = [(each.name, str(each.type)) for each in table.columns or ()]
     params = [(name, str(value), type(value).__name__) for name, value in table.params.items()]
-    known = (text, shapes, table.columns is None, declared, table.extra_columns, table.key, table.order_by, params)
+    contract = (table.columns is None, declared, table.extra_columns, table.key, table.order_by)
+    known = (text, shapes, contract, params, table.runs_in_storage)
     return _hash(json.encode(known).decode())
 
 

@@ -10,10 +10,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from lakehouse_cli.arrow.conversion.refusal import refused_field
 from lakehouse_cli.arrow.ordering import order_problem
-from lakehouse_cli.arrow.types import from_arrow, to_arrow, without_rows
-from lakehouse_cli.contracts import enforce
+from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.engines.interruption import interruptibly
 from lakehouse_cli.errors import (
     ContractError,
@@ -42,6 +40,7 @@ from lakehouse_cli.storage.relational.dialect import QueryDialect, RefusedQueryE
 from lakehouse_cli.storage.relational.judging import Conversion, JudgedColumn, Judgement, is_text, judge
 from lakehouse_cli.storage.relational.looking import look_at, record_of
 from lakehouse_cli.storage.relational.publishing import NewTable, publish_table
+from lakehouse_cli.storage.relational.result_types import TypedResult, judge_types
 from lakehouse_cli.storage.relational.session import Relation, Session
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.storage.wrapper import innermost
@@ -314,7 +313,8 @@ class _Computing:
     def _write(self, session: Session, dialect: QueryDialect, relation: Relation, staged: Staged) -> _Written:
         """Enforce the contract on what the query gave, and write it in the declared types."""
         table = self._table
-        empty, dropped, conversions, judgement = _enforced(session, dialect, table, staged)
+        typed, judgement = _enforced(session, dialect, table, staged)
+        empty = typed.empty
         problem = order_problem(empty.schema, table.order_by)
         if problem is not None:
             index, message, hint = problem
@@ -324,62 +324,27 @@ class _Computing:
             hint = "give the column another name in the contract and in the query"
             raise StorageError(f"column `{name}` {why}", hint=hint, location=table.where("columns"))
         prepared, types = self._storage._stored_form(table, CountedPieces(iter([empty])), None)
-        values = ", ".join(conversions[name].expression for name in types)
+        values = ", ".join(typed.conversions[name].expression for name in types)
         aside = session.write_from(relation, prepared, types, f"SELECT {values} FROM {staged.source}")
-        return _Written(NewTable(aside, session.find([aside])[aside], empty, judgement.rows), dropped)
+        return _Written(NewTable(aside, session.find([aside])[aside], empty, judgement.rows), typed.dropped)
 
 
-def _enforced(
-    session: Session, dialect: QueryDialect, table: Table, staged: Staged
-) -> tuple[pa.Table, tuple[str, ...], dict[str, Conversion], Judgement]:
+def _enforced(session: Session, dialect: QueryDialect, table: Table, staged: Staged) -> tuple[TypedResult, Judgement]:
     """Judge names and types of the result as any result is judged, and its values in the database.
-
-    Returns:
-        A table without rows of the stored columns; the names of those that are dropped; how values become those of
-        each stored column; and what was found.
 
     Raises:
         ContractError: With all violations.
     """
-    declared = {column.name: column for column in table.columns or ()}
-    conversions: dict[str, Conversion] = {}
-    fields: list[pa.Field] = []
-    judged: list[JudgedColumn] = []
-    for name, stored in staged.columns.items():
-        column = declared.get(name)
-        wanted = column.type if column is not None else dialect.natural(stored)
-        found = None if wanted is None else dialect.conversion(quote(name), stored, wanted)
-        if found is None or wanted is None:
-            fields.append(refused_field(name, (_unconvertible(name, stored, column, dialect), None)))
-        else:
-            conversions[name] = found
-            fields.append(pa.field(name, to_arrow(wanted)))
-            judged.append(JudgedColumn(name, found.faults, column, is_text(wanted)))
-    violations: list[Violation] = []
-    empty, dropped = without_rows(pa.schema([])), tuple[str, ...]()
-    try:
-        shape = without_rows(pa.schema(fields))
-        enforced = enforce(shape, table.columns, key=table.key, extra_columns=table.extra_columns)
-        empty, dropped = enforced.table, enforced.dropped
-    except ContractError as error:
-        violations += error.violations
-    present = {each.name for each in judged}
+    typed = judge_types(dialect, table, staged.columns)
+    present = {each.name for each in typed.judged}
+    judged = typed.judged
     if table.columns is not None and table.extra_columns != "keep":
-        judged = [each for each in judged if each.name in declared]
+        judged = [each for each in judged if each.declared is not None]
     judgement = judge(session, staged.source, judged, table.key if set(table.key) <= present else ())
-    violations += judgement.violations
+    violations = (*typed.violations, *judgement.violations)
     if violations:
         raise _broken(ContractError, violations, judgement.failed)
-    return empty, dropped, conversions, judgement
-
-
-def _unconvertible(name: str, stored: str, column: Column | None, dialect: QueryDialect) -> Violation:
-    if column is None:
-        message = f"`{name}` is {stored}, which no column type holds exactly; declare it, or cast it in the query"
-        return Violation(name, "type", 0, message)
-    cast = f"; cast it in the query, as with `{dialect.cast(column.type)}`"
-    message = f"`{name}` is declared {column.type}, and the query returns {stored}{cast}"
-    return Violation(name, "type", 0, message, (), column.location)
+    return typed, judgement
 
 
 def _broken(kind: type[DataError], violations: Collection[Violation], failed: FailedRows | None) -> DataError:

@@ -6,16 +6,36 @@ narrow what a connection to a file may name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import pyarrow as pa
+
 from lakehouse_cli.engines.duckdb_queries import bound_params, clocks
-from lakehouse_cli.model import ColumnType
+from lakehouse_cli.errors import Violation
+from lakehouse_cli.model import ColumnType, Table
 from lakehouse_cli.storage.relational import duckdb_conversions
 from lakehouse_cli.storage.relational.dialect import Order, QueryDialect, RefusedQueryError, Staged
+from lakehouse_cli.storage.relational.result_types import judge_types
 from lakehouse_cli.storage.relational.session import Relation
 from lakehouse_cli.storage_types.duckdb import sql_type
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.sql import quote
 
 _RESULT = f"temp.main.{quote('result of the query')}"
+
+
+def judge_result(table: Table, columns: Mapping[str, str]) -> tuple[pa.Table, tuple[Violation, ...]]:
+    """Judge a result by its types before there are rows; a run judges them the same.
+
+    Args:
+        table: With the contract.
+        columns: DuckDB's type of each column of the result, by name.
+
+    Returns:
+        A table without rows of the stored columns; and what breaks the contract.
+    """
+    typed = judge_types(DuckDBQuery, table, columns)
+    return typed.empty, typed.violations
 
 
 class DuckDBQuery(QueryDialect):
@@ -53,6 +73,7 @@ class DuckDBQuery(QueryDialect):
         for name in self.query.inputs:
             self.session.do(f"DROP VIEW temp.main.{quote(name)}")
 
-    def cast(self, declared: ColumnType) -> str:
+    @staticmethod
+    def cast(declared: ColumnType) -> str:
         """As DuckDB writes it."""
         return f"::{sql_type(declared)}"

@@ -13,7 +13,7 @@ from lakehouse_cli.model.query import QueryProblem, QueryReading
 from lakehouse_cli.storage_types.duckdb import sql_type
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.sql import quote
-from lakehouse_cli.transforms.queries.binding import bind, judged
+from lakehouse_cli.transforms.queries.binding import DatabaseRules, bind, judged, judged_by
 from lakehouse_cli.transforms.queries.connection import private_connection
 from lakehouse_cli.transforms.queries.reading import aggregates_of, read_queries
 
@@ -55,7 +55,11 @@ class QueryAnalysis:
         return read_queries(self._connection, texts, self._aggregates)
 
     def bind(
-        self, text: str, inputs: Mapping[str, Sequence[Any]], table: Table
+        self,
+        text: str,
+        inputs: Mapping[str, Sequence[Any]],
+        table: Table,
+        rules: DatabaseRules | None = None,
     ) -> tuple[tuple[str, str], ...] | list[QueryProblem]:
         """Bind a query over empty tables, and judge the columns of its result by the contract.
 
@@ -63,6 +67,7 @@ class QueryAnalysis:
             text: The query.
             inputs: Columns of each table, by its name in the query.
             table: With the contract and the params.
+            rules: Of the database that runs it; None where that is DuckDB in the process.
 
         Returns:
             Name and type of each column of the result; or what is wrong.
@@ -73,8 +78,10 @@ class QueryAnalysis:
         if kinds is not None and declared and {name: str(kind) for name, kind in kinds.items()} == declared:
             types = {column.name: str(column.type) for column in table.columns or ()}
             return tuple((name, types[name]) for name in kinds)
+        if kinds is not None and rules is not None:
+            return judged_by(rules, kinds, table)
         found = None if kinds is None else judged(self._connection, kinds, table, self._columns)
-        return bind(self._connection, text, inputs, table) if found is None else found
+        return bind(self._connection, text, inputs, table, rules) if found is None else found
 
     def _described(
         self, text: str, inputs: Mapping[str, Sequence[Column]], params: Mapping[str, Any]

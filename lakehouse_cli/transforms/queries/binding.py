@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +13,7 @@ from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts import enforce
 from lakehouse_cli.engines.duckdb_queries import bound_params
 from lakehouse_cli.engines.duckdb_values import read_pieces, unreadable
-from lakehouse_cli.errors import ContractError, TransformError
+from lakehouse_cli.errors import ContractError, TransformError, Violation
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.query import QueryProblem
 from lakehouse_cli.transforms.queries.inputs import registered, unheld
@@ -26,9 +26,17 @@ from lakehouse_cli.transforms.queries.running import (
     whole_numbers,
 )
 
+#: The types that a database takes for the declared ones. Given a table, and the columns of its result by their types in
+#: DuckDB, the stored columns without rows; and what is wrong.
+DatabaseRules = Callable[[Table, Mapping[str, str]], tuple[pa.Table, Sequence[Violation]]]
+
 
 def bind(
-    connection: Any, text: str, inputs: Mapping[str, Sequence[Column]], table: Table
+    connection: Any,
+    text: str,
+    inputs: Mapping[str, Sequence[Column]],
+    table: Table,
+    rules: DatabaseRules | None = None,
 ) -> tuple[tuple[str, str], ...] | list[QueryProblem]:
     """Bind a query over empty tables; see `lakehouse_cli.transforms.queries.analysis.QueryAnalysis.bind`.
 
@@ -37,6 +45,7 @@ def bind(
         text: The query.
         inputs: Columns of each table, by its name in the query.
         table: With the contract and the params.
+        rules: Of the database that runs it; None where that is DuckDB in the process.
     """
     empty = {name: empty_table(columns) for name, columns in inputs.items()}
     for name, data in empty.items():
@@ -52,7 +61,15 @@ def bind(
         return [error.problem]
     except TransformError as error:
         return [QueryProblem(error.message, error.hint)]
-    return _judged(result, kinds, table)
+    return _judged(result, kinds, table) if rules is None else judged_by(rules, kinds, table)
+
+
+def judged_by(
+    rules: DatabaseRules, kinds: Mapping[str, Any], table: Table
+) -> tuple[tuple[str, str], ...] | list[QueryProblem]:
+    """Judge the columns of a result as the database does that runs the query; the arguments are those of `judged`."""
+    result, violations = rules(table, {name: str(kind) for name, kind in kinds.items()})
+    return list(map(_problem, violations)) or _order_problems(result, table) or _shape(result)
 
 
 def judged(
@@ -93,9 +110,24 @@ def _column(connection: Any, kind: str, hugeint: str) -> Any:
 def _judged(
     result: pa.Table, kinds: Mapping[str, Any], table: Table
 ) -> tuple[tuple[str, str], ...] | list[QueryProblem]:
-    return _problems(result, kinds, table) or tuple(
-        (field.name, str(from_arrow(field.type) or "string")) for field in result.schema
-    )
+    return _problems(result, kinds, table) or _shape(result)
+
+
+def _shape(result: pa.Table) -> tuple[tuple[str, str], ...]:
+    return tuple((field.name, str(from_arrow(field.type) or "string")) for field in result.schema)
+
+
+def _problem(violation: Violation) -> QueryProblem:
+    message, _, hint = violation.message.partition("; ")
+    return QueryProblem(message, hint or None, location=violation.location)
+
+
+def _order_problems(result: pa.Table, table: Table) -> list[QueryProblem]:
+    """What is wrong with the order where no columns are declared, by which it could be judged without the query."""
+    if table.columns is not None or (problem := order_problem(result.schema, table.order_by)) is None:
+        return []
+    index, message, hint = problem
+    return [QueryProblem(message, hint, location=table.where(f"order_by.{index}"))]
 
 
 def _problems(result: pa.Table, kinds: Mapping[str, Any], table: Table) -> list[QueryProblem]:
@@ -104,9 +136,7 @@ def _problems(result: pa.Table, kinds: Mapping[str, Any], table: Table) -> list[
     try:
         enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:
-        for violation in error.violations:
-            message, _, hint = violation.message.partition("; ")
-            found.append(QueryProblem(message, hint or None, location=violation.location))
+        found += map(_problem, error.violations)
     declared = {column.name: column for column in table.columns or ()}
     kept = kinds if table.columns is None or table.extra_columns == "keep" else declared.keys() & kinds.keys()
     refused = {name: why for name in kept if (why := unreadable(kinds[name])) is not None}
@@ -123,7 +153,4 @@ def _problems(result: pa.Table, kinds: Mapping[str, Any], table: Table) -> list[
             other = f"make {column.type} of it" if column.type.is_nested else "cast it"
             hint = f"declare {kind}, or {other} {CAST_IN}"
             found.append(QueryProblem(message, hint, location=column.location))
-    if table.columns is None and (problem := order_problem(result.schema, table.order_by)) is not None:
-        index, message, hint = problem
-        found.append(QueryProblem(message, hint, location=table.where(f"order_by.{index}")))
-    return found
+    return [*found, *_order_problems(result, table)]
