@@ -1,7 +1,8 @@
-"""What a query in DuckDB is given beside its tables: params, and the time."""
+"""What a query in DuckDB is given beside its tables, params and the time; and what is passed on of its errors."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,6 +12,17 @@ from lakehouse_cli.text.sql import literal, quote
 
 # DECIMAL has no more digits.
 _DIGITS = 38
+
+_SETTING = re.compile(r"(, or|[.!] Use) \"?SET \w+( TO |=).*")
+
+
+def without_settings(message: str) -> str:
+    """Return an error of DuckDB without its advice to change a setting, which no query here can do.
+
+    >>> without_settings("Division by zero. Use TRY(...) to return NULL, or SET error_on_division_by_zero=false to …")
+    'Division by zero. Use TRY(...) to return NULL'
+    """
+    return _SETTING.sub("", message)
 
 
 def bound_params(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,8 @@ class SqlQuery(Declared, frozen=True):
 
     Attributes:
         text: As it is written; of a file, empty until it is read.
-        file: The file under `sql_file`, relative to the project's folder; None where the text stands in the table.
+        file: The file under `sql_file`, relative to the project's folder; what messages call the text of a query that
+            stands in no file; None where the text stands in the table.
         engine: What runs it: ``duckdb``, or `STORAGE_ENGINE`.
         location: Where its text begins; of a file, where that is named.
         in_lines: Whether each line of the text is a line of the file that the text stands in, from `location` on.
@@ -64,11 +65,13 @@ class SqlQuery(Declared, frozen=True):
 
     def place(self, line: int | None, column: int | None = None) -> Location | None:
         """The place of a 1-based line and column of the text, as far as they can be given."""
-        if line is None or self.location is None or not (self.in_lines or self.file is not None):
+        if line is None or (self.file is None and not self.in_lines):
             return self.location
         source = (self.text.splitlines() or [""])[line - 1 : line]
         if self.file is not None:
             return Location(self.file, line, column, source=source[0] if source and column else None)
+        if self.location is None:
+            return None
         indent, first = (self.location.column or 1) - 1, self.location.line or 1
         shown = self.location.source if line == 1 else " " * indent + source[0] if source else None
         return Location(self.location.file, first + line - 1, indent + (column or 1), source=shown)

@@ -32,7 +32,7 @@ def ask(text: str, tables: Mapping[str, Table], code: QueryCode, read: Callable[
         LakehouseError: A table cannot be read.
     """
     try:
-        table = code.with_reading(Table("", query=SqlQuery(text), reproducible=False))
+        table = code.with_reading(Table("", query=SqlQuery(text, file="query"), reproducible=False))
     finally:
         code.close()
     reading = table.query.reading if table.query is not None else None
@@ -44,7 +44,7 @@ def ask(text: str, tables: Mapping[str, Table], code: QueryCode, read: Callable[
     matched = QueryComputation(table, code).inputs(tables)
     if matched.inputs is None or matched.problems:
         first = matched.problems[0]
-        raise UsageError(first.message, hint=first.hint)
+        raise UsageError(first.message, hint=first.hint, location=first.location)
     inputs = [(each, SharedTable(read(each.table))) for each in matched.inputs]
     result = QueryComputation(table, now=datetime.now(UTC)).run(inputs)
     try:

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from lakehouse_cli.engines.duckdb_queries import without_settings
 from lakehouse_cli.engines.duckdb_values import read, read_pieces
 from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.model import Column
@@ -147,7 +148,7 @@ class RelationFrame(FrameType):
             if (own := next((each.error for each in call.pieces if each.error is not None), None)) is not None:
                 raise own from None
             of_inputs = f"return a {self.kind} of the connection that the inputs are on, or `{self.as_arrow}`"
-            text = str(error).splitlines()[0]
+            text = without_settings(str(error).splitlines()[0])
             text, hint = no_room(text) or (text, of_inputs if "onnection" in text else None)
             raise TransformError(f"DuckDB cannot compute the {self.kind}: {text}", hint=hint) from error
 

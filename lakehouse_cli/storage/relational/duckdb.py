@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.code.fingerprints.packages import find_package
+from lakehouse_cli.engines.duckdb_queries import without_settings
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.errors import Cause
@@ -64,7 +65,11 @@ class DuckDBStorage(OneFileStorage):
             return None
         text = str(error)
         hint = next((hint for part, hint in _HINTS if part in text.splitlines()[0]), None)
-        return Cause(text.splitlines()[0], hint, "storage" if any(part in text for part in _CANNOT_OPEN) else None)
+        return Cause(
+            without_settings(text.splitlines()[0]),
+            hint,
+            "storage" if any(part in text for part in _CANNOT_OPEN) else None,
+        )
 
     def _check_version(self, connection: Any, wanted: str) -> None:
         """Refuse to write to a file that is in a newer format: that of a file is the one it was made in."""

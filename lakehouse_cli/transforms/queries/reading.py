@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from lakehouse_cli.engines.duckdb_queries import without_settings
 from lakehouse_cli.model.query import Mention, QueryProblem, QueryReading
 from lakehouse_cli.storage_types.names import ascii_lower
+from lakehouse_cli.text.sql import placeholders
 from lakehouse_cli.text.terminal import beginning
 from lakehouse_cli.transforms.queries.connection import no_room
 
@@ -79,6 +81,12 @@ def _statement(connection: Any, text: str) -> _Statement | QueryReading:
 
 def _reading(text: str, statement: _Statement, parsed: Any, aggregates: frozenset[str]) -> QueryReading:
     """What is found in a query by its tree."""
+    if not statement.is_one and (found := placeholders(text)):
+        hint = "put it in parentheses, with its values: `from (pivot … on … in (…) using …)`"
+        before = text[: found[0][1]]
+        place = before.count("\n") + 1, len(before) - before.rfind("\n")
+        problem = QueryProblem(f"a statement PIVOT has no params, and this has `${found[0][0]}`", hint, *place)
+        return QueryReading(params=statement.params, problem=problem)
     if not statement.is_one or parsed["error"]:
         return QueryReading(params=statement.params, sensitive=("PIVOT",))
     node = parsed["statements"][0]["node"]
@@ -118,7 +126,7 @@ def problem_of(error: Exception, query: str = "") -> QueryProblem:
     """
     text, _, shown = str(error).partition("\n\nLINE ")
     first, *others = text.strip().splitlines() or [type(error).__name__]
-    message = _KIND.sub("", first).partition(" You might need to")[0].rstrip(".!")
+    message = without_settings(_KIND.sub("", first)).partition(" You might need to")[0].rstrip(".!")
     hint = next((f"{each[0].lower()}{each[1:]}".replace('"', "`") for each in others if each.startswith(_HINTS)), None)
     if _NO_TABLE.match(message):  # DuckDB would name one of its own
         hint = "name it where a table stands, or list it under `inputs:`"
