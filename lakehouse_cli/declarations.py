@@ -21,7 +21,7 @@ class Place(NamedTuple):
     """Where a call stands.
 
     Python finds the line of an instruction from the first on; of a module with a thousand calls that would take longer
-    than all else, so that it is left to whoever wants it.
+    than all else, so that it is read where it is wanted.
 
     Attributes:
         code: What has the call in it.

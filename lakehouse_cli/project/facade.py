@@ -41,8 +41,7 @@ if TYPE_CHECKING:
 class Project:
     """A loaded and valid project.
 
-    Loading reads the project file and the source of the transform module; it needs no data, and runs none of the
-    user's code but a module that declares tables in Python.
+    Loading needs no data, and runs none of the user's code but a module that declares tables in Python.
 
     >>> project = Project.load("examples/weather")  # doctest: +SKIP
     >>> project.run()["daily_highs"].status  # doctest: +SKIP
@@ -81,8 +80,7 @@ class Project:
             thorough: Validate the tables in every environment, not in the chosen one alone, read all the
                 code that decides their content, and look for the packages that the chosen environment needs.
             incomplete: Let variables be unset. Such a project is there to be looked at: its storages may not be.
-            declared: A `Lakehouse`, or the module that has one, ``module`` or ``module:name``, instead of a project
-                file; then `path` is the project's folder, the current one by default.
+            declared: A `Lakehouse`, or ``module`` or ``module:name`` of one, in place of a project file in folder `path`.
 
         Raises:
             ProjectError: The project is invalid; carries every problem found, with its place.

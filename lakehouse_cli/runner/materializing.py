@@ -130,8 +130,7 @@ def _refuse(found: Findings, table: Table, storage: AssetStorage) -> None:
 def streamed_inputs(job: Job, folder: Path) -> dict[str, frozenset[str]]:
     """The inputs that a job's computation takes piece by piece, where no other left them in memory.
 
-    Each with the formats of files that it reads by itself. A query takes large inputs so, and others whole, for all
-    queries to share; of a transform that cannot be loaded, none.
+    Each with the formats of files that it reads by itself. Queries share small inputs, whole.
     """
     if job.table.function is None:
         sizes = {name: record.bytes for name, record in job.expected_inputs.items() if record is not None}

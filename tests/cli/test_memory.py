@@ -213,7 +213,7 @@ KEPT = {
 def test_what_a_transform_still_holds_is_not_what_others_get(
     folder: ProjectFolder, cli: Cli, frame: str, executor: str
 ) -> None:
-    """As it would be from storage, whoever takes it and however the memory of a result is changed later."""
+    """They get it as from storage, in whatever frame, and however its memory is changed later."""
     takes = {"a": "pa.Table", "d": "pd.DataFrame", "l": "pl.LazyFrame", "r": "pa.RecordBatchReader"}
     sums = "".join(f"  {name}: {{inputs: [prices, later]}}\n" for name in takes)
     folder.write(
