@@ -80,7 +80,7 @@ class Project:
             thorough: Validate the tables in every environment, not in the chosen one alone, read all the
                 code that decides their content, and look for the packages that the chosen environment needs.
             incomplete: Let variables be unset. Such a project is there to be looked at: its storages may not be.
-            declared: A `Lakehouse`, or ``module`` or ``module:name`` of one, in place of a project file in folder `path`.
+            declared: A `Lakehouse`, or its ``module`` or ``module:name``, in place of a project file in folder `path`.
 
         Raises:
             ProjectError: The project is invalid; carries every problem found, with its place.
