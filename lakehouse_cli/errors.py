@@ -6,6 +6,7 @@ and into an exit code.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, ClassVar, Self
@@ -154,7 +155,11 @@ class FailedRows(Struct, frozen=True):
             )
             for row, each in sorted(rows.items())[:KEPT_ROWS]
         )
-        count = max(len(rows), *(violation.count for violation in violations))
+        # A value is refused once, so that violations of one column have rows of their own.
+        of_column: Counter[str] = Counter()
+        for violation in violations:
+            of_column[violation.column or violation.message] += violation.count
+        count = max(len(rows), *of_column.values())
         return cls(count, tuple(columns), tuple(found))
 
 

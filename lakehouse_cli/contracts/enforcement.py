@@ -17,11 +17,11 @@ from lakehouse_cli.arrow.conversion.refusal import (
     examples_at,
     is_index_level,
     refusal_text,
-    refusals_in,
     true_rows,
     violation_of,
 )
 from lakehouse_cli.arrow.conversion.refusals import convert_or_refuse
+from lakehouse_cli.arrow.conversion.stand_in import refusals_in, violations_in
 from lakehouse_cli.arrow.maps import holds_map
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts.findings import Findings
@@ -226,7 +226,7 @@ def _missing(column: Column, extras: Sequence[str]) -> Violation:
 
 
 def _extra(field: pa.Field, lacking: Sequence[str]) -> Violation:
-    for refused, _ in refusals_in(field):
+    for refused in violations_in(field):
         if refused.check == "extra":
             return refused
     close = did_you_mean(field.name, lacking)
@@ -253,17 +253,17 @@ def _judge(
     """
     field, array = result.schema.field(position), result.column(position)
     declared = column.type if column is not None else None
-    if given := refusals_in(field, declared):
-        for violation, say in given:
-            found.add(replace(violation, location=place_of(column)), None, say)
-        return
-    converted, refusals = convert_or_refuse(partial(_converted, column=column), array)
-    if converted is not None:
-        array = kept[field.name] = _combined(converted)
-    for refusal in refusals:
-        refused = replace(violation_of(refusal, field.name, declared, array), location=place_of(column))
-        rows = true_rows(array.is_valid()) if refusal.rows is None else refusal.rows
-        found.add(refused, rows, partial(refusal_text, refusal, field.name, declared))
+    if given := refusals_in(field, array, declared):
+        for violation, rows, say in given:
+            found.add(replace(violation, location=place_of(column)), rows, say)
+    else:
+        converted, refusals = convert_or_refuse(partial(_converted, column=column), array)
+        if converted is not None:
+            array = kept[field.name] = _combined(converted)
+        for refusal in refusals:
+            refused = replace(violation_of(refusal, field.name, declared, array), location=place_of(column))
+            rows = true_rows(array.is_valid()) if refusal.rows is None else refusal.rows
+            found.add(refused, rows, partial(refusal_text, refusal, field.name, declared))
     if column is not None and not column.nullable and array.null_count:
         _add_nulls(array, column, found)
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, refusals_in, shown_values, texts_at
+from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, shown_values, texts_at
 from lakehouse_cli.errors import KEPT_ROWS, DataError, Example, FailedRow, FailedRows, Violation
 
 #: How many values of a row are kept.
@@ -141,19 +141,10 @@ class Findings:
         for field in sorted(source.schema, key=lambda field: field.name not in self._broken):
             if len(self._names) == _WIDEST and field.name not in self._names:
                 break
-            refused = refusals_in(field)
-            texts: dict[int, str | None]
-            if refused:  # no array has its values
-                examples = [each for violation, _ in refused for each in violation.examples]
-                texts = {each.row - 1: each.value for each in examples if each.row is not None}
-            else:
-                texts = {}
-                with suppress(pa.ArrowException):  # of what is no array, such as indices beyond a dictionary
-                    texts = dict(zip(rows, texts_at(source.column(field.name), rows), strict=True))
-            if texts:
+            with suppress(pa.ArrowException):  # of what is no array, such as indices beyond a dictionary
+                texts = texts_at(source.column(field.name), rows)
                 self._names[field.name] = None
-            for row, text in texts.items():
-                if row in kept:
+                for row, text in zip(rows, texts, strict=True):
                     kept[row][field.name] = text
         for number, values in zip(numbers, kept.values(), strict=True):
             self._kept.setdefault(number, values)

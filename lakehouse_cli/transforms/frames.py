@@ -72,7 +72,7 @@ class FrameType(ABC):
         """Make a table of a frame that `owns` accepts, for `lakehouse_cli.contracts.enforce`.
 
         Nothing is converted beyond what Arrow needs; a column that cannot become Arrow comes as
-        `lakehouse_cli.arrow.conversion.refusal.refused_field`.
+        `lakehouse_cli.arrow.conversion.stand_in.stand_in`.
 
         Args:
             frame: The result of a transform.

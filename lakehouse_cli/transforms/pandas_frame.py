@@ -83,7 +83,7 @@ class PandasFrame(FrameType):
             if isinstance(label, str):
                 _add(result, label, series)
             else:
-                _refuse_label(result, label, len(frame))
+                _refuse_label(result, label, series)
         return result.table()
 
     def accepts(self, annotation: type, *, returned: bool) -> bool:
@@ -285,10 +285,10 @@ def _add_series(
     if isinstance(name, str):
         _add(result, name, series)
     else:
-        _refuse_label(result, name, len(series))
+        _refuse_label(result, name, series)
 
 
-def _refuse_label(result: ResultColumns, label: Any, rows: int) -> None:
+def _refuse_label(result: ResultColumns, label: Any, values: Any) -> None:
     from lakehouse_cli.errors import Violation
 
     if label is None:
@@ -299,13 +299,13 @@ def _refuse_label(result: ResultColumns, label: Any, rows: int) -> None:
     else:
         message = f"column label `{label}` is {type(label).__name__}, not text"
         hint = "rename it, or all of them with `.rename(columns=str)`"
-    result.refuse(str(label), Violation(str(label), "extra", 1, f"{message}; {hint}"), rows)
+    result.refuse(str(label), Violation(str(label), "extra", 1, f"{message}; {hint}"), values)
 
 
 def _add(result: ResultColumns, name: Any, values: Any, *, level: bool = False) -> None:
     """Add a Series or Index as one column."""
     if not isinstance(name, str):
-        _refuse_label(result, name, len(values))
+        _refuse_label(result, name, values)
         return
     dtype = values.dtype
     if isinstance(dtype, np.dtype):
@@ -317,7 +317,7 @@ def _add(result: ResultColumns, name: Any, values: Any, *, level: bool = False) 
             pd.IntervalDtype: "use `.astype(str)`, or the ends as two columns",
             pd.SparseDtype: "use `.sparse.to_dense()`",
         }[type(dtype)]
-        result.refuse_type(name, f"{dtype}, which no column type holds", hint, len(values))
+        result.refuse_type(name, f"{dtype}, which no column type holds", hint, values)
         return
     try:
         array = values.array.__arrow_array__() if hasattr(values.array, "__arrow_array__") else pa.array(values)
@@ -325,7 +325,7 @@ def _add(result: ResultColumns, name: Any, values: Any, *, level: bool = False) 
         hint = "convert it with `.astype`"
         if dtype.name == "geometry":
             hint = "return `frame.to_wkb()`, which has it as binary"
-        result.refuse_type(name, f"{dtype}, which no column type holds", hint, len(values))
+        result.refuse_type(name, f"{dtype}, which no column type holds", hint, values)
         return
     if pa.types.is_floating(array.type):
         array = nan_to_null(array)
@@ -341,4 +341,4 @@ def _add_numpy(result: ResultColumns, name: str, values: Any, level: bool) -> No
         result.add(name, pa.array(native, from_pandas=True), level=level)
     else:
         hint = "use `.apply(lambda z: z.real)` and the like" if kind == "c" else "convert it with `.astype`"
-        result.refuse_type(name, f"{values.dtype}, which no column type holds", hint, len(values))
+        result.refuse_type(name, f"{values.dtype}, which no column type holds", hint, values)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
-from lakehouse_cli.arrow.conversion.refusal import InexactError, index_level, refused_field, violation_of
+from lakehouse_cli.arrow.conversion.refusal import InexactError, index_level, violation_of
+from lakehouse_cli.arrow.conversion.stand_in import stand_in
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import Violation
 from lakehouse_cli.model import Column
@@ -46,21 +47,34 @@ class ResultColumns:
         declared = column.type if column else None
         if declared is None:
             del refusals[1:]  # what the others are taken for depends on those that are refused
-        self._refuse(name, len(values), *((violation_of(each, name, declared, None), each) for each in refusals))
+        self._refuse(name, values, [(violation_of(each, name, declared, None), each) for each in refusals], nan_is_null)
 
-    def refuse_type(self, name: str, quality: str, hint: str, rows: int) -> None:
+    def refuse_type(self, name: str, quality: str, hint: str, values: Iterable[Any]) -> None:
         """Add a column whose values cannot become Arrow."""
         column = next((column for column in self._declared if column.name == name), None)
         subject = f"`{name}` holds" if column is None else f"`{name}` is declared {column.type} and holds"
-        self.refuse(name, Violation(name, "type", rows, f"{subject} {quality}; {hint}"), rows)
+        values = list(values)
+        self.refuse(name, Violation(name, "type", len(values), f"{subject} {quality}; {hint}"), values)
 
-    def refuse(self, name: str, violation: Violation, rows: int) -> None:
+    def refuse(self, name: str, violation: Violation, values: Iterable[Any]) -> None:
         """Add a column that cannot become Arrow, in whose place `violation` is reported."""
-        self._refuse(name, rows, (violation, None))
+        self._refuse(name, list(values), [(violation, None)], nan_is_null=True)
 
-    def _refuse(self, name: str, rows: int, *refused: tuple[Violation, InexactError | None]) -> None:
-        self._arrays.append(pa.nulls(rows))
-        self._fields.append(refused_field(name, *refused))
+    def _refuse(
+        self,
+        name: str,
+        values: Sequence[Any],
+        refused: Sequence[tuple[Violation, InexactError | None]],
+        nan_is_null: bool,
+    ) -> None:
+        from lakehouse_cli.arrow.conversion.python_kinds import NULL, kinds_of
+
+        known = list(values)
+        for row in kinds_of(values, nan_is_null).get(NULL, ()):
+            known[row] = None
+        field, column = stand_in(name, known, refused)
+        self._arrays.append(column)
+        self._fields.append(field)
 
     def table(self) -> pa.Table:
         """All of them."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -165,9 +167,112 @@ def test_values_that_arrow_cannot_hold_are_shown(readings: ProjectFolder, cli: C
     )
     assert cli("run").code == 1
     kept = failed_rows(cli, "t")
-    assert [(each["row"], each["values"]["station"], each["values"]["n"]) for each in kept["rows"]] == [
-        (2, "SJC", "'x'")
+    assert [(each["row"], each["values"]["station"], each["values"]["n"]) for each in kept["rows"]] == [(2, "SJC", "x")]
+
+
+@pytest.fixture
+def keyed(readings: ProjectFolder) -> ProjectFolder:
+    """A table with a key, of a transform that the test writes, beside a source that it may leave as it is."""
+    text = readings.read("lakehouse.yaml").split("  t:")[0]
+    readings.write(
+        "lakehouse.yaml",
+        f"{text}  t: {{inputs: [s], key: [k], columns: {{k: int8, w: {{type: bool, nullable: false}}}}}}\n",
+    )
+    return readings
+
+
+@pytest.mark.parametrize(
+    ("key", "shown", "kept"),
+    [
+        ("[1, 'x', None, 3]", ["'x'", "null", "3"], ["x", None, "3"]),
+        ("[1, '\\u00e9', [2], {'a': 3}]", ["'é'", "[2]", '{"a": 3}'], ["é", "[2]", '{"a": 3}']),
+        (
+            "[1, b'x', float('nan'), Odd()]",
+            ["b'x'", "null", "a value of type Odd"],
+            ["b'x'", None, "a value of type Odd"],
+        ),
+        (
+            "pd.period_range('2023-12', periods=4, freq='M')",
+            ["2024-01", "2024-02", "2024-03"],
+            ["2024-01", "2024-02", "2024-03"],
+        ),
+        ("np.array([0, 1, 2, 3j])", ["(1+0j)", "(2+0j)", "3j"], ["(1+0j)", "(2+0j)", "3j"]),
+    ],
+)
+def test_key_that_arrow_cannot_hold_is_named(
+    keyed: ProjectFolder, cli: Cli, key: str, shown: list[str], kept: list[str | None]
+) -> None:
+    keyed.write(
+        "transforms.py",
+        f"""
+        import numpy as np
+        import pandas as pd
+        class Odd:
+            def __str__(self): raise ValueError
+        def t(s):
+            k = {key}
+            k = pd.Series(k, dtype=object) if isinstance(k, list) else k
+            return pd.DataFrame({{"k": k, "w": pd.Series([True, "yes", "no", None], dtype=object)}})
+        """,
+    )
+    ran = cli("run", "t", "-o", "json")
+    found = [v for v in failure(ran, "t")["error"]["violations"] if v["column"] == "w"]
+    assert [(each["row"], each["value"], each["key"]) for violation in found for each in violation["examples"]] == [
+        (2, "'yes'", f"k {shown[0]}"),
+        (3, "'no'", f"k {shown[1]}"),
+        (4, "null", f"k {shown[2]}"),
     ]
+    document = failed_rows(cli, "t")
+    assert document["count"] == 3
+    assert [row["values"] for row in document["rows"]] == [
+        {"k": value, "w": w} for value, w in zip(kept, ["yes", "no", None], strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("frame", "rows"),
+    [
+        ("pd.DataFrame({'o': pd.Series(['x'] * 3000 + [1] * 2000, dtype=object)})", 3000),
+        ("pa.table({'o': ['x'] * 3000 + ['1'] * 2000})", 3000),
+        ("pd.DataFrame({'o': pd.Series([1, 'x', 300, 2.5, None] * 1000, dtype=object)})", 3000),
+        ("pd.DataFrame({'o': pd.Series([[1], ['x'], 2] * 1000, dtype=object)})", 2000),
+    ],
+)
+def test_all_failed_rows_of_objects_are_counted(readings: ProjectFolder, cli: Cli, frame: str, rows: int) -> None:
+    text = readings.read("lakehouse.yaml").split("  t:")[0]
+    readings.write("lakehouse.yaml", f"{text}  t: {{inputs: [s], columns: {{o: int8}}}}\n")
+    readings.write("transforms.py", f"import pandas as pd\nimport pyarrow as pa\ndef t(s): return {frame}\n")
+    ran = cli("run")
+    assert f"`lakehouse show t --failed` shows the {rows:,} rows that fail" in ran.err
+    document = failed_rows(cli, "t", "-n", "5000")
+    assert (document["count"], len(document["rows"])) == (rows, 1000)
+
+
+def test_key_that_a_query_refuses_is_named(keyed: ProjectFolder, cli: Cli) -> None:
+    large = f"1{'0' * 38}"
+    query = f"SELECT * FROM (VALUES (1::HUGEINT, 'true'), ({large}, 'yes'), (3, 'no')) AS v (k, w)"
+    text = keyed.read("lakehouse.yaml")
+    keyed.write("lakehouse.yaml", text.replace("inputs: [s], key", f'sql: "{query}", key'))
+    found = failure(cli("run", "t", "-o", "json"), "t")["error"]["violations"]
+    assert [each.get("key") for each in found[-1]["examples"]] == ["k 3", f"k '{large}'"]
+    assert [row["values"]["k"] for row in failed_rows(cli, "t")["rows"]] == ["3", large]
+
+
+def test_failed_rows_of_a_column_of_a_database_add_up(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: p
+        storages: {default: {type: sqlite, root: data.db}}
+        tables: {s: {kind: source, path: s, columns: {n: int8}}}
+        """,
+    )
+    with closing(sqlite3.connect(folder.path / "data.db")) as database:
+        database.execute("CREATE TABLE s (n)")
+        database.executemany("INSERT INTO s VALUES (?)", [(1.5,), (300,), (1,)] * 20)
+        database.commit()
+    assert "`lakehouse show s --failed` shows the 40 rows that fail" in cli("run", "s").err
+    assert failed_rows(cli, "s")["count"] == 40
 
 
 def test_values_that_are_not_kept_are_blank(readings: ProjectFolder, cli: Cli) -> None:

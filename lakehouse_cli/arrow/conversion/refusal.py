@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 
 from lakehouse_cli.errors import Example, Violation
@@ -19,7 +17,6 @@ EXAMPLES = 5
 """How many offending rows a violation shows."""
 
 _LONGEST = 60
-_REFUSED, _PARTS = b"lakehouse.refused", b"lakehouse.refusal"
 _INDEX_LEVEL = b"lakehouse.index_level"
 
 
@@ -73,11 +70,15 @@ def true_rows(mask: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 def shorten(value: Any) -> str:
     """Print a value for display: strings quoted, lists and structs as in JSON, long ones cut."""
-    if isinstance(value, (list, tuple, dict)):
-        text = _nested_text(value)
-    else:
-        text = repr(value) if isinstance(value, (str, bytes)) else str(value)
-    return cut_end(text, _LONGEST)
+    return cut_end(repr(value) if isinstance(value, str) else printed(value), _LONGEST)
+
+
+def printed(value: Any) -> str:
+    """Print a value in full: text as it is, lists and structs as in JSON."""
+    try:
+        return _nested_text(value) if isinstance(value, (list, tuple, dict)) else str(value)
+    except Exception:  # noqa: BLE001  # whatever a method of the user's own class raises
+        return f"a value of type {type(value).__name__}"
 
 
 def _nested_text(value: Any) -> str:
@@ -92,8 +93,8 @@ def _nested_text(value: Any) -> str:
     return str(value) if isinstance(value, Decimal) else json.dumps(str(value), ensure_ascii=False)
 
 
-def _python_value(scalar: pa.Scalar) -> Any:
-    """A value as Python has it; None where it has none."""
+def python_value(scalar: pa.Scalar) -> Any:
+    """Return a value as Python has it; None where it has none."""
     try:
         return scalar.as_py()
     except (ValueError, ArithmeticError, pa.ArrowException):
@@ -104,8 +105,8 @@ def shown_values(column: pa.ChunkedArray, rows: Sequence[int]) -> list[str]:
     """Print the values of some rows, of any type (also those Python's own types cannot hold)."""
     texts = []
     for row in rows:
-        scalar, value = column[row], _python_value(column[row])
-        texts.append("null" if not scalar.is_valid else shorten(value) if value is not None else _beyond_python(scalar))
+        scalar, value = column[row], python_value(column[row])
+        texts.append("null" if not scalar.is_valid else shorten(value) if value is not None else beyond_python(scalar))
     return texts
 
 
@@ -113,18 +114,18 @@ def texts_at(column: pa.ChunkedArray, rows: Sequence[int]) -> list[str | None]:
     """Print the values of some 0-based rows in full, text as it is; None for null."""
     texts: list[str | None] = []
     for row in rows:
-        scalar, value = column[row], _python_value(column[row])
+        scalar, value = column[row], python_value(column[row])
         if not scalar.is_valid:
             texts.append(None)
         elif value is None:
-            texts.append(_beyond_python(scalar))
+            texts.append(beyond_python(scalar))
         else:
-            texts.append(_nested_text(value) if isinstance(value, (list, tuple, dict)) else str(value))
+            texts.append(printed(value))
     return texts
 
 
-def _beyond_python(scalar: pa.Scalar) -> str:
-    """A value that Python's own types cannot hold, as Arrow prints it; where it cannot either, as the count it is."""
+def beyond_python(scalar: pa.Scalar) -> str:
+    """Print a value that Python's own types cannot hold, as Arrow does; where it cannot either, as the count it is."""
     try:
         return shorten(f"{scalar}")
     except (ValueError, ArithmeticError, pa.ArrowException):
@@ -173,47 +174,6 @@ def refusal_text(refusal: InexactError, name: str, declared: object, count: int)
     hint = f"; {refusal.hint}" if refusal.hint else ""
     rows = f" in {plural(count, 'row')}" if refusal.noun and refusal.rows is not None else ""
     return f"{subject} {refusal.found(count)}{rows}{hint}"
-
-
-def refused_field(name: str, *refused: tuple[Violation, InexactError | None]) -> pa.Field:
-    """Make a field of null type that stands for a column which could not be made into Arrow at all.
-
-    A frame's edge puts it, over an all-null column, into the table it hands on; it is reported among the other
-    columns' violations, so that one bad column does not hide the next.
-
-    Args:
-        name: The column.
-        refused: What is reported; and what it is made of, for those of several pieces to become one, None where they
-            are the same.
-    """
-    parts = [
-        None if refusal is None else (refusal.quality, refusal.hint, refusal.noun, refusal.rows is not None)
-        for _, refusal in refused
-    ]
-    violations = [violation for violation, _ in refused]
-    metadata = {_REFUSED: msgspec.json.encode(violations), _PARTS: msgspec.json.encode(parts)}
-    return pa.field(name, pa.null(), metadata=metadata)
-
-
-def refusals_in(field: pa.Field, declared: object = None) -> list[tuple[Violation, Callable[[int], str] | None]]:
-    """Return the violations that a field of `refused_field` carries, none for any other field.
-
-    Each comes with what says that so many values were refused, which names the declared type; None where that is all
-    the same.
-    """
-    metadata = field.metadata
-    if metadata is None or _REFUSED not in metadata:
-        return []
-    violations = msgspec.json.decode(metadata[_REFUSED], type=list[Violation])
-    said: list[Callable[[int], str] | None] = []
-    for parts in msgspec.json.decode(metadata[_PARTS]):
-        if parts is None:
-            said.append(None)
-            continue
-        quality, hint, noun, has_rows = parts
-        refusal = InexactError(quality, pa.array([], pa.int64()) if has_rows else None, hint=hint, noun=noun)
-        said.append(partial(refusal_text, refusal, field.name, declared))
-    return list(zip(violations, said, strict=True))
 
 
 def index_level(field: pa.Field) -> pa.Field:

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 
 from lakehouse_cli.arrow.conversion.exact import is_convertible
-from lakehouse_cli.arrow.conversion.refusal import refused_field
+from lakehouse_cli.arrow.conversion.stand_in import refused_field
 from lakehouse_cli.arrow.types import to_arrow, without_rows
 from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import ContractError, Violation
@@ -65,7 +65,7 @@ def judge_types(rules: TypeRules, table: Table, columns: Mapping[str, str]) -> T
         wanted = column.type if column is not None else rules.natural(stored)
         found = None if wanted is None else rules.conversion(quote(name), stored, wanted)
         if found is None or wanted is None:
-            fields.append(refused_field(name, (_unconvertible(name, stored, column, rules), None)))
+            fields.append(refused_field(name, _unconvertible(name, stored, column, rules)))
         else:
             conversions[name] = found
             fields.append(pa.field(name, to_arrow(wanted)))

@@ -11,9 +11,10 @@ import pyarrow as pa
 from msgspec.structs import replace
 
 from lakehouse_cli.arrow.conversion.exact import convert
-from lakehouse_cli.arrow.conversion.refusal import InexactError, refused_field, violation_of
+from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
 from lakehouse_cli.arrow.conversion.refusals import convert_or_refuse
 from lakehouse_cli.arrow.conversion.refused import Refused
+from lakehouse_cli.arrow.conversion.stand_in import Printed, python_values, stand_in
 from lakehouse_cli.arrow.types import to_arrow, without_rows
 from lakehouse_cli.engines.duckdb_values import read_pieces
 from lakehouse_cli.engines.interruption import interruptibly
@@ -130,12 +131,32 @@ def as_table(found: Mapping[str, pa.ChunkedArray | Refused], columns: Sequence[C
     arrays: list[pa.ChunkedArray] = []
     for name, column in found.items():
         if isinstance(column, Refused):
-            arrays.append(pa.chunked_array([pa.nulls(len(column.column))]))
-            fields.append(refused_field(name, *_refusals(column, name, declared.get(name))))
+            refused = list(_refusals(column, name, declared.get(name)))
+            field, array = stand_in(name, _values(column), refused)
         else:
-            arrays.append(column)
-            fields.append(pa.field(name, column.type))
+            field, array = pa.field(name, column.type), column
+        fields.append(field)
+        arrays.append(array)
     return pa.table(arrays, schema=pa.schema(fields))
+
+
+def _values(column: Refused) -> list[Any]:
+    """All values of a column, those that are refused as messages show them."""
+    values: list[Any] = [None] * len(column.column)
+    level: pa.ChunkedArray | Sequence[Any] | Refused | None = column
+    while level is not None:
+        source = level.column if isinstance(level, Refused) else level
+        given = python_values(source) if isinstance(source, pa.ChunkedArray) else list(source)
+        if isinstance(level, Refused) and level.refusal.shown is not None:
+            of_rows = level.refusal.rows
+            rows = (
+                [row for row, each in enumerate(given) if each is not None] if of_rows is None else of_rows.to_pylist()
+            )
+            for row, text in zip(rows, level.refusal.shown, strict=False):
+                given[row] = Printed(text)
+        values = [each if value is None else value for value, each in zip(values, given, strict=True)]
+        level = level.rest if isinstance(level, Refused) else None
+    return values
 
 
 def _refusals(column: Refused, name: str, declared: ColumnType | None) -> Iterator[tuple[Violation, InexactError]]:
