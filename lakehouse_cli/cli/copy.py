@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from lakehouse_cli.cli import options, output
 from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.rendering.reporters.problems import violation_lines
 from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.terminal import Terminal, printable, size_text, time_text
+from lakehouse_cli.text.terminal import HANGING, Terminal, printable, size_text, time_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.operations.copying import CopiedTable, CopyResult
@@ -164,6 +165,9 @@ def _explain(result: CopyResult, terminal: Terminal) -> None:
     for table in result.tables:
         if table.status in _EXPLAINED:
             lines.append(f"{terminal.style('error:', 'error')} `{table.name}`: {printable(table.note)}")
+            for violation in table.error.violations if table.error is not None else ():
+                shown = violation_lines(terminal, violation, above=table.note or "")
+                lines += [terminal.wrap(f"  {line}", HANGING) for line in shown]
             hint = table.error.hint if table.error is not None else table.hint
             lines += [f"  {printable(hint)}"] if hint else []
     if any(table.status == "refused" for table in result.tables):

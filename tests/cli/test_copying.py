@@ -291,6 +291,32 @@ def test_one_that_fails_does_not_keep_the_rest(computed: ProjectFolder, cli: Cli
     assert done.statuses == {"totals": "failed", "best": "copied"}
 
 
+def test_undeclared_columns_that_cannot_be_held_are_named(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        "name: p\nmodule: m\nstorages: {default: {format: parquet}}\ntables: {und: {}, one: {}}\n" + ENVIRONMENTS,
+    )
+    folder.write(
+        "m.py",
+        """
+        import pyarrow as pa
+        def und() -> pa.Table:
+            return pa.table({"u": pa.array([1], "uint64"), "l": [[1]], "s": [{"a": 1}], "n": [1]})
+        def one() -> pa.Table:
+            return pa.table({"l": [[1]]})
+        """,
+    )
+    assert cli("run").code == 0
+    done = cli("copy", "--to", "database")
+    assert done.code == 1
+    lines = done.err.splitlines()
+    at = lines.index("error: `und`: 3 violations")
+    for line, name in zip(lines[at + 1 : at + 4], "uls", strict=True):
+        assert line.startswith(f"  storage type sqlite cannot hold column `{name}`, which is not declared: ")
+    assert lines[at + 4].startswith("  declare a type that it holds")
+    assert done.err.count("cannot hold column `l`") == 2  # once for each table
+
+
 def _is_locked(folder: ProjectFolder, env: str) -> bool:
     from lakehouse_cli.runs.lock import RunLockedError
 
