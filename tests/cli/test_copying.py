@@ -317,6 +317,17 @@ def test_undeclared_columns_that_cannot_be_held_are_named(folder: ProjectFolder,
     assert done.err.count("cannot hold column `l`") == 2  # once for each table
 
 
+def test_leftovers_of_killed_copies_are_removed(computed: ProjectFolder, cli: Cli) -> None:
+    left, other = (computed.path / folder / ".totals.csv.4711-0.lakehouse-tmp" for folder in ("dev", "prod"))
+    computed.write("dev/.totals.csv.4711-0.lakehouse-tmp", "half")
+    computed.write("prod/.totals.csv.4711-0.lakehouse-tmp", "half")
+    assert cli("copy", "--to", "dev", "--dry-run").code == 0
+    assert left.exists()
+    assert cli("copy", "--to", "dev").code == 0
+    assert not left.exists()
+    assert other.exists()
+
+
 def _is_locked(folder: ProjectFolder, env: str) -> bool:
     from lakehouse_cli.runs.lock import RunLockedError
 

@@ -29,7 +29,7 @@ from lakehouse_cli.runner import new_run_id
 from lakehouse_cli.runs.events import ErrorInfo, ignore_event
 from lakehouse_cli.runs.lock import run_lock
 from lakehouse_cli.storage.base import Provenance
-from lakehouse_cli.storage.capabilities import identities, in_use, publish_pieces
+from lakehouse_cli.storage.capabilities import identities, in_use, publish_pieces, remove_leftovers
 from lakehouse_cli.storage.local.publishing import HashingSink
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.text.moments import now_text
@@ -99,12 +99,21 @@ class _Copy:
         names = [table.name for table in planned if table.status == "planned"]
         sides = (self.source, self.target)
         with in_use(dict.fromkeys(side.storages[side.tables[name].storage] for side in sides for name in names)):
+            self._remove_leftovers([self.target.tables[name] for name in names])
             for table in planned:
                 if table.status == "planned":
                     on_begin(table.name)
                     table = self._copied(table)
                 on_table(table)
                 yield table
+
+    def _remove_leftovers(self, tables: Iterable[Table]) -> None:
+        """Remove what killed processes left half-written beside the tables that are about to be written."""
+        by_storage: dict[str, list[Table]] = {}
+        for table in tables:
+            by_storage.setdefault(table.storage, []).append(table)
+        for storage, written in by_storage.items():
+            remove_leftovers(self.target.storages[storage], written)
 
     def _planned(self, name: str) -> CopiedTable:
         here, there = self._here[name], self._there[name]
