@@ -503,7 +503,7 @@ def test_project_declared_both_ways_is_the_same(
     def told(folder: Path, *arguments: str) -> Any:
         monkeypatch.chdir(folder)
         done = cli(*arguments, *(("-m", module) if folder == declared else ()), "-o", "json")
-        assert done.code == 0, done
+        assert done.code == 0, done.out + done.err
         return done.json
 
     def by_name(document: dict[str, Any]) -> dict[str, Any]:
