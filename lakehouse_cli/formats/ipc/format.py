@@ -62,11 +62,13 @@ class IpcFormat(Format[IpcOptions]):
         def pieces(wanted: list[str]) -> Iterator[pa.Table]:
             with _lent(open_source, name) as file:
                 reader = pa.ipc.open_file(file.native)
-                for at in range(reader.num_record_batches):
-                    yield table_of([reader.get_batch(at)], wanted)
-                if not reader.num_record_batches:
-                    yield table_of([], wanted)
-                del reader
+                try:
+                    for at in range(reader.num_record_batches):
+                        yield table_of([reader.get_batch(at)], wanted)
+                    if not reader.num_record_batches:
+                        yield table_of([], wanted)
+                finally:  # also where it is left early
+                    del reader
 
         def table_of(batches: list[pa.RecordBatch], wanted: list[str]) -> pa.Table:
             table = pa.Table.from_batches(batches, schema).select(wanted)
@@ -85,9 +87,10 @@ class IpcFormat(Format[IpcOptions]):
         reading = pa.ipc.IpcReadOptions(included_fields=[narrowest])
         with _lent(open_source, name) as file:
             reader = pa.ipc.open_file(file.native, options=reading)
-            rows = sum(int(reader.get_batch(at).num_rows) for at in range(reader.num_record_batches))
-            del reader
-        return rows
+            try:
+                return sum(int(reader.get_batch(at).num_rows) for at in range(reader.num_record_batches))
+            finally:
+                del reader
 
     def write(self, table: pa.Table, sink: Sink, options: IpcOptions) -> None:
         """Write batch by batch, each made of the same rows whatever the chunks of the table."""

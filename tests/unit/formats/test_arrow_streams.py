@@ -136,3 +136,12 @@ def test_pieces_are_gone_when_parquet_was_read() -> None:
         with ParquetReader(Source(content), "t") as reader:
             reader.read(["n", "text"])
         assert [each() for each in given] == [None] * len(given)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_no_references_remain_where_pieces_are_left_early(kind: str, left: list[bool]) -> None:
+    content = written(kind)
+    pieces: Any = FORMATS[kind].read_pieces(lambda: io.BytesIO(content), "t", DECLARED, SPECS[kind].checked({}, {}))
+    next(pieces)
+    pieces.close()
+    assert not any(left)
