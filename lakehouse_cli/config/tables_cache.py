@@ -159,6 +159,8 @@ def _lines_of(tables: Mapping, source: SourceFile) -> tuple[int, int] | None:
         return None  # other breaks would be others when the lines are put together again
     if lines[start.line][: start.column].strip() or "&" in "".join(lines[start.line : end.line + 1]):
         return None  # what has an anchor here may be meant below
+    if end.line == len(lines):  # behind a last line without a line break
+        return start.line, end.line
     if not lines[end.line][: end.column].strip():
         return start.line, end.line
     return (start.line, len(lines)) if end.line == len(lines) - 1 and end.column == len(lines[-1]) else None

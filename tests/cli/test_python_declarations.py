@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from tests.conftest import Cli, ProjectFolder
+from tests.test_examples import copy_of
 
 ROOT = Path(__file__).parent.parent.parent
 ORDERS = "customer,amount\nada,3\nbob,4\nada,5\n"
@@ -479,7 +480,7 @@ def test_project_declared_both_ways_is_the_same(
     if name == "minimal":
         assert cli("init", str(written), "--template", name).code == 0
     else:
-        shutil.copytree(example(name), written, ignore=shutil.ignore_patterns(".lakehouse", "tests", "__pycache__"))
+        copy_of(example(name), written)
     shutil.copytree(written, declared)
     document = yaml.safe_load((declared / "lakehouse.yaml").read_text())
     for pattern in document.pop("include", ()):

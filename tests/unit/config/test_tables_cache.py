@@ -80,6 +80,18 @@ def test_good_files_load_as_without(path: Path, tmp_path: Path) -> None:
         assert again.reading is None, "nothing was kept"
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", " ", "  # last", "\n# last", "\nmodule: m", "\nmodule: m\n"])
+@pytest.mark.parametrize(
+    "last",
+    ["  a: {kind: source}", "  a:\n    kind: source", "  a: {kind: source,\n    tags: [x]}", "  a:\n    tags: [x]"],
+)
+def test_files_of_every_end_load_as_without(tmp_path: Path, last: str, end: str) -> None:
+    path = tmp_path / "lakehouse.yaml"
+    path.write_text(f"name: a\ntables:\n  b: {{kind: source}}\n{last}{end}", encoding="utf-8")
+    first = keep(path)
+    assert everything(load_project(path, {})) == everything(first)
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
