@@ -64,9 +64,12 @@ def _pieces(
     if is_sensitive:
         settings["threads"] = 1
     try:
-        files = [shared.file.path for shared in streamed if shared.file is not None]
+        files = [shared.file for shared in streamed if shared.file is not None]
+        if any(file.floats for file in files):
+            # Else it takes least and greatest floats from footers, where zeros have no sign and NaN is not.
+            settings["disabled_optimizers"] = "statistics_propagation"
         with (
-            private_connection(now, files=files, **settings) as connection,
+            private_connection(now, files=[file.path for file in files], **settings) as connection,
             registered(connection, tables, in_batches=is_sensitive),
         ):
             params = bound_params(table.params)
