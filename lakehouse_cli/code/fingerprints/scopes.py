@@ -62,8 +62,11 @@ def _of_plain_module(tree: ast.Module) -> dict[int, set[str]] | None:
     if sys.version_info >= (3, 14):
         return None  # annotations are scopes there
     found: dict[int, set[str]] = {}
-    for statement in tree.body:
-        if isinstance(statement, ast.FunctionDef):
+    waiting = [*tree.body]
+    for statement in waiting:
+        if isinstance(statement, ast.If) and _names_in([statement.test]) is not None:  # such as `if TYPE_CHECKING:`
+            waiting += statement.body + statement.orelse
+        elif isinstance(statement, ast.FunctionDef):
             names = _of_plain_function(statement)
             if names is None:
                 return None
