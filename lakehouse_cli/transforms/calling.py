@@ -6,7 +6,7 @@ import copy
 import inspect
 import threading
 import types
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from lakehouse_cli.code.failure import failure_of, hint_of, place_of_result
 from lakehouse_cli.code.importing import activate
-from lakehouse_cli.errors import Interrupted, TransformError
+from lakehouse_cli.errors import Interrupted, Location, TransformError
 from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.model import Column, FunctionRef, Table
 from lakehouse_cli.model.computation import Input
@@ -76,16 +76,56 @@ def apply(
         Interrupted: Passed on.
     """
     beside: set[str] = set()
+    given = _Given(transform, inputs)
     scopes = ExitStack()
     with ExitStack() as on_failure:
         on_failure.enter_context(scopes)
         enter = partial(_enter, scopes, workers, set())
         with _noted(transform.name, beside) if uses_duckdb else nullcontext():
-            result = _called(transform, inputs, params or {}, beside, enter)
-        found = _to_arrow(transform, result, inputs, columns, scopes, enter)
+            result = _called(transform, given, params or {}, beside, enter)
+        found = _to_arrow(transform, result, given, columns, scopes, enter)
         if not isinstance(found, pa.Table):
             on_failure.pop_all()  # closed by who reads the last piece
         return found
+
+
+class _Given:
+    """The inputs of a call, and the errors that only they can tell.
+
+    Args:
+        transform: What is called.
+        inputs: Each with its data.
+
+    Attributes:
+        guards: What frame types watch the frames by that were made of them.
+    """
+
+    def __init__(self, transform: Transform, inputs: Sequence[tuple[Input, SharedTable | StreamedTable]]) -> None:
+        self.inputs = inputs
+        self.guards: list[Callable[[], BaseException | None]] = []
+        self._transform = transform
+
+    def finish(self) -> None:
+        """Read what was left of inputs that are read piece by piece, so that all of them is judged."""
+        self.raise_error()  # which the transform may have caught
+        for _, each in self.inputs:
+            if isinstance(each, StreamedTable):
+                each.finish()
+
+    def raise_error(self, location: Location | None = None) -> None:
+        """Raise what was raised as an input was read, which the transform only passed on; or how it misread one.
+
+        Args:
+            location: Where; else where the transform returns what is computed late.
+        """
+        for _, each in self.inputs:
+            if isinstance(each, StreamedTable) and each.error is not None:
+                raise each.error from None
+        for guard in self.guards:
+            if (error := guard()) is not None:
+                if isinstance(error, TransformError):
+                    error.location = location or place_of_result(self._transform.fn, self._transform.folder)
+                raise error from None
 
 
 def _enter(scopes: ExitStack, workers: int, entered: set[str], of: FrameType) -> None:
@@ -98,7 +138,7 @@ def _enter(scopes: ExitStack, workers: int, entered: set[str], of: FrameType) ->
 def _to_arrow(
     transform: Transform,
     result: Any,
-    inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
+    given: _Given,
     columns: Sequence[Column] | None,
     scopes: ExitStack,
     enter: Callable[[FrameType], None],
@@ -111,12 +151,12 @@ def _to_arrow(
         raise _no_frame(transform, result)
     enter(owner)
     if owner.streams:
-        pieces = _pieces(transform, owner.to_pieces(result, columns), [table for _, table in inputs], scopes)
+        pieces = _pieces(transform, owner.to_pieces(result, columns), given, scopes)
         return pieces if owner.orders_rows else Unordered(pieces)
-    _finish(table for _, table in inputs)
+    given.finish()
     try:
         data = owner.to_arrow(result, columns)
-        return restore_dates(data, [each.schema for _, each in inputs], columns) if owner.name == PANDAS else data
+        return restore_dates(data, [each.schema for _, each in given.inputs], columns) if owner.name == PANDAS else data
     except (TransformError, Interrupted):
         raise
     except BaseException as error:
@@ -148,17 +188,13 @@ class Unordered(Iterator[pa.Table]):
             self._pieces.close()
 
 
-def _pieces(
-    transform: Transform, pieces: Iterator[pa.Table], inputs: Sequence[SharedTable | StreamedTable], scopes: ExitStack
-) -> Iterator[pa.Table]:
+def _pieces(transform: Transform, pieces: Iterator[pa.Table], given: _Given, scopes: ExitStack) -> Iterator[pa.Table]:
     """The pieces of a result, which the transform may compute only as they are asked for."""
     with scopes:
-        yield from _computed(transform, pieces, inputs)
+        yield from _computed(transform, pieces, given)
 
 
-def _computed(
-    transform: Transform, pieces: Iterator[pa.Table], inputs: Sequence[SharedTable | StreamedTable]
-) -> Iterator[pa.Table]:
+def _computed(transform: Transform, pieces: Iterator[pa.Table], given: _Given) -> Iterator[pa.Table]:
     activate(transform.folder)
     while True:
         try:
@@ -169,14 +205,15 @@ def _computed(
         except Interrupted:
             raise
         except TransformError as error:
+            given.raise_error()
             raise TransformError(
                 f"result of `{transform.name}`: {error.message}",
                 hint=error.hint,
                 location=place_of_result(transform.fn, transform.folder),
             ) from error
         except BaseException as error:
-            _raise_of_input(inputs)
             failure = failure_of(error, transform.folder, transform.file)
+            given.raise_error(failure.location)
             raise TransformError(
                 f"`{transform.name}` raised {failure.headline}",
                 exception=failure.exception,
@@ -185,26 +222,12 @@ def _computed(
                 location=failure.location or place_of_result(transform.fn, transform.folder),
             ) from error
         yield piece
-    _finish(inputs)
-
-
-def _finish(inputs: Iterable[SharedTable | StreamedTable]) -> None:
-    """Read what was left of inputs that are read piece by piece, so that all of them is judged."""
-    for each in inputs:
-        if isinstance(each, StreamedTable):
-            each.finish()
-
-
-def _raise_of_input(inputs: Iterable[SharedTable | StreamedTable]) -> None:
-    """Raise what was raised as an input was read, which the transform only passed on."""
-    for each in inputs:
-        if isinstance(each, StreamedTable) and each.error is not None:
-            raise each.error from None
+    given.finish()
 
 
 def _called(
     transform: Transform,
-    inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
+    given: _Given,
     params: Mapping[str, Any],
     beside: Collection[str],
     enter: Callable[[FrameType], None],
@@ -212,8 +235,8 @@ def _called(
     by_position: list[Any] = []
     by_keyword: dict[str, Any] = {}
     shapes = []
-    parameters = transform.parameters_of([each for each, _ in inputs])
-    for (each, table), parameter in zip(inputs, parameters, strict=True):
+    parameters = transform.parameters_of([each for each, _ in given.inputs])
+    for (each, table), parameter in zip(given.inputs, parameters, strict=True):
         name = each.parameter or (parameter.name if parameter else str(len(by_position) + 1))
         if parameter is None:
             hint = "name it in the function's signature, or leave it out of `inputs`"
@@ -222,6 +245,8 @@ def _called(
         try:
             enter(parameter.frame_type)
             frame = table.frame(parameter.frame_type)
+            if (guard := parameter.frame_type.guard(frame, name)) is not None:
+                given.guards.append(guard)
         except TransformError as error:
             raise TransformError(f"input `{each.table}`: {error.message}", hint=error.hint) from error
         if each.positional:
@@ -236,8 +261,8 @@ def _called(
     except Interrupted:
         raise
     except BaseException as error:
-        _raise_of_input([table for _, table in inputs])
         failure = failure_of(error, transform.folder, transform.file)
+        given.raise_error(failure.location)
         raise TransformError(
             f"`{transform.name}` raised {failure.headline}",
             exception=failure.exception,

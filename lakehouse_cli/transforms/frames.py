@@ -101,6 +101,16 @@ class FrameType(ABC):
         del file
         return None
 
+    def guard(self, frame: Any, parameter: str) -> Callable[[], BaseException | None] | None:
+        """Watch a frame that a transform is given as a parameter, without keeping it.
+
+        Returns:
+            What gives the error of a use that loses rows, asked for once the transform failed or has ended; None
+            where there is no such use.
+        """
+        del frame, parameter
+        return None
+
     def to_pieces(self, frame: Any, columns: Sequence[Column] | None) -> Iterator[pa.Table]:
         """Make a table of a frame piece by piece; else as `to_arrow`."""
         yield self.to_arrow(frame, columns)

@@ -237,6 +237,43 @@ def test_reader_that_was_read_before_is_refused(
         assert not (numbers.path / "data/t.csv").exists()
 
 
+TWICE = {
+    "two loops": "    rows = sum(b.num_rows for b in numbers)\n    yield from numbers",
+    "two functions": "    count(numbers)\n    yield from tally(count(numbers))",
+    "list and read_all": "    list(numbers)\n    yield from numbers.read_all().to_batches()",
+    "polars": "    pl.DataFrame(numbers)\n    yield from tally(len(pl.DataFrame(numbers)))",
+    "no generator": "    list(numbers)\n    return iter(list(numbers))",
+    "error that is caught": "    list(numbers)\n    with suppress(Exception):\n        yield from numbers",
+    "relation": "    list(numbers)\n    return duckdb.connect().from_arrow(numbers)",
+}
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["streamed", "from memory"])
+def test_reader_that_is_read_twice_is_refused(numbers: ProjectFolder, cli: Cli, kept: bool) -> None:
+    """The second reading finds no rows: a table without them would be a wrong one."""
+    code = (
+        "from contextlib import suppress\nimport duckdb\nimport polars as pl\n\n"
+        "def count(rows):\n    return sum(b.num_rows for b in rows)\n\n"
+        "def tally(rows):\n    yield pa.RecordBatch.from_pydict({'id': [rows]})\n\n"
+    )
+    whole = "def u(numbers: pd.DataFrame):\n    return numbers\n\n"
+    for number, body in enumerate(TWICE.values()):
+        annotation = "pa.RecordBatchReader" if number % 2 else "Iterator[pa.RecordBatch]"
+        code += f"def t{number}(numbers: {annotation}) -> Iterator[pa.RecordBatch]:\n{body}\n\n"
+    names = [f"t{number}" for number in range(len(TWICE))]
+    columns = "columns: {id: int64}, extra_columns: drop, order_by: id"
+    add(numbers, "".join(f"  {name}: {{{columns}}}\n" for name in names) + "  u: {}\n" * kept, code + whole)
+    tables = {table["name"]: table for table in cli("run", "-o", "json").json["tables"]}
+    lines = numbers.read("transforms.py").splitlines()
+    for name, body in zip(names, TWICE.values(), strict=True):
+        error = tables[name]["error"]
+        assert "`numbers` is read a second time, and a reader gives each batch once" in error["message"], error
+        assert "annotate it with `pyarrow.Table`" in error["hint"]
+        line = lines[error["location"]["line"] - 1]
+        assert line in body or line == "    return sum(b.num_rows for b in rows)", (name, line)
+        assert not (numbers.path / f"data/{name}.csv").exists()
+
+
 BAD_SOURCE = [
     ("5,x,five\n", "`x` in column `half` of `data/numbers.csv` is not float64"),
     ("0,1.0,again\n", "key `id`: 1 row repeats an earlier key"),
