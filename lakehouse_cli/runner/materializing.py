@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
@@ -15,6 +14,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow.memory import owned
 from lakehouse_cli.arrow.ordering import order_problem, sort_rows
+from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
 from lakehouse_cli.contracts import Check, Enforced, Enforcement, Findings, check, enforce
@@ -24,7 +24,7 @@ from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
 from lakehouse_cli.runner.handover import write_handover
 from lakehouse_cli.runner.in_database import compute_in_database
-from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
+from lakehouse_cli.runner.jobs import InputError, Job, Outcome, within
 from lakehouse_cli.runner.row_order import by_key
 from lakehouse_cli.runner.sorting import sort_pieces
 from lakehouse_cli.runner.workplace import Workplace
@@ -257,8 +257,10 @@ def _kept(
 
     def judged() -> Iterator[pa.Table]:
         first: pa.Schema | None = None
+        schema = pa.schema([])
         try:
             for number, piece in enumerate(result, 1):
+                schema = piece.schema
                 kept = enforcement.piece(piece)
                 if kept is None:
                     continue
@@ -271,7 +273,7 @@ def _kept(
                 yield kept
             enforcement.finish()
         except ContractError as error:
-            raise _explained(error, table, place.folder) from None
+            raise _explained(error, table, place.folder, schema) from None
 
     if not table.row_order:
         return judged()
@@ -357,7 +359,7 @@ def _compute(
 
     if timeout is not None and table.function is not None:
         load_transform(table.function, folder)  # importing its module does not count as its time
-    return result_of() if timeout is None else _within(timeout, whole, table)
+    return result_of() if timeout is None else within(timeout, whole, table)
 
 
 def _enforced(job: Job, place: Workplace, storage: AssetStorage, result: pa.Table | Iterator[pa.Table]) -> Enforced:
@@ -374,7 +376,7 @@ def _enforced(job: Job, place: Workplace, storage: AssetStorage, result: pa.Tabl
     try:
         enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:
-        raise _explained(error, table, place.folder) from None
+        raise _explained(error, table, place.folder, result.schema) from None
     _check_order(enforced.table.schema, table)
     check_undeclared_types(storage, table, enforced.table.schema, enforced.table.num_rows)
     return replace(enforced, table=sort_rows(enforced.table, table.row_order)) if table.row_order else enforced
@@ -391,24 +393,25 @@ def _check_order(schema: pa.Schema, table: Table) -> None:
         raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
 
 
-def _explained(error: ContractError, table: Table, folder: Path) -> ContractError:
-    """The error with the place of the contract, and what to do."""
+def _explained(error: ContractError, table: Table, folder: Path, schema: pa.Schema) -> ContractError:
+    """The error of a result, or a piece of it, with the place of the contract, and what to do."""
     if table.query is not None:
         of_one = len(error.violations) == 1
-        error.violations = tuple(_of_query(each, table) for each in error.violations)
+        error.violations = tuple(_of_query(each, table, schema) for each in error.violations)
         error.message = error.violations[0].message if of_one else error.message
     error.location = error.location or table.where("columns")
     error.hint = error.hint or f"fix {_place(table, folder)}, or relax the contract"
     return error
 
 
-def _of_query(violation: Violation, table: Table) -> Violation:
+def _of_query(violation: Violation, table: Table, schema: pa.Schema) -> Violation:
     """A violation with what to do in a query, where it says what to do in Python."""
     found, _, hint = violation.message.partition("; ")
     types = {column.name: column.type for column in table.columns or ()}
     if violation.column not in types or not any(word in hint for word in ("in the transform", "`.")):
         return violation
-    return replace(violation, message=f"{found}; {cast_hint(types[violation.column])}")
+    returned = from_arrow(schema.field(violation.column).type) if violation.column in schema.names else None
+    return replace(violation, message=f"{found}; {cast_hint(types[violation.column], returned)}")
 
 
 def _place(table: Table, folder: Path) -> str:
@@ -423,28 +426,3 @@ def _place(table: Table, folder: Path) -> str:
     file = Path(code.co_filename)
     shown = file.relative_to(folder) if file.is_relative_to(folder) else file
     return f"`{transform.name}` ({shown}:{code.co_firstlineno})"
-
-
-def _within(seconds: float, compute: Callable[[], _Result], table: Table) -> _Result:
-    """Compute in a thread and wait for it no longer than so many seconds.
-
-    Python cannot end a thread: one that is over its time goes on until it returns or the process ends, and its result
-    is dropped. It has no way to publish anything.
-    """
-    done: list[_Result] = []
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            done.append(compute())
-        except BaseException as error:  # noqa: BLE001  # raised again in the waiting thread
-            failed.append(error)
-
-    thread = threading.Thread(target=work, name=f"transform {table.name}", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise over_time(table)
-    if failed:
-        raise failed[0]
-    return done[0]

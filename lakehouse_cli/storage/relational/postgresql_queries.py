@@ -109,8 +109,9 @@ class PostgreSQLQuery(QueryDialect):
         for name in reversed(self._views):
             self.session.do(f"DROP VIEW pg_temp.{quote(name)}")
 
-    def cast(self, declared: ColumnType) -> str:
+    def cast(self, declared: ColumnType, returned: ColumnType | None) -> str:
         """As PostgreSQL writes it."""
+        del returned
         return f"::{sql_type(declared)}"
 
     def _with_params(self, text: str) -> str:
