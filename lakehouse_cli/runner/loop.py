@@ -46,6 +46,7 @@ from lakehouse_cli.runs.events import (
     TableStarted,
     ignore_event,
 )
+from lakehouse_cli.runs.exits import leave_at_exit
 from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import in_use
@@ -259,6 +260,7 @@ class _Run:
     def _stop_now(self, how: Cancellation) -> None:
         """Give every table a result; an event that a termination cut off is emitted again."""
         self.cancelled_by = how
+        leave_at_exit()
         for name in self.results.keys() - self.emitted:
             self._emit(self.results[name])
         self._cancel([planned.name for planned in self.plan.runs if planned.name not in self.results], how)
