@@ -269,7 +269,7 @@ def _kept(
                     _check_order(first, table)
                     check_undeclared_types(storage, table, first, kept.num_rows)
                 elif kept.schema != first:
-                    raise _other_types(table, number, first, kept.schema)
+                    raise _other_types(table, place.folder, number, first, kept.schema)
                 yield kept
             enforcement.finish()
         except ContractError as error:
@@ -296,7 +296,7 @@ def _provenance(
     return Provenance(job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected)
 
 
-def _other_types(table: Table, number: int, first: pa.Schema, schema: pa.Schema) -> TransformError:
+def _other_types(table: Table, folder: Path, number: int, first: pa.Schema, schema: pa.Schema) -> TransformError:
     """The error of a batch that has other columns than the first, where these are not declared."""
     names = [
         name for name in dict.fromkeys((*first.names, *schema.names)) if _type_in(first, name) != _type_in(schema, name)
@@ -307,12 +307,15 @@ def _other_types(table: Table, number: int, first: pa.Schema, schema: pa.Schema)
     before = f", and {was} in the first" if names else ""
     return TransformError(
         f"result of {table.computed_by}: in batch {number}, {what}{before}",
-        hint="make all batches of one schema, or declare `columns:`",
+        hint=f"make all batches of one schema in {_place(table, folder)}, or declare `columns:`",
     )
 
 
-def _type_in(schema: pa.Schema, name: str) -> pa.DataType | None:
-    return schema.field(name).type if name in schema.names else None
+def _type_in(schema: pa.Schema, name: str) -> str | None:
+    if name not in schema.names:
+        return None
+    kind = schema.field(name).type
+    return str(from_arrow(kind) or kind)
 
 
 def _used(shared: SharedTable | StreamedTable, expected: InputRecord | None) -> InputRecord:

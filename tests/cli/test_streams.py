@@ -181,7 +181,7 @@ def test_violations_count_over_all_batches(folder: ProjectFolder, cli: Cli) -> N
             "return batches([1], [2.5])",
             "{}",
             None,
-            "result of `t`: in batch 2, column `a` is double, and int64 in the first",
+            "result of `t`: in batch 2, column `a` is float64, and int64 in the first",
         ),
         ("return batches([1], [2.0])", "{columns: {a: int64}}", 2, None),
         ("return batches(list(range(300_000)))", "{key: a}", 300_000, None),
@@ -496,6 +496,24 @@ def test_source_that_a_lazy_frame_reads_is_judged(numbers: ProjectFolder, kind: 
     code, tables = run_of()
     assert (code, tables["t"]["status"]) == (1, "skipped"), tables
     assert tables["numbers"]["error"]["message"].startswith(message)
+
+
+def test_relations_of_other_connections_are_refused(numbers: ProjectFolder, cli: Cli) -> None:
+    """Of a connection of one's own, and that of another table, which is closed by then."""
+    code = (
+        "import duckdb\n\nKEPT = []\n\ndef kept(numbers: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:\n"
+        "    KEPT.append(numbers)\n    return numbers.limit(1)\n\n"
+        "def late(kept) -> duckdb.DuckDBPyRelation:\n    return KEPT[0].limit(2)\n\n"
+        "def joined(numbers: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:\n"
+        "    return numbers.join(duckdb.connect().sql('select 1::bigint as id'), 'id')\n"
+    )
+    add(numbers, "  kept: {order_by: id}\n  late: {}\n  joined: {}\n", code)
+    tables = {table["name"]: table for table in cli("run", "-o", "json").json["tables"]}
+    assert tables["kept"]["rows"] == 1
+    for name, line in (("late", "KEPT[0].limit"), ("joined", "numbers.join")):
+        error = tables[name]["error"]
+        assert error["hint"].startswith("use relations of one open connection: "), error
+        assert line in numbers.read("transforms.py").splitlines()[error["location"]["line"] - 1]
 
 
 def test_rows_out_of_order_behind_many_in_order_are_refused(
