@@ -6,7 +6,7 @@ the parts add up, and of their examples the first by their row numbers are those
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ from lakehouse_cli.operations.comparing.rows import (
 )
 
 # Bytes of a table that is compared in memory.
-_IN_MEMORY = 1 << 26
+_IN_MEMORY = 1 << 25
 # Bytes of rows that are sorted into parts at once.
 _AT_ONCE = 1 << 25
 # The column of a part that has the 0-based numbers of the rows, behind those that are compared.
@@ -54,7 +54,7 @@ class Compared(NamedTuple):
 
 
 class _Side:
-    """One of the tables, read from its beginning as often as needed.
+    """One of the tables, of which the beginning is read at once.
 
     Args:
         open_pieces: Begins to read it, at least one piece.
@@ -68,33 +68,41 @@ class _Side:
         self._open = open_pieces
         self._small: pa.Table | None = None
         self.rows = 0
-        head: list[pa.Table] = []
+        self._head: list[pa.Table] = []
+        self._rest: Iterator[pa.Table] | None = open_pieces()
         size = 0
-        pieces = open_pieces()
-        for piece in pieces:
-            head.append(piece)
+        for piece in self._rest:
+            self._head.append(piece)
             size += piece.nbytes
             if size > _IN_MEMORY:
                 break
         else:
-            self._small = pa.concat_tables(head)
-        self.schema: pa.Schema = head[0].schema
-        if isinstance(pieces, Generator):
-            pieces.close()
+            self._small = pa.concat_tables(self._head)
+        self.schema: pa.Schema = self._head[0].schema
 
     @property
     def is_small(self) -> bool:
         return self._small is not None
 
+    def _pieces(self) -> Iterator[pa.Table]:
+        """All of it: the first time what was begun, as a database or a bucket is read no faster for that."""
+        if self._small is not None:
+            yield self._small
+            return
+        rest, self._rest = self._rest, None
+        while self._head:
+            yield self._head.pop(0)
+        yield from self._open() if rest is None else rest
+
     def table(self) -> pa.Table:
-        return pa.concat_tables(self._open()) if self._small is None else self._small
+        return pa.concat_tables(self._pieces())
 
     def chunks(self) -> Iterator[pa.Table]:
         """Its rows, so many at once as are sorted into parts at once."""
         self.rows = 0
         chunk: list[pa.Table] = []
         size = 0
-        for piece in iter([self._small]) if self._small is not None else self._open():
+        for piece in self._pieces():
             self.rows += piece.num_rows
             for part in _cut(piece):
                 chunk.append(part)

@@ -6,6 +6,7 @@ import datetime as dt
 from collections import Counter
 from decimal import Decimal
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from lakehouse_cli.arrow import row_hashes as hashing
 from lakehouse_cli.operations.comparing import pieces
 from lakehouse_cli.operations.comparing.results import RowDifference
-from lakehouse_cli.operations.comparing.rows import compare_rows, compare_schemas
+from lakehouse_cli.operations.comparing.rows import NOT_IDENTIFYING, compare_rows, compare_schemas
 
 NAN = float("nan")
 
@@ -176,7 +177,9 @@ def _in_pieces(before: pa.Table, after: pa.Table, key: list[str], limit: int, si
         patch.setattr(pieces, "_IN_MEMORY", -1)
         patch.setattr(pieces, "_AT_ONCE", 64)
         cut = [before.slice(0, 0), *_cut(before, size)]
-        found = pieces.compare_pieces(lambda: iter(cut), lambda: iter([after]), key, limit)
+        opened = Mock(side_effect=lambda: iter(cut))
+        found = pieces.compare_pieces(opened, lambda: iter([after]), key, limit)
+    assert opened.call_count == (2 if found.difference.notes == NOT_IDENTIFYING else 1)
     assert (found.rows_before, found.rows) == (before.num_rows, after.num_rows)
     assert found.schema == compare_schemas(before.schema, after.schema)
     return found.difference
