@@ -64,18 +64,28 @@ def shared_connection(names: Sequence[str]) -> str:
     return f"{listed} share DuckDB's module-wide connection under `threads`: {way}"
 
 
-def not_reproducible(table: Table, random: Sequence[str], unordered: str | None) -> str | None:
+def not_reproducible(
+    table: Table, random: Sequence[str], unordered: str | None, reads: Collection[OutsideRead]
+) -> str | None:
     """The note on a table that comes out otherwise each time; None where that is declared, or mended.
 
     Args:
         table: The table.
         random: What of its query gives something else each time.
         unordered: The frame type of its result, if its rows come in another order each time and nothing orders them.
+        reads: Of its transform; none where its rows are stored in an order of their own.
     """
     if unordered is not None:
         return (
             f"`{table.name}` is {with_article(unordered)}, whose rows may come in another order each time: set `key` or"
             " `order_by`"
+        )
+    shuffling = next((read for read in reads if read.kind == "order"), None)
+    if shuffling is not None:
+        place = f"{shuffling.file}:{shuffling.line}"
+        return (
+            f"`{table.name}` calls `{shuffling.name}` ({place}), after which polars gives rows in another"
+            " order each time: set `order_by`, or pass `maintain_order=True`"
         )
     if not random or not table.reproducible:
         return None
@@ -84,7 +94,7 @@ def not_reproducible(table: Table, random: Sequence[str], unordered: str | None)
 
 
 def _is_declared(read: OutsideRead, uses: Uses, files: Collection[str]) -> bool:
-    if read.kind == "duckdb":
+    if read.kind in ("duckdb", "order"):
         return True
     if read.kind == "variable":
         return uses.env is not None and (not read.name or not uses.env or read.name in uses.env)

@@ -611,6 +611,29 @@ def test_plan_notes_rows_without_an_order(folder: ProjectFolder, cli: Cli) -> No
         ]
 
 
+def test_plan_notes_eager_groups_without_an_order(folder: ProjectFolder, cli: Cli) -> None:
+    code = "import polars as pl\n\n"
+    for name, kind, call in (
+        ("a", "pl.DataFrame", "s.group_by('x').len()"),
+        ("b", "pl.DataFrame", "s.unique(\n        maintain_order=False)"),
+        ("c", "pl.DataFrame", "s.group_by('x', maintain_order=True).len()"),
+        ("d", "pl.DataFrame", "s.group_by('x').len().sort('x')"),
+        ("e", "pl.DataFrame", "s.group_by('x').len()"),
+        ("f", "pl.LazyFrame", "s.lazy().group_by('x').len()"),
+    ):
+        code += f"def {name}(s: pl.DataFrame) -> {kind}:\n    return {call}\n"
+    folder.write("transforms.py", code)
+    folder.declare("  s: {kind: source}\n  a: {key: x}\n  b: {}\n  c: {}\n  d: {}\n  e: {order_by: x}\n  f: {key: x}\n")
+    for command in ("validate", "plan"):
+        done = cli(command)
+        noted = [line for line in (done.out + done.err).splitlines() if "another order each time" in line]
+        assert [line.partition("`")[2].partition(",")[0] for line in noted] == [
+            "a` calls `group_by` (transforms.py:4)",
+            "b` calls `unique` (transforms.py:6)",
+        ]
+        assert all(line.endswith("set `order_by`, or pass `maintain_order=True`") for line in noted)
+
+
 @pytest.mark.parametrize("kind", ["duckdb.DuckDBPyRelation", "ibis.Table"])
 def test_what_duckdb_cannot_hold_is_refused_with_its_row(folder: ProjectFolder, kind: str) -> None:
     folder.write(
