@@ -200,3 +200,4 @@ def _watch(settings: options.Settings, request: RunRequest, run: Callable[..., i
         if not settings.quiet:
             names = ", ".join(os.path.relpath(name, file.parent) for name in changed[:5])
             output.write(f"changed: {names if project is None else project.planner.mask(names)}")
+            output.flush()
