@@ -316,6 +316,10 @@ class DataError(LakehouseError):
         self.failed: FailedRows | None = None
 
 
+#: What to do about rows of a source that break its contract.
+CORRECT_DATA = "correct the data, or relax the contract"
+
+
 class ContractError(DataError):
     """What a transform returned breaks the table's contract; nothing was published."""
 

@@ -44,7 +44,7 @@ def ask(text: str, tables: Mapping[str, Table], code: QueryCode, read: Callable[
     matched = QueryComputation(table, code).inputs(tables)
     if matched.inputs is None or matched.problems:
         first = matched.problems[0]
-        raise UsageError(first.message, hint=first.hint, location=first.location)
+        raise UsageError(first.message, hint=first.hint or "correct the query", location=first.location)
     inputs = [(each, SharedTable(read(each.table))) for each in matched.inputs]
     result = QueryComputation(table, now=datetime.now(UTC)).run(inputs)
     try:

@@ -18,7 +18,7 @@ from lakehouse_cli.arrow.ordering import order_problem, sort_rows
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
 from lakehouse_cli.contracts import Check, Enforced, Enforcement, Findings, check, enforce
-from lakehouse_cli.errors import ContractError, DataError, LakehouseError, TransformError, Violation
+from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, LakehouseError, TransformError, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
@@ -38,6 +38,7 @@ from lakehouse_cli.transforms import FrameType, SharedTable, StreamedTable, load
 from lakehouse_cli.transforms.calling import Unordered
 
 _Result = TypeVar("_Result")
+_DataError = TypeVar("_DataError", bound=DataError)
 # Bytes of a stored table that queries share in memory.
 _SHARED = 1 << 26
 # Formats of files that queries read by themselves.
@@ -122,9 +123,9 @@ def _check_source(data: pa.Table, table: Table, storage: AssetStorage) -> None:
 def _refuse(found: Findings, table: Table, storage: AssetStorage) -> None:
     if found.violations:
         first = found.violations[0]
-        error = DataError(first.message, location=first.location)
+        error = DataError(first.message, location=first.location, hint=CORRECT_DATA)
         found.describe(error, find_lines(storage, table, found.row_numbers()))
-        raise error
+        raise _at_key(error, table)
 
 
 def streamed_inputs(job: Job, folder: Path) -> dict[str, frozenset[str]]:
@@ -191,7 +192,12 @@ def materialize(
         check_replaceable(storage, table, forced=job.forced)
         if table.runs_in_storage:
             unstored = {name: shared.arrow() for name, shared in given.items() if isinstance(shared, SharedTable)}
-            return compute_in_database(job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0))
+            try:
+                return compute_in_database(
+                    job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0)
+                )
+            except ContractError as error:
+                raise _explained(error, table, place.folder) from None
         with _closed_at_the_end(_compute(job, place.folder, given, timeout)) as result:
             if on_computed is not None and isinstance(result, pa.Table):
                 on_computed()
@@ -399,6 +405,16 @@ def _explained(error: ContractError, table: Table, folder: Path) -> ContractErro
         error.message = error.violations[0].message if of_one else error.message
     error.location = error.location or table.where("columns")
     error.hint = error.hint or f"fix {_place(table, folder)}, or relax the contract"
+    return _at_key(error, table)
+
+
+def _at_key(error: _DataError, table: Table) -> _DataError:
+    """The error with the place of the key for violations of that."""
+    is_first = bool(error.violations) and error.location == error.violations[0].location
+    error.violations = tuple(
+        replace(each, location=table.where("key")) if each.check == "key" else each for each in error.violations
+    )
+    error.location = error.violations[0].location if is_first else error.location
     return error
 
 

@@ -14,6 +14,7 @@ from lakehouse_cli.arrow.ordering import order_problem
 from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.engines.interruption import interruptibly
 from lakehouse_cli.errors import (
+    CORRECT_DATA,
     ContractError,
     DataError,
     FailedRows,
@@ -275,7 +276,9 @@ class _Computing:
         if is_stored and wants and table.name not in self._untouched:  # as it was judged when it was stored
             judgement = judge(session, source, judged, key)
             if judgement.violations:
-                raise _broken(DataError, judgement.violations, judgement.failed)
+                error = _broken(DataError, judgement.violations, judgement.failed)
+                error.hint = CORRECT_DATA
+                raise error
         columns = (f"{conversions[n].expression if n in conversions else quote(n)} AS {quote(n)}" for n in raw)
         dialect.show(name, f"SELECT {', '.join(columns)} FROM {source}", relation)
 
