@@ -274,7 +274,7 @@ class OvertakenError(StorageError):
 
 
 class UnreachableError(StorageError):
-    """What a table lives in cannot be had at all, such as a server that does not answer: nothing can be stored there.
+    """The place of a table is out of reach, such as a server that does not answer: nothing can be stored there.
 
     Attributes:
         reason: Why, as it follows a colon.

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from msgspec import Struct, field
 
-from lakehouse_cli.code.declaring import undeclared
 from lakehouse_cli.code.snapshot import CodeSnapshot
+from lakehouse_cli.code.table_decorators import undeclared
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.model.frame_names import UnsupportedType
 from lakehouse_cli.text.counts import count_text
-from lakehouse_cli.text.listing import first_few
+from lakehouse_cli.text.name_lists import first_few
 from lakehouse_cli.text.regular_files import read_regular
 
 if TYPE_CHECKING:

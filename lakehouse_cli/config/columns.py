@@ -18,7 +18,7 @@ from lakehouse_cli.model import Column, ColumnType, ColumnTypeError, parse_colum
 from lakehouse_cli.model.column_type import TYPE_EXAMPLES
 from lakehouse_cli.registry import installed
 from lakehouse_cli.storage_types import STORAGE_TYPES
-from lakehouse_cli.text.shortening import cut_end
+from lakehouse_cli.text.abbreviation import cut_end
 from lakehouse_cli.text.terminal import printable
 
 _EXAMPLES = "give it one: `int64`, `string`, `date32`, …"

@@ -17,8 +17,8 @@ from lakehouse_cli.config.scalars import core_number, core_value
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.registry import installed
-from lakehouse_cli.text.listing import any_of
-from lakehouse_cli.text.quoting import as_written
+from lakehouse_cli.text.name_lists import any_of
+from lakehouse_cli.text.yaml_text import quote_yaml
 
 # What an editor may make of a text that stands without quotes; here it stays a text.
 TEXT_TYPES = ["string", "number", "boolean"]
@@ -134,7 +134,7 @@ class Choice(Struct, frozen=True):
 
     def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
         """The word."""
-        expected = any_of([quoted(as_written(word)) for word in self.words])
+        expected = any_of([quoted(quote_yaml(word)) for word in self.words])
         # The word `null` is meant as it is written.
         if not isinstance(node, Scalar) or (node.is_null and node.text not in self.words):
             return reader.mismatch(node, what, expected)

@@ -14,7 +14,7 @@ from lakehouse_cli.arrow.row_hashes import identity, row_hashes
 from lakehouse_cli.arrow.types import without_rows
 from lakehouse_cli.contracts.repeated_rows import repeated_many
 from lakehouse_cli.errors import KEPT_ROWS
-from lakehouse_cli.runs.spilling import spill_file, spilling
+from lakehouse_cli.runs.temporary_files import spill_file, spilling
 
 #: The column of the parts that has the 0-based numbers of the rows, beside the key's own, which have their positions.
 ROW = "row"

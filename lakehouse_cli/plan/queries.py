@@ -34,7 +34,7 @@ from lakehouse_cli.text.sql import tokens
 from lakehouse_cli.version import __version__
 
 # Named, not imported: they load pyarrow and DuckDB, which a plan does not need.
-_RUN = Entry("lakehouse_cli.transforms.queries.calling:run_query")
+_RUN = Entry("lakehouse_cli.transforms.queries.call:run_query")
 _ANALYSIS = Entry("lakehouse_cli.transforms.queries.analysis:QueryAnalysis")
 _IN_DATABASE = Entry("lakehouse_cli.storage.relational.duckdb_queries:judge_result")
 _FOLDER, _FILE = "cache", "queries.json"

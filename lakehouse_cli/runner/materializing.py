@@ -22,20 +22,20 @@ from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, Lakehou
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
+from lakehouse_cli.runner.external_sort import sort_pieces
 from lakehouse_cli.runner.handover import write_handover
 from lakehouse_cli.runner.in_database import compute_in_database
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.row_order import by_key
-from lakehouse_cli.runner.sorting import sort_pieces
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, local_files, publish_pieces
-from lakehouse_cli.storage.renaming import scan
+from lakehouse_cli.storage.source_columns import scan
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.storage_types.duckdb import cast_hint
-from lakehouse_cli.text.moments import now_text
+from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.transforms import FrameType, SharedTable, StreamedTable, load_transform
-from lakehouse_cli.transforms.calling import Unordered
+from lakehouse_cli.transforms.call import Unordered
 
 _Result = TypeVar("_Result")
 _DataError = TypeVar("_DataError", bound=DataError)

@@ -39,7 +39,7 @@ from lakehouse_cli.registry import install_command, installed, lookup
 
 
 class FrameType(ABC):
-    """One in-memory type of tables, to and from Arrow.
+    """A frame type: an in-memory type of tables, to and from Arrow.
 
     Attributes:
         name: As users write it: ``pandas.DataFrame``.

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakehouse_cli.transforms.queries import connection, running
+from lakehouse_cli.transforms.queries import connection, results
 from tests.cli.running import COMMAND
 from tests.conftest import Cli, ProjectFolder
 
@@ -686,7 +686,7 @@ def test_large_results_of_queries_come_piece_by_piece(
     numbers.write("lakehouse.yaml", declared.replace("HALF", "half"))
     assert cli("run").code == 0
     whole = numbers.read("data/t.csv")
-    monkeypatch.setattr(running, "_AT_ONCE", 1_000)
+    monkeypatch.setattr(results, "_AT_ONCE", 1_000)
     assert cli("run", "--force").code == 0
     assert numbers.read("data/t.csv") == whole == numbers.read("data/numbers.csv")
     numbers.write("lakehouse.yaml", declared.replace("HALF", "nullif(half, 149999.5)"))

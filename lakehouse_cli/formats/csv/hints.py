@@ -18,7 +18,7 @@ from lakehouse_cli.formats.csv.directives import SPAN_WORDS, split_format
 from lakehouse_cli.formats.csv.literals import leaf_of
 from lakehouse_cli.formats.csv.nested import BAD, explain_json, parse_json
 from lakehouse_cli.formats.csv.options import CsvOptions
-from lakehouse_cli.text.listing import first_few
+from lakehouse_cli.text.name_lists import first_few
 
 # In hints that name options which other formats lack.
 _OF_CSV_ALONE = re.compile('`(?:decimal|date_format|timestamp_format):|`thousands: "[.]"')

@@ -17,7 +17,7 @@ from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import ChangedError, changed_while_read, translate_errors
-from lakehouse_cli.storage.formatted import (
+from lakehouse_cli.storage.format_storage import (
     MANIFESTS,
     Opened,
     make_manifest,

@@ -16,7 +16,7 @@ from lakehouse_cli.model import Column, Contract, SqlQuery, Table, parse_column_
 from lakehouse_cli.model.query import QueryReading
 from lakehouse_cli.transforms.queries import binding
 from lakehouse_cli.transforms.queries.analysis import QueryAnalysis
-from lakehouse_cli.transforms.queries.calling import run_query
+from lakehouse_cli.transforms.queries.call import run_query
 from lakehouse_cli.transforms.queries.connection import private_connection
 
 TYPES = {

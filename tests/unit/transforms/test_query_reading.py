@@ -11,7 +11,7 @@ import pytest
 from lakehouse_cli.transforms.queries.analysis import QueryAnalysis
 from lakehouse_cli.transforms.queries.connection import private_connection
 from lakehouse_cli.transforms.queries.inputs import registered
-from lakehouse_cli.transforms.queries.running import QueryError, result_of
+from lakehouse_cli.transforms.queries.results import QueryError, result_of
 
 #: Each with the tables that it reads.
 READS: dict[str, tuple[str, ...]] = {

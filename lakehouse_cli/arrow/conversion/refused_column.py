@@ -1,4 +1,4 @@
-"""A column that was read and cannot be had exactly; without Arrow, which is slow to load."""
+"""A column of which some values cannot be converted exactly; without Arrow, which is slow to load."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from lakehouse_cli.arrow.conversion.refusal import InexactError
 
 
-class Refused(Struct, frozen=True):
-    """A column of which some values cannot be had exactly, whatever it is declared as.
+class RefusedColumn(Struct, frozen=True):
+    """A column of which some values cannot be converted exactly, whatever its declared type.
 
     Attributes:
         refusal: Why.
@@ -24,4 +24,4 @@ class Refused(Struct, frozen=True):
 
     refusal: InexactError
     column: pa.ChunkedArray
-    rest: pa.ChunkedArray | Sequence[Any] | Refused | None = None
+    rest: pa.ChunkedArray | Sequence[Any] | RefusedColumn | None = None

@@ -1,4 +1,4 @@
-"""What does not fit into memory, or goes between processes: temporary files without a name, and temporary folders."""
+"""Temporary files without a name, and temporary folders, for data beyond memory or between processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running the query of a table."""
+"""The call of a table's query."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.transforms.queries.connection import private_connection, share_of
 from lakehouse_cli.transforms.queries.inputs import registered
-from lakehouse_cli.transforms.queries.running import QueryError, result_of
-from lakehouse_cli.transforms.sharing import SharedTable, StreamedTable
+from lakehouse_cli.transforms.queries.results import QueryError, result_of
+from lakehouse_cli.transforms.shared_tables import SharedTable, StreamedTable
 
 
 def run_query(

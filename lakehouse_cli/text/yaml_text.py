@@ -8,10 +8,10 @@ import re
 _BARE = re.compile(r"[A-Za-z.][\w./:-]*")
 
 
-def as_written(text: str) -> str:
+def quote_yaml(text: str) -> str:
     r"""Return a text as hints have it written: in double quotes unless it is a word, a name of a file or a URL.
 
-    >>> print(as_written(".csv"), as_written("||"), as_written("\t"))
+    >>> print(quote_yaml(".csv"), quote_yaml("||"), quote_yaml("\t"))
     .csv "||" "\t"
     """
     return text if _BARE.fullmatch(text) else json.dumps(text)

@@ -1,4 +1,4 @@
-"""Starting worker processes: as copies of this one, or anew."""
+"""The ways to start worker processes: as copies of this one, or anew."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moments as text."""
+"""Timestamps as text."""
 
 from __future__ import annotations
 

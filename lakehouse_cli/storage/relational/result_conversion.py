@@ -1,4 +1,4 @@
-"""Columns on their way out of a database: exactly as declared, or refused with row and value."""
+"""The conversion of columns that a database returns: exactly as declared, or refused with row and value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.python_values import convert_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, refusal_text, true_rows, violation_of
 from lakehouse_cli.arrow.conversion.refusals import convert_or_refuse
-from lakehouse_cli.arrow.conversion.refused import Refused
+from lakehouse_cli.arrow.conversion.refused_column import RefusedColumn
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts.findings import Findings
 from lakehouse_cli.errors import DataError, Location
@@ -22,7 +22,7 @@ from lakehouse_cli.storage.relational.session import Raw
 from lakehouse_cli.text.counts import plural
 
 _Values: TypeAlias = pa.ChunkedArray | Sequence[Any]
-_Raw: TypeAlias = _Values | Refused
+_Raw: TypeAlias = _Values | RefusedColumn
 # Forms of numbers in a database without types of columns: each value is converted by itself, whatever the others are.
 _NUMBERS: set[Any] = {frozenset([int]), frozenset([float]), frozenset([int, float]), pa.float64()}
 
@@ -31,7 +31,7 @@ class FormsDifferError(Exception):
     """A column has several forms, in one piece or in all, and what its values are taken for depends on all of them."""
 
 
-class Fitting:
+class ResultConversion:
     """Makes of the pieces of a relation, as they are read, what is declared.
 
     Args:
@@ -64,7 +64,7 @@ class Fitting:
         arrays: dict[str, pa.ChunkedArray | None] = {}
         for name in raw if self._columns is None else self._declared:
             values: _Raw | None = raw[name]
-            while isinstance(values, Refused):
+            while isinstance(values, RefusedColumn):
                 self._refuse(values.refusal, values.column, name, None)
                 values = values.rest
             if values is not None:
@@ -108,7 +108,7 @@ class Fitting:
 
 def _form(values: _Raw) -> Any:
     """What values are by themselves; None where there are none, or where they are refused whatever is declared."""
-    if isinstance(values, Refused):
+    if isinstance(values, RefusedColumn):
         return None
     if isinstance(values, pa.ChunkedArray):
         return values.type
@@ -116,7 +116,7 @@ def _form(values: _Raw) -> Any:
 
 
 def _length(values: _Raw) -> int:
-    return len(values.column if isinstance(values, Refused) else values)
+    return len(values.column if isinstance(values, RefusedColumn) else values)
 
 
 def _of_length(rows: int) -> pa.Table:

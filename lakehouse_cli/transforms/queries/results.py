@@ -1,4 +1,4 @@
-"""A query over tables: what types its result has, and the result itself, exactly."""
+"""The results of queries over tables: their types and their values, exactly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
 from lakehouse_cli.arrow.conversion.refusals import convert_or_refuse
-from lakehouse_cli.arrow.conversion.refused import Refused
+from lakehouse_cli.arrow.conversion.refused_column import RefusedColumn
 from lakehouse_cli.arrow.conversion.stand_in import Printed, python_values, stand_in
 from lakehouse_cli.arrow.types import to_arrow, without_rows
 from lakehouse_cli.engines.duckdb_values import read_pieces
@@ -124,13 +124,13 @@ def whole_numbers(declared: Sequence[Column] | None) -> Callable[[str], str]:
     return lambda name: f"DECIMAL({_DIGITS}, 0)" if name in names else "BIGINT"
 
 
-def as_table(found: Mapping[str, pa.ChunkedArray | Refused], columns: Sequence[Column] | None) -> pa.Table:
+def as_table(found: Mapping[str, pa.ChunkedArray | RefusedColumn], columns: Sequence[Column] | None) -> pa.Table:
     """Columns as they were read, for `lakehouse_cli.contracts.enforce`: what is refused says why."""
     declared = {column.name: column.type for column in columns or ()}
     fields: list[pa.Field] = []
     arrays: list[pa.ChunkedArray] = []
     for name, column in found.items():
-        if isinstance(column, Refused):
+        if isinstance(column, RefusedColumn):
             refused = list(_refusals(column, name, declared.get(name)))
             field, array = stand_in(name, _values(column), refused)
         else:
@@ -140,14 +140,14 @@ def as_table(found: Mapping[str, pa.ChunkedArray | Refused], columns: Sequence[C
     return pa.table(arrays, schema=pa.schema(fields))
 
 
-def _values(column: Refused) -> list[Any]:
+def _values(column: RefusedColumn) -> list[Any]:
     """All values of a column, those that are refused as messages show them."""
     values: list[Any] = [None] * len(column.column)
-    level: pa.ChunkedArray | Sequence[Any] | Refused | None = column
+    level: pa.ChunkedArray | Sequence[Any] | RefusedColumn | None = column
     while level is not None:
-        source = level.column if isinstance(level, Refused) else level
+        source = level.column if isinstance(level, RefusedColumn) else level
         given = python_values(source) if isinstance(source, pa.ChunkedArray) else list(source)
-        if isinstance(level, Refused) and level.refusal.shown is not None:
+        if isinstance(level, RefusedColumn) and level.refusal.shown is not None:
             of_rows = level.refusal.rows
             rows = (
                 [row for row, each in enumerate(given) if each is not None] if of_rows is None else of_rows.to_pylist()
@@ -155,14 +155,16 @@ def _values(column: Refused) -> list[Any]:
             for row, text in zip(rows, level.refusal.shown, strict=False):
                 given[row] = Printed(text)
         values = [each if value is None else value for value, each in zip(values, given, strict=True)]
-        level = level.rest if isinstance(level, Refused) else None
+        level = level.rest if isinstance(level, RefusedColumn) else None
     return values
 
 
-def _refusals(column: Refused, name: str, declared: ColumnType | None) -> Iterator[tuple[Violation, InexactError]]:
+def _refusals(
+    column: RefusedColumn, name: str, declared: ColumnType | None
+) -> Iterator[tuple[Violation, InexactError]]:
     """What is wrong with a column, its other values among it."""
-    values: pa.ChunkedArray | Sequence[Any] | Refused | None = column
-    while isinstance(values, Refused):
+    values: pa.ChunkedArray | Sequence[Any] | RefusedColumn | None = column
+    while isinstance(values, RefusedColumn):
         yield violation_of(values.refusal, name, declared, values.column), values.refusal
         values = values.rest
     if isinstance(values, pa.ChunkedArray) and declared is not None:

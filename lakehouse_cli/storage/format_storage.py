@@ -23,8 +23,8 @@ from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
 from lakehouse_cli.storage.capabilities import PublishesPieces
 from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, translate_errors
-from lakehouse_cli.text.moments import now_text
-from lakehouse_cli.text.quoting import as_written
+from lakehouse_cli.text.clock import now_text
+from lakehouse_cli.text.yaml_text import quote_yaml
 from lakehouse_cli.version import __version__
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _Capability = TypeVar("_Capability")
 Opened = Callable[[], AbstractContextManager[tuple[Opener, Callable[[Manifest], bool]]]]
 
 
-class FormattedStorage(AssetStorage):
+class FormatStorage(AssetStorage):
     """Tables as bytes of a format, each with a manifest beside it; a base, see `KeyedStorage` and `FileStorage`.
 
     Attributes:
@@ -118,7 +118,7 @@ class FormattedStorage(AssetStorage):
         if hint := other_ending(table, self._endings_there(table)):
             error.hint = f"{self._under_root(table.path)}{hint}"
         elif near := self._near_path(table):
-            error.hint = f"{self._under_root(near)}{self._suffixes(table)[0]} is there: set `path: {as_written(near)}`"
+            error.hint = f"{self._under_root(near)}{self._suffixes(table)[0]} is there: set `path: {quote_yaml(near)}`"
         return error
 
     def _endings_there(self, table: Table) -> Iterable[str]:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.storage.spooling import SpooledTable
+from lakehouse_cli.storage.spool import SpooledTable
 
 
 def table(rows: Sequence[int]) -> pa.Table:

@@ -12,7 +12,7 @@ from lakehouse_cli.errors import Location
 _PLACES = frozenset(("location", "locations", "module_location"))
 
 
-class Declared(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Declaration(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What stands in a project file.
 
     Two that say the same are equal wherever they stand.
@@ -30,5 +30,5 @@ class Declared(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return hash(tuple(getattr(self, name) for name in _said(self)))
 
 
-def _said(declared: Declared) -> Iterator[str]:
+def _said(declared: Declaration) -> Iterator[str]:
     return (name for name in declared.__struct_fields__ if name not in _PLACES)

@@ -11,7 +11,7 @@ from lakehouse_cli.rendering.reporters.base import Reporter
 from lakehouse_cli.runs.events import Event
 
 
-class InstalledReporter(Reporter):
+class PluginReporter(Reporter):
     """Passes events on until something is raised: the tables matter more.
 
     Attributes:

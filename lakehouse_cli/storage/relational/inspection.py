@@ -1,4 +1,4 @@
-"""What a plan sees of the tables of a database, and what it makes of that."""
+"""The inspection of tables in a database for a plan: what is there, its manifest, whether it was modified."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lakehouse_cli.storage import base
 from lakehouse_cli.storage.relational.session import Digest, Found, Kept, Relation, Session, parsed
 
 
-class Look(Struct, frozen=True):
-    """What is seen of one relation.
+class Inspection(Struct, frozen=True):
+    """The inspection of one relation.
 
     Attributes:
         found: What is there; None where nothing is.
@@ -34,7 +34,7 @@ class Look(Struct, frozen=True):
         return self.found is not None and not self.untouched and self.digest is None
 
 
-def look_at(session: Session, relations: Collection[Relation]) -> dict[Relation, Look]:
+def inspect_tables(session: Session, relations: Collection[Relation]) -> dict[Relation, Inspection]:
     """Look at relations, by few queries; no rows are hashed."""
     found = session.find(relations)
     if len(relations) == 1:
@@ -43,10 +43,10 @@ def look_at(session: Session, relations: Collection[Relation]) -> dict[Relation,
         kept = dict(session.kept())
     ours = {r: kept[r] for r in found if r in kept and found[r].signature == kept[r].signature}
     untouched = set(session.untouched(ours)) if ours else set()
-    return {r: Look(found.get(r), kept.get(r), r in untouched) for r in relations}
+    return {r: Inspection(found.get(r), kept.get(r), r in untouched) for r in relations}
 
 
-def record_of(look: Look, known: Sequence[InputRecord], name: str) -> InputRecord:
+def record_of(look: Inspection, known: Sequence[InputRecord], name: str) -> InputRecord:
     """Return what is stored, as a record of an input.
 
     Args:

@@ -27,7 +27,7 @@ from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column, ColumnType, Table
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.storage.errors import translate_errors
-from lakehouse_cli.storage.formatted import CountedPieces, missing_data
+from lakehouse_cli.storage.format_storage import CountedPieces, missing_data
 from lakehouse_cli.storage.queries import (
     Computed,
     DatabaseQuery,
@@ -37,9 +37,9 @@ from lakehouse_cli.storage.queries import (
     QueryTimeoutError,
 )
 from lakehouse_cli.storage.relational.base import RelationalStorage
+from lakehouse_cli.storage.relational.contract_sql import Conversion, JudgedColumn, Judgement, is_text, judge
 from lakehouse_cli.storage.relational.dialect import QueryDialect, RefusedQueryError, Staged
-from lakehouse_cli.storage.relational.judging import Conversion, JudgedColumn, Judgement, is_text, judge
-from lakehouse_cli.storage.relational.looking import look_at, record_of
+from lakehouse_cli.storage.relational.inspection import inspect_tables, record_of
 from lakehouse_cli.storage.relational.publishing import NewTable, publish_table
 from lakehouse_cli.storage.relational.result_types import TypedResult, judge_types
 from lakehouse_cli.storage.relational.session import Relation, Session
@@ -73,12 +73,12 @@ def publish_query(storage: RelationalStorage, table: Table, query: DatabaseQuery
         TransformError: The query failed.
         StorageError: It could not be stored. Whatever is raised, nothing was changed.
     """
-    computing = _Computing(storage, table, query)
+    computing = _Computation(storage, table, query)
     return interruptibly(computing, lambda: _publish(computing, storage, table, query, origin))
 
 
 def _publish(
-    computing: _Computing, storage: RelationalStorage, table: Table, query: DatabaseQuery, origin: Origin
+    computing: _Computation, storage: RelationalStorage, table: Table, query: DatabaseQuery, origin: Origin
 ) -> Computed:
     relation = storage.relation(table)
     with translate_errors(storage, table, "written"), storage.computing(relation, computing.relations()) as session:
@@ -94,11 +94,11 @@ def _publish(
 
 def compute_query(storage: RelationalStorage, table: Table, query: DatabaseQuery) -> Computed:
     """Run a query as `publish_query` does, read what it would store, and undo all of it; raises what that raises."""
-    computing = _Computing(storage, table, query)
+    computing = _Computation(storage, table, query)
     return interruptibly(computing, lambda: _compute(computing, storage, table, query))
 
 
-def _compute(computing: _Computing, storage: RelationalStorage, table: Table, query: DatabaseQuery) -> Computed:
+def _compute(computing: _Computation, storage: RelationalStorage, table: Table, query: DatabaseQuery) -> Computed:
     result: Computed | None = None
     try:
         with translate_errors(storage, table, "computed"), storage.computing(None, computing.relations()) as session:
@@ -108,8 +108,8 @@ def _compute(computing: _Computing, storage: RelationalStorage, table: Table, qu
                 columns = [
                     Column(each.name, from_arrow(each.type) or ColumnType("string")) for each in new.columns.schema
                 ]
-                spooled, fitting = storage._fitted(session, table, new.aside, new.found, columns, None)
-            fitting.finish()
+                spooled, conversion = storage._fitted(session, table, new.aside, new.found, columns, None)
+            conversion.finish()
             result = Computed(written.dropped, data=spooled.table())
             raise _RollBackError
     except _RollBackError:
@@ -151,7 +151,7 @@ def _limited(session: Session, seconds: float | None) -> Iterator[None]:
         raise QueryTimeoutError
 
 
-class _Computing:
+class _Computation:
     """The work of one query, up to a new table of its rows."""
 
     def __init__(self, storage: RelationalStorage, table: Table, query: DatabaseQuery) -> None:
@@ -206,7 +206,7 @@ class _Computing:
         """The content of each stored input, as this transaction sees it."""
         inputs = {each.table.name: each for each in self._stored()}
         relations = {name: self._home(each).relation(each.table) for name, each in inputs.items()}
-        looks = self._storage._hashed(session, look_at(session, list(relations.values()))) if relations else {}
+        looks = self._storage._hashed(session, inspect_tables(session, list(relations.values()))) if relations else {}
         records: dict[str, InputRecord] = {}
         for name, each in inputs.items():
             look = looks[relations[name]]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def ask(text: str, tables: Mapping[str, Table], code: QueryCode, read: Callable[[str], pa.Table]) -> pa.Table:
+def query_tables(text: str, tables: Mapping[str, Table], code: QueryCode, read: Callable[[str], pa.Table]) -> pa.Table:
     """Run a query, one SELECT, over stored tables.
 
     Returns:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.planning import PlannedTable
-from lakehouse_cli.runner.scheduling import MEMORY_FACTOR, Schedule, longest_paths
+from lakehouse_cli.runner.schedule import MEMORY_FACTOR, Schedule, longest_paths
 
 
 def planned(name: str, *inputs: str, memory: int = 0) -> PlannedTable:

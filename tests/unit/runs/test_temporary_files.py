@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import TransformError
-from lakehouse_cli.runs.spilling import spill_folder
+from lakehouse_cli.runs.temporary_files import spill_folder
 from lakehouse_cli.transforms import relation_frame
 from lakehouse_cli.transforms.frames import frame_type
 from lakehouse_cli.transforms.queries.connection import private_connection
-from lakehouse_cli.transforms.queries.running import QueryError, result_of
+from lakehouse_cli.transforms.queries.results import QueryError, result_of
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from lakehouse_cli.text.moments import now_text
+from lakehouse_cli.text.clock import now_text
 
 
 def test_now_is_iso_8601_in_utc_with_milliseconds() -> None:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from lakehouse_cli.arrow.ordering import sort_rows
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.runner import sorting
-from lakehouse_cli.runner.sorting import sort_pieces
+from lakehouse_cli.runner import external_sort
+from lakehouse_cli.runner.external_sort import sort_pieces
 from lakehouse_cli.runs import spilled_pieces
 from tests.unit.drawn_values import choices
 
@@ -40,9 +40,9 @@ _KINDS: dict[str, tuple[pa.DataType, list[Any]]] = {
 
 @pytest.fixture(autouse=True)
 def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sorting, "_IN_MEMORY", 256)
-    monkeypatch.setattr(sorting, "_BATCH", 64)
-    monkeypatch.setattr(sorting, "_AT_ONCE", 3)
+    monkeypatch.setattr(external_sort, "_IN_MEMORY", 256)
+    monkeypatch.setattr(external_sort, "_BATCH", 64)
+    monkeypatch.setattr(external_sort, "_AT_ONCE", 3)
 
 
 @st.composite

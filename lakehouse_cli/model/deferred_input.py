@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from lakehouse_cli.text.listing import first_named
+from lakehouse_cli.text.name_lists import first_named
 
 
 class DeferredInput(Struct, frozen=True):

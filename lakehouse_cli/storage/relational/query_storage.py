@@ -1,4 +1,4 @@
-"""Databases as what runs queries over their own tables."""
+"""Databases that run queries over their own tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lakehouse_cli.storage.queries import Computed, DatabaseQuery, Origin
 
 
-class QueryingStorage(RelationalStorage):
+class QueryStorage(RelationalStorage):
     """A database that runs queries; see `storage.capabilities.RunsQueries`."""
 
     @abstractmethod
@@ -21,12 +21,12 @@ class QueryingStorage(RelationalStorage):
 
     def publish_query(self, table: Table, query: DatabaseQuery, origin: Origin) -> Computed:
         """Run a query, enforce the contract on its rows and publish them, in the database and in one transaction."""
-        from lakehouse_cli.storage.relational.computing import publish_query
+        from lakehouse_cli.storage.relational.computation import publish_query
 
         return publish_query(self, table, query, origin)
 
     def compute_query(self, table: Table, query: DatabaseQuery) -> Computed:
         """Run a query, and return what `publish_query` would store."""
-        from lakehouse_cli.storage.relational.computing import compute_query
+        from lakehouse_cli.storage.relational.computation import compute_query
 
         return compute_query(self, table, query)

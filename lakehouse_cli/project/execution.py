@@ -1,4 +1,4 @@
-"""Carrying out the plan of a project: to store what comes out, or to compare it with what is stored."""
+"""The execution of a plan: to store its results, or to compare them with what is stored."""
 
 from __future__ import annotations
 

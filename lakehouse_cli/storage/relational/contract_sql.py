@@ -16,7 +16,7 @@ from lakehouse_cli.contracts.keys import key_nulls_text, repeated_keys_text
 from lakehouse_cli.errors import KEPT_ROWS, Example, FailedRow, FailedRows, Violation
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.relational.session import Session
-from lakehouse_cli.text.shortening import cut_end
+from lakehouse_cli.text.abbreviation import cut_end
 from lakehouse_cli.text.sql import quote
 
 #: How many values of a row are kept.

@@ -1,4 +1,4 @@
-"""Columns of sources that stand there under other names than their own, as `Column.from_` says."""
+"""Columns of sources that have other names in the source than in the project, as `Column.from_` says."""
 
 from __future__ import annotations
 

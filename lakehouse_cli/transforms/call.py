@@ -1,4 +1,4 @@
-"""Calling a transform: Arrow in, Arrow out, frames only in between."""
+"""The call of a transform: Arrow in, Arrow out, frames only in between."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lakehouse_cli.text.counts import with_article
 from lakehouse_cli.transforms.frames import FrameType, owner_of
 from lakehouse_cli.transforms.loading import Transform, load_transform
 from lakehouse_cli.transforms.restored_dates import restore_dates
-from lakehouse_cli.transforms.sharing import SharedTable, StreamedTable
+from lakehouse_cli.transforms.shared_tables import SharedTable, StreamedTable
 
 _lock = threading.Lock()
 _under_way: dict[object, tuple[str, set[str]]] = {}

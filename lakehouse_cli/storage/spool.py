@@ -1,4 +1,4 @@
-"""A table that comes piece by piece and is to be had as often as it is wanted: in memory, or in a temporary file.
+"""A table that arrives piece by piece and can be read any number of times: in memory, or in a temporary file.
 
 What a database gives out is copied here, so that its transaction ends when the rows were read and not when a transform
 is done with them; and what it is to store is complete here before its transaction begins.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Relation, Session
-from lakehouse_cli.text.listing import first_few
+from lakehouse_cli.text.name_lists import first_few
 from lakehouse_cli.text.sql import literal, quote
 
 _SHOWN = 5
