@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from lakehouse_cli.transforms.queries.analysis import QueryAnalysis
-from lakehouse_cli.transforms.queries.connection import private_connection
 from lakehouse_cli.transforms.queries.inputs import registered
 from lakehouse_cli.transforms.queries.results import QueryError, result_of
 
@@ -85,18 +83,6 @@ READS: dict[str, tuple[str, ...]] = {
     "select 'from u' /* from u */": (),
 }
 COLUMNS = pa.table({"a": [1, 2], "b": [1, 2], "id": [1, 2], "x": [3, 4], "n": [1, 2], "l": [[1], [2]]})
-
-
-@pytest.fixture(scope="module")
-def analysis() -> Iterator[QueryAnalysis]:
-    with QueryAnalysis() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def connection() -> Iterator[Any]:
-    with private_connection(threads=1) as opened:
-        yield opened
 
 
 def names(analysis: QueryAnalysis, query: str) -> tuple[str, ...]:
