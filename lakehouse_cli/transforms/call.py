@@ -228,7 +228,7 @@ def _called(
             by_position.append(frame)
         else:
             by_keyword[name] = frame
-    constants = copy.deepcopy(dict(params))
+    constants = copy.deepcopy(dict(params)) if params else {}
     activate(transform.folder)
     try:
         with forks_end_here():

@@ -186,7 +186,11 @@ def _frame(names: Sequence[str], rows: int, blocks: list[tuple[Any, Any]]) -> An
 
 def _make_read_only(values: Any) -> None:
     """Make an array, or the arrays inside an extension array, read-only."""
-    for array in (values, *(getattr(values, name, None) for name in ("_data", "_mask", "_ndarray"))):
+    if isinstance(values, np.ndarray):
+        values.flags.writeable = False
+        return
+    for name in ("_data", "_mask", "_ndarray"):
+        array = getattr(values, name, None)
         if isinstance(array, np.ndarray):
             array.flags.writeable = False
 

@@ -175,7 +175,7 @@ class FolderStorage(FormatStorage):
     def _open_folder(self, path: str, table: Table, *, make: bool = False) -> Iterator[Folder]:
         """Open the folder of a path under the root: the one that it was found to be, refused if a link is there now."""
         self._held_inside(self._in_folder(path), path, table)
-        folder = os.path.dirname(path)
+        folder = path.rpartition("/")[0]
         real = self._real_folder(folder)
         relative = real[len(self._inside_root) :]
         try:
