@@ -343,7 +343,7 @@ class _Matched(Struct):
                     yield Input(table, name)
         elif reading.tables is None:
             why = reading.dialect if reading.dialect != DUCKDB else reading.sensitive[0]
-            message = f"the tables of {self.table.computed_by} cannot be told from its text ({why})"
+            message = f"the tables of {self.table.computed_by} cannot be determined from its text ({why})"
             self.problems.append(Problem(message, "list them under `inputs:`", self.table.where("sql", "sql_file")))
         else:
             yield from (found for each in reading.tables if (found := self._input(each)) is not None)

@@ -144,7 +144,7 @@ def streamed_inputs(job: Job, folder: Path) -> dict[str, frozenset[str]]:
 
 
 def input_frames(job: Job, folder: Path) -> dict[str, list[FrameType]]:
-    """The frame types that a job's transform takes each input as; none for a query, or where they cannot be told."""
+    """The frame types that a job's transform takes each input as; none for a query, or where they are not known."""
     frames: dict[str, list[FrameType]] = {}
     if job.table.function is None:
         return frames

@@ -665,7 +665,7 @@ def after(big: pd.DataFrame):
 
 @pytest.mark.parametrize("consumed", [True, False])
 @pytest.mark.parametrize("timeout", ["", ", timeout: 60"])
-def test_values_that_arrow_lacks_are_told_of_all_pieces(numbers: ProjectFolder, consumed: bool, timeout: str) -> None:
+def test_values_that_arrow_lacks_are_reported_of_all(numbers: ProjectFolder, consumed: bool, timeout: str) -> None:
     tables = f"  big: {{columns: {{id: int64, s: int64}}, key: id{timeout}}}\n"
     add(numbers, tables + ("  after: {}\n" if consumed else ""), LATE)
     code, found = run_of()

@@ -1,4 +1,4 @@
-"""A column that cannot be converted exactly: how the reason travels, and how it is put into words."""
+"""A column that cannot be converted exactly: how its reason travels, and its message."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def test_the_place_of_a_table_counts_characters(analysis: QueryAnalysis, query: 
 @pytest.mark.parametrize(
     "query", ["pivot t on a using sum(b)", "from (pivot t on a using sum(b))", "with p as (pivot t on a) from p, u"]
 )
-def test_tables_of_a_pivot_cannot_be_told(analysis: QueryAnalysis, query: str) -> None:
+def test_tables_of_a_pivot_are_not_known(analysis: QueryAnalysis, query: str) -> None:
     reading = analysis.read([query])[0]
     assert (reading.problem, reading.tables, reading.sensitive) == (None, None, ("PIVOT",))
 
