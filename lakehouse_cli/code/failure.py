@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from lakehouse_cli.code.importing import is_own_file
 from lakehouse_cli.errors import Interrupted, Location
-from lakehouse_cli.text.shortening import cut_end
+from lakehouse_cli.text.abbreviation import cut_end
 
 _LONGEST = 2000
 _DUCKDB = ("duckdb", "_duckdb")

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.runs.spilling import spill_file, spilling
+from lakehouse_cli.runs.temporary_files import spill_file, spilling
 
 # Bits of a hash that say which part its row is in.
 _BITS = 8

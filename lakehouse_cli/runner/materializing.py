@@ -18,26 +18,27 @@ from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
 from lakehouse_cli.contracts import Check, Enforced, Enforcement, Findings, check, enforce
-from lakehouse_cli.errors import ContractError, DataError, LakehouseError, TransformError, Violation
+from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, LakehouseError, TransformError, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
+from lakehouse_cli.runner.external_sort import sort_pieces
 from lakehouse_cli.runner.handover import write_handover
 from lakehouse_cli.runner.in_database import compute_in_database
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, within
 from lakehouse_cli.runner.row_order import by_key
-from lakehouse_cli.runner.sorting import sort_pieces
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, local_files, publish_pieces
-from lakehouse_cli.storage.renaming import scan
+from lakehouse_cli.storage.source_columns import scan
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.storage_types.duckdb import cast_hint
-from lakehouse_cli.text.moments import now_text
+from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.transforms import FrameType, SharedTable, StreamedTable, load_transform
-from lakehouse_cli.transforms.calling import Unordered
+from lakehouse_cli.transforms.call import Unordered
 
 _Result = TypeVar("_Result")
+_DataError = TypeVar("_DataError", bound=DataError)
 # Bytes of a stored table that queries share in memory.
 _SHARED = 1 << 26
 # Formats of files that queries read by themselves.
@@ -122,9 +123,9 @@ def _check_source(data: pa.Table, table: Table, storage: AssetStorage) -> None:
 def _refuse(found: Findings, table: Table, storage: AssetStorage) -> None:
     if found.violations:
         first = found.violations[0]
-        error = DataError(first.message, location=first.location)
+        error = DataError(first.message, location=first.location, hint=CORRECT_DATA)
         found.describe(error, find_lines(storage, table, found.row_numbers()))
-        raise error
+        raise _at_key(error, table)
 
 
 def streamed_inputs(job: Job, folder: Path) -> dict[str, frozenset[str]]:
@@ -143,7 +144,7 @@ def streamed_inputs(job: Job, folder: Path) -> dict[str, frozenset[str]]:
 
 
 def input_frames(job: Job, folder: Path) -> dict[str, list[FrameType]]:
-    """The frame types that a job's transform takes each input as; none for a query, or where they cannot be told."""
+    """The frame types that a job's transform takes each input as; none for a query, or where they are not known."""
     frames: dict[str, list[FrameType]] = {}
     if job.table.function is None:
         return frames
@@ -191,7 +192,12 @@ def materialize(
         check_replaceable(storage, table, forced=job.forced)
         if table.runs_in_storage:
             unstored = {name: shared.arrow() for name, shared in given.items() if isinstance(shared, SharedTable)}
-            return compute_in_database(job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0))
+            try:
+                return compute_in_database(
+                    job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0)
+                )
+            except ContractError as error:
+                raise _explained(error, table, place.folder, None) from None
         with _closed_at_the_end(_compute(job, place.folder, given, timeout)) as result:
             if on_computed is not None and isinstance(result, pa.Table):
                 on_computed()
@@ -396,14 +402,24 @@ def _check_order(schema: pa.Schema, table: Table) -> None:
         raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
 
 
-def _explained(error: ContractError, table: Table, folder: Path, schema: pa.Schema) -> ContractError:
-    """The error of a result, or a piece of it, with the place of the contract, and what to do."""
-    if table.query is not None:
+def _explained(error: ContractError, table: Table, folder: Path, schema: pa.Schema | None) -> ContractError:
+    """The error of a result with the place of the contract, and what to do; without schema, it is in a database."""
+    if table.query is not None and schema is not None:
         of_one = len(error.violations) == 1
         error.violations = tuple(_of_query(each, table, schema) for each in error.violations)
         error.message = error.violations[0].message if of_one else error.message
     error.location = error.location or table.where("columns")
     error.hint = error.hint or f"fix {_place(table, folder)}, or relax the contract"
+    return _at_key(error, table)
+
+
+def _at_key(error: _DataError, table: Table) -> _DataError:
+    """The error with the place of the key for violations of that."""
+    is_first = bool(error.violations) and error.location == error.violations[0].location
+    error.violations = tuple(
+        replace(each, location=table.where("key")) if each.check == "key" else each for each in error.violations
+    )
+    error.location = error.violations[0].location if is_first else error.location
     return error
 
 

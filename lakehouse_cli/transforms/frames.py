@@ -39,7 +39,7 @@ from lakehouse_cli.registry import install_command, installed, lookup
 
 
 class FrameType(ABC):
-    """One in-memory type of tables, to and from Arrow.
+    """A frame type: an in-memory type of tables, to and from Arrow.
 
     Attributes:
         name: As users write it: ``pandas.DataFrame``.
@@ -168,6 +168,9 @@ def frame_type_of(annotation: Any, *, returned: bool = False) -> FrameType:
     """
     if annotation is None or annotation is Any:
         return frame_type(PANDAS)
+    # A run asks for a plain class with every input of every table; `typing` would take most of that time.
+    if type(annotation) is type and (plain := _frame_type_of_class(annotation, returned)) is not None:
+        return plain
     if isinstance(annotation, str):
         for name in names_in_text(annotation):
             if is_supported(name, returned=returned):
@@ -184,7 +187,6 @@ def frame_type_of(annotation: Any, *, returned: bool = False) -> FrameType:
     raise _unsupported(_spelled(annotation), returned)
 
 
-# A run asks for the same class with every input of every table.
 @lru_cache(maxsize=256)
 def _frame_type_of_class(candidate: type, returned: bool) -> FrameType | None:
     root = candidate.__module__.partition(".")[0]

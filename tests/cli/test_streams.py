@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakehouse_cli.transforms.queries import connection, running
+from lakehouse_cli.transforms.queries import connection, results
 from tests.cli.running import COMMAND
 from tests.conftest import Cli, ProjectFolder
 
@@ -666,6 +666,29 @@ def test_plan_notes_rows_without_an_order(folder: ProjectFolder, cli: Cli) -> No
         ]
 
 
+def test_plan_notes_eager_groups_without_an_order(folder: ProjectFolder, cli: Cli) -> None:
+    code = "import polars as pl\n\n"
+    for name, kind, call in (
+        ("a", "pl.DataFrame", "s.group_by('x').len()"),
+        ("b", "pl.DataFrame", "s.unique(\n        maintain_order=False)"),
+        ("c", "pl.DataFrame", "s.group_by('x', maintain_order=True).len()"),
+        ("d", "pl.DataFrame", "s.group_by('x').len().sort('x')"),
+        ("e", "pl.DataFrame", "s.group_by('x').len()"),
+        ("f", "pl.LazyFrame", "s.lazy().group_by('x').len()"),
+    ):
+        code += f"def {name}(s: pl.DataFrame) -> {kind}:\n    return {call}\n"
+    folder.write("transforms.py", code)
+    folder.declare("  s: {kind: source}\n  a: {key: x}\n  b: {}\n  c: {}\n  d: {}\n  e: {order_by: x}\n  f: {key: x}\n")
+    for command in ("validate", "plan"):
+        done = cli(command)
+        noted = [line for line in (done.out + done.err).splitlines() if "another order each time" in line]
+        assert [line.partition("`")[2].partition(",")[0] for line in noted] == [
+            "a` calls `group_by` (transforms.py:4)",
+            "b` calls `unique` (transforms.py:6)",
+        ]
+        assert all(line.endswith("set `order_by`, or pass `maintain_order=True`") for line in noted)
+
+
 @pytest.mark.parametrize("kind", ["duckdb.DuckDBPyRelation", "ibis.Table"])
 def test_what_duckdb_cannot_hold_is_refused_with_its_row(folder: ProjectFolder, kind: str) -> None:
     folder.write(
@@ -697,7 +720,7 @@ def after(big: pd.DataFrame):
 
 @pytest.mark.parametrize("consumed", [True, False])
 @pytest.mark.parametrize("timeout", ["", ", timeout: 60"])
-def test_values_that_arrow_lacks_are_told_of_all_pieces(numbers: ProjectFolder, consumed: bool, timeout: str) -> None:
+def test_values_that_arrow_lacks_are_reported_of_all(numbers: ProjectFolder, consumed: bool, timeout: str) -> None:
     tables = f"  big: {{columns: {{id: int64, s: int64}}, key: id{timeout}}}\n"
     add(numbers, tables + ("  after: {}\n" if consumed else ""), LATE)
     code, found = run_of()
@@ -718,7 +741,7 @@ def test_large_results_of_queries_come_piece_by_piece(
     numbers.write("lakehouse.yaml", declared.replace("HALF", "half"))
     assert cli("run").code == 0
     whole = numbers.read("data/t.csv")
-    monkeypatch.setattr(running, "_AT_ONCE", 1_000)
+    monkeypatch.setattr(results, "_AT_ONCE", 1_000)
     assert cli("run", "--force").code == 0
     assert numbers.read("data/t.csv") == whole == numbers.read("data/numbers.csv")
     numbers.write("lakehouse.yaml", declared.replace("HALF", "nullif(half, 149999.5)"))

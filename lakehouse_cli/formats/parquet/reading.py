@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakehouse_cli.arrow.conversion.domains import at_rows
-from lakehouse_cli.arrow.conversion.moments import timestamp_text
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, true_rows
+from lakehouse_cli.arrow.conversion.timestamp_texts import timestamp_text
 from lakehouse_cli.arrow.maps import map_of, pairs_of
 from lakehouse_cli.arrow.types import is_list
 from lakehouse_cli.arrow.values import compute as pc

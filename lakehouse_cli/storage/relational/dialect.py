@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.queries import DatabaseQuery
-from lakehouse_cli.storage.relational.judging import Conversion
+from lakehouse_cli.storage.relational.contract_sql import Conversion
 from lakehouse_cli.storage.relational.session import Relation
 
 

@@ -29,7 +29,7 @@ from lakehouse_cli.storage.relational.dialect import (
 from lakehouse_cli.storage.relational.session import Relation
 from lakehouse_cli.storage_types.names import MANIFESTS, MANIFESTS_HINT
 from lakehouse_cli.storage_types.postgresql import sql_type
-from lakehouse_cli.text.listing import first_few
+from lakehouse_cli.text.name_lists import first_few
 from lakehouse_cli.text.sql import literal, placeholders, quote
 
 _SHOWN = 3

@@ -13,7 +13,7 @@ from lakehouse_cli.arrow.types import to_arrow, without_rows
 from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import ContractError, Violation
 from lakehouse_cli.model import Column, ColumnType, Table
-from lakehouse_cli.storage.relational.judging import Conversion, JudgedColumn, is_text
+from lakehouse_cli.storage.relational.contract_sql import Conversion, JudgedColumn, is_text
 from lakehouse_cli.text.sql import how_to_cast, quote
 
 

@@ -18,7 +18,7 @@ from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.query import QueryProblem
 from lakehouse_cli.storage_types.duckdb import cast_hint
 from lakehouse_cli.transforms.queries.inputs import registered, unheld
-from lakehouse_cli.transforms.queries.running import (
+from lakehouse_cli.transforms.queries.results import (
     CAST_IN,
     QueryError,
     as_table,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -18,8 +18,7 @@ from lakehouse_cli.model.query import QueryReading
 from lakehouse_cli.storage_types.duckdb import sql_type
 from lakehouse_cli.transforms.queries import binding
 from lakehouse_cli.transforms.queries.analysis import QueryAnalysis
-from lakehouse_cli.transforms.queries.calling import run_query
-from lakehouse_cli.transforms.queries.connection import private_connection
+from lakehouse_cli.transforms.queries.call import run_query
 
 TYPES = {
     "i8": "int8",
@@ -105,18 +104,6 @@ EXPRESSIONS = [
     *("$p", "$p + i", "$p::date", "nothing", "i.nothing", "s + 1", "cast('x' as int)", "max(i", "rowid", "i8 || s"),
     *("case when flag then i else f end", "coalesce(i8, u16)", "i in (1, 2)", "row_number() over ()", "unnest(l)"),
 ]
-
-
-@pytest.fixture(scope="module")
-def analysis() -> Iterator[QueryAnalysis]:
-    with QueryAnalysis() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def connection() -> Iterator[Any]:
-    with private_connection(spills=False, threads=1) as opened:
-        yield opened
 
 
 def columns_of(types: Mapping[str, str]) -> tuple[Column, ...]:
