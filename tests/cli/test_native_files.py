@@ -129,7 +129,7 @@ def test_folders_that_look_like_patterns_and_partitions(folder: ProjectFolder, c
         assert pq.read_table(folder.path / "data/chosen.parquet").to_pylist()[0]["name"] == "n0"
 
 
-def test_a_damaged_file_is_told(folder: ProjectFolder, cli: Cli) -> None:
+def test_damaged_file_is_reported(folder: ProjectFolder, cli: Cli) -> None:
     declare(folder)
     store(folder, rows())
     path = folder.path / "data/given.parquet"

@@ -19,7 +19,7 @@ from lakehouse_cli.storage_types.duckdb import held_type, refusal
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.sql import literal, quote
-from lakehouse_cli.transforms.sharing import SharedTable, StreamedTable
+from lakehouse_cli.transforms.shared_tables import SharedTable, StreamedTable
 
 _ROWS = 1 << 16
 
