@@ -6,7 +6,7 @@ spoil a numpy one, Python objects where pandas has no dtype of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -75,15 +75,11 @@ class PandasFrame(FrameType):
         if isinstance(frame, pd.Series):
             _add_series(result, frame, levels, columns)
             return result.table()
-        columns_of_frame = list(frame.items())
         for name, level in levels:
             if not _is_copy(frame, name, level):
                 _add(result, name, level, level=True)
-        for label, series in columns_of_frame:
-            if isinstance(label, str):
-                _add(result, label, series)
-            else:
-                _refuse_label(result, label, series)
+        for label, values in zip(frame.columns, _columns_of(frame), strict=True):
+            _add(result, label, values)
         return result.table()
 
     def accepts(self, annotation: type, *, returned: bool) -> bool:
@@ -276,6 +272,12 @@ def _is_copy(frame: pd.DataFrame, name: Any, level: Any) -> bool:
     return labels.count(name) == 1 and bool(pd.Index(frame[name]).equals(level))
 
 
+def _columns_of(frame: Any) -> Iterable[Any]:
+    """The values of each column: arrays, as making a Series of each takes most of the time of small frames."""
+    arrays = getattr(frame, "_iter_column_arrays", None)  # pandas' own; of a version without it, Series
+    return arrays() if arrays is not None else (series for _, series in frame.items())
+
+
 def _add_series(
     result: ResultColumns, series: Any, levels: list[tuple[Any, Any]], columns: Sequence[Column] | None
 ) -> None:
@@ -286,10 +288,7 @@ def _add_series(
         taken = {level for level, _ in levels}
         free = [column.name for column in columns or () if column.name not in taken]
         name = free[0] if len(free) == 1 else None
-    if isinstance(name, str):
-        _add(result, name, series)
-    else:
-        _refuse_label(result, name, series)
+    _add(result, name, series)
 
 
 def _refuse_label(result: ResultColumns, label: Any, values: Any) -> None:
@@ -303,17 +302,17 @@ def _refuse_label(result: ResultColumns, label: Any, values: Any) -> None:
     else:
         message = f"column label `{label}` is {type(label).__name__}, not text"
         hint = "rename it, or all of them with `.rename(columns=str)`"
-    result.refuse(str(label), Violation(str(label), "extra", 1, f"{message}; {hint}"), values)
+    result.refuse(str(label), Violation(str(label), "extra", 1, f"{message}; {hint}"), pd.Series(values))
 
 
 def _add(result: ResultColumns, name: Any, values: Any, *, level: bool = False) -> None:
-    """Add a Series or Index as one column."""
+    """Add a Series, an Index or an array as one column."""
     if not isinstance(name, str):
         _refuse_label(result, name, values)
         return
     dtype = values.dtype
     if isinstance(dtype, np.dtype):
-        _add_numpy(result, name, values.to_numpy(), level)
+        _add_numpy(result, name, values if isinstance(values, np.ndarray) else values.to_numpy(), level)
         return
     if isinstance(dtype, (pd.PeriodDtype, pd.IntervalDtype, pd.SparseDtype)):
         hint = {
@@ -321,15 +320,16 @@ def _add(result: ResultColumns, name: Any, values: Any, *, level: bool = False) 
             pd.IntervalDtype: "use `.astype(str)`, or the ends as two columns",
             pd.SparseDtype: "use `.sparse.to_dense()`",
         }[type(dtype)]
-        result.refuse_type(name, f"{dtype}, which no column type holds", hint, values)
+        result.refuse_type(name, f"{dtype}, which no column type holds", hint, pd.Series(values))
         return
     try:
-        array = values.array.__arrow_array__() if hasattr(values.array, "__arrow_array__") else pa.array(values)
+        held = values.array if isinstance(values, (pd.Series, pd.Index)) else values
+        array = held.__arrow_array__() if hasattr(held, "__arrow_array__") else pa.array(values)
     except (pa.ArrowException, TypeError, ValueError, NotImplementedError):
         hint = "convert it with `.astype`"
         if dtype.name == "geometry":
             hint = "return `frame.to_wkb()`, which has it as binary"
-        result.refuse_type(name, f"{dtype}, which no column type holds", hint, values)
+        result.refuse_type(name, f"{dtype}, which no column type holds", hint, pd.Series(values))
         return
     if pa.types.is_floating(array.type):
         array = nan_to_null(array)
@@ -345,4 +345,4 @@ def _add_numpy(result: ResultColumns, name: str, values: Any, level: bool) -> No
         result.add(name, pa.array(native, from_pandas=True), level=level)
     else:
         hint = "use `.apply(lambda z: z.real)` and the like" if kind == "c" else "convert it with `.astype`"
-        result.refuse_type(name, f"{values.dtype}, which no column type holds", hint, values)
+        result.refuse_type(name, f"{values.dtype}, which no column type holds", hint, pd.Series(values))

@@ -208,6 +208,26 @@ def test_a_series_is_a_column_beside_its_index() -> None:
     assert "the result is a Series without a name" in messages(pd.Series([1]), a="int64", b="int64")[-1]
 
 
+class _ReadAsSeries(pd.DataFrame):
+    """A frame of a pandas that does not give its columns as arrays."""
+
+    _iter_column_arrays = None
+
+
+def test_columns_come_the_same_as_series() -> None:
+    dtypes = ["int8", "float64", "Int64", "str", "category", "M8[ms]", "m8[s]", "datetime64[us, Europe/Berlin]"]
+    series = [pd.Series([2, 1, 2]).astype(dtype) for dtype in [*dtypes, "object", "int32[pyarrow]"]]
+    series += [
+        pd.Series(["2020"] * 3).astype("period[D]"),
+        pd.Series([np.nan, 0.5, np.inf]),
+        pd.Series([1j, 2, 3]),
+        pd.Series([dt.time(1), None, "x"]),
+    ]
+    frame = pd.concat(dict(enumerate(series)), axis=1).rename(columns=lambda label: f"c{label % 12}" if label else 0)
+    for each in (frame, frame[::-1], frame[:0], frame.set_index("c2", drop=False)):
+        assert PANDAS.to_arrow(each, None).equals(PANDAS.to_arrow(_ReadAsSeries(each), None), check_metadata=True)
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
