@@ -16,15 +16,17 @@ refuses, or end the process.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from msgspec import Struct
 
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.model import Column
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 # Types that no engine takes for others.
 _TYPES = frozenset(
@@ -68,6 +70,8 @@ class NativeFile(Struct, frozen=True):
 
     def has_nan(self) -> bool:
         """Read all floats of a Parquet file; also true where that is not possible, which who reads it reports."""
+        import pyarrow.parquet as pq
+
         names = self.floats
         try:
             with pq.ParquetFile(self.path, pre_buffer=False) as file:
@@ -90,6 +94,8 @@ def native_parquet(
     """
     if not columns or _MARKS & set(path):
         return None
+    import pyarrow.parquet as pq  # of which most runs have no need, with OpenSSL and the clients of object stores
+
     try:
         with pq.ParquetFile(path, pre_buffer=False) as file:
             return _native(path, file, columns, check, is_judged=is_judged)

@@ -64,6 +64,11 @@ def test_what_is_up_to_date_is_not_counted(project: ProjectFolder, argv: list[st
     assert loaded(*argv) & SLOW == set()
 
 
+def test_a_run_of_pandas_loads_no_clients_of_object_stores(project: ProjectFolder) -> None:
+    assert "pandas" in (names := loaded("run"))
+    assert "ssl" not in names
+
+
 def test_what_changed_is_counted_without_the_users_code(project: ProjectFolder) -> None:
     loaded("run")
     project.write("data/orders.csv", "customer,amount\n007,5\n")
