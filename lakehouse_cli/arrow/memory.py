@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -50,6 +50,7 @@ def owned(table: pa.Table) -> pa.Table:
     return pa.table(columns, schema=table.schema)
 
 
+@lru_cache(maxsize=1024)
 def _is_text(kind: pa.DataType) -> bool:
     t = pa.types
     return bool(t.is_string(kind) or t.is_binary(kind) or t.is_large_string(kind) or t.is_large_binary(kind))

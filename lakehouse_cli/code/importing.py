@@ -22,6 +22,7 @@ from types import CodeType, ModuleType
 from msgspec import Struct, field
 
 from lakehouse_cli.code.snapshot import file_key
+from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.text.regular_files import read_regular
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
@@ -155,7 +156,8 @@ def import_own(name: str, folder: Path) -> ModuleType:
             return known
         _importing.depth = getattr(_importing, "depth", 0) + 1
         try:
-            return importlib.import_module(name)
+            with forks_end_here():
+                return importlib.import_module(name)
         finally:
             _importing.depth -= 1
 

@@ -219,6 +219,8 @@ def _without_pieces(node: Mapping) -> dict[str, tuple[Scalar, Node]]:
 
 def _unclosed(text: str) -> int:
     """How many brackets a text opens and does not close."""
+    if text.isidentifier():  # as most are
+        return 0
     return sum(text.count(each) for each in "[(<") - sum(text.count(each) for each in "])>")
 
 

@@ -12,7 +12,6 @@ from lakehouse_cli.code.source import PUT_MODULE, in_the_way
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.declarations import DeclaredProject, DeclaredTable, declared_by
 from lakehouse_cli.errors import Interrupted, Location, Problem, did_you_mean
-from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.registry import install_command
 
 _ONE = "`lakehouse = Lakehouse(assets=[…])`"
@@ -61,7 +60,7 @@ def _other(found: dict[str, DeclaredProject]) -> str:
 def _imported(name: str, folder: Path, place: Location | None) -> ModuleType | Problem:
     try:
         # What it prints is not what a command prints.
-        with forks_end_here(), contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr):
             return import_own(name, folder)
     except Interrupted:
         raise

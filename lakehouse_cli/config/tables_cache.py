@@ -147,7 +147,7 @@ class TablesReading(Struct, frozen=True):
         if not all(map(_is_json, filter(None, (table.retry_delay, table.timeout, *free)))):  # what is empty comes back
             return False
         # An alias in a table may stand for what is written elsewhere.
-        return not any(
+        return not self.private or not any(
             p is not None and p.line in self.private and p.file == self.spec.file.name for p in _places(table)
         )
 

@@ -79,7 +79,9 @@ class TablesInMemory:
 
     def streams_some(self, names: Iterable[str]) -> bool:
         """Whether some consumer takes one of these piece by piece."""
-        return any(not self._streams.isdisjoint(self._frame_types.get(name, ())) for name in names)
+        return bool(self._streams) and any(
+            not self._streams.isdisjoint(self._frame_types.get(name, ())) for name in names
+        )
 
     def release(self, names: Iterable[str]) -> None:
         """Release each of these for one consumer that is done with it, or will never come."""

@@ -57,10 +57,12 @@ class FormatStorage(AssetStorage):
 
     def capability(self, protocol: type[_Capability]) -> _Capability | None:
         """As of any storage; a class that has a `publish` of its own, and no `publish_pieces`, gets whole tables."""
-        publishing = {"publish", "publish_pieces"}
-        own = next(each for each in type(self).__mro__ if not publishing.isdisjoint(vars(each)))
-        is_whole = protocol is PublishesPieces and "publish_pieces" not in vars(own)
-        return None if is_whole else super().capability(protocol)
+        if protocol is PublishesPieces:
+            publishing = {"publish", "publish_pieces"}
+            own = next(each for each in type(self).__mro__ if not publishing.isdisjoint(vars(each)))
+            if "publish_pieces" not in vars(own):
+                return None
+        return super().capability(protocol)
 
     @abstractmethod
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
@@ -314,7 +316,7 @@ def make_manifest(
     return Manifest(
         table=table.name,
         project=origin.project,
-        columns=tuple((field.name, str(from_arrow(field.type))) for field in data.schema),
+        columns=tuple([(field.name, str(from_arrow(field.type))) for field in data.schema]),
         rows=data.num_rows if rows is None else rows,
         bytes=size,
         content_hash=content_hash,

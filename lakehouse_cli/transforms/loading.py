@@ -17,7 +17,6 @@ from lakehouse_cli.code.failure import failure_of
 from lakehouse_cli.code.importing import import_own
 from lakehouse_cli.code.source import PUT_MODULE, in_the_way
 from lakehouse_cli.errors import Interrupted, TransformError, did_you_mean
-from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.registry import install_command
@@ -160,8 +159,7 @@ def _described(ref: FunctionRef, folder: Path, module: types.ModuleType, fn: Cal
 
 def _imported(ref: FunctionRef, folder: Path) -> types.ModuleType:
     try:
-        with forks_end_here():
-            return import_own(ref.module, folder)
+        return import_own(ref.module, folder)
     except Interrupted:
         raise
     except BaseException as error:

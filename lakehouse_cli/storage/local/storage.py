@@ -229,9 +229,9 @@ class FileStorage(FolderStorage):
             # It is not waited for here: one that a power failure spoils is ours all the same, and not believed.
             with ExitStack() as together, ExitStack() as at_the_end:
                 beside = at_the_end.enter_context(
-                    replacing(manifests, os.path.basename(manifest_path), mode=before, durable=False)
+                    replacing(manifests, manifest_path.rpartition("/")[2], mode=before, durable=False)
                 )
-                with replacing(folder, os.path.basename(target), mode=mode, together=together) as sink:
+                with replacing(folder, target.rpartition("/")[2], mode=mode, together=together) as sink:
                     data, rows = write(sink)
                     sink.settle()
                     manifest = make_manifest(
