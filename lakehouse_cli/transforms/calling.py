@@ -20,11 +20,11 @@ from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.model import Column, FunctionRef, Table
 from lakehouse_cli.model.computation import Input
-from lakehouse_cli.model.frame_names import PANDAS, READER
+from lakehouse_cli.model.frame_names import DASK, PANDAS, READER
 from lakehouse_cli.text.counts import with_article
 from lakehouse_cli.transforms.frames import FrameType, owner_of
 from lakehouse_cli.transforms.loading import Transform, load_transform
-from lakehouse_cli.transforms.restored_dates import restore_dates
+from lakehouse_cli.transforms.restored_dates import restore_dates, restore_dates_in
 from lakehouse_cli.transforms.sharing import SharedTable, StreamedTable
 
 _lock = threading.Lock()
@@ -111,7 +111,10 @@ def _to_arrow(
         raise _no_frame(transform, result)
     enter(owner)
     if owner.streams:
-        pieces = _pieces(transform, owner.to_pieces(result, columns), [table for _, table in inputs], scopes)
+        found = owner.to_pieces(result, columns)
+        if owner.name == DASK:
+            found = restore_dates_in(found, [each.schema for _, each in inputs], columns)
+        pieces = _pieces(transform, found, [table for _, table in inputs], scopes)
         return pieces if owner.orders_rows else Unordered(pieces)
     _finish(table for _, table in inputs)
     try:

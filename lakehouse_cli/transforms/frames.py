@@ -25,6 +25,7 @@ from lakehouse_cli.formats.native import NativeFile
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import (
     ARROW,
+    DASK,
     IBIS,
     LAZY,
     PANDAS,
@@ -121,6 +122,7 @@ _FRAME_TYPES = {
     LAZY: "lakehouse_cli.transforms.lazy_frame:LazyFrame",
     RELATION: "lakehouse_cli.transforms.relation_frame:RelationFrame",
     IBIS: "lakehouse_cli.transforms.ibis_frame:IbisFrame",
+    DASK: "lakehouse_cli.transforms.dask_frame:DaskFrame",
     READER: "lakehouse_cli.transforms.reader_frame:ReaderFrame",
 }
 
