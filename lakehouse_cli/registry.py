@@ -44,6 +44,7 @@ EXTRAS: Mapping[str, str] = {
     "obstore": "s3",
     "openpyxl": "excel",
     "polars": "polars",
+    "pyspark": "spark",
 }
 
 

@@ -162,6 +162,17 @@ STORAGE_KEYS: AnyMapping[str, Key] = {
     "options": Key(_OPTIONS, "Options of the format, and of the storage itself.", {}),
 }
 
+SPARK_KEYS: AnyMapping[str, Key] = {
+    "remote": Key(
+        Text("the URL of a server of Spark Connect"),
+        "A server of Spark Connect; in the place of `master`.",
+        examples=("sc://localhost:15002",),
+    ),
+    "master": Key(Text("what Spark runs on"), "What Java's Spark runs on, begun for the run.", "local[*]"),
+    "config": Key(FreeMap(item=Text()), "Spark's own settings.", {}, examples=({"spark.driver.memory": "4g"},)),
+}
+_SPARK = Section("a map with `remote` or `master`, and `config`", "spark")
+
 EXECUTION_KEYS: AnyMapping[str, Key] = {
     "executor": Key(Choice(EXECUTORS, group="executors"), "Where transforms are computed.", "threads"),
     "workers": Key(Number(whole=True, minimum=1), "How many tables are computed at once."),
@@ -173,10 +184,11 @@ EXECUTION_KEYS: AnyMapping[str, Key] = {
         examples=("4GiB", "800 MB"),
     ),
     "options": Key(FreeMap(), "Options of the executor; those there are have none.", {}),
+    "spark": Key(_SPARK, "The session that all transforms on Spark share in a run."),
 }
 
 _STORAGES = Section("a map of names to storages", "storages")
-_EXECUTION = Section("a map with `executor`, `workers`, `memory` and `options`", "execution")
+_EXECUTION = Section("a map with `executor`, `workers`, `memory`, `spark` and `options`", "execution")
 
 ENVIRONMENT_KEYS: AnyMapping[str, Key] = {
     "description": DESCRIPTION,

@@ -9,6 +9,7 @@ from lakehouse_cli.config.keys import (
     INCLUDED_KEYS,
     NAME_PATTERN,
     PROJECT_KEYS,
+    SPARK_KEYS,
     STORAGE_KEYS,
     TABLE_KEYS,
 )
@@ -64,6 +65,7 @@ def json_schema() -> JsonSchema:
             "environments": environments,
             "environment": keys_schema(ENVIRONMENT_KEYS, "A named set of overrides."),
             "execution": execution,
+            "spark": keys_schema(SPARK_KEYS, "The session of transforms on Spark.", filled_in=("remote", "master")),
             "storageOptions": options_schema(fillable=True),
         },
     }

@@ -12,8 +12,8 @@ from lakehouse_cli.errors import did_you_mean
 PANDAS, ARROW, POLARS = "pandas.DataFrame", "pyarrow.Table", "polars.DataFrame"
 #: Tables that are computed as they are stored, in the order of their key, as engines give rows in another each time.
 LAZY, RELATION, IBIS = "polars.LazyFrame", "duckdb.DuckDBPyRelation", "ibis.Table"
-DASK = "dask.dataframe.DataFrame"
-UNORDERED = frozenset((LAZY, RELATION, IBIS, DASK))
+DASK, SPARK = "dask.dataframe.DataFrame", "pyspark.sql.DataFrame"
+UNORDERED = frozenset((LAZY, RELATION, IBIS, DASK, SPARK))
 #: A table batch by batch; also as ``Iterator[pyarrow.RecordBatch]``.
 READER = "pyarrow.RecordBatchReader"
 #: What a query takes: a table in memory where it is, else its file or its pieces.
@@ -30,7 +30,7 @@ SERIES = "pandas.Series"
 _LIBRARIES = frozenset(("pandas", "pyarrow", "polars", "ibis", "numpy", "typing"))
 #: Of libraries that need not be installed.
 OPTIONAL = frozenset((POLARS, *UNORDERED))
-_ALL = (PANDAS, ARROW, POLARS, LAZY, RELATION, IBIS, DASK, READER)
+_ALL = (PANDAS, ARROW, POLARS, LAZY, RELATION, IBIS, DASK, SPARK, READER)
 # How annotations are written, for those that cannot be evaluated.
 _SPELLINGS = {
     **dict.fromkeys(("pd.DataFrame", "DataFrame"), PANDAS),
@@ -47,7 +47,7 @@ _SPELLINGS = {
 # Types of other libraries that people try, which are certainly no frame type.
 _OTHERS = frozenset(
     (
-        *("pyspark.sql.DataFrame", "duckdb.DuckDBPyConnection", "pathlib.Path"),
+        *("duckdb.DuckDBPyConnection", "pathlib.Path"),
         *(
             "collections.abc.Iterator",
             "collections.abc.Iterable",

@@ -106,6 +106,24 @@ class StorageSpec(Declared, frozen=True):
         return f"StorageSpec({self.name!r}, {self.root_text!r}, type={self.type!r})"
 
 
+class SparkSpec(Declared, frozen=True):
+    """The session that transforms on Spark share in a run.
+
+    Attributes:
+        remote: URL of a server of Spark Connect, ``sc://…``; may hold secrets. None for Java's Spark on this machine.
+        master: What Java's Spark runs on.
+        config: Spark's own settings, by name; may hold secrets.
+    """
+
+    remote: str | None = None
+    master: str = "local[*]"
+    config: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Without what may be secret."""
+        return f"SparkSpec({self.master!r})"
+
+
 class EnvironmentSpec(Declared, frozen=True):
     """A named set of overrides, over what it overrides.
 
@@ -280,6 +298,7 @@ class ProjectSpec(Declared, frozen=True):
         executor: Name of the executor.
         workers: How many tables at once, None for the executor's own choice.
         memory: Bytes that all tables under way may take together, None for no limit.
+        spark: The session of transforms on Spark.
         module_location: Where ``module`` stands.
         environment: The one that storages and execution are of.
         environments: All there are, by name; always holds ``default``.
@@ -295,6 +314,7 @@ class ProjectSpec(Declared, frozen=True):
     executor: str = "threads"
     workers: int | None = None
     memory: int | None = None
+    spark: SparkSpec = SparkSpec()
     module_location: Location | None = None
     environment: str = DEFAULT_ENVIRONMENT
     environments: Mapping[str, EnvironmentSpec] = field(default_factory=dict)

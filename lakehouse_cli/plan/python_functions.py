@@ -13,7 +13,8 @@ from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, So
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Fingerprint, Input, MatchedInputs
-from lakehouse_cli.model.frame_names import OPTIONAL, UnsupportedType, unsupported
+from lakehouse_cli.model.frame_names import OPTIONAL, SPARK, UnsupportedType, unsupported
+from lakehouse_cli.model.spark_types import not_in_spark, refusal
 from lakehouse_cli.registry import Entry, install_command, installed, load
 from lakehouse_cli.text.counts import count_text, plural
 
@@ -113,6 +114,7 @@ class _Matcher:
         self.table = table
         self.function = function
         self.tables = tables
+        self.spec = code.spec
         self.broken = code.spec.broken
         self.folder = code.source.folder
         self.problems: list[Problem] = []
@@ -147,8 +149,20 @@ class _Matcher:
             if parameter.unsupported and any(self.takes(parameter, each.parameter) for each in inputs):
                 what = f"parameter `{parameter.name}`"
                 self.check_type(parameter.unsupported, what, parameter.location, returned=False)
+            if parameter.unsupported and parameter.unsupported.name == SPARK:
+                self.check_spark(parameter, inputs)
         if self.function.unsupported_result:
             self.check_type(self.function.unsupported_result, "result", self.function.location, returned=True)
+
+    def check_spark(self, parameter: Parameter, inputs: tuple[Input, ...]) -> None:
+        """Report columns of inputs that Spark cannot hold."""
+        for each in inputs:
+            table = self.spec.tables.get(each.table) if self.takes(parameter, each.parameter) else None
+            for column in (table.columns if table is not None else None) or ():
+                if (refused := not_in_spark(column.type)) is not None:
+                    message, hint = refusal(column.name, refused)
+                    message = f"parameter `{parameter.name}` takes `{each.table}` into Spark: {message}"
+                    self.problems.append(Problem(message, hint, parameter.location))
 
     def check_type(self, found: UnsupportedType, what: str, place: Location, *, returned: bool) -> None:
         """Report the type of an annotation, unless an installed package may support it."""

@@ -95,7 +95,7 @@ def _runner(
     return Runner(
         planner.code.graph,
         storages,
-        WorkerSetup(spec.folder.resolve(), specs, planner.code.snapshot),
+        WorkerSetup(spec.folder.resolve(), specs, planner.code.snapshot, spark=spec.spark),
         partial(executor, workers, at_once=plan.at_once),
         memory_limit=spec.memory,
         elsewhere=elsewhere,

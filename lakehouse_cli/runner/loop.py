@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.code.importing import pinned
+from lakehouse_cli.engines.spark_session import spark_of_run
 from lakehouse_cli.errors import ContractError, LakehouseError, OvertakenError, Terminated, UnreachableError
 from lakehouse_cli.executors.base import Executor
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Table
@@ -203,7 +204,12 @@ class _Run:
             if publish:
                 remove_leftovers(self.plan, graph, storages)
             interrupts = self.interrupts.heeded() if publish else nullcontext()
-            with interrupts, pinned(folder, code.files), self.runner.executor(setup) as executor:
+            with (
+                interrupts,
+                pinned(folder, code.files),
+                spark_of_run(setup.spark, folder),
+                self.runner.executor(setup) as executor,
+            ):
                 consumers = Counter(
                     name
                     for planned in self.plan.runs

@@ -80,6 +80,8 @@ def apply(
     with ExitStack() as on_failure:
         on_failure.enter_context(scopes)
         enter = partial(_enter, scopes, workers, set())
+        if transform.returns is not None:
+            enter(transform.return_type)
         with _noted(transform.name, beside) if uses_duckdb else nullcontext():
             result = _called(transform, inputs, params or {}, beside, enter)
         found = _to_arrow(transform, result, inputs, columns, scopes, enter)
@@ -226,7 +228,8 @@ def _called(
             enter(parameter.frame_type)
             frame = table.frame(parameter.frame_type)
         except TransformError as error:
-            raise TransformError(f"input `{each.table}`: {error.message}", hint=error.hint) from error
+            message = f"input `{each.table}`: {error.message}"
+            raise TransformError(message, hint=error.hint, location=error.location) from error
         if each.positional:
             by_position.append(frame)
         else:

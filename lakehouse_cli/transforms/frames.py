@@ -32,6 +32,7 @@ from lakehouse_cli.model.frame_names import (
     POLARS,
     READER,
     RELATION,
+    SPARK,
     is_supported,
     names_in_text,
     unsupported,
@@ -123,6 +124,7 @@ _FRAME_TYPES = {
     RELATION: "lakehouse_cli.transforms.relation_frame:RelationFrame",
     IBIS: "lakehouse_cli.transforms.ibis_frame:IbisFrame",
     DASK: "lakehouse_cli.transforms.dask_frame:DaskFrame",
+    SPARK: "lakehouse_cli.transforms.spark_frame:SparkFrame",
     READER: "lakehouse_cli.transforms.reader_frame:ReaderFrame",
 }
 

@@ -100,7 +100,7 @@ def f(p: pd.DataFrame, a: pa.Table, l: pl.DataFrame):
         (
             "np.ndarray",
             "`np.ndarray` is not a supported frame type",
-            "ibis.Table, dask.dataframe.DataFrame or pyarrow.RecordBatchReader",
+            "dask.dataframe.DataFrame, pyspark.sql.DataFrame or pyarrow.RecordBatchReader",
         ),
         (list[int], "`list[int]` is not a supported frame type", "use pandas.DataFrame"),
     ],
