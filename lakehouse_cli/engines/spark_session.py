@@ -40,6 +40,8 @@ _JAVA = (
     "install a Java runtime, 17 or newer (`apt-get install openjdk-17-jre-headless`), or name a server of Spark Connect"
 )
 _HINT = f'{_JAVA}: `execution: {{spark: {{remote: "sc://…"}}}}`'
+# Variables that make of every session one at a server.
+_CONNECTED = frozenset(("SPARK_CONNECT_MODE_ENABLED", "SPARK_REMOTE"))
 # Seconds within which a server takes a connection.
 _PATIENCE = 10.0
 # Seconds within which Java ends by itself.
@@ -91,8 +93,9 @@ def end_session() -> None:
 
 
 def is_local() -> bool:
-    """Whether Spark sees the files of this machine."""
-    return _state.spec.remote is None and _state.spec.master.startswith("local")
+    """Whether the session is one of Java's Spark on this machine, which sees its files."""
+    session = spark_session()
+    return hasattr(session, "_jsparkSession") and session.sparkContext.master.startswith("local")
 
 
 def spark_session() -> Any:
@@ -154,12 +157,11 @@ def _remote(spec: SparkSpec) -> tuple[Any, Callable[[], None]]:
         ) from error
     from pyspark.sql import SparkSession
 
-    names = ("SPARK_CONNECT_MODE_ENABLED",)
-    before = {name: os.environ.get(name) for name in names}
+    had = "SPARK_CONNECT_MODE_ENABLED" in os.environ
 
     def restore() -> None:
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+        if not had:
+            os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)
 
     try:
         session = SparkSession.builder.remote(url).create()
@@ -205,6 +207,11 @@ def _local(spec: SparkSpec) -> tuple[Any, Callable[[], None] | None]:
         raise TransformError(
             f"Spark on `{spec.master}` belongs to one process",
             hint='run with `--executor threads`, or name a server: `execution: {spark: {remote: "sc://…"}}`',
+        )
+    if _CONNECTED & os.environ.keys():
+        raise TransformError(
+            "this process uses Spark through a server of Spark Connect",
+            hint='name the server, `execution: {spark: {remote: "sc://…"}}`, or unset the variable `SPARK_REMOTE`',
         )
     if SparkContext._active_spark_context is not None:  # the user's, as in a notebook
         return _configured(SparkSession.builder.getOrCreate().newSession(), spec), None

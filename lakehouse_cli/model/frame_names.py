@@ -31,6 +31,8 @@ _LIBRARIES = frozenset(("pandas", "pyarrow", "polars", "ibis", "numpy", "typing"
 #: Of libraries that need not be installed.
 OPTIONAL = frozenset((POLARS, *UNORDERED))
 _ALL = (PANDAS, ARROW, POLARS, LAZY, RELATION, IBIS, DASK, SPARK, READER)
+# Classes by the modules that define them.
+_ELSEWHERE = {f"pyspark.sql.{module}.DataFrame": SPARK for module in ("dataframe", "classic.dataframe")}
 # How annotations are written, for those that cannot be evaluated.
 _SPELLINGS = {
     **dict.fromkeys(("pd.DataFrame", "DataFrame"), PANDAS),
@@ -112,6 +114,7 @@ def unsupported_name(names: Sequence[str | None], others: Collection[str], *, re
             or (library in _LIBRARIES and len(rest) == 1)
         )
 
+    names = [name and _ELSEWHERE.get(name, name) for name in names]
     return names[0] if names and (all(map(is_certain, names)) or OPTIONAL.issuperset(names)) else None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +22,7 @@ from lakehouse_cli.model.spark_types import not_in_spark, refusal
 from lakehouse_cli.runs.spilled_tables import SpilledTables
 from lakehouse_cli.transforms.frames import FrameType
 
+_VARIANT = re.compile(r'ype":"variant"')
 # Of other names Spark may make patterns, escapes and partitions, and files of `_` and `.` it leaves out.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_./ -]*/[A-Za-z0-9][A-Za-z0-9_. -]*")
 # Files with one of these have days of the calendar that Spark 2 used, which Spark makes others of.
@@ -66,7 +66,7 @@ class SparkFrame(FrameType):
         if _PLAIN_PATH.fullmatch(file.path) is None or _is_of_old_calendar(file.path):
             return None
         reader = spark_session().read.schema(_struct(file.schema)).option("datetimeRebaseMode", "CORRECTED")
-        return reader.parquet(Path(file.path).as_uri())
+        return reader.parquet(f"file://{file.path}")
 
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
         """The frame, computed."""
@@ -75,6 +75,10 @@ class SparkFrame(FrameType):
     def to_pieces(self, frame: Any, columns: Sequence[Column] | None) -> Iterator[pa.Table]:
         """The record batches of its partitions, in order."""
         del columns
+        for field in frame.schema.fields:
+            if _VARIANT.search(field.json()) is not None:
+                message = f"column `{field.name}` is VARIANT, which no column type holds"
+                raise TransformError(message, hint="make a text of it: `F.to_json(…)`")
         batches = _of_java(frame) if hasattr(frame, "_jdf") else _of_connect(frame)
         first = next(batches, None)
         if first is None:

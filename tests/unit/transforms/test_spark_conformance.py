@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from lakehouse_cli.engines.spark_session import spark_of_run
@@ -29,3 +30,9 @@ class TestSparkConnect(FrameConformance):
 
     def change(self, frame: Any) -> bool:
         return False
+
+    def test_floats_are_told_apart(self, frames: FrameType) -> None:
+        """NaN is no null, and zero keeps its sign, in lists too."""
+        values = [float("nan"), None, -0.0, 0.0]
+        data = pa.table({"x": pa.array(values, pa.float64()), "xs": pa.array([values] * 4, pa.list_(pa.float64()))})
+        assert str(frames.to_arrow(frames.from_arrow(data), None).to_pylist()) == str(data.to_pylist())
