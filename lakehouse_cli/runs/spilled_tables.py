@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import IO
 
@@ -68,6 +69,18 @@ class SpilledTables:
             while done < size:  # one call reads no more than 2 GiB
                 done += os.preadv(self._file.fileno(), [view[done:]], start + done)
         return pa.ipc.open_stream(buffer).read_all()
+
+
+def joined(pieces: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
+    """Join pieces to tables of some bytes and more; none of them is without rows."""
+    waiting: list[pa.Table] = []
+    for piece in pieces:
+        waiting += [piece] if piece.num_rows else []
+        if sum(each.nbytes for each in waiting) >= size:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _close(file: IO[bytes]) -> None:

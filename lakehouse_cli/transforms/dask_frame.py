@@ -17,7 +17,7 @@ from lakehouse_cli.errors import TransformError
 from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import DASK
-from lakehouse_cli.runs.spilled_tables import SpilledTables
+from lakehouse_cli.runs.spilled_tables import SpilledTables, joined
 from lakehouse_cli.transforms.frames import FrameType
 from lakehouse_cli.transforms.pandas_frame import PandasFrame, partition, refuse_nats
 
@@ -67,7 +67,7 @@ class DaskFrame(FrameType):
         """
         if any(map(pa.types.is_dictionary, schema.types)):  # which must be the same everywhere
             return self.from_arrow(pa.concat_tables([without_rows(schema), *open_pieces()]).unify_dictionaries())
-        return self._frame(schema, _joined(open_pieces()), SpilledTables("the rows of an input"))
+        return self._frame(schema, joined(open_pieces(), _BYTES), SpilledTables("the rows of an input"))
 
     def _frame(self, schema: pa.Schema, pieces: Iterator[pa.Table], tables: SpilledTables) -> Any:
         starts = [0]
@@ -161,17 +161,3 @@ class _Scopes:
             self._entered -= 1
             if not self._entered:
                 self._settings.__exit__(None, None, None)
-
-
-def _joined(pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Pieces of the size of partitions."""
-    waiting: list[pa.Table] = []
-    size = 0
-    for piece in pieces:
-        waiting += [piece] if piece.num_rows else []
-        size += piece.nbytes
-        if size >= _BYTES:
-            yield pa.concat_tables(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield pa.concat_tables(waiting)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -12,16 +14,19 @@ import pyarrow.parquet as pq
 import pyspark.sql
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from lakehouse_cli.arrow.types import from_arrow, map_leaves
+from lakehouse_cli.arrow.types import from_arrow, map_leaves, without_rows
 from lakehouse_cli.engines.spark_session import is_local, send_functions, spark_session
 from lakehouse_cli.errors import TransformError
-from lakehouse_cli.formats.native import NativeFile
+from lakehouse_cli.formats.native import NativeFile, reads_alike
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import SPARK
 from lakehouse_cli.model.spark_types import not_in_spark, refusal
-from lakehouse_cli.runs.spilled_tables import SpilledTables
+from lakehouse_cli.runs.spilled_tables import SpilledTables, joined
+from lakehouse_cli.runs.spilling import spill_folder, spilling
 from lakehouse_cli.transforms.frames import FrameType
 
+# Bytes of an input that goes to Java's Spark as Arrow, and of a row group of the file of a larger one.
+_IN_MEMORY, _AT_ONCE = 64 << 20, 16 << 20
 _VARIANT = re.compile(r'ype":"variant"')
 # Of other names Spark may make patterns, escapes and partitions, and files of `_` and `.` it leaves out.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_./ -]*/[A-Za-z0-9][A-Za-z0-9_. -]*")
@@ -37,26 +42,57 @@ class SparkFrame(FrameType):
     orders_rows = False
     reads_files = frozenset(("parquet",))
 
+    def __init__(self) -> None:
+        self._current = threading.local()
+
     @contextmanager
     def scope(self, workers: int = 1) -> Iterator[None]:
-        """There is a session, also for a transform that is given no frame."""
+        """There is a session, also for a transform that is given no frame; files of inputs go at the end."""
         del workers
+        before = getattr(self._current, "files", None)
         spark_session()
         send_functions()
-        yield
+        with ExitStack() as files:
+            self._current.files = files
+            try:
+                yield
+            finally:
+                self._current.files = before
 
     def from_arrow(self, table: pa.Table) -> Any:
         """The table, sent to Spark as Arrow; instants are instants, and local timestamps local ones."""
-        for field in table.schema:
-            kind = from_arrow(field.type)
-            refused = str(field.type) if kind is None else not_in_spark(kind)
-            if refused is not None:
-                message, hint = refusal(field.name, refused)
-                raise TransformError(message, hint=hint)
+        _refuse(table.schema)
         held = table.cast(_schema_in_spark(table.schema))
         # Java's Spark takes the first batch without rows for the end of the table.
         held = pa.Table.from_batches([each for each in held.to_batches() if each.num_rows], held.schema)
         return spark_session().createDataFrame(held, schema=_struct(held.schema))
+
+    def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:
+        """As `from_arrow`; Java's Spark on this machine reads a large table from a temporary file."""
+        _refuse(schema)
+        held = _schema_in_spark(schema)
+        waiting: list[pa.Table] = []
+        rest = joined(open_pieces(), _AT_ONCE)
+        for piece in rest:
+            waiting.append(piece)
+            if sum(each.nbytes for each in waiting) > _IN_MEMORY and (path := self._file(held)) is not None:
+                with spilling("the rows of an input"), pq.ParquetWriter(path, held, write_statistics=False) as writer:
+                    for each in chain(waiting, rest):
+                        writer.write_table(each.cast(held))
+                return self._scan(path, held)
+        return self.from_arrow(pa.concat_tables([without_rows(schema), *waiting]))
+
+    def _file(self, schema: pa.Schema) -> str | None:
+        """The path of a new file that goes with the call; None where Spark would not find in it what is written."""
+        files = getattr(self._current, "files", None)
+        if files is None or not is_local() or not all(map(reads_alike, schema.types)):
+            return None
+        path = f"{files.enter_context(spill_folder())}/input.parquet"
+        return path if _PLAIN_PATH.fullmatch(path) is not None else None
+
+    def _scan(self, path: str, schema: pa.Schema) -> Any:
+        reader = spark_session().read.schema(_struct(schema)).option("datetimeRebaseMode", "CORRECTED")
+        return reader.parquet(f"file://{path}")
 
     def from_file(self, file: NativeFile) -> Any:
         """A scan of a file in a local folder; None where Spark is elsewhere, or might see others than Arrow does."""
@@ -65,8 +101,7 @@ class SparkFrame(FrameType):
             return None
         if _PLAIN_PATH.fullmatch(file.path) is None or _is_of_old_calendar(file.path):
             return None
-        reader = spark_session().read.schema(_struct(file.schema)).option("datetimeRebaseMode", "CORRECTED")
-        return reader.parquet(f"file://{file.path}")
+        return self._scan(file.path, file.schema)
 
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
         """The frame, computed."""
@@ -91,6 +126,20 @@ class SparkFrame(FrameType):
         """Whether it is pyspark.sql.DataFrame, of whichever of its two kinds."""
         del returned
         return issubclass(annotation, pyspark.sql.DataFrame)
+
+
+def _refuse(schema: pa.Schema) -> None:
+    """Refuse types that Spark does not hold.
+
+    Raises:
+        TransformError: A column has one.
+    """
+    for field in schema:
+        kind = from_arrow(field.type)
+        refused = str(field.type) if kind is None else not_in_spark(kind)
+        if refused is not None:
+            message, hint = refusal(field.name, refused)
+            raise TransformError(message, hint=hint)
 
 
 def _schema_in_spark(schema: pa.Schema) -> pa.Schema:

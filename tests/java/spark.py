@@ -18,7 +18,7 @@ from lakehouse_cli.contracts import enforce
 from lakehouse_cli.engines.spark_session import spark_of_run, spark_session
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.formats.native import NativeFile, native_parquet
-from lakehouse_cli.model import Column, FunctionRef, SparkSpec
+from lakehouse_cli.model import Column, FunctionRef, SparkSpec, parse_column_type
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.runs.spilled_tables import SpilledTables
 from lakehouse_cli.testing.frames import FrameConformance
@@ -124,6 +124,26 @@ def test_days_of_the_old_calendar_are_not_read_by_spark(frames: FrameType, tmp_p
     for key, value in (("org.apache.spark.version", "2.4.8"), ("org.apache.spark.legacyDateTime", "")):
         pq.write_table(STORED.replace_schema_metadata({key: value}), path)
         assert frames.from_file(native(path)) is None
+
+
+def test_large_inputs_wait_in_a_file(frames: FrameType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which has the same values, NaN among them, and goes with the call; nested ones are sent as Arrow."""
+    monkeypatch.setattr(spark_frame, "_IN_MEMORY", 100)
+    monkeypatch.setattr(spark_frame, "_AT_ONCE", 100)
+    columns = (*COLUMNS, Column("nan", parse_column_type("float64")), Column("s", parse_column_type("timestamp[s]")))
+    data = STORED.append_column("nan", pa.array([float("nan"), None, 1.0, -float("inf"), 0.0]))
+    data = data.append_column("s", pa.array([0, None, -1, 1, 2], pa.timestamp("s")))
+    pieces = [data.slice(0, 0), data.slice(0, 2), data.slice(2, 0), data.slice(2)]
+    with frames.scope():
+        frame = frames.from_pieces(data.schema, lambda: iter(pieces))
+        [file] = frame.inputFiles()
+        found = enforce(frames.to_arrow(frame, columns), columns).table
+        assert found.schema == data.schema
+        assert str(found.to_pylist()) == str(data.to_pylist())
+        assert Path(file.removeprefix("file://")).exists()
+        nested = pa.table({"x": [[1], None, [2, 3]] * 50})
+        assert frames.to_arrow(frames.from_pieces(nested.schema, lambda: iter([nested])), None).num_rows == 150
+    assert not Path(file.removeprefix("file://")).exists()
 
 
 def test_partitions_are_in_order(frames: FrameType, monkeypatch: pytest.MonkeyPatch) -> None:
