@@ -23,6 +23,7 @@ from msgspec import Struct
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model.project import SparkSpec
 from lakehouse_cli.registry import install_command
+from lakehouse_cli.text.redaction import names_a_secret
 
 #: Of every session, over whatever is configured: instants come and go as they are.
 ALWAYS = {"spark.sql.session.timeZone": "UTC"}
@@ -220,16 +221,18 @@ def _local(spec: SparkSpec) -> tuple[Any, Callable[[], None] | None]:
         raise TransformError("Spark needs Java, which is not installed", hint=_HINT)
     from pyspark.java_gateway import launch_gateway
 
-    conf = SparkConf()
+    conf, shown = SparkConf(), SparkConf()
     python = {f"spark.pyspark.{name}": sys.executable for name in ("python", "driver.python")}
     for name, value in {**_QUIET, **python, **spec.config, **ALWAYS, "spark.master": spec.master}.items():
         conf.set(name, value)
+        if not names_a_secret(name):  # what Java is started with, everybody on this machine can see
+            shown.set(name, value)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     # What Java says goes nowhere but here: it says much, and on stderr.
     log = tempfile.TemporaryFile(prefix="lakehouse-spill-")  # noqa: SIM115  # closed as the session ends
     gateway = None
     try:
-        gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
+        gateway = launch_gateway(shown, {"stdout": log, "stderr": log})
         session = SparkSession(SparkContext(conf=conf, gateway=gateway))
     except Exception as error:
         log.seek(0)

@@ -29,6 +29,7 @@ from tests.conftest import Cli, ProjectFolder
 CONFIG = {
     "spark.driver.memory": "1g",
     "spark.sql.shuffle.partitions": "2",
+    "spark.hadoop.lake.secret.key": "hunter2",
     "spark.driver.extraJavaOptions": "-Duser.timezone=America/St_Johns",
 }
 
@@ -160,6 +161,14 @@ def test_variant_is_refused(frames: FrameType, expression: str) -> None:
     """Of which Arrow has but the bytes of Spark's own encoding."""
     with pytest.raises(TransformError, match="column `v` is VARIANT, which no column type holds"):
         frames.to_arrow(spark_session().sql(f"select 1 as a, {expression} as v"), None)
+
+
+def test_secrets_are_not_on_the_command_line(frames: FrameType) -> None:
+    context = spark_session().sparkContext
+    command = Path(f"/proc/{context._gateway.proc.pid}/cmdline").read_text()
+    assert "spark.driver.memory=1g" in command
+    assert "hunter2" not in command
+    assert context.getConf().get("spark.hadoop.lake.secret.key") == "hunter2"
 
 
 CODE = """
