@@ -173,6 +173,15 @@ SPARK_KEYS: AnyMapping[str, Key] = {
 }
 _SPARK = Section("a map with `remote` or `master`, and `config`", "spark")
 
+#: Settings of Spark that are lakehouse's own, each with what to do.
+SPARK_OWN = {
+    "spark.sql.session.timeZone": "remove it: it is UTC in every run, so that no instant is shifted",
+    "spark.master": "write `master:` beside `config:`",
+    "spark.remote": "write `remote:` beside `config:`",
+}
+#: How the URL of a server of Spark Connect begins.
+SPARK_REMOTE = "^sc://[^/]"
+
 EXECUTION_KEYS: AnyMapping[str, Key] = {
     "executor": Key(Choice(EXECUTORS, group="executors"), "Where transforms are computed.", "threads"),
     "workers": Key(Number(whole=True, minimum=1), "How many tables are computed at once."),

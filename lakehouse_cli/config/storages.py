@@ -12,7 +12,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.code.source import SourceError
-from lakehouse_cli.config.keys import EXECUTION_KEYS, NAME_PATTERN, NAME_RULE, SPARK_KEYS, STORAGE_KEYS
+from lakehouse_cli.config.keys import (
+    EXECUTION_KEYS,
+    NAME_PATTERN,
+    NAME_RULE,
+    SPARK_KEYS,
+    SPARK_OWN,
+    SPARK_REMOTE,
+    STORAGE_KEYS,
+)
 from lakehouse_cli.config.options import option_conflict, read_options
 from lakehouse_cli.config.paths import root_problem, url_problem
 from lakehouse_cli.config.problems import quoted
@@ -26,12 +34,6 @@ from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, StorageType, fin
 from lakehouse_cli.text.redaction import without_password
 
 DEFAULT_ROOT = "data"
-# Settings of Spark that are lakehouse's own, each with what to do.
-_OWN = {
-    "spark.sql.session.timeZone": "remove it: it is UTC in every run, so that no instant is shifted",
-    "spark.master": "write `master:` beside `config:`",
-    "spark.remote": "write `remote:` beside `config:`",
-}
 #: Stands for a format that could not be read, of which nothing more is said.
 UNKNOWN = "unknown"
 
@@ -248,15 +250,17 @@ def _read_spark(reader: Reader, node: Mapping) -> SparkSpec:
     """The `spark` of `execution`; no message has the URL of the server, which may hold a token."""
     values, _ = read_keys(reader, node, SPARK_KEYS, "`spark`")
     remote, config = values.get("remote"), values.get("config", {})
-    if remote is not None and (re.match(r"sc://[^/]", remote) is None):
-        reader.report(node.entries["remote"][1], "`remote` is no URL of Spark Connect", "write `sc://host:port`")
+    if remote is not None and (re.match(SPARK_REMOTE, remote) is None):
+        reader.report(
+            node.entries["remote"][1], "`remote` is no URL of Spark Connect", "name a server, as in `sc://host:15002`"
+        )
     if remote is not None and "master" in values:
         hint = "keep one of them: a server has a master of its own"
         reader.report(node.entries["master"][0], "`spark` has `remote` and `master`", hint)
     entries = node.get("config")
     for name, (key, _) in entries.entries.items() if isinstance(entries, Mapping) and config else ():
-        if name in _OWN:
-            reader.report(key, f"{quoted(name)} cannot be configured", _OWN[name])
+        if name in SPARK_OWN:
+            reader.report(key, f"{quoted(name)} cannot be configured", SPARK_OWN[name])
     return SparkSpec(remote, values.get("master", "local[*]"), config, location=reader.at(node))
 
 

@@ -138,10 +138,6 @@ def test_types_that_spark_cannot_hold_are_refused(sparks: ProjectFolder, cli: Cl
 @pytest.mark.parametrize(
     ("spark", "message"),
     [
-        ("{remote: 'http://me:hunter2@host'}", "`remote` is no URL of Spark Connect"),
-        ("{remote: 'sc://h/;token=hunter2', master: local}", "`spark` has `remote` and `master`"),
-        ("{config: {spark.sql.session.timeZone: CET}}", "`spark.sql.session.timeZone` cannot be configured"),
-        ("{config: {spark.jars: [a]}}", "`spark.jars` in `config` of `spark` is a text, not a list"),
         ("{mater: local}", "unknown key `mater` in `spark`"),
         ("3", "`spark` of `execution` is a map with `remote` or `master`, and `config`, not `3`"),
     ],
