@@ -1,22 +1,17 @@
-"""The Spark session of a run: begun when a transform first asks for it, shared by all, and ended with the run."""
+"""The Spark session of a run: begun when a transform first asks for it, shared by all, and ended with the run.
+
+Each run loads this module, and few begin a session: what takes time to load is loaded where it is needed.
+"""
 
 from __future__ import annotations
 
-import importlib
-import logging
 import os
-import shutil
-import socket
-import ssl
 import sys
-import tempfile
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -105,6 +100,9 @@ def spark_session() -> Any:
     Raises:
         TransformError: It cannot be begun; says what is missing.
     """
+    import logging
+    import warnings
+
     with _lock:
         if _state.session is None:
             begin = _local if _state.spec.remote is None else _remote
@@ -141,10 +139,13 @@ def _configured(session: Any, spec: SparkSpec) -> Any:
 
 
 def _remote(spec: SparkSpec) -> tuple[Any, Callable[[], None]]:
+    from importlib import import_module
+    from urllib.parse import urlsplit
+
     url = spec.remote or ""
     shown = f"sc://{urlsplit(url).netloc.rpartition('@')[2]}"
     try:
-        importlib.import_module("pyspark.sql.connect.session")
+        import_module("pyspark.sql.connect.session")
     except ImportError as error:
         reason = str(error).splitlines()[0]
         raise TransformError(f"Spark Connect cannot be used: {reason}", hint=install_command("pyspark")) from error
@@ -190,6 +191,10 @@ def _reach(url: str) -> None:
         OSError: It does not answer, or not in TLS where the URL asks for that.
         ValueError: The URL has no port that is a number.
     """
+    import socket
+    import ssl
+    from urllib.parse import urlsplit
+
     parts = urlsplit(url)
     host = parts.hostname or "localhost"
     options = dict(each.partition("=")[::2] for each in parts.path.strip("/;").split(";"))
@@ -201,6 +206,9 @@ def _reach(url: str) -> None:
 
 
 def _local(spec: SparkSpec) -> tuple[Any, Callable[[], None] | None]:
+    import shutil
+    import tempfile
+
     from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
