@@ -29,6 +29,6 @@ def refusal(column: str, refused: str) -> tuple[str, str]:
     else:
         instead = refused.replace("[ns", "[us")
     return (
-        f"Spark cannot hold column `{column}`, which is {refused}",
-        f"declare {instead}, or annotate the parameter with pyarrow.Table",
+        f"Spark has no {refused}, which column `{column}` holds",
+        f"declare {instead} in its place, or annotate the parameter with pyarrow.Table",
     )

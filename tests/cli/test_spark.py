@@ -129,9 +129,9 @@ def test_types_that_spark_cannot_hold_are_refused(sparks: ProjectFolder, cli: Cl
     )
     done = cli("validate")
     assert done.code == 3
-    assert "parameter `raw` takes `raw` into Spark: Spark cannot hold column `n`, which is uint32" in done.err
-    assert "declare int64, or decimal128(20, 0), or annotate the parameter with pyarrow.Table" in done.err
-    assert "column `t`, which is time32[s]" in done.err
+    assert "parameter `raw` takes `raw` into Spark: Spark has no uint32, which column `n` holds" in done.err
+    assert "declare int64, or decimal128(20, 0) in its place, or annotate the parameter with pyarrow.Table" in done.err
+    assert "no time32[s], which column `t` holds" in done.err
     assert "transforms.py:6:10" in done.err
 
 
