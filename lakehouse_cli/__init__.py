@@ -8,7 +8,7 @@ TYPE_CHECKING = False  # as type checkers know it, without loading `typing` befo
 if TYPE_CHECKING:
     from typing import Any
 
-    from lakehouse_cli.declarations import Column, computed_table, source_table
+    from lakehouse_cli.declarations import Column, computed_asset, computed_table, source_asset, source_table
     from lakehouse_cli.project.facade import Project
     from lakehouse_cli.project.lakehouse import Lakehouse
     from lakehouse_cli.storage.base import AssetStorage
@@ -19,7 +19,9 @@ __all__ = [
     "Lakehouse",
     "Project",
     "__version__",
+    "computed_asset",
     "computed_table",
+    "source_asset",
     "source_table",
 ]
 
@@ -29,7 +31,9 @@ _MODULES = {
     "Column": "declarations",
     "Lakehouse": "project.lakehouse",
     "Project": "project.facade",
+    "computed_asset": "declarations",
     "computed_table": "declarations",
+    "source_asset": "declarations",
     "source_table": "declarations",
 }
 

@@ -171,6 +171,10 @@ def computed_table(function: Any = None, /, **keys: Any) -> Any:
     return DeclaredTable("computed", function, keys, _caller()) if keys else _decorate(function, keys, _caller())
 
 
+#: The same, for assets that are not tables: what is one is said by `format`.
+source_asset, computed_asset = source_table, computed_table
+
+
 def _decorate(function: Any, keys: Mapping[str, Any], place: Place) -> Any:
     table = DeclaredTable("computed", function, keys, place)
     if callable(function) and not isinstance(function, DeclaredTable):

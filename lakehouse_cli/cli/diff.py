@@ -99,7 +99,7 @@ def _lines(found: Comparison, terminal: Terminal) -> list[str]:
         lines += ["", *_overview(found.tables, terminal)]
     heads = (found.against or "stored", found.environment if found.against is not None else "now")
     for table in found.tables:
-        if table.status == "different":
+        if table.status == "different" and (table.schema or table.difference):
             lines += ["", *_details(table, heads, terminal)]
     counts = Counter(_MARKS[table.status][2] for table in found.tables)
     summary = ", ".join(f"{count_text(number)} {word}" for word, number in counts.items())
@@ -121,7 +121,9 @@ def _summary(table: ComparedTable) -> str:
         counted = [plural(rows, "row")] if rows is not None else []
         return printable("; ".join([*counted, *([table.note] if table.note else [])]))
     parts = []
-    if table.rows_before == table.rows:
+    if table.rows is None and table.rows_before is None:
+        parts.append(table.note)
+    elif table.rows_before == table.rows:
         parts.append(plural(table.rows or 0, "row"))
     else:
         parts.append(f"{count_text(table.rows_before)} → {count_text(table.rows)} rows")

@@ -21,7 +21,7 @@ from lakehouse_cli.config.value_types import (
     Text,
     Texts,
 )
-from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES
 
 #: Names of tables and storages.
@@ -61,7 +61,11 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         "Where in the storage, without extension; may have folders. Default: the table's name.",
         examples=("raw/weather",),
     ),
-    "format": Key(Choice(tuple(FORMATS), group="formats"), "The format it is stored in. Default: its storage's."),
+    "format": Key(
+        Choice(tuple(dict.fromkeys((*FORMATS, *SERIALIZERS))), ("formats", "serializers")),
+        "The format it is stored in. Default: its storage's. Assets that are not tables have one of their own, such as"
+        " `pickle`, and no columns; `json` without columns is any JSON value.",
+    ),
     "columns": Key(Columns(), "Its columns, in order: name to type. Default: all columns as they come."),
     "function": Key(
         _FUNCTION,
@@ -158,12 +162,12 @@ STORAGE_KEYS: AnyMapping[str, Key] = {
         "The folder its tables live in, relative to the project file or absolute, or a URL.",
         examples=("data", "${HOME}/lake", *(f"{scheme}://…" for scheme in SCHEMES)),
     ),
-    "format": Key(Choice(tuple(FORMATS), group="formats"), "The format of its tables, where they are files.", "csv"),
+    "format": Key(Choice(tuple(FORMATS), ("formats",)), "The format of its tables, where they are files.", "csv"),
     "options": Key(_OPTIONS, "Options of the format, and of the storage itself.", {}),
 }
 
 EXECUTION_KEYS: AnyMapping[str, Key] = {
-    "executor": Key(Choice(EXECUTORS, group="executors"), "Where transforms are computed.", "threads"),
+    "executor": Key(Choice(EXECUTORS, ("executors",)), "Where transforms are computed.", "threads"),
     "workers": Key(Number(whole=True, minimum=1), "How many tables are computed at once."),
     "memory": Key(
         Text(

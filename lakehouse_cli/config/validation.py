@@ -19,7 +19,7 @@ from lakehouse_cli.config.options import column_conflict, option_conflict
 from lakehouse_cli.config.paths import length_problem, suffix_problem
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Location, Problem, did_you_mean
-from lakehouse_cli.formats import FORMATS, FormatSpec
+from lakehouse_cli.formats import FormatSpec, SerializerSpec, find_form
 from lakehouse_cli.model import Column, ProjectSpec, StorageSpec, Table
 from lakehouse_cli.model.column_type import whole_type
 from lakehouse_cli.storage_types import StorageType, find_type, scheme_of
@@ -79,7 +79,11 @@ class _Validation(Struct):
             hint = did_you_mean(table.storage, self.storages) or "declare it under `storages`"
             yield Problem(f"storage `{table.storage}` of {owner} is not declared", hint, table.where("storage"))
             return
-        spec = FORMATS.get(table.format)
+        spec = find_form(table)
+        if isinstance(spec, SerializerSpec) and spec.runs_code and table.kind == "source":
+            message = f"{owner} is a source stored as {spec.name}: to read one runs whatever code its bytes name"
+            hint = "compute it in this project, which then knows what it stored; or save it in another format"
+            yield Problem(message, hint, table.where("format"))
         if spec is not None and table.options:
             yield from _option_problems(table, storage, spec, owner, self.places)
         if table.contract.placed:

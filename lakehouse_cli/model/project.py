@@ -149,6 +149,7 @@ class Asset(Declared, frozen=True):
         storage: Name of its storage.
         path: Where in the storage, ``/``-separated, without extension.
         format: Its own, or its storage's; empty where the storage's tables are no files.
+        serializer: Of an asset that is no table, what writes and reads it: its format. Empty for a table.
         function: The transform; None for a source, and where a query computes it.
         query: The query that computes it, in the place of a function.
         order_by: Columns by which its rows are stored; none for the order in which they come.
@@ -172,6 +173,7 @@ class Asset(Declared, frozen=True):
     storage: str = "default"
     path: str = ""
     format: str = "csv"
+    serializer: str = ""
     function: FunctionRef | None = None
     query: SqlQuery | None = None
     order_by: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
 from msgspec import Struct
@@ -80,9 +80,20 @@ def build_graph(
         problems += matched.problems
         if matched.inputs is not None:
             inputs[table.name] = matched.inputs
+            if table.query is not None:
+                problems += _no_tables(table, matched.inputs, spec)
     order, cycles = _order(spec.tables, inputs)
     problems += [_cycle_problem(cycle, spec) for cycle in cycles]
     return AssetGraph(spec.tables, inputs, order), problems
+
+
+def _no_tables(table: Table, inputs: Iterable[Input], spec: ProjectSpec) -> Iterator[Problem]:
+    """The inputs of a query that are no tables."""
+    for each in inputs:
+        if serializer := spec.tables[each.table].serializer:
+            message = f"{table.computed_by} reads `{each.table}`, which is stored as {serializer} and no table"
+            place = table.query.location if table.query is not None else table.location
+            yield Problem(message, "compute it by a function, which takes any asset", place)
 
 
 def _order(

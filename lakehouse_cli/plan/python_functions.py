@@ -114,6 +114,7 @@ class _Matcher:
         self.function = function
         self.tables = tables
         self.broken = code.spec.broken
+        self.declared = code.spec.tables
         self.folder = code.source.folder
         self.problems: list[Problem] = []
         self.parameters = function.parameters
@@ -143,11 +144,12 @@ class _Matcher:
 
     def check_annotations(self, inputs: tuple[Input, ...]) -> None:
         """Report annotations of tables, and of the result, that cannot name a frame type."""
+        tables = [each for each in inputs if not self.declared[each.table].serializer]
         for parameter in self.parameters or ():
-            if parameter.unsupported and any(self.takes(parameter, each.parameter) for each in inputs):
+            if parameter.unsupported and any(self.takes(parameter, each.parameter) for each in tables):
                 what = f"parameter `{parameter.name}`"
                 self.check_type(parameter.unsupported, what, parameter.location, returned=False)
-        if self.function.unsupported_result:
+        if self.function.unsupported_result and not self.table.serializer:
             self.check_type(self.function.unsupported_result, "result", self.function.location, returned=True)
 
     def check_type(self, found: UnsupportedType, what: str, place: Location, *, returned: bool) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import xxhash
 
+from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.computation import Computation
-from lakehouse_cli.model.manifest import Recipe
+from lakehouse_cli.model.manifest import Manifest, Recipe
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.uses import Used
 
@@ -65,6 +66,8 @@ def stored_as(table: Table, storage: StorageSpec) -> str:
     Where there is no format, the type of the storage stands for it. Where the storage is does not count.
     """
     kind = table.format or storage.type
+    if table.serializer in FORMATS:
+        kind = f"{kind}-value"
     options = table.options
     if not table.format and table.kind == "source":
         # A database's own options that decide what values are read.
@@ -96,18 +99,23 @@ def _hash(text: str) -> str:
     return xxhash.xxh3_64_hexdigest(text.encode())
 
 
-def reading_of(table: Table, stored: Sequence[tuple[str, str]] | None, options: str) -> str:
+def reading_of(table: Table, manifest: Manifest | None, options: str) -> str:
     """How a table is read, for an `InputRecord`: what it is `stored_as`, a space, and its columns.
 
     The tables computed from it see the same only where both its bytes and how these are read are the same.
 
     Args:
         table: The table.
-        stored: Name and type of each column of a computed table by its manifest; None where there is none.
+        manifest: Of a computed table as it is stored; None where there is none.
         options: What it is `stored_as`.
     """
+    if table.serializer:
+        # A pickle names code: what that makes of the same bytes depends on the code.
+        recipe = manifest.recipe if manifest is not None and SERIALIZERS[table.serializer].runs_code else None
+        return f"{options} {'' if recipe is None else f'code:{recipe.code}'}"
     records = table.contract.records
     columns = None if records is None else [(name, type_) for name, type_, _ in records]
+    stored = None if manifest is None else manifest.columns
     if table.kind == "computed" and stored is not None and (columns is None or table.extra_columns == "keep"):
         declared = dict(columns or ())
         columns = [(name, declared.get(name, type_)) for name, type_ in stored]

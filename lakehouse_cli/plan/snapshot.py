@@ -350,8 +350,7 @@ class _Look:
     def _reading(self, table: Table, content: InputRecord, manifest: Manifest | None) -> str:
         # A manifest of other bytes says nothing of these.
         believed = manifest is not None and manifest.content_hash == content.content_hash
-        stored = manifest.columns if manifest is not None and believed else None
-        return reading_of(table, stored, stored_as(table, self.specs[table.storage]))
+        return reading_of(table, manifest if believed else None, stored_as(table, self.specs[table.storage]))
 
     def manifest(self, name: str) -> Manifest | StorageError | None:
         """The manifest of a table, or why it cannot be read."""

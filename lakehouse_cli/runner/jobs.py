@@ -71,12 +71,14 @@ class Outcome(Struct, frozen=True):
         data: Exactly what the storage would return; None if nobody reads it from memory.
         dropped: Columns the transform returned that the contract does not name, where these are dropped.
         handed_over: Whether it was written for its consumers in other processes.
+        notes: Remarks on its inputs.
     """
 
     manifest: Manifest | None
     data: pa.Table | None
     dropped: tuple[str, ...]
     handed_over: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class InputError(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.formats.objects.stored import object_record
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.schema_change import gravest, stored_change
 from lakehouse_cli.plan.planning import PlannedTable
@@ -18,10 +19,10 @@ UNUSABLE = frozenset[TableStatus](("failed", "skipped", "cancelled"))
 
 def materialized(planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> TableResult:
     """Make the result of a table that was computed, and stored unless the run publishes nothing."""
-    notes, change = list(planned.notes), None
+    notes, change = [*planned.notes, *outcome.notes], None
     if outcome.dropped:
         notes.append(f"dropped {', '.join(f'`{name}`' for name in outcome.dropped)}")
-    manifest, data = outcome.manifest, outcome.data
+    manifest = outcome.manifest
     if manifest is not None:
         changed = stored_change(planned.state.manifest if planned.state is not None else None, manifest)
         if changed is not None and not _is_in_reasons(planned):
@@ -32,7 +33,7 @@ def materialized(planned: PlannedTable, outcome: Outcome, seconds: float, attemp
         planned.name,
         "materialized",
         planned.reasons,
-        manifest.rows if manifest is not None else data.num_rows if data is not None else None,
+        _rows(outcome),
         manifest.bytes if manifest is not None else None,
         round(seconds, 6),
         planned.uri,
@@ -40,6 +41,12 @@ def materialized(planned: PlannedTable, outcome: Outcome, seconds: float, attemp
         notes=tuple(notes),
         schema_change=change,
     )
+
+
+def _rows(outcome: Outcome) -> int | None:
+    if outcome.manifest is not None:
+        return outcome.manifest.row_count
+    return outcome.data.num_rows if outcome.data is not None and object_record(outcome.data) is None else None
 
 
 def _is_in_reasons(planned: PlannedTable) -> bool:
@@ -52,7 +59,7 @@ def _is_in_reasons(planned: PlannedTable) -> bool:
 def unchanged(planned: PlannedTable, note: str | None = None) -> TableResult:
     """Make the result of a table that stays as it was stored before."""
     manifest = planned.state.manifest if planned.state is not None else None
-    rows, size = (manifest.rows, manifest.bytes) if manifest is not None else (None, None)
+    rows, size = (manifest.row_count, manifest.bytes) if manifest is not None else (None, None)
     notes = (note,) if note is not None else ()
     return TableResult(planned.name, "unchanged", (), rows, size, uri=planned.uri, notes=notes)
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from lakehouse_cli.code.fingerprints.packages import find_package
 from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
-from lakehouse_cli.formats import FORMATS, file_suffixes
+from lakehouse_cli.formats import FORMATS, SERIALIZERS, file_suffixes, form_of
 from lakehouse_cli.formats.base import Format, Opener, Sink
+from lakehouse_cli.formats.objects.stored import StoredBytes, object_record
 from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
-from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError
+from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError, ObjectRecord
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
 from lakehouse_cli.storage.capabilities import PublishesPieces
@@ -67,13 +68,15 @@ class FormattedStorage(AssetStorage):
         """As of `storage.errors.Explaining`."""
 
     def _format(self, table: Table) -> Format[Any]:
+        if table.serializer:
+            return StoredBytes()
         if table.format not in self._formats:
             known = FORMATS[table.format]
             self._formats[table.format] = load(Entry(known.implementation, known.install))()
         return self._formats[table.format]
 
     def _options(self, table: Table) -> Any:
-        return FORMATS[table.format].checked(table.options, table.contract.column_options)
+        return form_of(table).checked(table.options, table.contract.column_options)
 
     def _shown(self, table: Table, suffix: str) -> str:
         return self._under_root(f"{table.path}{suffix}")
@@ -87,14 +90,15 @@ class FormattedStorage(AssetStorage):
         return f"{root}/{path}" if root not in ("", ".") else path
 
     def _suffixes(self, table: Table) -> tuple[str, ...]:
-        suffixes = file_suffixes(FORMATS[table.format], table.options)
+        suffixes = file_suffixes(form_of(table), table.options)
         # What is computed is written in one place; only other people's files may come in any compression.
         return suffixes if table.kind == "source" else suffixes[:1]
 
     def _any_suffixes(self, tables: Sequence[Table]) -> tuple[str, ...]:
         """Every ending that a table's bytes may have had: it may have been stored before its format was changed."""
-        suffixes = [suffix for spec in FORMATS.values() for suffix in file_suffixes(spec, {})]
-        suffixes += [suffix for table in tables for suffix in file_suffixes(FORMATS[table.format], table.options)]
+        specs = (*FORMATS.values(), *SERIALIZERS.values())
+        suffixes = [suffix for spec in specs for suffix in file_suffixes(spec, {})]
+        suffixes += [suffix for table in tables for suffix in file_suffixes(form_of(table), table.options)]
         suffixes += file_suffixes(FORMATS[self.spec.format], self.spec.options)
         return tuple(dict.fromkeys(suffixes))
 
@@ -257,7 +261,8 @@ def missing_data(table: Table, shown: str, advice: str = "put the file there") -
 
 def needs_manifest(table: Table, columns: Sequence[Column] | None) -> bool:
     """Return whether what is stored of a table has columns whose types only its manifest knows."""
-    return table.kind == "computed" and (columns is None or table.extra_columns == "keep")
+    is_open = columns is None or table.extra_columns == "keep"
+    return table.kind == "computed" and is_open and not table.serializer
 
 
 def columns_of(manifest: Manifest, declared: Sequence[Column] | None, shown: str) -> tuple[Column, ...]:
@@ -311,11 +316,14 @@ def make_manifest(
     """
     from lakehouse_cli.arrow.types import from_arrow
 
+    stored = origin.object or object_record(data)
+    columns = () if table.serializer else tuple((each.name, str(from_arrow(each.type))) for each in data.schema)
     return Manifest(
         table=table.name,
         project=origin.project,
-        columns=tuple((field.name, str(from_arrow(field.type))) for field in data.schema),
-        rows=data.num_rows if rows is None else rows,
+        columns=columns,
+        rows=0 if table.serializer else data.num_rows if rows is None else rows,
+        object=(stored or ObjectRecord("")) if table.serializer else None,
         bytes=size,
         content_hash=content_hash,
         modified_ns=modified_ns,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lakehouse_cli.errors import ContractError, Violation
-from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats import find_form
 from lakehouse_cli.formats.spec import Refusal
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage.base import AssetStorage
@@ -59,7 +59,7 @@ def refusals(storage: AssetStorage, table: Table) -> list[tuple[str, Refusal]]:
     own = refusal_of(type(storage).__name__, getattr(storage, "cannot_hold", ()))
     spec: StorageSpec | None = getattr(storage, "spec", None)
     built_in = STORAGE_TYPES.get(spec.type) if spec is not None else None
-    written = FORMATS.get(table.format)
+    written = find_form(table)
     found = [
         (
             f"storage type {spec.type}" if spec is not None else "the storage",

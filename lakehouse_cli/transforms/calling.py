@@ -23,9 +23,10 @@ from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.frame_names import PANDAS, READER
 from lakehouse_cli.text.counts import with_article
 from lakehouse_cli.transforms.frames import FrameType, owner_of
-from lakehouse_cli.transforms.loading import Transform, load_transform
+from lakehouse_cli.transforms.loading import Parameter, Transform, load_transform
+from lakehouse_cli.transforms.objects import Argument, ObjectInput, serialize
 from lakehouse_cli.transforms.restored_dates import restore_dates
-from lakehouse_cli.transforms.sharing import SharedTable, StreamedTable
+from lakehouse_cli.transforms.sharing import StreamedTable
 
 _lock = threading.Lock()
 _under_way: dict[object, tuple[str, set[str]]] = {}
@@ -36,23 +37,31 @@ def call_function(
     ref: FunctionRef,
     folder: Path,
     table: Table,
-    inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
+    inputs: Sequence[tuple[Input, Argument]],
     *,
     uses_duckdb: bool,
     workers: int = 1,
 ) -> pa.Table | Iterator[pa.Table]:
     """Import the function that computes a table, and call it; see `apply`."""
+    transform = load_transform(ref, folder, of_table=not table.serializer)
     return apply(
-        load_transform(ref, folder), inputs, table.params, table.columns, uses_duckdb=uses_duckdb, workers=workers
+        transform,
+        inputs,
+        table.params,
+        table.columns,
+        serializer=table.serializer,
+        uses_duckdb=uses_duckdb,
+        workers=workers,
     )
 
 
 def apply(
     transform: Transform,
-    inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
+    inputs: Sequence[tuple[Input, Argument]],
     params: Mapping[str, Any] | None = None,
     columns: Sequence[Column] | None = None,
     *,
+    serializer: str = "",
     uses_duckdb: bool = False,
     workers: int = 1,
 ) -> pa.Table | Iterator[pa.Table]:
@@ -64,6 +73,7 @@ def apply(
         params: Constants, passed by keyword; copied, so that a call cannot change them for the next.
         columns: The contract's, which declare the types of Python objects; None if none are declared. They are enforced
             by `lakehouse_cli.contracts.enforce`, not here.
+        serializer: What writes the result, where that is no table; empty for a table.
         uses_duckdb: Whether its code reaches that package, of which all transforms may share one connection.
         workers: How many transforms are called at once.
 
@@ -82,6 +92,10 @@ def apply(
         enter = partial(_enter, scopes, workers, set())
         with _noted(transform.name, beside) if uses_duckdb else nullcontext():
             result = _called(transform, inputs, params or {}, beside, enter)
+        if serializer:
+            found = serialize(transform, result, serializer)
+            _finish(table for _, table in inputs)
+            return found
         found = _to_arrow(transform, result, inputs, columns, scopes, enter)
         if not isinstance(found, pa.Table):
             on_failure.pop_all()  # closed by who reads the last piece
@@ -98,7 +112,7 @@ def _enter(scopes: ExitStack, workers: int, entered: set[str], of: FrameType) ->
 def _to_arrow(
     transform: Transform,
     result: Any,
-    inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
+    inputs: Sequence[tuple[Input, Argument]],
     columns: Sequence[Column] | None,
     scopes: ExitStack,
     enter: Callable[[FrameType], None],
@@ -149,16 +163,14 @@ class Unordered(Iterator[pa.Table]):
 
 
 def _pieces(
-    transform: Transform, pieces: Iterator[pa.Table], inputs: Sequence[SharedTable | StreamedTable], scopes: ExitStack
+    transform: Transform, pieces: Iterator[pa.Table], inputs: Sequence[Argument], scopes: ExitStack
 ) -> Iterator[pa.Table]:
     """The pieces of a result, which the transform may compute only as they are asked for."""
     with scopes:
         yield from _computed(transform, pieces, inputs)
 
 
-def _computed(
-    transform: Transform, pieces: Iterator[pa.Table], inputs: Sequence[SharedTable | StreamedTable]
-) -> Iterator[pa.Table]:
+def _computed(transform: Transform, pieces: Iterator[pa.Table], inputs: Sequence[Argument]) -> Iterator[pa.Table]:
     activate(transform.folder)
     while True:
         try:
@@ -188,14 +200,14 @@ def _computed(
     _finish(inputs)
 
 
-def _finish(inputs: Iterable[SharedTable | StreamedTable]) -> None:
+def _finish(inputs: Iterable[Argument]) -> None:
     """Read what was left of inputs that are read piece by piece, so that all of them is judged."""
     for each in inputs:
         if isinstance(each, StreamedTable):
             each.finish()
 
 
-def _raise_of_input(inputs: Iterable[SharedTable | StreamedTable]) -> None:
+def _raise_of_input(inputs: Iterable[Argument]) -> None:
     """Raise what was raised as an input was read, which the transform only passed on."""
     for each in inputs:
         if isinstance(each, StreamedTable) and each.error is not None:
@@ -204,7 +216,7 @@ def _raise_of_input(inputs: Iterable[SharedTable | StreamedTable]) -> None:
 
 def _called(
     transform: Transform,
-    inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
+    inputs: Sequence[tuple[Input, Argument]],
     params: Mapping[str, Any],
     beside: Collection[str],
     enter: Callable[[FrameType], None],
@@ -218,10 +230,10 @@ def _called(
         if parameter is None:
             hint = "name it in the function's signature, or leave it out of `inputs`"
             raise TransformError(f"`{transform.name}` has no parameter `{name}`", hint=hint)
-        shapes.append((name, each.table, table.num_rows, table.num_columns))
+        if not isinstance(table, ObjectInput):
+            shapes.append((name, each.table, table.num_rows, table.num_columns))
         try:
-            enter(parameter.frame_type)
-            frame = table.frame(parameter.frame_type)
+            frame = _argument(table, parameter, enter, transform.folder)
         except TransformError as error:
             raise TransformError(f"input `{each.table}`: {error.message}", hint=error.hint) from error
         if each.positional:
@@ -247,6 +259,15 @@ def _called(
             hint=hint_of(error, beside),
             location=failure.location,
         ) from error
+
+
+def _argument(table: Argument, parameter: Parameter, enter: Callable[[FrameType], None], folder: Path) -> Any:
+    """What a parameter is given: a frame, or an object as it was stored."""
+    if isinstance(table, ObjectInput):
+        activate(folder)  # where its classes may be
+        return table.load()
+    enter(parameter.frame_type)
+    return table.frame(parameter.frame_type)
 
 
 @contextmanager

@@ -112,7 +112,7 @@ class Transform(Struct, frozen=True):
         ]
 
 
-def load_transform(ref: FunctionRef, folder: Path) -> Transform:
+def load_transform(ref: FunctionRef, folder: Path, *, of_table: bool = True) -> Transform:
     """Import a transform's module and find its function.
 
     Modules of one project folder are kept apart from those of another, and are imported anew when one of their files
@@ -121,6 +121,7 @@ def load_transform(ref: FunctionRef, folder: Path) -> Transform:
     Args:
         ref: Module and name.
         folder: The project's, absolute and with links resolved; modules are looked for there before anywhere else.
+        of_table: Whether what it computes is a table; else its result may be annotated with anything.
 
     Raises:
         TransformError: The module cannot be found or raises, the function is not in it or is none, its result is
@@ -133,6 +134,8 @@ def load_transform(ref: FunctionRef, folder: Path) -> Transform:
     known = _known.get((ref, folder))
     if known is None or known.fn is not fn:
         known = _known[ref, folder] = _described(ref, folder, module, fn)
+    if of_table and known.returns is not None:
+        _ = known.return_type
     return known if known.ref.location == ref.location else replace(known, ref=ref)
 
 
@@ -151,10 +154,7 @@ def _described(ref: FunctionRef, folder: Path, module: types.ModuleType, fn: Cal
         Parameter(p.name, p.kind, hints.get(p.name, _written(p.annotation))) for p in signature.parameters.values()
     )
     returns = hints.get("return", _written(signature.return_annotation))
-    transform = Transform(ref, folder, fn, parameters, returns, getattr(module, "__file__", None))
-    if returns is not None:
-        _ = transform.return_type
-    return transform
+    return Transform(ref, folder, fn, parameters, returns, getattr(module, "__file__", None))
 
 
 def _imported(ref: FunctionRef, folder: Path) -> types.ModuleType:

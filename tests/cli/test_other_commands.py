@@ -26,6 +26,7 @@ COMMANDS = [
     "run",
     "ls",
     "show",
+    "open",
     "sql",
     "diff",
     "copy",
@@ -148,6 +149,7 @@ def test_ls(project: ProjectFolder, cli: Cli) -> None:
         "kind": "computed",
         "storage": "default",
         "path": "totals",
+        "format": "csv",
         "uri": "data/totals.csv",
         "columns": [
             {"name": "customer", "type": "string", "nullable": False, "from": None, "options": {}},
