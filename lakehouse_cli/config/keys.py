@@ -73,6 +73,20 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         examples=("hottest_dates", "reports.daily:summary"),
         computed=True,
     ),
+    "output": Key(
+        Text("the name of a result", NAME_PATTERN, _NAME_TYPES, hint="name it as the function returns it"),
+        "Which of the results of a function that gives several: a key of the dict, a field of the NamedTuple, or a name"
+        " for the next of a tuple, in the order of the tables.",
+        examples=("train",),
+        computed=True,
+    ),
+    "publish": Key(
+        Choice(("together", "each")),
+        "Of a function with several results: whether none is stored where one breaks its contract; `each` where every"
+        " one of its tables says so.",
+        "together",
+        computed=True,
+    ),
     "sql": Key(
         Text("a query"),
         "The query that computes the table, in the place of a function.",

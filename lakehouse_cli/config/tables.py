@@ -208,6 +208,8 @@ class Resolution(Struct):
             serializer=serializer if storage is None or storage.format else "",
             contract=Contract(values.get("columns"), values.get("key", ()), values.get("extra_columns", "error")),
             function=None if source or query is not None else self._function(name, draft, values, places),
+            output=values.get("output", ""),
+            publish=values.get("publish", "together"),
             query=query,
             order_by=values.get("order_by", ()),
             reproducible=values.get("reproducible", True),
@@ -258,6 +260,9 @@ class Resolution(Struct):
         engine = values.get("engine", "duckdb")
         if key != "function":
             self._check_params(draft)
+            if "output" in draft.values:
+                message = f"`output` of {draft.owner} is for functions, and a query gives one result"
+                draft.reader.problems.report(message, "remove it", draft.places["output"])
         if key == "sql":
             place, in_lines = of.reader.text_place(of.node.entries["sql"][1])
             return SqlQuery(of.values["sql"], engine=engine, in_lines=in_lines, location=place)

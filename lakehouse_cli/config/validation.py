@@ -18,6 +18,7 @@ from lakehouse_cli.config.collisions import Collisions
 from lakehouse_cli.config.options import column_conflict, option_conflict
 from lakehouse_cli.config.paths import length_problem, suffix_problem
 from lakehouse_cli.config.problems import quoted
+from lakehouse_cli.config.several_results import result_problems
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.formats import FormatSpec, SerializerSpec, find_form
 from lakehouse_cli.model import Column, ProjectSpec, StorageSpec, Table
@@ -52,6 +53,7 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
     validation = _Validation(spec.storages, places)
     for table in spec.tables.values():
         yield from validation.table(table)
+    yield from result_problems(spec.tables.values())
 
 
 def find_collisions(spec: ProjectSpec) -> Iterator[Problem]:

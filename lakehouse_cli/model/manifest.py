@@ -100,6 +100,7 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
         files: Files under `uses` → hash of their content, or `UNSETTLED`; patterns that no file matched → empty text.
         variables: Environment variables under `uses` → hash of the value, or `UNSETTLED`; None where it was not set.
         order_by: Columns by which rows are stored in order.
+        output: Which of several results of the transform, and where it stands among them; empty where it has one.
     """
 
     code: str
@@ -113,6 +114,7 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
     files: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str | None] = field(default_factory=dict)
     order_by: tuple[str, ...] = ()
+    output: str = ""
 
     @property
     def shape(self) -> Shape:

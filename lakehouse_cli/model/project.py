@@ -19,6 +19,7 @@ from lakehouse_cli.model.query import QueryReading
 from lakehouse_cli.text.sql import without_semicolon
 
 Kind = Literal["source", "computed"]
+Publish = Literal["together", "each"]
 #: The environment that is there without being declared: storages and execution as they stand at the top.
 DEFAULT_ENVIRONMENT = "default"
 
@@ -151,6 +152,8 @@ class Asset(Declared, frozen=True):
         format: Its own, or its storage's; empty where the storage's tables are no files.
         serializer: Of an asset that is no table, what writes and reads it: its format. Empty for a table.
         function: The transform; None for a source, and where a query computes it.
+        output: Which of several results of its function; empty where it has one.
+        publish: Of several results, whether they are stored ``together`` or ``each`` by itself.
         query: The query that computes it, in the place of a function.
         order_by: Columns by which its rows are stored; none for the order in which they come.
         reproducible: Whether a query must give the same rows in the same order each time.
@@ -175,6 +178,8 @@ class Asset(Declared, frozen=True):
     format: str = "csv"
     serializer: str = ""
     function: FunctionRef | None = None
+    output: str = ""
+    publish: Publish = "together"
     query: SqlQuery | None = None
     order_by: tuple[str, ...] = ()
     reproducible: bool = True
@@ -212,6 +217,11 @@ class Asset(Declared, frozen=True):
         if self.function is None:
             raise TypeError(f"source `{self.name}` has no transform")
         return self.function
+
+    @property
+    def returns_table(self) -> bool:
+        """Whether its function returns a table, of the type by which it is annotated."""
+        return not self.serializer and not self.output
 
     @property
     def runs_in_storage(self) -> bool:

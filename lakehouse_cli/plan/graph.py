@@ -9,7 +9,7 @@ from functools import cached_property
 from msgspec import Struct
 
 from lakehouse_cli.errors import Problem
-from lakehouse_cli.model import ProjectSpec, Table
+from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Input
 
 
@@ -41,6 +41,18 @@ class AssetGraph(Struct, frozen=True, dict=True):
             for upstream in self.upstream(name):
                 found[upstream].append(name)
         return found
+
+    def siblings(self, name: str) -> tuple[str, ...]:
+        """The tables that one call computes, `name` among them, in the order of the project; `name` alone for most."""
+        return self._siblings.get(name, (name,))
+
+    @cached_property
+    def _siblings(self) -> dict[str, tuple[str, ...]]:
+        results: dict[FunctionRef, list[str]] = {}
+        for name, table in self.tables.items():
+            if table.output and table.function is not None:
+                results.setdefault(table.function, []).append(name)
+        return {name: tuple(names) for names in results.values() for name in names}
 
     def ancestors(self, name: str) -> set[str]:
         """All tables that a table is computed from, through others as well."""

@@ -149,7 +149,7 @@ class _Matcher:
             if parameter.unsupported and any(self.takes(parameter, each.parameter) for each in tables):
                 what = f"parameter `{parameter.name}`"
                 self.check_type(parameter.unsupported, what, parameter.location, returned=False)
-        if self.function.unsupported_result and not self.table.serializer:
+        if self.function.unsupported_result and self.table.returns_table:
             self.check_type(self.function.unsupported_result, "result", self.function.location, returned=True)
 
     def check_type(self, found: UnsupportedType, what: str, place: Location, *, returned: bool) -> None:

@@ -67,6 +67,9 @@ def recipe_reasons(function: str, manifest: Manifest, now: Recipe) -> Iterator[R
         return
     if before.code != now.code or unseen:
         yield Reason("function_changed", short_names("; ".join(_code_changes(function, before, now))))
+    if before.output != now.output:
+        change = f"output {before.output or 'none'} → {now.output or 'none'}"
+        yield Reason("function_changed", change)
     if before.inputs != now.inputs:
         yield Reason(
             "input_changed",

@@ -57,7 +57,16 @@ def recipe_of(
         files={} if used is None else used.files,
         variables={} if used is None else used.variables,
         order_by=table.order_by,
+        output=_output(graph, table),
     )
+
+
+def _output(graph: AssetGraph, table: Table) -> str:
+    """Which result of its function a table is; of a tuple, its place among them decides."""
+    if not table.output:
+        return ""
+    results = graph.siblings(table.name)
+    return f"{table.output} ({results.index(table.name) + 1} of {len(results)})"
 
 
 def stored_as(table: Table, storage: StorageSpec) -> str:

@@ -15,6 +15,7 @@ from lakehouse_cli.errors import LakehouseError, ProjectError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan, PlannedTable, make_plan, tables_of_interest
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.plan.queries import QueryComputation
@@ -188,6 +189,7 @@ class Planner:
     def _plan(self, chosen: Selection, defer: str | None, *, force: bool = False, lenient: bool = False) -> Plan:
         """Plan a selection; `lenient` where it is only asked which tables would run, so that inputs may lack."""
         here, code, behind = self.stored, self.code, self.behind(defer)
+        chosen = _with_siblings(here.graph, chosen)
         tables = [here.tables[name] for name in chosen.names if here.tables[name].kind == "computed"]
         code.read(tables)
         content = UsedContent(code.folder)
@@ -220,6 +222,14 @@ class Planner:
             for t in plan.tables
         )
         return replace(plan, tables=tuple(planned))
+
+
+def _with_siblings(graph: AssetGraph, chosen: Selection) -> Selection:
+    """A selection with all tables that are computed by the calls which compute those of it."""
+    names = {sibling for name in chosen.names for sibling in graph.siblings(name)}
+    if len(names) == len(chosen.names):
+        return chosen
+    return replace(chosen, names=tuple(name for name in graph.order if name in names))
 
 
 def _names(spec: ProjectSpec) -> Iterator[str]:

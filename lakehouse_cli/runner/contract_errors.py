@@ -58,7 +58,7 @@ def _place(table: Table, folder: Path) -> str:
     if table.function is None:
         place = table.query.place(1) if table.query is not None else None
         return f"{table.computed_by} ({place})" if place is not None else table.computed_by
-    transform = load_transform(table.function, folder, of_table=not table.serializer)
+    transform = load_transform(table.function, folder, of_table=table.returns_table)
     code = getattr(inspect.unwrap(transform.fn), "__code__", None)
     if code is None:
         return f"`{transform.name}`"

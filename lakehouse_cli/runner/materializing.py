@@ -148,7 +148,7 @@ def input_frames(job: Job, folder: Path) -> dict[str, list[FrameType]]:
     if job.table.function is None:
         return frames
     try:
-        transform = load_transform(job.table.function, folder, of_table=not job.table.serializer)
+        transform = load_transform(job.table.function, folder, of_table=job.table.returns_table)
         for each, parameter in zip(job.inputs, transform.parameters_of(job.inputs), strict=True):
             if parameter is not None and not job.tables[each.table].serializer:
                 frames.setdefault(each.table, []).append(parameter.frame_type)
@@ -192,9 +192,9 @@ def materialize(
         if table.runs_in_storage:
             unstored = {name: shared.arrow() for name, shared in given.items() if isinstance(shared, SharedTable)}
             return compute_in_database(job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0))
-        objects = _objects(job, place, given)
+        objects = object_inputs(job, place, given)
         taken: dict[str, Argument] = {**given, **objects}
-        with _closed_at_the_end(_compute(job, place.folder, taken, timeout)) as result:
+        with closed_at_the_end(_compute(job, place.folder, taken, timeout)) as result:
             if on_computed is not None and isinstance(result, pa.Table):
                 on_computed()
             if isinstance(result, Unordered) and table.key and not table.order_by:
@@ -202,17 +202,11 @@ def materialize(
             if not isinstance(result, pa.Table) and job.publish and not gather:
                 outcome = _publish_pieces(job, place, taken, storage, result, started_at)
                 return replace(outcome, notes=tuple(note for each in objects.values() for note in each.notes))
-            enforced = _enforced(job, place, storage, result)
+            enforced = enforce_result(job, place, storage, result)
         notes = tuple(note for each in objects.values() for note in each.notes)
         if not job.publish:
             return Outcome(None, owned(enforced.table), enforced.dropped, notes=notes)
-        memory = sum(shared.nbytes for shared in taken.values()) + enforced.table.get_total_buffer_size()
-        manifest = storage.publish(table, enforced.table, _origin(job, place, taken, started_at, memory))
-        # An Arrow file in a folder is read as fast as one that is written beside it.
-        if table.format == "ipc" and any(local_files(storage, table)):
-            hand_to = None
-        handed_over = hand_to is not None and write_handover(enforced.table, hand_to)
-        return Outcome(manifest, owned(enforced.table) if keep else None, enforced.dropped, handed_over, notes)
+        return replace(publish(job, place, taken, enforced, started_at, keep=keep, hand_to=hand_to), notes=notes)
     except LakehouseError as error:
         for name, shared in given.items():
             if isinstance(shared, StreamedTable) and shared.error is not None:
@@ -221,7 +215,34 @@ def materialize(
         raise error.with_traceback(None) from None
 
 
-def _objects(job: Job, place: Workplace, given: Mapping[str, SharedTable | StreamedTable]) -> dict[str, ObjectInput]:
+def publish(
+    job: Job,
+    place: Workplace,
+    given: Mapping[str, Argument],
+    enforced: Enforced,
+    started_at: str,
+    *,
+    keep: bool,
+    hand_to: str | None,
+) -> Outcome:
+    """Store a result that keeps its contract, and hand it over; the arguments are those of `materialize`.
+
+    Raises:
+        LakehouseError: It could not be stored.
+    """
+    table, storage = job.table, place.storages[job.table.storage]
+    memory = sum(shared.nbytes for shared in given.values()) + enforced.table.get_total_buffer_size()
+    manifest = storage.publish(table, enforced.table, origin(job, place, given, started_at, memory))
+    # An Arrow file in a folder is read as fast as one that is written beside it.
+    if table.format == "ipc" and any(local_files(storage, table)):
+        hand_to = None
+    handed_over = hand_to is not None and write_handover(enforced.table, hand_to)
+    return Outcome(manifest, owned(enforced.table) if keep else None, enforced.dropped, handed_over)
+
+
+def object_inputs(
+    job: Job, place: Workplace, given: Mapping[str, SharedTable | StreamedTable]
+) -> dict[str, ObjectInput]:
     """The inputs that are no tables, with their manifests where what is stored must be ours."""
     found: dict[str, ObjectInput] = {}
     for name, shared in given.items():
@@ -235,7 +256,7 @@ def _objects(job: Job, place: Workplace, given: Mapping[str, SharedTable | Strea
 
 
 @contextmanager
-def _closed_at_the_end(result: _Result) -> Iterator[_Result]:
+def closed_at_the_end(result: _Result) -> Iterator[_Result]:
     """Close pieces that were not all asked for: what an engine spilled for them goes."""
     try:
         yield result
@@ -257,7 +278,7 @@ def _publish_pieces(
     with closing(Enforcement(table.columns, table.key, table.extra_columns)) as enforcement:
         pieces = _kept(job, place, storage, result, enforcement)
         manifest = publish_pieces(
-            storage, table, pieces, lambda: _origin(job, place, given, started_at, enforcement.most_bytes)
+            storage, table, pieces, lambda: origin(job, place, given, started_at, enforcement.most_bytes)
         )
     return Outcome(manifest, None, enforcement.dropped)
 
@@ -297,7 +318,13 @@ def _kept(
     return iter([found]) if isinstance(found, pa.Table) else found
 
 
-def _origin(job: Job, place: Workplace, given: Mapping[str, Argument], started_at: str, memory: int) -> Provenance:
+def reaches_duckdb(job: Job) -> bool:
+    """Whether the code of a job reaches that package."""
+    return job.recipe is not None and "package duckdb" in job.recipe.code_parts
+
+
+def origin(job: Job, place: Workplace, given: Mapping[str, Argument], started_at: str, memory: int) -> Provenance:
+    """What the manifest of a table says of where it comes from."""
     inputs = {name: _used(shared, job.expected_inputs.get(name)) for name, shared in given.items()}
     return _provenance(job, place, inputs, started_at, memory)
 
@@ -338,7 +365,7 @@ def _compute(
         LakehouseError: The transform failed, or an input.
     """
     table = job.table
-    uses_duckdb = job.recipe is not None and "package duckdb" in job.recipe.code_parts
+    uses_duckdb = reaches_duckdb(job)
     computation = runnable_computation(table, folder, uses_duckdb=uses_duckdb, workers=job.workers, now=job.run_started)
 
     def result_of() -> pa.Table | Iterator[pa.Table]:
@@ -353,12 +380,14 @@ def _compute(
 
     if timeout is not None and table.function is not None:
         load_transform(
-            table.function, folder, of_table=not table.serializer
+            table.function, folder, of_table=table.returns_table
         )  # importing its module does not count as its time
-    return result_of() if timeout is None else _within(timeout, whole, table)
+    return result_of() if timeout is None else within(timeout, whole, table)
 
 
-def _enforced(job: Job, place: Workplace, storage: AssetStorage, result: pa.Table | Iterator[pa.Table]) -> Enforced:
+def enforce_result(
+    job: Job, place: Workplace, storage: AssetStorage, result: pa.Table | Iterator[pa.Table]
+) -> Enforced:
     """Enforce a table's contract on a result that is needed as a whole.
 
     Raises:
@@ -391,7 +420,7 @@ def _check_order(schema: pa.Schema, table: Table) -> None:
         raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
 
 
-def _within(seconds: float, compute: Callable[[], _Result], table: Table) -> _Result:
+def within(seconds: float, compute: Callable[[], _Result], table: Table) -> _Result:
     """Compute in a thread and wait for it no longer than so many seconds.
 
     Python cannot end a thread: one that is over its time goes on until it returns or the process ends, and its result

@@ -60,7 +60,7 @@ def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[st
                 wanted.setdefault(name, set()).add(QUERY)
             continue
         try:
-            transform = load_transform(function, folder, of_table=not table.serializer)
+            transform = load_transform(function, folder, of_table=table.returns_table)
         except LakehouseError:
             unknown.update(planned.inputs)
             continue

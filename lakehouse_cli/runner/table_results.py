@@ -102,9 +102,17 @@ def failed_source(name: str, uri: str, error: LakehouseError, seconds: float, ke
     return TableResult(name, "failed", duration_s=round(seconds, 6), uri=uri, error=ErrorInfo.of(error), notes=notes)
 
 
-def skipped(planned: PlannedTable, blame: TableResult) -> TableResult:
-    """Make the result of a table that cannot be computed because of an input's result."""
+def skipped(planned: PlannedTable, blame: TableResult, *, together: bool = False) -> TableResult:
+    """Make the result of a table that cannot be computed because of an input's result.
+
+    Args:
+        planned: The table.
+        blame: The result of the input, or of a table that is computed `together` with it.
+        together: Which of the two it is.
+    """
     ended = "failed" if blame.status == "failed" else f"was {blame.status}"
+    if together:
+        ended += ", and one call computes both"
     error = ErrorInfo("UpstreamError", f"`{blame.name}` {ended}")
     return TableResult(planned.name, "skipped", planned.reasons, uri=planned.uri, error=error)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -28,6 +28,7 @@ from lakehouse_cli.transforms.objects import Argument, ObjectInput, serialize
 from lakehouse_cli.transforms.restored_dates import restore_dates
 from lakehouse_cli.transforms.sharing import StreamedTable
 
+_Taken = TypeVar("_Taken")
 _lock = threading.Lock()
 _under_way: dict[object, tuple[str, set[str]]] = {}
 _LazyKinds = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
@@ -43,7 +44,7 @@ def call_function(
     workers: int = 1,
 ) -> pa.Table | Iterator[pa.Table]:
     """Import the function that computes a table, and call it; see `apply`."""
-    transform = load_transform(ref, folder, of_table=not table.serializer)
+    transform = load_transform(ref, folder, of_table=table.returns_table)
     return apply(
         transform,
         inputs,
@@ -85,19 +86,46 @@ def apply(
         TransformError: The function raised, or returned no frame.
         Interrupted: Passed on.
     """
+
+    def take(result: Any, scopes: ExitStack, enter: Callable[[FrameType], None]) -> pa.Table | Iterator[pa.Table]:
+        if serializer:
+            found = serialize(transform, result, serializer)
+            finish_inputs(table for _, table in inputs)
+            return found
+        return to_arrow(transform, result, inputs, columns, scopes, enter)
+
+    return call(transform, inputs, params or {}, take, uses_duckdb=uses_duckdb, workers=workers)
+
+
+def call(
+    transform: Transform,
+    inputs: Sequence[tuple[Input, Argument]],
+    params: Mapping[str, Any],
+    take: Callable[[Any, ExitStack, Callable[[FrameType], None]], _Taken],
+    *,
+    uses_duckdb: bool,
+    workers: int,
+) -> _Taken:
+    """Call a transform, and take what it returned while all that it came from is open.
+
+    Args:
+        transform: From `load_transform`.
+        inputs: As of `apply`, which the others are of too.
+        params: Constants.
+        take: Takes the result, the scopes of frame types that are open, and what opens that of another. Where it
+            returns pieces, these close the scopes at their end.
+        uses_duckdb: Whether its code reaches that package.
+        workers: How many transforms are called at once.
+    """
     beside: set[str] = set()
     scopes = ExitStack()
     with ExitStack() as on_failure:
         on_failure.enter_context(scopes)
         enter = partial(_enter, scopes, workers, set())
         with _noted(transform.name, beside) if uses_duckdb else nullcontext():
-            result = _called(transform, inputs, params or {}, beside, enter)
-        if serializer:
-            found = serialize(transform, result, serializer)
-            _finish(table for _, table in inputs)
-            return found
-        found = _to_arrow(transform, result, inputs, columns, scopes, enter)
-        if not isinstance(found, pa.Table):
+            result = _called(transform, inputs, params, beside, enter)
+        found = take(result, scopes, enter)
+        if isinstance(found, Iterator):
             on_failure.pop_all()  # closed by who reads the last piece
         return found
 
@@ -109,7 +137,7 @@ def _enter(scopes: ExitStack, workers: int, entered: set[str], of: FrameType) ->
         scopes.enter_context(of.scope(workers))
 
 
-def _to_arrow(
+def to_arrow(
     transform: Transform,
     result: Any,
     inputs: Sequence[tuple[Input, Argument]],
@@ -127,7 +155,7 @@ def _to_arrow(
     if owner.streams:
         pieces = _pieces(transform, owner.to_pieces(result, columns), [table for _, table in inputs], scopes)
         return pieces if owner.orders_rows else Unordered(pieces)
-    _finish(table for _, table in inputs)
+    finish_inputs(table for _, table in inputs)
     try:
         data = owner.to_arrow(result, columns)
         return restore_dates(data, [each.schema for _, each in inputs], columns) if owner.name == PANDAS else data
@@ -167,10 +195,16 @@ def _pieces(
 ) -> Iterator[pa.Table]:
     """The pieces of a result, which the transform may compute only as they are asked for."""
     with scopes:
-        yield from _computed(transform, pieces, inputs)
+        yield from iterate(transform, pieces, inputs)
 
 
-def _computed(transform: Transform, pieces: Iterator[pa.Table], inputs: Sequence[Argument]) -> Iterator[pa.Table]:
+def iterate(transform: Transform, pieces: Iterator[_Taken], inputs: Sequence[Argument]) -> Iterator[_Taken]:
+    """What a transform gives one by one, which it may compute only as it is asked for.
+
+    Raises:
+        TransformError: It raised, as it is called too.
+        LakehouseError: What was raised as an input was read.
+    """
     activate(transform.folder)
     while True:
         try:
@@ -197,10 +231,10 @@ def _computed(transform: Transform, pieces: Iterator[pa.Table], inputs: Sequence
                 location=failure.location or place_of_result(transform.fn, transform.folder),
             ) from error
         yield piece
-    _finish(inputs)
+    finish_inputs(inputs)
 
 
-def _finish(inputs: Iterable[Argument]) -> None:
+def finish_inputs(inputs: Iterable[Argument]) -> None:
     """Read what was left of inputs that are read piece by piece, so that all of them is judged."""
     for each in inputs:
         if isinstance(each, StreamedTable):
