@@ -8,7 +8,7 @@ TYPE_CHECKING = False  # as type checkers know it, without loading `typing` befo
 if TYPE_CHECKING:
     from typing import Any
 
-    from lakehouse_cli.declarations import Column, computed_asset, computed_table, source_asset, source_table
+    from lakehouse_cli.declarations import Column, Target, computed_asset, computed_table, source_asset, source_table
     from lakehouse_cli.project.facade import Project
     from lakehouse_cli.project.lakehouse import Lakehouse
     from lakehouse_cli.storage.base import AssetStorage
@@ -18,6 +18,7 @@ __all__ = [
     "Column",
     "Lakehouse",
     "Project",
+    "Target",
     "__version__",
     "computed_asset",
     "computed_table",
@@ -31,6 +32,7 @@ _MODULES = {
     "Column": "declarations",
     "Lakehouse": "project.lakehouse",
     "Project": "project.facade",
+    "Target": "declarations",
     "computed_asset": "declarations",
     "computed_table": "declarations",
     "source_asset": "declarations",

@@ -54,6 +54,7 @@ class Parameter(Struct, frozen=True, omit_defaults=True):
         has_default: Whether it may be left out.
         location: Where its name stands.
         unsupported: The type that its annotation names, where that cannot be a frame type; None elsewhere.
+        is_target: Whether it takes the path to which the function writes, and no table.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Parameter(Struct, frozen=True, omit_defaults=True):
     has_default: bool
     location: Location
     unsupported: UnsupportedType | None = None
+    is_target: bool = False
 
 
 class FunctionSource(Struct, frozen=True, omit_defaults=True):
@@ -377,7 +379,8 @@ def _parameters(
     def parameter(arg: ast.arg, kind: ParameterKind, has_default: bool) -> Parameter:
         place = _place(shown, lines, arg.lineno, arg.col_offset, len(arg.arg))
         unsupported = None if types is None else types.unsupported(arg.annotation, returned=False)
-        return Parameter(arg.arg, kind, has_default, place, unsupported)
+        is_target = types is not None and types.is_target(arg.annotation)
+        return Parameter(arg.arg, kind, has_default, place, unsupported, is_target)
 
     found = [
         parameter(

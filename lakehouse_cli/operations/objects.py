@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -120,7 +122,7 @@ def read_object(stored: StoredEnvironment, name: str, project: str, folder: Path
 
 
 def export_object(stored: StoredEnvironment, name: str, path: Path) -> int:
-    """Write the bytes of a stored asset to a file that is not there yet; returns how many.
+    """Write the bytes of a stored asset to a file that is not there yet, a folder to a folder; returns how many.
 
     Raises:
         UsageError: The file is there.
@@ -128,6 +130,8 @@ def export_object(stored: StoredEnvironment, name: str, path: Path) -> int:
     """
     table = stored.tables[name]
     _state(stored, name)
+    if table.serializer == "folder":
+        return _export_folder(stored, table, path)
     pieces, _ = scan(stored.storages[table.storage], table, None).pieces_with_content(())
     try:
         file = path.open("xb")
@@ -143,6 +147,23 @@ def export_object(stored: StoredEnvironment, name: str, path: Path) -> int:
         if isinstance(error, OSError):
             raise LakehouseError(f"`{path}` cannot be written: {system_reason(error)}") from error
         raise
+
+
+def _export_folder(stored: StoredEnvironment, table: Table, path: Path) -> int:
+    from lakehouse_cli.formats.objects.paths import WrittenFolder
+    from lakehouse_cli.transforms.objects import restore
+
+    if os.path.lexists(path):
+        raise UsageError(f"`{path}` is there already", hint="name another folder, or remove it first")
+    data = bytes_of([scan(stored.storages[table.storage], table, None).table()])
+    try:
+        restore(WrittenFolder(), data, table, path)
+    except BaseException as error:
+        rmtree(path, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise LakehouseError(f"`{path}` cannot be written: {system_reason(error)}") from error
+        raise
+    return len(data)
 
 
 def _parts(pieces: Iterator[pa.Table]) -> Iterator[memoryview]:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from lakehouse_cli.config.dotenv import ENV_FILE
 from lakehouse_cli.config.files import own_files
 from lakehouse_cli.errors import LakehouseError, ProjectError
+from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.run_request import RunRequest
@@ -287,7 +288,9 @@ def _advice(
         return ()  # nearly every table of a plan
     from lakehouse_cli.plan.advice import advice_for, not_reproducible
 
-    notes = (advice_for(table, code, inputs, files), shared.get(table.name), not_reproducible(table, random, unordered))
+    has_paths = any(project.spec.tables[name].serializer in PATHS for name in (*inputs, table.name))
+    advice = advice_for(table, code, inputs, files, has_paths=has_paths)
+    notes = (advice, shared.get(table.name), not_reproducible(table, random, unordered))
     return tuple(each for each in notes if each is not None)
 
 

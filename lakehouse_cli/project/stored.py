@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import EnvironmentSpec, Table
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.snapshot import StoredEnvironment
@@ -121,7 +122,10 @@ class StoredProject:
         """
         from lakehouse_cli.transforms import frame_type_of
 
-        if self.table(table).serializer:
+        serializer = self.table(table).serializer
+        if serializer in PATHS:
+            return Path(self.local_copy(table))
+        if serializer:
             from lakehouse_cli.operations.objects import read_object
 
             with self.planner.connected():
@@ -153,13 +157,14 @@ class StoredProject:
         """
         table, storage = self.table(name), self.storage(name)
         found = next(filter(os.path.isfile, local_files(storage, table)), None)
-        if found is not None:
+        if found is not None and table.serializer != "folder":
             return found
         if not table.serializer:
             self.read_arrow(name)
             hint = f"`lakehouse show {name}` shows its rows"
             raise UsageError(f"{storage.uri(table)} is no file of this machine", hint=hint)
-        path = Path(tempfile.mkdtemp(prefix="lakehouse-"), storage.uri(table).rpartition("/")[2])
+        name_there = name if table.serializer == "folder" else storage.uri(table).rpartition("/")[2]
+        path = Path(tempfile.mkdtemp(prefix="lakehouse-"), name_there)
         self.export(name, path)
         return str(path)
 

@@ -292,6 +292,8 @@ def _kept(
         ContractError: It does not, which is known at its end.
     """
     table = job.table
+    if table.serializer:
+        return result
 
     def judged() -> Iterator[pa.Table]:
         first: pa.Schema | None = None

@@ -18,12 +18,12 @@ from lakehouse_cli.code.failure import failure_of, hint_of, place_of_result
 from lakehouse_cli.code.importing import activate
 from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.executors.forks import forks_end_here
-from lakehouse_cli.model import Column, FunctionRef, Table
+from lakehouse_cli.model import Column
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.frame_names import PANDAS, READER
 from lakehouse_cli.text.counts import with_article
 from lakehouse_cli.transforms.frames import FrameType, owner_of
-from lakehouse_cli.transforms.loading import Parameter, Transform, load_transform
+from lakehouse_cli.transforms.loading import Parameter, Transform
 from lakehouse_cli.transforms.objects import Argument, ObjectInput, serialize
 from lakehouse_cli.transforms.restored_dates import restore_dates
 from lakehouse_cli.transforms.sharing import StreamedTable
@@ -32,28 +32,6 @@ _Taken = TypeVar("_Taken")
 _lock = threading.Lock()
 _under_way: dict[object, tuple[str, set[str]]] = {}
 _LazyKinds = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
-
-
-def call_function(
-    ref: FunctionRef,
-    folder: Path,
-    table: Table,
-    inputs: Sequence[tuple[Input, Argument]],
-    *,
-    uses_duckdb: bool,
-    workers: int = 1,
-) -> pa.Table | Iterator[pa.Table]:
-    """Import the function that computes a table, and call it; see `apply`."""
-    transform = load_transform(ref, folder, of_table=table.returns_table)
-    return apply(
-        transform,
-        inputs,
-        table.params,
-        table.columns,
-        serializer=table.serializer,
-        uses_duckdb=uses_duckdb,
-        workers=workers,
-    )
 
 
 def apply(
@@ -123,7 +101,7 @@ def call(
         on_failure.enter_context(scopes)
         enter = partial(_enter, scopes, workers, set())
         with _noted(transform.name, beside) if uses_duckdb else nullcontext():
-            result = _called(transform, inputs, params, beside, enter)
+            result = _called(transform, inputs, params, beside, scopes, enter)
         found = take(result, scopes, enter)
         if isinstance(found, Iterator):
             on_failure.pop_all()  # closed by who reads the last piece
@@ -253,6 +231,7 @@ def _called(
     inputs: Sequence[tuple[Input, Argument]],
     params: Mapping[str, Any],
     beside: Collection[str],
+    scopes: ExitStack,
     enter: Callable[[FrameType], None],
 ) -> Any:
     by_position: list[Any] = []
@@ -267,7 +246,7 @@ def _called(
         if not isinstance(table, ObjectInput):
             shapes.append((name, each.table, table.num_rows, table.num_columns))
         try:
-            frame = _argument(table, parameter, enter, transform.folder)
+            frame = _argument(table, parameter, scopes, enter, transform.folder)
         except TransformError as error:
             raise TransformError(f"input `{each.table}`: {error.message}", hint=error.hint) from error
         if each.positional:
@@ -295,11 +274,13 @@ def _called(
         ) from error
 
 
-def _argument(table: Argument, parameter: Parameter, enter: Callable[[FrameType], None], folder: Path) -> Any:
+def _argument(
+    table: Argument, parameter: Parameter, scopes: ExitStack, enter: Callable[[FrameType], None], folder: Path
+) -> Any:
     """What a parameter is given: a frame, or an object as it was stored."""
     if isinstance(table, ObjectInput):
         activate(folder)  # where its classes may be
-        return table.load()
+        return table.load(scopes)
     enter(parameter.frame_type)
     return table.frame(parameter.frame_type)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Collection, Iterator
+from contextlib import ExitStack
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,18 +19,21 @@ from lakehouse_cli.code.fingerprints.packages import find_distributions
 from lakehouse_cli.code.importing import activate
 from lakehouse_cli.errors import Interrupted, StorageError, TransformError
 from lakehouse_cli.executors.forks import forks_end_here
-from lakehouse_cli.formats import SERIALIZERS
+from lakehouse_cli.formats import SERIALIZERS, file_suffixes, form_of
 from lakehouse_cli.formats.objects.base import Serializer
+from lakehouse_cli.formats.objects.paths import PathSerializer
 from lakehouse_cli.formats.objects.stored import PartsSink, bytes_of, with_record
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ObjectRecord
 from lakehouse_cli.registry import Entry, load
+from lakehouse_cli.runs.spilling import spill_folder, spilling
 from lakehouse_cli.transforms.loading import Transform
 from lakehouse_cli.transforms.sharing import SharedTable, StreamedTable
 
 
 @cache
-def _serializer(name: str) -> Serializer:
+def serializer_named(name: str) -> Serializer:
+    """The serializer of a name."""
     spec = SERIALIZERS[name]
     made: Serializer = load(Entry(spec.implementation, spec.install))()
     return made
@@ -50,7 +54,7 @@ def serialize(transform: Transform, result: Any, name: str) -> pa.Table:
     activate(transform.folder)
     try:
         with forks_end_here():
-            modules = _serializer(name).dump(result, sink)
+            modules = serializer_named(name).dump(result, sink)
     except Interrupted:
         raise
     except TransformError as error:
@@ -99,7 +103,7 @@ def deserialize(
         _verify(data, declared, project, manifest)
     try:
         with forks_end_here():
-            return _serializer(declared.serializer).load(io.BytesIO(data))
+            return serializer_named(declared.serializer).load(io.BytesIO(data))
     except Interrupted:
         raise
     except BaseException as error:
@@ -140,6 +144,25 @@ def installed_version(distribution: str) -> str | None:
         return None
 
 
+def path_name(declared: Table) -> str:
+    """What a file or folder is called where it is made anew."""
+    suffix = file_suffixes(form_of(declared), declared.options)[0]
+    return declared.name if declared.serializer == "folder" else f"{declared.name}{suffix}"
+
+
+def restore(serializer: PathSerializer, data: bytes, declared: Table, path: Path) -> None:
+    """Make a file or folder at a path that is not there.
+
+    Raises:
+        StorageError: What is stored is no such thing.
+    """
+    try:
+        serializer.unpack(io.BytesIO(data), path)
+    except ValueError as error:
+        hint = f"`lakehouse run --force {declared.name}` makes it anew"
+        raise StorageError(f"`{declared.name}` cannot be read as {declared.serializer}: {error}", hint=hint) from error
+
+
 class ObjectInput:
     """A stored asset that is no table, as the argument of one transform.
 
@@ -167,9 +190,19 @@ class ObjectInput:
         self._project = project
         self._manifest = manifest
 
-    def load(self) -> Any:
-        """Make the object, a new one for each transform; raises as `deserialize` does."""
+    def load(self, scopes: ExitStack) -> Any:
+        """Make the object, a new one for each transform; raises as `deserialize` does.
+
+        Args:
+            scopes: Keeps what is there for as long as the transform needs it.
+        """
         data = bytes_of([self._shared.arrow()])
+        serializer = serializer_named(self._declared.serializer)
+        if isinstance(serializer, PathSerializer):
+            with spilling(f"`{self._declared.name}`"):
+                path = Path(scopes.enter_context(spill_folder()), path_name(self._declared))
+                restore(serializer, data, self._declared, path)
+                return path
         found = deserialize(data, self._declared, self._project, self.content, self._manifest)
         if self._manifest is not None:
             self.notes = tuple(made_with(self._manifest))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.formats.spec import FormatSpec
+from lakehouse_cli.formats.spec import FormatSpec, suffix_option
 
 
 class SerializerSpec(FormatSpec, frozen=True, kw_only=True, dict=True):
@@ -36,3 +36,9 @@ TEXT = _own("plain:PlainText", "text", ".txt")
 BYTES = _own("plain:PlainBytes", "bytes", ".bin")
 PNG = _own("figures:Png", "png", ".png")
 HTML = _own("figures:Html", "html", ".html")
+FILE = SerializerSpec(
+    "file", "lakehouse_cli.formats.objects.paths:WrittenFile", ".bin", options=(suffix_option(".bin"),)
+)
+FOLDER = _own("paths:WrittenFolder", "folder", ".tar")
+#: What a transform writes itself, to a path that it is given.
+PATHS = ("file", "folder")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from msgspec import json
 
@@ -39,10 +39,7 @@ class StoredBytes(Format[FormatOptions]):
         """Part by part."""
         del name, columns, options
         with open_source() as source:
-            part = source.read(_PART)
-            yield table_of([part])
-            while part := source.read(_PART):
-                yield table_of([part])
+            yield from pieces_of(source)
 
     def write(self, table: pa.Table, sink: Sink, options: FormatOptions) -> None:
         """One part behind the other."""
@@ -54,6 +51,14 @@ class StoredBytes(Format[FormatOptions]):
         """One part behind the other."""
         for piece in pieces:
             self.write(piece, sink, options)
+
+
+def pieces_of(source: BinaryIO) -> Iterator[pa.Table]:
+    """The bytes of a file, a part to a table; at least one."""
+    part = source.read(_PART)
+    yield table_of([part])
+    while part := source.read(_PART):
+        yield table_of([part])
 
 
 def table_of(parts: Collection[bytes]) -> pa.Table:
