@@ -27,7 +27,7 @@ from tests.servers.s3 import S3Server
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(file.parent.name for file in (ROOT / "examples").glob("*/lakehouse.yaml"))
 TEMPLATES = sorted(file.parent.name for file in (ROOT / "project_templates").glob("*/template.txt"))
-NEEDS = {"sql": "'lakehouse-cli[duckdb]'"}
+NEEDS = {"sql": "'lakehouse-cli[duckdb]'", "ml": "'lakehouse-cli[ml]'"}
 GENERATOR = ROOT / "examples" / "weather" / "generate.py"
 
 
@@ -140,7 +140,7 @@ def test_what_runs_is_the_wheel(installed: Installed, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_templates_are_listed(installed: Installed, tmp_path: Path) -> None:
     lines = installed.lakehouse("init", "--list-templates", cwd=tmp_path).splitlines()
-    assert [line.split()[0] for line in lines] == ["minimal", "shop", "sql", "weather"] == TEMPLATES
+    assert [line.split()[0] for line in lines] == ["minimal", "ml", "shop", "sql", "weather"] == TEMPLATES
     listed = json.loads(installed.lakehouse("init", "--list-templates", "-o", "json", cwd=tmp_path))
     assert [template["name"] for template in listed["templates"]] == TEMPLATES
     assert list(tmp_path.iterdir()) == []

@@ -454,7 +454,7 @@ def test_init_scaffolds_and_never_overwrites(folder: ProjectFolder, cli: Cli) ->
     assert (folder.path / "new/lakehouse.yaml").read_text() == before + "# mine\n"
     assert cli("init", "x", "--template", "wether").code == 2
     names = {t["name"] for t in cli("init", "--list-templates", "-o", "json").json["templates"]}
-    assert names == {"minimal", "weather", "shop", "sql"}
+    assert names == {"minimal", "ml", "weather", "shop", "sql"}
 
 
 def test_wrong_arguments_are_reported_as_json(project: ProjectFolder, cli: Cli) -> None:
