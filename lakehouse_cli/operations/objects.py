@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from lakehouse_cli.code.importing import activate
 from lakehouse_cli.errors import LakehouseError, UsageError, system_reason
-from lakehouse_cli.formats.objects.stored import bytes_of, parts_of
+from lakehouse_cli.formats.objects.stored import parts_of
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.snapshot import StoredEnvironment
@@ -118,7 +118,7 @@ def read_object(stored: StoredEnvironment, name: str, project: str, folder: Path
     table, state = stored.tables[name], _state(stored, name)
     data, content = scan(stored.storages[table.storage], table, None).table_with_content(())
     activate(folder.resolve())
-    return deserialize(bytes_of([data]), table, project, content, state.manifest)
+    return deserialize(data, table, project, content, state.manifest)
 
 
 def export_object(stored: StoredEnvironment, name: str, path: Path) -> int:
@@ -155,7 +155,7 @@ def _export_folder(stored: StoredEnvironment, table: Table, path: Path) -> int:
 
     if os.path.lexists(path):
         raise UsageError(f"`{path}` is there already", hint="name another folder, or remove it first")
-    data = bytes_of([scan(stored.storages[table.storage], table, None).table()])
+    data = scan(stored.storages[table.storage], table, None).table()
     try:
         restore(WrittenFolder(), data, table, path)
     except BaseException as error:
@@ -163,7 +163,7 @@ def _export_folder(stored: StoredEnvironment, table: Table, path: Path) -> int:
         if isinstance(error, OSError):
             raise LakehouseError(f"`{path}` cannot be written: {system_reason(error)}") from error
         raise
-    return len(data)
+    return sum(map(len, parts_of(data)))
 
 
 def _parts(pieces: Iterator[pa.Table]) -> Iterator[memoryview]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from xxhash import xxh3_128_hexdigest
 
 from lakehouse_cli.code.failure import failure_of, place_of_result
 from lakehouse_cli.code.fingerprints.packages import find_distributions
@@ -22,7 +20,7 @@ from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.formats import SERIALIZERS, file_suffixes, form_of
 from lakehouse_cli.formats.objects.base import Serializer
 from lakehouse_cli.formats.objects.paths import PathSerializer
-from lakehouse_cli.formats.objects.stored import PartsSink, bytes_of, with_record
+from lakehouse_cli.formats.objects.stored import PartsSink, hash_of_parts, reader_of, with_record
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ObjectRecord
 from lakehouse_cli.registry import Entry, load
@@ -84,12 +82,12 @@ def _distributions(modules: Collection[str]) -> dict[str, str]:
 
 
 def deserialize(
-    data: bytes, declared: Table, project: str, content: InputRecord | None, manifest: Manifest | None
+    data: pa.Table, declared: Table, project: str, content: InputRecord | None, manifest: Manifest | None
 ) -> Any:
     """The object of bytes.
 
     Args:
-        data: All of them.
+        data: All of them, as they are stored.
         declared: What is stored.
         project: Name of the project that asks.
         content: What was read; None where the bytes were made in this run and are stored nowhere.
@@ -103,7 +101,7 @@ def deserialize(
         _verify(data, declared, project, manifest)
     try:
         with forks_end_here():
-            return serializer_named(declared.serializer).load(io.BytesIO(data))
+            return serializer_named(declared.serializer).load(reader_of(data))
     except Interrupted:
         raise
     except BaseException as error:
@@ -114,7 +112,7 @@ def deserialize(
         raise TransformError("; ".join((message, *made)), traceback=failure.traceback, hint=hint) from error
 
 
-def _verify(data: bytes, declared: Table, project: str, manifest: Manifest | None) -> None:
+def _verify(data: pa.Table, declared: Table, project: str, manifest: Manifest | None) -> None:
     """Refuse bytes that no run of this project stored."""
     name = declared.name
     hint = f"`lakehouse run --force {name}` makes it anew"
@@ -123,7 +121,7 @@ def _verify(data: bytes, declared: Table, project: str, manifest: Manifest | Non
     if manifest.project != project:
         owner = "an unknown project" if manifest.project is None else f"project `{manifest.project}`"
         raise StorageError(f"`{name}` was stored by {owner}, and is not loaded in `{project}`", hint=hint)
-    if manifest.table != name or manifest.content_hash != xxh3_128_hexdigest(data):
+    if manifest.table != name or manifest.content_hash != hash_of_parts(data):
         raise StorageError(f"`{name}` was modified outside lakehouse, and is not loaded", hint=hint)
 
 
@@ -150,14 +148,14 @@ def path_name(declared: Table) -> str:
     return declared.name if declared.serializer == "folder" else f"{declared.name}{suffix}"
 
 
-def restore(serializer: PathSerializer, data: bytes, declared: Table, path: Path) -> None:
+def restore(serializer: PathSerializer, data: pa.Table, declared: Table, path: Path) -> None:
     """Make a file or folder at a path that is not there.
 
     Raises:
         StorageError: What is stored is no such thing.
     """
     try:
-        serializer.unpack(io.BytesIO(data), path)
+        serializer.unpack(reader_of(data), path)
     except ValueError as error:
         hint = f"`lakehouse run --force {declared.name}` makes it anew"
         raise StorageError(f"`{declared.name}` cannot be read as {declared.serializer}: {error}", hint=hint) from error
@@ -196,7 +194,7 @@ class ObjectInput:
         Args:
             scopes: Keeps what is there for as long as the transform needs it.
         """
-        data = bytes_of([self._shared.arrow()])
+        data = self._shared.arrow()
         serializer = serializer_named(self._declared.serializer)
         if isinstance(serializer, PathSerializer):
             with spilling(f"`{self._declared.name}`"):

@@ -251,7 +251,7 @@ def test_what_an_asset_cannot_have_is_refused_at_load(folder: ProjectFolder, cli
         "table `b` is a source stored as joblib: to read one runs whatever code its bytes name\n  lakehouse.yaml:6:15",
         "storage `db` holds tables alone, and table `c` is stored as png\n  lakehouse.yaml:7:15",
         "`sql` of table `d`, stored as html",
-        "did you mean `pickle`?",
+        "did you mean `pickle`",
     ):
         assert each in said
     folder.write(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from msgspec import json
+from xxhash import xxh3_128
 
 from lakehouse_cli.formats.base import Format, Opener, Sink
 from lakehouse_cli.formats.spec import FormatOptions
@@ -20,6 +23,8 @@ _COLUMN = "bytes"
 _RECORD = b"lakehouse object"
 # Bytes of a part of a file that is read.
 _PART = 1 << 24
+# Bytes that are read at once where a reader asks for few.
+_BUFFER = 1 << 17
 
 
 class StoredBytes(Format[FormatOptions]):
@@ -86,12 +91,57 @@ def object_record(table: pa.Table) -> ObjectRecord | None:
 def parts_of(table: pa.Table) -> Iterator[memoryview]:
     """The bytes in a table, which are not copied."""
     values = (chunk[index].as_buffer() for chunk in table.column(0).chunks for index in range(len(chunk)))
-    yield from (memoryview(value) for value in values if value is not None)
+    yield from (memoryview(value).cast("B") for value in values if value is not None)
 
 
 def bytes_of(tables: Iterable[pa.Table]) -> bytes:
     """The bytes in tables, as one."""
     return b"".join(chain.from_iterable(map(parts_of, tables)))
+
+
+class _Parts(io.RawIOBase):
+    """The bytes in a table as a file, none of which is copied before it is read."""
+
+    def __init__(self, parts: Sequence[memoryview]) -> None:
+        self._parts = parts
+        self._starts = list(accumulate((len(part) for part in parts), initial=0))
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._starts[-1]}[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        if self._at >= self._starts[-1]:
+            return 0
+        index = bisect_right(self._starts, self._at) - 1
+        start = self._at - self._starts[index]
+        found = self._parts[index][start : start + len(buffer)]
+        buffer[: len(found)] = found
+        self._at += len(found)
+        return len(found)
+
+
+def reader_of(table: pa.Table) -> io.BufferedReader:
+    """The bytes in a table as a file to be read."""
+    return io.BufferedReader(_Parts(list(parts_of(table))), _BUFFER)
+
+
+def hash_of_parts(table: pa.Table) -> str:
+    """The xxh3-128 of the bytes in a table, hexadecimal."""
+    found = xxh3_128()
+    for part in parts_of(table):
+        found.update(part)
+    return found.hexdigest()
 
 
 class PartsSink:
