@@ -20,6 +20,7 @@ site: {format: folder, path: web/site}
 report: {format: json}
 """
 CODE = """
+import functools
 from pathlib import Path
 import pandas as pd
 import lakehouse_cli as lh
@@ -28,6 +29,13 @@ from lakehouse_cli import Target
 def points():
     return pd.DataFrame({"x": [1, 2]})
 
+def traced(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+    return wrapper
+
+@traced
 def raster(points, *, out: Target) -> None:
     assert not out.exists() and out.suffix == ".tif"
     out.write_bytes(bytes(points["x"]))
