@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Problem
-from lakehouse_cli.model import FunctionRef, Table
+from lakehouse_cli.model import Table
 
 # What decides the one call that computes them all.
 _OF_THE_CALL = ("inputs", "params", "version", "uses", "refresh", "retries", "retry_delay", "timeout")
@@ -14,13 +14,13 @@ _OF_THE_CALL = ("inputs", "params", "version", "uses", "refresh", "retries", "re
 
 def result_problems(tables: Iterable[Table]) -> Iterator[Problem]:
     """What is wrong with the tables of functions that give several results."""
-    functions: dict[FunctionRef, list[Table]] = {}
+    functions: dict[tuple[str, str], list[Table]] = {}
     for table in tables:
         if table.function is not None:
-            functions.setdefault(table.function, []).append(table)
-    for function, results in functions.items():
+            functions.setdefault((table.function.module, table.function.name), []).append(table)
+    for (_, name), results in functions.items():
         if any(table.output for table in results):
-            yield from _of_function(function.name, results)
+            yield from _of_function(name, results)
         for table in results:
             if not table.output and "publish" in table.locations:
                 message = f"`publish` of table {quoted(table.name)} is for functions with several results"

@@ -18,7 +18,6 @@ from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
 from lakehouse_cli.contracts import Check, Enforced, Enforcement, Findings, check, enforce
 from lakehouse_cli.errors import ContractError, DataError, LakehouseError, TransformError
-from lakehouse_cli.formats import SERIALIZERS
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
@@ -26,6 +25,7 @@ from lakehouse_cli.runner.contract_errors import differing_batch, explain_contra
 from lakehouse_cli.runner.handover import write_handover
 from lakehouse_cli.runner.in_database import compute_in_database
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
+from lakehouse_cli.runner.object_inputs import object_inputs, raise_of_input
 from lakehouse_cli.runner.row_order import by_key
 from lakehouse_cli.runner.sorting import sort_pieces
 from lakehouse_cli.runner.workplace import Workplace
@@ -186,6 +186,7 @@ def materialize(
     """
     table = job.table
     started_at = now_text()
+    objects: dict[str, ObjectInput] = {}
     try:
         storage = place.storages[table.storage]
         check_replaceable(storage, table, forced=job.forced)
@@ -208,9 +209,7 @@ def materialize(
             return Outcome(None, owned(enforced.table), enforced.dropped, notes=notes)
         return replace(publish(job, place, taken, enforced, started_at, keep=keep, hand_to=hand_to), notes=notes)
     except LakehouseError as error:
-        for name, shared in given.items():
-            if isinstance(shared, StreamedTable) and shared.error is not None:
-                raise InputError(name, shared.error.with_traceback(None)) from None
+        raise_of_input({**given, **objects})
         # The traceback would keep the transform's frames, and so its data, in memory.
         raise error.with_traceback(None) from None
 
@@ -238,21 +237,6 @@ def publish(
         hand_to = None
     handed_over = hand_to is not None and write_handover(enforced.table, hand_to)
     return Outcome(manifest, owned(enforced.table) if keep else None, enforced.dropped, handed_over)
-
-
-def object_inputs(
-    job: Job, place: Workplace, given: Mapping[str, SharedTable | StreamedTable]
-) -> dict[str, ObjectInput]:
-    """The inputs that are no tables, with their manifests where what is stored must be ours."""
-    found: dict[str, ObjectInput] = {}
-    for name, shared in given.items():
-        declared = job.tables[name]
-        if declared.serializer:
-            manifest = None
-            if SERIALIZERS[declared.serializer].runs_code and shared.content is not None:
-                manifest = place.storages[declared.storage].read_manifest(declared)
-            found[name] = ObjectInput(shared, declared, job.project, manifest)
-    return found
 
 
 @contextmanager

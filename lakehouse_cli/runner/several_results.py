@@ -10,13 +10,14 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow.memory import owned
 from lakehouse_cli.contracts import Enforced
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.runner.jobs import InputError, Job, Outcome, ResultError
-from lakehouse_cli.runner.materializing import enforce_result, object_inputs, publish, reaches_duckdb, within
+from lakehouse_cli.runner.jobs import Job, Outcome, ResultError
+from lakehouse_cli.runner.materializing import enforce_result, publish, reaches_duckdb, within
+from lakehouse_cli.runner.object_inputs import object_inputs, raise_of_input
 from lakehouse_cli.runner.row_order import by_key
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.capabilities import check_replaceable
 from lakehouse_cli.text.moments import now_text
-from lakehouse_cli.transforms import Argument, SharedTable, StreamedTable, load_transform
+from lakehouse_cli.transforms import Argument, ObjectInput, SharedTable, StreamedTable, load_transform
 from lakehouse_cli.transforms.calling import Unordered
 from lakehouse_cli.transforms.several_results import Result, call_for_results
 
@@ -47,6 +48,7 @@ def materialize_results(
         ResultError: A result breaks its contract, or could not be stored, and they are published together.
     """
     started_at = now_text()
+    objects: dict[str, ObjectInput] = {}
     try:
         for each in job.members:
             check_replaceable(place.storages[each.table.storage], each.table, forced=each.forced)
@@ -59,9 +61,7 @@ def materialize_results(
         notes = tuple(note for each in objects.values() for note in each.notes)
         return Outcome(None, None, (), results={n: _with_notes(each, notes) for n, each in done.items()})
     except LakehouseError as error:
-        for name, shared in given.items():
-            if isinstance(shared, StreamedTable) and shared.error is not None:
-                raise InputError(name, shared.error.with_traceback(None)) from None
+        raise_of_input({**given, **objects})
         raise error.with_traceback(None) from None
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from lakehouse_cli.code.failure import failure_of, place_of_result
 from lakehouse_cli.code.fingerprints.packages import find_distributions
 from lakehouse_cli.code.importing import activate
-from lakehouse_cli.errors import Interrupted, StorageError, TransformError
+from lakehouse_cli.errors import Interrupted, LakehouseError, StorageError, TransformError
 from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.formats import SERIALIZERS, file_suffixes, form_of
 from lakehouse_cli.formats.objects.base import Serializer
@@ -107,9 +107,15 @@ def deserialize(
     except BaseException as error:
         failure = failure_of(error, Path())
         made = () if manifest is None else made_with(manifest)
-        hint = f"`lakehouse run --force {declared.name}` makes it anew"
+        hint = _remedy(declared)
         message = f"`{declared.name}` cannot be loaded as {declared.serializer}: {failure.headline}"
         raise TransformError("; ".join((message, *made)), traceback=failure.traceback, hint=hint) from error
+
+
+def _remedy(declared: Table) -> str:
+    if declared.kind == "source":
+        return "correct the file, or declare another `format`"
+    return f"`lakehouse run --force {declared.name}` makes it anew"
 
 
 def _verify(data: pa.Table, declared: Table, project: str, manifest: Manifest | None) -> None:
@@ -121,6 +127,8 @@ def _verify(data: pa.Table, declared: Table, project: str, manifest: Manifest | 
     if manifest.project != project:
         owner = "an unknown project" if manifest.project is None else f"project `{manifest.project}`"
         raise StorageError(f"`{name}` was stored by {owner}, and is not loaded in `{project}`", hint=hint)
+    if manifest.recipe is None:
+        raise StorageError(f"`{name}` was copied as it was, computed by no run, and is not loaded", hint=hint)
     if manifest.table != name or manifest.content_hash != hash_of_parts(data):
         raise StorageError(f"`{name}` was modified outside lakehouse, and is not loaded", hint=hint)
 
@@ -157,7 +165,7 @@ def restore(serializer: PathSerializer, data: pa.Table, declared: Table, path: P
     try:
         serializer.unpack(reader_of(data), path)
     except ValueError as error:
-        hint = f"`lakehouse run --force {declared.name}` makes it anew"
+        hint = _remedy(declared)
         raise StorageError(f"`{declared.name}` cannot be read as {declared.serializer}: {error}", hint=hint) from error
 
 
@@ -172,6 +180,7 @@ class ObjectInput:
 
     Attributes:
         notes: Remarks on it, once it was loaded.
+        error: What was raised as it was loaded; None for nothing.
     """
 
     num_rows, num_columns = -1, 0
@@ -183,6 +192,7 @@ class ObjectInput:
         self.content = shared.content
         self.nbytes = shared.nbytes
         self.notes: tuple[str, ...] = ()
+        self.error: LakehouseError | None = None
         self._shared = shared
         self._declared = declared
         self._project = project
@@ -194,6 +204,13 @@ class ObjectInput:
         Args:
             scopes: Keeps what is there for as long as the transform needs it.
         """
+        try:
+            return self._loaded(scopes)
+        except LakehouseError as error:
+            self.error = error
+            raise
+
+    def _loaded(self, scopes: ExitStack) -> Any:
         data = self._shared.arrow()
         serializer = serializer_named(self._declared.serializer)
         if isinstance(serializer, PathSerializer):

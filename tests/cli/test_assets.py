@@ -190,6 +190,16 @@ def test_a_pickle_of_others_is_never_loaded(
     assert cli("run", "scores", "--force").code == 0
 
 
+def test_a_foreign_pickle_does_not_become_ours_by_a_copy(assets: ProjectFolder, cli: Cli, tmp_path: Path) -> None:
+    assert cli("run").code == 0
+    (assets.path / "data/model.pkl").write_bytes(pickle.dumps(Trap(str(tmp_path / "sprung"))))
+    assert cli("copy", "--from", "default", "--to", "prod").code == 1
+    assert cli("copy", "--from", "default", "--to", "prod", "--force").code == 0
+    done = cli("run", "-e", "prod", "scores", "--force")
+    assert (done.code, "`model` was copied as it was, computed by no run, and is not loaded" in done.err) == (1, True)
+    assert not (tmp_path / "sprung").exists()
+
+
 class Trap:
     """Makes a file where it is unpickled."""
 

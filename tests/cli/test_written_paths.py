@@ -176,6 +176,18 @@ def test_an_archive_of_others_reaches_nothing_beyond_its_folder(
     assert not list(tmp_path.rglob("escaped"))
 
 
+def test_a_source_that_cannot_be_loaded_is_the_one_that_fails(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare("{note: {kind: source, format: text}, size: {format: json}}", "def size(note): return len(note)\n")
+    (folder.path / "data").mkdir()
+    (folder.path / "data/note.txt").write_bytes(b"caf\xe9")
+    done = cli("run", "-o", "json")
+    assert done.statuses == {"note": "failed", "size": "skipped"}
+    assert "`note` cannot be loaded as text: UnicodeDecodeError" in done.json["tables"][0]["error"]["message"]
+    (folder.path / "data/note.txt").write_bytes("café".encode())
+    assert cli("run").code == 0
+    assert folder.read("data/size.json") == "4\n"
+
+
 def test_a_source_file_is_a_path(folder: ProjectFolder, cli: Cli) -> None:
     folder.declare(
         "{model: {kind: source, format: file, options: {suffix: .h5}}, size: {format: json}}",
