@@ -64,6 +64,8 @@ def command(
     """Show a stored table: columns, place, first rows; or an asset."""
     if count < 0:
         raise typer.BadParameter("the number of rows is 0 or more", param_hint="`-n`")
+    if out is not None and (failed or version is not None):
+        raise typer.BadParameter("it writes the asset as it is stored; leave out the others", param_hint="`--out`")
     if failed:
         if version is not None:
             raise typer.BadParameter("failed rows have no versions; leave out one of the two", param_hint="`--version`")

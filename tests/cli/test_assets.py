@@ -126,6 +126,7 @@ def test_an_asset_is_described(assets: ProjectFolder, cli: Cli, monkeypatch: pyt
     again = cli("show", "page", "--out", "page.html")
     assert (again.code, "`page.html` is there already" in again.err) == (2, True)
     assert cli("show", "scores", "--out", "x").code == 2
+    assert cli("show", "page", "--out", "x", "--version", "1").code == 2
     opened = cli("open", "page")
     assert (opened.code, opened.out) == (0, f"{assets.path / 'data/page.html'}\n")
     listed = {each["name"]: each["format"] for each in cli("ls", "-o", "json").json["tables"]}
