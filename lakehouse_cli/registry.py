@@ -40,9 +40,11 @@ EXTRAS: Mapping[str, str] = {
     "deltalake": "delta",
     "duckdb": "duckdb",
     "ibis": "ibis",
+    "matplotlib": "ml",
     "obstore": "s3",
     "openpyxl": "excel",
     "polars": "polars",
+    "sklearn": "ml",
 }
 
 
