@@ -24,6 +24,7 @@ from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
 from lakehouse_cli.storage.capabilities import PublishesPieces
 from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, translate_errors
+from lakehouse_cli.storage.strays import Endings
 from lakehouse_cli.text.moments import now_text
 from lakehouse_cli.text.quoting import as_written
 from lakehouse_cli.version import __version__
@@ -94,13 +95,14 @@ class FormattedStorage(AssetStorage):
         # What is computed is written in one place; only other people's files may come in any compression.
         return suffixes if table.kind == "source" else suffixes[:1]
 
-    def _any_suffixes(self, tables: Sequence[Table]) -> tuple[str, ...]:
+    def _any_endings(self, tables: Sequence[Table]) -> Endings:
         """Every ending that a table's bytes may have had: it may have been stored before its format was changed."""
-        specs = (*FORMATS.values(), *SERIALIZERS.values())
-        suffixes = [suffix for spec in specs for suffix in file_suffixes(spec, {})]
-        suffixes += [suffix for table in tables for suffix in file_suffixes(form_of(table), table.options)]
-        suffixes += file_suffixes(FORMATS[self.spec.format], self.spec.options)
-        return tuple(dict.fromkeys(suffixes))
+        of_tables = [suffix for spec in FORMATS.values() for suffix in file_suffixes(spec, {})]
+        of_objects = [suffix for spec in SERIALIZERS.values() for suffix in file_suffixes(spec, {})]
+        for table in tables:
+            (of_objects if table.serializer else of_tables).extend(file_suffixes(form_of(table), table.options))
+        of_tables += file_suffixes(FORMATS[self.spec.format], self.spec.options)
+        return Endings(tuple(dict.fromkeys(of_tables)), tuple(dict.fromkeys(of_objects)))
 
     def _one_of(self, found: Sequence[str], table: Table) -> str:
         """Return the one ending that is there, of those that may be; the one that would be written where none is."""
