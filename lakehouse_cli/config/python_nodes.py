@@ -142,6 +142,8 @@ class Nodes:
             if plain is not None:
                 return Scalar(plain, True, mark, mark)
             return self.report(f"{what} holds a number of too many digits", "write it as a text")
+        if isinstance(value, Broken):
+            return value
         if isinstance(value, PurePath):
             return Scalar(value.as_posix(), False, mark, mark)
         if isinstance(value, AnyMapping | list | tuple):
