@@ -25,7 +25,7 @@ from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
 from lakehouse_cli.plan.uses import Used, UsedContent
 from lakehouse_cli.project.loading import ValidProject, load_valid_project
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.capabilities import close_idle, local_files, query_runner
+from lakehouse_cli.storage.capabilities import close_idle, local_files, query_runner, replaces_in_place
 from lakehouse_cli.storage.opening import open_storages
 from lakehouse_cli.text.redaction import Mask, mask_of, masked, masked_error, unmasked
 
@@ -215,8 +215,11 @@ class Planner:
         if lenient:
             return plan
         shared = _shared_connection(code, tables)
+        in_place = {name: replaces_in_place(storage) for name, storage in here.storages.items()}
         planned = (
-            _with_used(t, here.tables[t.name], used[t.name], content, code, shared) if t.name in recipes else t
+            _with_used(_with_note(t, in_place[t.storage]), here.tables[t.name], used[t.name], content, code, shared)
+            if t.name in recipes
+            else t
             for t in plan.tables
         )
         return replace(plan, tables=tuple(planned))
@@ -228,6 +231,11 @@ def _names(spec: ProjectSpec) -> Iterator[str]:
     for table in spec.tables.values():
         yield from table.key
         yield from (column.name for column in table.columns or ())
+
+
+def _with_note(planned: PlannedTable, note: str | None) -> PlannedTable:
+    """A planned table with a note on its storage, where it would run."""
+    return planned if note is None or planned.action != "run" else replace(planned, notes=(*planned.notes, note))
 
 
 def _with_used(

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import UNFINISHED
 from lakehouse_cli.model.schema_change import gravest, stored_change
 from lakehouse_cli.plan.planning import PlannedTable
 from lakehouse_cli.runner.jobs import Outcome
 from lakehouse_cli.runs.events import ErrorInfo, TableResult, TableStatus
 from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.capabilities import replaces_in_place
 
 #: Statuses of tables from which nothing can be computed.
 UNUSABLE = frozenset[TableStatus](("failed", "skipped", "cancelled"))
@@ -118,6 +120,9 @@ def left_in_place(table: Table, uri: str, storage: AssetStorage, started_ns: int
         started_ns: When the run started, in nanoseconds since 1970.
     """
     try:
+        manifest = storage.read_manifest(table) if replaces_in_place(storage) else None
+        if manifest is not None and manifest.content_hash == UNFINISHED:
+            return f"{uri} may be incomplete; the next run stores it anew"
         stored = storage.stat(table)
     except LakehouseError:
         return None

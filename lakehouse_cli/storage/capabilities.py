@@ -119,6 +119,14 @@ class ExplainsChanges(Protocol):
 
 
 @runtime_checkable
+class ReplacesInPlace(Protocol):
+    """Replaces tables in place, so that whoever reads or ends in the meantime may find a part of one."""
+
+    def replaces_in_place(self) -> str:
+        """Say so, for a plan that would store tables in it."""
+
+
+@runtime_checkable
 class LeavesFiles(Protocol):
     """Writes aside, so that a killed run may leave something half-written."""
 
@@ -160,6 +168,7 @@ CAPABILITIES = (
     KeepsVersions,
     ProtectsOthers,
     ExplainsChanges,
+    ReplacesInPlace,
     LeavesFiles,
     IsLocal,
     Cleans,
@@ -280,6 +289,12 @@ def altered_by(storage: AssetStorage, table: Table, content: InputRecord) -> str
     """
     found = storage.capability(ExplainsChanges)
     return OUTSIDE if found is None else found.altered_by(table, content)
+
+
+def replaces_in_place(storage: AssetStorage) -> str | None:
+    """What a plan says of a storage that does not replace tables atomically; None of any other."""
+    found = storage.capability(ReplacesInPlace)
+    return None if found is None else found.replaces_in_place()
 
 
 def remove_leftovers(storage: AssetStorage, tables: Iterable[Table]) -> None:

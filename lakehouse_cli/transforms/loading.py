@@ -146,7 +146,7 @@ def _described(ref: FunctionRef, folder: Path, module: types.ModuleType, fn: Cal
     except (TypeError, ValueError) as error:
         hint = "define it with `def`"
         raise TransformError(f"the parameters of `{ref}` cannot be known", hint=hint, location=ref.location) from error
-    hints = _annotations(fn)
+    hints = annotations_of(fn)
     parameters = tuple(
         Parameter(p.name, p.kind, hints.get(p.name, _written(p.annotation))) for p in signature.parameters.values()
     )
@@ -211,8 +211,8 @@ def _written(annotation: Any) -> Any:
     return None if annotation is inspect.Parameter.empty else annotation
 
 
-def _annotations(fn: Callable[..., Any]) -> dict[str, Any]:
-    """Evaluate annotations one by one, so that one which fails does not spoil the others."""
+def annotations_of(fn: Callable[..., Any]) -> dict[str, Any]:
+    """Evaluate a function's annotations one by one, so that one which fails does not spoil the others."""
     unwrapped: Any = inspect.unwrap(fn)
     while hasattr(unwrapped, "func") and not isinstance(unwrapped, types.FunctionType):
         unwrapped = inspect.unwrap(unwrapped.func)  # functools.partial
