@@ -15,7 +15,7 @@ FILES = r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```$"
 SESSIONS = r"^```console\n(.*?)^```$"
 
 
-@pytest.mark.parametrize(("page", "count"), [("python", 4), ("coming-from-dagster-lakehouse", 3)])
+@pytest.mark.parametrize(("page", "count"), [("python", 4), ("coming-from-dagster-lakehouse", 7)])
 def test_what_the_documentation_shows_is_what_happens(page: str, count: int, tmp_path: Path) -> None:
     text = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
     for name, module in (("lakehouse", "-m lakehouse_cli"), ("python", "")):
