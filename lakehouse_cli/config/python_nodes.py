@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping as AnyMapping
 from pathlib import Path, PurePath
+from types import FunctionType
 from typing import Any
 
 from lakehouse_cli.config.problems import Problems, quoted
@@ -280,6 +281,8 @@ def shown_value(value: Any) -> str:
         return quoted(repr(value))
     if isinstance(value, type):
         return f"the class `{value.__name__}`"
+    if isinstance(value, FunctionType):
+        return "a lambda" if value.__name__ == "<lambda>" else f"the function `{value.__name__}`"
     kind = type(value)
     module = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
     return f"a value of `{module}{kind.__qualname__}`" if not isinstance(value, os.PathLike) else "a path"

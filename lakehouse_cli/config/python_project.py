@@ -89,7 +89,8 @@ class PythonProject:
 
     def _named(self, table: DeclaredTable) -> Iterator[Any]:
         """The tables of its module that the parameters of a table's function are named after."""
-        code, names = getattr(table.function, "__code__", None), getattr(table.function, "__globals__", {})
+        *_, function = _unwrapped(table.function) if table.function is not None else (None,)
+        code, names = getattr(function, "__code__", None), getattr(function, "__globals__", {})
         if code is None or any(table.keys.get(key) is not None for key in _INPUTS):
             return
         for parameter in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
@@ -116,15 +117,17 @@ class PythonProject:
             return nodes.mapping({})
         owner = f"table {quoted(name)}"
         entries = {"kind": (nodes.key("kind"), nodes.value(table.kind, ""))}
+        spelled: dict[str, str] = {}
         for given, value in table.keys.items():
             if value is None or given == "name":
                 continue
             key = _FORMER.get(given, plain_key(given))
             if key in entries:
-                message = f"`{given}` of {owner} says what `{key}` says" if key != given else f"`{key}` of {owner}"
+                message = f"`{given}` of {owner} says what `{spelled.get(key, key)}` says"
                 message = message if key not in _OWN else f"`{key}` of {owner} is said by the function that declares it"
                 nodes.report(message, "remove it" if key in _OWN else "keep one of the two")
                 continue
+            spelled[key] = given
             entries[key] = nodes.key(key), self._value(nodes, key, value, f"`{key}` of {owner}")
         if table.function is not None:
             if any(key in entries for key in COMPUTES):
@@ -215,6 +218,10 @@ class PythonProject:
         """The name by which a function or class at the top of a module is found there."""
         what = "class" if isinstance(defined, type) else "function"
         module = getattr(defined, "__module__", None)
+        if isinstance(module, str) and module.partition(".")[0] in sys.stdlib_module_names:
+            message = f"{what} `{name}` of {owner} is one of Python's own, of module `{module}`"
+            nodes.report(message, f"write a {what} of the project that makes use of it")
+            return None
         holder = sys.modules.get(module) if isinstance(module, str) else None
         bound = getattr(holder, name, None)
         # A module that is still being imported, or run as a script, may not have bound it yet.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -47,9 +46,8 @@ def _of_storage(name: Any, keys: Any, nodes: Nodes, find_name: FindName) -> Any:
 
 
 def _named(given: Any, owner: str, nodes: Nodes, find_name: FindName) -> Any:
-    if not isinstance(given, type) or given.__module__.partition(".")[0] in sys.stdlib_module_names:
-        what = "storage" if isinstance(given, type) else "class"
-        message = f"`type` of {owner} is {shown_value(given)}, which is no {what}"
+    if not isinstance(given, type):
+        message = f"`type` of {owner} is {shown_value(given)}, which is no class"
         return nodes.report(message, "give it the class of a storage, or its name: `module:Class`")
     name = given.__qualname__
     if "." in name:

@@ -56,8 +56,8 @@ def test_class_of_a_storage_is_taken_by_its_name(declared: ProjectFolder, cli: C
     [
         ("make()", "class `Inner` of storage `shelf` is defined inside `make`"),
         ("Outer.Inner", "class `Inner` of storage `shelf` is defined inside `Outer`"),
-        ("lambda spec: 1", "`type` of storage `shelf` is a value of `function`, which is no class"),
-        ("dict", "`type` of storage `shelf` is the class `dict`, which is no storage"),
+        ("lambda spec: 1", "`type` of storage `shelf` is a lambda, which is no class"),
+        ("dict", "class `dict` of storage `shelf` is one of Python's own, of module `builtins`"),
         ("7", "`type` of storage `shelf` is `7`, which is no class"),
     ],
 )
