@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -29,6 +30,7 @@ from lakehouse_cli.errors import (
     MissingDataError,
     StorageError,
     UnclaimedError,
+    system_reason,
 )
 from lakehouse_cli.formats.ipc.format import IpcFormat
 from lakehouse_cli.formats.ipc.spec import IpcOptions
@@ -116,7 +118,7 @@ class SaveLoadStorage(AssetStorage):
 
     def _columns(self, table: Table) -> Sequence[Column] | None:
         """The columns that what is stored is known by, as they are called there."""
-        if needs_manifest(table, table.columns) and (manifest := self.read_manifest(table)) is not None:
+        if needs_manifest(table, table.columns) and (manifest := self._former(table)) is not None:
             return columns_of(manifest, table.columns, self.uri(table))
         if table.columns is None:
             return None
@@ -189,7 +191,7 @@ class SaveLoadStorage(AssetStorage):
         """
         digest, size = _digest(data)
         manifest = make_manifest(table, data, origin, size=size, content_hash=digest, modified_ns=0)
-        former = self.read_manifest(table)
+        former = self._former(table)
         is_ours = former is not None and former.content_hash == UNFINISHED and former.run_id == origin.run_id
         if origin.expected is not None and not is_ours:
             now, seen = self.content(table, ()), origin.expected.content
@@ -251,8 +253,8 @@ class SaveLoadStorage(AssetStorage):
         )
 
     def may_replace(self, table: Table, *, forced: bool) -> None:
-        """Refuse what has no manifest; loads it only then."""
-        if forced or self.read_manifest(table) is not None:
+        """Refuse what has no manifest; loads it only then. One that cannot be read was ours all the same."""
+        if forced or self._file(table).exists():
             return
         with suppress(MissingDataError):
             self._loaded(table, self._columns(table))
@@ -261,27 +263,48 @@ class SaveLoadStorage(AssetStorage):
     def altered_by(self, table: Table, content: InputRecord) -> str:
         """Return what a run that did not finish has changed as such."""
         del content
-        manifest = self.read_manifest(table)
+        manifest = self._former(table)
         is_ours = manifest is not None and manifest.content_hash == UNFINISHED
         return "by a run that did not finish" if is_ours else OUTSIDE
 
     def read_manifest(self, table: Table) -> Manifest | None:
         """Return the manifest that this project kept here; None where it never stored the table."""
-        file = state_folder(self._project, self._state) / _file(table.path)
+        file = self._file(table)
         try:
             text = read_regular(file)
         except FileNotFoundError:
             return None
+        except (OSError, ValueError) as error:
+            raise self._unkept(table, "read", error) from error
         return parse_manifest(text, str(file.relative_to(self._project)))
 
+    def _former(self, table: Table) -> Manifest | None:
+        """The manifest where it can be read."""
+        with suppress(StorageError):
+            return self.read_manifest(table)
+        return None
+
     def _keep(self, table: Table, manifest: Manifest | None) -> None:
-        if manifest is None:
-            (state_folder(self._project, self._state) / _file(table.path)).unlink(missing_ok=True)
-        else:
-            put(self._project, self._state, _file(table.path), manifest.to_text().encode())
+        file = self._file(table)
+        try:
+            if manifest is None:
+                file.unlink(missing_ok=True)
+            else:
+                put(self._project, self._state, file.name, manifest.to_text().encode())
+        except OSError as error:
+            raise self._unkept(table, "written", error) from error
+
+    def _unkept(self, table: Table, doing: str, error: Exception) -> StorageError:
+        shown = self._file(table).relative_to(self._project)
+        why = system_reason(error) if isinstance(error, OSError) else str(error)
+        message = f"{shown}, the manifest of `{table.name}`, cannot be {doing}: {why}"
+        return StorageError(message, hint="look at that folder of the project", location=table.where("storage"))
+
+    def _file(self, table: Table) -> Path:
+        return state_folder(self._project, self._state) / f"{xxh3_128_hexdigest(table.path.encode())}.json"
 
     @property
-    def _project(self) -> Any:
+    def _project(self) -> Path:
         assert self.spec.folder is not None  # noqa: S101  # of every storage that a project has
         return self.spec.folder
 
@@ -298,10 +321,6 @@ class SaveLoadStorage(AssetStorage):
         files = sorted(state_folder(self._project, self._state).glob("*.json"))
         found = [parse_manifest(read_regular(file), str(file.relative_to(self._project))) for file in files]
         return [manifest for manifest in found if manifest.content_hash != UNFINISHED]
-
-
-def _file(path: str) -> str:
-    return f"{xxh3_128_hexdigest(path.encode())}.json"
 
 
 def _frame_type(kept: Any, spec: StorageSpec) -> FrameType:

@@ -155,6 +155,16 @@ def test_fresh_clone_replaces_nothing_unasked(files: ProjectFolder, cli: Cli) ->
     assert cli("run", "-o", "json").statuses == {"totals": "unchanged", "best": "unchanged"}
 
 
+def test_manifest_that_cannot_be_read_is_replaced(files: ProjectFolder, cli: Cli) -> None:
+    files.edit("lakehouse.yaml", "columns: {customer: string, total: int64, day: date32}", "tags: [undeclared]")
+    assert cli("run").code == 0
+    (manifest,) = (files.path / ".lakehouse" / "stored").glob("*/*.json")
+    manifest.write_text("garbage")
+    assert "cannot be used: it is not JSON" in reasons(cli, "totals")[0]
+    assert cli("run", "-o", "json").statuses == {"totals": "materialized", "best": "unchanged"}
+    assert cli("run", "-o", "json").statuses == {"totals": "unchanged", "best": "unchanged"}
+
+
 def test_source_is_read_as_it_is_declared(files: ProjectFolder, cli: Cli) -> None:
     files.edit("kept/raw/orders/part-00000.csv", "ada,3", "ada,3.5")
     (failed, *_) = cli("run", "-o", "json").json["tables"]

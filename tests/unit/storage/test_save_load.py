@@ -58,6 +58,7 @@ class Pickles(Files):
         return pd.read_pickle(self.place(path))
 
 
+@pytest.mark.slow
 class TestArrowFiles(SaveLoadConformance):
     @pytest.fixture
     def storage(self, tmp_path: Path) -> Any:
@@ -71,7 +72,6 @@ class TestArrowFiles(SaveLoadConformance):
         return place.read_bytes() if place.exists() else None
 
 
-@pytest.mark.slow
 class TestPickles(TestArrowFiles):
     @pytest.fixture
     def storage(self, tmp_path: Path) -> Any:
