@@ -17,7 +17,7 @@ from lakehouse_cli.code.source import PUT_MODULE, in_the_way
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.declarations import DeclaredProject, DeclaredTable, declared_by
 from lakehouse_cli.errors import Interrupted, Location, Problem, did_you_mean
-from lakehouse_cli.executors.forks import forks_end_here
+from lakehouse_cli.executors.forks import UNFORKABLE, forks_end_here
 from lakehouse_cli.registry import install_command
 
 _ONE = "`lakehouse = Lakehouse(assets=[…])`"
@@ -67,7 +67,9 @@ def _imported(name: str, folder: Path, place: Location | None) -> ModuleType | P
     try:
         # What it prints is not what a command prints.
         with _interruption_placed(name, folder), forks_end_here(), contextlib.redirect_stdout(sys.stderr):
-            return import_own(name, folder)
+            module = import_own(name, folder)
+            UNFORKABLE.update({"duckdb"} & sys.modules.keys())  # a connection of its keeps threads
+            return module
     except Interrupted:
         raise
     except BaseException as error:  # noqa: BLE001  # whatever the user's module raises, `SystemExit` too

@@ -7,6 +7,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+#: Modules that may keep threads that Python does not count, and then break down, or wait for ever, in a process that
+#: was forked. Those of users' own storages are added, which work in this process too.
+UNFORKABLE = {"deltalake", "grpc", "obstore", "polars"}
+
 
 @contextmanager
 def forks_end_here() -> Iterator[None]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from lakehouse_cli.code.importing import import_own
 from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.executors.forks import UNFORKABLE
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.registry import install_command
@@ -91,6 +92,7 @@ def _made(storage_class: type[_Storage], spec: StorageSpec, options: Mapping[str
 def _imported(spec: StorageSpec, storage_type: StorageType, folder: Path) -> Any:
     """Import the class, and check that it has what a storage must have."""
     module_name, _, class_name = storage_type.implementation.partition(":")
+    UNFORKABLE.add(module_name)
     try:
         module = import_own(module_name, folder)
     except Exception as error:
