@@ -8,7 +8,7 @@ manifests are kept in the project's local state.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -32,8 +32,6 @@ from lakehouse_cli.errors import (
     UnclaimedError,
     system_reason,
 )
-from lakehouse_cli.formats.ipc.format import IpcFormat
-from lakehouse_cli.formats.ipc.spec import IpcOptions
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import OUTSIDE, UNFINISHED, InputRecord, Manifest
@@ -41,14 +39,13 @@ from lakehouse_cli.runs.local_state import put, state_folder
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, record_of
 from lakehouse_cli.storage.errors import overtaken
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
-from lakehouse_cli.storage.local.publishing import HashingSink
+from lakehouse_cli.storage.table_digests import digest_of, first_difference
 from lakehouse_cli.text.counts import plural, with_article
 from lakehouse_cli.text.regular_files import read_regular
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of, owner_of
 from lakehouse_cli.transforms.loading import annotations_of
 
 _STATE = "stored"
-_WHOLE = IpcOptions(compression="none")
 
 
 class SaveLoadStorage(AssetStorage):
@@ -117,16 +114,23 @@ class SaveLoadStorage(AssetStorage):
         return self._typed(table, raw, columns), record
 
     def _columns(self, table: Table) -> Sequence[Column] | None:
-        """The columns that what is stored is known by, as they are called there."""
-        if needs_manifest(table, table.columns) and (manifest := self._former(table)) is not None:
-            return columns_of(manifest, table.columns, self.uri(table))
+        """The declared columns, as they are called in what is stored."""
         if table.columns is None:
             return None
         return [replace(column, name=str(column.from_ or column.name), from_=None) for column in table.columns]
 
     def _record(self, table: Table, raw: pa.Table, known: Iterable[InputRecord]) -> InputRecord:
+        """What is stored as the manifest says, else by the declared types."""
+        manifest = self._former(table) if table.kind == "computed" else None
+        if manifest is not None:
+            with suppress(DataError, StorageError):
+                stored = self._typed(table, raw, columns_of(manifest, None, self.uri(table)))
+                digest, size = digest_of(stored)
+                if digest == manifest.content_hash:
+                    return record_of(digest, size, None, known)
         try:
-            digest, size = _digest(self._typed(table, raw, self._columns(table)))
+            keeps = needs_manifest(table, table.columns)
+            digest, size = digest_of(self._typed(table, raw, self._columns(table), keep=keeps))
         except DataError as error:
             # Nothing is ever computed of data that do not fit, so that any text but the hash of others will do.
             unfit = [error.message, *(each.message for each in error.violations)]
@@ -160,8 +164,8 @@ class SaveLoadStorage(AssetStorage):
         with owner.scope():
             return owner.to_arrow(frame, columns)
 
-    def _typed(self, table: Table, raw: pa.Table, columns: Sequence[Column] | None) -> pa.Table:
-        """What was loaded with the types of columns and no others, each value as it was.
+    def _typed(self, table: Table, raw: pa.Table, columns: Sequence[Column] | None, *, keep: bool = False) -> pa.Table:
+        """What was loaded with the types of columns, and no others unless they are kept, each value as it was.
 
         Raises:
             DataError: Columns are missing, or have values that are not of their types.
@@ -173,7 +177,7 @@ class SaveLoadStorage(AssetStorage):
             raise missing_columns(shown, lacking, raw.column_names, columns, reason=reason)
         nullable = None if columns is None else [replace(column, nullable=True) for column in columns]
         try:
-            return enforce(raw, nullable, extra_columns="drop").table
+            return enforce(raw, nullable, extra_columns="keep" if keep else "drop").table
         except ContractError as error:
             found = DataError(
                 f"`{shown}` as `load` returned it: {_in_load(error.message)}",
@@ -189,7 +193,7 @@ class SaveLoadStorage(AssetStorage):
 
         Until then the manifest describes no data: what a killed run left half-saved is not taken for what either says.
         """
-        digest, size = _digest(data)
+        digest, size = digest_of(data)
         manifest = make_manifest(table, data, origin, size=size, content_hash=digest, modified_ns=0)
         former = self._former(table)
         is_ours = former is not None and former.content_hash == UNFINISHED and former.run_id == origin.run_id
@@ -234,15 +238,15 @@ class SaveLoadStorage(AssetStorage):
             raise self._changed(table, "`load` finds nothing of it") from None
         except DataError as error:
             raise self._changed(table, _unfit(error, saved)) from None
-        if _digest(back)[0] == digest:
+        if digest_of(back)[0] == digest:
             return
         if back.num_rows != saved.num_rows:
             what = f"{plural(saved.num_rows, 'row')} were saved, and {plural(back.num_rows, 'row')} come back"
             raise self._changed(table, what)
         for name in saved.column_names:
             one, other = saved.select([name]), back.select([name])
-            if _digest(one)[0] != _digest(other)[0]:
-                row = _first_difference(one, other)
+            if digest_of(one)[0] != digest_of(other)[0]:
+                row = first_difference(one, other)
                 raise self._changed(table, _both(one, name, row, shown_values(other.column(name), [row])[0]))
 
     def _changed(self, table: Table, what: str) -> StorageError:
@@ -355,12 +359,6 @@ def _declarable(kind: pa.DataType) -> Any:
     return found
 
 
-class _Nowhere:
-    """Takes bytes and drops them."""
-
-    write: Callable[[Any], int] = staticmethod(len)
-
-
 def _in_load(message: str) -> str:
     """What is said of a transform's result, of what `load` returned."""
     return message.replace("in the transform", "in `load`").replace("in the result", "in what it returned")
@@ -379,20 +377,3 @@ def _unfit(error: DataError, saved: pa.Table) -> str:
 def _both(saved: pa.Table, name: str, row: int, back: str | None) -> str:
     was, came = shown_values(saved.column(name), [row])[0], "null" if back is None else back
     return f"column `{name}` of row {row + 1} was saved as `{was}` and comes back as `{came}`"
-
-
-def _digest(data: pa.Table) -> tuple[str, int]:
-    """The hash of a table, the same in whatever chunks it comes, and how many bytes were hashed."""
-    sink = HashingSink(_Nowhere())
-    IpcFormat().write(data, sink, _WHOLE)
-    return sink.hexdigest(), sink.bytes
-
-
-def _first_difference(one: pa.Table, other: pa.Table) -> int:
-    """The first row, from 0, in which two tables of as many rows differ, which they do."""
-    low, high = 0, one.num_rows
-    while high - low > 1:
-        middle = (low + high) // 2
-        is_before = _digest(one.slice(low, middle - low))[0] != _digest(other.slice(low, middle - low))[0]
-        low, high = (low, middle) if is_before else (middle, high)
-    return low

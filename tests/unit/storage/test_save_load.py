@@ -9,11 +9,12 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from lakehouse_cli import AssetStorage
 from lakehouse_cli.errors import OvertakenError, StorageError
 from lakehouse_cli.testing.save_load import SaveLoadConformance
-from lakehouse_cli.testing.storage import ORIGIN, data_of, planned, storage_of, table
+from lakehouse_cli.testing.storage import ORIGIN, column, data_of, planned, storage_of, table
 
 
 class Files:
@@ -135,3 +136,24 @@ def test_rows_that_others_saved_meanwhile_are_not_replaced(texts: Any) -> None:
         texts.publish(declared, data_of(declared, (2, "ours")), origin)
     assert texts.content(declared, ()) is not None
     assert texts.read_manifest(declared) is None
+
+
+def test_content_is_as_it_was_stored_whatever_is_declared_now(texts: Any) -> None:
+    declared, others = table(), table("table", column("id", "float64"))
+    manifest = texts.publish(declared, data_of(declared, (1, "a"), (2, "b")), ORIGIN)
+    assert texts.content(others, ()).content_hash == manifest.content_hash
+    texts._kept.save(pl.DataFrame({"id": [1, 3], "text": ["a", "b"]}), ("table",), None)
+    assert texts.content(others, ()).content_hash != manifest.content_hash
+
+
+def test_columns_beyond_the_declared_count_where_they_are_kept(texts: Any) -> None:
+    only = table("table", column("id", "int64"))
+    keeping = replace(only, contract=replace(only.contract, extra_columns="keep"))
+    texts.publish(keeping, pa.table({"id": [1], "more": ["x"]}), ORIGIN)
+    assert texts.scan(keeping, keeping.columns).table().column_names == ["id", "more"]
+    hashes = {texts.content(keeping, ()).content_hash}
+    for more in ("y", "z"):
+        texts._kept.save(pl.DataFrame({"id": [1], "more": [more]}), ("table",), None)
+        hashes.add(texts.content(keeping, ()).content_hash)
+    assert len(hashes) == 3
+    assert texts.scan(only, only.columns).table().column_names == ["id"]
