@@ -122,12 +122,8 @@ class SaveLoadStorage(AssetStorage):
     def _record(self, table: Table, raw: pa.Table, known: Iterable[InputRecord]) -> InputRecord:
         """What is stored as the manifest says, else by the declared types."""
         manifest = self._former(table) if table.kind == "computed" else None
-        if manifest is not None:
-            with suppress(DataError, StorageError):
-                stored = self._typed(table, raw, columns_of(manifest, None, self.uri(table)))
-                digest, size = digest_of(stored)
-                if digest == manifest.content_hash:
-                    return record_of(digest, size, None, known)
+        if manifest is not None and self._is_of(table, raw, manifest):
+            return record_of(manifest.content_hash, manifest.bytes, None, known)
         try:
             keeps = needs_manifest(table, table.columns)
             digest, size = digest_of(self._typed(table, raw, self._columns(table), keep=keeps))
@@ -136,6 +132,13 @@ class SaveLoadStorage(AssetStorage):
             unfit = [error.message, *(each.message for each in error.violations)]
             digest, size = xxh3_128_hexdigest(repr(unfit).encode()), raw.nbytes
         return record_of(digest, size, None, known)
+
+    def _is_of(self, table: Table, raw: pa.Table, manifest: Manifest) -> bool:
+        """Whether what was loaded is what a manifest describes."""
+        with suppress(DataError, StorageError):
+            stored = self._typed(table, raw, columns_of(manifest, None, self.uri(table)))
+            return digest_of(stored)[0] == manifest.content_hash
+        return False
 
     def _loaded(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
         """What is stored, of whatever Arrow types its frame has.
@@ -201,25 +204,26 @@ class SaveLoadStorage(AssetStorage):
             now, seen = self.content(table, ()), origin.expected.content
             if (now and now.content_hash) != (seen and seen.content_hash):
                 raise overtaken(table, self.uri(table))
-        claim = replace(former or manifest, content_hash=UNFINISHED, run_id=origin.run_id)
-        self._keep(table, claim)
+        self._keep(table, replace(former or manifest, content_hash=UNFINISHED, run_id=origin.run_id))
         try:
             with self._frame.scope():
                 self._kept.save(self._frame.from_arrow(data), tuple(table.path.split("/")), None)
         except BaseException:
-            self._take_back(table, former, claim)
+            with suppress(Exception):
+                if self._is_untouched(table, former):
+                    self._keep(table, former)
             raise
         self._compare(table, data, digest)
         self._keep(table, manifest)
         return manifest
 
-    def _take_back(self, table: Table, former: Manifest | None, claim: Manifest) -> None:
-        """Take a claim back where `save` changed nothing before it failed."""
-        with suppress(Exception):
-            self._keep(table, former)
-            found = self.content(table, ())
-            if found is not None and (former is None or found.content_hash != former.content_hash):
-                self._keep(table, claim)
+    def _is_untouched(self, table: Table, former: Manifest | None) -> bool:
+        """Whether `save` changed nothing before it failed, as far as that shows."""
+        try:
+            raw = self._loaded(table, self._columns(table))
+        except MissingDataError:
+            return True
+        return former is not None and self._is_of(table, raw, former)
 
     def _compare(self, table: Table, saved: pa.Table, digest: str) -> None:
         """See that a table is loaded as it was saved.
@@ -241,13 +245,14 @@ class SaveLoadStorage(AssetStorage):
         if digest_of(back)[0] == digest:
             return
         if back.num_rows != saved.num_rows:
-            what = f"{plural(saved.num_rows, 'row')} were saved, and {plural(back.num_rows, 'row')} come back"
+            what = f"{plural(saved.num_rows, 'row')} saved, {plural(back.num_rows, 'row')} loaded"
             raise self._changed(table, what)
         for name in saved.column_names:
             one, other = saved.select([name]), back.select([name])
             if digest_of(one)[0] != digest_of(other)[0]:
                 row = first_difference(one, other)
                 raise self._changed(table, _both(one, name, row, shown_values(other.column(name), [row])[0]))
+        raise self._changed(table, "what is loaded is not what was saved")
 
     def _changed(self, table: Table, what: str) -> StorageError:
         return StorageError(
