@@ -169,7 +169,7 @@ class GuardedStorage(WrapperStorage):
     def _guarding(self, method: str, table: Table | None) -> Iterator[None]:
         try:
             yield
-        except LakehouseError:
+        except (LakehouseError, KeyboardInterrupt, GeneratorExit):
             raise
-        except Exception as error:
+        except BaseException as error:  # `SystemExit`, and what polars raises where it panics, too
             raise own_storage_error(self.spec, method, table, error) from error

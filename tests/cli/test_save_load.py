@@ -187,6 +187,7 @@ def test_source_is_read_as_it_is_declared(files: ProjectFolder, cli: Cli) -> Non
         ("obj: pd.DataFrame", "obj: 'polars.LazyFrame'", "rows of polars.LazyFrame have no order"),
         ("return pd.read_csv(self.place(path))", "return {}", "`load` returned a dict for `orders`"),
         ("return pd.read_csv(self.place(path))", "return pd.Series().nope", "failed at "),
+        ("return pd.read_csv(self.place(path))", "raise SystemExit(3)", "failed at reading `orders`: SystemExit: 3"),
         ("return pd.read_csv(self.place(path))", "return {}['x']", "(`load` raised KeyError('x'))"),
         ("    def load", "    def lod", "`stores:Files` lacks `content`, `delete`"),
     ],
