@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from lakehouse_cli.code.fingerprints.packages import find_package
 from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
 from lakehouse_cli.formats import FORMATS, file_suffixes
-from lakehouse_cli.formats.base import Format, Opener, Sink
+from lakehouse_cli.formats.base import Format, NullSink, Opener, Sink
 from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
-from lakehouse_cli.storage.capabilities import PublishesPieces
+from lakehouse_cli.storage.capabilities import PublishesPieces, RehearsesWriting
 from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, translate_errors
 from lakehouse_cli.text.moments import now_text
 from lakehouse_cli.text.quoting import as_written
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 MANIFESTS = ".lakehouse/manifests"
 #: The packages that shape data on their way.
 _SHAPING = ("numpy", "pandas", "polars", "pyarrow")
+_PUBLISHING = frozenset(("publish", "publish_pieces"))
+_WITH_PUBLISH: Mapping[type, str] = {PublishesPieces: "publish_pieces", RehearsesWriting: "rehearse"}
 _Result = TypeVar("_Result")
 _Capability = TypeVar("_Capability")
 #: While it is entered, bytes that are read are those that were seen, else ChangedError is raised: what opens them, and
@@ -56,11 +58,13 @@ class FormattedStorage(AssetStorage):
         self._formats: dict[str, Format[Any]] = {}
 
     def capability(self, protocol: type[_Capability]) -> _Capability | None:
-        """As of any storage; a class that has a `publish` of its own, and no `publish_pieces`, gets whole tables."""
-        publishing = {"publish", "publish_pieces"}
-        own = next(each for each in type(self).__mro__ if not publishing.isdisjoint(vars(each)))
-        is_whole = protocol is PublishesPieces and "publish_pieces" not in vars(own)
-        return None if is_whole else super().capability(protocol)
+        """As of any storage; what goes with `publish`, a class that has its own has only where it defines that too."""
+        method, classes = _WITH_PUBLISH.get(protocol), type(self).__mro__
+        if method is not None:
+            own = next(at for at, each in enumerate(classes) if not _PUBLISHING.isdisjoint(vars(each)))
+            if not any(method in vars(each) for each in classes[: own + 1]):
+                return None
+        return super().capability(protocol)
 
     @abstractmethod
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
@@ -187,6 +191,11 @@ class FormattedStorage(AssetStorage):
             return counted.first, counted.rows
 
         return self._publish(table, write, origin)
+
+    def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> None:
+        """Write what `publish_pieces` does, and keep nothing of it."""
+        with translate_errors(self, table, "written"):
+            self._format(table).write_pieces(pieces, NullSink(), self._options(table))
 
     @abstractmethod
     def _publish(

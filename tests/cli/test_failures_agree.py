@@ -164,3 +164,48 @@ def test_what_is_not_published_goes_on_to_other_processes(stored: ProjectFolder,
     tables = {table["name"]: table for table in cli("diff", "-o", "json").json["tables"]}
     assert tables["down"]["examples"]["added"] == [{"n": 20}]
     assert tables["down"]["examples"]["removed"] == [{"n": 1}]
+
+
+#: Storages, and of each what it cannot hold: the transform's expression, and the columns that are declared.
+UNSTORABLE = {
+    "latin": ("{root: d, options: {encoding: latin-1}}", {"text": ("{'a': ['x', 'λ']}", "{a: string}")}),
+    "bare": (
+        "{root: d, options: {quote_char: none, date_format: '%d/%m/%y', timestamp_format: '%Y-%m-%d'}}",
+        {
+            "text": ("{'a': ['x', 'a,b']}", "{a: string}"),
+            "date": ("{'a': [dt.date(1850, 2, 3)]}", "{a: date32}"),
+            "time": ("{'a': [dt.datetime(2026, 1, 1, 10, 0, 1)]}", "{a: 'timestamp[s]'}"),
+        },
+    ),
+    "csv": ("{root: d}", {"none": ("{}", "")}),
+    "parquet": ("{root: d, format: parquet}", {"none": ("{}", "")}),
+    "jsonl": ("{root: d, format: jsonl}", {"none": ("{}", "")}),
+    "lite": (
+        "{type: sqlite, root: d/lite.db}",
+        {"none": ("{}", ""), "case": ("{'x': [1], 'X': [1]}", ""), "nan": ("{'a': [1.5, math.nan]}", "{a: float64}")},
+    ),
+    "duck": ("{type: duckdb, root: d/duck.db}", {"none": ("{}", ""), "case": ("{'x': [1], 'X': [1]}", "")}),
+    "delta": ("{type: delta, root: d}", {"none": ("{}", ""), "case": ("{'x': [1], 'X': [1]}", "")}),
+}
+
+
+def test_what_writing_finds(folder: ProjectFolder, cli: Cli) -> None:
+    storages = ", ".join(f"{name}: {storage}" for name, (storage, _) in UNSTORABLE.items())
+    yaml, code = f"name: n\nmodule: t\nstorages: {{{storages}}}\ntables:\n", ["import datetime as dt, math"]
+    code += ["from collections.abc import Iterator", "import pyarrow as pa"]
+    tables = [(f"{name}_{what}", name, *each) for name, (_, of) in UNSTORABLE.items() for what, each in of.items()]
+    for table, storage, values, columns in tables:
+        for name in (table, f"{table}_streamed"):
+            declared = f", columns: {columns}" if columns else ""
+            yaml += f"  {name}: {{storage: {storage}, inputs: []{declared}}}\n"
+        code.append(f"def {table}():\n    return pa.table({values})")
+        code.append(f"def {table}_streamed() -> Iterator[pa.RecordBatch]:\n    yield pa.record_batch({values})")
+    folder.write("lakehouse.yaml", yaml)
+    folder.write("t.py", "\n".join(code) + "\n")
+    (_, of_diff), made = reported(cli, "diff"), sorted(folder.path.rglob("d/**/*"))
+    assert reported(cli, "run") == (1, of_diff)
+    assert not made, "nothing is stored"
+    assert {name.removesuffix("_streamed") for name in of_diff} == {table for table, *_ in tables}
+    assert of_diff["bare_date"]["message"] == of_diff["bare_date_streamed"]["message"]
+    assert "1850-02-03" in of_diff["bare_date"]["message"]
+    assert of_diff["duck_none"]["message"] == "DuckDB has no tables without columns"
