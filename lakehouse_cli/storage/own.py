@@ -144,5 +144,5 @@ class GuardedStorage(WrapperStorage):
             yield
         except LakehouseError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise own_storage_error(self.spec, method, table, error) from error

@@ -23,6 +23,7 @@ tables:
 """
 TRANSFORMS = """
 import os, pathlib, signal, sys, time
+from os import _exit
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -115,6 +116,25 @@ def test_what_a_transform_does(stored: ProjectFolder, cli: Cli, failure: str, ex
     assert errors["down"]["message"] == "`t` failed"
     if failure in EXITS:
         assert "the process that computed `t`" in errors["t"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("executor", "body", "raised"),
+    [
+        ("threads", "os._exit(0)", "SystemExit: 0"),
+        ("serial", "_exit(status=0)", "SystemExit: 0"),
+        ("threads", "os.execlp('true', 'true')", "SystemExit: os.execv would replace the process of the run"),
+        ("serial", "raise ValueError(os.waitpid(os.fork() or os._exit(7), 0)[1] >> 8)", "ValueError: 7"),
+    ],
+)
+def test_the_process_of_the_run_is_not_ended(
+    stored: ProjectFolder, cli: Cli, executor: str, body: str, raised: str
+) -> None:
+    before = os._exit, os.execv
+    write(stored, body, executor=executor)
+    error = agree(stored, cli, "t", "down")["t"]
+    assert (error["message"], error["location"]["line"]) == (f"`t` raised {raised}", 7)
+    assert (os._exit, os.execv) == before
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
