@@ -12,7 +12,7 @@ import typer
 
 from lakehouse_cli.cli import options, output
 from lakehouse_cli.model.run_request import RunRequest
-from lakehouse_cli.rendering.reporters.run_text import failure_lines
+from lakehouse_cli.rendering.reporters.run_text import MARKS, STYLES, failure_lines, why_text
 from lakehouse_cli.runs.events import TableResult
 from lakehouse_cli.text.columns import Cell, columns, data_rows
 from lakehouse_cli.text.counts import count_text, plural
@@ -40,7 +40,8 @@ _MARKS = {
     "added": ("+", "green", "new"),
     "removed": ("-", "red", "gone"),
     "missing": ("·", "dim", "missing"),
-    "failed": ("✗", "red", "failed"),
+    "failed": (MARKS["failed"], STYLES["failed"], "failed"),
+    "skipped": (MARKS["skipped"], STYLES["skipped"], "skipped"),
 }
 _WIDEST = 24
 
@@ -76,8 +77,7 @@ def command(
     else:
         if not settings.quiet:
             output.write_lines(_lines(found, settings.stdout))
-        errors = ((table.name, table.error) for table in found.tables if table.error is not None)
-        failed = (TableResult(name, "failed", error=error) for name, error in errors)
+        failed = filter(None, map(_failure, found.tables))
         output.write_stderr(failure_lines(settings.stderr, failed, verbose=settings.verbose))
     return 0 if found.equal else EXIT_DIFFERENT
 
@@ -90,6 +90,13 @@ def _take_printed(mask: Mask) -> None:
     stack.enter_context(contextlib.redirect_stdout(sys.stderr))
     stack.enter_context(redirected(1, 2))
     output.write_to(results, errors.own)
+
+
+def _failure(table: ComparedTable) -> TableResult | None:
+    """The result that a run gives a table which could not be computed; None for any other."""
+    if table.error is None:
+        return None
+    return TableResult(table.name, "skipped" if table.status == "skipped" else "failed", error=table.error)
 
 
 def _lines(found: Comparison, terminal: Terminal) -> list[str]:
@@ -115,7 +122,9 @@ def _overview(tables: Sequence[ComparedTable], terminal: Terminal) -> list[str]:
 
 
 def _summary(table: ComparedTable) -> str:
-    """What differs, in a line."""
+    """What differs, or why that is not known, in a line."""
+    if (failure := _failure(table)) is not None:
+        return printable(why_text(failure))
     if table.status != "different":
         rows = table.rows if table.rows is not None else table.rows_before
         counted = [plural(rows, "row")] if rows is not None else []

@@ -121,7 +121,8 @@ def compare_recomputed(
     for table in result.tables:
         found = _found(planned[table.name])
         if table.error is not None:
-            compared[table.name] = _failed(found, table.error, mask)
+            status: DiffStatus = "skipped" if table.status == "skipped" else "failed"
+            compared[table.name] = _failed(found, table.error, mask, status)
         elif table.status == "unchanged":
             compared[table.name] = replace(found, note=next(iter(table.notes), "up to date"))
     return tuple(compared[table.name] for table in result.tables)
@@ -140,6 +141,6 @@ def _against_stored(stored: StoredEnvironment, planned: PlannedTable, data: pa.T
     return _compared(found, before, data, stored.tables[planned.name].key, limit)
 
 
-def _failed(table: ComparedTable, error: ErrorInfo, mask: Mask) -> ComparedTable:
+def _failed(table: ComparedTable, error: ErrorInfo, mask: Mask, status: DiffStatus = "failed") -> ComparedTable:
     error = masked(error, mask)
-    return ComparedTable(table.name, "failed", table.before_uri, note=error.message, error=error)
+    return ComparedTable(table.name, status, table.before_uri, note=error.message, error=error)
