@@ -6,14 +6,15 @@ import contextlib
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lakehouse_cli.cli import options, output
 from lakehouse_cli.model.run_request import RunRequest
-from lakehouse_cli.rendering.reporters.run_text import MARKS, STYLES, failure_lines, why_text
-from lakehouse_cli.runs.events import TableResult
+from lakehouse_cli.rendering.reporters.run_text import MARKS, STYLES, failure_lines, retry_line, why_text
+from lakehouse_cli.runs.events import Event, TableResult, TableRetrying
 from lakehouse_cli.text.columns import Cell, columns, data_rows
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.printing import MaskedStream, own_stream, redirected
@@ -70,7 +71,8 @@ def command(
     project = settings.project()
     _take_printed(project.planner.mask)
     options.work_begins()
-    found = project.diff(*request.selection, against=against, exclude=request.exclude, limit=count)
+    heard = None if settings.json or settings.quiet else partial(_report_retry, settings.stderr)
+    found = project.diff(*request.selection, against=against, exclude=request.exclude, limit=count, on_event=heard)
     if settings.json:
         output.write_stderr(found.notes)
         output.write_json(found.to_json())
@@ -80,6 +82,11 @@ def command(
         failed = filter(None, map(_failure, found.tables))
         output.write_stderr(failure_lines(settings.stderr, failed, verbose=settings.verbose))
     return 0 if found.equal else EXIT_DIFFERENT
+
+
+def _report_retry(terminal: Terminal, event: Event) -> None:
+    if isinstance(event, TableRetrying):
+        output.write_stderr([retry_line(terminal, event)])
 
 
 def _take_printed(mask: Mask) -> None:

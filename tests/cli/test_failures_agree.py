@@ -174,9 +174,12 @@ def test_another_attempt_is_made(stored: ProjectFolder, cli: Cli, executor: str)
     body = "if not pathlib.Path('tried').exists(): pathlib.Path('tried').touch(); "
     body += "os._exit(3)" if executor == "processes" else "raise ValueError"
     write(stored, body, "retries: 1, retry_delay: 0.01", executor)
-    code, errors = reported(cli, "diff")
-    assert (code, errors) == (1, {}), "different, none failed"
-    assert (stored.path / "tried").exists()
+    done = cli("diff")
+    assert (done.code, " failed " in done.out) == (1, False), "different, none failed"
+    line = next(line for line in done.err.splitlines() if "attempt 1 failed" in line)
+    assert line.endswith("; next in 0.01 s")
+    (stored.path / "tried").unlink()
+    assert line in cli("run").out.splitlines()
 
 
 def test_what_is_not_published_goes_on_to_other_processes(stored: ProjectFolder, cli: Cli) -> None:

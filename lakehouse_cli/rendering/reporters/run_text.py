@@ -138,6 +138,11 @@ def retry_text(event: TableRetrying) -> str:
     return f"attempt {event.attempt} failed: {cause}; next in {event.delay_s:g} s"
 
 
+def retry_line(terminal: Terminal, event: TableRetrying) -> str:
+    """Format the same with its table, as a line of a log."""
+    return terminal.fit(f"  {event.table}: {retry_text(event)}")
+
+
 def _without_subject(message: str) -> str:
     """Extract the cause: the row names the table."""
     return _CANNOT_BE.sub("", _first_line(message))
