@@ -353,15 +353,14 @@ def _refuse_missing_inputs(
 
 def _why_missing(names: list[str], states: Mapping[str, TableState], here: str) -> Iterator[str]:
     """What is true of each of some tables of which nothing can be read, those of which the same is in one sentence."""
-    never, gone = [], []
+    never: list[str] = []
+    gone: list[str] = []
     for name in names:
         state = states[name]
         if state.other_form is not None:
             yield state.other_form.message
-        elif state.manifest is None and state.manifest_trouble is None:
-            never.append(name)
         else:
-            gone.append(name)
+            (gone if state.gone else never).append(name)
     if never:
         yield f"{first_named(never, _NAMED)} {'was' if len(never) == 1 else 'were'} never materialized{here}"
     if gone:

@@ -136,7 +136,9 @@ def _found(planned: PlannedTable) -> ComparedTable:
 def _against_stored(stored: StoredEnvironment, planned: PlannedTable, data: pa.Table, limit: int) -> ComparedTable:
     found = _found(planned)
     if planned.state is None or not planned.state.exists:
-        return replace(found, status="added", rows_before=None, rows=data.num_rows, note="nothing is stored yet")
+        gone = planned.state is not None and planned.state.gone
+        note = "what was stored is gone" if gone else "nothing is stored yet"
+        return replace(found, status="added", rows_before=None, rows=data.num_rows, note=note)
     before, _ = stored.read_as_stored(planned.name, planned.state)
     return _compared(found, before, data, stored.tables[planned.name].key, limit)
 

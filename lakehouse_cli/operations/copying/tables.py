@@ -124,7 +124,8 @@ class _Copy:
         if trouble is not None:
             return self._failed(found, trouble)
         if not here.exists:
-            why = "never materialized" if table.kind == "computed" else "not there"
+            why = "what was stored is gone" if here.gone else "never materialized"
+            why = why if table.kind == "computed" else "not there"
             return replace(found, status="missing", note=f"{why} in `{self.source.environment}`")
         if self._is_one_place(name):
             return replace(found, status="unchanged", note="both environments keep it in one place")

@@ -408,7 +408,11 @@ class DeltaStorage(AssetStorage):
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
         """Explain what delta-rs and Arrow raise."""
-        del table
+        if isinstance(error, FileNotFoundError) and ".parquet" in str(error):
+            hint = "restore the file from a copy"
+            if table is not None and table.kind == "computed":
+                hint = f"`lakehouse run --force {table.name}` stores it anew"
+            return Cause("a data file that its log names is gone", hint)
         lacking = _UNSUPPORTED.search(str(error))
         if lacking is not None:
             features = lacking[1].replace("TypeWidening", "widened types")
