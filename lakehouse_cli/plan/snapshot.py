@@ -20,7 +20,7 @@ from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.capabilities import ProtectsOthers, altered_by, check_replaceable, count_rows, prefetch
 from lakehouse_cli.storage.formatted import columns_of
 from lakehouse_cli.storage.opening import not_installed
-from lakehouse_cli.storage.renaming import scan
+from lakehouse_cli.storage.scanning import scan
 
 if TYPE_CHECKING:
     import pyarrow as pa

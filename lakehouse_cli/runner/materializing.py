@@ -28,7 +28,7 @@ from lakehouse_cli.runner.row_order import by_key
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, local_files, publish_pieces
-from lakehouse_cli.storage.renaming import scan
+from lakehouse_cli.storage.scanning import scan
 from lakehouse_cli.text.moments import now_text
 from lakehouse_cli.transforms import FrameType, SharedTable, StreamedTable, load_transform
 from lakehouse_cli.transforms.calling import Unordered

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def scan(storage: AssetStorage, table: Table, columns: Sequence[Column] | None) -> Scan:
+def renamed_scan(storage: AssetStorage, table: Table, columns: Sequence[Column] | None) -> Scan:
     """Scan a stored table as `AssetStorage.scan`, which knows nothing of other names.
 
     Formats that find columns by position go by `Column.from_` themselves.

@@ -139,7 +139,11 @@ def _against_stored(stored: StoredEnvironment, planned: PlannedTable, data: pa.T
         gone = planned.state is not None and planned.state.gone
         note = "what was stored is gone" if gone else "nothing is stored yet"
         return replace(found, status="added", rows_before=None, rows=data.num_rows, note=note)
-    before, _ = stored.read_as_stored(planned.name, planned.state)
+    try:
+        before, _ = stored.read_as_stored(planned.name, planned.state)
+    except LakehouseError as error:
+        error.message = f"what is stored is not readable: {error.message}"
+        raise
     return _compared(found, before, data, stored.tables[planned.name].key, limit)
 
 

@@ -165,7 +165,7 @@ def violation_lines(terminal: Terminal, violation: Violation, above: str) -> lis
     """
     lines = []
     place = f"  {terminal.style(str(violation.location), 'cyan')}" if violation.location is not None else ""
-    if violation.message != above:
+    if violation.message not in above:
         lines.append(f"{printable(violation.message)}{place}")
     elif place:
         lines.append(place.strip())
