@@ -232,3 +232,23 @@ def test_what_writing_finds(folder: ProjectFolder, cli: Cli) -> None:
     assert of_diff["bare_date"]["message"] == of_diff["bare_date_streamed"]["message"]
     assert "1850-02-03" in of_diff["bare_date"]["message"]
     assert of_diff["duck_none"]["message"] == "DuckDB has no tables without columns"
+
+
+def test_long_messages_are_cut(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare("{wide: {}, high: {}}", "def wide():\n    raise ValueError('x' * 3_000)\n\ndef high():\n    RAISE\n")
+    raising = 'raise ValueError("\\n".join(f"line {n}" for n in range(300)))'
+    folder.write("transforms.py", folder.read("transforms.py").replace("RAISE", raising))
+    for command in ("run", "diff"):
+        done = cli(command)
+        rows = {line.split()[1]: line for line in done.out.splitlines() if line.startswith("✗")}
+        assert rows["wide"].endswith("xxx…")
+        assert len(rows["wide"]) < 300
+        assert rows["high"].endswith("`high` raised ValueError: line 0")
+        assert "xxx… (2,026 more characters; `-v` shows all) (transforms.py:2)\n" in done.err
+        assert "\n  line 9\n  … (2,520 more characters; `-v` shows all)\n  transforms.py:5 in high\n" in done.err
+        assert "  line 10" not in done.err
+        verbose = cli(command, "-v").err
+        assert "x" * 3_000 in verbose
+        assert "  line 299\n" in verbose
+        messages = {table["name"]: table["error"]["message"] for table in cli(command, "-o", "json").json["tables"]}
+        assert messages["wide"] == "`wide` raised ValueError: " + "x" * 3_000
