@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from msgspec import UNSET
+from msgspec.structs import replace
+
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.schema_change import gravest, stored_change
@@ -39,6 +42,7 @@ def materialized(planned: PlannedTable, outcome: Outcome, seconds: float, attemp
         attempts,
         notes=tuple(notes),
         schema_change=change,
+        content_hash=manifest.content_hash if manifest is not None else UNSET,
     )
 
 
@@ -52,9 +56,10 @@ def _is_in_reasons(planned: PlannedTable) -> bool:
 def unchanged(planned: PlannedTable, note: str | None = None) -> TableResult:
     """Make the result of a table that stays as it was stored before."""
     manifest = planned.state.manifest if planned.state is not None else None
-    rows, size = (manifest.rows, manifest.bytes) if manifest is not None else (None, None)
-    notes = (note,) if note is not None else ()
-    return TableResult(planned.name, "unchanged", (), rows, size, uri=planned.uri, notes=notes)
+    result = TableResult(planned.name, "unchanged", uri=planned.uri, notes=(note,) if note is not None else ())
+    if manifest is None:
+        return result
+    return replace(result, rows=manifest.rows, bytes=manifest.bytes, content_hash=manifest.content_hash)
 
 
 def failed(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from msgspec import Struct, to_builtins
+from msgspec import UNSET, Struct, UnsetType, to_builtins
 
 from lakehouse_cli.errors import DataError, Example, LakehouseError, Location, TransformError, Violation
 from lakehouse_cli.model.deferred import DeferredInput
@@ -85,6 +85,8 @@ class TableResult(Struct, frozen=True):
         notes: Remarks, such as on columns that were dropped.
         schema_change: How the change of the stored columns, and of the contract, affects readers of the table; None
             for no change.
+        content_hash: Of the stored data, as in their manifest: another one wherever the data are others. Unset where
+            nothing is known to be stored.
     """
 
     name: str
@@ -98,6 +100,7 @@ class TableResult(Struct, frozen=True):
     error: ErrorInfo | None = None
     notes: tuple[str, ...] = ()
     schema_change: SchemaChange | None = None
+    content_hash: str | UnsetType = UNSET  # not in lines of the history where there is none
 
 
 class Moment(Struct, frozen=True):
