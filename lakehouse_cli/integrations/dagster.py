@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from os import PathLike
 from typing import Any
 
@@ -13,12 +12,12 @@ from msgspec import UNSET
 
 from lakehouse_cli.errors import LakehouseError, UsageError
 from lakehouse_cli.integrations.run_process import Message, RunProcess
+from lakehouse_cli.model import Table
 from lakehouse_cli.project.facade import Project
 from lakehouse_cli.registry import install_command
 from lakehouse_cli.rendering.reporters.run_text import failure_lines, retry_text
 from lakehouse_cli.runs.event_json import Beginning, Ending
 from lakehouse_cli.runs.events import TableFinished, TableResult, TableRetrying, TableStarted
-from lakehouse_cli.storage.formatted import columns_of
 from lakehouse_cli.text.terminal import Terminal
 
 try:
@@ -61,7 +60,8 @@ def definitions(
     keys = asset_keys(project.tables, prefix) | made
     specs = asset_specs(project, keys)
     computed = [name for name in project.graph.order if project.tables[name].kind == "computed"]
-    assets: list[Any] = [spec for name, spec in specs.items() if name not in computed and name not in made]
+    sources_here = (name for name, table in project.tables.items() if table.kind == "source" and name not in made)
+    assets: list[Any] = [specs[name] for name in sources_here]
     if computed:
         make = dagster.multi_asset(
             name=_op_name(project, prefix),
@@ -90,7 +90,8 @@ def _computation(project: Project, module: str | None, keys: Mapping[str, dagste
     arguments = [*where, "-e", project.environment]
 
     def compute(context: dagster.AssetExecutionContext) -> Iterator[Any]:
-        selected = [name for name, key in keys.items() if key in context.selected_asset_keys]
+        wanted = context.selected_asset_keys  # made anew each time
+        selected = [name for name, key in keys.items() if key in wanted]
         run_id, failed = "", list[TableResult]()
         try:
             with RunProcess([*arguments, *selected]) as run:
@@ -99,7 +100,7 @@ def _computation(project: Project, module: str | None, keys: Mapping[str, dagste
                         case Beginning():
                             run_id = event.run_id
                         case TableFinished(result) if result.status in ("materialized", "unchanged"):
-                            yield _materialized(project, keys[result.name], result, run_id)
+                            yield _materialized(project.table(result.name), keys[result.name], result, run_id)
                         case TableFinished(result) if result.status == "failed":
                             failed.append(result)
                         case Ending(end):
@@ -118,36 +119,21 @@ def _computation(project: Project, module: str | None, keys: Mapping[str, dagste
     return compute
 
 
-def _materialized(project: Project, key: dagster.AssetKey, result: TableResult, run_id: str) -> Any:
+def _materialized(table: Table, key: dagster.AssetKey, result: TableResult, run_id: str) -> Any:
     metadata: dict[str, Any] = {
         "lakehouse/status": result.status,
         "lakehouse/run_id": run_id,
+        "lakehouse/why": "; ".join([*(reason.message for reason in result.reasons), *result.notes]) or None,
+        "lakehouse/bytes": result.bytes,
         "dagster/uri": result.uri,
+        "dagster/row_count": result.rows,
+        "dagster/column_schema": None if result.columns is UNSET else column_schema(table, result.columns),
     }
-    if result.rows is not None:
-        metadata["dagster/row_count"] = result.rows
-    if result.bytes is not None:
-        metadata["lakehouse/bytes"] = result.bytes
-    if why := [*(reason.message for reason in result.reasons), *result.notes]:
-        metadata["lakehouse/why"] = "; ".join(why)
-    if result.content_hash is UNSET:
-        return dagster.MaterializeResult(asset_key=key, metadata=metadata)
-    if (schema := _stored_columns(project, result)) is not None:
-        metadata["dagster/column_schema"] = schema
-    version = dagster.DataVersion(str(result.content_hash))
-    return dagster.MaterializeResult(asset_key=key, metadata=metadata, data_version=version)
-
-
-def _stored_columns(project: Project, result: TableResult) -> dagster.TableSchema | None:
-    """The columns of a table that declares none, or keeps others; None where the declared ones say it all."""
-    table = project.table(result.name)
-    if table.columns is not None and table.extra_columns != "keep":
-        return None
-    with suppress(LakehouseError):
-        manifest = project.storage(result.name).read_manifest(table)
-        if manifest is not None and manifest.content_hash == result.content_hash:
-            return column_schema(columns_of(manifest, table.columns, result.uri), table.key)
-    return None
+    return dagster.MaterializeResult(
+        asset_key=key,
+        metadata={name: value for name, value in metadata.items() if value is not None},
+        data_version=None if result.content_hash is UNSET else dagster.DataVersion(result.content_hash),
+    )
 
 
 def _log(context: dagster.AssetExecutionContext, event: object) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import dagster
 
-from lakehouse_cli.model import Column, Table
+from lakehouse_cli.model import Table
 from lakehouse_cli.project.facade import Project
+from lakehouse_cli.runs.events import StoredColumn
 
 #: What Dagster accepts as the name of no output; an asset's is its key's. Python's keywords besides.
 RESERVED = frozenset(
@@ -67,32 +68,34 @@ def asset_specs(project: Project, keys: Mapping[str, dagster.AssetKey]) -> dict[
     }
 
 
-def column_schema(columns: Iterable[Column], key: Sequence[str]) -> dagster.TableSchema:
-    """Columns as Dagster shows them.
+def column_schema(table: Table, stored: Sequence[StoredColumn] | None = None) -> dagster.TableSchema:
+    """The columns of a table as Dagster shows them.
 
     Args:
-        columns: Declared, or as they are stored.
-        key: Names of the columns of the key.
+        table: The table, with what it declares.
+        stored: Its columns as they are stored; None for those it declares.
     """
+    declared = {column.name: column for column in table.columns or ()}
+    known = stored if stored is not None else [StoredColumn(each.name, str(each.type)) for each in declared.values()]
     shown = [
         dagster.TableColumn(
             column.name,
-            str(column.type),
-            column.description,
+            column.type,
+            declared[column.name].description if column.name in declared else None,
             dagster.TableColumnConstraints(
-                nullable=column.nullable and column.name not in key, unique=[column.name] == list(key)
+                nullable=table.contract.may_be_null(column.name), unique=table.key == (column.name,)
             ),
         )
-        for column in columns
+        for column in known
     ]
-    together = [f"key: {', '.join(key)}"] if len(key) > 1 else []
+    together = [f"key: {', '.join(table.key)}"] if len(table.key) > 1 else []
     return dagster.TableSchema(shown, dagster.TableConstraints(together))
 
 
 def _metadata(table: Table) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if table.columns is not None:
-        found["dagster/column_schema"] = column_schema(table.columns, table.key)
+        found["dagster/column_schema"] = column_schema(table)
     if table.owner is not None and not _is_owner(table.owner):
         found["owner"] = table.owner
     if unfit := [tag for tag in table.tags if not _TAG.fullmatch(tag)]:

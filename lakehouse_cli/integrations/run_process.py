@@ -12,6 +12,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, Self
 
@@ -115,16 +116,22 @@ class RunProcess:
             yield rest
 
     def _end(self) -> None:
-        """End the process as Ctrl-C twice does: nothing more is published, and nothing is left half-written."""
+        """End the process as Ctrl-C twice does: nothing more is published, and nothing is left half-written.
+
+        What interrupts this meanwhile changes nothing: Ctrl-C in a terminal reaches several processes, which then
+        interrupt each other too.
+        """
         self._stderr.close()  # else it might wait to be read
         self._process.terminate()
-        try:
-            self._process.wait(_PATIENCE_S)
-        except BaseException as error:
-            self._process.kill()
-            if not isinstance(error, subprocess.TimeoutExpired):
-                raise
-            self._process.wait()
+        until = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                self._process.wait(max(until - time.monotonic(), 0))
+                return
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+            except BaseException:  # noqa: BLE001, S112  # the first interruption is the one that is raised
+                continue
 
 
 _OPTION_VARIABLES = {f"LAKEHOUSE_{name}" for name in OPTIONS}

@@ -69,6 +69,13 @@ class ErrorInfo(Struct, frozen=True):
         )
 
 
+class StoredColumn(Struct, frozen=True):
+    """A column of stored data, and its type as contracts name it."""
+
+    name: str
+    type: str
+
+
 class TableResult(Struct, frozen=True):
     """The result of a table.
 
@@ -87,6 +94,7 @@ class TableResult(Struct, frozen=True):
             for no change.
         content_hash: Of the stored data, as in their manifest: another one wherever the data are others. Unset where
             nothing is known to be stored.
+        columns: Those stored, where the contract leaves them open; else unset.
     """
 
     name: str
@@ -100,7 +108,9 @@ class TableResult(Struct, frozen=True):
     error: ErrorInfo | None = None
     notes: tuple[str, ...] = ()
     schema_change: SchemaChange | None = None
-    content_hash: str | UnsetType = UNSET  # not in lines of the history where there is none
+    # Not in lines of the history where there are none.
+    content_hash: str | UnsetType = UNSET
+    columns: tuple[StoredColumn, ...] | UnsetType = UNSET
 
 
 class Moment(Struct, frozen=True):

@@ -54,9 +54,20 @@ def test_events_come_while_the_run_goes_on(waiting: ProjectFolder) -> None:
     assert Message("from a transform", True) in seen
 
 
-def test_a_block_that_is_left_ends_the_run_in_order(waiting: ProjectFolder, cli: Cli) -> None:
+def test_a_block_that_is_left_ends_the_run_in_order(
+    waiting: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait, interruptions = subprocess.Popen.wait, [KeyboardInterrupt, KeyboardInterrupt]
+
+    def interrupted(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        if interruptions:
+            raise interruptions.pop()
+        return wait(process, timeout)
+
     with RunProcess(["-C", str(waiting.path)]) as run:
         next(event for event in run.events() if isinstance(event, TableFinished))
+        monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    assert not interruptions
     assert waiting.files() == ["totals.csv"]
     assert cli("runs", "show", "last", "-o", "json").json["status"] == "cancelled"
     waiting.write("go", "")
