@@ -223,11 +223,18 @@ def test_two_environments_and_sources_of_other_assets(shop: ProjectFolder, insta
     def exported() -> None:
         shop.write("dev/orders.csv", "customer,amount\n009,1\n")
 
+    hourly = dagster.AutomationCondition.on_cron("@hourly")
+
+    def automated(spec: Any) -> Any:
+        return spec.replace_attributes(automation_condition=hourly)
+
     both = dagster.Definitions.merge(
-        definitions("lakehouse.yaml"),
+        dagster.Definitions(dagster.map_asset_specs(automated, definitions("lakehouse.yaml").assets)),
         definitions(env="dev", key_prefix="dev", sources={"orders": "exported"}),
         dagster.Definitions([exported]),
     )
+    found = {spec.key.to_user_string(): spec.automation_condition for spec in both.resolve_all_asset_specs()}
+    assert (found["totals"], found["dev/totals"]) == (hourly, None)
     job = both.resolve_implicit_global_asset_job_def()
     keys = [dagster.AssetKey("exported"), dagster.AssetKey(["dev", "totals"])]
     run = job.execute_in_process(instance=instance, asset_selection=keys)
