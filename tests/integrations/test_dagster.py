@@ -188,11 +188,12 @@ def test_failures_are_raised_at_the_end_in_our_words(shop: ProjectFolder, instan
 def test_a_terminated_run_leaves_nothing_half_written(shop: ProjectFolder, cli: Cli) -> None:
     shop.edit("transforms.py", "return best.", "while True: time.sleep(0.02)\n    return best.")
     [asset] = (each for each in definitions().assets if isinstance(each, dagster.AssetsDefinition))
-    run = asset(dagster.build_asset_context())
-    seen = [next(run), next(run), next(run)]  # as they are stored
-    assert {each.asset_key.to_user_string() for each in seen} == {"totals", "best", "other"}
-    with pytest.raises(dagster.DagsterExecutionInterruptedError):
-        run.throw(dagster.DagsterExecutionInterruptedError)
+    with dagster.build_asset_context() as context:
+        run = asset(context)
+        seen = [next(run), next(run), next(run)]  # as they are stored
+        assert {each.asset_key.to_user_string() for each in seen} == {"totals", "best", "other"}
+        with pytest.raises(dagster.DagsterExecutionInterruptedError):
+            run.throw(dagster.DagsterExecutionInterruptedError)
     assert shop.files() == ["best.csv", "orders.csv", "other.csv", "totals.csv"]
     assert "nothing to clean" in cli("clean").out
     assert cli("runs", "show", "last", "-o", "json").json["status"] == "cancelled"
