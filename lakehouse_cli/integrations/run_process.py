@@ -20,6 +20,7 @@ from msgspec import Struct, convert
 
 from lakehouse_cli.errors import LakehouseError, Problem, ProjectError
 from lakehouse_cli.runs.event_json import Ending, Line, read_line
+from lakehouse_cli.runs.events import TableFinished
 
 #: The options of `lakehouse run`: what sets them in the environment would change what was asked for.
 OPTIONS = (
@@ -74,16 +75,21 @@ class RunProcess:
         self._stderr.close()
 
     def events(self) -> Iterator[Line | Message]:
-        """Each event as it happens, and what is said between them.
+        """Each event as it happens, each table's end once, and what is said between them.
 
         Raises:
             LakehouseError: Nothing ran, in the words of the command line; or the process ended without a word.
         """
         said: list[str] = []
+        finished: set[str] = set()
         for line in self._lines():
             found = _read(line)
             if isinstance(found, LakehouseError):
                 raise found
+            if isinstance(found, TableFinished):
+                if found.result.name in finished:  # a run that is terminated in the middle of an event says it again
+                    continue
+                finished.add(found.result.name)
             yield found
             if isinstance(found, Ending):
                 self._stderr.close()  # what a program left behind has it open may go on for long
@@ -100,9 +106,10 @@ class RunProcess:
 
     def _lines(self) -> Iterator[bytes]:
         descriptor, rest, is_last = self._stderr.fileno(), b"", False
+        pipe = select.poll()
+        pipe.register(descriptor, select.POLLIN)
         while True:
-            ready, _, _ = select.select([descriptor], [], [], 0 if is_last else _LOOK_S)
-            if not ready:
+            if not pipe.poll(0 if is_last else _LOOK_S * 1000):
                 if is_last:  # it is gone, and what it started has the pipe
                     break
                 is_last = self._process.poll() is not None
