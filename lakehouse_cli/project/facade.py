@@ -218,7 +218,7 @@ class Project:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor.
             LakehouseError: Another run holds the lock.
         """
-        from lakehouse_cli.project.running import run_project
+        from lakehouse_cli.project.execution import run_project
 
         terms = RunRequest(selection=selection, exclude=tuple(exclude), force=force, failed=failed, defer=defer)
         request = replace(terms, fail_fast=fail_fast, executor=executor, workers=workers, wait=wait)
@@ -280,11 +280,11 @@ class Project:
             TransformError: It failed.
             LakehouseError: A table that it names was never materialized, or cannot be read.
         """
-        from lakehouse_cli.operations.asking import ask
+        from lakehouse_cli.operations.query import query_tables
         from lakehouse_cli.plan.queries import QueryCode
 
         with self.planner.connected():
-            return ask(query, self.planner.spec.tables, QueryCode(self.folder), self.read_arrow)
+            return query_tables(query, self.planner.spec.tables, QueryCode(self.folder), self.read_arrow)
 
     def ask(self, query: str, count: int | None = None) -> Answer:
         """The result of a query over the stored tables as `lakehouse sql` shows it: its columns and first rows.
@@ -440,7 +440,7 @@ class Project:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
                 environment, or it is this one.
         """
-        from lakehouse_cli.project.running import diff_environments, diff_recomputed
+        from lakehouse_cli.project.execution import diff_environments, diff_recomputed
 
         if against is not None:
             return diff_environments(self.planner, against, self.select(*selection, exclude=exclude), limit)

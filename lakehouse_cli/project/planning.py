@@ -290,13 +290,16 @@ def _advice(
     shared: Mapping[str, str],
 ) -> tuple[str, ...]:
     code = project.of(table)
-    unordered = None if table.key or table.order_by else project.unordered_type(table)
+    engine = project.unordered_type(table)
+    unordered = None if table.key or table.order_by else engine
     random = table.query.reading.random if table.query is not None and table.query.reading is not None else ()
     if inputs and (code is None or not code.reads) and not random and unordered is None:
         return ()  # nearly every table of a plan
     from lakehouse_cli.plan.advice import advice_for, not_reproducible
 
-    notes = (advice_for(table, code, inputs, files), shared.get(table.name), not_reproducible(table, random, unordered))
+    reads = () if code is None or table.order_by or engine is not None else code.reads
+    order = not_reproducible(table, random, unordered, reads)
+    notes = (advice_for(table, code, inputs, files), shared.get(table.name), order)
     return tuple(each for each in notes if each is not None)
 
 

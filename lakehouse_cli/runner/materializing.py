@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
@@ -15,29 +14,31 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow.memory import owned
 from lakehouse_cli.arrow.ordering import order_problem, sort_rows
+from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
 from lakehouse_cli.contracts import Check, Enforced, Enforcement, Findings, check, enforce
-from lakehouse_cli.errors import ContractError, DataError, LakehouseError, TransformError, Violation
+from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, LakehouseError, TransformError, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
+from lakehouse_cli.runner.external_sort import sort_pieces
 from lakehouse_cli.runner.handover import write_handover
 from lakehouse_cli.runner.in_database import compute_in_database
-from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
+from lakehouse_cli.runner.jobs import InputError, Job, Outcome, within
 from lakehouse_cli.runner.row_order import by_key
-from lakehouse_cli.runner.sorting import sort_pieces
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, local_files, publish_pieces
-from lakehouse_cli.storage.renaming import scan
+from lakehouse_cli.storage.source_columns import scan
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.storage_types.duckdb import cast_hint
-from lakehouse_cli.text.moments import now_text
+from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.transforms import FrameType, SharedTable, StreamedTable, load_transform
-from lakehouse_cli.transforms.calling import Unordered
+from lakehouse_cli.transforms.call import Unordered
 
 _Result = TypeVar("_Result")
+_DataError = TypeVar("_DataError", bound=DataError)
 # Bytes of a stored table that queries share in memory.
 _SHARED = 1 << 26
 # Formats of files that queries read by themselves.
@@ -122,9 +123,9 @@ def _check_source(data: pa.Table, table: Table, storage: AssetStorage) -> None:
 def _refuse(found: Findings, table: Table, storage: AssetStorage) -> None:
     if found.violations:
         first = found.violations[0]
-        error = DataError(first.message, location=first.location)
+        error = DataError(first.message, location=first.location, hint=CORRECT_DATA)
         found.describe(error, find_lines(storage, table, found.row_numbers()))
-        raise error
+        raise _at_key(error, table)
 
 
 def streamed_inputs(job: Job, folder: Path) -> dict[str, frozenset[str]]:
@@ -143,7 +144,7 @@ def streamed_inputs(job: Job, folder: Path) -> dict[str, frozenset[str]]:
 
 
 def input_frames(job: Job, folder: Path) -> dict[str, list[FrameType]]:
-    """The frame types that a job's transform takes each input as; none for a query, or where they cannot be told."""
+    """The frame types that a job's transform takes each input as; none for a query, or where they are not known."""
     frames: dict[str, list[FrameType]] = {}
     if job.table.function is None:
         return frames
@@ -191,7 +192,12 @@ def materialize(
         check_replaceable(storage, table, forced=job.forced)
         if table.runs_in_storage:
             unstored = {name: shared.arrow() for name, shared in given.items() if isinstance(shared, SharedTable)}
-            return compute_in_database(job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0))
+            try:
+                return compute_in_database(
+                    job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0)
+                )
+            except ContractError as error:
+                raise _explained(error, table, place.folder, None) from None
         with _closed_at_the_end(_compute(job, place.folder, given, timeout)) as result:
             if on_computed is not None and isinstance(result, pa.Table):
                 on_computed()
@@ -257,8 +263,10 @@ def _kept(
 
     def judged() -> Iterator[pa.Table]:
         first: pa.Schema | None = None
+        schema = pa.schema([])
         try:
             for number, piece in enumerate(result, 1):
+                schema = piece.schema
                 kept = enforcement.piece(piece)
                 if kept is None:
                     continue
@@ -267,11 +275,11 @@ def _kept(
                     _check_order(first, table)
                     check_undeclared_types(storage, table, first, kept.num_rows)
                 elif kept.schema != first:
-                    raise _other_types(table, number, first, kept.schema)
+                    raise _other_types(table, place.folder, number, first, kept.schema)
                 yield kept
             enforcement.finish()
         except ContractError as error:
-            raise _explained(error, table, place.folder) from None
+            raise _explained(error, table, place.folder, schema) from None
 
     if not table.row_order:
         return judged()
@@ -294,7 +302,7 @@ def _provenance(
     return Provenance(job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected)
 
 
-def _other_types(table: Table, number: int, first: pa.Schema, schema: pa.Schema) -> TransformError:
+def _other_types(table: Table, folder: Path, number: int, first: pa.Schema, schema: pa.Schema) -> TransformError:
     """The error of a batch that has other columns than the first, where these are not declared."""
     names = [
         name for name in dict.fromkeys((*first.names, *schema.names)) if _type_in(first, name) != _type_in(schema, name)
@@ -305,12 +313,15 @@ def _other_types(table: Table, number: int, first: pa.Schema, schema: pa.Schema)
     before = f", and {was} in the first" if names else ""
     return TransformError(
         f"result of {table.computed_by}: in batch {number}, {what}{before}",
-        hint="make all batches of one schema, or declare `columns:`",
+        hint=f"make all batches of one schema in {_place(table, folder)}, or declare `columns:`",
     )
 
 
-def _type_in(schema: pa.Schema, name: str) -> pa.DataType | None:
-    return schema.field(name).type if name in schema.names else None
+def _type_in(schema: pa.Schema, name: str) -> str | None:
+    if name not in schema.names:
+        return None
+    kind = schema.field(name).type
+    return str(from_arrow(kind) or kind)
 
 
 def _used(shared: SharedTable | StreamedTable, expected: InputRecord | None) -> InputRecord:
@@ -357,7 +368,7 @@ def _compute(
 
     if timeout is not None and table.function is not None:
         load_transform(table.function, folder)  # importing its module does not count as its time
-    return result_of() if timeout is None else _within(timeout, whole, table)
+    return result_of() if timeout is None else within(timeout, whole, table)
 
 
 def _enforced(job: Job, place: Workplace, storage: AssetStorage, result: pa.Table | Iterator[pa.Table]) -> Enforced:
@@ -374,7 +385,7 @@ def _enforced(job: Job, place: Workplace, storage: AssetStorage, result: pa.Tabl
     try:
         enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:
-        raise _explained(error, table, place.folder) from None
+        raise _explained(error, table, place.folder, result.schema) from None
     _check_order(enforced.table.schema, table)
     check_undeclared_types(storage, table, enforced.table.schema, enforced.table.num_rows)
     return replace(enforced, table=sort_rows(enforced.table, table.row_order)) if table.row_order else enforced
@@ -391,24 +402,35 @@ def _check_order(schema: pa.Schema, table: Table) -> None:
         raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
 
 
-def _explained(error: ContractError, table: Table, folder: Path) -> ContractError:
-    """The error with the place of the contract, and what to do."""
-    if table.query is not None:
+def _explained(error: ContractError, table: Table, folder: Path, schema: pa.Schema | None) -> ContractError:
+    """The error of a result with the place of the contract, and what to do; without schema, it is in a database."""
+    if table.query is not None and schema is not None:
         of_one = len(error.violations) == 1
-        error.violations = tuple(_of_query(each, table) for each in error.violations)
+        error.violations = tuple(_of_query(each, table, schema) for each in error.violations)
         error.message = error.violations[0].message if of_one else error.message
     error.location = error.location or table.where("columns")
     error.hint = error.hint or f"fix {_place(table, folder)}, or relax the contract"
+    return _at_key(error, table)
+
+
+def _at_key(error: _DataError, table: Table) -> _DataError:
+    """The error with the place of the key for violations of that."""
+    is_first = bool(error.violations) and error.location == error.violations[0].location
+    error.violations = tuple(
+        replace(each, location=table.where("key")) if each.check == "key" else each for each in error.violations
+    )
+    error.location = error.violations[0].location if is_first else error.location
     return error
 
 
-def _of_query(violation: Violation, table: Table) -> Violation:
+def _of_query(violation: Violation, table: Table, schema: pa.Schema) -> Violation:
     """A violation with what to do in a query, where it says what to do in Python."""
     found, _, hint = violation.message.partition("; ")
     types = {column.name: column.type for column in table.columns or ()}
     if violation.column not in types or not any(word in hint for word in ("in the transform", "`.")):
         return violation
-    return replace(violation, message=f"{found}; {cast_hint(types[violation.column])}")
+    returned = from_arrow(schema.field(violation.column).type) if violation.column in schema.names else None
+    return replace(violation, message=f"{found}; {cast_hint(types[violation.column], returned)}")
 
 
 def _place(table: Table, folder: Path) -> str:
@@ -423,28 +445,3 @@ def _place(table: Table, folder: Path) -> str:
     file = Path(code.co_filename)
     shown = file.relative_to(folder) if file.is_relative_to(folder) else file
     return f"`{transform.name}` ({shown}:{code.co_firstlineno})"
-
-
-def _within(seconds: float, compute: Callable[[], _Result], table: Table) -> _Result:
-    """Compute in a thread and wait for it no longer than so many seconds.
-
-    Python cannot end a thread: one that is over its time goes on until it returns or the process ends, and its result
-    is dropped. It has no way to publish anything.
-    """
-    done: list[_Result] = []
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            done.append(compute())
-        except BaseException as error:  # noqa: BLE001  # raised again in the waiting thread
-            failed.append(error)
-
-    thread = threading.Thread(target=work, name=f"transform {table.name}", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise over_time(table)
-    if failed:
-        raise failed[0]
-    return done[0]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from msgspec import UNSET, Struct, UnsetType, to_builtins
 
 from lakehouse_cli.errors import DataError, Example, LakehouseError, Location, TransformError, Violation
-from lakehouse_cli.model.deferred import DeferredInput
+from lakehouse_cli.model.deferred_input import DeferredInput
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
 
