@@ -14,7 +14,7 @@ from lakehouse_cli.model import Table, Uses
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.used_files import escaped
 from lakehouse_cli.text.counts import with_article
-from lakehouse_cli.text.listing import first_few, first_named
+from lakehouse_cli.text.name_lists import first_few, first_named
 
 # Of more variables or files, so many are named.
 _NAMED = 3
@@ -67,7 +67,7 @@ def shared_connection(names: Sequence[str]) -> str:
 def not_reproducible(
     table: Table, random: Sequence[str], unordered: str | None, reads: Collection[OutsideRead]
 ) -> str | None:
-    """The note on a table that comes out otherwise each time; None where that is declared, or mended.
+    """The note on a table that comes out otherwise each time; None where that is declared, or ruled out.
 
     Args:
         table: The table.

@@ -18,9 +18,9 @@ from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.stored_form import columns_changed, options_changed
 from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.capabilities import ProtectsOthers, altered_by, check_replaceable, count_rows, prefetch
-from lakehouse_cli.storage.formatted import columns_of
+from lakehouse_cli.storage.format_storage import columns_of
 from lakehouse_cli.storage.opening import not_installed
-from lakehouse_cli.storage.scanning import scan
+from lakehouse_cli.storage.table_scan import scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -306,7 +306,7 @@ class _Look:
         table = self.tables[name]
         try:
             return count_rows(self.storages[table.storage], table)
-        except Exception:  # noqa: BLE001  # a number that cannot be had is no reason for a plan to fail
+        except Exception:  # noqa: BLE001  # a plan does not fail for want of a number
             return None
 
     def refusals(self, names: Sequence[str], *, forced: bool) -> dict[str, StorageError]:

@@ -216,7 +216,7 @@ class Project:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor.
             LakehouseError: Another run holds the lock.
         """
-        from lakehouse_cli.project.running import run_project
+        from lakehouse_cli.project.execution import run_project
 
         terms = RunRequest(selection=selection, exclude=tuple(exclude), force=force, failed=failed, defer=defer)
         request = replace(terms, fail_fast=fail_fast, executor=executor, workers=workers, wait=wait)
@@ -278,11 +278,11 @@ class Project:
             TransformError: It failed.
             LakehouseError: A table that it names was never materialized, or cannot be read.
         """
-        from lakehouse_cli.operations.asking import ask
+        from lakehouse_cli.operations.query import query_tables
         from lakehouse_cli.plan.queries import QueryCode
 
         with self.planner.connected():
-            return ask(query, self.planner.spec.tables, QueryCode(self.folder), self.read_arrow)
+            return query_tables(query, self.planner.spec.tables, QueryCode(self.folder), self.read_arrow)
 
     def ask(self, query: str, count: int | None = None) -> Answer:
         """The result of a query over the stored tables as `lakehouse sql` shows it: its columns and first rows.
@@ -441,7 +441,7 @@ class Project:
         Raises:
             UsageError: The selection is wrong, or needs what was never materialized; no such environment, or this one.
         """
-        from lakehouse_cli.project.running import diff_project
+        from lakehouse_cli.project.execution import diff_project
 
         terms = RunRequest(selection=selection, exclude=tuple(exclude))
         return diff_project(self.planner, terms, against, limit, on_event)

@@ -19,7 +19,7 @@ from lakehouse_cli.plan.planning import Plan, PlannedTable, make_plan, tables_of
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.plan.queries import QueryComputation
 from lakehouse_cli.plan.queries_in_databases import DatabaseEngine
-from lakehouse_cli.plan.recipes import recipe_of
+from lakehouse_cli.plan.recipes import reading_of, recipe_hash, recipe_of, stored_as
 from lakehouse_cli.plan.selection import Selection, mentions_state, select
 from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
 from lakehouse_cli.plan.uses import Used, UsedContent
@@ -172,6 +172,25 @@ class Planner:
             if request.failed:
                 chosen = _narrowed(chosen, _unfinished(self.spec))
             return _masked_plan(self._plan(chosen, request.defer, force=request.force), self.mask)
+
+    def code_versions(self) -> dict[str, str]:
+        """A hash of all that decides each computed table, but for what is stored; needs no storage.
+
+        Raises:
+            ProjectError: Code cannot be read, or files that tables use cannot be looked at.
+        """
+        code, spec, content = self.code, self.spec, UsedContent(self.code.folder)
+        tables = [table for table in spec.tables.values() if table.kind == "computed"]
+        code.read(tables)
+
+        def of(table: Table) -> str:
+            storages = spec.storages
+            recipe = recipe_of(code.graph, table, code.computation(table), storages[table.storage], content.of(table))
+            sources = (spec.tables[name] for name in code.graph.upstream(table.name))
+            reading = [reading_of(t, None, stored_as(t, storages[t.storage])) for t in sources if t.kind == "source"]
+            return recipe_hash(recipe, reading)
+
+        return {table.name: of(table) for table in tables}
 
     def _computation(self, table: Table, engines: dict[str, DatabaseEngine]) -> Computation | None:
         """How a table is computed; by a database, with the version of that, which is asked for once a storage."""

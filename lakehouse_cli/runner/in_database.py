@@ -13,7 +13,7 @@ from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import query_runner
 from lakehouse_cli.storage.queries import DatabaseQuery, QueryInput, QueryInputError, QueryTimeoutError
-from lakehouse_cli.storage.scanning import explain_stored
+from lakehouse_cli.storage.table_scan import explain_stored
 
 
 def compute_in_database(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
@@ -16,22 +15,22 @@ from lakehouse_cli.arrow.memory import owned
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
 from lakehouse_cli.contracts import Check, Enforcement, Findings, check
-from lakehouse_cli.errors import DataError, LakehouseError
+from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, LakehouseError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
-from lakehouse_cli.runner.enforcing import enforced_result, kept_pieces
+from lakehouse_cli.runner.contract import at_key, enforced_result, explained, kept_pieces
 from lakehouse_cli.runner.handover import write_handover
 from lakehouse_cli.runner.in_database import compute_in_database
-from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
+from lakehouse_cli.runner.jobs import InputError, Job, Outcome, within
 from lakehouse_cli.runner.row_order import by_key
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, local_files, publish_pieces
-from lakehouse_cli.storage.scanning import scan
-from lakehouse_cli.text.moments import now_text
+from lakehouse_cli.storage.table_scan import scan
+from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.transforms import FrameType, SharedTable, StreamedTable, load_transform
-from lakehouse_cli.transforms.calling import Unordered
+from lakehouse_cli.transforms.call import Unordered
 
 _Result = TypeVar("_Result")
 # Bytes of a stored table that queries share in memory.
@@ -118,9 +117,9 @@ def _check_source(data: pa.Table, table: Table, storage: AssetStorage) -> None:
 def _refuse(found: Findings, table: Table, storage: AssetStorage) -> None:
     if found.violations:
         first = found.violations[0]
-        error = DataError(first.message, location=first.location)
+        error = DataError(first.message, location=first.location, hint=CORRECT_DATA)
         found.describe(error, find_lines(storage, table, found.row_numbers()))
-        raise error
+        raise at_key(error, table)
 
 
 def streamed_inputs(job: Job, folder: Path) -> dict[str, frozenset[str]]:
@@ -139,7 +138,7 @@ def streamed_inputs(job: Job, folder: Path) -> dict[str, frozenset[str]]:
 
 
 def input_frames(job: Job, folder: Path) -> dict[str, list[FrameType]]:
-    """The frame types that a job's transform takes each input as; none for a query, or where they cannot be told."""
+    """The frame types that a job's transform takes each input as; none for a query, or where they are not known."""
     frames: dict[str, list[FrameType]] = {}
     if job.table.function is None:
         return frames
@@ -187,7 +186,12 @@ def materialize(
         check_replaceable(storage, table, forced=job.forced)
         if table.runs_in_storage:
             unstored = {name: shared.arrow() for name, shared in given.items() if isinstance(shared, SharedTable)}
-            return compute_in_database(job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0))
+            try:
+                return compute_in_database(
+                    job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0)
+                )
+            except ContractError as error:
+                raise explained(error, table, place.folder, None) from None
         with _closed_at_the_end(_compute(job, place.folder, given, timeout)) as result:
             if on_computed is not None and isinstance(result, pa.Table):
                 on_computed()
@@ -299,29 +303,4 @@ def _compute(
 
     if timeout is not None and table.function is not None:
         load_transform(table.function, folder)  # importing its module does not count as its time
-    return result_of() if timeout is None else _within(timeout, whole, table)
-
-
-def _within(seconds: float, compute: Callable[[], _Result], table: Table) -> _Result:
-    """Compute in a thread and wait for it no longer than so many seconds.
-
-    Python cannot end a thread: one that is over its time goes on until it returns or the process ends, and its result
-    is dropped. It has no way to publish anything.
-    """
-    done: list[_Result] = []
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            done.append(compute())
-        except BaseException as error:  # noqa: BLE001  # raised again in the waiting thread
-            failed.append(error)
-
-    thread = threading.Thread(target=work, name=f"transform {table.name}", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise over_time(table)
-    if failed:
-        raise failed[0]
-    return done[0]
+    return result_of() if timeout is None else within(timeout, whole, table)

@@ -27,7 +27,7 @@ from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import RehearsesWriting, check_replaceable, count_rows, rehearsed
-from lakehouse_cli.storage.formatted import FormattedStorage
+from lakehouse_cli.storage.format_storage import FormatStorage
 from lakehouse_cli.storage.undeclared_types import refusals
 from lakehouse_cli.testing.every_type import VALUES
 from lakehouse_cli.testing.storage_pieces import PiecesConformance
@@ -70,7 +70,7 @@ class StorageConformance(PiecesConformance):
 
         The storage's own reasons, then those of the format where its tables are files of one.
         """
-        declared = replace(table(), format=storage.spec.format if isinstance(storage, FormattedStorage) else "")
+        declared = replace(table(), format=storage.spec.format if isinstance(storage, FormatStorage) else "")
         return next((why for _, refusal in refusals(storage, declared) if (why := refusal(column_type))), None)
 
     @pytest.mark.parametrize("type_name", VALUES)

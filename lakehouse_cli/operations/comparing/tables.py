@@ -17,7 +17,11 @@ from lakehouse_cli.runs.events import ErrorInfo
 from lakehouse_cli.text.redaction import Mask, masked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import pyarrow as pa
+
+    Opened = Callable[[], Iterator[pa.Table]]
 
 
 def compare_environments(
@@ -59,7 +63,7 @@ def _stored(
     # One may have been stored under another contract: text in CSV may have been a number.
     if is_same_content(now.content, before.content) and _stored_columns(now) == _stored_columns(before):
         return ComparedTable(name, "equal", before.uri, now.uri, rows_before, rows)
-    data, old = here.read_as_stored(name, now)[0], against.read_as_stored(name, before)[0]
+    data, old = here.open_as_stored(name, now)[0], against.open_as_stored(name, before)[0]
     return _compared(ComparedTable(name, "equal", before.uri, now.uri), old, data, here.tables[name].key, limit)
 
 
@@ -73,20 +77,17 @@ def _rows(state: TableState) -> int | None:
     return state.content.rows if state.content is not None and state.content.rows >= 0 else None
 
 
-def _compared(
-    table: ComparedTable, before: pa.Table, after: pa.Table, key: tuple[str, ...], limit: int
-) -> ComparedTable:
-    from lakehouse_cli.operations.comparing.rows import compare_rows, compare_schemas
+def _compared(table: ComparedTable, before: Opened, after: Opened, key: tuple[str, ...], limit: int) -> ComparedTable:
+    from lakehouse_cli.operations.comparing.pieces import compare_pieces
 
-    schema = compare_schemas(before, after)
-    rows = compare_rows(before, after, key, limit)
+    found = compare_pieces(before, after, key, limit)
     return replace(
         table,
-        status="different" if schema or rows else "equal",
-        rows_before=before.num_rows,
-        rows=after.num_rows,
-        schema=schema,
-        difference=rows,
+        status="different" if found.schema or found.difference else "equal",
+        rows_before=found.rows_before,
+        rows=found.rows,
+        schema=found.schema,
+        difference=found.difference,
     )
 
 
@@ -140,11 +141,11 @@ def _against_stored(stored: StoredEnvironment, planned: PlannedTable, data: pa.T
         note = "what was stored is gone" if gone else "nothing is stored yet"
         return replace(found, status="added", rows_before=None, rows=data.num_rows, note=note)
     try:
-        before, _ = stored.read_as_stored(planned.name, planned.state)
+        before, _ = stored.open_as_stored(planned.name, planned.state)
     except LakehouseError as error:
         error.message = f"what is stored is not readable: {error.message}"
         raise
-    return _compared(found, before, data, stored.tables[planned.name].key, limit)
+    return _compared(found, before, lambda: iter([data]), stored.tables[planned.name].key, limit)
 
 
 def _failed(table: ComparedTable, error: ErrorInfo, mask: Mask, status: DiffStatus = "failed") -> ComparedTable:

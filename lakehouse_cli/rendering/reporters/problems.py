@@ -20,8 +20,8 @@ from lakehouse_cli.errors import (
     Violation,
 )
 from lakehouse_cli.runs.events import location_json, violations_json
+from lakehouse_cli.text.abbreviation import cut_message
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.shortening import cut_message
 from lakehouse_cli.text.terminal import HANGING, Terminal, beginning, printable, text_width
 
 _MOST_PROBLEMS = 100

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from lakehouse_cli.rendering.reporters.problems import frame_lines, violation_lines
 from lakehouse_cli.runs.events import ErrorInfo, RunResult, TableResult, TableRetrying
+from lakehouse_cli.text.abbreviation import cut_end, cut_message
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.listing import first_few
-from lakehouse_cli.text.shortening import cut_end, cut_message
+from lakehouse_cli.text.name_lists import first_few
 from lakehouse_cli.text.terminal import (
     HANGING,
     Terminal,

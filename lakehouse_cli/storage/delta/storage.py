@@ -42,7 +42,7 @@ from lakehouse_cli.storage.delta.log import (
     stamp,
 )
 from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
-from lakehouse_cli.storage.formatted import (
+from lakehouse_cli.storage.format_storage import (
     CountedPieces,
     columns_of,
     make_manifest,

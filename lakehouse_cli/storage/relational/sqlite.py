@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.storage.queries import DatabaseQuery
     from lakehouse_cli.storage.relational.dialect import QueryDialect
-    from lakehouse_cli.storage.spooling import SpooledTable
+    from lakehouse_cli.storage.spool import SpooledTable
 
 _KINDS: Mapping[str, Any] = {"table": "table", "view": "view", "virtual": "virtual table"}
 _UNDONE = "let a user who may write to the file and to its folder run `lakehouse plan`, which undoes them"
