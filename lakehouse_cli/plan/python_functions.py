@@ -18,7 +18,7 @@ from lakehouse_cli.registry import Entry, install_command, installed, load
 from lakehouse_cli.text.counts import count_text, plural
 
 # Named, not imported: it loads pandas, which a plan does not need.
-_RUN = Entry("lakehouse_cli.transforms.calling:call_function")
+_RUN = Entry("lakehouse_cli.transforms.call:call_function")
 
 
 class FunctionCode(Struct):

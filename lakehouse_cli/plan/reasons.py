@@ -13,8 +13,8 @@ from lakehouse_cli.model.manifest import UNFINISHED, UNSETTLED, ColumnRecord, In
 from lakehouse_cli.model.reason import Reason, short_names
 from lakehouse_cli.model.schema_change import column_changes, describe_contract_change, listed
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.text.abbreviation import cut_end
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.shortening import cut_end
 from lakehouse_cli.text.terminal import age_text, moment_text
 
 _HASH = re.compile("[0-9a-f]{16}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import xxhash
+from msgspec.structs import replace
 
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.computation import Computation
@@ -57,6 +58,17 @@ def recipe_of(
         variables={} if used is None else used.variables,
         order_by=table.order_by,
     )
+
+
+def recipe_hash(recipe: Recipe, inputs: Sequence[str] = ()) -> str:
+    """Hash a recipe; another one wherever a table that was stored by it is out of date.
+
+    Args:
+        recipe: What decides the table.
+        inputs: How its inputs are read, as of `reading_of`.
+    """
+    # What the parts cover, `code` does.
+    return _hash(msgspec.json.encode((replace(recipe, code_parts=_NONE), inputs), order="sorted").decode())
 
 
 def stored_as(table: Table, storage: StorageSpec) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, UsageError
@@ -54,6 +55,14 @@ class PublishesPieces(Protocol):
 
         What is known of their origin is asked for behind the last piece.
         """
+
+
+@runtime_checkable
+class RehearsesWriting(Protocol):
+    """Finds without storing anything what storing a table would fail at."""
+
+    def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> None:
+        """Raise what `publish` would of at least one piece: of their values, types and columns; changes nothing."""
 
 
 @runtime_checkable
@@ -162,6 +171,7 @@ CAPABILITIES = (
     StaysOpen,
     KeepsConnections,
     PublishesPieces,
+    RehearsesWriting,
     RunsQueries,
     CountsRows,
     FindsLines,
@@ -211,6 +221,26 @@ def publish_pieces(
     import pyarrow as pa
 
     return storage.publish(table, pa.concat_tables(pieces), origin())
+
+
+def rehearsed(storage: AssetStorage, table: Table, pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Return the pieces of a table that is not stored, once the storage found nothing that it could not store.
+
+    Raises:
+        StorageError: It could not be stored.
+    """
+    found = storage.capability(RehearsesWriting)
+    if found is None:
+        return pieces
+    passed: list[pa.Table] = []
+
+    def passing() -> Iterator[pa.Table]:
+        for piece in pieces:
+            passed.append(piece)
+            yield piece
+
+    found.rehearse(table, passing())
+    return chain(passed, pieces)
 
 
 def query_runner(storage: AssetStorage, table: Table) -> RunsQueries:

@@ -38,7 +38,7 @@ from lakehouse_cli.model.manifest import OUTSIDE, UNFINISHED, InputRecord, Manif
 from lakehouse_cli.runs.local_state import put, state_folder
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, record_of
 from lakehouse_cli.storage.errors import overtaken
-from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
+from lakehouse_cli.storage.format_storage import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
 from lakehouse_cli.storage.table_digests import digest_of, first_difference
 from lakehouse_cli.text.counts import plural, with_article
 from lakehouse_cli.text.regular_files import read_regular

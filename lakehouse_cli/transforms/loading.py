@@ -130,14 +130,15 @@ def load_transform(ref: FunctionRef, folder: Path) -> Transform:
     fn = getattr(module, ref.name, None)
     if not callable(fn):
         raise _no_function(ref, module, fn)
-    known = _known.get((ref, folder))
+    place = (ref.module, ref.name, folder)
+    known = _known.get(place)
     if known is None or known.fn is not fn:
-        known = _known[ref, folder] = _described(ref, folder, module, fn)
+        known = _known[place] = _described(ref, folder, module, fn)
     return known if known.ref.location == ref.location else replace(known, ref=ref)
 
 
 # A run asks for a function before anything is computed, and again at every attempt.
-_known: dict[tuple[FunctionRef, Path], Transform] = {}
+_known: dict[tuple[str, str, Path], Transform] = {}
 
 
 def _described(ref: FunctionRef, folder: Path, module: types.ModuleType, fn: Callable[..., Any]) -> Transform:

@@ -17,7 +17,11 @@ from lakehouse_cli.runs.events import ErrorInfo
 from lakehouse_cli.text.redaction import Mask, masked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import pyarrow as pa
+
+    Opened = Callable[[], Iterator[pa.Table]]
 
 
 def compare_environments(
@@ -59,7 +63,7 @@ def _stored(
     # One may have been stored under another contract: text in CSV may have been a number.
     if is_same_content(now.content, before.content) and _stored_columns(now) == _stored_columns(before):
         return ComparedTable(name, "equal", before.uri, now.uri, rows_before, rows)
-    data, old = here.read_as_stored(name, now)[0], against.read_as_stored(name, before)[0]
+    data, old = here.open_as_stored(name, now)[0], against.open_as_stored(name, before)[0]
     return _compared(ComparedTable(name, "equal", before.uri, now.uri), old, data, here.tables[name].key, limit)
 
 
@@ -73,20 +77,17 @@ def _rows(state: TableState) -> int | None:
     return state.content.rows if state.content is not None and state.content.rows >= 0 else None
 
 
-def _compared(
-    table: ComparedTable, before: pa.Table, after: pa.Table, key: tuple[str, ...], limit: int
-) -> ComparedTable:
-    from lakehouse_cli.operations.comparing.rows import compare_rows, compare_schemas
+def _compared(table: ComparedTable, before: Opened, after: Opened, key: tuple[str, ...], limit: int) -> ComparedTable:
+    from lakehouse_cli.operations.comparing.pieces import compare_pieces
 
-    schema = compare_schemas(before, after)
-    rows = compare_rows(before, after, key, limit)
+    found = compare_pieces(before, after, key, limit)
     return replace(
         table,
-        status="different" if schema or rows else "equal",
-        rows_before=before.num_rows,
-        rows=after.num_rows,
-        schema=schema,
-        difference=rows,
+        status="different" if found.schema or found.difference else "equal",
+        rows_before=found.rows_before,
+        rows=found.rows,
+        schema=found.schema,
+        difference=found.difference,
     )
 
 
@@ -121,7 +122,8 @@ def compare_recomputed(
     for table in result.tables:
         found = _found(planned[table.name])
         if table.error is not None:
-            compared[table.name] = _failed(found, table.error, mask)
+            status: DiffStatus = "skipped" if table.status == "skipped" else "failed"
+            compared[table.name] = _failed(found, table.error, mask, status)
         elif table.status == "unchanged":
             compared[table.name] = replace(found, note=next(iter(table.notes), "up to date"))
     return tuple(compared[table.name] for table in result.tables)
@@ -135,11 +137,17 @@ def _found(planned: PlannedTable) -> ComparedTable:
 def _against_stored(stored: StoredEnvironment, planned: PlannedTable, data: pa.Table, limit: int) -> ComparedTable:
     found = _found(planned)
     if planned.state is None or not planned.state.exists:
-        return replace(found, status="added", rows_before=None, rows=data.num_rows, note="nothing is stored yet")
-    before, _ = stored.read_as_stored(planned.name, planned.state)
-    return _compared(found, before, data, stored.tables[planned.name].key, limit)
+        gone = planned.state is not None and planned.state.gone
+        note = "what was stored is gone" if gone else "nothing is stored yet"
+        return replace(found, status="added", rows_before=None, rows=data.num_rows, note=note)
+    try:
+        before, _ = stored.open_as_stored(planned.name, planned.state)
+    except LakehouseError as error:
+        error.message = f"what is stored is not readable: {error.message}"
+        raise
+    return _compared(found, before, lambda: iter([data]), stored.tables[planned.name].key, limit)
 
 
-def _failed(table: ComparedTable, error: ErrorInfo, mask: Mask) -> ComparedTable:
+def _failed(table: ComparedTable, error: ErrorInfo, mask: Mask, status: DiffStatus = "failed") -> ComparedTable:
     error = masked(error, mask)
-    return ComparedTable(table.name, "failed", table.before_uri, note=error.message, error=error)
+    return ComparedTable(table.name, status, table.before_uri, note=error.message, error=error)
