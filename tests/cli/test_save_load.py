@@ -117,7 +117,7 @@ def test_run_that_is_killed_behind_save_is_not_taken_for_done(files: ProjectFold
     assert "did not finish storing kept/totals" in reasons(cli, "totals")[0]
     ran = cli("run", "best")
     assert (ran.code, "kept/totals may be incomplete: run " in ran.err) == (1, True)
-    assert "`lakehouse run totals` stores it anew" in ran.err
+    assert "`lakehouse run +totals` stores it anew" in ran.err
     assert cli("run", "-o", "json").statuses == {"totals": "materialized", "best": "materialized"}
 
 
