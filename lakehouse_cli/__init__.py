@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from lakehouse_cli.project.facade import Project
     from lakehouse_cli.project.lakehouse import Lakehouse
     from lakehouse_cli.storage.base import AssetStorage
+    from lakehouse_cli.storage.keyed.base import KeyedStorage
 
 __all__ = [
     "AssetStorage",
     "Column",
+    "KeyedStorage",
     "Lakehouse",
     "Project",
     "Target",
@@ -30,6 +32,7 @@ __all__ = [
 _MODULES = {
     "AssetStorage": "storage.base",
     "Column": "declarations",
+    "KeyedStorage": "storage.keyed.base",
     "Lakehouse": "project.lakehouse",
     "Project": "project.facade",
     "Target": "declarations",

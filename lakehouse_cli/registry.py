@@ -37,6 +37,7 @@ EXECUTORS: Mapping[str, Entry] = {
 EXTRAS: Mapping[str, str] = {
     "adbc_driver_manager": "postgresql",
     "adbc_driver_postgresql": "postgresql",
+    "dagster": "dagster",
     "deltalake": "delta",
     "duckdb": "duckdb",
     "ibis": "ibis",

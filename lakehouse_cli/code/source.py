@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from msgspec import Struct, field
 
-from lakehouse_cli.code.declaring import undeclared
 from lakehouse_cli.code.snapshot import CodeSnapshot
-from lakehouse_cli.errors import Location
+from lakehouse_cli.code.table_decorators import undeclared
+from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.model.frame_names import UnsupportedType
 from lakehouse_cli.text.counts import count_text
+from lakehouse_cli.text.name_lists import first_few
 from lakehouse_cli.text.regular_files import read_regular
 
 if TYPE_CHECKING:
@@ -171,15 +172,18 @@ class SourceReader(Struct):
             if (other := in_the_way(name, self.folder)) is not None:
                 raise SourceError(f"{other} is not a regular file", PUT_MODULE, Location(other))
             beside = sorted(path.stem for path in self.folder.glob("*.py"))
-            hint = f"create {name.replace('.', '/')}.py beside the project file"
-            if beside:
-                hint += f"; beside it there are {', '.join(f'{stem}.py' for stem in beside[:5])}"
+            hint = did_you_mean(name, beside) or ""
+            if not hint:
+                files = first_few([f"{stem}.py" for stem in beside], 5)
+                hint = f"create {name.replace('.', '/')}.py beside the project file" + (
+                    f", where {files} is" if files else ""
+                )
             raise SourceError(f"module `{name}` is neither beside the project file nor installed", hint)
         shown = _shown(file, self.folder)
         try:
             text = _decode(self.snapshot.read(file))
         except OSError as error:
-            raise SourceError(f"{shown} cannot be read: {error.strerror}", None, Location(shown)) from error
+            raise SourceError(f"{shown} cannot be read: {error.strerror}", "let it be read", Location(shown)) from error
         except (UnicodeError, LookupError, SyntaxError) as error:
             raise _undecodable(file, shown, error) from error
         lines = text.splitlines()

@@ -21,8 +21,8 @@ from lakehouse_cli.model import Column
 from lakehouse_cli.registry import installed
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType
 from lakehouse_cli.text.counts import count_text
-from lakehouse_cli.text.listing import any_of
-from lakehouse_cli.text.quoting import as_written
+from lakehouse_cli.text.name_lists import any_of
+from lakehouse_cli.text.yaml_text import quote_yaml
 
 #: More options than these are not listed in a hint.
 _LISTED = 8
@@ -129,7 +129,7 @@ def value_type(option: FormatOption) -> ValueType:
     # A default of one character shows nothing that the kind does not say.
     examples = option.schema.get("examples", [option.default] if len(str(option.default or "")) > 1 else [])
     if isinstance(kind, Text) and kind.pattern is not None and examples:
-        written = [f"`{as_written(example)}`" for example in examples]
+        written = [f"`{quote_yaml(example)}`" for example in examples]
         return replace(kind, expected=f"{kind.expected} such as {written[0]}", hint=f"write it like {any_of(written)}")
     if isinstance(kind, Choice) and option is TEXT_COMPRESSION:
         return replace(kind, hints={"zip": "unpack the file, and remove it: zip archives are not read"})

@@ -144,7 +144,7 @@ class TablesReading(Struct, frozen=True):
     def _comes_back(self, table: Table) -> bool:
         """Whether a table is the same when it is read from JSON, and stands nowhere in what is private."""
         free = (table.params, table.meta, table.options, *(each.options for each in table.columns or ()))
-        if not all(map(_is_json, (table.retry_delay, table.timeout, *free))):
+        if not all(map(_is_json, filter(None, (table.retry_delay, table.timeout, *free)))):  # what is empty comes back
             return False
         # An alias in a table may stand for what is written elsewhere.
         return not any(

@@ -25,7 +25,7 @@ from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import Column, ProjectSpec, StorageSpec, Table
 from lakehouse_cli.model.column_type import whole_type
 from lakehouse_cli.storage_types import StorageType, find_type, scheme_of
-from lakehouse_cli.text.listing import any_of
+from lakehouse_cli.text.name_lists import any_of
 
 
 class PlaceMap(Protocol):

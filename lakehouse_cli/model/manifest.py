@@ -15,6 +15,8 @@ MANIFEST_FORMAT = 2
 _OLDEST_FORMAT = 1
 #: Where stored data were modified, if by no run of this tool.
 OUTSIDE = "outside lakehouse"
+#: Stands for the hash of data whose storing has begun, in a storage that replaces them in place.
+UNFINISHED = "unfinished"
 _Text = str | bytes
 _Count = Annotated[int, Meta(ge=0)]
 

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from lakehouse_cli.errors import Location
 from lakehouse_cli.model.contract import Column, Contract, ExtraColumns
-from lakehouse_cli.model.declared import Declared
+from lakehouse_cli.model.declaration import Declaration
 from lakehouse_cli.model.query import QueryReading
 from lakehouse_cli.text.sql import without_semicolon
 
@@ -30,7 +30,7 @@ _Seconds = int | float  # a whole number comes back from JSON as it was
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-class FunctionRef(Declared, frozen=True):
+class FunctionRef(Declaration, frozen=True):
     """The transform of a computed table: `name` in the module `module` (dotted)."""
 
     module: str
@@ -40,7 +40,7 @@ class FunctionRef(Declared, frozen=True):
         return f"{self.module}:{self.name}"
 
 
-class SqlQuery(Declared, frozen=True):
+class SqlQuery(Declaration, frozen=True):
     """The query that computes a table.
 
     Attributes:
@@ -78,7 +78,7 @@ class SqlQuery(Declared, frozen=True):
         return Location(self.location.file, first + line - 1, indent + (column or 1), source=shown)
 
 
-class StorageSpec(Declared, frozen=True):
+class StorageSpec(Declaration, frozen=True):
     """A named place where tables live.
 
     Attributes:
@@ -107,7 +107,7 @@ class StorageSpec(Declared, frozen=True):
         return f"StorageSpec({self.name!r}, {self.root_text!r}, type={self.type!r})"
 
 
-class EnvironmentSpec(Declared, frozen=True):
+class EnvironmentSpec(Declaration, frozen=True):
     """A named set of overrides, over what it overrides.
 
     Attributes:
@@ -141,7 +141,7 @@ class Uses(Struct, frozen=True):
     env: tuple[str, ...] | None = None
 
 
-class Asset(Declared, frozen=True):
+class Asset(Declaration, frozen=True):
     """Something that is stored, and perhaps computed from others.
 
     Attributes:
@@ -279,7 +279,7 @@ class Table(Asset, frozen=True):
         return None
 
 
-class ProjectSpec(Declared, frozen=True):
+class ProjectSpec(Declaration, frozen=True):
     """A whole project file, includes and defaults resolved.
 
     Attributes:

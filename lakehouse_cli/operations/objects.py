@@ -16,8 +16,8 @@ from lakehouse_cli.formats.objects.stored import parts_of
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.snapshot import StoredEnvironment
-from lakehouse_cli.storage.formatted import missing_data
-from lakehouse_cli.storage.renaming import scan
+from lakehouse_cli.storage.format_storage import missing_data
+from lakehouse_cli.storage.table_scan import scan
 
 if TYPE_CHECKING:
     import pyarrow as pa

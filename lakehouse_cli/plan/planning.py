@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from lakehouse_cli.errors import StorageError, UnreachableError, UsageError
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.deferred import DeferredInput, deferred_note
+from lakehouse_cli.model.deferred_input import DeferredInput, deferred_note
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange, schema_change
@@ -25,7 +25,7 @@ from lakehouse_cli.plan.reasons import (
 )
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.uses import Used
-from lakehouse_cli.text.listing import first_named
+from lakehouse_cli.text.name_lists import first_named
 
 Action = Literal["run", "skip", "read"]
 # How many tables a refusal names.
@@ -86,7 +86,7 @@ class Plan(Struct, frozen=True):
         notes: On the selection.
         contents: What is stored of these tables and of their inputs.
         deferred: The inputs that are read from another environment.
-        out_of_reach: Why tables, of these and of their inputs, cannot be had; a run does not ask for them again.
+        out_of_reach: Why tables, of these and of their inputs, cannot be read; a run does not try them again.
         asked_sources: Sources that the user named, and those selected that are missing: a run fails where they are not
             as declared.
     """
@@ -376,15 +376,14 @@ def _refuse_missing_inputs(
 
 def _why_missing(names: list[str], states: Mapping[str, TableState], here: str) -> Iterator[str]:
     """What is true of each of some tables of which nothing can be read, those of which the same is in one sentence."""
-    never, gone = [], []
+    never: list[str] = []
+    gone: list[str] = []
     for name in names:
         state = states[name]
         if state.other_form is not None:
             yield state.other_form.message
-        elif state.manifest is None and state.manifest_trouble is None:
-            never.append(name)
         else:
-            gone.append(name)
+            (gone if state.gone else never).append(name)
     if never:
         yield f"{first_named(never, _NAMED)} {'was' if len(never) == 1 else 'were'} never materialized{here}"
     if gone:

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 from lakehouse_cli.code.fingerprints import has_unseen
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import UNSETTLED, ColumnRecord, InputRecord, Manifest, Recipe
+from lakehouse_cli.model.manifest import UNFINISHED, UNSETTLED, ColumnRecord, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason, short_names
 from lakehouse_cli.model.schema_change import column_changes, describe_contract_change, listed
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.text.abbreviation import cut_end
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.shortening import cut_end
 from lakehouse_cli.text.terminal import age_text, moment_text
 
 _HASH = re.compile("[0-9a-f]{16}")
@@ -38,6 +38,8 @@ def data_reasons(table: Table, state: TableState) -> Iterator[Reason]:
             yield Reason("never_materialized", "never materialized")
         else:
             yield Reason("data_changed", f"{state.uri} was not created by lakehouse (no manifest)")
+    elif manifest.content_hash == UNFINISHED:
+        yield Reason("data_changed", f"run {manifest.run_id} did not finish storing {state.uri}")
     elif not state.exists:
         yield Reason("missing_data", f"{state.uri} is {'gone' if state.other_options is None else 'not there yet'}")
     elif manifest.table != table.name:

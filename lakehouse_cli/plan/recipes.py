@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import xxhash
+from msgspec.structs import replace
 
 from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.model import StorageSpec, Table
@@ -67,6 +68,17 @@ def _output(graph: AssetGraph, table: Table) -> str:
         return ""
     results = graph.siblings(table.name)
     return f"{table.output} ({results.index(table.name) + 1} of {len(results)})"
+
+
+def recipe_hash(recipe: Recipe, inputs: Sequence[str] = ()) -> str:
+    """Hash a recipe; another one wherever a table that was stored by it is out of date.
+
+    Args:
+        recipe: What decides the table.
+        inputs: How its inputs are read, as of `reading_of`.
+    """
+    # What the parts cover, `code` does.
+    return _hash(msgspec.json.encode((replace(recipe, code_parts=_NONE), inputs), order="sorted").decode())
 
 
 def stored_as(table: Table, storage: StorageSpec) -> str:

@@ -24,7 +24,11 @@ def options_changed(table: Table, manifest: Manifest, now: str) -> str:
         manifest: Of what is stored.
         now: What the table is `stored_as` by its declaration.
     """
-    before = manifest.recipe.storage if manifest.recipe is not None else now
+    return reading_changed(table, manifest.recipe.storage if manifest.recipe is not None else now, now)
+
+
+def reading_changed(table: Table, before: str, now: str) -> str:
+    """Describe how format and options, as what a table is `stored_as`, differ; empty where it reads the same."""
     if before == now or not table.format:
         return ""
     spec = form_of(table)

@@ -108,8 +108,7 @@ class Project(StoredProject):
             defer: Name of the environment from which inputs are read that are neither selected nor here.
 
         Raises:
-            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
-                environment.
+            UsageError: The selection is wrong, or needs a table that was never materialized; no such environment.
         """
         terms = RunRequest(selection=selection, exclude=tuple(exclude), force=force, failed=failed, defer=defer)
         return self.planner.plan(terms)
@@ -144,14 +143,13 @@ class Project(StoredProject):
             workers: How many tables at once; the project file's, else the executor's choice by default.
             wait: Wait for another run of this project and environment to end, rather than raise.
             on_event: Called with everything that happens, such as a reporter's `handle`.
-            asked: When the run was asked for, from which its time counts; now by default, and, with `wait`, when its
-                turn has come.
+            asked: When the run was asked for, from which its time counts; by default now, or when `wait` is over.
 
         Raises:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor.
             LakehouseError: Another run holds the lock.
         """
-        from lakehouse_cli.project.running import run_project
+        from lakehouse_cli.project.execution import run_project
 
         terms = RunRequest(selection=selection, exclude=tuple(exclude), force=force, failed=failed, defer=defer)
         request = replace(terms, fail_fast=fail_fast, executor=executor, workers=workers, wait=wait)
@@ -245,27 +243,29 @@ class Project(StoredProject):
             )
 
     def diff(
-        self, *selection: str, against: str | None = None, exclude: Iterable[str] = (), limit: int = 5
+        self,
+        *selection: str,
+        against: str | None = None,
+        exclude: Iterable[str] = (),
+        limit: int = 5,
+        on_event: Callable[[Event], None] | None = None,
     ) -> Comparison:
-        """Stored tables against those of another environment; or, without one, as they would come out now.
-
-        Nothing is published: what is computed for the comparison is gone after it.
+        """Stored tables against those of another environment; or, without one, as they would come out now, unpublished.
 
         Args:
             selection: Terms of the selection grammar; none selects every table.
             against: Name of the other environment; None compares what would be computed now with what is stored.
             exclude: Terms of what to leave out.
             limit: How many examples of each kind of difference to give.
+            on_event: Called with what happens as tables are computed, as of `run`.
 
         Raises:
-            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
-                environment, or it is this one.
+            UsageError: The selection is wrong, or needs what was never materialized; no such environment, or this one.
         """
-        from lakehouse_cli.project.running import diff_environments, diff_recomputed
+        from lakehouse_cli.project.execution import diff_project
 
-        if against is not None:
-            return diff_environments(self.planner, against, self.select(*selection, exclude=exclude), limit)
-        return diff_recomputed(self.planner, RunRequest(selection=selection, exclude=tuple(exclude)), limit)
+        terms = RunRequest(selection=selection, exclude=tuple(exclude))
+        return diff_project(self.planner, terms, against, limit, on_event)
 
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {plural(len(self.tables), 'table')} in {self.folder}>"

@@ -205,11 +205,11 @@ class StoredProject:
             TransformError: It failed.
             LakehouseError: A table that it names was never materialized, or cannot be read.
         """
-        from lakehouse_cli.operations.asking import ask
+        from lakehouse_cli.operations.query import query_tables
         from lakehouse_cli.plan.queries import QueryCode
 
         with self.planner.connected():
-            return ask(query, self.planner.spec.tables, QueryCode(self.folder), self.read_arrow)
+            return query_tables(query, self.planner.spec.tables, QueryCode(self.folder), self.read_arrow)
 
     def ask(self, query: str, count: int | None = None) -> Answer:
         """The result of a query over the stored tables as `lakehouse sql` shows it: its columns and first rows.

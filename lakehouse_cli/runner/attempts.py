@@ -18,6 +18,7 @@ from lakehouse_cli.runner.jobs import InputError, Job, Outcome, ResultError, ove
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.runs.events import ErrorInfo, TableRetrying
+from lakehouse_cli.runs.exits import at_work
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -109,6 +110,7 @@ class Attempts:
             timer.cancel()
             self._give_up(job, failure)
 
+    @at_work()
     def _with_memory(self, job: Job) -> Outcome:
         """Materialize in this process: inputs come from memory where an earlier table left them."""
         from lakehouse_cli.runner.materializing import materialize, open_input, read_input, streamed_inputs

@@ -5,9 +5,10 @@ Nothing here loads Arrow or the user's code, so that a process that only leads o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
@@ -20,6 +21,8 @@ from lakehouse_cli.plan.uses import Used
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_Result = TypeVar("_Result")
 
 
 class Job(Struct, frozen=True):
@@ -134,3 +137,28 @@ def over_time(table: Table) -> TransformError:
         hint="make it faster, or raise `timeout:`",
         location=table.where("timeout"),
     )
+
+
+def within(seconds: float, compute: Callable[[], _Result], table: Table) -> _Result:
+    """Compute in a thread and wait for it no longer than so many seconds.
+
+    Python cannot end a thread: one that is over its time goes on until it returns or the process ends, and its result
+    is dropped. It has no way to publish anything.
+    """
+    done: list[_Result] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            done.append(compute())
+        except BaseException as error:  # noqa: BLE001  # raised again in the waiting thread
+            failed.append(error)
+
+    thread = threading.Thread(target=work, name=f"transform {table.name}", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise over_time(table)
+    if failed:
+        raise failed[0]
+    return done[0]

@@ -29,8 +29,8 @@ from lakehouse_cli.runner.handover import HandedTables, handover_folder
 from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, ResultError
 from lakehouse_cli.runner.memory import TablesInMemory
-from lakehouse_cli.runner.preparing import frame_types, import_anew, modules_of, remove_leftovers, streaming_types
-from lakehouse_cli.runner.scheduling import Schedule
+from lakehouse_cli.runner.preparation import frame_types, import_anew, modules_of, remove_leftovers, streaming_types
+from lakehouse_cli.runner.schedule import Schedule
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.runs.events import (
     Cancellation,
@@ -46,11 +46,12 @@ from lakehouse_cli.runs.events import (
     TableStarted,
     ignore_event,
 )
+from lakehouse_cli.runs.exits import leave_at_exit
 from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import in_use
+from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.counts import count_text
-from lakehouse_cli.text.moments import now_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -259,6 +260,7 @@ class _Run:
     def _stop_now(self, how: Cancellation) -> None:
         """Give every table a result; an event that a termination cut off is emitted again."""
         self.cancelled_by = how
+        leave_at_exit()
         for name in self.results.keys() - self.emitted:
             self._emit(self.results[name])
         self._cancel([planned.name for planned in self.plan.runs if planned.name not in self.results], how)

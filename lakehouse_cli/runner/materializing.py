@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
@@ -13,29 +12,26 @@ import pyarrow as pa
 from msgspec.structs import replace
 
 from lakehouse_cli.arrow.memory import owned
-from lakehouse_cli.arrow.ordering import order_problem, sort_rows
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
-from lakehouse_cli.contracts import Check, Enforced, Enforcement, Findings, check, enforce
-from lakehouse_cli.errors import ContractError, DataError, LakehouseError, TransformError
+from lakehouse_cli.contracts import Check, Enforced, Enforcement, Findings, check
+from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, LakehouseError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
-from lakehouse_cli.runner.contract_errors import differing_batch, explain_contract
+from lakehouse_cli.runner.contract import at_key, enforced_result, explained, kept_pieces
 from lakehouse_cli.runner.handover import write_handover
 from lakehouse_cli.runner.in_database import compute_in_database
-from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
+from lakehouse_cli.runner.jobs import InputError, Job, Outcome, within
 from lakehouse_cli.runner.object_inputs import object_inputs, raise_of_input
 from lakehouse_cli.runner.row_order import by_key
-from lakehouse_cli.runner.sorting import sort_pieces
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, local_files, publish_pieces
-from lakehouse_cli.storage.renaming import scan
-from lakehouse_cli.storage.undeclared_types import check_undeclared_types
-from lakehouse_cli.text.moments import now_text
+from lakehouse_cli.storage.table_scan import scan
+from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.transforms import Argument, FrameType, ObjectInput, SharedTable, StreamedTable, load_transform
-from lakehouse_cli.transforms.calling import Unordered
+from lakehouse_cli.transforms.call import Unordered
 
 _Result = TypeVar("_Result")
 # Bytes of a stored table that queries share in memory.
@@ -122,9 +118,9 @@ def _check_source(data: pa.Table, table: Table, storage: AssetStorage) -> None:
 def _refuse(found: Findings, table: Table, storage: AssetStorage) -> None:
     if found.violations:
         first = found.violations[0]
-        error = DataError(first.message, location=first.location)
+        error = DataError(first.message, location=first.location, hint=CORRECT_DATA)
         found.describe(error, find_lines(storage, table, found.row_numbers()))
-        raise error
+        raise at_key(error, table)
 
 
 def streamed_inputs(job: Job, folder: Path) -> dict[str, frozenset[str]]:
@@ -143,7 +139,7 @@ def streamed_inputs(job: Job, folder: Path) -> dict[str, frozenset[str]]:
 
 
 def input_frames(job: Job, folder: Path) -> dict[str, list[FrameType]]:
-    """The frame types that a job's transform takes each input as; none for a query, or where they cannot be told."""
+    """The frame types that a job's transform takes each input as; none for a query, or where they are not known."""
     frames: dict[str, list[FrameType]] = {}
     if job.table.function is None:
         return frames
@@ -192,7 +188,12 @@ def materialize(
         check_replaceable(storage, table, forced=job.forced)
         if table.runs_in_storage:
             unstored = {name: shared.arrow() for name, shared in given.items() if isinstance(shared, SharedTable)}
-            return compute_in_database(job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0))
+            try:
+                return compute_in_database(
+                    job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0)
+                )
+            except ContractError as error:
+                raise explained(error, table, place.folder, None) from None
         objects = object_inputs(job, place, given)
         taken: dict[str, Argument] = {**given, **objects}
         with closed_at_the_end(_compute(job, place.folder, taken, timeout)) as result:
@@ -203,7 +204,7 @@ def materialize(
             if not isinstance(result, pa.Table) and job.publish and not gather:
                 outcome = _publish_pieces(job, place, taken, storage, result, started_at)
                 return replace(outcome, notes=tuple(note for each in objects.values() for note in each.notes))
-            enforced = enforce_result(job, place, storage, result)
+            enforced = enforced_result(job, place, storage, result)
         notes = tuple(note for each in objects.values() for note in each.notes)
         if not job.publish:
             return Outcome(None, owned(enforced.table), enforced.dropped, notes=notes)
@@ -260,48 +261,11 @@ def _publish_pieces(
     """Enforce the contract on a result piece by piece, and publish it; nothing is where a piece breaks it."""
     table = job.table
     with closing(Enforcement(table.columns, table.key, table.extra_columns)) as enforcement:
-        pieces = _kept(job, place, storage, result, enforcement)
+        pieces = kept_pieces(job, place, storage, result, enforcement)
         manifest = publish_pieces(
             storage, table, pieces, lambda: origin(job, place, given, started_at, enforcement.most_bytes)
         )
     return Outcome(manifest, None, enforcement.dropped)
-
-
-def _kept(
-    job: Job, place: Workplace, storage: AssetStorage, result: Iterator[pa.Table], enforcement: Enforcement
-) -> Iterator[pa.Table]:
-    """The pieces of a result that keeps its contract, in the order of its rows.
-
-    Raises:
-        ContractError: It does not, which is known at its end.
-    """
-    table = job.table
-    if table.serializer:
-        return result
-
-    def judged() -> Iterator[pa.Table]:
-        first: pa.Schema | None = None
-        try:
-            for number, piece in enumerate(result, 1):
-                kept = enforcement.piece(piece)
-                if kept is None:
-                    continue
-                if first is None:
-                    first = kept.schema
-                    _check_order(first, table)
-                    check_undeclared_types(storage, table, first, kept.num_rows)
-                elif kept.schema != first:
-                    raise differing_batch(table, number, first, kept.schema)
-                yield kept
-            enforcement.finish()
-        except ContractError as error:
-            raise explain_contract(error, table, place.folder) from None
-
-    if not table.row_order:
-        return judged()
-    # By values of the declared types: those that a query returns may have another order.
-    found = sort_pieces(judged(), table.row_order, table.name)
-    return iter([found]) if isinstance(found, pa.Table) else found
 
 
 def reaches_duckdb(job: Job) -> bool:
@@ -365,67 +329,6 @@ def _compute(
         return Unordered(pieces) if isinstance(result, Unordered) else pieces
 
     if timeout is not None and table.function is not None:
-        load_transform(
-            table.function, folder, of_table=table.returns_table
-        )  # importing its module does not count as its time
+        # Importing its module does not count as its time.
+        load_transform(table.function, folder, of_table=table.returns_table)
     return result_of() if timeout is None else within(timeout, whole, table)
-
-
-def enforce_result(
-    job: Job, place: Workplace, storage: AssetStorage, result: pa.Table | Iterator[pa.Table]
-) -> Enforced:
-    """Enforce a table's contract on a result that is needed as a whole.
-
-    Raises:
-        ContractError: The result breaks it.
-    """
-    table = job.table
-    if table.serializer and isinstance(result, pa.Table):
-        return Enforced(result, ())
-    if not isinstance(result, pa.Table):
-        with closing(Enforcement(table.columns, table.key, table.extra_columns)) as enforcement:
-            rows = pa.concat_tables(_kept(job, place, storage, result, enforcement))
-            return Enforced(rows, enforcement.dropped)
-    try:
-        enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
-    except ContractError as error:
-        raise explain_contract(error, table, place.folder) from None
-    _check_order(enforced.table.schema, table)
-    check_undeclared_types(storage, table, enforced.table.schema, enforced.table.num_rows)
-    return replace(enforced, table=sort_rows(enforced.table, table.row_order)) if table.row_order else enforced
-
-
-def _check_order(schema: pa.Schema, table: Table) -> None:
-    """Refuse columns to order by that are not there or have no order.
-
-    Raises:
-        TransformError: One is.
-    """
-    if (problem := order_problem(schema, table.order_by)) is not None:
-        index, message, hint = problem
-        raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
-
-
-def within(seconds: float, compute: Callable[[], _Result], table: Table) -> _Result:
-    """Compute in a thread and wait for it no longer than so many seconds.
-
-    Python cannot end a thread: one that is over its time goes on until it returns or the process ends, and its result
-    is dropped. It has no way to publish anything.
-    """
-    done: list[_Result] = []
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            done.append(compute())
-        except BaseException as error:  # noqa: BLE001  # raised again in the waiting thread
-            failed.append(error)
-
-    thread = threading.Thread(target=work, name=f"transform {table.name}", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise over_time(table)
-    if failed:
-        raise failed[0]
-    return done[0]

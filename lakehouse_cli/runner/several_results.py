@@ -10,15 +10,16 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow.memory import owned
 from lakehouse_cli.contracts import Enforced
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.runner.jobs import Job, Outcome, ResultError
-from lakehouse_cli.runner.materializing import enforce_result, publish, reaches_duckdb, within
+from lakehouse_cli.runner.contract import enforced_result
+from lakehouse_cli.runner.jobs import Job, Outcome, ResultError, within
+from lakehouse_cli.runner.materializing import publish, reaches_duckdb
 from lakehouse_cli.runner.object_inputs import object_inputs, raise_of_input
 from lakehouse_cli.runner.row_order import by_key
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.capabilities import check_replaceable
-from lakehouse_cli.text.moments import now_text
+from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.transforms import Argument, ObjectInput, SharedTable, StreamedTable, load_transform
-from lakehouse_cli.transforms.calling import Unordered
+from lakehouse_cli.transforms.call import Unordered
 from lakehouse_cli.transforms.several_results import Result, call_for_results
 
 
@@ -139,7 +140,7 @@ class _Publishing:
         table = member.table
         if isinstance(result, Unordered) and table.key and not table.order_by:
             result = by_key(result, table)
-        return enforce_result(member, self._place, self._place.storages[table.storage], result)
+        return enforced_result(member, self._place, self._place.storages[table.storage], result)
 
     def _published(self, member: Job, enforced: Enforced) -> Outcome:
         name = member.table.name

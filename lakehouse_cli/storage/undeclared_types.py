@@ -56,8 +56,9 @@ def check_undeclared_types(storage: AssetStorage, table: Table, schema: pa.Schem
 def refusals(storage: AssetStorage, table: Table) -> list[tuple[str, Refusal]]:
     """Return what refuses types of columns, by its name: the type of storage, then the format."""
     storage = innermost(storage)
-    own = refusal_of(type(storage).__name__, getattr(storage, "cannot_hold", ()))
     spec: StorageSpec | None = getattr(storage, "spec", None)
+    named = spec.type.partition(":")[2] if spec is not None else ""
+    own = refusal_of(named or type(storage).__name__, getattr(storage, "cannot_hold", ()))
     built_in = STORAGE_TYPES.get(spec.type) if spec is not None else None
     written = find_form(table)
     found = [

@@ -10,7 +10,7 @@ import pyarrow as pa
 from lakehouse_cli.formats.objects.paths import PathSerializer
 from lakehouse_cli.model import FunctionRef, Table
 from lakehouse_cli.model.computation import Input
-from lakehouse_cli.transforms.calling import apply
+from lakehouse_cli.transforms.call import apply
 from lakehouse_cli.transforms.loading import load_transform
 from lakehouse_cli.transforms.objects import Argument, serializer_named
 from lakehouse_cli.transforms.paths import call_for_path

@@ -24,9 +24,9 @@ from lakehouse_cli.formats.objects.stored import PartsSink, hash_of_parts, reade
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ObjectRecord
 from lakehouse_cli.registry import Entry, load
-from lakehouse_cli.runs.spilling import spill_folder, spilling
+from lakehouse_cli.runs.temporary_files import spill_folder, spilling
 from lakehouse_cli.transforms.loading import Transform
-from lakehouse_cli.transforms.sharing import SharedTable, StreamedTable
+from lakehouse_cli.transforms.shared_tables import SharedTable, StreamedTable
 
 
 @cache

@@ -17,8 +17,8 @@ from lakehouse_cli.formats.objects.stored import pieces_of, table_of, with_recor
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.manifest import ObjectRecord
-from lakehouse_cli.runs.spilling import spill_folder, spilling
-from lakehouse_cli.transforms.calling import call, finish_inputs
+from lakehouse_cli.runs.temporary_files import spill_folder, spilling
+from lakehouse_cli.transforms.call import Given, call
 from lakehouse_cli.transforms.frames import FrameType
 from lakehouse_cli.transforms.loading import Transform
 from lakehouse_cli.transforms.objects import Argument, path_name
@@ -53,9 +53,11 @@ def call_for_path(
             target = Target(scratch / path_name(table))
             serializer.prepare(target)
 
-        def take(result: Any, scopes: ExitStack, enter: Callable[[FrameType], None]) -> Iterator[pa.Table]:
+        def take(
+            result: Any, given: Given, scopes: ExitStack, enter: Callable[[FrameType], None]
+        ) -> Iterator[pa.Table]:
             del enter
-            finish_inputs(data for _, data in inputs)
+            given.finish()
             if result is not None and result != target:
                 hint = "return nothing, or choose a `format` that takes what it returns"
                 raise _error(transform, f"returned {type(result).__name__}, and writes to its Target", hint)

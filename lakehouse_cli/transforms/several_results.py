@@ -14,8 +14,8 @@ from lakehouse_cli.errors import TransformError, did_you_mean
 from lakehouse_cli.model import FunctionRef, Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.text.counts import count_text, plural, with_article
-from lakehouse_cli.text.listing import first_named
-from lakehouse_cli.transforms.calling import Unordered, call, finish_inputs, iterate, to_arrow
+from lakehouse_cli.text.name_lists import first_named
+from lakehouse_cli.transforms.call import Given, Unordered, call, iterate, to_arrow
 from lakehouse_cli.transforms.frames import FrameType, owner_of
 from lakehouse_cli.transforms.loading import Transform, load_transform
 from lakehouse_cli.transforms.objects import Argument, serialize
@@ -54,11 +54,10 @@ def call_for_results(
     """
     transform = load_transform(ref, folder, of_table=False)
 
-    def take(result: Any, scopes: ExitStack, enter: Callable[[FrameType], None]) -> dict[str, Result]:
+    def take(result: Any, given: Given, scopes: ExitStack, enter: Callable[[FrameType], None]) -> dict[str, Result]:
         del scopes
-        results = _Results(transform, tables, [data for _, data in inputs], enter)
-        found = results.of(result)
-        finish_inputs(data for _, data in inputs)
+        found = _Results(transform, tables, given, enter).of(result)
+        given.finish()
         return found
 
     return call(transform, inputs, tables[0].params, take, uses_duckdb=uses_duckdb, workers=workers)
@@ -69,12 +68,12 @@ class _Results:
         self,
         transform: Transform,
         tables: Sequence[Table],
-        inputs: Sequence[Argument],
+        given: Given,
         enter: Callable[[FrameType], None],
     ) -> None:
         self._transform = transform
         self._tables = {table.output: table for table in tables}
-        self._inputs = inputs
+        self._given = given
         self._enter = enter
 
     def of(self, result: Any) -> dict[str, Result]:
@@ -118,8 +117,7 @@ class _Results:
             shown = "None" if part is None else with_article(type(part).__name__)
             hint = "give a frame, such as a pandas.DataFrame, or declare a `format` of assets that are not tables"
             raise self._error(f"gave {shown} as `{table.output}`, and `{table.name}` is a table", hint)
-        inputs = [(Input("", None), each) for each in self._inputs]
-        found = to_arrow(self._transform, part, inputs, table.columns, ExitStack(), self._enter)
+        found = to_arrow(self._transform, part, self._given, table.columns, ExitStack(), self._enter)
         if isinstance(found, pa.Table):
             return found
         pieces = iter(list(found))
@@ -128,7 +126,7 @@ class _Results:
     def _yielded(self, items: Iterator[Any]) -> dict[str, Result]:
         """What a generator gave for each table, in memory."""
         found: dict[str, list[Any]] = {}
-        for item in iterate(self._transform, items, self._inputs):
+        for item in iterate(self._transform, items, self._given):
             if not isinstance(item, tuple) or len(item) != 2:
                 raise self._error(
                     f"yielded {with_article(type(item).__name__)}", "yield the name of a result and a batch of it"

@@ -15,20 +15,24 @@ from lakehouse_cli.operations.comparing.results import ComparedTable
 from lakehouse_cli.text.terminal import size_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pyarrow as pa
 
+    Opened = Callable[[], Iterator[pa.Table]]
 
-def compare_objects(found: ComparedTable, table: Table, before: pa.Table, after: pa.Table, limit: int) -> ComparedTable:
+
+def compare_objects(found: ComparedTable, table: Table, before: Opened, after: Opened, limit: int) -> ComparedTable:
     """Compare the bytes of two objects.
 
     Args:
         found: What is known already.
         table: What they are.
-        before: The bytes of one.
-        after: Of the other.
+        before: Opens the bytes of one.
+        after: Opens those of the other.
         limit: How many examples of each kind of difference to give.
     """
-    old, new = bytes_of([before]), bytes_of([after])
+    old, new = bytes_of(before()), bytes_of(after())
     if old == new:
         return replace(found, status="equal", note=size_text(len(new)))
     note = (

@@ -19,7 +19,11 @@ from lakehouse_cli.runs.events import ErrorInfo
 from lakehouse_cli.text.redaction import Mask, masked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import pyarrow as pa
+
+    Opened = Callable[[], Iterator[pa.Table]]
 
 
 def compare_environments(
@@ -61,7 +65,7 @@ def _stored(
     # One may have been stored under another contract: text in CSV may have been a number.
     if is_same_content(now.content, before.content) and _stored_columns(now) == _stored_columns(before):
         return ComparedTable(name, "equal", before.uri, now.uri, rows_before, rows)
-    data, old = here.read_as_stored(name, now)[0], against.read_as_stored(name, before)[0]
+    data, old = here.open_as_stored(name, now)[0], against.open_as_stored(name, before)[0]
     return _compared(ComparedTable(name, "equal", before.uri, now.uri), old, data, here.tables[name], limit)
 
 
@@ -75,22 +79,21 @@ def _rows(state: TableState) -> int | None:
     return state.content.rows if state.content is not None and state.content.rows >= 0 else None
 
 
-def _compared(table: ComparedTable, before: pa.Table, after: pa.Table, declared: Table, limit: int) -> ComparedTable:
+def _compared(table: ComparedTable, before: Opened, after: Opened, declared: Table, limit: int) -> ComparedTable:
     if declared.serializer:
         from lakehouse_cli.operations.comparing.objects import compare_objects
 
         return compare_objects(table, declared, before, after, limit)
-    from lakehouse_cli.operations.comparing.rows import compare_rows, compare_schemas
+    from lakehouse_cli.operations.comparing.pieces import compare_pieces
 
-    schema = compare_schemas(before, after)
-    rows = compare_rows(before, after, declared.key, limit)
+    found = compare_pieces(before, after, declared.key, limit)
     return replace(
         table,
-        status="different" if schema or rows else "equal",
-        rows_before=before.num_rows,
-        rows=after.num_rows,
-        schema=schema,
-        difference=rows,
+        status="different" if found.schema or found.difference else "equal",
+        rows_before=found.rows_before,
+        rows=found.rows,
+        schema=found.schema,
+        difference=found.difference,
     )
 
 
@@ -127,7 +130,8 @@ def compare_recomputed(
     for table in result.tables:
         found = _found(planned[table.name])
         if table.error is not None:
-            compared[table.name] = _failed(found, table.error, mask)
+            status: DiffStatus = "skipped" if table.status == "skipped" else "failed"
+            compared[table.name] = _failed(found, table.error, mask, status)
         elif table.status == "unchanged":
             compared[table.name] = replace(found, note=next(iter(table.notes), "up to date"))
     return tuple(compared[table.name] for table in result.tables)
@@ -153,11 +157,17 @@ def _against_stored(stored: StoredEnvironment, planned: PlannedTable, data: pa.T
     found = _found(planned)
     if planned.state is None or not planned.state.exists:
         rows = None if stored.tables[planned.name].serializer else data.num_rows
-        return replace(found, status="added", rows_before=None, rows=rows, note="nothing is stored yet")
-    before, _ = stored.read_as_stored(planned.name, planned.state)
-    return _compared(found, before, data, stored.tables[planned.name], limit)
+        gone = planned.state is not None and planned.state.gone
+        note = "what was stored is gone" if gone else "nothing is stored yet"
+        return replace(found, status="added", rows_before=None, rows=rows, note=note)
+    try:
+        before, _ = stored.open_as_stored(planned.name, planned.state)
+    except LakehouseError as error:
+        error.message = f"what is stored is not readable: {error.message}"
+        raise
+    return _compared(found, before, lambda: iter([data]), stored.tables[planned.name], limit)
 
 
-def _failed(table: ComparedTable, error: ErrorInfo, mask: Mask) -> ComparedTable:
+def _failed(table: ComparedTable, error: ErrorInfo, mask: Mask, status: DiffStatus = "failed") -> ComparedTable:
     error = masked(error, mask)
-    return ComparedTable(table.name, "failed", table.before_uri, note=error.message, error=error)
+    return ComparedTable(table.name, status, table.before_uri, note=error.message, error=error)

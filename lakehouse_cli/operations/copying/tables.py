@@ -25,6 +25,7 @@ from lakehouse_cli.operations.copying.results import CopiedTable, CopyResult
 from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.snapshot import StoredEnvironment
+from lakehouse_cli.plan.stored_form import reading_changed
 from lakehouse_cli.runner import new_run_id
 from lakehouse_cli.runs.events import ErrorInfo, ignore_event
 from lakehouse_cli.runs.lock import run_lock
@@ -32,7 +33,7 @@ from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import identities, in_use, publish_pieces, remove_leftovers
 from lakehouse_cli.storage.local.publishing import HashingSink
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
-from lakehouse_cli.text.moments import now_text
+from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.redaction import Mask, masked
 from lakehouse_cli.text.terminal import moment_text
 
@@ -124,10 +125,11 @@ class _Copy:
         if trouble is not None:
             return self._failed(found, trouble)
         if not here.exists:
-            why = "never materialized" if table.kind == "computed" else "not there"
+            why = "what was stored is gone" if here.gone else "never materialized"
+            why = why if table.kind == "computed" else "not there"
             return replace(found, status="missing", note=f"{why} in `{self.source.environment}`")
         if self._is_one_place(name):
-            return replace(found, status="unchanged", note="both environments keep it in one place")
+            return self._in_one_place(found)
         never = self._why_never(name)
         if never is not None:
             if self._is_the_same(name, here, there):
@@ -155,6 +157,21 @@ class _Copy:
     def _failed(self, table: CopiedTable, error: LakehouseError) -> CopiedTable:
         info = masked(ErrorInfo.of(error), self.mask)
         return replace(table, status="failed", note=info.message, error=info)
+
+    def _in_one_place(self, found: CopiedTable) -> CopiedTable:
+        """A table that is there already, if the target reads it as it is."""
+        note = "both environments keep it in one place"
+        one, other = self.source.tables[found.name], self.target.tables[found.name]
+        before, now = (
+            stored_as(one, self.source.specs[one.storage]),
+            stored_as(other, self.target.specs[other.storage]),
+        )
+        changes = reading_changed(other, before, now)
+        if not changes:
+            return replace(found, status="unchanged", note=note)
+        hint = f"give it one format and the same options in both, or another place in `{self.target.environment}`"
+        note = f"{note}, which `{self.target.environment}` would read as something else: {changes}"
+        return replace(found, status="refused", note=note, hint=hint)
 
     def _is_one_place(self, name: str) -> bool:
         one, other = self.source.tables[name], self.target.tables[name]

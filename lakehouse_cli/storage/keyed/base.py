@@ -20,9 +20,9 @@ from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.storage.base import Provenance, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, translate_errors
-from lakehouse_cli.storage.formatted import (
+from lakehouse_cli.storage.format_storage import (
     MANIFESTS,
-    FormattedStorage,
+    FormatStorage,
     Opened,
     make_manifest,
     parse_manifest,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 IN_MEMORY = 16 << 20
 
 
-class KeyedStorage(FormattedStorage):
+class KeyedStorage(FormatStorage):
     """A storage of bytes under keys, in any format; a subclass says how to look at, get, put, delete and list them.
 
     Any exception of a subclass's becomes the error of the table it was met at. A storage is made anew in each worker

@@ -17,7 +17,7 @@ from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import ChangedError, changed_while_read, translate_errors
-from lakehouse_cli.storage.formatted import (
+from lakehouse_cli.storage.format_storage import (
     MANIFESTS,
     Opened,
     make_manifest,
@@ -253,7 +253,12 @@ class FileStorage(FolderStorage):
                     # Before the old manifest goes, without which nobody would know that the file is ours.
                     self._remove_former(table, folder)
             self._settle(
-                {manifest_path, os.path.dirname(manifest_path), os.path.dirname(target), *folder.made, *manifests.made}
+                {
+                    manifest_path,
+                    *(each.rpartition("/")[0] for each in (manifest_path, target)),
+                    *folder.made,
+                    *manifests.made,
+                }
             )
             self._hashes.keep(target, sink.status, manifest.content_hash, flush=self._unsynced is None)
         return manifest
@@ -334,7 +339,7 @@ class FileStorage(FolderStorage):
         seen = set()
         for table in tables:
             for path in (self._file(table), self._manifest_file(table)):
-                if (above := os.path.dirname(path)) not in seen:
+                if (above := path.rpartition("/")[0]) not in seen:
                     seen.add(above)
                     # One that leads astray is reported when its turn comes; there is nothing of ours behind it.
                     with suppress(OSError, StorageError), self._open_folder(path, table) as folder:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.model.manifest import Manifest, ManifestError
 from lakehouse_cli.runs.local_state import is_held
-from lakehouse_cli.storage.formatted import MANIFESTS
+from lakehouse_cli.storage.format_storage import MANIFESTS
 from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
 from lakehouse_cli.storage.local.publishing import ASIDE_SUFFIX, aside_begin, remove_unheld, sync_all
 from lakehouse_cli.storage.strays import CHANGED, Endings, Place, Trace
