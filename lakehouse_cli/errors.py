@@ -274,7 +274,7 @@ class OvertakenError(StorageError):
 
 
 class UnreachableError(StorageError):
-    """What a table lives in cannot be had at all, such as a server that does not answer: nothing can be stored there.
+    """The place of a table is out of reach, such as a server that does not answer: nothing can be stored there.
 
     Attributes:
         reason: Why, as it follows a colon.
@@ -314,6 +314,10 @@ class DataError(LakehouseError):
         super().__init__(message, hint=hint, location=location)
         self.violations = tuple(violations)
         self.failed: FailedRows | None = None
+
+
+#: What to do about rows of a source that break its contract.
+CORRECT_DATA = "correct the data, or relax the contract"
 
 
 class ContractError(DataError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from lakehouse_cli.errors import LakehouseError, UsageError, did_you_mean, system_reason
-from lakehouse_cli.text.listing import first_named
+from lakehouse_cli.text.name_lists import first_named
 
 _NAME_MARK = "__project_name__"
 _DESCRIPTION = "template.txt"

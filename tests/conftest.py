@@ -83,11 +83,11 @@ class ProjectFolder:
         file.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
         return file
 
-    def declare(self, tables: str, code: str | None = None) -> None:
-        """Declare tables, in block or in flow style, and write their transforms."""
+    def declare(self, tables: str, code: str | None = None, *, top: str = "") -> None:
+        """Declare tables, in block or in flow style, below other keys, and write their transforms."""
         text = textwrap.dedent(tables).strip("\n")
         declared = f" {text}" if text.startswith("{") else "\n" + textwrap.indent(text, "  ")
-        self.write("lakehouse.yaml", f"name: declared\nmodule: transforms\ntables:{declared}\n")
+        self.write("lakehouse.yaml", f"name: declared\nmodule: transforms\n{top}tables:{declared}\n")
         if code is not None:
             self.write("transforms.py", code)
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from lakehouse_cli.cli import output
 from lakehouse_cli.errors import LakehouseError, SystemTroubleError
 from lakehouse_cli.model.run_request import RunRequest
-from lakehouse_cli.text.listing import any_of
+from lakehouse_cli.text.name_lists import any_of
 from lakehouse_cli.text.terminal import Terminal
 
 if TYPE_CHECKING:

@@ -70,7 +70,7 @@ def json_line(event: str, **members: Any) -> str:
     """Format an event of the command itself as one line of JSON, as the events of a run are."""
     import json
 
-    from lakehouse_cli.text.moments import now_text
+    from lakehouse_cli.text.clock import now_text
 
     return json.dumps({"event": event, "at": now_text(), **members}, separators=(",", ":"))
 

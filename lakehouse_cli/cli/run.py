@@ -118,8 +118,8 @@ def _run(
     log_format: str | None,
     reporters: tuple[str, ...],
 ) -> int:
-    from lakehouse_cli.project.running import run_project
-    from lakehouse_cli.rendering.reporters.installed import InstalledReporter
+    from lakehouse_cli.project.execution import run_project
+    from lakehouse_cli.rendering.reporters.plugin import PluginReporter
     from lakehouse_cli.runs.events import RunStarted, TableStarted
 
     nothing_begun = True
@@ -140,7 +140,7 @@ def _run(
 
     project.planner.behind(request.defer)  # whose variables are masked too
     mask = project.planner.mask
-    more = [InstalledReporter(name) for name in reporters]
+    more = [PluginReporter(name) for name in reporters]
     with RunOutput(settings, mask, log_json=log_format is not None, more=more) as reports:
         result = run_project(project.planner, request, handle, asked)
     if settings.json:
@@ -200,3 +200,4 @@ def _watch(settings: options.Settings, request: RunRequest, run: Callable[..., i
         if not settings.quiet:
             names = ", ".join(os.path.relpath(name, file.parent) for name in changed[:5])
             output.write(f"changed: {names if project is None else project.planner.mask(names)}")
+            output.flush()

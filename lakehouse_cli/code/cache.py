@@ -24,7 +24,7 @@ from lakehouse_cli.runs.local_state import keep, kept, with_hash
 from lakehouse_cli.version import __version__
 
 _FOLDER, _FILE = "cache", "code.json"
-_FORMAT = 15
+_FORMAT = 16
 # Beyond this many files, looking at all of them would take longer than reading those that matter.
 _MOST_FILES = 500
 _PACKAGE = "package "

@@ -14,12 +14,11 @@ from msgspec import Struct
 
 from lakehouse_cli.code.importing import is_own_file
 from lakehouse_cli.errors import Interrupted, Location
-from lakehouse_cli.text.shortening import cut_end
 
-_LONGEST = 2000
 _DUCKDB = ("duckdb", "_duckdb")
 # DuckDB's words where two threads use one connection; the last are those of versions before 2.
 _SHARED_CONNECTION = ("connection is busy", "connection has an unfinished result", "closed pending query result")
+_OTHER_CONNECTION = ("relations of different connections", "Connection has already been closed")
 
 
 class Failure(Struct, frozen=True):
@@ -45,10 +44,9 @@ class Failure(Struct, frozen=True):
 
     @property
     def headline(self) -> str:
-        """The exception, shortened; its further lines follow it."""
+        """The exception; its further lines follow it."""
         kind, colon, text = self.exception.partition(": ")
-        whole = f"{kind}{colon}{text.strip()}" if colon else kind
-        return cut_end(whole, _LONGEST)
+        return f"{kind}{colon}{text.strip()}" if colon else kind
 
 
 def failure_of(error: BaseException, folder: Path, module_file: str | None = None) -> Failure:
@@ -94,20 +92,26 @@ def place_of_result(fn: Callable[..., Any], folder: Path) -> Location | None:
 
 
 def hint_of(error: BaseException, beside: Collection[str]) -> str | None:
-    """Advise on an exception that other transforms caused; None for any other exception.
+    """Advise on an exception of DuckDB's about connections; None for any other exception.
 
     Args:
         error: As caught.
         beside: The transforms whose code uses DuckDB and that were called at the same time in this process.
     """
     cause: BaseException | None = error
-    while beside and cause is not None:
-        if type(cause).__module__ in _DUCKDB and any(part in _text_of(cause) for part in _SHARED_CONNECTION):
+    while cause is not None:
+        text = _text_of(cause) if type(cause).__module__ in _DUCKDB else ""
+        if beside and any(part in text for part in _SHARED_CONNECTION):
             others = ", ".join(f"`{name}`" for name in sorted(beside)[:3])
             return (
                 f"{others} ran at the same time and may have used the same DuckDB connection, such as the one behind"
                 " `duckdb.sql`, which serves one thread; use a `duckdb.connect()` of its own in each function, or run"
                 " with `--executor processes`"
+            )
+        if any(part in text for part in _OTHER_CONNECTION):
+            return (
+                "use relations of one open connection: those that the function is given are on one of their own, which"
+                " is closed when its table is stored"
             )
         cause = cause.__cause__ or cause.__context__
     return None

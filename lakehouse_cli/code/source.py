@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from msgspec import Struct, field
 
-from lakehouse_cli.code.declaring import undeclared
 from lakehouse_cli.code.snapshot import CodeSnapshot
-from lakehouse_cli.errors import Location
+from lakehouse_cli.code.table_decorators import undeclared
+from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.model.frame_names import UnsupportedType
 from lakehouse_cli.text.counts import count_text
+from lakehouse_cli.text.name_lists import first_few
 from lakehouse_cli.text.regular_files import read_regular
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Parameter(Struct, frozen=True, omit_defaults=True):
         has_default: Whether it may be left out.
         location: Where its name stands.
         unsupported: The type that its annotation names, where that cannot be a frame type; None elsewhere.
+        is_target: Whether it takes the path to which the function writes, and no table.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Parameter(Struct, frozen=True, omit_defaults=True):
     has_default: bool
     location: Location
     unsupported: UnsupportedType | None = None
+    is_target: bool = False
 
 
 class FunctionSource(Struct, frozen=True, omit_defaults=True):
@@ -169,15 +172,18 @@ class SourceReader(Struct):
             if (other := in_the_way(name, self.folder)) is not None:
                 raise SourceError(f"{other} is not a regular file", PUT_MODULE, Location(other))
             beside = sorted(path.stem for path in self.folder.glob("*.py"))
-            hint = f"create {name.replace('.', '/')}.py beside the project file"
-            if beside:
-                hint += f"; beside it there are {', '.join(f'{stem}.py' for stem in beside[:5])}"
+            hint = did_you_mean(name, beside) or ""
+            if not hint:
+                files = first_few([f"{stem}.py" for stem in beside], 5)
+                hint = f"create {name.replace('.', '/')}.py beside the project file" + (
+                    f", where {files} is" if files else ""
+                )
             raise SourceError(f"module `{name}` is neither beside the project file nor installed", hint)
         shown = _shown(file, self.folder)
         try:
             text = _decode(self.snapshot.read(file))
         except OSError as error:
-            raise SourceError(f"{shown} cannot be read: {error.strerror}", None, Location(shown)) from error
+            raise SourceError(f"{shown} cannot be read: {error.strerror}", "let it be read", Location(shown)) from error
         except (UnicodeError, LookupError, SyntaxError) as error:
             raise _undecodable(file, shown, error) from error
         lines = text.splitlines()
@@ -363,28 +369,26 @@ def _function(
     column = node.col_offset + len("async def " if isinstance(node, ast.AsyncFunctionDef) else "def ")
     place = _place(shown, lines, node.lineno, column, len(node.name))
     # What a decorator returns may have other annotations.
-    parameters = _parameters(node.args, shown, lines, None if node.decorator_list else types)
-    result = None if node.decorator_list else types.unsupported(node.returns, returned=True)
+    is_plain = not node.decorator_list
+    parameters = _parameters(node.args, shown, lines, types, are_judged=is_plain)
+    result = types.unsupported(node.returns, returned=True) if is_plain else None
     return FunctionSource(node.name, place, parameters, isinstance(node, ast.AsyncFunctionDef), result)
 
 
 def _parameters(
-    arguments: ast.arguments, shown: str, lines: list[str], types: NamedTypes | None = None
+    arguments: ast.arguments, shown: str, lines: list[str], types: NamedTypes | None = None, *, are_judged: bool = False
 ) -> tuple[Parameter, ...]:
-    defaults = len(arguments.defaults)
     positional = [*arguments.posonlyargs, *arguments.args]
+    required = len(positional) - len(arguments.defaults)
 
     def parameter(arg: ast.arg, kind: ParameterKind, has_default: bool) -> Parameter:
         place = _place(shown, lines, arg.lineno, arg.col_offset, len(arg.arg))
-        unsupported = None if types is None else types.unsupported(arg.annotation, returned=False)
-        return Parameter(arg.arg, kind, has_default, place, unsupported)
+        unsupported = types.unsupported(arg.annotation, returned=False) if types is not None and are_judged else None
+        is_target = types is not None and types.is_target(arg.annotation)
+        return Parameter(arg.arg, kind, has_default, place, unsupported, is_target)
 
     found = [
-        parameter(
-            arg,
-            "positional_only" if index < len(arguments.posonlyargs) else "positional",
-            index >= len(positional) - defaults,
-        )
+        parameter(arg, "positional_only" if index < len(arguments.posonlyargs) else "positional", index >= required)
         for index, arg in enumerate(positional)
     ]
     if arguments.vararg is not None:

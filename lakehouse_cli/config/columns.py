@@ -11,13 +11,14 @@ from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Key, Read
 from lakehouse_cli.config.scalars import core_number
 from lakehouse_cli.config.type_pattern import type_pattern
 from lakehouse_cli.config.value_types import Flag, Number, Text
+from lakehouse_cli.config.yaml_syntax import bracketed
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 from lakehouse_cli.formats import FORMATS, FormatOption
 from lakehouse_cli.model import Column, ColumnType, ColumnTypeError, parse_column_type
 from lakehouse_cli.model.column_type import TYPE_EXAMPLES
 from lakehouse_cli.registry import installed
 from lakehouse_cli.storage_types import STORAGE_TYPES
-from lakehouse_cli.text.shortening import cut_end
+from lakehouse_cli.text.abbreviation import cut_end
 from lakehouse_cli.text.terminal import printable
 
 _EXAMPLES = "give it one: `int64`, `string`, `date32`, …"
@@ -40,7 +41,7 @@ class Columns:
         owner = what.removeprefix("`columns` of ")
         locate = reader.source.location
         columns: list[Column] = []
-        for name, (key, value) in node.entries.items():
+        for name, (key, value) in _without_pieces(node).items():
             if isinstance(value, Mapping):
                 column = _long(reader, key, value, owner)
                 if column is not None:
@@ -68,6 +69,8 @@ class Columns:
 def _long(reader: Reader, key: Scalar, value: Mapping, owner: str) -> Column | None:
     """A column with more than its type; None after a problem was reported."""
     known = _KEYS
+    if (entries := _without_pieces(value)) is not value.entries:
+        value = Mapping(entries, value.size, value.start, value.end)
     if not value.entries.keys() <= _KEYS.keys():
         of_table = {name: Key(_OfTable(), "") for name in value.entries if name in _table_options()}
         known = {**_KEYS, **_option_keys(), **of_table}
@@ -201,6 +204,24 @@ def _valid_type(node: Node) -> ColumnType | None:
         return None
 
 
+def _without_pieces(node: Mapping) -> dict[str, tuple[Scalar, Node]]:
+    """The entries of a map but those that YAML makes of a type without quotes: of what is behind its commas."""
+    entries: dict[str, tuple[Scalar, Node]] = {}
+    unclosed = 0
+    for name, (key, value) in node.entries.items():
+        if unclosed > 0 and isinstance(value, Scalar) and value.is_null:
+            unclosed += _unclosed(name)
+            continue
+        unclosed = _unclosed(value.text) if isinstance(value, Scalar) and value.plain else 0
+        entries[name] = key, value
+    return entries if len(entries) < len(node.entries) else node.entries
+
+
+def _unclosed(text: str) -> int:
+    """How many brackets a text opens and does not close."""
+    return sum(text.count(each) for each in "[(<") - sum(text.count(each) for each in "])>")
+
+
 def _parsed(reader: Reader, node: Scalar, what: str) -> ColumnType | Invalid:
     try:
         return parse_column_type(node.text)
@@ -208,6 +229,7 @@ def _parsed(reader: Reader, node: Scalar, what: str) -> ColumnType | Invalid:
         message, hint = str(error), error.hint or _OTHERS
     except RecursionError:
         message, hint = "this type is nested too deep", "flatten it"
-    if node.plain and any(node.text.count(a) > node.text.count(b) for a, b in ("[]", "()", "<>")):
-        hint = "inside `{ }`, put a type that holds commas or brackets in quotes: 'decimal128(10, 2)'"
+    if node.plain and _unclosed(node.text):
+        whole = bracketed(reader.source.line(node.start.line), node.start.column)
+        hint = f"inside `{{ }}`, put a type that holds commas or brackets in quotes: '{whole}'"
     return reader.report(node, f"{what}: {cut_end(printable(message), 160)}", hint)

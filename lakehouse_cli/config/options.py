@@ -15,14 +15,14 @@ from lakehouse_cli.config.reading import Invalid, JsonSchema, Reader, ValueType,
 from lakehouse_cli.config.value_types import TEXT_TYPES, Choice, Flag, Number, Text, Texts
 from lakehouse_cli.config.yaml_tree import Mapping, Scalar
 from lakehouse_cli.errors import StorageError, did_you_mean
-from lakehouse_cli.formats import FORMATS, FormatOption, FormatSpec
+from lakehouse_cli.formats import FORMATS, SERIALIZERS, FormatOption, FormatSpec
 from lakehouse_cli.formats.spec import TEXT_COMPRESSION, FormatOptions
 from lakehouse_cli.model import Column
 from lakehouse_cli.registry import installed
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType
 from lakehouse_cli.text.counts import count_text
-from lakehouse_cli.text.listing import any_of
-from lakehouse_cli.text.quoting import as_written
+from lakehouse_cli.text.name_lists import any_of
+from lakehouse_cli.text.yaml_text import quote_yaml
 
 #: More options than these are not listed in a hint.
 _LISTED = 8
@@ -42,8 +42,8 @@ _CHARACTER = Text("one character", pattern=r"[\s\S]", types=("string",))
 def options_schema(*, fillable: bool) -> JsonSchema:
     """JSON Schema of the options of all formats; where `fillable`, of storages too, and of values with variables."""
     properties: dict[str, JsonSchema] = {}
-    more = (FORMATS[name] for name in installed("formats"))
-    for spec in (*FORMATS.values(), *more, *(STORAGE_TYPES.values() if fillable else ())):
+    more = [FORMATS[name] for name in installed("formats")] + [SERIALIZERS[name] for name in installed("serializers")]
+    for spec in (*FORMATS.values(), *SERIALIZERS.values(), *more, *(STORAGE_TYPES.values() if fillable else ())):
         for option in spec.options:
             schema = value_type(option).schema()
             if fillable:
@@ -129,7 +129,7 @@ def value_type(option: FormatOption) -> ValueType:
     # A default of one character shows nothing that the kind does not say.
     examples = option.schema.get("examples", [option.default] if len(str(option.default or "")) > 1 else [])
     if isinstance(kind, Text) and kind.pattern is not None and examples:
-        written = [f"`{as_written(example)}`" for example in examples]
+        written = [f"`{quote_yaml(example)}`" for example in examples]
         return replace(kind, expected=f"{kind.expected} such as {written[0]}", hint=f"write it like {any_of(written)}")
     if isinstance(kind, Choice) and option is TEXT_COMPRESSION:
         return replace(kind, hints={"zip": "unpack the file, and remove it: zip archives are not read"})

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import Location, Problem, in_order
+from lakehouse_cli.text.abbreviation import cut_end
 from lakehouse_cli.text.redaction import without_password
-from lakehouse_cli.text.shortening import cut_end
 from lakehouse_cli.text.terminal import printable
 
 # One place reached from many tables (an anchor, the defaults) or from many environments is reported once.

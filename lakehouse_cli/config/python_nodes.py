@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping as AnyMapping
 from pathlib import Path, PurePath
+from types import FunctionType
 from typing import Any
 
 from lakehouse_cli.config.problems import Problems, quoted
@@ -36,7 +37,7 @@ class Places:
         self._folder = folder
         self._sources: dict[str, SourceFile] = {}
         self._marks: dict[tuple[int, int], PlacedMark] = {}
-        self._codes: dict[int, tuple[SourceFile, list[str], list[_Position]]] = {}
+        self._codes: dict[int, tuple[SourceFile, list[_Position]]] = {}
 
     def mark(self, place: Place) -> PlacedMark:
         """The mark of everything that a call declares."""
@@ -58,10 +59,10 @@ class Places:
         found = self._codes.get(id(place.code))
         if found is None:
             source = self.source(place.file)
-            found = self._codes[id(place.code)] = source, source.shown_lines, [*place.code.co_positions()]
-        source, shown, positions = found
+            found = self._codes[id(place.code)] = source, [*place.code.co_positions()]
+        source, positions = found
         line, last, column, end = positions[place.instruction]
-        if line is None or line > len(shown) or not source.text:
+        if line is None or line > len(source.lines) or not source.text:
             return Location(source.name, line)
         text = source.lines[line - 1]
         if column is None or end is None:  # left out by `-X no_debug_ranges`
@@ -69,7 +70,7 @@ class Places:
         elif not text.isascii():  # counted in bytes
             column, end = (len(text.encode()[:count].decode(errors="ignore")) for count in (column, end))
         length = (end if last == line else len(text.rstrip())) - column
-        return Location(source.name, line, column + 1, length if length > 0 else 1, shown[line - 1])
+        return Location(source.name, line, column + 1, length if length > 0 else 1, source.shown(line - 1))
 
     def shown(self, file: str) -> str:
         """A file as messages show it."""
@@ -142,6 +143,8 @@ class Nodes:
             if plain is not None:
                 return Scalar(plain, True, mark, mark)
             return self.report(f"{what} holds a number of too many digits", "write it as a text")
+        if isinstance(value, Broken):
+            return value
         if isinstance(value, PurePath):
             return Scalar(value.as_posix(), False, mark, mark)
         if isinstance(value, AnyMapping | list | tuple):
@@ -202,9 +205,12 @@ class Nodes:
         self._problems.report(message, hint, self._places.mark(column.place).location)
 
     def _column(self, column: Column, name: str) -> tuple[Scalar, Node]:
-        nodes = Nodes(self._places.mark(column.place), self._places, self._problems)
+        mark, kind = self._places.mark(column.place), column.keys["type"]
+        if len(column.keys) == 1 and kind.__class__ is str and (name + kind).isascii():  # of thousands, most
+            return Scalar(name, False, mark, mark), Scalar(kind, False, mark, mark)
+        nodes = Nodes(mark, self._places, self._problems)
         if len(column.keys) == 1:
-            return nodes.key(name), nodes._type(column.keys["type"], name)
+            return nodes.key(name), nodes._type(kind, name)
         return nodes.key(name), nodes._column_keys(column.keys, name)
 
     def _column_keys(self, keys: AnyMapping[Any, Any], name: str) -> Node:
@@ -219,6 +225,8 @@ class Nodes:
 
     def _type(self, value: Any, name: str) -> Node:
         """A type by our name for it, or one of pyarrow's."""
+        if value is None or isinstance(value, str):
+            return self.value(value, "")
         if type(value).__module__.partition(".")[0] == "pyarrow" and hasattr(value, "num_fields"):
             text = str(value)
             try:
@@ -229,8 +237,6 @@ class Nodes:
                 message = f"column {quoted(name)}: no column type can name {quoted(text)}"
                 return self.report(message, "rename its fields")
             return self.value(text, "")
-        if value is None or isinstance(value, str):
-            return self.value(value, "")
         hint = "write its name, such as `int64` or `timestamp[us]`, or a type of pyarrow's"
         return self.report(f"the type of column {quoted(name)} is {shown_value(value)}", hint)
 
@@ -278,6 +284,8 @@ def shown_value(value: Any) -> str:
         return quoted(repr(value))
     if isinstance(value, type):
         return f"the class `{value.__name__}`"
+    if isinstance(value, FunctionType):
+        return "a lambda" if value.__name__ == "<lambda>" else f"the function `{value.__name__}`"
     kind = type(value)
     module = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
     return f"a value of `{module}{kind.__qualname__}`" if not isinstance(value, os.PathLike) else "a path"

@@ -173,8 +173,11 @@ def read_keys(
     values: dict[str, Any] = {}
     invalid: set[str] = set()
     for name, (key, value) in node.entries.items():
+        if name not in known and isinstance(value, Broken):
+            continue
         if name not in known:
-            hint = near_key(name, node.entries, known) or f"its keys are {', '.join(f'`{each}`' for each in known)}"
+            working = [each for each, key_of in known.items() if key_of.type is not None]
+            hint = near_key(name, node.entries, working) or f"its keys are {', '.join(f'`{each}`' for each in working)}"
             reader.report(key, f"unknown key {quoted(name)} in {owner}", hint)
             continue
         kind = known[name].type

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -61,6 +62,7 @@ class SourceFile:
         self.name = name
         self.text = text
         self.parsed = text if parsed is None else parsed
+        self._hidden: dict[int, str] = {}
 
     @cached_property
     def lines(self) -> list[str]:
@@ -74,21 +76,20 @@ class SourceFile:
         return self.lines[number] if number < len(self.lines) else ""
 
     @cached_property
-    def _hidden(self) -> dict[int, str]:
-        """By number, the lines that hold a secret as it is, without it: problems, logs and the history show lines."""
+    def _beside(self) -> Callable[[str], object] | None:
+        """Finds what may stand beside a secret in a line, its case folded; None where the text has nothing such."""
         text = self.text.casefold()
         words = [word for word in _BESIDE_SECRETS if word in text]
-        lines = ((number, line, line.casefold()) for number, line in enumerate(self.lines) if words)
-        shown = ((n, without_secrets(line)) for n, line, folded in lines if any(word in folded for word in words))
-        return {number: line for number, line in shown if line != self.lines[number]}
+        return re.compile("|".join(words)).search if words else None
 
-    @cached_property
-    def shown_lines(self) -> list[str]:
-        """The text's lines as messages show them, without secrets."""
-        return [self._hidden.get(number, line) for number, line in enumerate(self.lines)]
-
-    def _shown(self, number: int) -> str:
-        return self._hidden.get(number) or self.line(number)
+    def shown(self, number: int) -> str:
+        """A 0-based line without the secrets in it: problems, logs and the history show lines."""
+        line = self.line(number)
+        if self._beside is None or self._beside(line.casefold()) is None:
+            return line
+        if number not in self._hidden:
+            self._hidden[number] = without_secrets(line)
+        return self._hidden[number]
 
     def location(self, start: Any, end: Mark) -> Location:
         """The place from `start` to `end`, cut at the end of its first line."""
@@ -102,7 +103,7 @@ class SourceFile:
             properties = _PROPERTIES.match(source, column)
             column = properties.end() if properties else column
         last = end.column if end.line == number else len(source.rstrip())
-        return Location(self.name, number + 1, column + 1, max(last - column, 1), self._hidden.get(number, source))
+        return Location(self.name, number + 1, column + 1, max(last - column, 1), self.shown(number))
 
     def tag(self, start: Mark) -> Location:
         """The place of the tag of a value that begins at `start`, an anchor perhaps before it."""
@@ -117,7 +118,7 @@ class SourceFile:
             line = max(len(self.lines) - 2, 0)
             column = len(self.lines[line])
         source = self.line(line)
-        return Location(self.name, line + 1, min(column, len(source)) + 1, length, self._shown(line))
+        return Location(self.name, line + 1, min(column, len(source)) + 1, length, self.shown(line))
 
 
 def read_source(path: Path, name: str) -> SourceFile | Problem:

@@ -17,8 +17,8 @@ from lakehouse_cli.config.scalars import core_number, core_value
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.registry import installed
-from lakehouse_cli.text.listing import any_of
-from lakehouse_cli.text.quoting import as_written
+from lakehouse_cli.text.name_lists import any_of
+from lakehouse_cli.text.yaml_text import quote_yaml
 
 # What an editor may make of a text that stands without quotes; here it stays a text.
 TEXT_TYPES = ["string", "number", "boolean"]
@@ -124,17 +124,17 @@ class Choice(Struct, frozen=True):
 
     Attributes:
         words: The words.
-        group: Of the entry points of packages, as of `lakehouse_cli.registry.installed`; None for words alone.
+        groups: Of the entry points of packages, as of `lakehouse_cli.registry.installed`; none for words alone.
         hints: What to do in place of words that are close to one of these and mean something else.
     """
 
     words: tuple[str, ...]
-    group: str | None = None
+    groups: tuple[str, ...] = ()
     hints: AnyMapping[str, str] = {}
 
     def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
         """The word."""
-        expected = any_of([quoted(as_written(word)) for word in self.words])
+        expected = any_of([quoted(quote_yaml(word)) for word in self.words])
         # The word `null` is meant as it is written.
         if not isinstance(node, Scalar) or (node.is_null and node.text not in self.words):
             return reader.mismatch(node, what, expected)
@@ -146,11 +146,16 @@ class Choice(Struct, frozen=True):
         return node.text
 
     def _installed(self) -> tuple[str, ...]:
-        return () if self.group is None else tuple(installed(self.group))
+        return tuple(name for group in self.groups for name in installed(group))
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""
         return {"enum": [*self.words, *([None] if "null" in self.words else []), *self._installed()]}
+
+
+# A time as people write it, in place of a number of seconds.
+_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)", re.IGNORECASE)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Number(Struct, frozen=True):
@@ -187,6 +192,8 @@ class Number(Struct, frozen=True):
         bare = text.replace("_", "").replace(",", "").lstrip("0")
         if bare != text and bare.isdigit():
             return f"write `{bare}`"
+        if not self.whole and (span := _SPAN.fullmatch(text)) is not None and (unit := span[2][:1].lower()) in _SECONDS:
+            return f"it is in seconds: write `{float(span[1]) * _SECONDS[unit]:g}`"
         return f"write a number such as `{(self.minimum or 0) + 1}`"
 
     def schema(self) -> JsonSchema:

@@ -49,7 +49,7 @@ def _in_words(
     if "flow sequence" in context or "flow mapping" in context:
         if at is not None and character == "{" and line[: at.column].endswith("$"):
             return "`{` cannot stand here", "inside `[ ]` and `{ }`, put `${…}` in quotes", at
-        return _flow(context, character, at, began)
+        return _flow(context, character, at, began, line)
     if "could not find expected ':'" in said or "simple key" in context:
         return "a key lacks its `:`", "write `key: value`", began
     if "sequence entries are not allowed" in said:
@@ -78,10 +78,30 @@ def _bad_start(line: str, character: str, at: Mark | None) -> tuple[str, str | N
     return f"a text cannot begin with `{character}` unless it is quoted", _QUOTE_IT, at
 
 
-def _flow(context: str, character: str, at: Mark | None, began: Mark | None) -> tuple[str, str | None, Mark | None]:
+def bracketed(line: str, column: int) -> str:
+    """The text of a line about a column, up to the brackets that close those opened there.
+
+    >>> bracketed("{a: decimal128(5, 1), b: date32}", 4)
+    'decimal128(5, 1)'
+    """
+    start = len(line[:column]) - len(re.search(r"\w*\Z", line[:column])[0])  # type: ignore[index]  # matches always
+    depth = 0
+    for end in range(start, len(line)):
+        depth += (line[end] in "[(<{") - (line[end] in "])>}")
+        if depth < 0 or (not depth and line[end] in ",; "):
+            return line[start:end]
+        if not depth and line[end] in "])>}":
+            return line[start : end + 1]
+    return line[start:].rstrip()
+
+
+def _flow(
+    context: str, character: str, at: Mark | None, began: Mark | None, line: str
+) -> tuple[str, str | None, Mark | None]:
     bracket, name = ("]", "a list") if "sequence" in context else ("}", "a map")
     if character in ("[", "{", "<", "("):
-        hint = "inside `[ ]` and `{ }`, put a text that holds brackets or commas in quotes: 'timestamp[us]'"
+        whole = bracketed(line, at.column) if at is not None else ""
+        hint = f"inside `[ ]` and `{{ }}`, put a text that holds brackets or commas in quotes: '{whole}'"
         return f"`{character}` cannot stand here", hint, at
     message = f"{name} is not closed, or lacks a comma"
     return message, f"close it with `{bracket}`; put a text that holds brackets or commas in quotes", began

@@ -273,11 +273,13 @@ class _Builder:
                 self.report_key(key)
             elif key.text == "<<" and key.plain:
                 if merge_key is not None:
-                    self.report_duplicate(key, merge_key, "merge several maps with a list: `<<: [*a, *b]`")
+                    self.report_duplicate(
+                        key, {key.text: (merge_key, value)}, "merge several maps with a list: `<<: [*a, *b]`"
+                    )
                 merge_key = key
                 merges += self.merged(value)
             elif key.text in entries:
-                self.report_duplicate(key, entries[key.text][0], "keep one of the two")
+                self.report_duplicate(key, entries, "keep one of the two")
             else:
                 entries[key.text] = (key, value)
         if merges:
@@ -305,9 +307,20 @@ class _Builder:
             place = self.source.location(key.start, key.end)
             self.problems.report("a key is a text, not a list or a map", "put it in quotes if it is a text", place)
 
-    def report_duplicate(self, key: Scalar, first: Scalar, hint: str) -> None:
-        message = f"{quoted(key.text)} is here twice, first on line {count_text(first.start.line + 1)}"
-        self.problems.report(message, hint, self.source.location(key.start, key.end))
+    def report_duplicate(self, key: Scalar, entries: dict[str, tuple[Scalar, Node]], hint: str) -> None:
+        first = entries[key.text][0]
+        behind = [*entries.values()][[*entries].index(key.text) + 1 :]
+        if any(isinstance(value, Broken) for _, value in behind):
+            return  # of a map that is reported to begin there
+        at, message = key, f"{quoted(key.text)} is here twice, first on line {count_text(first.start.line + 1)}"
+        empty = next(
+            (each for each, value in behind if isinstance(value, Scalar) and value.plain and not value.shown), None
+        )
+        if empty is not None:
+            at, message = empty, f"{quoted(empty.text)} holds nothing, and {quoted(key.text)} below it is here twice"
+            hint = f"indent {quoted(empty.text)} less, or what belongs to it more"
+            entries[empty.text] = empty, Broken(empty.start, empty.end)
+        self.problems.report(message, hint, self.source.location(at.start, at.end))
 
     def alias(self, event: Any) -> Node:
         name: str = event.anchor

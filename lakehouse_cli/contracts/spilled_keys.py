@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
@@ -13,14 +12,11 @@ from lakehouse_cli.arrow.ordering import sort_rows
 from lakehouse_cli.arrow.row_hashes import identity, row_hashes
 from lakehouse_cli.arrow.types import without_rows
 from lakehouse_cli.contracts.repeated_rows import repeated_many
+from lakehouse_cli.contracts.spilled_parts import SpilledParts
 from lakehouse_cli.errors import KEPT_ROWS
-from lakehouse_cli.runs.spilling import spill_file, spilling
 
 #: The column of the parts that has the 0-based numbers of the rows, beside the key's own, which have their positions.
 ROW = "row"
-_WHAT = "the keys of its rows"
-# Bits of a hash that say which part its key is in.
-_PART_BITS = 8
 # Rows that are sorted into parts at once.
 _AT_ONCE = 1 << 20
 # Bytes of a part that are compared at once.
@@ -40,10 +36,8 @@ class SpilledKeys:
     def __init__(self, schema: pa.Schema) -> None:
         fields = [pa.field(str(at), _plain(kind)) for at, kind in enumerate(schema.types)]
         self._schema = pa.schema([*fields, pa.field(ROW, pa.int64())])
-        self._batches = self._rows = 0
-        with spilling(_WHAT):
-            self._file = spill_file()
-            self._writer = pa.ipc.new_file(pa.PythonFile(self._file, mode="w"), self._schema)
+        self._rows = 0
+        self._parts = SpilledParts(self._schema, "the keys of its rows")
 
     def add(self, keys: pa.Table) -> None:
         """Write keys of the rows that follow; those with a null are passed over.
@@ -59,15 +53,7 @@ class SpilledKeys:
         self._rows += keys.num_rows
         columns = [column.cast(_plain(column.type)) for column in keys.columns]
         keyed = pa.Table.from_arrays([*columns, pa.chunked_array([rows])], schema=self._schema).drop_null()
-        parts = (row_hashes(list(map(identity, keyed.columns[:-1]))) >> np.uint64(64 - _PART_BITS)).astype(np.uint8)
-        ordered = keyed.take(av.from_numpy(np.argsort(parts, kind="stable"), pa.int64()))
-        with spilling(_WHAT):
-            start = 0
-            for count in np.bincount(parts, minlength=1 << _PART_BITS).tolist():
-                batches = ordered.slice(start, count).combine_chunks().to_batches()
-                self._writer.write_batch(batches[0] if count else _empty(self._schema))
-                start += count
-        self._batches += 1
+        self._parts.add(keyed, row_hashes(list(map(identity, keyed.columns[:-1]))))
 
     def repeated(self) -> tuple[int, pa.Table]:
         """Count the rows whose key an earlier row has, and list the first of them; nothing can be added any more.
@@ -76,13 +62,9 @@ class SpilledKeys:
             How many, and their keys with the numbers of the rows, ascending, no more than `KEPT_ROWS`.
         """
         count, first = 0, without_rows(self._schema)
-        with spilling(_WHAT):
-            self._writer.close()
-            self._file.seek(0)
-            reader = pa.ipc.open_file(pa.PythonFile(self._file, mode="r"))
-        for part in range(1 << _PART_BITS):
+        for part in self._parts.parts:
             distinct = without_rows(self._schema)
-            for batches in self._batches_of(reader, part):
+            for batches in self._batches_of(part):
                 keys = pa.concat_tables([distinct, pa.Table.from_batches(batches, self._schema)])
                 rows = repeated_many(keys.columns[:-1])
                 if len(rows):
@@ -94,14 +76,13 @@ class SpilledKeys:
                 distinct = keys
         return count, first
 
-    def _batches_of(self, reader: pa.ipc.RecordBatchFileReader, part: int) -> Iterator[list[pa.RecordBatch]]:
+    def _batches_of(self, part: int) -> Iterator[list[pa.RecordBatch]]:
         """Read a part, so much at once as is compared at once."""
         batches: list[pa.RecordBatch] = []
         size = 0
-        for number in range(part, self._batches << _PART_BITS, 1 << _PART_BITS):
-            with spilling(_WHAT):
-                batches.append(reader.get_batch(number))
-            size += batches[-1].nbytes
+        for batch in self._parts.batches(part):
+            batches.append(batch)
+            size += batch.nbytes
             if size > _COMPARED:
                 yield batches
                 batches, size = [], 0
@@ -110,14 +91,9 @@ class SpilledKeys:
 
     def close(self) -> None:
         """Remove the file."""
-        with suppress(OSError):  # of what could not be written before
-            self._file.close()
+        self._parts.close()
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
     """The type of a column in the file: each batch of a table may have a dictionary of its own."""
     return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def _empty(schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)

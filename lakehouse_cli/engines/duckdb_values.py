@@ -13,7 +13,7 @@ import pyarrow as pa
 from lakehouse_cli.arrow.conversion.domains import check_leaves, refuse_moments
 from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
 from lakehouse_cli.arrow.conversion.refusals import without
-from lakehouse_cli.arrow.conversion.refused import Refused
+from lakehouse_cli.arrow.conversion.refused_column import RefusedColumn
 from lakehouse_cli.text.sql import quote
 
 # Infinity is the greatest number and its opposite; the first timestamp is a midnight.
@@ -46,7 +46,7 @@ def _infinity(scalar: pa.Scalar) -> str | None:
     return {greatest: "infinity", -greatest: "-infinity"}.get(scalar.value)
 
 
-def as_written(data: pa.Table) -> pa.Table:
+def quote_yaml(data: pa.Table) -> pa.Table:
     """Return the table with durations as the integers they are made of again."""
     columns = [column.cast(pa.int64()) if pa.types.is_duration(column.type) else column for column in data.columns]
     return pa.table(columns, names=data.column_names)
@@ -86,7 +86,7 @@ def as_text(name: str) -> str:
 
 def read(
     select: Callable[[str], Any], columns: Mapping[str, Any], *, hugeint: Hugeint = as_text, cast_in: str = "in a view"
-) -> dict[str, pa.ChunkedArray | Refused]:
+) -> dict[str, pa.ChunkedArray | RefusedColumn]:
     """Read columns of a relation or query; what has no exact type in Arrow as text, intervals as microseconds.
 
     Args:
@@ -106,7 +106,7 @@ def read_pieces(
     hugeint: Hugeint = as_text,
     cast_in: str = "in a view",
     at_once: int = 0,
-) -> Iterator[dict[str, pa.ChunkedArray | Refused]]:
+) -> Iterator[dict[str, pa.ChunkedArray | RefusedColumn]]:
     """Read what `read` does piece by piece, as it is computed; at least one comes.
 
     Args:
@@ -139,7 +139,7 @@ def _selected(columns: Mapping[str, Any], hugeint: Hugeint) -> str:
     return ", ".join(f"{each} AS c{position}" for position, each in enumerate(expressions))
 
 
-def _typed(data: pa.Table, columns: Mapping[str, Any], cast_in: str) -> dict[str, pa.ChunkedArray | Refused]:
+def _typed(data: pa.Table, columns: Mapping[str, Any], cast_in: str) -> dict[str, pa.ChunkedArray | RefusedColumn]:
     found = zip(columns.items(), data.columns[::2], data.columns[1::2], strict=True)
     return {name: _as_typed(value, refused, kind, cast_in) for (name, kind), value, refused in found}
 
@@ -158,7 +158,9 @@ def _expressions(column: str, kind: Any, hugeint: str) -> tuple[str, str | None]
     return column, None
 
 
-def _as_typed(column: pa.ChunkedArray, refused: pa.ChunkedArray, kind: Any, cast_in: str) -> pa.ChunkedArray | Refused:
+def _as_typed(
+    column: pa.ChunkedArray, refused: pa.ChunkedArray, kind: Any, cast_in: str
+) -> pa.ChunkedArray | RefusedColumn:
     """Return a column that was read, in the form of its type in the database; refused where values do not keep it."""
     type_name, bent = str(kind), unreadable(kind)
     if refused.null_count < len(refused):
@@ -166,11 +168,11 @@ def _as_typed(column: pa.ChunkedArray, refused: pa.ChunkedArray, kind: Any, cast
         rest = _as_typed(column, pa.chunked_array([pa.nulls(len(refused))]), kind, cast_in)
         if type_name == "INTERVAL":
             hint = f"cast it to VARCHAR {cast_in}, and declare string"
-            return Refused(InexactError(_MONTHS, rows, hint=hint, noun=True), refused, rest)
+            return RefusedColumn(InexactError(_MONTHS, rows, hint=hint, noun=True), refused, rest)
         fits = all(len(text.lstrip("-")) <= _DIGITS for text in refused.to_pylist() if text is not None)
         wide = f"cast it to DECIMAL({_DIGITS}, 0) {cast_in}, or declare decimal128({_DIGITS}, 0)"
         hint = wide if fits else f"cast it to VARCHAR {cast_in}, and declare string"
-        return Refused(InexactError("too large", rows, hint=hint), refused, rest)
+        return RefusedColumn(InexactError("too large", rows, hint=hint), refused, rest)
     if type_name == "INTERVAL":
         return column.cast(pa.duration("us"))
     try:
@@ -178,5 +180,5 @@ def _as_typed(column: pa.ChunkedArray, refused: pa.ChunkedArray, kind: Any, cast
             raise InexactError(bent, hint=f"cast it to VARCHAR {cast_in}")
         check_range(column)
     except InexactError as refusal:
-        return Refused(refusal, column, without(column, refusal.rows))
+        return RefusedColumn(refusal, column, without(column, refusal.rows))
     return column

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from lakehouse_cli.errors import system_reason
 from lakehouse_cli.executors.base import WorkerDiedError, WorkerStartError, WorkerTimeoutError
-from lakehouse_cli.executors.starting import can_fork, start
+from lakehouse_cli.executors.start_methods import can_fork, start
 from lakehouse_cli.executors.threads import PutBackError, ThreadsExecutor, Work, default_workers
 from lakehouse_cli.executors.worker import prepared
 from lakehouse_cli.executors.worker_process import WorkerProcess

@@ -95,9 +95,10 @@ class ReadableFile:
             clear_frames(error.__traceback__)
             error = error.__context__
         self.native = None
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline, pause = time.monotonic() + _PATIENCE_S, 0.0005
         while any(each() is not None for each in self._held) and time.monotonic() < deadline:
-            time.sleep(0.0005)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.01)  # where it takes long, others want the processor
 
     def lend(self, thing: _T) -> _T:
         """Wait for something else too that is given to the reader, such as a function that it calls."""

@@ -32,7 +32,7 @@ class ColumnReading(Struct):
         chunks: The values so far; none once one does not fit.
         count: How many do not fit.
         misfits: The first that do not fit: the 1-based row, the value, and its line, None where it is not known.
-        known: Of a boolean column, the spellings among the values that fit, where it is read as text.
+        known: Spellings of values that fit, where they are read as text: of a boolean column all, of others some.
     """
 
     name: str

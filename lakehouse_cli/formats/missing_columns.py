@@ -8,7 +8,7 @@ from lakehouse_cli.errors import DataError, Location, Violation, alike, did_you_
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.invisible import unseen_characters, visible
-from lakehouse_cli.text.listing import first_few, first_named
+from lakehouse_cli.text.name_lists import first_few, first_named
 
 _LISTED_MISSING, _LISTED_THERE = 5, 8
 _NO_HEADER = (

@@ -1,10 +1,13 @@
 """Files that engines read by themselves, for no more columns and rows than a query needs.
 
-Only where they find in it what Arrow does, and where nothing is left to judge by then: types are as declared, the
-footer says that no value is null or infinite that must not be, and there is no NaN. Engines leave out row groups by the
-least and greatest value in the footer, among which NaN is not (`ColumnOrder` in
-https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift), and to them it is greater than all
-numbers. They do not look at the checksums of pages: the bytes of the file must be those that were seen before.
+Only where they find in it what Arrow does, and where nothing is left to judge by then: types are as declared, and the
+footer says that no value is null or infinite that must not be. They do not look at the checksums of pages: the bytes of
+the file must be those that were seen before.
+
+The least and greatest float in a footer are not those of the column (`ColumnOrder` in
+https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift): NaN, which to engines is greater
+than all numbers, is not among them, and zeros have whatever sign. Polars leaves out row groups by them, and must not
+read a file that has NaN. DuckDB can be told (`transforms.queries`).
 
 Of Arrow IPC only what lakehouse wrote: polars believes such a file, so that a damaged one may have values that Arrow
 refuses, or end the process.
@@ -62,6 +65,21 @@ class NativeFile(Struct, frozen=True):
     schema: pa.Schema
     rows: int
     check: Callable[[], None]
+
+    @property
+    def floats(self) -> list[str]:
+        """The columns of floats."""
+        return [field.name for field in self.schema if pa.types.is_floating(field.type)]
+
+    def has_nan(self) -> bool:
+        """Read all floats of a Parquet file; also true where that is not possible, which who reads it reports."""
+        names = self.floats
+        try:
+            with pq.ParquetFile(self.path, pre_buffer=False) as file:
+                batches = file.iter_batches(_ROWS, columns=names) if names else ()
+                return any(pc.any(pc.is_nan(column)).as_py() for batch in batches for column in batch.columns)
+        except (pa.ArrowException, OSError):
+            return True
 
 
 def native_parquet(
@@ -135,14 +153,7 @@ def _native(
         if not all(_is_plain(group.column(at), kind, may_be_null=may_be_null) for group in groups):
             return None
     schema = pa.schema([(column.name, to_arrow(column.type)) for column in columns])
-    if _has_nan(file, [field.name for field in schema if pa.types.is_floating(field.type)]):
-        return None
     return NativeFile("parquet", path, schema, metadata.num_rows, check)
-
-
-def _has_nan(file: pq.ParquetFile, names: list[str]) -> bool:
-    batches = file.iter_batches(_ROWS, columns=names) if names else ()
-    return any(pc.any(pc.is_nan(column)).as_py() for batch in batches for column in batch.columns)
 
 
 def _is_plain(chunk: Any, kind: pa.DataType, *, may_be_null: bool) -> bool:

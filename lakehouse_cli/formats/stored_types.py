@@ -36,9 +36,7 @@ _ENCRYPTED = re.compile("(?i)(?:en|de)crypt")
 
 
 @contextmanager
-def told_as_damaged(
-    name: str, what: str, hint: str = "write or fetch it again, or correct `format:`"
-) -> Iterator[None]:
+def report_damage(name: str, what: str, hint: str = "write or fetch it again, or correct `format:`") -> Iterator[None]:
     """Translate what Arrow raises for bytes that it cannot read into an error of that file."""
     try:
         yield

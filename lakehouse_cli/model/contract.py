@@ -10,13 +10,13 @@ from msgspec import field
 
 from lakehouse_cli.errors import Location
 from lakehouse_cli.model.column_type import ColumnType
-from lakehouse_cli.model.declared import Declared
+from lakehouse_cli.model.declaration import Declaration
 from lakehouse_cli.model.manifest import ColumnRecord
 
 ExtraColumns = Literal["error", "drop", "keep"]
 
 
-class Column(Declared, frozen=True):
+class Column(Declaration, frozen=True):
     """One declared column.
 
     Attributes:
@@ -39,7 +39,7 @@ class Column(Declared, frozen=True):
     locations: Mapping[str, Location] = field(default_factory=dict)
 
 
-class Contract(Declared, frozen=True, dict=True):
+class Contract(Declaration, frozen=True, dict=True):
     """The contract of a table.
 
     Attributes:

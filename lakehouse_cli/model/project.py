@@ -14,11 +14,12 @@ from msgspec import Struct, field
 
 from lakehouse_cli.errors import Location
 from lakehouse_cli.model.contract import Column, Contract, ExtraColumns
-from lakehouse_cli.model.declared import Declared
+from lakehouse_cli.model.declaration import Declaration
 from lakehouse_cli.model.query import QueryReading
 from lakehouse_cli.text.sql import without_semicolon
 
 Kind = Literal["source", "computed"]
+Publish = Literal["together", "each"]
 #: The environment that is there without being declared: storages and execution as they stand at the top.
 DEFAULT_ENVIRONMENT = "default"
 
@@ -29,7 +30,7 @@ _Seconds = int | float  # a whole number comes back from JSON as it was
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-class FunctionRef(Declared, frozen=True):
+class FunctionRef(Declaration, frozen=True):
     """The transform of a computed table: `name` in the module `module` (dotted)."""
 
     module: str
@@ -39,7 +40,7 @@ class FunctionRef(Declared, frozen=True):
         return f"{self.module}:{self.name}"
 
 
-class SqlQuery(Declared, frozen=True):
+class SqlQuery(Declaration, frozen=True):
     """The query that computes a table.
 
     Attributes:
@@ -77,7 +78,7 @@ class SqlQuery(Declared, frozen=True):
         return Location(self.location.file, first + line - 1, indent + (column or 1), source=shown)
 
 
-class StorageSpec(Declared, frozen=True):
+class StorageSpec(Declaration, frozen=True):
     """A named place where tables live.
 
     Attributes:
@@ -106,7 +107,7 @@ class StorageSpec(Declared, frozen=True):
         return f"StorageSpec({self.name!r}, {self.root_text!r}, type={self.type!r})"
 
 
-class SparkSpec(Declared, frozen=True):
+class SparkSpec(Declaration, frozen=True):
     """The session that transforms on Spark share in a run.
 
     Attributes:
@@ -124,7 +125,7 @@ class SparkSpec(Declared, frozen=True):
         return f"SparkSpec({self.master!r})"
 
 
-class EnvironmentSpec(Declared, frozen=True):
+class EnvironmentSpec(Declaration, frozen=True):
     """A named set of overrides, over what it overrides.
 
     Attributes:
@@ -158,7 +159,7 @@ class Uses(Struct, frozen=True):
     env: tuple[str, ...] | None = None
 
 
-class Asset(Declared, frozen=True):
+class Asset(Declaration, frozen=True):
     """Something that is stored, and perhaps computed from others.
 
     Attributes:
@@ -167,7 +168,10 @@ class Asset(Declared, frozen=True):
         storage: Name of its storage.
         path: Where in the storage, ``/``-separated, without extension.
         format: Its own, or its storage's; empty where the storage's tables are no files.
+        serializer: Of an asset that is no table, what writes and reads it: its format. Empty for a table.
         function: The transform; None for a source, and where a query computes it.
+        output: Which of several results of its function; empty where it has one.
+        publish: Of several results, whether they are stored ``together`` or ``each`` by itself.
         query: The query that computes it, in the place of a function.
         order_by: Columns by which its rows are stored; none for the order in which they come.
         reproducible: Whether a query must give the same rows in the same order each time.
@@ -190,7 +194,10 @@ class Asset(Declared, frozen=True):
     storage: str = "default"
     path: str = ""
     format: str = "csv"
+    serializer: str = ""
     function: FunctionRef | None = None
+    output: str = ""
+    publish: Publish = "together"
     query: SqlQuery | None = None
     order_by: tuple[str, ...] = ()
     reproducible: bool = True
@@ -228,6 +235,11 @@ class Asset(Declared, frozen=True):
         if self.function is None:
             raise TypeError(f"source `{self.name}` has no transform")
         return self.function
+
+    @property
+    def returns_table(self) -> bool:
+        """Whether its function returns a table, of the type by which it is annotated."""
+        return not self.serializer and not self.output
 
     @property
     def runs_in_storage(self) -> bool:
@@ -285,7 +297,7 @@ class Table(Asset, frozen=True):
         return None
 
 
-class ProjectSpec(Declared, frozen=True):
+class ProjectSpec(Declaration, frozen=True):
     """A whole project file, includes and defaults resolved.
 
     Attributes:

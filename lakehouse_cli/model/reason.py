@@ -6,7 +6,7 @@ import re
 
 from msgspec import Struct
 
-from lakehouse_cli.text.shortening import cut_middle
+from lakehouse_cli.text.abbreviation import cut_middle
 
 _NAMED = re.compile("`([^`]*)`")
 # Of a longer name its ends are shown, which distinguish names.

@@ -7,7 +7,7 @@ from typing import Literal
 
 from lakehouse_cli.model.manifest import ColumnRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import short_names
-from lakehouse_cli.text.listing import first_few
+from lakehouse_cli.text.name_lists import first_few
 
 #: Whether what reads the table goes on as it is (``additive``: there is more; ``compatible``) or may fail.
 SchemaChange = Literal["additive", "compatible", "breaking"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
-from lakehouse_cli.arrow.conversion.moments import UNITS
+from lakehouse_cli.arrow.conversion.timestamp_texts import UNITS
 from lakehouse_cli.arrow.maps import pairs_of
 from lakehouse_cli.arrow.types import from_arrow, holds
 from lakehouse_cli.arrow.values import compute as pc

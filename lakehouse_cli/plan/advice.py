@@ -14,7 +14,7 @@ from lakehouse_cli.model import Table, Uses
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.used_files import escaped
 from lakehouse_cli.text.counts import with_article
-from lakehouse_cli.text.listing import first_few, first_named
+from lakehouse_cli.text.name_lists import first_few, first_named
 
 # Of more variables or files, so many are named.
 _NAMED = 3
@@ -24,7 +24,12 @@ _LONGEST = 300
 
 
 def advice_for(
-    table: Table, code: CodeFingerprint | None, inputs: Collection[str], files: Collection[str]
+    table: Table,
+    code: CodeFingerprint | None,
+    inputs: Collection[str],
+    files: Collection[str],
+    *,
+    has_paths: bool = False,
 ) -> str | None:
     """One note on a table whose transform depends on what no key declares; None where there is nothing to say.
 
@@ -33,11 +38,14 @@ def advice_for(
         code: Of its transform; None where a version stands for it, and for a source.
         inputs: The tables that it is computed from.
         files: The files that it declares to use.
+        has_paths: Whether its transform is given paths, which what it opens may be.
     """
     # An empty map says that nothing beside the inputs counts, an empty list the same of files or variables.
     if table.kind == "source" or table.version is not None or table.refresh is not None or table.uses == Uses():
         return None
     reads = code.reads if code is not None else ()
+    if has_paths:
+        reads = tuple(read for read in reads if read.name or read.kind not in ("file", "pattern"))
     undeclared = [read for read in reads if not _is_declared(read, table.uses or Uses(), files)]
     if undeclared:
         return f"`{table.name}` {_reads_in_words(undeclared, table.uses or Uses())}"
@@ -64,18 +72,28 @@ def shared_connection(names: Sequence[str]) -> str:
     return f"{listed} share DuckDB's module-wide connection under `threads`: {way}"
 
 
-def not_reproducible(table: Table, random: Sequence[str], unordered: str | None) -> str | None:
-    """The note on a table that comes out otherwise each time; None where that is declared, or mended.
+def not_reproducible(
+    table: Table, random: Sequence[str], unordered: str | None, reads: Collection[OutsideRead]
+) -> str | None:
+    """The note on a table that comes out otherwise each time; None where that is declared, or ruled out.
 
     Args:
         table: The table.
         random: What of its query gives something else each time.
         unordered: The frame type of its result, if its rows come in another order each time and nothing orders them.
+        reads: Of its transform; none where its rows are stored in an order of their own.
     """
     if unordered is not None:
         return (
             f"`{table.name}` is {with_article(unordered)}, whose rows may come in another order each time: set `key` or"
             " `order_by`"
+        )
+    shuffling = next((read for read in reads if read.kind == "order"), None)
+    if shuffling is not None:
+        place = f"{shuffling.file}:{shuffling.line}"
+        return (
+            f"`{table.name}` calls `{shuffling.name}` ({place}), after which polars gives rows in another"
+            " order each time: set `order_by`, or pass `maintain_order=True`"
         )
     if not random or not table.reproducible:
         return None
@@ -84,7 +102,7 @@ def not_reproducible(table: Table, random: Sequence[str], unordered: str | None)
 
 
 def _is_declared(read: OutsideRead, uses: Uses, files: Collection[str]) -> bool:
-    if read.kind == "duckdb":
+    if read.kind in ("duckdb", "order"):
         return True
     if read.kind == "variable":
         return uses.env is not None and (not read.name or not uses.env or read.name in uses.env)

@@ -87,8 +87,8 @@ def _is_matched(table: Table, edges: Sequence[Input]) -> bool:
     if reading is None or reading.problem is not None:
         return False
     wanted = [each.name for each in reading.tables or ()] if table.inputs is None else list(table.inputs)
-    told = reading.tables is not None or table.inputs is not None
-    return told and len(set(map(ascii_lower, wanted))) == len(edges) and set(reading.params) == table.params.keys()
+    known = reading.tables is not None or table.inputs is not None
+    return known and len(set(map(ascii_lower, wanted))) == len(edges) and set(reading.params) == table.params.keys()
 
 
 def _columns(shape: Shape) -> tuple[Column, ...]:

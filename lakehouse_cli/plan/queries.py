@@ -34,7 +34,7 @@ from lakehouse_cli.text.sql import tokens
 from lakehouse_cli.version import __version__
 
 # Named, not imported: they load pyarrow and DuckDB, which a plan does not need.
-_RUN = Entry("lakehouse_cli.transforms.queries.calling:run_query")
+_RUN = Entry("lakehouse_cli.transforms.queries.call:run_query")
 _ANALYSIS = Entry("lakehouse_cli.transforms.queries.analysis:QueryAnalysis")
 _IN_DATABASE = Entry("lakehouse_cli.storage.relational.duckdb_queries:judge_result")
 _FOLDER, _FILE = "cache", "queries.json"
@@ -343,7 +343,7 @@ class _Matched(Struct):
                     yield Input(table, name)
         elif reading.tables is None:
             why = reading.dialect if reading.dialect != DUCKDB else reading.sensitive[0]
-            message = f"the tables of {self.table.computed_by} cannot be told from its text ({why})"
+            message = f"the tables of {self.table.computed_by} cannot be determined from its text ({why})"
             self.problems.append(Problem(message, "list them under `inputs:`", self.table.where("sql", "sql_file")))
         else:
             yield from (found for each in reading.tables if (found := self._input(each)) is not None)

@@ -12,7 +12,7 @@ from lakehouse_cli.model.query import DUCKDB, Mention, QueryProblem, QueryReadin
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.storage_types import STORAGE_TYPES
 from lakehouse_cli.storage_types.names import MANIFESTS, MANIFESTS_HINT, ascii_lower
-from lakehouse_cli.text.listing import first_few
+from lakehouse_cli.text.name_lists import first_few
 from lakehouse_cli.text.sql import placeholders, tokens
 
 #: Types of storages that run queries; whether DuckDB reads these.
@@ -27,7 +27,7 @@ class DatabaseEngine(NamedTuple):
 
     Attributes:
         type: Of the storage.
-        version: Of the database; None where it cannot be had.
+        version: Of the database; None where the database cannot be reached.
     """
 
     type: str

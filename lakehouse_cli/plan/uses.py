@@ -18,7 +18,7 @@ from lakehouse_cli.errors import Location, Problem, ProjectError, did_you_mean, 
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import UNSETTLED, Recipe
 from lakehouse_cli.plan.used_files import MatchError, is_pattern, matches
-from lakehouse_cli.storage.local.stat_cache import RACY_NS, Stamp
+from lakehouse_cli.storage.local.stat_cache import RACY_MTIME_NS, Stamp
 from lakehouse_cli.text.regular_files import hash_file
 
 
@@ -55,7 +55,7 @@ class Used(Struct, frozen=True):
         before = self.stamps.get(path)
         if before is None or stamp != before:
             return False
-        if max(before.modified_ns, before.changed_ns) < self.at_ns - RACY_NS:
+        if max(before.modified_ns, before.changed_ns) < self.at_ns - RACY_MTIME_NS:
             return True
         try:
             return hash_file(folder / path) == self.files[path]

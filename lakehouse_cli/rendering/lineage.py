@@ -139,7 +139,8 @@ def tree_lines(terminal: Terminal, shown: Lineage) -> list[str]:
     widest = max((width for _, _, width in rows), default=0)
     states = max((len(_state(branch)) for _, branch, _ in rows), default=0)
     if terminal.width is not None:
-        widest = min(widest, max(terminal.width - states - _MIN_WHY - 4, 12))
+        least = _MIN_WHY if any(branch.table.reasons for _, branch, _ in rows) else 0
+        widest = min(widest, max(terminal.width - states - least - 4, 12))
     lines = []
     for prefix, branch, _ in rows:
         style = _STYLES[branch.table.shown_as]

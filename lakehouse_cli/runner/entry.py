@@ -63,7 +63,7 @@ class WorkerSetup(Struct, frozen=True):
 
 
 def materialize_here(
-    job: Job, given: Mapping[str, pa.Table], handed: Mapping[str, Handover], hand_to: str | None
+    job: Job, given: Mapping[str, pa.Table], handed: Mapping[str, Handover], hand_to: Mapping[str, str]
 ) -> Outcome:
     """Materialize in a process that shares nothing.
 
@@ -71,7 +71,7 @@ def materialize_here(
         job: The table.
         given: Inputs that are stored nowhere, by name; the others come from storage.
         handed: Of those, the ones that other processes have written for it.
-        hand_to: Where its result is written for its consumers; None where it has none.
+        hand_to: Where results are written for their consumers, by table; those that have none are left out.
     """
     from lakehouse_cli.runner.materializing import input_frames, materialize, open_input, read_input, streamed_inputs
     from lakehouse_cli.transforms import SharedTable, StreamedTable
@@ -98,4 +98,8 @@ def materialize_here(
             if isinstance(shared, SharedTable):
                 shared.release()
 
-    return materialize(job, place, inputs, hand_to=hand_to, on_computed=release)
+    if job.table.output:
+        from lakehouse_cli.runner.several_results import materialize_results
+
+        return materialize_results(job, place, inputs, hand_to=hand_to, on_computed=release)
+    return materialize(job, place, inputs, hand_to=hand_to.get(job.table.name), on_computed=release)

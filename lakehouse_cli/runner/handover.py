@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from lakehouse_cli.model.manifest import InputRecord
-from lakehouse_cli.runs.spilling import spill_folder
+from lakehouse_cli.runs.temporary_files import spill_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa

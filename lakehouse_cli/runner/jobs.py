@@ -5,9 +5,10 @@ Nothing here loads Arrow or the user's code, so that a process that only leads o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
@@ -20,6 +21,8 @@ from lakehouse_cli.plan.uses import Used
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_Result = TypeVar("_Result")
 
 
 class Job(Struct, frozen=True):
@@ -41,6 +44,7 @@ class Job(Struct, frozen=True):
         used: Files and variables that its transform uses beside its inputs, as planned; None if none are declared.
         workers: How many tables are computed at once.
         run_started: When the run began.
+        siblings: The other tables that the same call computes, in the order of the project, this one before them.
     """
 
     table: Table
@@ -56,6 +60,17 @@ class Job(Struct, frozen=True):
     used: Used | None
     workers: int
     run_started: datetime
+    siblings: tuple[Job, ...] = ()
+
+    @property
+    def members(self) -> tuple[Job, ...]:
+        """The job and its siblings."""
+        return (self, *self.siblings)
+
+    @property
+    def released(self) -> tuple[str, ...]:
+        """The inputs that it is done with when it has read them: each once for each of its tables."""
+        return self.read_inputs * len(self.members)
 
     @property
     def read_inputs(self) -> tuple[str, ...]:
@@ -71,12 +86,20 @@ class Outcome(Struct, frozen=True):
         data: Exactly what the storage would return; None if nobody reads it from memory.
         dropped: Columns the transform returned that the contract does not name, where these are dropped.
         handed_over: Whether it was written for its consumers in other processes.
+        notes: Remarks on its inputs.
+        results: Of a function with several results, that of each table; an error where it was not stored.
     """
 
     manifest: Manifest | None
     data: pa.Table | None
     dropped: tuple[str, ...]
     handed_over: bool = False
+    notes: tuple[str, ...] = ()
+    results: Mapping[str, Outcome | LakehouseError] = {}
+
+    def by_table(self, name: str) -> Mapping[str, Outcome | LakehouseError]:
+        """The result of each table; `name` is that of the job's own."""
+        return self.results or {name: self}
 
 
 class InputError(Exception):
@@ -88,6 +111,25 @@ class InputError(Exception):
         self.error = error
 
 
+class ResultError(Exception):
+    """Some of several results are not as declared, or could not be stored.
+
+    Attributes:
+        errors: Of each of these tables.
+        stored: What was stored before.
+    """
+
+    def __init__(self, errors: Mapping[str, LakehouseError], stored: Mapping[str, Outcome]) -> None:
+        super().__init__(errors, stored)
+        self.errors = errors
+        self.stored = stored
+
+    @property
+    def first(self) -> LakehouseError:
+        """The error of the first of them."""
+        return next(iter(self.errors.values()))
+
+
 def over_time(table: Table) -> TransformError:
     """Make the error of a transform that took longer than its timeout."""
     return TransformError(
@@ -95,3 +137,28 @@ def over_time(table: Table) -> TransformError:
         hint="make it faster, or raise `timeout:`",
         location=table.where("timeout"),
     )
+
+
+def within(seconds: float, compute: Callable[[], _Result], table: Table) -> _Result:
+    """Compute in a thread and wait for it no longer than so many seconds.
+
+    Python cannot end a thread: one that is over its time goes on until it returns or the process ends, and its result
+    is dropped. It has no way to publish anything.
+    """
+    done: list[_Result] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            done.append(compute())
+        except BaseException as error:  # noqa: BLE001  # raised again in the waiting thread
+            failed.append(error)
+
+    thread = threading.Thread(target=work, name=f"transform {table.name}", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise over_time(table)
+    if failed:
+        raise failed[0]
+    return done[0]

@@ -10,7 +10,7 @@ import pyarrow as pa
 from lakehouse_cli.contracts.keys import increases
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Table
-from lakehouse_cli.runner.sorting import sort_pieces
+from lakehouse_cli.runner.external_sort import sort_pieces
 
 # Bytes of rows in order that are held, lest one follows that is not.
 _HELD = 1 << 24

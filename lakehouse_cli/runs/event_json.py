@@ -15,7 +15,7 @@ from msgspec import Struct, convert, to_builtins
 from msgspec.json import Decoder, Encoder
 from msgspec.structs import asdict
 
-from lakehouse_cli.model.deferred import DeferredInput
+from lakehouse_cli.model.deferred_input import DeferredInput
 from lakehouse_cli.runs.events import (
     Event,
     RunFinished,

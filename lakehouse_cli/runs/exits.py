@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
+import sys
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 # Seconds to wait for a thread that is putting something in place.
 _PATIENCE_S = 5.0
 _undo: dict[int, Callable[[], object]] = {}
 _numbers = itertools.count()
 _lock = threading.RLock()
+_at_work: set[threading.Thread] = set()
 
 
 def undisturbed() -> AbstractContextManager[object]:
@@ -35,10 +38,43 @@ def undo_at_exit(undo: Callable[[], object]) -> Callable[[], None]:
 
 def undo_unfinished() -> None:
     """Undo what threads are in the middle of, and let none begin or finish any more: the process is about to end."""
+    _at_work.clear()  # who calls this leaves the process by itself
     if _lock.acquire(timeout=_PATIENCE_S):
         while _undo:
             with suppress(Exception):
                 _undo.popitem()[1]()
+
+
+@contextmanager
+def at_work() -> Iterator[None]:
+    """Note that this thread works for a run, which may be left before it is done."""
+    thread = threading.current_thread()
+    _at_work.add(thread)
+    try:
+        yield
+    finally:
+        _at_work.discard(thread)
+
+
+def leave_at_exit() -> None:
+    """Have the process end with code 130 where threads of a run that was left are still at work when it ends.
+
+    Python ends such threads as they ask for its lock, which aborts the process from inside of a library in C++ that
+    does not expect it.
+    """
+    atexit.unregister(_leave)
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if not any(thread.is_alive() for thread in _at_work - {threading.current_thread()}):
+        return
+    undo_unfinished()
+    getattr(atexit, "_run_exitfuncs", lambda: None)()  # what was registered before this one
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(130)
 
 
 def _forget_in_child() -> None:
@@ -46,6 +82,7 @@ def _forget_in_child() -> None:
     global _lock
     _lock = threading.RLock()
     _undo.clear()
+    _at_work.clear()
 
 
 os.register_at_fork(after_in_child=_forget_in_child)

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pyarrow as pa
 
-from lakehouse_cli.runs.spilling import spill_file, spilling
+from lakehouse_cli.runs.temporary_files import spill_file, spilling
 
 
 class SpilledPieces:

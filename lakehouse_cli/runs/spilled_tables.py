@@ -11,7 +11,7 @@ from typing import IO
 
 import pyarrow as pa
 
-from lakehouse_cli.runs.spilling import spill_file, spilling
+from lakehouse_cli.runs.temporary_files import spill_file, spilling
 
 
 class SpilledTables:

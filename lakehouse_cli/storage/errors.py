@@ -15,7 +15,7 @@ from msgspec import Struct
 from lakehouse_cli.errors import LakehouseError, OvertakenError, StorageError, UnreachableError, system_reason
 from lakehouse_cli.model import StorageSpec, Table
 
-#: What cannot be had: all that a storage holds, or one table.
+#: What is out of reach: all tables of a storage, or one.
 OutOfReach = Literal["storage", "table"]
 
 
@@ -25,7 +25,7 @@ class Cause(NamedTuple):
     Attributes:
         reason: Why something could not be done, to follow a colon.
         hint: What to do; None for a look at the storage.
-        out_of_reach: What cannot be had at all, such as all of a server that does not answer. A plan then says that a
+        out_of_reach: What cannot be reached, such as all of a server that does not answer. A plan then says that a
             run would fail, and the run fails these tables before it computes them.
         shown: What it could not be done with, where that is not the table itself.
     """
@@ -120,7 +120,7 @@ _DOING = {
 }
 
 
-def own_storage_error(spec: StorageSpec, method: str, table: Table | None, error: Exception) -> StorageError:
+def own_storage_error(spec: StorageSpec, method: str, table: Table | None, error: BaseException) -> StorageError:
     """Return the error of a storage that is not the tool's, with the line of its code that raised it.
 
     Args:

@@ -8,6 +8,7 @@ from lakehouse_cli.formats.spec import FormatOption
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage_types.names import Names, ascii_lower
 from lakehouse_cli.storage_types.spec import StorageType, lock_timeout, schema_option
+from lakehouse_cli.text.sql import how_to_cast
 
 _SQL = {
     "int8": "TINYINT",
@@ -51,11 +52,71 @@ def sql_type(column_type: ColumnType) -> str:
     return _SQL[column_type.id]
 
 
-def cast_hint(declared: ColumnType) -> str:
-    """What to do in a query that returns something else than a declared type; DuckDB casts not all nested types."""
-    if declared.is_nested:
-        return f"make {declared} of it in the query"
-    return f"cast it in the query, as with `::{sql_type(declared)}`"
+def cast_hint(declared: ColumnType, returned: ColumnType | None = None) -> str:
+    """What to do in a query that returns something else than a declared type.
+
+    Args:
+        declared: The type.
+        returned: What the query returns; None where that is not known.
+    """
+    # DuckDB casts not all nested types, and says which only of values.
+    is_nested = declared.is_nested or (returned is not None and returned.is_nested)
+    return how_to_cast(str(declared), None if is_nested else way_to(declared, returned))
+
+
+def way_to(declared: ColumnType, returned: ColumnType | None) -> str | None:
+    """What to write of a value, ``…``, to make a declared type of it; None where DuckDB has no one way.
+
+    >>> way_to(ColumnType("date32"), ColumnType("int64"))
+    'to_timestamp(…)::DATE'
+    """
+    before, after = _kind(returned), _kind(declared)
+    if (way := _WAYS.get((before, after))) is not None:
+        return way.replace("DECLARED", sql_type(declared))
+    has_cast = not before or before == after or "string" in (before, after) or {before, after} in _CASTS
+    return f"::{sql_type(declared)}" if has_cast else None
+
+
+def _kind(column_type: ColumnType | None) -> str:
+    """What the types have in common that DuckDB casts alike."""
+    if column_type is None:
+        return ""
+    if column_type.id == "dictionary":
+        return _kind(column_type.item)
+    if column_type.is_integer or column_type.id in ("float32", "float64", "decimal128"):
+        return "number"
+    if column_type.id == "timestamp":
+        return "instant" if column_type.timezone else "timestamp"
+    if column_type.id in ("time32", "time64"):
+        return "time in ns" if column_type.unit == "ns" else "time"
+    return column_type.id
+
+
+# Kinds that DuckDB casts to each other, beside text.
+_CASTS = (
+    {"number", "bool"},
+    {"date32", "timestamp"},
+    {"date32", "instant"},
+    {"timestamp", "instant"},
+    {"time", "time in ns"},
+)
+# What to write where there is no cast, or one that takes text for escaped bytes.
+_WAYS = {
+    ("string", "binary"): "encode(…)",
+    ("binary", "string"): "decode(…)",
+    **{("number", kind): "to_timestamp(…)::DECLARED" for kind in ("date32", "timestamp", "instant")},
+    ("number", "duration"): "to_seconds(…)",
+    **{(kind, "number"): "epoch_ms(…)" for kind in ("date32", "timestamp", "instant", "time", "duration")},
+    ("time in ns", "number"): "epoch_ms(…::TIME)",
+    ("timestamp", "time"): "::TIME",
+    ("timestamp", "time in ns"): "::TIMESTAMP_NS::TIME_NS",
+    ("instant", "time"): "::TIMESTAMP::TIME",
+    ("instant", "time in ns"): "::TIMESTAMP_NS::TIME_NS",
+    ("time", "duration"): "to_microseconds(epoch_us(…))",
+    ("time in ns", "duration"): "to_microseconds(epoch_us(…::TIME))",
+    ("duration", "time"): "time '00:00' + …",
+    ("duration", "time in ns"): "(time '00:00' + …)::TIME_NS",
+}
 
 
 def held_type(column_type: ColumnType) -> ColumnType:
@@ -109,7 +170,7 @@ COMPATIBLE = FormatOption(
     },
     "The oldest DuckDB that is to open a file that a run makes, from v1.0.0; unset: none older than the one here.",
 )
-NAMES = Names("DuckDB", fold=ascii_lower)
+NAMES = Names("DuckDB", needs_columns=True, fold=ascii_lower)
 
 DUCKDB = StorageType(
     "duckdb",

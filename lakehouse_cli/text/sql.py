@@ -123,3 +123,15 @@ def _end_of_comment(text: str, position: int) -> int:
         if not depth:
             return match.end()
     return len(text)
+
+
+def how_to_cast(declared: str, way: str | None) -> str:
+    """Say what to do in a query that returns something else than a declared type.
+
+    Args:
+        declared: The type.
+        way: What to write of a value, ``…``, or behind it, ``::TYPE``; None where there is no one way.
+    """
+    if way is not None and way.startswith(("::", "CAST(")):
+        return f"cast it in the query, as with `{way}`"
+    return f"make {declared} of it in the query" + ("" if way is None else f", as with `{way}`")

@@ -41,7 +41,7 @@ from lakehouse_cli.registry import install_command, installed, lookup
 
 
 class FrameType(ABC):
-    """One in-memory type of tables, to and from Arrow.
+    """A frame type: an in-memory type of tables, to and from Arrow.
 
     Attributes:
         name: As users write it: ``pandas.DataFrame``.
@@ -103,6 +103,16 @@ class FrameType(ABC):
         del file
         return None
 
+    def guard(self, frame: Any, parameter: str) -> Callable[[], BaseException | None] | None:
+        """Watch a frame that a transform is given as a parameter, without keeping it.
+
+        Returns:
+            What gives the error of a use that loses rows, asked for once the transform failed or has ended; None
+            where there is no such use.
+        """
+        del frame, parameter
+        return None
+
     def to_pieces(self, frame: Any, columns: Sequence[Column] | None) -> Iterator[pa.Table]:
         """Make a table of a frame piece by piece; else as `to_arrow`."""
         yield self.to_arrow(frame, columns)
@@ -162,6 +172,9 @@ def frame_type_of(annotation: Any, *, returned: bool = False) -> FrameType:
     """
     if annotation is None or annotation is Any:
         return frame_type(PANDAS)
+    # A run asks for a plain class with every input of every table; `typing` would take most of that time.
+    if type(annotation) is type and (plain := _frame_type_of_class(annotation, returned)) is not None:
+        return plain
     if isinstance(annotation, str):
         for name in names_in_text(annotation):
             if is_supported(name, returned=returned):
@@ -178,7 +191,6 @@ def frame_type_of(annotation: Any, *, returned: bool = False) -> FrameType:
     raise _unsupported(_spelled(annotation), returned)
 
 
-# A run asks for the same class with every input of every table.
 @lru_cache(maxsize=256)
 def _frame_type_of_class(candidate: type, returned: bool) -> FrameType | None:
     root = candidate.__module__.partition(".")[0]

@@ -64,7 +64,9 @@ class LazyFrame(FrameType):
         return source.map_batches(_itself, predicate_pushdown=False, projection_pushdown=True, streamable=True)
 
     def from_file(self, file: NativeFile) -> Any:
-        """A scan of the file, where it finds the types that Arrow does."""
+        """A scan of the file, where it finds the types and values that Arrow does."""
+        if file.format == "parquet" and file.has_nan():
+            return None
         scan = pl.scan_parquet if file.format == "parquet" else pl.scan_ipc
         # A name alone may be taken for a pattern.
         found = scan(file.path, glob=False, hive_partitioning=False).select(by_name(*file.schema.names))

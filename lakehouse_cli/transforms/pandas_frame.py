@@ -18,8 +18,8 @@ import pyarrow as pa
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.domains import check_leaves
 from lakehouse_cli.arrow.conversion.exact import kind_of, nan_to_null
-from lakehouse_cli.arrow.conversion.moments import timestamp_text
 from lakehouse_cli.arrow.conversion.refusal import InexactError, examples_of, true_rows
+from lakehouse_cli.arrow.conversion.timestamp_texts import timestamp_text
 from lakehouse_cli.arrow.memory import release_unused
 from lakehouse_cli.arrow.types import holds
 from lakehouse_cli.errors import TransformError
@@ -204,7 +204,11 @@ def _frame(names: Sequence[str], rows: int, blocks: list[tuple[Any, Any]], start
 
 def _make_read_only(values: Any) -> None:
     """Make an array, or the arrays inside an extension array, read-only."""
-    for array in (values, *(getattr(values, name, None) for name in ("_data", "_mask", "_ndarray"))):
+    if isinstance(values, np.ndarray):
+        values.flags.writeable = False
+        return
+    for name in ("_data", "_mask", "_ndarray"):
+        array = getattr(values, name, None)
         if isinstance(array, np.ndarray):
             array.flags.writeable = False
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 
 from lakehouse_cli.arrow.types import to_arrow, without_rows
-from lakehouse_cli.errors import TransformError
+from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import READER
 from lakehouse_cli.transforms.frames import FrameType
+from lakehouse_cli.transforms.input_reader import InputReading
 
 
 class ReaderFrame(FrameType):
@@ -23,7 +24,7 @@ class ReaderFrame(FrameType):
     streams = True
 
     def __init__(self) -> None:
-        self._inputs: WeakKeyDictionary[Any, Generator[pa.RecordBatch]] = WeakKeyDictionary()
+        self._inputs: WeakKeyDictionary[Any, InputReading] = WeakKeyDictionary()
 
     def from_arrow(self, table: pa.Table) -> Any:
         """A reader of the table's batches."""
@@ -31,10 +32,24 @@ class ReaderFrame(FrameType):
 
     def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:
         """A reader of the batches of each piece, as it comes."""
-        batches = (batch for piece in open_pieces() for batch in piece.to_batches())
-        reader = pa.RecordBatchReader.from_batches(schema, batches)
-        self._inputs[reader] = batches
+        reading = InputReading(schema, (batch for piece in open_pieces() for batch in piece.to_batches()))
+        reader = reading.open()
+        self._inputs[reader] = reading
         return reader
+
+    def guard(self, frame: Any, parameter: str) -> Callable[[], BaseException | None]:
+        """What tells whether the reader was read behind its end, or interrupted."""
+        reading = self._inputs[frame]
+
+        def fault() -> BaseException | None:
+            if reading.is_read_again:
+                return TransformError(
+                    f"`{parameter}` is read a second time, and a reader gives each batch once: rows would be missing",
+                    hint=f"read `{parameter}` once, or annotate it with `pyarrow.Table` to read it more than once",
+                )
+            return reading.error if isinstance(reading.error, Interrupted) else None
+
+        return fault
 
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
         """All that it gives."""
@@ -87,8 +102,8 @@ class ReaderFrame(FrameType):
 
     def _state(self, reader: Any) -> str | None:
         """How far the reader of an input was read, as of a generator; None for anything else."""
-        batches = self._inputs.get(reader) if isinstance(reader, pa.RecordBatchReader) else None
-        return None if batches is None else inspect.getgeneratorstate(batches)
+        reading = self._inputs.get(reader) if isinstance(reader, pa.RecordBatchReader) else None
+        return None if reading is None else inspect.getgeneratorstate(reading.batches)
 
     def accepts(self, annotation: type, *, returned: bool) -> bool:
         """Whether it is pyarrow.RecordBatchReader."""

@@ -19,7 +19,7 @@ from lakehouse_cli.model.frame_names import RELATION
 from lakehouse_cli.transforms.frames import FrameType
 from lakehouse_cli.transforms.queries.connection import no_room, private_connection, share_of
 from lakehouse_cli.transforms.queries.inputs import Pieces, held_in_duckdb, same_to_duckdb
-from lakehouse_cli.transforms.queries.running import as_table, whole_numbers
+from lakehouse_cli.transforms.queries.results import as_table, whole_numbers
 
 _CAST_IN = "in the transform"
 # No two tables of a process have the same name, so that none is taken for one of another call.

@@ -22,7 +22,7 @@ from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import SPARK
 from lakehouse_cli.model.spark_types import not_in_spark, refusal
 from lakehouse_cli.runs.spilled_tables import SpilledTables, joined
-from lakehouse_cli.runs.spilling import spill_folder, spilling
+from lakehouse_cli.runs.temporary_files import spill_folder, spilling
 from lakehouse_cli.transforms.frames import FrameType
 
 # Bytes of an input that goes to Java's Spark as Arrow, and of a row group of the file of a larger one.

@@ -70,11 +70,11 @@ class Running:
             between, self._read_to = self.out[self._read_to : found], found + len(text)
             return between
 
-    def complains(self, text: str) -> None:
+    def reports(self, text: str) -> None:
         """Wait until stderr has a text, at whatever place."""
         with self._said:
             found = self._said.wait_for(lambda: text in self.err, PATIENCE)
-        assert found, f"did not complain of {text!r}\n{self}"
+        assert found, f"did not report {text!r}\n{self}"
 
     def ends(self, *, patience: float = PATIENCE) -> int:
         """Wait for its end; returns the exit code, and all it said is there."""

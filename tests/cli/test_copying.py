@@ -254,6 +254,28 @@ def test_what_was_never_materialized(computed: ProjectFolder, cli: Cli) -> None:
     assert done.statuses == {"totals": "missing", "best": "missing"}
 
 
+@pytest.mark.parametrize(
+    ("storage", "changes"),
+    [
+        ("{root: data, format: jsonl, options: {suffix: .csv}}", "csv → jsonl"),
+        ('{root: data, options: {delimiter: ";"}}', "delimiter"),
+    ],
+)
+def test_one_place_that_is_read_otherwise_is_refused(
+    computed: ProjectFolder, cli: Cli, storage: str, changes: str
+) -> None:
+    computed.edit(
+        "lakehouse.yaml", "environments:\n", f"environments:\n  other: {{storages: {{default: {storage}}}}}\n"
+    )
+    before = computed.read("data/totals.csv")
+    done = cli("copy", "--to", "other", "--sources", "--force", "-o", "json")
+    assert (done.code, set(done.statuses.values())) == (1, {"refused"})
+    for table in done.json["tables"]:
+        assert "in one place, which `other` would read as something else: " in table["note"]
+        assert changes in table["note"]
+    assert computed.read("data/totals.csv") == before
+
+
 def test_one_place_is_left_alone(computed: ProjectFolder, cli: Cli) -> None:
     (computed.path / "link").symlink_to("data")
     before = computed.read("data/totals.csv")

@@ -79,7 +79,7 @@ def test_damaged_history(project: ProjectFolder, cli: Cli, content: bytes) -> No
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_damaged_digests(project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    monkeypatch.setattr(stat_cache, "RACY_NS", 0)
+    monkeypatch.setattr(stat_cache, "RACY_MTIME_NS", 0)
     project.edit("lakehouse.yaml", "module:", "storages: {db: {type: sqlite, root: one.db}}\nmodule:")
     project.edit("lakehouse.yaml", "    kind: source\n", "    kind: source\n    storage: db\n")
     with sqlite3.connect(project.path / "one.db") as connection:

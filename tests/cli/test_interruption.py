@@ -394,3 +394,25 @@ def test_cancelled_table_shows_its_attempts(failing: ProjectFolder, executor: st
     for document in (json.loads(run.out), json.loads(shown.stdout)):
         reported = {table["name"]: (table["status"], table["attempts"]) for table in document["tables"]}
         assert reported == {"t": ("cancelled", 3), "after": ("cancelled", 0)}
+
+
+def test_script_ends_though_a_query_goes_on(folder: ProjectFolder) -> None:
+    """A thread in a library in C++ cannot be ended by Python, which aborted the process in trying to."""
+    folder.declare(
+        "t: {}",
+        "import pathlib\nimport duckdb\n\ndef t():\n    pathlib.Path('begun').touch()\n    many = 'range(10000000)'\n"
+        "    return duckdb.connect().sql(f'select max(a.range % (b.range + 1)) from {many} a, {many} b').df()\n",
+    )
+    code = (
+        "import atexit\nfrom lakehouse_cli import Project\natexit.register(print, 'farewell')\n"
+        "print(Project.load().run(on_event=lambda e: print(type(e).__name__, flush=True)).status)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as script:
+        assert script.stdout is not None
+        until((folder.path / "begun").exists, "the query")
+        script.send_signal(signal.SIGINT)
+        while "RunStopping" not in script.stdout.readline():
+            assert script.poll() is None
+        script.send_signal(signal.SIGINT)
+        rest = script.communicate(timeout=30)[0].splitlines()
+    assert (script.returncode, rest[-2:]) == (130, ["cancelled", "farewell"])

@@ -114,7 +114,7 @@ def test_closing_stderr_loses_no_message(project: ProjectFolder, executor: str) 
 
 
 def unread(folder: ProjectFolder, *argv: str, errors: bool = False, buffered: bool = True) -> tuple[int, str]:
-    """The exit code of a command whose output nobody reads, as after `| head -1`, and what it complained of."""
+    """The exit code of a command whose output nobody reads, as after `| head -1`, and what it wrote to stderr."""
     read_end, write_end = os.pipe()
     os.close(read_end)
     done = subprocess.run(

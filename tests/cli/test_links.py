@@ -244,7 +244,7 @@ def test_changes_beside_a_linked_database_are_seen(
     """SQLite keeps its log beside the file that a link leads to."""
     import sqlite3
 
-    monkeypatch.setattr("lakehouse_cli.storage.local.stat_cache.RACY_NS", 0)
+    monkeypatch.setattr("lakehouse_cli.storage.local.stat_cache.RACY_MTIME_NS", 0)
     in_storages(copies, "sqlite", "one.db", "two.db")
     (copies.path / "disk").mkdir()
     (copies.path / "one.db").symlink_to("disk/one.db")

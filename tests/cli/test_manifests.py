@@ -13,7 +13,7 @@ import pytest
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.storage.base import Provenance
-from lakehouse_cli.storage.formatted import make_manifest
+from lakehouse_cli.storage.format_storage import make_manifest
 from tests.cli.test_incremental import reasons, statuses
 from tests.conftest import Cli, ProjectFolder
 

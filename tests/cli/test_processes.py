@@ -103,7 +103,7 @@ def test_ctrl_c_while_processes_start_ends_the_run(folder: ProjectFolder, which:
     else:
         only(folder, "    if first():\n        os._exit(3)", ", retries: 1, retry_delay: 0.01")
     with running(folder.path, "run", "--executor", "processes", "--workers", "1", "--log-format", "json") as run:
-        run.complains({"first": "table_started", "another": "table_retrying"}[which])
+        run.reports({"first": "table_started", "another": "table_retrying"}[which])
         if which == "another":
             until(lambda: children(run.process.pid) != [], "the process of the other attempt")
         os.killpg(run.process.pid, signal.SIGINT)

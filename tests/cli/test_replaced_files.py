@@ -64,7 +64,7 @@ FORMATS = {
 def _age(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether the times of files are so recent that they prove nothing."""
     if request.param == "old":
-        monkeypatch.setattr(stat_cache, "RACY_NS", 0)
+        monkeypatch.setattr(stat_cache, "RACY_MTIME_NS", 0)
 
 
 def due(cli: Cli) -> dict[str, list[str]]:
@@ -114,7 +114,7 @@ def _coarse_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     stamp = stat_cache.Stamp.of
     still = staticmethod(lambda status: stamp(status)._replace(modified_ns=now, changed_ns=now))
     monkeypatch.setattr(stat_cache.Stamp, "of", still)
-    monkeypatch.setattr(stat_cache, "RACY_NS", 3_600_000_000_000)
+    monkeypatch.setattr(stat_cache, "RACY_MTIME_NS", 3_600_000_000_000)
 
 
 @pytest.mark.usefixtures("_coarse_clock")
@@ -145,7 +145,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_files_are_hashed_once(
     project: ProjectFolder, cli: Cli, hashed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stat_cache, "RACY_NS", 0)
+    monkeypatch.setattr(stat_cache, "RACY_MTIME_NS", 0)
     assert cli("run").code == 0
     due(cli)
     hashed.clear()
@@ -159,7 +159,7 @@ def test_files_are_hashed_once(
 def test_a_lost_cache_means_hashing(
     project: ProjectFolder, cli: Cli, hashed: list[str], monkeypatch: pytest.MonkeyPatch, spoil: str
 ) -> None:
-    monkeypatch.setattr(stat_cache, "RACY_NS", 0)
+    monkeypatch.setattr(stat_cache, "RACY_MTIME_NS", 0)
     assert cli("run").code == 0
     due(cli)
     cache = project.path / CACHE
@@ -190,9 +190,9 @@ def test_a_lost_cache_means_hashing(
 
 def test_another_process_uses_what_was_kept(project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines are appended by whichever process stored a table."""
-    monkeypatch.setattr(stat_cache, "RACY_NS", 0)
+    monkeypatch.setattr(stat_cache, "RACY_MTIME_NS", 0)
     code = (
-        "import lakehouse_cli.storage.local.stat_cache as c; c.RACY_NS = 0; "
+        "import lakehouse_cli.storage.local.stat_cache as c; c.RACY_MTIME_NS = 0; "
         "from lakehouse_cli.cli.main import main; main()"
     )
     subprocess.run([sys.executable, "-c", code, "run", "-q"], cwd=project.path, check=True)

@@ -174,7 +174,7 @@ def test_a_file_that_cannot_be_read(weather: ProjectFolder, cli: Cli, name: str,
         ("sql: delete from obs", "the query of `highs`: it is no SELECT but DELETE"),
         (
             "sql: pivot obs on station using max(tmpf)",
-            "the tables of the query of `highs` cannot be told from its text",
+            "the tables of the query of `highs` cannot be determined from its text",
         ),
         (
             "sql: select station, station from obs",
@@ -385,7 +385,7 @@ def test_ctrl_c_ends_a_long_query(weather: ProjectFolder, tmp_path: Path, execut
         until(lambda: any(temporary.glob("lakehouse-*")), "the query")
         process.interrupt()
         if command == "run":  # the first finishes what is under way
-            time.sleep(1)
+            time.sleep(1)  # between two keystrokes; under `serial` nothing shows that the first was taken
             process.interrupt()
         assert process.ends(patience=10) == 130, process
     assert "Traceback" not in process.err

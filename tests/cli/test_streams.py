@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakehouse_cli.transforms.queries import connection, running
+from lakehouse_cli.transforms.queries import connection, results
 from tests.cli.running import COMMAND
 from tests.conftest import Cli, ProjectFolder
 
@@ -181,7 +181,7 @@ def test_violations_count_over_all_batches(folder: ProjectFolder, cli: Cli) -> N
             "return batches([1], [2.5])",
             "{}",
             None,
-            "result of `t`: in batch 2, column `a` is double, and int64 in the first",
+            "result of `t`: in batch 2, column `a` is float64, and int64 in the first",
         ),
         ("return batches([1], [2.0])", "{columns: {a: int64}}", 2, None),
         ("return batches(list(range(300_000)))", "{key: a}", 300_000, None),
@@ -235,6 +235,43 @@ def test_reader_that_was_read_before_is_refused(
         assert lines[t["error"]["location"]["line"] - 1] == f"    return {returned}"
         assert "pyarrow.Table" in t["error"]["hint"]
         assert not (numbers.path / "data/t.csv").exists()
+
+
+TWICE = {
+    "two loops": "    rows = sum(b.num_rows for b in numbers)\n    yield from numbers",
+    "two functions": "    count(numbers)\n    yield from tally(count(numbers))",
+    "list and read_all": "    list(numbers)\n    yield from numbers.read_all().to_batches()",
+    "polars": "    pl.DataFrame(numbers)\n    yield from tally(len(pl.DataFrame(numbers)))",
+    "no generator": "    list(numbers)\n    return iter(list(numbers))",
+    "error that is caught": "    list(numbers)\n    with suppress(Exception):\n        yield from numbers",
+    "relation": "    list(numbers)\n    return duckdb.connect().from_arrow(numbers)",
+}
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["streamed", "from memory"])
+def test_reader_that_is_read_twice_is_refused(numbers: ProjectFolder, cli: Cli, kept: bool) -> None:
+    """The second reading finds no rows: a table without them would be a wrong one."""
+    code = (
+        "from contextlib import suppress\nimport duckdb\nimport polars as pl\n\n"
+        "def count(rows):\n    return sum(b.num_rows for b in rows)\n\n"
+        "def tally(rows):\n    yield pa.RecordBatch.from_pydict({'id': [rows]})\n\n"
+    )
+    whole = "def u(numbers: pd.DataFrame):\n    return numbers\n\n"
+    for number, body in enumerate(TWICE.values()):
+        annotation = "pa.RecordBatchReader" if number % 2 else "Iterator[pa.RecordBatch]"
+        code += f"def t{number}(numbers: {annotation}) -> Iterator[pa.RecordBatch]:\n{body}\n\n"
+    names = [f"t{number}" for number in range(len(TWICE))]
+    columns = "columns: {id: int64}, extra_columns: drop, order_by: id"
+    add(numbers, "".join(f"  {name}: {{{columns}}}\n" for name in names) + "  u: {}\n" * kept, code + whole)
+    tables = {table["name"]: table for table in cli("run", "-o", "json").json["tables"]}
+    lines = numbers.read("transforms.py").splitlines()
+    for name, body in zip(names, TWICE.values(), strict=True):
+        error = tables[name]["error"]
+        assert "`numbers` is read a second time, and a reader gives each batch once" in error["message"], error
+        assert "annotate it with `pyarrow.Table`" in error["hint"]
+        line = lines[error["location"]["line"] - 1]
+        assert line in body or line == "    return sum(b.num_rows for b in rows)", (name, line)
+        assert not (numbers.path / f"data/{name}.csv").exists()
 
 
 BAD_SOURCE = [
@@ -390,16 +427,6 @@ def test_inputs_and_result_are_in_one_database_file(folder: ProjectFolder, kind:
     assert {table["status"] for table in tables.values()} == {"unchanged"}
 
 
-def test_annotations_are_known_before_anything_runs(folder: ProjectFolder, cli: Cli) -> None:
-    folder.declare("s: {kind: source}\nt: {}")
-    for good in ("pa.RecordBatchReader", "Iterator[pa.RecordBatch]", "Generator[pa.RecordBatch, None, None]"):
-        folder.write("transforms.py", f"{HEAD}def t(s: {good}) -> {good}:\n    return s\n")
-        assert cli("validate").code == 0
-    for bad in ("Iterator[int]", "Iterator", "pa.RecordBatch"):
-        folder.write("transforms.py", f"{HEAD}def t(s: {bad}):\n    return s\n")
-        assert cli("validate").code == 3
-
-
 LAZY = """\
 import duckdb
 import ibis
@@ -459,6 +486,24 @@ def test_source_that_a_lazy_frame_reads_is_judged(numbers: ProjectFolder, kind: 
     code, tables = run_of()
     assert (code, tables["t"]["status"]) == (1, "skipped"), tables
     assert tables["numbers"]["error"]["message"].startswith(message)
+
+
+def test_relations_of_other_connections_are_refused(numbers: ProjectFolder, cli: Cli) -> None:
+    """Of a connection of one's own, and that of another table, which is closed by then."""
+    code = (
+        "import duckdb\n\nKEPT = []\n\ndef kept(numbers: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:\n"
+        "    KEPT.append(numbers)\n    return numbers.limit(1)\n\n"
+        "def late(kept) -> duckdb.DuckDBPyRelation:\n    return KEPT[0].limit(2)\n\n"
+        "def joined(numbers: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:\n"
+        "    return numbers.join(duckdb.connect().sql('select 1::bigint as id'), 'id')\n"
+    )
+    add(numbers, "  kept: {order_by: id}\n  late: {}\n  joined: {}\n", code)
+    tables = {table["name"]: table for table in cli("run", "-o", "json").json["tables"]}
+    assert tables["kept"]["rows"] == 1
+    for name, line in (("late", "KEPT[0].limit"), ("joined", "numbers.join")):
+        error = tables[name]["error"]
+        assert error["hint"].startswith("use relations of one open connection: "), error
+        assert line in numbers.read("transforms.py").splitlines()[error["location"]["line"] - 1]
 
 
 def test_rows_out_of_order_behind_many_in_order_are_refused(
@@ -588,46 +633,6 @@ def test_killed_in_mid_stream_leaves_nothing(
     assert list(temporary.iterdir()) == []
 
 
-def test_plan_notes_rows_without_an_order(folder: ProjectFolder, cli: Cli) -> None:
-    code = "import duckdb, ibis\nimport polars as pl\n\n"
-    for name, kind in (
-        ("a", "pl.LazyFrame"),
-        ("b", "duckdb.DuckDBPyRelation"),
-        ("e", "ibis.Table"),
-        ("c", "pl.DataFrame"),
-        ("d", "pl.LazyFrame"),
-    ):
-        code += f"def {name}(s: pl.LazyFrame) -> {kind}: ...\n"
-    folder.write("transforms.py", code)
-    tables = "  s: {kind: source}\n  a: {}\n  b: {}\n  c: {}\n  d: {order_by: x}\n  e: {}\n"
-    folder.declare(tables)
-    for command in ("validate", "plan"):
-        done = cli(command)
-        noted = [line for line in (done.out + done.err).splitlines() if "another order each time" in line]
-        assert [line.partition("`")[2].partition(":")[0] for line in noted] == [
-            "a` is a polars.LazyFrame, whose rows may come in another order each time",
-            "b` is a duckdb.DuckDBPyRelation, whose rows may come in another order each time",
-            "e` is an ibis.Table, whose rows may come in another order each time",
-        ]
-
-
-@pytest.mark.parametrize("kind", ["duckdb.DuckDBPyRelation", "ibis.Table"])
-def test_what_duckdb_cannot_hold_is_refused_with_its_row(folder: ProjectFolder, kind: str) -> None:
-    folder.write(
-        "lakehouse.yaml",
-        "name: x\nmodule: transforms\ntables:\n"
-        "  s: {kind: source, columns: {t: 'timestamp[ns, tz=UTC]', text: string}}\n  t: {}\n",
-    )
-    rows = "".join(f"2024-01-01T00:00:00Z,row {i} of many that fill blocks\n" for i in range(200_000))
-    folder.write("data/s.csv", f"t,text\n{rows}2024-01-01T00:00:00.000000001Z,last\n")
-    folder.write("transforms.py", f"import duckdb, ibis\n\ndef t(s: {kind}):\n    return s\n")
-    code, tables = run_of()
-    assert code == 1
-    message = tables["t"]["error"]["message"]
-    assert "DuckDB cannot hold what `the input` has in row 200,001: `t` holds 1 value that is finer" in message
-    assert "Traceback" not in message
-
-
 LATE = """\
 import duckdb
 
@@ -642,7 +647,7 @@ def after(big: pd.DataFrame):
 
 @pytest.mark.parametrize("consumed", [True, False])
 @pytest.mark.parametrize("timeout", ["", ", timeout: 60"])
-def test_values_that_arrow_lacks_are_told_of_all_pieces(numbers: ProjectFolder, consumed: bool, timeout: str) -> None:
+def test_values_that_arrow_lacks_are_reported_of_all(numbers: ProjectFolder, consumed: bool, timeout: str) -> None:
     tables = f"  big: {{columns: {{id: int64, s: int64}}, key: id{timeout}}}\n"
     add(numbers, tables + ("  after: {}\n" if consumed else ""), LATE)
     code, found = run_of()
@@ -663,7 +668,7 @@ def test_large_results_of_queries_come_piece_by_piece(
     numbers.write("lakehouse.yaml", declared.replace("HALF", "half"))
     assert cli("run").code == 0
     whole = numbers.read("data/t.csv")
-    monkeypatch.setattr(running, "_AT_ONCE", 1_000)
+    monkeypatch.setattr(results, "_AT_ONCE", 1_000)
     assert cli("run", "--force").code == 0
     assert numbers.read("data/t.csv") == whole == numbers.read("data/numbers.csv")
     numbers.write("lakehouse.yaml", declared.replace("HALF", "nullif(half, 149999.5)"))

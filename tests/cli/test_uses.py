@@ -144,7 +144,7 @@ def test_change_in_the_tick_of_the_last_one_is_seen(
     now, stamp = time.time_ns(), Stamp.of
     still = {"modified_ns": now, "changed_ns": now}
     monkeypatch.setattr(uses, "Stamp", SimpleNamespace(of=lambda status: stamp(status)._replace(**still)))
-    monkeypatch.setattr(uses, "RACY_NS", 3_600_000_000_000)
+    monkeypatch.setattr(uses, "RACY_MTIME_NS", 3_600_000_000_000)
     assert statuses(cli)["prices"] == "materialized"
     assert messages(cli) == []
     rates.edit("transforms.py", "    rate = ", "    (LOOKUPS / 'a.json').write_text('{\"rate\": 9.5}')\n    rate = ")

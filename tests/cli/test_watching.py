@@ -48,8 +48,8 @@ def test_every_edit_is_run_and_ctrl_c_ends(project: ProjectFolder) -> None:
         edit(project, "transforms.py", "def best(totals, count):", "def best(totals, count:")
         assert run.says("changed: transforms.py\n") == ""
         assert "materialized" not in run.says(WATCHING)
-        run.complains("transforms.py:8")
-        run.complains("nothing ran")
+        run.reports("transforms.py:8")
+        run.reports("nothing ran")
         assert project.read("data/best.csv") == "customer,total\n008,9\n007,5\n"
 
         # Fixed, and changed.
@@ -75,12 +75,12 @@ def test_a_transform_that_fails_and_a_helper_module(project: ProjectFolder, exec
     edit(project, "transforms.py", '("amount", adding.of)', '("amount", lambda values: adding.of(values))')
     with running(project.path, "run", "--watch", "--executor", executor) as run:
         assert "1 failed, 1 skipped in" in run.says(WATCHING)
-        run.complains("adding.py:2 in of\n      return values.sm()\n")
+        run.reports("adding.py:2 in of\n      return values.sm()\n")
         edit(project, "adding.py", "sm()", "mx()")
         assert run.says("changed: adding.py\n") == ""
         assert "1 failed, 1 skipped in" in run.says(WATCHING)
         # The line as it is now.
-        run.complains("adding.py:2 in of\n      return values.mx()\n")
+        run.reports("adding.py:2 in of\n      return values.mx()\n")
         edit(project, "adding.py", "mx()", "sum()")
         assert run.says("changed: adding.py\n") == ""
         assert "2 materialized in" in run.says(WATCHING)
@@ -97,7 +97,7 @@ def test_watch_waits_for_a_valid_project(project: ProjectFolder) -> None:
     edit(project, "lakehouse.yaml", "tables:", "tabels:")
     with running(project.path, "run", "--watch") as run:
         assert run.says(WATCHING) == ""
-        run.complains("did you mean `tables`?")
+        run.reports("did you mean `tables`?")
         edit(project, "lakehouse.yaml", "tabels:", "tables:")
         assert run.says("changed: lakehouse.yaml\n") == ""
         assert "2 materialized in" in run.says(WATCHING)
@@ -105,7 +105,7 @@ def test_watch_waits_for_a_valid_project(project: ProjectFolder) -> None:
         (project.path / "lakehouse.yaml").rename(project.path / "aside")
         assert run.says("changed: lakehouse.yaml\n") == ""
         assert "another" not in run.says(WATCHING)
-        run.complains("lakehouse.yaml does not exist")
+        run.reports("lakehouse.yaml does not exist")
         (project.path / "aside").rename(project.path / "lakehouse.yaml")
         assert run.says("changed: lakehouse.yaml\n") == ""
         assert "2 unchanged in" in run.says(WATCHING)
@@ -145,8 +145,8 @@ def test_a_module_that_cannot_be_read_is_waited_for(project: ProjectFolder) -> N
         project.write("sizes.py", "K = (\n")
         assert run.says("changed: sizes.py\n") == ""
         assert "materialized" not in run.says(WATCHING)
-        run.complains("syntax error in sizes.py")
-        run.complains("sizes.py:1:5")
+        run.reports("syntax error in sizes.py")
+        run.reports("sizes.py:1:5")
         project.write("sizes.py", "K = 2\n")
         assert run.says("changed: sizes.py\n") == ""
         assert "constant `K` changed (sizes.py)" in run.says(WATCHING)

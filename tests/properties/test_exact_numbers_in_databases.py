@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational import duckdb_conversions, postgresql_conversions
-from lakehouse_cli.storage.relational.judging import Conversion
+from lakehouse_cli.storage.relational.contract_sql import Conversion
 from tests.servers.postgresql import PostgreSQL
 
 FLOAT, DECIMAL, INT = ColumnType("float64"), ColumnType("decimal128", precision=10, scale=2), ColumnType("int32")

@@ -23,7 +23,7 @@ from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.transforms import StreamedTable
 from lakehouse_cli.transforms.frames import frame_type
 from lakehouse_cli.transforms.queries.analysis import QueryAnalysis
-from lakehouse_cli.transforms.queries.calling import run_query
+from lakehouse_cli.transforms.queries.call import run_query
 from tests.properties.test_csv_round_trip import build, column_types, plain, values_of
 from tests.properties.test_database_round_trip import common
 

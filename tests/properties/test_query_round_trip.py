@@ -16,7 +16,7 @@ from lakehouse_cli.model.computation import Input
 from lakehouse_cli.storage_types.duckdb import refusal
 from lakehouse_cli.transforms import SharedTable
 from lakehouse_cli.transforms.queries.analysis import QueryAnalysis
-from lakehouse_cli.transforms.queries.calling import run_query
+from lakehouse_cli.transforms.queries.call import run_query
 from tests.properties.test_csv_round_trip import build, column_types, plain, values_of
 from tests.properties.test_database_round_trip import common
 

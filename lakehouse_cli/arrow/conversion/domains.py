@@ -12,8 +12,8 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.conversion.moments import UNITS
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, shown_values, true_rows
+from lakehouse_cli.arrow.conversion.timestamp_texts import UNITS
 from lakehouse_cli.arrow.maps import holds_map, pairs_of, repeated_keys
 from lakehouse_cli.arrow.types import is_list, map_leaves
 from lakehouse_cli.arrow.values import compute as pc

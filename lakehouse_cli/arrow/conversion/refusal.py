@@ -1,4 +1,4 @@
-"""A column that cannot be converted exactly: how the reason travels, and how it is put into words."""
+"""A column that cannot be converted exactly: how its reason travels, and its message."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse_cli.errors import Example, Violation
+from lakehouse_cli.text.abbreviation import cut_end
 from lakehouse_cli.text.counts import plural
-from lakehouse_cli.text.shortening import cut_end
 
 EXAMPLES = 5
 """How many offending rows a violation shows."""

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.decimal_texts import decimals_of
-from lakehouse_cli.arrow.conversion.moments import DIGITS, parse_timestamp
 from lakehouse_cli.arrow.conversion.numbers import failing_rows, outside
 from lakehouse_cli.arrow.conversion.refusal import InexactError, refuse_where
+from lakehouse_cli.arrow.conversion.timestamp_texts import DIGITS, parse_timestamp
 from lakehouse_cli.arrow.values import compute as pc
 
 Slow = Callable[[str], int | None]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from lakehouse_cli.arrow.conversion.moments import UNITS
 from lakehouse_cli.arrow.conversion.numbers import cast_or
 from lakehouse_cli.arrow.conversion.refusal import InexactError, refuse_where
+from lakehouse_cli.arrow.conversion.timestamp_texts import UNITS
 from lakehouse_cli.arrow.values import compute as pc
 
 _DAY = 86_400

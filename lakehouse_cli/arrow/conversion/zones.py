@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.conversion.moments import UNITS
+from lakehouse_cli.arrow.conversion.timestamp_texts import UNITS
 from lakehouse_cli.arrow.values import compute as pc
 
 _EPOCH = dt.datetime(1970, 1, 1)

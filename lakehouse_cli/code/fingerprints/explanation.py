@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from lakehouse_cli.code.fingerprints.modules import NOT_INSTALLED
 from lakehouse_cli.code.fingerprints.value import NOT_BOUND, NOT_FOLLOWED, ORDER, QUERY, RULES, UNSEEN
 from lakehouse_cli.text.counts import count_text
-from lakehouse_cli.text.listing import first_few
+from lakehouse_cli.text.name_lists import first_few
 
 _CALLED = {"function": "helper", "class": "class", "constant": "constant", "loop": "loop variable", "import": "import"}
 # Where messages come in the order that are about the whole project.
@@ -57,13 +57,13 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
             continue  # what changed in it is named
         if key.endswith(":<text>") and key.partition(":")[0] in named_files:
             continue  # likewise
-        if key.startswith("package ") and (message := _told_whereabouts(key[8:], before, now)) is not None:
+        if key.startswith("package ") and (message := _whereabouts_message(key[8:], before, now)) is not None:
             found.append((1, f"{key[8:]}.py", message))
         elif _is_named(key) and key in before.keys() & now.keys():
             rank, called = _called(key, now[key], function)
             found += [(rank, key, message) for message in _changes(key, called, before[key], now[key], changed)]
         else:
-            rank, _, message = _told(key, before.get(key), now.get(key), function, moved.get(key))
+            rank, _, message = _message(key, before.get(key), now.get(key), function, moved.get(key))
             if key in gone:
                 rank, file, called = 0, key.partition(":")[0], _called(key, before[key], function)[1]
                 message = f"{called} is gone ({file}), and is still used"
@@ -119,18 +119,18 @@ def _given_another(before: Mapping[str, str], now: Mapping[str, str], moved: Map
     return f"the function is now `{name}`{'' if was.startswith(f'{file}:') else f' ({file})'}"
 
 
-def _told(key: str, old: str | None, new: str | None, function: str, moved: str | None) -> tuple[int, str, str]:
-    """A message, after its rank and its key, by which it is put in order."""
+def _message(key: str, old: str | None, new: str | None, function: str, moved: str | None) -> tuple[int, str, str]:
+    """The message on one changed part, after the rank and key that it is ordered by."""
     if key == "python":
         return 5, key, f"Python {old or 'unknown'} → {new or 'unknown'}"
     if key.startswith("package "):
-        return 4, key, _told_package(key.removeprefix("package "), old, new)
+        return 4, key, _package_message(key.removeprefix("package "), old, new)
     if key.startswith(UNSEEN):
-        return 4, key, _told_unseen(key.removeprefix(UNSEEN), new or "")
+        return 4, key, _unseen_message(key.removeprefix(UNSEEN), new or "")
     if key == QUERY:
         return 0, key, "the query changed"
     if key == ORDER:
-        return 3, key, _told_order(_files(f"{ORDER}; {old}", ""), _files(f"{ORDER}; {new}", ""))
+        return 3, key, _order_message(_files(f"{ORDER}; {old}", ""), _files(f"{ORDER}; {new}", ""))
     file, _, name = key.partition(":")
     if not name:
         if old is None or new is None:
@@ -150,7 +150,7 @@ def _told(key: str, old: str | None, new: str | None, function: str, moved: str 
     return rank, key, f"{_uses(old)} `{name}`, which {file} imports" if imports else f"{_uses(old)} {called} ({file})"
 
 
-def _told_order(old: Mapping[str, object], new: Mapping[str, object]) -> str:
+def _order_message(old: Mapping[str, object], new: Mapping[str, object]) -> str:
     """That statements run in another order, and of which files, or the files one after the other."""
     changed = [file for file in new if file in old and old[file] != new[file]]
     if changed:
@@ -229,7 +229,7 @@ def _files(value: str, file: str) -> dict[str, list[str]]:
     return found
 
 
-def _told_package(name: str, old: str | None, new: str | None) -> str:
+def _package_message(name: str, old: str | None, new: str | None) -> str:
     if new is None:
         return f"no longer uses {name}"
     if new == NOT_INSTALLED:
@@ -239,7 +239,7 @@ def _told_package(name: str, old: str | None, new: str | None) -> str:
     return f"now uses {name} {new}" if old is None else f"{name} {old} → {new}"
 
 
-def _told_whereabouts(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+def _whereabouts_message(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
     """That a module of the project has appeared or gone away, if a package of that name is what it looks like."""
 
     def is_own(parts: Mapping[str, str]) -> bool:
@@ -266,8 +266,8 @@ def _passing_on(changed: set[str], before: Mapping[str, str], now: Mapping[str, 
     return found
 
 
-def _told_unseen(name: str, why: str) -> str:
-    """Why it is thought changed, and three ways out."""
+def _unseen_message(name: str, why: str) -> str:
+    """The reason why it counts as changed, and three ways out."""
     if name == "sys.path":
         why = f"what imports lead to cannot be determined: {why} changes `sys.path` or a `__path__`"
         return f"{why}; put that code into the project, install it, or set `version:`"

@@ -1,4 +1,4 @@
-"""Where code reads what is neither an input nor code: environment variables, files, the network.
+"""Where code depends on what is neither an input nor code: environment variables, files, the network, chance.
 
 Judged by what is written: names are resolved by the module's imports and nothing else. This is for notes, not for
 fingerprints; what is missed costs a note, and so does what is reported without need.
@@ -25,6 +25,7 @@ _WORDS = (
     *("resources", "configparser", "shutil", "ZipFile", "listdir", "scandir", "walk", "glob", "iterdir", "os.path"),
     *("exists", "isfile", "isdir", "getmtime", "getsize", "urlretrieve", "requests", "httpx", "create_engine", "boto3"),
     *("http.client", "HTTPConnection", "HTTPSConnection", "urllib3", "aiohttp", "fsspec", "duckdb"),
+    *("group_by(", "unique("),
 )
 _ENVIRONMENT = frozenset(("os.environ", "os.environb", "posix.environ"))
 _GETTERS = frozenset(("os.getenv", "os.getenvb", "decouple.config"))
@@ -67,6 +68,8 @@ _SHARED = (
     r"duckdb\.(?:sql|query|execute|executemany|register|unregister|table|view|values|table_function|query_df|df|arrow"
     r"|append|begin|commit|rollback|default_connection|(?:create|remove)_function|(?:from|read|fetch)_?\w+)"
 )
+# Methods of polars' frames whose rows come in another order each time, unless they are told to keep it.
+_UNORDERED = ("group_by", "unique")
 _WITH_MODE = ("open", "ZipFile", "HDFStore")  # calls whose second argument says whether a file is written
 _BUFFERS = ("StringIO", "BytesIO", "BufferReader")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -127,6 +130,8 @@ def _found(code: ModuleCode) -> Iterator[OutsideRead]:
                     yield OutsideRead(kind, name, code.label, node.lineno)
                 if isinstance(node, ast.Call) and re.fullmatch(_SHARED, names.dotted(node.func)):
                     yield OutsideRead("duckdb", "", code.label, node.lineno)
+        if names.has_polars and not _sorts(statement):
+            yield from (OutsideRead("order", *found) for found in _unordered(statement, code.label))
 
 
 class _Names:
@@ -142,6 +147,11 @@ class _Names:
                 if isinstance(node, ast.Import | ast.ImportFrom):
                     for name, (module, path), _ in code.import_targets(node):
                         self._imported[name] = ".".join((module, *path))
+
+    @property
+    def has_polars(self) -> bool:
+        """Whether the module imports polars."""
+        return any(each.partition(".")[0] == "polars" for each in self._imported.values())
 
     def dotted(self, node: ast.expr) -> str:
         """The name of what an expression stands for, as far as it is imported; empty where it is not known."""
@@ -160,6 +170,20 @@ class _Names:
     def text(self, node: ast.expr | None) -> str:
         """The text that an expression is for certain, of paths as the project's folder has them; empty for others."""
         return "" if node is None else written_path(node, self._code, self._here) or ""
+
+
+def _unordered(statement: ast.stmt, label: str) -> Iterator[tuple[str, str, int]]:
+    """The methods that a statement calls after which rows are in no order, each with its place."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _UNORDERED:
+            kept = _keyword(node, "maintain_order")
+            if kept is None or (isinstance(kept, ast.Constant) and not kept.value):
+                yield node.func.attr, label, node.func.end_lineno or node.lineno
+
+
+def _sorts(statement: ast.stmt) -> bool:
+    """Whether a statement calls a method that sorts."""
+    return any(isinstance(node, ast.Attribute) and node.attr == "sort" for node in ast.walk(statement))
 
 
 def _read_at(node: ast.expr, names: _Names, known: set[ast.AST]) -> tuple[str, str] | None:

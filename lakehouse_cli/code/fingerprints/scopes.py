@@ -10,16 +10,20 @@ import ast
 import symtable
 import sys
 from collections.abc import Iterable, Mapping, Set
+from typing import Any
 
 # What has neither names nor scopes in it.
 _LEAVES = (ast.Constant, ast.Pass, ast.Break, ast.Continue, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 # What has names only as expressions have them, and begins no scope.
-_PLAIN = (
-    *(ast.Subscript, ast.Slice, ast.Starred, ast.Call, ast.keyword, ast.JoinedStr, ast.FormattedValue),
-    *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Tuple, ast.List, ast.Dict, ast.Set),
-    *(ast.Expr, ast.Return, ast.Assign, ast.AugAssign, ast.Raise, ast.Assert, ast.If, ast.For, ast.While),
-    *(ast.With, ast.withitem),
+_PLAIN = frozenset[type](
+    (
+        *(ast.Subscript, ast.Slice, ast.Starred, ast.Call, ast.keyword, ast.JoinedStr, ast.FormattedValue),
+        *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Tuple, ast.List, ast.Dict, ast.Set),
+        *(ast.Expr, ast.Return, ast.Assign, ast.AugAssign, ast.Raise, ast.Assert, ast.If, ast.For, ast.While),
+        *(ast.With, ast.withitem),
+    )
 )
+_PARTS = (ast.expr, ast.stmt)
 # Names that mean more to the compiler: `super` uses `__class__`, `__debug__` cannot be bound.
 _SPECIAL = frozenset(("super", "__class__", "__debug__"))
 
@@ -62,8 +66,11 @@ def _of_plain_module(tree: ast.Module) -> dict[int, set[str]] | None:
     if sys.version_info >= (3, 14):
         return None  # annotations are scopes there
     found: dict[int, set[str]] = {}
-    for statement in tree.body:
-        if isinstance(statement, ast.FunctionDef):
+    waiting = [*tree.body]
+    for statement in waiting:
+        if isinstance(statement, ast.If) and _names_in([statement.test]) is not None:  # such as `if TYPE_CHECKING:`
+            waiting += statement.body + statement.orelse
+        elif isinstance(statement, ast.FunctionDef):
             names = _of_plain_function(statement)
             if names is None:
                 return None
@@ -94,21 +101,23 @@ def _names_in(nodes: Iterable[ast.AST | None]) -> tuple[set[str], set[str]] | No
     """The names that are used and those that are bound in nodes; None where there are scopes or other bindings."""
     used: set[str] = set()
     stored: set[str] = set()
-    waiting = [*nodes]
+    waiting: list[Any] = [*nodes]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.Name):
-            if isinstance(node.ctx, ast.Del):
+        kind = node.__class__
+        if kind is ast.Name:
+            context = node.ctx.__class__
+            if context is ast.Del:
                 return None
-            (used if isinstance(node.ctx, ast.Load) else stored).add(node.id)
-        elif isinstance(node, ast.Attribute):
+            (used if context is ast.Load else stored).add(node.id)
+        elif kind is ast.Attribute:
             waiting.append(node.value)
-        elif isinstance(node, _PLAIN):
-            for field in node._fields:
+        elif kind in _PLAIN:
+            for field in kind._fields:
                 value = getattr(node, field)
                 if value.__class__ is list:
                     waiting += value
-                elif isinstance(value, ast.stmt | ast.expr):
+                elif isinstance(value, _PARTS):
                     waiting.append(value)
         elif node is not None and not isinstance(node, _LEAVES):
             return None

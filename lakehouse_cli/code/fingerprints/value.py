@@ -32,9 +32,9 @@ class OutsideRead(NamedTuple):
     """One place where code reads what is neither an input nor code; for notes, and not in the hash.
 
     Attributes:
-        kind: ``variable``, ``file``, ``pattern`` for files by a pattern, ``network``, or ``duckdb`` for DuckDB's
-            module-wide connection.
-        name: Of the variable, the file or the address, where it is written there; else empty.
+        kind: ``variable``, ``file``, ``pattern`` for files by a pattern, ``network``, ``duckdb`` for DuckDB's
+            module-wide connection, or ``order`` for a method of polars' that gives rows in another order each time.
+        name: Of the variable, the file, the address or the method, where it is written there; else empty.
         file: Where, as messages name the file.
         line: Its line.
     """

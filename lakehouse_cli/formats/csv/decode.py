@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.decimal_texts import decimals_of
-from lakehouse_cli.arrow.conversion.moments import DIGITS, parse_date, parse_timestamp
 from lakehouse_cli.arrow.conversion.texts import ZONE, cast_texts
+from lakehouse_cli.arrow.conversion.timestamp_texts import DIGITS, parse_date, parse_timestamp
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.formats.csv.directives import time_formats
 from lakehouse_cli.formats.csv.options import CsvOptions

@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.domains import is_utf8
-from lakehouse_cli.arrow.conversion.moments import DIGITS, UNITS, date_text, day_number, timestamp_text
+from lakehouse_cli.arrow.conversion.timestamp_texts import DIGITS, UNITS, date_text, day_number, timestamp_text
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.options import CsvOptions
-from lakehouse_cli.text.shortening import cut_end
+from lakehouse_cli.text.abbreviation import cut_end
 
 _TEXT = pa.string()
 _FIRST_DAY, _LAST_DAY = day_number(0, 1, 1), day_number(9999, 12, 31)

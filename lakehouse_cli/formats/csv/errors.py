@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.records import RecordError
+from lakehouse_cli.text.abbreviation import cut_end
 from lakehouse_cli.text.counts import count_text
-from lakehouse_cli.text.shortening import cut_end
 
 _SHOWN = 60
 

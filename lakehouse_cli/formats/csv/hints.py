@@ -18,7 +18,7 @@ from lakehouse_cli.formats.csv.directives import SPAN_WORDS, split_format
 from lakehouse_cli.formats.csv.literals import leaf_of
 from lakehouse_cli.formats.csv.nested import BAD, explain_json, parse_json
 from lakehouse_cli.formats.csv.options import CsvOptions
-from lakehouse_cli.text.listing import first_few
+from lakehouse_cli.text.name_lists import first_few
 
 # In hints that name options which other formats lack.
 _OF_CSV_ALONE = re.compile('`(?:decimal|date_format|timestamp_format):|`thousands: "[.]"')
@@ -91,12 +91,13 @@ def spelling_hint(
         values: That do not fit.
         kind: The declared type.
         options: By which they were read.
-        known: Spellings of true and false among the values that fit.
+        known: Values of the column that fit, which those options must read as well; of a boolean column all of them.
     """
     t = pa.types
     kind = kind.value_type if t.is_dictionary(kind) else kind
     if t.is_boolean(kind):
         return _boolean_hint(values, options, known)
+    values = [*values, *sorted(known)]
     if t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind):
         return _number_hint(values, kind, options)
     if t.is_time(kind) or t.is_duration(kind):

@@ -80,8 +80,8 @@ def _floats(text: pa.ChunkedArray, first: str, options: CsvOptions) -> pa.Chunke
     values = pa.chunked_array(chunks, pa.float64())
     if values.null_count != text.null_count:
         return text
-    as_written = pa.chunked_array([encode(chunk, _PLAIN) for chunk in chunks], pa.string())
-    if (has_no_zero and as_written.equals(spelled)) or _has_printer(values, spelled):
+    quote_yaml = pa.chunked_array([encode(chunk, _PLAIN) for chunk in chunks], pa.string())
+    if (has_no_zero and quote_yaml.equals(spelled)) or _has_printer(values, spelled):
         return values
     return text
 

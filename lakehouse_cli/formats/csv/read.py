@@ -37,6 +37,8 @@ from lakehouse_cli.model import Column
 _TEXT = pa.string()
 _THREADS = os.cpu_count() or 1
 _LARGEST_BLOCK = (1 << 31) - (1 << 20)
+# How many spellings of values that fit are kept, for hints.
+_KNOWN = 200
 
 
 def read_csv(open_source: Opener, name: str, columns: Sequence[Column] | None, options: CsvOptions) -> pa.Table:
@@ -309,6 +311,8 @@ def _add(reading: ColumnReading, read: pa.Array, first_row: int) -> None:
     values, misfits = _decoded(reading, read)
     if read.type == _TEXT and holds(reading.type, pa.types.is_boolean):
         reading.known.update(pc.unique(read.filter(values.is_valid())).to_pylist())
+    elif read.type == _TEXT and len(misfits) and not reading.known:
+        reading.known.update(pc.unique(read.filter(values.is_valid()))[:_KNOWN].to_pylist())
     reading.add(values, misfits, lambda at: (first_row + at, read[at].as_py(), None))
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from msgspec import Struct
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.conversion.moments import DIGITS, UNITS
+from lakehouse_cli.arrow.conversion.timestamp_texts import DIGITS, UNITS
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.formats.csv.directives import split_format
 

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.conversion.moments import DIGITS, UNITS
+from lakehouse_cli.arrow.conversion.timestamp_texts import DIGITS, UNITS
 from lakehouse_cli.arrow.conversion.zones import offsets, to_instants, to_wall_clock
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from lakehouse_cli.arrow.conversion.moments import UNITS
+from lakehouse_cli.arrow.conversion.timestamp_texts import UNITS
 from lakehouse_cli.model import ColumnType
 
 #: Stands for a value that the type does not hold.

@@ -30,8 +30,8 @@ from lakehouse_cli.formats.missing_columns import check_positions
 from lakehouse_cli.formats.stored_types import wanted_names
 from lakehouse_cli.formats.value_options import PERCENT
 from lakehouse_cli.model import Column
+from lakehouse_cli.text.abbreviation import cut_end
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.shortening import cut_end
 
 _TEXT = pa.string()
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]")

@@ -19,8 +19,8 @@ from lakehouse_cli.formats.stored_types import (
     check_whole,
     read_declared,
     read_declared_pieces,
+    report_damage,
     storable,
-    told_as_damaged,
 )
 from lakehouse_cli.model import Column
 
@@ -110,7 +110,7 @@ class IpcFormat(Format[IpcOptions]):
 @contextmanager
 def _lent(open_source: Opener, name: str) -> Iterator[ReadableFile]:
     # Of what is not compressed, the table refers to the bytes as they were read.
-    with open_source() as source, told_as_damaged(name, _WHAT), ReadableFile(source, keeps_pieces=True) as file:
+    with open_source() as source, report_damage(name, _WHAT), ReadableFile(source, keeps_pieces=True) as file:
         yield file
 
 

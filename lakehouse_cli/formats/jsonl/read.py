@@ -22,7 +22,7 @@ from lakehouse_cli.formats.jsonl.lines import DECODER, Opened
 from lakehouse_cli.formats.misfits import LONGEST, ColumnReading, table_of, unfit_values
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column
-from lakehouse_cli.text.shortening import cut_end
+from lakehouse_cli.text.abbreviation import cut_end
 
 _ROWS = 1 << 13
 # A float64 keeps fifteen decimal digits whatever they are.

@@ -19,8 +19,8 @@ from lakehouse_cli.formats.stored_types import (
     in_types_of_file,
     read_declared,
     read_declared_pieces,
+    report_damage,
     storable,
-    told_as_damaged,
 )
 from lakehouse_cli.model import Column
 
@@ -43,7 +43,7 @@ class ParquetFormat(Format[ParquetOptions]):
         with _opened(open_source, name) as file:
 
             def read(wanted: list[str]) -> pa.Table:
-                with told_as_damaged(name, _WHAT):
+                with report_damage(name, _WHAT):
                     return file.read(wanted, zoned=zoned)
 
             return read_declared(file.schema.names, columns, name, read)
@@ -63,7 +63,7 @@ class ParquetFormat(Format[ParquetOptions]):
         with _opened(open_source, name) as file:
 
             def pieces(wanted: list[str]) -> Iterator[pa.Table]:
-                with told_as_damaged(name, _WHAT):
+                with report_damage(name, _WHAT):
                     yield from file.read_pieces(wanted, zoned)
 
             yield from read_declared_pieces(file.schema.names, columns, name, pieces)
@@ -110,7 +110,7 @@ def _release_unused(is_large: bool) -> None:
 @contextmanager
 def _opened(open_source: Opener, name: str) -> Iterator[ParquetReader]:
     with open_source() as source:
-        with told_as_damaged(name, _WHAT):
+        with report_damage(name, _WHAT):
             file = ParquetReader(source, name)
         with file:
             yield file

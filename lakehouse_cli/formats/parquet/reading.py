@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakehouse_cli.arrow.conversion.domains import at_rows
-from lakehouse_cli.arrow.conversion.moments import timestamp_text
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, true_rows
+from lakehouse_cli.arrow.conversion.timestamp_texts import timestamp_text
 from lakehouse_cli.arrow.maps import map_of, pairs_of
 from lakehouse_cli.arrow.types import is_list
 from lakehouse_cli.arrow.values import compute as pc
@@ -96,20 +96,25 @@ class ParquetReader:
         """
         table = self._columns("us", wanted, group)
         for name in self._ancient() & set(wanted):
-            moments = self._moments(table.column(name), name, group, (zoned or {}).get(name))
+            finer, coarser = (self._columns(unit, [name], group) for unit in ("ns", "s"))
+            before = sum(self.metadata.row_group(at).num_rows for at in range(group or 0))
+            moments = self._moments(table, finer, coarser, name, before, (zoned or {}).get(name))
             table = table.set_column(wanted.index(name), name, moments)
         check_whole(table, self._name)
         return table
 
     def read_pieces(self, wanted: Sequence[str], zoned: Mapping[str, pa.DataType]) -> Iterator[pa.Table]:
-        """Read columns piece by piece, at least one: row groups, and large ones in batches; else as `read`."""
-        is_plain = bool(wanted) and not self._ancient() & set(wanted)
+        """Read columns piece by piece, at least one: row groups, and large ones in batches; else as `read`.
+
+        The unit of INT96 may be another one in each piece; where no type is declared for it, row groups are read whole.
+        """
+        is_plain = bool(wanted) and self._ancient() & set(wanted) <= zoned.keys()
         for group in range(self.metadata.num_row_groups) or [None]:
             rows = 0 if group is None else self._rows_at_once(group)
             if group is None or not is_plain or self.metadata.row_group(group).num_rows <= rows:
                 yield self.read(wanted, group, zoned)
             else:
-                yield from self._batches(wanted, group, rows)
+                yield from self._batches(wanted, group, rows, zoned)
 
     def _rows_at_once(self, group: int) -> int:
         described = self.metadata.row_group(group)
@@ -117,23 +122,36 @@ class ParquetReader:
         size: int = max(described.total_byte_size, count * described.num_columns * 8, 1)
         return max(1, min(_ROWS, _BYTES * count // size))
 
-    def _batches(self, wanted: Sequence[str], group: int, rows: int) -> Iterator[pa.Table]:
-        file = self._in_unit("us", buffer_size=max(1 << 14, min(1 << 17, _BYTES // self.metadata.num_columns)))
-        batches = file.iter_batches(rows, row_groups=[group], columns=list(wanted))
+    def _batches(
+        self, wanted: Sequence[str], group: int, rows: int, zoned: Mapping[str, pa.DataType]
+    ) -> Iterator[pa.Table]:
+        ancient = sorted(self._ancient() & set(wanted))
+        batches = self._iterated("us", wanted, group, rows)
+        others = [self._iterated(unit, ancient, group, rows) for unit in ("ns", "s") if ancient]
+        before = sum(self.metadata.row_group(at).num_rows for at in range(group))
         count = 0
         while True:
             try:
                 batch = next(batches, None)
+                beside = [pa.Table.from_batches([next(each)]) for each in others if batch is not None]
             except (pa.ArrowException, OSError):
                 self._columns("us", wanted, group)  # which says in what column
                 raise
             if batch is None:
                 break
-            count += batch.num_rows
             piece = self._selected(pa.Table.from_batches([batch]), wanted)
+            for name in ancient:
+                moments = self._moments(piece, beside[0], beside[1], name, before + count, zoned[name])
+                piece = piece.set_column(wanted.index(name), name, moments)
+            count += batch.num_rows
             check_whole(piece, self._name)
             yield piece
         self._check_rows(count, group)
+
+    def _iterated(self, unit: str, wanted: Sequence[str], group: int, rows: int) -> Iterator[pa.RecordBatch]:
+        file = self._in_unit(unit, buffer_size=max(1 << 14, min(1 << 17, _BYTES // self.metadata.num_columns)))
+        batches: Iterator[pa.RecordBatch] = file.iter_batches(rows, row_groups=[group], columns=list(wanted))
+        return batches
 
     def _columns(self, unit: str, wanted: Sequence[str], group: int | None) -> pa.Table:
         try:
@@ -174,17 +192,25 @@ class ParquetReader:
         return frozenset(one.name for one, other in zip(self.schema, finer, strict=True) if one.type != other.type)
 
     def _moments(
-        self, column: pa.ChunkedArray, name: str, group: int | None, zoned: pa.DataType | None
+        self, table: pa.Table, finer: pa.Table, coarser: pa.Table, name: str, before: int, zoned: pa.DataType | None
     ) -> pa.ChunkedArray:
-        """INT96 in microseconds; in nanoseconds wherever a field has such."""
-        if not len(column):
-            return column
-        finer, coarser = (self._columns(unit, [name], group).column(0) for unit in ("ns", "s"))
-        in_us, in_ns, in_s = (pa.concat_arrays(each.chunks) for each in (column, finer, coarser))
+        """INT96 in microseconds; in nanoseconds wherever a field has such.
+
+        Args:
+            table: The rows, with INT96 in microseconds.
+            finer: The same in nanoseconds.
+            coarser: The same in seconds.
+            name: Of the column.
+            before: How many rows of the file come before these.
+            zoned: The declared type; None for none.
+        """
+        columns = [each.column(name) for each in (table, finer, coarser)]
+        if not len(columns[0]):
+            return columns[0]
         try:
+            in_us, in_ns, in_s = (pa.concat_arrays(each.chunks) for each in columns)
             return pa.chunked_array([_merged(in_us, in_ns, in_s, zoned)])
         except InexactError as refusal:
-            before = sum(self.metadata.row_group(at).num_rows for at in range(group or 0))
             rows = [] if refusal.rows is None else refusal.rows[:EXAMPLES].to_pylist()
             shown = zip(rows, refusal.shown or (), strict=False)
             raise StorageError(

@@ -8,13 +8,14 @@ whatever the types, and values are compared one column at a time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import replace
 
 from lakehouse_cli.arrow.conversion.exact import convert, kind_of
 from lakehouse_cli.arrow.conversion.refusal import InexactError
@@ -23,12 +24,31 @@ from lakehouse_cli.operations.comparing.results import ChangedRow, RowDifference
 from lakehouse_cli.operations.preview import rows_of
 
 _Numbers = np.ndarray[Any, np.dtype[np.int64]]
+Notes = tuple[str, ...]
+#: Said where rows are not matched by the key.
+NOT_IDENTIFYING = ("the key does not identify rows here, so whole rows were compared",)
 
 
-def compare_schemas(before: pa.Table, after: pa.Table) -> SchemaDifference:
+class Matched(NamedTuple):
+    """The difference of rows, and which rows its examples are.
+
+    Attributes:
+        difference: Without a note on how they were matched.
+        added: The 0-based number after of each added example, ascending.
+        removed: Likewise before.
+        changed: Likewise after.
+    """
+
+    difference: RowDifference
+    added: _Numbers
+    removed: _Numbers
+    changed: _Numbers
+
+
+def compare_schemas(before: pa.Schema, after: pa.Schema) -> SchemaDifference:
     """Compare the columns of two tables; their order does not count."""
-    old = {field.name: _type_text(field.type) for field in before.schema}
-    new = {field.name: _type_text(field.type) for field in after.schema}
+    old = {field.name: _type_text(field.type) for field in before}
+    new = {field.name: _type_text(field.type) for field in after}
     return SchemaDifference(
         tuple((name, type_) for name, type_ in new.items() if name not in old),
         tuple((name, type_) for name, type_ in old.items() if name not in new),
@@ -50,18 +70,34 @@ def compare_rows(before: pa.Table, after: pa.Table, key: Sequence[str], limit: i
     if not left.num_columns:
         # Without a column in common nothing is the same, and no row can be compared.
         return RowDifference(added=after.num_rows, removed=before.num_rows, notes=notes)
-    if key:
-        lacking = [name for name in key if name not in left.column_names]
-        if lacking:
-            both = lacking[0] in before.column_names and lacking[0] in after.column_names
-            why = "cannot be matched" if both else "is not in both"
-            notes += (f"key column `{lacking[0]}` {why}, so whole rows were compared",)
-        else:
-            ids = _row_numbers(left.select(list(key)), right.select(list(key)))
-            if _unique(ids[0]) and _unique(ids[1]):
-                return _by_key(left, right, tuple(key), ids, limit, notes)
-            notes += ("the key does not identify rows here, so whole rows were compared",)
-    return _whole(left, right, limit, notes)
+    known = set(before.column_names) & set(after.column_names)
+    matching, note = matching_key(key, left.column_names, known)
+    if (matched := match_rows(left, right, matching, limit)) is None:
+        matched, note = match_whole(left, right, limit), NOT_IDENTIFYING
+    return replace(matched.difference, notes=notes + note)
+
+
+def matching_key(key: Sequence[str], compared: Sequence[str], known: Collection[str]) -> tuple[tuple[str, ...], Notes]:
+    """The key that rows are matched by; none where a column of it is not compared, and a note on that.
+
+    Args:
+        key: Of the table.
+        compared: The columns that are compared.
+        known: The columns of both tables.
+    """
+    for name in key:
+        if name not in compared:
+            why = "cannot be matched" if name in known else "is not in both"
+            return (), (f"key column `{name}` {why}, so whole rows were compared",)
+    return tuple(key), ()
+
+
+def match_rows(left: pa.Table, right: pa.Table, key: tuple[str, ...], limit: int) -> Matched | None:
+    """Compare rows of the same columns by a key, or whole rows where that is empty; None where it is there twice."""
+    if not key:
+        return match_whole(left, right, limit)
+    ids = _row_numbers(left.select(list(key)), right.select(list(key)))
+    return _by_key(left, right, key, ids, limit) if _unique(ids[0]) and _unique(ids[1]) else None
 
 
 def _type_text(type_: pa.DataType) -> str:
@@ -153,8 +189,7 @@ def _by_key(
     key: tuple[str, ...],
     ids: tuple[_Numbers, _Numbers],
     limit: int,
-    notes: tuple[str, ...],
-) -> RowDifference:
+) -> Matched:
     at_left, at_right = _positions(*ids)
     added = np.sort(at_right[(at_left < 0) & (at_right >= 0)])
     removed = np.sort(at_left[(at_right < 0) & (at_left >= 0)])
@@ -171,7 +206,7 @@ def _by_key(
             columns[name] = count
             changed |= differs
     first = np.flatnonzero(changed)[:limit]
-    return RowDifference(
+    difference = RowDifference(
         key,
         len(added),
         len(removed),
@@ -181,8 +216,8 @@ def _by_key(
         _examples(left, removed[:limit]),
         _changes(left, right, key, list(columns), one[first], other[first]),
         _numeric(right),
-        notes,
     )
+    return Matched(difference, added[:limit], removed[:limit], other[first])
 
 
 def _positions(left: _Numbers, right: _Numbers) -> tuple[_Numbers, _Numbers]:
@@ -227,19 +262,20 @@ def _changes(
     )
 
 
-def _whole(left: pa.Table, right: pa.Table, limit: int, notes: tuple[str, ...]) -> RowDifference:
-    """Rows as multisets: how often each is there."""
+def match_whole(left: pa.Table, right: pa.Table, limit: int) -> Matched:
+    """Compare rows as multisets: how often each is there."""
     old, new = _row_numbers(left, right)
     size = max((int(numbers.max()) + 1 for numbers in (old, new) if len(numbers)), default=0)
     more = np.bincount(new, minlength=size) - np.bincount(old, minlength=size)
-    return RowDifference(
+    added, removed = _first_of(new, more, limit), _first_of(old, -more, limit)
+    difference = RowDifference(
         added=int(more[more > 0].sum()),
         removed=int(-more[more < 0].sum()),
-        examples_added=_examples(right, _first_of(new, more, limit)),
-        examples_removed=_examples(left, _first_of(old, -more, limit)),
+        examples_added=_examples(right, added),
+        examples_removed=_examples(left, removed),
         numeric=_numeric(right),
-        notes=notes,
     )
+    return Matched(difference, added, removed, np.empty(0, np.int64))
 
 
 def _first_of(numbers: _Numbers, excess: _Numbers, limit: int) -> _Numbers:

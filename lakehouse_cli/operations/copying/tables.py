@@ -25,6 +25,7 @@ from lakehouse_cli.operations.copying.results import CopiedTable, CopyResult
 from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.snapshot import StoredEnvironment
+from lakehouse_cli.plan.stored_form import reading_changed
 from lakehouse_cli.runner import new_run_id
 from lakehouse_cli.runs.events import ErrorInfo, ignore_event
 from lakehouse_cli.runs.lock import run_lock
@@ -32,7 +33,7 @@ from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import identities, in_use, publish_pieces, remove_leftovers
 from lakehouse_cli.storage.local.publishing import HashingSink
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
-from lakehouse_cli.text.moments import now_text
+from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.redaction import Mask, masked
 from lakehouse_cli.text.terminal import moment_text
 
@@ -118,16 +119,17 @@ class _Copy:
     def _planned(self, name: str) -> CopiedTable:
         here, there = self._here[name], self._there[name]
         table = self.source.tables[name]
-        rows = here.manifest.rows if here.manifest is not None else None
+        rows = here.manifest.row_count if here.manifest is not None else None
         found = CopiedTable(name, table.kind, "planned", here.uri, there.uri, rows=rows)
         trouble = here.trouble or there.trouble or here.other_options
         if trouble is not None:
             return self._failed(found, trouble)
         if not here.exists:
-            why = "never materialized" if table.kind == "computed" else "not there"
+            why = "what was stored is gone" if here.gone else "never materialized"
+            why = why if table.kind == "computed" else "not there"
             return replace(found, status="missing", note=f"{why} in `{self.source.environment}`")
         if self._is_one_place(name):
-            return replace(found, status="unchanged", note="both environments keep it in one place")
+            return self._in_one_place(found)
         never = self._why_never(name)
         if never is not None:
             if self._is_the_same(name, here, there):
@@ -155,6 +157,21 @@ class _Copy:
     def _failed(self, table: CopiedTable, error: LakehouseError) -> CopiedTable:
         info = masked(ErrorInfo.of(error), self.mask)
         return replace(table, status="failed", note=info.message, error=info)
+
+    def _in_one_place(self, found: CopiedTable) -> CopiedTable:
+        """A table that is there already, if the target reads it as it is."""
+        note = "both environments keep it in one place"
+        one, other = self.source.tables[found.name], self.target.tables[found.name]
+        before, now = (
+            stored_as(one, self.source.specs[one.storage]),
+            stored_as(other, self.target.specs[other.storage]),
+        )
+        changes = reading_changed(other, before, now)
+        if not changes:
+            return replace(found, status="unchanged", note=note)
+        hint = f"give it one format and the same options in both, or another place in `{self.target.environment}`"
+        note = f"{note}, which `{self.target.environment}` would read as something else: {changes}"
+        return replace(found, status="refused", note=note, hint=hint)
 
     def _is_one_place(self, name: str) -> bool:
         one, other = self.source.tables[name], self.target.tables[name]
@@ -277,7 +294,8 @@ class _Copy:
             recipe = replace(recipe, storage=stored_as(table, self.target.specs[table.storage]))
         inputs = {each: self._input(each, record) for each, record in manifest.inputs.items()}
         project = manifest.project or self.project
-        return Provenance(manifest.run_id, manifest.started_at, recipe, inputs, manifest.memory_bytes, project)
+        made = (manifest.run_id, manifest.started_at, recipe, inputs, manifest.memory_bytes, project)
+        return Provenance(*made, object=manifest.object)
 
     def _input(self, name: str, record: InputRecord) -> InputRecord:
         """Return the target's record of an input, if that is a copy of the one that was used; else the record."""
@@ -296,12 +314,12 @@ class _Copy:
             return self._failed(planned, error)
         table = self.target.tables[planned.name]
         # A source has no manifest for its readers.
-        stored = manifest.columns if table.kind == "computed" else None
-        reading = reading_of(table, stored, stored_as(table, self.target.specs[table.storage]))
+        described = manifest if table.kind == "computed" else None
+        reading = reading_of(table, described, stored_as(table, self.target.specs[table.storage]))
         # Its time is too recent to distinguish a later change from this one.
         self._copies[planned.name] = manifest.content._replace(modified_ns=None, reading=reading)
         seconds = round(time.perf_counter() - clock, 6)
-        return replace(planned, status="copied", rows=manifest.rows, bytes=manifest.bytes, duration_s=seconds)
+        return replace(planned, status="copied", rows=manifest.row_count, bytes=manifest.bytes, duration_s=seconds)
 
     def _publish(self, name: str) -> Manifest:
         here, there = self._here[name], self._there[name]

@@ -12,7 +12,7 @@ from lakehouse_cli.errors import UsageError, system_reason
 from lakehouse_cli.runs.event_json import event_line
 from lakehouse_cli.runs.events import Event, RunFinished, RunStarted
 from lakehouse_cli.runs.history.files import RUNS, SUFFIX, run_files
-from lakehouse_cli.runs.local_state import hold, is_held, let_go, make_state_folder
+from lakehouse_cli.runs.local_state import STATE, hold, is_held, let_go, make_state_folder
 
 #: How many runs are kept where LAKEHOUSE_RUNS_KEPT does not say.
 KEPT = 100
@@ -54,7 +54,9 @@ class HistoryWriter:
             elif self._descriptor is not None:
                 _write(self._descriptor, line)
         except OSError as error:
-            self.trouble = f"the history of this run is not complete: {system_reason(error)}"
+            place, reason = f"`{STATE}/{RUNS}`", system_reason(error)
+            where = "" if place in reason else f"{place} cannot be written: "
+            self.trouble = f"the history of this run is not complete: {where}{reason}"
             self.close()
         if isinstance(event, RunFinished):
             self.close()

@@ -25,7 +25,7 @@ from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.types import is_list, without_rows
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.parquet.reading import ParquetReader
-from lakehouse_cli.formats.stored_types import told_as_damaged
+from lakehouse_cli.formats.stored_types import report_damage
 
 _AT_ONCE_HERE, _AT_ONCE_FAR = 4, 16
 _ID, _PHYSICAL_NAME = b"delta.columnMapping.id", b"delta.columnMapping.physicalName"
@@ -187,7 +187,7 @@ class DeltaReader:
 
 
 _naming_damage = partial(
-    told_as_damaged, what="a Parquet file", hint="restore the file, or the table to a version that does without it"
+    report_damage, what="a Parquet file", hint="restore the file, or the table to a version that does without it"
 )
 
 

@@ -14,7 +14,7 @@ from stat import S_ISLNK
 from lakehouse_cli.errors import MissingDataError, ObstructedError, system_reason
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage.errors import Cause, OutOfReach
-from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage
+from lakehouse_cli.storage.format_storage import MANIFESTS, FormatStorage
 from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
 
 #: What to do about an operating system's error.
@@ -30,7 +30,7 @@ ADVICE = {
 }
 
 
-class FolderStorage(FormattedStorage):
+class FolderStorage(FormatStorage):
     """Tables and manifests under a root folder, as paths; a base, see `FileStorage`."""
 
     def __init__(self, spec: StorageSpec) -> None:
@@ -175,7 +175,7 @@ class FolderStorage(FormattedStorage):
     def _open_folder(self, path: str, table: Table, *, make: bool = False) -> Iterator[Folder]:
         """Open the folder of a path under the root: the one that it was found to be, refused if a link is there now."""
         self._held_inside(self._in_folder(path), path, table)
-        folder = os.path.dirname(path)
+        folder = path.rpartition("/")[0]
         real = self._real_folder(folder)
         relative = real[len(self._inside_root) :]
         try:

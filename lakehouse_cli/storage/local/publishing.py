@@ -152,7 +152,7 @@ def _create_aside(folder: Folder, name: str) -> tuple[str, int]:
 
 
 def sync_all(paths: Sequence[str]) -> None:
-    """Wait until files, and which files are in folders, are on disk; where that cannot be had, it is as it is.
+    """Wait until files, and which files are in folders, are on disk; where the file system cannot do that, go on.
 
     Side by side, which the file system's journal takes as one: a tenth of the time of one after the other.
     """

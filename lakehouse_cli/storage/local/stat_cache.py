@@ -20,9 +20,9 @@ from lakehouse_cli.runs.local_state import keep, make_state_folder, state_folder
 from lakehouse_cli.text.regular_files import read_regular
 
 _FOLDER, _FILE = "cache", "stat.jsonl"
-#: A time this recent does not prove that a file is unchanged: file systems count ticks, some of two seconds, and a
-#: change within the tick of the last one leaves the same time (git: racily clean).
-RACY_NS = 2_000_000_000
+#: An mtime this recent does not prove that a file is unchanged (git: racily clean): file systems count ticks, some of
+#: two seconds, and a change within the tick of the last one leaves the same time.
+RACY_MTIME_NS = 2_000_000_000
 # The file may hold this much of what is outdated before it is written anew.
 _MOST_OUTDATED = 1 << 16
 
@@ -48,7 +48,7 @@ class Stamp(NamedTuple):
     @property
     def is_racy(self) -> bool:
         """Whether the file may change after now and keep this stamp."""
-        return time.time_ns() - max(self.modified_ns, self.changed_ns) < RACY_NS
+        return time.time_ns() - max(self.modified_ns, self.changed_ns) < RACY_MTIME_NS
 
 
 #: Of the files that a value was computed from; None for one that is not there.

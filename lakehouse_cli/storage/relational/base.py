@@ -15,12 +15,12 @@ from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray
 from lakehouse_cli.storage.errors import Cause, translate_errors
-from lakehouse_cli.storage.formatted import CountedPieces, columns_of, missing_data, needs_manifest
-from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
-from lakehouse_cli.storage.relational.naming import RelationNames
+from lakehouse_cli.storage.format_storage import CountedPieces, columns_of, missing_data, needs_manifest
+from lakehouse_cli.storage.relational.inspection import Inspection, inspect_tables, record_of
 from lakehouse_cli.storage.relational.publishing import NewTable, publish_table
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Raw, Relation, Session, parsed
 from lakehouse_cli.storage.relational.strays import RelationalPlace
+from lakehouse_cli.storage.relational.table_names import RelationNames
 from lakehouse_cli.storage.strays import find_strays, remove_stray
 from lakehouse_cli.text.counts import count_text
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.storage.queries import DatabaseQuery
     from lakehouse_cli.storage.relational.dialect import QueryDialect
-    from lakehouse_cli.storage.relational.fitting import Fitting
-    from lakehouse_cli.storage.spooling import SpooledTable
+    from lakehouse_cli.storage.relational.result_conversion import ResultConversion
+    from lakehouse_cli.storage.spool import SpooledTable
 
 
 class RelationalStorage(RelationNames):
@@ -43,7 +43,7 @@ class RelationalStorage(RelationNames):
     def __init__(self, spec: StorageSpec) -> None:
         super().__init__(spec)
         # What `prefetch` saw, for each method that uses it: once, as it may be asked again for more than a plan.
-        self._looks: dict[str, dict[Relation, Look]] = {}
+        self._looks: dict[str, dict[Relation, Inspection]] = {}
         self._no_way_in: Exception | None = None
 
     @abstractmethod
@@ -74,7 +74,7 @@ class RelationalStorage(RelationNames):
         """Hash the rows of relations."""
         return {relation: session.digest(relation, each) for relation, each in found.items()}
 
-    def _hashed(self, session: Session, looks: Mapping[Relation, Look]) -> dict[Relation, Look]:
+    def _hashed(self, session: Session, looks: Mapping[Relation, Inspection]) -> dict[Relation, Inspection]:
         """Return what was seen, with digests of all rows that may have been altered."""
         unsure = {r: look.found for r, look in looks.items() if look.found is not None and look.lacks_digest}
         digests = self.digests(session, unsure)
@@ -112,7 +112,7 @@ class RelationalStorage(RelationNames):
             with self.session() as session:
                 if session is None:
                     return
-                looks = look_at(session, relations)
+                looks = inspect_tables(session, relations)
                 if self.hashes_at_once:
                     looks = self._hashed(session, looks)
         except Exception as error:
@@ -123,7 +123,7 @@ class RelationalStorage(RelationNames):
             raise
         self._looks = {method: dict(looks) for method in ("content", "read_manifest", "may_replace")}
 
-    def _prefetched(self, method: str, relation: Relation) -> Look | None:
+    def _prefetched(self, method: str, relation: Relation) -> Inspection | None:
         return self._looks.get(method, {}).pop(relation, None)
 
     def _forget(self, relation: Relation) -> None:
@@ -153,7 +153,7 @@ class RelationalStorage(RelationNames):
             with self._looking(table, "read") as session:
                 if session is None:
                     return None
-                looks = {relation: look} if look is not None else look_at(session, [relation])
+                looks = {relation: look} if look is not None else inspect_tables(session, [relation])
                 look = self._hashed(session, looks)[relation]
         return None if look.found is None else record_of(look, tuple(known), table.name)
 
@@ -173,7 +173,7 @@ class RelationalStorage(RelationNames):
     def _read_pieces(
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...]
     ) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
-        from lakehouse_cli.storage.spooling import IN_MEMORY
+        from lakehouse_cli.storage.spool import IN_MEMORY
 
         spooled, record = self._spooled(table, columns, known, IN_MEMORY)
         assert record is not None  # noqa: S101  # it was asked for
@@ -213,10 +213,10 @@ class RelationalStorage(RelationNames):
                 raise error
             if known is not None:
                 # Before the rows are read, which may take so long that the times of a file no longer show a change.
-                look = self._hashed(session, look_at(session, [relation]))[relation]
+                look = self._hashed(session, inspect_tables(session, [relation]))[relation]
                 record = record_of(look, known, table.name)
-            spooled, fitting = self._fitted(session, table, relation, found, columns, in_memory)
-        fitting.finish()
+            spooled, conversion = self._fitted(session, table, relation, found, columns, in_memory)
+        conversion.finish()
         return spooled, record
 
     def _fitted(
@@ -227,15 +227,15 @@ class RelationalStorage(RelationNames):
         found: Found,
         columns: Sequence[Column] | None,
         in_memory: int | None,
-    ) -> tuple[SpooledTable, Fitting]:
+    ) -> tuple[SpooledTable, ResultConversion]:
         """Read all pieces as they are declared; again, with more care, where what one holds depends on others."""
-        from lakehouse_cli.storage.relational.fitting import Fitting, FormsDifferError
-        from lakehouse_cli.storage.spooling import SpooledTable
+        from lakehouse_cli.storage.relational.result_conversion import FormsDifferError, ResultConversion
+        from lakehouse_cli.storage.spool import SpooledTable
 
         types = dict(found.columns)
         names = list(types) if columns is None else [column.name for column in columns]
         for careful in (True,) if columns is None else (False, True):
-            fitting = Fitting(columns, self.uri(table), table.where("path", "storage"))
+            conversion = ResultConversion(columns, self.uri(table), table.where("path", "storage"))
             spooled = SpooledTable(in_memory)
             with (
                 suppress(FormsDifferError),
@@ -243,11 +243,11 @@ class RelationalStorage(RelationNames):
             ):
                 for raw in pieces:
                     if not careful:
-                        fitting.check_forms(raw)
-                    piece = fitting.piece(raw if columns is None else self.as_declared(raw, types, columns))
+                        conversion.check_forms(raw)
+                    piece = conversion.piece(raw if columns is None else self.as_declared(raw, types, columns))
                     if piece is not None:
                         spooled.add(piece)
-                return spooled, fitting
+                return spooled, conversion
         raise AssertionError("one form in all pieces was asked for")
 
     def as_declared(self, raw: Raw, types: Mapping[str, str], columns: Sequence[Column]) -> Raw:
@@ -300,17 +300,20 @@ class RelationalStorage(RelationNames):
 
         It begins when the last piece was made, and its rows are known to be such as the database can hold.
         """
-        from lakehouse_cli.storage.spooling import IN_MEMORY
+        from lakehouse_cli.storage.spool import IN_MEMORY
 
         return self._publish(table, pieces, origin, IN_MEMORY)
+
+    def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> None:
+        """Convert rows as `publish_pieces` does before its transaction; the database is not asked."""
+        from lakehouse_cli.storage.spool import IN_MEMORY
+
+        self._stored_form(table, CountedPieces(pieces), IN_MEMORY)
 
     def _publish(
         self, table: Table, pieces: Iterator[pa.Table], origin_of: Callable[[], Provenance], in_memory: int | None
     ) -> Manifest:
         relation, counted = self.relation(table), CountedPieces(pieces)
-        for name, problem in self.names.column_problems(counted.first.column_names):
-            hint = "give the column another name in the contract and in the transform"
-            raise StorageError(f"column `{name}` {problem}", hint=hint, location=table.where("columns"))
         prepared, types = self._stored_form(table, counted, in_memory)
         origin = origin_of()
         with translate_errors(self, table, "written"), self.session(write=True) as session:
@@ -330,12 +333,13 @@ class RelationalStorage(RelationNames):
         """Convert pieces to the types that the database has for them; returns the types of before as well.
 
         Raises:
-            StorageError: There are values that it cannot hold.
+            StorageError: There are columns or values that it cannot hold.
         """
         from lakehouse_cli.arrow.types import from_arrow
         from lakehouse_cli.storage.relational.stored_form import StoredForm
-        from lakehouse_cli.storage.spooling import SpooledTable
+        from lakehouse_cli.storage.spool import SpooledTable
 
+        self.check_columns(table, pieces.first.column_names)
         types = {field.name: type_ for field in pieces.first.schema if (type_ := from_arrow(field.type)) is not None}
         stored = {name: self.stored_type(type_) for name, type_ in types.items()}
         form = StoredForm(stored, {column.name: column.type for column in table.columns or ()}, self.check_column)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.queries import DatabaseQuery
-from lakehouse_cli.storage.relational.judging import Conversion
+from lakehouse_cli.storage.relational.contract_sql import Conversion
 from lakehouse_cli.storage.relational.session import Relation
 
 
@@ -94,8 +94,13 @@ class QueryDialect(ABC):
         """
 
     @abstractmethod
-    def cast(self, declared: ColumnType) -> str:
-        """Return what to write behind a column of a query to make it of a declared type, for hints."""
+    def cast(self, declared: ColumnType, returned: ColumnType | None) -> str | None:
+        """Return what to write of a column of a query to make it of a declared type, as `how_to_cast` takes it.
+
+        Args:
+            declared: The type.
+            returned: The type in which the query returns it; None where no column type is as that is.
+        """
 
     def place(self, error: Exception) -> QueryPlace | None:
         """Return where in the query an error of the driver is; None where that is not known."""

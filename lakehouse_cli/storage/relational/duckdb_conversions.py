@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lakehouse_cli.model import ColumnType
-from lakehouse_cli.storage.relational.judging import Conversion, Fault
+from lakehouse_cli.storage.relational.contract_sql import Conversion, Fault
 from lakehouse_cli.storage_types.duckdb import sql_type
 
 _SIGNED = {"TINYINT": 8, "SMALLINT": 16, "INTEGER": 32, "BIGINT": 64, "HUGEINT": 128}

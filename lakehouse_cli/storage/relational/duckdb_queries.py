@@ -17,7 +17,7 @@ from lakehouse_cli.storage.relational import duckdb_conversions
 from lakehouse_cli.storage.relational.dialect import Order, QueryDialect, RefusedQueryError, Staged
 from lakehouse_cli.storage.relational.result_types import judge_types
 from lakehouse_cli.storage.relational.session import Relation
-from lakehouse_cli.storage_types.duckdb import sql_type
+from lakehouse_cli.storage_types.duckdb import way_to
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.sql import quote
 
@@ -74,6 +74,6 @@ class DuckDBQuery(QueryDialect):
             self.session.do(f"DROP VIEW temp.main.{quote(name)}")
 
     @staticmethod
-    def cast(declared: ColumnType) -> str:
+    def cast(declared: ColumnType, returned: ColumnType | None) -> str | None:
         """As DuckDB writes it."""
-        return f"::{sql_type(declared)}"
+        return way_to(declared, returned)

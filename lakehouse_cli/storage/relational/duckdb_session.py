@@ -12,7 +12,7 @@ from lakehouse_cli.text.sql import literal, literals, quote
 
 if TYPE_CHECKING:
     from lakehouse_cli.model import ColumnType
-    from lakehouse_cli.storage.spooling import SpooledTable
+    from lakehouse_cli.storage.spool import SpooledTable
 
 _INCOMING = "lakehouse_incoming"
 
@@ -110,7 +110,7 @@ class DuckDBSession(Session):
         import pyarrow as pa
 
         from lakehouse_cli.arrow.types import without_rows
-        from lakehouse_cli.engines.duckdb_values import as_written
+        from lakehouse_cli.engines.duckdb_values import quote_yaml
 
         self.do(f"CREATE SCHEMA IF NOT EXISTS {self._catalog}.{quote(relation.schema)}")
         hung = self.rows(
@@ -124,8 +124,8 @@ class DuckDBSession(Session):
             f"to_microseconds({quote(name)})" if sql_type(type_) == "INTERVAL" else quote(name)
             for name, type_ in types.items()
         )
-        batches = (batch for piece in data.pieces() for batch in as_written(piece).to_batches())
-        schema = as_written(without_rows(data.schema)).schema
+        batches = (batch for piece in data.pieces() for batch in quote_yaml(piece).to_batches())
+        schema = quote_yaml(without_rows(data.schema)).schema
         # A view of this connection alone, which is closed after the transaction. One statement for all batches: with
         # one for each, DuckDB's memory grows with their number.
         self._connection.register(_INCOMING, pa.RecordBatchReader.from_batches(schema, batches))

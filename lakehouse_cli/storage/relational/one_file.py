@@ -15,7 +15,7 @@ from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.storage.local.folders import make_folder
 from lakehouse_cli.storage.local.publishing import sync_all
 from lakehouse_cli.storage.relational.kept_digests import kept_digests
-from lakehouse_cli.storage.relational.querying import QueryingStorage
+from lakehouse_cli.storage.relational.query_storage import QueryStorage
 from lakehouse_cli.storage.relational.session import Digest, Found, Relation, Session
 
 _turns: dict[tuple[int, str], threading.Lock] = {}
@@ -28,7 +28,7 @@ def _turn(path: str) -> threading.Lock:
         return _turns.setdefault((os.getpid(), os.path.realpath(path)), threading.Lock())
 
 
-class OneFileStorage(QueryingStorage):
+class OneFileStorage(QueryStorage):
     """Tables in a database file; a base for one storage for each kind of file."""
 
     #: Endings of the files beside the database's own in which changes may be.

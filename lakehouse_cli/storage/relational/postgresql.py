@@ -11,7 +11,7 @@ from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import Column, ColumnType, StorageSpec
 from lakehouse_cli.storage.errors import Cause, translate_errors
 from lakehouse_cli.storage.relational.connections import Connections
-from lakehouse_cli.storage.relational.querying import QueryingStorage
+from lakehouse_cli.storage.relational.query_storage import QueryStorage
 from lakehouse_cli.storage_types.postgresql import NAMES, POSTGRESQL
 from lakehouse_cli.text.redaction import mask_of_url
 
@@ -79,7 +79,7 @@ _WIRE = {
 }
 
 
-class PostgreSQLStorage(QueryingStorage):
+class PostgreSQLStorage(QueryStorage):
     """Tables in a PostgreSQL database; a connection for each thread that works, none that crosses a process."""
 
     names = NAMES

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from lakehouse_cli.model import ColumnType
-from lakehouse_cli.storage.relational.judging import Conversion, Fault
+from lakehouse_cli.storage.relational.contract_sql import Conversion, Fault
 from lakehouse_cli.storage_types.postgresql import sql_type
 
 _INTEGERS = {"smallint": 16, "integer": 32, "bigint": 64}

@@ -13,8 +13,8 @@ import pyarrow as pa
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
 from lakehouse_cli.arrow.conversion.refusals import without
-from lakehouse_cli.arrow.conversion.refused import Refused
-from lakehouse_cli.storage.relational.postgresql_replacing import put_in_place
+from lakehouse_cli.arrow.conversion.refused_column import RefusedColumn
+from lakehouse_cli.storage.relational.postgresql_replacement import put_in_place
 from lakehouse_cli.storage.relational.postgresql_values import check_read
 from lakehouse_cli.storage.relational.session import Digest, Found, Kept, Raw, Relation, Session
 from lakehouse_cli.storage_types.postgresql import sql_type
@@ -23,7 +23,7 @@ from lakehouse_cli.text.sql import literal, quote
 if TYPE_CHECKING:
     from lakehouse_cli.model import ColumnType
     from lakehouse_cli.storage.relational.postgresql_connection import PostgreSQLConnection
-    from lakehouse_cli.storage.spooling import SpooledTable
+    from lakehouse_cli.storage.spool import SpooledTable
 
 _KINDS: Mapping[str, Any] = {
     "r": "table",
@@ -149,12 +149,12 @@ class PostgreSQLSession(Session):
         with closing(self._connection.pieces(f"SELECT {', '.join(wanted)} FROM {relation.quoted}")) as pieces:
             for data in pieces:
                 texts = dict(zip(unread, data.columns[len(names) :], strict=True))
-                columns: dict[str, pa.ChunkedArray | Refused] = {}
+                columns: dict[str, pa.ChunkedArray | RefusedColumn] = {}
                 for name, column in zip(names, data.columns[: len(names)], strict=True):
                     columns[name] = column if name in with_nan else _as_typed(column, types[name])
                     if name in unread and (rows := true_rows(texts[name].is_valid())):
                         refusal = InexactError(unread[name][0], rows, noun=True)
-                        columns[name] = Refused(refusal, texts[name], columns[name])
+                        columns[name] = RefusedColumn(refusal, texts[name], columns[name])
                 yield columns
 
     def _with_nan(self, relation: Relation, types: Mapping[str, str]) -> set[str]:
@@ -275,12 +275,12 @@ def _sized(type_name: str) -> pa.DataType | None:
     return pa.decimal128(int(sized[1]), int(sized[2])) if sized is not None and known else None
 
 
-def _as_typed(column: pa.ChunkedArray, type_name: str) -> pa.ChunkedArray | Refused:
+def _as_typed(column: pa.ChunkedArray, type_name: str) -> pa.ChunkedArray | RefusedColumn:
     """Return what came, in the form of the column's type; what the driver spoils is refused."""
     try:
         check_read(column)
     except InexactError as refusal:
-        return Refused(refusal, column, without(column, refusal.rows))
+        return RefusedColumn(refusal, column, without(column, refusal.rows))
     plain = _plain(type_name)
     if _is_interval(plain):
         return pa.chunked_array([chunk.cast(pa.duration("us")) for chunk in column.chunks], pa.duration("us"))

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.domains import check_leaves, refuse_moments
-from lakehouse_cli.arrow.conversion.moments import timestamp_text
 from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
+from lakehouse_cli.arrow.conversion.timestamp_texts import timestamp_text
 from lakehouse_cli.arrow.values import compute as pc
 
 # Counted from 1970: from 4713-11-24 BC, the first moment that the server knows, to the last before infinity. The server

@@ -10,10 +10,10 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.errors import overtaken
-from lakehouse_cli.storage.formatted import make_manifest
-from lakehouse_cli.storage.relational.looking import is_overtaken
-from lakehouse_cli.storage.relational.naming import RelationNames
+from lakehouse_cli.storage.format_storage import make_manifest
+from lakehouse_cli.storage.relational.inspection import is_overtaken
 from lakehouse_cli.storage.relational.session import Digest, Found, Kept, Relation, Session
+from lakehouse_cli.storage.relational.table_names import RelationNames
 from lakehouse_cli.text.counts import count_text, plural
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from lakehouse_cli.arrow.types import to_arrow, without_rows
 from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import ContractError, Violation
 from lakehouse_cli.model import Column, ColumnType, Table
-from lakehouse_cli.storage.relational.judging import Conversion, JudgedColumn, is_text
-from lakehouse_cli.text.sql import quote
+from lakehouse_cli.storage.relational.contract_sql import Conversion, JudgedColumn, is_text
+from lakehouse_cli.text.sql import how_to_cast, quote
 
 
 class TypeRules(Protocol):
@@ -26,7 +26,7 @@ class TypeRules(Protocol):
     def conversion(self, column: str, stored: str, declared: ColumnType) -> Conversion | None:
         """As `QueryDialect.conversion`."""
 
-    def cast(self, declared: ColumnType) -> str:
+    def cast(self, declared: ColumnType, returned: ColumnType | None) -> str | None:
         """As `QueryDialect.cast`."""
 
 
@@ -83,9 +83,10 @@ def _unconvertible(name: str, stored: str, column: Column | None, rules: TypeRul
         message = f"`{name}` is {stored}, which no column type holds exactly; declare it, or cast it in the query"
         return Violation(name, "type", 0, message)
     natural = rules.natural(stored)
-    how = f"cast it in the query, as with `{rules.cast(column.type)}`"
+    way = rules.cast(column.type, natural)
     # Databases cast not all nested types.
     if column.type.is_nested and not (natural and is_convertible(to_arrow(natural), to_arrow(column.type))):
-        how = f"make {column.type} of it in the query"
+        way = None
+    how = how_to_cast(str(column.type), way)
     message = f"`{name}` is declared {column.type}, and the query returns {stored}; {how}"
     return Violation(name, "type", 0, message, (), column.location)

@@ -11,16 +11,16 @@ import xxhash
 from msgspec import Struct
 
 from lakehouse_cli.model.manifest import Manifest
-from lakehouse_cli.storage.formatted import parse_manifest
+from lakehouse_cli.storage.format_storage import parse_manifest
 from lakehouse_cli.storage_types.names import MANIFESTS
 from lakehouse_cli.text.sql import literal, quote
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakehouse_cli.arrow.conversion.refused import Refused
+    from lakehouse_cli.arrow.conversion.refused_column import RefusedColumn
     from lakehouse_cli.model import ColumnType
-    from lakehouse_cli.storage.spooling import SpooledTable
+    from lakehouse_cli.storage.spool import SpooledTable
 
 
 class Relation(NamedTuple):
@@ -111,7 +111,7 @@ class InTheWayError(Exception):
 
 
 #: Raw columns of a read, by name: Arrow's, or values of Python where the database has no types of columns.
-Raw = Mapping[str, "pa.ChunkedArray | Sequence[Any] | Refused"]
+Raw = Mapping[str, "pa.ChunkedArray | Sequence[Any] | RefusedColumn"]
 
 
 class Session(ABC):

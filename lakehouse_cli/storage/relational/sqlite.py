@@ -9,7 +9,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.errors import Cause
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.storage.queries import DatabaseQuery
     from lakehouse_cli.storage.relational.dialect import QueryDialect
-    from lakehouse_cli.storage.spooling import SpooledTable
+    from lakehouse_cli.storage.spool import SpooledTable
 
 _KINDS: Mapping[str, Any] = {"table": "table", "view": "view", "virtual": "virtual table"}
 _UNDONE = "let a user who may write to the file and to its folder run `lakehouse plan`, which undoes them"
@@ -231,8 +230,6 @@ class SQLiteSession(Session):
 
     def _make_anew(self, relation: Relation, kinds: Mapping[str, str]) -> list[tuple[Any, ...]]:
         """Replace a table by an empty one, of columns of these types; return its indexes and triggers."""
-        if not kinds:
-            raise LakehouseError("SQLite has no tables without columns", hint="declare a column")
         hung = self.rows(
             "SELECT type, name, sql FROM main.sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
             f" AND lower(tbl_name) = {literal(ascii_lower(relation.name))} ORDER BY rowid"

@@ -13,7 +13,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 
 from lakehouse_cli.model import ColumnType
-from lakehouse_cli.storage.relational.judging import Conversion, Fault
+from lakehouse_cli.storage.relational.contract_sql import Conversion, Fault
 
 _NATURAL = {
     "integer": ColumnType("int64"),

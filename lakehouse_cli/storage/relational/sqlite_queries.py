@@ -127,9 +127,9 @@ class SQLiteQuery(QueryDialect):
             self.session.do(f"DROP VIEW temp.{quote(name)}")
             self.session.do(f"DROP VIEW temp.{quote(f'{self._within}_{position}')}")
 
-    def cast(self, declared: ColumnType) -> str:
+    def cast(self, declared: ColumnType, returned: ColumnType | None) -> str:
         """SQLite has no such notation."""
-        del declared
+        del declared, returned
         return "CAST(… AS …)"
 
     def _allows(self, action: int, first: str | None, second: str | None, schema: str | None, by: str | None) -> int:

@@ -17,15 +17,15 @@ import xxhash
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.domains import refuse_moments
-from lakehouse_cli.arrow.conversion.moments import UNITS as PER_SECOND
 from lakehouse_cli.arrow.conversion.python_values import convert_values
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, refuse_where
-from lakehouse_cli.arrow.conversion.refused import Refused
+from lakehouse_cli.arrow.conversion.refused_column import RefusedColumn
+from lakehouse_cli.arrow.conversion.timestamp_texts import UNITS as PER_SECOND
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.session import Digest
-from lakehouse_cli.storage.spooling import SpooledTable
+from lakehouse_cli.storage.spool import SpooledTable
 from lakehouse_cli.storage_types.sqlite import sql_type
 
 # Without references between equal objects, which depend on more than the values do.
@@ -179,7 +179,7 @@ def numbers_as_timestamps(values: Any, declared: ColumnType, unit: str | None) -
             shown=[str(values[row]) for row in refused[:EXAMPLES]],
             noun=unit is None,
         )
-        return Refused(refusal, pa.chunked_array([pa.nulls(len(values), kind)]), others)
+        return RefusedColumn(refusal, pa.chunked_array([pa.nulls(len(values), kind)]), others)
     moments = av.array(counts, pa.int64()).cast(kind)
     try:
         rest = convert_values(others, kind, nan_is_null=False)

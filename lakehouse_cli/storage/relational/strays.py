@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from lakehouse_cli.model.manifest import Manifest
-from lakehouse_cli.storage.relational.looking import look_at
-from lakehouse_cli.storage.relational.naming import RelationNames
+from lakehouse_cli.storage.relational.inspection import inspect_tables
 from lakehouse_cli.storage.relational.session import Relation, Session
+from lakehouse_cli.storage.relational.table_names import RelationNames
 from lakehouse_cli.storage.strays import Place, Trace
 
 
@@ -58,7 +58,7 @@ class RelationalPlace(Place):
         return self._is_unchanged(state, Manifest.from_text(state.text))
 
     def _is_unchanged(self, state: SeenRelation, manifest: Manifest) -> bool:
-        look = look_at(self._session, [state.relation])[state.relation]
+        look = inspect_tables(self._session, [state.relation])[state.relation]
         if look.kept is None or look.kept.text != state.text or not state.table:
             return look.kept is not None and look.kept.text == state.text
         if look.found is None or look.found.kind != "table":

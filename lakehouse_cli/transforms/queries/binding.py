@@ -16,8 +16,9 @@ from lakehouse_cli.engines.duckdb_values import read_pieces, unreadable
 from lakehouse_cli.errors import ContractError, TransformError, Violation
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.query import QueryProblem
+from lakehouse_cli.storage_types.duckdb import cast_hint
 from lakehouse_cli.transforms.queries.inputs import registered, unheld
-from lakehouse_cli.transforms.queries.running import (
+from lakehouse_cli.transforms.queries.results import (
     CAST_IN,
     QueryError,
     as_table,
@@ -149,8 +150,6 @@ def _problems(result: pa.Table, kinds: Mapping[str, Any], table: Table) -> list[
         if returned is not None and not is_convertible(returned, to_arrow(column.type)):
             kind = from_arrow(returned) or returned
             message = f"`{column.name}` is declared {column.type}, and the query returns {kind}"
-            # DuckDB casts not all nested types, and says which only of values.
-            other = f"make {column.type} of it" if column.type.is_nested else "cast it"
-            hint = f"declare {kind}, or {other} {CAST_IN}"
+            hint = f"declare {kind}, or {cast_hint(column.type, from_arrow(returned))}"
             found.append(QueryProblem(message, hint, location=column.location))
     return [*found, *_order_problems(result, table)]

@@ -18,7 +18,7 @@ from lakehouse_cli.transforms.queries.bound_plan import Effect, Source, Untracea
 from lakehouse_cli.transforms.queries.connection import private_connection
 from lakehouse_cli.transforms.queries.inputs import held_in_duckdb
 from lakehouse_cli.transforms.queries.reading import problem_of
-from lakehouse_cli.transforms.queries.running import empty_table
+from lakehouse_cli.transforms.queries.results import empty_table
 
 # A token such as `$least` or `$range.low`, and no text in dollars.
 _PARAM = re.compile(r"\$([^\W\d]\w*)(\.[^$]*)?")

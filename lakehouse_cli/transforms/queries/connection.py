@@ -12,7 +12,7 @@ from lakehouse_cli.engines.duckdb_queries import clocks
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.registry import install_command
-from lakehouse_cli.runs.spilling import spill_folder
+from lakehouse_cli.runs.temporary_files import spill_folder
 from lakehouse_cli.text.sql import literal
 
 # No variables of Python, or extensions that are not built in.

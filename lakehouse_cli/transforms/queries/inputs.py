@@ -18,8 +18,8 @@ from lakehouse_cli.formats.pieces import resized
 from lakehouse_cli.storage_types.duckdb import held_type, refusal
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.text.counts import count_text
-from lakehouse_cli.text.sql import quote
-from lakehouse_cli.transforms.sharing import SharedTable, StreamedTable
+from lakehouse_cli.text.sql import literal, quote
+from lakehouse_cli.transforms.shared_tables import SharedTable, StreamedTable
 
 _ROWS = 1 << 16
 
@@ -73,8 +73,9 @@ def registered(
     try:
         for name, table in tables.items():
             if isinstance(table, StreamedTable) and table.file is not None and not in_batches:
-                rows = connection.read_parquet(table.file.path, hive_partitioning=False)
-                rows.project(", ".join(map(quote, table.schema.names))).create_view(name)
+                rows = f"read_parquet({literal(table.file.path)}, hive_partitioning = false, can_have_nan = true)"
+                columns = ", ".join(map(quote, table.schema.names))
+                connection.execute(f"CREATE VIEW {quote(name)} AS SELECT {columns} FROM {rows}")
                 continue
             if in_batches or isinstance(table, StreamedTable):
                 opened = partial(_batches, table) if in_batches else partial(_pieces, table)

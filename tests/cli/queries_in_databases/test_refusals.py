@@ -179,7 +179,7 @@ def test_errors_name_the_line(server: Database, cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("    inputs: [orders]\n", ""), "cannot be told from its text (PostgreSQL)"),
+        (("    inputs: [orders]\n", ""), "cannot be determined from its text (PostgreSQL)"),
         (("least: 2}", "most: 2}"), "the query has a param `$least`, and `params` has no value"),
         (("inputs: [orders]", "inputs: [ordres]"), "is not a table"),
         (("    storage: raw\n", "    storage: files\n"), "its input `orders` lies in storage `files`"),

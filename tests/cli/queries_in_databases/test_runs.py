@@ -152,7 +152,7 @@ def test_end_of_a_run_ends_the_query_of_a_file(
     assert cli("run").code == 0
     database.declare(endless(database))
     with running(folder.path, "run", "--executor", executor, "--log-format", "json") as run:
-        run.complains("table_started")
+        run.reports("table_started")
         run.process.send_signal(signal.SIGTERM)
         assert run.ends() != 0
     assert database.rows("slow") == [("1",)]

@@ -70,6 +70,11 @@ def test_the_compiler_is_asked_where_names_mean_more(body: str) -> None:
     assert names_by_line(ast.parse(text), text, "a.py") == _of_any_module(text, "a.py")
 
 
+def test_what_is_under_a_plain_test_is_read_off_the_tree() -> None:
+    text = "if TYPE_CHECKING:\n    import a\nelif b:\n    def f(p): return a + p\nelse:\n    def f(p): return c\n"
+    assert _of_plain_module(ast.parse(text)) == _of_any_module(text, "a.py") == {4: {"a"}, 6: {"c"}}
+
+
 @pytest.mark.parametrize("text", ["def f(a, a): pass", "def f():\n    a = 1\n    global a", "def f(__debug__): pass"])
 def test_what_cannot_be_compiled_is_refused(text: str) -> None:
     assert _of_plain_module(ast.parse(text)) is None

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakehouse_cli.arrow import row_hashes as hashing
-from lakehouse_cli.contracts import Check, keys, repeated_rows, spilled_keys
+from lakehouse_cli.contracts import Check, keys, repeated_rows, spilled_keys, spilled_parts
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.runs import spilled_pieces
 from tests.unit.drawn_values import choices
@@ -80,7 +80,7 @@ def test_repeated_rows_are_those_of_equal_values(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(keys, "_FEW", 1)
     monkeypatch.setattr(spilled_keys, "_AT_ONCE", 7)
     monkeypatch.setattr(spilled_keys, "_COMPARED", 100)
-    monkeypatch.setattr(spilled_keys, "_PART_BITS", 2)
+    monkeypatch.setattr(spilled_parts, "_BITS", 2)
     monkeypatch.setattr(repeated_rows, "_AT_ONCE", 3)
 
     @given(_tables(), st.sampled_from([-1, 1 << 20]))
@@ -122,7 +122,7 @@ def test_full_disk_is_said(monkeypatch: pytest.MonkeyPatch, first: int) -> None:
         return files[-1]
 
     monkeypatch.setattr(keys, "_IN_MEMORY", 0)
-    monkeypatch.setattr(spilled_keys, "spill_file", make)
+    monkeypatch.setattr(spilled_parts, "spill_file", make)
     monkeypatch.setattr(spilled_pieces, "spill_file", make)
     monkeypatch.setattr("tempfile.tempdir", "/scratch")
     with pytest.raises(StorageError) as caught, closing(Check(None, ["a"])) as checking:

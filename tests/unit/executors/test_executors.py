@@ -18,7 +18,7 @@ import pytest
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError
 from lakehouse_cli.executors.processes import ProcessesExecutor
 from lakehouse_cli.executors.serial import SerialExecutor
-from lakehouse_cli.executors.starting import start
+from lakehouse_cli.executors.start_methods import start
 from lakehouse_cli.executors.threads import ThreadsExecutor
 from lakehouse_cli.executors.worker_process import WorkerProcess
 from lakehouse_cli.testing.executors import ExecutorConformance, double, end_process, meet, wait_for_go

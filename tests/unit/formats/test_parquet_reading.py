@@ -17,6 +17,7 @@ from pyarrow.parquet import encryption
 
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import DataError, StorageError
+from lakehouse_cli.formats.parquet import reading
 from lakehouse_cli.formats.parquet.format import ParquetFormat
 from lakehouse_cli.formats.parquet.reading import ParquetReader
 from lakehouse_cli.formats.parquet.spec import ParquetOptions
@@ -140,6 +141,36 @@ def test_int96_that_no_type_holds_is_refused() -> None:
         read("parquet", opened(with_days([2**31 - 1 - EPOCH, 0], [0, 0])), None)
     edge = read("parquet", opened(with_days([far, -719_162], [999_000, 0])), None)
     assert edge["t"].to_pylist() == [FAR.replace(microsecond=999), FIRST]
+
+
+def test_int96_of_a_large_row_group_is_read_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_ROWS", 2)
+
+    def pieces(data: pa.Table, **declared: str) -> list[pa.Table]:
+        source = opened(int96(data))
+        columns = columns_of(**declared) if declared else None
+        return list(ParquetFormat().read_pieces(source, "data/t.parquet", columns, ParquetOptions()))
+
+    wanted = "struct<t: timestamp[us, tz=UTC], n: int64>"
+    declared = {"id": "int64", "t": "timestamp[us]", "deep": f"list<{wanted}>", "a.b": "timestamp[s]"}
+    found = pieces(moments(), **declared)
+    assert [piece.num_rows for piece in found] == [2, 2]
+    assert pa.concat_tables(found).equals(read("parquet", opened(int96(moments())), columns_of(**declared)))
+    fine = pa.array([1_000, 2_000, 3, None, 4_000], pa.timestamp("ns"))
+    found = pieces(pa.table({"t": fine}), t="timestamp[ns]")
+    assert [piece["t"].to_pylist() for piece in found] == [
+        fine[:2].to_pylist(),
+        fine[2:4].to_pylist(),
+        fine[4:].to_pylist(),
+    ]
+    with pytest.raises(DataError, match="1 value that is finer than timestamp") as caught:
+        pieces(pa.table({"t": fine}), t="timestamp[us]")
+    assert [each.row for each in caught.value.violations[0].examples] == [3]
+    [whole] = pieces(pa.table({"t": fine}))
+    assert whole.equals(pa.table({"t": fine})), "undeclared, it has one unit"
+    far = with_days([0, 0, (FAR - datetime(1970, 1, 1)).days, 0], [0, 0, 1, 0])
+    with pytest.raises(StorageError, match=r"has nanoseconds \(row 3: 9999-12-31"):
+        list(ParquetFormat().read_pieces(opened(far), "t", columns_of(t="timestamp[us]"), ParquetOptions()))
 
 
 def test_each_field_of_int96_has_its_own_unit() -> None:

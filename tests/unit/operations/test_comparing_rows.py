@@ -6,14 +6,18 @@ import datetime as dt
 from collections import Counter
 from decimal import Decimal
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse_cli.operations.comparing.rows import compare_rows, compare_schemas
+from lakehouse_cli.arrow import row_hashes as hashing
+from lakehouse_cli.operations.comparing import pieces
+from lakehouse_cli.operations.comparing.results import RowDifference
+from lakehouse_cli.operations.comparing.rows import NOT_IDENTIFYING, compare_rows, compare_schemas
 
 NAN = float("nan")
 
@@ -71,19 +75,25 @@ def test_every_type(values: list[Any], type_: pa.DataType) -> None:
         shifted = table(id=[0, 1, 2], v=column.take(pa.array([1, 2, 0])))
         assert compare_rows(before, shifted, ["id"], 5).changed == 3
         assert compare_rows(before, shifted, [], 5).added == 3
+        for key in (["id"], []):
+            assert repr(_in_pieces(before, shifted, key, 5)) == repr(compare_rows(before, shifted, key, 5))
+    for key in (["id"], ["v"], []):
+        assert not _in_pieces(before, after, key, 5)
 
 
 def test_columns() -> None:
     before = table(id=[1], a=[1], gone=["x"], odd=["x"])
     after = table(odd=[[1]], id=[1], a=[1.0], new=[True])
-    schema = compare_schemas(before, after)
+    schema = compare_schemas(before.schema, after.schema)
     assert schema.added == (("new", "bool"),)
     assert schema.removed == (("gone", "string"),)
     assert schema.changed == (("odd", "string", "list<int64>"), ("a", "int64", "float64"))
     found = compare_rows(before, after, ["id"], 5)
     assert (found.added, found.removed, found.changed) == (0, 0, 0), "1 is 1.0"
     assert found.notes == ("values of `odd` were not compared: it is string and list<int64>",)
-    assert not compare_schemas(table(a=[1], b=[1]), table(b=[1], a=[1])), "in another order they are the same"
+    assert not compare_schemas(table(a=[1], b=[1]).schema, table(b=[1], a=[1]).schema), (
+        "in another order they are the same"
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,6 +169,40 @@ def test_counts_are_those_of_plain_python(old: list[tuple[Any, ...]], new: list[
     assert found.removed == len(left.keys() - right.keys())
     both = left.keys() & right.keys()
     assert found.changed == sum(_plain(left[key]) != _plain(right[key]) for key in both)
+
+
+def _in_pieces(before: pa.Table, after: pa.Table, key: list[str], limit: int, size: int = 2) -> RowDifference:
+    """The difference, compared in parts on disk; as in memory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces, "_IN_MEMORY", -1)
+        patch.setattr(pieces, "_AT_ONCE", 64)
+        cut = [before.slice(0, 0), *_cut(before, size)]
+        opened = Mock(side_effect=lambda: iter(cut))
+        found = pieces.compare_pieces(opened, lambda: iter([after]), key, limit)
+    assert opened.call_count == (2 if found.difference.notes == NOT_IDENTIFYING else 1)
+    assert (found.rows_before, found.rows) == (before.num_rows, after.num_rows)
+    assert found.schema == compare_schemas(before.schema, after.schema)
+    return found.difference
+
+
+def _cut(data: pa.Table, size: int) -> list[pa.Table]:
+    return [data.slice(start, size) for start in range(0, data.num_rows, size)]
+
+
+@pytest.mark.parametrize("bits", [(1 << 64) - 1, 0], ids=["hashes", "one hash"])
+def test_parts_are_the_whole(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts, examples and notes, whatever the hashes are."""
+    monkeypatch.setattr(pieces, "row_hashes", lambda columns: hashing.row_hashes(columns) & np.uint64(bits))
+
+    @given(_ROWS, _ROWS, st.integers(1, 4), st.booleans(), st.sampled_from([["id"], ["id", "t"], ["lost"], []]))
+    @settings(max_examples=25, deadline=None)
+    def compare(old: list[Any], new: list[Any], size: int, unique: bool, key: list[str]) -> None:
+        if unique:
+            old, new = ([*{row[0]: row for row in rows}.values()] for rows in (old, new))
+        before, after = _arrow(old, 1), _arrow(new, 0)
+        assert repr(_in_pieces(before, after, key, 3, size)) == repr(compare_rows(before, after, key, 3))
+
+    compare()
 
 
 @pytest.mark.slow

@@ -304,7 +304,9 @@ def test_run_without_room_to_begin_leaves_no_file(tmp_path: Path, monkeypatch: p
         patched.setattr("os.write", without_room)
         writer = HistoryWriter(tmp_path)
         writer.handle(RunStarted(run_id(1), "shop", "default", ()))
-    assert writer.trouble == "the history of this run is not complete: no space left on device"
+    assert writer.trouble == (
+        "the history of this run is not complete: `.lakehouse/runs` cannot be written: no space left on device"
+    )
     assert not file_of(tmp_path, run_id(1)).exists()
     assert history.runs(tmp_path).notes == ()
 

@@ -68,7 +68,7 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         return digest(self, relation, found)
 
     monkeypatch.setattr(session, "digest", noted)
-    monkeypatch.setattr(stat_cache, "RACY_NS", 0)
+    monkeypatch.setattr(stat_cache, "RACY_MTIME_NS", 0)
     spec = StorageSpec("lake", str(file), "lake.db", format="", type=request.param, folder=tmp_path)
     made = Lake(file, lambda: storage(spec), lambda: client.connect(str(file)), hashed)
     if "wal" in request.param:
@@ -110,7 +110,7 @@ def test_write_during_an_open_connection_is_seen(lake: Lake) -> None:
 
 
 def test_a_file_that_was_written_just_now_is_hashed_again(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stat_cache, "RACY_NS", 60_000_000_000)
+    monkeypatch.setattr(stat_cache, "RACY_MTIME_NS", 60_000_000_000)
     lake.plan()
     lake.plan()
     assert sorted(lake.hashed) == ["ours", "theirs", "view"]

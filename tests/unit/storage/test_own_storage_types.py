@@ -99,7 +99,7 @@ def test_options_are_validated(own: ProjectFolder, options: str, message: str, h
         (
             "storez:Mine",
             "`type` of storage `mine`: module `storez` is neither beside the project file nor installed",
-            "create storez.py beside the project file; beside it there are stores.py",
+            "did you mean `stores`?",
         ),
         ("fils", "`type` of storage `mine`: there is no `fils`", "did you mean `files`?"),
     ],

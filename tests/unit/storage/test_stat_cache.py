@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.storage.local.stat_cache import RACY_NS, Stamp, StatCache
+from lakehouse_cli.storage.local.stat_cache import RACY_MTIME_NS, Stamp, StatCache
 
 STAMP = Stamp(1, 2, 3, 4, 5)
 FILE = ".lakehouse/cache/stat.jsonl"
@@ -38,7 +38,7 @@ def test_only_old_mtimes_prove_a_file_unchanged(
     modified: int, changed: int, racy: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both: a program may set the one back, and an edit leaves the other."""
-    past, now = 10 * RACY_NS, 11 * RACY_NS
+    past, now = 10 * RACY_MTIME_NS, 11 * RACY_MTIME_NS
     monkeypatch.setattr("time.time_ns", lambda: now)
     stamp = STAMP._replace(modified_ns=past + modified, changed_ns=past + changed)
     assert stamp.is_racy is racy

@@ -12,7 +12,7 @@ from lakehouse_cli.model.column_lineage import BY, ColumnRef, IndirectRef, Query
 from lakehouse_cli.testing.every_type import VALUES
 from lakehouse_cli.transforms.queries.column_lineage import LineageAnalysis
 from lakehouse_cli.transforms.queries.inputs import unheld
-from lakehouse_cli.transforms.queries.running import empty_table
+from lakehouse_cli.transforms.queries.results import empty_table
 
 INPUTS = {
     "orders": [("id", "int64"), ("customer", "int64"), ("day", "date32"), ("total", "decimal128(10, 2)")],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+import duckdb
 import pytest
 from msgspec.structs import replace
 
@@ -14,10 +15,10 @@ from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import ContractError, TransformError
 from lakehouse_cli.model import Column, Contract, SqlQuery, Table, parse_column_type
 from lakehouse_cli.model.query import QueryReading
+from lakehouse_cli.storage_types.duckdb import sql_type
 from lakehouse_cli.transforms.queries import binding
 from lakehouse_cli.transforms.queries.analysis import QueryAnalysis
-from lakehouse_cli.transforms.queries.calling import run_query
-from lakehouse_cli.transforms.queries.connection import private_connection
+from lakehouse_cli.transforms.queries.call import run_query
 
 TYPES = {
     "i8": "int8",
@@ -103,18 +104,6 @@ EXPRESSIONS = [
     *("$p", "$p + i", "$p::date", "nothing", "i.nothing", "s + 1", "cast('x' as int)", "max(i", "rowid", "i8 || s"),
     *("case when flag then i else f end", "coalesce(i8, u16)", "i in (1, 2)", "row_number() over ()", "unnest(l)"),
 ]
-
-
-@pytest.fixture(scope="module")
-def analysis() -> Iterator[QueryAnalysis]:
-    with QueryAnalysis() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def connection() -> Iterator[Any]:
-    with private_connection(spills=False, threads=1) as opened:
-        yield opened
 
 
 def columns_of(types: Mapping[str, str]) -> tuple[Column, ...]:
@@ -273,3 +262,54 @@ def test_types_that_no_value_satisfies_are_refused(analysis: QueryAnalysis, kind
 @pytest.mark.parametrize("declared", ["list<date32>", "list<struct<a: int64>>", "map<string, int64>"])
 def test_lists_of_untyped_nulls_may_be_any(analysis: QueryAnalysis, declared: str) -> None:
     assert isinstance(analysis.bind("select [] as x", {}, computed("select [] as x", {"x": declared})), tuple)
+
+
+#: A value of each plain type.
+LITERALS = {
+    "int8": "1::TINYINT",
+    "uint64": "1::UBIGINT",
+    "float32": "1::FLOAT",
+    "float64": "1::DOUBLE",
+    "bool": "true",
+    "string": "'1'",
+    "binary": "'1'::BLOB",
+    "date32": "DATE '1970-01-01'",
+    "decimal128(5, 2)": "1::DECIMAL(5, 2)",
+    "timestamp[s]": "'1970-01-01'::TIMESTAMP_S",
+    "timestamp[ms]": "'1970-01-01'::TIMESTAMP_MS",
+    "timestamp[us]": "TIMESTAMP '1970-01-01'",
+    "timestamp[ns]": "'1970-01-01'::TIMESTAMP_NS",
+    "timestamp[us, tz=UTC]": "TIMESTAMPTZ '1970-01-01 00:00:00+00'",
+    "time32[s]": "TIME '00:00'",
+    "time64[us]": "TIME '00:00'",
+    "time64[ns]": "'00:00'::TIME_NS",
+    "duration[us]": "INTERVAL 0 SECOND",
+    "dictionary<string>": "'1'::ENUM('1')",
+}
+
+
+@pytest.mark.parametrize("returned", LITERALS)
+def test_hints_for_other_types_work(analysis: QueryAnalysis, connection: Any, returned: str) -> None:
+    """What a hint says to write is bound, computed, and stored as what is declared."""
+    value = LITERALS[returned]
+    named = 0
+    for declared in LITERALS:
+        table = computed(f"select {value} as x", {"x": declared})
+        problems = binding.bind(connection, str(table.query and table.query.text), {}, table)
+        if isinstance(problems, tuple):
+            continue
+        hint = str(problems[0].hint)
+        assert hint.startswith("declare "), (declared, hint)
+        found = re.search("as with `(.+)`$", hint)
+        if found is None:
+            assert hint.endswith(f"make {declared} of it in the query"), (declared, hint)
+            with pytest.raises(duckdb.Error):
+                connection.sql(f"select ({value})::{sql_type(parse_column_type(declared))}").to_arrow_table()
+            continue
+        way = found.group(1)
+        text = f"({value}){way}" if way.startswith("::") else way.replace("…", f"({value})")
+        query = f"select {text} as x"
+        followed = replace(table, query=SqlQuery(query, reading=analysis.read([query])[0]))
+        assert enforce(run_query(followed, [], 1, None), followed.columns).table.num_rows == 1, (declared, hint)
+        named += 1
+    assert named

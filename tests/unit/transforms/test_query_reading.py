@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from lakehouse_cli.transforms.queries.analysis import QueryAnalysis
-from lakehouse_cli.transforms.queries.connection import private_connection
 from lakehouse_cli.transforms.queries.inputs import registered
-from lakehouse_cli.transforms.queries.running import QueryError, result_of
+from lakehouse_cli.transforms.queries.results import QueryError, result_of
 
 #: Each with the tables that it reads.
 READS: dict[str, tuple[str, ...]] = {
@@ -87,18 +85,6 @@ READS: dict[str, tuple[str, ...]] = {
 COLUMNS = pa.table({"a": [1, 2], "b": [1, 2], "id": [1, 2], "x": [3, 4], "n": [1, 2], "l": [[1], [2]]})
 
 
-@pytest.fixture(scope="module")
-def analysis() -> Iterator[QueryAnalysis]:
-    with QueryAnalysis() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def connection() -> Iterator[Any]:
-    with private_connection(threads=1) as opened:
-        yield opened
-
-
 def names(analysis: QueryAnalysis, query: str) -> tuple[str, ...]:
     reading = analysis.read([query])[0]
     assert reading.problem is None
@@ -158,7 +144,7 @@ def test_the_place_of_a_table_counts_characters(analysis: QueryAnalysis, query: 
 @pytest.mark.parametrize(
     "query", ["pivot t on a using sum(b)", "from (pivot t on a using sum(b))", "with p as (pivot t on a) from p, u"]
 )
-def test_tables_of_a_pivot_cannot_be_told(analysis: QueryAnalysis, query: str) -> None:
+def test_tables_of_a_pivot_are_not_known(analysis: QueryAnalysis, query: str) -> None:
     reading = analysis.read([query])[0]
     assert (reading.problem, reading.tables, reading.sensitive) == (None, None, ("PIVOT",))
 

@@ -21,9 +21,9 @@ from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.contract import ExtraColumns
 from lakehouse_cli.model.query import QueryProblem
 from lakehouse_cli.transforms import SharedTable
-from lakehouse_cli.transforms.queries import connection, running
+from lakehouse_cli.transforms.queries import connection, results
 from lakehouse_cli.transforms.queries.analysis import QueryAnalysis
-from lakehouse_cli.transforms.queries.calling import run_query
+from lakehouse_cli.transforms.queries.call import run_query
 
 HUGE = 2**127 - 1
 NAN = float("nan")
@@ -394,7 +394,7 @@ OUTSIDE = [
 def test_nothing_outside_is_reached(query: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "secret.csv").write_text("a\nsecret\n")
-    monkeypatch.setattr(running, "python_variable", pa.table({"a": ["secret"]}), raising=False)
+    monkeypatch.setattr(results, "python_variable", pa.table({"a": ["secret"]}), raising=False)
     with pytest.raises(TransformError) as caught:
         of(query)
     assert "secret\n" not in str(caught.value)

@@ -1,0 +1,116 @@
+"""The execution of a plan: to store its results, or to compare them with what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from lakehouse_cli.errors import UsageError
+from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.plan.deferral import Deferral
+from lakehouse_cli.plan.planning import Plan
+from lakehouse_cli.plan.selection import Selection
+from lakehouse_cli.plan.snapshot import StoredEnvironment
+from lakehouse_cli.project.planning import Planner
+from lakehouse_cli.registry import EXECUTORS, lookup
+from lakehouse_cli.runner import Runner, WorkerSetup, new_run_id
+from lakehouse_cli.runs.events import Event, Moment, RunResult, ignore_event
+from lakehouse_cli.runs.failed_rows import FailedRowsStore
+from lakehouse_cli.runs.history import reading as history
+from lakehouse_cli.runs.recording import recording
+from lakehouse_cli.text.redaction import masked
+
+if TYPE_CHECKING:
+    from lakehouse_cli.executors.base import Executor
+    from lakehouse_cli.operations.comparing import Comparison
+
+
+def run_project(
+    planner: Planner, request: RunRequest, on_event: Callable[[Event], None] | None, asked: Moment | None
+) -> RunResult:
+    """Plan and run what is asked for, under the lock and recorded in the history; see `Project.run`."""
+    spec = planner.spec
+    executor = _find_executor(request.executor or spec.executor)
+    workers = request.workers or spec.workers
+    behind = planner.behind(request.defer)
+    run_id = new_run_id()
+    asked = asked or Moment.now()
+    mask, environment = planner.mask, spec.environment
+    recorded = recording(spec.folder, environment, run_id, mask=mask, wait=request.wait, on_event=on_event)
+    with planner.connected(), recorded as emit:
+        began = Moment.now() if request.wait else asked
+        plan = planner.plan(request)
+        if plan.runs and (note := executor.note_on(workers)) is not None:
+            plan = replace(plan, notes=(*plan.notes, note))
+        durations = history.durations(spec.folder, environment=environment) if len(plan.runs) > 1 else {}
+        store = FailedRowsStore(spec.folder, environment, mask)
+        runner = replace(
+            _runner(planner, plan, executor, workers, behind), emit=emit, durations=durations, failed_rows=store
+        )
+        planner.keep()
+        return masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), mask)
+
+
+def diff_project(
+    planner: Planner,
+    request: RunRequest,
+    against: str | None,
+    limit: int,
+    on_event: Callable[[Event], None] | None,
+) -> Comparison:
+    """Compare what is stored with another environment, or with what would come out now; see `Project.diff`."""
+    if against is not None:
+        return _diff_environments(planner, against, planner.select(request.selection, request.exclude, None), limit)
+    return _diff_recomputed(planner, request, limit, on_event or ignore_event)
+
+
+def _diff_recomputed(planner: Planner, request: RunRequest, limit: int, report: Callable[[Event], None]) -> Comparison:
+    from lakehouse_cli.operations.comparing import Comparison, compare_recomputed
+
+    def emit(event: Event) -> None:
+        report(masked(event, planner.mask))
+
+    with planner.connected():
+        plan = planner.plan(request)
+        runner = _runner(planner, plan, _find_executor(planner.spec.executor), planner.spec.workers, None)
+        found = compare_recomputed(planner.stored, plan, replace(runner, emit=emit), limit, planner.mask)
+    return Comparison(plan.project, plan.environment, None, found, plan.notes)
+
+
+def _diff_environments(planner: Planner, against: str, chosen: Selection, limit: int) -> Comparison:
+    from lakehouse_cli.operations.comparing import Comparison, compare_environments
+
+    here, other = planner.spec, planner.other(against)
+    if other.spec.environment == here.environment:
+        hint = "name another one with `--against`, or leave it out to compare with what would come out now"
+        raise UsageError(f"`{here.environment}` cannot be compared against itself", hint=hint)
+    with planner.connected(), other.connected():
+        found = compare_environments(planner.stored, other.stored, chosen.names, limit, planner.mask_with(other))
+    return Comparison(here.name, here.environment, against, found, chosen.notes)
+
+
+def _find_executor(name: str) -> type[Executor]:
+    from lakehouse_cli.executors.base import Executor
+
+    return lookup(EXECUTORS, "executors", name, Executor)
+
+
+def _runner(
+    planner: Planner, plan: Plan, executor: type[Executor], workers: int | None, behind: StoredEnvironment | None
+) -> Runner:
+    spec, storages, specs, elsewhere = planner.spec, planner.storages, planner.spec.storages, {}
+    if behind is not None:
+        deferral = Deferral(behind)
+        storages, specs = {**storages, **deferral.storages}, {**specs, **deferral.specs}
+        elsewhere = {each.name: deferral.tables[each.name] for each in plan.deferred}
+    return Runner(
+        planner.code.graph,
+        storages,
+        WorkerSetup(spec.folder.resolve(), specs, planner.code.snapshot, spark=spec.spark),
+        partial(executor, workers, at_once=plan.at_once),
+        memory_limit=spec.memory,
+        elsewhere=elsewhere,
+    )

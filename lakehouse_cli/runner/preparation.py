@@ -1,0 +1,85 @@
+"""Preparations before the first table of a run: leftovers, modules, frame types of inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lakehouse_cli.code.importing import forget
+from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.model import FunctionRef, Table
+from lakehouse_cli.model.frame_names import QUERY
+from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.planning import Plan
+from lakehouse_cli.runs.temporary_files import remove_abandoned
+from lakehouse_cli.storage import capabilities
+from lakehouse_cli.storage.base import AssetStorage
+
+
+def remove_leftovers(plan: Plan, graph: AssetGraph, storages: Mapping[str, AssetStorage]) -> None:
+    """Remove leftovers of killed runs: what they spilled, and what is beside the tables about to be written."""
+    remove_abandoned()
+    by_storage: dict[str, list[Table]] = {}
+    for planned in plan.runs:
+        if planned.refused is None:
+            by_storage.setdefault(planned.storage, []).append(graph.tables[planned.name])
+    for name, tables in by_storage.items():
+        capabilities.remove_leftovers(storages[name], tables)
+
+
+def import_anew(plan: Plan, graph: AssetGraph, folder: Path) -> None:
+    """Forget imported modules of the project if a table is out of date that depends on more than inputs and code.
+
+    A module may have read a file or a variable as it was imported, for an earlier run of this process.
+    """
+    tables = (graph.tables[planned.name] for planned in plan.runs)
+    if any(table.uses is not None or table.refresh is not None for table in tables):
+        forget(folder)
+
+
+def modules_of(plan: Plan, graph: AssetGraph) -> tuple[FunctionRef, ...]:
+    """Select one transform of each module that the run loads."""
+    functions = (graph.tables[planned.name].function for planned in plan.runs)
+    return tuple({function.module: function for function in functions if function is not None}.values())
+
+
+def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[str]]:
+    """Collect, by table, the frame types that the run's transforms take it as; empty if one is unknown.
+
+    Imports the transforms before the first of them is timed. One that fails is reported when its table's turn comes.
+    """
+    from lakehouse_cli.transforms import load_transform
+
+    wanted: dict[str, set[str]] = {}
+    unknown: set[str] = set()
+    for planned in plan.runs:
+        table = graph.tables[planned.name]
+        function = table.function
+        if function is None:
+            for name in planned.inputs:
+                wanted.setdefault(name, set()).add(QUERY)
+            continue
+        try:
+            transform = load_transform(function, folder, of_table=table.returns_table)
+        except LakehouseError:
+            unknown.update(planned.inputs)
+            continue
+        edges = graph.inputs[planned.name]
+        for edge, parameter in zip(edges, transform.parameters_of(edges), strict=True):
+            if graph.tables[edge.table].serializer:
+                continue
+            try:
+                wanted.setdefault(edge.table, set()).add(parameter.frame_type.name if parameter else "")
+            except LakehouseError:
+                unknown.add(edge.table)
+    return {name: set() if name in unknown else types for name, types in wanted.items()}
+
+
+def streaming_types(wanted: Mapping[str, set[str]]) -> frozenset[str]:
+    """Those of the frame types wanted that take a table piece by piece."""
+    names = set().union(*wanted.values()) - {"", QUERY}
+    if not names:
+        return frozenset()
+    from lakehouse_cli.transforms.frames import frame_type  # slow to load; a run in other processes has no need of it
+
+    return frozenset(name for name in names if frame_type(name).streams)

@@ -1,0 +1,94 @@
+"""Temporary files without a name, and temporary folders, for data beyond memory or between processes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from shutil import rmtree
+from typing import IO
+
+from lakehouse_cli.errors import StorageError, system_reason
+from lakehouse_cli.runs.exits import undisturbed, undo_at_exit
+from lakehouse_cli.runs.local_state import hold, let_go
+
+_PREFIX = "lakehouse-spill-"
+# Of a folder that is not yet locked.
+_NEW = "lakehouse-new-spill-"
+# Seconds in which a folder that was made is surely locked.
+_LOCKED_WITHIN = 60
+
+
+def spill_file() -> IO[bytes]:
+    """Open a temporary file that goes as it is closed, and with the process however that ends."""
+    return tempfile.TemporaryFile(prefix=_PREFIX)
+
+
+@contextmanager
+def spilling(what: str) -> Iterator[None]:
+    """Say of a file from `spill_file` that cannot be made, written or read what it is for, and what to do.
+
+    Args:
+        what: Is in it, in the plural: ``keys``.
+
+    Raises:
+        StorageError: Where an OSError was raised.
+    """
+    try:
+        yield
+    except OSError as error:
+        # Arrow's own text repeats the number of the error around what the system says.
+        reason = OSError(error.errno, os.strerror(error.errno)) if error.errno else error
+        folder = tempfile.gettempdir()
+        raise StorageError(
+            f"{what} do not fit into memory, and not into {folder} either: {system_reason(reason)}",
+            hint=f"make room in {folder}, or set the environment variable TMPDIR to a folder that has some",
+        ) from error
+
+
+@contextmanager
+def spill_folder() -> Iterator[str]:
+    """Make a folder that goes at the end; those that killed processes left go now."""
+    remove_abandoned()
+    with undisturbed():
+        new = tempfile.mkdtemp(prefix=_NEW)
+        folder = new.replace(_NEW, _PREFIX)
+        forget = undo_at_exit(partial(_remove_used, new, folder))
+    descriptor = os.open(new, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # without locks, nobody takes it for abandoned
+            hold(descriptor, wait=False)
+        Path(new).rename(folder)
+        yield folder
+    finally:
+        for each in (new, folder):
+            rmtree(each, ignore_errors=True)
+        forget()
+        let_go(descriptor)
+
+
+def _remove_used(*folders: str) -> None:
+    """Remove folders in which threads may still be making files: not any more where the name is another."""
+    for folder in filter(os.path.isdir, folders):
+        gone = f"{folder}-gone"
+        with suppress(OSError):
+            Path(folder).rename(gone)
+        rmtree(gone, ignore_errors=True)
+
+
+def remove_abandoned() -> None:
+    """Remove the folders that killed processes left."""
+    for folder in Path(tempfile.gettempdir()).glob("lakehouse-*spill-*"):
+        with suppress(OSError):
+            if folder.name.startswith(_NEW) and time.time() - folder.lstat().st_mtime < _LOCKED_WITHIN:
+                continue
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                if hold(descriptor, wait=False):
+                    rmtree(folder, ignore_errors=True)
+            finally:
+                let_go(descriptor)

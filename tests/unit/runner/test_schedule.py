@@ -1,0 +1,82 @@
+"""What goes first, and what there is room for."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.plan.planning import PlannedTable
+from lakehouse_cli.runner.schedule import MEMORY_FACTOR, Schedule, longest_paths
+
+
+def planned(name: str, *inputs: str, memory: int = 0) -> PlannedTable:
+    manifest = None
+    if memory:
+        manifest = Manifest(name, (), 0, 0, 0, "", "", "", "", "", memory_bytes=memory)
+    state = TableState(name, True, manifest=manifest)
+    return PlannedTable(name, "computed", "default", name, inputs, "run", state=state)
+
+
+def nothing(table: PlannedTable) -> int:
+    return 0
+
+
+def names(schedule: Schedule) -> list[str]:
+    found = []
+    while (table := schedule.next()) is not None:
+        found.append(table.name)
+    return found
+
+
+def test_the_longest_path_goes_first() -> None:
+    tables = (planned("short"), planned("head"), planned("tail", "head"), planned("long"))
+    durations = {"short": 1.0, "head": 0.5, "tail": 9.0, "long": 5.0}
+    assert longest_paths(tables, durations) == {"short": 1.0, "head": 9.5, "tail": 9.0, "long": 5.0}
+    schedule = Schedule(tables, durations, nothing)
+    assert names(schedule) == ["head", "long", "short"]
+    schedule.ended("head")
+    assert names(schedule) == ["tail"]
+
+
+def test_room_is_made_before_more_is_begun() -> None:
+    tables = (
+        planned("a", memory=60),
+        planned("b", memory=50),
+        planned("c"),
+        planned("huge", memory=999),
+    )
+    durations = {"a": 4.0, "b": 3.0, "c": 2.0, "huge": 1.0}
+    schedule = Schedule(tables, durations, lambda table: 5 if table.name == "c" else 0, memory_limit=100)
+    assert names(schedule) == ["a"]
+    schedule.ended("a")
+    assert names(schedule) == ["b", "c"]
+    assert 50 + 5 * MEMORY_FACTOR <= 100
+    schedule.ended("b")
+    assert names(schedule) == []
+    schedule.ended("c")
+    # One is always under way, however large.
+    assert names(schedule) == ["huge"]
+
+
+@given(st.data())
+def test_every_table_is_scheduled_once_after_its_inputs(data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 12))
+    tables = []
+    for index in range(count):
+        inputs = data.draw(st.lists(st.sampled_from(range(index)), unique=True, max_size=3)) if index else []
+        tables.append(planned(f"t{index}", *(f"t{i}" for i in inputs), memory=data.draw(st.integers(0, 5))))
+    durations = {t.name: data.draw(st.floats(0, 10)) for t in tables}
+    schedule = Schedule(tuple(tables), durations, nothing, memory_limit=data.draw(st.none() | st.integers(1, 10)))
+    ended: list[str] = []
+    running: list[str] = []
+    while len(ended) < count:
+        while (table := schedule.next()) is not None:
+            assert set(table.inputs) <= set(ended)
+            running.append(table.name)
+        assert running
+        ended.append(running.pop(data.draw(st.integers(0, len(running) - 1))))
+        schedule.ended(ended[-1])
+    assert sorted(ended) == sorted(t.name for t in tables)
+    assert schedule.rest() == []

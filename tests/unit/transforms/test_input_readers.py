@@ -1,0 +1,76 @@
+"""Readers of inputs: one reading by whatever library, and no second."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pytest
+
+from lakehouse_cli.transforms.input_reader import InputReading
+
+BATCH = pa.RecordBatch.from_pydict({"a": [1, 2]})
+
+
+def _of_duckdb(reader: Any) -> int:
+    with duckdb.connect() as connection:
+        return len(connection.from_arrow(reader).fetchall())
+
+
+READINGS: dict[str, Callable[[Any], int]] = {
+    "loop": lambda reader: sum(batch.num_rows for batch in reader),
+    "read_all": lambda reader: reader.read_all().num_rows,
+    "table": lambda reader: pa.table(reader).num_rows,
+    "cast": lambda reader: reader.cast(pa.schema({"a": pa.int32()})).read_all().num_rows,
+    "another reader": lambda reader: pa.RecordBatchReader.from_stream(reader).read_all().num_rows,
+    "scanner": lambda reader: ds.Scanner.from_batches(reader).count_rows(),
+    "pandas": lambda reader: len(reader.read_pandas()),
+    "polars": lambda reader: len(pl.DataFrame(reader)),
+    "duckdb": _of_duckdb,
+}
+
+
+@pytest.mark.parametrize("again", READINGS.values(), ids=READINGS)
+@pytest.mark.parametrize("read", READINGS.values(), ids=READINGS)
+def test_second_reading_fails(read: Callable[[Any], int], again: Callable[[Any], int]) -> None:
+    for count in (0, 1, 3):
+        reading = InputReading(BATCH.schema, (batch for batch in [BATCH] * count))
+        reader = reading.open()
+        assert (read(reader), reading.is_read_again) == (2 * count, False)
+        with pytest.raises((pa.ArrowInvalid, duckdb.Error, pl.exceptions.PolarsError), match="once"):
+            again(reader)
+
+
+def test_reading_in_parts_is_one_reading() -> None:
+    reading = InputReading(BATCH.schema, (batch for batch in [BATCH] * 3))
+    reader = reading.open()
+    first = next(reader)
+    assert (first, [*reader], reading.is_read_again) == (BATCH, [BATCH, BATCH], False)
+
+
+def test_what_batches_raise_is_kept() -> None:
+    def failing() -> Any:
+        yield BATCH
+        raise KeyError("gone")
+
+    reading = InputReading(BATCH.schema, failing())
+    with pytest.raises(Exception, match="gone"):
+        reading.open().read_all()
+    assert isinstance(reading.error, KeyError)
+
+
+def test_process_ends_with_readers_that_are_left() -> None:
+    code = (
+        "import builtins, pyarrow as pa\nfrom lakehouse_cli.transforms.input_reader import InputReading\n"
+        "batch = pa.RecordBatch.from_pydict({'a': [1]})\n"
+        "builtins.left = [InputReading(batch.schema, (b for b in [batch] * 2)).open() for _ in range(3)]\n"
+        "next(left[0]); list(left[1])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
