@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick check format lint types layers bench screenshots dist servers clean
+.PHONY: help run test test-quick test-spark check format lint types layers bench screenshots dist servers clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: $(VENV)/installed ## The whole suite
 
 test-quick: $(VENV)/installed ## What takes under a minute: the modules, without servers and databases
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow" tests/unit
+
+test-spark: $(VENV)/installed ## Frames of Spark on Java's Spark, in one session (after `make servers`)
+	$(BIN)/pytest -q tests/java/spark.py
 
 check: format lint types layers test ## All that CI checks: format, lint, types, import layers, tests
 
@@ -49,7 +52,7 @@ screenshots: $(VENV)/installed ## Draw the README's pictures from real output
 dist: $(VENV)/installed ## Build the wheel and the source distribution
 	$(BIN)/python -m build --no-isolation
 
-servers: $(VENV)/installed ## Install what tests run against: S3 and Azure servers, PostgreSQL (needs npm and apt)
+servers: $(VENV)/installed ## Install what tests run against: S3, Azure and Spark servers, PostgreSQL, Java (needs npm and apt)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,servers]'
 	@timeout 300 npm install --silent --no-fund --no-audit --no-package-lock --prefix $(VENV)/azurite azurite@3.37.0 \
 		|| echo "npm did not install Azurite: the tests on Azure's server will be skipped"
@@ -57,6 +60,11 @@ servers: $(VENV)/installed ## Install what tests run against: S3 and Azure serve
 		|| { command -v apt-get >/dev/null || { echo "install PostgreSQL's server by hand"; exit 1; }; \
 			SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 			$$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql; }
+	@command -v java >/dev/null || [ -x "$$JAVA_HOME/bin/java" ] \
+		|| { command -v apt-get >/dev/null || { echo "install Java 17 or newer by hand"; exit 1; }; \
+			SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+			$$SUDO apt-get update -qq \
+				&& $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq openjdk-17-jre-headless; }
 
 clean: ## Remove what these targets made
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -8,18 +8,23 @@ TYPE_CHECKING = False  # as type checkers know it, without loading `typing` befo
 if TYPE_CHECKING:
     from typing import Any
 
-    from lakehouse_cli.declarations import Column, computed_table, source_table
+    from lakehouse_cli.declarations import Column, Target, computed_asset, computed_table, source_asset, source_table
     from lakehouse_cli.project.facade import Project
     from lakehouse_cli.project.lakehouse import Lakehouse
     from lakehouse_cli.storage.base import AssetStorage
+    from lakehouse_cli.storage.keyed.base import KeyedStorage
 
 __all__ = [
     "AssetStorage",
     "Column",
+    "KeyedStorage",
     "Lakehouse",
     "Project",
+    "Target",
     "__version__",
+    "computed_asset",
     "computed_table",
+    "source_asset",
     "source_table",
 ]
 
@@ -27,9 +32,13 @@ __all__ = [
 _MODULES = {
     "AssetStorage": "storage.base",
     "Column": "declarations",
+    "KeyedStorage": "storage.keyed.base",
     "Lakehouse": "project.lakehouse",
     "Project": "project.facade",
+    "Target": "declarations",
+    "computed_asset": "declarations",
     "computed_table": "declarations",
+    "source_asset": "declarations",
     "source_table": "declarations",
 }
 

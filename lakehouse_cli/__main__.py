@@ -6,6 +6,7 @@ import gc
 import os
 
 TYPE_CHECKING = False
+_end_process = os._exit  # before code of the user's is kept from it
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
@@ -49,7 +50,7 @@ def _ending() -> Callable[..., NoReturn]:
         try:
             os.write(stderr, b"interrupted\n")
         finally:
-            os._exit(130)
+            _end_process(130)
 
     return end
 

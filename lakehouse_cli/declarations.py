@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple, TypeVar, overload
 
@@ -47,6 +48,13 @@ def _caller() -> Place:
     if module == "__main__" and (spec := names.get("__spec__")) is not None:
         module = spec.name
     return Place(frame.f_code, frame.f_lasti // 2, module)
+
+
+class Target(type(Path())):  # type: ignore[misc]  # the class of paths on this system
+    """The path to which a transform writes its result, in the place of returning it: the annotation of a parameter.
+
+    The file is not there yet; a folder is, and is empty. What is there when the transform returns becomes the asset.
+    """
 
 
 class Column:
@@ -169,6 +177,10 @@ def computed_table(function: Any = None, /, **keys: Any) -> Any:
     if function is None:
         return TableDecorator(keys, _caller())
     return DeclaredTable("computed", function, keys, _caller()) if keys else _decorate(function, keys, _caller())
+
+
+#: The same, for assets that are not tables: what is one is said by `format`.
+source_asset, computed_asset = source_table, computed_table
 
 
 def _decorate(function: Any, keys: Mapping[str, Any], place: Place) -> Any:

@@ -37,12 +37,17 @@ EXECUTORS: Mapping[str, Entry] = {
 EXTRAS: Mapping[str, str] = {
     "adbc_driver_manager": "postgresql",
     "adbc_driver_postgresql": "postgresql",
+    "dagster": "dagster",
+    "dask": "dask",
     "deltalake": "delta",
     "duckdb": "duckdb",
     "ibis": "ibis",
+    "matplotlib": "ml",
     "obstore": "s3",
     "openpyxl": "excel",
     "polars": "polars",
+    "pyspark": "spark",
+    "sklearn": "ml",
 }
 
 

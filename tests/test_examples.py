@@ -25,9 +25,11 @@ from tests.servers.postgresql import PASSWORD, PostgreSQL
 from tests.servers.s3 import S3Server
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted(file.parent.name for file in (ROOT / "examples").glob("*/lakehouse.yaml"))
+EXAMPLES = sorted(file.parent.name for file in (ROOT / "examples").glob("*/pytest.ini"))
+# Those that are declared in Python without a project file, by their module.
+MODULES = {"simple_lakehouse": "assets"}
 TEMPLATES = sorted(file.parent.name for file in (ROOT / "project_templates").glob("*/template.txt"))
-NEEDS = {"sql": "'lakehouse-cli[duckdb]'"}
+NEEDS = {"sql": "'lakehouse-cli[duckdb]'", "ml": "'lakehouse-cli[ml]'"}
 GENERATOR = ROOT / "examples" / "weather" / "generate.py"
 
 
@@ -140,7 +142,7 @@ def test_what_runs_is_the_wheel(installed: Installed, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_templates_are_listed(installed: Installed, tmp_path: Path) -> None:
     lines = installed.lakehouse("init", "--list-templates", cwd=tmp_path).splitlines()
-    assert [line.split()[0] for line in lines] == ["minimal", "shop", "sql", "weather"] == TEMPLATES
+    assert [line.split()[0] for line in lines] == ["minimal", "ml", "shop", "sql", "weather"] == TEMPLATES
     listed = json.loads(installed.lakehouse("init", "--list-templates", "-o", "json", cwd=tmp_path))
     assert [template["name"] for template in listed["templates"]] == TEMPLATES
     assert list(tmp_path.iterdir()) == []
@@ -169,8 +171,8 @@ def test_scaffolded_template_runs_and_passes_its_ci(installed: Installed, tmp_pa
     assert {*filter(None, ignored)} == {*scaffolded}, ".gitignore leaves out what a run makes, and nothing else"
 
 
-def installed_tables(installed: Installed, project: Path) -> list[dict[str, str]]:
-    listed: list[dict[str, str]] = json.loads(installed.lakehouse("ls", "-o", "json", cwd=project))["tables"]
+def installed_tables(installed: Installed, project: Path, *module: str) -> list[dict[str, str]]:
+    listed: list[dict[str, str]] = json.loads(installed.lakehouse(*module, "ls", "-o", "json", cwd=project))["tables"]
     return listed
 
 
@@ -220,12 +222,14 @@ def test_shop_reports_what_its_exports_say(installed: Installed, tmp_path: Path)
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_runs_and_its_tests_pass(installed: Installed, tmp_path: Path, example: str) -> None:
     project = copy_of(ROOT / "examples" / example, tmp_path / example)
-    for command in ("lakehouse validate", "lakehouse run", "pytest"):
-        installed.shell(command, project)
-    ran = json.loads(installed.lakehouse("run", "-o", "json", cwd=project))
+    module = ("-m", MODULES[example]) if example in MODULES else ()
+    for command in ("validate", "run"):
+        installed.lakehouse(*module, command, cwd=project)
+    installed.shell("pytest", project)
+    ran = json.loads(installed.lakehouse(*module, "run", "-o", "json", cwd=project))
     assert ran["status"] == "success"
     assert {table["name"] for table in ran["tables"]} == {
-        table["name"] for table in installed_tables(installed, project) if table["kind"] == "computed"
+        table["name"] for table in installed_tables(installed, project, *module) if table["kind"] == "computed"
     }
 
 
@@ -268,6 +272,41 @@ def test_the_generator_makes_the_shipped_observations(tmp_path: Path, shipped: s
     made = tmp_path / "made.csv"
     subprocess.run([sys.executable, str(GENERATOR), *arguments, "--output", str(made)], check=True, capture_output=True)
     assert made.read_bytes() == (ROOT / shipped / "data" / "raw" / "observations.csv").read_bytes()
+
+
+def test_temperatures_are_those_of_their_generator(tmp_path: Path) -> None:
+    made = tmp_path / "made.csv"
+    generator = ROOT / "examples" / "simple_lakehouse" / "generate.py"
+    subprocess.run([sys.executable, str(generator), "--output", str(made)], check=True, capture_output=True)
+    for example in ("simple_lakehouse", "multi_type_lakehouse"):
+        shipped = ROOT / "examples" / example / "data" / "raw" / "sfo_q2_weather_sample.csv"
+        assert made.read_bytes() == shipped.read_bytes()
+
+
+@pytest.mark.slow
+def test_lakehouse_examples_store_what_the_sample_says(installed: Installed, tmp_path: Path) -> None:
+    simple = copy_of(ROOT / "examples" / "simple_lakehouse", tmp_path / "simple")
+    printed = installed.shell("python assets.py", simple)
+    assert printed == "daily_temperature_highs_table materialized\ndaily_temperature_high_diffs_table materialized\n"
+    many = copy_of(ROOT / "examples" / "multi_type_lakehouse", tmp_path / "many")
+    installed.lakehouse("run", cwd=many)
+    highs: dict[str, float] = {}
+    for row in rows_of(simple / "data" / "raw" / "sfo_q2_weather_sample.csv"):
+        highs[row["valid"][:10]] = max(highs.get(row["valid"][:10], -999.0), float(row["tmpf"]))
+    assert len(highs) == 91
+    changes = {day: round(highs[day] - before, 1) for before, day in zip(highs.values(), [*highs][1:], strict=False)}
+    for project in (simple, many):
+        stored = rows_of(project / "data" / "daily_temperature_highs_table.csv")
+        assert {row["valid_date"]: float(row["max_tmpf"]) for row in stored} == highs
+        first, *others = rows_of(project / "data" / "daily_temperature_high_diffs_table.csv")
+        assert first == {"valid_date": "2016-04-01", "day_high_diff": ""}
+        assert {row["valid_date"]: float(row["day_high_diff"]) for row in others} == changes
+    sudden = {day for day, change in changes.items() if abs(change) >= 5}
+    assert {row["valid_date"] for row in rows_of(many / "data" / "sudden_changes_table.csv")} == sudden != set()
+    for row in rows_of(many / "data" / "months_table.csv"):
+        month = row["month"][:7]
+        assert float(row["highest"]) == max(high for day, high in highs.items() if day.startswith(month))
+        assert int(row["sudden_changes"]) == sum(day.startswith(month) for day in sudden)
 
 
 def test_observations_match_layout_and_reports() -> None:

@@ -1,7 +1,8 @@
-"""docs/python.md and docs/coming-from-dagster-lakehouse.md: their files, and what their commands print."""
+"""Pages that are told by example, docs/python.md among them: their files, and what their commands print."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,15 +11,27 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ProjectFolder
+
 ROOT = Path(__file__).parent.parent
 FILES = r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```$"
 SESSIONS = r"^```console\n(.*?)^```$"
 
 
-@pytest.mark.parametrize(("page", "count"), [("python", 4), ("coming-from-dagster-lakehouse", 3)])
+@pytest.mark.parametrize(
+    ("page", "count"),
+    [
+        ("python", 4),
+        ("coming-from-dagster-lakehouse", 7),
+        pytest.param("orchestrators", 10, marks=pytest.mark.slow),
+    ],
+)
 def test_what_the_documentation_shows_is_what_happens(page: str, count: int, tmp_path: Path) -> None:
     text = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
-    for name, module in (("lakehouse", "-m lakehouse_cli"), ("python", "")):
+    if "$ dagster" in text:
+        pytest.importorskip("dagster")
+    # Of Dagster, warnings are its own business.
+    for name, module in (("lakehouse", "-m lakehouse_cli"), ("python", ""), ("dagster", "-W ignore -m dagster")):
         script = tmp_path / "bin" / name
         script.parent.mkdir(exist_ok=True)
         script.write_text(f'#!/bin/sh\nexec {sys.executable} {module} "$@"\n')
@@ -37,3 +50,27 @@ def test_what_the_documentation_shows_is_what_happens(page: str, count: int, tmp
                 assert "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines()) == expected, done
                 commands += 1
     assert commands == count
+
+
+@pytest.mark.slow
+def test_steps_of_orchestrators_end_with_the_code_of_the_run(folder: ProjectFolder) -> None:
+    text = (ROOT / "docs/orchestrators.md").read_text("utf-8")
+    commands = re.findall(r'(?:bash_command=|commands=\[)"(.*?)"', text)
+    commands += re.findall(r"^15 \* \* \* \*  cd /srv/shop && (.*)$", text, re.MULTILINE)
+    assert len(commands) == 4
+    for code in re.findall(r"^```python\n(from (?:airflow|prefect).*?)^```$", text, re.DOTALL | re.MULTILINE):
+        compile(code, "example", "exec")
+    script = folder.write("bin/lakehouse", f'#!/bin/sh\nexec {sys.executable} -m lakehouse_cli "$@"\n')
+    script.chmod(0o755)
+    folder.write("bin/python", f'#!/bin/sh\nexec {sys.executable} "$@"\n').chmod(0o755)
+    env = {**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}"}
+    code = "import pyarrow as pa\n\ndef one() -> pa.Table:\n    return pa.table({'a': [1]})\n"
+    for column, expected in (("a", 0), ("b", 1), ("int46", 3)):
+        folder.declare(f"{{one: {{inputs: [], columns: {{{column}: {'int64' if expected < 3 else column}}}}}}}", code)
+        for command in commands if expected == 1 else commands[:1]:
+            # Airflow has both in one stream, and keeps its last line.
+            done = subprocess.run(["bash", "-c", command], env=env, stdout=-1, stderr=subprocess.STDOUT, text=True)
+            assert done.returncode == expected, done
+            if "json" in command:
+                document = json.loads(done.stdout.splitlines()[-1])
+                assert document.get("status") == {0: "success", 1: "failed", 3: None}[expected]

@@ -10,6 +10,7 @@ import pyarrow as pa
 import xxhash
 
 from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.maps import pairs_of, with_inner
 from lakehouse_cli.arrow.values import compute as pc
 
 # Rows that are hashed at once: what is made of them stays in the processor's cache.
@@ -37,9 +38,28 @@ def identity(column: pa.ChunkedArray) -> pa.ChunkedArray:
         is_nan = pc.is_nan(plain)
         return pc.if_else(is_nan, av.scalar(float("nan"), kind), plain) if pc.any(is_nan).as_py() else plain
     if pa.types.is_nested(kind):
-        texts = [[None if value is None else repr(value) for value in chunk.to_pylist()] for chunk in column.chunks]
+        texts = [[None if value is None else repr(value) for value in exact_values(chunk)] for chunk in column.chunks]
         return pa.chunked_array([av.array(each, pa.large_string()) for each in texts], pa.large_string())
     return column
+
+
+def exact_values(array: pa.Array) -> list[Any]:
+    """Values as Python compares and prints them exactly: of times, which it would cut or lacks, the counts."""
+    values: list[Any] = _counted(array).to_pylist()
+    return values
+
+
+def _counted(array: pa.Array) -> pa.Array:
+    t, kind = pa.types, array.type
+    if t.is_dictionary(kind):
+        return _counted(array.dictionary_decode())
+    if t.is_map(kind):
+        return with_inner(pairs_of(array), _counted)
+    if t.is_nested(kind):
+        return with_inner(array, _counted)
+    if t.is_temporal(kind):
+        return array.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
+    return pc.add(array, av.scalar(0.0, kind)) if t.is_float32(kind) or t.is_float64(kind) else array
 
 
 def row_hashes(columns: Sequence[pa.ChunkedArray]) -> Any:

@@ -17,6 +17,7 @@ NAMES = (
     "run",
     "ls",
     "show",
+    "open",
     "sql",
     "diff",
     "copy",

@@ -6,14 +6,15 @@ import contextlib
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lakehouse_cli.cli import options, output
 from lakehouse_cli.model.run_request import RunRequest
-from lakehouse_cli.rendering.reporters.run_text import failure_lines
-from lakehouse_cli.runs.events import TableResult
+from lakehouse_cli.rendering.reporters.run_text import MARKS, STYLES, failure_lines, retry_line, why_text
+from lakehouse_cli.runs.events import Event, TableResult, TableRetrying
 from lakehouse_cli.text.columns import Cell, columns, data_rows
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.printing import MaskedStream, own_stream, redirected
@@ -40,7 +41,8 @@ _MARKS = {
     "added": ("+", "green", "new"),
     "removed": ("-", "red", "gone"),
     "missing": ("·", "dim", "missing"),
-    "failed": ("✗", "red", "failed"),
+    "failed": (MARKS["failed"], STYLES["failed"], "failed"),
+    "skipped": (MARKS["skipped"], STYLES["skipped"], "skipped"),
 }
 _WIDEST = 24
 
@@ -69,17 +71,22 @@ def command(
     project = settings.project()
     _take_printed(project.planner.mask)
     options.work_begins()
-    found = project.diff(*request.selection, against=against, exclude=request.exclude, limit=count)
+    heard = None if settings.json or settings.quiet else partial(_report_retry, settings.stderr)
+    found = project.diff(*request.selection, against=against, exclude=request.exclude, limit=count, on_event=heard)
     if settings.json:
         output.write_stderr(found.notes)
         output.write_json(found.to_json())
     else:
         if not settings.quiet:
             output.write_lines(_lines(found, settings.stdout))
-        errors = ((table.name, table.error) for table in found.tables if table.error is not None)
-        failed = (TableResult(name, "failed", error=error) for name, error in errors)
+        failed = filter(None, map(_failure, found.tables))
         output.write_stderr(failure_lines(settings.stderr, failed, verbose=settings.verbose))
     return 0 if found.equal else EXIT_DIFFERENT
+
+
+def _report_retry(terminal: Terminal, event: Event) -> None:
+    if isinstance(event, TableRetrying):
+        output.write_stderr([retry_line(terminal, event)])
 
 
 def _take_printed(mask: Mask) -> None:
@@ -92,6 +99,13 @@ def _take_printed(mask: Mask) -> None:
     output.write_to(results, errors.own)
 
 
+def _failure(table: ComparedTable) -> TableResult | None:
+    """The result that a run gives a table which could not be computed; None for any other."""
+    if table.error is None:
+        return None
+    return TableResult(table.name, "skipped" if table.status == "skipped" else "failed", error=table.error)
+
+
 def _lines(found: Comparison, terminal: Terminal) -> list[str]:
     before = f"`{found.against}`" if found.against is not None else "what is stored"
     lines = [f"{terminal.style(found.project, 'bold')} · {found.environment} against {before} · diff", *found.notes]
@@ -99,7 +113,7 @@ def _lines(found: Comparison, terminal: Terminal) -> list[str]:
         lines += ["", *_overview(found.tables, terminal)]
     heads = (found.against or "stored", found.environment if found.against is not None else "now")
     for table in found.tables:
-        if table.status == "different":
+        if table.status == "different" and (table.schema or table.difference):
             lines += ["", *_details(table, heads, terminal)]
     counts = Counter(_MARKS[table.status][2] for table in found.tables)
     summary = ", ".join(f"{count_text(number)} {word}" for word, number in counts.items())
@@ -115,13 +129,17 @@ def _overview(tables: Sequence[ComparedTable], terminal: Terminal) -> list[str]:
 
 
 def _summary(table: ComparedTable) -> str:
-    """What differs, in a line."""
+    """What differs, or why that is not known, in a line."""
+    if (failure := _failure(table)) is not None:
+        return printable(why_text(failure))
     if table.status != "different":
         rows = table.rows if table.rows is not None else table.rows_before
         counted = [plural(rows, "row")] if rows is not None else []
         return printable("; ".join([*counted, *([table.note] if table.note else [])]))
     parts = []
-    if table.rows_before == table.rows:
+    if table.rows is None and table.rows_before is None:
+        parts.append(table.note)
+    elif table.rows_before == table.rows:
         parts.append(plural(table.rows or 0, "row"))
     else:
         parts.append(f"{count_text(table.rows_before)} → {count_text(table.rows)} rows")

@@ -40,7 +40,8 @@ def command(settings: options.Settings, request: RunRequest) -> None:
         table = project.tables[name]
         style = "cyan" if table.kind == "source" else None
         tags = ", ".join(table.tags)
-        rows.append([Cell(name), Cell(table.kind, style), Cell(table.storage), Cell(table.path), Cell(tags, "dim")])
+        kind = f"{table.kind} · {table.serializer}" if table.serializer else table.kind
+        rows.append([Cell(name), Cell(kind, style), Cell(table.storage), Cell(table.path), Cell(tags, "dim")])
     output.write_lines(chosen.notes)
     if rows:
         header = ("table", "kind", "storage", "path", "tags")
@@ -55,6 +56,7 @@ def _json(project: Project, name: str) -> dict[str, Any]:
         "kind": table.kind,
         "storage": table.storage,
         "path": table.path,
+        "format": table.format or None,
         "uri": project.storage(name).uri(table),
         "columns": [
             {

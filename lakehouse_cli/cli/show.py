@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,12 +10,13 @@ import typer
 from lakehouse_cli.cli import options, output
 from lakehouse_cli.text.columns import Cell, columns, data_rows
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.terminal import Terminal, printable, value_text
+from lakehouse_cli.text.terminal import Terminal, moment_text, printable, size_text, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lakehouse_cli.errors import FailedRow
+    from lakehouse_cli.operations.objects import ShownObject
     from lakehouse_cli.operations.preview import Answer, Shown
     from lakehouse_cli.runs.failed_rows import KeptRows
 
@@ -24,7 +26,9 @@ Examples:
   lakehouse show daily_highs -n 50
   lakehouse show daily_highs --version 3
   lakehouse show daily_highs --failed        the rows that broke its contract
-  lakehouse show daily_highs -o json | jq .rows"""
+  lakehouse show daily_highs -o json | jq .rows
+  lakehouse show model                       no table: its type, size, when, from what
+  lakehouse show chart --out chart.png       no table: in a file"""
 # A value has its share of the line, of this where lines have no width, and room for a UUID in any case.
 _LINE, _LEAST_WIDE = 200, 40
 _MOST_COLUMNS = 40
@@ -50,16 +54,32 @@ def command(
         bool,
         options.option("--failed", help="The rows that broke its contract when it ran last, with reasons."),
     ] = False,
+    out: Annotated[
+        str | None,
+        options.option(
+            "--out", metavar="FILE", help="Write an asset that is no table to a file that is not there yet."
+        ),
+    ] = None,
 ) -> None:
-    """Show a stored table: columns, place, first rows."""
+    """Show a stored table: columns, place, first rows; or an asset."""
     if count < 0:
         raise typer.BadParameter("the number of rows is 0 or more", param_hint="`-n`")
+    if out is not None and (failed or version is not None):
+        raise typer.BadParameter("it writes the asset as it is stored; leave out the others", param_hint="`--out`")
     if failed:
         if version is not None:
             raise typer.BadParameter("failed rows have no versions; leave out one of the two", param_hint="`--version`")
         _show_failed(table, settings.project().failed_rows(table), count, settings)
         return
+    if out is not None:
+        _write(settings, table, Path(out))
+        return
     shown = settings.project().show(table, count, version=version)
+    from lakehouse_cli.operations.objects import ShownObject  # loaded by now
+
+    if isinstance(shown, ShownObject):
+        _show_object(shown, settings)
+        return
     if settings.json:
         output.write_json(shown.to_json())
         return
@@ -71,6 +91,41 @@ def command(
     if shown.rows:
         output.write()
         output.write_lines(rows(shown, terminal))
+    output.flush()
+
+
+def _write(settings: options.Settings, name: str, path: Path) -> None:
+    """An asset that is no table, in a file."""
+    size = settings.project().export(name, path)
+    if settings.json:
+        output.write_json({"name": name, "out": str(path), "bytes": size})
+    elif not settings.quiet:
+        output.write(f"{printable(str(path))} · {size_text(size)}")
+    output.flush()
+
+
+def _show_object(shown: ShownObject, settings: options.Settings) -> None:
+    """What is known of an asset that is no table."""
+    if settings.json:
+        output.write_json(shown.to_json())
+        return
+    terminal = settings.stdout
+    made_with = ", ".join(f"{name} {version}" for name, version in shown.packages.items())
+    when = f"{moment_text(shown.materialized_at)} · run {shown.run_id}" if shown.materialized_at else ""
+    facts = (
+        ("format", shown.format),
+        ("type", shown.type or ""),
+        ("size", size_text(shown.bytes)),
+        ("materialized", when),
+        ("from", ", ".join(shown.inputs)),
+        ("made with", made_with),
+    )
+    output.write(terminal.title(shown.name, shown.uri))
+    output.write()
+    output.write_lines(
+        columns(terminal, ("", ""), [[Cell(k, "dim"), Cell(printable(v))] for k, v in facts if v], indent="  ")
+    )
+    output.write_lines(f"  {printable(note)}" for note in shown.notes)
     output.flush()
 
 

@@ -27,6 +27,7 @@ _BUILTINS = frozenset(dir(builtins))
 # By these a module may bind names that are written nowhere.
 _BINDERS = frozenset(("globals", "locals", "vars", "exec", "eval", "setattr"))
 # Statements whose bodies are not among those at the module's top.
+_TARGETS = frozenset(("lakehouse_cli.Target", "lakehouse_cli.declarations.Target"))
 _NOT_AT_TOP = (ast.For, ast.While, ast.Match, ast.TryStar)
 
 
@@ -142,6 +143,16 @@ class NamedTypes:
         # Bound twice, to different things: nobody knows which.
         self._names[name] = origin if self._names.get(name, origin) == origin else None
         self._is_for_checkers[name] = self._checked and self._is_for_checkers.get(name, True)
+
+    def is_target(self, annotation: ast.expr | None) -> bool:
+        """Whether an annotation names `lakehouse_cli.Target`."""
+        if annotation is None or not self._has_ours:
+            return False
+        return any(name in _TARGETS for name in self._alternatives(annotation) or ())
+
+    @cached_property
+    def _has_ours(self) -> bool:
+        return any(origin is not None and origin.startswith("lakehouse_cli") for origin in self._names.values())
 
     def unsupported(self, annotation: ast.expr | None, *, returned: bool) -> UnsupportedType | None:
         """Return the first type that an annotation allows where none of them can be a frame type; None elsewhere."""

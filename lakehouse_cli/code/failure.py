@@ -14,9 +14,7 @@ from msgspec import Struct
 
 from lakehouse_cli.code.importing import is_own_file
 from lakehouse_cli.errors import Interrupted, Location
-from lakehouse_cli.text.abbreviation import cut_end
 
-_LONGEST = 2000
 _DUCKDB = ("duckdb", "_duckdb")
 # DuckDB's words where two threads use one connection; the last are those of versions before 2.
 _SHARED_CONNECTION = ("connection is busy", "connection has an unfinished result", "closed pending query result")
@@ -46,10 +44,9 @@ class Failure(Struct, frozen=True):
 
     @property
     def headline(self) -> str:
-        """The exception, shortened; its further lines follow it."""
+        """The exception; its further lines follow it."""
         kind, colon, text = self.exception.partition(": ")
-        whole = f"{kind}{colon}{text.strip()}" if colon else kind
-        return cut_end(whole, _LONGEST)
+        return f"{kind}{colon}{text.strip()}" if colon else kind
 
 
 def failure_of(error: BaseException, folder: Path, module_file: str | None = None) -> Failure:

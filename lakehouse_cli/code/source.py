@@ -55,6 +55,7 @@ class Parameter(Struct, frozen=True, omit_defaults=True):
         has_default: Whether it may be left out.
         location: Where its name stands.
         unsupported: The type that its annotation names, where that cannot be a frame type; None elsewhere.
+        is_target: Whether it takes the path to which the function writes, and no table.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Parameter(Struct, frozen=True, omit_defaults=True):
     has_default: bool
     location: Location
     unsupported: UnsupportedType | None = None
+    is_target: bool = False
 
 
 class FunctionSource(Struct, frozen=True, omit_defaults=True):
@@ -367,28 +369,26 @@ def _function(
     column = node.col_offset + len("async def " if isinstance(node, ast.AsyncFunctionDef) else "def ")
     place = _place(shown, lines, node.lineno, column, len(node.name))
     # What a decorator returns may have other annotations.
-    parameters = _parameters(node.args, shown, lines, None if node.decorator_list else types)
-    result = None if node.decorator_list else types.unsupported(node.returns, returned=True)
+    is_plain = not node.decorator_list
+    parameters = _parameters(node.args, shown, lines, types, are_judged=is_plain)
+    result = types.unsupported(node.returns, returned=True) if is_plain else None
     return FunctionSource(node.name, place, parameters, isinstance(node, ast.AsyncFunctionDef), result)
 
 
 def _parameters(
-    arguments: ast.arguments, shown: str, lines: list[str], types: NamedTypes | None = None
+    arguments: ast.arguments, shown: str, lines: list[str], types: NamedTypes | None = None, *, are_judged: bool = False
 ) -> tuple[Parameter, ...]:
-    defaults = len(arguments.defaults)
     positional = [*arguments.posonlyargs, *arguments.args]
+    required = len(positional) - len(arguments.defaults)
 
     def parameter(arg: ast.arg, kind: ParameterKind, has_default: bool) -> Parameter:
         place = _place(shown, lines, arg.lineno, arg.col_offset, len(arg.arg))
-        unsupported = None if types is None else types.unsupported(arg.annotation, returned=False)
-        return Parameter(arg.arg, kind, has_default, place, unsupported)
+        unsupported = types.unsupported(arg.annotation, returned=False) if types is not None and are_judged else None
+        is_target = types is not None and types.is_target(arg.annotation)
+        return Parameter(arg.arg, kind, has_default, place, unsupported, is_target)
 
     found = [
-        parameter(
-            arg,
-            "positional_only" if index < len(arguments.posonlyargs) else "positional",
-            index >= len(positional) - defaults,
-        )
+        parameter(arg, "positional_only" if index < len(arguments.posonlyargs) else "positional", index >= required)
         for index, arg in enumerate(positional)
     ]
     if arguments.vararg is not None:

@@ -10,11 +10,11 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 
-_PACKAGE, _DECORATOR = "lakehouse_cli", "computed_table"
+_PACKAGE, _DECORATORS = "lakehouse_cli", frozenset(("computed_table", "computed_asset"))
 
 
 def undeclared(tree: ast.Module) -> ast.Module:
-    """Remove the decorators of `computed_table` from the functions at the top of a module, in place.
+    """Remove the decorators that declare tables and assets from the functions at the top of a module, in place.
 
     Only where it is plain that they are: by a name that is bound once, by an import at the top of the module.
     """
@@ -37,7 +37,7 @@ def _imported(tree: ast.Module) -> tuple[set[str], set[str]]:
     modules: set[str] = set()
     for statement in tree.body:
         if isinstance(statement, ast.ImportFrom) and statement.module == _PACKAGE and not statement.level:
-            names |= {alias.asname or alias.name for alias in statement.names if alias.name == _DECORATOR}
+            names |= {alias.asname or alias.name for alias in statement.names if alias.name in _DECORATORS}
         elif isinstance(statement, ast.Import):
             modules |= {alias.asname or alias.name for alias in statement.names if alias.name == _PACKAGE}
     return names, modules
@@ -68,6 +68,6 @@ def _declares(decorator: ast.expr, names: set[str], modules: set[str]) -> bool:
     called = decorator.func if isinstance(decorator, ast.Call) else decorator
     if isinstance(called, ast.Name):
         return called.id in names
-    if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.attr == _DECORATOR:
+    if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.attr in _DECORATORS:
         return called.value.id in modules
     return False

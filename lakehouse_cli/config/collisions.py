@@ -10,7 +10,7 @@ from pathlib import Path
 from lakehouse_cli.config.paths import ending_of
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Location, Problem
-from lakehouse_cli.formats import FORMATS, file_suffixes
+from lakehouse_cli.formats import FORMATS, SERIALIZERS, file_suffixes, find_form
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage_types import STORAGE_TYPES, scheme_of
 
@@ -87,8 +87,8 @@ class Collisions:
         if not STORAGE_TYPES[storage.type].formats:
             if os.path.islink(path):  # noqa: PTH114 - which takes a name of any length
                 yield _folded(os.path.realpath(path)) + "/"
-        elif table.kind == "source" and table.format in FORMATS:
-            for suffix in file_suffixes(FORMATS[table.format], table.options):
+        elif table.kind == "source" and (form := find_form(table)) is not None:
+            for suffix in file_suffixes(form, table.options):
                 if os.path.islink(path + suffix):  # noqa: PTH114
                     yield from map(_folded, _stems(os.path.realpath(path + suffix)))
 
@@ -118,7 +118,7 @@ def _folded(path: str) -> str:
 def _stems(file: str) -> Iterator[str]:
     """The places of tables that may be stored in a file: its own, and those that its endings leave."""
     yield file
-    endings = {ending for spec in FORMATS.values() for ending in file_suffixes(spec, {})}
+    endings = {ending for spec in (*FORMATS.values(), *SERIALIZERS.values()) for ending in file_suffixes(spec, {})}
     yield from (f"{file.removesuffix(ending)}/" for ending in endings if file.endswith(ending))
 
 

@@ -228,7 +228,23 @@ def _execution_over(base: Node | None, override: Node | None) -> Node | None:
     both = base.having({**base.entries, **override.entries})
     same = _text(base, "executor") == _text(both, "executor")
     kept = {name: entry for name, entry in base.entries.items() if same or name != "options"}
-    return _merged(base.having(kept), override)
+    merged = _merged(base.having(kept), override)
+    under, over = base.get("spark"), override.get("spark")
+    if isinstance(under, Mapping) and isinstance(over, Mapping):
+        spark = merged.entries["spark"][0], _spark_over(under, over)
+        merged = merged.having({**merged.entries, "spark": spark})
+    return merged
+
+
+def _spark_over(base: Mapping, override: Mapping) -> Mapping:
+    """One session over another; a server takes the place of a master, and the other way round."""
+    elsewhere = {"remote", "master"} & override.entries.keys()
+    kept = {name: entry for name, entry in base.entries.items() if not elsewhere or name not in ("remote", "master")}
+    entries = {**kept, **override.entries}
+    under, over = base.get("config"), override.get("config")
+    if isinstance(under, Mapping) and isinstance(over, Mapping):
+        entries["config"] = entries["config"][0], over.having({**under.entries, **over.entries})
+    return override.having(entries)
 
 
 def _merged(under: Mapping, over: Mapping, foreign: Collection[str] = ()) -> Mapping:
@@ -315,4 +331,5 @@ def _written(node: Node, secrets: Collection[str] = (), name: str = "") -> Any:
         return without_values(text)
     if "${" in text:
         return without_password(text)
-    return core_value(node.text) if node.plain else without_password(node.text)
+    value = core_value(node.text) if node.plain else node.text
+    return without_password(value) if isinstance(value, str) else value

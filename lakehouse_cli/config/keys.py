@@ -21,7 +21,7 @@ from lakehouse_cli.config.value_types import (
     Text,
     Texts,
 )
-from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES
 
 #: Names of tables and storages.
@@ -61,12 +61,30 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         "Where in the storage, without extension; may have folders. Default: the table's name.",
         examples=("raw/weather",),
     ),
-    "format": Key(Choice(tuple(FORMATS), group="formats"), "The format it is stored in. Default: its storage's."),
+    "format": Key(
+        Choice(tuple(dict.fromkeys((*FORMATS, *SERIALIZERS))), ("formats", "serializers")),
+        "The format it is stored in. Default: its storage's. Assets that are not tables have one of their own, such as"
+        " `pickle`, and no columns; `json` without columns is any JSON value.",
+    ),
     "columns": Key(Columns(), "Its columns, in order: name to type. Default: all columns as they come."),
     "function": Key(
         _FUNCTION,
         "The transform: a name in `module`, or `package.module:name`. Default: the table's name.",
         examples=("hottest_dates", "reports.daily:summary"),
+        computed=True,
+    ),
+    "output": Key(
+        Text("the name of a result", NAME_PATTERN, _NAME_TYPES, hint="name it as the function returns it"),
+        "Which of the results of a function that gives several: a key of the dict, a field of the NamedTuple, or a name"
+        " for the next of a tuple, in the order of the tables.",
+        examples=("train",),
+        computed=True,
+    ),
+    "publish": Key(
+        Choice(("together", "each")),
+        "Of a function with several results: whether none is stored where one breaks its contract; `each` where every"
+        " one of its tables says so.",
+        "together",
         computed=True,
     ),
     "sql": Key(
@@ -158,12 +176,32 @@ STORAGE_KEYS: AnyMapping[str, Key] = {
         "The folder its tables live in, relative to the project file or absolute, or a URL.",
         examples=("data", "${HOME}/lake", *(f"{scheme}://…" for scheme in SCHEMES)),
     ),
-    "format": Key(Choice(tuple(FORMATS), group="formats"), "The format of its tables, where they are files.", "csv"),
+    "format": Key(Choice(tuple(FORMATS), ("formats",)), "The format of its tables, where they are files.", "csv"),
     "options": Key(_OPTIONS, "Options of the format, and of the storage itself.", {}),
 }
 
+SPARK_KEYS: AnyMapping[str, Key] = {
+    "remote": Key(
+        Text("the URL of a server of Spark Connect"),
+        "A server of Spark Connect; in the place of `master`.",
+        examples=("sc://localhost:15002",),
+    ),
+    "master": Key(Text("what Spark runs on"), "What Java's Spark runs on, begun for the run.", "local[*]"),
+    "config": Key(FreeMap(item=Text()), "Spark's own settings.", {}, examples=({"spark.driver.memory": "4g"},)),
+}
+_SPARK = Section("a map with `remote` or `master`, and `config`", "spark")
+
+#: Settings of Spark that are lakehouse's own, each with what to do.
+SPARK_OWN = {
+    "spark.sql.session.timeZone": "remove it: it is UTC in every run, so that no instant is shifted",
+    "spark.master": "write `master:` beside `config:`",
+    "spark.remote": "write `remote:` beside `config:`",
+}
+#: How the URL of a server of Spark Connect begins.
+SPARK_REMOTE = "^sc://[^/]"
+
 EXECUTION_KEYS: AnyMapping[str, Key] = {
-    "executor": Key(Choice(EXECUTORS, group="executors"), "Where transforms are computed.", "threads"),
+    "executor": Key(Choice(EXECUTORS, ("executors",)), "Where transforms are computed.", "threads"),
     "workers": Key(Number(whole=True, minimum=1), "How many tables are computed at once."),
     "memory": Key(
         Text(
@@ -173,10 +211,11 @@ EXECUTION_KEYS: AnyMapping[str, Key] = {
         examples=("4GiB", "800 MB"),
     ),
     "options": Key(FreeMap(), "Options of the executor; those there are have none.", {}),
+    "spark": Key(_SPARK, "The session that all transforms on Spark share in a run."),
 }
 
 _STORAGES = Section("a map of names to storages", "storages")
-_EXECUTION = Section("a map with `executor`, `workers`, `memory` and `options`", "execution")
+_EXECUTION = Section("a map with `executor`, `workers`, `memory`, `spark` and `options`", "execution")
 
 ENVIRONMENT_KEYS: AnyMapping[str, Key] = {
     "description": DESCRIPTION,

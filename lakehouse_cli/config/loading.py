@@ -252,6 +252,7 @@ class _Loader:
             executor=execution.executor,
             workers=execution.workers,
             memory=execution.memory,
+            spark=execution.spark,
             module_location=self.place("module"),
             environments=environments.all,
         )

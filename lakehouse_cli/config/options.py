@@ -15,7 +15,7 @@ from lakehouse_cli.config.reading import Invalid, JsonSchema, Reader, ValueType,
 from lakehouse_cli.config.value_types import TEXT_TYPES, Choice, Flag, Number, Text, Texts
 from lakehouse_cli.config.yaml_tree import Mapping, Scalar
 from lakehouse_cli.errors import StorageError, did_you_mean
-from lakehouse_cli.formats import FORMATS, FormatOption, FormatSpec
+from lakehouse_cli.formats import FORMATS, SERIALIZERS, FormatOption, FormatSpec
 from lakehouse_cli.formats.spec import TEXT_COMPRESSION, FormatOptions
 from lakehouse_cli.model import Column
 from lakehouse_cli.registry import installed
@@ -42,8 +42,8 @@ _CHARACTER = Text("one character", pattern=r"[\s\S]", types=("string",))
 def options_schema(*, fillable: bool) -> JsonSchema:
     """JSON Schema of the options of all formats; where `fillable`, of storages too, and of values with variables."""
     properties: dict[str, JsonSchema] = {}
-    more = (FORMATS[name] for name in installed("formats"))
-    for spec in (*FORMATS.values(), *more, *(STORAGE_TYPES.values() if fillable else ())):
+    more = [FORMATS[name] for name in installed("formats")] + [SERIALIZERS[name] for name in installed("serializers")]
+    for spec in (*FORMATS.values(), *SERIALIZERS.values(), *more, *(STORAGE_TYPES.values() if fillable else ())):
         for option in spec.options:
             schema = value_type(option).schema()
             if fillable:

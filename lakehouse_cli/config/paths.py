@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.formats import FORMATS, FormatSpec, file_suffixes
+from lakehouse_cli.formats import FormatSpec, file_suffixes, find_form
 from lakehouse_cli.formats.spec import TEXT_COMPRESSIONS
 from lakehouse_cli.model import Table
 from lakehouse_cli.storage_types import SCHEMES, StorageType, bucket_problem, scheme_of
@@ -122,5 +122,5 @@ def length_problem(table: Table) -> tuple[str, str] | None:
 
 def ending_of(table: Table) -> str:
     """The ending that a table's file is written with; empty where it is no file."""
-    known = FORMATS.get(table.format)
+    known = find_form(table)
     return file_suffixes(known, table.options)[0] if known else ""

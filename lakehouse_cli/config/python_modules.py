@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
+from typing import Any
 
-from lakehouse_cli.code.importing import import_own
+from lakehouse_cli.code.importing import import_own, is_own_file
 from lakehouse_cli.code.source import PUT_MODULE, in_the_way
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.declarations import DeclaredProject, DeclaredTable, declared_by
 from lakehouse_cli.errors import Interrupted, Location, Problem, did_you_mean
+from lakehouse_cli.executors.forks import UNFORKABLE
 from lakehouse_cli.registry import install_command
 
 _ONE = "`lakehouse = Lakehouse(assets=[…])`"
@@ -60,8 +66,10 @@ def _other(found: dict[str, DeclaredProject]) -> str:
 def _imported(name: str, folder: Path, place: Location | None) -> ModuleType | Problem:
     try:
         # What it prints is not what a command prints.
-        with contextlib.redirect_stdout(sys.stderr):
-            return import_own(name, folder)
+        with _interruption_placed(name, folder), contextlib.redirect_stdout(sys.stderr):
+            module = import_own(name, folder)
+            UNFORKABLE.update({"duckdb"} & sys.modules.keys())  # a connection of its keeps threads
+            return module
     except Interrupted:
         raise
     except BaseException as error:  # noqa: BLE001  # whatever the user's module raises, `SystemExit` too
@@ -78,6 +86,34 @@ def _imported(name: str, folder: Path, place: Location | None) -> ModuleType | P
             hint = f"{install_command(error.name) or f'install what `{error.name}` belongs to'}, or correct the import"
         message = f"module `{name}` cannot be imported: {failure.headline}"
         return Problem(message, hint, failure.location or place)
+
+
+@contextlib.contextmanager
+def _interruption_placed(name: str, folder: Path) -> Iterator[None]:
+    """Have Ctrl-C say where a module was that is being imported, and end what it ends otherwise."""
+    is_main = threading.current_thread() is threading.main_thread()
+    before: Any = signal.getsignal(signal.SIGINT) if is_main else None
+    if not callable(before):
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        at = frame
+        while at is not None and not is_own_file(at.f_code.co_filename, folder):
+            at = at.f_back
+        place = "" if at is None else f", at {os.path.relpath(at.f_code.co_filename, folder)}:{at.f_lineno}"
+        text = f"module `{name}` was being imported{place}"
+        if before is signal.default_int_handler:  # whose exception might be one of the module's own
+            raise Interrupted(text)
+        with contextlib.suppress(OSError):
+            os.write(2, f"{text}\n".encode(errors="replace"))
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _not_found(name: str, folder: Path, place: Location | None) -> Problem:

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping as AnyMapping
 from pathlib import Path, PurePath
+from types import FunctionType
 from typing import Any
 
 from lakehouse_cli.config.problems import Problems, quoted
@@ -142,6 +143,8 @@ class Nodes:
             if plain is not None:
                 return Scalar(plain, True, mark, mark)
             return self.report(f"{what} holds a number of too many digits", "write it as a text")
+        if isinstance(value, Broken):
+            return value
         if isinstance(value, PurePath):
             return Scalar(value.as_posix(), False, mark, mark)
         if isinstance(value, AnyMapping | list | tuple):
@@ -281,6 +284,8 @@ def shown_value(value: Any) -> str:
         return quoted(repr(value))
     if isinstance(value, type):
         return f"the class `{value.__name__}`"
+    if isinstance(value, FunctionType):
+        return "a lambda" if value.__name__ == "<lambda>" else f"the function `{value.__name__}`"
     kind = type(value)
     module = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
     return f"a value of `{module}{kind.__qualname__}`" if not isinstance(value, os.PathLike) else "a path"

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
 from pathlib import Path
 from typing import Any
 
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.python_nodes import Nodes, Places, plain_key, shown_value
+from lakehouse_cli.config.python_storages import with_named_classes
 from lakehouse_cli.config.reading import Reader
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 from lakehouse_cli.declarations import COMPUTES, DeclaredProject, DeclaredTable, TableDecorator, declared_by
 from lakehouse_cli.errors import Location
 
 # The words of Dagster's Lakehouse, which this tool carries on, for keys of ours.
-_FORMER = {"input_assets": "inputs", "storage_key": "storage"}
-_INPUTS = ("inputs", "input_assets")
+_FORMER = {"input_assets": "inputs", "input_deps": "inputs", "storage_key": "storage"}
+_INPUTS = ("inputs", "input_assets", "input_deps")
 #: What is said by the declaring functions themselves.
 _OWN = ("kind", "name")
 
@@ -50,7 +51,8 @@ class PythonProject:
             if key == "tables":
                 self._own.report("a `Lakehouse` has no `tables`", "give it its tables as `assets=[…]`")
             elif value is not None:
-                entries[key] = self._own.key(key), self._own.value(value, f"`{key}`")
+                plain = with_named_classes(key, value, self._own, self._found)
+                entries[key] = self._own.key(key), self._own.value(plain, f"`{key}`")
         self.root = self._own.mapping(entries)
         self.tables = [self._table(table) for table in self._all(declared.assets)]
         self.tables = [each for each in self.tables if each.entries]
@@ -87,7 +89,8 @@ class PythonProject:
 
     def _named(self, table: DeclaredTable) -> Iterator[Any]:
         """The tables of its module that the parameters of a table's function are named after."""
-        code, names = getattr(table.function, "__code__", None), getattr(table.function, "__globals__", {})
+        *_, function = _unwrapped(table.function) if table.function is not None else (None,)
+        code, names = getattr(function, "__code__", None), getattr(function, "__globals__", {})
         if code is None or any(table.keys.get(key) is not None for key in _INPUTS):
             return
         for parameter in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
@@ -114,15 +117,17 @@ class PythonProject:
             return nodes.mapping({})
         owner = f"table {quoted(name)}"
         entries = {"kind": (nodes.key("kind"), nodes.value(table.kind, ""))}
+        spelled: dict[str, str] = {}
         for given, value in table.keys.items():
             if value is None or given == "name":
                 continue
             key = _FORMER.get(given, plain_key(given))
             if key in entries:
-                message = f"`{given}` of {owner} says what `{key}` says" if key != given else f"`{key}` of {owner}"
+                message = f"`{given}` of {owner} says what `{spelled.get(key, key)}` says"
                 message = message if key not in _OWN else f"`{key}` of {owner} is said by the function that declares it"
                 nodes.report(message, "remove it" if key in _OWN else "keep one of the two")
                 continue
+            spelled[key] = given
             entries[key] = nodes.key(key), self._value(nodes, key, value, f"`{key}` of {owner}")
         if table.function is not None:
             if any(key in entries for key in COMPUTES):
@@ -209,31 +214,36 @@ class PythonProject:
     def _place(self, table: DeclaredTable) -> Location:
         return self._places.mark(table.place).location
 
-    def _found(self, function: Callable[..., Any], name: str, nodes: Nodes, owner: str) -> str | None:
-        """The name by which a function at the top of a module is found there."""
-        module = getattr(function, "__module__", None)
+    def _found(self, defined: Any, name: str, nodes: Nodes, owner: str) -> str | None:
+        """The name by which a function or class at the top of a module is found there."""
+        what = "class" if isinstance(defined, type) else "function"
+        module = getattr(defined, "__module__", None)
+        if isinstance(module, str) and module.partition(".")[0] in sys.stdlib_module_names:
+            message = f"{what} `{name}` of {owner} is one of Python's own, of module `{module}`"
+            nodes.report(message, f"write a {what} of the project that makes use of it")
+            return None
         holder = sys.modules.get(module) if isinstance(module, str) else None
         bound = getattr(holder, name, None)
         # A module that is still being imported, or run as a script, may not have bound it yet.
-        if bound is not None and not any(each is function for each in _unwrapped(bound)):
-            message = f"`{name}` in module `{module}` is no longer the function of {owner}"
+        if bound is not None and not any(each is defined for each in _unwrapped(bound)):
+            message = f"`{name}` in module `{module}` is no longer the {what} of {owner}"
             nodes.report(message, "give one of the two another name")
             return None
         if module == "__main__" or holder is None:
-            module = self._script(holder, function)
+            module = self._script(holder, defined)
         if module is None:
-            message = f"function `{name}` of {owner} is in no module, where a run could find it"
+            message = f"{what} `{name}` of {owner} is in no module, where a run could find it"
             nodes.report(message, "move it to a file of the project")
             return None
         return f"{module}:{name}"
 
-    def _script(self, main: types.ModuleType | None, function: Callable[..., Any]) -> str | None:
+    def _script(self, main: types.ModuleType | None, defined: Any) -> str | None:
         """The name under which what is run as a script can be imported."""
         spec = getattr(main, "__spec__", None)
         if spec is not None and spec.name.rpartition(".")[2] != "__main__":
             return str(spec.name)
-        code = getattr(function, "__code__", None)
-        file = Path(code.co_filename).resolve() if code is not None else Path()
+        code = getattr(defined, "__code__", None)
+        file = Path(code.co_filename if code is not None else getattr(main, "__file__", None) or "").resolve()
         if file.suffix != ".py" or not file.is_relative_to(self._folder):
             return None
         parts = file.relative_to(self._folder).with_suffix("").parts

@@ -9,6 +9,9 @@ from lakehouse_cli.config.keys import (
     INCLUDED_KEYS,
     NAME_PATTERN,
     PROJECT_KEYS,
+    SPARK_KEYS,
+    SPARK_OWN,
+    SPARK_REMOTE,
     STORAGE_KEYS,
     TABLE_KEYS,
 )
@@ -64,6 +67,7 @@ def json_schema() -> JsonSchema:
             "environments": environments,
             "environment": keys_schema(ENVIRONMENT_KEYS, "A named set of overrides."),
             "execution": execution,
+            "spark": _spark(),
             "storageOptions": options_schema(fillable=True),
         },
     }
@@ -80,6 +84,13 @@ def _table() -> JsonSchema:
     schema["if"] = {"required": ["kind"], "properties": {"kind": {"const": "source"}}}
     schema["then"] = {"not": {"anyOf": [{"required": [key]} for key in transform]}}
     return schema
+
+
+def _spark() -> JsonSchema:
+    schema = keys_schema(SPARK_KEYS, "The session of transforms on Spark.", filled_in=("remote", "master"))
+    schema["properties"]["remote"]["anyOf"][0]["pattern"] = SPARK_REMOTE
+    schema["properties"]["config"]["propertyNames"] = {"not": {"enum": list(SPARK_OWN)}}
+    return {**schema, "not": {"required": ["remote", "master"]}}
 
 
 def _storage() -> JsonSchema:

@@ -12,7 +12,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.code.source import SourceError
-from lakehouse_cli.config.keys import EXECUTION_KEYS, NAME_PATTERN, NAME_RULE, STORAGE_KEYS
+from lakehouse_cli.config.keys import (
+    EXECUTION_KEYS,
+    NAME_PATTERN,
+    NAME_RULE,
+    SPARK_KEYS,
+    SPARK_OWN,
+    SPARK_REMOTE,
+    STORAGE_KEYS,
+)
 from lakehouse_cli.config.options import option_conflict, read_options
 from lakehouse_cli.config.paths import root_problem, url_problem
 from lakehouse_cli.config.problems import quoted
@@ -21,7 +29,7 @@ from lakehouse_cli.config.variables import Filled
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatSpec
-from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.model import SparkSpec, StorageSpec
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, StorageType, find_type, known_names, scheme_of
 from lakehouse_cli.text.redaction import without_password
 
@@ -36,6 +44,7 @@ class Execution(Struct, frozen=True):
     executor: str = "threads"
     workers: int | None = None
     memory: int | None = None
+    spark: SparkSpec = SparkSpec()
 
 
 def default_storage(folder: Path) -> StorageSpec:
@@ -233,7 +242,26 @@ def read_execution(reader: Reader, node: Node | None) -> Execution:
     for name, (key, _) in options.entries.items() if isinstance(options, Mapping) else ():
         reader.report(key, f"unknown option {quoted(name)} of the executor", "remove it: it has no options")
     memory = size_in_bytes(values["memory"]) if "memory" in values else None
-    return Execution(values.get("executor", "threads"), values.get("workers"), memory)
+    spark = _read_spark(reader, values["spark"]) if "spark" in values else SparkSpec()
+    return Execution(values.get("executor", "threads"), values.get("workers"), memory, spark)
+
+
+def _read_spark(reader: Reader, node: Mapping) -> SparkSpec:
+    """The `spark` of `execution`; no message has the URL of the server, which may hold a token."""
+    values, _ = read_keys(reader, node, SPARK_KEYS, "`spark`")
+    remote, config = values.get("remote"), values.get("config", {})
+    if remote is not None and (re.match(SPARK_REMOTE, remote) is None):
+        reader.report(
+            node.entries["remote"][1], "`remote` is no URL of Spark Connect", "name a server, as in `sc://host:15002`"
+        )
+    if remote is not None and "master" in values:
+        hint = "keep one of them: a server has a master of its own"
+        reader.report(node.entries["master"][0], "`spark` has `remote` and `master`", hint)
+    entries = node.get("config")
+    for name, (key, _) in entries.entries.items() if isinstance(entries, Mapping) and config else ():
+        if name in SPARK_OWN:
+            reader.report(key, f"{quoted(name)} cannot be configured", SPARK_OWN[name])
+    return SparkSpec(remote, values.get("master", "local[*]"), config, location=reader.at(node))
 
 
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}

@@ -17,7 +17,7 @@ from lakehouse_cli.config.scalars import loses_digits
 from lakehouse_cli.config.value_types import is_parameter
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location
-from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.model import Contract, FunctionRef, SqlQuery, StorageSpec, Table, Uses
 
 _NAME = re.compile(NAME_PATTERN)
@@ -26,6 +26,8 @@ _VITAL = frozenset(("kind", "function", "sql", "sql_file", "inputs", "params"))
 # What computes a table: one of these, or the function of its name.
 _COMPUTES = ("function", "sql", "sql_file")
 _MERGED = frozenset(("params", "meta", "uses"))
+# What speaks of rows and columns.
+_OF_TABLES = ("columns", "key", "order_by", "extra_columns", "sql", "sql_file", "engine", "reproducible")
 _WITH_PARTS = frozenset(("inputs", "params", "key", "order_by", "uses"))
 
 
@@ -55,6 +57,23 @@ class Draft(Struct):
         """The columns as they are written, right or wrong."""
         columns = self.node.get("columns")
         return columns.entries if isinstance(columns, Mapping) else {}
+
+
+def _serializer(draft: Draft, values: AnyMapping[str, Any]) -> str:
+    """The serializer of an asset that is no table; empty for a table.
+
+    The format that a storage or the defaults have is that of tables, where it may be. One array of objects is a table
+    as well as a JSON value: what is declared of its rows makes it a table, and so do a query and a file that is there
+    already.
+    """
+    name = values.get("format")
+    if name is None:
+        return ""
+    if name not in [*SERIALIZERS]:  # those of packages are asked for last, which takes long
+        return str(name) if name not in FORMATS and name in SERIALIZERS else ""
+    is_inherited = "format" not in draft.values
+    is_table = is_inherited or values.get("kind") == "source" or any(key in values for key in _OF_TABLES)
+    return "" if name in FORMATS and is_table else str(name)
 
 
 def read_draft(reader: Reader, name: Scalar, node: Mapping, owner: str) -> Draft:
@@ -176,14 +195,21 @@ class Resolution(Struct):
         query = None if source else self._query(draft, values)
         storage_name = values.get("storage", "default")
         storage = self.storages.get(storage_name)
+        serializer = _serializer(draft, values)
+        if serializer:
+            values = self._without_table(draft, values)
+            query = None
         return Table(
             name=name,
             kind="source" if source else "computed",
             storage=storage_name,
             path=values.get("path", name),
             format=self._format(draft, values, storage),
+            serializer=serializer if storage is None or storage.format else "",
             contract=Contract(values.get("columns"), values.get("key", ()), values.get("extra_columns", "error")),
             function=None if source or query is not None else self._function(name, draft, values, places),
+            output=values.get("output", ""),
+            publish=values.get("publish", "together"),
             query=query,
             order_by=values.get("order_by", ()),
             reproducible=values.get("reproducible", True),
@@ -213,6 +239,16 @@ class Resolution(Struct):
                 draft.reader.problems.report(message, "remove it: a source has no transform", draft.places[key])
         return {key: value for key, value in values.items() if not TABLE_KEYS[key].computed}
 
+    @staticmethod
+    def _without_table(draft: Draft, values: dict[str, Any]) -> dict[str, Any]:
+        """Report the keys that speak of rows and columns, which an asset that is no table has not."""
+        for key in draft.places:
+            if key in _OF_TABLES:
+                what = f"stored as {values['format']}, which is no table"
+                hint = "remove it, or choose a format of tables, such as `parquet`"
+                draft.reader.problems.report(f"`{key}` of {draft.owner}, {what}", hint, draft.places[key])
+        return {key: value for key, value in values.items() if key not in _OF_TABLES}
+
     def _query(self, draft: Draft, values: dict[str, Any]) -> SqlQuery | None:
         """The query that computes a table; None where a function does."""
         of = draft if self.defaults is None or any(key in draft.values for key in _COMPUTES) else self.defaults
@@ -224,6 +260,9 @@ class Resolution(Struct):
         engine = values.get("engine", "duckdb")
         if key != "function":
             self._check_params(draft)
+            if "output" in draft.values:
+                message = f"`output` of {draft.owner} is for functions, and a query gives one result"
+                draft.reader.problems.report(message, "remove it", draft.places["output"])
         if key == "sql":
             place, in_lines = of.reader.text_place(of.node.entries["sql"][1])
             return SqlQuery(of.values["sql"], engine=engine, in_lines=in_lines, location=place)
@@ -302,7 +341,13 @@ class Resolution(Struct):
             return str(values.get("format", storage.format))
         if "format" in draft.values:
             message = f"`format` of {draft.owner}: tables of storage `{storage.name}` are no files"
-            draft.reader.problems.report(message, self._overridden(draft) or "remove it", draft.places["format"])
+            hint = "remove it"
+            if _serializer(draft, values):
+                message = (
+                    f"storage `{storage.name}` holds tables alone, and {draft.owner} is stored as {values['format']}"
+                )
+                hint = "give it a `storage:` of files: a local folder or an object store"
+            draft.reader.problems.report(message, self._overridden(draft) or hint, draft.places["format"])
         return ""
 
     def _options(self, draft: Draft, values: dict[str, Any], storage: StorageSpec) -> AnyMapping[str, Any]:
@@ -314,9 +359,10 @@ class Resolution(Struct):
                 draft.reader.report(key, message, self._overridden(draft) or none)
             return {}
         format_name = values.get("format", storage.format)
-        inherited = storage.options if format_name == storage.format else {}
+        serializer = _serializer(draft, values)
+        inherited = storage.options if format_name == storage.format and not serializer else {}
         layers = [each for each in (self.defaults, draft) if each is not None and "options" in each.values]
-        spec = FORMATS.get(format_name)
+        spec = SERIALIZERS.get(serializer) if serializer else FORMATS.get(format_name)
         if not layers or spec is None:
             return inherited
         options = dict(inherited)

@@ -24,14 +24,14 @@ from lakehouse_cli.config.reading import Reader
 from lakehouse_cli.config.source import SourceFile
 from lakehouse_cli.config.yaml_tree import Mapping, Node
 from lakehouse_cli.errors import Location
-from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.runs.local_state import keep, kept, with_hash
 from lakehouse_cli.storage_types import STORAGE_TYPES, scheme_of
 from lakehouse_cli.version import __version__
 
 _FOLDER, _FILE = "cache", "tables-{}.json"
-_FORMAT = 1
+_FORMAT = 2
 # The largest number that JSON gives back as it was.
 _LARGEST = 2**63 - 1
 
@@ -186,7 +186,7 @@ def _is_json(value: Any) -> bool:
 
 def _is_known(spec: ProjectSpec) -> bool:
     """Whether storages and formats are the tool's own, and no option of a format is filled in from a variable."""
-    formats = {*FORMATS, ""}
+    formats = {*FORMATS, *SERIALIZERS, ""}
     return (
         all(each.type in STORAGE_TYPES for each in spec.storages.values())
         and all(table.format in formats for table in spec.tables.values())

@@ -18,8 +18,10 @@ from lakehouse_cli.config.collisions import Collisions
 from lakehouse_cli.config.options import column_conflict, option_conflict
 from lakehouse_cli.config.paths import length_problem, suffix_problem
 from lakehouse_cli.config.problems import quoted
+from lakehouse_cli.config.several_results import result_problems
 from lakehouse_cli.errors import Location, Problem, did_you_mean
-from lakehouse_cli.formats import FORMATS, FormatSpec
+from lakehouse_cli.formats import FormatSpec, SerializerSpec, find_form
+from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import Column, ProjectSpec, StorageSpec, Table
 from lakehouse_cli.model.column_type import whole_type
 from lakehouse_cli.storage_types import StorageType, find_type, scheme_of
@@ -52,6 +54,7 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
     validation = _Validation(spec.storages, places)
     for table in spec.tables.values():
         yield from validation.table(table)
+    yield from result_problems(spec.tables.values())
 
 
 def find_collisions(spec: ProjectSpec) -> Iterator[Problem]:
@@ -79,7 +82,12 @@ class _Validation(Struct):
             hint = did_you_mean(table.storage, self.storages) or "declare it under `storages`"
             yield Problem(f"storage `{table.storage}` of {owner} is not declared", hint, table.where("storage"))
             return
-        spec = FORMATS.get(table.format)
+        spec = find_form(table)
+        if isinstance(spec, SerializerSpec) and spec.runs_code and table.kind == "source":
+            message = f"{owner} is a source stored as {spec.name}: to read one runs whatever code its bytes name"
+            hint = "compute it in this project, which then knows what it stored; or save it in another format"
+            yield Problem(message, hint, table.where("format"))
+        yield from _path_problems(table, owner)
         if spec is not None and table.options:
             yield from _option_problems(table, storage, spec, owner, self.places)
         if table.contract.placed:
@@ -143,6 +151,16 @@ class _Validation(Struct):
             if table.kind == "source":
                 hint = f"leave it out, or give the column another name here and in the {storage_type.name} table"
             yield Problem(f"column {quoted(name)} of {owner} {why}", hint, places[name])
+
+
+def _path_problems(table: Table, owner: str) -> Iterator[Problem]:
+    """What a file or folder that a transform writes cannot be."""
+    if table.serializer == "folder" and table.kind == "source":
+        message = f"{owner} is a source stored as folder, which is an archive that lakehouse makes"
+        yield Problem(message, "declare a source for each file: `format: file`", table.where("format"))
+    if table.serializer in PATHS and table.output:
+        message = f"{owner} is one of several results, and {table.serializer} is written by a function of its own"
+        yield Problem(message, "compute it by a function of its own", table.where("output"))
 
 
 def _name_problems(

@@ -124,12 +124,12 @@ class Choice(Struct, frozen=True):
 
     Attributes:
         words: The words.
-        group: Of the entry points of packages, as of `lakehouse_cli.registry.installed`; None for words alone.
+        groups: Of the entry points of packages, as of `lakehouse_cli.registry.installed`; none for words alone.
         hints: What to do in place of words that are close to one of these and mean something else.
     """
 
     words: tuple[str, ...]
-    group: str | None = None
+    groups: tuple[str, ...] = ()
     hints: AnyMapping[str, str] = {}
 
     def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
@@ -146,7 +146,7 @@ class Choice(Struct, frozen=True):
         return node.text
 
     def _installed(self) -> tuple[str, ...]:
-        return () if self.group is None else tuple(installed(self.group))
+        return tuple(name for group in self.groups for name in installed(group))
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""

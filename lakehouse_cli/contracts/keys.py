@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, examples_at, shorten, true_rows
+from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, examples_at, shown_values, true_rows
 from lakehouse_cli.contracts.findings import Findings
 from lakehouse_cli.errors import KEPT_ROWS, Example, Location, Violation
 from lakehouse_cli.model import Column
@@ -37,10 +37,8 @@ def key_violation(shown: pa.Table, rows: Sequence[int], count: int, location: Lo
         location: Of the key's first column.
     """
     key = shown.column_names
-    values = zip(*(column.slice(0, EXAMPLES).to_pylist() for column in shown.columns), strict=True)
-    examples = tuple(
-        Example(row + 1, ", ".join(map(shorten, each))) for row, each in zip(rows[:EXAMPLES], values, strict=True)
-    )
+    values = zip(*(shown_values(column, range(len(rows[:EXAMPLES]))) for column in shown.columns), strict=True)
+    examples = tuple(Example(row + 1, ", ".join(each)) for row, each in zip(rows[:EXAMPLES], values, strict=True))
     name = key[0] if len(key) == 1 else None
     return Violation(name, "key", count, repeated_keys_text(key, count), examples, location)
 
@@ -71,7 +69,7 @@ def repeated_rows(table: pa.Table, key: Sequence[str]) -> pa.Array:
 def _repeated_few(columns: Sequence[pa.ChunkedArray]) -> pa.Array:
     seen: set[object] = set()
     rows = []
-    for row, values in enumerate(zip(*(column.to_pylist() for column in columns), strict=True)):
+    for row, values in enumerate(zip(*map(_values, columns), strict=True)):
         if None in values:
             continue
         # NaN equals no NaN, and lists and dicts have no hash; their text does for both.
@@ -81,6 +79,16 @@ def _repeated_few(columns: Sequence[pa.ChunkedArray]) -> pa.Array:
             rows.append(row)
         seen.add(identity)
     return av.array(rows, pa.int64())
+
+
+def _values(column: pa.ChunkedArray) -> list[object]:
+    kind = column.type
+    if not (pa.types.is_temporal(kind) or pa.types.is_nested(kind)):
+        plain: list[object] = column.to_pylist()
+        return plain
+    from lakehouse_cli.arrow.row_hashes import exact_values
+
+    return [value for chunk in column.chunks for value in exact_values(chunk)]
 
 
 def _is_plain(value: object) -> bool:

@@ -13,16 +13,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.spawn import get_executable
 from typing import Any
 
+from lakehouse_cli.executors.forks import UNFORKABLE
 from lakehouse_cli.executors.worker import LEADERS, serve_forked
 from lakehouse_cli.executors.worker_process import WorkerProcess
-
-# They keep threads that Python does not count, and break down, or wait for ever, in a process that was forked.
-_UNFORKABLE = frozenset(("deltalake", "obstore"))
 
 
 def can_fork() -> bool:
     """Whether a copy of this process is safe to work in; it starts in a tenth of the time."""
-    alone = threading.active_count() == 1 and not _UNFORKABLE & sys.modules.keys()
+    alone = threading.active_count() == 1 and not UNFORKABLE & sys.modules.keys()
     return sys.platform == "linux" and alone
 
 

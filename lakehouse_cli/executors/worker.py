@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from lakehouse_cli.executors.descendants import kill_descendants
-from lakehouse_cli.executors.forks import forks_end_here
+from lakehouse_cli.executors.forks import forks_end_here, let_process_end
 from lakehouse_cli.text.printing import PrintedLines
 
 #: Signals that go to the whole group; the process that leads decides about the work.
@@ -79,6 +79,7 @@ def serve(line: Connection, end: Connection, prepare: Callable[[], None] | None)
         end: Ends the process, by a message or as it closes.
         prepare: Called first.
     """
+    let_process_end()
     for number in LEADERS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, LEADERS)

@@ -8,9 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lakehouse_cli.formats.objects.spec import SerializerSpec
 from lakehouse_cli.formats.spec import FormatOption, FormatSpec, LazySpecs
+from lakehouse_cli.model import Table
 
-__all__ = ["FORMATS", "FormatOption", "FormatSpec", "file_suffixes"]
+__all__ = [
+    "FORMATS",
+    "SERIALIZERS",
+    "FormatOption",
+    "FormatSpec",
+    "SerializerSpec",
+    "file_suffixes",
+    "find_form",
+    "form_of",
+]
 
 FORMATS: Mapping[str, FormatSpec] = LazySpecs(
     {
@@ -24,6 +35,26 @@ FORMATS: Mapping[str, FormatSpec] = LazySpecs(
     FormatSpec,
     "formats",
 )
+
+#: The formats of assets that are not tables. What `format: json` is depends on whether there are columns.
+SERIALIZERS: Mapping[str, SerializerSpec] = LazySpecs(
+    {
+        name: f"lakehouse_cli.formats.objects.spec:{name.upper()}"
+        for name in ("pickle", "joblib", "json", "text", "bytes", "png", "html", "file", "folder")
+    },
+    SerializerSpec,
+    "serializers",
+)
+
+
+def find_form(table: Table) -> FormatSpec | None:
+    """As `form_of`; None where it is not known, or the tables of its storage are no files."""
+    return SERIALIZERS.get(table.serializer) if table.serializer else FORMATS.get(table.format)
+
+
+def form_of(table: Table) -> FormatSpec:
+    """The format of a table's files; the serializer of an asset that is no table."""
+    return SERIALIZERS[table.serializer] if table.serializer else FORMATS[table.format]
 
 
 def file_suffixes(spec: FormatSpec, options: Mapping[str, Any]) -> tuple[str, ...]:

@@ -30,6 +30,14 @@ class Sink(Protocol):
         """Take bytes, or what has their buffer; returns how many."""
 
 
+class NullSink:
+    """A sink that keeps nothing."""
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        """Drop bytes; returns how many."""
+        return memoryview(data).nbytes
+
+
 class Format(ABC, Generic[Options]):
     """How a table is read from and written to bytes, with options of a class of its own.
 

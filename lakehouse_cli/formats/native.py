@@ -46,6 +46,11 @@ _MARKS = frozenset("*?[]{}:")
 _BETWEEN = {"INT32": (-719_162, 2_932_532), "INT64": (-62_135_596_800_000_000, 253_370_764_800_000_000)}
 
 
+def reads_alike(kind: pa.DataType) -> bool:
+    """Whether no engine takes values of this type, in a Parquet file, for others."""
+    return kind in _TYPES or pa.types.is_decimal128(kind)
+
+
 class NativeFile(Struct, frozen=True):
     """A file in a local folder of which an engine reads what it needs.
 
@@ -144,7 +149,7 @@ def _native(
         at = places.get(column.name)
         if at is None or lowered.count(column.name.lower()) != 1 or found.field(column.name).type != kind:
             return None
-        if not (kind in _TYPES or pa.types.is_decimal128(kind)):
+        if not reads_alike(kind):
             return None
         stored = metadata.schema.column(at)
         logical = {pa.string(): "STRING", pa.binary(): "NONE"}.get(kind)

@@ -12,7 +12,8 @@ from lakehouse_cli.errors import did_you_mean
 PANDAS, ARROW, POLARS = "pandas.DataFrame", "pyarrow.Table", "polars.DataFrame"
 #: Tables that are computed as they are stored, in the order of their key, as engines give rows in another each time.
 LAZY, RELATION, IBIS = "polars.LazyFrame", "duckdb.DuckDBPyRelation", "ibis.Table"
-UNORDERED = frozenset((LAZY, RELATION, IBIS))
+DASK, SPARK = "dask.dataframe.DataFrame", "pyspark.sql.DataFrame"
+UNORDERED = frozenset((LAZY, RELATION, IBIS, DASK, SPARK))
 #: A table batch by batch; also as ``Iterator[pyarrow.RecordBatch]``.
 READER = "pyarrow.RecordBatchReader"
 #: What a query takes: a table in memory where it is, else its file or its pieces.
@@ -28,7 +29,10 @@ SERIES = "pandas.Series"
 # Whose names are all known; the last two have no frame type.
 _LIBRARIES = frozenset(("pandas", "pyarrow", "polars", "ibis", "numpy", "typing"))
 #: Of libraries that need not be installed.
-OPTIONAL = frozenset((POLARS, LAZY, RELATION, IBIS))
+OPTIONAL = frozenset((POLARS, *UNORDERED))
+_ALL = (PANDAS, ARROW, POLARS, LAZY, RELATION, IBIS, DASK, SPARK, READER)
+# Classes by the modules that define them.
+_ELSEWHERE = {f"pyspark.sql.{module}.DataFrame": SPARK for module in ("dataframe", "classic.dataframe")}
 # How annotations are written, for those that cannot be evaluated.
 _SPELLINGS = {
     **dict.fromkeys(("pd.DataFrame", "DataFrame"), PANDAS),
@@ -40,11 +44,12 @@ _SPELLINGS = {
     "pl.LazyFrame": LAZY,
     **dict.fromkeys(("duckdb.DuckDBPyRelation", "DuckDBPyRelation"), RELATION),
     **dict.fromkeys(("ir.Table", "ibis.expr.types.Table"), IBIS),
+    "dd.DataFrame": DASK,
 }
 # Types of other libraries that people try, which are certainly no frame type.
 _OTHERS = frozenset(
     (
-        *("dask.dataframe.DataFrame", "pyspark.sql.DataFrame", "duckdb.DuckDBPyConnection", "pathlib.Path"),
+        *("duckdb.DuckDBPyConnection", "pathlib.Path"),
         *(
             "collections.abc.Iterator",
             "collections.abc.Iterable",
@@ -83,7 +88,7 @@ def names_in_text(text: str) -> list[str]:
 
 def is_supported(name: str, *, returned: bool) -> bool:
     """Whether a full name is one of the tool's own frame types, or of the result, pandas' Series."""
-    return name in {PANDAS, ARROW, POLARS, LAZY, RELATION, IBIS, READER} or (name == SERIES and returned)
+    return name in _ALL or (name == SERIES and returned)
 
 
 def unsupported_name(names: Sequence[str | None], others: Collection[str], *, returned: bool) -> str | None:
@@ -109,15 +114,16 @@ def unsupported_name(names: Sequence[str | None], others: Collection[str], *, re
             or (library in _LIBRARIES and len(rest) == 1)
         )
 
+    names = [name and _ELSEWHERE.get(name, name) for name in names]
     return names[0] if names and (all(map(is_certain, names)) or OPTIONAL.issuperset(names)) else None
 
 
 def unsupported(text: str, *, returned: bool) -> tuple[str, str]:
     """Say that an annotation names no frame type, and what to write in its place."""
     library = text.partition(".")[0]
-    every = (PANDAS, ARROW, POLARS, LAZY, RELATION, IBIS, READER, *([SERIES] if returned else []))
+    every = (*_ALL, *([SERIES] if returned else []))
     hint = did_you_mean(text.partition("(")[0], [each for each in every if each.startswith(library)]) or (
-        f"use {PANDAS} (also where there is no annotation), {ARROW}, {POLARS}, {LAZY}, {RELATION}, {IBIS} or {READER}"
+        f"use {PANDAS} (also where there is no annotation), {', '.join(_ALL[1:-1])} or {READER}"
     )
     if text.endswith("Series") and not returned:
         hint = "a table comes as a pandas.DataFrame; a pandas.Series can only be returned"

@@ -15,6 +15,8 @@ MANIFEST_FORMAT = 2
 _OLDEST_FORMAT = 1
 #: Where stored data were modified, if by no run of this tool.
 OUTSIDE = "outside lakehouse"
+#: Stands for the hash of data whose storing has begun, in a storage that replaces them in place.
+UNFINISHED = "unfinished"
 _Text = str | bytes
 _Count = Annotated[int, Meta(ge=0)]
 
@@ -100,6 +102,7 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
         files: Files under `uses` → hash of their content, or `UNSETTLED`; patterns that no file matched → empty text.
         variables: Environment variables under `uses` → hash of the value, or `UNSETTLED`; None where it was not set.
         order_by: Columns by which rows are stored in order.
+        output: Which of several results of the transform, and where it stands among them; empty where it has one.
     """
 
     code: str
@@ -113,6 +116,7 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
     files: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str | None] = field(default_factory=dict)
     order_by: tuple[str, ...] = ()
+    output: str = ""
 
     @property
     def shape(self) -> Shape:
@@ -128,6 +132,18 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
         done, the table is computed again.
         """
         return Rules(frozenset(each.name for each in self.contract or () if not each.nullable), self.key)
+
+
+class ObjectRecord(Struct, frozen=True, omit_defaults=True):
+    """What is recorded of a stored asset that is no table.
+
+    Attributes:
+        type: The full name of its type in Python, before it was serialised.
+        packages: Versions of the distributions that reading it imports, by name.
+    """
+
+    type: str
+    packages: Mapping[str, str] = field(default_factory=dict)
 
 
 class Manifest(Struct, frozen=True):
@@ -149,6 +165,7 @@ class Manifest(Struct, frozen=True):
         packages: Versions of the packages that shape data on their way, by name.
         memory_bytes: What its inputs and its result took in memory, together.
         project: Name of the project that stored it; None where that was not recorded.
+        object: Of an asset that is no table, which has neither columns nor rows; None for a table.
         format: Version of the manifest's own layout.
     """
 
@@ -167,12 +184,19 @@ class Manifest(Struct, frozen=True):
     packages: Mapping[str, str] = field(default_factory=dict)
     memory_bytes: _Count = 0
     project: str | None = None
+    object: ObjectRecord | None = None
     format: int = MANIFEST_FORMAT
 
     @property
     def content(self) -> InputRecord:
         """What was stored, as the record of tables computed from it; how it is read is not known here."""
-        return InputRecord(self.content_hash, self.rows, self.bytes, self.modified_ns)
+        rows = -1 if self.row_count is None else self.rows
+        return InputRecord(self.content_hash, rows, self.bytes, self.modified_ns)
+
+    @property
+    def row_count(self) -> int | None:
+        """How many rows; None of what is no table."""
+        return self.rows if self.object is None else None
 
     def to_text(self) -> str:
         """As JSON, `format` first; a member to a line, which is quick to write and easy to compare."""
@@ -233,7 +257,7 @@ class _Column(Struct):
 
 
 class _Written(Manifest, frozen=True, kw_only=True):
-    """A manifest as it is written: its columns are objects, and only `project` may be missing."""
+    """A manifest as it is written: its columns are objects, and only `project` and `object` may be missing."""
 
     columns: tuple[_Column, ...]  # type: ignore[assignment]
     recipe: Recipe | None

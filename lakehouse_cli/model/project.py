@@ -19,6 +19,7 @@ from lakehouse_cli.model.query import QueryReading
 from lakehouse_cli.text.sql import without_semicolon
 
 Kind = Literal["source", "computed"]
+Publish = Literal["together", "each"]
 #: The environment that is there without being declared: storages and execution as they stand at the top.
 DEFAULT_ENVIRONMENT = "default"
 
@@ -106,6 +107,24 @@ class StorageSpec(Declaration, frozen=True):
         return f"StorageSpec({self.name!r}, {self.root_text!r}, type={self.type!r})"
 
 
+class SparkSpec(Declaration, frozen=True):
+    """The session that transforms on Spark share in a run.
+
+    Attributes:
+        remote: URL of a server of Spark Connect, ``sc://…``; may hold secrets. None for Java's Spark on this machine.
+        master: What Java's Spark runs on.
+        config: Spark's own settings, by name; may hold secrets.
+    """
+
+    remote: str | None = None
+    master: str = "local[*]"
+    config: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Without what may be secret."""
+        return f"SparkSpec({self.master!r})"
+
+
 class EnvironmentSpec(Declaration, frozen=True):
     """A named set of overrides, over what it overrides.
 
@@ -149,7 +168,10 @@ class Asset(Declaration, frozen=True):
         storage: Name of its storage.
         path: Where in the storage, ``/``-separated, without extension.
         format: Its own, or its storage's; empty where the storage's tables are no files.
+        serializer: Of an asset that is no table, what writes and reads it: its format. Empty for a table.
         function: The transform; None for a source, and where a query computes it.
+        output: Which of several results of its function; empty where it has one.
+        publish: Of several results, whether they are stored ``together`` or ``each`` by itself.
         query: The query that computes it, in the place of a function.
         order_by: Columns by which its rows are stored; none for the order in which they come.
         reproducible: Whether a query must give the same rows in the same order each time.
@@ -172,7 +194,10 @@ class Asset(Declaration, frozen=True):
     storage: str = "default"
     path: str = ""
     format: str = "csv"
+    serializer: str = ""
     function: FunctionRef | None = None
+    output: str = ""
+    publish: Publish = "together"
     query: SqlQuery | None = None
     order_by: tuple[str, ...] = ()
     reproducible: bool = True
@@ -210,6 +235,11 @@ class Asset(Declaration, frozen=True):
         if self.function is None:
             raise TypeError(f"source `{self.name}` has no transform")
         return self.function
+
+    @property
+    def returns_table(self) -> bool:
+        """Whether its function returns a table, of the type by which it is annotated."""
+        return not self.serializer and not self.output
 
     @property
     def runs_in_storage(self) -> bool:
@@ -280,6 +310,7 @@ class ProjectSpec(Declaration, frozen=True):
         executor: Name of the executor.
         workers: How many tables at once, None for the executor's own choice.
         memory: Bytes that all tables under way may take together, None for no limit.
+        spark: The session of transforms on Spark.
         module_location: Where ``module`` stands.
         environment: The one that storages and execution are of.
         environments: All there are, by name; always holds ``default``.
@@ -295,6 +326,7 @@ class ProjectSpec(Declaration, frozen=True):
     executor: str = "threads"
     workers: int | None = None
     memory: int | None = None
+    spark: SparkSpec = SparkSpec()
     module_location: Location | None = None
     environment: str = DEFAULT_ENVIRONMENT
     environments: Mapping[str, EnvironmentSpec] = field(default_factory=dict)

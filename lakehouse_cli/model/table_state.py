@@ -75,6 +75,11 @@ class TableState(Struct, frozen=True):
         return self.manifest is None and self.manifest_trouble is None and self.trouble is None
 
     @property
+    def gone(self) -> bool:
+        """Whether a run stored the table, and what it stored is not there any more; its manifest is."""
+        return not self.exists and self.trouble is None and not self.unclaimed
+
+    @property
     def other_form(self) -> StorageError | None:
         """Why it cannot be read as it is declared now: it was stored in another form."""
         return self.other_options or self.other_columns

@@ -45,6 +45,10 @@ def query_tables(text: str, tables: Mapping[str, Table], code: QueryCode, read: 
     if matched.inputs is None or matched.problems:
         first = matched.problems[0]
         raise UsageError(first.message, hint=first.hint or "correct the query", location=first.location)
+    for each in matched.inputs:
+        if serializer := tables[each.table].serializer:
+            message = f"`{each.table}` is stored as {serializer}, and a query reads tables"
+            raise UsageError(message, hint=f"`lakehouse show {each.table}` describes it")
     inputs = [(each, SharedTable(read(each.table))) for each in matched.inputs]
     result = QueryComputation(table, now=datetime.now(UTC)).run(inputs)
     try:

@@ -24,7 +24,12 @@ _LONGEST = 300
 
 
 def advice_for(
-    table: Table, code: CodeFingerprint | None, inputs: Collection[str], files: Collection[str]
+    table: Table,
+    code: CodeFingerprint | None,
+    inputs: Collection[str],
+    files: Collection[str],
+    *,
+    has_paths: bool = False,
 ) -> str | None:
     """One note on a table whose transform depends on what no key declares; None where there is nothing to say.
 
@@ -33,11 +38,14 @@ def advice_for(
         code: Of its transform; None where a version stands for it, and for a source.
         inputs: The tables that it is computed from.
         files: The files that it declares to use.
+        has_paths: Whether its transform is given paths, which what it opens may be.
     """
     # An empty map says that nothing beside the inputs counts, an empty list the same of files or variables.
     if table.kind == "source" or table.version is not None or table.refresh is not None or table.uses == Uses():
         return None
     reads = code.reads if code is not None else ()
+    if has_paths:
+        reads = tuple(read for read in reads if read.name or read.kind not in ("file", "pattern"))
     undeclared = [read for read in reads if not _is_declared(read, table.uses or Uses(), files)]
     if undeclared:
         return f"`{table.name}` {_reads_in_words(undeclared, table.uses or Uses())}"

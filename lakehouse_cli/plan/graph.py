@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
 from msgspec import Struct
 
 from lakehouse_cli.errors import Problem
-from lakehouse_cli.model import ProjectSpec, Table
+from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Input
 
 
@@ -41,6 +41,18 @@ class AssetGraph(Struct, frozen=True, dict=True):
             for upstream in self.upstream(name):
                 found[upstream].append(name)
         return found
+
+    def siblings(self, name: str) -> tuple[str, ...]:
+        """The tables that one call computes, `name` among them, in the order of the project; `name` alone for most."""
+        return self._siblings.get(name, (name,))
+
+    @cached_property
+    def _siblings(self) -> dict[str, tuple[str, ...]]:
+        results: dict[FunctionRef, list[str]] = {}
+        for name, table in self.tables.items():
+            if table.output and table.function is not None:
+                results.setdefault(table.function, []).append(name)
+        return {name: tuple(names) for names in results.values() for name in names}
 
     def ancestors(self, name: str) -> set[str]:
         """All tables that a table is computed from, through others as well."""
@@ -80,9 +92,20 @@ def build_graph(
         problems += matched.problems
         if matched.inputs is not None:
             inputs[table.name] = matched.inputs
+            if table.query is not None:
+                problems += _no_tables(table, matched.inputs, spec)
     order, cycles = _order(spec.tables, inputs)
     problems += [_cycle_problem(cycle, spec) for cycle in cycles]
     return AssetGraph(spec.tables, inputs, order), problems
+
+
+def _no_tables(table: Table, inputs: Iterable[Input], spec: ProjectSpec) -> Iterator[Problem]:
+    """The inputs of a query that are no tables."""
+    for each in inputs:
+        if serializer := spec.tables[each.table].serializer:
+            message = f"{table.computed_by} reads `{each.table}`, which is stored as {serializer} and no table"
+            place = table.query.location if table.query is not None else table.location
+            yield Problem(message, "compute it by a function, which takes any asset", place)
 
 
 def _order(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -180,11 +180,19 @@ def make_plan(
     running: set[str] = set()
     failing: dict[str, str] = {}
     planned = []
+    results: dict[str, PlannedTable] = {}
+
+    def computed(name: str, reasons: tuple[Reason, ...] = ()) -> PlannedTable:
+        return _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now, reasons)
+
     for name in tables_of_interest(graph, selection):
         if graph.tables[name].kind == "source":
             of = _planned_source(graph, name, states[name])
         elif name in selected:
-            of = _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now)
+            if name not in results:
+                results |= _planned_together(graph.siblings(name), computed)
+                running.update(each.name for each in results.values() if each.action == "run")
+            of = results[name]
         else:
             continue
         planned.append(of)
@@ -208,6 +216,20 @@ def make_plan(
         each.name for each in sources if each.name in selection.named or (each.would_fail and each.name in asked)
     )
     return Plan(project, environment, tuple(planned), notes, contents, deferred, out_of_reach, wanted)
+
+
+def _planned_together(
+    names: tuple[str, ...], plan: Callable[[str, tuple[Reason, ...]], PlannedTable]
+) -> dict[str, PlannedTable]:
+    """The tables that one call computes: where one of them runs, the others do as well."""
+    found = {name: plan(name, ()) for name in names}
+    due = next((each.name for each in found.values() if each.reasons and not each.conditional), None)
+    if due is None:
+        return found
+    beside = Reason("computed_with", f"computed with `{due}`")
+    return {
+        name: plan(name, (beside,)) if each.conditional or not each.reasons else each for name, each in found.items()
+    }
 
 
 def _planned_source(graph: AssetGraph, name: str, state: TableState) -> PlannedTable:
@@ -235,13 +257,14 @@ def _planned_computed(
     failing: Mapping[str, str],
     force: bool,
     now: datetime,
+    more: tuple[Reason, ...],
 ) -> PlannedTable:
     """A selected table, all it needs being planned already: what runs of that, and why what would fail does."""
     table = graph.tables[name]
     inputs = graph.upstream(name)
     state = states[name]
     as_stored = {name: states[name] for name in inputs if name not in running}
-    reasons = tuple(_run_reasons(table, inputs, state, as_stored, recipe, force, now))
+    reasons = (*_run_reasons(table, inputs, state, as_stored, recipe, force, now), *more)
     refused = state.refusal(force=force) if reasons else None
     if refused is None and reasons and not force:
         refused = _of_another(project, table, state)
@@ -353,15 +376,14 @@ def _refuse_missing_inputs(
 
 def _why_missing(names: list[str], states: Mapping[str, TableState], here: str) -> Iterator[str]:
     """What is true of each of some tables of which nothing can be read, those of which the same is in one sentence."""
-    never, gone = [], []
+    never: list[str] = []
+    gone: list[str] = []
     for name in names:
         state = states[name]
         if state.other_form is not None:
             yield state.other_form.message
-        elif state.manifest is None and state.manifest_trouble is None:
-            never.append(name)
         else:
-            gone.append(name)
+            (gone if state.gone else never).append(name)
     if never:
         yield f"{first_named(never, _NAMED)} {'was' if len(never) == 1 else 'were'} never materialized{here}"
     if gone:

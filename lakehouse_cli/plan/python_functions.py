@@ -11,14 +11,16 @@ from msgspec import Struct, field
 
 from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, SourceReader, find_module
 from lakehouse_cli.errors import Location, Problem, did_you_mean
+from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Fingerprint, Input, MatchedInputs
-from lakehouse_cli.model.frame_names import OPTIONAL, UnsupportedType, unsupported
+from lakehouse_cli.model.frame_names import OPTIONAL, SPARK, UnsupportedType, unsupported
+from lakehouse_cli.model.spark_types import not_in_spark, refusal
 from lakehouse_cli.registry import Entry, install_command, installed, load
 from lakehouse_cli.text.counts import count_text, plural
 
 # Named, not imported: it loads pandas, which a plan does not need.
-_RUN = Entry("lakehouse_cli.transforms.call:call_function")
+_RUN = Entry("lakehouse_cli.transforms.functions:call_function")
 
 
 class FunctionCode(Struct):
@@ -113,11 +115,15 @@ class _Matcher:
         self.table = table
         self.function = function
         self.tables = tables
+        self.spec = code.spec
         self.broken = code.spec.broken
+        self.declared = code.spec.tables
         self.folder = code.source.folder
         self.problems: list[Problem] = []
         self.parameters = function.parameters
-        self.named = {p.name: p for p in function.parameters or () if not p.kind.startswith("var_")}
+        plain = [p for p in function.parameters or () if not p.kind.startswith("var_")]
+        self.named = {p.name: p for p in plain if not p.is_target}
+        self.targets = [p for p in plain if p.is_target]
         kinds = {p.kind for p in function.parameters or ()}
         self.takes_any_position = "var_positional" in kinds
         self.takes_any_name = "var_keyword" in kinds or function.parameters is None
@@ -139,16 +145,42 @@ class _Matcher:
         else:
             found = self.by_position(declared)
         self.check_annotations(found)
+        self.check_targets()
         return found
+
+    def check_targets(self) -> None:
+        """Report a path to write to that is missing, or is there and is nothing to be written to."""
+        writes = self.table.serializer in PATHS
+        what = f"`{self.table.name}` is stored as {self.table.serializer or self.table.format or 'a table'}"
+        if writes and not self.targets and self.parameters is not None:
+            hint = f"annotate one that takes the path: `def {self.function.name}(…, out: lakehouse_cli.Target)`"
+            self.problem(f"`{self.function.name}` has no parameter that is a Target, and {what}", hint, "format")
+        for each in self.targets[1 if writes else 0 :]:
+            message = f"parameter `{each.name}` of `{self.function.name}` is a Target, and {what}"
+            hint = "keep one" if writes else "set `format: file` or `format: folder`, or remove it"
+            self.problem(message, hint, place=each.location)
 
     def check_annotations(self, inputs: tuple[Input, ...]) -> None:
         """Report annotations of tables, and of the result, that cannot name a frame type."""
+        tables = [each for each in inputs if not self.declared[each.table].serializer]
         for parameter in self.parameters or ():
-            if parameter.unsupported and any(self.takes(parameter, each.parameter) for each in inputs):
+            if parameter.unsupported and any(self.takes(parameter, each.parameter) for each in tables):
                 what = f"parameter `{parameter.name}`"
                 self.check_type(parameter.unsupported, what, parameter.location, returned=False)
-        if self.function.unsupported_result:
+            if parameter.unsupported and parameter.unsupported.name == SPARK:
+                self.check_spark(parameter, inputs)
+        if self.function.unsupported_result and self.table.returns_table:
             self.check_type(self.function.unsupported_result, "result", self.function.location, returned=True)
+
+    def check_spark(self, parameter: Parameter, inputs: tuple[Input, ...]) -> None:
+        """Report columns of inputs that Spark cannot hold."""
+        for each in inputs:
+            table = self.spec.tables.get(each.table) if self.takes(parameter, each.parameter) else None
+            for column in (table.columns if table is not None else None) or ():
+                if (refused := not_in_spark(column.type)) is not None:
+                    message, hint = refusal(column.name, refused)
+                    message = f"parameter `{parameter.name}` takes `{each.table}` into Spark: {message}"
+                    self.problems.append(Problem(message, hint, parameter.location))
 
     def check_type(self, found: UnsupportedType, what: str, place: Location, *, returned: bool) -> None:
         """Report the type of an annotation, unless an installed package may support it."""

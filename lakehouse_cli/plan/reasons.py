@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from lakehouse_cli.code.fingerprints import has_unseen
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import UNSETTLED, ColumnRecord, InputRecord, Manifest, Recipe
+from lakehouse_cli.model.manifest import UNFINISHED, UNSETTLED, ColumnRecord, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason, short_names
 from lakehouse_cli.model.schema_change import column_changes, describe_contract_change, listed
 from lakehouse_cli.model.table_state import TableState
@@ -38,6 +38,8 @@ def data_reasons(table: Table, state: TableState) -> Iterator[Reason]:
             yield Reason("never_materialized", "never materialized")
         else:
             yield Reason("data_changed", f"{state.uri} was not created by lakehouse (no manifest)")
+    elif manifest.content_hash == UNFINISHED:
+        yield Reason("data_changed", f"run {manifest.run_id} did not finish storing {state.uri}")
     elif not state.exists:
         yield Reason("missing_data", f"{state.uri} is {'gone' if state.other_options is None else 'not there yet'}")
     elif manifest.table != table.name:
@@ -67,6 +69,9 @@ def recipe_reasons(function: str, manifest: Manifest, now: Recipe) -> Iterator[R
         return
     if before.code != now.code or unseen:
         yield Reason("function_changed", short_names("; ".join(_code_changes(function, before, now))))
+    if before.output != now.output:
+        change = f"output {before.output or 'none'} → {now.output or 'none'}"
+        yield Reason("function_changed", change)
     if before.inputs != now.inputs:
         yield Reason(
             "input_changed",
@@ -238,6 +243,8 @@ def _reading_change(name: str, before: InputRecord, now: InputRecord) -> str:
     if " " not in before.reading:
         return f"how `{name}` was read is not recorded"
     (was_stored, _, were), (is_stored, _, are) = before.reading.partition(" "), now.reading.partition(" ")
+    if was_stored == is_stored and were.startswith("code:") and are.startswith("code:"):
+        return f"`{name}` was made by other code"
     changes = [*_column_changes(were, are), *storage_changes(was_stored, is_stored)]
     return f"`{name}` is read differently now ({listed(changes)})"
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import msgspec
 import xxhash
+from msgspec.structs import replace
 
+from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.computation import Computation
-from lakehouse_cli.model.manifest import Recipe
+from lakehouse_cli.model.manifest import Manifest, Recipe
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.uses import Used
 
@@ -56,7 +58,27 @@ def recipe_of(
         files={} if used is None else used.files,
         variables={} if used is None else used.variables,
         order_by=table.order_by,
+        output=_output(graph, table),
     )
+
+
+def _output(graph: AssetGraph, table: Table) -> str:
+    """Which result of its function a table is; of a tuple, its place among them decides."""
+    if not table.output:
+        return ""
+    results = graph.siblings(table.name)
+    return f"{table.output} ({results.index(table.name) + 1} of {len(results)})"
+
+
+def recipe_hash(recipe: Recipe, inputs: Sequence[str] = ()) -> str:
+    """Hash a recipe; another one wherever a table that was stored by it is out of date.
+
+    Args:
+        recipe: What decides the table.
+        inputs: How its inputs are read, as of `reading_of`.
+    """
+    # What the parts cover, `code` does.
+    return _hash(msgspec.json.encode((replace(recipe, code_parts=_NONE), inputs), order="sorted").decode())
 
 
 def stored_as(table: Table, storage: StorageSpec) -> str:
@@ -65,6 +87,8 @@ def stored_as(table: Table, storage: StorageSpec) -> str:
     Where there is no format, the type of the storage stands for it. Where the storage is does not count.
     """
     kind = table.format or storage.type
+    if table.serializer in FORMATS:
+        kind = f"{kind}-value"
     options = table.options
     if not table.format and table.kind == "source":
         # A database's own options that decide what values are read.
@@ -96,18 +120,23 @@ def _hash(text: str) -> str:
     return xxhash.xxh3_64_hexdigest(text.encode())
 
 
-def reading_of(table: Table, stored: Sequence[tuple[str, str]] | None, options: str) -> str:
+def reading_of(table: Table, manifest: Manifest | None, options: str) -> str:
     """How a table is read, for an `InputRecord`: what it is `stored_as`, a space, and its columns.
 
     The tables computed from it see the same only where both its bytes and how these are read are the same.
 
     Args:
         table: The table.
-        stored: Name and type of each column of a computed table by its manifest; None where there is none.
+        manifest: Of a computed table as it is stored; None where there is none.
         options: What it is `stored_as`.
     """
+    if table.serializer:
+        # A pickle names code: what that makes of the same bytes depends on the code.
+        recipe = manifest.recipe if manifest is not None and SERIALIZERS[table.serializer].runs_code else None
+        return f"{options} {'' if recipe is None else f'code:{recipe.code}'}"
     records = table.contract.records
     columns = None if records is None else [(name, type_) for name, type_, _ in records]
+    stored = None if manifest is None else manifest.columns
     if table.kind == "computed" and stored is not None and (columns is None or table.extra_columns == "keep"):
         declared = dict(columns or ())
         columns = [(name, declared.get(name, type_)) for name, type_ in stored]

@@ -20,7 +20,7 @@ from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.capabilities import ProtectsOthers, altered_by, check_replaceable, count_rows, prefetch
 from lakehouse_cli.storage.format_storage import columns_of
 from lakehouse_cli.storage.opening import not_installed
-from lakehouse_cli.storage.source_columns import scan
+from lakehouse_cli.storage.table_scan import scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,7 +78,12 @@ class StoredEnvironment(Struct, frozen=True):
             misread = next(filter(None, look.other_form(name)), None)
             if misread is not None:
                 raise misread
-        return scan(self.storages[table.storage], table, table.columns).table()
+        try:
+            return scan(self.storages[table.storage], table, table.columns).table()
+        except MissingDataError as error:
+            if table.kind == "computed" and look.manifest(name) is not None:
+                raise _gone(error, table, look.uri(table)) from error
+            raise
 
     def read_as_stored(self, name: str, state: TableState) -> tuple[pa.Table, InputRecord]:
         """A table with the columns and types it was stored with, whatever is declared now, and the content read.
@@ -236,7 +241,7 @@ class _Look:
         trouble = found if isinstance(found, StorageError) else None
         content = self._content(name)
         if isinstance(content, StorageError):
-            return TableState(self._uri(table), False, content, None, manifest, trouble)
+            return TableState(self.uri(table), False, content, None, manifest, trouble)
         if content is not None:
             content = content._replace(reading=self._reading(table, content, manifest))
         state = TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
@@ -272,7 +277,7 @@ class _Look:
             return None, None
         where = "" if self.environment == DEFAULT_ENVIRONMENT else f" in `{self.environment}`"
         if manifest.table != name:
-            message = f"`{name}` is not stored{where}: {self._uri(table)} was stored as table `{manifest.table}`"
+            message = f"`{name}` is not stored{where}: {self.uri(table)} was stored as table `{manifest.table}`"
             return self._not_as_declared(table, message, "path"), None
         options = options_changed(table, manifest, stored_as(table, self.specs[table.storage]))
         columns = columns_changed(table, manifest)
@@ -328,7 +333,7 @@ class _Look:
         """What a storage answers, or why it does not; one that is out of reach is not asked again for each table."""
         known = self._out_of_reach.get(table.storage)
         if known is not None:
-            message = f"{self._uri(table)} cannot be looked at: {known.reason}"
+            message = f"{self.uri(table)} cannot be looked at: {known.reason}"
             where = table.where("path", "storage")
             return UnreachableError(message, reason=known.reason, hint=known.hint, location=where)
         lacking = not_installed(table)
@@ -341,7 +346,8 @@ class _Look:
                 self._out_of_reach.setdefault(table.storage, error)
             return error
 
-    def _uri(self, table: Table) -> str:
+    def uri(self, table: Table) -> str:
+        """Where a table is, also where its storage cannot say it."""
         try:
             return self.storages[table.storage].uri(table)
         except StorageError:  # reported by what is asked next
@@ -350,8 +356,7 @@ class _Look:
     def _reading(self, table: Table, content: InputRecord, manifest: Manifest | None) -> str:
         # A manifest of other bytes says nothing of these.
         believed = manifest is not None and manifest.content_hash == content.content_hash
-        stored = manifest.columns if manifest is not None and believed else None
-        return reading_of(table, stored, stored_as(table, self.specs[table.storage]))
+        return reading_of(table, manifest if believed else None, stored_as(table, self.specs[table.storage]))
 
     def manifest(self, name: str) -> Manifest | StorageError | None:
         """The manifest of a table, or why it cannot be read."""
@@ -376,6 +381,12 @@ def _stored_columns(state: TableState) -> tuple[Column, ...] | None:
         return columns_of(state.manifest, None, state.uri)
     except StorageError:
         return None
+
+
+def _gone(error: MissingDataError, table: Table, shown: str) -> MissingDataError:
+    """The error of a table that a run stored, of which nothing is there but the manifest."""
+    message = f"what was stored of `{table.name}` is gone: {shown} does not exist"
+    return MissingDataError(message, hint=error.hint, location=error.location)
 
 
 def _described(state: TableState, manifest: Manifest | StorageError | None) -> TableState:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lakehouse_cli.formats import FORMATS, FormatSpec
+from lakehouse_cli.formats import FormatSpec, form_of
 from lakehouse_cli.model import ColumnType, ColumnTypeError, Table, parse_column_type
 from lakehouse_cli.model.manifest import ColumnRecord, Manifest
 from lakehouse_cli.model.schema_change import column_changes, listed
@@ -31,7 +31,7 @@ def reading_changed(table: Table, before: str, now: str) -> str:
     """Describe how format and options, as what a table is `stored_as`, differ; empty where it reads the same."""
     if before == now or not table.format:
         return ""
-    spec = FORMATS[table.format]
+    spec = form_of(table)
     (was, old), (is_, new) = _parts(before), _parts(now)
     if was == is_:
         same = {name for name in old | new if _is_read_the_same(spec, name, old, new)}
@@ -66,7 +66,7 @@ def columns_changed(table: Table, manifest: Manifest) -> str:
         table: A computed table.
         manifest: Of what is stored.
     """
-    if table.columns is None or not table.format or FORMATS[table.format].typed:
+    if table.columns is None or not table.format or form_of(table).typed:
         return ""
     contract = manifest.recipe.contract if manifest.recipe is not None else None
     records = table.contract.records or ()

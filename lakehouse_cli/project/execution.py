@@ -17,7 +17,7 @@ from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.project.planning import Planner
 from lakehouse_cli.registry import EXECUTORS, lookup
 from lakehouse_cli.runner import Runner, WorkerSetup, new_run_id
-from lakehouse_cli.runs.events import Event, Moment, RunResult
+from lakehouse_cli.runs.events import Event, Moment, RunResult, ignore_event
 from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.runs.history import reading as history
 from lakehouse_cli.runs.recording import recording
@@ -54,19 +54,33 @@ def run_project(
         return masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), mask)
 
 
-def diff_recomputed(planner: Planner, request: RunRequest, limit: int) -> Comparison:
-    """What is stored against what a run would store, computed as it would be; see `Project.diff`."""
+def diff_project(
+    planner: Planner,
+    request: RunRequest,
+    against: str | None,
+    limit: int,
+    on_event: Callable[[Event], None] | None,
+) -> Comparison:
+    """Compare what is stored with another environment, or with what would come out now; see `Project.diff`."""
+    if against is not None:
+        return _diff_environments(planner, against, planner.select(request.selection, request.exclude, None), limit)
+    return _diff_recomputed(planner, request, limit, on_event or ignore_event)
+
+
+def _diff_recomputed(planner: Planner, request: RunRequest, limit: int, report: Callable[[Event], None]) -> Comparison:
     from lakehouse_cli.operations.comparing import Comparison, compare_recomputed
+
+    def emit(event: Event) -> None:
+        report(masked(event, planner.mask))
 
     with planner.connected():
         plan = planner.plan(request)
         runner = _runner(planner, plan, _find_executor(planner.spec.executor), planner.spec.workers, None)
-        found = compare_recomputed(planner.stored, plan, runner, limit, planner.mask)
+        found = compare_recomputed(planner.stored, plan, replace(runner, emit=emit), limit, planner.mask)
     return Comparison(plan.project, plan.environment, None, found, plan.notes)
 
 
-def diff_environments(planner: Planner, against: str, chosen: Selection, limit: int) -> Comparison:
-    """What is stored in two environments; see `Project.diff`."""
+def _diff_environments(planner: Planner, against: str, chosen: Selection, limit: int) -> Comparison:
     from lakehouse_cli.operations.comparing import Comparison, compare_environments
 
     here, other = planner.spec, planner.other(against)
@@ -95,7 +109,7 @@ def _runner(
     return Runner(
         planner.code.graph,
         storages,
-        WorkerSetup(spec.folder.resolve(), specs, planner.code.snapshot),
+        WorkerSetup(spec.folder.resolve(), specs, planner.code.snapshot, spark=spec.spark),
         partial(executor, workers, at_once=plan.at_once),
         memory_limit=spec.memory,
         elsewhere=elsewhere,

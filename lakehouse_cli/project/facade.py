@@ -4,41 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from lakehouse_cli.config.files import declared_project_file, project_file
 from lakehouse_cli.declarations import DeclaredProject
-from lakehouse_cli.errors import UsageError, did_you_mean
-from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, Table
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT
 from lakehouse_cli.model.run_request import RunRequest
-from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan
 from lakehouse_cli.plan.selection import Selection
-from lakehouse_cli.plan.snapshot import StoredEnvironment
-from lakehouse_cli.project.loading import ValidProject, load_valid_project
-from lakehouse_cli.project.planning import Planner
-from lakehouse_cli.storage.base import AssetStorage, Stray
-from lakehouse_cli.storage.capabilities import read_version
+from lakehouse_cli.project.loading import load_valid_project
+from lakehouse_cli.project.stored import StoredProject
+from lakehouse_cli.storage.base import Stray
 from lakehouse_cli.storage.opening import check_installed
 from lakehouse_cli.text.counts import plural
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
-
     from lakehouse_cli.model.column_lineage import TableLineage
     from lakehouse_cli.operations.comparing import Comparison
     from lakehouse_cli.operations.copying import CopiedTable, CopyResult
-    from lakehouse_cli.operations.preview import Answer, Shown
     from lakehouse_cli.runs.events import Event, Moment, RunResult
-    from lakehouse_cli.runs.failed_rows import KeptRows
-    from lakehouse_cli.runs.history.records import RunList, RunRecord, TableHistory
 
 
-class Project:
+class Project(StoredProject):
     """A loaded and valid project.
 
     Loading needs no data, and runs none of the user's code but a module that declares tables in Python.
@@ -53,12 +42,6 @@ class Project:
         environment: Name of the chosen environment.
         planner: Plans and masks; what the command line needs beyond this class.
     """
-
-    def __init__(self, project: ValidProject, environ: Mapping[str, str]) -> None:
-        self.spec = project.spec
-        self.environment = project.spec.environment
-        self.planner = Planner(project, environ)
-        self._environ = environ
 
     @classmethod
     def load(
@@ -94,56 +77,6 @@ class Project:
             check_installed(found.spec)
         return cls(found, environ)
 
-    @property
-    def graph(self) -> AssetGraph:
-        """The tables, and what each is computed from."""
-        return self.planner.code.graph
-
-    @property
-    def name(self) -> str:
-        """The project's name."""
-        return self.spec.name
-
-    @property
-    def environments(self) -> Mapping[str, EnvironmentSpec]:
-        """All environments by name, ``default`` first."""
-        return self.spec.environments
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the project file."""
-        return self.spec.folder
-
-    @property
-    def tables(self) -> Mapping[str, Table]:
-        """All declared tables by name, in the order of the project file."""
-        return self.spec.tables
-
-    def table(self, name: str) -> Table:
-        """One declared table.
-
-        Raises:
-            UsageError: There is none of that name; with close matches.
-        """
-        if name not in self.tables:
-            hint = did_you_mean(name, self.tables) or "`lakehouse ls` lists the tables"
-            raise UsageError(f"there is no table `{name}`", hint=hint)
-        return self.tables[name]
-
-    @property
-    def storages(self) -> Mapping[str, AssetStorage]:
-        """The storages by name.
-
-        Raises:
-            ProjectError: Packages that they need are not installed.
-            LakehouseError: A class of the user's is no storage, or cannot be imported.
-        """
-        return self.planner.storages
-
-    def storage(self, table: str) -> AssetStorage:
-        """The storage a table lives in."""
-        return self.storages[self.table(table).storage]
-
     def select(self, *selection: str, exclude: Iterable[str] = (), defer: str | None = None) -> Selection:
         """Resolve a selection; without terms, every table.
 
@@ -175,8 +108,7 @@ class Project:
             defer: Name of the environment from which inputs are read that are neither selected nor here.
 
         Raises:
-            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
-                environment.
+            UsageError: The selection is wrong, or needs a table that was never materialized; no such environment.
         """
         terms = RunRequest(selection=selection, exclude=tuple(exclude), force=force, failed=failed, defer=defer)
         return self.planner.plan(terms)
@@ -211,8 +143,7 @@ class Project:
             workers: How many tables at once; the project file's, else the executor's choice by default.
             wait: Wait for another run of this project and environment to end, rather than raise.
             on_event: Called with everything that happens, such as a reporter's `handle`.
-            asked: When the run was asked for, from which its time counts; now by default, and, with `wait`, when its
-                turn has come.
+            asked: When the run was asked for, from which its time counts; by default now, or when `wait` is over.
 
         Raises:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor.
@@ -223,79 +154,6 @@ class Project:
         terms = RunRequest(selection=selection, exclude=tuple(exclude), force=force, failed=failed, defer=defer)
         request = replace(terms, fail_fast=fail_fast, executor=executor, workers=workers, wait=wait)
         return run_project(self.planner, request, on_event, asked)
-
-    def read_arrow(self, table: str) -> pa.Table:
-        """A stored table with its declared types, as a `pyarrow.Table`.
-
-        Raises:
-            UsageError: There is no such table.
-            MissingDataError: It was never materialized.
-            DataError: What is stored is not as declared.
-            StorageError: It was stored in another form, such as with other options, than is declared now.
-        """
-        with self.planner.connected():
-            return self.stored.read(self.table(table).name)
-
-    def read(self, table: str) -> pd.DataFrame:
-        """A stored table as transforms are given it: a `pandas.DataFrame`, numpy dtypes where they are exact.
-
-        Raises:
-            UsageError: There is no such table.
-            MissingDataError: It was never materialized.
-            DataError: What is stored is not as declared.
-        """
-        from lakehouse_cli.transforms import frame_type_of
-
-        frame: pd.DataFrame = frame_type_of(None).from_arrow(self.read_arrow(table))
-        return frame
-
-    def show(self, table: str, count: int = 10, *, version: int | None = None) -> Shown:
-        """A stored table's columns, where it lives, how many rows it has, and the first of them.
-
-        Args:
-            table: Its name.
-            count: How many rows.
-            version: An older one, where its storage keeps versions; None for the table as it is.
-
-        Raises:
-            UsageError: There is no such table, or no such version.
-            MissingDataError: It was never materialized.
-            DataError: What is stored is not as declared.
-        """
-        declared, storage = self.table(table), self.storage(table)
-        with self.planner.connected():
-            data = self.read_arrow(table) if version is None else read_version(storage, declared, version)
-        from lakehouse_cli.operations.preview import shown
-
-        return shown(declared, storage.uri(declared), data, count)
-
-    def sql(self, query: str) -> pa.Table:
-        """The result of a query over the stored tables; changes nothing.
-
-        Args:
-            query: One SELECT, in DuckDB's SQL.
-
-        Raises:
-            UsageError: It is wrong, or names no table.
-            TransformError: It failed.
-            LakehouseError: A table that it names was never materialized, or cannot be read.
-        """
-        from lakehouse_cli.operations.query import query_tables
-        from lakehouse_cli.plan.queries import QueryCode
-
-        with self.planner.connected():
-            return query_tables(query, self.planner.spec.tables, QueryCode(self.folder), self.read_arrow)
-
-    def ask(self, query: str, count: int | None = None) -> Answer:
-        """The result of a query over the stored tables as `lakehouse sql` shows it: its columns and first rows.
-
-        Args:
-            query: As of `sql`, which raises the same.
-            count: How many rows; None for all.
-        """
-        from lakehouse_cli.operations.preview import answer
-
-        return answer(self.sql(query), count)
 
     def column_lineage(self, *selection: str, exclude: Iterable[str] = ()) -> tuple[TableLineage, ...]:
         """Which columns of their inputs the columns of tables come from; needs no data.
@@ -311,40 +169,6 @@ class Project:
             UsageError: The selection is wrong.
         """
         return self.planner.code.column_lineage(self.select(*selection, exclude=exclude).names)
-
-    def failed_rows(self, table: str) -> KeptRows | None:
-        """The rows of a table that broke its contract when it ran last, with reasons; None where none did.
-
-        Raises:
-            UsageError: There is no such table.
-        """
-        from lakehouse_cli.runs.failed_rows import FailedRowsStore
-
-        name = self.table(table).name
-        return FailedRowsStore(self.folder, self.planner.spec.environment, self.planner.mask).read(name)
-
-    def runs(self, limit: int | None = None) -> RunList:
-        """The runs in the history, newest first."""
-        from lakehouse_cli.runs.history import reading as history
-
-        return history.runs(self.folder, limit=limit)
-
-    def run_record(self, run_id: str = "last") -> RunRecord:
-        """One run of the history, by its id, what is enough of it, or ``last``.
-
-        Raises:
-            UsageError: There is no such run.
-            LakehouseError: It cannot be read.
-        """
-        from lakehouse_cli.runs.history import reading as history
-
-        return history.read(self.folder, run_id)
-
-    def table_history(self, table: str) -> TableHistory:
-        """One table over time, newest run first; also one that is no longer declared."""
-        from lakehouse_cli.runs.history import reading as history
-
-        return history.table_history(self.folder, table)
 
     def leftovers(self) -> tuple[Stray, ...]:
         """What failed runs left, and stored tables that are no longer declared. Removes nothing.
@@ -371,11 +195,6 @@ class Project:
         found = self.leftovers if leftovers is None else lambda: leftovers
         with self.planner.connected():
             return clean(self.folder, self.environment, self.storages, found)
-
-    @property
-    def stored(self) -> StoredEnvironment:
-        """The tables as they are declared and stored here."""
-        return self.planner.stored
 
     def copy(
         self,
@@ -424,27 +243,29 @@ class Project:
             )
 
     def diff(
-        self, *selection: str, against: str | None = None, exclude: Iterable[str] = (), limit: int = 5
+        self,
+        *selection: str,
+        against: str | None = None,
+        exclude: Iterable[str] = (),
+        limit: int = 5,
+        on_event: Callable[[Event], None] | None = None,
     ) -> Comparison:
-        """Stored tables against those of another environment; or, without one, as they would come out now.
-
-        Nothing is published: what is computed for the comparison is gone after it.
+        """Stored tables against those of another environment; or, without one, as they would come out now, unpublished.
 
         Args:
             selection: Terms of the selection grammar; none selects every table.
             against: Name of the other environment; None compares what would be computed now with what is stored.
             exclude: Terms of what to leave out.
             limit: How many examples of each kind of difference to give.
+            on_event: Called with what happens as tables are computed, as of `run`.
 
         Raises:
-            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
-                environment, or it is this one.
+            UsageError: The selection is wrong, or needs what was never materialized; no such environment, or this one.
         """
-        from lakehouse_cli.project.execution import diff_environments, diff_recomputed
+        from lakehouse_cli.project.execution import diff_project
 
-        if against is not None:
-            return diff_environments(self.planner, against, self.select(*selection, exclude=exclude), limit)
-        return diff_recomputed(self.planner, RunRequest(selection=selection, exclude=tuple(exclude)), limit)
+        terms = RunRequest(selection=selection, exclude=tuple(exclude))
+        return diff_project(self.planner, terms, against, limit, on_event)
 
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {plural(len(self.tables), 'table')} in {self.folder}>"

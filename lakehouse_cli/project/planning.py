@@ -12,20 +12,22 @@ from msgspec.structs import replace
 from lakehouse_cli.config.dotenv import ENV_FILE
 from lakehouse_cli.config.files import own_files
 from lakehouse_cli.errors import LakehouseError, ProjectError
+from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan, PlannedTable, make_plan, tables_of_interest
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.plan.queries import QueryComputation
 from lakehouse_cli.plan.queries_in_databases import DatabaseEngine
-from lakehouse_cli.plan.recipes import recipe_of
+from lakehouse_cli.plan.recipes import reading_of, recipe_hash, recipe_of, stored_as
 from lakehouse_cli.plan.selection import Selection, mentions_state, select
 from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
 from lakehouse_cli.plan.uses import Used, UsedContent
 from lakehouse_cli.project.loading import ValidProject, load_valid_project
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.capabilities import close_idle, local_files, query_runner
+from lakehouse_cli.storage.capabilities import close_idle, local_files, query_runner, replaces_in_place
 from lakehouse_cli.storage.opening import open_storages
 from lakehouse_cli.text.redaction import Mask, mask_of, masked, masked_error, unmasked
 
@@ -173,6 +175,25 @@ class Planner:
                 chosen = _narrowed(chosen, _unfinished(self.spec))
             return _masked_plan(self._plan(chosen, request.defer, force=request.force), self.mask)
 
+    def code_versions(self) -> dict[str, str]:
+        """A hash of all that decides each computed table, but for what is stored; needs no storage.
+
+        Raises:
+            ProjectError: Code cannot be read, or files that tables use cannot be looked at.
+        """
+        code, spec, content = self.code, self.spec, UsedContent(self.code.folder)
+        tables = [table for table in spec.tables.values() if table.kind == "computed"]
+        code.read(tables)
+
+        def of(table: Table) -> str:
+            storages = spec.storages
+            recipe = recipe_of(code.graph, table, code.computation(table), storages[table.storage], content.of(table))
+            sources = (spec.tables[name] for name in code.graph.upstream(table.name))
+            reading = [reading_of(t, None, stored_as(t, storages[t.storage])) for t in sources if t.kind == "source"]
+            return recipe_hash(recipe, reading)
+
+        return {table.name: of(table) for table in tables}
+
     def _computation(self, table: Table, engines: dict[str, DatabaseEngine]) -> Computation | None:
         """How a table is computed; by a database, with the version of that, which is asked for once a storage."""
         found = self.code.computation(table)
@@ -188,6 +209,7 @@ class Planner:
     def _plan(self, chosen: Selection, defer: str | None, *, force: bool = False, lenient: bool = False) -> Plan:
         """Plan a selection; `lenient` where it is only asked which tables would run, so that inputs may lack."""
         here, code, behind = self.stored, self.code, self.behind(defer)
+        chosen = _with_siblings(here.graph, chosen)
         tables = [here.tables[name] for name in chosen.names if here.tables[name].kind == "computed"]
         code.read(tables)
         content = UsedContent(code.folder)
@@ -215,11 +237,22 @@ class Planner:
         if lenient:
             return plan
         shared = _shared_connection(code, tables)
+        in_place = {name: replaces_in_place(storage) for name, storage in here.storages.items()}
         planned = (
-            _with_used(t, here.tables[t.name], used[t.name], content, code, shared) if t.name in recipes else t
+            _with_used(_with_note(t, in_place[t.storage]), here.tables[t.name], used[t.name], content, code, shared)
+            if t.name in recipes
+            else t
             for t in plan.tables
         )
         return replace(plan, tables=tuple(planned))
+
+
+def _with_siblings(graph: AssetGraph, chosen: Selection) -> Selection:
+    """A selection with all tables that are computed by the calls which compute those of it."""
+    names = {sibling for name in chosen.names for sibling in graph.siblings(name)}
+    if len(names) == len(chosen.names):
+        return chosen
+    return replace(chosen, names=tuple(name for name in graph.order if name in names))
 
 
 def _names(spec: ProjectSpec) -> Iterator[str]:
@@ -228,6 +261,11 @@ def _names(spec: ProjectSpec) -> Iterator[str]:
     for table in spec.tables.values():
         yield from table.key
         yield from (column.name for column in table.columns or ())
+
+
+def _with_note(planned: PlannedTable, note: str | None) -> PlannedTable:
+    """A planned table with a note on its storage, where it would run."""
+    return planned if note is None or planned.action != "run" else replace(planned, notes=(*planned.notes, note))
 
 
 def _with_used(
@@ -278,9 +316,10 @@ def _advice(
         return ()  # nearly every table of a plan
     from lakehouse_cli.plan.advice import advice_for, not_reproducible
 
+    has_paths = any(project.spec.tables[name].serializer in PATHS for name in (*inputs, table.name))
     reads = () if code is None or table.order_by or engine is not None else code.reads
     order = not_reproducible(table, random, unordered, reads)
-    notes = (advice_for(table, code, inputs, files), shared.get(table.name), order)
+    notes = (advice_for(table, code, inputs, files, has_paths=has_paths), shared.get(table.name), order)
     return tuple(each for each in notes if each is not None)
 
 

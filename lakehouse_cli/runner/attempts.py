@@ -14,7 +14,7 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.runner.callback_queue import CallbackQueue
 from lakehouse_cli.runner.entry import materialize_here
 from lakehouse_cli.runner.handover import HandedTables
-from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
+from lakehouse_cli.runner.jobs import InputError, Job, Outcome, ResultError, over_time
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.runs.events import ErrorInfo, TableRetrying
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 #: The result of a table after its last attempt.
-Ended = Outcome | InputError | LakehouseError
+Ended = Outcome | InputError | ResultError | LakehouseError
 
 
 class Attempts:
@@ -64,7 +64,7 @@ class Attempts:
         self._stopped_by = stopped_by
         self._on_retrying = on_retrying
         self._on_ended = on_ended
-        self._waiting: dict[str, tuple[threading.Timer, Job, LakehouseError]] = {}
+        self._waiting: dict[str, tuple[threading.Timer, Job, LakehouseError | ResultError]] = {}
         self._begun: Counter[str] = Counter()
         self._done_reading: set[str] = set()
 
@@ -87,7 +87,8 @@ class Attempts:
             # Unpublished inputs are in this process alone.
             given = self._memory.tables(job.tables)
             handed = self._handed.of(job.read_inputs)
-            hand_to = self._handed.path_of(job.table.name) if job.publish else None
+            names = [each.table.name for each in job.members] if job.publish else []
+            hand_to = {name: path for name in names if (path := self._handed.path_of(name)) is not None}
             future = self._executor.submit(materialize_here, job, given, handed, hand_to, timeout=job.table.timeout)
         future.add_done_callback(partial(self._done, job))
 
@@ -113,6 +114,7 @@ class Attempts:
     def _with_memory(self, job: Job) -> Outcome:
         """Materialize in this process: inputs come from memory where an earlier table left them."""
         from lakehouse_cli.runner.materializing import materialize, open_input, read_input, streamed_inputs
+        from lakehouse_cli.runner.several_results import materialize_results
         from lakehouse_cli.transforms import SharedTable, StreamedTable
 
         given: dict[str, SharedTable | StreamedTable]
@@ -131,15 +133,18 @@ class Attempts:
         name = job.table.name
         keep, gather = (of(name, stored=job.publish) for of in (self._memory.wanted, self._memory.wanted_whole))
         computed = partial(self._computed, job)
-        return materialize(
-            job, self._place, given, keep=keep, gather=gather, timeout=job.table.timeout, on_computed=computed
-        )
+        timeout = job.table.timeout
+        if job.table.output:
+            names = [each.table.name for each in job.members]
+            kept = {name for name in names if self._memory.wanted(name, stored=job.publish)}
+            return materialize_results(job, self._place, given, keep=kept, timeout=timeout, on_computed=computed)
+        return materialize(job, self._place, given, keep=keep, gather=gather, timeout=timeout, on_computed=computed)
 
     def _computed(self, job: Job) -> None:
         """Release the inputs of a table before its result is stored, unless another attempt might need them."""
         if job.publish and not job.table.retries:
             self._done_reading.add(job.table.name)
-            self._memory.release(job.read_inputs)
+            self._memory.release(job.released)
 
     def _done(self, job: Job, future: Future[Outcome]) -> None:
         # Called in whatever thread it happens in.
@@ -150,7 +155,7 @@ class Attempts:
         if error is None or isinstance(error, InputError):
             self._end(job, future.result() if error is None else error)
             return
-        failure = _failure(job.table, error)
+        failure = error if isinstance(error, ResultError) else _failure(job.table, error)
         if isinstance(failure, UnexpectedError) or self.begun(job.table.name) > job.table.retries:
             self._end(job, failure)
         elif self._stopped_by() is not None:
@@ -158,13 +163,14 @@ class Attempts:
         else:
             self._try_again(job, failure)
 
-    def _try_again(self, job: Job, failure: LakehouseError) -> None:
+    def _try_again(self, job: Job, failure: LakehouseError | ResultError) -> None:
         name, attempt = job.table.name, self.begun(job.table.name)
         delay = job.table.retry_delay * 2 ** (attempt - 1)
         timer = threading.Timer(delay, self._callbacks.post, [partial(self._again, name)])
         timer.daemon = True
         self._waiting[name] = (timer, job, failure)
-        self._on_retrying(TableRetrying(name, attempt, delay, ErrorInfo.of(failure)))
+        error = failure.first if isinstance(failure, ResultError) else failure
+        self._on_retrying(TableRetrying(name, attempt, delay, ErrorInfo.of(error)))
         timer.start()
 
     def _again(self, name: str) -> None:
@@ -172,19 +178,27 @@ class Attempts:
             _, job, _ = self._waiting.pop(name)
             self.begin(job)
 
-    def _give_up(self, job: Job, failure: LakehouseError) -> None:
+    def _give_up(self, job: Job, failure: LakehouseError | ResultError) -> None:
         self._waiting.pop(job.table.name, None)
         self._end(job, failure, self._stopped_by())
 
+    def _keep(self, name: str, outcome: Outcome) -> None:
+        """Keep what a table came out as for its consumers."""
+        if outcome.handed_over and outcome.manifest is not None:
+            self._handed.put(name, outcome.manifest.content)
+        if outcome.data is not None:
+            content = None if outcome.manifest is None else outcome.manifest.content
+            self._memory.put(name, outcome.data, content)
+
     def _end(self, job: Job, ended: Ended, given_up: str | None = None) -> None:
         name = job.table.name
-        released = job.read_inputs if job.publish else tuple(job.tables)
+        released = job.released if job.publish else tuple(job.tables) * len(job.members)
         self._release(() if name in self._done_reading else released)
-        if isinstance(ended, Outcome) and ended.handed_over and ended.manifest is not None:
-            self._handed.put(name, ended.manifest.content)
-        if isinstance(ended, Outcome) and ended.data is not None:
-            content = None if ended.manifest is None else ended.manifest.content
-            self._memory.put(name, ended.data, content)
+        if isinstance(ended, Outcome | ResultError):
+            stored = ended.by_table(name) if isinstance(ended, Outcome) else ended.stored
+            for each, outcome in stored.items():
+                if isinstance(outcome, Outcome):
+                    self._keep(each, outcome)
         self._on_ended(name, ended, given_up)
 
 

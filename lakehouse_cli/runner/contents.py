@@ -23,7 +23,7 @@ class Contents:
         """Take note of a table that was stored anew."""
         # Options are as they were planned: they are part of the recipe.
         options = planned.recipe.storage if planned.recipe is not None else ""
-        self._records[table.name] = manifest.content._replace(reading=reading_of(table, manifest.columns, options))
+        self._records[table.name] = manifest.content._replace(reading=reading_of(table, manifest, options))
 
     def record_unpublished(self, name: str, *, same: bool) -> None:
         """Take note of a table that was computed and stored nowhere; `same` if it equals the stored one."""

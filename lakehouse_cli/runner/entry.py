@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from lakehouse_cli.code.importing import pin
 from lakehouse_cli.code.snapshot import CodeSnapshot
+from lakehouse_cli.engines.spark_session import use_in_worker
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.model import FunctionRef, StorageSpec
+from lakehouse_cli.model import FunctionRef, SparkSpec, StorageSpec
 from lakehouse_cli.runner.handover import Handover, read_handover
 from lakehouse_cli.runner.jobs import Job, Outcome
 from lakehouse_cli.runner.workplace import WorkerStorages, Workplace
@@ -34,12 +35,14 @@ class WorkerSetup(Struct, frozen=True):
         specs: The storages as declared, by the names that jobs use; may have passwords, as no job does.
         code: The project's Python files as the plan read them, which are those that are imported.
         transforms: One of each module that the run loads.
+        spark: The session of transforms on Spark.
     """
 
     folder: Path
     specs: Mapping[str, StorageSpec]
     code: CodeSnapshot
     transforms: tuple[FunctionRef, ...] = ()
+    spark: SparkSpec = SparkSpec()
 
     def __call__(self) -> None:
         """Load all that computing needs, before there is anything to compute.
@@ -51,6 +54,7 @@ class WorkerSetup(Struct, frozen=True):
         from lakehouse_cli.transforms import load_transform
 
         pin(self.folder, self.code.files)
+        use_in_worker(self.spark, self.folder)
         # Storages that the leading process has opened stay its own, also where this is a copy of it.
         _own = Workplace(self.folder, WorkerStorages(self.specs), self.code.taken_ns)
         for transform in self.transforms:
@@ -59,7 +63,7 @@ class WorkerSetup(Struct, frozen=True):
 
 
 def materialize_here(
-    job: Job, given: Mapping[str, pa.Table], handed: Mapping[str, Handover], hand_to: str | None
+    job: Job, given: Mapping[str, pa.Table], handed: Mapping[str, Handover], hand_to: Mapping[str, str]
 ) -> Outcome:
     """Materialize in a process that shares nothing.
 
@@ -67,7 +71,7 @@ def materialize_here(
         job: The table.
         given: Inputs that are stored nowhere, by name; the others come from storage.
         handed: Of those, the ones that other processes have written for it.
-        hand_to: Where its result is written for its consumers; None where it has none.
+        hand_to: Where results are written for their consumers, by table; those that have none are left out.
     """
     from lakehouse_cli.runner.materializing import input_frames, materialize, open_input, read_input, streamed_inputs
     from lakehouse_cli.transforms import SharedTable, StreamedTable
@@ -94,4 +98,8 @@ def materialize_here(
             if isinstance(shared, SharedTable):
                 shared.release()
 
-    return materialize(job, place, inputs, hand_to=hand_to, on_computed=release)
+    if job.table.output:
+        from lakehouse_cli.runner.several_results import materialize_results
+
+        return materialize_results(job, place, inputs, hand_to=hand_to, on_computed=release)
+    return materialize(job, place, inputs, hand_to=hand_to.get(job.table.name), on_computed=release)

@@ -13,6 +13,7 @@ from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import query_runner
 from lakehouse_cli.storage.queries import DatabaseQuery, QueryInput, QueryInputError, QueryTimeoutError
+from lakehouse_cli.storage.table_scan import explain_stored
 
 
 def compute_in_database(
@@ -44,6 +45,7 @@ def compute_in_database(
     except QueryTimeoutError:
         raise over_time(table) from None
     except QueryInputError as error:
+        explain_stored(error.error, place.storages[job.tables[error.name].storage], job.tables[error.name])
         raise InputError(error.name, _traceless(error.error)) from None
 
 

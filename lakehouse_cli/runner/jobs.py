@@ -44,6 +44,7 @@ class Job(Struct, frozen=True):
         used: Files and variables that its transform uses beside its inputs, as planned; None if none are declared.
         workers: How many tables are computed at once.
         run_started: When the run began.
+        siblings: The other tables that the same call computes, in the order of the project, this one before them.
     """
 
     table: Table
@@ -59,6 +60,17 @@ class Job(Struct, frozen=True):
     used: Used | None
     workers: int
     run_started: datetime
+    siblings: tuple[Job, ...] = ()
+
+    @property
+    def members(self) -> tuple[Job, ...]:
+        """The job and its siblings."""
+        return (self, *self.siblings)
+
+    @property
+    def released(self) -> tuple[str, ...]:
+        """The inputs that it is done with when it has read them: each once for each of its tables."""
+        return self.read_inputs * len(self.members)
 
     @property
     def read_inputs(self) -> tuple[str, ...]:
@@ -74,12 +86,20 @@ class Outcome(Struct, frozen=True):
         data: Exactly what the storage would return; None if nobody reads it from memory.
         dropped: Columns the transform returned that the contract does not name, where these are dropped.
         handed_over: Whether it was written for its consumers in other processes.
+        notes: Remarks on its inputs.
+        results: Of a function with several results, that of each table; an error where it was not stored.
     """
 
     manifest: Manifest | None
     data: pa.Table | None
     dropped: tuple[str, ...]
     handed_over: bool = False
+    notes: tuple[str, ...] = ()
+    results: Mapping[str, Outcome | LakehouseError] = {}
+
+    def by_table(self, name: str) -> Mapping[str, Outcome | LakehouseError]:
+        """The result of each table; `name` is that of the job's own."""
+        return self.results or {name: self}
 
 
 class InputError(Exception):
@@ -89,6 +109,25 @@ class InputError(Exception):
         super().__init__(name, error)
         self.name = name
         self.error = error
+
+
+class ResultError(Exception):
+    """Some of several results are not as declared, or could not be stored.
+
+    Attributes:
+        errors: Of each of these tables.
+        stored: What was stored before.
+    """
+
+    def __init__(self, errors: Mapping[str, LakehouseError], stored: Mapping[str, Outcome]) -> None:
+        super().__init__(errors, stored)
+        self.errors = errors
+        self.stored = stored
+
+    @property
+    def first(self) -> LakehouseError:
+        """The error of the first of them."""
+        return next(iter(self.errors.values()))
 
 
 def over_time(table: Table) -> TransformError:

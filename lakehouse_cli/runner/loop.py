@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.code.importing import pinned
+from lakehouse_cli.engines.spark_session import spark_of_run
 from lakehouse_cli.errors import ContractError, LakehouseError, OvertakenError, Terminated, UnreachableError
 from lakehouse_cli.executors.base import Executor
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Table
@@ -27,7 +28,7 @@ from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.entry import WorkerSetup
 from lakehouse_cli.runner.handover import HandedTables, handover_folder
 from lakehouse_cli.runner.interrupts import Interrupts
-from lakehouse_cli.runner.jobs import InputError, Job, Outcome
+from lakehouse_cli.runner.jobs import InputError, Job, Outcome, ResultError
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.preparation import frame_types, import_anew, modules_of, remove_leftovers, streaming_types
 from lakehouse_cli.runner.schedule import Schedule
@@ -204,7 +205,12 @@ class _Run:
             if publish:
                 remove_leftovers(self.plan, graph, storages)
             interrupts = self.interrupts.heeded() if publish else nullcontext()
-            with interrupts, pinned(folder, code.files), self.runner.executor(setup) as executor:
+            with (
+                interrupts,
+                pinned(folder, code.files),
+                spark_of_run(setup.spark, folder),
+                self.runner.executor(setup) as executor,
+            ):
                 consumers = Counter(
                     name
                     for planned in self.plan.runs
@@ -266,14 +272,30 @@ class _Run:
         self._cancel([planned.name for planned in self.plan.runs if planned.name not in self.results], how)
 
     def _begin(self, planned: PlannedTable, attempts: Attempts) -> None:
-        ended = self._without_computing(planned)
+        members = [self.planned[name] for name in self.runner.graph.siblings(planned.name)]
+        if len(members) > 1:
+            self.schedule.take({each.name for each in members})
+        ended = self._all_without_computing(members)
         if ended is not None:
-            attempts.release_inputs(planned.inputs)
-            self._end(ended)
+            for result in ended:
+                attempts.release_inputs(planned.inputs)
+                self._end(result)
             return
-        self.runner.emit(TableStarted(planned.name))
-        self.under_way[planned.name] = time.perf_counter()
-        attempts.begin(self._job(planned))
+        for each in members:
+            self.runner.emit(TableStarted(each.name))
+        first, *others = (self._job(each) for each in members)
+        self.under_way[first.table.name] = time.perf_counter()
+        attempts.begin(replace(first, siblings=tuple(others)) if others else first)
+
+    def _all_without_computing(self, members: list[PlannedTable]) -> list[TableResult] | None:
+        """The results of tables that one call computes, where it is not called; None where it is."""
+        found = {each.name: self._without_computing(each) for each in members}
+        if all(found.values()):
+            return [each for each in found.values() if each is not None]
+        blame = next((each for each in found.values() if each and each.status in table_results.UNUSABLE), None)
+        if blame is None:
+            return None
+        return [found[each.name] or table_results.skipped(each, blame, together=True) for each in members]
 
     def _without_computing(self, planned: PlannedTable) -> TableResult | None:
         """Make the result of a table that cannot or need not be computed after all; None if it is computed."""
@@ -312,23 +334,36 @@ class _Run:
     def _ended(self, name: str, ended: Ended, given_up: str | None) -> None:
         planned = self.planned[name]
         seconds, attempts = time.perf_counter() - self.under_way.pop(name), self._begun(name)
-        if isinstance(ended, Outcome | ContractError):  # its inputs could be read
+        if isinstance(ended, Outcome | ResultError | ContractError):  # its inputs could be read
             for each in planned.inputs:
                 if self.runner.graph.tables[each].kind == "source":
                     self.sources_read.add(each)
                     self._keep_rows(each, None)
-        match ended:
-            case LakehouseError():
-                self._end(self._failed(planned, ended, seconds, attempts, given_up))
-            case InputError():
-                self._end(self._without_input(planned, ended, seconds))
-            case Outcome():
-                if ended.manifest is not None:
-                    self.contents.record_materialized(self.runner.graph.tables[name], planned, ended.manifest)
-                elif self.runner.compare is not None:
-                    self.contents.record_unpublished(name, same=self.runner.compare(planned, ended.data))
-                self._keep_rows(name, None)
-                self._end(table_results.materialized(planned, ended, seconds, attempts))
+        siblings = self.runner.graph.siblings(name)
+        if isinstance(ended, InputError):
+            for each in siblings:
+                self._end(self._without_input(self.planned[each], ended, seconds))
+            return
+        done = _by_table(name, ended)
+        for each, result in done.items():
+            if isinstance(result, Outcome):
+                self._take(self.planned[each], result, seconds, attempts)
+            else:
+                self._end(self._failed(self.planned[each], result, seconds, attempts, given_up))
+        for each in siblings:
+            if each not in done:
+                blame = next(self.results[other] for other in done if self.results[other].status == "failed")
+                self._end(table_results.skipped(self.planned[each], blame, together=True))
+
+    def _take(self, planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> None:
+        """Take note of a table that was computed."""
+        name = planned.name
+        if outcome.manifest is not None:
+            self.contents.record_materialized(self.runner.graph.tables[name], planned, outcome.manifest)
+        elif self.runner.compare is not None:
+            self.contents.record_unpublished(name, same=self.runner.compare(planned, outcome.data))
+        self._keep_rows(name, None)
+        self._end(table_results.materialized(planned, outcome, seconds, attempts))
 
     def _begun(self, name: str) -> int:
         return self.attempts.begun(name) if self.attempts is not None else 0
@@ -388,3 +423,10 @@ class _Run:
     def _cancel(self, names: list[str], why: str) -> None:
         for name in names:
             self._end(table_results.cancelled(self.planned[name], why, self._begun(name)))
+
+
+def _by_table(name: str, ended: Outcome | ResultError | LakehouseError) -> Mapping[str, Outcome | LakehouseError]:
+    """How the tables ended that one call computes, the first of which is `name`; without those that it left out."""
+    if isinstance(ended, ResultError):
+        return {**ended.stored, **ended.errors}
+    return ended.by_table(name) if isinstance(ended, Outcome) else {name: ended}

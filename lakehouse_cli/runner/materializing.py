@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
@@ -13,32 +12,28 @@ import pyarrow as pa
 from msgspec.structs import replace
 
 from lakehouse_cli.arrow.memory import owned
-from lakehouse_cli.arrow.ordering import order_problem, sort_rows
-from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
-from lakehouse_cli.contracts import Check, Enforced, Enforcement, Findings, check, enforce
-from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, LakehouseError, TransformError, Violation
+from lakehouse_cli.contracts import Check, Enforced, Enforcement, Findings, check
+from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, LakehouseError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
-from lakehouse_cli.runner.external_sort import sort_pieces
+from lakehouse_cli.runner.contract import at_key, enforced_result, explained, kept_pieces
 from lakehouse_cli.runner.handover import write_handover
 from lakehouse_cli.runner.in_database import compute_in_database
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, within
+from lakehouse_cli.runner.object_inputs import object_inputs, raise_of_input
 from lakehouse_cli.runner.row_order import by_key
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, local_files, publish_pieces
-from lakehouse_cli.storage.source_columns import scan
-from lakehouse_cli.storage.undeclared_types import check_undeclared_types
-from lakehouse_cli.storage_types.duckdb import cast_hint
+from lakehouse_cli.storage.table_scan import scan
 from lakehouse_cli.text.clock import now_text
-from lakehouse_cli.transforms import FrameType, SharedTable, StreamedTable, load_transform
+from lakehouse_cli.transforms import Argument, FrameType, ObjectInput, SharedTable, StreamedTable, load_transform
 from lakehouse_cli.transforms.call import Unordered
 
 _Result = TypeVar("_Result")
-_DataError = TypeVar("_DataError", bound=DataError)
 # Bytes of a stored table that queries share in memory.
 _SHARED = 1 << 26
 # Formats of files that queries read by themselves.
@@ -125,7 +120,7 @@ def _refuse(found: Findings, table: Table, storage: AssetStorage) -> None:
         first = found.violations[0]
         error = DataError(first.message, location=first.location, hint=CORRECT_DATA)
         found.describe(error, find_lines(storage, table, found.row_numbers()))
-        raise _at_key(error, table)
+        raise at_key(error, table)
 
 
 def streamed_inputs(job: Job, folder: Path) -> dict[str, frozenset[str]]:
@@ -149,9 +144,9 @@ def input_frames(job: Job, folder: Path) -> dict[str, list[FrameType]]:
     if job.table.function is None:
         return frames
     try:
-        parameters = load_transform(job.table.function, folder).parameters_of(job.inputs)
-        for each, parameter in zip(job.inputs, parameters, strict=True):
-            if parameter is not None:
+        transform = load_transform(job.table.function, folder, of_table=job.table.returns_table)
+        for each, parameter in zip(job.inputs, transform.parameters_of(job.inputs), strict=True):
+            if parameter is not None and not job.tables[each.table].serializer:
                 frames.setdefault(each.table, []).append(parameter.frame_type)
     except LakehouseError:  # reported as it is called
         return {}
@@ -187,6 +182,7 @@ def materialize(
     """
     table = job.table
     started_at = now_text()
+    objects: dict[str, ObjectInput] = {}
     try:
         storage = place.storages[table.storage]
         check_replaceable(storage, table, forced=job.forced)
@@ -197,34 +193,55 @@ def materialize(
                     job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0)
                 )
             except ContractError as error:
-                raise _explained(error, table, place.folder, None) from None
-        with _closed_at_the_end(_compute(job, place.folder, given, timeout)) as result:
+                raise explained(error, table, place.folder, None) from None
+        objects = object_inputs(job, place, given)
+        taken: dict[str, Argument] = {**given, **objects}
+        with closed_at_the_end(_compute(job, place.folder, taken, timeout)) as result:
             if on_computed is not None and isinstance(result, pa.Table):
                 on_computed()
             if isinstance(result, Unordered) and table.key and not table.order_by:
                 result = by_key(result, table)
             if not isinstance(result, pa.Table) and job.publish and not gather:
-                return _publish_pieces(job, place, given, storage, result, started_at)
-            enforced = _enforced(job, place, storage, result)
+                outcome = _publish_pieces(job, place, taken, storage, result, started_at)
+                return replace(outcome, notes=tuple(note for each in objects.values() for note in each.notes))
+            enforced = enforced_result(job, place, storage, result)
+        notes = tuple(note for each in objects.values() for note in each.notes)
         if not job.publish:
-            return Outcome(None, owned(enforced.table), enforced.dropped)
-        memory = sum(shared.nbytes for shared in given.values()) + enforced.table.get_total_buffer_size()
-        manifest = storage.publish(table, enforced.table, _origin(job, place, given, started_at, memory))
-        # An Arrow file in a folder is read as fast as one that is written beside it.
-        if table.format == "ipc" and any(local_files(storage, table)):
-            hand_to = None
-        handed_over = hand_to is not None and write_handover(enforced.table, hand_to)
-        return Outcome(manifest, owned(enforced.table) if keep else None, enforced.dropped, handed_over)
+            return Outcome(None, owned(enforced.table), enforced.dropped, notes=notes)
+        return replace(publish(job, place, taken, enforced, started_at, keep=keep, hand_to=hand_to), notes=notes)
     except LakehouseError as error:
-        for name, shared in given.items():
-            if isinstance(shared, StreamedTable) and shared.error is not None:
-                raise InputError(name, shared.error.with_traceback(None)) from None
+        raise_of_input({**given, **objects})
         # The traceback would keep the transform's frames, and so its data, in memory.
         raise error.with_traceback(None) from None
 
 
+def publish(
+    job: Job,
+    place: Workplace,
+    given: Mapping[str, Argument],
+    enforced: Enforced,
+    started_at: str,
+    *,
+    keep: bool,
+    hand_to: str | None,
+) -> Outcome:
+    """Store a result that keeps its contract, and hand it over; the arguments are those of `materialize`.
+
+    Raises:
+        LakehouseError: It could not be stored.
+    """
+    table, storage = job.table, place.storages[job.table.storage]
+    memory = sum(shared.nbytes for shared in given.values()) + enforced.table.get_total_buffer_size()
+    manifest = storage.publish(table, enforced.table, origin(job, place, given, started_at, memory))
+    # An Arrow file in a folder is read as fast as one that is written beside it.
+    if table.format == "ipc" and any(local_files(storage, table)):
+        hand_to = None
+    handed_over = hand_to is not None and write_handover(enforced.table, hand_to)
+    return Outcome(manifest, owned(enforced.table) if keep else None, enforced.dropped, handed_over)
+
+
 @contextmanager
-def _closed_at_the_end(result: _Result) -> Iterator[_Result]:
+def closed_at_the_end(result: _Result) -> Iterator[_Result]:
     """Close pieces that were not all asked for: what an engine spilled for them goes."""
     try:
         yield result
@@ -236,7 +253,7 @@ def _closed_at_the_end(result: _Result) -> Iterator[_Result]:
 def _publish_pieces(
     job: Job,
     place: Workplace,
-    given: Mapping[str, SharedTable | StreamedTable],
+    given: Mapping[str, Argument],
     storage: AssetStorage,
     result: Iterator[pa.Table],
     started_at: str,
@@ -244,53 +261,20 @@ def _publish_pieces(
     """Enforce the contract on a result piece by piece, and publish it; nothing is where a piece breaks it."""
     table = job.table
     with closing(Enforcement(table.columns, table.key, table.extra_columns)) as enforcement:
-        pieces = _kept(job, place, storage, result, enforcement)
+        pieces = kept_pieces(job, place, storage, result, enforcement)
         manifest = publish_pieces(
-            storage, table, pieces, lambda: _origin(job, place, given, started_at, enforcement.most_bytes)
+            storage, table, pieces, lambda: origin(job, place, given, started_at, enforcement.most_bytes)
         )
     return Outcome(manifest, None, enforcement.dropped)
 
 
-def _kept(
-    job: Job, place: Workplace, storage: AssetStorage, result: Iterator[pa.Table], enforcement: Enforcement
-) -> Iterator[pa.Table]:
-    """The pieces of a result that keeps its contract, in the order of its rows.
-
-    Raises:
-        ContractError: It does not, which is known at its end.
-    """
-    table = job.table
-
-    def judged() -> Iterator[pa.Table]:
-        first: pa.Schema | None = None
-        schema = pa.schema([])
-        try:
-            for number, piece in enumerate(result, 1):
-                schema = piece.schema
-                kept = enforcement.piece(piece)
-                if kept is None:
-                    continue
-                if first is None:
-                    first = kept.schema
-                    _check_order(first, table)
-                    check_undeclared_types(storage, table, first, kept.num_rows)
-                elif kept.schema != first:
-                    raise _other_types(table, place.folder, number, first, kept.schema)
-                yield kept
-            enforcement.finish()
-        except ContractError as error:
-            raise _explained(error, table, place.folder, schema) from None
-
-    if not table.row_order:
-        return judged()
-    # By values of the declared types: those that a query returns may have another order.
-    found = sort_pieces(judged(), table.row_order, table.name)
-    return iter([found]) if isinstance(found, pa.Table) else found
+def reaches_duckdb(job: Job) -> bool:
+    """Whether the code of a job reaches that package."""
+    return job.recipe is not None and "package duckdb" in job.recipe.code_parts
 
 
-def _origin(
-    job: Job, place: Workplace, given: Mapping[str, SharedTable | StreamedTable], started_at: str, memory: int
-) -> Provenance:
+def origin(job: Job, place: Workplace, given: Mapping[str, Argument], started_at: str, memory: int) -> Provenance:
+    """What the manifest of a table says of where it comes from."""
     inputs = {name: _used(shared, job.expected_inputs.get(name)) for name, shared in given.items()}
     return _provenance(job, place, inputs, started_at, memory)
 
@@ -302,29 +286,7 @@ def _provenance(
     return Provenance(job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected)
 
 
-def _other_types(table: Table, folder: Path, number: int, first: pa.Schema, schema: pa.Schema) -> TransformError:
-    """The error of a batch that has other columns than the first, where these are not declared."""
-    names = [
-        name for name in dict.fromkeys((*first.names, *schema.names)) if _type_in(first, name) != _type_in(schema, name)
-    ]
-    name = names[0] if names else schema.names[0]
-    was, is_ = (_type_in(each, name) or "not there" for each in (first, schema))
-    what = f"column `{name}` is {is_}" if names else "the columns are in another order"
-    before = f", and {was} in the first" if names else ""
-    return TransformError(
-        f"result of {table.computed_by}: in batch {number}, {what}{before}",
-        hint=f"make all batches of one schema in {_place(table, folder)}, or declare `columns:`",
-    )
-
-
-def _type_in(schema: pa.Schema, name: str) -> str | None:
-    if name not in schema.names:
-        return None
-    kind = schema.field(name).type
-    return str(from_arrow(kind) or kind)
-
-
-def _used(shared: SharedTable | StreamedTable, expected: InputRecord | None) -> InputRecord:
+def _used(shared: Argument, expected: InputRecord | None) -> InputRecord:
     """Make the record of an input as it was read, which may differ from the expected one."""
     assert shared.content is not None  # noqa: S101  # it was read or stored in this run
     reading = "" if expected is None else expected.reading
@@ -345,7 +307,7 @@ def _used_recipe(job: Job, place: Workplace) -> Recipe | None:
 
 
 def _compute(
-    job: Job, folder: Path, given: Mapping[str, SharedTable | StreamedTable], timeout: float | None
+    job: Job, folder: Path, given: Mapping[str, Argument], timeout: float | None
 ) -> pa.Table | Iterator[pa.Table]:
     """Compute one table; its pieces where the transform gives them, all of them where there is a timeout.
 
@@ -353,7 +315,7 @@ def _compute(
         LakehouseError: The transform failed, or an input.
     """
     table = job.table
-    uses_duckdb = job.recipe is not None and "package duckdb" in job.recipe.code_parts
+    uses_duckdb = reaches_duckdb(job)
     computation = runnable_computation(table, folder, uses_duckdb=uses_duckdb, workers=job.workers, now=job.run_started)
 
     def result_of() -> pa.Table | Iterator[pa.Table]:
@@ -367,81 +329,6 @@ def _compute(
         return Unordered(pieces) if isinstance(result, Unordered) else pieces
 
     if timeout is not None and table.function is not None:
-        load_transform(table.function, folder)  # importing its module does not count as its time
+        # Importing its module does not count as its time.
+        load_transform(table.function, folder, of_table=table.returns_table)
     return result_of() if timeout is None else within(timeout, whole, table)
-
-
-def _enforced(job: Job, place: Workplace, storage: AssetStorage, result: pa.Table | Iterator[pa.Table]) -> Enforced:
-    """Enforce a table's contract on a result that is needed as a whole.
-
-    Raises:
-        ContractError: The result breaks it.
-    """
-    table = job.table
-    if not isinstance(result, pa.Table):
-        with closing(Enforcement(table.columns, table.key, table.extra_columns)) as enforcement:
-            rows = pa.concat_tables(_kept(job, place, storage, result, enforcement))
-            return Enforced(rows, enforcement.dropped)
-    try:
-        enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
-    except ContractError as error:
-        raise _explained(error, table, place.folder, result.schema) from None
-    _check_order(enforced.table.schema, table)
-    check_undeclared_types(storage, table, enforced.table.schema, enforced.table.num_rows)
-    return replace(enforced, table=sort_rows(enforced.table, table.row_order)) if table.row_order else enforced
-
-
-def _check_order(schema: pa.Schema, table: Table) -> None:
-    """Refuse columns to order by that are not there or have no order.
-
-    Raises:
-        TransformError: One is.
-    """
-    if (problem := order_problem(schema, table.order_by)) is not None:
-        index, message, hint = problem
-        raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
-
-
-def _explained(error: ContractError, table: Table, folder: Path, schema: pa.Schema | None) -> ContractError:
-    """The error of a result with the place of the contract, and what to do; without schema, it is in a database."""
-    if table.query is not None and schema is not None:
-        of_one = len(error.violations) == 1
-        error.violations = tuple(_of_query(each, table, schema) for each in error.violations)
-        error.message = error.violations[0].message if of_one else error.message
-    error.location = error.location or table.where("columns")
-    error.hint = error.hint or f"fix {_place(table, folder)}, or relax the contract"
-    return _at_key(error, table)
-
-
-def _at_key(error: _DataError, table: Table) -> _DataError:
-    """The error with the place of the key for violations of that."""
-    is_first = bool(error.violations) and error.location == error.violations[0].location
-    error.violations = tuple(
-        replace(each, location=table.where("key")) if each.check == "key" else each for each in error.violations
-    )
-    error.location = error.violations[0].location if is_first else error.location
-    return error
-
-
-def _of_query(violation: Violation, table: Table, schema: pa.Schema) -> Violation:
-    """A violation with what to do in a query, where it says what to do in Python."""
-    found, _, hint = violation.message.partition("; ")
-    types = {column.name: column.type for column in table.columns or ()}
-    if violation.column not in types or not any(word in hint for word in ("in the transform", "`.")):
-        return violation
-    returned = from_arrow(schema.field(violation.column).type) if violation.column in schema.names else None
-    return replace(violation, message=f"{found}; {cast_hint(types[violation.column], returned)}")
-
-
-def _place(table: Table, folder: Path) -> str:
-    """Name the computation and where it is defined."""
-    if table.function is None:
-        place = table.query.place(1) if table.query is not None else None
-        return f"{table.computed_by} ({place})" if place is not None else table.computed_by
-    transform = load_transform(table.function, folder)
-    code = getattr(inspect.unwrap(transform.fn), "__code__", None)
-    if code is None:
-        return f"`{transform.name}`"
-    file = Path(code.co_filename)
-    shown = file.relative_to(folder) if file.is_relative_to(folder) else file
-    return f"`{transform.name}` ({shown}:{code.co_firstlineno})"

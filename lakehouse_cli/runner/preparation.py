@@ -53,18 +53,21 @@ def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[st
     wanted: dict[str, set[str]] = {}
     unknown: set[str] = set()
     for planned in plan.runs:
-        function = graph.tables[planned.name].function
+        table = graph.tables[planned.name]
+        function = table.function
         if function is None:
             for name in planned.inputs:
                 wanted.setdefault(name, set()).add(QUERY)
             continue
         try:
-            transform = load_transform(function, folder)
+            transform = load_transform(function, folder, of_table=table.returns_table)
         except LakehouseError:
             unknown.update(planned.inputs)
             continue
         edges = graph.inputs[planned.name]
         for edge, parameter in zip(edges, transform.parameters_of(edges), strict=True):
+            if graph.tables[edge.table].serializer:
+                continue
             try:
                 wanted.setdefault(edge.table, set()).add(parameter.frame_type.name if parameter else "")
             except LakehouseError:

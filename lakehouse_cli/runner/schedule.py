@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lakehouse_cli.plan.planning import PlannedTable
@@ -82,6 +82,13 @@ class Schedule:
         del self._waiting[name]
         self._taken[name] = need
         return self._by_name[name]
+
+    def take(self, names: Collection[str]) -> None:
+        """Take tables that are computed with the one that was taken last; they have the same inputs, and are ready."""
+        self._ready = [each for each in self._ready if each[2] not in names]
+        heapq.heapify(self._ready)
+        for name in names:
+            self._waiting.pop(name, None)
 
     def ended(self, name: str) -> None:
         """Take note that a table ended, however it did."""

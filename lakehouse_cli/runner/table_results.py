@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from msgspec import UNSET
+from msgspec.structs import replace
+
 from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.formats.objects.stored import object_record
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import UNFINISHED, Manifest
 from lakehouse_cli.model.schema_change import gravest, stored_change
 from lakehouse_cli.plan.planning import PlannedTable
 from lakehouse_cli.runner.jobs import Outcome
-from lakehouse_cli.runs.events import ErrorInfo, TableResult, TableStatus
+from lakehouse_cli.runs.events import ErrorInfo, StoredColumn, TableResult, TableStatus
 from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.capabilities import replaces_in_place
 
 #: Statuses of tables from which nothing can be computed.
 UNUSABLE = frozenset[TableStatus](("failed", "skipped", "cancelled"))
@@ -18,28 +24,33 @@ UNUSABLE = frozenset[TableStatus](("failed", "skipped", "cancelled"))
 
 def materialized(planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> TableResult:
     """Make the result of a table that was computed, and stored unless the run publishes nothing."""
-    notes, change = list(planned.notes), None
+    notes, change = [*planned.notes, *outcome.notes], None
     if outcome.dropped:
         notes.append(f"dropped {', '.join(f'`{name}`' for name in outcome.dropped)}")
-    manifest, data = outcome.manifest, outcome.data
+    manifest = outcome.manifest
     if manifest is not None:
         changed = stored_change(planned.state.manifest if planned.state is not None else None, manifest)
         if changed is not None and not _is_in_reasons(planned):
             notes.append(changed[0])
         # A change of the contract that does not show in the columns counts as in the plan.
         change = gravest((planned.schema_change, None if changed is None else changed[1]))
-    return TableResult(
+    result = TableResult(
         planned.name,
         "materialized",
         planned.reasons,
-        manifest.rows if manifest is not None else data.num_rows if data is not None else None,
-        manifest.bytes if manifest is not None else None,
-        round(seconds, 6),
-        planned.uri,
-        attempts,
+        duration_s=round(seconds, 6),
+        uri=planned.uri,
+        attempts=attempts,
         notes=tuple(notes),
         schema_change=change,
     )
+    if manifest is None:
+        return replace(result, rows=_rows(outcome))
+    return _with_stored(result, planned, manifest)
+
+
+def _rows(outcome: Outcome) -> int | None:
+    return outcome.data.num_rows if outcome.data is not None and object_record(outcome.data) is None else None
 
 
 def _is_in_reasons(planned: PlannedTable) -> bool:
@@ -52,9 +63,18 @@ def _is_in_reasons(planned: PlannedTable) -> bool:
 def unchanged(planned: PlannedTable, note: str | None = None) -> TableResult:
     """Make the result of a table that stays as it was stored before."""
     manifest = planned.state.manifest if planned.state is not None else None
-    rows, size = (manifest.rows, manifest.bytes) if manifest is not None else (None, None)
-    notes = (note,) if note is not None else ()
-    return TableResult(planned.name, "unchanged", (), rows, size, uri=planned.uri, notes=notes)
+    result = TableResult(planned.name, "unchanged", uri=planned.uri, notes=(note,) if note is not None else ())
+    return result if manifest is None else _with_stored(result, planned, manifest)
+
+
+def _with_stored(result: TableResult, planned: PlannedTable, manifest: Manifest) -> TableResult:
+    """Add to a result what is known of the stored data."""
+    recipe = planned.recipe
+    is_open = recipe is None or recipe.contract is None or recipe.extra_columns == "keep"
+    is_open = is_open and manifest.object is None
+    columns = tuple(StoredColumn(name, type_) for name, type_ in manifest.columns) if is_open else UNSET
+    stored = replace(result, rows=manifest.row_count, bytes=manifest.bytes, content_hash=manifest.content_hash)
+    return replace(stored, columns=columns)
 
 
 def failed(
@@ -95,9 +115,17 @@ def failed_source(name: str, uri: str, error: LakehouseError, seconds: float, ke
     return TableResult(name, "failed", duration_s=round(seconds, 6), uri=uri, error=ErrorInfo.of(error), notes=notes)
 
 
-def skipped(planned: PlannedTable, blame: TableResult) -> TableResult:
-    """Make the result of a table that cannot be computed because of an input's result."""
+def skipped(planned: PlannedTable, blame: TableResult, *, together: bool = False) -> TableResult:
+    """Make the result of a table that cannot be computed because of an input's result.
+
+    Args:
+        planned: The table.
+        blame: The result of the input, or of a table that is computed `together` with it.
+        together: Which of the two it is.
+    """
     ended = "failed" if blame.status == "failed" else f"was {blame.status}"
+    if together:
+        ended += ", and one call computes both"
     error = ErrorInfo("UpstreamError", f"`{blame.name}` {ended}")
     return TableResult(planned.name, "skipped", planned.reasons, uri=planned.uri, error=error)
 
@@ -118,6 +146,9 @@ def left_in_place(table: Table, uri: str, storage: AssetStorage, started_ns: int
         started_ns: When the run started, in nanoseconds since 1970.
     """
     try:
+        manifest = storage.read_manifest(table) if replaces_in_place(storage) else None
+        if manifest is not None and manifest.content_hash == UNFINISHED:
+            return f"{uri} may be incomplete; the next run stores it anew"
         stored = storage.stat(table)
     except LakehouseError:
         return None

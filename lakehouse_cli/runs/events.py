@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from msgspec import Struct, to_builtins
+from msgspec import UNSET, Struct, UnsetType, to_builtins
 
 from lakehouse_cli.errors import DataError, Example, LakehouseError, Location, TransformError, Violation
 from lakehouse_cli.model.deferred_input import DeferredInput
@@ -69,6 +69,13 @@ class ErrorInfo(Struct, frozen=True):
         )
 
 
+class StoredColumn(Struct, frozen=True):
+    """A column of stored data, and its type as contracts name it."""
+
+    name: str
+    type: str
+
+
 class TableResult(Struct, frozen=True):
     """The result of a table.
 
@@ -85,6 +92,9 @@ class TableResult(Struct, frozen=True):
         notes: Remarks, such as on columns that were dropped.
         schema_change: How the change of the stored columns, and of the contract, affects readers of the table; None
             for no change.
+        content_hash: Of the stored data, as in their manifest: another one wherever the data are others. Unset where
+            nothing is known to be stored.
+        columns: Those stored, where the contract leaves them open; else unset.
     """
 
     name: str
@@ -98,6 +108,9 @@ class TableResult(Struct, frozen=True):
     error: ErrorInfo | None = None
     notes: tuple[str, ...] = ()
     schema_change: SchemaChange | None = None
+    # Not in lines of the history where there are none.
+    content_hash: str | UnsetType = UNSET
+    columns: tuple[StoredColumn, ...] | UnsetType = UNSET
 
 
 class Moment(Struct, frozen=True):

@@ -50,19 +50,27 @@ def make_state_folder(project: Path, name: str) -> Path:
 
 
 def keep(project: Path, name: str, file: str, content: bytes) -> None:
-    """Replace a file of a folder of the project's state, whole; trouble in writing is no trouble for anybody.
+    """As `put`; trouble in writing is no trouble for anybody."""
+    with suppress(OSError):
+        put(project, name, file, content)
+
+
+def put(project: Path, name: str, file: str, content: bytes) -> None:
+    """Replace a file of a folder of the project's state, whole.
 
     Args:
         project: The project's folder.
         name: Of the folder of its state.
         file: With an ending.
         content: What it is to hold.
+
+    Raises:
+        OSError: It cannot be written.
     """
-    with suppress(OSError):
-        path = make_state_folder(project, name) / file
-        for left in path.parent.glob(f"{path.stem}.*[0-9]"):  # by a process that was killed while it wrote
-            left.unlink()
-        _replace(path, content)
+    path = make_state_folder(project, name) / file
+    for left in path.parent.glob(f"{path.stem}.*[0-9]"):  # by a process that was killed while it wrote
+        left.unlink()
+    _replace(path, content)
 
 
 def with_hash(document: Any) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, UsageError
@@ -54,6 +55,14 @@ class PublishesPieces(Protocol):
 
         What is known of their origin is asked for behind the last piece.
         """
+
+
+@runtime_checkable
+class RehearsesWriting(Protocol):
+    """Finds without storing anything what storing a table would fail at."""
+
+    def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> None:
+        """Raise what `publish` would of at least one piece: of their values, types and columns; changes nothing."""
 
 
 @runtime_checkable
@@ -119,6 +128,14 @@ class ExplainsChanges(Protocol):
 
 
 @runtime_checkable
+class ReplacesInPlace(Protocol):
+    """Replaces tables in place, so that whoever reads or ends in the meantime may find a part of one."""
+
+    def replaces_in_place(self) -> str:
+        """Say so, for a plan that would store tables in it."""
+
+
+@runtime_checkable
 class LeavesFiles(Protocol):
     """Writes aside, so that a killed run may leave something half-written."""
 
@@ -154,12 +171,14 @@ CAPABILITIES = (
     StaysOpen,
     KeepsConnections,
     PublishesPieces,
+    RehearsesWriting,
     RunsQueries,
     CountsRows,
     FindsLines,
     KeepsVersions,
     ProtectsOthers,
     ExplainsChanges,
+    ReplacesInPlace,
     LeavesFiles,
     IsLocal,
     Cleans,
@@ -202,6 +221,26 @@ def publish_pieces(
     import pyarrow as pa
 
     return storage.publish(table, pa.concat_tables(pieces), origin())
+
+
+def rehearsed(storage: AssetStorage, table: Table, pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Return the pieces of a table that is not stored, once the storage found nothing that it could not store.
+
+    Raises:
+        StorageError: It could not be stored.
+    """
+    found = storage.capability(RehearsesWriting)
+    if found is None:
+        return pieces
+    passed: list[pa.Table] = []
+
+    def passing() -> Iterator[pa.Table]:
+        for piece in pieces:
+            passed.append(piece)
+            yield piece
+
+    found.rehearse(table, passing())
+    return chain(passed, pieces)
 
 
 def query_runner(storage: AssetStorage, table: Table) -> RunsQueries:
@@ -280,6 +319,12 @@ def altered_by(storage: AssetStorage, table: Table, content: InputRecord) -> str
     """
     found = storage.capability(ExplainsChanges)
     return OUTSIDE if found is None else found.altered_by(table, content)
+
+
+def replaces_in_place(storage: AssetStorage) -> str | None:
+    """What a plan says of a storage that does not replace tables atomically; None of any other."""
+    found = storage.capability(ReplacesInPlace)
+    return None if found is None else found.replaces_in_place()
 
 
 def remove_leftovers(storage: AssetStorage, tables: Iterable[Table]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from lakehouse_cli.formats import FORMATS, FormatSpec, file_suffixes
+from lakehouse_cli.formats import FORMATS, FormatSpec, file_suffixes, form_of
 from lakehouse_cli.formats.spec import TEXT_COMPRESSIONS
 from lakehouse_cli.model import Table
 
@@ -44,7 +44,7 @@ def other_ending(table: Table, there: Iterable[str]) -> str | None:
 
 def _advice(table: Table, ending: str) -> tuple[int, str] | None:
     """How far the file is from what is declared, and what to do; None where it is something else."""
-    spec = FORMATS[table.format]
+    spec = form_of(table)
     options = {name: value for name, value in table.options.items() if name != "compression"}
     if ending in file_suffixes(spec, options):
         return 0, f"remove `compression: {table.options.get('compression')}` from its options"

@@ -120,7 +120,7 @@ _DOING = {
 }
 
 
-def own_storage_error(spec: StorageSpec, method: str, table: Table | None, error: Exception) -> StorageError:
+def own_storage_error(spec: StorageSpec, method: str, table: Table | None, error: BaseException) -> StorageError:
     """Return the error of a storage that is not the tool's, with the line of its code that raised it.
 
     Args:

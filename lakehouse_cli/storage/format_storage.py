@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from lakehouse_cli.code.fingerprints.packages import find_package
 from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
-from lakehouse_cli.formats import FORMATS, file_suffixes
-from lakehouse_cli.formats.base import Format, Opener, Sink
+from lakehouse_cli.formats import FORMATS, SERIALIZERS, file_suffixes, form_of
+from lakehouse_cli.formats.base import Format, NullSink, Opener, Sink
+from lakehouse_cli.formats.objects.stored import StoredBytes, object_record
 from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
-from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError
+from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError, ObjectRecord
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
-from lakehouse_cli.storage.capabilities import PublishesPieces
+from lakehouse_cli.storage.capabilities import PublishesPieces, RehearsesWriting
 from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, translate_errors
+from lakehouse_cli.storage.strays import Endings
 from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.yaml_text import quote_yaml
 from lakehouse_cli.version import __version__
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 MANIFESTS = ".lakehouse/manifests"
 #: The packages that shape data on their way.
 _SHAPING = ("numpy", "pandas", "polars", "pyarrow")
+_PUBLISHING = frozenset(("publish", "publish_pieces"))
+_WITH_PUBLISH: Mapping[type, str] = {PublishesPieces: "publish_pieces", RehearsesWriting: "rehearse"}
 _Result = TypeVar("_Result")
 _Capability = TypeVar("_Capability")
 #: While it is entered, bytes that are read are those that were seen, else ChangedError is raised: what opens them, and
@@ -56,11 +60,11 @@ class FormatStorage(AssetStorage):
         self._formats: dict[str, Format[Any]] = {}
 
     def capability(self, protocol: type[_Capability]) -> _Capability | None:
-        """As of any storage; a class that has a `publish` of its own, and no `publish_pieces`, gets whole tables."""
-        if protocol is PublishesPieces:
-            publishing = {"publish", "publish_pieces"}
-            own = next(each for each in type(self).__mro__ if not publishing.isdisjoint(vars(each)))
-            if "publish_pieces" not in vars(own):
+        """As of any storage; what goes with `publish`, a class that has its own has only where it defines that too."""
+        method, classes = _WITH_PUBLISH.get(protocol), type(self).__mro__
+        if method is not None:
+            own = next(at for at, each in enumerate(classes) if not _PUBLISHING.isdisjoint(vars(each)))
+            if not any(method in vars(each) for each in classes[: own + 1]):
                 return None
         return super().capability(protocol)
 
@@ -69,13 +73,15 @@ class FormatStorage(AssetStorage):
         """As of `storage.errors.Explaining`."""
 
     def _format(self, table: Table) -> Format[Any]:
+        if table.serializer:
+            return StoredBytes()
         if table.format not in self._formats:
             known = FORMATS[table.format]
             self._formats[table.format] = load(Entry(known.implementation, known.install))()
         return self._formats[table.format]
 
     def _options(self, table: Table) -> Any:
-        return FORMATS[table.format].checked(table.options, table.contract.column_options)
+        return form_of(table).checked(table.options, table.contract.column_options)
 
     def _shown(self, table: Table, suffix: str) -> str:
         return self._under_root(f"{table.path}{suffix}")
@@ -89,16 +95,18 @@ class FormatStorage(AssetStorage):
         return f"{root}/{path}" if root not in ("", ".") else path
 
     def _suffixes(self, table: Table) -> tuple[str, ...]:
-        suffixes = file_suffixes(FORMATS[table.format], table.options)
+        suffixes = file_suffixes(form_of(table), table.options)
         # What is computed is written in one place; only other people's files may come in any compression.
         return suffixes if table.kind == "source" else suffixes[:1]
 
-    def _any_suffixes(self, tables: Sequence[Table]) -> tuple[str, ...]:
+    def _any_endings(self, tables: Sequence[Table]) -> Endings:
         """Every ending that a table's bytes may have had: it may have been stored before its format was changed."""
-        suffixes = [suffix for spec in FORMATS.values() for suffix in file_suffixes(spec, {})]
-        suffixes += [suffix for table in tables for suffix in file_suffixes(FORMATS[table.format], table.options)]
-        suffixes += file_suffixes(FORMATS[self.spec.format], self.spec.options)
-        return tuple(dict.fromkeys(suffixes))
+        of_tables = [suffix for spec in FORMATS.values() for suffix in file_suffixes(spec, {})]
+        of_objects = [suffix for spec in SERIALIZERS.values() for suffix in file_suffixes(spec, {})]
+        for table in tables:
+            (of_objects if table.serializer else of_tables).extend(file_suffixes(form_of(table), table.options))
+        of_tables += file_suffixes(FORMATS[self.spec.format], self.spec.options)
+        return Endings(tuple(dict.fromkeys(of_tables)), tuple(dict.fromkeys(of_objects)))
 
     def _one_of(self, found: Sequence[str], table: Table) -> str:
         """Return the one ending that is there, of those that may be; the one that would be written where none is."""
@@ -190,6 +198,11 @@ class FormatStorage(AssetStorage):
 
         return self._publish(table, write, origin)
 
+    def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> None:
+        """Write what `publish_pieces` does, and keep nothing of it."""
+        with translate_errors(self, table, "written"):
+            self._format(table).write_pieces(pieces, NullSink(), self._options(table))
+
     @abstractmethod
     def _publish(
         self, table: Table, write: Callable[[Sink], tuple[pa.Table, int]], origin: Callable[[], Provenance]
@@ -259,7 +272,8 @@ def missing_data(table: Table, shown: str, advice: str = "put the file there") -
 
 def needs_manifest(table: Table, columns: Sequence[Column] | None) -> bool:
     """Return whether what is stored of a table has columns whose types only its manifest knows."""
-    return table.kind == "computed" and (columns is None or table.extra_columns == "keep")
+    is_open = columns is None or table.extra_columns == "keep"
+    return table.kind == "computed" and is_open and not table.serializer
 
 
 def columns_of(manifest: Manifest, declared: Sequence[Column] | None, shown: str) -> tuple[Column, ...]:
@@ -313,11 +327,14 @@ def make_manifest(
     """
     from lakehouse_cli.arrow.types import from_arrow
 
+    stored = origin.object or object_record(data)
+    columns = () if table.serializer else tuple((each.name, str(from_arrow(each.type))) for each in data.schema)
     return Manifest(
         table=table.name,
         project=origin.project,
-        columns=tuple([(field.name, str(from_arrow(field.type))) for field in data.schema]),
-        rows=data.num_rows if rows is None else rows,
+        columns=columns,
+        rows=0 if table.serializer else data.num_rows if rows is None else rows,
+        object=(stored or ObjectRecord("")) if table.serializer else None,
         bytes=size,
         content_hash=content_hash,
         modified_ns=modified_ns,

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lakehouse_cli.errors import Location, Problem, ProjectError, UnreachableError, in_order
-from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats import find_form
 from lakehouse_cli.formats.spec import FormatSpec
 from lakehouse_cli.model import ProjectSpec, StorageSpec, Table
 from lakehouse_cli.registry import Entry, load
@@ -43,16 +43,18 @@ def _missing_for_storages(project: ProjectSpec) -> Iterator[Problem]:
 
 
 def _missing_for_formats(project: ProjectSpec) -> Iterator[Problem]:
-    used = {table.format: table for table in [*project.tables.values()][::-1] if table.format in FORMATS}
-    for name, table in used.items():
-        yield from _missing(FORMATS[name], f"table `{table.name}`", table.where("format"))
+    used = {(table.format, table.serializer): table for table in [*project.tables.values()][::-1]}
+    for table in used.values():
+        if (form := find_form(table)) is not None:
+            yield from _missing(form, f"table `{table.name}`", table.where("format"))
 
 
 def not_installed(table: Table) -> UnreachableError | None:
     """Why a table cannot be read or written, there or not, as its format needs a package that is not installed."""
-    if table.format not in FORMATS or not FORMATS[table.format].needs:
+    form = find_form(table)
+    if form is None or not form.needs:
         return None
-    for problem in _missing(FORMATS[table.format], f"table `{table.name}`", table.where("format")):
+    for problem in _missing(form, f"table `{table.name}`", table.where("format")):
         return UnreachableError(
             problem.message, reason=problem.message, everywhere=False, hint=problem.hint, location=problem.location
         )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from lakehouse_cli.code.importing import import_own
 from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.executors.forks import UNFORKABLE
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.registry import install_command
@@ -21,7 +22,7 @@ from lakehouse_cli.storage_types import StorageType, find_type
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_Storage = TypeVar("_Storage", bound=AssetStorage)
+_Storage = TypeVar("_Storage")
 
 
 def open_own(spec: StorageSpec, folder: Path) -> AssetStorage:
@@ -51,8 +52,31 @@ def open_own(spec: StorageSpec, folder: Path) -> AssetStorage:
     return GuardedStorage(spec, storage)
 
 
+def only_saves_and_loads(storage_class: type) -> bool:
+    """Whether a class is a storage of the kind that Dagster's Lakehouse had."""
+    if not all(callable(getattr(storage_class, name, None)) for name in ("save", "load")):
+        return False
+    lacking: frozenset[str] = getattr(storage_class, "__abstractmethods__", frozenset())
+    return not issubclass(storage_class, AssetStorage) or {"scan", "publish"} <= lacking
+
+
 def make_storage(storage_class: type[_Storage], spec: StorageSpec, options: Mapping[str, Any]) -> _Storage:
-    """A storage of a class that is not the tool's: spec and options are attributes before `__init__` is called."""
+    """A storage of a class that is not the tool's: spec and options are attributes before `__init__` is called.
+
+    One that only saves and loads is within a `SaveLoadStorage`.
+    """
+    if only_saves_and_loads(storage_class):
+        from lakehouse_cli.storage.save_load import SaveLoadStorage  # slow to load, as frame types are
+
+        # What its base leaves open is not asked of it.
+        plain: Any = type(storage_class.__name__, (storage_class,), {"__module__": storage_class.__module__})
+        plain.__abstractmethods__ = frozenset()
+        adapted: Any = SaveLoadStorage(spec, _made(plain, spec, options))
+        return cast("_Storage", adapted)
+    return _made(storage_class, spec, options)
+
+
+def _made(storage_class: type[_Storage], spec: StorageSpec, options: Mapping[str, Any]) -> _Storage:
     storage = storage_class.__new__(storage_class)
     for name, value in options.items():
         # A list of its own: the default is shared by all that have it.
@@ -68,6 +92,7 @@ def make_storage(storage_class: type[_Storage], spec: StorageSpec, options: Mapp
 def _imported(spec: StorageSpec, storage_type: StorageType, folder: Path) -> Any:
     """Import the class, and check that it has what a storage must have."""
     module_name, _, class_name = storage_type.implementation.partition(":")
+    UNFORKABLE.add(module_name)
     try:
         module = import_own(module_name, folder)
     except Exception as error:
@@ -81,10 +106,12 @@ def _imported(spec: StorageSpec, storage_type: StorageType, folder: Path) -> Any
             location=spec.location,
         ) from error
     found = getattr(module, class_name, None)
+    if isinstance(found, type) and only_saves_and_loads(found):
+        return found
     if not isinstance(found, type) or not issubclass(found, AssetStorage):
         raise LakehouseError(
             f"storage `{spec.name}`: `{storage_type.implementation}` is no storage",
-            hint="make it a subclass of `lakehouse_cli.storage.AssetStorage` or `KeyedStorage`",
+            hint="make it a subclass of `lakehouse_cli.AssetStorage` or `KeyedStorage`, or give it `save` and `load`",
             location=spec.location,
         )
     lacking = sorted(getattr(found, "__abstractmethods__", ()))
@@ -142,7 +169,7 @@ class GuardedStorage(WrapperStorage):
     def _guarding(self, method: str, table: Table | None) -> Iterator[None]:
         try:
             yield
-        except LakehouseError:
+        except (LakehouseError, KeyboardInterrupt, GeneratorExit):
             raise
-        except Exception as error:
+        except BaseException as error:  # `SystemExit`, and what polars raises where it panics, too
             raise own_storage_error(self.spec, method, table, error) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError
-from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats import form_of
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.storage.base import AssetStorage, Read, ReadPieces, Scan
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def scan(storage: AssetStorage, table: Table, columns: Sequence[Column] | None) -> Scan:
+def renamed_scan(storage: AssetStorage, table: Table, columns: Sequence[Column] | None) -> Scan:
     """Scan a stored table as `AssetStorage.scan`, which knows nothing of other names.
 
     Formats that find columns by position go by `Column.from_` themselves.
     """
-    if not columns or not table.contract.has_other_names or (table.format and FORMATS[table.format].by_position):
+    if not columns or not table.contract.has_other_names or (table.format and form_of(table).by_position):
         return storage.scan(table, columns)
     names = {str(each.from_ or each.name): each.name for each in columns}
     there = tuple(replace(each, name=str(each.from_ or each.name), from_=None) for each in columns)

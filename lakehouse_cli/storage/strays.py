@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -16,6 +16,22 @@ from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.storage.base import Stray
 
 CHANGED = "it changed since it was listed"
+
+
+class Endings(NamedTuple):
+    """The endings that files may have which runs stored.
+
+    Attributes:
+        tables: Of tables.
+        objects: Of assets that are not tables.
+    """
+
+    tables: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+
+    def of(self, manifest: Manifest) -> tuple[str, ...]:
+        """Those that what a manifest describes may have."""
+        return self.tables if manifest.object is None else self.objects
 
 
 class Trace(Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lakehouse_cli.errors import ContractError, Violation
-from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats import find_form
 from lakehouse_cli.formats.spec import Refusal
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage.base import AssetStorage
@@ -56,10 +56,11 @@ def check_undeclared_types(storage: AssetStorage, table: Table, schema: pa.Schem
 def refusals(storage: AssetStorage, table: Table) -> list[tuple[str, Refusal]]:
     """Return what refuses types of columns, by its name: the type of storage, then the format."""
     storage = innermost(storage)
-    own = refusal_of(type(storage).__name__, getattr(storage, "cannot_hold", ()))
     spec: StorageSpec | None = getattr(storage, "spec", None)
+    named = spec.type.partition(":")[2] if spec is not None else ""
+    own = refusal_of(named or type(storage).__name__, getattr(storage, "cannot_hold", ()))
     built_in = STORAGE_TYPES.get(spec.type) if spec is not None else None
-    written = FORMATS.get(table.format)
+    written = find_form(table)
     found = [
         (
             f"storage type {spec.type}" if spec is not None else "the storage",

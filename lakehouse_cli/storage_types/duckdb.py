@@ -170,7 +170,7 @@ COMPATIBLE = FormatOption(
     },
     "The oldest DuckDB that is to open a file that a run makes, from v1.0.0; unset: none older than the one here.",
 )
-NAMES = Names("DuckDB", fold=ascii_lower)
+NAMES = Names("DuckDB", needs_columns=True, fold=ascii_lower)
 
 DUCKDB = StorageType(
     "duckdb",

@@ -33,6 +33,7 @@ class Names(Struct, frozen=True):
         own_prefix: With what names of tables begin that are the database's own, in whatever case; empty for none.
         keeps_manifests: Whether a table of it is ours.
         has_schemas: Whether a path may be ``schema/name``.
+        needs_columns: Whether a table has at least one.
         fold: Two columns whose names it makes the same are one; None where case counts.
     """
 
@@ -41,6 +42,7 @@ class Names(Struct, frozen=True):
     own_prefix: str = ""
     keeps_manifests: bool = True
     has_schemas: bool = True
+    needs_columns: bool = False
     fold: Callable[[str], str] | None = None
 
     def split(self, path: str) -> tuple[str, str]:

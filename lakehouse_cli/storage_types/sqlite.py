@@ -42,7 +42,7 @@ EPOCH_UNIT = FormatOption(
     "days, in UTC.",
     by_column=("timestamp",),
 )
-NAMES = Names("SQLite", own_prefix="sqlite_", has_schemas=False, fold=ascii_lower)
+NAMES = Names("SQLite", own_prefix="sqlite_", has_schemas=False, needs_columns=True, fold=ascii_lower)
 
 SQLITE = StorageType(
     "sqlite",

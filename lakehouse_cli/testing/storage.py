@@ -12,19 +12,21 @@ from __future__ import annotations
 import math
 import threading
 from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import MissingDataError, StorageError
+from lakehouse_cli.errors import LakehouseError, MissingDataError, StorageError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import ColumnType, Contract, Table
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.capabilities import check_replaceable, count_rows
+from lakehouse_cli.storage.capabilities import RehearsesWriting, check_replaceable, count_rows, rehearsed
 from lakehouse_cli.storage.format_storage import FormatStorage
 from lakehouse_cli.storage.undeclared_types import refusals
 from lakehouse_cli.testing.every_type import VALUES
@@ -150,6 +152,26 @@ class StorageConformance(PiecesConformance):
             storage.scan(declared, declared.columns).table()
         assert "`table` was never materialized" in caught.value.message
         assert "lakehouse run +table" in (caught.value.hint or "")
+
+    def test_rehearsing_stores_nothing(self, storage: AssetStorage) -> None:
+        """And refuses what storing refuses, in the same words; what passes comes out as it went in."""
+
+        def refusal(store: Callable[[], object]) -> str | None:
+            try:
+                store()
+            except LakehouseError as error:
+                return str(error)
+            return None
+
+        data: list[dict[str, list[Any]]] = [{}, {"x": [1], "X": [1]}, {"x": ["a", None]}]
+        for number, piece in enumerate(map(pa.table, data)):
+            declared, pieces = replace(table(f"table{number}"), contract=Contract(None)), [piece, piece]
+            refused = refusal(partial(rehearsed, storage, declared, iter(pieces)))
+            assert refused is not None or list(rehearsed(storage, declared, iter(pieces))) == pieces
+            assert storage.stat(declared) is None
+            assert storage.read_manifest(declared) is None
+            if storage.capability(RehearsesWriting) is not None:
+                assert refusal(partial(storage.publish, declared, piece, ORIGIN)) == refused
 
     def test_what_others_stored_is_read(self, storage: AssetStorage) -> None:
         """A source has no manifest."""

@@ -154,6 +154,7 @@ class PiecesConformance(ABC):
         reading: Any = opened()
         next(reading)
         assert publish_pieces(storage, beside, opened(), lambda: ORIGIN).rows == data.num_rows
-        reading.close()
+        if hasattr(reading, "close"):  # of a storage that has whole tables there is nothing to leave
+            reading.close()
         assert storage.publish(declared, _rows(), ORIGIN).rows == _ROWS
         storage.delete(beside)

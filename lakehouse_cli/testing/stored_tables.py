@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -53,6 +54,16 @@ def csv_of(data: pa.Table) -> bytes:
     return "\n".join(rows).encode()
 
 
-def storage_of(storage_class: type[_Storage], root: str = "", **options: Any) -> _Storage:
-    """Return a storage of one's own as a project makes it: with a root, and its options as attributes."""
-    return make_storage(storage_class, StorageSpec("tested", root, root, connection=options), options)
+def storage_of(
+    storage_class: type[_Storage], root: str = "", project_folder: Path | None = None, **options: Any
+) -> _Storage:
+    """Return a storage of one's own as a project makes it: with a root, and its options as attributes.
+
+    Args:
+        storage_class: Its class.
+        root: Its root.
+        project_folder: Of the project, whose local state has what the storage itself cannot keep.
+        options: Its options.
+    """
+    spec = StorageSpec("tested", root, root, connection=options, folder=project_folder)
+    return make_storage(storage_class, spec, options)

@@ -42,7 +42,7 @@ _WRITTEN_OPTION = (
     rf"(?!([\"']?)(?:{_BARE_REFERENCE})+\2(?:[\s,}}]|$))({_OPTION_VALUE})"
 )
 _WRITTEN_PARAMETER = (
-    rf"(?i)([?&][^=&#\s]*(?:{_REVEALING})[^=&#\s]*=)(?!(?:{_BARE_REFERENCE})+(?:[&#\s\"',}}]|$))([^&#\s\"',}}]+)"
+    rf"(?i)([?&;][^=&;#\s]*(?:{_REVEALING})[^=&;#\s]*=)(?!(?:{_BARE_REFERENCE})+(?:[&;#\s\"',}}]|$))([^&;#\s\"',}}]+)"
 )
 _SECRET_NAME = rf"(?i){_REVEALING}"
 _SECRET_PARAMETER = (

@@ -6,10 +6,13 @@ pandas and polars are imported when a transform wants a frame of theirs, not bef
 from lakehouse_cli.transforms.call import apply
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of
 from lakehouse_cli.transforms.loading import Parameter, Transform, load_transform
+from lakehouse_cli.transforms.objects import Argument, ObjectInput
 from lakehouse_cli.transforms.shared_tables import SharedTable, StreamedTable
 
 __all__ = [
+    "Argument",
     "FrameType",
+    "ObjectInput",
     "Parameter",
     "SharedTable",
     "StreamedTable",

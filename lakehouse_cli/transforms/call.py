@@ -9,8 +9,7 @@ import types
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -18,41 +17,29 @@ from lakehouse_cli.code.failure import failure_of, hint_of, place_of_result
 from lakehouse_cli.code.importing import activate
 from lakehouse_cli.errors import Interrupted, Location, TransformError
 from lakehouse_cli.executors.forks import forks_end_here
-from lakehouse_cli.model import Column, FunctionRef, Table
+from lakehouse_cli.model import Column
 from lakehouse_cli.model.computation import Input
-from lakehouse_cli.model.frame_names import PANDAS, READER
+from lakehouse_cli.model.frame_names import DASK, PANDAS, READER
 from lakehouse_cli.text.counts import with_article
 from lakehouse_cli.transforms.frames import FrameType, owner_of
-from lakehouse_cli.transforms.loading import Transform, load_transform
-from lakehouse_cli.transforms.restored_dates import restore_dates
-from lakehouse_cli.transforms.shared_tables import SharedTable, StreamedTable
+from lakehouse_cli.transforms.loading import Parameter, Transform
+from lakehouse_cli.transforms.objects import Argument, ObjectInput, serialize
+from lakehouse_cli.transforms.restored_dates import restore_dates, restore_dates_in
+from lakehouse_cli.transforms.shared_tables import StreamedTable
 
+_Taken = TypeVar("_Taken")
 _lock = threading.Lock()
 _under_way: dict[object, tuple[str, set[str]]] = {}
 _LazyKinds = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 
 
-def call_function(
-    ref: FunctionRef,
-    folder: Path,
-    table: Table,
-    inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
-    *,
-    uses_duckdb: bool,
-    workers: int = 1,
-) -> pa.Table | Iterator[pa.Table]:
-    """Import the function that computes a table, and call it; see `apply`."""
-    return apply(
-        load_transform(ref, folder), inputs, table.params, table.columns, uses_duckdb=uses_duckdb, workers=workers
-    )
-
-
 def apply(
     transform: Transform,
-    inputs: Sequence[tuple[Input, SharedTable | StreamedTable]],
+    inputs: Sequence[tuple[Input, Argument]],
     params: Mapping[str, Any] | None = None,
     columns: Sequence[Column] | None = None,
     *,
+    serializer: str = "",
     uses_duckdb: bool = False,
     workers: int = 1,
 ) -> pa.Table | Iterator[pa.Table]:
@@ -64,6 +51,7 @@ def apply(
         params: Constants, passed by keyword; copied, so that a call cannot change them for the next.
         columns: The contract's, which declare the types of Python objects; None if none are declared. They are enforced
             by `lakehouse_cli.contracts.enforce`, not here.
+        serializer: What writes the result, where that is no table; empty for a table.
         uses_duckdb: Whether its code reaches that package, of which all transforms may share one connection.
         workers: How many transforms are called at once.
 
@@ -75,21 +63,59 @@ def apply(
         TransformError: The function raised, or returned no frame.
         Interrupted: Passed on.
     """
+
+    def take(
+        result: Any, given: Given, scopes: ExitStack, enter: Callable[[FrameType], None]
+    ) -> pa.Table | Iterator[pa.Table]:
+        if serializer:
+            found = serialize(transform, result, serializer)
+            given.finish()
+            return found
+        return to_arrow(transform, result, given, columns, scopes, enter)
+
+    returns = None if serializer or transform.returns is None else transform.return_type
+    return call(transform, inputs, params or {}, take, uses_duckdb=uses_duckdb, workers=workers, returns=returns)
+
+
+def call(
+    transform: Transform,
+    inputs: Sequence[tuple[Input, Argument]],
+    params: Mapping[str, Any],
+    take: Callable[[Any, Given, ExitStack, Callable[[FrameType], None]], _Taken],
+    *,
+    uses_duckdb: bool,
+    workers: int,
+    returns: FrameType | None = None,
+) -> _Taken:
+    """Call a transform, and take what it returned while all that it came from is open.
+
+    Args:
+        transform: From `load_transform`.
+        inputs: As of `apply`, which the others are of too.
+        params: Constants.
+        take: Takes the result, the inputs, the scopes of frame types that are open, and what opens that of another.
+            Where it returns pieces, these close the scopes at their end.
+        uses_duckdb: Whether its code reaches that package.
+        workers: How many transforms are called at once.
+        returns: The frame type that it is annotated to return; its scope is entered before the call.
+    """
     beside: set[str] = set()
-    given = _Given(transform, inputs)
+    given = Given(transform, inputs)
     scopes = ExitStack()
     with ExitStack() as on_failure:
         on_failure.enter_context(scopes)
         enter = partial(_enter, scopes, workers, set())
+        if returns is not None:
+            enter(returns)
         with _noted(transform.name, beside) if uses_duckdb else nullcontext():
-            result = _called(transform, given, params or {}, beside, enter)
-        found = _to_arrow(transform, result, given, columns, scopes, enter)
-        if not isinstance(found, pa.Table):
+            result = _called(transform, given, params, beside, scopes, enter)
+        found = take(result, given, scopes, enter)
+        if isinstance(found, Iterator):
             on_failure.pop_all()  # closed by who reads the last piece
         return found
 
 
-class _Given:
+class Given:
     """The inputs of a call, and the errors that only they can tell.
 
     Args:
@@ -97,12 +123,14 @@ class _Given:
         inputs: Each with its data.
 
     Attributes:
+        folder: The project's.
         guards: What frame types watch the frames by that were made of them.
     """
 
-    def __init__(self, transform: Transform, inputs: Sequence[tuple[Input, SharedTable | StreamedTable]]) -> None:
+    def __init__(self, transform: Transform, inputs: Sequence[tuple[Input, Argument]]) -> None:
         self.inputs = inputs
         self.guards: list[Callable[[], BaseException | None]] = []
+        self.folder = transform.folder
         self._transform = transform
 
     def finish(self) -> None:
@@ -135,10 +163,10 @@ def _enter(scopes: ExitStack, workers: int, entered: set[str], of: FrameType) ->
         scopes.enter_context(of.scope(workers))
 
 
-def _to_arrow(
+def to_arrow(
     transform: Transform,
     result: Any,
-    given: _Given,
+    given: Given,
     columns: Sequence[Column] | None,
     scopes: ExitStack,
     enter: Callable[[FrameType], None],
@@ -151,7 +179,10 @@ def _to_arrow(
         raise _no_frame(transform, result)
     enter(owner)
     if owner.streams:
-        pieces = _pieces(transform, owner.to_pieces(result, columns), given, scopes)
+        found = owner.to_pieces(result, columns)
+        if owner.name == DASK:
+            found = restore_dates_in(found, [each.schema for _, each in given.inputs], columns)
+        pieces = _pieces(transform, found, given, scopes)
         return pieces if owner.orders_rows else Unordered(pieces)
     given.finish()
     try:
@@ -188,13 +219,19 @@ class Unordered(Iterator[pa.Table]):
             self._pieces.close()
 
 
-def _pieces(transform: Transform, pieces: Iterator[pa.Table], given: _Given, scopes: ExitStack) -> Iterator[pa.Table]:
+def _pieces(transform: Transform, pieces: Iterator[pa.Table], given: Given, scopes: ExitStack) -> Iterator[pa.Table]:
     """The pieces of a result, which the transform may compute only as they are asked for."""
     with scopes:
-        yield from _computed(transform, pieces, given)
+        yield from iterate(transform, pieces, given)
 
 
-def _computed(transform: Transform, pieces: Iterator[pa.Table], given: _Given) -> Iterator[pa.Table]:
+def iterate(transform: Transform, pieces: Iterator[_Taken], given: Given) -> Iterator[_Taken]:
+    """What a transform gives one by one, which it may compute only as it is asked for.
+
+    Raises:
+        TransformError: It raised, as it is called too.
+        LakehouseError: What was raised as an input was read.
+    """
     activate(transform.folder)
     while True:
         try:
@@ -227,9 +264,10 @@ def _computed(transform: Transform, pieces: Iterator[pa.Table], given: _Given) -
 
 def _called(
     transform: Transform,
-    given: _Given,
+    given: Given,
     params: Mapping[str, Any],
     beside: Collection[str],
+    scopes: ExitStack,
     enter: Callable[[FrameType], None],
 ) -> Any:
     by_position: list[Any] = []
@@ -241,14 +279,13 @@ def _called(
         if parameter is None:
             hint = "name it in the function's signature, or leave it out of `inputs`"
             raise TransformError(f"`{transform.name}` has no parameter `{name}`", hint=hint)
-        shapes.append((name, each.table, table.num_rows, table.num_columns))
+        if not isinstance(table, ObjectInput):
+            shapes.append((name, each.table, table.num_rows, table.num_columns))
         try:
-            enter(parameter.frame_type)
-            frame = table.frame(parameter.frame_type)
-            if (guard := parameter.frame_type.guard(frame, name)) is not None:
-                given.guards.append(guard)
+            frame = _argument(table, parameter, name, given, scopes, enter)
         except TransformError as error:
-            raise TransformError(f"input `{each.table}`: {error.message}", hint=error.hint) from error
+            message = f"input `{each.table}`: {error.message}"
+            raise TransformError(message, hint=error.hint, location=error.location) from error
         if each.positional:
             by_position.append(frame)
         else:
@@ -272,6 +309,25 @@ def _called(
             hint=hint_of(error, beside),
             location=failure.location,
         ) from error
+
+
+def _argument(
+    table: Argument,
+    parameter: Parameter,
+    name: str,
+    given: Given,
+    scopes: ExitStack,
+    enter: Callable[[FrameType], None],
+) -> Any:
+    """What a parameter is given: a frame, or an object as it was stored."""
+    if isinstance(table, ObjectInput):
+        activate(given.folder)  # where its classes may be
+        return table.load(scopes)
+    enter(parameter.frame_type)
+    frame = table.frame(parameter.frame_type)
+    if (guard := parameter.frame_type.guard(frame, name)) is not None:
+        given.guards.append(guard)
+    return frame
 
 
 @contextmanager

@@ -25,12 +25,14 @@ from lakehouse_cli.formats.native import NativeFile
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import (
     ARROW,
+    DASK,
     IBIS,
     LAZY,
     PANDAS,
     POLARS,
     READER,
     RELATION,
+    SPARK,
     is_supported,
     names_in_text,
     unsupported,
@@ -131,6 +133,8 @@ _FRAME_TYPES = {
     LAZY: "lakehouse_cli.transforms.lazy_frame:LazyFrame",
     RELATION: "lakehouse_cli.transforms.relation_frame:RelationFrame",
     IBIS: "lakehouse_cli.transforms.ibis_frame:IbisFrame",
+    DASK: "lakehouse_cli.transforms.dask_frame:DaskFrame",
+    SPARK: "lakehouse_cli.transforms.spark_frame:SparkFrame",
     READER: "lakehouse_cli.transforms.reader_frame:ReaderFrame",
 }
 

@@ -111,7 +111,7 @@ class Transform(Struct, frozen=True):
         ]
 
 
-def load_transform(ref: FunctionRef, folder: Path) -> Transform:
+def load_transform(ref: FunctionRef, folder: Path, *, of_table: bool = True) -> Transform:
     """Import a transform's module and find its function.
 
     Modules of one project folder are kept apart from those of another, and are imported anew when one of their files
@@ -120,6 +120,7 @@ def load_transform(ref: FunctionRef, folder: Path) -> Transform:
     Args:
         ref: Module and name.
         folder: The project's, absolute and with links resolved; modules are looked for there before anywhere else.
+        of_table: Whether what it computes is a table; else its result may be annotated with anything.
 
     Raises:
         TransformError: The module cannot be found or raises, the function is not in it or is none, its result is
@@ -133,6 +134,8 @@ def load_transform(ref: FunctionRef, folder: Path) -> Transform:
     known = _known.get(place)
     if known is None or known.fn is not fn:
         known = _known[place] = _described(ref, folder, module, fn)
+    if of_table and known.returns is not None:
+        _ = known.return_type
     return known if known.ref.location == ref.location else replace(known, ref=ref)
 
 
@@ -146,15 +149,12 @@ def _described(ref: FunctionRef, folder: Path, module: types.ModuleType, fn: Cal
     except (TypeError, ValueError) as error:
         hint = "define it with `def`"
         raise TransformError(f"the parameters of `{ref}` cannot be known", hint=hint, location=ref.location) from error
-    hints = _annotations(fn)
+    hints = annotations_of(fn)
     parameters = tuple(
         Parameter(p.name, p.kind, hints.get(p.name, _written(p.annotation))) for p in signature.parameters.values()
     )
     returns = hints.get("return", _written(signature.return_annotation))
-    transform = Transform(ref, folder, fn, parameters, returns, getattr(module, "__file__", None))
-    if returns is not None:
-        _ = transform.return_type
-    return transform
+    return Transform(ref, folder, fn, parameters, returns, getattr(module, "__file__", None))
 
 
 def _imported(ref: FunctionRef, folder: Path) -> types.ModuleType:
@@ -210,8 +210,8 @@ def _written(annotation: Any) -> Any:
     return None if annotation is inspect.Parameter.empty else annotation
 
 
-def _annotations(fn: Callable[..., Any]) -> dict[str, Any]:
-    """Evaluate annotations one by one, so that one which fails does not spoil the others."""
+def annotations_of(fn: Callable[..., Any]) -> dict[str, Any]:
+    """Evaluate a function's annotations one by one, so that one which fails does not spoil the others."""
     unwrapped: Any = inspect.unwrap(fn)
     while hasattr(unwrapped, "func") and not isinstance(unwrapped, types.FunctionType):
         unwrapped = inspect.unwrap(unwrapped.func)  # functools.partial

@@ -6,7 +6,7 @@ spoil a numpy one, Python objects where pandas has no dtype of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -55,17 +55,15 @@ class PandasFrame(FrameType):
 
     def from_arrow(self, table: pa.Table) -> Any:
         """Make a frame with a RangeIndex; only text may share memory with the table, which pandas never changes."""
-        types = table.schema.types
-        _refuse_nats(table, types)
-        return _frame(table.column_names, table.num_rows, _blocks(table.columns, list(map(_view_of, types))))
+        refuse_nats(table)
+        return _frame(table.column_names, table.num_rows, _blocks(table.columns, _views_of(table)))
 
     def shared(self, table: pa.Table) -> Callable[[], Any] | None:
         """Make frames on the same memory, by pandas' copy-on-write; none if there are Python objects to change."""
-        types = table.schema.types
-        views = list(map(_view_of, types))
+        views = _views_of(table)
         if "object" in views:
             return None
-        _refuse_nats(table, types)
+        refuse_nats(table)
         return _SharedFrame(table, views)
 
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
@@ -85,6 +83,21 @@ class PandasFrame(FrameType):
     def accepts(self, annotation: type, *, returned: bool) -> bool:
         """Whether it is pandas.DataFrame or one derived from it; of a result, also pandas.Series."""
         return issubclass(annotation, (pd.DataFrame, pd.Series) if returned else pd.DataFrame)
+
+
+def partition(table: pa.Table, start: int, with_nulls: Collection[str]) -> Any:
+    """Make a frame of some rows of a table, as they are in the frame of all.
+
+    Args:
+        table: The rows.
+        start: The number of the first in the index.
+        with_nulls: Names of the columns that have nulls somewhere.
+    """
+    views = [
+        "nullable" if view == "whole" and name in with_nulls else view
+        for name, view in zip(table.column_names, _views_of(table), strict=True)
+    ]
+    return _frame(table.column_names, table.num_rows, _blocks(table.columns, views), start)
 
 
 class _SharedFrame:
@@ -130,25 +143,30 @@ def _blocks(columns: list[pa.ChunkedArray], views: Sequence[str]) -> list[tuple[
     return blocks + [(_extension_array(rest.pop(at), views[at]), np.array([at])) for at in list(rest)]
 
 
-def _refuse_nats(table: pa.Table, types: Sequence[pa.DataType]) -> None:
+def refuse_nats(table: pa.Table, rows_before: int = 0) -> None:
     """Refuse values that pandas would take for null.
+
+    Args:
+        table: The table, or some rows of it.
+        rows_before: How many rows are before these.
 
     Raises:
         TransformError: There is one.
     """
-    for position, kind in enumerate(types):
+    for position, kind in enumerate(table.schema.types):
         if _may_be_nat(kind):
-            _refuse_nat(table.column_names[position], table.column(position))
+            _refuse_nat(table.column_names[position], table.column(position), rows_before)
 
 
-def _refuse_nat(name: str, column: pa.ChunkedArray) -> None:
+def _refuse_nat(name: str, column: pa.ChunkedArray, rows_before: int) -> None:
     """Refuse the lowest timestamps and durations: pandas and numpy have NaT in their place."""
     try:
         check_leaves(column, _check_no_nat)
     except InexactError as refusal:
         first = examples_of(refusal, column)[1][0]
+        row = count_text(rows_before + (first.row or 0))
         raise TransformError(
-            f"pandas cannot hold column `{name}`: row {count_text(first.row)} holds {first.value}, its NaT (null)",
+            f"pandas cannot hold column `{name}`: row {row} holds {first.value}, its NaT (null)",
             hint="take the table as pyarrow.Table or polars.DataFrame, or have null or another value in its place",
         ) from None
 
@@ -174,8 +192,8 @@ def _check_no_nat(values: pa.Array) -> None:
         raise InexactError("NaT in pandas", rows, shown=[text])
 
 
-def _frame(names: Sequence[str], rows: int, blocks: list[tuple[Any, Any]]) -> Any:
-    index = pd.RangeIndex(rows)
+def _frame(names: Sequence[str], rows: int, blocks: list[tuple[Any, Any]], start: int = 0) -> Any:
+    index = pd.RangeIndex(start, start + rows)
     # The constructor would build the same blocks, and an index of names, at three times the cost.
     return _create_dataframe_from_blocks(blocks, index=index, columns=_labels(tuple(names)).view())
 
@@ -227,7 +245,7 @@ def _extension_array(column: pa.ChunkedArray, view: str) -> Any:
             # Else Arrow would join them, beside themselves, whenever pandas takes rows of them.
             large = [pa.concat_arrays(large)]
         return _ArrowStringArray(pa.chunked_array(large, pa.large_string()), dtype=_STR)
-    if view == "whole":
+    if view in ("whole", "nullable"):
         return _NULLABLE[column.type].__from_arrow__(column)
     if view == "pandas":
         return column.to_pandas().array
@@ -236,6 +254,10 @@ def _extension_array(column: pa.ChunkedArray, view: str) -> Any:
     values = np.empty((1, len(column)), dtype=object)
     values[0, :] = column.to_pylist()
     return values
+
+
+def _views_of(table: pa.Table) -> list[str]:
+    return list(map(_view_of, table.schema.types))
 
 
 @lru_cache(maxsize=1024)

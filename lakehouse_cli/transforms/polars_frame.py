@@ -24,7 +24,7 @@ class PolarsFrame(FrameType):
         """The table as a polars frame, null and NaN apart."""
         try:
             return pl.DataFrame(pl.from_arrow(in_units_of_polars(table)))
-        except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError, TypeError) as error:
             hint = "annotate the parameter with pyarrow.Table or pandas.DataFrame"
             raise TransformError(f"polars cannot hold the table: {error}", hint=hint) from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -50,3 +50,17 @@ def _days(moments: pa.ChunkedArray) -> pa.ChunkedArray | None:
         return days.cast(pa.int32()).cast(pa.date32())
     except pa.ArrowInvalid:
         return None  # beyond the range of dates
+
+
+def restore_dates_in(
+    pieces: Iterator[pa.Table], inputs: Sequence[pa.Schema], columns: Sequence[Column] | None
+) -> Iterator[pa.Table]:
+    """As `restore_dates` of all pieces, which are joined where that has to be looked at."""
+    first = next(pieces)
+    declared = {column.name for column in columns or ()}
+    may_be = any(field.type == _SECONDS and field.name not in declared for field in first.schema)
+    if may_be and any(pa.types.is_date32(kind) for schema in inputs for kind in schema.types):
+        yield restore_dates(pa.concat_tables([first, *pieces]), inputs, columns)
+        return
+    yield first
+    yield from pieces

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from tests.conftest import Cli, ProjectFolder
@@ -140,6 +143,37 @@ def test_what_is_not_stored_yet(computed: ProjectFolder, cli: Cli) -> None:
     assert not (computed.path / "data/best.csv").exists()
 
 
+@pytest.mark.parametrize("storage", ["{root: d}", "{type: sqlite, root: d/l.db}", "{type: delta, root: d}"])
+def test_what_was_stored_is_gone(folder: ProjectFolder, cli: Cli, storage: str) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        f"name: n\nmodule: t\nstorages: {{default: {storage}}}\ntables: {{x: {{inputs: [], uses: {{}}}}}}\n"
+        "environments: {dev: {storages: {default: {root: e, type: files}}}}\n",
+    )
+    folder.write("t.py", "import pyarrow as pa\ndef x():\n    return pa.table({'a': [1]})\n")
+    assert cli("run").code == 0
+    if "delta" in storage:
+        next((folder.path / "d/x").glob("*.parquet")).unlink()
+        refused = cli("show", "x").err
+        assert "d/x cannot be read: a data file that its log names is gone" in refused
+        assert "`lakehouse run --force x` stores it anew" in refused
+        assert cli("run", "--force", "x").code == 0
+        assert cli("show", "x").code == 0
+        return
+    if "sqlite" in storage:
+        with closing(sqlite3.connect(folder.path / "d/l.db")) as database:
+            database.execute("DROP TABLE x")
+    else:
+        (folder.path / "d/x.csv").unlink()
+    place = "d/l.db/x" if "sqlite" in storage else "d/x.csv"
+    for argv in (["show", "x"], ["sql", "from x"]):
+        refused = cli(*argv).err
+        assert f"error: what was stored of `x` is gone: {place} does not exist\n" in refused
+        assert "`lakehouse run +x` materializes it" in refused
+    assert cli("diff").out.splitlines()[3] == "+  x      new  1 row; what was stored is gone"
+    assert "what was stored is gone in `default`" in cli("copy", "--to", "dev").err
+
+
 def test_a_transform_that_fails(computed: ProjectFolder, cli: Cli) -> None:
     computed.write(
         "transforms.py",
@@ -155,12 +189,15 @@ def test_a_transform_that_fails(computed: ProjectFolder, cli: Cli) -> None:
     )
     done = cli("diff", "-o", "json")
     assert done.code == 1
-    assert done.statuses == {"totals": "failed", "best": "failed"}
+    assert done.statuses == {"totals": "failed", "best": "skipped"}
     assert "no" in done.json["tables"][0]["error"]["message"]
-    reported = cli("diff").err
+    done = cli("diff")
+    assert "✗  totals  failed   `totals` raised ValueError: no\n○  best    skipped  `totals` failed\n" in done.out
+    assert done.out.endswith("1 failed, 1 skipped\n")
+    reported = done.err
     assert "totals  `totals` raised ValueError: no (transforms.py:3)\n" in reported
     assert '  transforms.py:3 in totals\n      raise ValueError("no")\n' in reported
-    assert "best  `totals` failed\n" in reported
+    assert "best" not in reported
 
 
 def test_stored_in_neither(computed: ProjectFolder, cli: Cli) -> None:

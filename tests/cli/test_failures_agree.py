@@ -23,6 +23,7 @@ tables:
 """
 TRANSFORMS = """
 import os, pathlib, signal, sys, time
+from os import _exit
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -117,6 +118,25 @@ def test_what_a_transform_does(stored: ProjectFolder, cli: Cli, failure: str, ex
         assert "the process that computed `t`" in errors["t"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("executor", "body", "raised"),
+    [
+        ("threads", "os._exit(0)", "SystemExit: 0"),
+        ("serial", "_exit(status=0)", "SystemExit: 0"),
+        ("threads", "os.execlp('true', 'true')", "SystemExit: os.execv would replace the process of the run"),
+        ("serial", "raise ValueError(os.waitpid(os.fork() or os._exit(7), 0)[1] >> 8)", "ValueError: 7"),
+    ],
+)
+def test_the_process_of_the_run_is_not_ended(
+    stored: ProjectFolder, cli: Cli, executor: str, body: str, raised: str
+) -> None:
+    before = os._exit, os.execv
+    write(stored, body, executor=executor)
+    error = agree(stored, cli, "t", "down")["t"]
+    assert (error["message"], error["location"]["line"]) == (f"`t` raised {raised}", 7)
+    assert (os._exit, os.execv) == before
+
+
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 @pytest.mark.parametrize("source", [None, "m\n1\n", "n\nx\n", 'n\n""\n'], ids=["missing", "column", "type", "null"])
 def test_a_source_that_cannot_be_read(stored: ProjectFolder, cli: Cli, source: str | None, executor: str) -> None:
@@ -154,9 +174,12 @@ def test_another_attempt_is_made(stored: ProjectFolder, cli: Cli, executor: str)
     body = "if not pathlib.Path('tried').exists(): pathlib.Path('tried').touch(); "
     body += "os._exit(3)" if executor == "processes" else "raise ValueError"
     write(stored, body, "retries: 1, retry_delay: 0.01", executor)
-    code, errors = reported(cli, "diff")
-    assert (code, errors) == (1, {}), "different, none failed"
-    assert (stored.path / "tried").exists()
+    done = cli("diff")
+    assert (done.code, " failed " in done.out) == (1, False), "different, none failed"
+    line = next(line for line in done.err.splitlines() if "attempt 1 failed" in line)
+    assert line.endswith("; next in 0.01 s")
+    (stored.path / "tried").unlink()
+    assert line in cli("run").out.splitlines()
 
 
 def test_what_is_not_published_goes_on_to_other_processes(stored: ProjectFolder, cli: Cli) -> None:
@@ -164,3 +187,68 @@ def test_what_is_not_published_goes_on_to_other_processes(stored: ProjectFolder,
     tables = {table["name"]: table for table in cli("diff", "-o", "json").json["tables"]}
     assert tables["down"]["examples"]["added"] == [{"n": 20}]
     assert tables["down"]["examples"]["removed"] == [{"n": 1}]
+
+
+#: Storages, and of each what it cannot hold: the transform's expression, and the columns that are declared.
+UNSTORABLE = {
+    "latin": ("{root: d, options: {encoding: latin-1}}", {"text": ("{'a': ['x', 'λ']}", "{a: string}")}),
+    "bare": (
+        "{root: d, options: {quote_char: none, date_format: '%d/%m/%y', timestamp_format: '%Y-%m-%d'}}",
+        {
+            "text": ("{'a': ['x', 'a,b']}", "{a: string}"),
+            "date": ("{'a': [dt.date(1850, 2, 3)]}", "{a: date32}"),
+            "time": ("{'a': [dt.datetime(2026, 1, 1, 10, 0, 1)]}", "{a: 'timestamp[s]'}"),
+        },
+    ),
+    "csv": ("{root: d}", {"none": ("{}", "")}),
+    "parquet": ("{root: d, format: parquet}", {"none": ("{}", "")}),
+    "jsonl": ("{root: d, format: jsonl}", {"none": ("{}", "")}),
+    "lite": (
+        "{type: sqlite, root: d/lite.db}",
+        {"none": ("{}", ""), "case": ("{'x': [1], 'X': [1]}", ""), "nan": ("{'a': [1.5, math.nan]}", "{a: float64}")},
+    ),
+    "duck": ("{type: duckdb, root: d/duck.db}", {"none": ("{}", ""), "case": ("{'x': [1], 'X': [1]}", "")}),
+    "delta": ("{type: delta, root: d}", {"none": ("{}", ""), "case": ("{'x': [1], 'X': [1]}", "")}),
+}
+
+
+def test_what_writing_finds(folder: ProjectFolder, cli: Cli) -> None:
+    storages = ", ".join(f"{name}: {storage}" for name, (storage, _) in UNSTORABLE.items())
+    yaml, code = f"name: n\nmodule: t\nstorages: {{{storages}}}\ntables:\n", ["import datetime as dt, math"]
+    code += ["from collections.abc import Iterator", "import pyarrow as pa"]
+    tables = [(f"{name}_{what}", name, *each) for name, (_, of) in UNSTORABLE.items() for what, each in of.items()]
+    for table, storage, values, columns in tables:
+        for name in (table, f"{table}_streamed"):
+            declared = f", columns: {columns}" if columns else ""
+            yaml += f"  {name}: {{storage: {storage}, inputs: []{declared}}}\n"
+        code.append(f"def {table}():\n    return pa.table({values})")
+        code.append(f"def {table}_streamed() -> Iterator[pa.RecordBatch]:\n    yield pa.record_batch({values})")
+    folder.write("lakehouse.yaml", yaml)
+    folder.write("t.py", "\n".join(code) + "\n")
+    (_, of_diff), made = reported(cli, "diff"), sorted(folder.path.rglob("d/**/*"))
+    assert reported(cli, "run") == (1, of_diff)
+    assert not made, "nothing is stored"
+    assert {name.removesuffix("_streamed") for name in of_diff} == {table for table, *_ in tables}
+    assert of_diff["bare_date"]["message"] == of_diff["bare_date_streamed"]["message"]
+    assert "1850-02-03" in of_diff["bare_date"]["message"]
+    assert of_diff["duck_none"]["message"] == "DuckDB has no tables without columns"
+
+
+def test_long_messages_are_cut(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare("{wide: {}, high: {}}", "def wide():\n    raise ValueError('x' * 3_000)\n\ndef high():\n    RAISE\n")
+    raising = 'raise ValueError("\\n".join(f"line {n}" for n in range(300)))'
+    folder.write("transforms.py", folder.read("transforms.py").replace("RAISE", raising))
+    for command in ("run", "diff"):
+        done = cli(command)
+        rows = {line.split()[1]: line for line in done.out.splitlines() if line.startswith("✗")}
+        assert rows["wide"].endswith("xxx…")
+        assert len(rows["wide"]) < 300
+        assert rows["high"].endswith("`high` raised ValueError: line 0")
+        assert "xxx… (2,026 more characters; `-v` shows all) (transforms.py:2)\n" in done.err
+        assert "\n  line 9\n  … (2,520 more characters; `-v` shows all)\n  transforms.py:5 in high\n" in done.err
+        assert "  line 10" not in done.err
+        verbose = cli(command, "-v").err
+        assert "x" * 3_000 in verbose
+        assert "  line 299\n" in verbose
+        messages = {table["name"]: table["error"]["message"] for table in cli(command, "-o", "json").json["tables"]}
+        assert messages["wide"] == "`wide` raised ValueError: " + "x" * 3_000

@@ -154,7 +154,7 @@ def test_option_of_an_environment_is_where_the_problem_is(
     assert f"lakehouse.yaml:{line}:" in cli("validate", "-e", chosen).err
 
 
-@pytest.mark.parametrize("template", ["minimal", "weather", "shop", "sql"])
+@pytest.mark.parametrize("template", ["minimal", "weather", "shop", "sql", "ml"])
 def test_environment_of_the_readme_fits_each_template(folder: ProjectFolder, cli: Cli, template: str) -> None:
     assert cli("init", ".", "--template", template).code == 0
     file = folder.path / "lakehouse.yaml"

@@ -333,7 +333,9 @@ def test_damaged_arrow_file_of_a_lazy_frame_is_reported(folder: ProjectFolder, c
     data[8:4_000] = bytes(3_992)
     path.write_bytes(data)
     [error] = [table["error"] for table in cli("run", "thirds", "-o", "json").json["tables"]]
-    assert error["message"].startswith("`data/made.arrow` is not an Arrow IPC file, or is damaged")
+    assert error["message"].startswith(
+        "`made` was modified outside lakehouse: `data/made.arrow` is not an Arrow IPC file, or is damaged"
+    )
 
 
 @pytest.mark.parametrize("format_", ["parquet", "ipc"])

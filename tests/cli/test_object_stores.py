@@ -93,6 +93,28 @@ def test_a_run_and_another_with_nothing_to_do(lake: ProjectFolder, cli: Cli, exe
     assert shown["uri"].startswith("s3://lake/cli-")
 
 
+def test_assets_that_are_not_tables(lake: ProjectFolder, cli: Cli) -> None:
+    lake.add("lakehouse.yaml", "  model: {storage: lake, format: pickle}\n  site: {storage: lake, format: folder}\n")
+    lake.add("lakehouse.yaml", "  note: {format: json}\n")
+    lake.add(
+        "transforms.py",
+        """
+
+import lakehouse_cli
+
+def model(totals): return {"rows": len(totals)}
+def site(model: dict, out: lakehouse_cli.Target): (out / "index.html").write_text(str(model["rows"]))
+def note(site, model): return [(site / "index.html").read_text(), model]
+""",
+    )
+    assert set(cli("run", "-o", "json", "--executor", "processes").statuses.values()) == {"materialized"}
+    assert set(cli("run", "-o", "json").statuses.values()) == {"unchanged"}
+    assert cli("run", "note", "--force").code == 0
+    assert "".join(lake.read("data/note.json").split()) == '["2",{"rows":2}]'
+    opened = cli("open", "model", "-o", "json").json
+    assert opened["path"].endswith("/model.pkl")
+
+
 def test_what_is_no_longer_declared_is_cleaned(lake: ProjectFolder, cli: Cli) -> None:
     uris = {t["name"]: t["uri"] for t in cli("run", "-o", "json").json["tables"]}
     lake.edit("lakehouse.yaml", "  best:\n    storage: lake\n    columns: {customer: string, total: int64}\n", "")

@@ -26,6 +26,7 @@ COMMANDS = [
     "run",
     "ls",
     "show",
+    "open",
     "sql",
     "diff",
     "copy",
@@ -148,6 +149,7 @@ def test_ls(project: ProjectFolder, cli: Cli) -> None:
         "kind": "computed",
         "storage": "default",
         "path": "totals",
+        "format": "csv",
         "uri": "data/totals.csv",
         "columns": [
             {"name": "customer", "type": "string", "nullable": False, "from": None, "options": {}},
@@ -452,7 +454,7 @@ def test_init_scaffolds_and_never_overwrites(folder: ProjectFolder, cli: Cli) ->
     assert (folder.path / "new/lakehouse.yaml").read_text() == before + "# mine\n"
     assert cli("init", "x", "--template", "wether").code == 2
     names = {t["name"] for t in cli("init", "--list-templates", "-o", "json").json["templates"]}
-    assert names == {"minimal", "weather", "shop", "sql"}
+    assert names == {"minimal", "ml", "weather", "shop", "sql"}
 
 
 def test_wrong_arguments_are_reported_as_json(project: ProjectFolder, cli: Cli) -> None:
@@ -540,14 +542,16 @@ def test_hint_for_an_optional_package_names_the_extra(
 def test_every_package_of_an_extra_has_its_hint() -> None:
     declared = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
     extras = declared["optional-dependencies"]
+    # Imported by other names than they are installed by.
+    named = {module: module.replace("_", "-") for module in EXTRAS} | {"sklearn": "scikit-learn"}
     for module, extra in EXTRAS.items():
-        assert any(re.match(rf"{module.replace('_', '-')}\b", wanted) for wanted in extras[extra])
+        assert any(re.match(rf"{named[module]}\b", wanted) for wanted in extras[extra])
     brought = {
         re.split(r"[<>=\[]", wanted)[0] for name in extras.keys() - {"dev", "servers"} for wanted in extras[name]
     }
     # One that only another needs, in a version that fits.
     brought = {"ibis" if name == "ibis-framework" else name for name in brought - {"sqlglot"}}
-    assert brought == {module.replace("_", "-") for module in EXTRAS}
+    assert brought == set(named.values())
 
 
 def test_import_failure_is_reported_once(project: ProjectFolder, cli: Cli) -> None:

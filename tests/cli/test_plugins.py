@@ -1,4 +1,4 @@
-"""Formats, frame types, executors and reporters of a package, found by its entry points."""
+"""Formats, serializers, frame types, executors and reporters of a package, found by its entry points."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ execution: {executor: logged}
 tables:
   numbers: {columns: {n: int64, t: string}}
   doubled: {columns: {n: int64}}
+  words: {format: labels}
 """
 TRANSFORMS = """
 from lakehouse_annex import Rows
@@ -33,6 +34,9 @@ def numbers() -> Rows:
 
 def doubled(numbers: Rows):
     return Rows([{"n": row["n"] and 2 * row["n"]} for row in numbers])
+
+def words(numbers: Rows) -> set:
+    return {row["t"] for row in numbers} | {"b"}
 """
 
 
@@ -73,17 +77,20 @@ def test_a_run_with_all_that_a_package_brings(annexed: ProjectFolder, packages: 
         ".lakehouse",
         "doubled.crate",
         "numbers.crate",
+        "words.labels",
     ]
-    assert annexed.read("annex.log") == "computed\n" * 2
-    assert "TableFinished 2\n" in annexed.read("tally.txt")
+    assert annexed.read("data/words.labels") == "\na\nb\n"
+    assert annexed.read("annex.log") == "computed\n" * 3
+    assert "TableFinished 3\n" in annexed.read("tally.txt")
     shown = json.loads(lakehouse(annexed, packages, "show", "doubled", "-o", "json").stdout)
     assert shown["rows"] == [{"n": 2}, {"n": None}]
-    assert "2 unchanged" in lakehouse(annexed, packages, "run").stdout
+    assert "3 unchanged" in lakehouse(annexed, packages, "run").stdout
 
 
 def test_schema_knows_the_names(annexed: ProjectFolder, packages: Path) -> None:
     schema = lakehouse(annexed, packages, "schema").stdout
     assert '"crate"' in schema
+    assert '"labels"' in schema
     assert '"logged"' in schema
     assert '"crate"' not in lakehouse(annexed, annexed.path, "schema").stdout
 
@@ -127,7 +134,7 @@ def test_a_reporter_that_fails_does_not_fail_the_run(annexed: ProjectFolder, pac
     done = lakehouse(annexed, packages, "run", "--reporter", "broken")
     assert done.returncode == 0
     assert done.stderr == "note: reporter `broken` failed: ConnectionError: nobody listens\n"
-    assert "2 materialized" in done.stdout
+    assert "3 materialized" in done.stdout
 
 
 @pytest.mark.parametrize("group", ["formats", "executors"])

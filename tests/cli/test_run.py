@@ -55,6 +55,7 @@ def test_json_is_one_document_with_the_documented_fields(project: ProjectFolder,
         "error",
         "notes",
         "schema_change",
+        "content_hash",
     }
     assert (totals["name"], totals["status"], totals["rows"], totals["attempts"]) == ("totals", "materialized", 2, 1)
     assert totals["bytes"] == len(project.read("data/totals.csv"))

@@ -339,3 +339,33 @@ def test_copy_leaves_another_table_alone(folder: ProjectFolder, cli: Cli) -> Non
     assert (copied.code, "was stored as table `b`" in copied.err) == (1, True)
     assert cli("copy", "a", "--to", "copy", "--force").code == 0
     assert cli("show", "a", "-e", "copy").code == 0
+
+
+BROKEN = {
+    "csv": ("a line\n", "lacks column `v`"),
+    "csv of values": ("v\nx\n", "`x` in column `v` of `data/d.csv` is not int64"),
+    "csv of fields": ("v\n1,2\n", "line 2 of `data/d.csv` has 2 values where 1 is expected"),
+    "jsonl": ("x\n", "line 1 of `data/d.jsonl` is not JSON"),
+    "parquet": ("x\n", "`data/d.parquet` is not a Parquet file"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_advice_on_what_was_modified_works(folder: ProjectFolder, cli: Cli, broken: str) -> None:
+    written, reported = BROKEN[broken]
+    kind = broken.split(" ")[0]
+    stored(folder, cli, "int64", f"format: {kind}")
+    assert cli("run").code == 0
+    folder.write(f"data/d.{kind}", written)
+    modified = "`d` was modified outside lakehouse: "
+    for argv in (["show", "d"], ["run", "down"], ["diff", "d"]):
+        done = cli(*argv)
+        assert done.code == 1, argv
+        assert modified in done.err
+        assert reported in done.err
+        assert done.err.count("lakehouse run +d") == 1
+        assert "`lakehouse run +d` stores it anew" in done.err
+        assert "header" not in done.err
+    assert "d  what is stored is not readable: " + modified in done.err
+    assert cli("run", "+d").code == 0
+    assert cli("run").code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from tests.servers.s3 import S3Server
 
 #: Of a storage whose client needs Arrow.
 FRAMES = {"pandas", "polars", "transforms"}
-SLOW = {"pandas", "numpy", "pyarrow", "polars", "pydantic", "rich", "transforms", "asyncio"}
+SLOW = {"pandas", "numpy", "pyarrow", "polars", "pydantic", "rich", "transforms", "asyncio", "dagster"}
 SCRIPT = """
 import contextlib, io, itertools, json, sys
 from lakehouse_cli.cli.main import invoke
@@ -109,8 +110,15 @@ def test_the_check_can_fail(project: ProjectFolder) -> None:
     assert {"pandas", "pyarrow", "transforms"} <= loaded("run")
 
 
-def test_a_run_to_a_log_does_not_load_rich(project: ProjectFolder) -> None:
-    assert "rich" not in loaded("run")
+def test_a_run_to_a_log_loads_neither_rich_nor_dagster(project: ProjectFolder) -> None:
+    assert loaded("run") & {"rich", "dagster"} == set()
+
+
+def test_without_dagster_its_module_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dagster", None)
+    monkeypatch.delitem(sys.modules, "lakehouse_cli.integrations.dagster", raising=False)
+    with pytest.raises(ImportError, match=r"pip install 'lakehouse-cli\[dagster\]'"):
+        importlib.import_module("lakehouse_cli.integrations.dagster")
 
 
 #: What every storage holds, but for Delta.

@@ -34,13 +34,13 @@ def without_privileges() -> Iterator[None]:
 
 def test_templates_are_described_in_one_line() -> None:
     known = templates()
-    assert list(known) == ["minimal", "shop", "sql", "weather"]
+    assert list(known) == ["minimal", "ml", "shop", "sql", "weather"]
     for name, template in known.items():
         assert template.name == name
         assert re.fullmatch(r"[A-Z].{20,110}[^.]", template.description)
 
 
-@pytest.mark.parametrize("template", ["minimal", "weather", "shop", "sql"])
+@pytest.mark.parametrize("template", ["minimal", "ml", "weather", "shop", "sql"])
 def test_scaffold_writes_what_it_says(tmp_path: Path, template: str) -> None:
     made = scaffold(tmp_path / "mine", template)
     assert made.folder == tmp_path / "mine"
@@ -126,7 +126,7 @@ def test_an_unknown_template_has_close_matches(tmp_path: Path) -> None:
 def test_an_unknown_template_like_no_other_lists_them(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         scaffold(tmp_path / "new", "zzz")
-    assert caught.value.hint == "the templates are minimal, shop, sql, weather"
+    assert caught.value.hint == "the templates are minimal, ml, shop, sql, weather"
 
 
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:

@@ -41,13 +41,36 @@ def find_package(top: str, search: Sequence[str]) -> Found | None:
     spec = _spec(top, search)
     if spec is None:
         return None
+    file, folders = _places(spec)
+    versions = sorted({version for folder in folders for version in _versions(top, folder)})
+    return Found("; ".join(versions) or None, file)
+
+
+def find_distributions(top: str, search: Sequence[str]) -> dict[str, str]:
+    """The distributions that hold a top-level package or module, with their versions; none where it is in none.
+
+    The arguments are those of `find_package`.
+    """
+    spec = _spec(top, search)
+    if spec is None:
+        return {}
+    found: dict[str, str] = {}
+    for folder in _places(spec)[1]:
+        for info in _holding(top, folder):
+            name, version = _said(folder, info, "Name"), _version(folder, info)
+            if name and version:
+                found[name] = version
+    return found
+
+
+def _places(spec: ModuleSpec) -> tuple[Path | None, list[str]]:
+    """The file of a package or module, where it has one, and the folders that hold it."""
     file = Path(spec.origin) if spec.origin and spec.has_location else None
     if file is None:
         folders = [str(Path(place).parent) for place in spec.submodule_search_locations or ()]
     else:
         folders = [str(file.parent.parent if spec.submodule_search_locations is not None else file.parent)]
-    versions = sorted({version for folder in folders for version in _versions(top, folder)})
-    return Found("; ".join(versions) or None, file)
+    return file, folders
 
 
 def _spec(top: str, search: Sequence[str]) -> ModuleSpec | None:
@@ -65,13 +88,16 @@ def _spec(top: str, search: Sequence[str]) -> ModuleSpec | None:
 
 def _versions(top: str, folder: str) -> list[str]:
     """Versions of the distributions in a folder that hold `top`; several where they share a namespace."""
+    return [version for info in _holding(top, folder) if (version := _version(folder, info))]
+
+
+def _holding(top: str, folder: str) -> list[str]:
+    """The distributions in a folder that hold `top`."""
     infos = _infos(folder)
     wanted = _normal(top)
     likely = [info for name, info in infos if name == wanted]
     found = [info for info in likely if _holds(Path(folder, info), top)]
-    if not found:
-        found = [info for _, info in infos if _holds(Path(folder, info), top)]
-    return [version for info in found if (version := _version(folder, info))]
+    return found or [info for _, info in infos if _holds(Path(folder, info), top)]
 
 
 def comes_from_index(top: str, found: Found) -> bool:
@@ -116,12 +142,17 @@ def _version(folder: str, info: str) -> str | None:
     match = _INFO.fullmatch(info)
     if match is not None and match["version"]:
         return match["version"]
+    return _said(folder, info, "Version")
+
+
+def _said(folder: str, info: str, key: str) -> str | None:
+    """What the metadata of a distribution say under a key."""
     for name in ("METADATA", "PKG-INFO"):
         try:
             text = Path(folder, info, name).read_text("utf-8", "replace")
         except OSError:
             continue
-        found = re.search(r"^Version: *(\S+)", text, re.MULTILINE)
+        found = re.search(rf"^{key}: *(\S+)", text, re.MULTILINE)
         if found is not None:
             return found[1]
     return None

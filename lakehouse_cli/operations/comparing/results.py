@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from lakehouse_cli.runs.events import ErrorInfo, error_json
 
-DiffStatus = Literal["equal", "different", "added", "removed", "missing", "failed"]
+DiffStatus = Literal["equal", "different", "added", "removed", "missing", "failed", "skipped"]
 
 
 class SchemaDifference(Struct, frozen=True):
@@ -79,7 +79,8 @@ class ComparedTable(Struct, frozen=True):
 
     Attributes:
         name: The table.
-        status: ``added``: it exists only after; ``removed``: only before; ``missing``: in neither.
+        status: ``added``: it exists only after; ``removed``: only before; ``missing``: in neither;
+            ``skipped``: not computed, as an input could not be.
         before_uri: Location of the table that is compared against.
         uri: Location of the table that is compared; empty where it was computed and is stored nowhere.
         rows_before: Number of rows before; None if unknown.

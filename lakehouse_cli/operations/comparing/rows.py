@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow.conversion.exact import convert, kind_of
 from lakehouse_cli.arrow.conversion.refusal import InexactError
+from lakehouse_cli.arrow.row_hashes import identity
 from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.operations.comparing.results import ChangedRow, RowDifference, SchemaDifference
 from lakehouse_cli.operations.preview import rows_of
@@ -154,8 +155,7 @@ def _numbers(one: pa.ChunkedArray, other: pa.ChunkedArray) -> tuple[_Numbers, _N
     if pa.types.is_floating(both.type):
         both = pc.add(both.cast(pa.float32()) if pa.types.is_float16(both.type) else both, pa.scalar(0.0, pa.float32()))
     elif pa.types.is_nested(both.type):
-        # Arrow does not encode these; Python's texts of them are the same where they are.
-        both = pa.chunked_array([pa.array([repr(v.as_py()) for v in chunk], pa.string()) for chunk in both.chunks])
+        both = identity(both)  # Arrow does not encode these
     numbers = _encoded(both)
     return numbers[: len(one)], numbers[len(one) :]
 

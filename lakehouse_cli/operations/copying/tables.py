@@ -119,13 +119,14 @@ class _Copy:
     def _planned(self, name: str) -> CopiedTable:
         here, there = self._here[name], self._there[name]
         table = self.source.tables[name]
-        rows = here.manifest.rows if here.manifest is not None else None
+        rows = here.manifest.row_count if here.manifest is not None else None
         found = CopiedTable(name, table.kind, "planned", here.uri, there.uri, rows=rows)
         trouble = here.trouble or there.trouble or here.other_options
         if trouble is not None:
             return self._failed(found, trouble)
         if not here.exists:
-            why = "never materialized" if table.kind == "computed" else "not there"
+            why = "what was stored is gone" if here.gone else "never materialized"
+            why = why if table.kind == "computed" else "not there"
             return replace(found, status="missing", note=f"{why} in `{self.source.environment}`")
         if self._is_one_place(name):
             return self._in_one_place(found)
@@ -293,7 +294,8 @@ class _Copy:
             recipe = replace(recipe, storage=stored_as(table, self.target.specs[table.storage]))
         inputs = {each: self._input(each, record) for each, record in manifest.inputs.items()}
         project = manifest.project or self.project
-        return Provenance(manifest.run_id, manifest.started_at, recipe, inputs, manifest.memory_bytes, project)
+        made = (manifest.run_id, manifest.started_at, recipe, inputs, manifest.memory_bytes, project)
+        return Provenance(*made, object=manifest.object)
 
     def _input(self, name: str, record: InputRecord) -> InputRecord:
         """Return the target's record of an input, if that is a copy of the one that was used; else the record."""
@@ -312,12 +314,12 @@ class _Copy:
             return self._failed(planned, error)
         table = self.target.tables[planned.name]
         # A source has no manifest for its readers.
-        stored = manifest.columns if table.kind == "computed" else None
-        reading = reading_of(table, stored, stored_as(table, self.target.specs[table.storage]))
+        described = manifest if table.kind == "computed" else None
+        reading = reading_of(table, described, stored_as(table, self.target.specs[table.storage]))
         # Its time is too recent to distinguish a later change from this one.
         self._copies[planned.name] = manifest.content._replace(modified_ns=None, reading=reading)
         seconds = round(time.perf_counter() - clock, 6)
-        return replace(planned, status="copied", rows=manifest.rows, bytes=manifest.bytes, duration_s=seconds)
+        return replace(planned, status="copied", rows=manifest.row_count, bytes=manifest.bytes, duration_s=seconds)
 
     def _publish(self, name: str) -> Manifest:
         here, there = self._here[name], self._there[name]

@@ -12,7 +12,7 @@ from lakehouse_cli.rendering.reporters.run_text import (
     layout,
     result_line,
     result_note_lines,
-    retry_text,
+    retry_line,
     summary_line,
     title_line,
 )
@@ -65,7 +65,7 @@ class LinesReporter(TextReporter):
                 self._begin(event)
             case TableRetrying():
                 self._head()
-                self._write(terminal.fit(f"  {event.table}: {retry_text(event)}"))
+                self._write(retry_line(terminal, event))
             case RunStopping():
                 finishing = f"; finishing {', '.join(event.finishing)}" if event.finishing else ""
                 self._write(f"stopping{finishing}; Ctrl-C again stops at once")

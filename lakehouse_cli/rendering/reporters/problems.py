@@ -20,6 +20,7 @@ from lakehouse_cli.errors import (
     Violation,
 )
 from lakehouse_cli.runs.events import location_json, violations_json
+from lakehouse_cli.text.abbreviation import cut_message
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import HANGING, Terminal, beginning, printable, text_width
 
@@ -32,9 +33,10 @@ Frame: TypeAlias = tuple[str, int, str, str]
 _STARS = re.compile(r"\*{4,}")  # in the place of a secret; their number would give its length away
 
 
-def problem_lines(terminal: Terminal, problem: Problem) -> list[str]:
-    """Format one problem, with its source line and a caret if these are known."""
-    message = f"{terminal.style('error:', 'error')} {terminal.style(printable(problem.message), 'bold')}"
+def problem_lines(terminal: Terminal, problem: Problem, *, verbose: bool = False) -> list[str]:
+    """Format one problem, with its source line and a caret if these are known; a long message whole if `verbose`."""
+    text = printable(problem.message if verbose else cut_message(problem.message))
+    message = f"{terminal.style('error:', 'error')} {terminal.style(text, 'bold')}"
     lines = [terminal.wrap(message, " " * len("error: "))]
     place = problem.location
     if place is not None:
@@ -82,24 +84,24 @@ def error_lines(
     if isinstance(error, ProjectError):
         lines: list[str] = []
         for problem in error.problems[:_MOST_PROBLEMS]:
-            lines += [*problem_lines(terminal, problem), ""]
+            lines += [*problem_lines(terminal, problem, verbose=verbose), ""]
         more = len(error.problems) - _MOST_PROBLEMS
         if more > 0:
             lines += [f"and {count_text(more)} more; `-o json` has all", ""]
         return [*lines, f"{plural(len(error.problems), 'problem')}{'; nothing ran' if would_run else ''}"]
     if isinstance(error, DataError) and (len(error.violations) > 1 or any(v.examples for v in error.violations)):
-        return _data_error_lines(terminal, error)
-    lines = problem_lines(terminal, Problem(error.message, error.hint, error.location))
+        return _data_error_lines(terminal, error, verbose)
+    lines = problem_lines(terminal, Problem(error.message, error.hint, error.location), verbose=verbose)
     if isinstance(error, TransformError | SystemTroubleError | UnexpectedError) and error.traceback and verbose:
         lines += error.traceback.splitlines()
     return lines
 
 
-def _data_error_lines(terminal: Terminal, error: DataError) -> list[str]:
+def _data_error_lines(terminal: Terminal, error: DataError, verbose: bool) -> list[str]:
     """Format violations as a run does: each column, with its rows and values."""
     # Each violation has its own place in the contract; without any, the table's is shown.
     place = error.location if all(violation.location is None for violation in error.violations) else None
-    lines = problem_lines(terminal, Problem(error.message, location=place))
+    lines = problem_lines(terminal, Problem(error.message, location=place), verbose=verbose)
     for violation in error.violations:
         shown = violation_lines(terminal, violation, above=error.message)
         lines += [terminal.wrap(f"  {line}", HANGING) for line in shown]
@@ -165,7 +167,7 @@ def violation_lines(terminal: Terminal, violation: Violation, above: str) -> lis
     """
     lines = []
     place = f"  {terminal.style(str(violation.location), 'cyan')}" if violation.location is not None else ""
-    if violation.message != above:
+    if violation.message not in above:
         lines.append(f"{printable(violation.message)}{place}")
     elif place:
         lines.append(place.strip())

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lakehouse_cli.rendering.reporters.problems import frame_lines, violation_lines
 from lakehouse_cli.runs.events import ErrorInfo, RunResult, TableResult, TableRetrying
-from lakehouse_cli.text.abbreviation import cut_end
+from lakehouse_cli.text.abbreviation import cut_end, cut_message
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.name_lists import first_few
 from lakehouse_cli.text.terminal import (
@@ -46,8 +46,8 @@ _DISPENSABLE = ("size", "rows", "time")
 _MIN_NAME, _MIN_WHY = 12, 26
 # To this width names are shortened before columns are left out, and the reason has this much before long names do.
 _SHORT_NAME, _WIDE_WHY = 16, 52
-_MESSAGE_LINES = 20
 _BRIEF = 72
+_ROW = 200  # characters of an error in a row of a log, which has no width
 _NAMED = 4
 # `s3://bucket/totals.csv cannot be written: …`, but not what an exception says of something else.
 _CANNOT_BE = re.compile(r"^(?:(?!: ).){1,200}? cannot be [a-z ]+: (?=.)")
@@ -138,13 +138,18 @@ def retry_text(event: TableRetrying) -> str:
     return f"attempt {event.attempt} failed: {cause}; next in {event.delay_s:g} s"
 
 
+def retry_line(terminal: Terminal, event: TableRetrying) -> str:
+    """Format the same with its table, as a line of a log."""
+    return terminal.fit(f"  {event.table}: {retry_text(event)}")
+
+
 def _without_subject(message: str) -> str:
     """Extract the cause: the row names the table."""
     return _CANNOT_BE.sub("", _first_line(message))
 
 
 def _first_line(message: str) -> str:
-    return message.partition("\n")[0]
+    return cut_end(message.partition("\n")[0], _ROW)
 
 
 def is_plain(result: TableResult) -> bool:
@@ -213,11 +218,12 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
     tables = [result.name for result in results]
     alone = len(tables) == 1
     place = f" ({error.location})" if alone and error.location is not None and not error.violations else ""
-    first, *more = error.message.splitlines() or [""]
+    message = error.message if verbose else cut_message(error.message)
+    first, *more = message.splitlines() or [""]
     named = first_few([terminal.style(name, "bold") for name in tables], _NAMED, "more table")
     # Further in than what follows.
     head = terminal.wrap(f"{named}  {printable(first)}{terminal.style(place, 'cyan')}", 2 * HANGING)
-    said: list[str] = [printable(line) for line in more[:_MESSAGE_LINES] if line.strip()]
+    said: list[str] = [printable(line) for line in more if line.strip()]
     if error.traceback and verbose:
         code = [printable(line) for line in error.traceback.rstrip().splitlines()]
     else:

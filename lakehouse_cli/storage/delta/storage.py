@@ -24,6 +24,7 @@ from deltalake.exceptions import DeltaError
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import ObstructedError, StorageError, UnclaimedError, UsageError
+from lakehouse_cli.formats.base import NullSink
 from lakehouse_cli.formats.stored_types import read_declared, read_declared_pieces, storable, wanted_names
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
@@ -52,7 +53,7 @@ from lakehouse_cli.storage.format_storage import (
 from lakehouse_cli.storage.keyed.aws_flags import aws_flags
 from lakehouse_cli.storage.keyed.object_errors import explain_text, without_addresses
 from lakehouse_cli.storage.local.folders import make_folder, open_folder, remove_made
-from lakehouse_cli.storage.local.publishing import remove_leftovers, sync_all
+from lakehouse_cli.storage.local.publishing import HashingSink, remove_leftovers, sync_all
 from lakehouse_cli.storage_types import scheme_of
 
 _LOG = "_delta_log"
@@ -258,8 +259,7 @@ class DeltaStorage(AssetStorage):
         place = self._place(table.path)
         with translate_errors(self, table, "written"):
             self._refuse_link(table)
-            counted = CountedPieces(storable(piece, WHAT) for piece in pieces)
-            schema = file_schema(table, counted.first.schema)
+            counted, schema = _storable(table, pieces)
             made = make_folder(place) if self._local else set()
             files = filesystem(place, self._settings)
             name = f"part-00000-{uuid.uuid4()}-c000.zstd.parquet"
@@ -294,6 +294,11 @@ class DeltaStorage(AssetStorage):
             newest = max(Path(place, _LOG).glob("*.json"), default=Path(place))
             sync_all([str(newest), f"{place}/{_LOG}", place, *made])
         return committed
+
+    def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> None:
+        """Write a file as `publish_pieces` does, and keep nothing of it."""
+        with translate_errors(self, table, "written"):
+            write_file(HashingSink(NullSink()), "", *_storable(table, pieces))
 
     def _commit(
         self, table: Table, file: DataFile, schema: pa.Schema, manifest: Manifest, origin: Provenance
@@ -403,7 +408,11 @@ class DeltaStorage(AssetStorage):
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
         """Explain what delta-rs and Arrow raise."""
-        del table
+        if isinstance(error, FileNotFoundError) and ".parquet" in str(error):
+            hint = "restore the file from a copy"
+            if table is not None and table.kind == "computed":
+                hint = f"`lakehouse run --force {table.name}` stores it anew"
+            return Cause("a data file that its log names is gone", hint)
         lacking = _UNSUPPORTED.search(str(error))
         if lacking is not None:
             features = lacking[1].replace("TypeWidening", "widened types")
@@ -413,6 +422,12 @@ class DeltaStorage(AssetStorage):
         if cause is not None or (isinstance(error, OSError) and error.strerror):
             return cause
         return Cause(without_addresses(str(error)) or type(error).__name__)
+
+
+def _storable(table: Table, pieces: Iterator[pa.Table]) -> tuple[CountedPieces, pa.Schema]:
+    """Return the pieces of a table as they are written, and the names and types under which they are."""
+    counted = CountedPieces(storable(piece, WHAT) for piece in pieces)
+    return counted, file_schema(table, counted.first.schema)
 
 
 def _settings(connection: Mapping[str, Any]) -> dict[str, str]:

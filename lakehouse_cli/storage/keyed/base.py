@@ -29,7 +29,7 @@ from lakehouse_cli.storage.format_storage import (
 )
 from lakehouse_cli.storage.keyed.head import Head
 from lakehouse_cli.storage.local.publishing import HashingSink
-from lakehouse_cli.storage.strays import Place, Trace, find_strays, remove_stray
+from lakehouse_cli.storage.strays import Endings, Place, Trace, find_strays, remove_stray
 from lakehouse_cli.text.regular_files import hash_of
 
 if TYPE_CHECKING:
@@ -238,8 +238,8 @@ class KeyedStorage(FormatStorage):
         # What cannot be removed does no harm: no table is read from it.
         with suppress(Exception):
             manifest = self.read_manifest(table)
-            others = [self._key(table, suffix) for suffix in self._any_suffixes([table])]
-            for other in others if manifest else ():
+            endings = self._any_endings([table]).of(manifest) if manifest else ()
+            for other in (self._key(table, suffix) for suffix in endings):
                 head = self.head_key(other) if other != key else None
                 # Byte for byte, whatever the version: all else is not ours.
                 if manifest and head and head.bytes == manifest.bytes and self._has(other, head, manifest.content_hash):
@@ -299,7 +299,7 @@ class KeyedStorage(FormatStorage):
         """Return tables that a manifest describes and the project does not declare."""
         tables = list(declared)
         with translate_errors(self, None, "looked through"):
-            place = _KeyedPlace(self, self._any_suffixes(tables))
+            place = _KeyedPlace(self, self._any_endings(tables))
             return list(find_strays(place, {table.path for table in tables}, taken))
 
     def remove_stray(self, stray: Stray) -> str | None:
@@ -357,10 +357,10 @@ def _record(found: Head, hash_: str, known: Iterable[InputRecord]) -> InputRecor
 class _KeyedPlace(Place):
     """A storage of bytes under keys as it is searched for strays; root, key and head identify one."""
 
-    def __init__(self, storage: KeyedStorage, suffixes: Collection[str] = ()) -> None:
+    def __init__(self, storage: KeyedStorage, endings: Endings | None = None) -> None:
         self.name = storage.spec.name
         self._storage = storage
-        self._suffixes = suffixes
+        self._endings = endings or Endings()
 
     def manifests(self, declared: Collection[str]) -> Iterator[tuple[str, Trace, bytes]]:
         """By the path of the table."""
@@ -380,8 +380,8 @@ class _KeyedPlace(Place):
 
     def data(self, table: str, trace: Trace, manifest: Manifest) -> Iterator[Trace]:
         """Return what is under the path with each ending."""
-        del trace, manifest
-        yield from filter(None, (self._trace(table + suffix) for suffix in self._suffixes))
+        del trace
+        yield from filter(None, (self._trace(table + suffix) for suffix in self._endings.of(manifest)))
 
     def is_described(self, manifest: Manifest, data: Trace) -> bool:
         """By the version, else by the hash."""

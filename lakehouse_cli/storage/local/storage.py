@@ -273,12 +273,14 @@ class FileStorage(FolderStorage):
     def _remove_former(self, table: Table, folder: Folder) -> None:
         """Remove the file of another format, or compression, that this table was stored in until now."""
         base, now = f"{folder.path}/{os.path.basename(table.path)}", self._suffix(table)
-        others = [base + suffix for suffix in self._any_suffixes([table]) if suffix != now]
-        found = [os.path.basename(file) for file in others if os.path.lexists(file)]
+        endings = self._any_endings([table])
+        others = {suffix: base + suffix for suffix in (*endings.tables, *endings.objects) if suffix != now}
+        found = {suffix: os.path.basename(file) for suffix, file in others.items() if os.path.lexists(file)}
         with suppress(StorageError):  # a manifest that cannot be read says nothing
             before = self.read_manifest(table) if found else None
             if before is not None:
-                remove_former(folder, found, before)
+                names = [name for suffix, name in found.items() if suffix in endings.of(before)]
+                remove_former(folder, names, before)
 
     def _manifest_bytes(self, table: Table) -> bytes:
         path = self._manifest_file(table)
@@ -352,7 +354,7 @@ class FileStorage(FolderStorage):
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
         """Files aside that nobody holds, and tables that a manifest describes and the project does not declare."""
         tables = list(declared)
-        place = FilePlace(self.spec.name, self.spec.root_text, self._real_root, self._any_suffixes(tables))
+        place = FilePlace(self.spec.name, self.spec.root_text, self._real_root, self._any_endings(tables))
         with translate_errors(self, None, "looked through"):
             return list(find_strays(place, {table.path for table in tables}, taken))
 

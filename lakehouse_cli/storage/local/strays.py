@@ -19,7 +19,7 @@ from lakehouse_cli.runs.local_state import is_held
 from lakehouse_cli.storage.format_storage import MANIFESTS
 from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
 from lakehouse_cli.storage.local.publishing import ASIDE_SUFFIX, aside_begin, remove_unheld, sync_all
-from lakehouse_cli.storage.strays import CHANGED, Place, Trace
+from lakehouse_cli.storage.strays import CHANGED, Endings, Place, Trace
 from lakehouse_cli.text.regular_files import hash_file, hash_of, open_regular, read_regular
 
 _ASIDE = re.compile(rf"\..+\.\d+-\d+{re.escape(ASIDE_SUFFIX)}", re.DOTALL)
@@ -61,15 +61,15 @@ class FilePlace(Place):
         name: Of the storage.
         shown: The root as the user wrote it.
         root: The root with links resolved: which folder that is, is the user's choice.
-        suffixes: Every ending that a table's file may have had.
+        endings: Every ending that a file may have had.
     """
 
-    def __init__(self, name: str, shown: str, root: str, suffixes: tuple[str, ...] = ()) -> None:
+    def __init__(self, name: str, shown: str, root: str, endings: Endings | None = None) -> None:
         self.name = name
         self._shown = shown.rstrip("/")
         self._root = root
         self._manifests = f"{root}/{MANIFESTS}"
-        self._suffixes = suffixes
+        self._endings = endings or Endings()
 
     def unfinished(self) -> Iterator[Trace]:
         """Files aside that nobody holds, beside data and beside manifests."""
@@ -103,13 +103,12 @@ class FilePlace(Place):
 
     def data(self, table: str, trace: Trace, manifest: Manifest) -> Iterator[Trace]:
         """The file under each ending; where there is none, one of an ending that is not known."""
-        del manifest
         base = f"{self._root}/{table}"
         folder, _, stem = base.rpartition("/")
         if os.path.realpath(folder) != os.path.normpath(folder):
             yield replace(trace, refusal="its folder is behind a link")
             return
-        found = [base + suffix for suffix in self._suffixes if os.path.lexists(base + suffix)]
+        found = [base + suffix for suffix in self._endings.of(manifest) if os.path.lexists(base + suffix)]
         for path in found:
             seen = Seen.of(path)
             yield self._trace(seen) if seen is not None else self._refused(path, f"{self._uri(path)} is not a file")

@@ -304,13 +304,16 @@ class RelationalStorage(RelationNames):
 
         return self._publish(table, pieces, origin, IN_MEMORY)
 
+    def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> None:
+        """Convert rows as `publish_pieces` does before its transaction; the database is not asked."""
+        from lakehouse_cli.storage.spool import IN_MEMORY
+
+        self._stored_form(table, CountedPieces(pieces), IN_MEMORY)
+
     def _publish(
         self, table: Table, pieces: Iterator[pa.Table], origin_of: Callable[[], Provenance], in_memory: int | None
     ) -> Manifest:
         relation, counted = self.relation(table), CountedPieces(pieces)
-        for name, problem in self.names.column_problems(counted.first.column_names):
-            hint = "give the column another name in the contract and in the transform"
-            raise StorageError(f"column `{name}` {problem}", hint=hint, location=table.where("columns"))
         prepared, types = self._stored_form(table, counted, in_memory)
         origin = origin_of()
         with translate_errors(self, table, "written"), self.session(write=True) as session:
@@ -330,12 +333,13 @@ class RelationalStorage(RelationNames):
         """Convert pieces to the types that the database has for them; returns the types of before as well.
 
         Raises:
-            StorageError: There are values that it cannot hold.
+            StorageError: There are columns or values that it cannot hold.
         """
         from lakehouse_cli.arrow.types import from_arrow
         from lakehouse_cli.storage.relational.stored_form import StoredForm
         from lakehouse_cli.storage.spool import SpooledTable
 
+        self.check_columns(table, pieces.first.column_names)
         types = {field.name: type_ for field in pieces.first.schema if (type_ := from_arrow(field.type)) is not None}
         stored = {name: self.stored_type(type_) for name, type_ in types.items()}
         form = StoredForm(stored, {column.name: column.type for column in table.columns or ()}, self.check_column)

@@ -101,7 +101,7 @@ def compute_query(storage: RelationalStorage, table: Table, query: DatabaseQuery
 def _compute(computing: _Computation, storage: RelationalStorage, table: Table, query: DatabaseQuery) -> Computed:
     result: Computed | None = None
     try:
-        with translate_errors(storage, table, "computed"), storage.computing(None, computing.relations()) as session:
+        with translate_errors(storage, table, "written"), storage.computing(None, computing.relations()) as session:
             with _limited(session, query.timeout):
                 written, _ = computing.run(session, storage.relation(table))
                 new = written.new
@@ -323,9 +323,6 @@ class _Computation:
             index, message, hint = problem
             raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
         check_undeclared_types(self._storage, table, empty.schema, empty.num_rows)
-        for name, why in self._storage.names.column_problems(empty.column_names):
-            hint = "give the column another name in the contract and in the query"
-            raise StorageError(f"column `{name}` {why}", hint=hint, location=table.where("columns"))
         prepared, types = self._storage._stored_form(table, CountedPieces(iter([empty])), None)
         values = ", ".join(typed.conversions[name].expression for name in types)
         aside = session.write_from(relation, prepared, types, f"SELECT {values} FROM {staged.source}")

@@ -9,7 +9,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.errors import Cause
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
@@ -231,8 +230,6 @@ class SQLiteSession(Session):
 
     def _make_anew(self, relation: Relation, kinds: Mapping[str, str]) -> list[tuple[Any, ...]]:
         """Replace a table by an empty one, of columns of these types; return its indexes and triggers."""
-        if not kinds:
-            raise LakehouseError("SQLite has no tables without columns", hint="declare a column")
         hung = self.rows(
             "SELECT type, name, sql FROM main.sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
             f" AND lower(tbl_name) = {literal(ascii_lower(relation.name))} ORDER BY rowid"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from lakehouse_cli.errors import StorageError
@@ -51,6 +52,21 @@ class RelationNames(AssetStorage):
             )
         schema, name = self.names.split(table.path)
         return Relation(schema or self.default_schema(), name)
+
+    def check_columns(self, table: Table, columns: Sequence[str]) -> None:
+        """Refuse columns that this database does not let a table have.
+
+        Raises:
+            StorageError: There are such, or none at all where there must be one.
+        """
+        for message, hint in self._column_problems(columns, "query" if table.query is not None else "transform"):
+            raise StorageError(message, hint=hint, location=table.where("columns"))
+
+    def _column_problems(self, columns: Sequence[str], computed_by: str) -> Iterator[tuple[str, str]]:
+        if self.names.needs_columns and not columns:
+            yield f"{self.names.owner} has no tables without columns", "return at least one column"
+        for name, problem in self.names.column_problems(columns):
+            yield f"column `{name}` {problem}", f"give the column another name in the contract and in the {computed_by}"
 
     def uri(self, table: Table) -> str:
         """Return the database, then the schema unless it is the database's default, then the name."""

@@ -269,7 +269,7 @@ def test_a_type_that_the_format_cannot_hold(load: Load, monkeypatch: pytest.Monk
         return f"`{found}` is no text" if found else None
 
     narrow = replace(CSV, refusal=refusal)
-    monkeypatch.setattr("lakehouse_cli.config.validation.FORMATS", {"csv": narrow})
+    monkeypatch.setattr("lakehouse_cli.formats.FORMATS", {"csv": narrow})
     loaded = load(HEAD + "tables:\n  t:\n    columns:\n      a: {type: list<binary>}\n      b: int64\n")
     assert [(problem.message, str(problem.location)) for problem in loaded.problems] == [
         ("format csv cannot hold column `a` of table `t`: `binary` is no text", "lakehouse.yaml:6:17")

@@ -155,3 +155,16 @@ def test_spilled_repeats_are_kept_with_their_values(monkeypatch: pytest.MonkeyPa
     assert error.failed is not None
     assert (error.failed.count, len(error.failed.rows)) == (2000, 1000)
     assert error.failed.rows[-1].values == {"a": "999", "b": "x"}
+
+
+def test_times_that_python_lacks_are_told_apart() -> None:
+    counts = pa.array([1001, 1002, 1001])
+    for kind in (pa.time64("ns"), pa.timestamp("us"), pa.list_(pa.time64("ns"))):
+        plain = counts if kind != pa.timestamp("us") else pa.array([10**18, 10**18 + 1, 10**18])
+        plain = plain.cast(kind.value_type if pa.types.is_list(kind) else kind)
+        column = pa.ListArray.from_arrays(pa.array([0, 1, 2, 3]), plain) if pa.types.is_list(kind) else plain
+        assert keys.repeated_rows(pa.table({"k": column}), ["k"]).to_pylist() == [2]
+        checking = Check(None, ["k"])
+        checking.piece(pa.table({"k": column}))
+        (violation,) = checking.finish().violations
+        assert violation.examples[0].row == 3

@@ -81,6 +81,33 @@ def test_every_type(values: list[Any], type_: pa.DataType) -> None:
         assert not _in_pieces(before, after, key, 5)
 
 
+@pytest.mark.parametrize(
+    ("type_", "before", "after", "changed"),
+    [
+        (pa.time64("ns"), [1, 1001], [1, 1002], 1),
+        (pa.timestamp("us"), [10**18, 5], [10**18, 6], 1),
+        (pa.duration("ns"), [1, 2], [1, 2], 0),
+        (pa.float64(), [0.0, float("nan")], [-0.0, float("nan")], 0),
+        (pa.float32(), [0.0, 1.0], [-0.0, 2.0], 1),
+    ],
+)
+def test_nested_values_count_as_plain_ones(
+    type_: pa.DataType, before: list[Any], after: list[Any], changed: int
+) -> None:
+    def rows(values: list[Any]) -> pa.Table:
+        plain = pa.array(values, type_ if pa.types.is_floating(type_) else pa.int64()).cast(type_)
+        lists = pa.ListArray.from_arrays(pa.array([0, 1, 2]), plain)
+        structs = pa.StructArray.from_arrays([lists, plain], ["l", "x"])
+        maps = pa.MapArray.from_arrays(pa.array([0, 1, 2]), pa.array(["a", "b"]), plain)
+        return pa.table({"k": [0, 1], "l": lists, "s": structs, "m": maps})
+
+    by_key = compare_rows(rows(before), rows(after), ("k",), 5)
+    assert (by_key.changed, by_key.columns) == (changed, dict.fromkeys("lsm", changed) if changed else {})
+    assert [sorted(each.values) for each in by_key.examples_changed] == [["l", "m", "s"]] * changed
+    whole = compare_rows(rows(before), rows(after), (), 5)
+    assert (whole.added, whole.removed) == (changed, changed)
+
+
 def test_columns() -> None:
     before = table(id=[1], a=[1], gone=["x"], odd=["x"])
     after = table(odd=[[1]], id=[1], a=[1.0], new=[True])

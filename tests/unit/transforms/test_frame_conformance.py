@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import dask.dataframe as dd
 import duckdb
 import ibis
 import pandas as pd
@@ -83,3 +84,15 @@ class TestIbis(FrameConformance):
 
     def change(self, frame: Any) -> bool:
         return False
+
+
+class TestDask(FrameConformance):
+    @pytest.fixture
+    def frames(self) -> Iterator[FrameType]:
+        found = frame_type_of(dd.DataFrame)
+        with found.scope():
+            yield found
+
+    def change(self, frame: Any) -> bool:
+        frame["id"] = frame["id"] + 100
+        return True

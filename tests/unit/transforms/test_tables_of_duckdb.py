@@ -185,17 +185,25 @@ def test_sum_of_ibis_is_exact(folder: Path) -> None:
         enforce(call(folder, source, big), None)
 
 
-@pytest.mark.parametrize(("missing", "said"), [("ibis", "ibis"), ("duckdb", "duckdb")])
-def test_ibis_is_optional(missing: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("frame", "missing", "extra"),
+    [
+        ("ibis.Table", "ibis", "ibis"),
+        ("ibis.Table", "duckdb", "ibis"),
+        ("dask.dataframe.DataFrame", "dask", "dask"),
+        ("pyspark.sql.DataFrame", "pyspark", "spark"),
+    ],
+)
+def test_packages_are_optional(frame: str, missing: str, extra: str) -> None:
     code = f"""
 import sys
 sys.modules["{missing}"] = None
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.transforms import frame_type_of
 try:
-    frame_type_of("ibis.Table")
+    frame_type_of("{frame}")
 except TransformError as error:
     print(error.message, "|", error.hint)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == f"`ibis.Table` needs {said}, which is not installed | pip install 'lakehouse-cli[ibis]'\n"
+    assert done.stdout == f"`{frame}` needs {missing}, which is not installed | pip install 'lakehouse-cli[{extra}]'\n"

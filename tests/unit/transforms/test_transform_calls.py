@@ -100,7 +100,7 @@ def f(p: pd.DataFrame, a: pa.Table, l: pl.DataFrame):
         (
             "np.ndarray",
             "`np.ndarray` is not a supported frame type",
-            "duckdb.DuckDBPyRelation, ibis.Table or pyarrow.RecordBatchReader",
+            "dask.dataframe.DataFrame, pyspark.sql.DataFrame or pyarrow.RecordBatchReader",
         ),
         (list[int], "`list[int]` is not a supported frame type", "use pandas.DataFrame"),
     ],

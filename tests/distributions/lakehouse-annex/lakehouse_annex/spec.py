@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.formats import FormatOption, FormatSpec
+from lakehouse_cli.formats import FormatOption, FormatSpec, SerializerSpec
 from lakehouse_cli.formats.spec import FormatOptions
 
 
@@ -24,3 +24,5 @@ CRATE = FormatSpec(
     options_class=f"{__name__}:CrateOptions",
     typed=True,
 )
+
+LABELS = SerializerSpec("labels", "lakehouse_annex.labels:Labels", ".labels")

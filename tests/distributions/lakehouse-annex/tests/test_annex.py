@@ -10,11 +10,14 @@ import pytest
 from lakehouse_annex.crate import CrateFormat
 from lakehouse_annex.executor import LoggedExecutor
 from lakehouse_annex.frames import RowsFrame
+from lakehouse_annex.labels import Labels
 from lakehouse_annex.spec import CRATE
 
 from lakehouse_cli.executors.base import Executor
+from lakehouse_cli.formats.objects.base import Serializer
 from lakehouse_cli.testing.executors import ExecutorConformance
 from lakehouse_cli.testing.frames import FrameConformance
+from lakehouse_cli.testing.serializers import SerializerConformance
 from lakehouse_cli.transforms import FrameType
 
 
@@ -35,6 +38,15 @@ class TestLogged(ExecutorConformance):
     ) -> type[Executor]:
         monkeypatch.chdir(tmp_path_factory.mktemp("log"))
         return LoggedExecutor
+
+
+class TestLabels(SerializerConformance):
+    values = (set(), {"b", "a"})
+    refused = (["a"], {1})
+
+    @pytest.fixture
+    def serializer(self) -> Serializer:
+        return Labels()
 
 
 def test_crates_come_back() -> None:

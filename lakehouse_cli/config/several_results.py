@@ -1,0 +1,48 @@
+"""Tables that are results of one function: whether they fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from lakehouse_cli.config.problems import quoted
+from lakehouse_cli.errors import Problem
+from lakehouse_cli.model import Table
+
+# What decides the one call that computes them all.
+_OF_THE_CALL = ("inputs", "params", "version", "uses", "refresh", "retries", "retry_delay", "timeout")
+
+
+def result_problems(tables: Iterable[Table]) -> Iterator[Problem]:
+    """What is wrong with the tables of functions that give several results."""
+    functions: dict[tuple[str, str], list[Table]] = {}
+    for table in tables:
+        if table.function is not None:
+            functions.setdefault((table.function.module, table.function.name), []).append(table)
+    for (_, name), results in functions.items():
+        if any(table.output for table in results):
+            yield from _of_function(name, results)
+        for table in results:
+            if not table.output and "publish" in table.locations:
+                message = f"`publish` of table {quoted(table.name)} is for functions with several results"
+                yield Problem(message, "remove it, or add `output:`", table.where("publish"))
+
+
+def _of_function(name: str, results: list[Table]) -> Iterator[Problem]:
+    first = next(table for table in results if table.output)
+    named: dict[str, Table] = {}
+    for table in results:
+        owner = f"table {quoted(table.name)}"
+        if not table.output:
+            message = f"function `{name}` gives several results, and {owner} does not say which"
+            yield Problem(message, "add `output:`", table.where("function"))
+            continue
+        other = named.setdefault(table.output, table)
+        if other is not table:
+            message = f"`output` of {owner} is that of table {quoted(other.name)}"
+            yield Problem(message, "name another result, or remove one of the two tables", table.where("output"))
+        for key in _OF_THE_CALL:
+            if getattr(table, key) != getattr(first, key):
+                message = (
+                    f"`{key}` of {owner} is not that of table {quoted(first.name)}, and `{name}` computes both at once"
+                )
+                yield Problem(message, "declare the same for both", table.where(key, "output"))

@@ -1,0 +1,155 @@
+"""A project as assets of Dagster: `definitions("lakehouse.yaml")`. See docs/orchestrators.md."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+from msgspec import UNSET
+
+from lakehouse_cli.errors import LakehouseError, UsageError
+from lakehouse_cli.integrations.run_process import Message, RunProcess
+from lakehouse_cli.model import Table
+from lakehouse_cli.project.facade import Project
+from lakehouse_cli.registry import install_command
+from lakehouse_cli.rendering.reporters.run_text import failure_lines, retry_text
+from lakehouse_cli.runs.event_json import Beginning, Ending
+from lakehouse_cli.runs.events import TableFinished, TableResult, TableRetrying, TableStarted
+from lakehouse_cli.text.terminal import Terminal
+
+try:
+    import dagster
+except ImportError as error:
+    raise ImportError(f"dagster is not installed: {install_command('dagster')}") from error
+
+from lakehouse_cli.integrations.dagster_specs import asset_keys, asset_specs, column_schema
+
+_PLAIN = Terminal()
+
+
+def definitions(
+    path: str | PathLike[str] | None = None,
+    *,
+    env: str | None = None,
+    module: str | None = None,
+    key_prefix: str | Sequence[str] = (),
+    sources: Mapping[str, Any] | None = None,
+) -> dagster.Definitions:
+    """Make Dagster's definitions of a project: an asset for each table.
+
+    Computed tables are one multi-asset: a run of Dagster, of any selection of them, is one run of lakehouse. Sources
+    are external assets. Loading the definitions runs none of the project's code, unless a module declares its tables.
+
+    Args:
+        path: The project file or its folder; None searches the current folder and those above.
+        env: Name of the environment; ``default`` is what stands at the top of the file.
+        module: ``module`` or ``module:name`` that declares the project, in place of a project file in folder `path`.
+        key_prefix: Of the keys of all assets, such as where two environments of a project are assets side by side.
+        sources: Keys of sources that other assets of Dagster make; those are no external assets here.
+
+    Raises:
+        ProjectError: The project is invalid; carries every problem found, with its place.
+        UsageError: There is no such environment, or no such source.
+    """
+    project = Project.load(path, env=env, declared=module)
+    prefix = [key_prefix] if isinstance(key_prefix, str) else list(key_prefix)
+    made = {_source(project, name): dagster.AssetKey.from_coercible(key) for name, key in (sources or {}).items()}
+    keys = asset_keys(project.tables, prefix) | made
+    specs = asset_specs(project, keys)
+    computed = [name for name in project.graph.order if project.tables[name].kind == "computed"]
+    sources_here = (name for name, table in project.tables.items() if table.kind == "source" and name not in made)
+    assets: list[Any] = [specs[name] for name in sources_here]
+    if computed:
+        make = dagster.multi_asset(
+            name=_op_name(project, prefix),
+            specs=[specs[name] for name in computed],
+            can_subset=True,
+            description=project.spec.description,
+        )
+        assets.append(make(_computation(project, module, {name: keys[name] for name in computed})))
+    return dagster.Definitions(assets=assets)
+
+
+def _source(project: Project, name: str) -> str:
+    if project.table(name).kind != "source":
+        raise UsageError(f"`{name}` is not a source", hint="`sources` takes tables of `kind: source`")
+    return name
+
+
+def _op_name(project: Project, prefix: Sequence[str]) -> str:
+    """Name what computes the tables, another name for each project, environment and prefix."""
+    parts = ("lakehouse", *prefix, project.name, project.environment)
+    return re.sub("[^A-Za-z0-9_]+", "_", "__".join(parts))
+
+
+def _computation(project: Project, module: str | None, keys: Mapping[str, dagster.AssetKey]) -> Any:
+    where = ["-C", str(project.folder), "-m", module] if module is not None else ["-C", str(project.spec.file)]
+    arguments = [*where, "-e", project.environment]
+
+    def compute(context: dagster.AssetExecutionContext) -> Iterator[Any]:
+        wanted = context.selected_asset_keys  # made anew each time
+        selected = [name for name, key in keys.items() if key in wanted]
+        run_id, failed = "", list[TableResult]()
+        try:
+            with RunProcess([*arguments, *selected]) as run:
+                for event in run.events():
+                    match event:
+                        case Beginning():
+                            run_id = event.run_id
+                        case TableFinished(result) if result.status in ("materialized", "unchanged"):
+                            yield _materialized(project.table(result.name), keys[result.name], result, run_id)
+                        case TableFinished(result) if result.status == "failed":
+                            failed.append(result)
+                        case Ending(end):
+                            failed.sort(key=lambda each: end.tables.index(each.name))
+                            if end.status == "cancelled":
+                                raise dagster.Failure(f"run {run_id} was {end.cancelled_by or 'cancelled'}")
+                    _log(context, event)
+        except LakehouseError as error:
+            raise dagster.Failure(str(error)) from None
+        if failed:
+            text = "\n".join(failure_lines(_PLAIN, failed))
+            raise dagster.Failure(text, metadata={"lakehouse/run_id": run_id})
+
+    # Dagster takes the class for an annotation, and not its name.
+    compute.__annotations__["context"] = dagster.AssetExecutionContext
+    return compute
+
+
+def _materialized(table: Table, key: dagster.AssetKey, result: TableResult, run_id: str) -> Any:
+    metadata: dict[str, Any] = {
+        "lakehouse/status": result.status,
+        "lakehouse/run_id": run_id,
+        "lakehouse/why": "; ".join([*(reason.message for reason in result.reasons), *result.notes]) or None,
+        "lakehouse/bytes": result.bytes,
+        "dagster/uri": result.uri,
+        "dagster/row_count": result.rows,
+        "dagster/column_schema": None if result.columns is UNSET else column_schema(table, result.columns),
+    }
+    return dagster.MaterializeResult(
+        asset_key=key,
+        metadata={name: value for name, value in metadata.items() if value is not None},
+        data_version=None if result.content_hash is UNSET else dagster.DataVersion(result.content_hash),
+    )
+
+
+def _log(context: dagster.AssetExecutionContext, event: object) -> None:
+    """Say in Dagster's log of a run what its own events do not."""
+    match event:
+        case Message(text, is_printed=True):
+            sys.stderr.write(f"{text}\n")
+        case Message(text):
+            context.log.warning(text)
+        case Beginning():
+            context.log.info(f"run {event.run_id} of lakehouse begins")
+            for note in event.notes:
+                context.log.info(note)
+        case TableStarted():
+            context.log.info(f"{event.table} is computed")
+        case TableRetrying():
+            context.log.warning(f"{event.table}: {retry_text(event)}")
+        case TableFinished(result) if result.error is not None:
+            context.log.warning(f"{result.name} {result.status}: {result.error.message}")

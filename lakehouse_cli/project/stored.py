@@ -1,0 +1,257 @@
+"""A loaded project as it is declared, stored and recorded; nothing here changes anything of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.formats.objects.spec import PATHS
+from lakehouse_cli.model import EnvironmentSpec, Table
+from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.snapshot import StoredEnvironment
+from lakehouse_cli.project.loading import ValidProject
+from lakehouse_cli.project.planning import Planner
+from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.capabilities import local_files, read_version
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakehouse_cli.operations.objects import ShownObject
+    from lakehouse_cli.operations.preview import Answer, Shown
+    from lakehouse_cli.runs.failed_rows import KeptRows
+    from lakehouse_cli.runs.history.records import RunList, RunRecord, TableHistory
+
+
+class StoredProject:
+    """A loaded and valid project, to be looked at: the base of `Project`.
+
+    Attributes:
+        spec: What is declared.
+        environment: Name of the chosen environment.
+        planner: Plans and masks; what the command line needs beyond this class.
+    """
+
+    def __init__(self, project: ValidProject, environ: Mapping[str, str]) -> None:
+        self.spec = project.spec
+        self.environment = project.spec.environment
+        self.planner = Planner(project, environ)
+        self._environ = environ
+
+    @property
+    def graph(self) -> AssetGraph:
+        """The tables, and what each is computed from."""
+        return self.planner.code.graph
+
+    @property
+    def name(self) -> str:
+        """The project's name."""
+        return self.spec.name
+
+    @property
+    def environments(self) -> Mapping[str, EnvironmentSpec]:
+        """All environments by name, ``default`` first."""
+        return self.spec.environments
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the project file."""
+        return self.spec.folder
+
+    @property
+    def tables(self) -> Mapping[str, Table]:
+        """All declared tables by name, in the order of the project file."""
+        return self.spec.tables
+
+    def table(self, name: str) -> Table:
+        """One declared table.
+
+        Raises:
+            UsageError: There is none of that name; with close matches.
+        """
+        if name not in self.tables:
+            hint = did_you_mean(name, self.tables) or "`lakehouse ls` lists the tables"
+            raise UsageError(f"there is no table `{name}`", hint=hint)
+        return self.tables[name]
+
+    @property
+    def storages(self) -> Mapping[str, AssetStorage]:
+        """The storages by name.
+
+        Raises:
+            ProjectError: Packages that they need are not installed.
+            LakehouseError: A class of the user's is no storage, or cannot be imported.
+        """
+        return self.planner.storages
+
+    def storage(self, table: str) -> AssetStorage:
+        """The storage a table lives in."""
+        return self.storages[self.table(table).storage]
+
+    @property
+    def stored(self) -> StoredEnvironment:
+        """The tables as they are declared and stored here."""
+        return self.planner.stored
+
+    def read_arrow(self, table: str) -> pa.Table:
+        """A stored table with its declared types, as a `pyarrow.Table`.
+
+        Raises:
+            UsageError: There is no such table.
+            MissingDataError: It was never materialized.
+            DataError: What is stored is not as declared.
+            StorageError: It was stored in another form, such as with other options, than is declared now.
+        """
+        if serializer := self.table(table).serializer:
+            raise UsageError(f"`{table}` is stored as {serializer} and no table", hint="`Project.read` loads it")
+        with self.planner.connected():
+            return self.stored.read(table)
+
+    def read(self, table: str) -> Any:
+        """A stored table as a `pandas.DataFrame`, numpy dtypes where they are exact; what is no table as it was.
+
+        Raises:
+            UsageError: There is no such table.
+            MissingDataError: It was never materialized.
+            DataError: What is stored is not as declared.
+            StorageError: It is a pickle that no run of this project stored.
+        """
+        from lakehouse_cli.transforms import frame_type_of
+
+        serializer = self.table(table).serializer
+        if serializer in PATHS:
+            return Path(self.local_copy(table))
+        if serializer:
+            from lakehouse_cli.operations.objects import read_object
+
+            with self.planner.connected():
+                return read_object(self.stored, table, self.name, self.folder)
+        return frame_type_of(None).from_arrow(self.read_arrow(table))
+
+    def export(self, name: str, path: str | os.PathLike[str]) -> int:
+        """Write the bytes of an asset that is no table to a file that is not there yet; returns how many.
+
+        Raises:
+            UsageError: There is no such asset, it is a table, or the file is there.
+            MissingDataError: It was never materialized.
+            LakehouseError: The file cannot be written.
+        """
+        if not self.table(name).serializer:
+            hint = f"`lakehouse show {name}` shows it, and {self.storage(name).uri(self.table(name))} is its data"
+            raise UsageError(f"`{name}` is a table, and assets that are not tables are written to files", hint=hint)
+        from lakehouse_cli.operations.objects import export_object
+
+        with self.planner.connected():
+            return export_object(self.stored, name, Path(path))
+
+    def local_copy(self, name: str) -> str:
+        """The file of this machine that an asset is stored in; of one that is stored elsewhere, a copy of it.
+
+        Raises:
+            UsageError: There is no such asset, or it is a table that is stored elsewhere.
+            MissingDataError: It was never materialized.
+        """
+        table, storage = self.table(name), self.storage(name)
+        found = next(filter(os.path.isfile, local_files(storage, table)), None)
+        if found is not None and table.serializer != "folder":
+            return found
+        if not table.serializer:
+            self.read_arrow(name)
+            hint = f"`lakehouse show {name}` shows its rows"
+            raise UsageError(f"{storage.uri(table)} is no file of this machine", hint=hint)
+        name_there = name if table.serializer == "folder" else storage.uri(table).rpartition("/")[2]
+        path = Path(tempfile.mkdtemp(prefix="lakehouse-"), name_there)
+        self.export(name, path)
+        return str(path)
+
+    def show(self, table: str, count: int = 10, *, version: int | None = None) -> Shown | ShownObject:
+        """A stored table's columns, where it lives, how many rows it has, and the first of them.
+
+        Of an asset that is no table: its type, size, when and from what it was made.
+
+        Args:
+            table: Its name.
+            count: How many rows.
+            version: An older one, where its storage keeps versions; None for the table as it is.
+
+        Raises:
+            UsageError: There is no such table, or no such version.
+            MissingDataError: It was never materialized.
+            DataError: What is stored is not as declared.
+        """
+        declared, storage = self.table(table), self.storage(table)
+        with self.planner.connected():
+            if declared.serializer and version is None:
+                from lakehouse_cli.operations.objects import describe_object
+
+                return describe_object(self.stored, table)
+            data = self.read_arrow(table) if version is None else read_version(storage, declared, version)
+        from lakehouse_cli.operations.preview import shown
+
+        return shown(declared, storage.uri(declared), data, count)
+
+    def sql(self, query: str) -> pa.Table:
+        """The result of a query over the stored tables; changes nothing.
+
+        Args:
+            query: One SELECT, in DuckDB's SQL.
+
+        Raises:
+            UsageError: It is wrong, or names no table.
+            TransformError: It failed.
+            LakehouseError: A table that it names was never materialized, or cannot be read.
+        """
+        from lakehouse_cli.operations.query import query_tables
+        from lakehouse_cli.plan.queries import QueryCode
+
+        with self.planner.connected():
+            return query_tables(query, self.planner.spec.tables, QueryCode(self.folder), self.read_arrow)
+
+    def ask(self, query: str, count: int | None = None) -> Answer:
+        """The result of a query over the stored tables as `lakehouse sql` shows it: its columns and first rows.
+
+        Args:
+            query: As of `sql`, which raises the same.
+            count: How many rows; None for all.
+        """
+        from lakehouse_cli.operations.preview import answer
+
+        return answer(self.sql(query), count)
+
+    def failed_rows(self, table: str) -> KeptRows | None:
+        """The rows of a table that broke its contract when it ran last, with reasons; None where none did.
+
+        Raises:
+            UsageError: There is no such table.
+        """
+        from lakehouse_cli.runs.failed_rows import FailedRowsStore
+
+        name = self.table(table).name
+        return FailedRowsStore(self.folder, self.planner.spec.environment, self.planner.mask).read(name)
+
+    def runs(self, limit: int | None = None) -> RunList:
+        """The runs in the history, newest first."""
+        from lakehouse_cli.runs.history import reading as history
+
+        return history.runs(self.folder, limit=limit)
+
+    def run_record(self, run_id: str = "last") -> RunRecord:
+        """One run of the history, by its id, what is enough of it, or ``last``.
+
+        Raises:
+            UsageError: There is no such run.
+            LakehouseError: It cannot be read.
+        """
+        from lakehouse_cli.runs.history import reading as history
+
+        return history.read(self.folder, run_id)
+
+    def table_history(self, table: str) -> TableHistory:
+        """One table over time, newest run first; also one that is no longer declared."""
+        from lakehouse_cli.runs.history import reading as history
+
+        return history.table_history(self.folder, table)

@@ -1,0 +1,178 @@
+"""The contract of a table, enforced on what computes it gave: as a whole or piece by piece."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+from msgspec.structs import replace
+
+from lakehouse_cli.arrow.ordering import order_problem, sort_rows
+from lakehouse_cli.arrow.types import from_arrow
+from lakehouse_cli.contracts import Enforced, Enforcement, enforce
+from lakehouse_cli.errors import ContractError, DataError, TransformError, Violation
+from lakehouse_cli.model import Table
+from lakehouse_cli.runner.external_sort import sort_pieces
+from lakehouse_cli.runner.jobs import Job
+from lakehouse_cli.runner.workplace import Workplace
+from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.capabilities import rehearsed
+from lakehouse_cli.storage.undeclared_types import check_undeclared_types
+from lakehouse_cli.storage_types.duckdb import cast_hint
+from lakehouse_cli.transforms import load_transform
+
+_DataError = TypeVar("_DataError", bound=DataError)
+
+
+def enforced_result(
+    job: Job, place: Workplace, storage: AssetStorage, result: pa.Table | Iterator[pa.Table]
+) -> Enforced:
+    """Enforce a table's contract on a result that is needed as a whole; rehearse storing what is not published.
+
+    Raises:
+        ContractError: The result breaks it.
+        StorageError: It could not be stored.
+    """
+    table = job.table
+    if table.serializer and isinstance(result, pa.Table):
+        if not job.publish:
+            rehearsed(storage, table, iter([result]))
+        return Enforced(result, ())
+    if not isinstance(result, pa.Table):
+        with closing(Enforcement(table.columns, table.key, table.extra_columns)) as enforcement:
+            pieces = kept_pieces(job, place, storage, result, enforcement)
+            if not job.publish:
+                pieces = rehearsed(storage, table, pieces)
+            return Enforced(pa.concat_tables(pieces), enforcement.dropped)
+    try:
+        enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
+    except ContractError as error:
+        raise explained(error, table, place.folder, result.schema) from None
+    _check_order(enforced.table.schema, table)
+    check_undeclared_types(storage, table, enforced.table.schema, enforced.table.num_rows)
+    if table.row_order:
+        enforced = replace(enforced, table=sort_rows(enforced.table, table.row_order))
+    if not job.publish:
+        rehearsed(storage, table, iter([enforced.table]))
+    return enforced
+
+
+def kept_pieces(
+    job: Job, place: Workplace, storage: AssetStorage, result: Iterator[pa.Table], enforcement: Enforcement
+) -> Iterator[pa.Table]:
+    """The pieces of a result that keeps its contract, in the order of its rows.
+
+    Raises:
+        ContractError: It does not, which is known at its end.
+    """
+    table = job.table
+    if table.serializer:
+        return result
+
+    def judged() -> Iterator[pa.Table]:
+        first: pa.Schema | None = None
+        schema = pa.schema([])
+        try:
+            for number, piece in enumerate(result, 1):
+                schema = piece.schema
+                kept = enforcement.piece(piece)
+                if kept is None:
+                    continue
+                if first is None:
+                    first = kept.schema
+                    _check_order(first, table)
+                    check_undeclared_types(storage, table, first, kept.num_rows)
+                elif kept.schema != first:
+                    raise _other_types(table, place.folder, number, first, kept.schema)
+                yield kept
+            enforcement.finish()
+        except ContractError as error:
+            raise explained(error, table, place.folder, schema) from None
+
+    if not table.row_order:
+        return judged()
+    # By values of the declared types: those that a query returns may have another order.
+    found = sort_pieces(judged(), table.row_order, table.name)
+    return iter([found]) if isinstance(found, pa.Table) else found
+
+
+def _check_order(schema: pa.Schema, table: Table) -> None:
+    """Refuse columns to order by that are not there or have no order.
+
+    Raises:
+        TransformError: One is.
+    """
+    if (problem := order_problem(schema, table.order_by)) is not None:
+        index, message, hint = problem
+        raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
+
+
+def _other_types(table: Table, folder: Path, number: int, first: pa.Schema, schema: pa.Schema) -> TransformError:
+    """The error of a batch that has other columns than the first, where these are not declared."""
+    names = [
+        name for name in dict.fromkeys((*first.names, *schema.names)) if _type_in(first, name) != _type_in(schema, name)
+    ]
+    name = names[0] if names else schema.names[0]
+    was, is_ = (_type_in(each, name) or "not there" for each in (first, schema))
+    what = f"column `{name}` is {is_}" if names else "the columns are in another order"
+    before = f", and {was} in the first" if names else ""
+    return TransformError(
+        f"result of {table.computed_by}: in batch {number}, {what}{before}",
+        hint=f"make all batches of one schema in {_place(table, folder)}, or declare `columns:`",
+    )
+
+
+def _type_in(schema: pa.Schema, name: str) -> str | None:
+    if name not in schema.names:
+        return None
+    kind = schema.field(name).type
+    return str(from_arrow(kind) or kind)
+
+
+def explained(error: ContractError, table: Table, folder: Path, schema: pa.Schema | None) -> ContractError:
+    """The error of a result with the place of the contract, and what to do; without schema, it is in a database."""
+    if table.query is not None and schema is not None:
+        of_one = len(error.violations) == 1
+        error.violations = tuple(_of_query(each, table, schema) for each in error.violations)
+        error.message = error.violations[0].message if of_one else error.message
+    error.location = error.location or table.where("columns")
+    error.hint = error.hint or f"fix {_place(table, folder)}, or relax the contract"
+    return at_key(error, table)
+
+
+def at_key(error: _DataError, table: Table) -> _DataError:
+    """The error with the place of the key for violations of that."""
+    is_first = bool(error.violations) and error.location == error.violations[0].location
+    error.violations = tuple(
+        replace(each, location=table.where("key")) if each.check == "key" else each for each in error.violations
+    )
+    error.location = error.violations[0].location if is_first else error.location
+    return error
+
+
+def _of_query(violation: Violation, table: Table, schema: pa.Schema) -> Violation:
+    """A violation with what to do in a query, where it says what to do in Python."""
+    found, _, hint = violation.message.partition("; ")
+    types = {column.name: column.type for column in table.columns or ()}
+    if violation.column not in types or not any(word in hint for word in ("in the transform", "`.")):
+        return violation
+    returned = from_arrow(schema.field(violation.column).type) if violation.column in schema.names else None
+    return replace(violation, message=f"{found}; {cast_hint(types[violation.column], returned)}")
+
+
+def _place(table: Table, folder: Path) -> str:
+    """Name the computation and where it is defined."""
+    if table.function is None:
+        place = table.query.place(1) if table.query is not None else None
+        return f"{table.computed_by} ({place})" if place is not None else table.computed_by
+    transform = load_transform(table.function, folder, of_table=table.returns_table)
+    code = getattr(inspect.unwrap(transform.fn), "__code__", None)
+    if code is None:
+        return f"`{transform.name}`"
+    file = Path(code.co_filename)
+    shown = file.relative_to(folder) if file.is_relative_to(folder) else file
+    return f"`{transform.name}` ({shown}:{code.co_firstlineno})"

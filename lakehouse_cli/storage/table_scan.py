@@ -1,0 +1,90 @@
+"""Scans of stored tables for whoever computes, shows or compares: names and errors as the project has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lakehouse_cli.errors import DataError, LakehouseError, MissingDataError, StorageError, UnreachableError
+from lakehouse_cli.model import Column, Table
+from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.storage.base import AssetStorage, Scan
+from lakehouse_cli.storage.capabilities import altered_by
+from lakehouse_cli.storage.source_columns import renamed_scan
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def scan(storage: AssetStorage, table: Table, columns: Sequence[Column] | None) -> Scan:
+    """Scan a stored table as `AssetStorage.scan`, which knows neither other names nor who wrote what it reads."""
+    found = renamed_scan(storage, table, columns)
+    return found if table.kind == "source" else _ComputedScan(storage, table, found)
+
+
+class _ComputedScan(Scan):
+    """A scan of what a run stored: what cannot be read is not the user's to declare otherwise, but to compute anew."""
+
+    def __init__(self, storage: AssetStorage, table: Table, inner: Scan) -> None:
+        read_pieces = None if inner.read_pieces is None else self._read_pieces
+        super().__init__(storage, table, self._read, read_pieces)
+        self.native, self.reads_columns = inner.native, inner.reads_columns
+        self._inner = inner
+
+    def _read(self, known: tuple[InputRecord, ...] | None) -> tuple[pa.Table, InputRecord | None]:
+        with self._explaining():
+            return self._inner.read(known)
+
+    def _read_pieces(self, known: tuple[InputRecord, ...]) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
+        assert self._inner.read_pieces is not None  # noqa: S101  # asked above
+        with self._explaining():
+            opened, record = self._inner.read_pieces(known)
+
+        def pieces() -> Iterator[pa.Table]:
+            with self._explaining():
+                yield from opened()
+
+        return pieces, record
+
+    def read_columns(self, record: InputRecord, names: Collection[str]) -> Iterator[pa.Table]:
+        """As of any scan."""
+        with self._explaining():
+            yield from super().read_columns(record, names)
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except (DataError, StorageError) as error:
+            explain_stored(error, self._storage, self._table)
+            raise
+
+
+def explain_stored(error: LakehouseError, storage: AssetStorage, table: Table) -> None:
+    """Let the error of a table that cannot be read say that it was modified, and how it is stored anew.
+
+    Args:
+        error: As it was raised, in words for who declares a source.
+        storage: Of the table.
+        table: The table; of a source nothing else is said.
+    """
+    if table.kind == "source" or isinstance(error, MissingDataError | UnreachableError):
+        return
+    modified = _modified(storage, table)
+    if modified is not None:
+        error.message = f"`{table.name}` was modified {modified}: {error.message}"
+    if modified is not None or isinstance(error, DataError):
+        error.hint = f"`lakehouse run +{table.name}` stores it anew"
+
+
+def _modified(storage: AssetStorage, table: Table) -> str | None:
+    """Where or by what a table was modified since a run stored it; None where it was not, or nobody knows."""
+    try:
+        manifest = storage.read_manifest(table)
+        content = None if manifest is None else storage.content(table, (manifest.content,))
+        if manifest is None or content is None or content.content_hash == manifest.content_hash:
+            return None
+        return altered_by(storage, table, content)
+    except LakehouseError:
+        return None

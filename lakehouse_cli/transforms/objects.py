@@ -1,0 +1,228 @@
+"""Assets that are not tables at the edge of a transform: objects in, bytes on their way."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.code.failure import failure_of, place_of_result
+from lakehouse_cli.code.fingerprints.packages import find_distributions
+from lakehouse_cli.code.importing import activate
+from lakehouse_cli.errors import Interrupted, LakehouseError, StorageError, TransformError
+from lakehouse_cli.executors.forks import forks_end_here
+from lakehouse_cli.formats import SERIALIZERS, file_suffixes, form_of
+from lakehouse_cli.formats.objects.base import Serializer
+from lakehouse_cli.formats.objects.paths import PathSerializer
+from lakehouse_cli.formats.objects.stored import PartsSink, hash_of_parts, reader_of, with_record
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import InputRecord, Manifest, ObjectRecord
+from lakehouse_cli.registry import Entry, load
+from lakehouse_cli.runs.temporary_files import spill_folder, spilling
+from lakehouse_cli.transforms.loading import Transform
+from lakehouse_cli.transforms.shared_tables import SharedTable, StreamedTable
+
+
+@cache
+def serializer_named(name: str) -> Serializer:
+    """The serializer of a name."""
+    spec = SERIALIZERS[name]
+    made: Serializer = load(Entry(spec.implementation, spec.install))()
+    return made
+
+
+def serialize(transform: Transform, result: Any, name: str) -> pa.Table:
+    """The bytes of what a transform returned, with the record of what they are.
+
+    Args:
+        transform: The transform.
+        result: Of it.
+        name: Of the serializer.
+
+    Raises:
+        TransformError: The serializer takes no such object, or failed.
+    """
+    sink = PartsSink()
+    activate(transform.folder)
+    try:
+        with forks_end_here():
+            modules = serializer_named(name).dump(result, sink)
+    except Interrupted:
+        raise
+    except TransformError as error:
+        place = place_of_result(transform.fn, transform.folder)
+        raise TransformError(
+            f"result of `{transform.name}`: {error.message}", hint=error.hint, location=place
+        ) from error
+    except BaseException as error:
+        failure = failure_of(error, transform.folder, transform.file)
+        takes = "return what Python can pickle: no lambda, generator, open file or connection is"
+        raise TransformError(
+            f"the result of `{transform.name}` cannot be stored as {name}: {failure.headline}",
+            exception=failure.exception,
+            traceback=failure.traceback,
+            hint=takes if SERIALIZERS[name].runs_code else "look at what the transform returns",
+            location=place_of_result(transform.fn, transform.folder),
+        ) from error
+    kind = type(result)
+    record = ObjectRecord(f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."), _distributions(modules))
+    return with_record(sink.table(), record)
+
+
+def _distributions(modules: Collection[str]) -> dict[str, str]:
+    """Versions of the distributions that modules belong to, by name; those of Python and of the project to none."""
+    found = (find_distributions(each, sys.path) for each in modules if each not in sys.stdlib_module_names)
+    return dict(sorted(pair for each in found for pair in each.items()))
+
+
+def deserialize(
+    data: pa.Table, declared: Table, project: str, content: InputRecord | None, manifest: Manifest | None
+) -> Any:
+    """The object of bytes.
+
+    Args:
+        data: All of them, as they are stored.
+        declared: What is stored.
+        project: Name of the project that asks.
+        content: What was read; None where the bytes were made in this run and are stored nowhere.
+        manifest: Of what is stored.
+
+    Raises:
+        StorageError: To read the bytes would run code, and no manifest of the project describes them.
+        TransformError: They cannot be read.
+    """
+    if SERIALIZERS[declared.serializer].runs_code and content is not None:
+        _verify(data, declared, project, manifest)
+    try:
+        with forks_end_here():
+            return serializer_named(declared.serializer).load(reader_of(data))
+    except Interrupted:
+        raise
+    except BaseException as error:
+        failure = failure_of(error, Path())
+        made = () if manifest is None else made_with(manifest)
+        hint = _remedy(declared)
+        message = f"`{declared.name}` cannot be loaded as {declared.serializer}: {failure.headline}"
+        raise TransformError("; ".join((message, *made)), traceback=failure.traceback, hint=hint) from error
+
+
+def _remedy(declared: Table) -> str:
+    if declared.kind == "source":
+        return "correct the file, or declare another `format`"
+    return f"`lakehouse run --force {declared.name}` makes it anew"
+
+
+def _verify(data: pa.Table, declared: Table, project: str, manifest: Manifest | None) -> None:
+    """Refuse bytes that no run of this project stored."""
+    name = declared.name
+    hint = f"`lakehouse run --force {name}` makes it anew"
+    if manifest is None:
+        raise StorageError(f"`{name}` was not created by lakehouse (no manifest), and is not loaded", hint=hint)
+    if manifest.project != project:
+        owner = "an unknown project" if manifest.project is None else f"project `{manifest.project}`"
+        raise StorageError(f"`{name}` was stored by {owner}, and is not loaded in `{project}`", hint=hint)
+    if manifest.recipe is None:
+        raise StorageError(f"`{name}` was copied as it was, computed by no run, and is not loaded", hint=hint)
+    if manifest.table != name or manifest.content_hash != hash_of_parts(data):
+        raise StorageError(f"`{name}` was modified outside lakehouse, and is not loaded", hint=hint)
+
+
+def made_with(manifest: Manifest) -> Iterator[str]:
+    """In which packages the place where an object was made differs from this one: a sentence for each."""
+    for name, before in (manifest.object.packages if manifest.object is not None else {}).items():
+        now = installed_version(name)
+        if now != before:
+            here = "not installed here" if now is None else f"here {now}"
+            yield f"`{manifest.table}` was made with {name} {before}, {here}"
+
+
+def installed_version(distribution: str) -> str | None:
+    """The version of a distribution; None where it is not installed."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def path_name(declared: Table) -> str:
+    """What a file or folder is called where it is made anew."""
+    suffix = file_suffixes(form_of(declared), declared.options)[0]
+    return declared.name if declared.serializer == "folder" else f"{declared.name}{suffix}"
+
+
+def restore(serializer: PathSerializer, data: pa.Table, declared: Table, path: Path) -> None:
+    """Make a file or folder at a path that is not there.
+
+    Raises:
+        StorageError: What is stored is no such thing.
+    """
+    try:
+        serializer.unpack(reader_of(data), path)
+    except ValueError as error:
+        hint = _remedy(declared)
+        raise StorageError(f"`{declared.name}` cannot be read as {declared.serializer}: {error}", hint=hint) from error
+
+
+class ObjectInput:
+    """A stored asset that is no table, as the argument of one transform.
+
+    Args:
+        shared: Its bytes.
+        declared: What it is.
+        project: Name of the project.
+        manifest: As it is stored; None where nothing is, or where it is not asked for.
+
+    Attributes:
+        notes: Remarks on it, once it was loaded.
+        error: What was raised as it was loaded; None for nothing.
+    """
+
+    num_rows, num_columns = -1, 0
+    schema = pa.schema([])
+
+    def __init__(
+        self, shared: SharedTable | StreamedTable, declared: Table, project: str, manifest: Manifest | None
+    ) -> None:
+        self.content = shared.content
+        self.nbytes = shared.nbytes
+        self.notes: tuple[str, ...] = ()
+        self.error: LakehouseError | None = None
+        self._shared = shared
+        self._declared = declared
+        self._project = project
+        self._manifest = manifest
+
+    def load(self, scopes: ExitStack) -> Any:
+        """Make the object, a new one for each transform; raises as `deserialize` does.
+
+        Args:
+            scopes: Keeps what is there for as long as the transform needs it.
+        """
+        try:
+            return self._loaded(scopes)
+        except LakehouseError as error:
+            self.error = error
+            raise
+
+    def _loaded(self, scopes: ExitStack) -> Any:
+        data = self._shared.arrow()
+        serializer = serializer_named(self._declared.serializer)
+        if isinstance(serializer, PathSerializer):
+            with spilling(f"`{self._declared.name}`"):
+                path = Path(scopes.enter_context(spill_folder()), path_name(self._declared))
+                restore(serializer, data, self._declared, path)
+                return path
+        found = deserialize(data, self._declared, self._project, self.content, self._manifest)
+        if self._manifest is not None:
+            self.notes = tuple(made_with(self._manifest))
+        return found
+
+
+#: What a transform is given.
+Argument = SharedTable | StreamedTable | ObjectInput
