@@ -329,7 +329,7 @@ class TransformError(LakehouseError):
 
     Attributes:
         frames: The user's own frames, innermost last: (file, line, function, source line).
-        inputs: Shape of each input: (parameter, table, rows, columns).
+        inputs: Shape of each input: (parameter, table, rows, columns); -1 rows where they are not counted.
         exception: ``Type: message`` of what was raised.
         traceback: The full traceback as text, shown with ``-v``.
     """

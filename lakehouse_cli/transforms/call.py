@@ -280,7 +280,9 @@ def _called(
             hint = "name it in the function's signature, or leave it out of `inputs`"
             raise TransformError(f"`{transform.name}` has no parameter `{name}`", hint=hint)
         if not isinstance(table, ObjectInput):
-            shapes.append((name, each.table, table.num_rows, table.num_columns))
+            unread = isinstance(table, StreamedTable) and not table.num_rows
+            rows = table.content.rows if unread and table.content is not None else table.num_rows
+            shapes.append((name, each.table, rows, table.num_columns))
         try:
             frame = _argument(table, parameter, name, given, scopes, enter)
         except TransformError as error:

@@ -231,11 +231,7 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
     code = [terminal.wrap(f"  {line}", 2 * HANGING) for line in code]
     body: list[str] = []
     if error.inputs:
-        shapes = [
-            f"{p if p == t else f'{p} ({t})'} {plural(rows, 'row')} × {plural(cols, 'column')}"
-            for p, t, rows, cols in error.inputs
-        ]
-        body.append(f"inputs: {', '.join(shapes)}")
+        body.append(f"inputs: {', '.join(_shape(*each) for each in error.inputs)}")
     for violation in error.violations:
         body += violation_lines(terminal, violation, above=error.message)
     if error.hint:
@@ -244,3 +240,9 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
     body += [terminal.style(note, "dim") for note in notes if alone]
     said, body = ([terminal.wrap(f"  {line}", HANGING) for line in each] for each in (said, body))
     return [head, *said, *code, *body]
+
+
+def _shape(parameter: str, table: str, rows: int, columns: int) -> str:
+    name = parameter if parameter == table else f"{parameter} ({table})"
+    counted = f"{plural(rows, 'row')} × " if rows >= 0 else ""
+    return f"{name} {counted}{plural(columns, 'column')}"
