@@ -57,7 +57,9 @@ class _ProjectModules(Struct):
 
     def is_own(self, file: str, folder: Path) -> bool:
         """Whether a source file is the project's: in its folder, or one that its code was read from."""
-        return is_own_file(file, folder) or (self.pinned is not None and file in self.pinned)
+        if self.pinned is not None and file in self.pinned:
+            return not file.startswith(f"{_PACKAGE}/")  # which is read for what its names stand for
+        return is_own_file(file, folder)
 
 
 _projects: dict[Path, _ProjectModules] = {}

@@ -23,6 +23,7 @@ from lakehouse_cli.plan.graph import build_graph
 from lakehouse_cli.plan.python_functions import FunctionCode
 from lakehouse_cli.plan.queries import QueryCode, query_fingerprint, with_texts
 from lakehouse_cli.plan.queries_in_databases import database_problems
+from lakehouse_cli.plan.recipes import is_pickle, object_code
 from lakehouse_cli.registry import install_command
 
 if TYPE_CHECKING:
@@ -111,6 +112,19 @@ class ProjectCode:
         if table.query is not None:
             return query_fingerprint(table, self._queries.version if self._queries is not None else None)
         return None if table.function is None else self._fingerprint(table.function)
+
+    def of_object(self, table: Table) -> str:
+        """The `object_code` of an asset that is stored as a pickle, by the code of today.
+
+        Raises:
+            ProjectError: A module that it reaches cannot be read or parsed.
+        """
+        tables = self.spec.tables
+        code = self.of(table)
+        own = f"version:{table.version}" if table.version is not None else "" if code is None else code.hash
+        inputs = {each.table for each in self.graph.inputs.get(table.name, ())}
+        pickles = [tables[name] for name in inputs if is_pickle(tables[name])]
+        return object_code(own, [f"code:{self.of_object(each)}" for each in pickles])
 
     def unordered_type(self, table: Table) -> str | None:
         """The frame type, by its annotation, of a result whose rows come in another order each time; else None."""

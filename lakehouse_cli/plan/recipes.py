@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,11 +13,13 @@ from msgspec.structs import replace
 from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.computation import Computation
-from lakehouse_cli.model.manifest import Manifest, Recipe
+from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.uses import Used
 
 _NONE: Mapping[str, str] = {}
+# What begins the second half of how a pickle is read.
+_CODE = "code:"
 # Of wider tables every table that is computed from them would keep too much.
 _LONGEST = 4000
 # How often the rules changed by which a source in a format is read into values. A table that was computed by former
@@ -120,7 +122,28 @@ def _hash(text: str) -> str:
     return xxhash.xxh3_64_hexdigest(text.encode())
 
 
-def reading_of(table: Table, manifest: Manifest | None, options: str) -> str:
+def is_pickle(table: Table) -> bool:
+    """Whether an asset is stored as what names code."""
+    return bool(table.serializer) and SERIALIZERS[table.serializer].runs_code
+
+
+def object_code(own: str, inputs: Iterable[str]) -> str:
+    """What the bytes of a pickle mean depends on: the code of its maker, and that of each object it was made of."""
+    others = sorted(inputs)
+    return _hash(_json_text([own, *others])) if others else own
+
+
+def _codes_of(inputs: Mapping[str, InputRecord]) -> Iterator[str]:
+    """The `object_code` of inputs that are pickles, as they were read."""
+    for record in inputs.values():
+        rest = record.reading.partition(" ")[2]
+        if rest.startswith(_CODE):
+            yield rest
+
+
+def reading_of(
+    table: Table, manifest: Manifest | None, options: str, code_now: Callable[[Table], str] | None = None
+) -> str:
     """How a table is read, for an `InputRecord`: what it is `stored_as`, a space, and its columns.
 
     The tables computed from it see the same only where both its bytes and how these are read are the same.
@@ -129,11 +152,16 @@ def reading_of(table: Table, manifest: Manifest | None, options: str) -> str:
         table: The table.
         manifest: Of a computed table as it is stored; None where there is none.
         options: What it is `stored_as`.
+        code_now: The `object_code` of a pickle as its maker, and those of its inputs, are now; None where it is that
+            by which it was just made.
     """
     if table.serializer:
         # A pickle names code: what that makes of the same bytes depends on the code.
-        recipe = manifest.recipe if manifest is not None and SERIALIZERS[table.serializer].runs_code else None
-        return f"{options} {'' if recipe is None else f'code:{recipe.code}'}"
+        if manifest is None or manifest.recipe is None or not is_pickle(table):
+            return f"{options} "
+        made = object_code(manifest.recipe.code, _codes_of(manifest.inputs))
+        now = made if code_now is None else code_now(table)
+        return f"{options} {_CODE}{made}{'' if now == made else f',now:{now}'}"
     records = table.contract.records
     columns = None if records is None else [(name, type_) for name, type_, _ in records]
     stored = None if manifest is None else manifest.columns

@@ -37,6 +37,7 @@ class StoredEnvironment(Struct, frozen=True):
         storages: By name.
         specs: Their declarations.
         graph: All tables.
+        code_now: As of `reading_of`.
     """
 
     environment: str
@@ -44,6 +45,7 @@ class StoredEnvironment(Struct, frozen=True):
     storages: Mapping[str, AssetStorage]
     specs: Mapping[str, StorageSpec]
     graph: AssetGraph
+    code_now: Callable[[Table], str]
 
     def snapshot(self, names: Iterable[str], *, source_manifests: bool = False) -> Snapshot:
         """What is stored there now of tables.
@@ -191,6 +193,7 @@ class _Look:
     def __init__(self, stored: StoredEnvironment) -> None:
         self.tables, self.storages, self.specs = stored.tables, stored.storages, stored.specs
         self.graph, self.environment = stored.graph, stored.environment
+        self.code_now = stored.code_now
         self._manifests: dict[str, Manifest | StorageError | None] = {}
         self._contents: dict[str, InputRecord | StorageError | None] = {}
         self._out_of_reach: dict[str, UnreachableError] = {}
@@ -356,7 +359,8 @@ class _Look:
     def _reading(self, table: Table, content: InputRecord, manifest: Manifest | None) -> str:
         # A manifest of other bytes says nothing of these.
         believed = manifest is not None and manifest.content_hash == content.content_hash
-        return reading_of(table, manifest if believed else None, stored_as(table, self.specs[table.storage]))
+        options = stored_as(table, self.specs[table.storage])
+        return reading_of(table, manifest if believed else None, options, self.code_now)
 
     def manifest(self, name: str) -> Manifest | StorageError | None:
         """The manifest of a table, or why it cannot be read."""

@@ -82,7 +82,10 @@ class Planner:
     def stored(self) -> StoredEnvironment:
         """The tables as they are declared and stored here."""
         spec = self.spec
-        return StoredEnvironment(spec.environment, spec.tables, self.storages, spec.storages, self.code.graph)
+        code = self.code
+        return StoredEnvironment(
+            spec.environment, spec.tables, self.storages, spec.storages, code.graph, code.of_object
+        )
 
     def other(self, environment: str) -> Planner:
         """The same project in another environment.

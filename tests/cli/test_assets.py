@@ -386,3 +386,43 @@ def test_the_page_says_what_happens(folder: ProjectFolder, cli: Cli) -> None:
     assert json.loads(folder.read("data/metrics.json")) == {"accuracy": 1.0}
     assert json.loads(folder.read("data/facts.json")) == {"rows": 10}
     assert (folder.path / "data/reports/chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_pickle_of_what_another_holds_counts_by_the_code_of_both(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/src.csv", "n\n1\n")
+    folder.write("models.py", "class Model:\n    def predict(self): return 1\n")
+    code = """
+        from models import Model
+        def model(src): return Model()
+        def bundle(model): return {"model": model}
+        def score(bundle): return bundle["model"].predict()
+    """
+    tables = "src: {kind: source, columns: {n: int64}}\nmodel: {format: pickle}\n"
+    folder.declare(f"{tables}bundle: {{format: pickle}}\nscore: {{format: json}}\n", code)
+    assert cli("run").code == 0
+    folder.edit("models.py", "return 1", "return 2")
+    compared = cli("diff", "-o", "json")
+    assert {t["name"]: t["status"] for t in compared.json["tables"]}["score"] == "different"
+    # Alone, it is computed by the class of today from what was made by that of before, and is not taken for either.
+    assert cli("run", "score").code == 0
+    assert folder.read("data/score.json") == "2\n"
+    folder.edit("models.py", "return 2", "return 1")
+    assert cli("run", "-o", "json").statuses["score"] == "materialized"
+    assert folder.read("data/score.json") == "1\n"
+    folder.edit("models.py", "return 1", "return 3")
+    assert cli("run", "-o", "json").statuses == dict.fromkeys(("model", "bundle", "score"), "materialized")
+    assert folder.read("data/score.json") == "3\n"
+    assert cli("plan", "--exit-code").code == 0
+
+
+def test_diff_goes_on_where_json_has_other_bytes(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/src.csv", "n\n1\n")
+    code = """
+        def o(src): return {"a": 1, "b": 2}
+        def first(o): return next(iter(o))
+    """
+    folder.declare("src: {kind: source, columns: {n: int64}}\no: {format: json}\nfirst: {format: text}\n", code)
+    assert cli("run").code == 0
+    folder.edit("transforms.py", '{"a": 1, "b": 2}', '{"b": 2, "a": 1}')
+    compared = cli("diff", "-o", "json")
+    assert {t["name"]: t["status"] for t in compared.json["tables"]} == {"o": "equal", "first": "different"}

@@ -507,7 +507,7 @@ def test_results_of_duckdb_beyond_their_type_are_refused(
     folder: ProjectFolder, cli: Cli, type_: str, value: str, reported: str, declared: bool, format_: str
 ) -> None:
     for before, after, kind in (("", "", type_), ("[", "]", f"list<{type_}>"), ("{'x': ", "}", f"struct<x: {type_}>")):
-        columns = f", columns: {{id: int32, v: '{kind}'}}" if declared else ""
+        columns = f", columns: {{id: int32, v: '{kind}'}}" if declared else ", key: id"
         folder.declare(
             f"result: {{format: {format_}{columns}}}", BENT_RESULT.replace("VALUE", value.format(before, after))
         )

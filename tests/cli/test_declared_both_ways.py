@@ -28,6 +28,8 @@ def in_python(tables: dict[str, Any]) -> tuple[str, dict[str, str]]:
         arguments = "".join(f", {key}={value!r}" for key, value in given.items())
         if keys.get("kind") == "source":
             lines.append(f"{name}_ = source_table({name!r}{arguments})")
+        elif "output" in keys:
+            lines.append(f"{name}_ = computed_table({keys['function']}, name={name!r}{arguments})")
         elif "sql" in keys or "sql_file" in keys:
             lines.append(f"{name}_ = computed_table({name!r}{arguments})")
         else:

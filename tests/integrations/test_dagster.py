@@ -96,7 +96,8 @@ def specs(**how: Any) -> dict[str, Any]:
     return {spec.key.to_user_string(): spec for spec in definitions(**how).resolve_all_asset_specs()}
 
 
-def test_what_dagster_knows_of_tables(shop: ProjectFolder) -> None:
+def test_what_dagster_knows_of_tables(shop: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "transforms", raising=False)
     found = specs()
     assert {name: [dep.asset_key.to_user_string() for dep in spec.deps] for name, spec in found.items()} == {
         "orders": [],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def analysis() -> Iterator[LineageAnalysis]:
 
 @pytest.fixture(scope="module")
 def connection() -> Iterator[Any]:
-    with private_connection(spills=False, threads=1) as opened:
+    with private_connection(datetime(2024, 5, 6, tzinfo=UTC), spills=False, threads=1) as opened:
         put(opened, {table: {name: [] for name in columns} for table, columns in TABLES.items()})
         yield opened
 

@@ -97,7 +97,7 @@ def python_value(scalar: pa.Scalar) -> Any:
     """Return a value as Python has it; None where it has none."""
     try:
         return scalar.as_py()
-    except (ValueError, ArithmeticError, pa.ArrowException):
+    except (ValueError, ArithmeticError, LookupError, pa.ArrowException):
         return None
 
 
@@ -128,7 +128,7 @@ def beyond_python(scalar: pa.Scalar) -> str:
     """Print a value that Python's own types cannot hold, as Arrow does; where it cannot either, as the count it is."""
     try:
         return shorten(f"{scalar}")
-    except (ValueError, ArithmeticError, pa.ArrowException):
+    except (ValueError, ArithmeticError, LookupError, pa.ArrowException):
         kind = scalar.type
     if isinstance(scalar, pa.DictionaryScalar):
         scalar = scalar.value

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import Interrupted, LakehouseError, Terminated
-from lakehouse_cli.formats import SerializerSpec, find_form
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.table_state import TableState, is_same_content
 from lakehouse_cli.operations.comparing.results import ComparedTable, DiffStatus
 from lakehouse_cli.plan.planning import Plan, PlannedTable
+from lakehouse_cli.plan.recipes import is_pickle
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.runner import Runner
 from lakehouse_cli.runs.events import ErrorInfo
@@ -113,15 +113,23 @@ def compare_recomputed(
         Interrupted: The user or the system ended it.
     """
     compared: dict[str, ComparedTable] = {}
+    made_anew: set[str] = set()  # pickles by other code
 
     def compare(planned: PlannedTable, data: pa.Table) -> bool:
         try:
             compared[planned.name] = _against_stored(stored, planned, data, limit)
         except LakehouseError as error:
             compared[planned.name] = _failed(_found(planned), ErrorInfo.of(error), mask)
-        # The same bytes of a pickle count as others where other code made them.
-        is_same = not _runs_code(stored, planned.name) or _is_same_code(planned)
-        return compared[planned.name].status == "equal" and is_same
+        if compared[planned.name].status != "equal":
+            return False
+        table = stored.tables[planned.name]
+        if not table.serializer:
+            return True
+        # The same bytes of a pickle count as others where other code made them, or an object that it holds.
+        if is_pickle(table) and not (_is_same_code(planned) and made_anew.isdisjoint(planned.inputs)):
+            made_anew.add(planned.name)
+            return False
+        return _has_same_bytes(planned, data)
 
     result = replace(runner, compare=compare).run(plan)
     if result.cancelled_by is not None:
@@ -137,9 +145,15 @@ def compare_recomputed(
     return tuple(compared[table.name] for table in result.tables)
 
 
-def _runs_code(stored: StoredEnvironment, name: str) -> bool:
-    form = find_form(stored.tables[name])
-    return isinstance(form, SerializerSpec) and form.runs_code
+def _has_same_bytes(planned: PlannedTable, data: pa.Table) -> bool:
+    """Whether an object has the very bytes that are stored: JSON of the same values may have them in another order."""
+    from io import BytesIO
+
+    from lakehouse_cli.formats.objects.stored import bytes_of
+    from lakehouse_cli.text.regular_files import hash_of
+
+    manifest = planned.state.manifest if planned.state is not None else None
+    return manifest is not None and manifest.content_hash == hash_of(BytesIO(bytes_of([data])))
 
 
 def _is_same_code(planned: PlannedTable) -> bool:

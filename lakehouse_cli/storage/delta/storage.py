@@ -408,17 +408,17 @@ class DeltaStorage(AssetStorage):
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
         """Explain what delta-rs and Arrow raise."""
-        if isinstance(error, FileNotFoundError) and ".parquet" in str(error):
-            hint = "restore the file from a copy"
-            if table is not None and table.kind == "computed":
-                hint = f"`lakehouse run --force {table.name}` stores it anew"
-            return Cause("a data file that its log names is gone", hint)
         lacking = _UNSUPPORTED.search(str(error))
         if lacking is not None:
             features = lacking[1].replace("TypeWidening", "widened types")
             return Cause(f"it has deletion vectors, which are not read beside {features}", _WITHOUT_DELETION_VECTORS)
         bucket = self.spec.root.partition("://")[2].partition("/")[0]
         cause = None if self._local else explain_text(str(error), self.spec, bucket, "bucket")
+        if cause is None and isinstance(error, FileNotFoundError) and ".parquet" in str(error):
+            hint = "restore the file from a copy"
+            if table is not None and table.kind == "computed":
+                hint = f"`lakehouse run --force {table.name}` stores it anew"
+            return Cause("a data file that its log names is gone", hint)
         if cause is not None or (isinstance(error, OSError) and error.strerror):
             return cause
         return Cause(without_addresses(str(error)) or type(error).__name__)

@@ -103,12 +103,13 @@ def test_stored_data_are_a_reason(stored: Stored, state: dict[str, Any], code: s
         ({"inputs": ("other: source",)}, "input_changed"),
         ({"files": {"a.txt": "1"}}, "file_changed"),
         ({"variables": {"HOME": "1"}}, "variable_changed"),
+        ({"output": "train"}, "function_changed"),
     ],
 )
 def test_each_part_of_a_recipe_is_a_reason(stored: Stored, recipe: dict[str, Any], code: str) -> None:
     assert set(Recipe.__struct_fields__) == {
         *("code", "code_parts", "contract", "key", "extra_columns", "params"),
-        *("storage", "inputs", "files", "variables", "order_by"),
+        *("storage", "inputs", "files", "variables", "order_by", "output"),
     }, "a part that is new needs a case here"
     stored.recipe("first", **recipe)
     assert codes(stored.plan(), "first") == [code]

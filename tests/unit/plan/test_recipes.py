@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lakehouse_cli import Project
-from lakehouse_cli.model.manifest import Recipe
+from lakehouse_cli.model.manifest import Manifest, Recipe
 from lakehouse_cli.plan.recipes import reading_of, recipe_of, stored_as
 from tests.conftest import ProjectFolder
 
@@ -112,7 +112,8 @@ def test_how_a_source_is_read(folder: ProjectFolder) -> None:
     def reading(table: str, stored: list[tuple[str, str]] | None = None) -> str:
         folder.declare(f"s: {table}", "def s(): ...\n")
         spec = Project.load().planner.spec
-        return reading_of(spec.tables["s"], stored, stored_as(spec.tables["s"], spec.storages["default"]))
+        manifest = None if stored is None else Manifest("s", tuple(stored), 1, 1, 1, "", "", "", "", "")
+        return reading_of(spec.tables["s"], manifest, stored_as(spec.tables["s"], spec.storages["default"]))
 
     assert reading("{kind: source}") == "csv#1 "
     assert reading("{kind: source, columns: {a: int64}}") == 'csv#1 [["a","int64"]]'
