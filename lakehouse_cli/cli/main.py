@@ -21,14 +21,12 @@ from lakehouse_cli.cli.argument_values import take_plainly
 from lakehouse_cli.cli.commands import NAMES, CommandGroup
 from lakehouse_cli.cli.termination import Termination
 from lakehouse_cli.errors import LakehouseError, SystemTroubleError, UnexpectedError, UsageError, did_you_mean
-from lakehouse_cli.executors.forks import keep_process
+from lakehouse_cli.executors.forks import end_process, keep_process
 from lakehouse_cli.version import __version__
 
 EXIT_INTERRUPTED = 130
 # Seconds that threads have which still go on when a command has done its work.
 _PATIENCE_S = 5.0
-# From here on code of the user's finds another one.
-_end_process = os._exit
 _QUOTED = re.compile(r"'(--?[\w-]+)'")
 
 app = typer.Typer(
@@ -121,7 +119,7 @@ def _leave(code: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
-    _end_process(code)
+    end_process(code)
 
 
 def _wait_for_threads() -> None:

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 
 #: What ends a process without a word, or makes another program of it.
 _REAL: dict[str, Callable[..., NoReturn]] = {"_exit": os._exit, "execv": os.execv, "execve": os.execve}
+#: End this process at once, with a code, though it is kept from ending.
+end_process = os._exit
 
 
 class _Kept:
@@ -54,7 +56,7 @@ def forks_end_here() -> Iterator[None]:
             for stream in (sys.stdout, sys.stderr):
                 with suppress(Exception):  # closed, or of the user's
                     stream.flush()
-            _REAL["_exit"](code & 0xFF)
+            end_process(code & 0xFF)
         _let_go()
 
 

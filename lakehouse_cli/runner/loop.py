@@ -18,6 +18,7 @@ from lakehouse_cli.code.importing import pinned
 from lakehouse_cli.engines.spark_session import spark_of_run
 from lakehouse_cli.errors import ContractError, LakehouseError, OvertakenError, Terminated, UnreachableError
 from lakehouse_cli.executors.base import Executor
+from lakehouse_cli.executors.forks import end_process
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Table
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan, PlannedTable
@@ -266,7 +267,7 @@ class _Run:
     def _stop_now(self, how: Cancellation) -> None:
         """Give every table a result; an event that a termination cut off is emitted again."""
         self.cancelled_by = how
-        leave_at_exit()
+        leave_at_exit(end_process)
         for name in self.results.keys() - self.emitted:
             self._emit(self.results[name])
         self._cancel([planned.name for planned in self.plan.runs if planned.name not in self.results], how)

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import NoReturn
 
 # Seconds to wait for a thread that is putting something in place.
 _PATIENCE_S = 5.0
@@ -56,17 +57,21 @@ def at_work() -> Iterator[None]:
         _at_work.discard(thread)
 
 
-def leave_at_exit() -> None:
+def leave_at_exit(end_process: Callable[[int], NoReturn]) -> None:
     """Have the process end with code 130 where threads of a run that was left are still at work when it ends.
 
     Python ends such threads as they ask for its lock, which aborts the process from inside of a library in C++ that
     does not expect it.
+
+    Args:
+        end_process: Ends the process at once, with a code. `os._exit` is kept from doing so by the transforms that are
+            still at work.
     """
     atexit.unregister(_leave)
-    atexit.register(_leave)
+    atexit.register(_leave, end_process)
 
 
-def _leave() -> None:
+def _leave(end_process: Callable[[int], NoReturn]) -> None:
     if not any(thread.is_alive() for thread in _at_work - {threading.current_thread()}):
         return
     undo_unfinished()
@@ -74,7 +79,7 @@ def _leave() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
-    os._exit(130)
+    end_process(130)
 
 
 def _forget_in_child() -> None:
