@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -223,21 +224,21 @@ def test_long_values_are_shortened_in_examples() -> None:
     assert example.value.endswith("…")
 
 
-def test_contracts_load_neither_pandas_nor_polars() -> None:
-    # From a file: pyarrow itself imports pandas, if it is there, to make an array of Python objects. A file of Arrow's
-    # own: a thread of its reader lets go of one of Python's while Python ends, and aborts the process.
+def test_contracts_load_neither_pandas_nor_polars(tmp_path: Path) -> None:
+    # From a file: pyarrow itself imports pandas, if it is there, to make an array of Python objects. A file on disk:
+    # a thread of its reader may let go of one of Python's, or of bytes, while Python ends, and abort the process.
+    (tmp_path / "t.csv").write_text("a,b\n1,x\n2,y")
     code = """
 import sys
-import pyarrow as pa
 from pyarrow import csv
 from lakehouse_cli.contracts import check, enforce
 from lakehouse_cli.model import Column, parse_column_type
 columns = [Column(name, parse_column_type(type_), False) for name, type_ in (("a", "float64"), ("b", "string"))]
-enforced = enforce(csv.read_csv(pa.BufferReader(b"a,b\\n1,x\\n2,y")), columns, key=("a", "b"))
+enforced = enforce(csv.read_csv("t.csv"), columns, key=("a", "b"))
 check(enforced.table, columns, key=("b",))
 sys.exit(", ".join({"pandas", "polars"} & set(sys.modules)) or None)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
