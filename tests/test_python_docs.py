@@ -1,4 +1,4 @@
-"""Pages that are told by example, docs/python.md among them: their files, and what their commands print."""
+"""Documentation pages that are run, docs/python.md among them: their files, and what their commands print."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ class ExplainsChanges(Protocol):
 
 @runtime_checkable
 class ReplacesInPlace(Protocol):
-    """Replaces tables in place, so that whoever reads or ends in the meantime may find a part of one."""
+    """Replaces tables in place, so that a reader, or a run that ends in the meantime, may find a part of one."""
 
     def replaces_in_place(self) -> str:
         """Say so, for a plan that would store tables in it."""

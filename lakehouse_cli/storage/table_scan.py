@@ -1,4 +1,4 @@
-"""Scans of stored tables for whoever computes, shows or compares: names and errors as the project has them."""
+"""Scans of stored tables, to compute, show or compare them: names and errors as the project has them."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def call_for_path(
             except TransformError as error:
                 raise _error(transform, error.message, error.hint) from error
             pieces = _pieces(packed, table.serializer, scopes, opened.pop_all())
-            next(pieces)  # from here on its end closes what is open, whoever ends it
+            next(pieces)  # from here on its end closes what is open
             return pieces
 
         params = {**table.params, _parameter(transform): target}

@@ -68,7 +68,7 @@ _SHARED = (
     r"duckdb\.(?:sql|query|execute|executemany|register|unregister|table|view|values|table_function|query_df|df|arrow"
     r"|append|begin|commit|rollback|default_connection|(?:create|remove)_function|(?:from|read|fetch)_?\w+)"
 )
-# Methods of polars' frames whose rows come in another order each time, unless they are told to keep it.
+# Methods of polars' frames whose rows come in another order each time, unless `maintain_order` is set.
 _UNORDERED = ("group_by", "unique")
 _WITH_MODE = ("open", "ZipFile", "HDFStore")  # calls whose second argument says whether a file is written
 _BUFFERS = ("StringIO", "BytesIO", "BufferReader")
