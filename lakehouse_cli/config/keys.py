@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Mapping as AnyMapping
 
+from lakehouse_cli.config.checks import TableChecks
 from lakehouse_cli.config.columns import Columns
 from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN, path_problem
 from lakehouse_cli.config.reading import Key
@@ -162,7 +163,11 @@ TABLE_KEYS: AnyMapping[str, Key] = {
     "retries": Key(Number(whole=True, minimum=0), "Attempts beyond the first.", 0, computed=True),
     "retry_delay": Key(Number(minimum=0), "Seconds before the first retry, doubled each time.", 1, computed=True),
     "timeout": Key(Number(minimum=0, above=True), "Seconds it may take. Default: no limit.", computed=True),
-    "checks": Key(None, "What the data must satisfy beyond types."),
+    "checks": Key(
+        TableChecks(),
+        "What the data must satisfy beyond types; checks of single columns stand in the columns.",
+        examples=([{"unique": ["station", "day"]}, {"row_count": {"min": 1}}],),
+    ),
 }
 
 STORAGE_KEYS: AnyMapping[str, Key] = {
@@ -265,6 +270,11 @@ PROJECT_KEYS: AnyMapping[str, Key] = {
         PATTERNS, "Patterns of files with more `tables`, relative to this file.", examples=(["tables/*.yaml"],)
     ),
     "tables": Key(Section("a map of names to tables", "tables"), "The tables, by name."),
+    "types": Key(
+        Section("a map of names to types", "types"),
+        "Named column types: a type, with checks and options, for columns to name.",
+        examples=({"station_id": {"type": "string", "matches": "[A-Z]{3}"}},),
+    ),
     "assets": Key(
         ASSETS,
         "The Python module whose `Lakehouse` declares more tables, and perhaps storages; loading the project runs it.",

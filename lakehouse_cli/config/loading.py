@@ -196,6 +196,8 @@ def _loaded(loader: _Loader, *, thorough: bool, incomplete: bool) -> LoadedSpec 
     named = [loader.root.entries[key][1] for key in FILLED_IN if key in loader.root.entries]
     found = loader.reader.problems.sorted(loader.source.name)
     keeps = loader.kept is None and loader.python is None and not found
+    # What is kept belongs to the files with tables: named types must stand in one of them.
+    keeps = keeps and ("types" not in loader.root.entries or "tables" in loader.root.entries)
     reading = TablesReading.of(spec, loader.includes.tables, named) if keeps else None
     return LoadedSpec(spec, found, values_in(named, loader.environ), others, reading=reading)
 
@@ -241,6 +243,7 @@ class _Loader:
         storages, execution, others = (self.value(key) for key in FILLED_IN)
         environments.read(storages, execution, others, self.environment, incomplete=incomplete)
         execution = environments.execution
+        self.find_types()
         if (node := self.value("defaults")) is not None:
             self.defaults = read_draft(self.reader, self.root.entries["defaults"][0], node, "`defaults`")
         self.find_tables()
@@ -304,10 +307,17 @@ class _Loader:
     def value(self, key: str) -> Any:
         """The value of a key; None where it is not there, or wrong."""
         node, kind = self.reader.section(self.root, key), PROJECT_KEYS[key].type
-        if node is None or kind is None:
+        if node is None:
             return None
         value = kind.read(self.reader, node, f"`{key}`")
         return None if isinstance(value, Invalid) else value
+
+    def find_types(self) -> None:
+        """Read the named column types, which the tables of all files may have."""
+        if (node := self.value("types")) is not None:
+            from lakehouse_cli.config.named_types import read_named_types
+
+            self.reader.types = read_named_types(self.reader, node)
 
     def find_tables(self) -> None:
         """Read the `tables` of this file and of those that it includes, each by itself."""
@@ -322,6 +332,7 @@ class _Loader:
         python = self.python
         in_python = [] if python is None else [(python.reader, mapping) for mapping in python.tables]
         for reader, mapping in (*self.includes.tables, *in_python):
+            reader.types = self.reader.types
             for name, (key, node) in mapping.entries.items():
                 here = reader.at(key)
                 if name in declared:

@@ -57,6 +57,7 @@ def json_schema() -> JsonSchema:
             "defaults": keys_schema(TABLE_KEYS, "Any table key, for all tables that do not set it."),
             "column": column_schema(),
             "columnType": column_type_schema(),
+            "types": _named({"$ref": "#/$defs/column"}),
             "options": options_schema(fillable=False),
             "storages": {
                 **_named({**storage, "if": built_in, "then": {"required": ["root"]}}),

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from lakehouse_cli.config.checks import every_check
 from lakehouse_cli.config.keys import NAME_PATTERN, NAME_RULE, TABLE_KEYS
 from lakehouse_cli.config.options import read_options
 from lakehouse_cli.config.problems import quoted
@@ -27,7 +28,7 @@ _VITAL = frozenset(("kind", "function", "sql", "sql_file", "inputs", "params"))
 _COMPUTES = ("function", "sql", "sql_file")
 _MERGED = frozenset(("params", "meta", "uses"))
 # What speaks of rows and columns.
-_OF_TABLES = ("columns", "key", "order_by", "extra_columns", "sql", "sql_file", "engine", "reproducible")
+_OF_TABLES = ("columns", "key", "order_by", "extra_columns", "checks", "sql", "sql_file", "engine", "reproducible")
 _WITH_PARTS = frozenset(("inputs", "params", "key", "order_by", "uses"))
 
 
@@ -206,7 +207,12 @@ class Resolution(Struct):
             path=values.get("path", name),
             format=self._format(draft, values, storage),
             serializer=serializer if storage is None or storage.format else "",
-            contract=Contract(values.get("columns"), values.get("key", ()), values.get("extra_columns", "error")),
+            contract=Contract(
+                values.get("columns"),
+                values.get("key", ()),
+                values.get("extra_columns", "error"),
+                every_check(values.get("columns"), values.get("checks", ()), self.module),
+            ),
             function=None if source or query is not None else self._function(name, draft, values, places),
             output=values.get("output", ""),
             publish=values.get("publish", "together"),
