@@ -28,6 +28,7 @@ from lakehouse_cli.contracts.findings import Findings
 from lakehouse_cli.contracts.keys import PiecewiseKey, place_of
 from lakehouse_cli.errors import ContractError, Violation, did_you_mean
 from lakehouse_cli.model import Column, ColumnType
+from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.column_type import unnameable
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.invisible import visible
@@ -43,10 +44,12 @@ class Enforced(Struct, frozen=True):
         table: The declared columns in their order, then extras that are kept; types of
             `lakehouse_cli.arrow.types`, fields nullable, no metadata.
         dropped: Names of extra columns that were dropped.
+        checks: What the table's checks found, once they were judged.
     """
 
     table: pa.Table
     dropped: tuple[str, ...]
+    checks: tuple[CheckRecord, ...] = ()
 
 
 def enforce(

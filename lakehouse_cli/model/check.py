@@ -130,7 +130,7 @@ class Check(Declaration, frozen=True):
         return by_severity[self.severity]
 
 
-class CheckResult(Struct, frozen=True):
+class CheckResult(Struct, frozen=True, omit_defaults=True):
     """What a judgement of a check found.
 
     Attributes:
@@ -148,6 +148,7 @@ class CheckResult(Struct, frozen=True):
         examples: The first rows that violate it, in the table's order.
         message: What is wrong, one sentence; empty where nothing is.
         location: Where the check stands.
+        earlier: Whether it was judged by an earlier run than the one that reports it.
     """
 
     name: str
@@ -164,6 +165,23 @@ class CheckResult(Struct, frozen=True):
     examples: tuple[Example, ...] = ()
     message: str = ""
     location: Location | None = None
+    earlier: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Its entry in documents."""
+        known = ("row", "value", "line", "key")
+        examples = [
+            {name: value for name in known if (value := getattr(each, name)) or name in ("row", "value")}
+            for each in self.examples
+        ]
+        document: dict[str, Any] = {
+            "name": self.name, "check": self.check, "column": self.column, "severity": self.severity,
+            "status": self.status, "count": self.count, "rows": self.rows, "not_judged": self.not_judged,
+            "value": self.value, "threshold": self.threshold, "examples": examples, "message": self.message or None,
+        }  # fmt: skip
+        if self.errored:
+            document["errored"] = self.errored
+        return document | ({"earlier": True} if self.earlier else {})
 
 
 class CheckRecord(Struct, frozen=True, omit_defaults=True):

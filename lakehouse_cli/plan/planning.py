@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError, UnreachableError, UsageError
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.deferred_input import DeferredInput, deferred_note
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.model.reason import Reason
@@ -24,10 +26,11 @@ from lakehouse_cli.plan.reasons import (
     refresh_reasons,
 )
 from lakehouse_cli.plan.selection import Selection
+from lakehouse_cli.plan.standing_checks import blocking, due_checks, standing_checks, standing_results
 from lakehouse_cli.plan.uses import Used
 from lakehouse_cli.text.name_lists import first_named
 
-Action = Literal["run", "skip", "read"]
+Action = Literal["run", "check", "skip", "read"]
 # How many tables a refusal names.
 _NAMED = 5
 
@@ -53,6 +56,8 @@ class PlannedTable(Struct, frozen=True):
         notes: Remarks on a table that would run, such as an input modified outside lakehouse,
             or which key would have its transform's surroundings count.
         used: What its transform uses beside its inputs; None where nothing is declared.
+        after: Tables that its checks look at, and that come before it for that.
+        checks: How its checks stand, as far as earlier runs judged them on what is stored.
     """
 
     name: str
@@ -69,6 +74,8 @@ class PlannedTable(Struct, frozen=True):
     would_fail: str | None = None
     notes: tuple[str, ...] = ()
     used: Used | None = None
+    after: tuple[str, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
 
     @property
     def conditional(self) -> bool:
@@ -106,10 +113,15 @@ class Plan(Struct, frozen=True):
         return tuple(table for table in self.tables if table.action == "run")
 
     @property
+    def due(self) -> tuple[PlannedTable, ...]:
+        """The tables that would be materialized, or whose stored data would be checked."""
+        return tuple(table for table in self.tables if table.action in ("run", "check"))
+
+    @property
     def at_once(self) -> int:
         """How many tables a run may compute at once, at most: of the longest chain it is one at a time."""
         depths: dict[str, int] = {}
-        for table in self.runs:
+        for table in self.due:
             depths[table.name] = 1 + max((depths.get(name, 0) for name in table.inputs), default=0)
         return len(depths) - max(depths.values()) + 1 if depths else 0
 
@@ -131,6 +143,7 @@ class Plan(Struct, frozen=True):
                     "schema_change": table.schema_change,
                     "would_fail": table.would_fail,
                     "notes": list(table.notes),
+                    **({"checks": [each.to_json() for each in table.checks]} if table.checks else {}),
                 }
                 for table in self.tables
             ],
@@ -142,6 +155,7 @@ def tables_of_interest(graph: AssetGraph, selection: Selection) -> tuple[str, ..
     wanted = set(selection.names)
     for name in selection.names:
         wanted.update(graph.upstream(name))
+        wanted.update(graph.references(name))
     return tuple(name for name in graph.order if name in wanted)
 
 
@@ -156,6 +170,7 @@ def make_plan(
     force: bool = False,
     lenient: bool = False,
     defer: str | None = None,
+    check_codes: Mapping[str, Mapping[str, str]] = {},
 ) -> Plan:
     """Plan the selected tables: what is out of date runs, and why.
 
@@ -169,6 +184,7 @@ def make_plan(
         force: Whether the user asked to run what is up to date.
         lenient: Plan also what could not run because an input was never materialized.
         defer: The environment in which inputs were looked for that are not there in this one.
+        check_codes: Hashes of the code of functions in checks, by table and check.
 
     Raises:
         UsageError: A selected table needs one that is neither selected nor stored; the hint is the command to run.
@@ -183,7 +199,10 @@ def make_plan(
     results: dict[str, PlannedTable] = {}
 
     def computed(name: str, reasons: tuple[Reason, ...] = ()) -> PlannedTable:
-        return _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now, reasons)
+        planned = _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now, reasons)
+        if not graph.tables[name].contract.checks:
+            return planned
+        return _with_checks(planned, graph, states, running, check_codes.get(name, {}), now)
 
     for name in tables_of_interest(graph, selection):
         if graph.tables[name].kind == "source":
@@ -288,6 +307,36 @@ def _planned_computed(
         refused,
         would_fail,
         tuple(input_notes(state.manifest, as_stored)) if reasons else (),
+    )
+
+
+def _with_checks(
+    planned: PlannedTable,
+    graph: AssetGraph,
+    states: Mapping[str, TableState],
+    running: Collection[str],
+    codes: Mapping[str, str],
+    now: datetime,
+) -> PlannedTable:
+    """A planned table with how its checks stand; it is checked where one of them is not judged on what is stored."""
+    manifest = None if planned.state is None else planned.state.manifest
+    planned = replace(planned, after=graph.after.get(planned.name, ()))
+    if manifest is None or planned.reasons:
+        return planned
+    table = graph.tables[planned.name]
+    standing = standing_checks(table, manifest, codes)
+    found = {name: states[name].content for name in graph.references(planned.name)}
+    contents = {name: record.content_hash for name, record in found.items() if record is not None}
+    reasons = tuple(reason for _, reason in due_checks(standing, table, contents, running))
+    results = standing_results(standing, now)
+    bad = blocking(table, results)
+    would_fail = planned.would_fail or (f"`{planned.name}`: {bad[0].message}" if bad else None)
+    return replace(
+        planned,
+        action="check" if reasons else "skip",
+        reasons=reasons,
+        checks=results,
+        would_fail=would_fail if not reasons else planned.would_fail,
     )
 
 

@@ -132,6 +132,21 @@ class ProjectCode:
         found = source.unsupported_result if isinstance(source, FunctionSource) else None
         return found.name if found is not None and found.name in UNORDERED else None
 
+    def check_codes(self, tables: Iterable[Table]) -> dict[str, dict[str, str]]:
+        """Hashes of the code of the functions that checks are made by, by table and check.
+
+        Raises:
+            ProjectError: A module that one reaches cannot be read or parsed, or has no such function.
+        """
+        found: dict[str, dict[str, str]] = {}
+        for table in tables:
+            for check in table.contract.checks:
+                if check.kind == "function":
+                    module, _, name = check.arguments["function"].partition(":")
+                    code = self._fingerprint(FunctionRef(module, name, location=check.location))
+                    found.setdefault(table.name, {})[check.name] = code.hash
+        return found
+
     def read(self, tables: Iterable[Table]) -> None:
         """Take the fingerprints of tables' transforms, so that `of` knows them.
 

@@ -236,6 +236,7 @@ class Planner:
             force=force,
             lenient=lenient,
             defer=None if behind is None else behind.environment,
+            check_codes=code.check_codes(tables),
         )
         if lenient:
             return plan

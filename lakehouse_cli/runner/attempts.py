@@ -117,6 +117,10 @@ class Attempts:
         from lakehouse_cli.runner.several_results import materialize_results
         from lakehouse_cli.transforms import SharedTable, StreamedTable
 
+        if job.is_check:
+            from lakehouse_cli.runner.checking import check_stored
+
+            return check_stored(job, self._place)
         given: dict[str, SharedTable | StreamedTable]
         some = job.table.query is not None or self._memory.streams_some(job.tables)
         streamed = streamed_inputs(job, self._place.folder) if some else {}

@@ -34,6 +34,7 @@ from lakehouse_cli.errors import (
 )
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column, StorageSpec, Table
+from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import OUTSIDE, UNFINISHED, InputRecord, Manifest
 from lakehouse_cli.runs.local_state import put, state_folder
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, record_of
@@ -286,6 +287,14 @@ class SaveLoadStorage(AssetStorage):
         except (OSError, ValueError) as error:
             raise self._unkept(table, "read", error) from error
         return parse_manifest(text, str(file.relative_to(self._project)))
+
+    def keep_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
+        """Replace the manifest, and leave the data."""
+        now = self.read_manifest(table)
+        changed = None if now is None else now.with_checks(checks, manifest)
+        if changed is not None:
+            self._keep(table, changed)
+        return changed is not None
 
     def _former(self, table: Table) -> Manifest | None:
         """The manifest where it can be read."""

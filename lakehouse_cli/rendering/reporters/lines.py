@@ -44,6 +44,10 @@ class TextReporter(Reporter):
 
     def _end(self, result: RunResult) -> None:
         self._write(summary_line(self._terminal, result), *result_note_lines(self._terminal, result.tables))
+        if any(table.warnings for table in result.tables):
+            from lakehouse_cli.rendering.reporters.check_text import run_warning_lines
+
+            self._write(*run_warning_lines(self._terminal, result.tables))
 
     def _write(self, *lines: str) -> None:
         self._stream.writelines(line + "\n" for line in lines)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lakehouse_cli.errors import ObstructedError, StorageError, system_reason
 from lakehouse_cli.formats.base import Opener, Sink
 from lakehouse_cli.model import Column, StorageSpec, Table
+from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import ChangedError, changed_while_read, translate_errors
@@ -305,6 +306,24 @@ class FileStorage(FolderStorage):
             except IsADirectoryError as error:
                 raise self._manifest_is_a_folder(table) from error
         return parse_manifest(text, self._shown_manifest(table))
+
+    def keep_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
+        """Replace the manifest, and leave the data."""
+        with translate_errors(self, table, "written"):
+            file = self._manifest_file(table)
+            now = self.read_manifest(table)
+            changed = None if now is None else now.with_checks(checks, manifest)
+            if changed is None:
+                return False
+            self._in_own_folder(file, table)
+            path, mode = self._replaced(file, table)
+            with (
+                self._open_folder(file, table) as folder,
+                replacing(folder, path.rpartition("/")[2], mode=mode) as sink,
+            ):
+                sink.write(changed.to_text().encode())
+            self._settle({path, path.rpartition("/")[0]})
+        return True
 
     def altered_by(self, table: Table, content: InputRecord) -> str:
         """A run that was killed after it put the data in place leaves their manifest aside, whole."""
