@@ -209,12 +209,21 @@ class Conditions:
             return None
         return condition
 
+    def parse_query(self, text: str) -> None:
+        """Parse a query.
+
+        Raises:
+            ConditionError: It is none.
+        """
+        self._tree(text)
+
     def bind_query(self, text: str, schema: pa.Table) -> None:
         """Bind a query to the columns of a table.
 
         Raises:
             ConditionError: It cannot be.
         """
+        self._tree(text)
         with self._bound(schema.slice(0, 0)) as run:
             run(_select("*", text))
 

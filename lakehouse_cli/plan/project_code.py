@@ -17,6 +17,7 @@ from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.frame_names import UNORDERED
+from lakehouse_cli.plan.bound_checks import check_problems
 from lakehouse_cli.plan.bound_queries import query_problems
 from lakehouse_cli.plan.computations import planned_computation
 from lakehouse_cli.plan.graph import build_graph
@@ -65,6 +66,8 @@ class ProjectCode:
             problems += database_problems(self.graph, spec)
             self._queries.close()
             self._queries.keep()
+        if any(table.contract.checks for table in spec.tables.values()):
+            problems += check_problems(spec, self._functions.find)
         self.problems = [*self._hidden_packages(code), *unread, *problems]
 
     @property
