@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.ordering import sort_rows
+from lakehouse_cli.arrow.types import without_rows
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.checks.keys import codes_of, key_columns, valid_rows
 from lakehouse_cli.errors import KEPT_ROWS
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 _IN_MEMORY = 1 << 26
 _AT_ONCE = 1 << 20
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
-_SCHEMA_ROW = pa.field("row", pa.int64())
 
 
 class References:
@@ -29,9 +30,13 @@ class References:
 
     The other table's values are in memory, where they are few, and each piece is judged as it comes. Else both tables'
     go to temporary files, equal ones in one part.
+
+    Args:
+        own: Whether the values are looked for in the table itself, which is known at its end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, own: bool = False) -> None:
+        self._own = own
         self._known: pa.Array | None = None
         self._parents: SpilledParts | None = None
         self._children: SpilledParts | None = None
@@ -48,7 +53,7 @@ class References:
             key = pa.chunked_array([pc.unique(key)], key.type)
             held.append(key)
             size += key.nbytes
-            if size > _IN_MEMORY:
+            if self._own or size > _IN_MEMORY:
                 for each in held:
                     self._parents = self._spill(self._parents, pa.table({"key": each}))
                 held, size = [], 0
@@ -62,7 +67,7 @@ class References:
         """Which rows are good; null where a value is null. All are as long as the other table is in files."""
         keys = key_columns(columns)
         valid = valid_rows(keys)
-        if self._parents is not None:
+        if self._own or self._parents is not None:
             kept = keys if valid is None else [each.filter(valid) for each in keys]
             rows = np.arange(start, start + len(keys[0]))
             if valid is not None:
@@ -77,18 +82,18 @@ class References:
             good = pc.is_in(key, value_set=self._known.cast(key.type))
         return good if valid is None else pc.if_else(valid, good, av.scalar(None, pa.bool_()))
 
-    def missing(self) -> tuple[int, list[int]]:
-        """How many rows `verdict` did not know of, and the numbers of the first; nothing is added then."""
-        if self._parents is None or self._children is None:
-            return 0, []
-        count, first = 0, list[int]()
+    def missing(self) -> tuple[int, pa.Table | None]:
+        """How many rows `verdict` did not know of, and the first: `key` and `row`; nothing can be added any more."""
+        if self._children is None:
+            return 0, None
+        count, first = 0, without_rows(self._children.schema)
         for part in self._children.parts:
-            known = pc.unique(_read(self._parents, part)["key"])
+            known = pc.unique((_read(self._parents, part) if self._parents is not None else first.slice(0, 0))["key"])
             for batch in self._children.batches(part):
-                bad = pc.invert(pc.is_in(batch["key"], value_set=known))
-                rows = batch["row"].filter(bad)
-                count += len(rows)
-                first = sorted([*first, *rows.slice(0, KEPT_ROWS).to_pylist()])[:KEPT_ROWS]
+                bad = batch.filter(pc.invert(pc.is_in(batch["key"], value_set=known)))
+                count += bad.num_rows
+                first = pa.concat_tables([first, pa.Table.from_batches([bad.slice(0, KEPT_ROWS)])])
+                first = sort_rows(first, ["row"]).slice(0, KEPT_ROWS)
         return count, first
 
     def _spill(self, parts: SpilledParts | None, table: pa.Table) -> SpilledParts:

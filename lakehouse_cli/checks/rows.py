@@ -13,6 +13,7 @@ from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.checks.conditions import ConditionError
 from lakehouse_cli.checks.judged import Findings, Judged
 from lakehouse_cli.checks.kernels import Verdict, column_type, verdict_on_values
+from lakehouse_cli.checks.keys import shown_keys
 from lakehouse_cli.checks.piece import Piece
 from lakehouse_cli.checks.setting import Setting
 from lakehouse_cli.errors import HIDDEN, Example, LakehouseError, Violation
@@ -65,6 +66,8 @@ class RowJudge(Judged):
         self._hidden = table.contract.sensitive
         self._setting = setting
         self._references: References | None = None
+        self._own: Sequence[str] = ()
+        self._kinds: Sequence[pa.DataType] = [schema.schema.field(name).type for name in check.columns]
         if check.kind == "expression":
             self.texts = (*self.texts, check.arguments["text"])
             self._verdict: Verdict = lambda piece: piece.masks[check.arguments["text"]]
@@ -83,7 +86,10 @@ class RowJudge(Judged):
     def _prepare(self, table: Table) -> None:
         parent = self.check.arguments["table"]
         if parent == table.name:
-            self.against = ""
+            from lakehouse_cli.checks.references import References
+
+            self._references = References(own=True)
+            self._own = self.check.arguments["references"]
             return
         content = self._setting.others.content(parent)
         if content is None:
@@ -98,6 +104,8 @@ class RowJudge(Judged):
             self._references = References()
             parent = self.check.arguments["table"]
             self._references.read(self._setting.others.columns(parent, self.check.arguments["references"]))
+        if self._own:
+            self._references.read([[piece.column(name) for name in self._own]])
         return self._references.verdict([piece.column(name) for name in self.check.columns], piece.start)
 
     def piece(self, piece: Piece, found: Findings) -> None:
@@ -132,12 +140,18 @@ class RowJudge(Judged):
         """Judge the references that were put aside."""
         if self._references is None:
             return
-        count, rows = self._references.missing()
-        if count:
-            self.count += count
-            shown = tuple(Example(row + 1, "…") for row in rows[:EXAMPLES])
-            violation = Violation(self.column, self.check.kind, count, self.say(count), shown, self.check.location)
-            found.add_of_all(violation, rows, pa.table({}), self.say)
+        count, first = self._references.missing()
+        if not count or first is None:
+            return
+        self.count += count
+        rows = first["row"].to_pylist()
+        shown = pa.table({})
+        if len(self.check.columns) == 1:  # of several there is but the text that tells them apart
+            shown = pa.table(shown_keys(first.select(["key"]), self._kinds), names=list(self.check.columns))
+        some = examples_of(shown, shown.column_names, range(len(rows[:EXAMPLES])), self._hidden)
+        examples = tuple(Example(row + 1, each.value) for row, each in zip(rows, some, strict=False))
+        violation = Violation(self.column, self.check.kind, count, self.say(count), examples, self.check.location)
+        found.add_of_all(violation, rows, shown, self.say)
 
     def close(self) -> None:
         """Remove what was spilled."""

@@ -60,6 +60,7 @@ def command(
         ),
     ] = None,
     count: Annotated[int, options.option("-n", "--rows", metavar="N", help="How many examples of each.")] = 5,
+    reveal: Annotated[bool, options.option("--reveal", help="Show the values of sensitive columns.")] = False,
 ) -> int:
     """Compare tables: columns, counts and rows.
 
@@ -73,6 +74,9 @@ def command(
     options.work_begins()
     heard = None if settings.json or settings.quiet else partial(_report_retry, settings.stderr)
     found = project.diff(*request.selection, against=against, exclude=request.exclude, limit=count, on_event=heard)
+    if not reveal:
+        tables = project.spec.tables
+        found = found.without_values({name: table.contract.sensitive for name, table in tables.items()})
     if settings.json:
         output.write_stderr(found.notes)
         output.write_json(found.to_json())

@@ -54,6 +54,7 @@ def command(
         bool,
         options.option("--failed", help="The rows that broke its contract when it ran last, with reasons."),
     ] = False,
+    reveal: Annotated[bool, options.option("--reveal", help="Show the values of sensitive columns.")] = False,
     out: Annotated[
         str | None,
         options.option(
@@ -74,12 +75,15 @@ def command(
     if out is not None:
         _write(settings, table, Path(out))
         return
-    shown = settings.project().show(table, count, version=version)
+    project = settings.project()
+    shown = project.show(table, count, version=version)
     from lakehouse_cli.operations.objects import ShownObject  # loaded by now
 
     if isinstance(shown, ShownObject):
         _show_object(shown, settings)
         return
+    if not reveal:
+        shown = shown.without_values(project.spec.tables[table].contract.sensitive)
     if settings.json:
         output.write_json(shown.to_json())
         return

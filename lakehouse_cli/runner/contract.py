@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow.ordering import order_problem, sort_rows
 from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.contracts import Enforced, Enforcement, enforce
+from lakehouse_cli.contracts.hiding import hide_sensitive
 from lakehouse_cli.errors import ContractError, DataError, TransformError, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord
@@ -167,6 +168,7 @@ def explained(error: ContractError, table: Table, folder: Path, schema: pa.Schem
         of_one = len(error.violations) == 1
         error.violations = tuple(_of_query(each, table, schema) for each in error.violations)
         error.message = error.violations[0].message if of_one else error.message
+    hide_sensitive(error, table.contract.sensitive, table.key)
     error.location = error.location or table.where("columns")
     error.hint = error.hint or f"fix {_place(table, folder)}, or relax the contract"
     return at_key(error, table)

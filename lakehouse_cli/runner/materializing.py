@@ -15,6 +15,7 @@ from lakehouse_cli.arrow.memory import owned
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
 from lakehouse_cli.contracts import Check, Enforced, Enforcement, Findings, check
+from lakehouse_cli.contracts.hiding import hide_sensitive
 from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, LakehouseError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord
@@ -121,6 +122,7 @@ def _refuse(found: Findings, table: Table, storage: AssetStorage) -> None:
         first = found.violations[0]
         error = DataError(first.message, location=first.location, hint=CORRECT_DATA)
         found.describe(error, find_lines(storage, table, found.row_numbers()))
+        hide_sensitive(error, table.contract.sensitive, table.key)
         raise at_key(error, table)
 
 
