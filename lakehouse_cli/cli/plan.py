@@ -64,7 +64,7 @@ def command(
     """
     plan = settings.project().planner.plan(replace(request, defer=defer))
     render(plan, settings)
-    return EXIT_SOMETHING_TO_DO if exit_code and plan.due else 0
+    return EXIT_SOMETHING_TO_DO if exit_code and any(each.action in ("run", "check") for each in plan.tables) else 0
 
 
 def render(plan: Plan, settings: options.Settings) -> None:

@@ -58,6 +58,7 @@ class PlannedTable(Struct, frozen=True):
         used: What its transform uses beside its inputs; None where nothing is declared.
         after: Tables that its checks look at, and that come before it for that.
         checks: How its checks stand, as far as earlier runs judged them on what is stored.
+        is_judged: Whether a run judges the checks of a source, as a table that runs is computed from it.
     """
 
     name: str
@@ -76,6 +77,12 @@ class PlannedTable(Struct, frozen=True):
     used: Used | None = None
     after: tuple[str, ...] = ()
     checks: tuple[CheckResult, ...] = ()
+    is_judged: bool = False
+
+    @property
+    def is_check(self) -> bool:
+        """Whether a run judges checks on what is stored of it, and computes nothing."""
+        return self.action == "check" or self.is_judged
 
     @property
     def conditional(self) -> bool:
@@ -115,7 +122,7 @@ class Plan(Struct, frozen=True):
     @property
     def due(self) -> tuple[PlannedTable, ...]:
         """The tables that would be materialized, or whose stored data would be checked."""
-        return tuple(table for table in self.tables if table.action in ("run", "check"))
+        return tuple(table for table in self.tables if table.action == "run" or table.is_check)
 
     @property
     def at_once(self) -> int:
@@ -219,6 +226,8 @@ def make_plan(
             running.add(name)
         if of.would_fail is not None:
             failing[name] = of.would_fail
+    read = {name for t in planned if t.action == "run" for name in t.inputs if graph.tables[name].contract.checks}
+    planned = [replace(t, is_judged=True) if t.action == "read" and t.name in read else t for t in planned]
     contents = {name: state.content for name, state in states.items() if state.content is not None}
     deferred = tuple(
         DeferredInput(name, state.environment, state.uri)

@@ -71,10 +71,14 @@ def judge_table(job: Job, place: Workplace, table: pa.Table) -> tuple[CheckRecor
     Raises:
         ContractError: One failed that keeps it from being published.
     """
-    if not job.judges:
-        return ()
+    return judge_pieces(job, place, iter([table])) if job.judges else ()
+
+
+def judge_pieces(job: Job, place: Workplace, pieces: Iterator[pa.Table]) -> tuple[CheckRecord, ...]:
+    """The same of a result that comes piece by piece."""
     with closing(open_judge(job, place, job.table.contract.checks)) as judge:
-        judge.piece(table)
+        for piece in pieces:
+            judge.piece(piece)
         return judge.finish()
 
 

@@ -204,7 +204,7 @@ class _Run:
     def read_asked_sources(self) -> None:
         """Fail the sources that were asked for and are not as declared, of those that nothing has read yet."""
         for name in self.plan.asked_sources:
-            if name in self.results or name in self.sources_read or self.cancelled_by is not None:
+            if self.jobs.is_unusable(name) or name in self.sources_read or self.cancelled_by is not None:
                 continue
             from lakehouse_cli.runner.materializing import read_table
 
@@ -318,7 +318,7 @@ class _Run:
 
     def _members(self, name: str) -> tuple[str, ...]:
         """The tables whose work is one job: those that one call computes; one whose data are checked, alone."""
-        return (name,) if self.planned[name].action == "check" else self.runner.graph.siblings(name)
+        return (name,) if self.planned[name].is_check else self.runner.graph.siblings(name)
 
     def _all_without_computing(self, members: list[PlannedTable]) -> list[TableResult] | None:
         """The results of tables that one call computes, where it is not called; None where it is."""
@@ -332,10 +332,10 @@ class _Run:
 
     def _without_computing(self, planned: PlannedTable) -> TableResult | None:
         """Make the result of a table that cannot or need not be computed after all; None if it is computed."""
-        if planned.action == "check":
+        if planned.is_check:
             return None if self.runner.publish and self.jobs.due_checks(planned) else self._unchanged(planned)
         for name in planned.inputs:
-            if name in self.results and self.results[name].status in table_results.UNUSABLE:
+            if self.jobs.is_unusable(name):
                 return table_results.skipped(planned, self.results[name])
             if name in self.plan.out_of_reach:
                 return self._without_input(planned, InputError(name, self.plan.out_of_reach[name]), seconds=0.0)
@@ -372,7 +372,7 @@ class _Run:
     def _take(self, planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> None:
         """Take note of a table that was computed."""
         name = planned.name
-        if planned.action == "check":
+        if planned.is_check:
             self._keep_rows(name, None)
             self._end(table_results.checked(planned, outcome, seconds, attempts))
             return

@@ -193,7 +193,7 @@ def materialize(
             unstored = {name: shared.arrow() for name, shared in given.items() if isinstance(shared, SharedTable)}
             try:
                 return compute_in_database(
-                    job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0)
+                    job, place, unstored, lambda used, checks: _provenance(job, place, used, started_at, 0, checks)
                 )
             except ContractError as error:
                 raise explained(error, table, place.folder, None) from None

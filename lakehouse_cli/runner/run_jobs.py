@@ -67,7 +67,7 @@ class RunJobs(Struct):
             workers=workers,
             run_started=self.now,
         )
-        if planned.action == "check":
+        if planned.is_check:
             return replace(job, checks=self._checks_of_stored(planned))
         return replace(
             job,
@@ -79,6 +79,10 @@ class RunJobs(Struct):
             checks=self._checks(planned) if table.contract.checks else None,
         )
 
+    def is_unusable(self, name: str) -> bool:
+        """Whether a table ended in a way that nothing can be computed from it."""
+        return name in self.results and self.results[name].status in table_results.UNUSABLE
+
     def is_only_checked(self, planned: PlannedTable) -> bool:
         """Whether a table need not be computed after all, and its checks must be judged all the same."""
         return (
@@ -86,7 +90,7 @@ class RunJobs(Struct):
             and bool(self.graph.tables[planned.name].contract.checks)
             and planned.conditional
             and planned.refused is None
-            and all(self.results[n].status not in table_results.UNUSABLE for n in planned.inputs if n in self.results)
+            and not any(map(self.is_unusable, planned.inputs))
             and self.contents.came_out_the_same(planned)
             and bool(self.due_checks(planned))
         )
@@ -99,6 +103,8 @@ class RunJobs(Struct):
     def due_checks(self, planned: PlannedTable) -> list[str]:
         """The checks that are to be judged on what is stored of a table, by what is stored of others by now."""
         table = self.graph.tables[planned.name]
+        if planned.is_judged:  # of a source nothing is recorded
+            return [check.name for check in table.contract.checks]
         standing = self._standing(planned)
         if not standing:
             return []
@@ -142,9 +148,7 @@ class RunJobs(Struct):
 
     def _referenced(self, name: str) -> dict[str, InputRecord]:
         """What is stored of the tables that a table's checks look at; without those that failed in this run."""
-        names = self.graph.references(name)
-        usable = [n for n in names if n not in self.results or self.results[n].status not in table_results.UNUSABLE]
-        return self.contents.of_tables(usable)
+        return self.contents.of_tables(n for n in self.graph.references(name) if not self.is_unusable(n))
 
 
 def _manifest(planned: PlannedTable) -> Manifest | None:

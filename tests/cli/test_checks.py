@@ -303,3 +303,53 @@ def test_counts_lie_in_the_manifest(weather: ProjectFolder, cli: Cli) -> None:
     weather.write("data/raw.csv", "station,high,email\n" + "SFO,1,\n" * 5)
     ran = cli("run", "-o", "json")
     assert "5 rows after 3, a change greater than 50%" in checks(ran)["row_count"]["message"]
+
+
+def test_checks_of_a_source_stop_what_reads_it(weather: ProjectFolder, cli: Cli) -> None:
+    declare(weather)
+    text = (weather.path / "lakehouse.yaml").read_text()
+    weather.write("lakehouse.yaml", text.replace("high: float64, email", "high: {type: float64, max: 60}, email"))
+    ran = cli("run", "-o", "json")
+    assert ran.code == 1
+    assert [(each["name"], each["status"]) for each in ran.json["tables"]] == [
+        ("raw", "failed"),
+        ("daily", "skipped"),
+        ("report", "skipped"),
+    ]
+    assert table(ran, "raw")["checks"][0]["count"] == 1
+    warn = "high: {type: float64, checks: [{max: 60, severity: warn}]}, email"
+    weather.write("lakehouse.yaml", text.replace("high: float64, email", warn))
+    assert "warning: raw  check `high_max`" in cli("run").out
+
+
+@pytest.mark.parametrize("storage", ["type: sqlite, root: lake.sqlite", "type: duckdb, root: lake.duckdb"])
+def test_query_in_its_database_is_judged_before_it_is_stored(weather: ProjectFolder, cli: Cli, storage: str) -> None:
+    def project(limit: int) -> None:
+        weather.write(
+            "lakehouse.yaml",
+            f"""
+            name: inside
+            module: transforms
+            storages: {{default: {{{storage}}}, files: {{root: data, format: csv}}}}
+            tables:
+              raw: {{kind: source, storage: files, columns: {{station: string, high: float64, email: string}}}}
+              kept: {{function: daily, inputs: [raw], columns: {{station: string, high: float64, email: string}}}}
+              best:
+                sql: select station, high from kept where high is not null
+                engine: storage
+                inputs: [kept]
+                columns: {{station: string, high: {{type: float64, max: {limit}}}}}
+            """,
+        )
+
+    project(100)
+    assert cli("run").code == 0
+    project(60)
+    checked = cli("run", "-o", "json")
+    assert (checked.code, table(checked, "best")["checks"][0]["count"]) == (1, 1)
+    again = table(cli("run", "-o", "json"), "best")
+    assert (again["status"], again["checks"][0]["earlier"]) == ("failed", True)
+    weather.write("data/raw.csv", "station,high,email\nSFO,90,\nOAK,91,\n")
+    ran = cli("run", "-o", "json")
+    assert sorted(each["value"] for each in table(ran, "best")["checks"][0]["examples"]) == ["90.0", "91.0"]
+    assert sorted(row["high"] for row in cli("show", "best", "-o", "json").json["rows"]) == [50.0, 70.0]
