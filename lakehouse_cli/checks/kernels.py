@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.row_hashes import identity
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.checks.piece import Piece
@@ -54,7 +55,13 @@ def _scalars(texts: list[str], kind: ColumnType) -> pa.Array:
 
 
 def _membership(name: str, members: pa.Array, *, is_good: bool) -> Verdict:
+    is_float = pa.types.is_floating(members.type)
+    if is_float:  # Arrow tells 0.0 from -0.0, and one NaN from another, where it looks values up
+        members = identity(pa.chunked_array([members])).combine_chunks()
+
     def judge(values: Any) -> Any:
+        if is_float:
+            values = identity(values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values]))
         found = pc.is_in(values, value_set=members)
         if not is_good:
             found = pc.invert(found)
