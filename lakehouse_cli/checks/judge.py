@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 
 import pyarrow as pa
@@ -15,11 +15,15 @@ from lakehouse_cli.checks.rows import RowJudge
 from lakehouse_cli.checks.setting import Setting
 from lakehouse_cli.checks.shared_values import SharedValues
 from lakehouse_cli.checks.whole import FunctionJudge, QueryJudge
-from lakehouse_cli.errors import ContractError
+from lakehouse_cli.contracts import Check as NullsAndKey
+from lakehouse_cli.contracts.findings import with_lines
+from lakehouse_cli.errors import ContractError, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
 from lakehouse_cli.text.counts import plural
 
+#: Finds the lines of a file on which rows begin, by their 1-based numbers.
+FindLines = Callable[[Sequence[int]], Mapping[int, int]]
 # Bytes of values that wait in memory, of all checks that look for equal ones.
 _IN_MEMORY = 88 << 20
 
@@ -31,9 +35,10 @@ class Judge:
         table: With its contract.
         checks: Those to judge.
         setting: What they are judged with.
+        contract: Whether nulls and key of data that are stored are judged as well.
     """
 
-    def __init__(self, table: Table, checks: Sequence[Check], setting: Setting) -> None:
+    def __init__(self, table: Table, checks: Sequence[Check], setting: Setting, *, contract: bool = False) -> None:
         self._table = table
         self._checks = checks
         self._setting = setting
@@ -43,6 +48,14 @@ class Judge:
         self._conditions: Conditions | None = None
         self._parsed: list[Condition] = []
         self._rows = 0
+        self._contract = NullsAndKey(table.columns, table.key, self._found) if contract else None
+        if self._contract is not None:
+            self._stack.enter_context(closing(self._contract))
+
+    @property
+    def rows(self) -> int:
+        """How many rows were judged."""
+        return self._rows
 
     def piece(self, data: pa.Table) -> None:
         """Judge a piece."""
@@ -56,6 +69,8 @@ class Judge:
                 masks, errored = self._conditions.judge(self._parsed, data)
             except ConditionError as error:
                 broken = {each.text: error for each in self._parsed}
+        if self._contract is not None:
+            self._contract.judge(data)
         piece = Piece(data, self._rows, masks, errored)
         for judge in self._judges:
             wrong = next((broken[text] for text in judge.texts if text in broken), None)
@@ -111,29 +126,41 @@ class Judge:
             return FunctionJudge(check, self._setting.folder, hidden)
         return RowJudge(check, self._table, schema, self._setting)
 
-    def finish(self) -> tuple[CheckRecord, ...]:
+    def finish(self, find_lines: FindLines = lambda _: {}) -> tuple[CheckRecord, ...]:
         """What was found in all pieces, of which there was at least one.
+
+        Args:
+            find_lines: Finds the lines of a file on which rows begin, by their 1-based numbers.
 
         Raises:
             ContractError: A check failed that keeps the table from being published; it carries all records.
         """
+        broken: list[Violation] = []
+        if self._contract is not None:
+            self._contract.finish()
+            broken = [each for each in self._found.violations if each.check in ("null", "key")]
         records = []
         for judge in self._judges or ():
             if judge.error is None:
                 judge.finish(self._found)
             code = self._setting.codes.get(judge.check.name, "")
             records.append(judge.record(self._found, self._setting.now, code))
-        refused = [
+        refused = broken + [
             judge.violation(record)
             for judge, record in zip(self._judges or (), records, strict=True)
             if is_blocking(judge.check, record)
         ]
         if refused:
             first = refused[0]
-            message = first.message if len(refused) == 1 else f"{plural(len(refused), 'check')} failed"
+            message = (
+                first.message
+                if len(refused) == 1
+                else f"{plural(len(refused), 'violation' if broken else 'check')}{'' if broken else ' failed'}"
+            )
             error = ContractError(message, refused, location=first.location)
-            self._found.describe(error, {})
-            error.violations, error.checks = tuple(refused), tuple(records)
+            lines = find_lines(self._found.row_numbers())
+            self._found.describe(error, lines)
+            error.violations, error.checks = tuple(with_lines(each, lines) for each in refused), tuple(records)
             raise error
         return tuple(records)
 

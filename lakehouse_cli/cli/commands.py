@@ -15,6 +15,7 @@ NAMES = (
     "validate",
     "plan",
     "run",
+    "check",
     "ls",
     "show",
     "open",

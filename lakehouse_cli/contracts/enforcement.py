@@ -171,22 +171,27 @@ class Check:
     Args:
         columns: As of `check`.
         key: As of `check`.
+        found: Takes what is wrong; its own by default.
     """
 
-    def __init__(self, columns: Sequence[Column] | None, key: Sequence[str]) -> None:
+    def __init__(self, columns: Sequence[Column] | None, key: Sequence[str], found: Findings | None = None) -> None:
         self._columns = columns
         self._key = key
         self._keys = PiecewiseKey(columns, key)
-        self._found = Findings()
+        self._found = found or Findings()
 
     def piece(self, table: pa.Table, *, whole: bool = False) -> None:
         """Judge a piece, which may be the whole table."""
+        self.judge(table, whole=whole)
+        self._found.end_piece(table, self._key)
+
+    def judge(self, table: pa.Table, *, whole: bool = False) -> None:
+        """Judge a piece of which others judge more, and whose end they report."""
         for column in self._columns or ():
             if not column.nullable and (array := table.column(column.name)).null_count:
                 _add_nulls(array, column, self._found)
         if self._key:
             self._keys.judge(table, table.column_names, self._found, whole=whole)
-        self._found.end_piece(table, self._key)
 
     def finish(self) -> Findings:
         """What was found in all pieces."""

@@ -192,16 +192,7 @@ class Findings:
             error: Of these violations.
             lines: Those of a file, by 1-based row; empty where the data are not from one.
         """
-        error.violations = tuple(
-            replace(
-                each,
-                examples=tuple(
-                    example if example.row is None else replace(example, line=example.line or lines.get(example.row))
-                    for example in each.examples
-                ),
-            )
-            for each in self.violations
-        )
+        error.violations = tuple(with_lines(each, lines) for each in self.violations)
         reasons: dict[int, list[_Finding]] = {}
         for finding in self._findings.values():
             for row in finding.rows:
@@ -237,6 +228,15 @@ def _distinct(piece: Sequence[_Piece]) -> int:
         every = pa.array(known, pa.int64()) if isinstance(known, list) else known
         chunks += [chunk.cast(pa.int64()) for chunk in getattr(every, "chunks", [every])]
     return len(pa.chunked_array(chunks, pa.int64()).unique())
+
+
+def with_lines(violation: Violation, lines: Mapping[int, int]) -> Violation:
+    """The violation with the lines of its examples, by 1-based row."""
+    examples = tuple(
+        each if each.row is None else replace(each, line=each.line or lines.get(each.row))
+        for each in violation.examples
+    )
+    return replace(violation, examples=examples)
 
 
 def hide_values(violation: Violation) -> Violation:

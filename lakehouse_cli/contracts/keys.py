@@ -5,26 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, examples_at, shown_values, true_rows
 from lakehouse_cli.contracts.findings import Findings
-from lakehouse_cli.errors import KEPT_ROWS, Example, Location, Violation
-from lakehouse_cli.model import Column
+from lakehouse_cli.errors import KEPT_ROWS, DataError, Example, Location, Violation
+from lakehouse_cli.model import Column, Table
 from lakehouse_cli.text.counts import plural
 
 if TYPE_CHECKING:
     from lakehouse_cli.contracts.spilled_keys import SpilledKeys
     from lakehouse_cli.runs.spilled_pieces import SpilledPieces
 
+_DataError = TypeVar("_DataError", bound=DataError)
 _FEW = 1_000
 # Bytes of keys that are kept in memory.
 _IN_MEMORY = 1 << 24
 # Rows of which it is seen at once whether they increase.
 _ROWS = 1 << 16
+
+
+def at_key(error: _DataError, table: Table) -> _DataError:
+    """The error with the place of the key for violations of that."""
+    is_first = bool(error.violations) and error.location == error.violations[0].location
+    error.violations = tuple(
+        replace(each, location=table.where("key")) if each.check == "key" else each for each in error.violations
+    )
+    error.location = error.violations[0].location if is_first else error.location
+    return error
 
 
 def key_violation(shown: pa.Table, rows: Sequence[int], count: int, location: Location | None = None) -> Violation:

@@ -59,6 +59,8 @@ class PlannedTable(Struct, frozen=True):
         after: Tables that its checks look at, and that come before it for that.
         checks: How its checks stand, as far as earlier runs judged them on what is stored.
         is_judged: Whether a run judges the checks of a source, as a table that runs is computed from it.
+        is_validated: Whether types, nulls, key and all checks are judged on what is stored of it, as `lakehouse check`
+            does.
     """
 
     name: str
@@ -78,11 +80,12 @@ class PlannedTable(Struct, frozen=True):
     after: tuple[str, ...] = ()
     checks: tuple[CheckResult, ...] = ()
     is_judged: bool = False
+    is_validated: bool = False
 
     @property
     def is_check(self) -> bool:
         """Whether a run judges checks on what is stored of it, and computes nothing."""
-        return self.action == "check" or self.is_judged
+        return self.action == "check" or self.is_judged or self.is_validated
 
     @property
     def conditional(self) -> bool:

@@ -33,7 +33,7 @@ def run_project(
 ) -> RunResult:
     """Plan and run what is asked for, under the lock and recorded in the history; see `Project.run`."""
     spec = planner.spec
-    executor = _find_executor(request.executor or spec.executor)
+    executor = find_executor(request.executor or spec.executor)
     workers = request.workers or spec.workers
     behind = planner.behind(request.defer)
     run_id = new_run_id()
@@ -48,7 +48,7 @@ def run_project(
         durations = history.durations(spec.folder, environment=environment) if len(plan.runs) > 1 else {}
         store = FailedRowsStore(spec.folder, environment, mask)
         runner = replace(
-            _runner(planner, plan, executor, workers, behind), emit=emit, durations=durations, failed_rows=store
+            runner_of(planner, plan, executor, workers, behind), emit=emit, durations=durations, failed_rows=store
         )
         planner.keep()
         return masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), mask)
@@ -75,7 +75,7 @@ def _diff_recomputed(planner: Planner, request: RunRequest, limit: int, report: 
 
     with planner.connected():
         plan = planner.plan(request)
-        runner = _runner(planner, plan, _find_executor(planner.spec.executor), planner.spec.workers, None)
+        runner = runner_of(planner, plan, find_executor(planner.spec.executor), planner.spec.workers, None)
         found = compare_recomputed(planner.stored, plan, replace(runner, emit=emit), limit, planner.mask)
     return Comparison(plan.project, plan.environment, None, found, plan.notes)
 
@@ -92,15 +92,17 @@ def _diff_environments(planner: Planner, against: str, chosen: Selection, limit:
     return Comparison(here.name, here.environment, against, found, chosen.notes)
 
 
-def _find_executor(name: str) -> type[Executor]:
+def find_executor(name: str) -> type[Executor]:
+    """The class of an executor, by its name."""
     from lakehouse_cli.executors.base import Executor
 
     return lookup(EXECUTORS, "executors", name, Executor)
 
 
-def _runner(
+def runner_of(
     planner: Planner, plan: Plan, executor: type[Executor], workers: int | None, behind: StoredEnvironment | None
 ) -> Runner:
+    """What carries out a plan; `behind` is the environment that inputs are read from which are not here."""
     spec, storages, specs, elsewhere = planner.spec, planner.storages, planner.spec.storages, {}
     if behind is not None:
         deferral = Deferral(behind)

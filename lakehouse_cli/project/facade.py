@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lakehouse_cli.model.column_lineage import TableLineage
     from lakehouse_cli.operations.comparing import Comparison
     from lakehouse_cli.operations.copying import CopiedTable, CopyResult
+    from lakehouse_cli.project.checking import CheckedProject
     from lakehouse_cli.runs.events import Event, Moment, RunResult
 
 
@@ -154,6 +155,34 @@ class Project(StoredProject):
         terms = RunRequest(selection=selection, exclude=tuple(exclude), force=force, failed=failed, defer=defer)
         request = replace(terms, fail_fast=fail_fast, executor=executor, workers=workers, wait=wait)
         return run_project(self.planner, request, on_event, asked)
+
+    def check(
+        self,
+        *selection: str,
+        exclude: Iterable[str] = (),
+        fail_fast: bool = False,
+        executor: str | None = None,
+        workers: int | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> CheckedProject:
+        """Validate what is stored of a selection, sources included: types, nulls, keys and checks. Computes nothing.
+
+        Args:
+            selection: Terms of the selection grammar; none selects every table.
+            exclude: Terms of what to leave out.
+            fail_fast: Start nothing more once a table has failed.
+            executor: Name of the executor; None for the project's.
+            workers: How many tables at once; None for the project's number, else the executor's own choice.
+            on_event: Called with every event, in this thread.
+
+        Raises:
+            UsageError: The selection is wrong.
+        """
+        from lakehouse_cli.project.checking import check_project
+
+        request = RunRequest(selection=selection, exclude=tuple(exclude))
+        request = replace(request, fail_fast=fail_fast, executor=executor, workers=workers)
+        return check_project(self.planner, request, on_event, None)
 
     def column_lineage(self, *selection: str, exclude: Iterable[str] = ()) -> tuple[TableLineage, ...]:
         """Which columns of their inputs the columns of tables come from; needs no data.

@@ -11,11 +11,17 @@ from msgspec.structs import replace
 
 from lakehouse_cli.checks.judge import Judge
 from lakehouse_cli.checks.setting import Setting
-from lakehouse_cli.errors import ContractError
+from lakehouse_cli.contracts.hiding import hide_sensitive
+from lakehouse_cli.contracts.keys import at_key
+from lakehouse_cli.errors import CORRECT_DATA, ContractError
+from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
+from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.runner.jobs import Job, JobChecks, Outcome
+from lakehouse_cli.runner.table_results import STORED_HINT
 from lakehouse_cli.runner.workplace import Workplace
-from lakehouse_cli.storage.capabilities import keep_checks
+from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.capabilities import find_lines, keep_checks
 from lakehouse_cli.storage.table_scan import scan
 
 
@@ -51,7 +57,7 @@ class _StoredTables:
         return pieces()
 
 
-def open_judge(job: Job, place: Workplace, checks: Sequence[Check]) -> Judge:
+def open_judge(job: Job, place: Workplace, checks: Sequence[Check], *, contract: bool = False) -> Judge:
     """Make what judges checks of a job's table; to be closed."""
     of = job.checks or JobChecks()
     setting = Setting(
@@ -62,7 +68,7 @@ def open_judge(job: Job, place: Workplace, checks: Sequence[Check]) -> Judge:
         before=of.before,
         codes=of.codes,
     )
-    return Judge(job.table, checks, setting)
+    return Judge(job.table, checks, setting, contract=contract)
 
 
 def judge_table(job: Job, place: Workplace, table: pa.Table) -> tuple[CheckRecord, ...]:
@@ -126,6 +132,8 @@ class JudgedPieces:
 def check_stored(job: Job, place: Workplace) -> Outcome:
     """Judge checks on what is stored of a table, which stays as it is, and record what was found in its manifest.
 
+    Nothing is recorded of data that are not those of the manifest.
+
     Raises:
         ContractError: One failed that keeps others from using the table.
         LakehouseError: It cannot be read.
@@ -135,12 +143,12 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
     storage = place.storages[table.storage]
     due = [check for check in table.contract.checks if check.name in (checks.only or ())]
     failure: ContractError | None = None
-    with closing(open_judge(job, place, due)) as judge:
-        pieces, _ = scan(storage, table, table.columns).pieces_with_content(())
-        for piece in pieces():
+    with closing(open_judge(job, place, due, contract=checks.validates)) as judge:
+        found_as, pieces = _stored_pieces(job, storage)
+        for piece in pieces:
             judge.piece(piece)
         try:
-            found = judge.finish()
+            found = judge.finish(partial(find_lines, storage, table))
         except ContractError as error:
             failure, found = error, error.checks
     anew = {record.result.name: record for record in found}
@@ -149,10 +157,40 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
         for check in table.contract.checks
         if check.name in anew or check.name in checks.standing
     )
-    if checks.manifest is not None:
+    if checks.manifest is not None and found_as.content_hash == checks.manifest.content_hash:
         kept = tuple(replace(each, result=replace(each.result, location=None)) for each in records)
         keep_checks(storage, table, checks.manifest, kept)
     if failure is not None:
         failure.checks = records
-        raise failure
-    return Outcome(None, None, (), checks=records)
+        failure.hint = failure.hint or (CORRECT_DATA if table.kind == "source" else STORED_HINT)
+        hide_sensitive(failure, table.contract.sensitive, table.key)
+        raise at_key(failure, table)
+    return Outcome(None, None, (), checks=records, rows=judge.rows)
+
+
+def _stored_pieces(job: Job, storage: AssetStorage) -> tuple[InputRecord, Iterator[pa.Table]]:
+    """The record of a table's stored content, and its pieces; of what a run stored, only the columns to judge."""
+    table, checks = job.table, job.checks
+    manifest = None if checks is None else checks.manifest
+    found = scan(storage, table, table.columns)
+    pieces, record = found.pieces_with_content(() if manifest is None else (manifest.content,))
+    is_ours = table.kind == "computed" and manifest is not None and manifest.content_hash == record.content_hash
+    # Of another type than is declared by now, a column must be read for that to show.
+    stored = dict(manifest.columns) if manifest is not None and is_ours else {}
+    is_ours = is_ours and all(stored.get(each.name) == str(each.type) for each in table.columns or ())
+    names = _judged_columns(table) if is_ours and found.reads_columns else None
+    return record, pieces() if not names else found.read_columns(record, names)
+
+
+def _judged_columns(table: Table) -> set[str] | None:
+    """The columns that nulls, key and checks look at; None where that may be any, or none."""
+    if table.columns is None or any(
+        each.where is not None or each.kind in ("expression", "sql", "function") for each in table.contract.checks
+    ):
+        return None
+    names = {*table.key, *(each.name for each in table.columns if not each.nullable)}
+    for each in table.contract.checks:
+        names |= {*each.columns}
+        if each.references == table.name:
+            names |= {*each.arguments.get("references", ())}
+    return names or {table.columns[0].name}

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from msgspec.structs import replace
@@ -15,7 +15,8 @@ from lakehouse_cli.arrow.ordering import order_problem, sort_rows
 from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.contracts import Enforced, Enforcement, enforce
 from lakehouse_cli.contracts.hiding import hide_sensitive
-from lakehouse_cli.errors import ContractError, DataError, TransformError, Violation
+from lakehouse_cli.contracts.keys import at_key
+from lakehouse_cli.errors import ContractError, TransformError, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.runner.external_sort import sort_pieces
@@ -29,8 +30,6 @@ from lakehouse_cli.transforms import load_transform
 
 if TYPE_CHECKING:
     from lakehouse_cli.runner.checking import JudgedPieces
-
-_DataError = TypeVar("_DataError", bound=DataError)
 
 
 def enforced_result(
@@ -172,16 +171,6 @@ def explained(error: ContractError, table: Table, folder: Path, schema: pa.Schem
     error.location = error.location or table.where("columns")
     error.hint = error.hint or f"fix {_place(table, folder)}, or relax the contract"
     return at_key(error, table)
-
-
-def at_key(error: _DataError, table: Table) -> _DataError:
-    """The error with the place of the key for violations of that."""
-    is_first = bool(error.violations) and error.location == error.violations[0].location
-    error.violations = tuple(
-        replace(each, location=table.where("key")) if each.check == "key" else each for each in error.violations
-    )
-    error.location = error.violations[0].location if is_first else error.location
-    return error
 
 
 def _of_query(violation: Violation, table: Table, schema: pa.Schema) -> Violation:

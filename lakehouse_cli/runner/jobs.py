@@ -37,6 +37,7 @@ class JobChecks(Struct, frozen=True):
         only: Names of those to judge on the stored data, which are not computed; None to compute the table.
         standing: What is recorded of the others, by name.
         manifest: Of the stored data, where `only` is given.
+        validates: Whether types, nulls and key of the stored data are judged as well.
     """
 
     references: Mapping[str, Table] = {}
@@ -46,6 +47,7 @@ class JobChecks(Struct, frozen=True):
     only: tuple[str, ...] | None = None
     standing: Mapping[str, CheckRecord] = {}
     manifest: Manifest | None = None
+    validates: bool = False
 
 
 class Job(Struct, frozen=True):
@@ -123,6 +125,7 @@ class Outcome(Struct, frozen=True):
         handed_over: Whether it was written for its consumers in other processes.
         notes: Remarks on its inputs.
         checks: What its checks found.
+        rows: Rows of stored data that were validated; None where none were.
         results: Of a function with several results, that of each table; an error where it was not stored.
     """
 
@@ -132,6 +135,7 @@ class Outcome(Struct, frozen=True):
     handed_over: bool = False
     notes: tuple[str, ...] = ()
     checks: tuple[CheckRecord, ...] = ()
+    rows: int | None = None
     results: Mapping[str, Outcome | LakehouseError] = {}
 
     def by_table(self, name: str) -> Mapping[str, Outcome | LakehouseError]:
@@ -165,6 +169,15 @@ class ResultError(Exception):
     def first(self) -> LakehouseError:
         """The error of the first of them."""
         return next(iter(self.errors.values()))
+
+
+def results_by_table(
+    name: str, ended: Outcome | ResultError | LakehouseError
+) -> Mapping[str, Outcome | LakehouseError]:
+    """How the tables ended that one call computes, the first of which is `name`; without those that it left out."""
+    if isinstance(ended, ResultError):
+        return {**ended.stored, **ended.errors}
+    return ended.by_table(name) if isinstance(ended, Outcome) else {name: ended}
 
 
 def over_time(table: Table) -> TransformError:

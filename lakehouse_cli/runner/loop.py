@@ -30,7 +30,7 @@ from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.entry import WorkerSetup
 from lakehouse_cli.runner.handover import HandedTables, handover_folder
 from lakehouse_cli.runner.interrupts import Interrupts
-from lakehouse_cli.runner.jobs import InputError, Outcome, ResultError
+from lakehouse_cli.runner.jobs import InputError, Outcome, ResultError, results_by_table
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.preparation import frame_types, import_anew, modules_of, remove_leftovers, streaming_types
 from lakehouse_cli.runner.run_jobs import RunJobs
@@ -117,7 +117,7 @@ class Runner(Struct, frozen=True):
         """
         asked = asked or Moment.now()
         run = _Run(self, plan, run_id or new_run_id(), fail_fast)
-        names = tuple(table.name for table in plan.tables if table.kind == "computed")
+        names = tuple(table.name for table in plan.tables if table.kind == "computed" or table.is_validated)
         self.emit(RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes))
         run.skip_what_is_up_to_date()
         if plan.due:
@@ -332,6 +332,8 @@ class _Run:
 
     def _without_computing(self, planned: PlannedTable) -> TableResult | None:
         """Make the result of a table that cannot or need not be computed after all; None if it is computed."""
+        if planned.is_validated:
+            return table_results.not_validated(planned)
         if planned.is_check:
             return None if self.runner.publish and self.jobs.due_checks(planned) else self._unchanged(planned)
         for name in planned.inputs:
@@ -358,7 +360,7 @@ class _Run:
             for each in siblings:
                 self._end(self._without_input(self.planned[each], ended, seconds))
             return
-        done = _by_table(name, ended)
+        done = results_by_table(name, ended)
         for each, result in done.items():
             if isinstance(result, Outcome):
                 self._take(self.planned[each], result, seconds, attempts)
@@ -411,7 +413,8 @@ class _Run:
         storage, left = self.runner.storages[table.storage], None
         # Another request to a server that does not answer may take as long again; a table that another run stored is
         # not as it was, though this run did not replace it.
-        if self.runner.publish and not isinstance(error, UnreachableError | OvertakenError):
+        is_told = self.runner.publish and not planned.is_validated
+        if is_told and not isinstance(error, UnreachableError | OvertakenError):
             left = table_results.left_in_place(table, planned.uri, storage, self.started_ns)
         kept = self._keep_rows(planned.name, error)
         return table_results.failed(planned, error, seconds, attempts, left, given_up, kept)
@@ -441,10 +444,3 @@ class _Run:
     def _cancel(self, names: list[str], why: str) -> None:
         for name in names:
             self._end(table_results.cancelled(self.planned[name], why, self._begun(name)))
-
-
-def _by_table(name: str, ended: Outcome | ResultError | LakehouseError) -> Mapping[str, Outcome | LakehouseError]:
-    """How the tables ended that one call computes, the first of which is `name`; without those that it left out."""
-    if isinstance(ended, ResultError):
-        return {**ended.stored, **ended.errors}
-    return ended.by_table(name) if isinstance(ended, Outcome) else {name: ended}

@@ -103,7 +103,7 @@ class RunJobs(Struct):
     def due_checks(self, planned: PlannedTable) -> list[str]:
         """The checks that are to be judged on what is stored of a table, by what is stored of others by now."""
         table = self.graph.tables[planned.name]
-        if planned.is_judged:  # of a source nothing is recorded
+        if planned.is_judged or planned.is_validated:  # of a source nothing is recorded
             return [check.name for check in table.contract.checks]
         standing = self._standing(planned)
         if not standing:
@@ -116,9 +116,10 @@ class RunJobs(Struct):
         manifest = _manifest(planned)
         names = self.graph.references(planned.name)
         references = {name: self.graph.tables[name] for name in names}
+        found = self.contents.of_tables(names) if planned.is_validated else self._referenced(planned.name)
         before = None if manifest is None else manifest.row_count
         codes = self.codes.get(planned.name, {})
-        return JobChecks(references, self._referenced(planned.name) if names else {}, before, codes)
+        return JobChecks(references, found, before, codes)
 
     def _checks_of_stored(self, planned: PlannedTable) -> JobChecks:
         """The same, of those that are due on what is stored."""
@@ -138,6 +139,7 @@ class RunJobs(Struct):
             standing=earlier,
             manifest=_manifest(planned),
             before=None if before is None else int(before),
+            validates=planned.is_validated,
         )
 
     def _standing(self, planned: PlannedTable) -> list[Standing]:

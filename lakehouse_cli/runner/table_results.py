@@ -77,7 +77,25 @@ def unchanged(planned: PlannedTable, note: str | None = None) -> TableResult:
 def checked(planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> TableResult:
     """Make the result of a table whose stored data keep its checks."""
     result = replace(unchanged(planned), reasons=planned.reasons, duration_s=round(seconds, 6), attempts=attempts)
-    return replace(result, checks=tuple(each.result for each in outcome.checks))
+    result = replace(result, checks=tuple(each.result for each in outcome.checks))
+    if not planned.is_validated:
+        return result
+    # A run goes on where a warning cannot be judged; who asks whether data are good is not told that they are.
+    errored = [each.result for each in outcome.checks if each.result.status == "errored"]
+    bad = standing_failure(planned, errored) if errored else None
+    return replace(result, status="failed" if bad else "passed", rows=outcome.rows, error=bad and bad.error)
+
+
+def not_validated(planned: PlannedTable) -> TableResult | None:
+    """Make the result of a table of which nothing is stored that could be validated; None where there is."""
+    state = planned.state
+    assert state is not None  # noqa: S101  # the plan looked
+    if state.other_form is not None:
+        return failed(planned, state.other_form, 0.0, 0, None)
+    if planned.kind == "source" or state.exists or state.trouble is not None or state.gone:
+        return None
+    error = ErrorInfo("MissingDataError", f"`{planned.name}` was never materialized")
+    return TableResult(planned.name, "skipped", uri=planned.uri, error=error)
 
 
 def standing_failure(planned: PlannedTable, bad: Sequence[CheckResult]) -> TableResult:
@@ -124,6 +142,7 @@ def failed(
         given_up: Why no other attempt followed though there might have been one; None if there could be none.
         kept: How the rows that fail are shown; None if none are kept.
     """
+    notes = (kept, f"not tried again: {given_up}" if given_up is not None else None)
     return TableResult(
         planned.name,
         "failed",
@@ -132,7 +151,7 @@ def failed(
         uri=planned.uri,
         attempts=attempts,
         error=ErrorInfo.of(error, left),
-        notes=tuple(filter(None, (kept, f"not tried again: {given_up}" if given_up is not None else None))),
+        notes=(*(planned.notes if planned.is_validated else ()), *filter(None, notes)),
         checks=_checks_of(error),
     )
 

@@ -18,7 +18,8 @@ from lakehouse_cli.model.deferred_input import DeferredInput
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
 
-TableStatus = Literal["materialized", "unchanged", "failed", "skipped", "cancelled"]
+#: ``passed`` comes of validating stored data alone.
+TableStatus = Literal["materialized", "unchanged", "passed", "failed", "skipped", "cancelled"]
 RunStatus = Literal["success", "failed", "cancelled"]
 #: How a run was cancelled: by the user, or by the system or the calling program.
 Cancellation = Literal["interrupted", "terminated"]

@@ -24,6 +24,7 @@ COMMANDS = [
     "validate",
     "plan",
     "run",
+    "check",
     "ls",
     "show",
     "open",

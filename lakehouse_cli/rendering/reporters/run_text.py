@@ -27,10 +27,12 @@ from lakehouse_cli.text.terminal import (
     time_text,
 )
 
-MARKS = {"materialized": "✓", "unchanged": "=", "failed": "✗", "skipped": "○", "cancelled": "○", "running": "▸"}
+MARKS = {"materialized": "✓", "unchanged": "=", "passed": "✓", "failed": "✗"}
+MARKS |= {"skipped": "○", "cancelled": "○", "running": "▸"}
 STYLES = {
     "materialized": "green",
     "unchanged": "dim",
+    "passed": "green",
     "failed": "red",
     "skipped": "yellow",
     "cancelled": "yellow",
@@ -171,7 +173,7 @@ def summary_line(terminal: Terminal, result: RunResult) -> str:
     """Format the number of tables by status, and the duration."""
     counts = [
         terminal.style(f"{count_text(result.count(status))} {status}", STYLES[status])
-        for status in ("materialized", "unchanged", "failed", "skipped", "cancelled")
+        for status in ("materialized", "unchanged", "passed", "failed", "skipped", "cancelled")
         if result.count(status)
     ]
     what = ", ".join(counts) or "nothing to do"
@@ -187,8 +189,9 @@ def result_note_lines(terminal: Terminal, results: Iterable[TableResult]) -> lis
 
 
 def title_line(terminal: Terminal, project: str, environment: str, run_id: str) -> str:
-    """Format the project, the environment and the run."""
-    title = f"{terminal.style(printable(project), 'bold')} · {environment} · run {run_id}"
+    """Format the project, the environment and the run; without an id, stored data are checked."""
+    what = f"run {run_id}" if run_id else "check"
+    title = f"{terminal.style(printable(project), 'bold')} · {environment} · {what}"
     return terminal.fit(terminal.wrap(title))
 
 

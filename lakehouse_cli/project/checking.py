@@ -1,0 +1,153 @@
+"""The check of stored data: types, nulls, keys and checks of a selection, sources included, without computing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
+
+from lakehouse_cli.model.check import CheckResult
+from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.plan.planning import Plan, PlannedTable
+from lakehouse_cli.plan.selection import Selection
+from lakehouse_cli.project.execution import find_executor, runner_of
+from lakehouse_cli.project.planning import Planner
+from lakehouse_cli.runner import new_run_id
+from lakehouse_cli.runs.events import (
+    Event,
+    Moment,
+    RunResult,
+    RunStarted,
+    TableResult,
+    error_json,
+    ignore_event,
+)
+from lakehouse_cli.runs.failed_rows import FailedRowsStore
+from lakehouse_cli.runs.lock import RunLockedError, run_lock
+from lakehouse_cli.text.redaction import masked
+
+_GRAVEST = ("failed", "errored", "warned")
+
+
+class CheckedTable(Struct, frozen=True):
+    """What a check found of a table.
+
+    Attributes:
+        result: As reporters have it.
+        named: Whether the user named the table.
+    """
+
+    result: TableResult
+    named: bool
+
+    @property
+    def checks(self) -> tuple[CheckResult, ...]:
+        """The checks that were judged."""
+        return () if self.result.checks is UNSET else self.result.checks
+
+    @property
+    def status(self) -> str:
+        """``passed``, ``warned``, ``errored``, ``failed``, or ``skipped`` where it was never materialized."""
+        found = {self.result.status, *(each.status for each in self.checks)}
+        return next((each for each in _GRAVEST if each in found), self.result.status)
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether the command fails for it."""
+        return self.status in ("failed", "errored", "cancelled") or (self.status == "skipped" and self.named)
+
+    def to_json(self) -> dict[str, Any]:
+        """Its entry in the document of `lakehouse check -o json`."""
+        return {
+            "name": self.result.name,
+            "status": self.status,
+            "rows": self.result.rows,
+            "error": error_json(self.result.error),
+            "notes": list(self.result.notes),
+            "checks": [each.to_json() for each in self.checks],
+        }
+
+
+class CheckedProject(Struct, frozen=True):
+    """What a check found of a selection of tables."""
+
+    run: RunResult
+    tables: tuple[CheckedTable, ...]
+
+    @property
+    def status(self) -> str:
+        """``success``, ``failed`` or ``cancelled``."""
+        if self.run.status == "cancelled":
+            return "cancelled"
+        return "failed" if any(each.is_bad for each in self.tables) else "success"
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `lakehouse check -o json`."""
+        return {"status": self.status, "tables": [each.to_json() for each in self.tables]}
+
+
+def check_project(
+    planner: Planner, request: RunRequest, on_event: Callable[[Event], None] | None, asked: Moment | None
+) -> CheckedProject:
+    """Validate what is stored of a selection; see `Project.check`."""
+    mask, spec = planner.mask, planner.spec
+    report = on_event or ignore_event
+
+    def emit(event: Event) -> None:
+        event = replace(event, run_id="") if isinstance(event, RunStarted) else event  # it is no run of the history
+        report(masked(event, mask))
+
+    executor = find_executor(request.executor or spec.executor)
+    run_id = new_run_id()
+    with planner.connected(), _recording(planner, run_id) as (store, note):
+        chosen = planner.select(request.selection, request.exclude, None)
+        plan = _plan(planner, replace(chosen, notes=(*chosen.notes, *filter(None, (note,)))))
+        runner = runner_of(planner, plan, executor, request.workers or spec.workers, None)
+        runner = replace(runner, emit=emit, failed_rows=store)
+        result = masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=asked), mask)
+    return CheckedProject(result, tuple(CheckedTable(each, each.name in chosen.named) for each in result.tables))
+
+
+@contextmanager
+def _recording(planner: Planner, run_id: str) -> Iterator[tuple[FailedRowsStore | None, str | None]]:
+    """What keeps rows that fail, while no run goes on; else nothing, and a note. A run's lock is taken meanwhile."""
+    spec = planner.spec
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(run_lock(spec.folder, spec.environment, run_id=run_id))
+        except RunLockedError as error:
+            yield None, f"{error.message}: rows that fail are not kept for `lakehouse show --failed`"
+            return
+        yield FailedRowsStore(spec.folder, spec.environment, planner.mask), None
+
+
+def _plan(planner: Planner, chosen: Selection) -> Plan:
+    """Every table that is chosen, each by itself: none waits for another, and none is skipped for one."""
+    here, graph = planner.stored, planner.code.graph
+    names = dict.fromkeys(chosen.names)
+    planner.code.read([here.tables[name] for name in names if here.tables[name].kind == "computed"])
+    others = {other: None for name in names for other in graph.references(name)}
+    states = here.snapshot([*(names | others)]).states
+    planned = tuple(
+        PlannedTable(
+            name,
+            here.tables[name].kind,
+            here.tables[name].storage,
+            states[name].uri,
+            (),
+            "check",
+            state=states[name],
+            notes=_notes(states[name].altered_since, states[name].altered_by),
+            is_validated=True,
+        )
+        for name in names
+    )
+    contents = {name: state.content for name, state in states.items() if state.content is not None}
+    return Plan(planner.spec.name, here.environment, planned, chosen.notes, contents)
+
+
+def _notes(altered: bool, by: str) -> tuple[str, ...]:
+    return (f"was modified {by} since it was stored, so that what is found is not recorded",) if altered else ()

@@ -1,0 +1,128 @@
+"""`lakehouse check`: what is stored, validated without computing anything."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import Cli, Invoked, ProjectFolder
+
+PROJECT = """
+name: weather
+module: transforms
+storages: {default: {root: data, format: parquet}}
+tables:
+  raw:
+    kind: source
+    format: csv
+    key: [id]
+    columns:
+      id: int64
+      high: {type: float64, max: 60}
+      email: {type: string, sensitive: true, nullable: false}
+  daily:
+    inputs: [raw]
+    columns: {id: int64, high: {type: float64, %(high)s}, email: string}
+    checks: [{foreign_key: {columns: id, references: raw.id}}]
+  report: {inputs: [daily], columns: {n: int64}}
+"""
+CODE = """
+import pandas as pd
+
+def daily(raw):
+    print("computed")
+    return raw
+
+def report(daily):
+    return pd.DataFrame({"n": [len(daily)]})
+"""
+GOOD = "id,high,email\n1,50,a@b.c\n2,60,x@y.z\n"
+
+
+@pytest.fixture
+def weather(folder: ProjectFolder) -> ProjectFolder:
+    folder.write("transforms.py", CODE)
+    folder.write("data/raw.csv", GOOD)
+    folder.write("lakehouse.yaml", PROJECT % {"high": "max: 100"})
+    return folder
+
+
+def statuses(found: Invoked) -> dict[str, str]:
+    return {each["name"]: each["status"] for each in found.json["tables"]}
+
+
+def of(found: Invoked, name: str) -> Any:
+    return next(each for each in found.json["tables"] if each["name"] == name)
+
+
+def manifest(folder: Path) -> Any:
+    return json.loads((folder / "data/.lakehouse/manifests/daily.json").read_text())
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+def test_sources_and_tables_are_validated(weather: ProjectFolder, cli: Cli, executor: str) -> None:
+    found = cli("check", "-o", "json")
+    assert (found.code, found.json["status"]) == (0, "success")
+    assert statuses(found) == {"raw": "passed", "daily": "skipped", "report": "skipped"}
+    named = cli("check", "daily")
+    assert named.code == 1
+    assert "`daily` was never materialized" in named.out
+    assert cli("run").code == 0
+    weather.write("data/raw.csv", "id,high,email\n1,50,a@b.c\n1,70,\n")
+    before = manifest(weather.path)["checks"]
+    found = cli("check", "-o", "json", "--executor", executor)
+    assert found.code == 1
+    assert "computed" not in found.err
+    assert statuses(found) == {"raw": "failed", "daily": "failed", "report": "passed"}
+    assert [each["check"] for each in of(found, "raw")["error"]["violations"]] == ["null", "key", "max"]
+    assert [each["examples"][0].get("line") for each in of(found, "raw")["error"]["violations"]] == [3, 3, 3]
+    assert {each["name"]: each["count"] for each in of(found, "daily")["checks"]} == {"high_max": 0, "foreign_key": 1}
+    # What was found is recorded beside the data, which stay; a run sees it.
+    assert manifest(weather.path)["checks"] != before
+    rows = cli("show", "raw", "--failed", "-o", "json").json["rows"]
+    assert [(each["line"], each["values"]["email"]) for each in rows] == [(3, None)]
+    assert cli("check", "kind:computed", "--exclude", "daily").code == 0
+
+
+def test_altered_data_are_judged_and_not_recorded(weather: ProjectFolder, cli: Cli) -> None:
+    cli("run")
+    file = weather.path / "data/daily.parquet"
+    table = pq.read_table(file)
+    before = manifest(weather.path)
+    pq.write_table(table.set_column(1, "high", [[50.0, 500.0]]), file)
+    found = cli("check", "daily", "-o", "json")
+    assert (found.code, of(found, "daily")["checks"][0]["count"]) == (1, 1)
+    assert "not recorded" in of(found, "daily")["notes"][0] + of(found, "daily")["notes"][-1]
+    assert manifest(weather.path) == before
+    file.unlink()
+    gone = cli("check", "daily")
+    assert gone.code == 1
+    assert "✗" in gone.out
+
+
+def test_warnings_pass_and_errored_checks_fail(weather: ProjectFolder, cli: Cli) -> None:
+    weather.write("lakehouse.yaml", PROJECT % {"high": "checks: [{max: 50, severity: warn}]"})
+    cli("run")
+    warned = cli("check", "daily")
+    assert warned.code == 0
+    assert "warning: daily  check `high_max`: 1 value of `high` is above 50" in warned.out
+    assert statuses(cli("check", "daily", "-o", "json")) == {"daily": "warned"}
+    changed = (PROJECT % {"high": "max: 100"}).replace(
+        "{foreign_key: {columns: id, references: raw.id}}", '{expression: "1 // (high - 50) > 0", severity: warn}'
+    )
+    weather.write("lakehouse.yaml", changed)
+    errored = cli("check", "daily", "-o", "json")
+    assert (errored.code, statuses(errored)) == (1, {"daily": "failed"})
+    assert of(errored, "daily")["checks"][-1]["status"] == "errored"
+
+
+def test_data_of_another_form_are_refused(weather: ProjectFolder, cli: Cli) -> None:
+    cli("run")
+    weather.write("lakehouse.yaml", (PROJECT % {"high": "max: 100"}).replace("email: string}", "email: int64}"))
+    found = cli("check", "daily")
+    assert found.code == 1
+    assert "`lakehouse run +daily` stores it anew" in found.err
