@@ -19,14 +19,14 @@ EXIT_INTERRUPTED = 130
 EXAMPLES = """\b
 Examples:
   lakehouse check                    everything that is stored, sources included
-  lakehouse check kind:source        the data that came in, before anything is computed from them
+  lakehouse check kind:source        the data that came in, before anything is computed
   lakehouse check daily -e prod
   lakehouse check -o json | jq '.tables[] | select(.status != "passed")'
 
 \b
 Exit codes:
-  0 passed, or warnings alone · 1 a contract or check failed or errored, or a table that was named is not
-  materialized · 2 usage · 3 the project is invalid · 130 interrupted"""
+  0 passed, or warnings alone · 1 a contract or check failed or errored, or a table that was
+  named is not materialized · 2 usage · 3 the project is invalid · 130 interrupted"""
 
 
 @options.everywhere
