@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -28,6 +29,24 @@ FindLines = Callable[[Sequence[int]], Mapping[int, int]]
 _IN_MEMORY = 88 << 20
 
 
+class Rejection(NamedTuple):
+    """What was found in a table from which rows can be put aside.
+
+    Attributes:
+        records: Of all checks.
+        rows: By check, the 0-based numbers of the rows that violate it, ascending, as far as they are known; int64.
+        failed: The checks that keep the table from being published.
+        is_complete: Whether the rows of all of these are known.
+        error: What they are as an error; None where there are none.
+    """
+
+    records: tuple[CheckRecord, ...]
+    rows: Mapping[str, Any]
+    failed: tuple[str, ...]
+    is_complete: bool
+    error: ContractError | None
+
+
 class Judge:
     """Judges the checks of a table on its pieces; to be closed.
 
@@ -36,9 +55,18 @@ class Judge:
         checks: Those to judge.
         setting: What they are judged with.
         contract: Whether nulls and key of data that are stored are judged as well.
+        rejects: Whether rows that violate checks can be put aside, by `finish_rejecting`.
     """
 
-    def __init__(self, table: Table, checks: Sequence[Check], setting: Setting, *, contract: bool = False) -> None:
+    def __init__(
+        self,
+        table: Table,
+        checks: Sequence[Check],
+        setting: Setting,
+        *,
+        contract: bool = False,
+        rejects: bool = False,
+    ) -> None:
         self._table = table
         self._checks = checks
         self._setting = setting
@@ -48,6 +76,7 @@ class Judge:
         self._conditions: Conditions | None = None
         self._parsed: list[Condition] = []
         self._rows = 0
+        self._rejects = rejects
         self._contract = NullsAndKey(table.columns, table.key, self._found) if contract else None
         if self._contract is not None:
             self._stack.enter_context(closing(self._contract))
@@ -95,6 +124,7 @@ class Judge:
         self._parsed = list(texts.values())
         for judge in judges:
             judge.conditions = texts
+            judge.rejects = self._rejects
             self._stack.enter_context(closing(judge))
         return judges
 
@@ -135,6 +165,26 @@ class Judge:
         Raises:
             ContractError: A check failed that keeps the table from being published; it carries all records.
         """
+        records, refused = self._verdicts()
+        if refused:
+            raise self._failure(records, refused, find_lines)
+        return tuple(records)
+
+    def finish_rejecting(self) -> Rejection:
+        """What was found in all pieces, with the rows that can be put aside for it."""
+        records, refused = self._verdicts()
+        judges = self._judges or ()
+        rows: dict[str, Any] = {judge.check.name: judge.rejected() for judge in judges}
+        failed = {
+            judge.check.name: len(rows[judge.check.name]) == record.result.count and not record.result.errored
+            for judge, record in zip(judges, records, strict=True)
+            if is_blocking(judge.check, record)
+        }
+        error = self._failure(records, refused, lambda _: {}) if refused else None
+        return Rejection(tuple(records), rows, tuple(failed), all(failed.values()), error)
+
+    def _verdicts(self) -> tuple[list[CheckRecord], list[Violation]]:
+        """The records of all checks, and the violations that keep the table from being published."""
         broken: list[Violation] = []
         if self._contract is not None:
             self._contract.finish()
@@ -145,24 +195,24 @@ class Judge:
                 judge.finish(self._found)
             code = self._setting.codes.get(judge.check.name, "")
             records.append(judge.record(self._found, self._setting.now, code))
-        refused = broken + [
+        return records, broken + [
             judge.violation(record)
             for judge, record in zip(self._judges or (), records, strict=True)
             if is_blocking(judge.check, record)
         ]
-        if refused:
-            first = refused[0]
-            message = (
-                first.message
-                if len(refused) == 1
-                else f"{plural(len(refused), 'violation' if broken else 'check')}{'' if broken else ' failed'}"
-            )
-            error = ContractError(message, refused, location=first.location)
-            lines = find_lines(self._found.row_numbers())
-            self._found.describe(error, lines)
-            error.violations, error.checks = tuple(with_lines(each, lines) for each in refused), tuple(records)
-            raise error
-        return tuple(records)
+
+    def _failure(
+        self, records: Sequence[CheckRecord], refused: Sequence[Violation], find_lines: FindLines
+    ) -> ContractError:
+        first = refused[0]
+        of_checks = all(each.check not in ("null", "key") for each in refused)
+        several = f"{plural(len(refused), 'check')} failed" if of_checks else plural(len(refused), "violation")
+        message = first.message if len(refused) == 1 else several
+        error = ContractError(message, refused, location=first.location)
+        lines = find_lines(self._found.row_numbers())
+        self._found.describe(error, lines)
+        error.violations, error.checks = tuple(with_lines(each, lines) for each in refused), tuple(records)
+        return error
 
     def close(self) -> None:
         """Let go of everything."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from msgspec.structs import replace
 
 from lakehouse_cli.checks.conditions import Condition, ConditionError
@@ -34,6 +35,7 @@ class Judged:
         rows: Rows judged so far.
         not_judged: Rows that are not, as they are null.
         errored: Rows in which SQL raised.
+        rejects: Whether the numbers of all rows that violate it are kept.
         skipped: Why there is nothing to judge it by; None where there is.
     """
 
@@ -44,6 +46,8 @@ class Judged:
         self.error: ConditionError | None = None
         self.count = self.rows = self.not_judged = self.errored = 0
         self.skipped: str | None = None
+        self.rejects = False
+        self._rejected: list[Any] = []
         self.against = ""
         self.say = sentence_of(check)
 
@@ -56,6 +60,15 @@ class Judged:
 
     def finish(self, found: Findings) -> None:
         """Judge what only the whole table shows."""
+
+    def reject(self, rows: Any, start: int = 0) -> None:
+        """Keep the numbers of rows that violate it, where these are wanted: 0-based from `start`."""
+        if self.rejects:
+            self._rejected.append(np.asarray(rows, np.int64) + start)
+
+    def rejected(self) -> Any:
+        """The 0-based numbers of the rows that violate it, ascending, as far as they are known; int64."""
+        return np.unique(np.concatenate([np.empty(0, np.int64), *self._rejected]))
 
     def state(self) -> Mapping[str, str]:
         """What was measured."""

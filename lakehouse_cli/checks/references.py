@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +82,12 @@ class References:
             good = pc.is_in(key, value_set=self._known.cast(key.type))
         return good if valid is None else pc.if_else(valid, good, av.scalar(None, pa.bool_()))
 
-    def missing(self) -> tuple[int, pa.Table | None]:
-        """How many rows `verdict` did not know of, and the first: `key` and `row`; nothing can be added any more."""
+    def missing(self, reject: Callable[[Any], None] | None = None) -> tuple[int, pa.Table | None]:
+        """How many rows `verdict` did not know of, and the first: `key` and `row`; nothing can be added any more.
+
+        Args:
+            reject: Takes the numbers of all of them.
+        """
         if self._children is None:
             return 0, None
         count, first = 0, without_rows(self._children.schema)
@@ -92,6 +96,8 @@ class References:
             for batch in self._children.batches(part):
                 bad = batch.filter(pc.invert(pc.is_in(batch["key"], value_set=known)))
                 count += bad.num_rows
+                if reject is not None:
+                    reject(bad["row"])
                 first = pa.concat_tables([first, pa.Table.from_batches([bad.slice(0, KEPT_ROWS)])])
                 first = sort_rows(first, ["row"]).slice(0, KEPT_ROWS)
         return count, first

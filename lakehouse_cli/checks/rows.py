@@ -134,13 +134,13 @@ class RowJudge(Judged):
         if not bad:
             return
         self.count += bad
-        add_rows(self, found, piece.data, true_rows(pc.invert(good)), bad, self._hidden)
+        add_rows(self, found, piece, true_rows(pc.invert(good)), bad, self._hidden)
 
     def finish(self, found: Findings) -> None:
         """Judge the references that were put aside."""
         if self._references is None:
             return
-        count, first = self._references.missing()
+        count, first = self._references.missing(self.reject if self.rejects else None)
         if not count or first is None:
             return
         self.count += count
@@ -159,10 +159,10 @@ class RowJudge(Judged):
             self._references.close()
 
 
-def add_rows(
-    judged: Judged, found: Findings, data: pa.Table, rows: pa.Array, count: int, hidden: frozenset[str]
-) -> None:
+def add_rows(judged: Judged, found: Findings, piece: Piece, rows: pa.Array, count: int, hidden: frozenset[str]) -> None:
     """Add the rows of a piece that violate a check to what was found."""
+    judged.reject(rows, piece.start)
+    data = piece.data
     check = judged.check
     columns = check.columns or _named(judged, data)
     first = rows[:EXAMPLES].to_pylist()

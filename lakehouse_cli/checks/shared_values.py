@@ -47,7 +47,7 @@ class SharedValues(Judged):
         if check.nulls == "fail" and judged < total:
             null = pc.invert(valid) if live is None else pc.and_(live, pc.invert(valid))
             self.count += total - judged
-            add_rows(self, found, piece.data, true_rows(null), total - judged, self._hidden)
+            add_rows(self, found, piece, true_rows(null), total - judged, self._hidden)
             self.rows += total - judged
         else:
             self.not_judged += total - judged
@@ -60,7 +60,7 @@ class SharedValues(Judged):
 
     def finish(self, found: Findings) -> None:
         """Judge the values of all pieces."""
-        count, first = self._values.shared()
+        count, first = self._values.shared(self.reject if self.rejects else None)
         if first is None:
             return
         self.count += count

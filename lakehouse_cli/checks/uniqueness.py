@@ -86,8 +86,11 @@ class Uniqueness:
                 part = numbered.slice(start, _AT_ONCE).cast(self._spilled.schema)
                 self._spilled.add(part, _codes(part.columns[:-1]) * _SPREAD)
 
-    def shared(self) -> tuple[int, pa.Table | None]:
+    def shared(self, reject: Callable[[Any], None] | None = None) -> tuple[int, pa.Table | None]:
         """How many rows share their key with others, and the first of them; nothing can be added any more.
+
+        Args:
+            reject: Takes the numbers of all of them.
 
         Returns:
             Their number; the keys of the first, as they are kept, with the numbers of their rows as the last column.
@@ -96,7 +99,7 @@ class Uniqueness:
             self._spill()
             count, first = 0, None
             for part in self._spilled.parts:
-                more, rows = _shared(lambda part=part: self._numbered(part))  # type: ignore[misc]
+                more, rows = _shared(lambda part=part: self._numbered(part), reject)  # type: ignore[misc]
                 count += more
                 if rows is not None:
                     first = _first(rows if first is None else pa.concat_tables([first, rows]))
@@ -106,7 +109,7 @@ class Uniqueness:
         if not (codes[1:] == codes[:-1]).any():
             return 0, None
         del codes
-        return _shared(lambda: ((table, _row_numbers(rows)) for table, rows in self._pieces))
+        return _shared(lambda: ((table, _row_numbers(rows)) for table, rows in self._pieces), reject)
 
     def _numbered(self, part: int) -> Iterator[tuple[pa.Table, pa.Array]]:
         assert self._spilled is not None  # noqa: S101  # the caller looks
@@ -130,7 +133,9 @@ def _codes(columns: Sequence[pa.ChunkedArray]) -> Any:
     return codes_of(columns)
 
 
-def _shared(read: Callable[[], Iterator[tuple[pa.Table, pa.Array]]]) -> tuple[int, pa.Table | None]:
+def _shared(
+    read: Callable[[], Iterator[tuple[pa.Table, pa.Array]]], reject: Callable[[Any], None] | None
+) -> tuple[int, pa.Table | None]:
     """Count the rows of a part that share their key, by their codes first, and by the keys where these are more.
 
     Memory is bounded by the number of different keys.
@@ -147,7 +152,7 @@ def _shared(read: Callable[[], Iterator[tuple[pa.Table, pa.Array]]]) -> tuple[in
     if not len(several):
         return 0, None
     if exact:
-        return int(counts[counts > 1].sum()), _first_rows(read, several, None)
+        return int(counts[counts > 1].sum()), _first_rows(read, several, None, reject)
     groups: pa.Table | None = None
     for table, _ in read():
         candidates = table.filter(_flags(_codes(table.columns), several))
@@ -159,18 +164,25 @@ def _shared(read: Callable[[], Iterator[tuple[pa.Table, pa.Array]]]) -> tuple[in
     assert groups is not None  # noqa: S101  # there are candidates
     groups = groups.filter(pc.greater(groups["n"], av.scalar(1, pa.int64())))
     count = pc.sum(groups["n"]).as_py() or 0
-    return count, _first_rows(read, several, groups.drop_columns(["n"])) if count else None
+    return count, _first_rows(read, several, groups.drop_columns(["n"]), reject) if count else None
 
 
-def _first_rows(read: Callable[[], Iterator[tuple[pa.Table, pa.Array]]], codes: Any, keys: pa.Table | None) -> pa.Table:
-    """The first rows with one of some codes, and with one of some keys where these are given."""
+def _first_rows(
+    read: Callable[[], Iterator[tuple[pa.Table, pa.Array]]],
+    codes: Any,
+    keys: pa.Table | None,
+    reject: Callable[[Any], None] | None,
+) -> pa.Table:
+    """The first rows with one of some codes, and with one of some keys where these are given; `reject` takes all."""
     found: list[pa.Table] = []
     for table, rows in read():
         numbered = table.append_column(_ROW, pa.chunked_array([rows])).filter(_flags(_codes(table.columns), codes))
         if keys is not None and numbered.num_rows:
             numbered = numbered.join(keys, table.column_names, join_type="left semi")
+        if reject is not None:
+            reject(numbered[_ROW])
         found.append(_first(numbered))
-        if sum(each.num_rows for each in found) >= KEPT_ROWS:
+        if reject is None and sum(each.num_rows for each in found) >= KEPT_ROWS:
             break
     return _first(pa.concat_tables(found))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
+from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, true_rows
 from lakehouse_cli.arrow.types import without_rows
 from lakehouse_cli.arrow.values import compute as pc
@@ -40,12 +42,15 @@ class _Waiting(Judged):
         self._spilled: SpilledPieces | None = None
         self._stack = ExitStack()
         self._schema: pa.Schema | None = None
+        self._numbers: list[Any] = []  # of the rows, where only some are judged
 
     def piece(self, piece: Piece, found: Findings) -> None:
         """Keep a piece."""
         del found
         live = live_rows(self, piece)
         data = piece.data if live is None else piece.data.filter(live)
+        if self.rejects and live is not None:
+            self._numbers.append(np.flatnonzero(av.to_numpy(live)) + piece.start)
         self._schema = data.schema
         self.rows += data.num_rows
         if self._held and self._bytes + data.nbytes > _IN_MEMORY:
@@ -142,7 +147,7 @@ class QueryJudge(_Waiting):
         self.rows += piece.rows if live is None else true_count(live)
         if count := true_count(bad):
             self.count += count
-            add_rows(self, found, piece.data, true_rows(bad), count, self.hidden)
+            add_rows(self, found, piece, true_rows(bad), count, self.hidden)
 
     def finish(self, found: Findings) -> None:
         """Run the query on all rows."""
@@ -185,6 +190,7 @@ class FunctionJudge(_Waiting):
         bad = pc.invert(answer)
         rows = true_rows(bad)
         if len(rows):
+            self.reject(np.concatenate(self._numbers)[rows.to_numpy()] if self._numbers else rows)
             first = rows.slice(0, 1000)
             numbers = None if self.check.where is not None else first.to_pylist()
             self.add(found, len(rows), table.take(first), numbers)

@@ -8,6 +8,7 @@ from collections.abc import Mapping as AnyMapping
 from lakehouse_cli.config.checks import TableChecks
 from lakehouse_cli.config.columns import Columns
 from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN, path_problem
+from lakehouse_cli.config.quarantine import Quarantine
 from lakehouse_cli.config.reading import Key
 from lakehouse_cli.config.uses import FILE_RULES, RefreshAge, UsesMap, file_problem
 from lakehouse_cli.config.value_types import (
@@ -167,6 +168,13 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         TableChecks(),
         "What the data must satisfy beyond types; checks of single columns stand in the columns.",
         examples=([{"unique": ["station", "day"]}, {"row_count": {"min": 1}}],),
+    ),
+    "quarantine": Key(
+        Quarantine(),
+        "Publish the rows that keep its checks, and store the others, with the checks they broke, as"
+        " `NAME__quarantine`.",
+        examples=({"max": "1%"}, True),
+        computed=True,
     ),
 }
 

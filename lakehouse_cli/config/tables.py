@@ -8,11 +8,13 @@ from collections.abc import Mapping as AnyMapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse_cli.config.checks import every_check
 from lakehouse_cli.config.keys import NAME_PATTERN, NAME_RULE, TABLE_KEYS
 from lakehouse_cli.config.options import read_options
 from lakehouse_cli.config.problems import quoted
+from lakehouse_cli.config.quarantine import applies
 from lakehouse_cli.config.reading import EMPTY, Reader, read_keys
 from lakehouse_cli.config.scalars import loses_digits
 from lakehouse_cli.config.value_types import is_parameter
@@ -28,7 +30,18 @@ _VITAL = frozenset(("kind", "function", "sql", "sql_file", "inputs", "params"))
 _COMPUTES = ("function", "sql", "sql_file")
 _MERGED = frozenset(("params", "meta", "uses"))
 # What speaks of rows and columns.
-_OF_TABLES = ("columns", "key", "order_by", "extra_columns", "checks", "sql", "sql_file", "engine", "reproducible")
+_OF_TABLES = (
+    "columns",
+    "key",
+    "order_by",
+    "extra_columns",
+    "checks",
+    "quarantine",
+    "sql",
+    "sql_file",
+    "engine",
+    "reproducible",
+)
 _WITH_PARTS = frozenset(("inputs", "params", "key", "order_by", "uses"))
 
 
@@ -200,7 +213,7 @@ class Resolution(Struct):
         if serializer:
             values = self._without_table(draft, values)
             query = None
-        return Table(
+        table = Table(
             name=name,
             kind="source" if source else "computed",
             storage=storage_name,
@@ -232,9 +245,13 @@ class Resolution(Struct):
             retries=values.get("retries", 0),
             retry_delay=values.get("retry_delay", 1.0),
             timeout=values.get("timeout"),
+            quarantine=values.get("quarantine"),
             location=draft.location,
             locations=places,
         )
+        # Defaults speak of all tables, and mean those that have checks.
+        meant = table.quarantine is None or "quarantine" in own or applies(table)
+        return table if meant else replace(table, quarantine=None)
 
     @staticmethod
     def _without_transform(draft: Draft, values: dict[str, Any]) -> dict[str, Any]:

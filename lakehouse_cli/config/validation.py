@@ -19,12 +19,14 @@ from lakehouse_cli.config.collisions import Collisions
 from lakehouse_cli.config.options import column_conflict, option_conflict
 from lakehouse_cli.config.paths import length_problem, suffix_problem
 from lakehouse_cli.config.problems import quoted
+from lakehouse_cli.config.quarantine import quarantine_problems
 from lakehouse_cli.config.several_results import result_problems
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.formats import FormatSpec, SerializerSpec, find_form
 from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import Column, ProjectSpec, StorageSpec, Table
 from lakehouse_cli.model.column_type import whole_type
+from lakehouse_cli.model.quarantine import quarantine_table
 from lakehouse_cli.storage_types import StorageType, find_type, scheme_of
 from lakehouse_cli.text.name_lists import any_of
 
@@ -57,6 +59,9 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
         yield from validation.table(table)
         if table.contract.checks:
             yield from check_problems(table, spec, places.unread)
+        if table.quarantine is not None:
+            yield from quarantine_problems(table, spec.tables)
+            yield from validation.quarantine(quarantine_table(table))
     yield from result_problems(spec.tables.values())
 
 
@@ -64,8 +69,10 @@ def find_collisions(spec: ProjectSpec) -> Iterator[Problem]:
     """What is wrong with tables each of which is right by itself, as far as the disk decides it: two in one place."""
     collisions = Collisions()
     for table in spec.tables.values():
-        if collision := collisions.of(table, spec.storages[table.storage]):
-            yield collision
+        with_own = (table,) if table.quarantine is None else (table, quarantine_table(table))
+        for each in with_own:
+            if collision := collisions.of(each, spec.storages[each.storage]):
+                yield collision
 
 
 class _Validation(Struct):
@@ -105,6 +112,21 @@ class _Validation(Struct):
         in_folder = known is not None and known.root.startswith("folder") and scheme_of(storage.root) is None
         if in_folder and (wrong := length_problem(table)):
             yield Problem(f"path {quoted(table.path)} of {owner} {wrong[0]}", wrong[1], table.where("path"))
+        if collision := self.collisions.of(table, storage):
+            yield collision
+
+    def quarantine(self, table: Table) -> Iterator[Problem]:
+        """What is wrong with the place and the columns of a quarantine, which the table itself does not show."""
+        owner, storage = f"table {quoted(table.name)}", self.storages.get(table.storage)
+        if storage is None:
+            return
+        known = self._type_of(storage)
+        names = known.names if known is not None else None
+        wrong = length_problem(table) if names is None else names.path_problem(table.path)
+        if wrong is not None:
+            hint = "give the table a shorter name or `path:`, or remove `quarantine`"
+            why = wrong[0] if names is None else wrong[1]
+            yield Problem(f"path {quoted(table.path)} of {owner} {why}", hint, table.where("quarantine"))
         if collision := self.collisions.of(table, storage):
             yield collision
 

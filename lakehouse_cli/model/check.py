@@ -149,6 +149,7 @@ class CheckResult(Struct, frozen=True, omit_defaults=True):
         message: What is wrong, one sentence; empty where nothing is.
         location: Where the check stands.
         earlier: Whether it was judged by an earlier run than the one that reports it.
+        quarantined: How many of the rows that violate it were put aside, and not published.
     """
 
     name: str
@@ -166,6 +167,7 @@ class CheckResult(Struct, frozen=True, omit_defaults=True):
     message: str = ""
     location: Location | None = None
     earlier: bool = False
+    quarantined: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Its entry in documents."""
@@ -179,8 +181,9 @@ class CheckResult(Struct, frozen=True, omit_defaults=True):
             "status": self.status, "count": self.count, "rows": self.rows, "not_judged": self.not_judged,
             "value": self.value, "threshold": self.threshold, "examples": examples, "message": self.message or None,
         }  # fmt: skip
-        if self.errored:
-            document["errored"] = self.errored
+        for name in ("errored", "quarantined"):
+            if number := getattr(self, name):
+                document[name] = number
         return document | ({"earlier": True} if self.earlier else {})
 
 

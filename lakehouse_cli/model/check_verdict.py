@@ -42,8 +42,14 @@ def judged_again(check: Check, record: CheckRecord, now: datetime) -> CheckResul
 
 
 def verdict_on_rows(check: Check, counted: CheckResult) -> CheckStatus:
-    """The status of a check of rows by its counts; where it failed, that rows errored as well does not count."""
-    status = check.verdict(counted.count, counted.rows)
+    """The status of a check of rows by its counts; where it failed, that rows errored as well does not count.
+
+    Rows that were put aside were not published: they are a warning, whatever the limits.
+    """
+    aside = counted.quarantined
+    status = check.verdict(counted.count - aside, counted.rows - aside)
+    if aside and status == "passed":
+        status = "warned"
     return "errored" if status != "failed" and (counted.errored or counted.status == "errored") else status
 
 

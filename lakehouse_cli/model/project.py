@@ -266,9 +266,13 @@ class Table(Asset, frozen=True):
 
     Attributes:
         contract: What is promised of its data.
+        quarantine: How many rows of its result, or what share, may be put aside for breaking checks; None for none.
+        quarantine_of: The table whose rows are put aside here; empty for every other.
     """
 
     contract: Contract = Contract()
+    quarantine: str | None = None
+    quarantine_of: str = ""
 
     @property
     def columns(self) -> tuple[Column, ...] | None:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from lakehouse_cli.errors import Problem
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Input
+from lakehouse_cli.model.quarantine import quarantine_table
 
 
 class AssetGraph(Struct, frozen=True, dict=True):
@@ -59,8 +60,10 @@ class AssetGraph(Struct, frozen=True, dict=True):
 
     @cached_property
     def _siblings(self) -> dict[str, tuple[str, ...]]:
-        results: dict[FunctionRef, list[str]] = {}
+        results: dict[FunctionRef | str, list[str]] = {}
         for name, table in self.tables.items():
+            if table.quarantine_of:
+                results[table.quarantine_of] = [table.quarantine_of, name]
             if table.output and table.function is not None:
                 results.setdefault(table.function, []).append(name)
         return {name: tuple(names) for names in results.values() for name in names}
@@ -78,6 +81,22 @@ class AssetGraph(Struct, frozen=True, dict=True):
     def downstream(self, name: str) -> tuple[str, ...]:
         """The tables computed from `name`, in order."""
         return tuple(self._downstream[name])
+
+
+def with_quarantines(graph: AssetGraph) -> AssetGraph:
+    """The graph with the quarantine of each table that has one, right behind it and with its inputs."""
+    found = {name: quarantine_table(table) for name, table in graph.tables.items() if table.quarantine is not None}
+    if not found:
+        return graph
+    tables, inputs = {**graph.tables}, {**graph.inputs}
+    for name, table in found.items():
+        tables[table.name] = table
+        if name in inputs:
+            inputs[table.name] = inputs[name]
+    order = tuple(each for n in graph.order for each in ((n, found[n].name) if n in found else (n,)))
+    # In the file, each stands where its table does.
+    listed = [each for n in graph.tables for each in ((n, found[n].name) if n in found else (n,))]
+    return AssetGraph({name: tables[name] for name in listed}, inputs, order, graph.after)
 
 
 def build_graph(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import StorageError, UnreachableError, UsageError
+from lakehouse_cli.errors import StorageError, UnreachableError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.deferred_input import DeferredInput, deferred_note
@@ -18,6 +18,7 @@ from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange, schema_change
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.missing_inputs import refuse_missing_inputs
 from lakehouse_cli.plan.reasons import (
     data_reasons,
     input_notes,
@@ -26,13 +27,11 @@ from lakehouse_cli.plan.reasons import (
     refresh_reasons,
 )
 from lakehouse_cli.plan.selection import Selection
-from lakehouse_cli.plan.standing_checks import blocking, due_checks, standing_checks, standing_results
+from lakehouse_cli.plan.standing_checks import blocking, due_checks, puts_aside_anew, standing_checks, standing_results
 from lakehouse_cli.plan.uses import Used
 from lakehouse_cli.text.name_lists import first_named
 
 Action = Literal["run", "check", "skip", "read"]
-# How many tables a refusal names.
-_NAMED = 5
 
 
 class PlannedTable(Struct, frozen=True):
@@ -201,7 +200,7 @@ def make_plan(
     """
     selected = {name for name in selection.names if graph.tables[name].kind == "computed"}
     if not lenient:
-        _refuse_missing_inputs(graph, selected, states, defer)
+        refuse_missing_inputs(graph, selected, states, defer)
     now = datetime.now(UTC)
     running: set[str] = set()
     failing: dict[str, str] = {}
@@ -210,6 +209,8 @@ def make_plan(
 
     def computed(name: str, reasons: tuple[Reason, ...] = ()) -> PlannedTable:
         planned = _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now, reasons)
+        if of := graph.tables[name].quarantine_of:  # what begins the one begins the other
+            return replace(planned, after=graph.after.get(of, ()))
         if not graph.tables[name].contract.checks:
             return planned
         return _with_checks(planned, graph, states, running, check_codes.get(name, {}), now)
@@ -254,12 +255,13 @@ def _planned_together(
 ) -> dict[str, PlannedTable]:
     """The tables that one call computes: where one of them runs, the others do as well."""
     found = {name: plan(name, ()) for name in names}
-    due = next((each.name for each in found.values() if each.reasons and not each.conditional), None)
+    due = next((each.name for each in found.values() if each.action == "run" and not each.conditional), None)
     if due is None:
         return found
     beside = Reason("computed_with", f"computed with `{due}`")
     return {
-        name: plan(name, (beside,)) if each.conditional or not each.reasons else each for name, each in found.items()
+        name: each if each.action == "run" and not each.conditional else plan(name, (beside,))
+        for name, each in found.items()
     }
 
 
@@ -339,7 +341,10 @@ def _with_checks(
     standing = standing_checks(table, manifest, codes)
     found = {name: states[name].content for name in graph.references(planned.name)}
     contents = {name: record.content_hash for name, record in found.items() if record is not None}
-    reasons = tuple(reason for _, reason in due_checks(standing, table, contents, running))
+    due = tuple(due_checks(standing, table, contents, running))
+    reasons = tuple(reason for _, reason in due)
+    if puts_aside_anew(table, due):
+        return replace(planned, action="run", reasons=reasons)
     results = standing_results(standing, now)
     bad = blocking(table, results)
     would_fail = planned.would_fail or (f"`{planned.name}`: {bad[0].message}" if bad else None)
@@ -399,53 +404,3 @@ def _run_reasons(
         yield Reason("upstream_runs", f"{first_named(upstream, 3)} {'runs' if len(upstream) == 1 else 'run'}")
     if force:
         yield Reason("forced", "forced (`--force`)")
-
-
-def _is_missing(state: TableState) -> bool:
-    """Whether nothing is stored that can be read as it is declared."""
-    return state.trouble is None and (not state.exists or state.other_form is not None)
-
-
-def _refuse_missing_inputs(
-    graph: AssetGraph, selected: set[str], states: Mapping[str, TableState], defer: str | None
-) -> None:
-    lacking = [
-        (name, upstream)
-        for name in graph.order
-        if name in selected
-        for upstream in graph.upstream(name)
-        if upstream not in selected and graph.tables[upstream].kind == "computed" and _is_missing(states[upstream])
-    ]
-    if not lacking:
-        return
-    needing = list(dict.fromkeys(name for name, _ in lacking))
-    missing = list(dict.fromkeys(upstream for _, upstream in lacking))
-    them = "it" if len(missing) == 1 else "them"
-    causes = [*_why_missing(missing, states, here="" if defer is None else " here")]
-    if defer is not None and not all(states[name].other_form for name in missing):
-        causes.append(f"nothing of {them} is in `{defer}`")
-    shown = needing[:_NAMED]
-    what = "it needs" if len(shown) == 1 else "they need"
-    rest = "; put `+` before the others too" if len(needing) > len(shown) else ""
-    if any(states[name].other_form for name in missing):
-        rest += "; or take the change back"
-    raise UsageError(
-        f"{', '.join(causes)}, and {first_named(needing, _NAMED)} {'needs' if len(needing) == 1 else 'need'} {them}",
-        hint=f"`lakehouse run {' '.join(f'+{name}' for name in shown)}` materializes everything {what}{rest}",
-    )
-
-
-def _why_missing(names: list[str], states: Mapping[str, TableState], here: str) -> Iterator[str]:
-    """What is true of each of some tables of which nothing can be read, those of which the same is in one sentence."""
-    never: list[str] = []
-    gone: list[str] = []
-    for name in names:
-        state = states[name]
-        if state.other_form is not None:
-            yield state.other_form.message
-        else:
-            (gone if state.gone else never).append(name)
-    if never:
-        yield f"{first_named(never, _NAMED)} {'was' if len(never) == 1 else 'were'} never materialized{here}"
-    if gone:
-        yield f"what was stored of {first_named(gone, _NAMED)}{here} is gone"

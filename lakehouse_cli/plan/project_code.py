@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from lakehouse_cli.code.cache import CodeCache, code_key
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.shadowed_packages import shadowed_packages
@@ -20,7 +22,7 @@ from lakehouse_cli.model.frame_names import UNORDERED
 from lakehouse_cli.plan.bound_checks import check_problems
 from lakehouse_cli.plan.bound_queries import query_problems
 from lakehouse_cli.plan.computations import planned_computation
-from lakehouse_cli.plan.graph import build_graph
+from lakehouse_cli.plan.graph import build_graph, with_quarantines
 from lakehouse_cli.plan.python_functions import FunctionCode
 from lakehouse_cli.plan.queries import QueryCode, query_fingerprint, with_texts
 from lakehouse_cli.plan.queries_in_databases import database_problems
@@ -68,6 +70,9 @@ class ProjectCode:
             self._queries.keep()
         if any(table.contract.checks for table in spec.tables.values()):
             problems += check_problems(spec, self._functions.find)
+        if any(table.quarantine is not None for table in spec.tables.values()):
+            self.graph = with_quarantines(self.graph)
+            self.spec = replace(self.spec, tables=self.graph.tables)
         self.problems = [*self._hidden_packages(code), *unread, *problems]
 
     @property

@@ -14,6 +14,7 @@ from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
+from lakehouse_cli.model.quarantine import quarantine_rules
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.uses import Used
 
@@ -66,6 +67,10 @@ def recipe_of(
 
 def _output(graph: AssetGraph, table: Table) -> str:
     """Which result of its function a table is; of a tuple, its place among them decides."""
+    if table.quarantine is not None:
+        return f"rows that keep checks ({_hash(quarantine_rules(table))[:8]})"
+    if table.quarantine_of:
+        return f"rows that break checks of {table.quarantine_of}"
     if not table.output:
         return ""
     results = graph.siblings(table.name)

@@ -63,6 +63,12 @@ def due_checks(
             )
 
 
+def puts_aside_anew(table: Table, due: Collection[tuple[Check, Reason]]) -> bool:
+    """Whether the rows of a table must be computed anew, as others are to be put aside; the recipe has other rules."""
+    is_new = (check.kind == "function" and reason.code == "check_changed" for check, reason in due)
+    return table.quarantine is not None and any(is_new)
+
+
 def standing_results(standing: Sequence[Standing], now: datetime) -> tuple[CheckResult, ...]:
     """How checks stand by their records, with names, severities and limits of today; freshness as of now."""
     return tuple(

@@ -57,7 +57,9 @@ class _StoredTables:
         return pieces()
 
 
-def open_judge(job: Job, place: Workplace, checks: Sequence[Check], *, contract: bool = False) -> Judge:
+def open_judge(
+    job: Job, place: Workplace, checks: Sequence[Check], *, contract: bool = False, rejects: bool = False
+) -> Judge:
     """Make what judges checks of a job's table; to be closed."""
     of = job.checks or JobChecks()
     setting = Setting(
@@ -68,7 +70,7 @@ def open_judge(job: Job, place: Workplace, checks: Sequence[Check], *, contract:
         before=of.before,
         codes=of.codes,
     )
-    return Judge(job.table, checks, setting, contract=contract)
+    return Judge(job.table, checks, setting, contract=contract, rejects=rejects)
 
 
 def judge_table(job: Job, place: Workplace, table: pa.Table) -> tuple[CheckRecord, ...]:

@@ -189,7 +189,8 @@ def materialize(
     objects: dict[str, ObjectInput] = {}
     try:
         storage = place.storages[table.storage]
-        check_replaceable(storage, table, forced=job.forced)
+        for each in job.members:
+            check_replaceable(place.storages[each.table.storage], each.table, forced=each.forced)
         if table.runs_in_storage:
             unstored = {name: shared.arrow() for name, shared in given.items() if isinstance(shared, SharedTable)}
             try:
@@ -205,6 +206,8 @@ def materialize(
                 on_computed()
             if isinstance(result, Unordered) and table.key and not table.order_by:
                 result = by_key(result, table)
+            if table.quarantine is not None:
+                return _publish_passing(job, place, taken, storage, result, started_at, keep=keep, hand_to=hand_to)
             if not isinstance(result, pa.Table) and job.publish and not gather:
                 outcome = _publish_pieces(job, place, taken, storage, result, started_at)
                 return replace(outcome, notes=tuple(note for each in objects.values() for note in each.notes))
@@ -275,6 +278,29 @@ def _publish_pieces(
 
         manifest = publish_pieces(storage, table, pieces if judged is None else iter(judged), provenance)
     return Outcome(manifest, None, enforcement.dropped, checks=manifest.checks)
+
+
+def _publish_passing(
+    job: Job,
+    place: Workplace,
+    given: Mapping[str, Argument],
+    storage: AssetStorage,
+    result: pa.Table | Iterator[pa.Table],
+    started_at: str,
+    *,
+    keep: bool,
+    hand_to: str | None,
+) -> Outcome:
+    """Publish the rows of a result that pass its checks, and the others beside them."""
+    from lakehouse_cli.runner.quarantine import publish_passing  # seldom needed
+
+    def provenance(of: Job, memory: int, checks: tuple[CheckRecord, ...]) -> Provenance:
+        return origin(of, place, given, started_at, memory, checks)
+
+    def whole(enforced: Enforced) -> Outcome:
+        return publish(job, place, given, enforced, started_at, keep=keep, hand_to=hand_to)
+
+    return publish_passing(job, place, storage, result, provenance, whole)
 
 
 def reaches_duckdb(job: Job) -> bool:

@@ -1,0 +1,256 @@
+"""The publication of a result of which the rows that break checks are put aside, in a table beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.memory import owned
+from lakehouse_cli.arrow.types import to_arrow, without_rows
+from lakehouse_cli.checks.judge import Rejection
+from lakehouse_cli.contracts import Enforced, Enforcement
+from lakehouse_cli.errors import ContractError, LakehouseError
+from lakehouse_cli.model.check import CheckRecord, Limit
+from lakehouse_cli.model.column_type import parse_column_type
+from lakehouse_cli.model.quarantine import REASON_COLUMNS, judges_for_quarantine
+from lakehouse_cli.runner.checking import open_judge
+from lakehouse_cli.runner.contract import enforced_result, explained, kept_pieces
+from lakehouse_cli.runner.jobs import Job, Outcome, ResultError
+from lakehouse_cli.runner.workplace import Workplace
+from lakehouse_cli.runs.spilled_pieces import SpilledPieces
+from lakehouse_cli.storage.base import AssetStorage, Provenance
+from lakehouse_cli.storage.capabilities import publish_pieces
+from lakehouse_cli.text.counts import count_text, plural
+
+# Bytes of a result that comes in pieces which wait in memory.
+_IN_MEMORY = 1 << 26
+
+#: Stores a table that is in memory as a whole: that of the job, once its checks are judged.
+PublishWhole = Callable[[Enforced], Outcome]
+#: What the manifest of a table says of where it comes from: its job, the memory that it took, its checks.
+MakeProvenance = Callable[[Job, int, tuple[CheckRecord, ...]], Provenance]
+
+
+class HeldPieces:
+    """The pieces of a result until all of it is judged, in memory or in a temporary file; to be closed."""
+
+    def __init__(self) -> None:
+        self._pieces: list[pa.Table] = []
+        self._bytes = 0
+        self._spilled: SpilledPieces | None = None
+        self.schema: pa.Schema | None = None
+
+    def add(self, piece: pa.Table, *, whole: bool) -> None:
+        """Keep a piece; one that is the whole result is in memory already."""
+        self.schema = self.schema or piece.schema
+        self._pieces.append(piece)
+        self._bytes += piece.nbytes
+        if self._bytes > _IN_MEMORY and not whole:
+            self._spill()
+
+    def _spill(self) -> None:
+        assert self.schema is not None  # noqa: S101  # of the first piece
+        if self._spilled is None:
+            self._spilled = SpilledPieces(self.schema, "the rows to check")
+        for each in self._pieces:
+            self._spilled.add(each)
+        self._pieces, self._bytes = [], 0
+
+    def read(self) -> Iterator[pa.Table]:
+        """All pieces, any number of times; nothing can be added any more."""
+        if self._spilled is not None:
+            if self._pieces:
+                self._spill()
+            yield from self._spilled.read()
+            return
+        yield from self._pieces
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._pieces = []
+        if self._spilled is not None:
+            self._spilled.close()
+
+
+class Split(Struct):
+    """A result with the rows that are put aside.
+
+    Attributes:
+        held: All rows.
+        rows: The 0-based numbers of those that are put aside, ascending.
+        broken: By check, the numbers of those that violate it.
+        run_id: The run.
+    """
+
+    held: HeldPieces
+    rows: Any
+    broken: Mapping[str, Any]
+    run_id: str
+
+    def passing(self) -> Iterator[pa.Table]:
+        """The rows that pass; at least one piece."""
+        yield without_rows(self._schema)
+        for start, piece in self._numbered():
+            first, last = np.searchsorted(self.rows, (start, start + piece.num_rows))
+            if first == last:
+                yield piece
+                continue
+            keep = np.ones(piece.num_rows, np.uint8)
+            keep[self.rows[first:last] - start] = 0
+            yield piece.filter(av.from_numpy(keep, pa.uint8()).cast(pa.bool_()))
+
+    def aside(self) -> Iterator[pa.Table]:
+        """The other rows, with the checks that they break; at least one piece."""
+        yield self._with_reasons(without_rows(self._schema), self.rows[:0])
+        for start, piece in self._numbered():
+            first, last = np.searchsorted(self.rows, (start, start + piece.num_rows))
+            if first < last:
+                rows = self.rows[first:last]
+                yield self._with_reasons(piece.take(av.from_numpy(rows - start, pa.int64())), rows)
+
+    @property
+    def _schema(self) -> pa.Schema:
+        assert self.held.schema is not None  # noqa: S101  # there is at least one piece
+        return self.held.schema
+
+    def _numbered(self) -> Iterator[tuple[int, pa.Table]]:
+        start = 0
+        for piece in self.held.read():
+            yield start, piece
+            start += piece.num_rows
+
+    def _with_reasons(self, data: pa.Table, rows: Any) -> pa.Table:
+        names = list(self.broken)
+        masks = np.stack([np.isin(rows, self.broken[name]) for name in names], axis=1) if names else None
+        if masks is None or not len(rows):
+            texts = [""] * len(rows)
+        else:
+            ways, of = np.unique(masks, axis=0, return_inverse=True)
+            known = [", ".join(name for name, broke in zip(names, way, strict=True) if broke) for way in ways]
+            texts = [known[each] for each in of.reshape(-1)]
+        types = [to_arrow(parse_column_type(kind)) for kind in REASON_COLUMNS.values()]
+        values = (texts, [self.run_id] * len(rows), (rows + 1).tolist())
+        for name, kind, column in zip(REASON_COLUMNS, types, values, strict=True):
+            data = data.append_column(name, pa.chunked_array([av.array(column, kind)]))
+        return data
+
+
+def publish_passing(
+    job: Job,
+    place: Workplace,
+    storage: AssetStorage,
+    result: pa.Table | Iterator[pa.Table],
+    provenance: MakeProvenance,
+    publish_whole: PublishWhole,
+) -> Outcome:
+    """Enforce the contract of a result, put the rows aside that break checks, and store both.
+
+    The rows put aside are stored first: what is missing in the table is never nowhere. The checks that say of no single
+    row whether it is good, and those that only warn, are judged on the rows that pass.
+
+    Args:
+        job: Of the table; that of its quarantine is among the siblings.
+        place: Storages and code of this process.
+        storage: Of both.
+        result: What the transform returned.
+        provenance: For manifests.
+        publish_whole: Stores the table where it is in memory.
+
+    Raises:
+        LakehouseError: The result breaks the contract in another way, or too many rows do; nothing was stored.
+        ResultError: The rows put aside were stored, and the table could not be.
+    """
+    table, whole = job.table, isinstance(result, pa.Table)
+    with ExitStack() as stack:
+        enforcement = stack.enter_context(closing(Enforcement(table.columns, table.key, table.extra_columns)))
+        dropped: tuple[str, ...] = ()
+        if isinstance(result, pa.Table):
+            enforced = enforced_result(replace(job, checks=None), place, storage, result)
+            dropped, pieces = enforced.dropped, iter([enforced.table])
+        else:
+            pieces = kept_pieces(job, place, storage, result, enforcement)
+        split, records = _split(job, place, pieces, stack.enter_context(closing(HeldPieces())), whole=whole)
+        dropped = dropped or enforcement.dropped
+        aside = next(each for each in job.siblings if each.table.quarantine_of == table.name)
+        name, beside = table.name, aside.table.name
+        if not job.publish:
+            passing, others = (owned(pa.concat_tables(each)) for each in (split.passing(), split.aside()))
+            kept = Outcome(None, passing, dropped, checks=records)
+            return Outcome(None, None, (), results={name: kept, beside: Outcome(None, others, ())})
+        most = enforcement.most_bytes
+        stored = publish_pieces(storage, aside.table, split.aside(), lambda: provenance(aside, most, ()))
+        done = {beside: Outcome(stored, None, ())}
+        try:
+            if whole:
+                outcome = publish_whole(Enforced(pa.concat_tables(split.passing()), dropped, records))
+            else:
+                manifest = publish_pieces(storage, table, split.passing(), lambda: provenance(job, most, records))
+                outcome = Outcome(manifest, None, dropped, checks=records)
+        except LakehouseError as error:
+            raise ResultError({name: error.with_traceback(None)}, done) from None
+        return Outcome(None, None, (), results={name: outcome, **done})
+
+
+def _split(
+    job: Job, place: Workplace, pieces: Iterator[pa.Table], held: HeldPieces, *, whole: bool
+) -> tuple[Split, tuple[CheckRecord, ...]]:
+    """Judge every check once: those by which rows are put aside on all rows, the others on the rows that pass."""
+    table = job.table
+    first = [check for check in table.contract.checks if judges_for_quarantine(table, check)]
+    rest = [check for check in table.contract.checks if check not in first]
+    try:
+        with closing(open_judge(job, place, first, rejects=True)) as judge:
+            for piece in pieces:
+                judge.piece(piece)
+                held.add(piece, whole=whole)
+            found = judge.finish_rejecting()
+            total = judge.rows
+        broken = {name: found.rows[name] for name in found.failed}
+        rows = np.unique(np.concatenate([np.empty(0, np.int64), *broken.values()]))
+        if found.error is not None:
+            _refuse_too_many(job, found, len(rows), total)
+        split = Split(held, rows, broken, job.run_id)
+        records = {each.result.name: each for each in _of_published(found, rows)}
+        if rest:
+            with closing(open_judge(job, place, rest)) as judge:
+                for piece in split.passing():
+                    judge.piece(piece)
+                records |= {each.result.name: each for each in judge.finish()}
+    except ContractError as error:
+        raise explained(error, table, place.folder, None) from None
+    return split, tuple(records[check.name] for check in table.contract.checks)
+
+
+def _refuse_too_many(job: Job, found: Rejection, count: int, total: int) -> None:
+    """Raise the error of checks of which not all rows are known, and of more rows than may be put aside."""
+    error, limit = found.error, job.table.quarantine
+    assert error is not None and limit is not None  # noqa: S101, PT018  # the caller looks
+    if not found.is_complete:
+        raise error
+    if not Limit.of(limit).is_exceeded(count, total) and count < total:
+        return
+    error.message = f"{count_text(count)} of {plural(total, 'row')} break checks"
+    error.message += ", so that none would be left" if count == total else f", and `quarantine` takes {limit}"
+    raise error
+
+
+def _of_published(found: Rejection, rows: Any) -> Sequence[CheckRecord]:
+    """The records of checks once rows were put aside: what was, and of what is published the counts."""
+    records = []
+    for record in found.records:
+        result = record.result
+        gone = int(np.isin(found.rows[result.name], rows).sum())
+        if gone and result.name in found.failed:
+            message = f"{result.message}; {plural(gone, 'row')} put aside"
+            result = replace(result, status="warned", quarantined=gone, message=message)
+        elif gone:
+            result = replace(result, count=result.count - gone, rows=result.rows - gone)
+        records.append(replace(record, result=result))
+    return records

@@ -1,0 +1,222 @@
+"""Quarantine: what passes is published, the rest is stored beside it with the checks that it broke."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import Cli, Invoked, ProjectFolder
+
+PROJECT = """
+name: weather
+module: transforms
+storages:
+  default: {root: data, format: csv}
+  out: %(storage)s
+tables:
+  raw: {kind: source, columns: {id: int64, station: string, high: float64, email: {type: string, sensitive: true}}}
+  stations: {kind: source, columns: {station: string}}
+  daily:
+    inputs: [raw]
+    storage: out
+    %(by)s
+    %(quarantine)s
+    columns: {id: int64, station: string, high: {type: float64, max: %(max)s}, email: {type: string, sensitive: true}}
+    checks:
+      - {foreign_key: {columns: station, references: stations.station}}
+      - {unique: [station, high]}
+      - {expression: "10 // id > 0", where: "station <> 'OAK'"}
+      - {function: plausible, name: plausible, where: "station <> 'XXX'"}
+      - {row_count: {min: 2}}
+  report: {inputs: [daily], columns: {n: int64}}
+"""
+CODE = """
+from collections.abc import Iterator
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+
+def daily(raw):
+    return raw
+
+def lazy(raw: pl.LazyFrame) -> pl.LazyFrame:
+    return raw
+
+def stream(raw: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    for batch in raw:
+        for start in range(0, batch.num_rows, 2):
+            yield batch.slice(start, 2)
+
+def report(daily):
+    return pd.DataFrame({"n": [len(daily)]})
+
+def plausible(frame):
+    return frame["id"] != 9
+"""
+ROWS = [
+    "1,SFO,50,a",
+    "2,OAK,70,b",
+    "3,SFO,,c",
+    "4,XXX,61,d",
+    "5,SFO,1,e",
+    "6,SFO,1,f",
+    "9,OAK,3,h",
+    "11,SFO,2,g",
+]
+BROKEN = {2: "high_max", 4: "high_max, foreign_key", 5: "unique", 6: "unique", 7: "plausible", 8: "expression"}
+FILES = "{root: data, format: parquet}"
+
+
+def declare(folder: ProjectFolder, **parts: str) -> None:
+    given = {"storage": FILES, "by": "tags: []", "quarantine": "quarantine: {max: 80%}", "max": "60", **parts}
+    folder.write("lakehouse.yaml", PROJECT % given)
+
+
+@pytest.fixture
+def weather(folder: ProjectFolder) -> ProjectFolder:
+    folder.write("transforms.py", CODE)
+    folder.write("data/raw.csv", "\n".join(["id,station,high,email", *ROWS]) + "\n")
+    folder.write("data/stations.csv", "station\nSFO\nOAK\n")
+    declare(folder)
+    return folder
+
+
+def table(ran: Invoked, name: str = "daily") -> Any:
+    return next(each for each in ran.json["tables"] if each["name"] == name)
+
+
+def stored(cli: Cli, name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = cli("show", name, "-n", "100", "-o", "json").json["rows"]
+    return rows
+
+
+@pytest.mark.parametrize("executor", ["serial", "processes"])
+@pytest.mark.parametrize("by", ["tags: []", "function: lazy", "function: stream", "sql: select * from raw"])
+def test_rows_that_break_checks_are_put_aside(weather: ProjectFolder, cli: Cli, by: str, executor: str) -> None:
+    declare(weather, by=by)
+    ran = cli("run", "-o", "json", "--executor", executor)
+    assert ran.code == 0
+    assert [each["id"] for each in stored(cli, "daily")] == [1, 3]
+    aside = stored(cli, "daily__quarantine")
+    assert {each["_row"]: each["_checks"] for each in aside} == BROKEN
+    assert {each["_run_id"] for each in aside} == {ran.json["run_id"]}
+    assert (aside[0]["id"], aside[0]["email"]) == (2, "***")
+    checks = {each["name"]: (each["status"], each.get("quarantined")) for each in table(ran)["checks"]}
+    assert checks["high_max"] == ("warned", 2)
+    assert checks["row_count"] == ("passed", None)
+    assert table(ran, "report")["rows"] == 1
+    # Nothing is due then; the rows put aside are said again, and count for nothing.
+    again = cli("run", "--warnings-as-errors")
+    assert (again.code, "2 rows put aside (2 of 7), as an earlier run found" in again.out) == (0, True)
+    assert cli("check").code == 0
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        "{root: data, format: csv}",
+        "{root: data, type: delta}",
+        "{type: duckdb, root: out.duckdb}",
+        "{type: sqlite, root: out.sqlite}",
+    ],
+)
+def test_storages_keep_quarantines(weather: ProjectFolder, cli: Cli, storage: str) -> None:
+    declare(weather, storage=storage)
+    assert cli("run").code == 0
+    assert {each["_row"]: each["_checks"] for each in stored(cli, "daily__quarantine")} == BROKEN
+    # With no bad rows it is there, empty.
+    weather.write("data/raw.csv", "\n".join(["id,station,high,email", *ROWS[:1], *ROWS[2:3]]) + "\n")
+    assert cli("run", "--warnings-as-errors").code == 0
+    assert (len(stored(cli, "daily")), stored(cli, "daily__quarantine")) == (2, [])
+    assert cli("plan", "--exit-code").code == 0
+
+
+def test_beyond_its_share_nothing_is_published(weather: ProjectFolder, cli: Cli) -> None:
+    declare(weather)
+    assert cli("run", "--warnings-as-errors").code == 1
+    files = [weather.path / f"data/{name}.parquet" for name in ("daily", "daily__quarantine")]
+    before = [file.read_bytes() for file in files]
+    declare(weather, quarantine="quarantine: {max: 50%}", max="49")
+    failed = cli("run")
+    assert failed.code == 1
+    assert "7 of 8 rows break checks, and `quarantine` takes 50%" in failed.err
+    assert [file.read_bytes() for file in files] == before
+    rows = cli("show", "daily", "--failed", "-n", "100", "-o", "json").json
+    assert (rows["count"], rows["rows"][0]["values"]["email"]) == (7, "***")
+    # None left is no result to publish, whatever the share.
+    declare(weather, quarantine="quarantine: true", max="0")
+    weather.write("data/raw.csv", "\n".join(["id,station,high,email", *ROWS[:2]]) + "\n")
+    assert "none would be left" in cli("run").err
+    # What is judged of the table as a whole is judged on the rows that are left.
+    declare(weather, quarantine="quarantine: true")
+    few = cli("run")
+    assert (few.code, "check `row_count`: 1 row, fewer than 2" in few.err) == (1, True)
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_changed_rules_put_rows_aside_anew(weather: ProjectFolder, cli: Cli) -> None:
+    cli("run")
+    declare(weather, max="80")
+    planned = cli("plan", "-o", "json")
+    assert [each["action"] for each in planned.json["tables"]][2:4] == ["run", "run"]
+    assert cli("run").code == 0
+    assert [each["id"] for each in stored(cli, "daily")] == [1, 2, 3]
+    weather.write("transforms.py", CODE.replace("!= 9", "!= 8"))
+    assert cli("run", "daily__quarantine").code == 0
+    assert 7 not in {each["_row"] for each in stored(cli, "daily__quarantine")}
+    # A run of the other table brings nothing back that is not stored: it is computed again, and fails as before.
+    declare(weather, quarantine="tags: []", by="owner: me", max="80")
+    assert cli("run").code == 1
+    assert "daily__quarantine" in cli("clean", "--dry-run").out
+    assert cli("show", "daily__quarantine").code == 2
+
+
+def test_diff_shows_both_tables(weather: ProjectFolder, cli: Cli) -> None:
+    cli("run")
+    weather.write("data/raw.csv", "\n".join(["id,station,high,email", *ROWS, "8,OAK,99,z"]) + "\n")
+    found = {each["name"]: each["status"] for each in cli("diff", "-o", "json").json["tables"]}
+    assert found["daily"] == "equal"
+    assert found["daily__quarantine"] == "different"
+    assert pq.read_table(weather.path / "data/daily__quarantine.parquet").num_rows == len(BROKEN)
+
+
+def test_quarantines_that_cannot_be_are_refused(weather: ProjectFolder, cli: Cli) -> None:
+    declare(weather, storage="{type: duckdb, root: out.duckdb}", by="sql: select 1 as id\n    engine: storage")
+    assert "have DuckDB run the query" in cli("validate").err
+    declare(weather, by="output: a")
+    assert "one of several results" in cli("validate").err
+    declare(weather, quarantine="quarantine: 5")
+    assert "write `quarantine: {max: 1%}`" in cli("validate").err
+    declare(weather)
+    text = (weather.path / "lakehouse.yaml").read_text()
+    weather.write(
+        "lakehouse.yaml",
+        text.replace("  report:", "  daily__quarantine:").replace("email: {type: str", "_row: {type: str"),
+    )
+    shown = cli("validate").err
+    assert "a table of this name is declared" in shown
+    assert "column `_row` of table `daily` is one that its quarantine adds" in shown
+    weather.write("lakehouse.yaml", text.replace("raw: {kind: source", "raw: {quarantine: true, kind: source"))
+    assert "is for computed tables" in cli("validate").err
+
+
+def test_rows_in_many_pieces_are_put_aside_in_bounded_memory(
+    weather: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("lakehouse_cli.runner.quarantine._IN_MEMORY", 1 << 10)
+    monkeypatch.setattr("lakehouse_cli.checks.judge._IN_MEMORY", 1 << 10)
+    lines = [f"{at + 1},{'SFO' if at % 3 else 'OAK'},{at % 70 + at / 1000},x" for at in range(3000)]
+    weather.write("data/raw.csv", "\n".join(["id,station,high,email", *lines]) + "\n")
+    text = PROJECT % {"storage": FILES, "by": "function: stream", "quarantine": "quarantine: true", "max": "60"}
+    text = text[: text.index("      - {expression")] + text[text.index("  report:") :]
+    weather.write("lakehouse.yaml", text)
+    assert cli("run").code == 0
+    kept, aside = (pq.read_table(weather.path / f"data/{n}.parquet") for n in ("daily", "daily__quarantine"))
+    assert kept.num_rows + aside.num_rows == len(lines)
+    con = duckdb.connect()
+    assert con.sql("select count(*) from kept where high > 60").fetchall() == [(0,)]
+    assert con.sql("select count(*) from aside where not high > 60 or _row <> id").fetchall() == [(0,)]
