@@ -62,6 +62,7 @@ def bound_queries(graph: AssetGraph, code: QueryCode) -> Iterator[BoundQuery]:
         edges = graph.inputs.get(name, ())
         if (
             table.query is None
+            or table.quarantine_of  # its columns are not those of the query
             or not _is_bindable(table)
             or not _is_matched(table, edges)
             or unlisted(table, edges)

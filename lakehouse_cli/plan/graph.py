@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import Problem
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
@@ -83,20 +84,15 @@ class AssetGraph(Struct, frozen=True, dict=True):
         return tuple(self._downstream[name])
 
 
-def with_quarantines(graph: AssetGraph) -> AssetGraph:
-    """The graph with the quarantine of each table that has one, right behind it and with its inputs."""
-    found = {name: quarantine_table(table) for name, table in graph.tables.items() if table.quarantine is not None}
-    if not found:
-        return graph
-    tables, inputs = {**graph.tables}, {**graph.inputs}
-    for name, table in found.items():
-        tables[table.name] = table
-        if name in inputs:
-            inputs[table.name] = inputs[name]
-    order = tuple(each for n in graph.order for each in ((n, found[n].name) if n in found else (n,)))
-    # In the file, each stands where its table does.
-    listed = [each for n in graph.tables for each in ((n, found[n].name) if n in found else (n,))]
-    return AssetGraph({name: tables[name] for name in listed}, inputs, order, graph.after)
+def with_quarantines(spec: ProjectSpec) -> ProjectSpec:
+    """The project with the quarantine of each table that has one, right behind it."""
+    tables: dict[str, Table] = {}
+    for name, table in spec.tables.items():
+        tables[name] = table
+        if table.quarantine is not None:
+            aside = quarantine_table(table)
+            tables.setdefault(aside.name, aside)
+    return replace(spec, tables=tables) if len(tables) > len(spec.tables) else spec
 
 
 def build_graph(
@@ -115,6 +111,8 @@ def build_graph(
     problems: list[Problem] = []
     inputs: dict[str, tuple[Input, ...]] = {}
     for table in spec.tables.values():
+        if table.quarantine_of:  # the same call gives it
+            continue
         found = computation(table)
         if found is None:
             continue
@@ -124,6 +122,8 @@ def build_graph(
             inputs[table.name] = matched.inputs
             if table.query is not None:
                 problems += _no_tables(table, matched.inputs, spec)
+    aside = {name: table.quarantine_of for name, table in spec.tables.items() if table.quarantine_of}
+    inputs |= {name: inputs[of] for name, of in aside.items() if of in inputs}
     order, cycles = _order(spec.tables, inputs)
     problems += [_cycle_problem(cycle, spec) for cycle in cycles]
     graph = AssetGraph(spec.tables, inputs, order)
@@ -139,6 +139,9 @@ def _with_references(graph: AssetGraph) -> AssetGraph:
     if not wanted:
         return graph
     edges = {name: {*graph.upstream(name)} for name in graph.tables}
+    for name, table in graph.tables.items():
+        if table.quarantine_of:  # there when its table is
+            edges[name].add(table.quarantine_of)
     after: dict[str, tuple[str, ...]] = {}
     for name, other in wanted:
         if not _reaches(edges, other, name):

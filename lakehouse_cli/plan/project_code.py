@@ -7,8 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from lakehouse_cli.code.cache import CodeCache, code_key
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.shadowed_packages import shadowed_packages
@@ -56,6 +54,7 @@ class ProjectCode:
         has_queries = any(table.query is not None for table in self._written.tables.values())
         self._queries = QueryCode(spec.folder) if has_queries else None
         spec = self.spec = self._queries.with_readings(self._written) if self._queries is not None else self._written
+        spec = self.spec = with_quarantines(spec)
         code = [file for file in own_files(spec) if file.endswith(".py")]
         self._cache = CodeCache(spec.folder, code, self.snapshot)
         self._fingerprints = dict(self._cache.fingerprints)
@@ -70,9 +69,6 @@ class ProjectCode:
             self._queries.keep()
         if any(table.contract.checks for table in spec.tables.values()):
             problems += check_problems(spec, self._functions.find)
-        if any(table.quarantine is not None for table in spec.tables.values()):
-            self.graph = with_quarantines(self.graph)
-            self.spec = replace(self.spec, tables=self.graph.tables)
         self.problems = [*self._hidden_packages(code), *unread, *problems]
 
     @property

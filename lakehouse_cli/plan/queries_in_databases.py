@@ -53,7 +53,7 @@ def read_by_tokens(text: str, storage_type: str) -> QueryReading | None:
 def database_problems(graph: AssetGraph, spec: ProjectSpec) -> Iterator[Problem]:
     """What is wrong with where the tables are stored whose queries run in their database."""
     for name, table in graph.tables.items():
-        if not table.runs_in_storage or table.storage not in spec.storages:
+        if not table.runs_in_storage or table.quarantine_of or table.storage not in spec.storages:
             continue
         storage = spec.storages[table.storage]
         if storage.type not in _DATABASES:

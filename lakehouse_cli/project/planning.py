@@ -312,6 +312,8 @@ def _advice(
     files: Collection[str],
     shared: Mapping[str, str],
 ) -> tuple[str, ...]:
+    if table.quarantine_of:  # it is said of the table
+        return ()
     code = project.of(table)
     engine = project.unordered_type(table)
     unordered = None if table.key or table.order_by else engine

@@ -16,7 +16,8 @@ from lakehouse_cli.arrow.memory import owned
 from lakehouse_cli.arrow.types import to_arrow, without_rows
 from lakehouse_cli.checks.judge import Rejection
 from lakehouse_cli.contracts import Enforced, Enforcement
-from lakehouse_cli.errors import ContractError, LakehouseError
+from lakehouse_cli.errors import ContractError, LakehouseError, TransformError
+from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord, Limit
 from lakehouse_cli.model.column_type import parse_column_type
 from lakehouse_cli.model.quarantine import REASON_COLUMNS, judges_for_quarantine
@@ -203,6 +204,7 @@ def _split(
 ) -> tuple[Split, tuple[CheckRecord, ...]]:
     """Judge every check once: those by which rows are put aside on all rows, the others on the rows that pass."""
     table = job.table
+    pieces = _without_clash(table, pieces)
     first = [check for check in table.contract.checks if judges_for_quarantine(table, check)]
     rest = [check for check in table.contract.checks if check not in first]
     try:
@@ -226,6 +228,21 @@ def _split(
     except ContractError as error:
         raise explained(error, table, place.folder, None) from None
     return split, tuple(records[check.name] for check in table.contract.checks)
+
+
+def _without_clash(table: Table, pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The pieces of a result.
+
+    Raises:
+        TransformError: They have a column that the quarantine adds.
+    """
+    for piece in pieces:
+        name = next((name for name in REASON_COLUMNS if name in piece.column_names), None)
+        if name is not None:
+            message = f"result of {table.computed_by}: column `{name}` is one that its quarantine adds"
+            hint = "give the column another name, or remove `quarantine`"
+            raise TransformError(message, hint=hint, location=table.where("quarantine"))
+        yield piece
 
 
 def _refuse_too_many(job: Job, found: Rejection, count: int, total: int) -> None:

@@ -175,6 +175,26 @@ def test_changed_rules_put_rows_aside_anew(weather: ProjectFolder, cli: Cli) -> 
     assert cli("show", "daily__quarantine").code == 2
 
 
+def test_other_tables_are_computed_from_a_quarantine(weather: ProjectFolder, cli: Cli) -> None:
+    text = (weather.path / "lakehouse.yaml").read_text()
+    # What the checks look at is itself computed, and comes first.
+    text = text.replace("  stations: {kind", "  places: {path: stations, kind").replace(
+        "  report:",
+        "  stations: {path: st, sql: from places}\n  bad: {sql: 'select count(*) n from daily__quarantine'}\n  report:",
+    )
+    weather.write("lakehouse.yaml", text)
+    ran = cli("run", "--workers", "4", "-o", "json")
+    assert ran.code == 0
+    assert {each["name"]: each["rows"] for each in ran.json["tables"]}["daily__quarantine"] == len(BROKEN)
+    assert stored(cli, "bad") == [{"n": len(BROKEN)}]
+    assert "daily__quarantine" in cli("graph", "+bad").out
+    weather.write("transforms.py", CODE.replace("return raw\n", "return raw.assign(_row=1)\n", 1))
+    weather.write("lakehouse.yaml", text.replace("daily:\n", "daily:\n    extra_columns: keep\n"))
+    failed = cli("run")
+    assert "column `_row` is one that its quarantine adds" in failed.err
+    assert failed.code == 1
+
+
 def test_diff_shows_both_tables(weather: ProjectFolder, cli: Cli) -> None:
     cli("run")
     weather.write("data/raw.csv", "\n".join(["id,station,high,email", *ROWS, "8,OAK,99,z"]) + "\n")
