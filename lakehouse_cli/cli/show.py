@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse_cli.cli import options, output
+from lakehouse_cli.errors import KEPT_ROWS
 from lakehouse_cli.text.columns import Cell, columns, data_rows
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import Terminal, moment_text, printable, size_text, value_text
@@ -26,6 +27,7 @@ Examples:
   lakehouse show daily_highs -n 50
   lakehouse show daily_highs --version 3
   lakehouse show daily_highs --failed        the rows that broke its contract
+  lakehouse show daily_highs --failed -o json > failed.json    all of them that are kept
   lakehouse show daily_highs -o json | jq .rows
   lakehouse show model                       no table: its type, size, when, from what
   lakehouse show chart --out chart.png       no table: in a file"""
@@ -38,7 +40,12 @@ _MOST_COLUMNS = 40
 def command(
     settings: options.Settings,
     table: Annotated[str, typer.Argument(metavar="TABLE", show_default=False, help="A table's name.")],
-    count: Annotated[int, options.option("-n", "--rows", metavar="N", help="How many rows to show.")] = 10,
+    count: Annotated[
+        int | None,
+        options.option(
+            "-n", "--rows", metavar="N", help="How many rows to show (10; of failed rows in JSON all that are kept)."
+        ),
+    ] = None,
     version: Annotated[
         int | None,
         typer.Option(
@@ -63,10 +70,14 @@ def command(
     ] = None,
 ) -> None:
     """Show a stored table: columns, place, first rows; or an asset."""
+    if count is None:
+        count = KEPT_ROWS if failed and settings.json else 10
     if count < 0:
         raise typer.BadParameter("the number of rows is 0 or more", param_hint="`-n`")
     if out is not None and (failed or version is not None):
-        raise typer.BadParameter("it writes the asset as it is stored; leave out the others", param_hint="`--out`")
+        hint = ", or write failed rows by `-o json`" if failed else ""
+        message = f"it writes the asset as it is stored; leave out the others{hint}"
+        raise typer.BadParameter(message, param_hint="`--out`")
     if failed:
         if version is not None:
             raise typer.BadParameter("failed rows have no versions; leave out one of the two", param_hint="`--version`")
