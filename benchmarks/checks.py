@@ -1,8 +1,8 @@
 """Ten checks on ten million rows, against Pandera: `python -m benchmarks.checks [ROWS]`; needs pandera and polars.
 
-Two not null, two ranges, two accepted values, a pattern, a length, unique on shuffled keys, an expression. Frames are in
-memory before the clock starts; each validation is a process of its own, which says how long it took, and what it had in
-memory beyond its frame, at most.
+Two not null, two ranges, two accepted values, a pattern, a length, unique on shuffled keys, an expression. Frames are
+in memory before the clock starts; each validation is a process of its own, which says how long it took, and how much
+memory it had beyond its frame, at most.
 """
 
 from __future__ import annotations

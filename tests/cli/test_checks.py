@@ -353,3 +353,55 @@ def test_query_in_its_database_is_judged_before_it_is_stored(weather: ProjectFol
     ran = cli("run", "-o", "json")
     assert sorted(each["value"] for each in table(ran, "best")["checks"][0]["examples"]) == ["90.0", "91.0"]
     assert sorted(row["high"] for row in cli("show", "best", "-o", "json").json["rows"]) == [50.0, 70.0]
+
+
+@pytest.mark.parametrize("frame", ["Iterator[pa.RecordBatch]", "pl.LazyFrame"])
+def test_stream_is_judged_as_it_passes(weather: ProjectFolder, cli: Cli, frame: str) -> None:
+    result = "iter(pa.table(rows).to_batches(max_chunksize=2))" if "pa." in frame else "pl.LazyFrame(rows)"
+    weather.write(
+        "transforms.py",
+        f"""
+        from collections.abc import Iterator
+        import polars as pl
+        import pyarrow as pa
+
+        def numbers(start: int) -> {frame}:
+            rows = {{"n": list(range(start, 6)), "g": [n % 3 for n in range(start, 6)]}}
+            return {result}
+        """,
+    )
+
+    def project(start: int) -> None:
+        weather.write(
+            "lakehouse.yaml",
+            f"""
+            name: streams
+            module: transforms
+            storages: {{default: {{root: data, format: parquet}}}}
+            tables:
+              numbers:
+                params: {{start: {start}}}
+                order_by: n
+                columns: {{n: {{type: int64, max: 5, min: 0}}, g: int64}}
+                checks:
+                  - {{unique: g, severity: warn}}
+                  - {{sql: "select g, count(*) as n from this group by g having count(*) <> 2", name: pairs}}
+                  - {{foreign_key: {{columns: g, references: numbers.n}}}}
+            """,
+        )
+
+    project(0)
+    ran = cli("run", "-o", "json")
+    assert ran.code == 0
+    found = {each["name"]: (each["status"], each["count"], each["rows"]) for each in table(ran, "numbers")["checks"]}
+    assert found["unique"] == ("warned", 6, 6)
+    assert found["pairs"] == ("passed", 0, 6)
+    assert found["foreign_key"] == ("passed", 0, 6)
+    before = (weather.path / "data/numbers.parquet").read_bytes()
+    project(-1)
+    failing = cli("run", "-o", "json")
+    assert failing.code == 1
+    checks = {each["name"]: each for each in table(failing, "numbers")["checks"]}
+    assert checks["n_min"]["examples"] == [{"row": 1, "value": "-1"}]
+    assert (checks["pairs"]["status"], checks["pairs"]["count"]) == ("failed", 1)
+    assert (weather.path / "data/numbers.parquet").read_bytes() == before
