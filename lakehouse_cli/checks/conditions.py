@@ -42,11 +42,17 @@ class Condition(NamedTuple):
 
 
 class ConditionError(Exception):
-    """What is wrong with a condition or a query; `hint` says what to do."""
+    """What is wrong with a condition, a query or a function.
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    Attributes:
+        hint: What to do.
+        quotes: Whether it quotes what others say, who may show values.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, *, quotes: bool = False) -> None:
         super().__init__(message)
         self.hint = hint
+        self.quotes = quotes
 
 
 class Conditions:
@@ -88,7 +94,7 @@ class Conditions:
         try:
             statements = self.connection.extract_statements(text)
         except duckdb.Error as error:
-            raise ConditionError(_said(error)) from None
+            raise ConditionError(_said(error), quotes=True) from None
         if len(statements) != 1 or statements[0].type.name != "SELECT":
             raise ConditionError("is no single SELECT", "write one, without semicolons")
         [(tree,)] = self.connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [text]).fetchall()
@@ -144,13 +150,13 @@ class Conditions:
             try:
                 return self.connection.sql(text)
             except duckdb.Error as error:
-                raise ConditionError(_said(error)) from None
+                raise ConditionError(_said(error), quotes=True) from None
 
         try:
             with registered(self.connection, {THIS: data}):
                 yield run
         except TransformError as error:
-            raise ConditionError(error.message, error.hint) from None
+            raise ConditionError(error.message, error.hint, quotes=True) from None
 
     def judge(
         self, conditions: Sequence[Condition], data: pa.Table
@@ -177,7 +183,7 @@ class Conditions:
                 try:
                     found = run(_select(f"{tried} AS c")).to_arrow_table()["c"]
                 except duckdb.Error as error:
-                    raise ConditionError(_said(error)) from None
+                    raise ConditionError(_said(error), quotes=True) from None
                 masks[each.text], errored[each.text] = _apart(found)
         return masks, errored
 
@@ -248,7 +254,7 @@ class Conditions:
                     count += batch.num_rows
                 return count, pa.Table.from_batches(first, reader.schema).slice(0, KEPT_ROWS)
             except duckdb.Error as error:
-                raise ConditionError(_said(error)) from None
+                raise ConditionError(_said(error), quotes=True) from None
 
     def close(self) -> None:
         """Close the connection."""

@@ -79,7 +79,7 @@ class Judge:
                     judge.fail(error)
         self._parsed = list(texts.values())
         for judge in judges:
-            judge.conditions = texts
+            judge.conditions, judge.hides = texts, bool(self._table.contract.sensitive)
             self._stack.enter_context(closing(judge))
         return judges
 

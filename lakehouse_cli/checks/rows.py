@@ -120,7 +120,7 @@ class RowJudge(Judged):
         try:
             good = self._verdict(piece)
         except (LakehouseError, pa.ArrowException) as error:
-            self.fail(ConditionError(getattr(error, "message", None) or f"cannot be judged: {error}"))
+            self.fail(ConditionError(getattr(error, "message", None) or f"cannot be judged: {error}", quotes=True))
             return
         total = piece.rows
         if live is not None:
