@@ -251,12 +251,13 @@ def _planned_together(
 ) -> dict[str, PlannedTable]:
     """The tables that one call computes: where one of them runs, the others do as well."""
     found = {name: plan(name, ()) for name in names}
-    due = next((each.name for each in found.values() if each.reasons and not each.conditional), None)
+    due = next((each.name for each in found.values() if each.action == "run" and not each.conditional), None)
     if due is None:
         return found
     beside = Reason("computed_with", f"computed with `{due}`")
     return {
-        name: plan(name, (beside,)) if each.conditional or not each.reasons else each for name, each in found.items()
+        name: plan(name, (beside,)) if each.conditional or each.action != "run" else each
+        for name, each in found.items()
     }
 
 

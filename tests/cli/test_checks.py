@@ -418,3 +418,43 @@ def test_errors_of_sensitive_tables_are_not_shown(weather: ProjectFolder, cli: C
     text = (weather.path / "lakehouse.yaml").read_text().replace("email: {type: string", "email: {type: date32")
     weather.write("lakehouse.yaml", text)
     assert "check `freshness` of table `daily` shows the newest `email`, which is sensitive" in cli("validate").err
+
+
+def test_check_of_a_table_that_need_not_run_after_all(weather: ProjectFolder, cli: Cli) -> None:
+    declare(weather)
+    assert cli("run").code == 0
+    weather.write("transforms.py", CODE.replace("return raw", "return raw.copy()"))
+    text = (weather.path / "lakehouse.yaml").read_text()
+    weather.write("lakehouse.yaml", text.replace("{n: int64}", "{n: {type: int64, max: 2}}"))
+    ran = cli("run", "-o", "json")
+    assert ran.code == 1
+    assert table(ran)["status"] == "materialized"
+    assert (table(ran, "report")["status"], table(ran, "report")["checks"][0]["count"]) == ("failed", 1)
+
+
+def test_several_results_are_judged_each(weather: ProjectFolder, cli: Cli) -> None:
+    def project(limit: int) -> None:
+        weather.write("transforms.py", "def halves(raw):\n    return {'first': raw[:1], 'rest': raw[1:]}\n")
+        columns = "columns: {station: string, email: string, high: "
+        weather.write(
+            "lakehouse.yaml",
+            f"""
+            name: halves
+            module: transforms
+            tables:
+              raw: {{kind: source, columns: {{station: string, high: float64, email: string}}}}
+              first: {{function: halves, output: first, {columns} float64}}}}
+              rest: {{function: halves, output: rest, {columns} {{type: float64, max: {limit}}}}}}}
+            """,
+        )
+
+    project(60)
+    ran = cli("run", "-o", "json")
+    assert {name: table(ran, name)["status"] for name in ("first", "rest")} == {"first": "skipped", "rest": "failed"}
+    project(100)
+    assert cli("run").code == 0
+    project(90)
+    planned = cli("plan", "-o", "json")
+    assert {name: table(planned, name)["action"] for name in ("first", "rest")} == {"first": "skip", "rest": "check"}
+    assert cli("run").code == 0
+    assert cli("graph").code == 0
