@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from lakehouse_cli.checks.conditions import Condition, ConditionError, Conditions
 from lakehouse_cli.checks.judged import Findings, Judged
@@ -123,6 +124,8 @@ class Judge:
                 judge.finish(self._found)
             code = self._setting.codes.get(judge.check.name, "")
             records.append(judge.record(self._found, self._setting.now, code))
+        lines = self._lines(records)
+        records = [_with_lines(record, lines) for record in records] if lines else records
         refused = [
             judge.violation(record)
             for judge, record in zip(self._judges or (), records, strict=True)
@@ -132,14 +135,28 @@ class Judge:
             first = refused[0]
             message = first.message if len(refused) == 1 else f"{plural(len(refused), 'check')} failed"
             error = ContractError(message, refused, location=first.location)
-            self._found.describe(error, {})
+            self._found.describe(error, lines)
             error.violations, error.checks = tuple(refused), tuple(records)
             raise error
         return tuple(records)
 
+    def _lines(self, records: Sequence[CheckRecord]) -> Mapping[int, int]:
+        """The lines of the rows that are shown or kept, of a source in a file of lines."""
+        shown = {each.row for record in records for each in record.result.examples if each.row is not None}
+        if self._setting.find_lines is None or not shown:
+            return {}
+        return self._setting.find_lines(sorted({*shown, *self._found.row_numbers()}))
+
     def close(self) -> None:
         """Let go of everything."""
         self._stack.close()
+
+
+def _with_lines(record: CheckRecord, lines: Mapping[int, int]) -> CheckRecord:
+    examples = (
+        each if each.row is None else replace(each, line=lines.get(each.row)) for each in record.result.examples
+    )
+    return replace(record, result=replace(record.result, examples=tuple(examples)))
 
 
 def is_blocking(check: Check, record: CheckRecord) -> bool:

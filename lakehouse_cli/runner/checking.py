@@ -15,7 +15,7 @@ from lakehouse_cli.errors import ContractError
 from lakehouse_cli.model.check import Check, CheckRecord
 from lakehouse_cli.runner.jobs import Job, JobChecks, Outcome
 from lakehouse_cli.runner.workplace import Workplace
-from lakehouse_cli.storage.capabilities import keep_checks
+from lakehouse_cli.storage.capabilities import find_lines, keep_checks
 from lakehouse_cli.storage.table_scan import scan
 
 
@@ -54,6 +54,8 @@ class _StoredTables:
 def open_judge(job: Job, place: Workplace, checks: Sequence[Check]) -> Judge:
     """Make what judges checks of a job's table; to be closed."""
     of = job.checks or JobChecks()
+    table = job.table
+    lines = partial(find_lines, place.storages[table.storage], table) if table.kind == "source" else None
     setting = Setting(
         place.folder,
         job.run_started,
@@ -61,8 +63,9 @@ def open_judge(job: Job, place: Workplace, checks: Sequence[Check]) -> Judge:
         workers=job.workers,
         before=of.before,
         codes=of.codes,
+        find_lines=lines,
     )
-    return Judge(job.table, checks, setting)
+    return Judge(table, checks, setting)
 
 
 def judge_table(job: Job, place: Workplace, table: pa.Table) -> tuple[CheckRecord, ...]:

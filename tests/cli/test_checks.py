@@ -316,7 +316,7 @@ def test_checks_of_a_source_stop_what_reads_it(weather: ProjectFolder, cli: Cli)
         ("daily", "skipped"),
         ("report", "skipped"),
     ]
-    assert table(ran, "raw")["checks"][0]["count"] == 1
+    assert table(ran, "raw")["checks"][0]["examples"] == [{"row": 2, "value": "70.0", "line": 3}]
     warn = "high: {type: float64, checks: [{max: 60, severity: warn}]}, email"
     weather.write("lakehouse.yaml", text.replace("high: float64, email", warn))
     assert "warning: raw  check `high_max`" in cli("run").out
