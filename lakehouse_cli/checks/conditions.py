@@ -15,6 +15,7 @@ from lakehouse_cli.errors import KEPT_ROWS, TransformError
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.transforms.queries.connection import private_connection, share_of
 from lakehouse_cli.transforms.queries.inputs import registered
+from lakehouse_cli.transforms.shared_tables import StreamedTable
 
 #: What queries of checks call the table.
 THIS = "this"
@@ -143,7 +144,7 @@ class Conditions:
             raise ConditionError(f"is {kind}, not true or false", "compare it: `… = …`, `… > …`")
 
     @contextmanager
-    def _bound(self, data: pa.Table) -> Iterator[Any]:
+    def _bound(self, data: pa.Table | StreamedTable) -> Iterator[Any]:
         import duckdb
 
         def run(text: str) -> Any:
@@ -233,7 +234,7 @@ class Conditions:
         with self._bound(schema.slice(0, 0)) as run:
             run(_select("*", text))
 
-    def query(self, text: str, data: pa.Table) -> tuple[int, pa.Table]:
+    def query(self, text: str, data: pa.Table | StreamedTable) -> tuple[int, pa.Table]:
         """Run a query of the table.
 
         Returns:
