@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 
@@ -43,6 +44,7 @@ class Judge:
         self._judges: list[Judged] | None = None
         self._conditions: Conditions | None = None
         self._parsed: list[Condition] = []
+        self._encoded = encoded_columns(checks)
         self._rows = 0
 
     def piece(self, data: pa.Table) -> None:
@@ -57,7 +59,7 @@ class Judge:
                 masks, errored = self._conditions.judge(self._parsed, data)
             except ConditionError as error:
                 broken = {each.text: error for each in self._parsed}
-        piece = Piece(data, self._rows, masks, errored)
+        piece = Piece(data, self._rows, masks, errored, self._encoded)
         for judge in self._judges:
             wrong = next((broken[text] for text in judge.texts if text in broken), None)
             if wrong is not None:
@@ -150,6 +152,15 @@ class Judge:
     def close(self) -> None:
         """Let go of everything."""
         self._stack.close()
+
+
+def encoded_columns(checks: Sequence[Check]) -> frozenset[str]:
+    """The columns whose values are told apart before they are judged: those with a slow check, or with several."""
+    looks = Counter[str]()
+    for check in checks:
+        looks.update(check.columns if check.kind in ("in", "not_in", "length") else ())
+        looks.update(check.columns * 2 if check.kind in ("matches", "not_blank") else ())
+    return frozenset(name for name, count in looks.items() if count > 1)
 
 
 def _with_lines(record: CheckRecord, lines: Mapping[int, int]) -> CheckRecord:
