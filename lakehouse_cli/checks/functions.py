@@ -58,6 +58,8 @@ def _answer(result: Any, rows: int) -> pa.Table | pa.ChunkedArray:
     if result is None:
         raise ConditionError("returned None", _RETURN)
     if isinstance(result, bool | np.bool_):
+        if not result and not rows:  # there is no row to blame
+            raise ConditionError("returned False for a table without rows", "return True where that is right")
         return pa.chunked_array([av.array([bool(result)] * rows, pa.bool_())], pa.bool_())
     mask = _mask(result)
     if mask is None:
