@@ -18,8 +18,7 @@ from lakehouse_cli.text.invisible import same_to_the_eye, visible
 
 #: How many of the rows that break a contract are kept.
 KEPT_ROWS = 1_000
-#: Stands for a value of a sensitive column.
-HIDDEN = "***"
+HIDDEN = "***"  #: Stands for a value of a sensitive column.
 _NAMED = 8  # tables in a command of a hint
 
 

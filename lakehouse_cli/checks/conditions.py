@@ -15,6 +15,7 @@ from lakehouse_cli.errors import KEPT_ROWS, TransformError
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.transforms.queries.connection import private_connection, share_of
 from lakehouse_cli.transforms.queries.inputs import registered
+from lakehouse_cli.transforms.shared_tables import StreamedTable
 
 #: What queries of checks call the table.
 THIS = "this"
@@ -42,11 +43,17 @@ class Condition(NamedTuple):
 
 
 class ConditionError(Exception):
-    """What is wrong with a condition or a query; `hint` says what to do."""
+    """What is wrong with a condition, a query or a function.
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    Attributes:
+        hint: What to do.
+        quotes: Whether it quotes what others say, who may show values.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, *, quotes: bool = False) -> None:
         super().__init__(message)
         self.hint = hint
+        self.quotes = quotes
 
 
 class Conditions:
@@ -88,7 +95,7 @@ class Conditions:
         try:
             statements = self.connection.extract_statements(text)
         except duckdb.Error as error:
-            raise ConditionError(_said(error)) from None
+            raise ConditionError(_said(error), quotes=True) from None
         if len(statements) != 1 or statements[0].type.name != "SELECT":
             raise ConditionError("is no single SELECT", "write one, without semicolons")
         [(tree,)] = self.connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [text]).fetchall()
@@ -137,20 +144,20 @@ class Conditions:
             raise ConditionError(f"is {kind}, not true or false", "compare it: `… = …`, `… > …`")
 
     @contextmanager
-    def _bound(self, data: pa.Table) -> Iterator[Any]:
+    def _bound(self, data: pa.Table | StreamedTable) -> Iterator[Any]:
         import duckdb
 
         def run(text: str) -> Any:
             try:
                 return self.connection.sql(text)
             except duckdb.Error as error:
-                raise ConditionError(_said(error)) from None
+                raise ConditionError(_said(error), quotes=True) from None
 
         try:
             with registered(self.connection, {THIS: data}):
                 yield run
         except TransformError as error:
-            raise ConditionError(error.message, error.hint) from None
+            raise ConditionError(error.message, error.hint, quotes=True) from None
 
     def judge(
         self, conditions: Sequence[Condition], data: pa.Table
@@ -177,7 +184,7 @@ class Conditions:
                 try:
                     found = run(_select(f"{tried} AS c")).to_arrow_table()["c"]
                 except duckdb.Error as error:
-                    raise ConditionError(_said(error)) from None
+                    raise ConditionError(_said(error), quotes=True) from None
                 masks[each.text], errored[each.text] = _apart(found)
         return masks, errored
 
@@ -227,7 +234,7 @@ class Conditions:
         with self._bound(schema.slice(0, 0)) as run:
             run(_select("*", text))
 
-    def query(self, text: str, data: pa.Table) -> tuple[int, pa.Table]:
+    def query(self, text: str, data: pa.Table | StreamedTable) -> tuple[int, pa.Table]:
         """Run a query of the table.
 
         Returns:
@@ -248,7 +255,7 @@ class Conditions:
                     count += batch.num_rows
                 return count, pa.Table.from_batches(first, reader.schema).slice(0, KEPT_ROWS)
             except duckdb.Error as error:
-                raise ConditionError(_said(error)) from None
+                raise ConditionError(_said(error), quotes=True) from None
 
     def close(self) -> None:
         """Close the connection."""

@@ -42,7 +42,7 @@ def called(name: str, folder: Path, table: pa.Table, location: Location | None) 
         kind = parameter.frame_type if parameter is not None else frame_type("pandas.DataFrame")
         frame = kind.from_arrow(table)
     except TransformError as error:
-        raise ConditionError(error.message, error.hint) from None
+        raise ConditionError(error.message, error.hint, quotes=True) from None
     try:
         with kind.scope():
             return _answer(transform.fn(frame), table.num_rows)
@@ -51,13 +51,15 @@ def called(name: str, folder: Path, table: pa.Table, location: Location | None) 
     except BaseException as error:  # noqa: BLE001  # whatever the user's code raises
         failure = failure_of(error, folder)
         place = f" ({failure.frames[-1][0]}:{failure.frames[-1][1]})" if failure.frames else ""
-        raise ConditionError(f"failed: {failure.headline}{place}") from None
+        raise ConditionError(f"failed: {failure.headline}{place}", quotes=True) from None
 
 
 def _answer(result: Any, rows: int) -> pa.Table | pa.ChunkedArray:
     if result is None:
         raise ConditionError("returned None", _RETURN)
     if isinstance(result, bool | np.bool_):
+        if not result and not rows:  # there is no row to blame
+            raise ConditionError("returned False for a table without rows", "return True where that is right")
         return pa.chunked_array([av.array([bool(result)] * rows, pa.bool_())], pa.bool_())
     mask = _mask(result)
     if mask is None:
@@ -87,6 +89,6 @@ def _mask(result: Any) -> pa.Array | pa.ChunkedArray | None:
         try:
             array = pa.array(result.to_list() if hasattr(result, "to_list") else list(result))
         except (pa.ArrowException, TypeError, ValueError) as error:
-            raise ConditionError(f"returned what is no mask: {error}", _RETURN) from None
+            raise ConditionError(f"returned what is no mask: {error}", _RETURN, quotes=True) from None
         return array
     return None

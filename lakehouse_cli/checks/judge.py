@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from lakehouse_cli.checks.conditions import Condition, ConditionError, Conditions
 from lakehouse_cli.checks.judged import Findings, Judged
@@ -18,13 +20,11 @@ from lakehouse_cli.checks.shared_values import SharedValues
 from lakehouse_cli.checks.whole import FunctionJudge, QueryJudge
 from lakehouse_cli.contracts import Check as NullsAndKey
 from lakehouse_cli.contracts.findings import with_lines
-from lakehouse_cli.errors import ContractError, Violation
+from lakehouse_cli.errors import ContractError, Example, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
 from lakehouse_cli.text.counts import plural
 
-#: Finds the lines of a file on which rows begin, by their 1-based numbers.
-FindLines = Callable[[Sequence[int]], Mapping[int, int]]
 # Bytes of values that wait in memory, of all checks that look for equal ones.
 _IN_MEMORY = 88 << 20
 
@@ -75,6 +75,7 @@ class Judge:
         self._judges: list[Judged] | None = None
         self._conditions: Conditions | None = None
         self._parsed: list[Condition] = []
+        self._encoded = encoded_columns(checks)
         self._rows = 0
         self._rejects = rejects
         self._contract = NullsAndKey(table.columns, table.key, self._found) if contract else None
@@ -100,7 +101,7 @@ class Judge:
                 broken = {each.text: error for each in self._parsed}
         if self._contract is not None:
             self._contract.judge(data)
-        piece = Piece(data, self._rows, masks, errored)
+        piece = Piece(data, self._rows, masks, errored, self._encoded)
         for judge in self._judges:
             wrong = next((broken[text] for text in judge.texts if text in broken), None)
             if wrong is not None:
@@ -123,7 +124,7 @@ class Judge:
                     judge.fail(error)
         self._parsed = list(texts.values())
         for judge in judges:
-            judge.conditions = texts
+            judge.conditions, judge.hides = texts, bool(self._table.contract.sensitive)
             judge.rejects = self._rejects
             self._stack.enter_context(closing(judge))
         return judges
@@ -156,23 +157,20 @@ class Judge:
             return FunctionJudge(check, self._setting.folder, hidden)
         return RowJudge(check, self._table, schema, self._setting)
 
-    def finish(self, find_lines: FindLines = lambda _: {}) -> tuple[CheckRecord, ...]:
+    def finish(self) -> tuple[CheckRecord, ...]:
         """What was found in all pieces, of which there was at least one.
-
-        Args:
-            find_lines: Finds the lines of a file on which rows begin, by their 1-based numbers.
 
         Raises:
             ContractError: A check failed that keeps the table from being published; it carries all records.
         """
-        records, refused = self._verdicts()
+        records, refused, lines = self._verdicts()
         if refused:
-            raise self._failure(records, refused, find_lines)
+            raise self._failure(records, refused, lines)
         return tuple(records)
 
     def finish_rejecting(self) -> Rejection:
         """What was found in all pieces, with the rows that can be put aside for it."""
-        records, refused = self._verdicts()
+        records, refused, lines = self._verdicts()
         judges = self._judges or ()
         rows: dict[str, Any] = {judge.check.name: judge.rejected() for judge in judges}
         failed = {
@@ -180,11 +178,11 @@ class Judge:
             for judge, record in zip(judges, records, strict=True)
             if is_blocking(judge.check, record)
         }
-        error = self._failure(records, refused, lambda _: {}) if refused else None
+        error = self._failure(records, refused, lines) if refused else None
         return Rejection(tuple(records), rows, tuple(failed), all(failed.values()), error)
 
-    def _verdicts(self) -> tuple[list[CheckRecord], list[Violation]]:
-        """The records of all checks, and the violations that keep the table from being published."""
+    def _verdicts(self) -> tuple[list[CheckRecord], list[Violation], Mapping[int, int]]:
+        """The records of all checks, the violations that keep the table from being published, the lines of rows."""
         broken: list[Violation] = []
         if self._contract is not None:
             self._contract.finish()
@@ -195,28 +193,53 @@ class Judge:
                 judge.finish(self._found)
             code = self._setting.codes.get(judge.check.name, "")
             records.append(judge.record(self._found, self._setting.now, code))
-        return records, broken + [
+        lines = self._lines([*(each.result.examples for each in records), *(each.examples for each in broken)])
+        records = [_with_lines(record, lines) for record in records] if lines else records
+        refused = [with_lines(each, lines) for each in broken] + [
             judge.violation(record)
             for judge, record in zip(self._judges or (), records, strict=True)
             if is_blocking(judge.check, record)
         ]
+        return records, refused, lines
 
     def _failure(
-        self, records: Sequence[CheckRecord], refused: Sequence[Violation], find_lines: FindLines
+        self, records: Sequence[CheckRecord], refused: Sequence[Violation], lines: Mapping[int, int]
     ) -> ContractError:
         first = refused[0]
         of_checks = all(each.check not in ("null", "key") for each in refused)
         several = f"{plural(len(refused), 'check')} failed" if of_checks else plural(len(refused), "violation")
         message = first.message if len(refused) == 1 else several
         error = ContractError(message, refused, location=first.location)
-        lines = find_lines(self._found.row_numbers())
         self._found.describe(error, lines)
-        error.violations, error.checks = tuple(with_lines(each, lines) for each in refused), tuple(records)
+        error.violations, error.checks = tuple(refused), tuple(records)
         return error
+
+    def _lines(self, examples: Sequence[Sequence[Example]]) -> Mapping[int, int]:
+        """The lines of the rows that are shown or kept, of a source in a file of lines."""
+        shown = {each.row for some in examples for each in some if each.row is not None}
+        if self._setting.find_lines is None or not shown:
+            return {}
+        return self._setting.find_lines(sorted({*shown, *self._found.row_numbers()}))
 
     def close(self) -> None:
         """Let go of everything."""
         self._stack.close()
+
+
+def encoded_columns(checks: Sequence[Check]) -> frozenset[str]:
+    """The columns whose values are told apart before they are judged: those with a slow check, or with several."""
+    looks = Counter[str]()
+    for check in checks:
+        looks.update(check.columns if check.kind in ("in", "not_in", "length") else ())
+        looks.update(check.columns * 2 if check.kind in ("matches", "not_blank") else ())
+    return frozenset(name for name, count in looks.items() if count > 1)
+
+
+def _with_lines(record: CheckRecord, lines: Mapping[int, int]) -> CheckRecord:
+    examples = (
+        each if each.row is None else replace(each, line=lines.get(each.row)) for each in record.result.examples
+    )
+    return replace(record, result=replace(record.result, examples=tuple(examples)))
 
 
 def is_blocking(check: Check, record: CheckRecord) -> bool:

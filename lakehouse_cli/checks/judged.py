@@ -16,6 +16,7 @@ from lakehouse_cli.contracts import Findings
 from lakehouse_cli.errors import Example, Violation
 from lakehouse_cli.model.check import Check, CheckRecord, CheckResult, CheckStatus
 from lakehouse_cli.model.check_verdict import judged_again, verdict_on_rows
+from lakehouse_cli.text.counts import plural
 
 __all__ = ["Findings", "Judged"]
 
@@ -36,6 +37,7 @@ class Judged:
         not_judged: Rows that are not, as they are null.
         errored: Rows in which SQL raised.
         rejects: Whether the numbers of all rows that violate it are kept.
+        hides: Whether errors may show what is sensitive, and are not shown themselves.
         skipped: Why there is nothing to judge it by; None where there is.
     """
 
@@ -45,6 +47,7 @@ class Judged:
         self.conditions: Mapping[str, Condition] = {}
         self.error: ConditionError | None = None
         self.count = self.rows = self.not_judged = self.errored = 0
+        self.hides = False
         self.skipped: str | None = None
         self.rejects = False
         self._rejected: list[Any] = []
@@ -96,9 +99,13 @@ class Judged:
         status: CheckStatus = "passed"
         message = self.say(self.count) if self.count else ""
         if self.error is not None:
-            status, message = "errored", f"check `{check.name}` {self.error}"
+            why = f"{self.error}; {self.error.hint}" if self.error.hint else str(self.error)
+            if self.hides and self.error.quotes:
+                why = "cannot be judged, and its error may show sensitive values"
+            status, message = "errored", f"check `{check.name}` {why}"
         elif self.errored and not self.count:
-            message = f"check `{check.name}`: {self.errored:,} rows raise an error in SQL"
+            raises = "raises" if self.errored == 1 else "raise"
+            message = f"check `{check.name}`: {plural(self.errored, 'row')} {raises} an error in SQL"
         if self.skipped is not None:
             status, message = "skipped", f"check `{check.name}`: {self.skipped}"
         value = None

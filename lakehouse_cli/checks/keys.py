@@ -86,7 +86,7 @@ def shown_keys(keys: pa.Table, kinds: Sequence[pa.DataType], *, equal_nulls: boo
 
 
 def codes_of(columns: Sequence[pa.ChunkedArray]) -> Any:
-    """A number for each row, the same for equal keys; numpy's uint64.
+    """A number for each row, the same for equal keys; numpy's uint64, which may share memory with the keys.
 
     Args:
         columns: From `key_columns`, without null.
@@ -101,4 +101,6 @@ def codes_of(columns: Sequence[pa.ChunkedArray]) -> Any:
         for chunk in column.chunks
         if len(chunk)
     ]
+    if len(parts) == 1:
+        return parts[0].astype(np.uint64, copy=False)
     return np.concatenate(parts).astype(np.uint64, copy=False) if parts else np.empty(0, np.uint64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import pyarrow as pa
 
@@ -22,6 +22,7 @@ class Piece:
         start: 0-based number of the first.
         masks: Verdicts of SQL on the rows, by its text: true, false, null.
         errored: Rows in which SQL raised, by its text.
+        encoded: Columns of texts that are looked at so often, or so slowly, that telling their values apart pays.
 
     Attributes:
         data: As given.
@@ -35,12 +36,14 @@ class Piece:
         start: int,
         masks: Mapping[str, pa.ChunkedArray] = {},
         errored: Mapping[str, pa.ChunkedArray] = {},
+        encoded: Collection[str] = (),
     ) -> None:
         self.data = data
         self.start = start
         self.rows = data.num_rows
         self.masks = masks
         self.errored = errored
+        self._wanted = encoded
         self._encoded: dict[str, pa.ChunkedArray] = {}
 
     def column(self, name: str) -> pa.ChunkedArray:
@@ -58,7 +61,7 @@ class Piece:
     def _encoded_column(self, name: str) -> pa.ChunkedArray:
         if name not in self._encoded:
             column = self.column(name)
-            if _is_text(column.type) and self.rows > _SAMPLE:
+            if name in self._wanted and _is_text(column.type) and self.rows > _SAMPLE:
                 sample = column.slice(0, _SAMPLE)
                 if len(pc.unique(sample)) * _REPEATED <= len(sample):
                     column = pc.dictionary_encode(column)
@@ -68,6 +71,8 @@ class Piece:
 
 def _taken(verdicts: pa.Array | pa.ChunkedArray, indices: pa.Array) -> pa.Array:
     whole = verdicts.combine_chunks() if isinstance(verdicts, pa.ChunkedArray) else verdicts
+    if not indices.null_count and whole.true_count == len(whole):
+        return indices.is_valid()
     return whole.take(indices)
 
 

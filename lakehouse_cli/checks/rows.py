@@ -67,6 +67,7 @@ class RowJudge(Judged):
         self._setting = setting
         self._references: References | None = None
         self._own: Sequence[str] = ()
+        self._live: pa.ChunkedArray | None = None
         self._kinds: Sequence[pa.DataType] = [schema.schema.field(name).type for name in check.columns]
         if check.kind == "expression":
             self.texts = (*self.texts, check.arguments["text"])
@@ -98,6 +99,9 @@ class RowJudge(Judged):
             self.against = content
 
     def _referenced(self, piece: Piece) -> pa.ChunkedArray:
+        columns = [piece.column(name) for name in self.check.columns]
+        if self._live is not None:  # what is put aside is judged later
+            columns = [_only(column, self._live) for column in columns]
         if self._references is None:
             from lakehouse_cli.checks.references import References
 
@@ -106,17 +110,17 @@ class RowJudge(Judged):
             self._references.read(self._setting.others.columns(parent, self.check.arguments["references"]))
         if self._own:
             self._references.read([[piece.column(name) for name in self._own]])
-        return self._references.verdict([piece.column(name) for name in self.check.columns], piece.start)
+        return self._references.verdict(columns, piece.start)
 
     def piece(self, piece: Piece, found: Findings) -> None:
         """Judge a piece."""
         if self.skipped is not None:
             return
-        live = live_rows(self, piece)
+        live = self._live = live_rows(self, piece)
         try:
             good = self._verdict(piece)
         except (LakehouseError, pa.ArrowException) as error:
-            self.fail(ConditionError(getattr(error, "message", None) or f"cannot be judged: {error}"))
+            self.fail(ConditionError(getattr(error, "message", None) or f"cannot be judged: {error}", quotes=True))
             return
         total = piece.rows
         if live is not None:
@@ -157,6 +161,13 @@ class RowJudge(Judged):
         """Remove what was spilled."""
         if self._references is not None:
             self._references.close()
+
+
+def _only(column: pa.ChunkedArray, live: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column with null in the rows that are not judged."""
+    kind = column.type
+    plain = column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
+    return pc.if_else(live, plain, pa.nulls(1, plain.type)[0])
 
 
 def add_rows(judged: Judged, found: Findings, piece: Piece, rows: pa.Array, count: int, hidden: frozenset[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -34,6 +34,7 @@ class Setting(Struct, frozen=True):
         workers: How many tables are computed at once.
         before: How many rows were published last; None the first time.
         codes: Hashes of the code of functions, by check.
+        find_lines: Gives the lines of a source's file on which rows begin, both from 1; None where there are none.
     """
 
     folder: Path
@@ -42,3 +43,4 @@ class Setting(Struct, frozen=True):
     workers: int = 1
     before: int | None = None
     codes: Mapping[str, str] = {}
+    find_lines: Callable[[Sequence[int]], Mapping[int, int]] | None = None

@@ -52,7 +52,10 @@ class Uniqueness:
         if not table.num_rows:
             return
         if is_exact(keys):
-            table = pa.table([av.from_numpy(codes_of(keys).view(np.int64), pa.int64())], names=["0"])
+            codes = codes_of(keys)
+            if any(chunk.buffers()[1].parent is not None for chunk in keys[0].chunks):
+                codes = codes.copy()  # of a batch whose columns are in memory, or not, together
+            table = pa.table([av.from_numpy(codes.view(np.int64), pa.int64())], names=["0"])
         self._pieces.append((table, rows))
         self._bytes += table.nbytes + (0 if isinstance(rows, range) else rows.nbytes)
         if self._bytes > self._limit:
@@ -104,7 +107,10 @@ class Uniqueness:
                 if rows is not None:
                     first = _first(rows if first is None else pa.concat_tables([first, rows]))
             return count, first
-        codes = np.concatenate([_codes(table.columns) for table, _ in self._pieces] or [np.empty(0, np.uint64)])
+        codes, at = np.empty(sum(table.num_rows for table, _ in self._pieces), np.uint64), 0
+        for table, _ in self._pieces:
+            codes[at : at + table.num_rows] = _codes(table.columns)
+            at += table.num_rows
         codes.sort()
         if not (codes[1:] == codes[:-1]).any():
             return 0, None

@@ -14,14 +14,16 @@ from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, true_rows
 from lakehouse_cli.arrow.types import without_rows
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.checks.conditions import ConditionError, Conditions
+from lakehouse_cli.checks.conditions import THIS, ConditionError, Conditions
 from lakehouse_cli.checks.functions import called
 from lakehouse_cli.checks.judged import Findings, Judged
 from lakehouse_cli.checks.piece import Piece
 from lakehouse_cli.checks.rows import examples_of, live_rows
 from lakehouse_cli.errors import Violation
 from lakehouse_cli.model.check import Check
-from lakehouse_cli.text.sql import without_semicolon
+from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.text.sql import tokens, without_semicolon
+from lakehouse_cli.transforms.shared_tables import StreamedTable
 
 if TYPE_CHECKING:
     from lakehouse_cli.runs.spilled_pieces import SpilledPieces
@@ -77,9 +79,8 @@ class _Waiting(Judged):
         if self._spilled is not None:
             self._spill()
             yield from self._spilled.read()
-        if self._held or self._schema is None or self._spilled is not None:
-            yield from self._held
-        if not self.rows and self._schema is not None and not self._held:
+        yield from self._held
+        if self._schema is not None and not self.rows and not self._held:
             yield without_rows(self._schema)
 
     def add(self, found: Findings, count: int, shown: pa.Table, rows: list[int] | None) -> None:
@@ -153,8 +154,14 @@ class QueryJudge(_Waiting):
         """Run the query on all rows."""
         if self._condition is not None:
             return
+        # What did not fit into memory is read from its file where the query names it once: two readers would take
+        # rows from each other.
+        is_read_once = sum(token.lower().strip('"') == THIS for token in tokens(self._text)) == 1
+        spilled = None
+        if self._spilled is not None and is_read_once:
+            spilled = StreamedTable(self.pieces, InputRecord("", self.rows, 0))
         try:
-            count, shown = self._opened().query(self._text, self.table())
+            count, shown = self._opened().query(self._text, self.table() if spilled is None else spilled)
         except ConditionError as error:
             self.fail(error)
             return

@@ -9,13 +9,11 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from lakehouse_cli.config.patterns import pattern_problem
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Key, Reader, keys_schema, read_keys
 from lakehouse_cli.config.value_types import Flag, Number, Text, Texts
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.model import ColumnType
-from lakehouse_cli.model.exact_value import UnfitValueError, exact_value
 
 #: A count, or a share in percent, without a sign.
 THRESHOLD = r"(?:0|[1-9]\d{0,17})(?:\.\d{1,15})?%|(?:0|[1-9]\d{0,17})"
@@ -75,6 +73,8 @@ def _value(reader: Reader, node: Node, what: str, kind: ColumnType | None) -> st
     if not isinstance(node, Scalar) or node.is_null:
         hint = "null is judged by `nullable: false` or `nulls: fail`" if isinstance(node, Scalar) else None
         return reader.mismatch(node, what, f"a value of {kind}", hint)
+    from lakehouse_cli.model.exact_value import UnfitValueError, exact_value  # not needed where there are no bounds
+
     try:
         exact_value(node.text, kind)
     except UnfitValueError as error:
@@ -106,6 +106,8 @@ def _pattern(reader: Reader, node: Node, what: str, kind: ColumnType | None) -> 
     text = Text("a regular expression").read(reader, node, what)
     if isinstance(text, Invalid):
         return INVALID
+    from lakehouse_cli.config.patterns import pattern_problem  # as above
+
     if (wrong := pattern_problem(text)) is not None:
         return reader.report(node, f"{what}: {quoted(text)} {wrong[0]}", wrong[1])
     return {"pattern": text}

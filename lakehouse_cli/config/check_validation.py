@@ -37,6 +37,9 @@ def check_problems(table: Table, spec: ProjectSpec, unread: Unread) -> Iterator[
         if column is not None and column.type.id not in _HAVE_AGES:
             message = f"{what} is for a date or timestamp, and {quoted(column.name)} is {column.type}"
             yield Problem(message, "name a column with the time of a row", check.location)
+        if column is not None and column.sensitive:
+            message = f"{what} shows the newest {quoted(column.name)}, which is sensitive"
+            yield Problem(message, "name another column, or remove `sensitive`", check.location)
         if (other := check.references) is not None:
             yield from _reference_problems(check, what, other, declared or {}, spec, unread)
 

@@ -104,7 +104,7 @@ class Findings:
         source: pa.Table,
         say: Callable[[int], str] | None = None,
     ) -> None:
-        """Add a violation that only all pieces show; a row in which more was found counts twice.
+        """Add a violation that only all pieces show; beyond those kept, a row in which more was found counts twice.
 
         Args:
             violation: What breaks the contract.
@@ -120,7 +120,8 @@ class Findings:
         finding.columns = source.column_names
         finding.rows = list(rows[:KEPT_ROWS])
         self._broken.update(finding.columns)
-        self._count += violation.count
+        known = sum(row in self._kept for row in rows)
+        self._count += violation.count - known
         kept = finding.rows[: KEPT_ROWS - len(self._kept)]
         self._keep(source, range(len(kept)), kept)
 
@@ -202,7 +203,7 @@ class Findings:
             None
             if not self._kept
             else FailedRows(
-                self._count,
+                min(self._count, self._before) if self._before else self._count,
                 names,
                 tuple(
                     FailedRow(

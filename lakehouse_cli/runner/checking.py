@@ -62,6 +62,8 @@ def open_judge(
 ) -> Judge:
     """Make what judges checks of a job's table; to be closed."""
     of = job.checks or JobChecks()
+    table = job.table
+    lines = partial(find_lines, place.storages[table.storage], table) if table.kind == "source" else None
     setting = Setting(
         place.folder,
         job.run_started,
@@ -69,8 +71,9 @@ def open_judge(
         workers=job.workers,
         before=of.before,
         codes=of.codes,
+        find_lines=lines,
     )
-    return Judge(job.table, checks, setting, contract=contract, rejects=rejects)
+    return Judge(table, checks, setting, contract=contract, rejects=rejects)
 
 
 def judge_table(job: Job, place: Workplace, table: pa.Table) -> tuple[CheckRecord, ...]:
@@ -150,7 +153,7 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
         for piece in pieces:
             judge.piece(piece)
         try:
-            found = judge.finish(partial(find_lines, storage, table))
+            found = judge.finish()
         except ContractError as error:
             failure, found = error, error.checks
     anew = {record.result.name: record for record in found}

@@ -375,14 +375,14 @@ class _Run:
         """Take note of a table that was computed."""
         name = planned.name
         if planned.is_check:
-            self._keep_rows(name, None)
+            self._keep_rows(name, table_results.violated(outcome))
             self._end(table_results.checked(planned, outcome, seconds, attempts))
             return
         if outcome.manifest is not None:
             self.contents.record_materialized(self.runner.graph.tables[name], planned, outcome.manifest)
         elif self.runner.compare is not None:
             self.contents.record_unpublished(name, same=self.runner.compare(planned, outcome.data))
-        self._keep_rows(name, None)
+        self._keep_rows(name, table_results.violated(outcome))
         self._end(table_results.materialized(planned, outcome, seconds, attempts))
 
     def _begun(self, name: str) -> int:

@@ -115,7 +115,7 @@ class RunJobs(Struct):
         """What the checks of a table are judged with."""
         manifest = _manifest(planned)
         names = self.graph.references(planned.name)
-        references = {name: self.graph.tables[name] for name in names}
+        references = {name: self.elsewhere.get(name) or self.graph.tables[name] for name in names}
         found = self.contents.of_tables(names) if planned.is_validated else self._referenced(planned.name)
         before = None if manifest is None else manifest.row_count
         codes = self.codes.get(planned.name, {})

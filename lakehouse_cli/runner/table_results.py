@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import ContractError, DataError, LakehouseError, Violation
+from lakehouse_cli.errors import ContractError, DataError, FailedRows, LakehouseError, Violation
 from lakehouse_cli.formats.objects.stored import object_record
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord, CheckResult
@@ -96,6 +96,17 @@ def not_validated(planned: PlannedTable) -> TableResult | None:
         return None
     error = ErrorInfo("MissingDataError", f"`{planned.name}` was never materialized")
     return TableResult(planned.name, "skipped", uri=planned.uri, error=error)
+
+
+def violated(outcome: Outcome) -> DataError | None:
+    """The first rows that violate checks of a table which is published all the same; None where none do."""
+    found = [each.result for each in outcome.checks if each.result.count and each.result.examples]
+    if not found:
+        return None
+    violations = [Violation(r.column, r.check, r.count, r.message, r.examples, r.location) for r in found]
+    error = DataError(found[0].message, violations)
+    error.failed = FailedRows.of_examples(violations)
+    return error
 
 
 def standing_failure(planned: PlannedTable, bad: Sequence[CheckResult]) -> TableResult:

@@ -22,7 +22,7 @@ def run_warning_lines(terminal: Terminal, results: Iterable[TableResult]) -> Ite
 def warning_lines(terminal: Terminal, found: list[tuple[str, CheckResult]]) -> Iterator[str]:
     """Warnings, each with its table: what, how many of how many, where, and the first rows."""
     for table, result in found[:_MOST]:
-        share = f" of {count_text(result.rows)}" if result.count and result.rows else ""
+        share = f" of {count_text(result.rows)}" if "/" in (result.value or "") and result.count else ""
         errored = f", {count_text(result.errored)} raise an error" if result.errored and result.count else ""
         earlier = ", as an earlier run found" if result.earlier else ""
         message = f"{result.message}{f' ({count_text(result.count)}{share}{errored})' if share else ''}{earlier}"
