@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,14 +147,8 @@ def _shared(
 
     Memory is bounded by the number of different keys.
     """
-    known, counts = np.empty(0, np.uint64), np.empty(0, np.int64)
-    exact = True
-    for table, _ in read():
-        exact = is_exact(table.columns)
-        more, numbers = np.unique(_codes(table.columns), return_counts=True)
-        every = np.concatenate([known, more])
-        known, places = np.unique(every, return_inverse=True)
-        counts = np.bincount(places, np.concatenate([counts, numbers]), len(known)).astype(np.int64)
+    known, counts = _counted(_codes(table.columns) for table, _ in read())
+    exact = all(is_exact(table.columns) for table, _ in islice(read(), 1))
     several = known[counts > 1]
     if not len(several):
         return 0, None
@@ -171,6 +166,29 @@ def _shared(
     groups = groups.filter(pc.greater(groups["n"], av.scalar(1, pa.int64())))
     count = pc.sum(groups["n"]).as_py() or 0
     return count, _first_rows(read, several, groups.drop_columns(["n"]), reject) if count else None
+
+
+def _counted(codes: Iterable[Any]) -> tuple[Any, Any]:
+    """The different codes of many pieces, ascending, and how often each is there.
+
+    Pieces wait until they are as many as the codes that are known, so that each is merged a few times at most.
+    """
+    known, counts = np.empty(0, np.uint64), np.empty(0, np.int64)
+    waiting: list[Any] = []
+    size = 0
+
+    def merge() -> tuple[Any, Any]:
+        more, numbers = np.unique(np.concatenate([known[:0], *waiting]), return_counts=True)
+        merged, places = np.unique(np.concatenate([known, more]), return_inverse=True)
+        return merged, np.bincount(places, np.concatenate([counts, numbers]), len(merged)).astype(np.int64)
+
+    for each in codes:
+        waiting.append(each)
+        size += len(each)
+        if size > max(len(known), _AT_ONCE):
+            known, counts = merge()
+            waiting, size = [], 0
+    return merge()
 
 
 def _first_rows(
