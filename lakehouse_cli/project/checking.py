@@ -104,7 +104,8 @@ def check_project(
     run_id = new_run_id()
     with planner.connected(), _recording(planner, run_id) as (store, note):
         chosen = planner.select(request.selection, request.exclude, None)
-        plan = _plan(planner, replace(chosen, notes=(*chosen.notes, *filter(None, (note,)))))
+        chosen = replace(chosen, notes=(*chosen.notes, *filter(None, (note,))))
+        plan = _plan(planner, chosen, records=store is not None)
         runner = runner_of(planner, plan, executor, request.workers or spec.workers, None)
         runner = replace(runner, emit=emit, failed_rows=store)
         result = masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=asked), mask)
@@ -113,24 +114,29 @@ def check_project(
 
 @contextmanager
 def _recording(planner: Planner, run_id: str) -> Iterator[tuple[FailedRowsStore | None, str | None]]:
-    """What keeps rows that fail, while no run goes on; else nothing, and a note. A run's lock is taken meanwhile."""
+    """What keeps rows that fail, under a run's lock; while a run goes on, None and a note."""
     spec = planner.spec
     with ExitStack() as stack:
         try:
             stack.enter_context(run_lock(spec.folder, spec.environment, run_id=run_id))
         except RunLockedError as error:
-            yield None, f"{error.message}: rows that fail are not kept for `lakehouse show --failed`"
+            yield None, f"{error.message}: nothing of what is found is kept, nor the rows that fail"
             return
         yield FailedRowsStore(spec.folder, spec.environment, planner.mask), None
 
 
-def _plan(planner: Planner, chosen: Selection) -> Plan:
-    """Every table that is chosen, each by itself: none waits for another, and none is skipped for one."""
+def _plan(planner: Planner, chosen: Selection, *, records: bool) -> Plan:
+    """Every table that is chosen, each by itself: none waits for another, and none is skipped for one.
+
+    Without `records`, manifests are as good as not there: a run may be about to replace them.
+    """
     here, graph = planner.stored, planner.code.graph
     names = dict.fromkeys(chosen.names)
     planner.code.read([here.tables[name] for name in names if here.tables[name].kind == "computed"])
     others = {other: None for name in names for other in graph.references(name)}
     states = here.snapshot([*(names | others)]).states
+    if not records:
+        states = {name: replace(state, manifest=None) for name, state in states.items()}
     planned = tuple(
         PlannedTable(
             name,

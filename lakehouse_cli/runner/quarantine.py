@@ -128,18 +128,22 @@ class Split(Struct):
             start += piece.num_rows
 
     def _with_reasons(self, data: pa.Table, rows: Any) -> pa.Table:
-        names = list(self.broken)
-        masks = np.stack([np.isin(rows, self.broken[name]) for name in names], axis=1) if names else None
-        if masks is None or not len(rows):
-            texts = [""] * len(rows)
-        else:
-            ways, of = np.unique(masks, axis=0, return_inverse=True)
-            known = [", ".join(name for name, broke in zip(names, way, strict=True) if broke) for way in ways]
-            texts = [known[each] for each in of.reshape(-1)]
-        types = [to_arrow(parse_column_type(kind)) for kind in REASON_COLUMNS.values()]
-        values = (texts, [self.run_id] * len(rows), (rows + 1).tolist())
-        for name, kind, column in zip(REASON_COLUMNS, types, values, strict=True):
-            data = data.append_column(name, pa.chunked_array([av.array(column, kind)]))
+        """Rows with the columns that say why they are put aside; `rows` are their numbers, ascending."""
+        ways, masks = np.zeros(len(rows), np.int64), []
+        for numbers in self.broken.values():
+            first, last = np.searchsorted(numbers, (rows[0], rows[-1] + 1)) if len(rows) else (0, 0)
+            masks.append(np.isin(rows, numbers[first:last], assume_unique=True))
+            ways = np.unique(ways * 2 + masks[-1], return_inverse=True)[1]
+        at = np.unique(ways, return_index=True)[1]  # a row of each way to be wrong
+        texts = [", ".join(n for n, mask in zip(self.broken, masks, strict=True) if mask[row]) for row in at]
+        checks, run, number = (to_arrow(parse_column_type(kind)) for kind in REASON_COLUMNS.values())
+        values = (
+            av.array(texts, checks).take(av.from_numpy(ways, pa.int64())),
+            av.array([self.run_id], run).take(av.from_numpy(np.zeros(len(rows), np.int64), pa.int64())),
+            av.from_numpy(rows + 1, number),
+        )
+        for name, column in zip(REASON_COLUMNS, values, strict=True):
+            data = data.append_column(name, pa.chunked_array([column]))
         return data
 
 
@@ -263,7 +267,7 @@ def _of_published(found: Rejection, rows: Any) -> Sequence[CheckRecord]:
     records = []
     for record in found.records:
         result = record.result
-        gone = int(np.isin(found.rows[result.name], rows).sum())
+        gone = int(np.isin(found.rows[result.name], rows, assume_unique=True).sum())
         if gone and result.name in found.failed:
             message = f"{result.message}; {plural(gone, 'row')} put aside"
             result = replace(result, status="warned", quarantined=gone, message=message)

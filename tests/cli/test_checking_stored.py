@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from lakehouse_cli.runs.lock import run_lock
 from tests.conftest import Cli, Invoked, ProjectFolder
 
 PROJECT = """
@@ -118,6 +119,24 @@ def test_warnings_pass_and_errored_checks_fail(weather: ProjectFolder, cli: Cli)
     errored = cli("check", "daily", "-o", "json")
     assert (errored.code, statuses(errored)) == (1, {"daily": "failed"})
     assert of(errored, "daily")["checks"][-1]["status"] == "errored"
+
+
+def test_check_beside_a_run_keeps_nothing(weather: ProjectFolder, cli: Cli) -> None:
+    cli("run")
+    before = manifest(weather.path)
+    weather.write("lakehouse.yaml", PROJECT % {"high": "max: 55"})
+    with run_lock(weather.path, "default"):
+        found = cli("check", "daily")
+    assert found.code == 1
+    assert "nothing of what is found is kept" in found.out
+    assert cli("show", "daily", "--failed", "-o", "json").json["count"] == 0
+    assert manifest(weather.path) == before
+    # Else the next run knows what was found, and reads nothing.
+    assert cli("check", "daily").code == 1
+    (weather.path / "data/daily.parquet").touch()
+    failed = cli("run", "daily", "-o", "json")
+    assert (failed.code, of(failed, "daily")["status"]) == (1, "failed")
+    assert "computed" not in failed.err
 
 
 def test_data_of_another_form_are_refused(weather: ProjectFolder, cli: Cli) -> None:
