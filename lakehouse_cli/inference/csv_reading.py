@@ -127,10 +127,8 @@ def _judged(
         table = _parsed(
             block, source, options, [at for at in wanted if columns[at].is_open or at == key.column], ragged
         )
-        blocks = [
-            columns[at].judge(table.column(str(at)).combine_chunks()) if str(at) in table.column_names else None
-            for at in wanted
-        ]
+        texts = dict(zip(table.column_names, table.columns, strict=True))
+        blocks = [columns[at].judge(texts[str(at)].combine_chunks()) if str(at) in texts else None for at in wanted]
         return table.num_rows, blocks, ragged, key.values_of(table, columns)
 
     waiting: deque[Future[_Judged]] = deque()

@@ -127,7 +127,7 @@ def _comment(evidence: ColumnEvidence, best: Candidate, marks: Iterable[str]) ->
     if best.type == "float64" and evidence.is_whole:
         notes.append("all are whole: int64 reads them too")
     if any(mark.lstrip("-").lower() == "nan" for mark in marks):
-        notes.append("NaN is read as null")
+        notes.append("NaN without quotes is read as null")
     return "; ".join(notes)
 
 

@@ -195,10 +195,10 @@ def _rate(reading: _Reading) -> None:
         cells
     )
     reading.width, reading.start = width, first
-    reading.score = agreeing * agreeing * (0.2 + plain) * (1 - stray / 2)
+    reading.score = agreeing * agreeing * len(inside) / len(reading.rows) * (0.2 + plain) * (1 - stray / 2)
     if reading.delimiter == WHITESPACE:
         reading.score *= 0.5  # words of a text are divided so as well
-    if reading.quote == "none" and any('"' in value for value in cells):
+    if reading.quote == "none" and any('"' in value for _, row in reading.rows for value in row):
         reading.score *= 0.5
     if reading.quote == "'":
         reading.score *= 0.7

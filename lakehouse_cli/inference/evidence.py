@@ -13,6 +13,8 @@ from lakehouse_cli.inference.candidates import NULL_MARKS, Candidate, all_candid
 
 # Values that the first choice of candidates looks at.
 _SAMPLE = 20
+# Digits of a whole number that every float holds.
+_FLOAT_DIGITS = 15
 # Distinct values that do not fit before a candidate is given up; those that are no marks of null, by themselves.
 _MOST_WORDS, _MOST_UNKNOWN = 12, 3
 
@@ -125,8 +127,17 @@ class ColumnEvidence:
             self.choose(values)
         if self.supports is None:
             return BlockEvidence(text.null_count, marks=pc.unique(values).to_pylist())
-        supports = list(self.supports.items())
-        return BlockEvidence(text.null_count, [(each, _judged(each, before, values)) for each, before in supports])
+        judged: list[tuple[Candidate, Support]] = []
+        whole: set[str] = set()
+        for candidate, before in list(self.supports.items()):
+            if _is_implied(candidate, whole, values):
+                found = Support(len(values), is_whole=before.is_whole)
+            else:
+                found = _judged(candidate, before, values)
+            if found.fits == len(values) and not candidate.options:
+                whole.add(candidate.type)
+            judged.append((candidate, found))
+        return BlockEvidence(text.null_count, judged)
 
     def add(self, block: BlockEvidence, rows: int) -> None:
         """Take in what a block says."""
@@ -150,6 +161,15 @@ class ColumnEvidence:
                 if before + found.fits > most:
                     self.last = candidate, before + found.fits, refuting
                 self.seeds |= {*sorted(found.words)[:_SAMPLE]}
+
+
+def _is_implied(candidate: Candidate, whole: set[str], values: pa.Array) -> bool:
+    """Whether values fit a candidate as they all fit another: whole numbers are floats, and dates moments."""
+    if candidate.options or not len(values):
+        return False
+    if candidate.type == "float64":
+        return "int64" in whole and pc.max(pc.binary_length(values)).as_py() <= _FLOAT_DIGITS
+    return candidate.type == "timestamp[us]" and "date32" in whole
 
 
 def _judged(candidate: Candidate, before: Support, values: pa.Array) -> Support:

@@ -14,6 +14,8 @@ from lakehouse_cli.contracts.keys import PiecewiseKey
 from lakehouse_cli.inference.evidence import ColumnEvidence
 
 _NAME = "key"
+# Most columns that are no key show it early.
+_FEW = 10_000
 
 
 class KeyEvidence:
@@ -41,7 +43,7 @@ class KeyEvidence:
         if not self.is_unique or self.column is None or str(self.column) not in batch.column_names:
             return None
         values = batch.column(str(self.column))
-        if values.null_count or pc.count_distinct(values).as_py() < len(values):
+        if values.null_count or pc.count_distinct(values[:_FEW]).as_py() < len(values[:_FEW]):
             return None
         supports = columns[self.column].supports
         if supports and any(each.type == "int64" and not each.options for each in supports):

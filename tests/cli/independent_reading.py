@@ -56,6 +56,8 @@ def misread(
         values = table.column(column.name).to_pylist()
         for number, (text, value) in enumerate(zip(texts, values, strict=True), 1):
             wanted = parsed(text, str(column.type), column.options)
+            if text.strip().lower() == "nan" and str(column.type) == "float64":
+                wanted = float("nan") if value is not None else None  # in quotes it is a value, whatever is null
             same = value == wanted or (value == "" and not text) or (value != value and wanted != wanted)
             same = same and (not isinstance(value, float) or math.copysign(1, value) == math.copysign(1, wanted))
             if not same:

@@ -280,7 +280,8 @@ def test_types_are_conservative_and_read_as_written(tmp_path: Path, cli: Cli, mo
         assert found == {**({"key": found["key"]} if "key" in found else {}), **wanted}, name
     assert cli("validate").code == 0
     assert cli("plan").code == 0
-    assert cli("run", "kind:source").code == 0, cli("run", "kind:source").err
+    read = cli("run", *declared)
+    assert read.code == 0, read.out
     spec = load(tmp_path)
     assert read_by_lakehouse(spec, spec.tables["c1"]).to_pylist()[0] == {
         "country": "NA",
@@ -370,7 +371,7 @@ def test_other_formats_and_databases_run_as_written(tmp_path: Path, cli: Cli, mo
     }
     assert "# mixed is left out (crm.sqlite, table mixed): " in Path("lakehouse.yaml").read_text("utf-8")
     assert cli("validate").code == 0
-    assert cli("run", "kind:source").code == 0
+    assert cli("run", *columns).code == 0
     for name in columns:
         assert cli("show", name).code == 0, name
 
