@@ -22,6 +22,7 @@ from lakehouse_cli.inference.names import column_names, is_id
 from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.text.counts import count_text
 
+_TWO = 2
 _YEARS, _FEW = (1800, 2100), 3
 
 
@@ -57,6 +58,8 @@ def _read_by(open_source: Opener, name: str, dialect: Dialect, progress: Progres
         notes.append(_allow_ragged(open_source, name, reading, options))
         reading = read_all(open_source, name, options, progress) or reading
     reading = _read_again(open_source, name, options, reading, progress)
+    if options.get("skip_rows") and dialect.width == _TWO and not dialect.header_is_short:
+        _check_two_columns(name, reading)
     header: Sequence[str] = reading.header
     if dialect.header_is_short:
         header = ("", *dialect.header)
@@ -79,10 +82,22 @@ def _read_by(open_source: Opener, name: str, dialect: Dialect, progress: Progres
         )
         if cell or column.values or not reading.rows  # a delimiter at the end of lines makes no column
     ]
-    if options.get("quote_char") == "none":
-        notes.append("quotes are text")
     key = names[0] if columns and _may_be_key(reading, decisions[0]) else ""
     return InferredTable(name, columns, options, reading.rows, key, is_id(key), [each for each in notes if each])
+
+
+def _check_two_columns(name: str, reading: CsvReading) -> None:
+    """Refuse two columns of texts below a line of one: that may be the header, and a value hold the delimiter.
+
+    Raises:
+        StorageError: There is no column of another type.
+    """
+    if not any(support.fits for column in reading.columns for support in (column.supports or {}).values()):
+        raise StorageError(
+            f"the first line of `{name}` has 1 value, and those below have {_TWO}",
+            hint="put quotes around values that hold the delimiter, or remove lines that are no header",
+            location=Location(name, 1),
+        )
 
 
 def _read_again(

@@ -17,6 +17,23 @@ from lakehouse_cli.text.yaml_text import quote_yaml
 _SHOWN = 24
 _DATE_NAME = re.compile(r"date|day|dt|datum|ymd|fecha|giorno|jour", re.IGNORECASE)
 _NUMBERS = ("int64", "float64")
+# What texts may be that no candidate is: the first values show it.
+_OTHERS = (
+    (
+        re.compile(r"[0-9]{1,2}:[0-9]{2}"),
+        'times of day or spans? `{type: "time32[s]", time_format: "%H:%M"}`, or duration[s] in its place',
+    ),
+    (
+        re.compile(r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"),
+        'times of day or spans? `{type: "time64[us]", time_format: "%H:%M:%S"}`, or duration[us] in its place',
+    ),
+    (re.compile(r"-?[0-9.,]+ ?%"), "percents? `{type: float64, percent: fraction}` reads 50% as 0.5, `number` as 50"),
+    (
+        re.compile(r"-?[$€£] ?-?[0-9.,]+|-?[0-9.,]+ ?[$€£]"),
+        "amounts? `{type: float64, currency: …}` reads numbers beside that sign",
+    ),
+    (re.compile(r"-?[1-9][0-9]{14,37}"), 'numbers, or ids? `"decimal128(38, 0)"` holds every digit'),
+)
 _TYPE_NAMES = {"int64": "whole numbers", "float64": "numbers", "bool": "true or false", "date32": "dates"}
 
 
@@ -109,9 +126,14 @@ def _doubt_about_days(found: Sequence[tuple[Candidate, Support]]) -> str:
     for each, _ in found:
         if each.format and each.swapped_format != each.format and each.swapped_format in formats:
             option = "date_format" if "date_format" in each.options else "timestamp_format"
-            type_ = f'"{each.type}"' if "[" in each.type else each.type
-            return f'day or month first? `{{type: {type_}, {option}: "{each.format}"}}` or "{each.swapped_format}"'
+            written = f'{{type: {_in_braces(each)}, {option}: "{each.format}"}}'
+            return f'day or month first? `{written}` or "{each.swapped_format}"'
     return ""
+
+
+def _in_braces(candidate: Candidate) -> str:
+    """The type as YAML has it inside of braces."""
+    return f'"{candidate.type}"' if "[" in candidate.type else candidate.type
 
 
 def _doubt_about_century(found: Sequence[tuple[Candidate, Support]]) -> str:
@@ -119,7 +141,7 @@ def _doubt_about_century(found: Sequence[tuple[Candidate, Support]]) -> str:
     if "%y" not in each.format:
         return ""
     option = "date_format" if "date_format" in each.options else "timestamp_format"
-    return f'years 1969 to 2068? `{{type: {each.type}, {option}: "{each.format}"}}`'
+    return f'years 1969 to 2068? `{{type: {_in_braces(each)}, {option}: "{each.format}"}}`'
 
 
 def _comment(evidence: ColumnEvidence, best: Candidate, marks: Iterable[str]) -> str:
@@ -141,8 +163,10 @@ def _near_miss(evidence: ColumnEvidence) -> str:
             return ""
         marks = sorted({*unknown, *support.words} - {""})
         shown = ", ".join(f"`{cut_end(word, _SHOWN)}`" for word in unknown)
-        written = f"{{type: {each.type}, null_values: [{', '.join(map(quote_yaml, marks))}]}}"
+        written = f"{{type: {_in_braces(each)}, null_values: [{', '.join(map(quote_yaml, marks))}]}}"
         return f"{_TYPE_NAMES.get(each.type, each.type)} but for {shown}; if null, `{written}`"
+    if hint := next((hint for pattern, hint in _OTHERS if evidence.looks_like(pattern)), ""):
+        return hint
     if evidence.last is not None:
         each, fits, refuting = evidence.last
         if 2 * fits > evidence.values and refuting and refuting not in NULL_MARKS:

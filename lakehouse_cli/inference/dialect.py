@@ -27,6 +27,8 @@ _PLAIN = re.compile(
     r"[-+]?[$€£]?\d[\d.,' ]*%?|[-+]?\d*[.,]\d+(?:[eE][-+]?\d+)?"
     r"|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T][\d:.]+Z?)?|[\w .'()/&-]*"
 )
+# As Excel reads it: the delimiter, in a line of its own.
+_SEPARATOR = re.compile(r"sep=(.)\r?\n")
 _WORDS = re.compile(r'"(?:[^"]|"")*"|\S+')
 WHITESPACE = "whitespace"
 _COMMENT = "#"
@@ -113,10 +115,10 @@ def _readings(text: str) -> Iterator[_Reading]:
     for delimiter in (*DELIMITERS, WHITESPACE):
         if delimiter != WHITESPACE and delimiter not in text:
             continue
-        for quote, escape in (('"', None), ('"', "\\"), ("'", None), ("none", None)):
+        for quote, escape in (('"', None), ('"', "\\"), ("'", None), ("none", "\\"), ("none", None)):
             if (quote != "none" and quote not in text) and (quote, escape) != ('"', None):
                 continue
-            if escape and '\\"' not in text:
+            if escape and '\\"' not in text and (quote != "none" or not _has_escapes(text, delimiter)):
                 continue
             if delimiter == WHITESPACE and (escape or quote == "'"):
                 continue
@@ -124,6 +126,11 @@ def _readings(text: str) -> Iterator[_Reading]:
             if reading is not None:
                 _rate(reading)
                 yield reading
+
+
+def _has_escapes(text: str, delimiter: str) -> bool:
+    """Whether delimiters or null are written with backslashes, as databases do without quotes."""
+    return f"\\{delimiter}" in text or "\\N" in text
 
 
 def _read(text: str, delimiter: str, quote: str, escape: str | None) -> _Reading | None:
@@ -139,6 +146,9 @@ def _read(text: str, delimiter: str, quote: str, escape: str | None) -> _Reading
         return found
     trim = delimiter != "\t" and _has_blanks(text, delimiter)
     found = _Reading(delimiter, quote, escape, trim)
+    named = _SEPARATOR.match(text)
+    if named and named[1] != delimiter:
+        return None
     reader = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=delimiter,
@@ -152,7 +162,7 @@ def _read(text: str, delimiter: str, quote: str, escape: str | None) -> _Reading
     line = 0
     try:
         for row in islice(reader, _ROWS):
-            if row and row != [""]:
+            if row and row != [""] and not (named and not line):
                 found.rows.append((line, [value.strip(" \t") for value in row] if trim else row))
             line = reader.line_num
     except csv.Error:
@@ -226,7 +236,9 @@ def _dialect(reading: _Reading, sample: TextSample) -> Dialect:
     before = [row for _, row in rows[:start]]
     if reading.has_comments:
         options["comment"] = _COMMENT
-    if line and before and any(any(row) for row in before):
+    if reading.quote == "none" and '"' in sample.head:
+        notes.append("quotes are text")
+    if line and (any(any(row) for row in before) or _SEPARATOR.match(sample.head)):
         options["skip_rows"] = line
     is_short = len(header) == width - 1 and width > 1
     if is_short and _is_delimited_at_end(rows[start + 1 :], width):
@@ -237,6 +249,7 @@ def _dialect(reading: _Reading, sample: TextSample) -> Dialect:
     if is_short:
         options["header"] = False
         options["skip_rows"] = line + 1
+        notes.append("the header lacks the name of the first column")
     footer, shown = _footer(reading, sample)
     if footer and len(rows) > start + 1:
         options["skip_footer"] = footer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from threading import Lock
 
@@ -95,6 +96,12 @@ class ColumnEvidence:
     def is_whole(self) -> bool:
         """Whether no number has a fraction other than zero."""
         return all(support.is_whole for support in (self.supports or {}).values())
+
+    def looks_like(self, pattern: re.Pattern[str]) -> bool:
+        """Whether one of the first values is of a form, and the others are of it or are whole numbers."""
+        texts = [text.strip(" \t") for text in self.seeds]
+        like = [text for text in texts if pattern.fullmatch(text)]
+        return bool(like) and all(text in like or text.isdigit() for text in texts)
 
     def is_calendar(self, *, named: bool) -> bool:
         """Whether numbers of eight digits that could be dates cannot well be anything else.

@@ -23,6 +23,7 @@ _WORDS = frozenset(("yes", "no", "on", "off", "true", "false", "null", "nan", "i
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[-./][A-Za-z0-9_]+)*|\.\.(?:/[A-Za-z0-9_.-]+)*")
 _TYPE = re.compile(r"[a-z0-9]+(?:\[[^,:]*\])?")
 _COMMENT_AT = 100
+_VARIABLE = "${PGPASSWORD}"
 _SCHEMA = (
     "# For completion and checks in your editor: `lakehouse schema > lakehouse.schema.json`, and as the first line\n"
     "#   # yaml-language-server: $schema=lakehouse.schema.json\n"
@@ -57,7 +58,10 @@ def project_text(name: str, folder: Path, found: Sequence[FoundTable]) -> str:
         "",
         "storages:",
         f"  default: {{root: {default}}} # of what is computed",
-        *(f"  {storage}: {{{written}}}" for storage, written in storages.items()),
+        *(
+            f"  {storage}: {{{written}}}{' # set PGPASSWORD, or put it into .env' if _VARIABLE in written else ''}"
+            for storage, written in storages.items()
+        ),
         "",
         "tables:",
     ]

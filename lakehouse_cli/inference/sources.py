@@ -29,7 +29,7 @@ _ENDINGS = {
 }
 _SUFFIX = re.compile(r"\.[A-Za-z0-9_.]+")
 _DATABASES = ("sqlite", "duckdb", "postgresql")
-_URL = re.compile(r"(postgres(?:ql)?)://(?:([^:@/?]*)(?::([^@]*))?@)?(.*)", re.DOTALL)
+_URL = re.compile(r"(postgres(?:ql)?)://(?:([^:@/?]*)(?::([^/?]*))?@)?(.*)", re.DOTALL)
 _SECRET = re.compile(r"(?i)(password|passfile|sslpassword)=[^&]*")
 #: Is told of what is read: its name, bytes since the last call, and bytes in all.
 Progress = Callable[[str, int, int], None]
@@ -105,8 +105,13 @@ def _source(named: str) -> Source | Problem:
     return _file(named, file)
 
 
-def _server(url: re.Match[str]) -> Source:
+def _server(url: re.Match[str]) -> Source | Problem:
     """A PostgreSQL server, whose password the project file has as a variable."""
+    if "@" in url[4]:  # what is behind a `/` of the password would be shown
+        return Problem(
+            "the password in the PostgreSQL URL has a `/` or `?` that is not encoded",
+            "write `/` as `%2F`, and `?` as `%3F`",
+        )
     user, rest = url[2], _SECRET.sub(r"\1=${PGPASSWORD}", url[4])
     account = "" if user is None else f"{user}:${{PGPASSWORD}}@" if url[3] is not None else f"{user}@"
     written = f"postgresql://{account}{rest}"

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import duckdb
 import openpyxl
@@ -25,6 +26,7 @@ from pyarrow import feather
 
 from tests.cli.independent_reading import load, misread, read_by_lakehouse, rows_of, text_of
 from tests.conftest import Cli
+from tests.servers.postgresql import PASSWORD, USER, PostgreSQL
 
 # Of files that are not as most are: how Python's `csv` reads them, lines that are no rows, a header that is none.
 DIALECTS: dict[str, dict[str, Any]] = {
@@ -263,6 +265,28 @@ CASES: dict[str, tuple[str | bytes, dict[str, Any]]] = {
         "a,b\n" + "NA,1\n" * 5 + "7,1\n",
         {"columns": {"a": {"type": "int64", "null_values": ["NA"]}, "b": "int64"}},
     ),
+    "a line that names the delimiter": (
+        "sep=;\na;b\n1;2,5\n",
+        {
+            "options": {"delimiter": ";", "skip_rows": 1},
+            "columns": {"a": "int64", "b": {"type": "float64", "decimal": ","}},
+        },
+    ),
+    "a dump of a database": (
+        "1\tx\\ty\t\\N\n2\tz\t3\n",
+        {
+            "options": {"delimiter": "\t", "quote_char": "none", "escape_char": "\\", "header": False},
+            "columns": {"column_1": "int64", "column_2": "string", "column_3": "int64"},
+        },
+    ),
+    "line ends in values": (
+        'a,b\r\n1,"x\r\nTotal"\r\n2,"y\r\nend"\r\n',
+        {"columns": {"a": "int64", "b": "string"}},
+    ),
+    "other things than numbers": (
+        "t,p,m,big\n05:06:07,8%,$5,123456789012345678901\n05:06:08,9%,$6,2\n",
+        {"columns": dict.fromkeys(("t", "p", "m", "big"), "string")},
+    ),
     "only a header": ("a,b\n", {"columns": {"a": "string", "b": "string"}}),
 }
 
@@ -293,17 +317,20 @@ def test_types_are_conservative_and_read_as_written(tmp_path: Path, cli: Cli, mo
 
 def test_doubts_are_said_with_what_to_write(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("a.csv").write_text("id,when,flow\n1,01/02/2024,1.5\n2,03/04/2024,Ice\n3,05/06/2024,2.5\n")
+    Path("a.csv").write_text("id,when,flow,t\n1,01/02/2024,1.5,05:06\n2,03/04/2024,Ice,06:07\n3,05/06/2024,2.5,1:02\n")
     printed = cli("init", "--from-data", "a.csv", "--dry-run").out
     assert 'when: string # day or month first? `{type: date32, date_format: "%d/%m/%Y"}` or "%m/%d/%Y"' in printed
     assert "flow: string # numbers but for `Ice`; if null, `{type: float64, null_values: [Ice]}`" in printed
     assert "key: id # unique, and never null" in printed
     assert not Path("lakehouse.yaml").exists()
+    time = '{type: "time32[s]", time_format: "%H:%M"}'
+    assert f"times of day or spans? `{time}`" in printed
+    printed = printed.replace(" t: string", f" t: {time}")
     followed = printed.replace("when: string #", 'when: {type: date32, date_format: "%d/%m/%Y"} #')
     Path("lakehouse.yaml").write_text(followed.replace("flow: string #", "flow: {type: float64, null_values: [Ice]} #"))
     Path("transforms.py").write_text("")
     rows = cli("show", "a", "-o", "json").json["rows"]
-    assert rows[1] == {"id": 2, "when": "2024-04-03", "flow": None}
+    assert rows[1] == {"id": 2, "when": "2024-04-03", "flow": None, "t": "06:07:00"}
 
 
 def test_other_formats_and_databases_run_as_written(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -389,6 +416,7 @@ BAD: dict[str, tuple[bytes | None, str]] = {
         b'a,b,c\n1,"a,b",3\n2,"bolt,3\n3,4,5\n',
         "a quote that opens on line 3 of `quote.csv` is never closed",
     ),
+    "names.csv": (b"Name\nDoe, John\nRoe, Jane\n", "the first line of `names.csv` has 1 value"),
     "a.zip": (b"PK\x03\x04", "no format reads `a.zip` by its ending"),
     "folder": (None, "`folder` is a folder"),
     "missing.csv": (None, "there is no file `missing.csv`"),
@@ -430,11 +458,27 @@ def test_usage_and_files_in_the_way(tmp_path: Path, cli: Cli, monkeypatch: pytes
     assert Path("lakehouse.yaml").read_bytes() == written
 
 
-def test_password_of_a_server_is_a_variable(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_password_of_a_server_is_a_variable(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, postgresql_server: PostgreSQL
+) -> None:
     monkeypatch.chdir(tmp_path)
-    found = cli("init", "--from-data", "postgresql://me:hunter2@localhost:1/db")
-    assert found.code in (1, 3)
-    assert "hunter2" not in found.err + found.out
+    database = postgresql_server.new_database()
+    postgresql_server.run("CREATE TABLE orders AS SELECT 7::bigint AS id, 12.30::numeric(10,2) AS total", database)
+    found = cli("init", "--from-data", postgresql_server.url(database))
+    assert found.code == 0, found.err
+    written = Path("lakehouse.yaml").read_text("utf-8")
+    assert f"{USER}:${{PGPASSWORD}}@" in written
+    for text in (found.out, found.err, written):
+        assert PASSWORD not in text
+        assert quote(PASSWORD, safe="") not in text
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    assert cli("show", "orders", "-o", "json").json["rows"] == [{"id": 7, "total": "12.30"}]
+    for password in ("hunter2@secret", "hunter2/secret", "hunter2%2Fsecret"):
+        refused = cli("init", "-C", "other", "--from-data", f"postgresql://me:{password}@127.0.0.1:1/db")
+        assert refused.code == 3
+        assert "hunter2" not in refused.out + refused.err
+        assert "secret" not in refused.out + refused.err
 
 
 CELLS = st.one_of(
