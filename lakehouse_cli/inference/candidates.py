@@ -18,7 +18,7 @@ from lakehouse_cli.formats.csv.options import CsvOptions
 #: What stands for null among numbers, dates and truth values. In text each of them may be a value.
 NULL_MARKS = frozenset(
     ("NA", "N/A", "n/a", "na", "#N/A", "#NA", "<NA>", "N.A.", "n.a.", "NULL", "Null", "null", "(null)", "None", "none")
-) | frozenset(("NaN", "nan", "-nan", "\\N", "-", "--", "---", ".", "..", "...", "?", "*", "**", "***", ":", "M"))
+) | frozenset(("NaN", "nan", "-nan", "\\N", "-", "--", "---", ".", "..", "...", "?", "*", "**", "***", ":"))
 #: Years of eight digits that are a date.
 _YEARS = "(?:19|20)[0-9]{2}|2100"
 
