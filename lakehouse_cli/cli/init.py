@@ -39,7 +39,7 @@ def command(
     arguments: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[DIR | FILES...]",
+            metavar="DIR|FILES",
             show_default=False,
             help="Where; made if it is not there. Default: this folder. With --from-data, the files to declare.",
         ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,16 +25,10 @@ Progress = Callable[[int], None]
 
 
 class RaggedRow(Struct, frozen=True):
-    """A row of another length: its number among the rows, its values, its text."""
+    """A row of another length: how many values it has, and its text."""
 
-    row: int
     values: int
     text: str
-
-    @property
-    def is_empty_behind(self) -> bool:
-        """Whether its text ends in delimiters and blanks."""
-        return re.search(r"[,;\t|]\s*$", self.text) is not None
 
 
 class CsvReading(Struct):
@@ -101,7 +94,7 @@ def read_all(
                 for row in ragged:
                     kept = reading.short if row.values < width else reading.long
                     if len(kept) < _SHOWN:
-                        kept.append(RaggedRow(reading.rows + row.row, row.values, row.text))
+                        kept.append(row)
                 reading.ragged += len(ragged)
                 reading.rows += rows
             reading.key.finish()
@@ -157,7 +150,7 @@ def _parsed(
     width = source.width or 1
 
     def skip(row: Any) -> str:
-        ragged.append(RaggedRow(row.number or 0, row.actual_columns, row.text or ""))
+        ragged.append(RaggedRow(row.actual_columns, row.text or ""))
         return "skip"
 
     names = [str(at) for at in included if at < width] or ["0"]

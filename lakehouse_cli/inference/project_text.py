@@ -119,7 +119,9 @@ def _is_in(found: FoundTable, folder: Path) -> bool:
 
 def _root_text(root: Path, folder: Path) -> str:
     relative = os.path.relpath(root, os.path.abspath(folder))
-    return str(root) if relative.startswith("../../..") else relative
+    if relative.startswith("../../.."):
+        return str(root)
+    return f"./{relative}" if relative.startswith("~") or ":" in relative else relative
 
 
 def _storages(found: Sequence[FoundTable], folder: Path) -> tuple[dict[str, str], list[_Place]]:

@@ -94,11 +94,16 @@ def _source(named: str) -> Source | Problem:
         return Problem(f"`{named.partition('://')[0]}://…` is not read here", "name local files, or a PostgreSQL URL")
     file = Path(named)
     if file.is_dir():
-        return Problem(f"`{named}` is a folder", f"name the files in it: `{named.rstrip('/')}/*.csv`")
+        return Problem(
+            f"`{named}` is a folder",
+            f"name the files in it, `{named.rstrip('/')}/*.csv`; the project's own folder is named by `-C`",
+        )
     if not file.exists():
         beside = sorted(each.name for each in file.parent.iterdir()) if file.parent.is_dir() else []
         return Problem(
-            f"there is no file `{named}`", did_you_mean(file.name, beside) or "see whether it is named rightly"
+            f"there is no file `{named}`",
+            did_you_mean(file.name, beside)
+            or "the files are relative to this folder; the project's own is named by `-C`",
         )
     if not file.is_file():
         return Problem(f"`{named}` is no regular file", "name a file")
@@ -120,6 +125,10 @@ def _server(url: re.Match[str]) -> Source | Problem:
 
 
 def _file(named: str, file: Path) -> Source | Problem:
+    if "${" in str(file.absolute().parent):
+        return Problem(
+            f"`{named}` is in a folder with `${{` in its name, which stands for a variable", "rename the folder"
+        )
     name = file.name
     packed = next((end for end in TEXT_COMPRESSIONS.values() if name.lower().endswith(end) and name.lower() != end), "")
     bare = name[: len(name) - len(packed)]
