@@ -9,9 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse_cli.errors import DataError, LakehouseError, Location, StorageError
+from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.formats.csv.options import CsvOptions
-from lakehouse_cli.formats.csv.read import read_csv
+from lakehouse_cli.formats.csv.read import read_csv, read_pieces
 from lakehouse_cli.inference.candidates import NULL_MARKS, candidates_for
 from lakehouse_cli.inference.csv_reading import CsvReading, Progress, RaggedRow, read_all
 from lakehouse_cli.inference.csv_sample import read_sample
@@ -82,8 +83,35 @@ def _read_by(open_source: Opener, name: str, dialect: Dialect, progress: Progres
         )
         if cell or column.values or not reading.rows  # a delimiter at the end of lines makes no column
     ]
+    columns = _verified(open_source, name, options, columns)
     key = names[0] if columns and _may_be_key(reading, decisions[0]) else ""
     return InferredTable(name, columns, options, reading.rows, key, is_id(key), [each for each in notes if each])
+
+
+def _verified(
+    open_source: Opener, name: str, options: Mapping[str, Any], columns: Sequence[InferredColumn]
+) -> list[InferredColumn]:
+    """The columns, read by the options that some have of their own; text where they do not fit."""
+    has_header = options.get("header", True)
+    groups: dict[str, list[Column]] = {}
+    for at, each in enumerate(columns, 1):
+        if each.options:
+            place = each.from_ if has_header else at
+            column = Column(each.name, parse_column_type(each.type), from_=place, options=each.options)
+            spelled = {key: value for key, value in each.options.items() if key in ("null_values", "decimal")}
+            groups.setdefault(str(spelled), []).append(column)
+    unfit: set[str | None] = set()
+    for group in groups.values():
+        made = FORMATS["csv"].checked(options, [(each.name, each.options) for each in group])
+        try:
+            for _ in read_pieces(open_source, name, group, made):
+                pass
+        except DataError as error:
+            unfit |= {violation.column for violation in error.violations}
+    return [
+        InferredColumn(each.name, "string", each.from_, {}, f"not quite {each.type}") if each.name in unfit else each
+        for each in columns
+    ]
 
 
 def _check_two_columns(name: str, reading: CsvReading) -> None:

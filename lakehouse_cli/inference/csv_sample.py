@@ -100,7 +100,7 @@ def _encoding(head: bytes, name: str, *, is_utf8: bool, has_nul: bool, is_latin:
         raise StorageError(f"`{name}` holds NUL bytes, so it is no text", hint=hint, location=Location(name))
     if is_utf8:
         return "utf-8", ""
-    if b"\n" not in head and b"\r" in head:
+    if b"\r\n" not in head and head.count(b"\r") > head.count(b"\n"):
         return "mac-roman", "not UTF-8: taken for Mac Roman, as its lines end in CR; see whether names look right"
     if is_latin:
         return "latin-1", "not UTF-8: taken for Latin-1; see whether names look right"

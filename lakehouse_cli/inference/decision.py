@@ -88,7 +88,7 @@ def _decide(name: str, evidence: ColumnEvidence, points: set[str | None]) -> Dec
         return Decision("string", comment=doubt)
     best, support = found[0]
     options = dict(best.options)
-    marks = sorted({word.strip(" \t") for word in support.words | evidence.marks})
+    marks = sorted(support.words | evidence.marks)
     if marks:
         options["null_values"] = marks
     return Decision(best.type, options, _comment(evidence, best, marks))

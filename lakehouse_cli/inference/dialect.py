@@ -30,6 +30,7 @@ _PLAIN = re.compile(
 # As Excel reads it: the delimiter, in a line of its own.
 _SEPARATOR = re.compile(r"sep=(.)\r?\n")
 _WORDS = re.compile(r'"(?:[^"]|"")*"|\S+')
+_ESCAPED_WORDS = re.compile(r'"(?:[^"\\]|\\.|"")*"|\S+')
 WHITESPACE = "whitespace"
 _COMMENT = "#"
 
@@ -120,7 +121,7 @@ def _readings(text: str) -> Iterator[_Reading]:
                 continue
             if escape and '\\"' not in text and (quote != "none" or not _has_escapes(text, delimiter)):
                 continue
-            if delimiter == WHITESPACE and (escape or quote == "'"):
+            if delimiter == WHITESPACE and quote == "'":
                 continue
             reading = _read(text, delimiter, quote, escape)
             if reading is not None:
@@ -138,8 +139,9 @@ def _read(text: str, delimiter: str, quote: str, escape: str | None) -> _Reading
     if delimiter == WHITESPACE:
         found = _Reading(delimiter, quote, escape, trim=False)
         lines = islice(enumerate(text.splitlines()), _ROWS)
+        words = _ESCAPED_WORDS if escape else _WORDS
         found.rows = [
-            (line, [_unquoted(word) for word in _WORDS.findall(row)] if quote == '"' else row.split())
+            (line, [_unquoted(word) for word in words.findall(row)] if quote == '"' else row.split())
             for line, row in lines
             if row.strip()
         ]
@@ -206,6 +208,8 @@ def _rate(reading: _Reading) -> None:
     )
     reading.width, reading.start = width, first
     reading.score = agreeing * agreeing * len(inside) / len(reading.rows) * (0.2 + plain) * (1 - stray / 2)
+    if reading.delimiter != "\t" and any("\t" in value for value in cells):
+        reading.score *= 0.3  # hardly any text holds a tab
     if reading.delimiter == WHITESPACE:
         reading.score *= 0.5  # words of a text are divided so as well
     if reading.quote == "none" and any('"' in value for _, row in reading.rows for value in row):

@@ -49,6 +49,8 @@ def infer_project(name: str, folder: Path, named: Sequence[str], progress: Progr
                 problems.append(each)
             else:
                 found.append(each)
+    if not any(each.table.is_readable for each in found):
+        problems += [Problem(each.table.comments[0], "cast it in a view, or leave it out") for each in found]
     if problems:
         raise ProjectError(problems)
     if not found:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from lakehouse_cli.config.paths import path_problem
 from lakehouse_cli.errors import LakehouseError, Location, Problem, did_you_mean
 from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats.compression import plain_pieces
 from lakehouse_cli.formats.spec import TEXT_COMPRESSIONS
 from lakehouse_cli.inference.description import InferredTable
 from lakehouse_cli.registry import Entry, load
@@ -166,14 +167,17 @@ def _by_content(file: Path) -> str | None:
     try:
         with file.open("rb") as opened:
             start = opened.read(16)
-    except OSError:
+            opened.seek(0)
+            if any(each in (".json", ".jsonl", ".ndjson") for each in file.suffixes[-2:]):
+                line = next(plain_pieces(opened, str(file), None), b"").removeprefix(b"\xef\xbb\xbf").lstrip()
+                is_record = line.startswith(b"{") and line.partition(b"\n")[0].rstrip().endswith(b"}")
+                return "jsonl" if is_record else "json" if line.startswith(b"[") else None
+    except (OSError, LakehouseError):
         return None
     if start.startswith(b"SQLite format 3\0"):
         return "sqlite"
     if start[8:12] == b"DUCK":
         return "duckdb"
-    if file.suffix in (".json", ".jsonl", ".ndjson") and (first := start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]):
-        return {b"[": "json", b"{": "jsonl"}.get(first)
     return "parquet" if start.startswith(b"PAR1") else "ipc" if start.startswith(b"ARROW1") else None
 
 

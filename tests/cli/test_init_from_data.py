@@ -287,6 +287,20 @@ CASES: dict[str, tuple[str | bytes, dict[str, Any]]] = {
         "t,p,m,big\n05:06:07,8%,$5,123456789012345678901\n05:06:08,9%,$6,2\n",
         {"columns": dict.fromkeys(("t", "p", "m", "big"), "string")},
     ),
+    "marks with blanks behind": (
+        "s,2021 \tn\na,: \t1\nb,: \t2\nc,1.5 \t3\n",
+        {
+            "options": {"delimiter": "\t"},
+            "columns": {"s,2021": {"type": "string", "from": "s,2021 "}, "n": "int64"},
+        },
+    ),
+    "marks among numbers with blanks behind": (
+        "s\t2021\na\t: \nb\t1.5 \nc\t:\n",
+        {
+            "options": {"delimiter": "\t"},
+            "columns": {"s": "string", "2021": {"type": "float64", "null_values": [":", ": "]}},
+        },
+    ),
     "only a header": ("a,b\n", {"columns": {"a": "string", "b": "string"}}),
 }
 
