@@ -15,6 +15,7 @@ from lakehouse_cli.text.name_lists import first_named
 
 _NAME_MARK = "__project_name__"
 _DESCRIPTION = "template.txt"
+_ELSEWHERE = "lakehouse init DIR"
 
 
 class Template(Struct, frozen=True):
@@ -67,7 +68,7 @@ def scaffold(folder: Path, template_name: str) -> Scaffolded:
     return write_project(folder, contents)
 
 
-def check_absent(folder: Path, files: Iterable[Path]) -> None:
+def check_absent(folder: Path, files: Iterable[Path], elsewhere: str = _ELSEWHERE) -> None:
     """Refuse a folder that already has one of some files.
 
     Raises:
@@ -79,22 +80,23 @@ def check_absent(folder: Path, files: Iterable[Path]) -> None:
         shown = first_named([path.as_posix() for path in in_the_way], 5)
         raise LakehouseError(
             f"{where} already has {shown}",
-            hint="nothing was written; choose another folder: `lakehouse init DIR`",
+            hint=f"nothing was written; choose another folder: `{elsewhere}`",
         )
 
 
-def write_project(folder: Path, contents: Mapping[Path, bytes]) -> Scaffolded:
+def write_project(folder: Path, contents: Mapping[Path, bytes], elsewhere: str = _ELSEWHERE) -> Scaffolded:
     """Write files into a folder, which is made where it is not there; all of them or none.
 
     Args:
         folder: The project's.
         contents: By path below the folder.
+        elsewhere: The command that writes them to another folder.
 
     Raises:
         LakehouseError: A file is in the way, or the folder cannot be written.
     """
-    check_absent(folder, contents)
-    _write(folder, contents)
+    check_absent(folder, contents, elsewhere)
+    _write(folder, contents, elsewhere)
     return Scaffolded(folder, project_name(folder), tuple(each.as_posix() for each in contents))
 
 
@@ -105,7 +107,7 @@ def _files(root: Path) -> list[Path]:
     return sorted(path for path, parts in inside if not any(part in left_out or part.startswith(".") for part in parts))
 
 
-def _write(folder: Path, contents: Mapping[Path, bytes]) -> None:
+def _write(folder: Path, contents: Mapping[Path, bytes], elsewhere: str) -> None:
     """Write every file, or none that stays."""
     written: list[Path] = []
     try:
@@ -122,7 +124,7 @@ def _write(folder: Path, contents: Mapping[Path, bytes]) -> None:
         reason = system_reason(error)
         raise LakehouseError(
             f"`{error.filename or folder}` cannot be written: {reason}",
-            hint="nothing was written; choose another folder: `lakehouse init DIR`",
+            hint=f"nothing was written; choose another folder: `{elsewhere}`",
         ) from error
 
 

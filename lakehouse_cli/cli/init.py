@@ -30,6 +30,7 @@ Examples:
   lakehouse init --from-data orders.csv --dry-run   print lakehouse.yaml"""
 # Files of less than so many bytes are read before anybody looks.
 _LONG = 32 << 20
+_ELSEWHERE = "lakehouse init -C DIR --from-data FILES…"
 _SECONDS = 0.2
 
 
@@ -97,7 +98,7 @@ def _from_data(settings: options.Settings, named: Sequence[str], *, dry_run: boo
     folder = Path(settings.project_dir or ".")
     contents = [Path("lakehouse.yaml"), Path("transforms.py")]
     if not dry_run:
-        check_absent(folder, contents)
+        check_absent(folder, contents, _ELSEWHERE)
         options.work_begins()
     progress = _Progress(settings)
     try:
@@ -110,7 +111,7 @@ def _from_data(settings: options.Settings, named: Sequence[str], *, dry_run: boo
         output.write(inferred.project_file.rstrip("\n"))
         return None
     texts = (inferred.project_file, inferred.transforms)
-    made = write_project(folder, {path: text.encode() for path, text in zip(contents, texts, strict=True)})
+    made = write_project(folder, {path: text.encode() for path, text in zip(contents, texts, strict=True)}, _ELSEWHERE)
     _report(settings, made, f"declares {plural(len(inferred.tables), 'source')} in {made.folder}", inferred)
     return None
 

@@ -469,6 +469,7 @@ def test_usage_and_files_in_the_way(tmp_path: Path, cli: Cli, monkeypatch: pytes
     again = cli("init", "--from-data", "a/x.csv")
     assert again.code == 1
     assert "already has `lakehouse.yaml`, `transforms.py`" in again.err
+    assert "choose another folder: `lakehouse init -C DIR --from-data FILES…`" in again.err
     assert Path("lakehouse.yaml").read_bytes() == written
 
 
