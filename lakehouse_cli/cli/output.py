@@ -6,9 +6,12 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from lakehouse_cli.text.terminal import fitted, holds_marks
+
+if TYPE_CHECKING:
+    from lakehouse_cli.text.redaction import Mask
 
 
 class UnwrittenError(OSError):
@@ -42,6 +45,20 @@ def until_the_end() -> ExitStack:
     Streams.lasting.close()
     Streams.lasting.callback(write_to, Streams.stdout, Streams.stderr)
     return Streams.lasting
+
+
+def take_printed(mask: Mask) -> None:
+    """Have what transforms print, and the programs they start, go to stderr: it is not part of the result."""
+    from contextlib import redirect_stdout
+
+    from lakehouse_cli.text.printing import MaskedStream, own_stream, redirected
+
+    stack = until_the_end()
+    results = own_stream(sys.stdout, 1, stack)
+    errors = stack.enter_context(MaskedStream(sys.stderr, 2, mask))
+    stack.enter_context(redirect_stdout(sys.stderr))
+    stack.enter_context(redirected(1, 2))
+    write_to(results, errors.own)
 
 
 def write(text: str = "") -> None:

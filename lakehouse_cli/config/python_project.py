@@ -6,6 +6,8 @@ import sys
 import types
 from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
+from datetime import date, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +163,20 @@ class PythonProject:
             return nodes.value("/".join(value), what)
         if key == "inputs":
             return self._inputs(nodes, value, what)
-        return nodes.value(value, what)
+        return nodes.value(self._plain(value) if key == "tests" else value, what)
+
+    def _plain(self, value: Any) -> Any:
+        """What tests hold as YAML can say it: moments and decimals as their texts, tables as their names."""
+        if isinstance(value, AnyMapping):
+            tables = ((self._declared(key), key, item) for key, item in value.items())
+            return {key if table is None else table.name: self._plain(item) for table, key, item in tables}
+        if isinstance(value, list | tuple):
+            return [self._plain(item) for item in value]
+        if isinstance(value, Decimal):
+            return f"{value:f}"
+        if isinstance(value, date | time):  # pandas' moments are of these too
+            return value.isoformat()
+        return value
 
     def _inputs(self, nodes: Nodes, value: Any, what: str) -> Node:
         """Tables, and names of such, as names."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -31,6 +32,9 @@ from lakehouse_cli.storage.capabilities import close_idle, local_files, query_ru
 from lakehouse_cli.storage.opening import open_storages
 from lakehouse_cli.text.redaction import Mask, mask_of, masked, masked_error, unmasked
 
+if TYPE_CHECKING:
+    from lakehouse_cli.config.transform_tests import TransformTest
+
 
 class Planner:
     """Plans one project in one environment, whose code may be edited from one plan to the next.
@@ -45,6 +49,7 @@ class Planner:
         self._variables = project.variables
         self._reading = project.reading
         self._declared = project.declared
+        self._tests = project.tests
         self._environ = environ
         self._others: dict[str, Planner] = {}
         self._lock, self._blocks = Lock(), 0
@@ -97,6 +102,20 @@ class Planner:
         wanted = environment or DEFAULT_ENVIRONMENT
         found = load_valid_project(self.spec.file, self._environ, wanted, declared=self._declared)
         return Planner(found, self._environ)
+
+    def tests(self) -> Mapping[str, tuple[TransformTest, ...]]:
+        """The tests of transforms, by table; read now where the project was loaded without them.
+
+        Raises:
+            ProjectError: The project is invalid by now.
+        """
+        if self._tests is None:
+            spec = self.spec
+            found = load_valid_project(
+                spec.file, self._environ, spec.environment, incomplete=True, with_tests=True, declared=self._declared
+            )
+            self._tests = found.tests or {}
+        return self._tests
 
     def behind(self, environment: str | None) -> StoredEnvironment | None:
         """What is stored in another environment, to read inputs from; None for this one itself."""
