@@ -6,13 +6,11 @@ import sys
 import types
 from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
-from datetime import date, time
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from lakehouse_cli.config.problems import Problems, quoted
-from lakehouse_cli.config.python_nodes import Nodes, Places, plain_key, shown_value
+from lakehouse_cli.config.python_nodes import Nodes, Places, plain_key, plain_value, shown_value
 from lakehouse_cli.config.python_storages import with_named_classes
 from lakehouse_cli.config.reading import Reader
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
@@ -163,20 +161,14 @@ class PythonProject:
             return nodes.value("/".join(value), what)
         if key == "inputs":
             return self._inputs(nodes, value, what)
-        return nodes.value(self._plain(value) if key == "tests" else value, what)
+        return nodes.value(plain_value(self._with_names(value)) if key == "tests" else value, what)
 
-    def _plain(self, value: Any) -> Any:
-        """What tests hold as YAML can say it: moments and decimals as their texts, tables as their names."""
+    def _with_names(self, value: Any) -> Any:
+        """What tests hold, with tables by their names."""
         if isinstance(value, AnyMapping):
             tables = ((self._declared(key), key, item) for key, item in value.items())
-            return {key if table is None else table.name: self._plain(item) for table, key, item in tables}
-        if isinstance(value, list | tuple):
-            return [self._plain(item) for item in value]
-        if isinstance(value, Decimal):
-            return f"{value:f}"
-        if isinstance(value, date | time):  # pandas' moments are of these too
-            return value.isoformat()
-        return value
+            return {key if table is None else table.name: self._with_names(item) for table, key, item in tables}
+        return [self._with_names(item) for item in value] if isinstance(value, list | tuple) else value
 
     def _inputs(self, nodes: Nodes, value: Any, what: str) -> Node:
         """Tables, and names of such, as names."""
