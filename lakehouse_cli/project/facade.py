@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lakehouse_cli.model.column_lineage import TableLineage
     from lakehouse_cli.operations.comparing import Comparison
     from lakehouse_cli.operations.copying import CopiedTable, CopyResult
+    from lakehouse_cli.operations.transform_tests.recording import Recorded
+    from lakehouse_cli.operations.transform_tests.rehearsal import RehearsedTable
     from lakehouse_cli.operations.transform_tests.results import TestResult, TestRun
     from lakehouse_cli.runs.events import Event, Moment, RunResult
 
@@ -200,6 +202,38 @@ class Project(StoredProject):
             if on_test is not None:
                 on_test(results[-1])
         return TestRun(self.name, tuple(results), chosen.notes)
+
+    def record_test(self, table: str, name: str, rows: int = 5, *, update: bool = False) -> Recorded:
+        """Write a test of a table into its file: first rows of the stored inputs, and what comes of them.
+
+        Args:
+            table: Name of a computed table.
+            name: Of the test.
+            rows: How many rows to take of each input.
+            update: Record anew what a test expects that is there already, of the rows that it gives.
+
+        Raises:
+            UsageError: There is no such table, it cannot be tested, or there is a test of that name, or none to update.
+            LakehouseError: An input cannot be read, or the transform failed.
+        """
+        from lakehouse_cli.operations.transform_tests.recording import record_test, update_test
+
+        declared, tests = self.table(table), self.planner.tests()
+        if update:
+            return update_test(self.planner.code, declared, name, tests)
+        with self.planner.connected():
+            return record_test(self.planner.code, self.stored, declared, name, rows, tests.get(table, ()))
+
+    def rehearse(self, rows: int = 20, seed: int = 0) -> tuple[RehearsedTable, ...]:
+        """Call each transform on rows made up by the contracts of its inputs, and enforce the contract of its result.
+
+        Args:
+            rows: How many to make up for each input.
+            seed: Decides their values: the same ones each time.
+        """
+        from lakehouse_cli.operations.transform_tests.rehearsal import rehearse
+
+        return masked(tuple(rehearse(self.planner.code, rows, seed)), self.planner.mask)
 
     def column_lineage(self, *selection: str, exclude: Iterable[str] = ()) -> tuple[TableLineage, ...]:
         """Which columns of their inputs the columns of tables come from; needs no data.
