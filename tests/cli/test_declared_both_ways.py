@@ -24,7 +24,8 @@ def in_python(tables: dict[str, Any]) -> tuple[str, dict[str, str]]:
     """Sources and queries as statements, and the decorator of each function."""
     lines, decorators = [], {}
     for name, keys in tables.items():
-        given = {key: value for key, value in keys.items() if key not in ("kind", "function")}
+        # Of the values in tests, PyYAML would make others than lakehouse does; a plan knows nothing of them.
+        given = {key: value for key, value in keys.items() if key not in ("kind", "function", "tests")}
         arguments = "".join(f", {key}={value!r}" for key, value in given.items())
         if keys.get("kind") == "source":
             lines.append(f"{name}_ = source_table({name!r}{arguments})")
