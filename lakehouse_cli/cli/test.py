@@ -41,7 +41,14 @@ def command(
         options.option("--record", metavar="NAME", help="Write a test of this name: stored rows, and what comes."),
     ] = None,
     rows: Annotated[
-        int | None, options.option("--rows", metavar="N", help=f"How many rows to record of each input ({_ROWS}).")
+        int | None,
+        typer.Option(
+            "--rows",
+            metavar="N",
+            envvar="LAKEHOUSE_RECORD_ROWS",  # that of `--rows` says how many to show
+            show_envvar=False,
+            help=f"How many rows to record of each input ({_ROWS}).",
+        ),
     ] = None,
     update: Annotated[
         bool, options.option("--update", help="Record anew what the test expects, of the rows that it gives.")

@@ -20,7 +20,7 @@ EXAMPLES = """\b
 Examples:
   lakehouse validate                 exit code 0, or 3 with every problem and its place
   lakehouse validate -C shop -o json the same for a script
-  lakehouse validate --rehearse      each transform on rows made up for its inputs; exit code 1 if one fails"""
+  lakehouse validate --rehearse      each transform on rows made up; exit code 1 if one fails"""
 # How many notes are shown.
 _NOTES = 20
 _ROWS, _SEED = 20, 0
@@ -33,7 +33,14 @@ def command(
         bool, options.option("--rehearse", help="Call each transform on rows made up by its inputs' contracts.")
     ] = False,
     rows: Annotated[
-        int | None, options.option("--rows", metavar="N", help=f"How many to make up for each input ({_ROWS}).")
+        int | None,
+        typer.Option(
+            "--rows",
+            metavar="N",
+            envvar="LAKEHOUSE_REHEARSE_ROWS",  # that of `--rows` says how many to show
+            show_envvar=False,
+            help=f"How many to make up for each input ({_ROWS}).",
+        ),
     ] = None,
     seed: Annotated[int | None, options.option("--seed", metavar="S", help=f"Decides their values ({_SEED}).")] = None,
 ) -> int:
