@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,6 +70,7 @@ def command(
 
     from lakehouse_cli.operations.transform_tests import report  # loads Arrow
 
+    gc.enable()  # what tests leave is let go, as in a run
     terminal, began = settings.stdout, perf_counter()
     shows = not settings.json and not settings.quiet
 

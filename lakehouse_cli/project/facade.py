@@ -194,7 +194,7 @@ class Project(StoredProject):
         from lakehouse_cli.operations.transform_tests.running import read_cases, run_cases
 
         chosen = self.select(*selection, exclude=exclude)
-        code, mask, results = self.planner.code, self.planner.mask, []
+        code, mask, results = self.planner.code_anew(), self.planner.mask, []
         for result in run_cases(
             code, [c for c in read_cases(code, self.planner.tests()) if c.table.name in chosen.names]
         ):
@@ -218,11 +218,11 @@ class Project(StoredProject):
         """
         from lakehouse_cli.operations.transform_tests.recording import record_test, update_test
 
-        declared, tests = self.table(table), self.planner.tests()
+        declared, tests, code = self.table(table), self.planner.tests(), self.planner.code_anew()
         if update:
-            return update_test(self.planner.code, declared, name, tests)
+            return update_test(code, declared, name, tests)
         with self.planner.connected():
-            return record_test(self.planner.code, self.stored, declared, name, rows, tests.get(table, ()))
+            return record_test(code, self.stored, declared, name, rows, tests.get(table, ()))
 
     def rehearse(self, rows: int = 20, seed: int = 0) -> tuple[RehearsedTable, ...]:
         """Call each transform on rows made up by the contracts of its inputs, and enforce the contract of its result.
@@ -233,7 +233,7 @@ class Project(StoredProject):
         """
         from lakehouse_cli.operations.transform_tests.rehearsal import rehearse
 
-        return masked(tuple(rehearse(self.planner.code, rows, seed)), self.planner.mask)
+        return masked(tuple(rehearse(self.planner.code_anew(), rows, seed)), self.planner.mask)
 
     def column_lineage(self, *selection: str, exclude: Iterable[str] = ()) -> tuple[TableLineage, ...]:
         """Which columns of their inputs the columns of tables come from; needs no data.

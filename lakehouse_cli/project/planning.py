@@ -188,9 +188,18 @@ class Planner:
 
         return select(self.code.graph, terms, exclude, in_state if mentions_state((*terms, *exclude)) else None)
 
+    def code_anew(self) -> ProjectCode:
+        """The code as it is now: it may have been edited since, as beside a notebook.
+
+        Raises:
+            ProjectError: It does not fit the tables any more.
+        """
+        self.code = self.code.anew()
+        return self.code
+
     def plan(self, request: RunRequest) -> Plan:
         """What a run would do; see `Project.plan`."""
-        self.code = self.code.anew()  # it may have been edited since, as beside a notebook
+        self.code_anew()
         with self.connected():
             chosen = self.select(request.selection, request.exclude, request.defer)
             if request.failed:

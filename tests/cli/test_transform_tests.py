@@ -352,6 +352,14 @@ def test_undeclared_columns(folder: ProjectFolder, cli: Cli) -> None:
     assert "no column `hlaf` (did you mean `half`?)" in found.out
 
 
+def test_interruption_is_no_error_of_a_transform(folder: ProjectFolder, cli: Cli) -> None:
+    code = "import signal\ndef same(raw):\n    signal.raise_signal(signal.SIGINT)\n    return raw\n"
+    with_tests(folder, "- {name: a, expect: []}\n- {name: b, expect: []}", code)
+    found = cli("test")
+    assert (found.code, found.out) == (130, "")
+    assert cli("validate", "--rehearse").code == 130
+
+
 def test_declared_in_python(folder: ProjectFolder, cli: Cli) -> None:
     folder.write(
         "tables.py",

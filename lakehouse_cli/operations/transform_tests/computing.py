@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import pyarrow as pa
 
@@ -13,13 +14,14 @@ from lakehouse_cli.arrow.ordering import order_problem, sort_rows
 from lakehouse_cli.code.importing import pinned
 from lakehouse_cli.contracts import check, enforce
 from lakehouse_cli.engines.spark_session import spark_of_run
-from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, TransformError
+from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, Interrupted, TransformError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.operations.transform_tests.clock import frozen_clock
 from lakehouse_cli.plan.computations import runnable_computation
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.runner.contract import explained
+from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.transforms import SharedTable, load_transform
 from lakehouse_cli.transforms.several_results import call_for_results
 
@@ -28,7 +30,7 @@ from lakehouse_cli.transforms.several_results import call_for_results
 def transforms_of(code: ProjectCode) -> Iterator[Callable[..., dict[str, pa.Table]]]:
     """Have the transforms of a project called as its code was read; gives `compute` for its folder."""
     folder = code.folder.resolve()
-    with pinned(folder, code.snapshot.files), spark_of_run(code.spec.spark, folder):
+    with Interrupts(_interrupt).heeded(), pinned(folder, code.snapshot.files), spark_of_run(code.spec.spark, folder):
 
         def compute(
             members: Sequence[Table],
@@ -39,6 +41,11 @@ def transforms_of(code: ProjectCode) -> Iterator[Callable[..., dict[str, pa.Tabl
             return _compute(members, inputs, given, now, folder)
 
         yield compute
+
+
+def _interrupt() -> NoReturn:
+    """End at Ctrl-C: Python's own exception would be taken for one that the transform raised."""
+    raise Interrupted
 
 
 def _compute(
