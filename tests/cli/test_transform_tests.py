@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -191,6 +192,7 @@ def test_contract_errors_and_users_frames(folder: ProjectFolder, cli: Cli) -> No
         ("{name: t, expect: {rows: 1, error: x}}", "several things at once"),
         ("{name: t, expect: {train: []}}", "there is no result `train`"),
         ("{name: t, given: {rwa: []}, expect: []}", "did you mean `raw`"),
+        ("{name: t, given: {source: []}, expect: []}", "write `raw`, the table that this parameter takes"),
         ("{name: t, given: {raw: {csv: nowhere.csv}}, expect: []}", "`nowhere.csv` does not exist"),
         ("{name: t, given: {raw: {csv: ../a.csv}}, expect: []}", "leaves the project's folder"),
         ("{name: t, params: {top: 1}, expect: []}", "has no parameter `top`"),
@@ -202,11 +204,12 @@ def test_contract_errors_and_users_frames(folder: ProjectFolder, cli: Cli) -> No
     ],
 )
 def test_mistakes_are_problems_with_places(folder: ProjectFolder, cli: Cli, test: str, message: str) -> None:
-    with_tests(folder, f"- {test}\n- {{name: fine, expect: []}}")
+    tables = f"{SOURCE}  inputs: [raw]\n"
+    with_tests(folder, f"- {test}\n- {{name: fine, expect: []}}", "def same(source): ...\n", tables=tables)
     found = cli("test")
     assert found.code == 3
     assert message in found.err
-    assert re.search(r"lakehouse\.yaml:1[12]:", found.err)
+    assert re.search(r"lakehouse\.yaml:1[123]:", found.err)
 
 
 def test_two_tests_of_one_name_and_tests_elsewhere_are_refused(folder: ProjectFolder, cli: Cli) -> None:
@@ -399,6 +402,26 @@ def test_screen_holds_a_difference(folder: ProjectFolder, cli: Cli, monkeypatch:
     lines = cli("test").out.splitlines()
     assert len(lines) < 24
     assert "86 more rows; `-o json` has all" in "\n".join(lines)
+    wide = ", ".join(f"{{n: {n}, id: {'y' * 50}, at: 2024-01-0{n}, x: {n}, d: {n}}}" for n in range(1, 9))
     document: dict[str, Any] = cli("test", "-o", "json").json
+    folder.edit("lakehouse.yaml", "expect: [", f"expect: [{wide}, ")
+    lines = cli("test").out.splitlines()
+    assert len(lines) < 24  # with the values that do not fit beside others in lines of their own
+    assert "more rows; `-o json` has all" in "\n".join(lines)
     (difference,) = document["tests"][0]["differences"]
     assert len(difference["changed"]) + len(difference["unexpected"]) == 100
+
+
+def test_example_of_the_docs_passes(folder: ProjectFolder, cli: Cli) -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "testing.md").read_text("utf-8")
+    folder.write("lakehouse.yaml", docs.split("```yaml\n")[1].split("```")[0])
+    code = """
+    def daily_highs(observations):
+        day = observations["valid"].dt.normalize().rename("day")
+        return observations.groupby(["station", day]).agg(high=("tmpf", "max"))
+    """
+    folder.write("transforms.py", code)
+    assert cli("test").out.startswith("✓ daily_highs · takes the maximum\n")
+    folder.edit("transforms.py", "max", "min")
+    folder.add("lakehouse.yaml", "          - {station: SEA, day: 2024-01-01, high: 50}\n")
+    assert cli("test").out.partition("\n\n1 failed")[0] in docs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -120,6 +120,7 @@ class CaseReader:
         return None
 
     def _inputs(self, table: Table, test: TransformTest) -> tuple[Input, ...] | None:
+        """What its transform takes; None after a problem was reported."""
         inputs = self._code.graph.inputs.get(table.name)
         if test.params:
             computation = self._code.computation(table)
@@ -134,12 +135,15 @@ class CaseReader:
                 return None
         return inputs
 
-    def _given(self, test: TransformTest, inputs: Iterable[Input], owner: str) -> dict[str, pa.Table] | None:
+    def _given(self, test: TransformTest, inputs: Sequence[Input], owner: str) -> dict[str, pa.Table] | None:
         names = list(dict.fromkeys(each.table for each in inputs))
+        parameters = {each.parameter: each.table for each in inputs}
         is_right = True
         for name in test.given:
             if name not in names:
                 hint = did_you_mean(name, names) or f"its inputs are {first_named(names, 12) if names else 'none'}"
+                if name in parameters:
+                    hint = f"write `{parameters[name]}`, the table that this parameter takes"
                 message = f"`given` of {owner} names {quoted(name)}, which is no input of it"
                 self.problems.report(message, hint, test.places.get(f"given.{name}"))
                 is_right = False

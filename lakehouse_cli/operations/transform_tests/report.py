@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from msgspec import Struct
+
 from lakehouse_cli.operations.transform_tests.comparer import Cell as Value
 from lakehouse_cli.operations.transform_tests.comparer import ChangedRow, Difference
 from lakehouse_cli.operations.transform_tests.results import TestResult, TestRun
@@ -59,37 +61,46 @@ def failed_lines(terminal: Terminal, result: TestResult, *, verbose: bool = Fals
 
 
 def _difference(terminal: Terminal, found: Difference, limit: int) -> Iterator[str]:
-    shown = [_changed(each, found, terminal) for each in found.changed[:limit]]
-    numbers = [count_text(each.row) if each.row else "" for each in found.changed[:limit]]
-    needed: list[tuple[int, ...]] = [each.columns for each in found.changed[:limit]]
-    for mark, style, rows in (("-", "green", found.missing), ("+", "red", found.unexpected)):
-        for row in rows[: limit - len(shown)]:
-            values = [_value(value, name, found) for value, name in zip(row, found.columns, strict=True)]
-            shown.append([Cell(mark, style), *(Cell(terminal.cut(value, _WIDEST), style) for value in values)])
-            numbers.append("")
-            needed.append(())
-    heads = [terminal.cut(printable(name), _WIDEST) for name in found.columns]
-    right = [index for index, name in enumerate(found.columns, 1) if name in found.numeric]
-    first = 1
-    if any(numbers):
-        heads.insert(0, "row")
-        shown = [[row[0], Cell(number, "dim"), *row[1:]] for row, number in zip(shown, numbers, strict=True)]
-        right, first = [1, *(index + 1 for index in right)], 2
-    lines = data_rows(
-        terminal,
-        ("", *heads),
-        shown,
-        right,
-        marked=True,
-        needed=[[index + first for index in each] for each in needed],
-    )
+    rows = _rows(terminal, found, limit)
+    lines = _table(terminal, found, rows)
+    while len(lines) > limit + 1 and len(rows) > 1:  # with lines of their own for values that do not fit beside others
+        rows = rows[: max(len(rows) * limit // len(lines), 1)]
+        lines = _table(terminal, found, rows)
     yield from lines
-    more = len(found.changed) + len(found.missing) + len(found.unexpected) - len(shown)
+    more = len(found.changed) + len(found.missing) + len(found.unexpected) - len(rows)
     if more > 0:
         yield terminal.style(f"     … and {plural(more, 'more row')}; `-o json` has all", "dim")
     marks = [("~", found.changed, "expected → came"), ("-", found.missing, "expected"), ("+", found.unexpected, "came")]
-    legend = ", ".join(f"{mark} {meaning}" for mark, rows, meaning in marks if rows)
+    legend = ", ".join(f"{mark} {meaning}" for mark, of_mark, meaning in marks if of_mark)
     yield terminal.style(f"     {legend}", "dim")
+
+
+class _Row(Struct, frozen=True):
+    cells: list[Cell]
+    number: int | None = None
+    differing: tuple[int, ...] = ()
+
+
+def _rows(terminal: Terminal, found: Difference, limit: int) -> list[_Row]:
+    """The first rows that differ: those with other values, then the missing, then those not expected."""
+    rows = [_Row(_changed(each, found, terminal), each.row, each.columns) for each in found.changed[:limit]]
+    for mark, style, of_mark in (("-", "green", found.missing), ("+", "red", found.unexpected)):
+        for row in of_mark[: limit - len(rows)]:
+            values = [_value(value, name, found) for value, name in zip(row, found.columns, strict=True)]
+            rows.append(_Row([Cell(mark, style), *(Cell(terminal.cut(value, _WIDEST), style) for value in values)]))
+    return rows
+
+
+def _table(terminal: Terminal, found: Difference, rows: Sequence[_Row]) -> list[str]:
+    heads = [terminal.cut(printable(name), _WIDEST) for name in found.columns]
+    cells, first = [row.cells for row in rows], 1
+    right = [index for index, name in enumerate(found.columns, 1) if name in found.numeric]
+    if any(row.number is not None for row in rows):
+        heads.insert(0, "row")
+        cells = [[each.cells[0], Cell(count_text(each.number), "dim"), *each.cells[1:]] for each in rows]
+        right, first = [1, *(index + 1 for index in right)], 2
+    needed = [[index + first for index in row.differing] for row in rows]
+    return data_rows(terminal, ("", *heads), cells, right, marked=True, needed=needed)
 
 
 def _changed(row: ChangedRow, found: Difference, terminal: Terminal) -> list[Cell]:
