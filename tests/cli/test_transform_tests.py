@@ -158,6 +158,7 @@ def test_contract_errors_and_users_frames(folder: ProjectFolder, cli: Cli) -> No
 - {name: count, given: {raw: [{n: 1}, {n: 2}]}, expect: {rows: 3}}
 - {name: count right, given: {raw: [{n: 1}, {n: 2}, {n: 3}]}, expect: {rows: 3}}
 - {name: keys count where strict, strict: true, given: {raw: [{id: a}, {id: a}]}, expect: {rows: 2}}
+- {name: nothing was called, strict: true, given: {raw: [{id: a}, {id: a}]}, expect: {error: key}}
 - {name: keys do not count, given: {raw: [{id: a}, {id: a}]}, expect: {rows: 2}}
 """
     with_tests(folder, tests, code)
@@ -171,6 +172,7 @@ def test_contract_errors_and_users_frames(folder: ProjectFolder, cli: Cli) -> No
         "count": "failed",
         "count right": "passed",
         "keys count where strict": "errored",
+        "nothing was called": "errored",
         "keys do not count": "passed",
     }
     text = cli("test").out
@@ -179,6 +181,8 @@ def test_contract_errors_and_users_frames(folder: ProjectFolder, cli: Cli) -> No
     assert "lakehouse_cli" not in text
     assert "2 rows, and 3 expected" in text
     assert "another error was raised: `eight` is expected" in text
+    folder.edit("transforms.py", "def same", "import nowhere\ndef same")
+    assert set(statuses(cli).values()) == {"errored"}  # also of what expects an error
 
 
 @pytest.mark.parametrize(

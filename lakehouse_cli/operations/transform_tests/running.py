@@ -18,6 +18,7 @@ from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.runs.events import ErrorInfo
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.name_lists import first_named
+from lakehouse_cli.transforms import load_transform
 
 _Compute = Callable[..., dict[str, pa.Table]]
 
@@ -57,10 +58,15 @@ def run_cases(code: ProjectCode, cases: Iterable[Case]) -> Iterator[TestResult]:
 def _outcome(
     case: Case, code: ProjectCode, compute: _Compute
 ) -> tuple[Status, str, dict[str, Difference], ErrorInfo | None]:
-    tables = code.spec.tables
-    try:
+    tables, function = code.spec.tables, case.table.function
+    try:  # what comes before the call is no error that a test can expect
         for name in case.given if case.test.strict else ():
             check_given(case.given[name], tables[name])
+        if function is not None:
+            load_transform(function, code.folder.resolve(), of_table=case.table.returns_table)
+    except LakehouseError as error:
+        return "errored", error.message, {}, ErrorInfo.of(error)
+    try:
         results = compute(case.members, case.inputs, case.given, case.test.now)
     except LakehouseError as error:
         return _of_error(case, error)
