@@ -6,9 +6,12 @@ and no other has it. NaN equals NaN, and 0.0 equals -0.0, as everywhere.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import lru_cache
+from operator import itemgetter
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -170,11 +173,55 @@ class _Equality:
             return True
         if index not in self._near or expected is None or result is None:
             return False
-        try:
-            a, b = Fraction(expected), Fraction(result)
-        except ValueError:  # NaN and the infinities equal themselves alone
-            return False
-        return abs(b - a) <= max(self._rel * abs(a), self._abs)
+        a, b = _number(expected), _number(result)
+        return a is not None and b is not None and abs(b - a) <= self.bound(a)
+
+    def bound(self, expected: Fraction) -> Fraction:
+        """By how much a number may differ."""
+        return max(self._rel * abs(expected), self._abs)
+
+
+@lru_cache(maxsize=1 << 16)
+def _number(text: str) -> Fraction | None:
+    """A number exactly; None for NaN and the infinities, which equal themselves alone."""
+    try:
+        return Fraction(text)
+    except ValueError:
+        return None
+
+
+class _Near:
+    """Rows of a result, found by the value of their first column that has a tolerance.
+
+    Args:
+        rows: All of them.
+        equality: With such a column.
+    """
+
+    def __init__(self, rows: Sequence[Row], equality: _Equality) -> None:
+        self._equality = equality
+        numbers: dict[Row, list[tuple[Fraction, int]]] = defaultdict(list)
+        self._others: dict[Row, list[int]] = defaultdict(list)
+        for index, row in enumerate(rows):
+            group, number = self._place(row)
+            if number is None:
+                self._others[group].append(index)
+            else:
+                numbers[group].append((number, index))
+        self._numbers = {group: sorted(found) for group, found in numbers.items()}
+
+    def _place(self, row: Row) -> tuple[Row, Fraction | None]:
+        text = row[self._equality.near[0]]
+        return self._equality.exact_part(row), None if text is None else _number(text)
+
+    def indices(self, expected: Row) -> Sequence[int]:
+        """The rows that may equal an expected one; no others do."""
+        group, number = self._place(expected)
+        if number is None:
+            return self._others.get(group, ())
+        found, bound = self._numbers.get(group, []), self._equality.bound(number)
+        first = bisect_left(found, number - bound, key=itemgetter(0))
+        return [index for _, index in found[first : bisect_right(found, number + bound, key=itemgetter(0))]]
 
 
 class _Matching:
@@ -204,20 +251,18 @@ class _Matching:
         self._of_after[after] = before
 
     def _augment(self) -> None:
-        alike: dict[Row, list[int]] = defaultdict(list)
-        for index, row in enumerate(self._after):
-            alike[self._equality.exact_part(row)].append(index)
+        near = _Near(self._after, self._equality)
         for index in range(len(self._before)):
             if index not in self._of_before:
-                self._augment_from(index, alike)
+                self._augment_from(index, near)
 
-    def _augment_from(self, start: int, alike: dict[Row, list[int]]) -> None:
+    def _augment_from(self, start: int, near: _Near) -> None:
         """Pair a row, if others can be paired otherwise for it: breadth first, each row of the result once."""
         came_from: dict[int, int] = {}
         waiting = [start]
         for before in waiting:
             row = self._before[before]
-            for after in alike.get(self._equality.exact_part(row), ()):
+            for after in near.indices(row):
                 if after in came_from or not self._equality.rows(row, self._after[after]):
                     continue
                 came_from[after] = before

@@ -117,6 +117,7 @@ def test_zeros_are_equal_and_nan_equals_nan() -> None:
         (100.0, 100.1, "0.0009991", "0", False),
         (0.0, 1e-12, "0.1", "0", False),
         (0.0, 1e-12, "0", "1e-12", True),
+        (100.0, 100.15, "0.001", "0.1", False),  # the larger of both, not their sum
         (1.0, None, "1", "1", False),
         (1.0, NAN, "1", "1", False),
         (float("inf"), 1.0, "1", "1", False),
@@ -138,6 +139,13 @@ def test_tolerance_pairs_all_rows_that_can_be_paired() -> None:
     assert compare_rows(expected, table([(1.125,), (1.25,), (1.375,)], schema), tolerance=tolerance) is None
     assert compare_rows(expected, table([(1.125,), (1.3125,), (1.375,)], schema), tolerance=tolerance) is None
     assert compare_rows(expected, table([(1.375,), (1.375,), (1.375,)], schema), tolerance=tolerance) is not None
+
+
+def test_tolerance_beside_null_and_nan() -> None:
+    schema = pa.schema({"x": pa.float64(), "y": pa.float64()})
+    expected, came = [(None, 1.0), (NAN, 2.0), (3.0, None)], [(3.0625, None), (NAN, 2.0625), (None, 1.0625)]
+    assert compare_rows(table(expected, schema), table(came, schema), tolerance=Tolerance(abs=Fraction("0.1"))) is None
+    assert compare_rows(table(expected, schema), table(came, schema), tolerance=Tolerance(abs=Fraction("0.01")))
 
 
 _CELLS = st.tuples(
