@@ -246,22 +246,27 @@ def test_sum_of_a_relation_is_exact_as_the_hint_says(folder: Path) -> None:
         ("5::BIGNUM", "BIGNUM"),
     ],
 )
-@pytest.mark.parametrize("depth", ["{}", "[{}]", "{{'x': [{}]}}", "MAP {{1: {}}}"])
-def test_columns_of_a_relation_that_arrow_bends_are_refused(folder: Path, value: str, named: str, depth: str) -> None:
+def test_columns_of_a_relation_that_arrow_bends_are_refused(folder: Path, value: str, named: str) -> None:
     """Or come as the text that they have in DuckDB."""
     source = "import duckdb\ndef f(t):\n    return duckdb.connect().sql({!r})\n"
-    column = depth.format(value)
-    wanted = (Column("a", parse_column_type("string")), Column("b", parse_column_type("int64")))
-    result = relation(folder, source.format(f"SELECT {column} AS a, 1::HUGEINT AS b"))
-    followed = source.format(f"SELECT ({column})::VARCHAR AS a, 1::HUGEINT AS b")
-    as_cast = enforce(relation(folder, followed), wanted).table
-    try:
-        assert enforce(result, wanted).table.equals(as_cast)
-    except ContractError as error:
-        [violation] = error.violations
-        assert violation.column == "a"
-        assert named in violation.message
-        assert "cast it to VARCHAR in the transform" in violation.message
+    columns = [depth.format(value) for depth in ("{}", "[{}]", "{{'x': [{}]}}", "MAP {{1: {}}}")]
+    names = [f"a{number}" for number in range(len(columns))]
+    selected, followed = (
+        ", ".join(form.format(*each) for each in zip(columns, names, strict=True))
+        for form in ("{} AS {}", "({})::VARCHAR AS {}")
+    )
+    result = relation(folder, source.format(f"SELECT {selected}, 1::HUGEINT AS b"))
+    cast = relation(folder, source.format(f"SELECT {followed}, 1::HUGEINT AS b"))
+    for name in names:
+        wanted = (Column(name, parse_column_type("string")), Column("b", parse_column_type("int64")))
+        as_cast = enforce(cast.select([name, "b"]), wanted).table
+        try:
+            assert enforce(result.select([name, "b"]), wanted).table.equals(as_cast)
+        except ContractError as error:
+            [violation] = error.violations
+            assert violation.column == name
+            assert named in violation.message
+            assert "cast it to VARCHAR in the transform" in violation.message
 
 
 def relation(folder: Path, source: str) -> pa.Table:
