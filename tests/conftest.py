@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import json
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -111,6 +112,18 @@ class ProjectFolder:
         return sorted(
             p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and ".lakehouse" not in p.parts
         )
+
+
+#: Waits until a file is on disk.
+sync = os.fsync
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unsynced() -> Iterator[None]:
+    """Whether files are on disk is seen only when the machine ends; waiting for it takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(autouse=True)
