@@ -53,6 +53,7 @@ def _now(path: Path) -> bytes | set[str]:
 @pytest.fixture
 def synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Synced:
     found = Synced(tmp_path / "data")
+
     def fsync(descriptor: int) -> None:
         found.note(descriptor)
         sync(descriptor)
