@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import gc
 import json
 import os
 import sys
@@ -46,6 +47,12 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         sys.dont_write_bytecode = before
+
+
+def pytest_collection_finish() -> None:
+    """The tests are no garbage: each collection of all generations would go through thousands of them."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from decimal import Decimal
@@ -78,13 +79,6 @@ def only(query: str, declared: str | None = None) -> tuple[str, Any]:
     found = of(query, None if declared is None else {"x": declared})
     [[value]] = [column.to_pylist() for column in found.columns]
     return str(found.schema.field("x").type), value
-
-
-def bytes_of(data: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, data.schema) as writer:
-        writer.write_table(data.combine_chunks())
-    return bytes(sink.getvalue())
 
 
 def bound(made: Table) -> tuple[tuple[str, str], ...] | list[QueryProblem]:
@@ -496,10 +490,10 @@ def test_rows_are_ordered(keys: dict[str, Any], order: list[int]) -> None:
     assert result(table(**keys), t=ROWS)["i"].to_pylist() == order
 
 
-@pytest.mark.parametrize("value", ["f", "{'a': [f], 'b': map {1: f}}"])
+@pytest.mark.parametrize("value", ["f", "[f]", "{'a': f}", "map {1: f}"])
 def test_zeros_of_both_signs_are_in_the_same_order_each_time(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of one sign first: in no order is a row where another, equal to DuckDB, could be."""
     monkeypatch.setattr(connection, "default_workers", lambda: 4)
-    zeros = pa.table({"f": np.where(np.random.default_rng(1).random(260_000) < 0.5, 0.0, -0.0)})
-    made = table(f"select {value} as x from t")
-    found = {bytes_of(result(made, t=zeros)) for _ in range(4)}
-    assert len(found) == 1
+    zeros = pa.table({"f": np.where(np.random.default_rng(1).random(20_000) < 0.5, 0.0, -0.0)})
+    texts = list(map(str, result(table(f"select {value} as x from t"), t=zeros)["x"].to_pylist()))
+    assert sum(one != other for one, other in itertools.pairwise(texts)) == 1
