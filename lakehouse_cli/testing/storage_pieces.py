@@ -112,12 +112,12 @@ class PiecesConformance(ABC):
 
         def pieces() -> Iterator[pa.Table]:
             for number in range(100):
-                texts = [f"{number:0200}"] * 5_000
-                yield pa.table({"id": pa.array(range(5_000), pa.int64()), "text": pa.array(texts)})
+                texts = [f"{number:0100}"] * 10_000
+                yield pa.table({"id": pa.array(range(10_000), pa.int64()), "text": pa.array(texts)})
                 held.append(pa.total_allocated_bytes() - start)
 
-        assert publish_pieces(storage, declared, pieces(), lambda: ORIGIN).rows == 500_000
-        assert max(held) < 60 << 20  # of 104 MB
+        assert publish_pieces(storage, declared, pieces(), lambda: ORIGIN).rows == 1_000_000
+        assert max(held) < 60 << 20  # of 110 MB
 
     def test_table_is_read_by_pieces_any_number_of_times(self, storage: AssetStorage) -> None:
         """All of it each time, with the content that it has, also while it is being read already."""
