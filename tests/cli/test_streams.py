@@ -198,6 +198,7 @@ def test_odd_batches(folder: ProjectFolder, code: str, columns: str, rows: int |
 
 
 LOST = "was read before, and gives each batch once: rows would be missing"
+OWN = "made = pa.RecordBatchReader.from_batches(numbers.schema, map(pc.drop_null, numbers))"
 READ_BEFORE = {
     "reader to its end": ("rows = sum(b.num_rows for b in numbers)", "numbers", f"the reader that is returned {LOST}"),
     "a batch of the reader": ("numbers.read_next_batch()", "numbers", f"the reader that is returned {LOST}"),
@@ -211,6 +212,20 @@ READ_BEFORE = {
         "(b for b in numbers)",
         f"the reader that the returned generator goes through {LOST}",
     ),
+    "own reader to its end": (f"{OWN}\n    made.read_all()", "made", f"the reader that is returned {LOST}"),
+    "own reader by DuckDB": (
+        f"{OWN}\n    duckdb.connect().from_arrow(made).fetchall()",
+        "made",
+        f"the reader that is returned {LOST}",
+    ),
+    "a batch of an own reader": (f"{OWN}\n    next(made)", "made", f"the reader that is returned {LOST}"),
+    "generator of an own reader": (
+        f"{OWN}\n    list(made)",
+        "(b for b in made)",
+        f"the reader that the returned generator goes through {LOST}",
+    ),
+    "own reader that was not read": (OWN, "made", None),
+    "own reader that goes on": (f"{OWN}\n    first = next(made)", "reader([first], made)", None),
     "no reader": ("schema = numbers.schema", "numbers", None),
     "generator that goes on": ("first = next(numbers)", "(b for bs in ([first], numbers) for b in bs)", None),
 }
@@ -224,7 +239,9 @@ def test_reader_that_was_read_before_is_refused(
     code = (
         f"def t(numbers: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:\n    {before}\n    return {returned}\n"
     )
-    whole = "\ndef u(numbers: pd.DataFrame):\n    return numbers\n"
+    code += "\ndef reader(*parts):\n    found = (batch for part in parts for batch in part)\n"
+    code += "    return pa.RecordBatchReader.from_batches(parts[0][0].schema, found)\n"
+    whole = "\nimport duckdb\n\ndef u(numbers: pd.DataFrame):\n    return numbers\n"
     add(numbers, "  t: {}\n" + "  u: {}\n" * kept, code + whole)
     [t] = [table for table in cli("run", "-o", "json").json["tables"] if table["name"] == "t"]
     if message is None:
@@ -235,6 +252,33 @@ def test_reader_that_was_read_before_is_refused(
         assert lines[t["error"]["location"]["line"] - 1] == f"    return {returned}"
         assert "pyarrow.Table" in t["error"]["hint"]
         assert not (numbers.path / "data/t.csv").exists()
+
+
+EMPTY = {
+    "table": "return numbers.read_all().slice(0, 0).to_reader()",
+    "list": "all = list(numbers)\n    return pa.RecordBatchReader.from_batches(all[0].schema, [])",
+    "DuckDB": "return duckdb.connect().from_arrow(numbers).filter('id < 0').to_arrow_reader()",
+    "lookup": (
+        "made = pa.RecordBatchReader.from_batches(others.schema, (b for b in others if b.num_rows in known))\n"
+        "    known = {-batch.num_rows for batch in numbers}\n    return made"
+    ),
+}
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["streamed", "from memory"])
+def test_reader_without_rows_is_an_empty_table(numbers: ProjectFolder, cli: Cli, kept: bool) -> None:
+    """Whatever was read before: what is returned was not."""
+    (numbers.path / "data/others.csv").write_bytes((numbers.path / "data/numbers.csv").read_bytes())
+    columns = "columns: {id: int64, half: float64, text: string}"
+    tables = f"  others: {{kind: source, {columns}}}\n" + "  u: {}\n" * kept
+    code = "import duckdb\n\ndef u(numbers: pd.DataFrame):\n    return numbers\n\n"
+    kind = "pa.RecordBatchReader"
+    for number, body in enumerate(EMPTY.values()):
+        tables += f"  t{number}: {{{columns}}}\n"
+        code += f"def t{number}(numbers: {kind}, others: {kind}) -> {kind}:\n    {body}\n\n"
+    add(numbers, tables, code)
+    found = {table["name"]: table for table in cli("run", "-o", "json").json["tables"]}
+    assert [found[f"t{number}"].get("rows") for number in range(len(EMPTY))] == [0] * len(EMPTY), found
 
 
 TWICE = {
