@@ -40,6 +40,7 @@ class Attempts:
         place: Storages and code of this process, for an executor that shares memory.
         callbacks: Brings events of other threads into the thread of the loop, in which all else is called.
         stopped_by: Returns why nothing more is to be begun, no further attempt either; None if nothing stopped the run.
+            Raises an interruption of which a failure was made.
         on_retrying: Called for each attempt that failed and is followed by another.
         on_ended: Called with a table's name, its result, and why no other attempt followed though there might have been
             one. Its inputs are released then, its data are there for others.
@@ -152,13 +153,14 @@ class Attempts:
 
     def _take(self, job: Job, future: Future[Outcome]) -> None:
         error = future.exception()
+        stopped_by = None if error is None else self._stopped_by()
         if error is None or isinstance(error, InputError):
             self._end(job, future.result() if error is None else error)
             return
         failure = error if isinstance(error, ResultError) else _failure(job.table, error)
         if isinstance(failure, UnexpectedError) or self.begun(job.table.name) > job.table.retries:
             self._end(job, failure)
-        elif self._stopped_by() is not None:
+        elif stopped_by is not None:
             self._give_up(job, failure)
         else:
             self._try_again(job, failure)

@@ -228,9 +228,9 @@ class _Run:
                 )
                 with in_use(storages[name] for name in names), handover_folder(is_needed=hands_over) as scratch:
                     handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
-                    stopped_by, emit = lambda: self.stopped_by, self.runner.emit
+                    emit = self.runner.emit
                     self.attempts = Attempts(
-                        executor, memory, handed, place, self.callbacks, stopped_by, emit, self._ended
+                        executor, memory, handed, place, self.callbacks, self._why_stopped, emit, self._ended
                     )
                     self._loop(self.attempts)
         except KeyboardInterrupt as error:
@@ -253,6 +253,10 @@ class _Run:
                 return
             self.callbacks.call_next()
             self.callbacks.call_all()
+
+    def _why_stopped(self) -> str | None:
+        self.interrupts.raise_lost()
+        return self.stopped_by
 
     def _stop_softly(self) -> None:
         self.cancelled_by = self.stopped_by = "interrupted"
