@@ -48,6 +48,8 @@ _MIN_NAME, _MIN_WHY = 12, 26
 _SHORT_NAME, _WIDE_WHY = 16, 52
 _BRIEF = 72
 _ROW = 200  # characters of an error in a row of a log, which has no width
+# Columns of a tab in the text of an exception.
+_TAB = 4
 _NAMED = 4
 # `s3://bucket/totals.csv cannot be written: …`, but not what an exception says of something else.
 _CANNOT_BE = re.compile(r"^(?:(?!: ).){1,200}? cannot be [a-z ]+: (?=.)")
@@ -223,9 +225,9 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
     named = first_few([terminal.style(name, "bold") for name in tables], _NAMED, "more table")
     # Further in than what follows.
     head = terminal.wrap(f"{named}  {printable(first)}{terminal.style(place, 'cyan')}", 2 * HANGING)
-    said: list[str] = [printable(line) for line in more if line.strip()]
+    said: list[str] = [printable(line.expandtabs(_TAB)) for line in more if line.strip()]
     if error.traceback and verbose:
-        code = [printable(line) for line in error.traceback.rstrip().splitlines()]
+        code = [printable(line.expandtabs(_TAB)) for line in error.traceback.rstrip().splitlines()]
     else:
         code = list(frame_lines(terminal, error.frames))
     code = [terminal.wrap(f"  {line}", 2 * HANGING) for line in code]
