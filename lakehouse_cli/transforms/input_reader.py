@@ -165,7 +165,8 @@ def loses_rows(reader: Any) -> bool | None:
 
 
 def _is_reader(value: Any) -> bool:
-    return isinstance(value, pa.RecordBatchReader)
+    # Not by `isinstance`, which asks the value itself.
+    return issubclass(type(value), pa.RecordBatchReader)
 
 
 def _readers_of(top: FrameType | None) -> Iterator[Any]:
