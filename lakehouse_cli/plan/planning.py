@@ -190,8 +190,9 @@ def make_plan(
             of = _planned_source(graph, name, states[name])
         elif name in selected:
             if name not in results:
-                results |= _planned_together(graph.siblings(name), computed)
-                running.update(each.name for each in results.values() if each.action == "run")
+                together = _planned_together(graph.siblings(name), computed)
+                running.update(each.name for each in together.values() if each.action == "run")
+                results |= together
             of = results[name]
         else:
             continue
