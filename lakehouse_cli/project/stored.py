@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,6 +163,8 @@ class StoredProject:
             hint = f"`lakehouse show {name}` shows its rows"
             raise UsageError(f"{storage.uri(table)} is no file of this machine", hint=hint)
         name_there = name if table.serializer == "folder" else storage.uri(table).rpartition("/")[2]
+        import tempfile  # of this alone
+
         path = Path(tempfile.mkdtemp(prefix="lakehouse-"), name_there)
         self.export(name, path)
         return str(path)

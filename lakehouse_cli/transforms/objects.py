@@ -6,7 +6,6 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +143,8 @@ def made_with(manifest: Manifest) -> Iterator[str]:
 
 def installed_version(distribution: str) -> str | None:
     """The version of a distribution; None where it is not installed."""
+    from importlib.metadata import PackageNotFoundError, version  # takes longer to load than all of this room
+
     try:
         return version(distribution)
     except PackageNotFoundError:
