@@ -325,9 +325,10 @@ def _argument(
     if isinstance(table, ObjectInput):
         activate(given.folder)  # where its classes may be
         return table.load(scopes)
-    enter(parameter.frame_type)
-    frame = table.frame(parameter.frame_type)
-    if (guard := parameter.frame_type.guard(frame, name)) is not None:
+    frame_type = parameter.frame_type
+    enter(frame_type)
+    frame = table.frame(frame_type)
+    if (guard := frame_type.guard(frame, name)) is not None:
         given.guards.append(guard)
     return frame
 
