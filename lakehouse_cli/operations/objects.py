@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from lakehouse_cli.code.importing import activate
 from lakehouse_cli.errors import LakehouseError, UsageError, system_reason
 from lakehouse_cli.formats.objects.stored import parts_of
 from lakehouse_cli.model import Table
@@ -117,8 +116,7 @@ def read_object(stored: StoredEnvironment, name: str, project: str, folder: Path
 
     table, state = stored.tables[name], _state(stored, name)
     data, content = scan(stored.storages[table.storage], table, None).table_with_content(())
-    activate(folder.resolve())
-    return deserialize(data, table, project, content, state.manifest)
+    return deserialize(data, table, project, folder.resolve(), content, state.manifest)
 
 
 def export_object(stored: StoredEnvironment, name: str, path: Path) -> int:
