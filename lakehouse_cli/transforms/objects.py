@@ -113,14 +113,16 @@ def deserialize(
     except BaseException as error:
         failure = failure_of(error, folder)
         made = () if manifest is None else tuple(made_with(manifest))
-        message = f"`{declared.name}` cannot be loaded as {declared.serializer}: {failure.headline}"
+        runs_code = SERIALIZERS[declared.serializer].runs_code
+        why = str(error) if isinstance(error, ValueError) and not runs_code else failure.headline
+        message = f"`{declared.name}` cannot be loaded as {declared.serializer}: {why}"
         raise TransformError(
             "; ".join((message, *made)),
             exception=failure.exception,
             frames=failure.frames,
             traceback=failure.traceback,
             hint=_loading_hint(declared, failure, other_packages=bool(made)),
-            location=failure.location,
+            location=failure.location or (declared.location if declared.kind == "source" else None),
         ) from error
 
 

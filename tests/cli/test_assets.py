@@ -125,6 +125,11 @@ def test_an_asset_is_described(assets: ProjectFolder, cli: Cli, monkeypatch: pyt
     assert assets.read("page.html") == "<p>sum 18\n</p>"
     again = cli("show", "page", "--out", "page.html")
     assert (again.code, "`page.html` is there already" in again.err) == (2, True)
+    assert cli("show", "page", "--out", "-").out == "<p>sum 18\n</p>"
+    assert [cli("show", *given).code for given in (("scores", "--out", "-"), ("page", "--out", "-", "-o", "json"))] == [
+        2,
+        2,
+    ]
     assert cli("show", "scores", "--out", "x").code == 2
     assert cli("show", "page", "--out", "x", "--version", "1").code == 2
     opened = cli("open", "page")
