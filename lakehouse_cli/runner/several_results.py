@@ -111,7 +111,7 @@ class _Publishing:
         """Enforce all contracts before anything is stored.
 
         Raises:
-            ResultError: One is broken, or cannot be stored, and it counts for all.
+            ResultError: One is broken, or cannot be stored, and it counts for all, or another attempt follows.
         """
         kept: dict[str, Enforced] = {}
         errors: dict[str, LakehouseError] = {}
@@ -120,7 +120,7 @@ class _Publishing:
                 kept[member.table.name] = self._enforced(member, results.pop(member.table.name))
             except LakehouseError as error:
                 errors[member.table.name] = error.with_traceback(None)
-        if errors and not self._each:
+        if errors and not (self._each and self._job.is_last):
             raise ResultError(errors, {})
         done: dict[str, Outcome | LakehouseError] = {**errors}
         stored: dict[str, Outcome] = {}

@@ -168,6 +168,16 @@ def test_a_call_that_fails_is_tried_again_as_one(parts: ProjectFolder, cli: Cli)
     by_name = {each["name"]: each for each in done_again.json["tables"]}
     assert (by_name["train"]["status"], by_name["train"]["attempts"]) == ("failed", 2)
     assert by_name["test"]["error"]["message"] == "`train` failed, and one call computes both"
+    # Where each is published by itself, those that are right are stored after the last attempt.
+    for name in ("train", "test", "info"):
+        parts.edit("lakehouse.yaml", f"output: {name}", f"output: {name}, publish: each")
+    parts.edit("transforms.py", 'Path("calls").read_text() == ""', "True")
+    parts.edit("transforms.py", '"info": info', '"info": {1}')
+    by_name = {each["name"]: each for each in cli("run", "-o", "json").json["tables"]}
+    assert [(by_name[each]["status"], by_name[each]["attempts"]) for each in ("train", "info")] == [
+        ("materialized", 2),
+        ("failed", 2),
+    ]
 
 
 def test_diff_computes_them_once(parts: ProjectFolder, cli: Cli) -> None:
