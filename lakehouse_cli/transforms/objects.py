@@ -63,13 +63,16 @@ def serialize(transform: Transform, result: Any, name: str) -> pa.Table:
         ) from error
     except BaseException as error:
         failure = failure_of(error, transform.folder, transform.file)
-        takes = "return what Python can pickle: no lambda, generator, open file or connection is"
+        hint = "look at what the transform returns"
+        if failure.location is None and SERIALIZERS[name].runs_code:
+            hint = "return what Python can pickle: no lambda, generator, open file or connection is"
         raise TransformError(
             f"the result of `{transform.name}` cannot be stored as {name}: {failure.headline}",
             exception=failure.exception,
+            frames=failure.frames,
             traceback=failure.traceback,
-            hint=takes if SERIALIZERS[name].runs_code else "look at what the transform returns",
-            location=place_of_result(transform.fn, transform.folder),
+            hint=hint,
+            location=failure.location or place_of_result(transform.fn, transform.folder),
         ) from error
     kind = type(result)
     record = ObjectRecord(f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."), _distributions(modules))
