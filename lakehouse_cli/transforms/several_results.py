@@ -105,9 +105,7 @@ class _Results:
         """Refuse results that no table names, and names of which there is no result."""
         for name in names:
             if name not in self._tables:
-                hint = f"declare a table with `output: {name}`, or leave it out"
-                close = did_you_mean(name, self._tables) if isinstance(name, str) else None
-                raise self._error(f"returned `{name}`, which is the result of no table", close or hint)
+                raise self._unknown("returned", name)
         for output, table in self._tables.items():
             if output not in names:
                 raise self._error(f"returned no `{output}`, which table `{table.name}` is", _HINT)
@@ -143,8 +141,7 @@ class _Results:
                 )
             name, batch = item
             if name not in self._tables:
-                close = did_you_mean(name, self._tables) if isinstance(name, str) else None
-                raise self._error(f"yielded `{name}`, which is the result of no table", close or _HINT)
+                raise self._unknown("yielded", name)
             table = self._tables[name]
             if table.serializer and name in found:
                 raise self._error(f"yielded `{name}` twice, which is stored as {table.serializer}", "yield it once")
@@ -153,6 +150,12 @@ class _Results:
             found.setdefault(name, []).append(self._taken(batch, table))
         self._check(list(found))
         return {table.name: _joined(found[output], table) for output, table in self._tables.items()}
+
+    def _unknown(self, did: str, name: Any) -> TransformError:
+        hint = _HINT
+        if isinstance(name, str):
+            hint = did_you_mean(name, self._tables) or f"declare a table with `output: {name}`, or leave it out"
+        return self._error(f"{did} `{name}`, which is the result of no table", hint)
 
     def _error(self, what: str, hint: str) -> TransformError:
         place = place_of_result(self._transform.fn, self._transform.folder)
