@@ -45,7 +45,7 @@ def compare_objects(found: ComparedTable, table: Table, before: Opened, after: O
 
     try:
         values = _leaves(old), _leaves(new)
-    except ValueError:  # one was modified, and is no JSON
+    except (ValueError, RecursionError):  # one was modified, and is no JSON, or nested more deeply than is stored
         return replace(found, status="different", note=note)
     difference = compare_rows(*values, ("key",), limit)
     return replace(found, status="different" if difference else "equal", note=note, difference=difference)
