@@ -23,6 +23,7 @@ from lakehouse_cli.errors import TransformError
 from lakehouse_cli.formats.objects.base import Serializer
 from lakehouse_cli.formats.objects.figures import Html, Png
 from lakehouse_cli.formats.objects.json_values import JsonValues
+from lakehouse_cli.formats.objects.models import Onnx
 from lakehouse_cli.formats.objects.pickles import Joblib, Pickle
 from lakehouse_cli.formats.objects.plain import PlainBytes, PlainText
 from lakehouse_cli.testing.serializers import SerializerConformance
@@ -114,6 +115,34 @@ class TestHtml(SerializerConformance):
     @pytest.fixture
     def serializer(self) -> Serializer:
         return Html()
+
+
+class TestOnnx(SerializerConformance):
+    refused = (b"no model", b"", {"a": 1})
+
+    @pytest.fixture(autouse=True)
+    def _a_model(self) -> None:
+        onnx = pytest.importorskip("onnx")
+        helper = onnx.helper
+        weights = onnx.numpy_helper.from_array(np.ones(2, np.float32), "w")
+        ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [2]) for name in "xy"]
+        graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", ends[:1], ends[1:], [weights])
+        self.values = (helper.make_model(graph),)
+
+    @pytest.fixture
+    def serializer(self) -> Serializer:
+        return Onnx()
+
+    def test_bytes_are_stored_as_they_are(self, serializer: Serializer) -> None:
+        """Others may order the same model otherwise. Weights that are elsewhere are not there."""
+        [model] = self.values
+        data = model.SerializeToString()
+        assert self.written(serializer, data) == data
+        model.graph.initializer[0].ClearField("raw_data")
+        model.graph.initializer[0].data_location = 1
+        model.graph.initializer[0].external_data.add(key="location", value="w.bin")
+        with pytest.raises(TransformError, match="weights in files beside it"):
+            self.written(serializer, model)
 
 
 def written(serializer: Serializer, value: Any) -> bytes:
