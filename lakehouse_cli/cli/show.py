@@ -27,9 +27,9 @@ Examples:
   lakehouse show daily_highs --version 3
   lakehouse show daily_highs --failed        the rows that broke its contract
   lakehouse show daily_highs -o json | jq .rows
-  lakehouse show model                       no table: its type, size, when, from what
+  lakehouse show model                       no table: type, size, when
   lakehouse show chart --out chart.png       no table: in a file
-  lakehouse show site --out - | tar x        no table: to stdout, a folder as its archive"""
+  lakehouse show site --out - | tar x        no table: a folder on stdout"""
 # A value has its share of the line, of this where lines have no width, and room for a UUID in any case.
 _LINE, _LEAST_WIDE = 200, 40
 _MOST_COLUMNS = 40
