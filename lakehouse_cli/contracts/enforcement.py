@@ -84,7 +84,7 @@ class Enforcement:
 
     Attributes:
         dropped: Names of extra columns that were dropped.
-        most_bytes: What the largest piece took in memory.
+        most_bytes: What the largest piece took in memory, of a table that comes in several.
     """
 
     def __init__(self, columns: Sequence[Column] | None, key: Sequence[str], extra_columns: str) -> None:
@@ -104,8 +104,9 @@ class Enforcement:
         Raises:
             ContractError: Its columns cannot be told apart.
         """
-        self.most_bytes = max(self.most_bytes, result.nbytes)
         self._pieces += 1
+        if not whole:
+            self.most_bytes = max(self.most_bytes, result.nbytes)
         names, columns, found = result.schema.names, self._columns, self._found
         if violations := _name_violations(names):
             raise _error(violations)

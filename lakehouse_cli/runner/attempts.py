@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from lakehouse_cli.errors import LakehouseError, TransformError, UnexpectedError
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
 from lakehouse_cli.model import Table
@@ -82,6 +84,8 @@ class Attempts:
     def begin(self, job: Job) -> None:
         """Start an attempt at a table."""
         self._begun[job.table.name] += 1
+        if job.table.retries:
+            job = replace(job, is_last=self.begun(job.table.name) > job.table.retries)
         if self._executor.shares_memory:
             future = self._executor.submit(self._with_memory, job)
         else:

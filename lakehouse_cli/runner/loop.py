@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.code.importing import pinned
@@ -114,7 +114,8 @@ class Runner(Struct, frozen=True):
         asked = asked or Moment.now()
         run = _Run(self, plan, run_id or new_run_id(), fail_fast)
         names = tuple(table.name for table in plan.tables if table.kind == "computed")
-        self.emit(RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes))
+        objects = tuple(name for name in names if self.graph.tables[name].serializer)
+        self.emit(RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes, objects or UNSET))
         run.skip_what_is_up_to_date()
         if plan.runs:
             run.carry_out()

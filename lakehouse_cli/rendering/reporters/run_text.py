@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec import Struct
 
@@ -67,18 +67,25 @@ class Layout(Struct, frozen=True):
     shown: tuple[str, ...] = tuple(_WIDTHS)
 
 
-def layout(terminal: Terminal, names: Iterable[str]) -> Layout:
-    """Fit columns into the width: first names are shortened, then counts and times make way for the reason."""
+def layout(terminal: Terminal, names: Collection[str], objects: Collection[str] = ()) -> Layout:
+    """Fit columns into the width: first names are shortened, then counts and times make way for the reason.
+
+    Args:
+        terminal: The output.
+        names: Of all tables.
+        objects: Of those that have no rows to be counted.
+    """
+    widths = {column: width for column, width in _WIDTHS.items() if column != "rows" or not set(names) <= {*objects}}
     longest = max([len(HEADER[0]), *(text_width(name) for name in names)])
     if terminal.width is None:
-        return Layout(max(longest, _MIN_NAME))
-    shown = list(_WIDTHS)
-    room = terminal.width - 2 - 2 - sum(width + 2 for width in _WIDTHS.values())
-    for column in (*_DISPENSABLE, "state"):
+        return Layout(max(longest, _MIN_NAME), tuple(widths))
+    shown = list(widths)
+    room = terminal.width - 2 - 2 - sum(width + 2 for width in widths.values())
+    for column in (*(each for each in _DISPENSABLE if each in widths), "state"):
         if room - _MIN_WHY >= min(longest, _SHORT_NAME if column != "state" else _MIN_NAME):
             break
         shown.remove(column)
-        room += _WIDTHS[column] + 2
+        room += widths[column] + 2
     why = max(_MIN_WHY, min(share_of(room), _WIDE_WHY))
     return Layout(max(names_width(longest, room, why), len(HEADER[0])), tuple(shown))
 
