@@ -25,7 +25,13 @@ def command(settings: options.Settings) -> int:
     """
     try:
         project = settings.project(thorough=True)
-        notes = project.planner.notes()
+        imported = project.planner.imported
+        ran = (
+            (f"{imported} was imported, as it is whenever the project is loaded: it declares tables",)
+            if imported
+            else ()
+        )
+        notes = (*ran, *project.planner.notes())
     except ProjectError as error:
         return options.report_error(error, would_run=False)
     computed = sum(table.kind == "computed" for table in project.tables.values())

@@ -46,6 +46,7 @@ class LoadedSpec(Struct, frozen=True):
         others: The project in each environment that is not the chosen one, where these were asked for.
         readable: Whether it is known which environments there are.
         reading: Its tables, where they were read anew and can be kept.
+        imported: The file of the module that was imported for its tables; empty where none was.
     """
 
     spec: ProjectSpec
@@ -54,6 +55,7 @@ class LoadedSpec(Struct, frozen=True):
     others: tuple[ProjectSpec, ...] = ()
     readable: bool = True
     reading: TablesReading | None = None
+    imported: str = ""
 
 
 def load_project(
@@ -197,7 +199,8 @@ def _loaded(loader: _Loader, *, thorough: bool, incomplete: bool) -> LoadedSpec 
     found = loader.reader.problems.sorted(loader.source.name)
     keeps = loader.kept is None and loader.python is None and not found
     reading = TablesReading.of(spec, loader.includes.tables, named) if keeps else None
-    return LoadedSpec(spec, found, values_in(named, loader.environ), others, reading=reading)
+    imported = "" if loader.python is None else loader.python.location.file
+    return LoadedSpec(spec, found, values_in(named, loader.environ), others, reading=reading, imported=imported)
 
 
 def _empty(path: Path) -> ProjectSpec:

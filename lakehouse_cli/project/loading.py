@@ -25,6 +25,7 @@ class ValidProject(Struct, frozen=True):
         variables: Those that are set of all that the project file names, in whichever environment; value by name.
         reading: Its tables, where they were read anew and can be kept.
         declared: What declares the whole of it in Python; None where its project file was read.
+        imported: The file of the module that was imported for its tables; empty where none was.
     """
 
     spec: ProjectSpec
@@ -32,6 +33,7 @@ class ValidProject(Struct, frozen=True):
     variables: Mapping[str, str]
     reading: TablesReading | None = None
     declared: DeclaredProject | str | None = None
+    imported: str = ""
 
 
 def load_valid_project(
@@ -74,7 +76,7 @@ def load_valid_project(
             raise ProjectError(in_order(wrong, spec.file.name))
         if missing := code.missing_packages():
             raise ProjectError(in_order(missing, spec.file.name))
-    return ValidProject(code.spec, code, loaded.variables, loaded.reading, declared)
+    return ValidProject(code.spec, code, loaded.variables, loaded.reading, declared, loaded.imported)
 
 
 def declared_environments(

@@ -38,6 +38,9 @@ class Planner:
     Args:
         project: The project.
         environ: Environment variables, from which other environments of it take theirs.
+
+    Attributes:
+        imported: The file of the module that was imported for its tables; empty where none was.
     """
 
     def __init__(self, project: ValidProject, environ: Mapping[str, str]) -> None:
@@ -45,6 +48,7 @@ class Planner:
         self._variables = project.variables
         self._reading = project.reading
         self._declared = project.declared
+        self.imported = project.imported
         self._environ = environ
         self._others: dict[str, Planner] = {}
         self._lock, self._blocks = Lock(), 0

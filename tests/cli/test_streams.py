@@ -192,6 +192,12 @@ def test_violations_count_over_all_batches(folder: ProjectFolder, cli: Cli) -> N
             "result of `t`: in batch 2, column `a` is float64, and int64 in the first",
         ),
         ("return batches([1], [2.0])", "{columns: {a: int64}}", 2, None),
+        (
+            "yield from batches([1])\n    yield pa.RecordBatch.from_pydict({'b': [2]})",
+            "{columns: {a: int64}, extra_columns: drop}",
+            None,
+            "column `a` is not in batch 2 of the result",
+        ),
         ("return batches(list(range(300_000)))", "{key: a}", 300_000, None),
         ("return pa.table({'a': [1]})", "{}", 1, None),
         ("return pd.DataFrame({'a': [1]})", "{}", 1, None),
@@ -203,83 +209,6 @@ def test_odd_batches(folder: ProjectFolder, code: str, columns: str, rows: int |
     exit_code, tables = run_of()
     assert (exit_code, tables["t"]["rows"]) == (0 if message is None else 1, rows)
     assert message is None or tables["t"]["error"]["message"] == message
-
-
-LOST = "was read before, and gives each batch once: rows would be missing"
-READ_BEFORE = {
-    "reader to its end": ("rows = sum(b.num_rows for b in numbers)", "numbers", f"the reader that is returned {LOST}"),
-    "a batch of the reader": ("numbers.read_next_batch()", "numbers", f"the reader that is returned {LOST}"),
-    "generator": (
-        "all = (b for b in numbers)\n    list(all)",
-        "all",
-        f"the generator that is returned {LOST}",
-    ),
-    "generator of the reader": (
-        "list(numbers)",
-        "(b for b in numbers)",
-        f"the reader that the returned generator goes through {LOST}",
-    ),
-    "no reader": ("schema = numbers.schema", "numbers", None),
-    "generator that goes on": ("first = next(numbers)", "(b for bs in ([first], numbers) for b in bs)", None),
-}
-
-
-@pytest.mark.parametrize("kept", [False, True], ids=["streamed", "from memory"])
-@pytest.mark.parametrize(("before", "returned", "message"), READ_BEFORE.values(), ids=READ_BEFORE)
-def test_reader_that_was_read_before_is_refused(
-    numbers: ProjectFolder, cli: Cli, before: str, returned: str, message: str | None, kept: bool
-) -> None:
-    code = (
-        f"def t(numbers: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:\n    {before}\n    return {returned}\n"
-    )
-    whole = "\ndef u(numbers: pd.DataFrame):\n    return numbers\n"
-    add(numbers, "  t: {}\n" + "  u: {}\n" * kept, code + whole)
-    [t] = [table for table in cli("run", "-o", "json").json["tables"] if table["name"] == "t"]
-    if message is None:
-        assert t["rows"] == ROWS, t
-    else:
-        assert t["error"]["message"] == f"result of `t`: {message}"
-        lines = numbers.read("transforms.py").splitlines()
-        assert lines[t["error"]["location"]["line"] - 1] == f"    return {returned}"
-        assert "pyarrow.Table" in t["error"]["hint"]
-        assert not (numbers.path / "data/t.csv").exists()
-
-
-TWICE = {
-    "two loops": "    rows = sum(b.num_rows for b in numbers)\n    yield from numbers",
-    "two functions": "    count(numbers)\n    yield from tally(count(numbers))",
-    "list and read_all": "    list(numbers)\n    yield from numbers.read_all().to_batches()",
-    "polars": "    pl.DataFrame(numbers)\n    yield from tally(len(pl.DataFrame(numbers)))",
-    "no generator": "    list(numbers)\n    return iter(list(numbers))",
-    "error that is caught": "    list(numbers)\n    with suppress(Exception):\n        yield from numbers",
-    "relation": "    list(numbers)\n    return duckdb.connect().from_arrow(numbers)",
-}
-
-
-@pytest.mark.parametrize("kept", [False, True], ids=["streamed", "from memory"])
-def test_reader_that_is_read_twice_is_refused(numbers: ProjectFolder, cli: Cli, kept: bool) -> None:
-    """The second reading finds no rows: a table without them would be a wrong one."""
-    code = (
-        "from contextlib import suppress\nimport duckdb\nimport polars as pl\n\n"
-        "def count(rows):\n    return sum(b.num_rows for b in rows)\n\n"
-        "def tally(rows):\n    yield pa.RecordBatch.from_pydict({'id': [rows]})\n\n"
-    )
-    whole = "def u(numbers: pd.DataFrame):\n    return numbers\n\n"
-    for number, body in enumerate(TWICE.values()):
-        annotation = "pa.RecordBatchReader" if number % 2 else "Iterator[pa.RecordBatch]"
-        code += f"def t{number}(numbers: {annotation}) -> Iterator[pa.RecordBatch]:\n{body}\n\n"
-    names = [f"t{number}" for number in range(len(TWICE))]
-    columns = "columns: {id: int64}, extra_columns: drop, order_by: id"
-    add(numbers, "".join(f"  {name}: {{{columns}}}\n" for name in names) + "  u: {}\n" * kept, code + whole)
-    tables = {table["name"]: table for table in cli("run", "-o", "json").json["tables"]}
-    lines = numbers.read("transforms.py").splitlines()
-    for name, body in zip(names, TWICE.values(), strict=True):
-        error = tables[name]["error"]
-        assert "`numbers` is read a second time, and a reader gives each batch once" in error["message"], error
-        assert "annotate it with `pyarrow.Table`" in error["hint"]
-        line = lines[error["location"]["line"] - 1]
-        assert line in body or line == "    return sum(b.num_rows for b in rows)", (name, line)
-        assert not (numbers.path / f"data/{name}.csv").exists()
 
 
 BAD_SOURCE = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import subprocess
 import sys
 import warnings
@@ -333,6 +334,17 @@ g = functools.partial(f)
     assert load(folder, source).keyword("t").frame_type.name == "pyarrow.Table"
     partial = load_transform(FunctionRef("transforms", "g"), folder)
     assert apply(partial, {"t": TABLE}).equals(TABLE)
+
+
+@pytest.mark.parametrize(
+    "parameters", ["", "a, b: int", "a, /, b", "a, *, b: None", "a: 'str' = '', *more, c=1, **rest"]
+)
+def test_parameters_are_those_of_the_signature(folder: Path, parameters: str) -> None:
+    transform = load(folder, f"def f({parameters}): n = 1; return n")
+    expected = inspect.signature(transform.fn).parameters.values()
+    assert [(each.name, each.kind) for each in transform.parameters] == [(each.name, each.kind) for each in expected]
+    has_none = [each.annotation is None for each in transform.parameters]
+    assert has_none == [each.annotation is each.empty for each in expected]
 
 
 @pytest.mark.parametrize(
