@@ -71,6 +71,20 @@ def write_lines(lines: Iterable[str]) -> None:
     _put(fitted("".join([f"{line}\n" for line in lines]), Streams.stdout))
 
 
+def write_bytes(parts: Iterable[memoryview]) -> None:
+    """Write bytes to stdout, and nothing beside them."""
+    flush()
+    for part in parts:
+        try:
+            Streams.stdout.buffer.write(part)
+        except BrokenPipeError:
+            drop_results()
+            return
+        except OSError as error:
+            raise UnwrittenError(error.errno, error.strerror) from error
+    flush()
+
+
 def write_json(document: Any) -> None:
     """Write the one JSON document of this invocation to stdout."""
     import json

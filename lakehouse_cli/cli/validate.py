@@ -56,7 +56,13 @@ def command(
         raise typer.BadParameter("the number of rows is 0 or more", param_hint="`--rows`")
     try:
         project = settings.project(thorough=True)
-        notes = project.planner.notes()
+        imported = project.planner.imported
+        ran = (
+            (f"{imported} was imported, as it is whenever the project is loaded: it declares tables",)
+            if imported
+            else ()
+        )
+        notes = (*ran, *project.planner.notes())
     except ProjectError as error:
         return options.report_error(error, would_run=False)
     rows, seed = _ROWS if rows is None else rows, _SEED if seed is None else seed

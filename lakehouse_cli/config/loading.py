@@ -48,6 +48,7 @@ class LoadedSpec(Struct, frozen=True):
         readable: Whether it is known which environments there are.
         reading: Its tables, where they were read anew and can be kept.
         tests: The tests of transforms, by table; none where the tables were kept from an earlier reading.
+        imported: The file of the module that was imported for its tables; empty where none was.
     """
 
     spec: ProjectSpec
@@ -57,6 +58,7 @@ class LoadedSpec(Struct, frozen=True):
     readable: bool = True
     reading: TablesReading | None = None
     tests: AnyMapping[str, tuple[TransformTest, ...]] = field(default_factory=dict)
+    imported: str = ""
 
 
 def load_project(
@@ -205,7 +207,8 @@ def _loaded(loader: _Loader, *, thorough: bool, incomplete: bool) -> LoadedSpec 
     keeps = loader.kept is None and loader.python is None and not found
     reading = TablesReading.of(spec, loader.includes.tables, named) if keeps else None
     variables = values_in(named, loader.environ)
-    return LoadedSpec(spec, found, variables, others, reading=reading, tests=loader.tests())
+    imported = "" if loader.python is None else loader.python.location.file
+    return LoadedSpec(spec, found, variables, others, reading=reading, tests=loader.tests(), imported=imported)
 
 
 def _empty(path: Path) -> ProjectSpec:

@@ -54,7 +54,7 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
     validation = _Validation(spec.storages, places)
     for table in spec.tables.values():
         yield from validation.table(table)
-    yield from result_problems(spec.tables.values())
+    yield from result_problems(spec.tables.values(), places.unread)
 
 
 def find_collisions(spec: ProjectSpec) -> Iterator[Problem]:

@@ -30,6 +30,7 @@ class ValidProject(Struct, frozen=True):
         reading: Its tables, where they were read anew and can be kept.
         declared: What declares the whole of it in Python; None where its project file was read.
         tests: The tests of transforms, by table; None where they were not asked for.
+        imported: The file of the module that was imported for its tables; empty where none was.
     """
 
     spec: ProjectSpec
@@ -38,6 +39,7 @@ class ValidProject(Struct, frozen=True):
     reading: TablesReading | None = None
     declared: DeclaredProject | str | None = None
     tests: Mapping[str, tuple[TransformTest, ...]] | None = None
+    imported: str = ""
 
 
 def load_valid_project(
@@ -91,7 +93,7 @@ def load_valid_project(
         if missing := code.missing_packages():
             raise ProjectError(in_order(missing, spec.file.name))
     tests = loaded.tests if with_tests or thorough else None
-    return ValidProject(code.spec, code, loaded.variables, loaded.reading, declared, tests)
+    return ValidProject(code.spec, code, loaded.variables, loaded.reading, declared, tests, loaded.imported)
 
 
 def declared_environments(

@@ -42,6 +42,9 @@ class Planner:
     Args:
         project: The project.
         environ: Environment variables, from which other environments of it take theirs.
+
+    Attributes:
+        imported: The file of the module that was imported for its tables; empty where none was.
     """
 
     def __init__(self, project: ValidProject, environ: Mapping[str, str]) -> None:
@@ -50,6 +53,7 @@ class Planner:
         self._reading = project.reading
         self._declared = project.declared
         self._tests = project.tests
+        self.imported = project.imported
         self._environ = environ
         self._others: dict[str, Planner] = {}
         self._lock, self._blocks = Lock(), 0

@@ -45,6 +45,7 @@ class Job(Struct, frozen=True):
         workers: How many tables are computed at once.
         run_started: When the run began.
         siblings: The other tables that the same call computes, in the order of the project, this one before them.
+        is_last: Whether no other attempt follows where this one fails.
     """
 
     table: Table
@@ -61,6 +62,7 @@ class Job(Struct, frozen=True):
     workers: int
     run_started: datetime
     siblings: tuple[Job, ...] = ()
+    is_last: bool = True
 
     @property
     def members(self) -> tuple[Job, ...]:

@@ -64,6 +64,7 @@ def declare_in_python(declared: Path) -> str:
 def declare_in_yaml(written: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Declare a project of `assets.py` in a project file instead."""
     monkeypatch.syspath_prepend(str(written))
+    monkeypatch.delitem(sys.modules, "assets", raising=False)  # that of another project
     module = importlib.import_module("assets")
     del sys.modules["assets"]
     found = [each for value in vars(module).values() for each in (value, *declared_by(value))]
