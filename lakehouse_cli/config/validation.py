@@ -57,7 +57,7 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
         yield from validation.table(table)
         if table.contract.checks:
             yield from check_problems(table, spec, places.unread)
-    yield from result_problems(spec.tables.values())
+    yield from result_problems(spec.tables.values(), places.unread)
 
 
 def find_collisions(spec: ProjectSpec) -> Iterator[Problem]:
