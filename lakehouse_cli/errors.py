@@ -18,6 +18,7 @@ from lakehouse_cli.text.invisible import same_to_the_eye, visible
 
 #: How many of the rows that break a contract are kept.
 KEPT_ROWS = 1_000
+HIDDEN = "***"  #: Stands for a value of a sensitive column.
 _NAMED = 8  # tables in a command of a hint
 
 
@@ -301,6 +302,7 @@ class DataError(LakehouseError):
     Attributes:
         violations: Each way in which they do not.
         failed: The rows that do not; None where only the examples of the violations are known.
+        checks: What the checks of the table found (`lakehouse_cli.model.check.CheckRecord`), where they were judged.
     """
 
     def __init__(
@@ -314,6 +316,7 @@ class DataError(LakehouseError):
         super().__init__(message, hint=hint, location=location)
         self.violations = tuple(violations)
         self.failed: FailedRows | None = None
+        self.checks: tuple[Any, ...] = ()
 
 
 #: What to do about rows of a source that break its contract.

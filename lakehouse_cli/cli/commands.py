@@ -15,6 +15,7 @@ NAMES = (
     "validate",
     "plan",
     "run",
+    "test",
     "ls",
     "show",
     "open",

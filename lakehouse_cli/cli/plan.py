@@ -27,9 +27,11 @@ Examples:
 EXIT_SOMETHING_TO_DO = 4
 _MARKS = {
     "run": ("▸", "cyan"),
+    "check": ("▸", "cyan"),
     "read": ("·", "dim"),
     "skip": ("=", "dim"),
     "missing": ("✗", "red"),
+    "failed": ("✗", "red"),
     "refused": ("✗", "red"),
     "no access": ("✗", "red"),
     "blocked": ("○", "yellow"),
@@ -37,7 +39,9 @@ _MARKS = {
 # What is counted below a plan.
 _COUNTED = (
     ("run", "table", "to materialize"),
+    ("check", "table", "to check"),
     ("blocked", "table", "blocked"),
+    ("failed", "table", "whose stored data fail a check"),
     ("refused", "table", "refused"),
     ("no access", "table", "out of reach"),
     ("read", "source", "to read"),
@@ -60,7 +64,7 @@ def command(
     """
     plan = settings.project().planner.plan(replace(request, defer=defer))
     render(plan, settings)
-    return EXIT_SOMETHING_TO_DO if exit_code and plan.runs else 0
+    return EXIT_SOMETHING_TO_DO if exit_code and any(each.action in ("run", "check") for each in plan.tables) else 0
 
 
 def render(plan: Plan, settings: options.Settings) -> None:
@@ -83,6 +87,11 @@ def render(plan: Plan, settings: options.Settings) -> None:
     output.write_lines(_trouble_lines(plan, terminal))
     notes = [note for table in plan.tables for note in table_notes(table.name, table.notes)]
     output.write_lines(note_lines(terminal, notes))
+    warned = [(t.name, each) for t in plan.tables for each in t.checks if each.status in ("warned", "errored")]
+    if warned:
+        from lakehouse_cli.rendering.reporters.check_text import warning_lines
+
+        output.write_lines(warning_lines(terminal, warned))
 
 
 def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:
@@ -105,6 +114,9 @@ def _next(plan: Plan) -> str | None:
         return UnclaimedError.advice([each.table for each in refused if isinstance(each, UnclaimedError)])
     if refused:
         return refused[0].hint
+    remedy = next((table.remedy for table in plan.runs if table.remedy is not None), None)
+    if remedy is not None:
+        return remedy
     unread = next((table for table in plan.tables if _shown(table) == "missing"), None)
     if unread is None:
         return None
@@ -124,7 +136,7 @@ def _causes(plan: Plan, would_fail: list[str]) -> list[str]:
 def _summed_up(plan: Plan) -> str:
     counts = Counter(_shown(table) for table in plan.tables)
     parts = {shown: f"{plural(counts[shown], noun)} {what}" for shown, noun, what in _COUNTED if counts[shown]}
-    if plan.runs:
+    if plan.due:
         return ", ".join(parts.values())
     up_to_date = f": {plural(counts['skip'], 'table')} up to date" if counts["skip"] else ""
     parts.pop("read", None)
@@ -149,6 +161,8 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
             why = [brief, *(each for each in why if each not in missing)]
         elif table.kind == "source" and isinstance(trouble, UnreachableError):
             why = [trouble.reason]
+        elif shown == "failed" and table.would_fail is not None:
+            why = [table.would_fail.removeprefix(f"`{table.name}`: ")]
         elif table.refused is not None:
             why = _refusal(table.refused, table)
         if table.state is not None and table.state.environment is not None:
@@ -176,6 +190,8 @@ def _shown(table: PlannedTable) -> str:
     """The action, or what stands in its way."""
     if table.would_fail is None:
         return table.action
+    if table.action == "skip":
+        return "failed"
     trouble = table.refused if table.kind == "computed" else table.state and table.state.trouble
     if isinstance(trouble, UnreachableError):
         return "no access"

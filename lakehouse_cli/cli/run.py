@@ -15,6 +15,7 @@ from lakehouse_cli.cli import options, output
 from lakehouse_cli.cli.plan import render
 from lakehouse_cli.cli.run_output import RunOutput
 from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.text.counts import plural
 
 if TYPE_CHECKING:
     from lakehouse_cli.project.facade import Project
@@ -80,6 +81,9 @@ def command(
         list[str] | None,
         options.option("--reporter", metavar="NAME", help="Report to one that a package brings as well; repeatable."),
     ] = None,
+    warnings_as_errors: Annotated[
+        bool, options.option("--warnings-as-errors", help="Exit with 1 where a check warned in this run.")
+    ] = False,
     dry_run: Annotated[bool, options.option("--dry-run", help="Show the plan and change nothing.")] = False,
 ) -> int:
     """Materialize tables, each validated against its contract.
@@ -101,7 +105,7 @@ def command(
     if dry_run:
         render(settings.project().planner.plan(request), settings)
         return 0
-    shown = partial(_run, log_format=log_format, reporters=tuple(reporter or ()))
+    shown = partial(_run, log_format=log_format, reporters=tuple(reporter or ()), strict=warnings_as_errors)
     if not watch:
         return shown(settings, settings.project(), request, now)
     if settings.json:
@@ -117,6 +121,7 @@ def _run(
     *,
     log_format: str | None,
     reporters: tuple[str, ...],
+    strict: bool,
 ) -> int:
     from lakehouse_cli.project.execution import run_project
     from lakehouse_cli.rendering.reporters.plugin import PluginReporter
@@ -163,6 +168,11 @@ def _run(
     if result.status == "cancelled":
         options.Current.interruption_reported = True
         return EXIT_INTERRUPTED
+    warned = [each for table in result.tables for each in table.warnings if not each.earlier]
+    if strict and warned:
+        names = ", ".join(dict.fromkeys(f"`{each.name}`" for each in warned[:5]))
+        output.write_stderr([f"error: {plural(len(warned), 'warning')} ({names}), and --warnings-as-errors was given"])
+        return 1
     return 0 if result.status == "success" else 1
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
+from lakehouse_cli.config.checks import WORDS, column_checks, column_keys
 from lakehouse_cli.config.options import value_type
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Key, Reader, is_misspelt, keys_schema, read_keys
 from lakehouse_cli.config.scalars import core_number
-from lakehouse_cli.config.type_pattern import type_pattern
+from lakehouse_cli.config.type_pattern import NAMED_TYPE, type_pattern
 from lakehouse_cli.config.value_types import Flag, Number, Text
 from lakehouse_cli.config.yaml_syntax import bracketed
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
+from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatOption
 from lakehouse_cli.model import Column, ColumnType, ColumnTypeError, parse_column_type
 from lakehouse_cli.model.column_type import TYPE_EXAMPLES
@@ -42,12 +44,16 @@ class Columns:
         locate = reader.source.location
         columns: list[Column] = []
         for name, (key, value) in _without_pieces(node).items():
+            if reader.types:
+                value = _with_named_type(reader, value)
             if isinstance(value, Mapping):
-                column = _long(reader, key, value, owner)
+                column = read_column(reader, key, value, owner)
                 if column is not None:
                     columns.append(column)
             else:
                 type_ = _valid_type(value)
+                if isinstance(value, Broken):
+                    continue
                 if type_ is None:
                     _TYPE.read(reader, reader.value(key, value), f"column {quoted(name)} of {owner}")
                 else:
@@ -66,25 +72,28 @@ class Columns:
         }
 
 
-def _long(reader: Reader, key: Scalar, value: Mapping, owner: str) -> Column | None:
-    """A column with more than its type; None after a problem was reported."""
+def read_column(reader: Reader, key: Scalar, value: Mapping, owner: str) -> Column | None:
+    """Read a column with more than its type; None after a problem was reported."""
     known = _KEYS
     if (entries := _without_pieces(value)) is not value.entries:
         value = Mapping(entries, value.size, value.start, value.end)
     if not value.entries.keys() <= _KEYS.keys():
         of_table = {name: Key(_OfTable(), "") for name in value.entries if name in _table_options()}
         known = {**_KEYS, **_option_keys(), **of_table}
-    values, invalid = read_keys(reader, value, known, f"column {quoted(key.text)} of {owner}")
+    what = f"column {quoted(key.text)} of {owner}"
+    values, invalid = read_keys(reader, value, known, what, WORDS)
     if "type" not in value.entries and not is_misspelt("type", value.entries, known):
         reader.report(key, f"column {quoted(key.text)} of {owner} has no `type`", "add one: `type: int64`")
     if invalid or "type" not in values:
         return None
+    checks = column_checks(reader, key.text, values["type"], values, value.entries, what)
     placed = [name for name in values if name == "from" or name not in _KEYS]
     options = {name: values.pop(name) for name in placed if name != "from"}
     return Column(
         key.text,
         from_=values.pop("from", None),
         **values,
+        checks=checks,
         options={name: list(each) if isinstance(each, tuple) else each for name, each in options.items()},
         location=reader.at(key),
         locations={name: reader.place(*value.entries[name]) for name in placed},
@@ -151,8 +160,8 @@ _KEYS = {
         "Its name in the file of a source, or its position there, from 1. Default: its own name.",
         examples=("Temp (F)", 3),
     ),
-    # Checks of single columns; documented, and refused until they work.
-    **{name: Key(None, "A check.") for name in ("min", "max", "checks")},
+    "sensitive": Key(Flag(), "Whether its values are hidden in messages, documents and the history.", False),
+    **column_keys(),
 }
 
 
@@ -190,8 +199,9 @@ def column_type_schema() -> JsonSchema:
     """JSON Schema of a column's type."""
     return {
         "type": "string",
-        "pattern": f"^(?:{type_pattern()})$",
-        "description": "An Arrow type, such as int64, string, timestamp[us, tz=UTC] or decimal128(10, 2).",
+        "pattern": f"^(?:{type_pattern()}|{NAMED_TYPE})$",
+        "description": "An Arrow type, such as int64, string, timestamp[us, tz=UTC] or decimal128(10, 2), or one of"
+        " the named `types`.",
         "examples": list(TYPE_EXAMPLES),
     }
 
@@ -224,11 +234,31 @@ def _unclosed(text: str) -> int:
     return sum(text.count(each) for each in "[(<") - sum(text.count(each) for each in "])>")
 
 
+def _with_named_type(reader: Reader, value: Node) -> Node:
+    """The keys of a column over those of the named type that it has, if it has one; the checks of both count."""
+    kind = value.get("type") if isinstance(value, Mapping) else value
+    if not isinstance(kind, Scalar) or kind.text not in reader.types:
+        return value
+    named = reader.types[kind.text]
+    if named is None:  # reported where it is declared
+        return Broken(value.start, value.end)
+    if not isinstance(value, Mapping):
+        return named
+    entries = {**named.entries, **value.entries, "type": named.entries["type"]}
+    both = [each.get("checks") for each in (named, value)]
+    lists = [each for each in both if isinstance(each, Sequence)]
+    if len(lists) > 1:
+        joined = Sequence([item for each in lists for item in each.items], 0, lists[1].start, lists[1].end)
+        entries["checks"] = value.entries["checks"][0], joined
+    return value.having(entries)
+
+
 def _parsed(reader: Reader, node: Scalar, what: str) -> ColumnType | Invalid:
     try:
         return parse_column_type(node.text)
     except ColumnTypeError as error:
-        message, hint = str(error), error.hint or _OTHERS
+        close = did_you_mean(node.text, reader.types)
+        message, hint = str(error), close or error.hint or _OTHERS
     except RecursionError:
         message, hint = "this type is nested too deep", "flatten it"
     if node.plain and _unclosed(node.text):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping as AnyMapping
+from typing import Any
 
+from lakehouse_cli.config.checks import TableChecks
 from lakehouse_cli.config.columns import Columns
 from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN, path_problem
-from lakehouse_cli.config.reading import Key
+from lakehouse_cli.config.reading import JsonSchema, Key, Reader
 from lakehouse_cli.config.uses import FILE_RULES, RefreshAge, UsesMap, file_problem
 from lakehouse_cli.config.value_types import (
     Arguments,
@@ -21,6 +23,7 @@ from lakehouse_cli.config.value_types import (
     Text,
     Texts,
 )
+from lakehouse_cli.config.yaml_tree import Node
 from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES
 
@@ -48,6 +51,23 @@ _FUNCTION = Text(
 )
 
 _OPTIONS = Section("a map of the format's options", "options")
+
+
+class _Tests:
+    """The tests of a table; what reads them is loaded where there are some."""
+
+    def read(self, reader: Reader, node: Node, what: str) -> Any:
+        """The tests."""
+        from lakehouse_cli.config.transform_tests import read_tests
+
+        return read_tests(reader, node, what)
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        from lakehouse_cli.config.transform_tests import tests_schema
+
+        return tests_schema()
+
 
 TABLE_KEYS: AnyMapping[str, Key] = {
     "kind": Key(
@@ -162,7 +182,14 @@ TABLE_KEYS: AnyMapping[str, Key] = {
     "retries": Key(Number(whole=True, minimum=0), "Attempts beyond the first.", 0, computed=True),
     "retry_delay": Key(Number(minimum=0), "Seconds before the first retry, doubled each time.", 1, computed=True),
     "timeout": Key(Number(minimum=0, above=True), "Seconds it may take. Default: no limit.", computed=True),
-    "checks": Key(None, "What the data must satisfy beyond types."),
+    "checks": Key(
+        TableChecks(),
+        "What the data must satisfy beyond types; checks of single columns stand in the columns.",
+        examples=([{"unique": ["station", "day"]}, {"row_count": {"min": 1}}],),
+    ),
+    "tests": Key(
+        _Tests(), "Tests of its transform, on rows that they give; `lakehouse test` runs them.", computed=True
+    ),
 }
 
 STORAGE_KEYS: AnyMapping[str, Key] = {
@@ -265,6 +292,11 @@ PROJECT_KEYS: AnyMapping[str, Key] = {
         PATTERNS, "Patterns of files with more `tables`, relative to this file.", examples=(["tables/*.yaml"],)
     ),
     "tables": Key(Section("a map of names to tables", "tables"), "The tables, by name."),
+    "types": Key(
+        Section("a map of names to types", "types"),
+        "Named column types: a type, with checks and options, for columns to name.",
+        examples=({"station_id": {"type": "string", "matches": "[A-Z]{3}"}},),
+    ),
     "assets": Key(
         ASSETS,
         "The Python module whose `Lakehouse` declares more tables, and perhaps storages; loading the project runs it.",

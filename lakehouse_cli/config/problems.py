@@ -35,6 +35,11 @@ class Problems:
         self._found: list[Problem] = []
         self._environment = ""
 
+    @property
+    def count(self) -> int:
+        """How many were found so far."""
+        return len(self._found)
+
     def add(self, problem: Problem) -> None:
         """Keep a problem."""
         if self._environment:

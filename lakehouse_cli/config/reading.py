@@ -32,11 +32,18 @@ EMPTY = "an empty text"
 
 
 class Reader:
-    """One file being read: its text for the places, and where its problems go."""
+    """One file being read: its text for the places, and where its problems go.
+
+    Attributes:
+        source: The file.
+        problems: Takes what is found.
+        types: The named column types of the project; None for those that are wrong.
+    """
 
     def __init__(self, source: SourceFile, problems: Problems) -> None:
         self.source = source
         self.problems = problems
+        self.types: AnyMapping[str, Mapping | None] = {}
 
     def at(self, node: Node) -> Location:
         """Where a node stands."""
@@ -152,14 +159,14 @@ class Key(Struct, frozen=True):
     """One key of a map.
 
     Attributes:
-        type: How its value is read; None for a key that is documented and does not work yet.
+        type: How its value is read.
         description: What it means.
         default: What holds where it is not set; None where that is nothing.
         examples: For editors.
         computed: Whether it belongs to computed tables alone.
     """
 
-    type: ValueType | None
+    type: ValueType
     description: str
     default: Any = None
     examples: tuple[Any, ...] = ()
@@ -167,23 +174,28 @@ class Key(Struct, frozen=True):
 
 
 def read_keys(
-    reader: Reader, node: Mapping, known: AnyMapping[str, Key], owner: str
+    reader: Reader, node: Mapping, known: AnyMapping[str, Key], owner: str, words: AnyMapping[str, str] = {}
 ) -> tuple[dict[str, Any], set[str]]:
-    """Read the known keys of a map: their values, and the names of those that could not be read."""
+    """Read the known keys of a map: their values, and the names of those that could not be read.
+
+    Args:
+        reader: Of its file.
+        node: The map.
+        known: The keys that it may have.
+        owner: What messages call it.
+        words: What to do in place of words that people bring.
+    """
     values: dict[str, Any] = {}
     invalid: set[str] = set()
     for name, (key, value) in node.entries.items():
         if name not in known and isinstance(value, Broken):
             continue
         if name not in known:
-            working = [each for each, key_of in known.items() if key_of.type is not None]
-            hint = near_key(name, node.entries, working) or f"its keys are {', '.join(f'`{each}`' for each in working)}"
+            hint = words.get(name) or near_key(name, node.entries, known)
+            hint = hint or f"its keys are {', '.join(f'`{each}`' for each in known)}"
             reader.report(key, f"unknown key {quoted(name)} in {owner}", hint)
             continue
         kind = known[name].type
-        if kind is None:
-            reader.report(key, f"`{name}` of {owner} is not supported yet", "remove it for now")
-            continue
         read = kind.read(reader, reader.value(key, value), f"`{name}` of {owner}")
         if read is INVALID:
             invalid.add(name)
@@ -198,8 +210,6 @@ def keys_schema(
     """JSON Schema of a map of these keys; those of `filled_in` may hold variables."""
     properties: dict[str, JsonSchema] = {}
     for name, key in keys.items():
-        if key.type is None:
-            continue
         schema = key.type.schema()
         schema = {**(with_variables(schema) if name in filled_in else schema), "description": key.description}
         if key.default is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from lakehouse_cli.config.checks import every_check
 from lakehouse_cli.config.keys import NAME_PATTERN, NAME_RULE, TABLE_KEYS
 from lakehouse_cli.config.options import read_options
 from lakehouse_cli.config.problems import quoted
@@ -27,7 +28,7 @@ _VITAL = frozenset(("kind", "function", "sql", "sql_file", "inputs", "params"))
 _COMPUTES = ("function", "sql", "sql_file")
 _MERGED = frozenset(("params", "meta", "uses"))
 # What speaks of rows and columns.
-_OF_TABLES = ("columns", "key", "order_by", "extra_columns", "sql", "sql_file", "engine", "reproducible")
+_OF_TABLES = ("columns", "key", "order_by", "extra_columns", "checks", "sql", "sql_file", "engine", "reproducible")
 _WITH_PARTS = frozenset(("inputs", "params", "key", "order_by", "uses"))
 
 
@@ -205,8 +206,13 @@ class Resolution(Struct):
             storage=storage_name,
             path=values.get("path", name),
             format=self._format(draft, values, storage),
-            serializer=serializer if storage is None or storage.format else "",
-            contract=Contract(values.get("columns"), values.get("key", ()), values.get("extra_columns", "error")),
+            serializer=serializer,
+            contract=Contract(
+                values.get("columns"),
+                values.get("key", ()),
+                values.get("extra_columns", "error"),
+                every_check(values.get("columns"), values.get("checks", ()), self.module),
+            ),
             function=None if source or query is not None else self._function(name, draft, values, places),
             output=values.get("output", ""),
             publish=values.get("publish", "together"),
@@ -347,12 +353,17 @@ class Resolution(Struct):
                     f"storage `{storage.name}` holds tables alone, and {draft.owner} is stored as {values['format']}"
                 )
                 hint = "give it a `storage:` of files: a local folder or an object store"
+                base = self.base.get(storage.name)
+                if base is not None and base.format:
+                    hint = f"declare a storage of files for it that environment `{self.environment}` does not override"
             draft.reader.problems.report(message, self._overridden(draft) or hint, draft.places["format"])
         return ""
 
     def _options(self, draft: Draft, values: dict[str, Any], storage: StorageSpec) -> AnyMapping[str, Any]:
         """The storage's options, over them the defaults', over them the table's; the storage's go with its format."""
         if not storage.format:
+            if _serializer(draft, values):  # reported with its format
+                return {}
             for key, _ in draft.values["options"].entries.values() if "options" in draft.values else ():
                 message = f"unknown option {quoted(key.text)} in {draft.owner}"
                 none = f"remove it: tables of storage `{storage.name}` have none"

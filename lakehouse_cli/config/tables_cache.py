@@ -31,7 +31,7 @@ from lakehouse_cli.storage_types import STORAGE_TYPES, scheme_of
 from lakehouse_cli.version import __version__
 
 _FOLDER, _FILE = "cache", "tables-{}.json"
-_FORMAT = 2
+_FORMAT = 3
 # The largest number that JSON gives back as it was.
 _LARGEST = 2**63 - 1
 
@@ -171,6 +171,7 @@ def _places(table: Table) -> Iterator[Location | None]:
     yield from (each.location for each in (table.function, table.query) if each is not None)
     for column in table.columns or ():
         yield from (column.location, *column.locations.values())
+    yield from (check.location for check in table.contract.checks)
 
 
 def _is_json(value: Any) -> bool:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from functools import cache
 
-from lakehouse_cli.model.column_type import _ALIASES, _PLAIN, _UNITS
+from lakehouse_cli.model.column_type import _ALIASES, _MEANT, _PLAIN, _UNITS
 
 _S = r"\s*"
 _LEVELS = 3
+#: What may name a type of the project's own: a schema cannot know which there are, but what is none.
+NAMED_TYPE = rf"(?!(?:{'|'.join(name for name in _MEANT if name.isidentifier())})$)[A-Za-z_][A-Za-z0-9_]*"
 
 
 def _flat() -> str:

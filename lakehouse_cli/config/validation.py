@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from msgspec import Struct, field
 
 from lakehouse_cli.code.source import SourceError
+from lakehouse_cli.config.check_validation import check_problems
 from lakehouse_cli.config.collisions import Collisions
 from lakehouse_cli.config.options import column_conflict, option_conflict
 from lakehouse_cli.config.paths import length_problem, suffix_problem
@@ -54,7 +55,9 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
     validation = _Validation(spec.storages, places)
     for table in spec.tables.values():
         yield from validation.table(table)
-    yield from result_problems(spec.tables.values())
+        if table.contract.checks:
+            yield from check_problems(table, spec, places.unread)
+    yield from result_problems(spec.tables.values(), places.unread)
 
 
 def find_collisions(spec: ProjectSpec) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
@@ -11,7 +11,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, shown_values, texts_at
-from lakehouse_cli.errors import KEPT_ROWS, DataError, Example, FailedRow, FailedRows, Violation
+from lakehouse_cli.errors import HIDDEN, KEPT_ROWS, DataError, Example, FailedRow, FailedRows, Violation
 
 #: How many values of a row are kept.
 _WIDEST = 200
@@ -22,9 +22,11 @@ Rows: TypeAlias = pa.Array | pa.ChunkedArray
 class _Finding:
     """One way in which the contract is broken, in however many pieces."""
 
-    def __init__(self, violation: Violation, say: Callable[[int], str] | None) -> None:
+    def __init__(
+        self, violation: Violation, say: Callable[[int], str] | None, columns: Sequence[str] | None = None
+    ) -> None:
         self.violation = violation
-        self.columns: Sequence[str] = ()
+        self.columns: Sequence[str] = columns or ()
         self._say = say
         self.rows: list[int] = []
 
@@ -47,9 +49,13 @@ class Findings:
     """Violations in the order in which they were found, each with its rows.
 
     A table comes as one piece or as many; what is found in a piece counts once it is at its end.
+
+    Args:
+        hidden: The columns whose values are not shown.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: Collection[str] = ()) -> None:
+        self._hidden = hidden
         self._findings: dict[tuple[str | None, str, str], _Finding] = {}
         self._piece: list[_Piece] = []
         self._before = 0  # rows of earlier pieces
@@ -58,39 +64,64 @@ class Findings:
         self._names: dict[str, None] = {}
         self._broken: set[str] = set()  # columns in which anything was found
 
+    def found(self, column: str | None, check: str, message: str) -> Violation | None:
+        """The violation that was added of a column, a check, and a message of two rows; None where there is none."""
+        finding = self._findings.get((column, check, message))
+        return None if finding is None else finding.violation
+
     @property
     def violations(self) -> list[Violation]:
         """What was found."""
         return [each.violation for each in self._findings.values()]
 
-    def add(self, violation: Violation, rows: Rows | None = None, say: Callable[[int], str] | None = None) -> None:
+    def add(
+        self,
+        violation: Violation,
+        rows: Rows | None = None,
+        say: Callable[[int], str] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> None:
         """Add a violation of the piece at hand.
 
         Args:
             violation: What breaks the contract; rows of its examples count from 1 in this piece.
             rows: 0-based positions in this piece, ascending; None where only the examples are known.
             say: The message for so many rows or values; None where it has no count.
+            columns: Those that it is about; None where its own says so, or the key.
         """
+        if violation.column in self._hidden:
+            violation = hide_values(violation)
         key = (violation.column, violation.check, violation.message if say is None else say(2))
         finding = self._findings.get(key)
         if finding is None:
-            finding = self._findings[key] = _Finding(replace(violation, count=0, examples=()), say)
+            finding = self._findings[key] = _Finding(replace(violation, count=0, examples=()), say, columns)
         self._piece.append(_Piece(finding, violation, rows))
 
-    def add_of_all(self, violation: Violation, rows: Sequence[int], source: pa.Table) -> None:
-        """Add a violation that only all pieces show; a row in which more was found counts twice.
+    def add_of_all(
+        self,
+        violation: Violation,
+        rows: Sequence[int],
+        source: pa.Table,
+        say: Callable[[int], str] | None = None,
+    ) -> None:
+        """Add a violation that only all pieces show; beyond those kept, a row in which more was found counts twice.
 
         Args:
             violation: What breaks the contract.
             rows: 0-based positions in the whole table, ascending, of the first that do.
             source: The columns that it concerns, of those rows.
+            say: As of `add`.
         """
-        finding = _Finding(violation, None)
-        self._findings[violation.column, violation.check, violation.message] = finding
+        if self._hidden and any(name in self._hidden for name in source.column_names):
+            violation = hide_values(violation)
+        finding = _Finding(violation, say)
+        message = violation.message if say is None else say(2)
+        self._findings[violation.column, violation.check, message] = finding
         finding.columns = source.column_names
         finding.rows = list(rows[:KEPT_ROWS])
         self._broken.update(finding.columns)
-        self._count += violation.count
+        known = sum(row in self._kept for row in rows)
+        self._count += violation.count - known
         kept = finding.rows[: KEPT_ROWS - len(self._kept)]
         self._keep(source, range(len(kept)), kept)
 
@@ -112,7 +143,7 @@ class Findings:
             return
         positions: dict[int, None] = {}
         for finding, violation, _ in piece:
-            finding.columns = key if violation.column is None else [violation.column]
+            finding.columns = finding.columns or (key if violation.column is None else [violation.column])
             self._broken.update(finding.columns)
         for finding, violation, rows in piece:
             if (
@@ -121,7 +152,7 @@ class Findings:
                 and finding.violation.check in ("missing", "extra", "duplicate")
             ):
                 continue  # a column that is not there is missing once
-            examples = _with_keys(violation, source, key)
+            examples = _with_keys(violation, source, key, self._hidden)
             shifted = tuple(each if each.row is None else replace(each, row=before + each.row) for each in examples)
             finding.merge(replace(violation, examples=shifted))
             found = [each.row - 1 for each in violation.examples if each.row is not None]
@@ -143,6 +174,8 @@ class Findings:
                 break
             with suppress(pa.ArrowException):  # of what is no array, such as indices beyond a dictionary
                 texts = texts_at(source.column(field.name), rows)
+                if field.name in self._hidden:
+                    texts = [None if text is None else HIDDEN for text in texts]
                 self._names[field.name] = None
                 for row, text in zip(rows, texts, strict=True):
                     kept[row][field.name] = text
@@ -179,7 +212,7 @@ class Findings:
             None
             if not self._kept
             else FailedRows(
-                self._count,
+                min(self._count, self._before) if self._before else self._count,
                 names,
                 tuple(
                     FailedRow(
@@ -207,14 +240,23 @@ def _distinct(piece: Sequence[_Piece]) -> int:
     return len(pa.chunked_array(chunks, pa.int64()).unique())
 
 
-def _with_keys(violation: Violation, source: pa.Table, key: Sequence[str]) -> tuple[Example, ...]:
+def hide_values(violation: Violation) -> Violation:
+    """The violation without the values of its examples."""
+    hidden = (each if each.value == "null" else replace(each, value=HIDDEN) for each in violation.examples)
+    return replace(violation, examples=tuple(hidden))
+
+
+def _with_keys(
+    violation: Violation, source: pa.Table, key: Sequence[str], hidden: Collection[str]
+) -> tuple[Example, ...]:
     """The examples of a violation with the keys of their rows, where these do not show them already."""
     shows_key = violation.check == "key" and all(example.value != "null" for example in violation.examples)
     others = [name for name in key if name != violation.column]
     if not others or shows_key or not set(key) <= set(source.column_names):
         return violation.examples
     rows = [example.row for example in violation.examples if example.row is not None]
-    texts = [shown_values(source.column(name), [row - 1 for row in rows]) for name in others]
+    at = [row - 1 for row in rows]
+    texts = [[HIDDEN] * len(at) if name in hidden else shown_values(source.column(name), at) for name in others]
     keys = {
         row: ", ".join(f"{name} {value}" for name, value in zip(others, values, strict=True))
         for row, values in zip(rows, zip(*texts, strict=True), strict=True)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from msgspec import field
 
 from lakehouse_cli.errors import Location
+from lakehouse_cli.model.check import Check
 from lakehouse_cli.model.column_type import ColumnType
 from lakehouse_cli.model.declaration import Declaration
 from lakehouse_cli.model.manifest import ColumnRecord
@@ -26,6 +27,8 @@ class Column(Declaration, frozen=True):
         description: For docs.
         options: Of the format, for this column alone: over those of the table.
         from_: Its name in the file, or its position from 1; None where it goes by its own name.
+        sensitive: Whether its values are hidden in messages, documents and the history.
+        checks: What its values must satisfy.
         location: Where it is declared.
         locations: Where each of its options stands.
     """
@@ -36,6 +39,8 @@ class Column(Declaration, frozen=True):
     description: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     from_: str | int | None = None
+    sensitive: bool = False
+    checks: tuple[Check, ...] = ()
     locations: Mapping[str, Location] = field(default_factory=dict)
 
 
@@ -46,11 +51,13 @@ class Contract(Declaration, frozen=True, dict=True):
         columns: In order; None where none are declared (all columns as they come).
         key: Columns that identify a row; empty for none.
         extra_columns: What becomes of columns that a transform returns and `columns` does not name.
+        checks: What the data must satisfy beyond types, those of columns first; each has a name of its own.
     """
 
     columns: tuple[Column, ...] | None = None
     key: tuple[str, ...] = ()
     extra_columns: ExtraColumns = "error"
+    checks: tuple[Check, ...] = ()
 
     @cached_property
     def records(self) -> tuple[ColumnRecord, ...] | None:
@@ -68,6 +75,11 @@ class Contract(Declaration, frozen=True, dict=True):
     def column_options(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         """The options of each column that has some of its own."""
         return tuple([(each.name, each.options) for each in self.columns or () if each.options])
+
+    @cached_property
+    def sensitive(self) -> frozenset[str]:
+        """The columns whose values are hidden."""
+        return frozenset([each.name for each in self.columns or () if each.sensitive])
 
     @property
     def has_other_names(self) -> bool:

@@ -10,6 +10,9 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import DecodeError, Meta, Struct, ValidationError, field, to_builtins
 from msgspec.json import Decoder, Encoder
+from msgspec.structs import replace
+
+from lakehouse_cli.model.check import CheckRecord
 
 MANIFEST_FORMAT = 2
 _OLDEST_FORMAT = 1
@@ -166,6 +169,7 @@ class Manifest(Struct, frozen=True):
         memory_bytes: What its inputs and its result took in memory, together.
         project: Name of the project that stored it; None where that was not recorded.
         object: Of an asset that is no table, which has neither columns nor rows; None for a table.
+        checks: What was found by the checks of the contract.
         format: Version of the manifest's own layout.
     """
 
@@ -185,6 +189,7 @@ class Manifest(Struct, frozen=True):
     memory_bytes: _Count = 0
     project: str | None = None
     object: ObjectRecord | None = None
+    checks: tuple[CheckRecord, ...] = ()
     format: int = MANIFEST_FORMAT
 
     @property
@@ -192,6 +197,11 @@ class Manifest(Struct, frozen=True):
         """What was stored, as the record of tables computed from it; how it is read is not known here."""
         rows = -1 if self.row_count is None else self.rows
         return InputRecord(self.content_hash, rows, self.bytes, self.modified_ns)
+
+    def with_checks(self, checks: tuple[CheckRecord, ...], seen: Manifest) -> Manifest | None:
+        """The manifest with what checks found on the data; None where it is not the one that was seen of these."""
+        same = (self.run_id, self.finished_at, self.content_hash) == (seen.run_id, seen.finished_at, seen.content_hash)
+        return replace(self, checks=checks) if same else None
 
     @property
     def row_count(self) -> int | None:
@@ -257,7 +267,7 @@ class _Column(Struct):
 
 
 class _Written(Manifest, frozen=True, kw_only=True):
-    """A manifest as it is written: its columns are objects, and only `project` and `object` may be missing."""
+    """A manifest as it is written: its columns are objects, and only the last but `format` may be missing."""
 
     columns: tuple[_Column, ...]  # type: ignore[assignment]
     recipe: Recipe | None

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lakehouse_cli.arrow.conversion.timestamp_texts import UNITS
 from lakehouse_cli.arrow.maps import pairs_of
 from lakehouse_cli.arrow.types import from_arrow, holds
 from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.errors import HIDDEN
 from lakehouse_cli.model import Table
 
 if TYPE_CHECKING:
@@ -51,6 +53,11 @@ class Answer(Struct, frozen=True):
     row_count: int
     rows: tuple[dict[str, Any], ...]
     local: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+
+    def without_values(self, hidden: Collection[str]) -> Self:
+        """The same without the values of some columns; null is shown."""
+        rows = tuple(hide_values(row, hidden) for row in self.rows)
+        return replace(self, rows=rows, local={name: each for name, each in self.local.items() if name not in hidden})
 
     def to_json(self) -> dict[str, Any]:
         """The document of `lakehouse sql -o json`."""
@@ -94,6 +101,11 @@ def _rows(data: pa.Table, columns: Sequence[ShownColumn], count: int) -> tuple[A
     first = data.slice(0, count)
     local = {f.name: _by_its_clocks(first.column(f.name)) for f in data.schema if _has_clocks(f.type)}
     return tuple(columns), data.num_rows, rows_of(first), local
+
+
+def hide_values(row: Mapping[str, Any], hidden: Collection[str]) -> dict[str, Any]:
+    """A row without the values of some columns; null is shown."""
+    return {name: HIDDEN if name in hidden and value is not None else value for name, value in row.items()}
 
 
 def rows_of(data: pa.Table) -> tuple[dict[str, Any], ...]:

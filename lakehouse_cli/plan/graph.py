@@ -19,12 +19,23 @@ class AssetGraph(Struct, frozen=True, dict=True):
     Attributes:
         tables: By name.
         inputs: Of each computed table, in the order of its parameters.
-        order: All tables, each after its inputs; ties in the order of the file.
+        order: All tables, each after its inputs, and after those that its checks look at where that makes no cycle;
+            ties in the order of the file.
+        after: Of tables whose checks look at others, those that come before them for that.
     """
 
     tables: Mapping[str, Table]
     inputs: Mapping[str, tuple[Input, ...]]
     order: tuple[str, ...]
+    after: Mapping[str, tuple[str, ...]] = {}
+
+    def references(self, name: str) -> tuple[str, ...]:
+        """The other tables that the checks of `name` look at, each once."""
+        checks = self.tables[name].contract.checks
+        if not checks:
+            return ()
+        found = dict.fromkeys(each.references for each in checks)
+        return tuple(each for each in found if each is not None and each != name)
 
     def upstream(self, name: str) -> tuple[str, ...]:
         """The tables `name` is computed from, each once."""
@@ -96,7 +107,40 @@ def build_graph(
                 problems += _no_tables(table, matched.inputs, spec)
     order, cycles = _order(spec.tables, inputs)
     problems += [_cycle_problem(cycle, spec) for cycle in cycles]
-    return AssetGraph(spec.tables, inputs, order), problems
+    graph = AssetGraph(spec.tables, inputs, order)
+    return graph if cycles else _with_references(graph), problems
+
+
+def _with_references(graph: AssetGraph) -> AssetGraph:
+    """The graph with an order in which tables come after those that their checks look at.
+
+    That is an edge of checking alone: where it would make a cycle, it is left out.
+    """
+    wanted = [(name, other) for name in graph.tables for other in graph.references(name) if other in graph.tables]
+    if not wanted:
+        return graph
+    edges = {name: {*graph.upstream(name)} for name in graph.tables}
+    after: dict[str, tuple[str, ...]] = {}
+    for name, other in wanted:
+        if not _reaches(edges, other, name):
+            edges[name].add(other)
+            after[name] = (*after.get(name, ()), other)
+    inputs = {name: tuple([Input(each, None) for each in upstream]) for name, upstream in edges.items()}
+    order, _ = _order(graph.tables, inputs)
+    return AssetGraph(graph.tables, graph.inputs, order, after)
+
+
+def _reaches(edges: Mapping[str, Iterable[str]], name: str, wanted: str) -> bool:
+    """Whether a table comes after another by some edges."""
+    seen, waiting = {name}, [name]
+    while waiting:
+        for each in edges[waiting.pop()]:
+            if each == wanted:
+                return True
+            if each not in seen:
+                seen.add(each)
+                waiting.append(each)
+    return False
 
 
 def _no_tables(table: Table, inputs: Iterable[Input], spec: ProjectSpec) -> Iterator[Problem]:

@@ -7,11 +7,14 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError, UnreachableError, UsageError
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.deferred_input import DeferredInput, deferred_note
 from lakehouse_cli.model.manifest import InputRecord, Recipe
+from lakehouse_cli.model.pickle_trust import distrust
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange, schema_change
 from lakehouse_cli.model.table_state import TableState
@@ -23,11 +26,13 @@ from lakehouse_cli.plan.reasons import (
     recipe_reasons,
     refresh_reasons,
 )
+from lakehouse_cli.plan.recipes import is_pickle
 from lakehouse_cli.plan.selection import Selection
+from lakehouse_cli.plan.standing_checks import blocking, due_checks, standing_checks, standing_results
 from lakehouse_cli.plan.uses import Used
 from lakehouse_cli.text.name_lists import first_named
 
-Action = Literal["run", "skip", "read"]
+Action = Literal["run", "check", "skip", "read"]
 # How many tables a refusal names.
 _NAMED = 5
 
@@ -50,9 +55,13 @@ class PlannedTable(Struct, frozen=True):
         refused: Why a run leaves it as it is though it is due; None where it does not.
         would_fail: Why a run could not materialize it: it is refused, or something it needs is missing or refused; None
             where nothing is known to speak against it.
+        remedy: What to do where an input would make it fail that is there; None where nothing is known to help.
         notes: Remarks on a table that would run, such as an input modified outside lakehouse,
             or which key would have its transform's surroundings count.
         used: What its transform uses beside its inputs; None where nothing is declared.
+        after: Tables that its checks look at, and that come before it for that.
+        checks: How its checks stand, as far as earlier runs judged them on what is stored.
+        is_judged: Whether a run judges the checks of a source, as a table that runs is computed from it.
     """
 
     name: str
@@ -67,8 +76,17 @@ class PlannedTable(Struct, frozen=True):
     recipe: Recipe | None = None
     refused: StorageError | None = None
     would_fail: str | None = None
+    remedy: str | None = None
     notes: tuple[str, ...] = ()
     used: Used | None = None
+    after: tuple[str, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    is_judged: bool = False
+
+    @property
+    def is_check(self) -> bool:
+        """Whether a run judges checks on what is stored of it, and computes nothing."""
+        return self.action == "check" or self.is_judged
 
     @property
     def conditional(self) -> bool:
@@ -106,10 +124,15 @@ class Plan(Struct, frozen=True):
         return tuple(table for table in self.tables if table.action == "run")
 
     @property
+    def due(self) -> tuple[PlannedTable, ...]:
+        """The tables that would be materialized, or whose stored data would be checked."""
+        return tuple(table for table in self.tables if table.action == "run" or table.is_check)
+
+    @property
     def at_once(self) -> int:
         """How many tables a run may compute at once, at most: of the longest chain it is one at a time."""
         depths: dict[str, int] = {}
-        for table in self.runs:
+        for table in self.due:
             depths[table.name] = 1 + max((depths.get(name, 0) for name in table.inputs), default=0)
         return len(depths) - max(depths.values()) + 1 if depths else 0
 
@@ -131,6 +154,7 @@ class Plan(Struct, frozen=True):
                     "schema_change": table.schema_change,
                     "would_fail": table.would_fail,
                     "notes": list(table.notes),
+                    **({"checks": [each.to_json() for each in table.checks]} if table.checks else {}),
                 }
                 for table in self.tables
             ],
@@ -142,6 +166,7 @@ def tables_of_interest(graph: AssetGraph, selection: Selection) -> tuple[str, ..
     wanted = set(selection.names)
     for name in selection.names:
         wanted.update(graph.upstream(name))
+        wanted.update(graph.references(name))
     return tuple(name for name in graph.order if name in wanted)
 
 
@@ -156,6 +181,7 @@ def make_plan(
     force: bool = False,
     lenient: bool = False,
     defer: str | None = None,
+    check_codes: Mapping[str, Mapping[str, str]] = {},
 ) -> Plan:
     """Plan the selected tables: what is out of date runs, and why.
 
@@ -169,6 +195,7 @@ def make_plan(
         force: Whether the user asked to run what is up to date.
         lenient: Plan also what could not run because an input was never materialized.
         defer: The environment in which inputs were looked for that are not there in this one.
+        check_codes: Hashes of the code of functions in checks, by table and check.
 
     Raises:
         UsageError: A selected table needs one that is neither selected nor stored; the hint is the command to run.
@@ -183,15 +210,19 @@ def make_plan(
     results: dict[str, PlannedTable] = {}
 
     def computed(name: str, reasons: tuple[Reason, ...] = ()) -> PlannedTable:
-        return _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now, reasons)
+        planned = _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now, reasons)
+        if not graph.tables[name].contract.checks:
+            return planned
+        return _with_checks(planned, graph, states, running, check_codes.get(name, {}), now)
 
     for name in tables_of_interest(graph, selection):
         if graph.tables[name].kind == "source":
             of = _planned_source(graph, name, states[name])
         elif name in selected:
             if name not in results:
-                results |= _planned_together(graph.siblings(name), computed)
-                running.update(each.name for each in results.values() if each.action == "run")
+                together = _planned_together(graph.siblings(name), computed)
+                running.update(each.name for each in together.values() if each.action == "run")
+                results |= together
             of = results[name]
         else:
             continue
@@ -200,6 +231,8 @@ def make_plan(
             running.add(name)
         if of.would_fail is not None:
             failing[name] = of.would_fail
+    read = {name for t in planned if t.action == "run" for name in t.inputs if graph.tables[name].contract.checks}
+    planned = [replace(t, is_judged=True) if t.action == "read" and t.name in read else t for t in planned]
     contents = {name: state.content for name, state in states.items() if state.content is not None}
     deferred = tuple(
         DeferredInput(name, state.environment, state.uri)
@@ -223,12 +256,13 @@ def _planned_together(
 ) -> dict[str, PlannedTable]:
     """The tables that one call computes: where one of them runs, the others do as well."""
     found = {name: plan(name, ()) for name in names}
-    due = next((each.name for each in found.values() if each.reasons and not each.conditional), None)
+    due = next((each.name for each in found.values() if each.action == "run" and not each.conditional), None)
     if due is None:
         return found
     beside = Reason("computed_with", f"computed with `{due}`")
     return {
-        name: plan(name, (beside,)) if each.conditional or not each.reasons else each for name, each in found.items()
+        name: plan(name, (beside,)) if each.conditional or each.action != "run" else each
+        for name, each in found.items()
     }
 
 
@@ -268,12 +302,16 @@ def _planned_computed(
     refused = state.refusal(force=force) if reasons else None
     if refused is None and reasons and not force:
         refused = _of_another(project, table, state)
-    would_fail = None
+    would_fail = remedy = None
     if reasons:
         troubles = (failing.get(upstream) or _unread(upstream, states, running) for upstream in inputs)
         would_fail = next(filter(None, troubles), None)
     if would_fail is None and refused is not None:
         would_fail = f"`{name}` stays as it is: {refused.message}"
+    if would_fail is None and reasons:
+        distrusted = next(filter(None, (_distrust(graph.tables[each], project, as_stored) for each in inputs)), None)
+        if distrusted is not None:
+            would_fail, remedy = distrusted.message, distrusted.hint
     return PlannedTable(
         name,
         "computed",
@@ -287,7 +325,38 @@ def _planned_computed(
         recipe,
         refused,
         would_fail,
+        remedy,
         tuple(input_notes(state.manifest, as_stored)) if reasons else (),
+    )
+
+
+def _with_checks(
+    planned: PlannedTable,
+    graph: AssetGraph,
+    states: Mapping[str, TableState],
+    running: Collection[str],
+    codes: Mapping[str, str],
+    now: datetime,
+) -> PlannedTable:
+    """A planned table with how its checks stand; it is checked where one of them is not judged on what is stored."""
+    manifest = None if planned.state is None else planned.state.manifest
+    planned = replace(planned, after=graph.after.get(planned.name, ()))
+    if manifest is None or planned.reasons:
+        return planned
+    table = graph.tables[planned.name]
+    standing = standing_checks(table, manifest, codes)
+    found = {name: states[name].content for name in graph.references(planned.name)}
+    contents = {name: record.content_hash for name, record in found.items() if record is not None}
+    reasons = tuple(reason for _, reason in due_checks(standing, table, contents, running))
+    results = standing_results(standing, now)
+    bad = blocking(table, results)
+    would_fail = planned.would_fail or (f"`{planned.name}`: {bad[0].message}" if bad else None)
+    return replace(
+        planned,
+        action="check" if reasons else "skip",
+        reasons=reasons,
+        checks=results,
+        would_fail=would_fail if not reasons else planned.would_fail,
     )
 
 
@@ -300,6 +369,14 @@ def _of_another(project: str, table: Table, state: TableState) -> StorageError |
         hint=f"give the table another `path:` or its storage another `root:`; `--force` makes it one of `{project}`",
         location=table.where("path", "storage"),
     )
+
+
+def _distrust(table: Table, project: str, as_stored: Mapping[str, TableState]) -> StorageError | None:
+    """Why an input is not loaded that is a pickle and read as it is stored; None where it is."""
+    state = as_stored.get(table.name)
+    if state is None or not state.exists or not is_pickle(table):
+        return None
+    return state.manifest_trouble or distrust(table.name, project, state.manifest, lambda: state.altered_since)
 
 
 def _unread(name: str, states: Mapping[str, TableState], running: Collection[str]) -> str | None:

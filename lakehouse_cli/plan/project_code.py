@@ -17,6 +17,7 @@ from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.frame_names import UNORDERED
+from lakehouse_cli.plan.bound_checks import check_problems
 from lakehouse_cli.plan.bound_queries import query_problems
 from lakehouse_cli.plan.computations import planned_computation
 from lakehouse_cli.plan.graph import build_graph
@@ -65,6 +66,8 @@ class ProjectCode:
             problems += database_problems(self.graph, spec)
             self._queries.close()
             self._queries.keep()
+        if any(table.contract.checks for table in spec.tables.values()):
+            problems += check_problems(spec, self._functions.find)
         self.problems = [*self._hidden_packages(code), *unread, *problems]
 
     @property
@@ -131,6 +134,21 @@ class ProjectCode:
         source = None if table.function is None else self._functions.find(table.function, table)
         found = source.unsupported_result if isinstance(source, FunctionSource) else None
         return found.name if found is not None and found.name in UNORDERED else None
+
+    def check_codes(self, tables: Iterable[Table]) -> dict[str, dict[str, str]]:
+        """Hashes of the code of the functions that checks are made by, by table and check.
+
+        Raises:
+            ProjectError: A module that one reaches cannot be read or parsed, or has no such function.
+        """
+        found: dict[str, dict[str, str]] = {}
+        for table in tables:
+            for check in table.contract.checks:
+                if check.kind == "function":
+                    module, _, name = check.arguments["function"].partition(":")
+                    code = self._fingerprint(FunctionRef(module, name, location=check.location))
+                    found.setdefault(table.name, {})[check.name] = code.hash
+        return found
 
     def read(self, tables: Iterable[Table]) -> None:
         """Take the fingerprints of tables' transforms, so that `of` knows them.

@@ -113,4 +113,5 @@ def _runner(
         partial(executor, workers, at_once=plan.at_once),
         memory_limit=spec.memory,
         elsewhere=elsewhere,
+        check_codes=planner.code.check_codes(planner.code.graph.tables[each.name] for each in plan.tables),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.table_state import is_same_content
@@ -29,6 +31,10 @@ class Contents:
         """Take note of a table that was computed and stored nowhere; `same` if it equals the stored one."""
         if not same:
             self._records.pop(name, None)
+
+    def of_tables(self, names: Iterable[str]) -> dict[str, InputRecord]:
+        """The records of some tables, by name; without those of which nothing is known."""
+        return {name: self._records[name] for name in names if name in self._records}
 
     def came_out_the_same(self, planned: PlannedTable) -> bool:
         """Whether all inputs of a table are as they were when it was last computed."""

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 from msgspec.structs import replace
@@ -14,8 +14,10 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow.ordering import order_problem, sort_rows
 from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.contracts import Enforced, Enforcement, enforce
+from lakehouse_cli.contracts.hiding import hide_sensitive
 from lakehouse_cli.errors import ContractError, DataError, TransformError, Violation
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.runner.external_sort import sort_pieces
 from lakehouse_cli.runner.jobs import Job
 from lakehouse_cli.runner.workplace import Workplace
@@ -24,6 +26,9 @@ from lakehouse_cli.storage.capabilities import rehearsed
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.storage_types.duckdb import cast_hint
 from lakehouse_cli.transforms import load_transform
+
+if TYPE_CHECKING:
+    from lakehouse_cli.runner.checking import JudgedPieces
 
 _DataError = TypeVar("_DataError", bound=DataError)
 
@@ -47,7 +52,8 @@ def enforced_result(
             pieces = kept_pieces(job, place, storage, result, enforcement)
             if not job.publish:
                 pieces = rehearsed(storage, table, pieces)
-            return Enforced(pa.concat_tables(pieces), enforcement.dropped)
+            whole = pa.concat_tables(pieces)
+            return Enforced(whole, enforcement.dropped, _judged(job, place, whole))
     try:
         enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:
@@ -58,7 +64,30 @@ def enforced_result(
         enforced = replace(enforced, table=sort_rows(enforced.table, table.row_order))
     if not job.publish:
         rehearsed(storage, table, iter([enforced.table]))
-    return enforced
+    return replace(enforced, checks=_judged(job, place, enforced.table)) if job.judges else enforced
+
+
+def _judged(job: Job, place: Workplace, table: pa.Table) -> tuple[CheckRecord, ...]:
+    """What the checks of a result find.
+
+    Raises:
+        ContractError: One failed that keeps it from being published.
+    """
+    if not job.judges:
+        return ()
+    from lakehouse_cli.runner.checking import judge_table  # not loaded where no table has checks
+
+    try:
+        return judge_table(job, place, table)
+    except ContractError as error:
+        raise explained(error, job.table, place.folder, None) from None
+
+
+def judged_pieces(job: Job, place: Workplace, pieces: Iterator[pa.Table]) -> JudgedPieces:
+    """The pieces of a result whose checks are judged as they pass; a failure says what to do."""
+    from lakehouse_cli.runner.checking import JudgedPieces
+
+    return JudgedPieces(job, place, pieces, lambda error: explained(error, job.table, place.folder, None))
 
 
 def kept_pieces(
@@ -139,6 +168,7 @@ def explained(error: ContractError, table: Table, folder: Path, schema: pa.Schem
         of_one = len(error.violations) == 1
         error.violations = tuple(_of_query(each, table, schema) for each in error.violations)
         error.message = error.violations[0].message if of_one else error.message
+    hide_sensitive(error, table.contract.sensitive, table.key)
     error.location = error.location or table.where("columns")
     error.hint = error.hint or f"fix {_place(table, folder)}, or relax the contract"
     return at_key(error, table)

@@ -78,6 +78,10 @@ def materialize_here(
 
     assert _own is not None  # noqa: S101  # executors that do not share memory see to it
     place = _own
+    if job.is_check:
+        from lakehouse_cli.runner.checking import check_stored
+
+        return check_stored(job, place)
     streamed = streamed_inputs(job, place.folder)
     wanted = {name: {each.name for each in types} for name, types in input_frames(job, place.folder).items()}
 

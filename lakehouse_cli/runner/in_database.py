@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.workplace import Workplace
@@ -20,7 +22,7 @@ def compute_in_database(
     job: Job,
     place: Workplace,
     unstored: Mapping[str, pa.Table],
-    origin: Callable[[Mapping[str, InputRecord]], Provenance],
+    origin: Callable[[Mapping[str, InputRecord], tuple[CheckRecord, ...]], Provenance],
 ) -> Outcome:
     """Have the database compute a table, and publish it unless the job says not to.
 
@@ -28,20 +30,30 @@ def compute_in_database(
         job: With a query whose engine is the storage.
         place: The storages of this process.
         unstored: Inputs that are stored nowhere, by table.
-        origin: For the manifest, given the content of each input.
+        origin: For the manifest, given the content of each input, and what its checks found.
 
     Raises:
         LakehouseError: The query failed, its result breaks the contract, or it could not be published.
     """
     table = job.table
     storage = query_runner(place.storages[table.storage], table)
+    checks: tuple[CheckRecord, ...] = ()
+
+    def judge(pieces: Iterator[pa.Table]) -> None:
+        nonlocal checks
+        from lakehouse_cli.runner.checking import judge_pieces  # not loaded where no table has checks
+
+        checks = judge_pieces(job, place, pieces)
+
     try:
         query = _query(job, place, unstored)
+        if job.judges:
+            query = replace(query, judge=judge)
         if not job.publish:
             computed = storage.compute_query(table, query)
             return Outcome(None, computed.data, computed.dropped)
-        computed = storage.publish_query(table, query, lambda records: origin(_as_read(job, records)))
-        return Outcome(computed.manifest, None, computed.dropped)
+        computed = storage.publish_query(table, query, lambda records: origin(_as_read(job, records), checks))
+        return Outcome(computed.manifest, None, computed.dropped, checks=checks)
     except QueryTimeoutError:
         raise over_time(table) from None
     except QueryInputError as error:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from lakehouse_cli.errors import LakehouseError, TransformError
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.stored_version import StoredVersion
@@ -23,6 +24,28 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _Result = TypeVar("_Result")
+
+
+class JobChecks(Struct, frozen=True):
+    """What the checks of a job's table are judged with.
+
+    Attributes:
+        references: The tables that they look at, by name.
+        contents: What is stored of these; without those that cannot be read, or failed in this run.
+        before: How many rows were published last; None the first time.
+        codes: Hashes of the code of functions, by check.
+        only: Names of those to judge on the stored data, which are not computed; None to compute the table.
+        standing: What is recorded of the others, by name.
+        manifest: Of the stored data, where `only` is given.
+    """
+
+    references: Mapping[str, Table] = {}
+    contents: Mapping[str, InputRecord] = {}
+    before: int | None = None
+    codes: Mapping[str, str] = {}
+    only: tuple[str, ...] | None = None
+    standing: Mapping[str, CheckRecord] = {}
+    manifest: Manifest | None = None
 
 
 class Job(Struct, frozen=True):
@@ -45,6 +68,8 @@ class Job(Struct, frozen=True):
         workers: How many tables are computed at once.
         run_started: When the run began.
         siblings: The other tables that the same call computes, in the order of the project, this one before them.
+        checks: What its checks are judged with; None where it has none.
+        is_last: Whether no other attempt follows where this one fails.
     """
 
     table: Table
@@ -61,6 +86,18 @@ class Job(Struct, frozen=True):
     workers: int
     run_started: datetime
     siblings: tuple[Job, ...] = ()
+    checks: JobChecks | None = None
+    is_last: bool = True
+
+    @property
+    def is_check(self) -> bool:
+        """Whether stored data are checked, and nothing is computed."""
+        return self.checks is not None and self.checks.only is not None
+
+    @property
+    def judges(self) -> bool:
+        """Whether checks are judged on the result."""
+        return self.publish and self.checks is not None
 
     @property
     def members(self) -> tuple[Job, ...]:
@@ -87,6 +124,7 @@ class Outcome(Struct, frozen=True):
         dropped: Columns the transform returned that the contract does not name, where these are dropped.
         handed_over: Whether it was written for its consumers in other processes.
         notes: Remarks on its inputs.
+        checks: What its checks found.
         results: Of a function with several results, that of each table; an error where it was not stored.
     """
 
@@ -95,6 +133,7 @@ class Outcome(Struct, frozen=True):
     dropped: tuple[str, ...]
     handed_over: bool = False
     notes: tuple[str, ...] = ()
+    checks: tuple[CheckRecord, ...] = ()
     results: Mapping[str, Outcome | LakehouseError] = {}
 
     def by_table(self, name: str) -> Mapping[str, Outcome | LakehouseError]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.code.importing import pinned
@@ -22,6 +22,7 @@ from lakehouse_cli.executors.forks import end_process
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Table
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan, PlannedTable
+from lakehouse_cli.plan.standing_checks import blocking
 from lakehouse_cli.runner import table_results
 from lakehouse_cli.runner.attempts import Attempts, Ended
 from lakehouse_cli.runner.callback_queue import CallbackQueue
@@ -29,9 +30,10 @@ from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.entry import WorkerSetup
 from lakehouse_cli.runner.handover import HandedTables, handover_folder
 from lakehouse_cli.runner.interrupts import Interrupts
-from lakehouse_cli.runner.jobs import InputError, Job, Outcome, ResultError
+from lakehouse_cli.runner.jobs import InputError, Outcome, ResultError
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.preparation import frame_types, import_anew, modules_of, remove_leftovers, streaming_types
+from lakehouse_cli.runner.run_jobs import RunJobs
 from lakehouse_cli.runner.schedule import Schedule
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.runs.events import (
@@ -75,6 +77,7 @@ class Runner(Struct, frozen=True):
         emit: Called with every event, in the calling thread.
         durations: Seconds each table took before.
         memory_limit: Bytes that all tables under way may take together; None for no limit.
+        check_codes: Hashes of the code of functions in checks, by table and check.
         elsewhere: The inputs that are read from another environment, as they are declared there.
         failed_rows: Keeps the rows that break a contract; None where nothing is to be kept.
         compare: Called with each result, which is then not published; returns whether it equals the stored table.
@@ -88,6 +91,7 @@ class Runner(Struct, frozen=True):
     durations: Mapping[str, float] = {}
     memory_limit: int | None = None
     elsewhere: Mapping[str, Table] = {}
+    check_codes: Mapping[str, Mapping[str, str]] = {}
     failed_rows: FailedRowsStore | None = None
     compare: Callable[[PlannedTable, pa.Table], bool] | None = None
 
@@ -114,9 +118,10 @@ class Runner(Struct, frozen=True):
         asked = asked or Moment.now()
         run = _Run(self, plan, run_id or new_run_id(), fail_fast)
         names = tuple(table.name for table in plan.tables if table.kind == "computed")
-        self.emit(RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes))
+        objects = tuple(name for name in names if self.graph.tables[name].serializer)
+        self.emit(RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes, objects or UNSET))
         run.skip_what_is_up_to_date()
-        if plan.runs:
+        if plan.due:
             run.carry_out()
         run.read_asked_sources()
         result = RunResult(
@@ -146,6 +151,7 @@ class _Run:
     planned: dict[str, PlannedTable] = field(init=False)
     contents: Contents = field(init=False)
     schedule: Schedule = field(init=False)
+    jobs: RunJobs = field(init=False)
     results: dict[str, TableResult] = field(default_factory=dict)
     sources_read: set[str] = field(default_factory=set)
     emitted: set[str] = field(default_factory=set)
@@ -162,9 +168,20 @@ class _Run:
         self.planned = {table.name: table for table in self.plan.tables}
         self.contents = Contents(self.plan)
         self.started_at = datetime.fromtimestamp(self.started_ns // 1000 / 1e6, UTC)
+        self.jobs = RunJobs(
+            self.runner.graph,
+            self.runner.elsewhere,
+            self.runner.check_codes,
+            self.plan,
+            self.contents,
+            self.results,
+            self.run_id,
+            self.started_at,
+            publish=self.runner.publish,
+        )
         self.interrupts = Interrupts(self._stop_softly)
         known, limit = self.runner.durations, self.runner.memory_limit
-        self.schedule = Schedule(self.plan.runs, known, self.contents.bytes_of_inputs, limit)
+        self.schedule = Schedule(self.plan.due, known, self.contents.bytes_of_inputs, limit)
 
     def status(self) -> RunStatus:
         if self.cancelled_by is not None:
@@ -178,12 +195,17 @@ class _Run:
     def skip_what_is_up_to_date(self) -> None:
         for planned in self.plan.tables:
             if planned.action == "skip":
-                self._end(table_results.unchanged(planned))
+                self._end(self._unchanged(planned))
+
+    def _unchanged(self, planned: PlannedTable, note: str | None = None) -> TableResult:
+        """The result of a table that stays as it was stored; failed where that does not keep a check."""
+        bad = blocking(self.runner.graph.tables[planned.name], planned.checks) if planned.checks else []
+        return table_results.standing_failure(planned, bad) if bad else table_results.unchanged(planned, note)
 
     def read_asked_sources(self) -> None:
         """Fail the sources that were asked for and are not as declared, of those that nothing has read yet."""
         for name in self.plan.asked_sources:
-            if name in self.results or name in self.sources_read or self.cancelled_by is not None:
+            if self.jobs.is_unusable(name) or name in self.sources_read or self.cancelled_by is not None:
                 continue
             from lakehouse_cli.runner.materializing import read_table
 
@@ -222,15 +244,15 @@ class _Run:
                 memory = TablesInMemory(consumers, types, streaming_types(types))
                 # Where each process stores by itself, none keeps what the others wait for.
                 stores_here = publish and executor.shares_memory
-                names = {planned.storage for planned in self.plan.runs} if stores_here else ()
+                names = {planned.storage for planned in self.plan.due} if stores_here else ()
                 hands_over = (
                     publish and not executor.shares_memory and any(each.name in consumers for each in self.plan.runs)
                 )
                 with in_use(storages[name] for name in names), handover_folder(is_needed=hands_over) as scratch:
                     handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
-                    stopped_by, emit = lambda: self.stopped_by, self.runner.emit
+                    emit = self.runner.emit
                     self.attempts = Attempts(
-                        executor, memory, handed, place, self.callbacks, stopped_by, emit, self._ended
+                        executor, memory, handed, place, self.callbacks, self._why_stopped, emit, self._ended
                     )
                     self._loop(self.attempts)
         except KeyboardInterrupt as error:
@@ -254,6 +276,10 @@ class _Run:
             self.callbacks.call_next()
             self.callbacks.call_all()
 
+    def _why_stopped(self) -> str | None:
+        self.interrupts.raise_lost()
+        return self.stopped_by
+
     def _stop_softly(self) -> None:
         self.cancelled_by = self.stopped_by = "interrupted"
         # A signal comes in the middle of anything; the loop emits the event when it is back.
@@ -270,23 +296,34 @@ class _Run:
         leave_at_exit(end_process)
         for name in self.results.keys() - self.emitted:
             self._emit(self.results[name])
-        self._cancel([planned.name for planned in self.plan.runs if planned.name not in self.results], how)
+        self._cancel([planned.name for planned in self.plan.due if planned.name not in self.results], how)
 
     def _begin(self, planned: PlannedTable, attempts: Attempts) -> None:
-        members = [self.planned[name] for name in self.runner.graph.siblings(planned.name)]
+        members = [self.planned[name] for name in self._members(planned.name)]
         if len(members) > 1:
             self.schedule.take({each.name for each in members})
+        if planned.action == "run" and len(members) == 1 and self.jobs.is_only_checked(planned):
+            planned = replace(planned, action="check", reasons=())
+            members = [planned]
+            self.planned[planned.name] = planned
+            attempts.release_inputs(planned.inputs)
         ended = self._all_without_computing(members)
         if ended is not None:
             for result in ended:
-                attempts.release_inputs(planned.inputs)
+                if planned.action == "run":
+                    attempts.release_inputs(planned.inputs)
                 self._end(result)
             return
         for each in members:
             self.runner.emit(TableStarted(each.name))
-        first, *others = (self._job(each) for each in members)
+        workers = self.attempts.workers if self.attempts is not None else 1
+        first, *others = (self.jobs.of(each, workers) for each in members)
         self.under_way[first.table.name] = time.perf_counter()
         attempts.begin(replace(first, siblings=tuple(others)) if others else first)
+
+    def _members(self, name: str) -> tuple[str, ...]:
+        """The tables whose work is one job: those that one call computes; one whose data are checked, alone."""
+        return (name,) if self.planned[name].is_check else self.runner.graph.siblings(name)
 
     def _all_without_computing(self, members: list[PlannedTable]) -> list[TableResult] | None:
         """The results of tables that one call computes, where it is not called; None where it is."""
@@ -300,37 +337,18 @@ class _Run:
 
     def _without_computing(self, planned: PlannedTable) -> TableResult | None:
         """Make the result of a table that cannot or need not be computed after all; None if it is computed."""
+        if planned.is_check:
+            return None if self.runner.publish and self.jobs.due_checks(planned) else self._unchanged(planned)
         for name in planned.inputs:
-            if name in self.results and self.results[name].status in table_results.UNUSABLE:
+            if self.jobs.is_unusable(name):
                 return table_results.skipped(planned, self.results[name])
             if name in self.plan.out_of_reach:
                 return self._without_input(planned, InputError(name, self.plan.out_of_reach[name]), seconds=0.0)
         if planned.refused is not None:
             return self._failed(planned, planned.refused, seconds=0.0, attempts=0)
         if planned.conditional and self.contents.came_out_the_same(planned):
-            return table_results.unchanged(planned, "inputs came out the same")
+            return self._unchanged(self.jobs.with_standing(planned), "inputs came out the same")
         return None
-
-    def _job(self, planned: PlannedTable) -> Job:
-        graph = self.runner.graph
-        table = graph.tables[planned.name]
-        # Each as it is declared where it is read from.
-        inputs = {name: self.runner.elsewhere.get(name) or graph.tables[name] for name in planned.inputs}
-        return Job(
-            table,
-            graph.inputs[planned.name],
-            inputs,
-            self.plan.project,
-            self.run_id,
-            planned.recipe,
-            self.contents.of_inputs(planned),
-            planned.state.version if planned.state is not None else None,
-            forced=any(reason.code == "forced" for reason in planned.reasons),
-            publish=self.runner.publish,
-            used=planned.used,
-            workers=self.attempts.workers if self.attempts is not None else 1,
-            run_started=self.started_at,
-        )
 
     def _ended(self, name: str, ended: Ended, given_up: str | None) -> None:
         planned = self.planned[name]
@@ -340,7 +358,7 @@ class _Run:
                 if self.runner.graph.tables[each].kind == "source":
                     self.sources_read.add(each)
                     self._keep_rows(each, None)
-        siblings = self.runner.graph.siblings(name)
+        siblings = self._members(name)
         if isinstance(ended, InputError):
             for each in siblings:
                 self._end(self._without_input(self.planned[each], ended, seconds))
@@ -359,11 +377,15 @@ class _Run:
     def _take(self, planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> None:
         """Take note of a table that was computed."""
         name = planned.name
+        if planned.is_check:
+            self._keep_rows(name, table_results.violated(outcome))
+            self._end(table_results.checked(planned, outcome, seconds, attempts))
+            return
         if outcome.manifest is not None:
             self.contents.record_materialized(self.runner.graph.tables[name], planned, outcome.manifest)
         elif self.runner.compare is not None:
             self.contents.record_unpublished(name, same=self.runner.compare(planned, outcome.data))
-        self._keep_rows(name, None)
+        self._keep_rows(name, table_results.violated(outcome))
         self._end(table_results.materialized(planned, outcome, seconds, attempts))
 
     def _begun(self, name: str) -> int:

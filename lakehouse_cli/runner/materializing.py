@@ -11,15 +11,17 @@ from typing import TypeVar
 import pyarrow as pa
 from msgspec.structs import replace
 
-from lakehouse_cli.arrow.memory import owned
+from lakehouse_cli.arrow.memory import owned, release_unused
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
 from lakehouse_cli.contracts import Check, Enforced, Enforcement, Findings, check
+from lakehouse_cli.contracts.hiding import hide_sensitive
 from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, LakehouseError
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
-from lakehouse_cli.runner.contract import at_key, enforced_result, explained, kept_pieces
+from lakehouse_cli.runner.contract import at_key, enforced_result, explained, judged_pieces, kept_pieces
 from lakehouse_cli.runner.handover import write_handover
 from lakehouse_cli.runner.in_database import compute_in_database
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, within
@@ -120,6 +122,7 @@ def _refuse(found: Findings, table: Table, storage: AssetStorage) -> None:
         first = found.violations[0]
         error = DataError(first.message, location=first.location, hint=CORRECT_DATA)
         found.describe(error, find_lines(storage, table, found.row_numbers()))
+        hide_sensitive(error, table.contract.sensitive, table.key)
         raise at_key(error, table)
 
 
@@ -190,7 +193,7 @@ def materialize(
             unstored = {name: shared.arrow() for name, shared in given.items() if isinstance(shared, SharedTable)}
             try:
                 return compute_in_database(
-                    job, place, unstored, lambda used: _provenance(job, place, used, started_at, 0)
+                    job, place, unstored, lambda used, checks: _provenance(job, place, used, started_at, 0, checks)
                 )
             except ContractError as error:
                 raise explained(error, table, place.folder, None) from None
@@ -232,12 +235,13 @@ def publish(
     """
     table, storage = job.table, place.storages[job.table.storage]
     memory = sum(shared.nbytes for shared in given.values()) + enforced.table.get_total_buffer_size()
-    manifest = storage.publish(table, enforced.table, origin(job, place, given, started_at, memory))
+    manifest = storage.publish(table, enforced.table, origin(job, place, given, started_at, memory, enforced.checks))
     # An Arrow file in a folder is read as fast as one that is written beside it.
     if table.format == "ipc" and any(local_files(storage, table)):
         hand_to = None
     handed_over = hand_to is not None and write_handover(enforced.table, hand_to)
-    return Outcome(manifest, owned(enforced.table) if keep else None, enforced.dropped, handed_over)
+    data = owned(enforced.table) if keep else None
+    return Outcome(manifest, data, enforced.dropped, handed_over, checks=enforced.checks)
 
 
 @contextmanager
@@ -262,10 +266,16 @@ def _publish_pieces(
     table = job.table
     with closing(Enforcement(table.columns, table.key, table.extra_columns)) as enforcement:
         pieces = kept_pieces(job, place, storage, result, enforcement)
-        manifest = publish_pieces(
-            storage, table, pieces, lambda: origin(job, place, given, started_at, enforcement.most_bytes)
-        )
-    return Outcome(manifest, None, enforcement.dropped)
+        judged = judged_pieces(job, place, pieces) if job.judges else None
+
+        def provenance() -> Provenance:
+            records = judged.records if judged is not None else ()
+            return origin(job, place, given, started_at, enforcement.most_bytes, records)
+
+        manifest = publish_pieces(storage, table, pieces if judged is None else iter(judged), provenance)
+    # Of so many pieces allocators keep some in hand, and a later table may be at its peak.
+    release_unused(manifest.bytes)
+    return Outcome(manifest, None, enforcement.dropped, checks=manifest.checks)
 
 
 def reaches_duckdb(job: Job) -> bool:
@@ -273,17 +283,33 @@ def reaches_duckdb(job: Job) -> bool:
     return job.recipe is not None and "package duckdb" in job.recipe.code_parts
 
 
-def origin(job: Job, place: Workplace, given: Mapping[str, Argument], started_at: str, memory: int) -> Provenance:
+def origin(
+    job: Job,
+    place: Workplace,
+    given: Mapping[str, Argument],
+    started_at: str,
+    memory: int,
+    checks: tuple[CheckRecord, ...] = (),
+) -> Provenance:
     """What the manifest of a table says of where it comes from."""
     inputs = {name: _used(shared, job.expected_inputs.get(name)) for name, shared in given.items()}
-    return _provenance(job, place, inputs, started_at, memory)
+    return _provenance(job, place, inputs, started_at, memory, checks)
 
 
 def _provenance(
-    job: Job, place: Workplace, inputs: Mapping[str, InputRecord], started_at: str, memory: int
+    job: Job,
+    place: Workplace,
+    inputs: Mapping[str, InputRecord],
+    started_at: str,
+    memory: int,
+    checks: tuple[CheckRecord, ...] = (),
 ) -> Provenance:
     recipe = _used_recipe(job, place)
-    return Provenance(job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected)
+    # Where a check stands is said by the project file of the day.
+    kept = tuple(replace(each, result=replace(each.result, location=None)) for each in checks)
+    return Provenance(
+        job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected, checks=kept
+    )
 
 
 def _used(shared: Argument, expected: InputRecord | None) -> InputRecord:

@@ -29,7 +29,7 @@ def longest_paths(planned: Iterable[PlannedTable], durations: Mapping[str, float
     after: dict[str, float] = {}
     for table in reversed(list(planned)):
         longest[table.name] = durations.get(table.name, _UNKNOWN_DURATION) + after.get(table.name, 0.0)
-        for name in table.inputs:
+        for name in (*table.inputs, *table.after):
             after[name] = max(after.get(name, 0.0), longest[table.name])
     return longest
 
@@ -61,7 +61,9 @@ class Schedule:
         self._by_name = {table.name: table for table in self.planned}
         longest = longest_paths(self.planned, self.durations)
         self._priority = {t.name: (-longest[t.name], index, t.name) for index, t in enumerate(self.planned)}
-        self._waiting = {t.name: {name for name in t.inputs if name in self._by_name} for t in self.planned}
+        self._waiting = {
+            t.name: {name for name in (*t.inputs, *t.after) if name in self._by_name} for t in self.planned
+        }
         self._consumers = {t.name: [] for t in self.planned}
         for name, inputs in self._waiting.items():
             for upstream in inputs:

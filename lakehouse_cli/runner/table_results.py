@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.errors import ContractError, DataError, FailedRows, LakehouseError, Violation
 from lakehouse_cli.formats.objects.stored import object_record
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.check import CheckRecord, CheckResult
 from lakehouse_cli.model.manifest import UNFINISHED, Manifest
 from lakehouse_cli.model.schema_change import gravest, stored_change
 from lakehouse_cli.plan.planning import PlannedTable
@@ -17,6 +19,7 @@ from lakehouse_cli.runner.jobs import Outcome
 from lakehouse_cli.runs.events import ErrorInfo, StoredColumn, TableResult, TableStatus
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import replaces_in_place
+from lakehouse_cli.text.counts import plural
 
 #: Statuses of tables from which nothing can be computed.
 UNUSABLE = frozenset[TableStatus](("failed", "skipped", "cancelled"))
@@ -44,6 +47,8 @@ def materialized(planned: PlannedTable, outcome: Outcome, seconds: float, attemp
         notes=tuple(notes),
         schema_change=change,
     )
+    if outcome.checks:
+        result = replace(result, checks=tuple(each.result for each in outcome.checks))
     if manifest is None:
         return replace(result, rows=_rows(outcome))
     return _with_stored(result, planned, manifest)
@@ -64,7 +69,40 @@ def unchanged(planned: PlannedTable, note: str | None = None) -> TableResult:
     """Make the result of a table that stays as it was stored before."""
     manifest = planned.state.manifest if planned.state is not None else None
     result = TableResult(planned.name, "unchanged", uri=planned.uri, notes=(note,) if note is not None else ())
+    if planned.checks:
+        result = replace(result, checks=planned.checks)
     return result if manifest is None else _with_stored(result, planned, manifest)
+
+
+def checked(planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> TableResult:
+    """Make the result of a table whose stored data keep its checks."""
+    result = replace(unchanged(planned), reasons=planned.reasons, duration_s=round(seconds, 6), attempts=attempts)
+    return replace(result, checks=tuple(each.result for each in outcome.checks))
+
+
+def violated(outcome: Outcome) -> DataError | None:
+    """The first rows that violate checks of a table which is published all the same; None where none do."""
+    found = [each.result for each in outcome.checks if each.result.count and each.result.examples]
+    if not found:
+        return None
+    violations = [Violation(r.column, r.check, r.count, r.message, r.examples, r.location) for r in found]
+    error = DataError(found[0].message, violations)
+    error.failed = FailedRows.of_examples(violations)
+    return error
+
+
+def standing_failure(planned: PlannedTable, bad: Sequence[CheckResult]) -> TableResult:
+    """Make the result of a table whose stored data do not keep its checks, as an earlier run found."""
+    violations = tuple(
+        Violation(each.column, each.check, each.count, each.message, each.examples, each.location) for each in bad
+    )
+    message = violations[0].message if len(bad) == 1 else f"{plural(len(bad), 'check')} failed"
+    error = ContractError(message, violations, hint=STORED_HINT, location=bad[0].location)
+    return replace(unchanged(planned), status="failed", error=ErrorInfo.of(error, f"{planned.uri} is as it was"))
+
+
+#: What to do about stored data that do not keep a check.
+STORED_HINT = "correct what the table is made from, or relax the check; `lakehouse run --force` computes it again"
 
 
 def _with_stored(result: TableResult, planned: PlannedTable, manifest: Manifest) -> TableResult:
@@ -73,8 +111,8 @@ def _with_stored(result: TableResult, planned: PlannedTable, manifest: Manifest)
     is_open = recipe is None or recipe.contract is None or recipe.extra_columns == "keep"
     is_open = is_open and manifest.object is None
     columns = tuple(StoredColumn(name, type_) for name, type_ in manifest.columns) if is_open else UNSET
-    stored = replace(result, rows=manifest.row_count, bytes=manifest.bytes, content_hash=manifest.content_hash)
-    return replace(stored, columns=columns)
+    rows, size, content_hash = manifest.row_count, manifest.bytes, manifest.content_hash
+    return replace(result, rows=rows, bytes=size, content_hash=content_hash, columns=columns)
 
 
 def failed(
@@ -106,7 +144,13 @@ def failed(
         attempts=attempts,
         error=ErrorInfo.of(error, left),
         notes=tuple(filter(None, (kept, f"not tried again: {given_up}" if given_up is not None else None))),
+        checks=_checks_of(error),
     )
+
+
+def _checks_of(error: LakehouseError) -> tuple[CheckResult, ...] | UnsetType:
+    records: tuple[CheckRecord, ...] = error.checks if isinstance(error, DataError) else ()
+    return tuple(each.result for each in records) or UNSET
 
 
 def failed_source(name: str, uri: str, error: LakehouseError, seconds: float, kept: str | None) -> TableResult:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from msgspec import UNSET, Struct, UnsetType, to_builtins
 
 from lakehouse_cli.errors import DataError, Example, LakehouseError, Location, TransformError, Violation
+from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.deferred_input import DeferredInput
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
@@ -95,6 +96,7 @@ class TableResult(Struct, frozen=True):
         content_hash: Of the stored data, as in their manifest: another one wherever the data are others. Unset where
             nothing is known to be stored.
         columns: Those stored, where the contract leaves them open; else unset.
+        checks: What its checks found; unset where it has none.
     """
 
     name: str
@@ -111,6 +113,14 @@ class TableResult(Struct, frozen=True):
     # Not in lines of the history where there are none.
     content_hash: str | UnsetType = UNSET
     columns: tuple[StoredColumn, ...] | UnsetType = UNSET
+    checks: tuple[CheckResult, ...] | UnsetType = UNSET
+
+    @property
+    def warnings(self) -> list[CheckResult]:
+        """The checks that warn, or could not be judged without keeping the table from others."""
+        if self.checks is UNSET or self.status == "failed":
+            return []
+        return [each for each in self.checks if each.status in ("warned", "errored")]
 
 
 class Moment(Struct, frozen=True):
@@ -173,13 +183,17 @@ class _Event(Struct, frozen=True, tag_field="event", tag=_snake_case):
 
 
 class RunStarted(_Event, frozen=True):
-    """A run begins; `tables` are the computed tables it will go through, in order."""
+    """A run begins; `tables` are the computed tables it will go through, in order.
+
+    `objects` are those of them that have no rows; unset where there are none.
+    """
 
     run_id: str
     project: str
     environment: str
     tables: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    objects: tuple[str, ...] | UnsetType = UNSET
 
 
 class TableStarted(_Event, frozen=True):
@@ -280,4 +294,6 @@ def result_json(result: RunResult) -> dict[str, Any]:
     del document["cancelled_by"]
     for written, table in zip(document["tables"], result.tables, strict=True):
         written["error"] = error_json(table.error)
+        if table.checks is not UNSET:
+            written["checks"] = [each.to_json() for each in table.checks]
     return document

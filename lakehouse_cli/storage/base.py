@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from msgspec import Struct, field
 
 from lakehouse_cli.model import Column, Table
+from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ObjectRecord, Recipe
 from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.storage.errors import changed_while_read
@@ -77,6 +78,7 @@ class Provenance(Struct, frozen=True):
         forced: Whether the user asked to replace whatever is there, also what lakehouse did not create.
         expected: What they replace, as the plan saw it; None where nobody looked, and whatever is there is replaced.
         object: What is recorded of an asset that is no table, where its data do not say it.
+        checks: What its checks found.
     """
 
     run_id: str
@@ -88,6 +90,7 @@ class Provenance(Struct, frozen=True):
     forced: bool = False
     expected: StoredVersion | None = None
     object: ObjectRecord | None = None
+    checks: tuple[CheckRecord, ...] = ()
 
 
 #: Reads a table, and the record of the very content that was read. It is given what that was at other times; None where

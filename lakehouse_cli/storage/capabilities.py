@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, UsageError
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Stray
 
@@ -96,6 +97,14 @@ class CountsRows(Protocol):
 
 
 @runtime_checkable
+class KeepsChecks(Protocol):
+    """Changes what a manifest says of checks, and nothing else."""
+
+    def keep_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
+        """Record checks in a manifest where it is still the one that was seen; returns whether it was."""
+
+
+@runtime_checkable
 class FindsLines(Protocol):
     """Keeps tables in files of lines."""
 
@@ -174,6 +183,7 @@ CAPABILITIES = (
     RehearsesWriting,
     RunsQueries,
     CountsRows,
+    KeepsChecks,
     FindsLines,
     KeepsVersions,
     ProtectsOthers,
@@ -263,6 +273,25 @@ def count_rows(storage: AssetStorage, table: Table) -> int | None:
     """Return how many rows are stored of a table; None where that is not known without reading it."""
     found = storage.capability(CountsRows)
     return None if found is None else found.count_rows(table)
+
+
+def keep_checks(storage: AssetStorage, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
+    """Record checks that were judged on stored data in the table's manifest.
+
+    Args:
+        storage: Of the table.
+        table: The table.
+        manifest: Of the data, as it was seen; another one is left as it is.
+        checks: What was found.
+
+    Returns:
+        Whether they are recorded; where they are not, the next run judges them again.
+    """
+    found = storage.capability(KeepsChecks)
+    try:
+        return found is not None and found.keep_checks(table, manifest, checks)
+    except LakehouseError:  # such as of a folder that is read-only: the verdict counts all the same
+        return False
 
 
 def find_lines(storage: AssetStorage, table: Table, rows: Sequence[int]) -> Mapping[int, int]:

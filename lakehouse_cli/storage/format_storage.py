@@ -346,6 +346,7 @@ def make_manifest(
         inputs=origin.inputs,
         packages=_packages(tuple([name for name in _SHAPING if name in sys.modules])),
         memory_bytes=origin.memory_bytes,
+        checks=origin.checks,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ class DatabaseQuery(Struct, frozen=True):
         forced: Whether the user asked to replace whatever is there.
         now: When the run began.
         timeout: Seconds that it may take; None for no limit.
+        judge: Given the rows that would be stored, raises what keeps them from being; None for nothing.
     """
 
     text: str
@@ -53,6 +54,7 @@ class DatabaseQuery(Struct, frozen=True):
     forced: bool
     now: datetime
     timeout: float | None = None
+    judge: Callable[[Iterator[pa.Table]], None] | None = None
 
 
 #: Given the content of each input, by table, as the query saw it: what the manifest says of where its rows come from.

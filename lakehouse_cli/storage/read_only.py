@@ -9,7 +9,9 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.wrapper import WrapperStorage
 
-_CHANGING = frozenset(("publish", "publish_pieces", "publish_query", "delete", "may_replace", "remove_leftovers"))
+_CHANGING = frozenset(
+    ("publish", "publish_pieces", "publish_query", "keep_checks", "delete", "may_replace", "remove_leftovers")
+)
 
 
 class ReadOnlyStorage(WrapperStorage):

@@ -34,6 +34,7 @@ from lakehouse_cli.errors import (
 )
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column, StorageSpec, Table
+from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import OUTSIDE, UNFINISHED, InputRecord, Manifest
 from lakehouse_cli.runs.local_state import put, state_folder
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, record_of
@@ -125,8 +126,8 @@ class SaveLoadStorage(AssetStorage):
         if manifest is not None and self._is_of(table, raw, manifest):
             return record_of(manifest.content_hash, manifest.bytes, None, known)
         try:
-            keeps = needs_manifest(table, table.columns)
-            digest, size = digest_of(self._typed(table, raw, self._columns(table), keep=keeps))
+            keep = table.kind == "computed" and table.extra_columns != "drop"
+            digest, size = digest_of(self._typed(table, raw, self._columns(table), keep=keep))
         except DataError as error:
             # Nothing is ever computed of data that do not fit, so that any text but the hash of others will do.
             unfit = [error.message, *(each.message for each in error.violations)]
@@ -136,8 +137,9 @@ class SaveLoadStorage(AssetStorage):
     def _is_of(self, table: Table, raw: pa.Table, manifest: Manifest) -> bool:
         """Whether what was loaded is what a manifest describes."""
         with suppress(DataError, StorageError):
-            stored = self._typed(table, raw, columns_of(manifest, None, self.uri(table)))
-            return digest_of(stored)[0] == manifest.content_hash
+            columns = columns_of(manifest, None, self.uri(table))
+            if not _extra(table, raw, [column.name for column in columns or ()]):
+                return digest_of(self._typed(table, raw, columns))[0] == manifest.content_hash
         return False
 
     def _loaded(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
@@ -234,8 +236,7 @@ class SaveLoadStorage(AssetStorage):
         columns = [Column(field.name, _declarable(field.type)) for field in saved.schema]
         try:
             raw = self._loaded(table, columns)
-            extra = [name for name in raw.column_names if name not in saved.column_names]
-            if extra and needs_manifest(table, table.columns):
+            if extra := _extra(table, raw, saved.column_names):
                 raise self._changed(table, f"column `{extra[0]}` comes back, which was not saved")
             back = self._typed(table, raw, columns)
         except MissingDataError:
@@ -286,6 +287,14 @@ class SaveLoadStorage(AssetStorage):
         except (OSError, ValueError) as error:
             raise self._unkept(table, "read", error) from error
         return parse_manifest(text, str(file.relative_to(self._project)))
+
+    def keep_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
+        """Replace the manifest, and leave the data."""
+        now = self.read_manifest(table)
+        changed = None if now is None else now.with_checks(checks, manifest)
+        if changed is not None:
+            self._keep(table, changed)
+        return changed is not None
 
     def _former(self, table: Table) -> Manifest | None:
         """The manifest where it can be read."""
@@ -356,6 +365,13 @@ def _frame_type(kept: Any, spec: StorageSpec) -> FrameType:
 def _python_type(name: str) -> Any:
     module, _, attribute = name.rpartition(".")
     return getattr(import_module(module), attribute)
+
+
+def _extra(table: Table, raw: pa.Table, names: Sequence[str]) -> list[str]:
+    """The columns that come back of a computed table beside its own, unless it drops what is not declared."""
+    if table.extra_columns == "drop":
+        return []
+    return [name for name in raw.column_names if name not in names]
 
 
 def _declarable(kind: pa.DataType) -> Any:

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 def scan(storage: AssetStorage, table: Table, columns: Sequence[Column] | None) -> Scan:
     """Scan a stored table as `AssetStorage.scan`, which knows neither other names nor who wrote what it reads."""
     found = renamed_scan(storage, table, columns)
-    return found if table.kind == "source" else _ComputedScan(storage, table, found)
+    if table.kind == "source" and not table.contract.sensitive:
+        return found
+    return _ExplainedScan(storage, table, found)
 
 
-class _ComputedScan(Scan):
-    """A scan of what a run stored: what cannot be read is not the user's to declare otherwise, but to compute anew."""
+class _ExplainedScan(Scan):
+    """A scan whose errors say that what a run stored is to be computed anew, and show nothing sensitive."""
 
     def __init__(self, storage: AssetStorage, table: Table, inner: Scan) -> None:
         read_pieces = None if inner.read_pieces is None else self._read_pieces
@@ -57,6 +59,10 @@ class _ComputedScan(Scan):
         try:
             yield
         except (DataError, StorageError) as error:
+            if isinstance(error, DataError) and self._table.contract.sensitive:
+                from lakehouse_cli.contracts.hiding import hide_sensitive  # seldom needed
+
+                hide_sensitive(error, self._table.contract.sensitive, self._table.key)
             explain_stored(error, self._storage, self._table)
             raise
 

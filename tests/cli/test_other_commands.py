@@ -24,6 +24,7 @@ COMMANDS = [
     "validate",
     "plan",
     "run",
+    "test",
     "ls",
     "show",
     "open",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
+from lakehouse_cli.errors import HIDDEN
+from lakehouse_cli.operations.preview import hide_values
 from lakehouse_cli.runs.events import ErrorInfo, error_json
 
 DiffStatus = Literal["equal", "different", "added", "removed", "missing", "failed", "skipped"]
@@ -68,6 +71,20 @@ class RowDifference(Struct, frozen=True):
     examples_changed: tuple[ChangedRow, ...] = ()
     numeric: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+
+    def without_values(self, hidden: Collection[str]) -> RowDifference:
+        """The same without the values of some columns; null is shown."""
+        added, removed = (
+            tuple(hide_values(row, hidden) for row in rows) for rows in (self.examples_added, self.examples_removed)
+        )
+        changed = tuple(
+            ChangedRow(
+                hide_values(row.key, hidden),
+                {n: (HIDDEN, HIDDEN) if n in hidden else values for n, values in row.values.items()},
+            )
+            for row in self.examples_changed
+        )
+        return replace(self, examples_added=added, examples_removed=removed, examples_changed=changed)
 
     def __bool__(self) -> bool:
         """Whether they differ at all."""
@@ -158,6 +175,16 @@ class Comparison(Struct, frozen=True):
     def equal(self) -> bool:
         """Whether all tables are the same, and could be compared."""
         return all(table.status in ("equal", "missing") for table in self.tables)
+
+    def without_values(self, hidden: Mapping[str, Collection[str]]) -> Comparison:
+        """The same without the values of some columns, by table."""
+        tables = (
+            replace(each, difference=each.difference.without_values(names))
+            if (names := hidden.get(each.name))
+            else each
+            for each in self.tables
+        )
+        return replace(self, tables=tuple(tables))
 
     def to_json(self) -> dict[str, Any]:
         """The document of `lakehouse diff -o json`."""

@@ -39,11 +39,15 @@ class TextReporter(Reporter):
         self._columns = Layout(0)
 
     def _begin(self, event: RunStarted) -> None:
-        self._columns = layout(self._terminal, event.tables)
+        self._columns = layout(self._terminal, event.tables, event.objects or ())
         self._write(title_line(self._terminal, event.project, event.environment, event.run_id), *event.notes)
 
     def _end(self, result: RunResult) -> None:
         self._write(summary_line(self._terminal, result), *result_note_lines(self._terminal, result.tables))
+        if any(table.warnings for table in result.tables):
+            from lakehouse_cli.rendering.reporters.check_text import run_warning_lines
+
+            self._write(*run_warning_lines(self._terminal, result.tables))
 
     def _write(self, *lines: str) -> None:
         self._stream.writelines(line + "\n" for line in lines)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from lakehouse_cli.errors import system_reason
 from lakehouse_cli.formats.base import Opener, Sink
 from lakehouse_cli.model import Column, StorageSpec, Table
+from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.storage.base import Provenance, Stored, Stray, record_of
@@ -268,6 +269,19 @@ class KeyedStorage(FormatStorage):
         if text is None:
             return None
         return parse_manifest(text, self._shown_manifest(table))
+
+    def keep_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
+        """Replace the manifest, and leave the data."""
+        key = self._manifest_key(table)
+        with translate_errors(self, table, "written"):
+            seen, now = self.head_key(key), self.read_manifest(table)
+            changed = None if now is None else now.with_checks(checks, manifest)
+            if changed is None or seen is None:
+                return False
+            with suppress(ChangedError):
+                self._put_manifest(key, changed, seen)
+                return True
+        return False
 
     def altered_by(self, table: Table, content: InputRecord) -> str:
         """Name both: a run that was killed after it put the data leaves no trace."""

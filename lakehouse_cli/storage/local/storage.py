@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lakehouse_cli.errors import ObstructedError, StorageError, system_reason
 from lakehouse_cli.formats.base import Opener, Sink
 from lakehouse_cli.model import Column, StorageSpec, Table
+from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import ChangedError, changed_while_read, translate_errors
@@ -214,7 +215,7 @@ class FileStorage(FolderStorage):
 
         A run that is killed in between leaves no file of which nobody knows that it is ours.
         """
-        with translate_errors(self, table, "written"), ExitStack() as opened:
+        with translate_errors(self, table, "written"):
             file, manifest_file = self._file(table), self._manifest_file(table)
             target, mode = self._replaced(file, table)
             if mode is not None and S_ISDIR(mode):
@@ -223,11 +224,14 @@ class FileStorage(FolderStorage):
             manifest_path, before = self._replaced(manifest_file, table)
             if before is not None and S_ISDIR(before):
                 raise self._manifest_is_a_folder(table)
-            folder = opened.enter_context(self._open_folder(file, table, make=True))
-            manifests = opened.enter_context(self._open_folder(manifest_file, table, make=True))
             # The manifest is put in place after the data, but written before: what cannot be written replaces nothing.
             # It is not waited for here: one that a power failure spoils is ours all the same, and not believed.
-            with ExitStack() as together, ExitStack() as at_the_end:
+            with (
+                self._open_folder(file, table, make=True) as folder,
+                self._open_folder(manifest_file, table, make=True) as manifests,
+                ExitStack() as together,
+                ExitStack() as at_the_end,
+            ):
                 beside = at_the_end.enter_context(
                     replacing(manifests, manifest_path.rpartition("/")[2], mode=before, durable=False)
                 )
@@ -305,6 +309,24 @@ class FileStorage(FolderStorage):
             except IsADirectoryError as error:
                 raise self._manifest_is_a_folder(table) from error
         return parse_manifest(text, self._shown_manifest(table))
+
+    def keep_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
+        """Replace the manifest, and leave the data."""
+        with translate_errors(self, table, "written"):
+            file = self._manifest_file(table)
+            now = self.read_manifest(table)
+            changed = None if now is None else now.with_checks(checks, manifest)
+            if changed is None:
+                return False
+            self._in_own_folder(file, table)
+            path, mode = self._replaced(file, table)
+            with (
+                self._open_folder(file, table) as folder,
+                replacing(folder, path.rpartition("/")[2], mode=mode) as sink,
+            ):
+                sink.write(changed.to_text().encode())
+            self._settle({path, path.rpartition("/")[0]})
+        return True
 
     def altered_by(self, table: Table, content: InputRecord) -> str:
         """A run that was killed after it put the data in place leaves their manifest aside, whole."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,8 +19,8 @@ from lakehouse_cli.storage.format_storage import CountedPieces, columns_of, miss
 from lakehouse_cli.storage.relational.inspection import Inspection, inspect_tables, record_of
 from lakehouse_cli.storage.relational.publishing import NewTable, publish_table
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Raw, Relation, Session, parsed
+from lakehouse_cli.storage.relational.session_storage import SessionStorage
 from lakehouse_cli.storage.relational.strays import RelationalPlace
-from lakehouse_cli.storage.relational.table_names import RelationNames
 from lakehouse_cli.storage.strays import find_strays, remove_stray
 from lakehouse_cli.text.counts import count_text
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lakehouse_cli.storage.spool import SpooledTable
 
 
-class RelationalStorage(RelationNames):
+class RelationalStorage(SessionStorage):
     """Tables of a database; a base for one storage for each kind of database.
 
     A table's path is ``name`` or ``schema/name``. Whatever a writer does is one transaction: a reader sees the old
@@ -45,19 +45,6 @@ class RelationalStorage(RelationNames):
         # What `prefetch` saw, for each method that uses it: once, as it may be asked again for more than a plan.
         self._looks: dict[str, dict[Relation, Inspection]] = {}
         self._no_way_in: Exception | None = None
-
-    @abstractmethod
-    def session(
-        self, *, write: bool = False, reading: Relation | None = None
-    ) -> AbstractContextManager[Session | None]:
-        """Open a transaction, committed at the end of the block and rolled back on an exception.
-
-        None where only reading is asked for and there is no database yet; with `write` it is made.
-
-        Args:
-            write: Whether to change anything.
-            reading: A relation of which all queries must see the same rows.
-        """
 
     @abstractmethod
     def driver_cause(self, error: Exception) -> Cause | None:
@@ -354,7 +341,7 @@ class RelationalStorage(RelationNames):
             where = f" (row {rows}: {values})" if rows else ""
             raise StorageError(
                 f"{self.uri(table)} cannot be written: {violation.message}{where}",
-                hint=f"{self.names.owner} cannot hold them; change them in the transform, or choose another type",
+                hint=f"{self.names.owner} cannot hold them; change them where they are made, or choose another type",
                 location=table.where(f"columns.{violation.column}", "columns"),
             )
         return prepared, types

@@ -59,6 +59,10 @@ class _Written(NamedTuple):
     dropped: tuple[str, ...]
 
 
+# Bytes of a result that wait in memory for its checks.
+_SPOOLED = 1 << 26
+
+
 class _RollBackError(Exception):
     """Undoes a transaction whose result was read."""
 
@@ -87,6 +91,10 @@ def _publish(
         with _limited(session, query.timeout):
             written, records = computing.run(session, relation)
             digest = session.digest(written.new.aside, written.new.found)
+        if query.judge is not None:
+            spooled, conversion = _spooled(storage, session, table, written.new, _SPOOLED)
+            conversion.finish()
+            query.judge(spooled.pieces())
         manifest = publish_table(storage, session, table, written.new, digest, kept, origin(records))
     storage._forget(relation)
     return Computed(written.dropped, manifest)
@@ -104,17 +112,21 @@ def _compute(computing: _Computation, storage: RelationalStorage, table: Table, 
         with translate_errors(storage, table, "written"), storage.computing(None, computing.relations()) as session:
             with _limited(session, query.timeout):
                 written, _ = computing.run(session, storage.relation(table))
-                new = written.new
-                columns = [
-                    Column(each.name, from_arrow(each.type) or ColumnType("string")) for each in new.columns.schema
-                ]
-                spooled, conversion = storage._fitted(session, table, new.aside, new.found, columns, None)
+                spooled, conversion = _spooled(storage, session, table, written.new, None)
             conversion.finish()
             result = Computed(written.dropped, data=spooled.table())
             raise _RollBackError
     except _RollBackError:
         assert result is not None  # noqa: S101  # set before it is raised
         return result
+
+
+def _spooled(
+    storage: RelationalStorage, session: Session, table: Table, new: NewTable, in_memory: int | None
+) -> tuple[Any, Any]:
+    """The rows of a new table, as they will be read."""
+    columns = [Column(each.name, from_arrow(each.type) or ColumnType("string")) for each in new.columns.schema]
+    return storage._fitted(session, table, new.aside, new.found, columns, in_memory)
 
 
 @contextmanager

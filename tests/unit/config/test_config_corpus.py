@@ -151,6 +151,6 @@ def test_schema_is_valid_and_helps_editors() -> None:
     table = schema["$defs"]["table"]
     assert all(each.get("description") for each in table["properties"].values())
     assert table["properties"]["kind"]["default"] == "computed"
-    assert "checks" not in table["properties"]
+    assert table["properties"]["checks"]["items"]["anyOf"][0]["required"] == ["unique"]
     assert schema["$defs"]["environment"]["properties"]["storages"]["description"]
     assert schema["$defs"]["options"]["properties"]["delimiter"]["default"] == ","

@@ -31,7 +31,16 @@ METHODS = sorted(
     }
 )
 ATTRIBUTES = sorted(name for name in inspect.get_annotations(AssetStorage) if not name.startswith("_"))
-CHANGING = {"publish", "publish_pieces", "publish_query", "delete", "may_replace", "remove_leftovers", "remove_stray"}
+CHANGING = {
+    "publish",
+    "publish_pieces",
+    "publish_query",
+    "keep_checks",
+    "delete",
+    "may_replace",
+    "remove_leftovers",
+    "remove_stray",
+}
 
 
 def recording(names: list[str]) -> tuple[Any, list[tuple[str, tuple[Any, ...], dict[str, Any]]]]:

@@ -1,0 +1,94 @@
+"""Checks that a function of Python's makes: how it is called, and what it may return."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.checks.conditions import ConditionError
+from lakehouse_cli.code.failure import failure_of
+from lakehouse_cli.errors import Interrupted, Location, TransformError
+from lakehouse_cli.model import FunctionRef
+from lakehouse_cli.text.counts import plural
+from lakehouse_cli.transforms.frames import frame_type, owner_of
+from lakehouse_cli.transforms.loading import load_transform
+
+_RETURN = "return True or False, a mask with one truth value a row, or a frame of the rows that are wrong"
+
+
+def called(name: str, folder: Path, table: pa.Table, location: Location | None) -> pa.Table | pa.ChunkedArray:
+    """Call a function with a table.
+
+    Args:
+        name: Of the function: ``module:name``.
+        folder: The project's.
+        table: What it is given, as the frame that its parameter is annotated with.
+        location: Of the check.
+
+    Returns:
+        The rows that are wrong, or a mask of those that are good, one for each row.
+
+    Raises:
+        ConditionError: It failed, or returned something else.
+    """
+    module, _, function = name.partition(":")
+    try:
+        transform = load_transform(FunctionRef(module, function, location=location), folder, of_table=False)
+        parameter = transform.positional(0)
+        kind = parameter.frame_type if parameter is not None else frame_type("pandas.DataFrame")
+        frame = kind.from_arrow(table)
+    except TransformError as error:
+        raise ConditionError(error.message, error.hint, quotes=True) from None
+    try:
+        with kind.scope():
+            return _answer(transform.fn(frame), table.num_rows)
+    except (ConditionError, Interrupted):
+        raise
+    except BaseException as error:  # noqa: BLE001  # whatever the user's code raises
+        failure = failure_of(error, folder)
+        place = f" ({failure.frames[-1][0]}:{failure.frames[-1][1]})" if failure.frames else ""
+        raise ConditionError(f"failed: {failure.headline}{place}", quotes=True) from None
+
+
+def _answer(result: Any, rows: int) -> pa.Table | pa.ChunkedArray:
+    if result is None:
+        raise ConditionError("returned None", _RETURN)
+    if isinstance(result, bool | np.bool_):
+        if not result and not rows:  # there is no row to blame
+            raise ConditionError("returned False for a table without rows", "return True where that is right")
+        return pa.chunked_array([av.array([bool(result)] * rows, pa.bool_())], pa.bool_())
+    mask = _mask(result)
+    if mask is None:
+        owner = owner_of(result)
+        if owner is None:
+            raise ConditionError(f"returned {type(result).__name__}", _RETURN)
+        return owner.to_arrow(result, None)
+    if not pa.types.is_boolean(mask.type):
+        if not (pa.types.is_null(mask.type) and not rows and not len(mask)):
+            raise ConditionError(f"returned values of {mask.type} in the place of a mask", _RETURN)
+        mask = mask.cast(pa.bool_())
+    if len(mask) != rows:
+        raise ConditionError(f"returned a mask of {plural(len(mask), 'value')} for {plural(rows, 'row')}", _RETURN)
+    if mask.null_count:
+        what = f"returned a mask with {plural(mask.null_count, 'null')}"
+        raise ConditionError(what, "say of each row whether it is good: `.fillna(True)`")
+    return mask if isinstance(mask, pa.ChunkedArray) else pa.chunked_array([mask])
+
+
+def _mask(result: Any) -> pa.Array | pa.ChunkedArray | None:
+    """What is returned as an array, where it is one; None for a frame and anything else."""
+    if isinstance(result, pa.Array | pa.ChunkedArray):
+        return result
+    kind = type(result)
+    library = kind.__module__.partition(".")[0]
+    if isinstance(result, list | tuple | np.ndarray) or (library in ("pandas", "polars") and kind.__name__ == "Series"):
+        try:
+            array = pa.array(result.to_list() if hasattr(result, "to_list") else list(result))
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            raise ConditionError(f"returned what is no mask: {error}", _RETURN, quotes=True) from None
+        return array
+    return None

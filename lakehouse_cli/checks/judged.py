@@ -1,0 +1,119 @@
+"""One check under judgement: what it counts, and the record that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from lakehouse_cli.checks.conditions import Condition, ConditionError
+from lakehouse_cli.checks.piece import Piece
+from lakehouse_cli.checks.wording import sentence_of
+from lakehouse_cli.contracts import Findings
+from lakehouse_cli.errors import Example, Violation
+from lakehouse_cli.model.check import Check, CheckRecord, CheckResult, CheckStatus
+from lakehouse_cli.model.check_verdict import judged_again, verdict_on_rows
+from lakehouse_cli.text.counts import plural
+
+__all__ = ["Findings", "Judged"]
+
+
+class Judged:
+    """Judges one check; the base of all that do, and one that cannot be judged at all.
+
+    Args:
+        check: The check.
+
+    Attributes:
+        check: The same.
+        texts: The conditions in SQL that it needs the verdicts of.
+        conditions: These as they are parsed, by their text.
+        error: Why it cannot be judged.
+        count: Violations so far.
+        rows: Rows judged so far.
+        not_judged: Rows that are not, as they are null.
+        errored: Rows in which SQL raised.
+        hides: Whether errors may show what is sensitive, and are not shown themselves.
+        skipped: Why there is nothing to judge it by; None where there is.
+    """
+
+    def __init__(self, check: Check) -> None:
+        self.check = check
+        self.texts: Sequence[str] = () if check.where is None else (check.where,)
+        self.conditions: Mapping[str, Condition] = {}
+        self.error: ConditionError | None = None
+        self.count = self.rows = self.not_judged = self.errored = 0
+        self.hides = False
+        self.skipped: str | None = None
+        self.against = ""
+        self.say = sentence_of(check)
+
+    def fail(self, error: ConditionError) -> None:
+        """Give up judging."""
+        self.error = error
+
+    def piece(self, piece: Piece, found: Findings) -> None:
+        """Judge a piece."""
+
+    def finish(self, found: Findings) -> None:
+        """Judge what only the whole table shows."""
+
+    def state(self) -> Mapping[str, str]:
+        """What was measured."""
+        return {}
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+    @property
+    def column(self) -> str | None:
+        """The column of its violations; None where they are of several."""
+        return self.check.columns[0] if len(self.check.columns) == 1 else None
+
+    def record(self, found: Findings, now: datetime, code: str) -> CheckRecord:
+        """What came of it.
+
+        Args:
+            found: What was found in all pieces.
+            now: When the run began.
+            code: Hash of the code of a function.
+        """
+        check = self.check
+        violation = found.found(self.column, check.kind, self.say(2))
+        examples: tuple[Example, ...] = () if violation is None else violation.examples
+        status: CheckStatus = "passed"
+        message = self.say(self.count) if self.count else ""
+        if self.error is not None:
+            why = f"{self.error}; {self.error.hint}" if self.error.hint else str(self.error)
+            if self.hides and self.error.quotes:
+                why = "cannot be judged, and its error may show sensitive values"
+            status, message = "errored", f"check `{check.name}` {why}"
+        elif self.errored and not self.count:
+            raises = "raises" if self.errored == 1 else "raise"
+            message = f"check `{check.name}`: {plural(self.errored, 'row')} {raises} an error in SQL"
+        if self.skipped is not None:
+            status, message = "skipped", f"check `{check.name}`: {self.skipped}"
+        value = None
+        if check.is_of_rows and self.rows:
+            value = f"{self.count}/{self.rows}"
+        column = ", ".join(check.columns) or None
+        result = CheckResult(
+            check.name, check.kind, column, check.severity, status, self.count, self.rows, self.not_judged,
+            self.errored, value, check.threshold, examples, message, check.location,
+        )  # fmt: skip
+        if status == "passed" and check.is_of_rows:
+            result = replace(result, status=verdict_on_rows(check, result))
+        record = CheckRecord(result, check.judged_as() + code, self.against, self.state())
+        return record if check.is_of_rows or status != "passed" else self._measured(record, now)
+
+    def _measured(self, record: CheckRecord, now: datetime) -> CheckRecord:
+        return replace(record, result=judged_again(self.check, record, now))
+
+    def violation(self, record: CheckRecord) -> Violation:
+        """The violation that a failure is."""
+        result: Any = record.result
+        return Violation(
+            self.column, self.check.kind, result.count, result.message, result.examples, self.check.location
+        )

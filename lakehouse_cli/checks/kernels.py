@@ -1,0 +1,103 @@
+"""The verdict of Arrow's functions on the values of a column: true is good, null is not judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.row_hashes import identity
+from lakehouse_cli.arrow.types import from_arrow, to_arrow
+from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.checks.piece import Piece
+from lakehouse_cli.model import ColumnType
+from lakehouse_cli.model.check import Check
+from lakehouse_cli.model.exact_value import exact_value
+
+#: Given a piece, the verdicts on its rows.
+Verdict = Callable[[Piece], pa.ChunkedArray]
+_COMPARE = {"min": "greater_equal", "max": "less_equal", "above": "greater", "below": "less"}
+
+
+def verdict_on_values(check: Check, kind: ColumnType) -> Verdict:
+    """Compile a check of a column's values.
+
+    Args:
+        check: Of a kind that looks at each value by itself.
+        kind: The type of the column.
+    """
+    [name] = check.columns
+    arguments = check.arguments
+    plain = kind.item if kind.id == "dictionary" else kind
+    if check.kind in _COMPARE:
+        bound = _scalars([arguments["bound"]], plain)[0]
+        compare = getattr(pc, _COMPARE[check.kind])
+        return lambda piece: piece.by_value(name, lambda values: compare(values, bound))
+    if check.kind in ("in", "not_in"):
+        return _membership(name, _scalars(arguments["values"], plain), is_good=check.kind == "in")
+    judge = {"matches": _matches, "length": _length, "not_blank": _not_blank}[check.kind](arguments)
+    return lambda piece: piece.by_value(name, judge)
+
+
+def column_type(declared: ColumnType | None, field: pa.Field) -> ColumnType:
+    """The type of a column, as declared or as it came."""
+    found = declared or from_arrow(field.type)
+    return found if found is not None else ColumnType("string")
+
+
+def _scalars(texts: list[str], kind: ColumnType) -> pa.Array:
+    """Values as they are written, in the type of a column."""
+    values = [exact_value(text, kind) for text in texts]
+    return av.array([Decimal(value) if kind.id == "decimal128" else value for value in values], to_arrow(kind))
+
+
+def _membership(name: str, members: pa.Array, *, is_good: bool) -> Verdict:
+    is_float = pa.types.is_floating(members.type)
+    if is_float:  # Arrow tells 0.0 from -0.0, and one NaN from another, where it looks values up
+        members = identity(pa.chunked_array([members])).combine_chunks()
+
+    def judge(values: Any) -> Any:
+        if is_float:
+            values = identity(values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values]))
+        found = pc.is_in(values, value_set=members)
+        if not is_good:
+            found = pc.invert(found)
+        return pc.if_else(values.is_valid(), found, av.scalar(None, pa.bool_())) if values.null_count else found
+
+    return lambda piece: piece.by_value(name, judge)
+
+
+def _matches(arguments: Any) -> Callable[[Any], Any]:
+    pattern = rf"\A(?:{arguments['pattern']})\z"
+    return lambda values: pc.match_substring_regex(values, pattern=pattern)
+
+
+def _length(arguments: Any) -> Callable[[Any], Any]:
+    least, most = arguments.get("min"), arguments.get("max")
+
+    def judge(values: Any) -> Any:
+        lengths = pc.utf8_length(values)
+        verdict = None if least is None else pc.greater_equal(lengths, av.scalar(min(least, _MOST), lengths.type))
+        if most is not None:
+            upper = pc.less_equal(lengths, av.scalar(min(most, _MOST), lengths.type))
+            verdict = upper if verdict is None else pc.and_(verdict, upper)
+        return verdict
+
+    return judge
+
+
+# Lengths are counted in 32 bits.
+_MOST = (1 << 31) - 1
+
+
+def _not_blank(arguments: Any) -> Callable[[Any], Any]:
+    del arguments
+
+    def judge(values: Any) -> Any:
+        left = pc.binary_length(pc.utf8_trim_whitespace(values))
+        return pc.greater(left, av.scalar(0, left.type))
+
+    return judge

@@ -1,0 +1,197 @@
+"""Checks that are given the table as a whole: a query of `this`, a function of Python's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, true_rows
+from lakehouse_cli.arrow.types import without_rows
+from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.checks.conditions import THIS, ConditionError, Conditions
+from lakehouse_cli.checks.functions import called
+from lakehouse_cli.checks.judged import Findings, Judged
+from lakehouse_cli.checks.piece import Piece
+from lakehouse_cli.checks.rows import examples_of, live_rows
+from lakehouse_cli.errors import Violation
+from lakehouse_cli.model.check import Check
+from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.text.sql import tokens, without_semicolon
+from lakehouse_cli.transforms.shared_tables import StreamedTable
+
+if TYPE_CHECKING:
+    from lakehouse_cli.runs.spilled_pieces import SpilledPieces
+
+# Bytes of a table that wait in memory.
+_IN_MEMORY = 1 << 26
+_COLUMNS = 6
+
+
+class _Waiting(Judged):
+    """Keeps the rows that `where` leaves until all are there; a whole table in one piece is not copied."""
+
+    def __init__(self, check: Check, hidden: frozenset[str]) -> None:
+        super().__init__(check)
+        self.hidden = hidden
+        self._held: list[pa.Table] = []
+        self._bytes = 0
+        self._spilled: SpilledPieces | None = None
+        self._stack = ExitStack()
+        self._schema: pa.Schema | None = None
+
+    def piece(self, piece: Piece, found: Findings) -> None:
+        """Keep a piece."""
+        del found
+        live = live_rows(self, piece)
+        data = piece.data if live is None else piece.data.filter(live)
+        self._schema = data.schema
+        self.rows += data.num_rows
+        if self._held and self._bytes + data.nbytes > _IN_MEMORY:
+            self._spill()
+        self._held.append(data)
+        self._bytes += data.nbytes
+
+    def _spill(self) -> None:
+        assert self._schema is not None  # noqa: S101  # of the first piece
+        if self._spilled is None:
+            from lakehouse_cli.runs.spilled_pieces import SpilledPieces
+
+            self._spilled = self._stack.enter_context(closing(SpilledPieces(self._schema, "the rows to check")))
+        for each in self._held:
+            self._spilled.add(each)
+        self._held, self._bytes = [], 0
+
+    def table(self) -> pa.Table:
+        """All rows."""
+        return pa.concat_tables([*self.pieces()])
+
+    def pieces(self) -> Iterator[pa.Table]:
+        """All rows, piece by piece."""
+        if self._spilled is not None:
+            self._spill()
+            yield from self._spilled.read()
+        yield from self._held
+        if self._schema is not None and not self.rows and not self._held:
+            yield without_rows(self._schema)
+
+    def add(self, found: Findings, count: int, shown: pa.Table, rows: list[int] | None) -> None:
+        """Add violations that only the whole table shows.
+
+        Args:
+            found: Takes them.
+            count: How many there are.
+            shown: The first of them.
+            rows: Their 0-based numbers; None where these are not known.
+        """
+        self.count += count
+        if shown.num_columns:
+            names = shown.column_names[:_COLUMNS]
+            some = examples_of(shown, names, range(min(shown.num_rows, EXAMPLES)), self.hidden)
+        else:
+            some = ()
+        numbers = [None] * len(some) if rows is None else [row + 1 for row in rows[: len(some)]]
+        examples = tuple(type(each)(row, each.value) for row, each in zip(numbers, some, strict=True))
+        violation = Violation(self.column, self.check.kind, count, self.say(count), examples, self.check.location)
+        found.add_of_all(violation, rows or [], shown, self.say)
+
+    def close(self) -> None:
+        """Remove what was spilled."""
+        self._held = []
+        self._stack.close()
+
+
+class QueryJudge(_Waiting):
+    """Judges `sql`: the rows that a query of `this` returns are violations.
+
+    Args:
+        check: The check.
+        opened: Gives the connection that runs it.
+        schema: The table's columns, without rows.
+        hidden: The columns whose values are not shown.
+    """
+
+    def __init__(
+        self, check: Check, opened: Callable[[], Conditions], schema: pa.Table, hidden: frozenset[str]
+    ) -> None:
+        super().__init__(check, hidden)
+        self._opened = opened
+        self._text = without_semicolon(check.arguments["text"])
+        self._condition: str | None = None
+        try:
+            self._condition = opened().row_condition(self._text, schema)
+            if self._condition is None:
+                opened().bind_query(self._text, schema)
+            else:
+                self.texts = (*self.texts, self._condition)
+        except ConditionError as error:
+            self.fail(error)
+
+    def piece(self, piece: Piece, found: Findings) -> None:
+        """Judge a piece where the query says of each row whether it is good; else keep it."""
+        if self._condition is None:
+            super().piece(piece, found)
+            return
+        from lakehouse_cli.checks.rows import add_rows, true_count
+
+        live = live_rows(self, piece)
+        bad = pc.fill_null(piece.masks[self._condition], False)
+        bad = bad if live is None else pc.and_(bad, live)
+        self.rows += piece.rows if live is None else true_count(live)
+        if count := true_count(bad):
+            self.count += count
+            add_rows(self, found, piece.data, true_rows(bad), count, self.hidden)
+
+    def finish(self, found: Findings) -> None:
+        """Run the query on all rows."""
+        if self._condition is not None:
+            return
+        # What did not fit into memory is read from its file where the query names it once: two readers would take
+        # rows from each other.
+        is_read_once = sum(token.lower().strip('"') == THIS for token in tokens(self._text)) == 1
+        spilled = None
+        if self._spilled is not None and is_read_once:
+            spilled = StreamedTable(self.pieces, InputRecord("", self.rows, 0))
+        try:
+            count, shown = self._opened().query(self._text, self.table() if spilled is None else spilled)
+        except ConditionError as error:
+            self.fail(error)
+            return
+        if count:
+            self.add(found, count, shown, None)
+
+
+class FunctionJudge(_Waiting):
+    """Judges `function`: what a function of Python's says of the table.
+
+    Args:
+        check: The check.
+        folder: The project's.
+        hidden: The columns whose values are not shown.
+    """
+
+    def __init__(self, check: Check, folder: Path, hidden: frozenset[str]) -> None:
+        super().__init__(check, hidden)
+        self._folder = folder
+
+    def finish(self, found: Findings) -> None:
+        """Call the function."""
+        table = self.table()
+        try:
+            answer = called(self.check.arguments["function"], self._folder, table, self.check.location)
+        except ConditionError as error:
+            self.fail(error)
+            return
+        if isinstance(answer, pa.Table):
+            if answer.num_rows:
+                self.add(found, answer.num_rows, answer.slice(0, 1000), None)
+            return
+        bad = pc.invert(answer)
+        rows = true_rows(bad)
+        if len(rows):
+            first = rows.slice(0, 1000)
+            numbers = None if self.check.where is not None else first.to_pylist()
+            self.add(found, len(rows), table.take(first), numbers)

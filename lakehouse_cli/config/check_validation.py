@@ -1,0 +1,86 @@
+"""What checks say of other columns and tables, judged on values: columns that exist, references of the same type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from lakehouse_cli.config.problems import quoted
+from lakehouse_cli.errors import Problem, did_you_mean
+from lakehouse_cli.model import Column, ColumnType, ProjectSpec, Table
+from lakehouse_cli.model.check import Check
+
+#: Gives the parts of a table that could not be read, by dotted path.
+Unread = Callable[[Table], Collection[str]]
+_HAVE_AGES = ("date32", "timestamp")
+
+
+def check_problems(table: Table, spec: ProjectSpec, unread: Unread) -> Iterator[Problem]:
+    """What is wrong with the checks of a table.
+
+    Args:
+        table: With checks.
+        spec: The project; nothing is said of tables that could not be read.
+        unread: Gives the parts of a table that could not be read, by dotted path.
+    """
+    declared = None if table.columns is None else {column.name: column for column in table.columns}
+    for check in table.contract.checks:
+        what = f"check {quoted(check.name)} of table {quoted(table.name)}"
+        if declared is not None and table.extra_columns != "keep":
+            for name in check.columns:
+                if name not in declared and _is_read(name, unread(table)):
+                    hint = did_you_mean(name, declared) or "declare it under `columns`"
+                    yield Problem(f"{what} names column {quoted(name)}, which is not declared", hint, check.location)
+        if check.kind == "function" and ":" not in check.arguments["function"]:
+            hint = f'name its module: `function: "checks:{check.arguments["function"]}"`'
+            yield Problem(f"{what} names no module, and the project has none", hint, check.location)
+        column = (declared or {}).get(check.columns[0]) if check.kind == "freshness" else None
+        if column is not None and column.type.id not in _HAVE_AGES:
+            message = f"{what} is for a date or timestamp, and {quoted(column.name)} is {column.type}"
+            yield Problem(message, "name a column with the time of a row", check.location)
+        if column is not None and column.sensitive:
+            message = f"{what} shows the newest {quoted(column.name)}, which is sensitive"
+            yield Problem(message, "name another column, or remove `sensitive`", check.location)
+        if (other := check.references) is not None:
+            yield from _reference_problems(check, what, other, declared or {}, spec, unread)
+
+
+def _reference_problems(
+    check: Check,
+    what: str,
+    other: str,
+    declared: Mapping[str, Column],
+    spec: ProjectSpec,
+    unread: Unread,
+) -> Iterator[Problem]:
+    """What is wrong with another table that a check names."""
+    if other in spec.broken:
+        return
+    parent = spec.tables.get(other)
+    if parent is None or parent.serializer:
+        why = "is not a table" if parent is None else f"is stored as {parent.serializer}, which is no table"
+        hint = did_you_mean(other, spec.tables) or "name one of `tables`"
+        yield Problem(f"{what} names {quoted(other)}, which {why}", hint, check.location)
+        return
+    if parent.columns is None:
+        return
+    known = {column.name: column.type for column in parent.columns}
+    for name, referenced in zip(check.columns, check.arguments.get("references", ()), strict=False):
+        if referenced not in known:
+            if parent.extra_columns != "keep" and _is_read(referenced, unread(parent)):
+                hint = did_you_mean(referenced, known) or f"declare it in {quoted(other)}"
+                message = f"{what} names column {quoted(referenced)} of {quoted(other)}, which is not declared"
+                yield Problem(message, hint, check.location)
+        elif name in declared and _plain(declared[name].type) != _plain(known[referenced]):
+            message = (
+                f"{what}: {quoted(name)} is {declared[name].type}, and {quoted(f'{other}.{referenced}')} is"
+                f" {known[referenced]}"
+            )
+            yield Problem(message, "declare both with one type", check.location)
+
+
+def _is_read(column: str, unread: Collection[str]) -> bool:
+    return "columns" not in unread and f"columns.{column}" not in unread
+
+
+def _plain(kind: ColumnType) -> ColumnType:
+    return kind.item if kind.id == "dictionary" else kind

@@ -1,0 +1,83 @@
+"""Checks by the records of manifests: which are to be judged on stored data, and how the others stand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.check import Check, CheckRecord, CheckResult
+from lakehouse_cli.model.check_verdict import judged_again
+from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.reason import Reason
+
+#: A check, and what was recorded of it on the data that are stored; None where it was not judged on them.
+Standing = tuple[Check, "CheckRecord | None"]
+
+
+def standing_checks(table: Table, manifest: Manifest, codes: Mapping[str, str]) -> list[Standing]:
+    """The checks of a table with their records, found by what is judged, whatever they are called.
+
+    Args:
+        table: With checks.
+        manifest: Of its stored data.
+        codes: Hashes of the code of functions, by check.
+    """
+    records: dict[str, list[CheckRecord]] = {}
+    for record in manifest.checks:
+        records.setdefault(record.judged, []).append(record)
+    found: list[Standing] = []
+    for check in table.contract.checks:
+        same = records.get(check.judged_as() + codes.get(check.name, ""))
+        named = next((each for each in same or () if each.result.name == check.name), None)
+        found.append((check, named or (same[0] if same else None)))
+    return found
+
+
+def due_checks(
+    standing: Sequence[Standing], table: Table, contents: Mapping[str, str], running: Collection[str] = ()
+) -> Iterator[tuple[Check, Reason]]:
+    """The checks that are to be judged on stored data, and why.
+
+    Args:
+        standing: From `standing_checks`.
+        table: It is of.
+        contents: The hash of what is stored of the tables that checks look at, by table; without those of which nothing
+            can be read.
+        running: Tables that may come out with other content in this run.
+    """
+    for check, record in standing:
+        other = check.references
+        if record is None:
+            yield check, Reason("check_changed", f"check `{check.name}` is new, or judges by other rules")
+        elif other is None or other == table.name:
+            continue
+        elif other in running:
+            yield check, Reason("reference_runs", f"`{other}` of check `{check.name}` runs")
+        elif other in contents and contents[other] != record.against:
+            yield (
+                check,
+                Reason("reference_changed", f"content of `{other}` changed, which check `{check.name}` looks at"),
+            )
+
+
+def standing_results(standing: Sequence[Standing], now: datetime) -> tuple[CheckResult, ...]:
+    """How checks stand by their records, with names, severities and limits of today; freshness as of now."""
+    return tuple(
+        replace(judged_again(check, record, now), earlier=check.kind != "freshness")
+        for check, record in standing
+        if record is not None
+    )
+
+
+def blocks(check: Check, result: CheckResult) -> bool:
+    """Whether the result of a check keeps others from using the table."""
+    return result.status == "failed" or (result.status == "errored" and check.blocks)
+
+
+def blocking(table: Table, results: Sequence[CheckResult]) -> list[CheckResult]:
+    """The results that keep others from using a table."""
+    checks = {check.name: check for check in table.contract.checks}
+    return [each for each in results if each.name in checks and blocks(checks[each.name], each)]

@@ -1,0 +1,161 @@
+"""The checks of a table in a run: on a result before it is published, and on data that are stored already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+
+import pyarrow as pa
+from msgspec.structs import replace
+
+from lakehouse_cli.checks.judge import Judge
+from lakehouse_cli.checks.setting import Setting
+from lakehouse_cli.errors import ContractError
+from lakehouse_cli.model.check import Check, CheckRecord
+from lakehouse_cli.runner.jobs import Job, JobChecks, Outcome
+from lakehouse_cli.runner.workplace import Workplace
+from lakehouse_cli.storage.capabilities import find_lines, keep_checks
+from lakehouse_cli.storage.table_scan import scan
+
+
+class _StoredTables:
+    """The stored tables that checks look at, read from their storages."""
+
+    def __init__(self, place: Workplace, checks: JobChecks) -> None:
+        self._place = place
+        self._checks = checks
+
+    def content(self, name: str) -> str | None:
+        """The hash of what is stored; None where it cannot be looked at."""
+        record = self._checks.contents.get(name)
+        return None if record is None else record.content_hash
+
+    def columns(self, name: str, columns: Sequence[str]) -> Iterator[list[pa.ChunkedArray]]:
+        """Some columns of a table, piece by piece."""
+        for piece in self._pieces(name, columns):
+            yield [piece.column(each) for each in columns]
+
+    def rows(self, name: str) -> int:
+        """How many rows a table has."""
+        known = self._checks.contents[name].rows
+        return known if known >= 0 else sum(piece.num_rows for piece in self._pieces(name, None))
+
+    def _pieces(self, name: str, columns: Sequence[str] | None) -> Iterator[pa.Table]:
+        table = self._checks.references[name]
+        storage = self._place.storages[table.storage]
+        declared = table.columns
+        if columns is not None and declared is not None and {each.name for each in declared} >= {*columns}:
+            declared = tuple(each for each in declared if each.name in columns)
+        pieces, _ = scan(storage, table, declared).pieces_with_content(())
+        return pieces()
+
+
+def open_judge(job: Job, place: Workplace, checks: Sequence[Check]) -> Judge:
+    """Make what judges checks of a job's table; to be closed."""
+    of = job.checks or JobChecks()
+    table = job.table
+    lines = partial(find_lines, place.storages[table.storage], table) if table.kind == "source" else None
+    setting = Setting(
+        place.folder,
+        job.run_started,
+        _StoredTables(place, of),
+        workers=job.workers,
+        before=of.before,
+        codes=of.codes,
+        find_lines=lines,
+    )
+    return Judge(table, checks, setting)
+
+
+def judge_table(job: Job, place: Workplace, table: pa.Table) -> tuple[CheckRecord, ...]:
+    """Judge the checks of a table on a result that is in memory as a whole.
+
+    Raises:
+        ContractError: One failed that keeps it from being published.
+    """
+    return judge_pieces(job, place, iter([table])) if job.judges else ()
+
+
+def judge_pieces(job: Job, place: Workplace, pieces: Iterator[pa.Table]) -> tuple[CheckRecord, ...]:
+    """The same of a result that comes piece by piece."""
+    with closing(open_judge(job, place, job.table.contract.checks)) as judge:
+        for piece in pieces:
+            judge.piece(piece)
+        return judge.finish()
+
+
+class JudgedPieces:
+    """The pieces of a result, with its checks judged as they pass.
+
+    Args:
+        job: Whose result it is.
+        place: Storages and code of this process.
+        pieces: The result.
+        explain: Adds to the error of a failure what to do.
+
+    Attributes:
+        records: What was found, once all have passed.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        place: Workplace,
+        pieces: Iterator[pa.Table],
+        explain: Callable[[ContractError], ContractError],
+    ) -> None:
+        self.records: tuple[CheckRecord, ...] = ()
+        self._open = partial(open_judge, job, place, job.table.contract.checks)
+        self._pieces = pieces
+        self._explain = explain
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        """Pass the pieces on.
+
+        Raises:
+            ContractError: A check failed that keeps it from being published.
+        """
+        with closing(self._open()) as judge:
+            for piece in self._pieces:
+                judge.piece(piece)
+                yield piece
+            try:
+                self.records = judge.finish()
+            except ContractError as error:
+                raise self._explain(error) from None
+
+
+def check_stored(job: Job, place: Workplace) -> Outcome:
+    """Judge checks on what is stored of a table, which stays as it is, and record what was found in its manifest.
+
+    Raises:
+        ContractError: One failed that keeps others from using the table.
+        LakehouseError: It cannot be read.
+    """
+    table, checks = job.table, job.checks
+    assert checks is not None  # noqa: S101  # the loop gives it
+    storage = place.storages[table.storage]
+    due = [check for check in table.contract.checks if check.name in (checks.only or ())]
+    failure: ContractError | None = None
+    with closing(open_judge(job, place, due)) as judge:
+        pieces, _ = scan(storage, table, table.columns).pieces_with_content(())
+        for piece in pieces():
+            judge.piece(piece)
+        try:
+            found = judge.finish()
+        except ContractError as error:
+            failure, found = error, error.checks
+    anew = {record.result.name: record for record in found}
+    records = tuple(
+        anew.get(check.name) or checks.standing[check.name]
+        for check in table.contract.checks
+        if check.name in anew or check.name in checks.standing
+    )
+    if checks.manifest is not None:
+        kept = tuple(replace(each, result=replace(each.result, location=None)) for each in records)
+        keep_checks(storage, table, checks.manifest, kept)
+    if failure is not None:
+        failure.checks = records
+        raise failure
+    return Outcome(None, None, (), checks=records)

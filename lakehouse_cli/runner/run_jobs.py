@@ -1,0 +1,155 @@
+"""The jobs of a run, each from what the plan and the run know by then; and the checks that are due on stored data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.planning import Plan, PlannedTable
+from lakehouse_cli.plan.standing_checks import Standing, due_checks, standing_checks, standing_results
+from lakehouse_cli.runner import table_results
+from lakehouse_cli.runner.contents import Contents
+from lakehouse_cli.runner.jobs import Job, JobChecks
+from lakehouse_cli.runs.events import TableResult
+
+
+class RunJobs(Struct):
+    """Makes the jobs of a run.
+
+    Attributes:
+        graph: All tables.
+        elsewhere: The inputs that are read from another environment, as they are declared there.
+        codes: Hashes of the code of functions in checks, by table and check.
+        plan: The plan.
+        contents: What is stored of each table by now.
+        results: Of the tables that ended, by name; added to by the run.
+        run_id: The run's.
+        now: When it began.
+        publish: Whether results are stored.
+    """
+
+    graph: AssetGraph
+    elsewhere: Mapping[str, Table]
+    codes: Mapping[str, Mapping[str, str]]
+    plan: Plan
+    contents: Contents
+    results: Mapping[str, TableResult]
+    run_id: str
+    now: datetime
+    publish: bool
+
+    def of(self, planned: PlannedTable, workers: int) -> Job:
+        """The job of a table that is computed, or whose stored data are checked.
+
+        Args:
+            planned: The table.
+            workers: How many tables are computed at once.
+        """
+        table = self.graph.tables[planned.name]
+        job = Job(
+            table,
+            (),
+            {},
+            self.plan.project,
+            self.run_id,
+            planned.recipe,
+            {},
+            None,
+            forced=any(reason.code == "forced" for reason in planned.reasons),
+            publish=self.publish,
+            used=planned.used,
+            workers=workers,
+            run_started=self.now,
+        )
+        if planned.is_check:
+            return replace(job, checks=self._checks_of_stored(planned))
+        return replace(
+            job,
+            inputs=self.graph.inputs[planned.name],
+            # Each as it is declared where it is read from.
+            tables={name: self.elsewhere.get(name) or self.graph.tables[name] for name in planned.inputs},
+            expected_inputs=self.contents.of_inputs(planned),
+            expected=planned.state.version if planned.state is not None else None,
+            checks=self._checks(planned) if table.contract.checks else None,
+        )
+
+    def is_unusable(self, name: str) -> bool:
+        """Whether a table ended in a way that nothing can be computed from it."""
+        return name in self.results and self.results[name].status in table_results.UNUSABLE
+
+    def is_only_checked(self, planned: PlannedTable) -> bool:
+        """Whether a table need not be computed after all, and its checks must be judged all the same."""
+        return (
+            self.publish
+            and bool(self.graph.tables[planned.name].contract.checks)
+            and planned.conditional
+            and planned.refused is None
+            and not any(map(self.is_unusable, planned.inputs))
+            and self.contents.came_out_the_same(planned)
+            and bool(self.due_checks(planned))
+        )
+
+    def with_standing(self, planned: PlannedTable) -> PlannedTable:
+        """A table that is not computed after all, with how its checks stand."""
+        standing = self._standing(planned)
+        return replace(planned, checks=standing_results(standing, self.now)) if standing else planned
+
+    def due_checks(self, planned: PlannedTable) -> list[str]:
+        """The checks that are to be judged on what is stored of a table, by what is stored of others by now."""
+        table = self.graph.tables[planned.name]
+        if planned.is_judged:  # of a source nothing is recorded
+            return [check.name for check in table.contract.checks]
+        standing = self._standing(planned)
+        if not standing:
+            return []
+        contents = {name: record.content_hash for name, record in self._referenced(planned.name).items()}
+        return [check.name for check, _ in due_checks(standing, table, contents)]
+
+    def _checks(self, planned: PlannedTable) -> JobChecks:
+        """What the checks of a table are judged with."""
+        manifest = _manifest(planned)
+        names = self.graph.references(planned.name)
+        references = {name: self.elsewhere.get(name) or self.graph.tables[name] for name in names}
+        before = None if manifest is None else manifest.row_count
+        codes = self.codes.get(planned.name, {})
+        return JobChecks(references, self._referenced(planned.name) if names else {}, before, codes)
+
+    def _checks_of_stored(self, planned: PlannedTable) -> JobChecks:
+        """The same, of those that are due on what is stored."""
+        standing = self._standing(planned)
+        # As they are called and limited now.
+        results = {each.name: each for each in standing_results(standing, self.now)}
+        due = tuple(self.due_checks(planned))
+        earlier = {
+            check.name: replace(record, result=results[check.name])
+            for check, record in standing
+            if record is not None and check.name not in due
+        }
+        before = next((r.state["before"] for _, r in standing if r is not None and "before" in r.state), None)
+        return replace(
+            self._checks(planned),
+            only=due,
+            standing=earlier,
+            manifest=_manifest(planned),
+            before=None if before is None else int(before),
+        )
+
+    def _standing(self, planned: PlannedTable) -> list[Standing]:
+        table, manifest = self.graph.tables[planned.name], _manifest(planned)
+        if manifest is None or not table.contract.checks:
+            return []
+        return standing_checks(table, manifest, self.codes.get(planned.name, {}))
+
+    def _referenced(self, name: str) -> dict[str, InputRecord]:
+        """What is stored of the tables that a table's checks look at; without those that failed in this run."""
+        return self.contents.of_tables(n for n in self.graph.references(name) if not self.is_unusable(n))
+
+
+def _manifest(planned: PlannedTable) -> Manifest | None:
+    return planned.state.manifest if planned.state is not None else None
