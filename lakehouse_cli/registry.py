@@ -48,6 +48,7 @@ EXTRAS: Mapping[str, str] = {
     "polars": "polars",
     "pyspark": "spark",
     "sklearn": "ml",
+    "time_machine": "test",
 }
 
 

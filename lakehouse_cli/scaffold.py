@@ -1,10 +1,10 @@
-"""Making a new project from a template."""
+"""Making a new project, from a template or of given files."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from lakehouse_cli.text.name_lists import first_named
 
 _NAME_MARK = "__project_name__"
 _DESCRIPTION = "template.txt"
+_ELSEWHERE = "lakehouse init DIR"
 
 
 class Template(Struct, frozen=True):
@@ -59,18 +60,44 @@ def scaffold(folder: Path, template_name: str) -> Scaffolded:
         hint = did_you_mean(template_name, known) or f"the templates are {', '.join(known)}"
         raise UsageError(f"there is no template `{template_name}`", hint=hint)
     root = known[template_name].folder
-    name = _project_name(folder)
-    targets = {source: folder / _target(source.relative_to(root)) for source in _files(root)}
-    in_the_way = [target for target in targets.values() if os.path.lexists(target)]
+    name = project_name(folder)
+    mark = _NAME_MARK.encode()
+    contents = {
+        _target(source.relative_to(root)): source.read_bytes().replace(mark, name.encode()) for source in _files(root)
+    }
+    return write_project(folder, contents)
+
+
+def check_absent(folder: Path, files: Iterable[Path], elsewhere: str = _ELSEWHERE) -> None:
+    """Refuse a folder that already has one of some files.
+
+    Raises:
+        LakehouseError: Naming those that it has.
+    """
+    in_the_way = [each for each in files if os.path.lexists(folder / each)]
     if in_the_way:
         where = "this folder" if folder == Path() else f"`{folder}`"
-        shown = first_named([path.relative_to(folder).as_posix() for path in in_the_way], 5)
+        shown = first_named([path.as_posix() for path in in_the_way], 5)
         raise LakehouseError(
             f"{where} already has {shown}",
-            hint="nothing was written; choose another folder: `lakehouse init DIR`",
+            hint=f"nothing was written; choose another folder: `{elsewhere}`",
         )
-    _write(targets, folder, name)
-    return Scaffolded(folder, name, tuple(target.relative_to(folder).as_posix() for target in targets.values()))
+
+
+def write_project(folder: Path, contents: Mapping[Path, bytes], elsewhere: str = _ELSEWHERE) -> Scaffolded:
+    """Write files into a folder, which is made where it is not there; all of them or none.
+
+    Args:
+        folder: The project's.
+        contents: By path below the folder.
+        elsewhere: The command that writes them to another folder.
+
+    Raises:
+        LakehouseError: A file is in the way, or the folder cannot be written.
+    """
+    check_absent(folder, contents, elsewhere)
+    _write(folder, contents, elsewhere)
+    return Scaffolded(folder, project_name(folder), tuple(each.as_posix() for each in contents))
 
 
 def _files(root: Path) -> list[Path]:
@@ -80,13 +107,13 @@ def _files(root: Path) -> list[Path]:
     return sorted(path for path, parts in inside if not any(part in left_out or part.startswith(".") for part in parts))
 
 
-def _write(targets: Mapping[Path, Path], folder: Path, name: str) -> None:
+def _write(folder: Path, contents: Mapping[Path, bytes], elsewhere: str) -> None:
     """Write every file, or none that stays."""
     written: list[Path] = []
     try:
-        for source, target in targets.items():
+        for path, content in contents.items():
+            target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            content = source.read_bytes().replace(_NAME_MARK.encode(), name.encode())
             with target.open("xb") as file:
                 written.append(target)
                 file.write(content)
@@ -97,7 +124,7 @@ def _write(targets: Mapping[Path, Path], folder: Path, name: str) -> None:
         reason = system_reason(error)
         raise LakehouseError(
             f"`{error.filename or folder}` cannot be written: {reason}",
-            hint="nothing was written; choose another folder: `lakehouse init DIR`",
+            hint=f"nothing was written; choose another folder: `{elsewhere}`",
         ) from error
 
 
@@ -106,7 +133,8 @@ def _target(relative: Path) -> Path:
     return Path(*(re.sub(r"^dot_", ".", part) for part in relative.parts))
 
 
-def _project_name(folder: Path) -> str:
+def project_name(folder: Path) -> str:
+    """Return the name of a project in a folder."""
     name = re.sub(r"[^A-Za-z0-9_]+", "_", Path(os.path.realpath(folder)).name).strip("_") or "lakehouse"
     # Written bare into YAML, where `null` would be no name at all.
     return f"_{name}" if name[0].isdigit() or name.lower() == "null" else name

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import compileall
+import gc
 import json
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -45,6 +47,12 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         sys.dont_write_bytecode = before
+
+
+def pytest_collection_finish() -> None:
+    """The tests are no garbage: each collection of all generations would go through thousands of them."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,18 @@ class ProjectFolder:
         return sorted(
             p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and ".lakehouse" not in p.parts
         )
+
+
+#: Waits until a file is on disk.
+sync = os.fsync
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unsynced() -> Iterator[None]:
+    """Whether files are on disk is seen only when the machine ends; waiting for it takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(autouse=True)

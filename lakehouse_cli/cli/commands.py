@@ -16,6 +16,7 @@ NAMES = (
     "plan",
     "run",
     "check",
+    "test",
     "ls",
     "show",
     "open",

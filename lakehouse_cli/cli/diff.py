@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -17,12 +15,10 @@ from lakehouse_cli.rendering.reporters.run_text import MARKS, STYLES, failure_li
 from lakehouse_cli.runs.events import Event, TableResult, TableRetrying
 from lakehouse_cli.text.columns import Cell, columns, data_rows
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.printing import MaskedStream, own_stream, redirected
 from lakehouse_cli.text.terminal import Terminal, printable, value_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.operations.comparing import ComparedTable, Comparison
-    from lakehouse_cli.text.redaction import Mask
 
 EXAMPLES = """\b
 Examples:
@@ -70,7 +66,7 @@ def command(
     if count < 0:
         raise typer.BadParameter("the number of examples is 0 or more", param_hint="`-n`")
     project = settings.project()
-    _take_printed(project.planner.mask)
+    output.take_printed(project.planner.mask)
     options.work_begins()
     heard = None if settings.json or settings.quiet else partial(_report_retry, settings.stderr)
     found = project.diff(*request.selection, against=against, exclude=request.exclude, limit=count, on_event=heard)
@@ -91,16 +87,6 @@ def command(
 def _report_retry(terminal: Terminal, event: Event) -> None:
     if isinstance(event, TableRetrying):
         output.write_stderr([retry_line(terminal, event)])
-
-
-def _take_printed(mask: Mask) -> None:
-    """Have what transforms print, and the programs they start, go to stderr: it is not part of what is compared."""
-    stack = output.until_the_end()
-    results = own_stream(sys.stdout, 1, stack)
-    errors = stack.enter_context(MaskedStream(sys.stderr, 2, mask))
-    stack.enter_context(contextlib.redirect_stdout(sys.stderr))
-    stack.enter_context(redirected(1, 2))
-    output.write_to(results, errors.own)
 
 
 def _failure(table: ComparedTable) -> TableResult | None:

@@ -40,12 +40,13 @@ class Settings(Struct, frozen=True):
         """Whether stdout takes one JSON document."""
         return self.output == "json"
 
-    def project(self, *, thorough: bool = False, incomplete: bool = False) -> Project:
+    def project(self, *, thorough: bool = False, incomplete: bool = False, with_tests: bool = False) -> Project:
         """Load the project these settings name.
 
         Args:
             thorough: Validate the tables in every environment, not in the chosen one alone.
             incomplete: Let variables be unset, for a look at what is declared.
+            with_tests: Read the tests of transforms too.
 
         Raises:
             LakehouseError: It is invalid, or not there.
@@ -53,7 +54,12 @@ class Settings(Struct, frozen=True):
         from lakehouse_cli.project.facade import Project
 
         Current.project = Project.load(
-            self.project_dir, env=self.env, thorough=thorough, incomplete=incomplete, declared=self.module
+            self.project_dir,
+            env=self.env,
+            thorough=thorough,
+            incomplete=incomplete,
+            with_tests=with_tests,
+            declared=self.module,
         )
         return Current.project
 

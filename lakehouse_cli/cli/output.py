@@ -6,9 +6,12 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from lakehouse_cli.text.terminal import fitted, holds_marks
+
+if TYPE_CHECKING:
+    from lakehouse_cli.text.redaction import Mask
 
 
 class UnwrittenError(OSError):
@@ -44,6 +47,20 @@ def until_the_end() -> ExitStack:
     return Streams.lasting
 
 
+def take_printed(mask: Mask) -> None:
+    """Have what transforms print, and the programs they start, go to stderr: it is not part of the result."""
+    from contextlib import redirect_stdout
+
+    from lakehouse_cli.text.printing import MaskedStream, own_stream, redirected
+
+    stack = until_the_end()
+    results = own_stream(sys.stdout, 1, stack)
+    errors = stack.enter_context(MaskedStream(sys.stderr, 2, mask))
+    stack.enter_context(redirect_stdout(sys.stderr))
+    stack.enter_context(redirected(1, 2))
+    write_to(results, errors.own)
+
+
 def write(text: str = "") -> None:
     """Write a line of the result to stdout."""
     _put(fitted(text, Streams.stdout) + "\n")
@@ -52,6 +69,20 @@ def write(text: str = "") -> None:
 def write_lines(lines: Iterable[str]) -> None:
     """Write lines of the result to stdout."""
     _put(fitted("".join([f"{line}\n" for line in lines]), Streams.stdout))
+
+
+def write_bytes(parts: Iterable[memoryview]) -> None:
+    """Write bytes to stdout, and nothing beside them."""
+    flush()
+    for part in parts:
+        try:
+            Streams.stdout.buffer.write(part)
+        except BrokenPipeError:
+            drop_results()
+            return
+        except OSError as error:
+            raise UnwrittenError(error.errno, error.strerror) from error
+    flush()
 
 
 def write_json(document: Any) -> None:

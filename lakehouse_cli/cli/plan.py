@@ -114,6 +114,9 @@ def _next(plan: Plan) -> str | None:
         return UnclaimedError.advice([each.table for each in refused if isinstance(each, UnclaimedError)])
     if refused:
         return refused[0].hint
+    remedy = next((table.remedy for table in plan.runs if table.remedy is not None), None)
+    if remedy is not None:
+        return remedy
     unread = next((table for table in plan.tables if _shown(table) == "missing"), None)
     if unread is None:
         return None

@@ -195,7 +195,7 @@ def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[
     results = {result.name: result for result in record.tables}
     waiting = [name for name in record.planned if name not in results] if run.status == "running" else []
     if results or waiting:
-        widths = layout(terminal, [*results, *waiting])
+        widths = layout(terminal, [*results, *waiting], record.objects)
         lines += ["", header_line(terminal, widths)]
         lines += [result_line(terminal, widths, result, fold=True) for result in results.values()]
         for name in waiting:

@@ -29,8 +29,9 @@ Examples:
   lakehouse show daily_highs --failed        the rows that broke its contract
   lakehouse show daily_highs --failed -o json > failed.json    all of them that are kept
   lakehouse show daily_highs -o json | jq .rows
-  lakehouse show model                       no table: its type, size, when, from what
-  lakehouse show chart --out chart.png       no table: in a file"""
+  lakehouse show model                       no table: type, size, when
+  lakehouse show chart --out chart.png       no table: in a file
+  lakehouse show site --out - | tar x        no table: a folder on stdout"""
 # A value has its share of the line, of this where lines have no width, and room for a UUID in any case.
 _LINE, _LEAST_WIDE = 200, 40
 _MOST_COLUMNS = 40
@@ -65,7 +66,9 @@ def command(
     out: Annotated[
         str | None,
         options.option(
-            "--out", metavar="FILE", help="Write an asset that is no table to a file that is not there yet."
+            "--out",
+            metavar="FILE",
+            help="Write an asset that is no table to a file that is not there yet; `-` is stdout.",
         ),
     ] = None,
 ) -> None:
@@ -82,6 +85,12 @@ def command(
         if version is not None:
             raise typer.BadParameter("failed rows have no versions; leave out one of the two", param_hint="`--version`")
         _show_failed(table, settings.project().failed_rows(table), count, settings)
+        return
+    if out == "-":
+        if settings.json:
+            raise typer.BadParameter("stdout holds the asset or the document; leave out one of them", param_hint="`-o`")
+        with settings.project().stored_bytes(table) as parts:
+            output.write_bytes(parts)
         return
     if out is not None:
         _write(settings, table, Path(out))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping as AnyMapping
+from typing import Any
 
 from lakehouse_cli.config.checks import TableChecks
 from lakehouse_cli.config.columns import Columns
 from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN, path_problem
 from lakehouse_cli.config.quarantine import Quarantine
-from lakehouse_cli.config.reading import Key
+from lakehouse_cli.config.reading import JsonSchema, Key, Reader
 from lakehouse_cli.config.uses import FILE_RULES, RefreshAge, UsesMap, file_problem
 from lakehouse_cli.config.value_types import (
     Arguments,
@@ -23,6 +24,7 @@ from lakehouse_cli.config.value_types import (
     Text,
     Texts,
 )
+from lakehouse_cli.config.yaml_tree import Node
 from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES
 
@@ -50,6 +52,23 @@ _FUNCTION = Text(
 )
 
 _OPTIONS = Section("a map of the format's options", "options")
+
+
+class _Tests:
+    """The tests of a table; what reads them is loaded where there are some."""
+
+    def read(self, reader: Reader, node: Node, what: str) -> Any:
+        """The tests."""
+        from lakehouse_cli.config.transform_tests import read_tests
+
+        return read_tests(reader, node, what)
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        from lakehouse_cli.config.transform_tests import tests_schema
+
+        return tests_schema()
+
 
 TABLE_KEYS: AnyMapping[str, Key] = {
     "kind": Key(
@@ -175,6 +194,9 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         " `NAME__quarantine`.",
         examples=({"max": "1%"}, True),
         computed=True,
+    ),
+    "tests": Key(
+        _Tests(), "Tests of its transform, on rows that they give; `lakehouse test` runs them.", computed=True
     ),
 }
 

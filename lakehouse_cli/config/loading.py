@@ -31,6 +31,7 @@ from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, ProjectSpe
 
 if TYPE_CHECKING:
     from lakehouse_cli.config.python_project import PythonProject
+    from lakehouse_cli.config.transform_tests import TransformTest
 
 #: The sections in which variables are filled in.
 FILLED_IN = ("storages", "execution", "environments")
@@ -46,6 +47,8 @@ class LoadedSpec(Struct, frozen=True):
         others: The project in each environment that is not the chosen one, where these were asked for.
         readable: Whether it is known which environments there are.
         reading: Its tables, where they were read anew and can be kept.
+        tests: The tests of transforms, by table; none where the tables were kept from an earlier reading.
+        imported: The file of the module that was imported for its tables; empty where none was.
     """
 
     spec: ProjectSpec
@@ -54,6 +57,8 @@ class LoadedSpec(Struct, frozen=True):
     others: tuple[ProjectSpec, ...] = ()
     readable: bool = True
     reading: TablesReading | None = None
+    tests: AnyMapping[str, tuple[TransformTest, ...]] = field(default_factory=dict)
+    imported: str = ""
 
 
 def load_project(
@@ -63,6 +68,7 @@ def load_project(
     *,
     thorough: bool = False,
     incomplete: bool = False,
+    with_tests: bool = False,
     declared: DeclaredProject | str | None = None,
 ) -> LoadedSpec:
     """Read a project file and the files it includes, or what is declared in Python.
@@ -78,6 +84,7 @@ def load_project(
         environment: The one to choose; ``default`` is chosen where there is none of that name.
         thorough: Validate every environment and the tables in it, not the chosen one alone.
         incomplete: Let variables be unset in the chosen environment as in the others, which are validated too.
+        with_tests: Read the tests of transforms, and so all tables anew.
         declared: The whole project, or the module that declares it, ``module`` or ``module:name``; then the project
             file is not read, and need not be there.
     """
@@ -85,7 +92,7 @@ def load_project(
     if declared is not None:
         return _load_declared(path, environ, environment, declared, thorough=thorough, incomplete=incomplete)
     with _no_collection():
-        return _load(path, environ, environment, thorough, incomplete)
+        return _load(path, environ, environment, thorough, incomplete, with_tests)
 
 
 @contextmanager
@@ -100,12 +107,14 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _load(path: Path, environ: AnyMapping[str, str], environment: str, thorough: bool, incomplete: bool) -> LoadedSpec:
+def _load(
+    path: Path, environ: AnyMapping[str, str], environment: str, thorough: bool, incomplete: bool, with_tests: bool
+) -> LoadedSpec:
     # A function of its own: its nodes are gone before the collector is on again.
     source = read_source(path, path.name)
     if isinstance(source, Problem):
         return LoadedSpec(_empty(path), (source,), readable=False)
-    kept = None if thorough or incomplete else KeptTables(path.parent, environment)
+    kept = None if thorough or incomplete or with_tests else KeptTables(path.parent, environment)
     if kept is not None and (others := kept.without_tables(source)) is not None:
         loaded = _read(others, environ, environment, kept=kept)
         if loaded is not None and not loaded.problems:
@@ -199,7 +208,9 @@ def _loaded(loader: _Loader, *, thorough: bool, incomplete: bool) -> LoadedSpec 
     # What is kept belongs to the files with tables: named types must stand in one of them.
     keeps = keeps and ("types" not in loader.root.entries or "tables" in loader.root.entries)
     reading = TablesReading.of(spec, loader.includes.tables, named) if keeps else None
-    return LoadedSpec(spec, found, values_in(named, loader.environ), others, reading=reading)
+    variables = values_in(named, loader.environ)
+    imported = "" if loader.python is None else loader.python.location.file
+    return LoadedSpec(spec, found, variables, others, reading=reading, tests=loader.tests(), imported=imported)
 
 
 def _empty(path: Path) -> ProjectSpec:
@@ -279,6 +290,10 @@ class _Loader:
             if name != spec.environment:
                 with self.reader.problems.of_environment(name):
                     yield self.with_tables(spec, name)
+
+    def tests(self) -> dict[str, tuple[TransformTest, ...]]:
+        """The tests that were read, by table."""
+        return {name: draft.values["tests"] for name, draft in self.drafts.items() if "tests" in draft.values}
 
     def place(self, key: str) -> Location | None:
         return self.reader.place(*self.root.entries[key]) if key in self.root.entries else None

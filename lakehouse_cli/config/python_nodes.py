@@ -6,7 +6,10 @@ import keyword
 import math
 import os
 import re
+from base64 import b64encode
 from collections.abc import Mapping as AnyMapping
+from datetime import date, time, timedelta
+from decimal import Decimal
 from pathlib import Path, PurePath
 from types import FunctionType
 from typing import Any
@@ -239,6 +242,21 @@ class Nodes:
             return self.value(text, "")
         hint = "write its name, such as `int64` or `timestamp[us]`, or a type of pyarrow's"
         return self.report(f"the type of column {quoted(name)} is {shown_value(value)}", hint)
+
+
+def plain_value(value: Any) -> Any:
+    """A value of a row as YAML can say it: moments and decimals as their texts, bytes as base64."""
+    if isinstance(value, AnyMapping):
+        return {key: plain_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_value(item) for item in value]
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, date | time):  # pandas' moments are of these too
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return f"{Decimal(value // timedelta(microseconds=1)).scaleb(-6):f}"
+    return b64encode(value).decode() if isinstance(value, bytes) else value
 
 
 def plain_key(key: str) -> str:

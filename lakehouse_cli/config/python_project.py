@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lakehouse_cli.config.problems import Problems, quoted
-from lakehouse_cli.config.python_nodes import Nodes, Places, plain_key, shown_value
+from lakehouse_cli.config.python_nodes import Nodes, Places, plain_key, plain_value, shown_value
 from lakehouse_cli.config.python_storages import with_named_classes
 from lakehouse_cli.config.reading import Reader
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
@@ -161,7 +161,14 @@ class PythonProject:
             return nodes.value("/".join(value), what)
         if key == "inputs":
             return self._inputs(nodes, value, what)
-        return nodes.value(value, what)
+        return nodes.value(plain_value(self._with_names(value)) if key == "tests" else value, what)
+
+    def _with_names(self, value: Any) -> Any:
+        """What tests hold, with tables by their names."""
+        if isinstance(value, AnyMapping):
+            tables = ((self._declared(key), key, item) for key, item in value.items())
+            return {key if table is None else table.name: self._with_names(item) for table, key, item in tables}
+        return [self._with_names(item) for item in value] if isinstance(value, list | tuple) else value
 
     def _inputs(self, nodes: Nodes, value: Any, what: str) -> Node:
         """Tables, and names of such, as names."""

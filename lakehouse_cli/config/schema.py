@@ -54,7 +54,10 @@ def json_schema() -> JsonSchema:
             },
             "tables": _named({"$ref": "#/$defs/table"}),
             "table": _table(),
-            "defaults": keys_schema(TABLE_KEYS, "Any table key, for all tables that do not set it."),
+            "defaults": keys_schema(
+                {name: key for name, key in TABLE_KEYS.items() if name != "tests"},
+                "Any table key, for all tables that do not set it.",
+            ),
             "column": column_schema(),
             "columnType": column_type_schema(),
             "types": _named({"$ref": "#/$defs/column"}),

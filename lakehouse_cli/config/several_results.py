@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Problem
@@ -12,17 +12,22 @@ from lakehouse_cli.model import Table
 _OF_THE_CALL = ("inputs", "params", "version", "uses", "refresh", "retries", "retry_delay", "timeout")
 
 
-def result_problems(tables: Iterable[Table]) -> Iterator[Problem]:
-    """What is wrong with the tables of functions that give several results."""
+def result_problems(tables: Iterable[Table], unread: Callable[[Table], Collection[str]]) -> Iterator[Problem]:
+    """What is wrong with the tables of functions that give several results.
+
+    Args:
+        tables: All tables.
+        unread: Parts of a table that could not be read, which was reported.
+    """
     functions: dict[tuple[str, str], list[Table]] = {}
     for table in tables:
         if table.function is not None:
             functions.setdefault((table.function.module, table.function.name), []).append(table)
     for (_, name), results in functions.items():
         if any(table.output for table in results):
-            yield from _of_function(name, results)
+            yield from _of_function(name, [table for table in results if table.output or "output" not in unread(table)])
         for table in results:
-            if not table.output and "publish" in table.locations:
+            if not table.output and "publish" in table.locations and "output" not in unread(table):
                 message = f"`publish` of table {quoted(table.name)} is for functions with several results"
                 yield Problem(message, "remove it, or add `output:`", table.where("publish"))
 
@@ -30,6 +35,7 @@ def result_problems(tables: Iterable[Table]) -> Iterator[Problem]:
 def _of_function(name: str, results: list[Table]) -> Iterator[Problem]:
     first = next(table for table in results if table.output)
     named: dict[str, Table] = {}
+    each = next((table for table in results if table.publish == "each"), None)
     for table in results:
         owner = f"table {quoted(table.name)}"
         if not table.output:
@@ -40,6 +46,12 @@ def _of_function(name: str, results: list[Table]) -> Iterator[Problem]:
         if other is not table:
             message = f"`output` of {owner} is that of table {quoted(other.name)}"
             yield Problem(message, "name another result, or remove one of the two tables", table.where("output"))
+        if each is not None and table.publish != "each":
+            message = (
+                f"table {quoted(each.name)} says `publish: each`, and {owner}, which `{name}` computes too, does not"
+            )
+            hint = "add `publish: each` to all tables of the function, or to none"
+            yield Problem(message, hint, table.where("publish", "output"))
         for key in _OF_THE_CALL:
             if getattr(table, key) != getattr(first, key):
                 message = (

@@ -219,7 +219,7 @@ class Resolution(Struct):
             storage=storage_name,
             path=values.get("path", name),
             format=self._format(draft, values, storage),
-            serializer=serializer if storage is None or storage.format else "",
+            serializer=serializer,
             contract=Contract(
                 values.get("columns"),
                 values.get("key", ()),
@@ -370,12 +370,17 @@ class Resolution(Struct):
                     f"storage `{storage.name}` holds tables alone, and {draft.owner} is stored as {values['format']}"
                 )
                 hint = "give it a `storage:` of files: a local folder or an object store"
+                base = self.base.get(storage.name)
+                if base is not None and base.format:
+                    hint = f"declare a storage of files for it that environment `{self.environment}` does not override"
             draft.reader.problems.report(message, self._overridden(draft) or hint, draft.places["format"])
         return ""
 
     def _options(self, draft: Draft, values: dict[str, Any], storage: StorageSpec) -> AnyMapping[str, Any]:
         """The storage's options, over them the defaults', over them the table's; the storage's go with its format."""
         if not storage.format:
+            if _serializer(draft, values):  # reported with its format
+                return {}
             for key, _ in draft.values["options"].entries.values() if "options" in draft.values else ():
                 message = f"unknown option {quoted(key.text)} in {draft.owner}"
                 none = f"remove it: tables of storage `{storage.name}` have none"

@@ -62,7 +62,7 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
         if table.quarantine is not None:
             yield from quarantine_problems(table, spec.tables)
             yield from validation.quarantine(quarantine_table(table))
-    yield from result_problems(spec.tables.values())
+    yield from result_problems(spec.tables.values(), places.unread)
 
 
 def find_collisions(spec: ProjectSpec) -> Iterator[Problem]:

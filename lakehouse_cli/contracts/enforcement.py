@@ -87,7 +87,7 @@ class Enforcement:
 
     Attributes:
         dropped: Names of extra columns that were dropped.
-        most_bytes: What the largest piece took in memory.
+        most_bytes: What the largest piece took in memory, of a table that comes in several.
     """
 
     def __init__(self, columns: Sequence[Column] | None, key: Sequence[str], extra_columns: str) -> None:
@@ -98,6 +98,8 @@ class Enforcement:
         self._extra_columns = extra_columns
         self._found = Findings()
         self._keys = PiecewiseKey(columns, key)
+        self._pieces = 0
+        self._misplaced: dict[str, str] = {}
 
     def piece(self, result: pa.Table, *, whole: bool = False) -> pa.Table | None:
         """Convert a piece, and judge it; None once anything was found, after which the others are only judged.
@@ -105,7 +107,9 @@ class Enforcement:
         Raises:
             ContractError: Its columns cannot be told apart.
         """
-        self.most_bytes = max(self.most_bytes, result.nbytes)
+        self._pieces += 1
+        if not whole:
+            self.most_bytes = max(self.most_bytes, result.nbytes)
         names, columns, found = result.schema.names, self._columns, self._found
         if violations := _name_violations(names):
             raise _error(violations)
@@ -117,13 +121,13 @@ class Enforcement:
             if column.name in places:
                 _judge(result, places[column.name], column, kept, found)
             else:
-                found.add(_missing(column, extras))
+                found.add(_missing(column, extras, self._batch(column.name)))
         if columns is not None and self._extra_columns == "drop":
             self.dropped, extras = tuple(extras), []
         elif columns is not None and self._extra_columns == "error":
             lacking = [column.name for column in columns if column.name not in places]
             for name in extras:
-                found.add(_extra(result.schema.field(places[name]), lacking))
+                found.add(_extra(result.schema.field(places[name]), lacking, self._batch(name)))
             extras = []
         for name in extras:
             _judge(result, places[name], None, kept, found)
@@ -134,6 +138,10 @@ class Enforcement:
             result = result.set_column(places[name], name, converted)
         found.end_piece(result, self._key)
         return None if found.violations else table
+
+    def _batch(self, name: str) -> str:
+        """The batch where a column was first missing, or there, that was there, or missing, before; empty for none."""
+        return self._misplaced.setdefault(name, f"batch {self._pieces}" if self._pieces > 1 else "")
 
     def finish(self) -> None:
         """Judge what only the whole table shows.
@@ -225,15 +233,14 @@ def _name_violations(names: Sequence[str]) -> list[Violation]:
     return violations
 
 
-def _missing(column: Column, extras: Sequence[str]) -> Violation:
+def _missing(column: Column, extras: Sequence[str], batch: str) -> Violation:
     close = did_you_mean(column.name, extras)
     hint = f"; {close.replace('did you mean', 'is it').rstrip('?')}?" if close else ""
-    return Violation(
-        column.name, "missing", 1, f"column `{visible(column.name)}` is not in the result{hint}", (), column.location
-    )
+    message = f"column `{visible(column.name)}` is not in {batch and f'{batch} of '}the result{hint}"
+    return Violation(column.name, "missing", 1, message, (), column.location)
 
 
-def _extra(field: pa.Field, lacking: Sequence[str]) -> Violation:
+def _extra(field: pa.Field, lacking: Sequence[str], batch: str) -> Violation:
     for refused in violations_in(field):
         if refused.check == "extra":
             return refused
@@ -242,7 +249,7 @@ def _extra(field: pa.Field, lacking: Sequence[str]) -> Violation:
         message = f"index level `{visible(field.name)}` is not a declared column"
         hint = close or "drop it with `.reset_index(drop=True)`"
     else:
-        message = f"column `{visible(field.name)}` is not declared"
+        message = f"column `{visible(field.name)}`{batch and f' of {batch}'} is not declared"
         hint = close or "declare it, or set `extra_columns: drop`"
     return Violation(field.name, "extra", 1, f"{message}; {hint}")
 

@@ -73,6 +73,11 @@ def keep_process() -> None:
                 setattr(os, name, _RAISING[name])
 
 
+def is_kept() -> bool:
+    """Whether this process is kept from ending; outside of all transforms, whether it is the command's own."""
+    return _kept.scopes > 0
+
+
 def let_process_end() -> None:
     """Let code of the user's end this process as it likes: another one sees to what is left undone."""
     _kept.may_end = True

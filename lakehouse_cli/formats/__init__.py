@@ -40,7 +40,7 @@ FORMATS: Mapping[str, FormatSpec] = LazySpecs(
 SERIALIZERS: Mapping[str, SerializerSpec] = LazySpecs(
     {
         name: f"lakehouse_cli.formats.objects.spec:{name.upper()}"
-        for name in ("pickle", "joblib", "json", "text", "bytes", "png", "html", "file", "folder")
+        for name in ("pickle", "joblib", "json", "text", "bytes", "png", "html", "onnx", "file", "folder")
     },
     SerializerSpec,
     "serializers",

@@ -28,6 +28,8 @@ except ImportError as error:
 from lakehouse_cli.integrations.dagster_specs import asset_keys, asset_specs, column_schema
 
 _PLAIN = Terminal()
+# By which Dagster keeps the data version of a materialization that is logged.
+_DATA_VERSION = "dagster/data_version"
 
 
 def definitions(
@@ -100,7 +102,13 @@ def _computation(project: Project, module: str | None, keys: Mapping[str, dagste
                         case Beginning():
                             run_id = event.run_id
                         case TableFinished(result) if result.status in ("materialized", "unchanged"):
-                            yield _materialized(project.table(result.name), keys[result.name], result, run_id)
+                            key, metadata = keys[result.name], _metadata(project.table(result.name), result, run_id)
+                            version = None if result.content_hash is UNSET else dagster.DataVersion(result.content_hash)
+                            if key in wanted:
+                                yield dagster.MaterializeResult(asset_key=key, metadata=metadata, data_version=version)
+                            else:  # what one call computes with a table that was selected
+                                tags = None if version is None else {_DATA_VERSION: version.value}
+                                context.log_event(dagster.AssetMaterialization(key, metadata=metadata, tags=tags))
                         case TableFinished(result) if result.status == "failed":
                             failed.append(result)
                         case Ending(end):
@@ -119,7 +127,7 @@ def _computation(project: Project, module: str | None, keys: Mapping[str, dagste
     return compute
 
 
-def _materialized(table: Table, key: dagster.AssetKey, result: TableResult, run_id: str) -> Any:
+def _metadata(table: Table, result: TableResult, run_id: str) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "lakehouse/status": result.status,
         "lakehouse/run_id": run_id,
@@ -129,11 +137,7 @@ def _materialized(table: Table, key: dagster.AssetKey, result: TableResult, run_
         "dagster/row_count": result.rows,
         "dagster/column_schema": None if result.columns is UNSET else column_schema(table, result.columns),
     }
-    return dagster.MaterializeResult(
-        asset_key=key,
-        metadata={name: value for name, value in metadata.items() if value is not None},
-        data_version=None if result.content_hash is UNSET else dagster.DataVersion(result.content_hash),
-    )
+    return {name: value for name, value in metadata.items() if value is not None}
 
 
 def _log(context: dagster.AssetExecutionContext, event: object) -> None:

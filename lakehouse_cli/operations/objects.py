@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from lakehouse_cli.code.importing import activate
 from lakehouse_cli.errors import LakehouseError, UsageError, system_reason
 from lakehouse_cli.formats.objects.stored import parts_of
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.snapshot import StoredEnvironment
+from lakehouse_cli.runs.local_state import make_state_folder
 from lakehouse_cli.storage.format_storage import missing_data
 from lakehouse_cli.storage.table_scan import scan
 
@@ -117,8 +117,19 @@ def read_object(stored: StoredEnvironment, name: str, project: str, folder: Path
 
     table, state = stored.tables[name], _state(stored, name)
     data, content = scan(stored.storages[table.storage], table, None).table_with_content(())
-    activate(folder.resolve())
-    return deserialize(data, table, project, content, state.manifest)
+    return deserialize(data, table, project, folder.resolve(), content, state.manifest)
+
+
+def stored_parts(stored: StoredEnvironment, name: str) -> Iterator[memoryview]:
+    """The bytes of a stored asset, part by part.
+
+    Raises:
+        LakehouseError: The asset cannot be read; also as its parts are.
+    """
+    _state(stored, name)
+    table = stored.tables[name]
+    pieces, _ = scan(stored.storages[table.storage], table, None).pieces_with_content(())
+    return _parts(pieces())
 
 
 def export_object(stored: StoredEnvironment, name: str, path: Path) -> int:
@@ -129,10 +140,10 @@ def export_object(stored: StoredEnvironment, name: str, path: Path) -> int:
         LakehouseError: The asset cannot be read, or the file cannot be written; no file is left then.
     """
     table = stored.tables[name]
-    _state(stored, name)
     if table.serializer == "folder":
+        _state(stored, name)
         return _export_folder(stored, table, path)
-    pieces, _ = scan(stored.storages[table.storage], table, None).pieces_with_content(())
+    parts = stored_parts(stored, name)
     try:
         file = path.open("xb")
     except FileExistsError:
@@ -141,12 +152,33 @@ def export_object(stored: StoredEnvironment, name: str, path: Path) -> int:
         raise LakehouseError(f"`{path}` cannot be written: {system_reason(error)}", hint="name another file") from error
     try:
         with file:
-            return sum(file.write(part) for part in _parts(pieces()))
+            return sum(file.write(part) for part in parts)
     except BaseException as error:
         path.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise LakehouseError(f"`{path}` cannot be written: {system_reason(error)}") from error
         raise
+
+
+def path_of_copy(project: Path, asset: str, name: str) -> Path:
+    """A path in the project's local state for a copy of an asset; the one that was made before is removed.
+
+    Args:
+        project: The project's folder.
+        asset: What it is a copy of.
+        name: Of the file or folder.
+
+    Raises:
+        LakehouseError: It cannot be made.
+    """
+    try:
+        folder = make_state_folder(project, "opened") / asset
+        rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    except OSError as error:
+        hint = "`lakehouse show … --out FILE` writes it elsewhere"
+        raise LakehouseError(f"a copy to open cannot be made: {system_reason(error)}", hint=hint) from error
+    return folder / name
 
 
 def _export_folder(stored: StoredEnvironment, table: Table, path: Path) -> int:

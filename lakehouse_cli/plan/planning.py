@@ -14,6 +14,7 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.deferred_input import DeferredInput, deferred_note
 from lakehouse_cli.model.manifest import InputRecord, Recipe
+from lakehouse_cli.model.pickle_trust import distrust
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange, schema_change
 from lakehouse_cli.model.table_state import TableState
@@ -26,6 +27,7 @@ from lakehouse_cli.plan.reasons import (
     recipe_reasons,
     refresh_reasons,
 )
+from lakehouse_cli.plan.recipes import is_pickle
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.standing_checks import blocking, due_checks, puts_aside_anew, standing_checks, standing_results
 from lakehouse_cli.plan.uses import Used
@@ -52,6 +54,7 @@ class PlannedTable(Struct, frozen=True):
         refused: Why a run leaves it as it is though it is due; None where it does not.
         would_fail: Why a run could not materialize it: it is refused, or something it needs is missing or refused; None
             where nothing is known to speak against it.
+        remedy: What to do where an input would make it fail that is there; None where nothing is known to help.
         notes: Remarks on a table that would run, such as an input modified outside lakehouse,
             or which key would have its transform's surroundings count.
         used: What its transform uses beside its inputs; None where nothing is declared.
@@ -74,6 +77,7 @@ class PlannedTable(Struct, frozen=True):
     recipe: Recipe | None = None
     refused: StorageError | None = None
     would_fail: str | None = None
+    remedy: str | None = None
     notes: tuple[str, ...] = ()
     used: Used | None = None
     after: tuple[str, ...] = ()
@@ -220,8 +224,9 @@ def make_plan(
             of = _planned_source(graph, name, states[name])
         elif name in selected:
             if name not in results:
-                results |= _planned_together(graph.siblings(name), computed)
-                running.update(each.name for each in results.values() if each.action == "run")
+                together = _planned_together(graph.siblings(name), computed)
+                running.update(each.name for each in together.values() if each.action == "run")
+                results |= together
             of = results[name]
         else:
             continue
@@ -301,12 +306,16 @@ def _planned_computed(
     refused = state.refusal(force=force) if reasons else None
     if refused is None and reasons and not force:
         refused = _of_another(project, table, state)
-    would_fail = None
+    would_fail = remedy = None
     if reasons:
         troubles = (failing.get(upstream) or _unread(upstream, states, running) for upstream in inputs)
         would_fail = next(filter(None, troubles), None)
     if would_fail is None and refused is not None:
         would_fail = f"`{name}` stays as it is: {refused.message}"
+    if would_fail is None and reasons:
+        distrusted = next(filter(None, (_distrust(graph.tables[each], project, as_stored) for each in inputs)), None)
+        if distrusted is not None:
+            would_fail, remedy = distrusted.message, distrusted.hint
     return PlannedTable(
         name,
         "computed",
@@ -320,6 +329,7 @@ def _planned_computed(
         recipe,
         refused,
         would_fail,
+        remedy,
         tuple(input_notes(state.manifest, as_stored)) if reasons else (),
     )
 
@@ -366,6 +376,14 @@ def _of_another(project: str, table: Table, state: TableState) -> StorageError |
         hint=f"give the table another `path:` or its storage another `root:`; `--force` makes it one of `{project}`",
         location=table.where("path", "storage"),
     )
+
+
+def _distrust(table: Table, project: str, as_stored: Mapping[str, TableState]) -> StorageError | None:
+    """Why an input is not loaded that is a pickle and read as it is stored; None where it is."""
+    state = as_stored.get(table.name)
+    if state is None or not state.exists or not is_pickle(table):
+        return None
+    return state.manifest_trouble or distrust(table.name, project, state.manifest, lambda: state.altered_since)
 
 
 def _unread(name: str, states: Mapping[str, TableState], running: Collection[str]) -> str | None:

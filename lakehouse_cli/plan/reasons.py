@@ -243,8 +243,9 @@ def _reading_change(name: str, before: InputRecord, now: InputRecord) -> str:
     if " " not in before.reading:
         return f"how `{name}` was read is not recorded"
     (was_stored, _, were), (is_stored, _, are) = before.reading.partition(" "), now.reading.partition(" ")
-    if was_stored == is_stored and were.startswith("code:") and are.startswith("code:"):
-        return f"`{name}` was made by other code"
+    if was_stored == is_stored and (were.startswith("code:") or are.startswith("code:")):
+        both = were.startswith("code:") and are.startswith("code:")
+        return f"`{name}` was made by other code" if both else f"nothing shows by which code `{name}` was made"
     changes = [*_column_changes(were, are), *storage_changes(was_stored, is_stored)]
     return f"`{name}` is read differently now ({listed(changes)})"
 

@@ -19,12 +19,16 @@ from lakehouse_cli.project.stored import StoredProject
 from lakehouse_cli.storage.base import Stray
 from lakehouse_cli.storage.opening import check_installed
 from lakehouse_cli.text.counts import plural
+from lakehouse_cli.text.redaction import masked
 
 if TYPE_CHECKING:
     from lakehouse_cli.model.column_lineage import TableLineage
     from lakehouse_cli.operations.comparing import Comparison
     from lakehouse_cli.operations.copying import CopiedTable, CopyResult
     from lakehouse_cli.project.checking import CheckedProject
+    from lakehouse_cli.operations.transform_tests.recording import Recorded
+    from lakehouse_cli.operations.transform_tests.rehearsal import RehearsedTable
+    from lakehouse_cli.operations.transform_tests.results import TestResult, TestRun
     from lakehouse_cli.runs.events import Event, Moment, RunResult
 
 
@@ -53,6 +57,7 @@ class Project(StoredProject):
         environ: Mapping[str, str] | None = None,
         thorough: bool = False,
         incomplete: bool = False,
+        with_tests: bool = False,
         declared: DeclaredProject | str | None = None,
     ) -> Project:
         """Load a project.
@@ -64,6 +69,7 @@ class Project(StoredProject):
             thorough: Validate the tables in every environment, not in the chosen one alone, read all the
                 code that decides their content, and look for the packages that the chosen environment needs.
             incomplete: Let variables be unset. Such a project is there to be looked at: its storages may not be.
+            with_tests: Read the tests of transforms too, which `test` does where they are not.
             declared: A `Lakehouse`, or its ``module`` or ``module:name``, in place of a project file in folder `path`.
 
         Raises:
@@ -73,9 +79,21 @@ class Project(StoredProject):
         environ = os.environ if environ is None else environ
         wanted = env or DEFAULT_ENVIRONMENT
         file = project_file(path) if declared is None else declared_project_file(path, declared)
-        found = load_valid_project(file, environ, wanted, thorough=thorough, incomplete=incomplete, declared=declared)
+        found = load_valid_project(
+            file,
+            environ,
+            wanted,
+            thorough=thorough,
+            incomplete=incomplete,
+            with_tests=with_tests,
+            declared=declared,
+        )
         if thorough:
             check_installed(found.spec)
+            if found.tests:
+                from lakehouse_cli.operations.transform_tests.running import read_cases  # loads Arrow
+
+                read_cases(found.code, found.tests)
         return cls(found, environ)
 
     def select(self, *selection: str, exclude: Iterable[str] = (), defer: str | None = None) -> Selection:
@@ -183,6 +201,68 @@ class Project(StoredProject):
         request = RunRequest(selection=selection, exclude=tuple(exclude))
         request = replace(request, fail_fast=fail_fast, executor=executor, workers=workers)
         return check_project(self.planner, request, on_event, None)
+
+    def test(
+        self,
+        *selection: str,
+        exclude: Iterable[str] = (),
+        on_test: Callable[[TestResult], None] | None = None,
+    ) -> TestRun:
+        """Run the tests of transforms, which need no storage but for a selection by `state:`.
+
+        Args:
+            selection: Terms of the selection grammar; none selects every table.
+            exclude: Terms of what to leave out.
+            on_test: Called with the result of each test as it has ended.
+
+        Raises:
+            ProjectError: A value of a test does not fit its column, or a name in it is wrong.
+            UsageError: The selection is wrong.
+        """
+        from lakehouse_cli.operations.transform_tests.results import TestRun
+        from lakehouse_cli.operations.transform_tests.running import read_cases, run_cases
+
+        chosen = self.select(*selection, exclude=exclude)
+        code, mask, results = self.planner.code_anew(), self.planner.mask, []
+        for result in run_cases(
+            code, [c for c in read_cases(code, self.planner.tests()) if c.table.name in chosen.names]
+        ):
+            results.append(masked(result, mask))
+            if on_test is not None:
+                on_test(results[-1])
+        return TestRun(self.name, tuple(results), chosen.notes)
+
+    def record_test(self, table: str, name: str, rows: int = 5, *, update: bool = False) -> Recorded:
+        """Write a test of a table into its file: first rows of the stored inputs, and what comes of them.
+
+        Args:
+            table: Name of a computed table.
+            name: Of the test.
+            rows: How many rows to take of each input.
+            update: Record anew what a test expects that is there already, of the rows that it gives.
+
+        Raises:
+            UsageError: There is no such table, it cannot be tested, or there is a test of that name, or none to update.
+            LakehouseError: An input cannot be read, or the transform failed.
+        """
+        from lakehouse_cli.operations.transform_tests.recording import record_test, update_test
+
+        declared, tests, code = self.table(table), self.planner.tests(), self.planner.code_anew()
+        if update:
+            return update_test(code, declared, name, tests)
+        with self.planner.connected():
+            return record_test(code, self.stored, declared, name, rows, tests.get(table, ()))
+
+    def rehearse(self, rows: int = 20, seed: int = 0) -> tuple[RehearsedTable, ...]:
+        """Call each transform on rows made up by the contracts of its inputs, and enforce the contract of its result.
+
+        Args:
+            rows: How many to make up for each input.
+            seed: Decides their values: the same ones each time.
+        """
+        from lakehouse_cli.operations.transform_tests.rehearsal import rehearse
+
+        return masked(tuple(rehearse(self.planner.code_anew(), rows, seed)), self.planner.mask)
 
     def column_lineage(self, *selection: str, exclude: Iterable[str] = ()) -> tuple[TableLineage, ...]:
         """Which columns of their inputs the columns of tables come from; needs no data.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -15,6 +16,9 @@ from lakehouse_cli.model import ProjectSpec
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.plan.uses import UsedContent
 
+if TYPE_CHECKING:
+    from lakehouse_cli.config.transform_tests import TransformTest
+
 
 class ValidProject(Struct, frozen=True):
     """What a project file declares, nothing of which is wrong.
@@ -25,6 +29,8 @@ class ValidProject(Struct, frozen=True):
         variables: Those that are set of all that the project file names, in whichever environment; value by name.
         reading: Its tables, where they were read anew and can be kept.
         declared: What declares the whole of it in Python; None where its project file was read.
+        tests: The tests of transforms, by table; None where they were not asked for.
+        imported: The file of the module that was imported for its tables; empty where none was.
     """
 
     spec: ProjectSpec
@@ -32,6 +38,8 @@ class ValidProject(Struct, frozen=True):
     variables: Mapping[str, str]
     reading: TablesReading | None = None
     declared: DeclaredProject | str | None = None
+    tests: Mapping[str, tuple[TransformTest, ...]] | None = None
+    imported: str = ""
 
 
 def load_valid_project(
@@ -41,6 +49,7 @@ def load_valid_project(
     *,
     thorough: bool = False,
     incomplete: bool = False,
+    with_tests: bool = False,
     declared: DeclaredProject | str | None = None,
 ) -> ValidProject:
     """Read a project file and validate all that can be known without data.
@@ -54,13 +63,22 @@ def load_valid_project(
         thorough: Validate the tables in every environment, not in the chosen one alone, and read all the
             code that decides their content, and what it imports.
         incomplete: Let variables be unset.
+        with_tests: Read the tests of transforms too.
         declared: As of `load_project`.
 
     Raises:
         ProjectError: The project is invalid; carries every problem found, with its place.
         UsageError: There is no such environment.
     """
-    loaded = load_project(file, environ, environment, thorough=thorough, incomplete=incomplete, declared=declared)
+    loaded = load_project(
+        file,
+        environ,
+        environment,
+        thorough=thorough,
+        incomplete=incomplete,
+        with_tests=with_tests,
+        declared=declared,
+    )
     spec = loaded.spec
     if loaded.readable and environment not in spec.environments:
         raise no_environment(environment, spec.environments)
@@ -74,7 +92,8 @@ def load_valid_project(
             raise ProjectError(in_order(wrong, spec.file.name))
         if missing := code.missing_packages():
             raise ProjectError(in_order(missing, spec.file.name))
-    return ValidProject(code.spec, code, loaded.variables, loaded.reading, declared)
+    tests = loaded.tests if with_tests or thorough else None
+    return ValidProject(code.spec, code, loaded.variables, loaded.reading, declared, tests, loaded.imported)
 
 
 def declared_environments(

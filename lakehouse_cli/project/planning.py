@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -31,6 +32,9 @@ from lakehouse_cli.storage.capabilities import close_idle, local_files, query_ru
 from lakehouse_cli.storage.opening import open_storages
 from lakehouse_cli.text.redaction import Mask, mask_of, masked, masked_error, unmasked
 
+if TYPE_CHECKING:
+    from lakehouse_cli.config.transform_tests import TransformTest
+
 
 class Planner:
     """Plans one project in one environment, whose code may be edited from one plan to the next.
@@ -38,6 +42,9 @@ class Planner:
     Args:
         project: The project.
         environ: Environment variables, from which other environments of it take theirs.
+
+    Attributes:
+        imported: The file of the module that was imported for its tables; empty where none was.
     """
 
     def __init__(self, project: ValidProject, environ: Mapping[str, str]) -> None:
@@ -45,6 +52,8 @@ class Planner:
         self._variables = project.variables
         self._reading = project.reading
         self._declared = project.declared
+        self._tests = project.tests
+        self.imported = project.imported
         self._environ = environ
         self._others: dict[str, Planner] = {}
         self._lock, self._blocks = Lock(), 0
@@ -97,6 +106,20 @@ class Planner:
         wanted = environment or DEFAULT_ENVIRONMENT
         found = load_valid_project(self.spec.file, self._environ, wanted, declared=self._declared)
         return Planner(found, self._environ)
+
+    def tests(self) -> Mapping[str, tuple[TransformTest, ...]]:
+        """The tests of transforms, by table; read now where the project was loaded without them.
+
+        Raises:
+            ProjectError: The project is invalid by now.
+        """
+        if self._tests is None:
+            spec = self.spec
+            found = load_valid_project(
+                spec.file, self._environ, spec.environment, incomplete=True, with_tests=True, declared=self._declared
+            )
+            self._tests = found.tests or {}
+        return self._tests
 
     def behind(self, environment: str | None) -> StoredEnvironment | None:
         """What is stored in another environment, to read inputs from; None for this one itself."""
@@ -169,9 +192,18 @@ class Planner:
 
         return select(self.code.graph, terms, exclude, in_state if mentions_state((*terms, *exclude)) else None)
 
+    def code_anew(self) -> ProjectCode:
+        """The code as it is now: it may have been edited since, as beside a notebook.
+
+        Raises:
+            ProjectError: It does not fit the tables any more.
+        """
+        self.code = self.code.anew()
+        return self.code
+
     def plan(self, request: RunRequest) -> Plan:
         """What a run would do; see `Project.plan`."""
-        self.code = self.code.anew()  # it may have been edited since, as beside a notebook
+        self.code_anew()
         with self.connected():
             chosen = self.select(request.selection, request.exclude, request.defer)
             if request.failed:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,18 @@ from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import local_files, read_version
 
 if TYPE_CHECKING:
+    import tempfile
+
     import pyarrow as pa
 
     from lakehouse_cli.operations.objects import ShownObject
     from lakehouse_cli.operations.preview import Answer, Shown
     from lakehouse_cli.runs.failed_rows import KeptRows
     from lakehouse_cli.runs.history.records import RunList, RunRecord, TableHistory
+
+
+# Copies that the caller has the paths of.
+_until_exit: list[tempfile.TemporaryDirectory[str]] = []
 
 
 class StoredProject:
@@ -114,6 +120,9 @@ class StoredProject:
     def read(self, table: str) -> Any:
         """A stored table as a `pandas.DataFrame`, numpy dtypes where they are exact; what is no table as it was.
 
+        Of a file or folder it is a path: of the file of this machine that it is stored in, else of a copy, which goes
+        as the process ends.
+
         Raises:
             UsageError: There is no such table.
             MissingDataError: It was never materialized.
@@ -124,7 +133,7 @@ class StoredProject:
 
         serializer = self.table(table).serializer
         if serializer in PATHS:
-            return Path(self.local_copy(table))
+            return Path(self._local_file(table) or self._copy_until_exit(table))
         if serializer:
             from lakehouse_cli.operations.objects import read_object
 
@@ -140,33 +149,71 @@ class StoredProject:
             MissingDataError: It was never materialized.
             LakehouseError: The file cannot be written.
         """
-        if not self.table(name).serializer:
-            hint = f"`lakehouse show {name}` shows it, and {self.storage(name).uri(self.table(name))} is its data"
-            raise UsageError(f"`{name}` is a table, and assets that are not tables are written to files", hint=hint)
+        self._refuse_table(name)
         from lakehouse_cli.operations.objects import export_object
 
         with self.planner.connected():
             return export_object(self.stored, name, Path(path))
 
+    @contextmanager
+    def stored_bytes(self, name: str) -> Iterator[Iterator[memoryview]]:
+        """The bytes of an asset that is no table as they are stored, part by part; a folder's are its archive.
+
+        Raises:
+            UsageError: There is no such asset, or it is a table.
+            MissingDataError: It was never materialized.
+        """
+        self._refuse_table(name)
+        from lakehouse_cli.operations.objects import stored_parts
+
+        with self.planner.connected():
+            yield stored_parts(self.stored, name)
+
+    def _refuse_table(self, name: str) -> None:
+        if not self.table(name).serializer:
+            hint = f"`lakehouse show {name}` shows it, and {self.storage(name).uri(self.table(name))} is its data"
+            raise UsageError(f"`{name}` is a table, and assets that are not tables are written to files", hint=hint)
+
     def local_copy(self, name: str) -> str:
-        """The file of this machine that an asset is stored in; of one that is stored elsewhere, a copy of it.
+        """The file of this machine that an asset is stored in; of a folder, or one that is stored elsewhere, a copy.
+
+        Copies are in the project's local state, one of each asset, which the next call replaces.
 
         Raises:
             UsageError: There is no such asset, or it is a table that is stored elsewhere.
             MissingDataError: It was never materialized.
         """
-        table, storage = self.table(name), self.storage(name)
-        found = next(filter(os.path.isfile, local_files(storage, table)), None)
-        if found is not None and table.serializer != "folder":
+        if (found := self._local_file(name)) is not None:
             return found
-        if not table.serializer:
+        if not self.table(name).serializer:
             self.read_arrow(name)
             hint = f"`lakehouse show {name}` shows its rows"
-            raise UsageError(f"{storage.uri(table)} is no file of this machine", hint=hint)
-        name_there = name if table.serializer == "folder" else storage.uri(table).rpartition("/")[2]
-        path = Path(tempfile.mkdtemp(prefix="lakehouse-"), name_there)
+            raise UsageError(f"{self.storage(name).uri(self.table(name))} is no file of this machine", hint=hint)
+        from lakehouse_cli.operations.objects import path_of_copy
+
+        path = path_of_copy(self.folder, f"{self.environment}/{name}", self._name_of_copy(name))
         self.export(name, path)
         return str(path)
+
+    def _copy_until_exit(self, name: str) -> Path:
+        import tempfile  # of this alone
+
+        folder = tempfile.TemporaryDirectory(prefix="lakehouse-")
+        _until_exit.append(folder)
+        path = Path(folder.name, self._name_of_copy(name))
+        self.export(name, path)
+        return path
+
+    def _local_file(self, name: str) -> str | None:
+        """The file of this machine that is what is stored; None for a folder, and for what is stored elsewhere."""
+        table = self.table(name)
+        if table.serializer == "folder":
+            return None
+        return next(filter(os.path.isfile, local_files(self.storage(name), table)), None)
+
+    def _name_of_copy(self, name: str) -> str:
+        table = self.table(name)
+        return name if table.serializer == "folder" else self.storage(name).uri(table).rpartition("/")[2]
 
     def show(self, table: str, count: int = 10, *, version: int | None = None) -> Shown | ShownObject:
         """A stored table's columns, where it lives, how many rows it has, and the first of them.

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from lakehouse_cli.errors import LakehouseError, TransformError, UnexpectedError
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
 from lakehouse_cli.model import Table
@@ -40,6 +42,7 @@ class Attempts:
         place: Storages and code of this process, for an executor that shares memory.
         callbacks: Brings events of other threads into the thread of the loop, in which all else is called.
         stopped_by: Returns why nothing more is to be begun, no further attempt either; None if nothing stopped the run.
+            Raises an interruption of which a failure was made.
         on_retrying: Called for each attempt that failed and is followed by another.
         on_ended: Called with a table's name, its result, and why no other attempt followed though there might have been
             one. Its inputs are released then, its data are there for others.
@@ -81,6 +84,8 @@ class Attempts:
     def begin(self, job: Job) -> None:
         """Start an attempt at a table."""
         self._begun[job.table.name] += 1
+        if job.table.retries:
+            job = replace(job, is_last=self.begun(job.table.name) > job.table.retries)
         if self._executor.shares_memory:
             future = self._executor.submit(self._with_memory, job)
         else:
@@ -156,13 +161,14 @@ class Attempts:
 
     def _take(self, job: Job, future: Future[Outcome]) -> None:
         error = future.exception()
+        stopped_by = None if error is None else self._stopped_by()
         if error is None or isinstance(error, InputError):
             self._end(job, future.result() if error is None else error)
             return
         failure = error if isinstance(error, ResultError) else _failure(job.table, error)
         if isinstance(failure, UnexpectedError) or self.begun(job.table.name) > job.table.retries:
             self._end(job, failure)
-        elif self._stopped_by() is not None:
+        elif stopped_by is not None:
             self._give_up(job, failure)
         else:
             self._try_again(job, failure)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 
-from lakehouse_cli.errors import Interrupted
+from lakehouse_cli.errors import Interrupted, Terminated
+from lakehouse_cli.executors.forks import is_kept
+from lakehouse_cli.runner.unheeded_signals import left_where_unheeded
 
 
 class Interrupts:
@@ -17,7 +19,7 @@ class Interrupts:
     def __init__(self, stop_softly: Callable[[], None]) -> None:
         self._stop_softly = stop_softly
         self._count = 0
-        self._is_shielded = self._is_pending = False
+        self._is_shielded = self._is_pending = self._has_raised = self._is_command = False
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
@@ -26,8 +28,11 @@ class Interrupts:
             yield
             return
         previous = signal.signal(signal.SIGINT, self._handle)
+        self._is_command = is_kept()
         try:
-            yield
+            # A script, or a notebook, has more to lose than the run.
+            with left_where_unheeded() if self._is_command else nullcontext():
+                yield
         finally:
             if previous is not None:  # it was not of Python's
                 signal.signal(signal.SIGINT, previous)
@@ -44,6 +49,13 @@ class Interrupts:
             self._is_pending = False
             raise Interrupted
 
+    def raise_lost(self) -> None:
+        """Raise again what was raised in a library that made another error of it."""
+        if self._has_raised:
+            raise Interrupted
+        if self._is_command and signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:  # as its handler leaves it
+            raise Terminated
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._count += 1
@@ -52,4 +64,5 @@ class Interrupts:
         elif self._is_shielded and not self._is_pending:
             self._is_pending = True
         else:
+            self._has_raised = True
             raise Interrupted

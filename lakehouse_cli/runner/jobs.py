@@ -71,6 +71,7 @@ class Job(Struct, frozen=True):
         run_started: When the run began.
         siblings: The other tables that the same call computes, in the order of the project, this one before them.
         checks: What its checks are judged with; None where it has none.
+        is_last: Whether no other attempt follows where this one fails.
     """
 
     table: Table
@@ -88,6 +89,7 @@ class Job(Struct, frozen=True):
     run_started: datetime
     siblings: tuple[Job, ...] = ()
     checks: JobChecks | None = None
+    is_last: bool = True
 
     @property
     def is_check(self) -> bool:

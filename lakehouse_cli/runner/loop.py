@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.code.importing import pinned
@@ -118,7 +118,8 @@ class Runner(Struct, frozen=True):
         asked = asked or Moment.now()
         run = _Run(self, plan, run_id or new_run_id(), fail_fast)
         names = tuple(table.name for table in plan.tables if table.kind == "computed" or table.is_validated)
-        self.emit(RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes))
+        objects = tuple(name for name in names if self.graph.tables[name].serializer)
+        self.emit(RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes, objects or UNSET))
         run.skip_what_is_up_to_date()
         if plan.due:
             run.carry_out()
@@ -249,9 +250,9 @@ class _Run:
                 )
                 with in_use(storages[name] for name in names), handover_folder(is_needed=hands_over) as scratch:
                     handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
-                    stopped_by, emit = lambda: self.stopped_by, self.runner.emit
+                    emit = self.runner.emit
                     self.attempts = Attempts(
-                        executor, memory, handed, place, self.callbacks, stopped_by, emit, self._ended
+                        executor, memory, handed, place, self.callbacks, self._why_stopped, emit, self._ended
                     )
                     self._loop(self.attempts)
         except KeyboardInterrupt as error:
@@ -274,6 +275,10 @@ class _Run:
                 return
             self.callbacks.call_next()
             self.callbacks.call_all()
+
+    def _why_stopped(self) -> str | None:
+        self.interrupts.raise_lost()
+        return self.stopped_by
 
     def _stop_softly(self) -> None:
         self.cancelled_by = self.stopped_by = "interrupted"

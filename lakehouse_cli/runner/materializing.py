@@ -11,7 +11,7 @@ from typing import TypeVar
 import pyarrow as pa
 from msgspec.structs import replace
 
-from lakehouse_cli.arrow.memory import owned
+from lakehouse_cli.arrow.memory import owned, release_unused
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
 from lakehouse_cli.contracts import Check, Enforced, Enforcement, Findings, check
@@ -277,6 +277,8 @@ def _publish_pieces(
             return origin(job, place, given, started_at, enforcement.most_bytes, records)
 
         manifest = publish_pieces(storage, table, pieces if judged is None else iter(judged), provenance)
+    # Of so many pieces allocators keep some in hand, and a later table may be at its peak.
+    release_unused(manifest.bytes)
     return Outcome(manifest, None, enforcement.dropped, checks=manifest.checks)
 
 

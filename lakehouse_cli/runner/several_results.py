@@ -20,7 +20,7 @@ from lakehouse_cli.storage.capabilities import check_replaceable
 from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.transforms import Argument, ObjectInput, SharedTable, StreamedTable, load_transform
 from lakehouse_cli.transforms.call import Unordered
-from lakehouse_cli.transforms.several_results import Result, call_for_results
+from lakehouse_cli.transforms.several_results import Taken, call_for_results
 
 
 def materialize_results(
@@ -70,7 +70,7 @@ def _with_notes(ended: Outcome | LakehouseError, notes: tuple[str, ...]) -> Outc
     return replace(ended, notes=notes) if isinstance(ended, Outcome) else ended
 
 
-def _compute(job: Job, place: Workplace, given: Mapping[str, Argument], timeout: float | None) -> dict[str, Result]:
+def _compute(job: Job, place: Workplace, given: Mapping[str, Argument], timeout: float | None) -> dict[str, Taken]:
     tables = [each.table for each in job.members]
     inputs = [(each, given[each.table]) for each in job.inputs]
     function = job.table.transform
@@ -107,11 +107,11 @@ class _Publishing:
         self._hand_to = hand_to
         self._each = all(member.table.publish == "each" for member in job.members)
 
-    def of(self, results: dict[str, Result]) -> dict[str, Outcome | LakehouseError]:
+    def of(self, results: dict[str, Taken]) -> dict[str, Outcome | LakehouseError]:
         """Enforce all contracts before anything is stored.
 
         Raises:
-            ResultError: One is broken, or cannot be stored, and it counts for all.
+            ResultError: One is broken, or cannot be stored, and it counts for all, or another attempt follows.
         """
         kept: dict[str, Enforced] = {}
         errors: dict[str, LakehouseError] = {}
@@ -120,7 +120,7 @@ class _Publishing:
                 kept[member.table.name] = self._enforced(member, results.pop(member.table.name))
             except LakehouseError as error:
                 errors[member.table.name] = error.with_traceback(None)
-        if errors and not self._each:
+        if errors and not (self._each and self._job.is_last):
             raise ResultError(errors, {})
         done: dict[str, Outcome | LakehouseError] = {**errors}
         stored: dict[str, Outcome] = {}
@@ -136,8 +136,10 @@ class _Publishing:
                 done[name] = error.with_traceback(None)
         return done
 
-    def _enforced(self, member: Job, result: Result) -> Enforced:
+    def _enforced(self, member: Job, result: Taken) -> Enforced:
         table = member.table
+        if isinstance(result, LakehouseError):
+            raise result
         if isinstance(result, Unordered) and table.key and not table.order_by:
             result = by_key(result, table)
         return enforced_result(member, self._place, self._place.storages[table.storage], result)

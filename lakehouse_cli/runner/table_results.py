@@ -129,8 +129,8 @@ def _with_stored(result: TableResult, planned: PlannedTable, manifest: Manifest)
     is_open = recipe is None or recipe.contract is None or recipe.extra_columns == "keep"
     is_open = is_open and manifest.object is None
     columns = tuple(StoredColumn(name, type_) for name, type_ in manifest.columns) if is_open else UNSET
-    stored = replace(result, rows=manifest.row_count, bytes=manifest.bytes, content_hash=manifest.content_hash)
-    return replace(stored, columns=columns)
+    rows, size, content_hash = manifest.row_count, manifest.bytes, manifest.content_hash
+    return replace(result, rows=rows, bytes=size, content_hash=content_hash, columns=columns)
 
 
 def failed(

@@ -184,13 +184,17 @@ class _Event(Struct, frozen=True, tag_field="event", tag=_snake_case):
 
 
 class RunStarted(_Event, frozen=True):
-    """A run begins; `tables` are the computed tables it will go through, in order."""
+    """A run begins; `tables` are the computed tables it will go through, in order.
+
+    `objects` are those of them that have no rows; unset where there are none.
+    """
 
     run_id: str
     project: str
     environment: str
     tables: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    objects: tuple[str, ...] | UnsetType = UNSET
 
 
 class TableStarted(_Event, frozen=True):

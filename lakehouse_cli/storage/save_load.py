@@ -126,8 +126,8 @@ class SaveLoadStorage(AssetStorage):
         if manifest is not None and self._is_of(table, raw, manifest):
             return record_of(manifest.content_hash, manifest.bytes, None, known)
         try:
-            keeps = needs_manifest(table, table.columns)
-            digest, size = digest_of(self._typed(table, raw, self._columns(table), keep=keeps))
+            keep = table.kind == "computed" and table.extra_columns != "drop"
+            digest, size = digest_of(self._typed(table, raw, self._columns(table), keep=keep))
         except DataError as error:
             # Nothing is ever computed of data that do not fit, so that any text but the hash of others will do.
             unfit = [error.message, *(each.message for each in error.violations)]
@@ -137,8 +137,9 @@ class SaveLoadStorage(AssetStorage):
     def _is_of(self, table: Table, raw: pa.Table, manifest: Manifest) -> bool:
         """Whether what was loaded is what a manifest describes."""
         with suppress(DataError, StorageError):
-            stored = self._typed(table, raw, columns_of(manifest, None, self.uri(table)))
-            return digest_of(stored)[0] == manifest.content_hash
+            columns = columns_of(manifest, None, self.uri(table))
+            if not _extra(table, raw, [column.name for column in columns or ()]):
+                return digest_of(self._typed(table, raw, columns))[0] == manifest.content_hash
         return False
 
     def _loaded(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
@@ -235,8 +236,7 @@ class SaveLoadStorage(AssetStorage):
         columns = [Column(field.name, _declarable(field.type)) for field in saved.schema]
         try:
             raw = self._loaded(table, columns)
-            extra = [name for name in raw.column_names if name not in saved.column_names]
-            if extra and needs_manifest(table, table.columns):
+            if extra := _extra(table, raw, saved.column_names):
                 raise self._changed(table, f"column `{extra[0]}` comes back, which was not saved")
             back = self._typed(table, raw, columns)
         except MissingDataError:
@@ -365,6 +365,13 @@ def _frame_type(kept: Any, spec: StorageSpec) -> FrameType:
 def _python_type(name: str) -> Any:
     module, _, attribute = name.rpartition(".")
     return getattr(import_module(module), attribute)
+
+
+def _extra(table: Table, raw: pa.Table, names: Sequence[str]) -> list[str]:
+    """The columns that come back of a computed table beside its own, unless it drops what is not declared."""
+    if table.extra_columns == "drop":
+        return []
+    return [name for name in raw.column_names if name not in names]
 
 
 def _declarable(kind: pa.DataType) -> Any:

@@ -137,8 +137,8 @@ class StorageConformance(PiecesConformance):
     def test_larger_than_one_buffer(self, storage: AssetStorage) -> None:
         """Several megabytes."""
         declared = table()
-        ids = list(range(200_000))
-        data = pa.table({"id": pa.array(ids), "text": pa.array([f"{i:030}" for i in ids])})
+        ids = list(range(70_000))
+        data = pa.table({"id": pa.array(ids), "text": pa.array([f"{i:090}" for i in ids])})
         storage.publish(declared, data, ORIGIN)
         assert storage.scan(declared, declared.columns).table().equals(data)
 

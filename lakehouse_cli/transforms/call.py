@@ -171,7 +171,26 @@ def to_arrow(
     scopes: ExitStack,
     enter: Callable[[FrameType], None],
 ) -> pa.Table | Iterator[pa.Table]:
-    """What a transform returned, as Arrow; pieces of it close the scopes at their end."""
+    """What a transform returned, as Arrow; pieces of it close the scopes at their end.
+
+    Raises:
+        TransformError: It is no frame, or one that cannot become Arrow; with the place where it is returned.
+    """
+    try:
+        return _arrow_of(transform, result, given, columns, scopes, enter)
+    except TransformError as error:
+        error.location = error.location or place_of_result(transform.fn, transform.folder)
+        raise
+
+
+def _arrow_of(
+    transform: Transform,
+    result: Any,
+    given: Given,
+    columns: Sequence[Column] | None,
+    scopes: ExitStack,
+    enter: Callable[[FrameType], None],
+) -> pa.Table | Iterator[pa.Table]:
     owner = owner_of(result)
     if owner is None and isinstance(result, Iterator) and transform.return_type.streams:
         owner = transform.return_type
@@ -323,11 +342,11 @@ def _argument(
 ) -> Any:
     """What a parameter is given: a frame, or an object as it was stored."""
     if isinstance(table, ObjectInput):
-        activate(given.folder)  # where its classes may be
-        return table.load(scopes)
-    enter(parameter.frame_type)
-    frame = table.frame(parameter.frame_type)
-    if (guard := parameter.frame_type.guard(frame, name)) is not None:
+        return table.load(scopes, given.folder)
+    frame_type = parameter.frame_type
+    enter(frame_type)
+    frame = table.frame(frame_type)
+    if (guard := frame_type.guard(frame, name)) is not None:
         given.guards.append(guard)
     return frame
 

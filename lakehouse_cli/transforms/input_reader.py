@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
-from collections.abc import Generator
+import inspect
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from types import FrameType
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary, ref
 
 import pyarrow as pa
 
@@ -45,12 +49,16 @@ class InputReading:
         batches: As given; its state is how far they were read.
         error: What was raised as they were read; None for nothing.
         is_read_again: Whether somebody asked for more behind the end.
+        has_rows: Whether a batch that was read has any.
     """
 
     def __init__(self, schema: pa.Schema, batches: Generator[pa.RecordBatch]) -> None:
         self.batches = batches
         self.error: BaseException | None = None
-        self.is_read_again = False
+        self.is_read_again = self.has_rows = False
+        self._reader: ref[Any] | None = None
+        self._beside: WeakSet[Any] = WeakSet()
+        self._thread = threading.get_ident()
         self._stream = _Stream()
         self._address = 0
         self._schema = schema
@@ -70,12 +78,39 @@ class InputReading:
 
         finding = _Fill(find_and_fill)
         stream.get_schema = ctypes.cast(finding, ctypes.c_void_p).value
-        return pa.RecordBatchReader._import_from_c(ctypes.addressof(stream))
+        reader = pa.RecordBatchReader._import_from_c(ctypes.addressof(stream))
+        self._reader = ref(reader)
+        _inputs[reader] = self
+        return reader
+
+    @property
+    def state(self) -> str:
+        """How far it was read, as of a generator."""
+        return inspect.getgeneratorstate(self.batches)
+
+    def _note_readers(self) -> None:
+        """Note the readers that user code has before any row of this input is read."""
+        # An engine reads in threads of its own.
+        for top in (sys._getframe(1).f_back, sys._current_frames().get(self._thread)):
+            for reader in _readers_of(top):
+                self._beside.add(reader)
+                _read_after.setdefault(reader, []).append(self)
+
+    def loses(self) -> bool | None:
+        """As `loses_rows`, of this input alone."""
+        if self.state == inspect.GEN_SUSPENDED:
+            return self._reader is not None and self._reader() is not None
+        others = [reading for each in self._beside if (reading := reading_of(each)) is not None]
+        return None if self.has_rows and all(each.state != inspect.GEN_CREATED for each in others) else False
 
     def _watched(self) -> Generator[pa.RecordBatch]:
+        self._note_readers()
         try:
-            yield from self.batches
+            for batch in self.batches:
+                self.has_rows = self.has_rows or batch.num_rows > 0
+                yield batch
         except GeneratorExit:
+            self.batches.close()
             raise
         except BaseException as error:
             # A stream has no more of it than its text.
@@ -89,6 +124,10 @@ class InputReading:
             stream.get_last_error = ctypes.cast(_EXPLAIN, ctypes.c_void_p).value
 
 
+# By the reader that a transform was given.
+_inputs: WeakKeyDictionary[Any, InputReading] = WeakKeyDictionary()
+# By a reader that user code had before those inputs were read.
+_read_after: WeakKeyDictionary[Any, list[InputReading]] = WeakKeyDictionary()
 _ended: WeakValueDictionary[int, InputReading] = WeakValueDictionary()
 
 
@@ -105,3 +144,33 @@ def _explain(_: int) -> int:
 
 # As long as the process lives.
 _FAIL, _EXPLAIN = _Fill(_fail), _Text(_explain)
+
+
+def reading_of(reader: Any) -> InputReading | None:
+    """The reading of the input that a reader was made for; None for any other value."""
+    return _inputs.get(reader) if _is_reader(reader) else None
+
+
+def loses_rows(reader: Any) -> bool | None:
+    """Whether a reader that a transform made itself was read before it is returned; asked before it is read on.
+
+    Nothing tells that of a reader. But it was there before an input was read, and either still has the rest of that
+    input, or has no batches, and no other input that it could have them from.
+
+    Returns:
+        None where it was if it turns out to have no batches.
+    """
+    found = {reading.loses() for reading in _read_after.get(reader, ())} if _is_reader(reader) else {False}
+    return True if True in found else None if None in found else False
+
+
+def _is_reader(value: Any) -> bool:
+    # Not by `isinstance`, which asks the value itself.
+    return issubclass(type(value), pa.RecordBatchReader)
+
+
+def _readers_of(top: FrameType | None) -> Iterator[Any]:
+    """The readers in the variables of functions under way, down to the call of the transform."""
+    while top is not None and not str(top.f_globals.get("__name__")).startswith("lakehouse_cli."):
+        yield from filter(_is_reader, list(top.f_locals.values()))
+        top = top.f_back

@@ -22,6 +22,7 @@ from lakehouse_cli.model.computation import Input
 from lakehouse_cli.registry import install_command
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of
 
+_OTHERS = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 _BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -144,17 +145,23 @@ _known: dict[tuple[str, str, Path], Transform] = {}
 
 
 def _described(ref: FunctionRef, folder: Path, module: types.ModuleType, fn: Callable[..., Any]) -> Transform:
+    hints, file = annotations_of(fn), getattr(module, "__file__", None)
+    code = fn.__code__ if type(fn) is types.FunctionType and not vars(fn) else None  # nothing stands in its place
+    if code is not None and not (code.co_posonlyargcount or code.co_kwonlyargcount or code.co_flags & _OTHERS):
+        # What `inspect.signature` finds, in less than a tenth of its time.
+        kind, names = inspect.Parameter.POSITIONAL_OR_KEYWORD, code.co_varnames[: code.co_argcount]
+        plain = tuple([Parameter(name, kind, hints.get(name)) for name in names])
+        return Transform(ref, folder, fn, plain, hints.get("return"), file)
     try:
         signature = inspect.signature(fn)
     except (TypeError, ValueError) as error:
         hint = "define it with `def`"
         raise TransformError(f"the parameters of `{ref}` cannot be known", hint=hint, location=ref.location) from error
-    hints = annotations_of(fn)
     parameters = tuple(
         Parameter(p.name, p.kind, hints.get(p.name, _written(p.annotation))) for p in signature.parameters.values()
     )
     returns = hints.get("return", _written(signature.return_annotation))
-    return Transform(ref, folder, fn, parameters, returns, getattr(module, "__file__", None))
+    return Transform(ref, folder, fn, parameters, returns, file)
 
 
 def _imported(ref: FunctionRef, folder: Path) -> types.ModuleType:

@@ -6,13 +6,12 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from lakehouse_cli.code.failure import failure_of, place_of_result
+from lakehouse_cli.code.failure import Failure, failure_of, place_of_result
 from lakehouse_cli.code.fingerprints.packages import find_distributions
 from lakehouse_cli.code.importing import activate
 from lakehouse_cli.errors import Interrupted, LakehouseError, StorageError, TransformError
@@ -23,6 +22,7 @@ from lakehouse_cli.formats.objects.paths import PathSerializer
 from lakehouse_cli.formats.objects.stored import PartsSink, hash_of_parts, reader_of, with_record
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ObjectRecord
+from lakehouse_cli.model.pickle_trust import distrust
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.runs.temporary_files import spill_folder, spilling
 from lakehouse_cli.transforms.loading import Transform
@@ -62,13 +62,16 @@ def serialize(transform: Transform, result: Any, name: str) -> pa.Table:
         ) from error
     except BaseException as error:
         failure = failure_of(error, transform.folder, transform.file)
-        takes = "return what Python can pickle: no lambda, generator, open file or connection is"
+        hint = "look at what the transform returns"
+        if failure.location is None and SERIALIZERS[name].runs_code:
+            hint = "return what Python can pickle: no lambda, generator, open file or connection is"
         raise TransformError(
             f"the result of `{transform.name}` cannot be stored as {name}: {failure.headline}",
             exception=failure.exception,
+            frames=failure.frames,
             traceback=failure.traceback,
-            hint=takes if SERIALIZERS[name].runs_code else "look at what the transform returns",
-            location=place_of_result(transform.fn, transform.folder),
+            hint=hint,
+            location=failure.location or place_of_result(transform.fn, transform.folder),
         ) from error
     kind = type(result)
     record = ObjectRecord(f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."), _distributions(modules))
@@ -82,7 +85,7 @@ def _distributions(modules: Collection[str]) -> dict[str, str]:
 
 
 def deserialize(
-    data: pa.Table, declared: Table, project: str, content: InputRecord | None, manifest: Manifest | None
+    data: pa.Table, declared: Table, project: str, folder: Path, content: InputRecord | None, manifest: Manifest | None
 ) -> Any:
     """The object of bytes.
 
@@ -90,6 +93,7 @@ def deserialize(
         data: All of them, as they are stored.
         declared: What is stored.
         project: Name of the project that asks.
+        folder: Its folder, where classes of its own may be.
         content: What was read; None where the bytes were made in this run and are stored nowhere.
         manifest: Of what is stored.
 
@@ -98,39 +102,45 @@ def deserialize(
         TransformError: They cannot be read.
     """
     if SERIALIZERS[declared.serializer].runs_code and content is not None:
-        _verify(data, declared, project, manifest)
+        recorded = None if manifest is None else manifest.content_hash
+        refused = distrust(declared.name, project, manifest, lambda: recorded != hash_of_parts(data))
+        if refused is not None:
+            raise refused
+    activate(folder)
     try:
         with forks_end_here():
             return serializer_named(declared.serializer).load(reader_of(data))
     except Interrupted:
         raise
     except BaseException as error:
-        failure = failure_of(error, Path())
-        made = () if manifest is None else made_with(manifest)
-        hint = _remedy(declared)
-        message = f"`{declared.name}` cannot be loaded as {declared.serializer}: {failure.headline}"
-        raise TransformError("; ".join((message, *made)), traceback=failure.traceback, hint=hint) from error
+        failure = failure_of(error, folder)
+        made = () if manifest is None else tuple(made_with(manifest))
+        runs_code = SERIALIZERS[declared.serializer].runs_code
+        why = str(error) if isinstance(error, ValueError) and not runs_code else failure.headline
+        message = f"`{declared.name}` cannot be loaded as {declared.serializer}: {why}"
+        raise TransformError(
+            "; ".join((message, *made)),
+            exception=failure.exception,
+            frames=failure.frames,
+            traceback=failure.traceback,
+            hint=_loading_hint(declared, failure, other_packages=bool(made)),
+            location=failure.location or (declared.location if declared.kind == "source" else None),
+        ) from error
+
+
+def _loading_hint(declared: Table, failure: Failure, *, other_packages: bool) -> str:
+    """What to do where loading raised: what is made anew by the same code would raise again."""
+    if not SERIALIZERS[declared.serializer].runs_code or other_packages:
+        return _remedy(declared)
+    if failure.location is not None:
+        return f"correct {failure.location}, or have `{declared.name}` return what can be loaded"
+    return f"{_remedy(declared)}; if that cannot be loaded either, return another object"
 
 
 def _remedy(declared: Table) -> str:
     if declared.kind == "source":
         return "correct the file, or declare another `format`"
     return f"`lakehouse run --force {declared.name}` makes it anew"
-
-
-def _verify(data: pa.Table, declared: Table, project: str, manifest: Manifest | None) -> None:
-    """Refuse bytes that no run of this project stored."""
-    name = declared.name
-    hint = f"`lakehouse run --force {name}` makes it anew"
-    if manifest is None:
-        raise StorageError(f"`{name}` was not created by lakehouse (no manifest), and is not loaded", hint=hint)
-    if manifest.project != project:
-        owner = "an unknown project" if manifest.project is None else f"project `{manifest.project}`"
-        raise StorageError(f"`{name}` was stored by {owner}, and is not loaded in `{project}`", hint=hint)
-    if manifest.recipe is None:
-        raise StorageError(f"`{name}` was copied as it was, computed by no run, and is not loaded", hint=hint)
-    if manifest.table != name or manifest.content_hash != hash_of_parts(data):
-        raise StorageError(f"`{name}` was modified outside lakehouse, and is not loaded", hint=hint)
 
 
 def made_with(manifest: Manifest) -> Iterator[str]:
@@ -144,6 +154,8 @@ def made_with(manifest: Manifest) -> Iterator[str]:
 
 def installed_version(distribution: str) -> str | None:
     """The version of a distribution; None where it is not installed."""
+    from importlib.metadata import PackageNotFoundError, version  # takes longer to load than all of this room
+
     try:
         return version(distribution)
     except PackageNotFoundError:
@@ -198,19 +210,20 @@ class ObjectInput:
         self._project = project
         self._manifest = manifest
 
-    def load(self, scopes: ExitStack) -> Any:
+    def load(self, scopes: ExitStack, folder: Path) -> Any:
         """Make the object, a new one for each transform; raises as `deserialize` does.
 
         Args:
             scopes: Keeps what is there for as long as the transform needs it.
+            folder: The project's.
         """
         try:
-            return self._loaded(scopes)
+            return self._loaded(scopes, folder)
         except LakehouseError as error:
             self.error = error
             raise
 
-    def _loaded(self, scopes: ExitStack) -> Any:
+    def _loaded(self, scopes: ExitStack, folder: Path) -> Any:
         data = self._shared.arrow()
         serializer = serializer_named(self._declared.serializer)
         if isinstance(serializer, PathSerializer):
@@ -218,7 +231,7 @@ class ObjectInput:
                 path = Path(scopes.enter_context(spill_folder()), path_name(self._declared))
                 restore(serializer, data, self._declared, path)
                 return path
-        found = deserialize(data, self._declared, self._project, self.content, self._manifest)
+        found = deserialize(data, self._declared, self._project, folder, self.content, self._manifest)
         if self._manifest is not None:
             self.notes = tuple(made_with(self._manifest))
         return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 
@@ -14,7 +13,7 @@ from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import READER
 from lakehouse_cli.transforms.frames import FrameType
-from lakehouse_cli.transforms.input_reader import InputReading
+from lakehouse_cli.transforms.input_reader import InputReading, loses_rows, reading_of
 
 
 class ReaderFrame(FrameType):
@@ -23,23 +22,18 @@ class ReaderFrame(FrameType):
     name = READER
     streams = True
 
-    def __init__(self) -> None:
-        self._inputs: WeakKeyDictionary[Any, InputReading] = WeakKeyDictionary()
-
     def from_arrow(self, table: pa.Table) -> Any:
         """A reader of the table's batches."""
         return self.from_pieces(table.schema, lambda: iter([table]))
 
     def from_pieces(self, schema: pa.Schema, open_pieces: Callable[[], Iterator[pa.Table]]) -> Any:
         """A reader of the batches of each piece, as it comes."""
-        reading = InputReading(schema, (batch for piece in open_pieces() for batch in piece.to_batches()))
-        reader = reading.open()
-        self._inputs[reader] = reading
-        return reader
+        return InputReading(schema, (batch for piece in open_pieces() for batch in piece.to_batches())).open()
 
     def guard(self, frame: Any, parameter: str) -> Callable[[], BaseException | None]:
         """What tells whether the reader was read behind its end, or interrupted."""
-        reading = self._inputs[frame]
+        reading = reading_of(frame)
+        assert reading is not None  # noqa: S101  # `from_pieces` made it
 
         def fault() -> BaseException | None:
             if reading.is_read_again:
@@ -61,14 +55,14 @@ class ReaderFrame(FrameType):
         Raises:
             TransformError: What was read of it before is missing; or another value than a batch.
         """
-        if (found := self._read_before(frame)) is not None:
-            raise TransformError(
-                f"the {found} was read before, and gives each batch once: rows would be missing",
-                hint="yield the batches as they are read, or annotate the input with `pyarrow.Table` to read it twice",
-            )
+        reader, found = _reader_of(frame)
+        loses = loses_rows(reader)
+        if _was_read(frame, reader) or (loses and frame is reader):
+            raise _read_before(found)
         empty = without_rows(frame.schema) if isinstance(frame, pa.RecordBatchReader) else None
-        has_rows = False
+        has_rows = has_batches = False
         for batch in frame:
+            has_batches = True
             if not isinstance(batch, pa.RecordBatch | pa.Table):
                 raise TransformError(
                     f"a value of type {type(batch).__name__} is yielded where pyarrow.RecordBatch is expected",
@@ -81,6 +75,8 @@ class ReaderFrame(FrameType):
             empty = piece.slice(0, 0)
         if has_rows:
             return
+        if loses is None and not has_batches:
+            raise _read_before(found)
         if empty is None and columns is None:
             raise TransformError(
                 "no batch is yielded, so that nobody knows the columns",
@@ -89,23 +85,31 @@ class ReaderFrame(FrameType):
         declared = pa.schema([(column.name, to_arrow(column.type)) for column in columns or ()])
         yield without_rows(declared) if empty is None else empty
 
-    def _read_before(self, frame: Any) -> str | None:
-        """What has lost rows to somebody who read it, in words; None as far as anybody can know."""
-        if not inspect.isgenerator(frame):
-            return "reader that is returned" if self._state(frame) not in (None, inspect.GEN_CREATED) else None
-        if inspect.getgeneratorstate(frame) == inspect.GEN_CLOSED:
-            return "generator that is returned"
-        # What a generator expression goes through.
-        source = inspect.getgeneratorlocals(frame).get(".0")
-        is_read = self._state(source) == inspect.GEN_CLOSED
-        return "reader that the returned generator goes through" if is_read else None
-
-    def _state(self, reader: Any) -> str | None:
-        """How far the reader of an input was read, as of a generator; None for anything else."""
-        reading = self._inputs.get(reader) if isinstance(reader, pa.RecordBatchReader) else None
-        return None if reading is None else inspect.getgeneratorstate(reading.batches)
-
     def accepts(self, annotation: type, *, returned: bool) -> bool:
         """Whether it is pyarrow.RecordBatchReader."""
         del returned
         return issubclass(annotation, pa.RecordBatchReader)
+
+
+def _reader_of(frame: Any) -> tuple[Any, str]:
+    """The reader that a result is, or that a generator expression goes through, and what it is called."""
+    if not inspect.isgenerator(frame):
+        return frame, "reader that is returned"
+    if inspect.getgeneratorstate(frame) == inspect.GEN_CLOSED:
+        return None, "generator that is returned"
+    return inspect.getgeneratorlocals(frame).get(".0"), "reader that the returned generator goes through"
+
+
+def _was_read(frame: Any, reader: Any) -> bool:
+    """Whether a result has lost rows to somebody who read it, as far as anybody can know before it is read."""
+    reading = reading_of(reader)
+    if inspect.isgenerator(frame):
+        return inspect.GEN_CLOSED in (inspect.getgeneratorstate(frame), reading and reading.state)
+    return reading is not None and reading.state != inspect.GEN_CREATED
+
+
+def _read_before(found: str) -> TransformError:
+    return TransformError(
+        f"the {found} was read before, and gives each batch once: rows would be missing",
+        hint="yield the batches as they are read, or annotate the input with `pyarrow.Table` to read it twice",
+    )

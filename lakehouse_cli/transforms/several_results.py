@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from lakehouse_cli.code.failure import place_of_result
-from lakehouse_cli.errors import TransformError, did_you_mean
+from lakehouse_cli.errors import LakehouseError, TransformError, did_you_mean
 from lakehouse_cli.model import FunctionRef, Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.text.counts import count_text, plural, with_article
@@ -22,6 +22,8 @@ from lakehouse_cli.transforms.objects import Argument, serialize
 
 #: A result that is in memory, in pieces where it came so.
 Result: TypeAlias = "pa.Table | Iterator[pa.Table]"
+#: A result, or why it cannot be stored: an error of its table alone.
+Taken: TypeAlias = "Result | LakehouseError"
 _HINT = (
     "return a dict of names to results, a NamedTuple, or a tuple in the order of the tables; or yield `(name, batch)`"
 )
@@ -35,7 +37,7 @@ def call_for_results(
     *,
     uses_duckdb: bool,
     workers: int = 1,
-) -> dict[str, Result]:
+) -> dict[str, Taken]:
     """Call the function that computes several tables, once.
 
     Args:
@@ -47,14 +49,14 @@ def call_for_results(
         workers: Likewise.
 
     Returns:
-        By table, what is to be enforced and stored.
+        By table, what is to be enforced and stored, or the error of a result that is nothing its table can store.
 
     Raises:
         TransformError: The function raised, or did not return what the tables name.
     """
     transform = load_transform(ref, folder, of_table=False)
 
-    def take(result: Any, given: Given, scopes: ExitStack, enter: Callable[[FrameType], None]) -> dict[str, Result]:
+    def take(result: Any, given: Given, scopes: ExitStack, enter: Callable[[FrameType], None]) -> dict[str, Taken]:
         del scopes
         found = _Results(transform, tables, given, enter).of(result)
         given.finish()
@@ -76,7 +78,7 @@ class _Results:
         self._given = given
         self._enter = enter
 
-    def of(self, result: Any) -> dict[str, Result]:
+    def of(self, result: Any) -> dict[str, Taken]:
         """Each table's part of what the function returned."""
         if isinstance(result, Iterator):
             return self._yielded(result)
@@ -103,14 +105,20 @@ class _Results:
         """Refuse results that no table names, and names of which there is no result."""
         for name in names:
             if name not in self._tables:
-                hint = f"declare a table with `output: {name}`, or leave it out"
-                close = did_you_mean(name, self._tables) if isinstance(name, str) else None
-                raise self._error(f"returned `{name}`, which is the result of no table", close or hint)
+                raise self._unknown("returned", name)
         for output, table in self._tables.items():
             if output not in names:
                 raise self._error(f"returned no `{output}`, which table `{table.name}` is", _HINT)
 
-    def _taken(self, part: Any, table: Table) -> Result:
+    def _taken(self, part: Any, table: Table) -> Taken:
+        """One result as Arrow; what it alone does wrong is the error of its table, what an input does is raised."""
+        try:
+            return self._converted(part, table)
+        except TransformError as error:
+            self._given.raise_error()
+            return error
+
+    def _converted(self, part: Any, table: Table) -> Result:
         if table.serializer:
             return serialize(self._transform, part, table.serializer)
         if owner_of(part) is None:
@@ -123,9 +131,9 @@ class _Results:
         pieces = iter(list(found))
         return Unordered(pieces) if isinstance(found, Unordered) else pieces
 
-    def _yielded(self, items: Iterator[Any]) -> dict[str, Result]:
+    def _yielded(self, items: Iterator[Any]) -> dict[str, Taken]:
         """What a generator gave for each table, in memory."""
-        found: dict[str, list[Any]] = {}
+        found: dict[str, list[Taken]] = {}
         for item in iterate(self._transform, items, self._given):
             if not isinstance(item, tuple) or len(item) != 2:
                 raise self._error(
@@ -133,8 +141,7 @@ class _Results:
                 )
             name, batch = item
             if name not in self._tables:
-                close = did_you_mean(name, self._tables) if isinstance(name, str) else None
-                raise self._error(f"yielded `{name}`, which is the result of no table", close or _HINT)
+                raise self._unknown("yielded", name)
             table = self._tables[name]
             if table.serializer and name in found:
                 raise self._error(f"yielded `{name}` twice, which is stored as {table.serializer}", "yield it once")
@@ -144,13 +151,23 @@ class _Results:
         self._check(list(found))
         return {table.name: _joined(found[output], table) for output, table in self._tables.items()}
 
+    def _unknown(self, did: str, name: Any) -> TransformError:
+        hint = _HINT
+        if isinstance(name, str):
+            hint = did_you_mean(name, self._tables) or f"declare a table with `output: {name}`, or leave it out"
+        return self._error(f"{did} `{name}`, which is the result of no table", hint)
+
     def _error(self, what: str, hint: str) -> TransformError:
         place = place_of_result(self._transform.fn, self._transform.folder)
         return TransformError(f"`{self._transform.name}` {what}", hint=hint, location=place)
 
 
-def _joined(batches: Sequence[Result], table: Table) -> Result:
+def _joined(batches: Sequence[Taken], table: Table) -> Taken:
     if table.serializer:
         return batches[0]
-    pieces = (each for batch in batches for each in ([batch] if isinstance(batch, pa.Table) else batch))
-    return iter(list(pieces))
+    pieces: list[pa.Table] = []
+    for batch in batches:
+        if isinstance(batch, LakehouseError):
+            return batch
+        pieces.extend([batch] if isinstance(batch, pa.Table) else batch)
+    return iter(pieces)

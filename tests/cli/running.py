@@ -25,6 +25,18 @@ PATIENCE = 30.0
 #: A result for transforms of whose values nothing depends: to make an array of any loads pandas, which takes a process
 #: longer than all else that it does.
 TABLE = "pa.table({'a': pa.nulls(1, pa.int64())})"
+#: Transforms for the fixture `project`, likewise: to group rows loads it, too.
+ON_ARROW = """
+import pyarrow as pa
+
+
+def totals(orders: pa.Table) -> pa.Table:
+    return orders.slice(0, 2).rename_columns(["customer", "total"])
+
+
+def best(totals: pa.Table, count: int) -> pa.Table:
+    return totals.slice(0, count)
+"""
 _CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 

@@ -125,6 +125,11 @@ def test_an_asset_is_described(assets: ProjectFolder, cli: Cli, monkeypatch: pyt
     assert assets.read("page.html") == "<p>sum 18\n</p>"
     again = cli("show", "page", "--out", "page.html")
     assert (again.code, "`page.html` is there already" in again.err) == (2, True)
+    assert cli("show", "page", "--out", "-").out == "<p>sum 18\n</p>"
+    assert [cli("show", *given).code for given in (("scores", "--out", "-"), ("page", "--out", "-", "-o", "json"))] == [
+        2,
+        2,
+    ]
     assert cli("show", "scores", "--out", "x").code == 2
     assert cli("show", "page", "--out", "x", "--version", "1").code == 2
     opened = cli("open", "page")
@@ -167,6 +172,7 @@ def test_assets_are_copied_compared_and_cleaned(assets: ProjectFolder, cli: Cli)
         ("other bytes", "`model` was modified outside lakehouse, and is not loaded"),
         ("no manifest", "`model` was not created by lakehouse (no manifest), and is not loaded"),
         ("other project", "`model` was stored by project `others`, and is not loaded in `assets`"),
+        ("broken manifest", "manifests/model.json cannot be used: it is not JSON (line 1)"),
     ],
 )
 def test_a_pickle_of_others_is_never_loaded(
@@ -176,15 +182,21 @@ def test_a_pickle_of_others_is_never_loaded(
     manifest = assets.path / "data/.lakehouse/manifests/model.json"
     if tamper == "no manifest":
         manifest.unlink()
+    elif tamper == "broken manifest":
+        manifest.write_text("{")
     elif tamper == "other project":
         manifest.write_text(manifest.read_text().replace('"project": "assets"', '"project": "others"'))
     if tamper != "other project":
         (assets.path / "data/model.pkl").write_bytes(pickle.dumps(Trap(str(tmp_path / "sprung"))))
+    assets.edit("transforms.py", "* model.factor", "* model.factor * 1")
+    planned = cli("plan", "scores", "-o", "json").json["tables"][-1]
+    assert message in planned["would_fail"]
+    assert not [each for each in planned["reasons"] if "columns are" in each["message"]]
     done = cli("run", "scores", "--force")
     assert done.code == 1
     assert message in done.out + done.err
     assert not (tmp_path / "sprung").exists()
-    with pytest.raises(Exception, match="is not loaded"):
+    with pytest.raises(Exception, match=r"is not loaded|is not JSON"):
         Project.load(assets.path).read("model")
     # The way out that the hint names.
     assert cli("run", "--force", "model").code == 0
@@ -209,6 +221,19 @@ class Trap:
 
     def __reduce__(self) -> Any:
         return Path(self.path).touch, ()
+
+
+def test_a_pickle_that_cannot_be_loaded_says_where(assets: ProjectFolder, cli: Cli) -> None:
+    assets.edit(
+        "transforms.py",
+        "class Model:",
+        "class Model:\n    def __setstate__(self, state):\n        raise KeyError('w')\n",
+    )
+    done = cli("run", "scores", "model", "points")
+    assert done.code == 1
+    line = assets.read("transforms.py").splitlines().index("        raise KeyError('w')") + 1
+    assert f"`model` cannot be loaded as pickle: KeyError: 'w' (transforms.py:{line})" in done.err
+    assert f"next: correct transforms.py:{line}, or have `model` return what can be loaded" in done.err
 
 
 def test_other_versions_of_packages_are_noted(assets: ProjectFolder, cli: Cli) -> None:
@@ -301,6 +326,39 @@ def test_a_result_of_the_wrong_type_leaves_what_is_stored(
     assert hint in done.err
     assert "Traceback" not in done.err
     assert {name: (folder.path / "data" / name).read_bytes() for name in folder.files()} == before
+
+
+def test_storage_that_an_environment_makes_a_database(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: wrong
+        module: transforms
+        environments: {prod: {storages: {default: {root: x.duckdb, type: duckdb}}}}
+        tables:
+          a: {format: pickle}
+          b: {format: file, options: {suffix: .tif}}
+          c: {format: json}
+        """,
+    )
+    folder.write(
+        "transforms.py",
+        """
+        from collections import OrderedDict
+        from lakehouse_cli import Target
+        def a(): ...
+        def b(a: OrderedDict, out: Target): ...
+        def c(a: OrderedDict) -> dict: ...
+        """,
+    )
+    done = cli("validate", "-e", "prod", "-o", "json")
+    assert done.code == 3
+    problems = done.json["error"]["problems"]
+    assert [each["message"] for each in problems] == [
+        f"storage `default` holds tables alone, and table `{name}` is stored as {format_name}"
+        for name, format_name in (("a", "pickle"), ("b", "file"), ("c", "json"))
+    ]
+    assert "environment `prod`" in problems[0]["hint"]
 
 
 def test_json_with_columns_is_a_table_and_so_is_what_a_storage_says(folder: ProjectFolder, cli: Cli) -> None:

@@ -484,35 +484,36 @@ def test_filter_on_char_finds_the_rows_of_the_source(lake: Lake, cli: Cli) -> No
 
 
 BENT_RESULT = """
-import duckdb
-import pyarrow as pa
 
-
-def result() -> pa.Table:
+def NAME() -> pa.Table:
     return duckdb.connect().sql("SELECT 1 AS id, VALUE AS v").to_arrow_table()
 """
 
 
 @pytest.mark.parametrize("format_", ["csv", "parquet", "ipc", "jsonl", "json"])
 @pytest.mark.parametrize("declared", [True, False])
-@pytest.mark.parametrize(
-    ("type_", "value", "reported"),
-    [
+def test_results_of_duckdb_beyond_their_type_are_refused(
+    folder: ProjectFolder, cli: Cli, declared: bool, format_: str
+) -> None:
+    code, tables, wanted = "import duckdb\nimport pyarrow as pa\n", [], {}
+    for type_, value, reported in (
         ("decimal128(38, 0)", "{}170141183460469231731687303715884105727::HUGEINT{}", "too large for its own type"),
         ("decimal128(38, 0)", "{}(-170141183460469231731687303715884105728)::HUGEINT{}", "too large for its own type"),
         ("time64[us]", "{}TIME '24:00'{}", "no time of a day"),
-    ],
-)
-def test_results_of_duckdb_beyond_their_type_are_refused(
-    folder: ProjectFolder, cli: Cli, type_: str, value: str, reported: str, declared: bool, format_: str
-) -> None:
-    for before, after, kind in (("", "", type_), ("[", "]", f"list<{type_}>"), ("{'x': ", "}", f"struct<x: {type_}>")):
-        columns = f", columns: {{id: int32, v: '{kind}'}}" if declared else ", key: id"
-        folder.declare(
-            f"result: {{format: {format_}{columns}}}", BENT_RESULT.replace("VALUE", value.format(before, after))
-        )
-        ran = cli("run")
-        assert ran.code == 1
-        assert f"`v` {'is declared' if declared else 'holds'}" in ran.err + ran.out
-        assert reported in ran.err + ran.out
-        assert not list(folder.path.rglob("result.*"))
+    ):
+        nested = (("", "", type_), ("[", "]", f"list<{type_}>"), ("{'x': ", "}", f"struct<x: {type_}>"))
+        for before, after, kind in nested:
+            name = f"result{len(wanted)}"
+            columns = f", columns: {{id: int32, v: '{kind}'}}" if declared else ", key: id"
+            tables.append(f"{name}: {{format: {format_}{columns}}}")
+            code += BENT_RESULT.replace("NAME", name).replace("VALUE", value.format(before, after))
+            wanted[name] = reported
+    folder.declare("\n".join(tables), code)
+    ran = cli("run", "-o", "json")
+    assert ran.code == 1
+    for table in ran.json["tables"]:
+        [violation] = table["error"]["violations"]
+        assert violation["message"].startswith(f"`v` {'is declared' if declared else 'holds'}"), table
+        assert wanted.pop(table["name"]) in violation["message"]
+    assert wanted == {}
+    assert folder.files() == []

@@ -24,7 +24,8 @@ def in_python(tables: dict[str, Any]) -> tuple[str, dict[str, str]]:
     """Sources and queries as statements, and the decorator of each function."""
     lines, decorators = [], {}
     for name, keys in tables.items():
-        given = {key: value for key, value in keys.items() if key not in ("kind", "function")}
+        # Of the values in tests, PyYAML would make others than lakehouse does; a plan knows nothing of them.
+        given = {key: value for key, value in keys.items() if key not in ("kind", "function", "tests")}
         arguments = "".join(f", {key}={value!r}" for key, value in given.items())
         if keys.get("kind") == "source":
             lines.append(f"{name}_ = source_table({name!r}{arguments})")
@@ -63,6 +64,7 @@ def declare_in_python(declared: Path) -> str:
 def declare_in_yaml(written: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Declare a project of `assets.py` in a project file instead."""
     monkeypatch.syspath_prepend(str(written))
+    monkeypatch.delitem(sys.modules, "assets", raising=False)  # that of another project
     module = importlib.import_module("assets")
     del sys.modules["assets"]
     found = [each for value in vars(module).values() for each in (value, *declared_by(value))]

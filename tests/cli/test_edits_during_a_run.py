@@ -32,6 +32,9 @@ import pathlib
 import subprocess
 import sys
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 FACTOR = 10
 FOLDER = pathlib.Path(__file__).parent
 
@@ -42,29 +45,43 @@ def edit(name):
         subprocess.run([sys.executable, str(script)], cwd=FOLDER, check=True)
 
 
-def first(s):
+def times(table, number):
+    return pa.table({"a": pc.multiply(table["a"], number)})
+
+
+def first(s: pa.Table):
     edit("first.edit")
     return s
 
 
-def code(first):
+def code(first: pa.Table):
     from helpers import HELP
     from pack.inner import plus
 
-    return plus(first * FACTOR * HELP)
+    return plus(times(first, FACTOR * HELP))
 
 
-def data(first, r):
-    return first * r["f"][0]
+def data(first: pa.Table, r: pa.Table):
+    return times(first, r["f"][0])
 
 
-def last(code, data):
+def last(code: pa.Table, data: pa.Table):
     edit("last.edit")
-    return code + data
+    return pa.table({"a": pc.add(code["a"], data["a"])})
 
 
-def again(last, r):
-    return last * r["f"][0]
+def again(last: pa.Table, r: pa.Table):
+    return times(last, r["f"][0])
+"""
+INNER = """
+import pyarrow as pa
+import pyarrow.compute as pc
+
+PLUS = 10
+
+
+def plus(table):
+    return pa.table({"a": pc.add(table["a"], PLUS)})
 """
 EDIT_CODE = """
 import pathlib
@@ -125,7 +142,7 @@ def write(folder: ProjectFolder, request: pytest.FixtureRequest) -> Callable[[in
     folder.write("transforms.py", TRANSFORMS)
     folder.write("helpers.py", "HELP = 10\n")
     folder.write("pack/__init__.py", "")
-    folder.write("pack/inner.py", "PLUS = 10\n\n\ndef plus(frame):\n    return frame + PLUS\n")
+    folder.write("pack/inner.py", INNER)
     folder.write("data/s.csv", "a\n1\n2\n")
     (folder.path / "other").mkdir()
     run_script(script.format(10))

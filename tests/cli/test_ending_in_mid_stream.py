@@ -26,10 +26,9 @@ tables:
 """
 # More and more rows, until there is a file that ends it.
 CODE = """\
-import pathlib, signal, threading, time
+import os, pathlib, signal, threading, time
 from collections.abc import Iterator
 import duckdb
-import numpy as np
 import pyarrow as pa
 
 def tell_of_interruptions():
@@ -40,9 +39,9 @@ def tell_of_interruptions():
 def t(s: duckdb.DuckDBPyRelation) -> Iterator[pa.RecordBatch]:
     tell_of_interruptions()
     limit = time.monotonic() + PATIENCE
-    random = np.random.default_rng(1)
     while not pathlib.Path("go").exists() and time.monotonic() < limit:
-        yield pa.RecordBatch.from_arrays([pa.array(random.integers(0, 1 << 62, 200_000))], ["a"])
+        numbers = pa.Array.from_buffers(pa.int64(), 200_000, [None, pa.py_buffer(os.urandom(1_600_000))])
+        yield pa.RecordBatch.from_arrays([numbers], ["a"])
         pathlib.Path("begun").touch()
         time.sleep(0.01)
     if pathlib.Path("fail").exists():

@@ -61,8 +61,7 @@ EXITS = {
     "is killed": ("os.kill(os.getpid(), signal.SIGKILL)", ""),
     "exits at each attempt": ("os._exit(3)", "retries: 1, retry_delay: 0.01"),
 }
-CASES = [(name, executor) for name in FAILURES for executor in ("threads", "processes")]
-CASES += [(name, "processes") for name in EXITS]
+CASES = [*((name, "threads") for name in FAILURES), *((name, "processes") for name in EXITS)]
 
 
 def write(folder: ProjectFolder, body: str = "", options: str = "", executor: str = "threads") -> None:
@@ -116,6 +115,26 @@ def test_what_a_transform_does(stored: ProjectFolder, cli: Cli, failure: str, ex
     assert errors["down"]["message"] == "`t` failed"
     if failure in EXITS:
         assert "the process that computed `t`" in errors["t"]["message"]
+
+
+def test_what_transforms_do_in_processes(stored: ProjectFolder, cli: Cli) -> None:
+    """All at once: processes take longer to start than what they do there."""
+    names = {f"t{number}": failure for number, failure in enumerate(FAILURES.values())}
+    head, _, rest = TRANSFORMS.partition("def t(src: pa.Table):\n    BODY\n    return src\n")
+    functions = "".join(f"def {name}(src: pa.Table):\n    BODY {name}\n    return src\n\n" for name in names)
+    tables = PROJECT.replace("EXECUTOR", "processes").partition("  t: ")[0]
+    for name, (_, options) in names.items():
+        tables += f"  {name}: {{columns: {{n: {{type: int64, nullable: false}}}}, {options}}}\n"
+        tables += f"  down_{name}: {{columns: {{n: int64}}, inputs: {{t: {name}}}, function: down}}\n"
+    stored.write("lakehouse.yaml", tables)
+    for name, (body, _) in names.items():
+        functions = functions.replace(f"BODY {name}\n", f"if src['n'][0].as_py() == 2: {body}\n")
+    stored.write("transforms.py", head + functions + rest)
+    stored.write("raw/src.csv", "n\n1\n")
+    assert cli("run", "--executor", "threads").code == 0
+    stored.write("raw/src.csv", "n\n2\n")
+    errors = agree(stored, cli, *names, *(f"down_{name}" for name in names))
+    assert {errors[f"down_{name}"]["message"] == f"`{name}` failed" for name in names} == {True}
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,26 @@ def test_ctrl_c_twice_or_termination_ends_at_once(slow: ProjectFolder, how: str,
     assert slow.files() == ["one.csv"]
 
 
+@pytest.mark.parametrize(
+    ("caught", "said"),
+    [("raise RuntimeError('Query interrupted')", "terminated: 1 cancelled in"), ("pass", None)],
+    ids=["made another error", "dropped"],
+)
+def test_termination_that_a_library_loses_ends_the_run(folder: ProjectFolder, caught: str, said: str | None) -> None:
+    """As DuckDB does both with what a handler raises: in `serial` the query is in the thread that handles signals."""
+    folder.declare(
+        "t: {retries: 2}",
+        "import pathlib, time\n\ndef t():\n    while True:\n        try:\n            pathlib.Path('begun').touch()\n"
+        f"            time.sleep(60)\n        except BaseException:\n            {caught}\n",
+    )
+    with running(folder.path, "run", "--executor", "serial") as run:
+        until((folder.path / "begun").exists, "the table")
+        run.process.terminate()
+        assert run.ends() == 130
+    assert said in run.out if said else run.err.endswith("terminated\n")
+    assert "Traceback" not in run.out + run.err
+
+
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
 def test_terminal_ctrl_c_in_all_processes_ends_the_run_once(slow: ProjectFolder, executor: str, times: int) -> None:

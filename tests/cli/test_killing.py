@@ -41,14 +41,15 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """Three chains of three tables below one source, and a table above them all."""
     folder = ProjectFolder(tmp_path_factory.mktemp("undisturbed"))
     lines = ["name: killed", "module: transforms", "tables:", "  t: {kind: source, columns: {a: int64, b: string}}"]
-    code = ["import pandas as pd"]
+    code = ["import pyarrow as pa", "import pyarrow.compute as pc"]
     for chain in "pqr":
         for index in range(3):
             lines.append(f"  {chain}{index}: {{columns: {{a: int64, b: string}}}}")
             above = f"{chain}{index - 1}" if index else "t"
-            code += [f"def {chain}{index}({above}):", f"    return {above}.assign(a=lambda f: f.a + 1)"]
+            code += [f"def {chain}{index}({above}: pa.Table):"]
+            code += [f"    return {above}.set_column(0, 'a', pc.add({above}['a'], 1))"]
     lines.append("  last: {columns: {a: int64, b: string}}")
-    code += ["def last(p2, q2, r2):", "    return pd.concat([p2, q2, r2])"]
+    code += ["def last(p2: pa.Table, q2: pa.Table, r2: pa.Table):", "    return pa.concat_tables([p2, q2, r2])"]
     folder.write("lakehouse.yaml", "\n".join(lines) + "\n")
     folder.write("transforms.py", "\n".join(code) + "\n")
     give_source(folder, 0)
@@ -91,11 +92,11 @@ def run_to_the_end(folder: ProjectFolder, executor: str) -> None:
 def killed(folder: ProjectFolder, executor: str, chance: random.Random) -> tuple[bool, str]:
     """Run, and kill it with all its processes; returns whether it lived until then, and when that was, for people.
 
-    Most of a run's time goes into loading pandas, and little can be broken then: the moment is chosen among the events,
+    Most of a run's time goes into loading Arrow, and little can be broken then: the moment is chosen among the events,
     and some milliseconds, in which a table is computed, checked and written, after one.
     """
     event = chance.randint(0, EVENTS)
-    pause = chance.uniform(0, 0.5 if event == 0 else 0.02)
+    pause = chance.uniform(0, 0.25 if event == 0 else 0.02)
     process = started(folder, executor)
     try:
         assert process.stderr is not None

@@ -109,10 +109,10 @@ def test_retry_is_reported_at_once(project: ProjectFolder, executor: str) -> Non
 LEAKING = """
 import os
 
-import pandas as pd
+import pyarrow as pa
 
 
-def totals(orders: pd.DataFrame) -> pd.DataFrame:
+def totals(orders: pa.Table) -> pa.Table:
     secret = os.environ["LAKE"]
     try:
         open(secret + "/nothing")
@@ -120,7 +120,7 @@ def totals(orders: pd.DataFrame) -> pd.DataFrame:
         raise RuntimeError(f"cannot log in at {secret!r} ({error})") from error
 
 
-def best(totals, count):
+def best(totals: pa.Table, count: int) -> pa.Table:
     return totals
 """
 

@@ -25,6 +25,7 @@ COMMANDS = [
     "plan",
     "run",
     "check",
+    "test",
     "ls",
     "show",
     "open",

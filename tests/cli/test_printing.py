@@ -11,10 +11,17 @@ import threading
 import pytest
 
 from lakehouse_cli.text.printing import PipedLines, PrintedLines, redirected
-from tests.cli.running import COMMAND, on_a_terminal
+from tests.cli.running import COMMAND, ON_ARROW, on_a_terminal
 from tests.conftest import Cli, ProjectFolder
 
 EXECUTORS = ["threads", "serial", "processes"]
+
+
+@pytest.fixture
+def project(project: ProjectFolder) -> ProjectFolder:
+    """The project with Arrow's tables: to load pandas takes a process longer than all else that it does."""
+    project.write("transforms.py", ON_ARROW)
+    return project
 
 
 @pytest.fixture
@@ -24,7 +31,7 @@ def printing(project: ProjectFolder) -> ProjectFolder:
         "    return orders", '    print("one\\ntwo", end="")\n    return orders'
     )
     text = text.replace("    return totals", '    print("three", file=sys.stderr)\n    return totals')
-    project.write("transforms.py", text.replace("import pandas as pd", "import sys\nimport pandas as pd"))
+    project.write("transforms.py", text.replace("import pyarrow as pa", "import sys\nimport pyarrow as pa"))
     return project
 
 
@@ -53,7 +60,7 @@ def test_a_line_without_end_does_not_run_into_ours(printing: ProjectFolder, exec
 
 def test_output_of_child_programs_is_not_on_stdout(project: ProjectFolder) -> None:
     project.edit("transforms.py", "    return orders", '    os.system("echo shell")\n    return orders')
-    project.edit("transforms.py", "import pandas as pd", "import os\nimport pandas as pd")
+    project.edit("transforms.py", "import pyarrow as pa", "import os\nimport pyarrow as pa")
     done = run(project)
     assert "shell" not in done.stdout
     assert done.stderr == "shell\n"
@@ -86,7 +93,7 @@ def test_output_of_child_programs_goes_to_stderr_too(project: ProjectFolder, exe
     """To either descriptor, by its name too, and with no newline at the end; one that lives on keeps nobody waiting."""
     program = "echo one; echo two >&2; echo three >/dev/stderr; sleep 9 & printf four"
     text = project.read("transforms.py").replace("    return totals", f"    os.system({program!r})\n    return totals")
-    project.write("transforms.py", text.replace("import pandas as pd", "import os\nimport pandas as pd"))
+    project.write("transforms.py", text.replace("import pyarrow as pa", "import os\nimport pyarrow as pa"))
     lines = run_on_a_terminal(project, "--executor", executor)
     last = max(index for index, line in enumerate(lines) if line.startswith("table"))
     at = [lines.index(text) for text in ("one", "two", "three", "four")]
@@ -110,7 +117,7 @@ def leaking(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> ProjectF
         '    os.system("echo shell $ROOT; echo shell errors $ROOT >&2; printf rest$ROOT >&2")\n    return totals'
     )
     project.edit("transforms.py", "    return totals", leaking)
-    project.edit("transforms.py", "import pandas as pd", "import os, sys\nimport pandas as pd")
+    project.edit("transforms.py", "import pyarrow as pa", "import os, sys\nimport pyarrow as pa")
     return project
 
 
@@ -162,7 +169,7 @@ def test_the_table_is_as_wide_as_the_screen(project: ProjectFolder, width: int) 
 
 def test_a_comparison_has_its_own_stdout_too(project: ProjectFolder) -> None:
     project.edit("transforms.py", "    return orders", '    os.system("echo shell")\n    return orders')
-    project.edit("transforms.py", "import pandas as pd", "import os\nimport pandas as pd")
+    project.edit("transforms.py", "import pyarrow as pa", "import os\nimport pyarrow as pa")
     command = [*COMMAND, "diff", "-o", "json"]
     done = subprocess.run(command, cwd=project.path, capture_output=True, text=True, timeout=60)
     assert json.loads(done.stdout)["status"] == "different"

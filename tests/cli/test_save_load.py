@@ -136,6 +136,19 @@ def test_what_does_not_come_back_fails_its_table(files: ProjectFolder, cli: Cli)
     assert cli("run", "-o", "json").statuses == {"totals": "materialized", "best": "materialized"}
 
 
+def test_a_column_that_was_not_saved_is_reported(files: ProjectFolder, cli: Cli) -> None:
+    assert cli("run").code == 0
+    files.edit("kept/totals/part-00000.csv", "day\n", "day,note\n")
+    assert reasons(cli, "totals")[0].startswith("kept/totals was modified outside lakehouse")
+    files.edit("stores.py", ", index=False", "")
+    done = cli("run")
+    assert done.code == 1
+    assert "`totals` as it is: column `Unnamed: 0` comes back, which was not saved" in " ".join(done.err.split())
+    files.edit("lakehouse.yaml", "key: customer", "key: customer\n    extra_columns: drop")
+    assert cli("run", "-o", "json").statuses["totals"] == "materialized"
+    assert reasons(cli, "totals") == []
+
+
 def test_storage_that_fails_leaves_the_table(files: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
     files.edit("stores.py", "        os.makedirs", "        raise ValueError('no room')\n        os.makedirs")

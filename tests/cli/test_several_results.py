@@ -124,6 +124,35 @@ def test_a_broken_contract_publishes_none(parts: ProjectFolder, cli: Cli) -> Non
     assert stored(parts)["test.csv"] == "x\n"
 
 
+@pytest.mark.parametrize(
+    ("returned", "failed", "message"),
+    [
+        (RETURN.replace("info}", "{1, 2}}"), "info", "set, and JSON holds"),
+        (RETURN.replace("test}", "[1]}").replace('"test": test', '"test": [1]'), "test", "gave a list as `test`"),
+        ('yield "info", {1, 2}\n    yield "train", train\n    yield "test", test', "info", "set, and JSON holds"),
+    ],
+    ids=["json", "no frame", "yielded"],
+)
+def test_a_result_that_cannot_be_stored_fails_alone(
+    parts: ProjectFolder, cli: Cli, returned: str, failed: str, message: str
+) -> None:
+    parts.edit("transforms.py", RETURN, returned)
+    done = cli("run", "-o", "json", "points", "train")
+    assert done.statuses == {each: "failed" if each == failed else "skipped" for each in ("train", "test", "info")} | {
+        "points": "materialized"
+    }
+    error = next(each["error"] for each in done.json["tables"] if each["name"] == failed)
+    assert message in str(error)
+    assert error["location"]["file"] == "transforms.py"
+    assert parts.files() == ["points.csv"]
+    for name in ("train", "test", "info"):
+        parts.edit("lakehouse.yaml", f"output: {name}", f"output: {name}, publish: each")
+    done_each = cli("run", "-o", "json")
+    assert [name for name, status in done_each.statuses.items() if status == "failed"] == [failed]
+    missing = {"train.csv", "test.csv", "info.json"} - set(parts.files())
+    assert [name.partition(".")[0] for name in missing] == [failed]
+
+
 def test_a_call_that_fails_is_tried_again_as_one(parts: ProjectFolder, cli: Cli) -> None:
     for name in ("train", "test", "info"):
         parts.edit("lakehouse.yaml", f"output: {name}", f"output: {name}, retries: 1, retry_delay: 0")
@@ -139,6 +168,16 @@ def test_a_call_that_fails_is_tried_again_as_one(parts: ProjectFolder, cli: Cli)
     by_name = {each["name"]: each for each in done_again.json["tables"]}
     assert (by_name["train"]["status"], by_name["train"]["attempts"]) == ("failed", 2)
     assert by_name["test"]["error"]["message"] == "`train` failed, and one call computes both"
+    # Where each is published by itself, those that are right are stored after the last attempt.
+    for name in ("train", "test", "info"):
+        parts.edit("lakehouse.yaml", f"output: {name}", f"output: {name}, publish: each")
+    parts.edit("transforms.py", 'Path("calls").read_text() == ""', "True")
+    parts.edit("transforms.py", '"info": info', '"info": {1}')
+    by_name = {each["name"]: each for each in cli("run", "-o", "json").json["tables"]}
+    assert [(by_name[each]["status"], by_name[each]["attempts"]) for each in ("train", "info")] == [
+        ("materialized", 2),
+        ("failed", 2),
+    ]
 
 
 def test_diff_computes_them_once(parts: ProjectFolder, cli: Cli) -> None:
@@ -182,8 +221,12 @@ def test_tables_that_do_not_fit_together_are_refused(folder: ProjectFolder, cli:
         c: {function: split}
         d: {publish: each}
         e: {sql: select 1 as x, output: e}
+        f: {function: two, output: f}
+        g: {function: two, output: g, publish: each}
+        h: {function: three, output: 5}
+        i: {function: three, output: i}
         """,
-        "def split(n=0): ...\ndef d(): ...\n",
+        "def split(n=0): ...\ndef d(): ...\ndef two(): ...\ndef three(): ...\n",
     )
     done = cli("validate")
     assert done.code == 3
@@ -193,8 +236,12 @@ def test_tables_that_do_not_fit_together_are_refused(folder: ProjectFolder, cli:
         "function `split` gives several results, and table `c` does not say which",
         "`publish` of table `d` is for functions with several results",
         "`output` of table `e` is for functions",
+        "table `g` says `publish: each`, and table `f`, which `two` computes too, does not",
+        "add `publish: each` to all tables of the function, or to none",
+        "`output` of table `h` is the name of a result, not `5`",
     ):
         assert each in done.err
+    assert "`three` gives several results" not in done.err
 
 
 def test_results_are_declared_in_python(folder: ProjectFolder, cli: Cli) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import Cli, ProjectFolder
-from tests.servers.spark import sail
+from tests.servers.spark import highs_by_pandas_and_differences_by_spark, sail
 
 TYPES = (
     "id: int64, g: int32, amount: 'decimal128(10, 2)', day: date32, at: 'timestamp[s]', took: 'duration[ms]',"
@@ -75,6 +76,12 @@ def sparks(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> ProjectFol
 def server() -> Iterator[str]:
     with sail() as url:
         yield url
+
+
+@pytest.mark.slow
+def test_the_example_of_several_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli, server: str) -> None:
+    monkeypatch.setenv("SPARK_SERVER", server)
+    highs_by_pandas_and_differences_by_spark(tmp_path, monkeypatch, cli, "-e", "connect")
 
 
 @pytest.mark.slow

@@ -93,6 +93,10 @@ def test_folders_are_shown_compared_and_read(written: ProjectFolder, cli: Cli) -
     assert cli("show", "site", "--out", "out").code == 2
     assert (Project.load(written.path).read("site") / "a" / "x.bin").read_bytes() == b"\1\2"
     assert Project.load(written.path).read("raster") == written.path / "data/raster.tif"
+    for _ in range(2):
+        opened = Path(cli("open", "site", "-o", "json").json["path"])
+        assert opened == written.path / ".lakehouse/opened/default/site/site"
+    assert sorted(path.name for path in opened.iterdir()) == ["a", "run.sh"]
     written.edit("transforms.py", '"#!/bin/sh"', '"#!/bin/bash"')
     compared = {each["name"]: each["status"] for each in cli("diff", "-o", "json").json["tables"]}
     assert compared == {"points": "equal", "raster": "equal", "site": "different", "report": "equal"}
@@ -108,6 +112,7 @@ def test_folders_are_shown_compared_and_read(written: ProjectFolder, cli: Cli) -
         ("raster", "out.write_text('x'); raise ValueError('half-way')", "ValueError: half-way", "transforms.py"),
         ("site", "pass", "`site`: nothing was written to its Target", "into the folder"),
         ("site", "out.rmdir()", "`site`: its Target is gone", "into the folder"),
+        ("site", "import os; os.mkfifo(out / 'p')", "`p` in its Target is no regular file", "folders"),
         ("site", "(out / 'l').symlink_to('/etc')\n    (out / 'x').touch()", "`l` in its Target is a link", "folders"),
     ],
 )
@@ -177,14 +182,25 @@ def test_an_archive_of_others_reaches_nothing_beyond_its_folder(
 
 
 def test_a_source_that_cannot_be_loaded_is_the_one_that_fails(folder: ProjectFolder, cli: Cli) -> None:
-    folder.declare("{note: {kind: source, format: text}, size: {format: json}}", "def size(note): return len(note)\n")
+    folder.declare(
+        "note: {kind: source, format: text}\npic: {kind: source, format: png}\n"
+        "size: {format: json}\ndots: {format: json}",
+        "def size(note): return len(note)\ndef dots(pic): return len(pic)\n",
+    )
     (folder.path / "data").mkdir()
     (folder.path / "data/note.txt").write_bytes(b"caf\xe9")
+    (folder.path / "data/pic.png").write_bytes(b"GIF89a")
     done = cli("run", "-o", "json")
-    assert done.statuses == {"note": "failed", "size": "skipped"}
-    assert "`note` cannot be loaded as text: UnicodeDecodeError" in done.json["tables"][0]["error"]["message"]
+    assert done.statuses == {"note": "failed", "size": "skipped", "pic": "failed", "dots": "skipped"}
+    errors = {each["name"]: each["error"] for each in done.json["tables"]}
+    assert "`note` cannot be loaded as text: 'utf-8' codec can't decode byte 0xe9" in errors["note"]["message"]
+    assert errors["pic"]["message"] == "`pic` cannot be loaded as png: it is no PNG file"
+    assert errors["pic"]["location"] == {"file": "lakehouse.yaml", "line": 5, "column": 3}
     (folder.path / "data/note.txt").write_bytes("café".encode())
-    assert cli("run").code == 0
+    (folder.path / "data/pic.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    ran = cli("run")
+    # Nothing of it has rows to be counted.
+    assert (ran.code, ran.out.splitlines()[2].split()) == (0, ["table", "state", "size", "time", "why"])
     assert folder.read("data/size.json") == "4\n"
 
 

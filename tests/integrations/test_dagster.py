@@ -201,6 +201,27 @@ def test_a_terminated_run_leaves_nothing_half_written(shop: ProjectFolder, cli: 
     assert cli("run", "best", "-q").code == 0
 
 
+def test_results_of_one_call_are_recorded_where_one_is_selected(folder: ProjectFolder, instance: Any) -> None:
+    folder.declare(
+        "{even: {function: split, output: even}, odd: {function: split, output: odd}}",
+        """
+        import pyarrow as pa
+
+        def split():
+            return {"even": pa.table({"x": [2]}), "odd": pa.table({"x": [1]})}
+        """,
+    )
+    run = Recorded(instance, "odd")
+    assert (run.result.success, sorted(run.names)) == (True, ["even", "odd"])
+    assert run.metadata("dagster/row_count") == [1, 1]
+    assert run.assets["even"].tags["dagster/data_version"] != run.tags("odd")[1]
+    assert folder.files() == ["even.csv", "odd.csv"]
+    folder.edit("transforms.py", "[2]", "[2]}), 'more': pa.table({'x': []")
+    failed = Recorded(instance, "odd")
+    assert (failed.names, failed.result.success) == ([], False)
+    assert "which is the result of no table" in failed.failure
+
+
 def test_reserved_names_are_mapped(folder: ProjectFolder, instance: Any) -> None:
     assert set(keyword.kwlist) | RESERVED == DISALLOWED_NAMES
     names = sorted(DISALLOWED_NAMES)

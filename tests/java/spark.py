@@ -24,6 +24,7 @@ from lakehouse_cli.runs.spilled_tables import SpilledTables
 from lakehouse_cli.testing.frames import FrameConformance
 from lakehouse_cli.transforms import FrameType, SharedTable, apply, frame_type_of, load_transform, spark_frame
 from tests.conftest import Cli, ProjectFolder
+from tests.servers.spark import highs_by_pandas_and_differences_by_spark
 
 # A zone of its own, in which instants would be others.
 CONFIG = {
@@ -200,6 +201,10 @@ def test_errors_name_the_line(
     assert caught.value.location is not None
     assert (caught.value.location.file, caught.value.location.line) == ("transforms.py", line)
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_example_of_several_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
+    highs_by_pandas_and_differences_by_spark(tmp_path, monkeypatch, cli)
 
 
 def test_a_run_beside_a_session_leaves_it_alone(folder: ProjectFolder, cli: Cli) -> None:

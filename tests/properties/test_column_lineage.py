@@ -146,17 +146,28 @@ def unnamed_changes(
     if before is None:
         return
     sources = [named(lineage, place) for place in range(len(before))]
-    for table in read:
-        for column, kind in TABLES[table].items():
-            places = [place for place, named_here in enumerate(sources) if (table, column) not in named_here]
-            if not places:
-                continue
-            put(connection, {table: changed(draw, rows[table], kind, column)})
-            after = result(connection, query, params)
-            for place in places if after is not None else ():
-                if before[place] != after[place]:
-                    yield f"{lineage.columns[place].name} by {table}.{column}"
+    unnamed: dict[tuple[str, str], list[int]] = {}
+    for table, column in ((each, column) for each in read for column in TABLES[each]):
+        places = [place for place, named_here in enumerate(sources) if (table, column) not in named_here]
+        if places:
+            unnamed[table, column] = places
+    # Those that no column of the result names are changed together: only where that makes a difference, each by itself.
+    nowhere = [at for at, places in unnamed.items() if len(places) == len(before)]
+    others = dict(rows)
+    for table, column in nowhere:
+        others[table] = changed(draw, others[table], TABLES[table][column], column)
+    put(connection, {table: others[table] for table in read})
+    is_same = result(connection, query, params) == before
+    put(connection, {table: rows[table] for table in read})
+    for (table, column), places in unnamed.items():
+        if is_same and (table, column) in nowhere:
+            continue
+        put(connection, {table: changed(draw, rows[table], TABLES[table][column], column)})
+        after = result(connection, query, params)
         put(connection, {table: rows[table]})
+        for place in places if after is not None else ():
+            if before[place] != after[place]:
+                yield f"{lineage.columns[place].name} by {table}.{column}"
 
 
 def hold(analysis: LineageAnalysis, connection: Any, query: str, seed: int, rounds: int = 1) -> None:

@@ -10,7 +10,6 @@ import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -58,8 +57,8 @@ def write_pieces(pieces: Iterable[pa.Table], sink: Sink, options: CsvOptions) ->
     rest = (storable(piece, "a CSV file") for piece in pieces)
     first = next(rest)
     writer = _Writer(first.schema, options)
-    with ExitStack() as stack:
-        put = _putter(sink, options, stack)
+    with compressed(sink, options.compression) as target:
+        put = _putter(target, options)
         put(writer.head())
         # Threads cost more than they save where there is one batch.
         spread = _in_order if first.num_rows * first.num_columns > _CELLS_FOR_THREADS else map
@@ -342,9 +341,8 @@ def _data_of(text: pa.Array) -> memoryview:
     return memoryview(b"" if buffers[2] is None else buffers[2])[start:end]
 
 
-def _putter(sink: Sink, options: CsvOptions, stack: ExitStack) -> Callable[[Any], None]:
-    """What takes UTF-8 text to the file: encoding and compression on the way."""
-    target = stack.enter_context(compressed(sink, options.compression))
+def _putter(target: Any, options: CsvOptions) -> Callable[[Any], None]:
+    """What takes UTF-8 text to the file, and encodes it on the way."""
     if options.encoding == "utf-8":
         return lambda text: target.write(text) if len(text) else None
     encoder = codecs.getincrementalencoder(options.encoding)()

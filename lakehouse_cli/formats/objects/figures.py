@@ -57,8 +57,16 @@ class Png(Serializer):
         return ()
 
     def load(self, source: BinaryIO) -> bytes:
-        """Read the bytes of the image."""
-        return source.read()
+        """Read the bytes of the image.
+
+        Raises:
+            ValueError: They are none.
+        """
+        data = source.read()
+        if not data.startswith(_SIGNATURE):
+            message = "it is no PNG file"
+            raise ValueError(message)
+        return data
 
 
 class Html(Serializer):

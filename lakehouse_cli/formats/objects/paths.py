@@ -98,7 +98,7 @@ class WrittenFolder(PathSerializer):
             what = "is gone" if not target.exists() else "is no folder any more"
             raise TransformError(f"its Target {what}", hint="write files into the folder it is given")
         paths = sorted(target.rglob("*"), key=lambda path: path.relative_to(target).as_posix())
-        if not any(path.is_file() for path in paths):
+        if all(path.is_dir() and not path.is_symlink() for path in paths):
             raise TransformError("nothing was written to its Target", hint="write files into the folder it is given")
         archive = scratch / "archive"
         with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:

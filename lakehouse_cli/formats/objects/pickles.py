@@ -7,29 +7,63 @@ import pickle
 import types
 from typing import Any, BinaryIO
 
+from lakehouse_cli.errors import TransformError
 from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.formats.objects.base import Serializer
 
 # Fixed, so that the same object has the same bytes whatever Python writes by default.
 _PROTOCOL = 5
 _BY_REFERENCE = (type, types.FunctionType, types.BuiltinFunctionType)
+# What has no rows in it, by the package and the name of its class, and what computes them.
+_LAZY = {
+    ("polars", "LazyFrame"): "collect()",
+    ("dask", "DaskMethodsMixin"): "compute()",
+    ("pyspark", "DataFrame"): "toArrow()",
+    ("duckdb", "DuckDBPyRelation"): "to_arrow_table()",
+    ("_duckdb", "DuckDBPyRelation"): "to_arrow_table()",
+    ("pyarrow", "RecordBatchReader"): "read_all()",
+    ("ibis", "Table"): "to_pyarrow()",
+}
 
 
 class _Pickler(pickle.Pickler):
-    """Notes the modules of all that is written by reference: of classes and functions, and of what is made by them."""
+    """Notes the modules of all that is written by reference: of classes and functions, and of what is made by them.
+
+    Lazy frames are refused: a pickle of one says how to compute its rows, of inputs which are others by then.
+    """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.modules: set[str] = set()
+        self._types: set[type] = set()
 
     def reducer_override(self, value: Any) -> Any:
-        """Note where an object comes from, and have it written as it is."""
-        by_reference = (value, type(value)) if isinstance(value, _BY_REFERENCE) else (type(value),)
-        for each in by_reference:
-            module = each.__module__
-            if isinstance(module, str):
-                self.modules.add(module.partition(".")[0])
+        """Note where an object comes from, and have it written as it is.
+
+        Raises:
+            TransformError: It is a lazy frame.
+        """
+        if isinstance(value, _BY_REFERENCE):
+            self._note(value)
+        kind = type(value)
+        if kind not in self._types:
+            self._types.add(kind)
+            self._note(kind)
+            _refuse_lazy(kind)
         return NotImplemented
+
+    def _note(self, named: type | types.FunctionType | types.BuiltinFunctionType) -> None:
+        if isinstance(named.__module__, str):
+            self.modules.add(named.__module__.partition(".")[0])
+
+
+def _refuse_lazy(kind: type) -> None:
+    names = ((each.__module__.partition(".")[0], each.__name__) for each in kind.__mro__)
+    rows = next((_LAZY[each] for each in names if each in _LAZY), None)
+    if rows is not None:
+        named = f"{kind.__module__.partition('.')[0]} {kind.__name__}"
+        message = f"a {named} is lazy: its pickle would hold how it is computed, and no values"
+        raise TransformError(message, hint=f"return what it computes: `….{rows}`")
 
 
 class _Nowhere:
@@ -62,12 +96,12 @@ class Joblib(Serializer):
         """Write an object."""
         import joblib
 
-        buffer = io.BytesIO()
-        joblib.dump(value, buffer, protocol=_PROTOCOL)
-        sink.write(buffer.getbuffer())
         # joblib's own pickler says nothing; arrays are left where they are here.
         modules = _Pickler(_Nowhere(), _PROTOCOL, buffer_callback=lambda _: None)
         modules.dump(value)
+        buffer = io.BytesIO()
+        joblib.dump(value, buffer, protocol=_PROTOCOL)
+        sink.write(buffer.getbuffer())
         return {"joblib", *modules.modules}
 
     def load(self, source: BinaryIO) -> Any:

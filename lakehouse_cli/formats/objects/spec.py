@@ -36,6 +36,13 @@ TEXT = _own("plain:PlainText", "text", ".txt")
 BYTES = _own("plain:PlainBytes", "bytes", ".bin")
 PNG = _own("figures:Png", "png", ".png")
 HTML = _own("figures:Html", "html", ".html")
+ONNX = SerializerSpec(
+    "onnx",
+    "lakehouse_cli.formats.objects.models:Onnx",
+    ".onnx",
+    needs=("onnx",),
+    install="pip install onnx",
+)
 FILE = SerializerSpec(
     "file", "lakehouse_cli.formats.objects.paths:WrittenFile", ".bin", options=(suffix_option(".bin"),)
 )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from lakehouse_cli.formats.objects.json_values import json_path, json_scalar, read_json
 from lakehouse_cli.formats.objects.stored import bytes_of
 from lakehouse_cli.model import Table
 from lakehouse_cli.operations.comparing.results import ComparedTable
@@ -46,7 +45,7 @@ def compare_objects(found: ComparedTable, table: Table, before: Opened, after: O
 
     try:
         values = _leaves(old), _leaves(new)
-    except ValueError:  # one was modified, and is no JSON
+    except (ValueError, RecursionError):  # one was modified, and is no JSON, or nested more deeply than is stored
         return replace(found, status="different", note=note)
     difference = compare_rows(*values, ("key",), limit)
     return replace(found, status="different" if difference else "equal", note=note, difference=difference)
@@ -56,16 +55,13 @@ def _leaves(data: bytes) -> pa.Table:
     """A row for each value that holds no others, by the path that leads to it."""
     import pyarrow as pa
 
-    rows = list(_paths(json.load(io.BytesIO(data)), "$"))
+    rows = list(_paths(read_json(data), ()))
     return pa.table({"key": pa.array([path for path, _ in rows], pa.string()), "value": [text for _, text in rows]})
 
 
-def _paths(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _paths(item, f"{path}.{key}" if key.isidentifier() else f"{path}[{json.dumps(key)}]")
-    elif isinstance(value, list) and value:
-        for index, item in enumerate(value):
-            yield from _paths(item, f"{path}[{index}]")
+def _paths(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict | list) and value:
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _paths(item, (*path, key))
     else:
-        yield path, json.dumps(value, ensure_ascii=False)
+        yield json_path(path), "{}" if value == {} else "[]" if value == [] else json_scalar(value)

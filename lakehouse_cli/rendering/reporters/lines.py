@@ -39,7 +39,7 @@ class TextReporter(Reporter):
         self._columns = Layout(0)
 
     def _begin(self, event: RunStarted) -> None:
-        self._columns = layout(self._terminal, event.tables)
+        self._columns = layout(self._terminal, event.tables, event.objects or ())
         self._write(title_line(self._terminal, event.project, event.environment, event.run_id), *event.notes)
 
     def _end(self, result: RunResult) -> None:

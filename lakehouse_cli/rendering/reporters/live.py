@@ -54,6 +54,7 @@ class LiveReporter(TextReporter):
         super().__init__(stream, terminal)
         self._verbose = verbose
         self._tables: tuple[str, ...] = ()
+        self._objects: tuple[str, ...] = ()
         self._running: dict[str, float] = {}
         self._retrying: dict[str, str] = {}
         self._results: dict[str, TableResult] = {}
@@ -106,7 +107,7 @@ class LiveReporter(TextReporter):
                 self._live.console.print(Text.from_ansi(line), soft_wrap=True)
 
     def _start(self, event: RunStarted) -> None:
-        self._tables = event.tables
+        self._tables, self._objects = event.tables, event.objects or ()
         self._begin(event)
         if not event.tables:
             return
@@ -131,7 +132,7 @@ class LiveReporter(TextReporter):
         if self._live is not None:
             self._live.console.size = (width, height)
         self._terminal = replace(self._terminal, width=width, height=height)
-        self._columns = layout(self._terminal, self._tables)
+        self._columns = layout(self._terminal, self._tables, self._objects)
         return Text.from_ansi("\n".join(self._lines()), no_wrap=True, overflow="crop")
 
     def _lines(self, *, fold: bool = False) -> list[str]:

@@ -134,7 +134,7 @@ def frame_lines(terminal: Terminal, frames: Sequence[Frame]) -> Iterable[str]:
         file, line, function, source = each
         yield f"{terminal.style(f'{file}:{line}', 'cyan')} in {function}"
         if source:
-            yield f"    {printable(source)}"
+            yield f"    {printable(source.expandtabs())}"
 
 
 def _collapsed(frames: Sequence[Frame]) -> Iterator[Frame | str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec import Struct
 
@@ -50,6 +50,8 @@ _MIN_NAME, _MIN_WHY = 12, 26
 _SHORT_NAME, _WIDE_WHY = 16, 52
 _BRIEF = 72
 _ROW = 200  # characters of an error in a row of a log, which has no width
+# Columns of a tab in the text of an exception.
+_TAB = 4
 _NAMED = 4
 # `s3://bucket/totals.csv cannot be written: …`, but not what an exception says of something else.
 _CANNOT_BE = re.compile(r"^(?:(?!: ).){1,200}? cannot be [a-z ]+: (?=.)")
@@ -67,18 +69,25 @@ class Layout(Struct, frozen=True):
     shown: tuple[str, ...] = tuple(_WIDTHS)
 
 
-def layout(terminal: Terminal, names: Iterable[str]) -> Layout:
-    """Fit columns into the width: first names are shortened, then counts and times make way for the reason."""
+def layout(terminal: Terminal, names: Collection[str], objects: Collection[str] = ()) -> Layout:
+    """Fit columns into the width: first names are shortened, then counts and times make way for the reason.
+
+    Args:
+        terminal: The output.
+        names: Of all tables.
+        objects: Of those that have no rows to be counted.
+    """
+    widths = {column: width for column, width in _WIDTHS.items() if column != "rows" or not set(names) <= {*objects}}
     longest = max([len(HEADER[0]), *(text_width(name) for name in names)])
     if terminal.width is None:
-        return Layout(max(longest, _MIN_NAME))
-    shown = list(_WIDTHS)
-    room = terminal.width - 2 - 2 - sum(width + 2 for width in _WIDTHS.values())
-    for column in (*_DISPENSABLE, "state"):
+        return Layout(max(longest, _MIN_NAME), tuple(widths))
+    shown = list(widths)
+    room = terminal.width - 2 - 2 - sum(width + 2 for width in widths.values())
+    for column in (*(each for each in _DISPENSABLE if each in widths), "state"):
         if room - _MIN_WHY >= min(longest, _SHORT_NAME if column != "state" else _MIN_NAME):
             break
         shown.remove(column)
-        room += _WIDTHS[column] + 2
+        room += widths[column] + 2
     why = max(_MIN_WHY, min(share_of(room), _WIDE_WHY))
     return Layout(max(names_width(longest, room, why), len(HEADER[0])), tuple(shown))
 
@@ -226,9 +235,9 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
     named = first_few([terminal.style(name, "bold") for name in tables], _NAMED, "more table")
     # Further in than what follows.
     head = terminal.wrap(f"{named}  {printable(first)}{terminal.style(place, 'cyan')}", 2 * HANGING)
-    said: list[str] = [printable(line) for line in more if line.strip()]
+    said: list[str] = [printable(line.expandtabs(_TAB)) for line in more if line.strip()]
     if error.traceback and verbose:
-        code = [printable(line) for line in error.traceback.rstrip().splitlines()]
+        code = [printable(line.expandtabs(_TAB)) for line in error.traceback.rstrip().splitlines()]
     else:
         code = list(frame_lines(terminal, error.frames))
     code = [terminal.wrap(f"  {line}", 2 * HANGING) for line in code]

@@ -177,7 +177,9 @@ def _record(path: Path) -> RunRecord:
         finish.counts if finish is not None else Counter(str(result.status) for result in results),
         next((how for how in _CANCELLATIONS if finish is not None and how == finish.cancelled_by), None),
     )
-    return RunRecord(summary, run.tables, results, tuple(past.started) if status == "running" else (), run.notes)
+    return RunRecord(
+        summary, run.tables, results, tuple(past.started) if status == "running" else (), run.notes, run.objects or ()
+    )
 
 
 def _left_by_death(past: RunReplay) -> Iterator[TableResult]:

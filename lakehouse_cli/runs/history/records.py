@@ -66,6 +66,7 @@ class RunRecord(Struct, frozen=True):
             goes on.
         started: The tables under way, in a run that goes on.
         notes: Those of its beginning.
+        objects: Those of its tables that have no rows.
     """
 
     summary: RunSummary
@@ -73,6 +74,7 @@ class RunRecord(Struct, frozen=True):
     tables: tuple[TableResult, ...]
     started: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
 
     @property
     def result(self) -> RunResult:

@@ -112,8 +112,9 @@ def replacing(
                 os.fchmod(descriptor, mode & 0o7777)
             if durable:
                 os.fsync(descriptor)
-        with ExitStack() as alone, naming(folder.path):
-            (together or alone).enter_context(undisturbed())
+        if together is not None:
+            together.enter_context(undisturbed())
+        with undisturbed(), naming(folder.path):
             os.replace(aside, name, src_dir_fd=within, dst_dir_fd=within)
         sink.status = os.fstat(descriptor)
     except BaseException:

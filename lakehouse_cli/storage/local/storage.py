@@ -215,7 +215,7 @@ class FileStorage(FolderStorage):
 
         A run that is killed in between leaves no file of which nobody knows that it is ours.
         """
-        with translate_errors(self, table, "written"), ExitStack() as opened:
+        with translate_errors(self, table, "written"):
             file, manifest_file = self._file(table), self._manifest_file(table)
             target, mode = self._replaced(file, table)
             if mode is not None and S_ISDIR(mode):
@@ -224,11 +224,14 @@ class FileStorage(FolderStorage):
             manifest_path, before = self._replaced(manifest_file, table)
             if before is not None and S_ISDIR(before):
                 raise self._manifest_is_a_folder(table)
-            folder = opened.enter_context(self._open_folder(file, table, make=True))
-            manifests = opened.enter_context(self._open_folder(manifest_file, table, make=True))
             # The manifest is put in place after the data, but written before: what cannot be written replaces nothing.
             # It is not waited for here: one that a power failure spoils is ours all the same, and not believed.
-            with ExitStack() as together, ExitStack() as at_the_end:
+            with (
+                self._open_folder(file, table, make=True) as folder,
+                self._open_folder(manifest_file, table, make=True) as manifests,
+                ExitStack() as together,
+                ExitStack() as at_the_end,
+            ):
                 beside = at_the_end.enter_context(
                     replacing(manifests, manifest_path.rpartition("/")[2], mode=before, durable=False)
                 )

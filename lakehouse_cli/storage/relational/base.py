@@ -341,7 +341,7 @@ class RelationalStorage(SessionStorage):
             where = f" (row {rows}: {values})" if rows else ""
             raise StorageError(
                 f"{self.uri(table)} cannot be written: {violation.message}{where}",
-                hint=f"{self.names.owner} cannot hold them; change them in the transform, or choose another type",
+                hint=f"{self.names.owner} cannot hold them; change them where they are made, or choose another type",
                 location=table.where(f"columns.{violation.column}", "columns"),
             )
         return prepared, types

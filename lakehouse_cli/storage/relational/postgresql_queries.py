@@ -28,7 +28,7 @@ from lakehouse_cli.storage.relational.dialect import (
 )
 from lakehouse_cli.storage.relational.session import Relation
 from lakehouse_cli.storage_types.names import MANIFESTS, MANIFESTS_HINT
-from lakehouse_cli.storage_types.postgresql import sql_type
+from lakehouse_cli.storage_types.postgresql_casts import way_to
 from lakehouse_cli.text.name_lists import first_few
 from lakehouse_cli.text.sql import literal, placeholders, quote
 
@@ -109,10 +109,9 @@ class PostgreSQLQuery(QueryDialect):
         for name in reversed(self._views):
             self.session.do(f"DROP VIEW pg_temp.{quote(name)}")
 
-    def cast(self, declared: ColumnType, returned: ColumnType | None) -> str:
+    def cast(self, declared: ColumnType, returned: ColumnType | None) -> str | None:
         """As PostgreSQL writes it."""
-        del returned
-        return f"::{sql_type(declared)}"
+        return way_to(declared, returned)
 
     def _with_params(self, text: str) -> str:
         """The text with a reference to a bound value in the place of each `$name`."""

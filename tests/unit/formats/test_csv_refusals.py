@@ -105,9 +105,9 @@ def test_a_late_value_among_many_has_its_line() -> None:
 
 
 def test_a_column_that_is_all_wrong_is_counted_quickly() -> None:
-    data = "a,b\n" + "2020-02-30,x\n" * 20_000 + "word,x\n" * 200_000
+    data = "a,b\n" + "2020-02-30,x\n" * 5_000 + "word,x\n" * 50_000
     error = refusal(data, {"a": "date32"})
-    assert error.violations[0].count == 220_000
+    assert error.violations[0].count == 55_000
     assert len(error.violations[0].examples) == 5
 
 

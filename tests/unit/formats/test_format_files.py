@@ -77,6 +77,7 @@ class TestParquetFiles(FormatFiles):
         pq.write_table(data, path, compression="snappy")
 
 
+@pytest.mark.slow
 class TestParquetFilesOfSmallRowGroups(TestParquetFiles):
     options: ClassVar[dict[str, Any]] = {"row_group_rows": 1000, "compression": "none"}
 
@@ -96,6 +97,7 @@ class TestJsonlFiles(FormatFiles):
         path.write_text("".join(json.dumps(row) + "\n" for row in data.to_pylist()), "utf-8")
 
 
+@pytest.mark.slow
 class TestCompressedJsonlFiles(FormatFiles):
     format = "jsonl"
     options: ClassVar[dict[str, Any]] = {"compression": "gzip"}
@@ -113,6 +115,7 @@ class TestJsonFiles(FormatFiles):
         path.write_text(json.dumps(data.to_pylist(), indent=2), "utf-8")
 
 
+@pytest.mark.slow
 class TestCompressedJsonFiles(FormatFiles):
     format = "json"
     options: ClassVar[dict[str, Any]] = {"compression": "zstd"}

@@ -27,7 +27,7 @@ COLUMNS = {
     "jsonl": OF_JSON,
     "json": OF_JSON,
 }
-CSV_ROWS, JSONL_ROWS = 3_000, 1_200
+CSV_ROWS, JSONL_ROWS = 3_000, 600
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakehouse_cli.arrow import row_hashes as hashing
+from lakehouse_cli.contracts import spilled_parts
 from lakehouse_cli.operations.comparing import pieces
 from lakehouse_cli.operations.comparing.results import RowDifference
 from lakehouse_cli.operations.comparing.rows import NOT_IDENTIFYING, compare_rows, compare_schemas
@@ -203,6 +204,7 @@ def _in_pieces(before: pa.Table, after: pa.Table, key: list[str], limit: int, si
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pieces, "_IN_MEMORY", -1)
         patch.setattr(pieces, "_AT_ONCE", 64)
+        patch.setattr(spilled_parts, "_BITS", 2)
         cut = [before.slice(0, 0), *_cut(before, size)]
         opened = Mock(side_effect=lambda: iter(cut))
         found = pieces.compare_pieces(opened, lambda: iter([after]), key, limit)

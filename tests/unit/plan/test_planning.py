@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -175,3 +176,31 @@ def test_manifest_of_another_table_is_none(stored: Stored) -> None:
     assert isinstance(manifest, Manifest)
     stored.record("first", table="elsewhere")
     assert codes(stored.plan(), "first") == ["never_materialized"]
+
+
+def calls_for(folder: ProjectFolder, count: int) -> int:
+    """How many Python functions are called, and generators resumed, to plan a chain of so many tables."""
+    names = [f"t{index}" for index in range(count)]
+    folder.declare(
+        "t: {kind: source, columns: {n: int64}}\n" + "".join(f"{name}: {{columns: {{n: int64}}}}\n" for name in names),
+        "".join(f"def {name}({before}): return {before}\n" for before, name in zip(["t", *names], names, strict=False)),
+    )
+    folder.write("data/t.csv", "n\n1\n")
+    stored = Stored()
+    calls = 0
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(note)
+    try:
+        plan = stored.plan()
+    finally:
+        sys.setprofile(None)
+    assert len(plan.runs) == count
+    return calls
+
+
+def test_work_grows_in_line_with_the_tables(folder: ProjectFolder) -> None:
+    assert calls_for(folder, 120) < 5 * calls_for(folder, 30)

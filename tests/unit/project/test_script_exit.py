@@ -16,7 +16,7 @@ from tests.servers.s3 import S3Server
 
 pytestmark = pytest.mark.slow
 
-TIMES = 3
+TIMES = 2
 SCRIPT = """
 import sys
 from lakehouse_cli import Project

@@ -192,6 +192,8 @@ def test_errors_keep_their_place_on_a_narrow_terminal() -> None:
         "totals  totals.csv cannot be read: it\n    was written by a program that nobody\n    knows",
         "  next: write it again with a program\n    that somebody knows",
     ]
+    shown = failure_lines(Terminal(), [finished("t", "failed", ErrorInfo("TransformError", "plan:\n\tSCAN"))])
+    assert shown == ["t  plan:", "      SCAN"]
     problem = Problem(reported, hint=error.hint)
     assert problem_lines(Terminal(width=40), problem) == [
         "error: totals.csv cannot be read: it was\n       written by a program that nobody\n       knows",

@@ -48,7 +48,7 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 @st.composite
 def _tables(draw: st.DrawFn) -> tuple[list[pa.Table], list[str]]:
     kinds = draw(st.lists(st.sampled_from(list(_KINDS)), min_size=1, max_size=3))
-    count = draw(st.integers(1, 50))
+    count = draw(st.integers(1, 30))
     columns = {
         f"c{at}": pa.array(draw(choices(_KINDS[kind][1], count)), _KINDS[kind][0]) for at, kind in enumerate(kinds)
     }
@@ -59,7 +59,7 @@ def _tables(draw: st.DrawFn) -> tuple[list[pa.Table], list[str]]:
 
 
 @given(_tables())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_runs_are_merged_as_sorted_in_memory(given: tuple[list[pa.Table], list[str]]) -> None:
     pieces, names = given
     result = sort_pieces(iter(pieces), names, "t")

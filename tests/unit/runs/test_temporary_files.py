@@ -61,7 +61,7 @@ def small(connection: Any) -> None:
     connection.execute("SET max_temp_directory_size = '1MB'")
 
 
-@pytest.mark.parametrize("kind", ["duckdb.DuckDBPyRelation", "ibis.Table"])
+@pytest.mark.parametrize("kind", ["duckdb.DuckDBPyRelation", pytest.param("ibis.Table", marks=pytest.mark.slow)])
 def test_full_disk_is_said_and_spilled_files_go(temporary: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relation_frame, "share_of", lambda workers: {"memory_limit": "30MB", "threads": 1})
     frames = frame_type(kind)

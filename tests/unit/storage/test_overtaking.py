@@ -23,8 +23,10 @@ from tests.servers.postgresql import PostgreSQL
 
 Opened = Callable[[], RelationalStorage]
 
+pytestmark = pytest.mark.slow
 
-@pytest.fixture(params=["sqlite", "duckdb", pytest.param("postgresql", marks=pytest.mark.slow)])
+
+@pytest.fixture(params=["sqlite", "duckdb", "postgresql"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
     """Opens one database as every run does."""
     root = str(tmp_path / "lake.db")

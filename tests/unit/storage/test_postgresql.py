@@ -294,7 +294,7 @@ def test_refused_values_have_column_and_rows(
             stored(storage, declared(), id=[1, 2, 3], x=texts)
         assert "`x` holds NUL characters in 1 row" in refused.value.message
         assert "holds NUL characters in 1 row (row 2: " in refused.value.message
-        assert "change them in the transform" in (refused.value.hint or "")
+        assert "change them where they are made" in (refused.value.hint or "")
     postgresql_server.run(
         "CREATE TABLE theirs AS SELECT 1 AS id, interval '1 day' AS span UNION ALL SELECT 2, interval '3 mon 1 day'"
         " UNION ALL SELECT 3, NULL",

@@ -14,7 +14,7 @@ from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.local.publishing import ASIDE_SUFFIX
 from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.testing.storage import ORIGIN, data_of, table
-from tests.conftest import Cli, ProjectFolder
+from tests.conftest import Cli, ProjectFolder, sync
 
 MANIFESTS = ".lakehouse/manifests"
 
@@ -53,7 +53,6 @@ def _now(path: Path) -> bytes | set[str]:
 @pytest.fixture
 def synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Synced:
     found = Synced(tmp_path / "data")
-    sync = os.fsync
 
     def fsync(descriptor: int) -> None:
         found.note(descriptor)

@@ -126,6 +126,7 @@ PIECES += [
 BETWEEN = ["", "", " ", "\n", "--\n", "/**/"]
 
 
+@pytest.mark.slow
 @settings(max_examples=500, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.lists(st.sampled_from([*product(PIECES, BETWEEN, BETWEEN)]), max_size=6))
 def test_queries_of_equal_tokens_are_the_same(written: list[tuple[str, str, str]]) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import dask.dataframe as dd
 import duckdb
-import ibis
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -75,10 +73,11 @@ class TestRelation(FrameConformance):
         return False
 
 
+@pytest.mark.slow
 class TestIbis(FrameConformance):
     @pytest.fixture
     def frames(self) -> Iterator[FrameType]:
-        found = frame_type_of(ibis.Table)
+        found = frame_type_of("ibis.Table")
         with found.scope():
             yield found
 
@@ -86,10 +85,11 @@ class TestIbis(FrameConformance):
         return False
 
 
+@pytest.mark.slow
 class TestDask(FrameConformance):
     @pytest.fixture
     def frames(self) -> Iterator[FrameType]:
-        found = frame_type_of(dd.DataFrame)
+        found = frame_type_of("dask.dataframe.DataFrame")
         with found.scope():
             yield found
 

@@ -51,7 +51,6 @@ TYPES = {
     "st": "struct<a: int64, b: string>",
     "m": "map<string, int64>",
 }
-PLAIN = {name for name, kind in TYPES.items() if kind[0] not in "lms" or kind == "string"}
 EXPRESSIONS = [
     *TYPES,
     *(f"max({name})" for name in TYPES),
@@ -117,8 +116,8 @@ def computed(query: str, columns: Mapping[str, str] | None) -> Table:
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_a_closer_look_finds_the_same(analysis: QueryAnalysis, connection: Any, expression: str) -> None:
-    is_plain = not re.search(rf"\b({'|'.join(TYPES.keys() - PLAIN)})\b", expression)
-    inputs = {"t": columns_of({name: kind for name, kind in TYPES.items() if name in PLAIN or not is_plain})}
+    used = {"i", "s", *re.findall(r"\w+", expression)}
+    inputs = {"t": columns_of({name: kind for name, kind in TYPES.items() if name in used})}
     query = f"with t2 as (from t) select {expression} as x from t2 t"
     for kind in (None, "int64", TYPES.get(expression, "decimal128(18, 3)")):
         table = computed(query, None if kind is None else {"x": kind})
@@ -292,13 +291,14 @@ LITERALS = {
 def test_hints_for_other_types_work(analysis: QueryAnalysis, connection: Any, returned: str) -> None:
     """What a hint says to write is bound, computed, and stored as what is declared."""
     value = LITERALS[returned]
-    named = 0
-    for declared in LITERALS:
-        table = computed(f"select {value} as x", {"x": declared})
-        problems = binding.bind(connection, str(table.query and table.query.text), {}, table)
-        if isinstance(problems, tuple):
-            continue
-        hint = str(problems[0].hint)
+    kinds = {f"x{number}": declared for number, declared in enumerate(LITERALS)}
+    table = computed(f"select {', '.join(f'{value} as {name}' for name in kinds)}", kinds)
+    problems = binding.bind(connection, str(table.query and table.query.text), {}, table)
+    assert isinstance(problems, list)
+    ways = {}
+    for problem in problems:
+        name = problem.message.split("`")[1]
+        declared, hint = kinds[name], str(problem.hint)
         assert hint.startswith("declare "), (declared, hint)
         found = re.search("as with `(.+)`$", hint)
         if found is None:
@@ -307,9 +307,8 @@ def test_hints_for_other_types_work(analysis: QueryAnalysis, connection: Any, re
                 connection.sql(f"select ({value})::{sql_type(parse_column_type(declared))}").to_arrow_table()
             continue
         way = found.group(1)
-        text = f"({value}){way}" if way.startswith("::") else way.replace("…", f"({value})")
-        query = f"select {text} as x"
-        followed = replace(table, query=SqlQuery(query, reading=analysis.read([query])[0]))
-        assert enforce(run_query(followed, [], 1, None), followed.columns).table.num_rows == 1, (declared, hint)
-        named += 1
-    assert named
+        ways[name] = f"({value}){way}" if way.startswith("::") else way.replace("…", f"({value})")
+    query = f"select {', '.join(f'{way} as {name}' for name, way in ways.items())}"
+    followed = computed(query, {name: kinds[name] for name in ways})
+    followed = replace(followed, query=SqlQuery(query, reading=analysis.read([query])[0]))
+    assert enforce(run_query(followed, [], 1, None), followed.columns).table.num_rows == 1

@@ -14,6 +14,8 @@ from lakehouse_cli.testing.frames import FrameConformance
 from lakehouse_cli.transforms import FrameType, frame_type_of
 from tests.servers.spark import sail
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def session() -> Iterator[None]:

@@ -6,8 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import dask
-import dask.dataframe as dd
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -19,7 +17,7 @@ from lakehouse_cli.runs.spilled_tables import SpilledTables
 from lakehouse_cli.testing.every_type import VALUES
 from lakehouse_cli.testing.storage import column, data_of
 from lakehouse_cli.testing.storage import table as declared_table
-from lakehouse_cli.transforms import SharedTable, apply, dask_frame, frame_type_of, load_transform
+from lakehouse_cli.transforms import SharedTable, apply, frame_type_of, load_transform
 
 ROWS = 200
 TABLE = pa.table(
@@ -31,11 +29,14 @@ TABLE = pa.table(
 )
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Partitions of some rows, all of them in files."""
-    monkeypatch.setattr(dask_frame, "_BYTES", 512)
-    monkeypatch.setattr(dask_frame, "SpilledTables", lambda what, *_: SpilledTables(what, 0))
+    monkeypatch.setattr("lakehouse_cli.transforms.dask_frame._BYTES", 512)
+    monkeypatch.setattr("lakehouse_cli.transforms.dask_frame.SpilledTables", lambda what, *_: SpilledTables(what, 0))
 
 
 def call(folder: Path, body: str, *, columns: tuple[Column, ...] | None = None) -> pa.Table:
@@ -49,7 +50,7 @@ def call(folder: Path, body: str, *, columns: tuple[Column, ...] | None = None) 
 
 def test_partitions_are_the_frame_of_pandas() -> None:
     """By dtypes, values and index, whatever the type and where the nulls are; also of some columns alone."""
-    frames = frame_type_of(dd.DataFrame)
+    frames = frame_type_of("dask.dataframe.DataFrame")
     for name, values in VALUES.items():
         declared = declared_table("typed", column("id", "int64"), column("value", name))
         data = data_of(declared, *enumerate(values * 40))
@@ -89,6 +90,8 @@ def test_objects_keep_their_values(tmp_path: Path) -> None:
     wanted = (Column("d", parse_column_type("decimal128(20, 2)")),)
     body = "return t.map_partitions(lambda p: pd.DataFrame({'d': [__import__('decimal').Decimal('1.10')]}))"
     assert {str(kind) for kind in call(tmp_path, body, columns=wanted).schema.types} == {"decimal128(20, 2)"}
+    import dask
+
     with dask.config.set({"dataframe.convert-string": True}):
         call(tmp_path, "return t")
         assert dask.config.get("dataframe.convert-string") is True
@@ -118,6 +121,6 @@ def test_lowest_timestamps_are_refused_with_their_row() -> None:
     """Which pandas takes for null."""
     moments = pa.table({"at": pa.array([0] * 300 + [-(2**63)], pa.timestamp("us"))})
     with pytest.raises(TransformError, match="row 301 holds"):
-        frame_type_of(dd.DataFrame).from_pieces(
+        frame_type_of("dask.dataframe.DataFrame").from_pieces(
             moments.schema, partial(iter, [moments.slice(0, 90), moments.slice(90)])
         )

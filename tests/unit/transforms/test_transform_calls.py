@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import subprocess
 import sys
 import warnings
@@ -246,22 +247,27 @@ def test_sum_of_a_relation_is_exact_as_the_hint_says(folder: Path) -> None:
         ("5::BIGNUM", "BIGNUM"),
     ],
 )
-@pytest.mark.parametrize("depth", ["{}", "[{}]", "{{'x': [{}]}}", "MAP {{1: {}}}"])
-def test_columns_of_a_relation_that_arrow_bends_are_refused(folder: Path, value: str, named: str, depth: str) -> None:
+def test_columns_of_a_relation_that_arrow_bends_are_refused(folder: Path, value: str, named: str) -> None:
     """Or come as the text that they have in DuckDB."""
     source = "import duckdb\ndef f(t):\n    return duckdb.connect().sql({!r})\n"
-    column = depth.format(value)
-    wanted = (Column("a", parse_column_type("string")), Column("b", parse_column_type("int64")))
-    result = relation(folder, source.format(f"SELECT {column} AS a, 1::HUGEINT AS b"))
-    followed = source.format(f"SELECT ({column})::VARCHAR AS a, 1::HUGEINT AS b")
-    as_cast = enforce(relation(folder, followed), wanted).table
-    try:
-        assert enforce(result, wanted).table.equals(as_cast)
-    except ContractError as error:
-        [violation] = error.violations
-        assert violation.column == "a"
-        assert named in violation.message
-        assert "cast it to VARCHAR in the transform" in violation.message
+    columns = [depth.format(value) for depth in ("{}", "[{}]", "{{'x': [{}]}}", "MAP {{1: {}}}")]
+    names = [f"a{number}" for number in range(len(columns))]
+    selected, followed = (
+        ", ".join(form.format(*each) for each in zip(columns, names, strict=True))
+        for form in ("{} AS {}", "({})::VARCHAR AS {}")
+    )
+    result = relation(folder, source.format(f"SELECT {selected}, 1::HUGEINT AS b"))
+    cast = relation(folder, source.format(f"SELECT {followed}, 1::HUGEINT AS b"))
+    for name in names:
+        wanted = (Column(name, parse_column_type("string")), Column("b", parse_column_type("int64")))
+        as_cast = enforce(cast.select([name, "b"]), wanted).table
+        try:
+            assert enforce(result.select([name, "b"]), wanted).table.equals(as_cast)
+        except ContractError as error:
+            [violation] = error.violations
+            assert violation.column == name
+            assert named in violation.message
+            assert "cast it to VARCHAR in the transform" in violation.message
 
 
 def relation(folder: Path, source: str) -> pa.Table:
@@ -328,6 +334,17 @@ g = functools.partial(f)
     assert load(folder, source).keyword("t").frame_type.name == "pyarrow.Table"
     partial = load_transform(FunctionRef("transforms", "g"), folder)
     assert apply(partial, {"t": TABLE}).equals(TABLE)
+
+
+@pytest.mark.parametrize(
+    "parameters", ["", "a, b: int", "a, /, b", "a, *, b: None", "a: 'str' = '', *more, c=1, **rest"]
+)
+def test_parameters_are_those_of_the_signature(folder: Path, parameters: str) -> None:
+    transform = load(folder, f"def f({parameters}): n = 1; return n")
+    expected = inspect.signature(transform.fn).parameters.values()
+    assert [(each.name, each.kind) for each in transform.parameters] == [(each.name, each.kind) for each in expected]
+    has_none = [each.annotation is None for each in transform.parameters]
+    assert has_none == [each.annotation is each.empty for each in expected]
 
 
 @pytest.mark.parametrize(

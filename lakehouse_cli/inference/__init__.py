@@ -1,0 +1,1 @@
+"""Contracts written from data: `lakehouse init --from-data`."""

@@ -1,0 +1,226 @@
+"""A CSV file: its dialect found by reading all of it, then the types of its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.errors import DataError, LakehouseError, Location, StorageError
+from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats.base import Opener
+from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.read import read_csv, read_pieces
+from lakehouse_cli.inference.candidates import NULL_MARKS, candidates_for
+from lakehouse_cli.inference.csv_reading import CsvReading, Progress, RaggedRow, read_all
+from lakehouse_cli.inference.csv_sample import read_sample
+from lakehouse_cli.inference.decision import Decision, decide
+from lakehouse_cli.inference.description import InferredColumn, InferredTable
+from lakehouse_cli.inference.dialect import Dialect, find_dialects
+from lakehouse_cli.inference.names import column_names, is_id
+from lakehouse_cli.model import Column, parse_column_type
+from lakehouse_cli.text.counts import count_text
+
+_TWO = 2
+_YEARS, _FEW = (1800, 2100), 3
+
+
+def infer_csv(open_source: Opener, name: str, progress: Progress) -> InferredTable:
+    """Find out how a file is read, exactly.
+
+    Args:
+        open_source: Opens its bytes; called more than once.
+        name: The file as messages show it.
+        progress: Is told of the bytes of each block.
+
+    Raises:
+        LakehouseError: It is empty or no CSV: no dialect fits all of it.
+    """
+    sample = read_sample(open_source, name)
+    first: LakehouseError | None = None
+    for dialect in find_dialects(sample):
+        if first is not None and dialect.width == 1:
+            break  # a table of several columns with a fault is no text of one
+        try:
+            return _read_by(open_source, name, dialect, progress)
+        except (StorageError, DataError, pa.ArrowInvalid) as error:
+            first = first or (error if isinstance(error, LakehouseError) else None)
+    raise first or StorageError(f"`{name}` is no CSV: its rows differ in length", location=Location(name))
+
+
+def _read_by(open_source: Opener, name: str, dialect: Dialect, progress: Progress) -> InferredTable:
+    options, notes = dict(dialect.options), list(dialect.comments)
+    reading = read_all(open_source, name, options, progress)
+    if reading is None:
+        raise StorageError(f"`{name}` has no line with anything in it", location=Location(name))
+    if reading.ragged:
+        notes.append(_allow_ragged(open_source, name, reading, options))
+        reading = read_all(open_source, name, options, progress) or reading
+    reading = _read_again(open_source, name, options, reading, progress)
+    if options.get("skip_rows") and dialect.width == _TWO and not dialect.header_is_short:
+        _check_two_columns(name, reading)
+    header: Sequence[str] = reading.header
+    if dialect.header_is_short:
+        header = ("", *dialect.header)
+    elif options.get("header", True) and reading.rows and not _is_header(header, reading):
+        options["header"] = False
+        without = read_all(open_source, name, options, progress) or reading
+        reading, header = _read_again(open_source, name, options, without, progress), ()
+        notes.append("the first line looks like data: there is no header")
+    if not reading.rows:
+        notes.append("no rows yet: the types are a guess")
+    names = column_names(header, len(reading.columns))
+    decisions = decide(
+        {f"{at} {each}": column for at, (each, column) in enumerate(zip(names, reading.columns, strict=True))}
+    )
+    places = _placed(names, header, has_header=bool(options.get("header", True)))
+    columns = [
+        InferredColumn(each, decision.type, from_, decision.options, decision.comment)
+        for (each, from_), decision, cell, column in zip(
+            places, decisions, header or names, reading.columns, strict=True
+        )
+        if cell or column.values or not reading.rows  # a delimiter at the end of lines makes no column
+    ]
+    columns = _verified(open_source, name, options, columns)
+    key = names[0] if columns and _may_be_key(reading, decisions[0]) else ""
+    return InferredTable(name, columns, options, reading.rows, key, is_id(key), [each for each in notes if each])
+
+
+def _verified(
+    open_source: Opener, name: str, options: Mapping[str, Any], columns: Sequence[InferredColumn]
+) -> list[InferredColumn]:
+    """The columns, read by the options that some have of their own; text where they do not fit."""
+    has_header = options.get("header", True)
+    groups: dict[str, list[Column]] = {}
+    for at, each in enumerate(columns, 1):
+        if each.options:
+            place = each.from_ if has_header else at
+            column = Column(each.name, parse_column_type(each.type), from_=place, options=each.options)
+            spelled = {key: value for key, value in each.options.items() if key in ("null_values", "decimal")}
+            groups.setdefault(str(spelled), []).append(column)
+    unfit: set[str | None] = set()
+    for group in groups.values():
+        made = FORMATS["csv"].checked(options, [(each.name, each.options) for each in group])
+        try:
+            for _ in read_pieces(open_source, name, group, made):
+                pass
+        except DataError as error:
+            unfit |= {violation.column for violation in error.violations}
+    return [
+        InferredColumn(each.name, "string", each.from_, {}, f"not quite {each.type}") if each.name in unfit else each
+        for each in columns
+    ]
+
+
+def _check_two_columns(name: str, reading: CsvReading) -> None:
+    """Refuse two columns of texts below a line of one: that may be the header, and a value hold the delimiter.
+
+    Raises:
+        StorageError: There is no column of another type.
+    """
+    if not any(support.fits for column in reading.columns for support in (column.supports or {}).values()):
+        raise StorageError(
+            f"the first line of `{name}` has 1 value, and those below have {_TWO}",
+            hint="put quotes around values that hold the delimiter, or remove lines that are no header",
+            location=Location(name, 1),
+        )
+
+
+def _read_again(
+    open_source: Opener, name: str, options: Mapping[str, Any], reading: CsvReading, progress: Progress
+) -> CsvReading:
+    """Judge columns once more that have values which their first ones did not lead to expect, such as `1,234`."""
+    only = {}
+    for at, column in enumerate(reading.columns):
+        if not column.is_open and column.last is not None:
+            known = candidates_for(column.chosen_by, column.among)
+            if len(candidates_for(column.seeds, column.among)) > len(known):
+                only[at] = sorted(column.seeds)
+    if only:
+        again = read_all(open_source, name, options, progress, only)
+        for at in only if again is not None else ():
+            if again is not None and again.columns[at].is_open:
+                reading.columns[at] = again.columns[at]
+    return reading
+
+
+def _allow_ragged(open_source: Opener, name: str, reading: CsvReading, options: dict[str, Any]) -> str:
+    """Set the options by which rows of another length are read; returns what is in doubt.
+
+    Raises:
+        DataError: There are rows with more values than columns.
+    """
+    delimiter = str(options.get("delimiter", ","))
+    width = len(reading.columns)
+    if reading.ragged > len(reading.short) + len(reading.long) or not all(
+        _is_nothing_behind(row, width, delimiter) for row in reading.long
+    ):
+        made = CsvOptions.from_mapping(options)
+        header = made.header and reading.header
+        first = Column(
+            reading.header[0] if header else "column", parse_column_type("string"), from_=1 if header else None
+        )
+        read_csv(open_source, name, [first], made)
+    if 10 * len(reading.short) > reading.rows + 10:
+        raise StorageError(f"`{name}` has rows of many lengths", location=Location(name))
+    if reading.long:
+        options["extra_values"] = "ignore"
+    if reading.short:
+        options["missing_values"] = "null"
+    return f"rows that end early, with null: {count_text(len(reading.short))}" if reading.short else ""
+
+
+def _is_nothing_behind(row: RaggedRow, width: int, delimiter: str) -> bool:
+    """Whether a row that is too long has nothing in what is too much."""
+    extra = row.values - width
+    behind = row.text.rstrip("\r\n \t" if delimiter != "\t" else "\r\n ")
+    return behind.endswith(delimiter * extra)
+
+
+def _is_header(header: Sequence[str], reading: CsvReading) -> bool:
+    """Whether the first line names the columns: some of it is no value of its column, or all are text."""
+    typed = 0
+    numbers = []
+    for cell, column in zip(header, reading.columns, strict=True):
+        fitting = [each for each, support in (column.supports or {}).items() if support.fits and not support.unknown]
+        if not fitting:
+            continue
+        typed += 1
+        if not cell.strip() and not column.nulls:
+            return True  # row names, which have none themselves
+        if not cell.strip() or cell.strip() in NULL_MARKS:
+            continue
+        if not any(each.fits(pa.array([cell]))[0].as_py() for each in fitting):
+            return True
+        numbers.append(cell.strip())
+    if not typed:
+        return True
+    # Years, or numbers in a row, as names of columns.
+    if not all(map(str.isdigit, numbers)) or len({*numbers}) < len(numbers):
+        return False
+    steps = {int(b) - int(a) for a, b in pairwise(numbers)}
+    are_years = bool(numbers) and typed < len(header) and all(_YEARS[0] <= int(each) <= _YEARS[1] for each in numbers)
+    return len(steps) <= 1 and (are_years or len(numbers) > _FEW)
+
+
+def _placed(names: Sequence[str], header: Sequence[str], *, has_header: bool) -> list[tuple[str, str | int | None]]:
+    """The names of columns, each with the name or position by which it is found in the file."""
+    if not has_header:
+        return [(each, None) for each in names]
+    unique = {cell for cell in header if header.count(cell) == 1 and cell} if len(header) < 2_000 else _unique(header)
+    return [
+        (each, None if each == cell and cell in unique else cell if cell in unique else at)
+        for at, (each, cell) in enumerate(zip(names, header, strict=True), 1)
+    ]
+
+
+def _unique(header: Sequence[str]) -> set[str]:
+    seen: set[str] = set()
+    twice = {cell for cell in header if cell in seen or seen.add(cell)}  # type: ignore[func-returns-value]
+    return seen - twice - {""}
+
+
+def _may_be_key(reading: CsvReading, decision: Decision) -> bool:
+    return reading.key.is_unique and decision.type in ("int64", "string") and "null_values" not in decision.options

@@ -1,0 +1,52 @@
+"""Tables of databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.inference.description import InferredTable
+from lakehouse_cli.inference.typed_file import table_of_pieces
+from lakehouse_cli.model import StorageSpec, Table
+from lakehouse_cli.storage.opening import open_storage
+from lakehouse_cli.storage.relational.base import RelationalStorage
+from lakehouse_cli.storage_types.names import MANIFESTS
+
+_SQLITE = "SELECT '', name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite%' ORDER BY name"
+_OTHERS = (
+    "SELECT CASE WHEN table_schema = current_schema() THEN '' ELSE table_schema END, table_name"
+    " FROM information_schema.tables WHERE table_schema NOT IN ('information_schema', 'pg_catalog') ORDER BY 1, 2"
+)
+
+
+def infer_database(type_: str, root: str, shown: str) -> Iterator[tuple[str, InferredTable]]:
+    """Describe each table and view of a database, by its path; one that cannot be read has no columns, and a comment.
+
+    Args:
+        type_: Of the storage.
+        root: The file, absolute, or the URL.
+        shown: The database as messages show it.
+
+    Raises:
+        LakehouseError: The database cannot be read.
+    """
+    spec = StorageSpec(shown, root, shown, "", type=type_, folder=Path())
+    storage = cast(RelationalStorage, open_storage(spec))
+    from lakehouse_cli.storage.relational.session import Relation
+
+    with storage.session(reading=Relation("", "")) as session:
+        names = session.rows(_SQLITE if type_ == "sqlite" else _OTHERS) if session is not None else []
+    for schema, name in names:
+        if name == MANIFESTS:
+            continue
+        path = f"{schema}/{name}" if schema else name
+        table = Table(name=path, kind="source", storage=shown, path=path, format="")
+        try:
+            read_pieces = storage.scan(table, None).read_pieces
+            assert read_pieces is not None  # noqa: S101  # databases have it
+            pieces, _ = read_pieces(())
+            yield path, table_of_pieces(f"{shown}, table {path}", pieces(), has_dates=type_ != "sqlite")
+        except LakehouseError as error:
+            yield path, InferredTable(f"{shown}, table {path}", [], comments=[error.message], is_readable=False)

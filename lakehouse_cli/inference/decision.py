@@ -1,0 +1,175 @@
+"""From the evidence of columns to their types: what is certain as a type, all else as text with a comment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct, field
+
+from lakehouse_cli.inference.candidates import NULL_MARKS, Candidate
+from lakehouse_cli.inference.evidence import ColumnEvidence, Support
+from lakehouse_cli.text.abbreviation import cut_end
+from lakehouse_cli.text.counts import count_text
+from lakehouse_cli.text.yaml_text import quote_yaml
+
+_SHOWN = 24
+_DATE_NAME = re.compile(r"date|day|dt|datum|ymd|fecha|giorno|jour", re.IGNORECASE)
+_NUMBERS = ("int64", "float64")
+# What texts may be that no candidate is: the first values show it.
+_OTHERS = (
+    (
+        re.compile(r"[0-9]{1,2}:[0-9]{2}"),
+        'times of day or spans? `{type: "time32[s]", time_format: "%H:%M"}`, or duration[s] in its place',
+    ),
+    (
+        re.compile(r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"),
+        'times of day or spans? `{type: "time64[us]", time_format: "%H:%M:%S"}`, or duration[us] in its place',
+    ),
+    (re.compile(r"-?[0-9.,]+ ?%"), "percents? `{type: float64, percent: fraction}` reads 50% as 0.5, `number` as 50"),
+    (
+        re.compile(r"-?[$€£] ?-?[0-9.,]+|-?[0-9.,]+ ?[$€£]"),
+        "amounts? `{type: float64, currency: …}` reads numbers beside that sign",
+    ),
+    (re.compile(r"-?[1-9][0-9]{14,37}"), 'numbers, or ids? `"decimal128(38, 0)"` holds every digit'),
+)
+_TYPE_NAMES = {"int64": "whole numbers", "float64": "numbers", "bool": "true or false", "date32": "dates"}
+
+
+class Decision(Struct, frozen=True):
+    """A type, the options of the column, and what is in doubt."""
+
+    type: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    comment: str = ""
+
+
+def decide(columns: Mapping[str, ColumnEvidence]) -> list[Decision]:
+    """Decide the types of the columns of a table together: one tells what commas and points mean in another.
+
+    Args:
+        columns: The evidence by name, or by name and position where names repeat.
+    """
+    points = {_point_of(evidence) for evidence in columns.values()} - {None}
+    return [_decide(name, evidence, points) for name, evidence in columns.items()]
+
+
+def _point_of(evidence: ColumnEvidence) -> str | None:
+    """The decimal point that a column can only have; None where it has no fraction, or could be read in two ways."""
+    found = _fitting(evidence)
+    if any(each.type == "int64" for each, _ in found):
+        return None
+    points = {each.point for each, _ in found if each.type == "float64"}
+    return points.pop() if len(points) == 1 else None
+
+
+def _fitting(evidence: ColumnEvidence) -> Sequence[tuple[Candidate, Support]]:
+    """The candidates that fit all values but marks of null."""
+    return [
+        (each, support) for each, support in (evidence.supports or {}).items() if support.fits and not support.unknown
+    ]
+
+
+def _decide(name: str, evidence: ColumnEvidence, points: set[str | None]) -> Decision:
+    if not evidence.values:
+        return Decision("string", comment="no value anywhere: declare what is to come")
+    if evidence.supports is None and evidence.marks:
+        shown = ", ".join(f"`{cut_end(mark, _SHOWN)}`" for mark in sorted(evidence.marks)[:3])
+        return Decision("string", comment=f"nothing but {shown}: null?")
+    found = _fitting(evidence)
+    if not found:
+        return Decision("string", comment=_near_miss(evidence))
+    if found[0][0].format == "%Y%m%d" and not evidence.is_calendar(named=_DATE_NAME.search(name) is not None):
+        return Decision("int64", comment='dates? `{type: date32, date_format: "%Y%m%d"}`')
+    found, doubt = _by_point(found, points)
+    doubt = doubt or _doubt_about_days(found) or _doubt_about_century(found)
+    if doubt:
+        return Decision("string", comment=doubt)
+    best, support = found[0]
+    options = dict(best.options)
+    marks = sorted(support.words | evidence.marks)
+    if marks:
+        options["null_values"] = marks
+    return Decision(best.type, options, _comment(evidence, best, marks))
+
+
+def _by_point(
+    found: Sequence[tuple[Candidate, Support]], points: set[str | None]
+) -> tuple[Sequence[tuple[Candidate, Support]], str]:
+    """Choose among the ways to read commas and points in numbers; with what is in doubt."""
+    numbers = sorted(
+        (pair for pair in found if pair[0].type in _NUMBERS),
+        key=lambda pair: (len(pair[0].options), "thousands" in pair[0].options),
+    )
+    if not numbers or found[0][0].type not in _NUMBERS or not (numbers[0][0].options or numbers[0][0].type != "int64"):
+        return found, ""
+    forms = {(each.point, each.options.get("thousands")) for each, _ in numbers}
+    if {(",", None), (".", ",")} <= forms:
+        if len(points) != 1:
+            return found, _doubt_about(",")
+        return [pair for pair in numbers if {pair[0].point} == points], ""
+    if {(".", None), (",", ".")} <= forms and "," in points:
+        return found, _doubt_about(".")
+    return numbers, ""
+
+
+def _doubt_about(mark: str) -> str:
+    fraction = "float64" if mark == "." else "{type: float64, decimal: ','}"
+    return (
+        f"`{mark}` before three digits, a fraction or thousands? `{fraction}` or `{{type: int64, thousands: '{mark}'}}`"
+    )
+
+
+def _doubt_about_days(found: Sequence[tuple[Candidate, Support]]) -> str:
+    formats = {each.format for each, _ in found if each.format}
+    for each, _ in found:
+        if each.format and each.swapped_format != each.format and each.swapped_format in formats:
+            option = "date_format" if "date_format" in each.options else "timestamp_format"
+            written = f'{{type: {_in_braces(each)}, {option}: "{each.format}"}}'
+            return f'day or month first? `{written}` or "{each.swapped_format}"'
+    return ""
+
+
+def _in_braces(candidate: Candidate) -> str:
+    """The type as YAML has it inside of braces."""
+    return f'"{candidate.type}"' if "[" in candidate.type else candidate.type
+
+
+def _doubt_about_century(found: Sequence[tuple[Candidate, Support]]) -> str:
+    each = found[0][0]
+    if "%y" not in each.format:
+        return ""
+    option = "date_format" if "date_format" in each.options else "timestamp_format"
+    return f'years 1969 to 2068? `{{type: {_in_braces(each)}, {option}: "{each.format}"}}`'
+
+
+def _comment(evidence: ColumnEvidence, best: Candidate, marks: Iterable[str]) -> str:
+    notes = []
+    if best.type == "float64" and evidence.is_whole:
+        notes.append("all are whole: int64 reads them too")
+    if any(mark.lstrip("-").lower() == "nan" for mark in marks):
+        notes.append("NaN without quotes is read as null")
+    return "; ".join(notes)
+
+
+def _near_miss(evidence: ColumnEvidence) -> str:
+    """What a column of text nearly is."""
+    nearly = [(each, support) for each, support in (evidence.supports or {}).items() if support.fits]
+    if nearly:
+        each, support = max(nearly, key=lambda pair: pair[1].fits)
+        unknown = support.unknown
+        if support.fits < len(unknown):
+            return ""
+        marks = sorted({*unknown, *support.words} - {""})
+        shown = ", ".join(f"`{cut_end(word, _SHOWN)}`" for word in unknown)
+        written = f"{{type: {_in_braces(each)}, null_values: [{', '.join(map(quote_yaml, marks))}]}}"
+        return f"{_TYPE_NAMES.get(each.type, each.type)} but for {shown}; if null, `{written}`"
+    if hint := next((hint for pattern, hint in _OTHERS if evidence.looks_like(pattern)), ""):
+        return hint
+    if evidence.last is not None:
+        each, fits, refuting = evidence.last
+        if 2 * fits > evidence.values and refuting and refuting not in NULL_MARKS:
+            kind = _TYPE_NAMES.get(each.type, "dates and times")
+            return f"{count_text(fits)} {kind} or more, but also `{cut_end(refuting, _SHOWN)}`"
+    return ""

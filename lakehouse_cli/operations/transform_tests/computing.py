@@ -1,0 +1,119 @@
+"""The results of a test: the transform called on the given rows, and the contracts of what it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow.ordering import order_problem, sort_rows
+from lakehouse_cli.code.importing import pinned
+from lakehouse_cli.contracts import check, enforce
+from lakehouse_cli.engines.spark_session import spark_of_run
+from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, Interrupted, TransformError
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.computation import Input
+from lakehouse_cli.operations.transform_tests.clock import frozen_clock
+from lakehouse_cli.plan.computations import runnable_computation
+from lakehouse_cli.plan.project_code import ProjectCode
+from lakehouse_cli.runner.contract import explained
+from lakehouse_cli.runner.interrupts import Interrupts
+from lakehouse_cli.transforms import SharedTable, load_transform
+from lakehouse_cli.transforms.several_results import call_for_results
+
+
+@contextmanager
+def transforms_of(code: ProjectCode) -> Iterator[Callable[..., dict[str, pa.Table]]]:
+    """Have the transforms of a project called as its code was read; gives `compute` for its folder."""
+    folder = code.folder.resolve()
+    with Interrupts(_interrupt).heeded(), pinned(folder, code.snapshot.files), spark_of_run(code.spec.spark, folder):
+
+        def compute(
+            members: Sequence[Table],
+            inputs: Sequence[Input],
+            given: Mapping[str, pa.Table],
+            now: datetime | None = None,
+        ) -> dict[str, pa.Table]:
+            return _compute(members, inputs, given, now, folder)
+
+        yield compute
+
+
+def _interrupt() -> NoReturn:
+    """End at Ctrl-C: Python's own exception would be taken for one that the transform raised."""
+    raise Interrupted
+
+
+def _compute(
+    members: Sequence[Table], inputs: Sequence[Input], given: Mapping[str, pa.Table], now: datetime | None, folder: Path
+) -> dict[str, pa.Table]:
+    """Compute the tables of one call, each with its contract enforced.
+
+    Args:
+        members: The tables.
+        inputs: Which input goes into which parameter.
+        given: The data of the inputs.
+        now: What clocks show; None for the time it is.
+        folder: The project's.
+
+    Raises:
+        LakehouseError: The transform failed, or a result breaks its contract.
+    """
+    first = members[0]
+    shared = {name: SharedTable(data) for name, data in given.items()}
+    arguments = [(each, shared[each.table]) for each in inputs]
+    if first.function is not None:
+        # Its module is imported by the clock that there is.
+        load_transform(first.function, folder, of_table=first.returns_table)
+        with frozen_clock(now):
+            if first.output:
+                results = call_for_results(first.function, folder, members, arguments, uses_duckdb=False)
+            else:
+                # What it yields is computed as it is asked for.
+                results = {first.name: _whole(runnable_computation(first, folder).run(arguments))}
+    else:
+        computation = runnable_computation(first, folder, now=now or datetime.now(UTC))
+        results = {first.name: computation.run(arguments)}
+    tables = {each.name: each for each in members}
+    return {name: enforced(_whole(each), tables[name], folder) for name, each in results.items()}
+
+
+def _whole(result: pa.Table | Iterator[pa.Table]) -> pa.Table:
+    return result if isinstance(result, pa.Table) else pa.concat_tables(list(result))
+
+
+def enforced(result: pa.Table, table: Table, folder: Path) -> pa.Table:
+    """A result that keeps its contract, in the order of its rows.
+
+    Raises:
+        ContractError: It does not.
+        TransformError: It has no columns to order by.
+    """
+    if table.serializer:
+        return result
+    try:
+        kept = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns).table
+    except ContractError as error:
+        raise explained(error, table, folder, result.schema) from None
+    if (problem := order_problem(kept.schema, table.order_by)) is not None:
+        index, message, hint = problem
+        raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
+    return sort_rows(kept, table.row_order) if table.row_order else kept
+
+
+def check_given(data: pa.Table, table: Table) -> None:
+    """Refuse given rows that break the contract of their table.
+
+    Raises:
+        DataError: They do.
+    """
+    found = check(data, table.columns, key=table.key)
+    if found.violations:
+        first = found.violations[0]
+        error = DataError(f"given rows of `{table.name}`: {first.message}", hint=CORRECT_DATA)
+        found.describe(error, {})
+        raise error

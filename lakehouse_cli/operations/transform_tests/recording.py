@@ -1,0 +1,145 @@
+"""Tests recorded from what is stored: the first rows of the inputs, and what comes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+from msgspec import Struct
+
+from lakehouse_cli.config.transform_tests import TransformTest
+from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.model import Table
+from lakehouse_cli.operations.transform_tests.computing import transforms_of
+from lakehouse_cli.operations.transform_tests.running import read_cases
+from lakehouse_cli.operations.transform_tests.yaml_edit import source_of, with_expectation, with_test, write_text
+from lakehouse_cli.operations.transform_tests.yaml_rows import quoted_text, yaml_rows
+from lakehouse_cli.plan.project_code import ProjectCode
+from lakehouse_cli.plan.snapshot import StoredEnvironment
+from lakehouse_cli.storage.table_scan import scan
+
+
+class Recorded(Struct, frozen=True):
+    """A test that was recorded.
+
+    Attributes:
+        table: The table.
+        name: The test's name.
+        lines: The test as YAML, or what it expects.
+        rows: How many rows came.
+        file: The file that has it now; None where it could not be put there, and is to be pasted.
+    """
+
+    table: str
+    name: str
+    lines: tuple[str, ...]
+    rows: int
+    file: str | None
+
+
+def record_test(
+    code: ProjectCode, stored: StoredEnvironment, table: Table, name: str, rows: int, known: tuple[TransformTest, ...]
+) -> Recorded:
+    """Write a new test of a table into the file that declares it.
+
+    Args:
+        code: The project's.
+        stored: Where its inputs are.
+        table: The table.
+        name: Of the test.
+        rows: How many rows to take of each input.
+        known: The tests that the table has.
+
+    Raises:
+        UsageError: It cannot be recorded, or there is a test of that name.
+        LakehouseError: An input cannot be read, or the transform failed.
+    """
+    if any(each.name == name for each in known):
+        hint = "`--update` records what it expects anew; or choose another name"
+        raise UsageError(f"table `{table.name}` has a test `{name}` already", hint=hint)
+    _check_recordable(code, table)
+    given = {each: _first_rows(stored, each, rows) for each in code.graph.upstream(table.name)}
+    members = [code.spec.tables[each] for each in code.graph.siblings(table.name)]
+    with transforms_of(code) as compute:
+        result = compute(members, code.graph.inputs[table.name], given)[table.name]
+    lines = [f"- name: {quoted_text(name)}", *([] if not given else ["  given:"])]
+    for each, data in given.items():
+        found = yaml_rows(data, with_nulls=False)
+        lines += [f"    {each}:", *(f"      - {row}" for row in found)] if found else [f"    {each}: []"]
+    expected = [f"- {row}" for row in yaml_rows(result, with_nulls=True)]
+    lines += ["  expect:", *(f"    {row}" for row in expected)] if expected else ["  expect: []"]
+    file = _edited(code, table, lambda source: with_test(source, table.name, lines))
+    return Recorded(table.name, name, tuple(lines), result.num_rows, file)
+
+
+def update_test(code: ProjectCode, table: Table, name: str, known: Mapping[str, tuple[TransformTest, ...]]) -> Recorded:
+    """Put what comes now in the place of the rows that a test expects; what it gives stays.
+
+    Raises:
+        UsageError: There is no such test, or it expects no rows that are written in it.
+        ProjectError: A value of the test does not fit.
+        LakehouseError: The transform failed.
+    """
+    names = [each.name for each in known.get(table.name, ())]
+    if name not in names:
+        hint = did_you_mean(name, names) or "without `--update`, it is recorded as a new one"
+        raise UsageError(f"table `{table.name}` has no test `{name}`", hint=hint)
+    (test,) = (each for each in known[table.name] if each.name == name)
+    expect = test.expect.get("")
+    if expect is None or expect.rows is None or expect.rows.csv is not None or len(test.expect) > 1:
+        hint = "edit what it expects by hand"
+        raise UsageError(f"test `{name}` expects no list of rows of its table", hint=hint, location=test.location)
+    (case,) = read_cases(code, {table.name: [test]})
+    with transforms_of(code) as compute:
+        result = compute(case.members, case.inputs, case.given, test.now)[table.name]
+    compared = [each for each in case.expected[table.name].names if each in result.schema.names]
+    shown = (
+        result.select(compared)
+        if compared
+        else result.drop_columns([n for n in test.ignore if n in result.schema.names])
+    )
+    lines = [f"- {row}" for row in yaml_rows(shown, with_nulls=True)]
+    file = _edited(code, table, lambda source: with_expectation(source, table.name, name, lines))
+    written = ("expect:", *(f"  {line}" for line in lines)) if lines else ("expect: []",)
+    return Recorded(table.name, name, written, result.num_rows, file)
+
+
+def _check_recordable(code: ProjectCode, table: Table) -> None:
+    if table.kind == "source":
+        raise UsageError(f"`{table.name}` is a source, which no transform computes", hint="name a computed table")
+    if table.serializer or table.runs_in_storage:
+        what = f"is stored as {table.serializer}" if table.serializer else "is computed in its database"
+        raise UsageError(f"`{table.name}` {what}, and tests compare tables that are computed here")
+    for each in code.graph.upstream(table.name):
+        if serializer := code.spec.tables[each].serializer:
+            raise UsageError(f"input `{each}` of `{table.name}` is stored as {serializer}, which a test cannot give")
+
+
+def _first_rows(stored: StoredEnvironment, name: str, rows: int) -> pa.Table:
+    """The first rows of a stored table."""
+    table = stored.tables[name]
+    pieces, _ = scan(stored.storages[table.storage], table, table.columns).pieces_with_content(())
+    kept: list[pa.Table] = []
+    count = 0
+    reading = pieces()
+    for piece in reading:
+        kept.append(piece.slice(0, rows - count))
+        count += kept[-1].num_rows
+        if count >= rows:
+            break
+    if isinstance(reading, Generator):
+        reading.close()
+    return pa.concat_tables(kept)
+
+
+def _edited(code: ProjectCode, table: Table, edit: Callable[..., str | None]) -> str | None:
+    """Edit the file that declares a table; None where that is not YAML in lines of its own."""
+    name = table.location.file if table.location is not None else ""
+    path: Path = code.folder / name
+    source = source_of(path, name) if path.suffix in (".yaml", ".yml") else None
+    text = edit(source) if source is not None else None
+    if text is None:
+        return None
+    write_text(path, text)
+    return name

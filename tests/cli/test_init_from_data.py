@@ -1,0 +1,559 @@
+"""`lakehouse init --from-data`: every value is read as an independent reader reads it, or left as text."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import sqlite3
+from collections.abc import Iterator
+from datetime import date, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import duckdb
+import openpyxl
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import feather
+
+from tests.cli.independent_reading import load, misread, read_by_lakehouse, rows_of, text_of
+from tests.conftest import Cli
+from tests.servers.postgresql import PASSWORD, USER, PostgreSQL
+
+# Of files that are not as most are: how Python's `csv` reads them, lines that are no rows, a header that is none.
+DIALECTS: dict[str, dict[str, Any]] = {
+    "Stocks.csv": {"comment": "#"},
+    "breast_cancer.csv": {"skip": 1, "header": False},
+    "wine_data.csv": {"skip": 1, "header": False},
+    "digits.csv.gz": {"header": False},
+    "diabetes_data_raw.csv.gz": {"words": True, "header": False},
+    "diabetes_target.csv.gz": {"words": True, "header": False},
+    "linnerud_exercise.csv": {"words": True},
+    "linnerud_physiological.csv": {"words": True},
+    "data_x_x2_x3.csv": {"words": True, "header": False},
+}
+# What must be found beside what is read.
+TYPES = {
+    "penguins.csv": {"species": "string", "bill_length_mm": "float64", "body_mass_g": "int64", "sex": "string"},
+    "penguins-raw.csv": {"Date Egg": "date32", "Sex": "string", "Sample Number": "int64"},
+    "seattle-temps.csv": {"date": "timestamp[us]", "temp": "float64"},
+    "stocks.csv": {"symbol": "string", "date": "date32", "price": "float64"},
+    "airports.csv": {"iata": "string", "latitude": "float64"},
+    "Stocks.csv": {"Date": "date32", "^GSPC": "float64"},
+    "msft.csv": {"Date": "string", "Adj. Close*": "float64"},
+    "iris.csv": {"setosa": "float64", "virginica": "int64"},
+}
+
+
+def packaged(package: str, pattern: str) -> list[Path]:
+    """Data sets that a package ships; none where it is not installed."""
+    found = find_spec(package)
+    folders = list(found.submodule_search_locations or ()) if found else []
+    return sorted(path for folder in folders for path in Path(folder).glob(pattern) if path.stat().st_size)
+
+
+def real_csvs() -> list[Path]:
+    return [
+        *packaged("sklearn", "datasets/data/*.csv*"),
+        *packaged("matplotlib", "mpl-data/sample_data/*.csv"),
+        *packaged("vega_datasets", "_data/*.csv"),
+        *packaged("palmerpenguins", "data/*.csv"),
+        *packaged("numpy", "random/tests/data/*.csv"),
+        *packaged("numpy", "_core/tests/data/umath-validation-set-*[a-z].csv")[:8],
+        *sorted((Path(__file__).parents[2] / "project_templates").glob("*/**/*.csv")),
+    ]
+
+
+def independent_rows(file: Path) -> tuple[list[str] | None, list[list[str]]]:
+    """Header and rows of a file, by what a person sees in it."""
+    how = dict(DIALECTS.get(file.name, {}))
+    if "umath" in file.name:
+        how["comment"] = "#"
+    lines = text_of(file).splitlines(keepends=True)[how.get("skip", 0) :]
+    text = "".join(line for line in lines if not line.startswith(how.get("comment", "\0")))
+    if how.get("words"):
+        rows = [line.split() for line in text.splitlines()]
+    else:
+        rows = rows_of(text, skipinitialspace="random" in file.parts, delimiter=";" if "shop" in file.parts else ",")
+    return (rows[0], rows[1:]) if how.get("header", True) else (None, rows)
+
+
+def test_real_files_are_read_independently_alike(tmp_path: Path, cli: Cli) -> None:
+    files = real_csvs()
+    assert len(files) >= 30
+    assert cli("init", "-C", str(tmp_path / "p"), "--from-data", *map(str, files), "-q").code == 0
+    assert cli("-C", str(tmp_path / "p"), "validate").code == 0
+    spec = load(tmp_path / "p")
+    wrong = []
+    for file, table in zip(files, spec.tables.values(), strict=True):
+        header, rows = independent_rows(file)
+        columns = table.columns or ()
+        places = [each.from_ if each.from_ is not None else each.name for each in columns]
+        positions = (
+            [*range(len(rows[0]))] if header is None else [p - 1 if type(p) is int else header.index(p) for p in places]
+        )
+        wrong += [f"{file.name}: {each}" for each in misread(read_by_lakehouse(spec, table), columns, rows, positions)]
+        types = {each.name: str(each.type) for each in columns}
+        wrong += [
+            f"{file.name}: {name} is {types.get(name)}"
+            for name, type_ in TYPES.get(file.name, {}).items()
+            if types.get(name) != type_
+        ]
+    assert not wrong, "\n".join(wrong)
+
+
+def unzoned(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose moments are the clock's in UTC."""
+    return {key: value.replace(tzinfo=None) if isinstance(value, datetime) else value for key, value in row.items()}
+
+
+def test_real_json_and_parquet_are_read_alike(tmp_path: Path, cli: Cli) -> None:
+    files = [
+        *packaged("vega_datasets", "_data/*.json"),
+        *(each for each in packaged("pyarrow", "tests/data/parquet/*.parquet") if "index" not in each.name),
+    ]
+    assert cli("init", "-C", str(tmp_path / "p"), "--from-data", *map(str, files), "-q").code == 0
+    spec = load(tmp_path / "p")
+    for file, table in zip(files, spec.tables.values(), strict=True):
+        read = read_by_lakehouse(spec, table).to_pylist()
+        if file.suffix == ".parquet":
+            wanted = pl.read_parquet(file).to_dicts()  # an old file, whose zone polars leaves out
+            assert [unzoned(each) for each in read] == [unzoned(each) for each in wanted], file.name
+            continue
+        for row, wanted in zip(read, json.loads(file.read_text("utf-8")), strict=True):
+            for name, value in row.items():
+                if isinstance(value, datetime | date):
+                    value = str(value) if not isinstance(value, datetime) else value.replace(tzinfo=None).isoformat()
+                    assert wanted[name].removesuffix("Z").startswith(value), (file.name, name)
+                else:
+                    assert value == wanted.get(name), (file.name, name)
+
+
+CASES: dict[str, tuple[str | bytes, dict[str, Any]]] = {
+    # name: content, and what is said of the table
+    "ids keep zeros and exponents": (
+        "zip,hash\n00501,1E5\n10115,2E7\n",
+        {"columns": {"zip": "string", "hash": "string"}},
+    ),
+    "Namibia is no null": (
+        "country,city,n,x\nNA,None,NA,1.5\nCH,Bern,2,null\n",
+        {
+            "columns": {
+                "country": "string",
+                "city": "string",
+                "n": {"type": "int64", "null_values": ["NA"]},
+                "x": {"type": "float64", "null_values": ["null"]},
+            }
+        },
+    ),
+    "one and zero are integers": (
+        "a,b,c\n0,true,T\n1,false,F\n",
+        {"columns": {"a": "int64", "b": "bool", "c": "string"}},
+    ),
+    "integers that floats round": (
+        "a,b,c\n9007199254740993,1,123456789012345678901\n1,1.5,2\n",
+        {"columns": {"a": "int64", "b": "float64", "c": "string"}},
+    ),
+    "text among the last numbers": ("a\n" + "1\n" * 30_000 + "x7\n", {"columns": {"a": "string"}}),
+    "thousands among the last numbers": (
+        "a;b\n" + "1;2,5\n" * 30_000 + "12.345.678;2\n",
+        {
+            "options": {"delimiter": ";"},
+            "columns": {"a": {"type": "int64", "thousands": "."}, "b": {"type": "float64", "decimal": ","}},
+        },
+    ),
+    "day or month first": (
+        "a,b\n01/02/2024,13/02/2024\n03/04/2024,01/02/2024\n",
+        {"columns": {"a": "string", "b": {"type": "date32", "date_format": "%d/%m/%Y"}}},
+    ),
+    "dates of eight digits": (
+        "a,b,c,day\n20240131,20240101,20240231,20240101\n20240229,20240102,20240301,20240102\n",
+        {
+            "columns": {
+                "a": {"type": "date32", "date_format": "%Y%m%d"},
+                "b": "int64",
+                "c": "int64",
+                "day": {"type": "date32", "date_format": "%Y%m%d"},
+            }
+        },
+    ),
+    "commas of fractions or thousands": (
+        'a,b\n"1,234",x\n"2,345",y\n',
+        {"columns": {"a": "string", "b": "string"}},
+    ),
+    "a point shows what commas are": (
+        'a,b\n"1,234",1.5\n"2,345",2.25\n',
+        {"columns": {"a": {"type": "int64", "thousands": ","}, "b": "float64"}},
+    ),
+    "centuries are not guessed": ("a\n01/31/45\n02/01/99\n", {"columns": {"a": "string"}}),
+    "moments": (
+        "a,b,c\n2024-01-01 05:06,2024-01-01T05:06:07Z,2024-01-01 05:06:07.123456789\n"
+        "2024-01-02,2024-01-01T05:06:07+02:00,2024-01-02\n",
+        {"columns": {"a": "timestamp[us]", "b": "timestamp[us, tz=UTC]", "c": "timestamp[ns]"}},
+    ),
+    "with and without zones": ("a\n2024-01-01T05:06:07Z\n2024-01-01T05:06:07\n", {"columns": {"a": "string"}}),
+    "names": (
+        "no,,a: b,x,x, sp ,null\n1,2,3,4,5,6,7\n2,3,4,5,6,7,8\n",
+        {
+            "key": "no",
+            "columns": {
+                "no": "int64",
+                "column_2": {"type": "int64", "from": 2},
+                "a: b": "int64",
+                "x": {"type": "int64", "from": 4},
+                "x_2": {"type": "int64", "from": 5},
+                "sp": {"type": "int64", "from": " sp "},
+                "null": "int64",
+            },
+        },
+    ),
+    "lines before the header and behind the data": (
+        '"Source","WDI",\n\n"Name","Code","2021",\n"Aruba","NA","1.5",\n"Peru","PER","",\n\nUpdated: 2024\n',
+        {
+            "options": {"skip_rows": 2, "skip_footer": 2},
+            "columns": {"Name": "string", "Code": "string", "2021": "float64"},
+        },
+    ),
+    "comments": (
+        "# a, b\n# c\na,b\n1,2\n# d\n3,4\n",
+        {"options": {"comment": "#"}, "columns": {"a": "int64", "b": "int64"}},
+    ),
+    "no header": (
+        "1,2.5,x\n2,3.5,y\n",
+        {"options": {"header": False}, "columns": {"column_1": "int64", "column_2": "float64", "column_3": "string"}},
+    ),
+    "row names of R": (
+        '"x" "y"\n"1" 1 "a b"\n"2" 3 "c"\n',
+        {
+            "options": {"delimiter": "whitespace", "header": False, "skip_rows": 1},
+            "columns": {"column_1": "int64", "x": "int64", "y": "string"},
+        },
+    ),
+    "backslashes": (
+        'a,b\n1,"say \\"hi\\", you"\n2,x\n',
+        {"options": {"escape_char": "\\"}, "columns": {"a": "int64", "b": "string"}},
+    ),
+    "one column with commas": ("a\nx, y\nz\n", {"options": {"delimiter": "\t"}, "columns": {"a": "string"}}),
+    "blanks behind delimiters": (
+        "a, b\n1, x\n2, y\n",
+        {"options": {"trim": True}, "columns": {"a": "int64", "b": "string"}},
+    ),
+    "rows that end early": (
+        "a,b,c\n" + "1,2,3\n" * 40 + "4,5\n6,7,8\n",
+        {"options": {"missing_values": None}, "columns": {"a": "int64", "b": "int64", "c": "int64"}},
+    ),
+    "Western European": (
+        "a;b\nMüller;1,5\n".encode("cp1252"),
+        {
+            "options": {"delimiter": ";", "encoding": "cp1252"},
+            "columns": {"a": "string", "b": {"type": "float64", "decimal": ","}},
+        },
+    ),
+    "UTF-16": (
+        "a\tb\nMüller\t1\n".encode("utf-16"),
+        {"options": {"delimiter": "\t", "encoding": "utf-16"}, "columns": {"a": "string", "b": "int64"}},
+    ),
+    "marks of null before any value": (
+        "a,b\n" + "NA,1\n" * 5 + "7,1\n",
+        {"columns": {"a": {"type": "int64", "null_values": ["NA"]}, "b": "int64"}},
+    ),
+    "a line that names the delimiter": (
+        "sep=;\na;b\n1;2,5\n",
+        {
+            "options": {"delimiter": ";", "skip_rows": 1},
+            "columns": {"a": "int64", "b": {"type": "float64", "decimal": ","}},
+        },
+    ),
+    "a dump of a database": (
+        "1\tx\\ty\t\\N\n2\tz\t3\n",
+        {
+            "options": {"delimiter": "\t", "quote_char": "none", "escape_char": "\\", "header": False},
+            "columns": {"column_1": "int64", "column_2": "string", "column_3": "int64"},
+        },
+    ),
+    "line ends in values": (
+        'a,b\r\n1,"x\r\nTotal"\r\n2,"y\r\nend"\r\n',
+        {"columns": {"a": "int64", "b": "string"}},
+    ),
+    "other things than numbers": (
+        "t,p,m,big\n05:06:07,8%,$5,123456789012345678901\n05:06:08,9%,$6,2\n",
+        {"columns": dict.fromkeys(("t", "p", "m", "big"), "string")},
+    ),
+    "marks with blanks behind": (
+        "s,2021 \tn\na,: \t1\nb,: \t2\nc,1.5 \t3\n",
+        {
+            "options": {"delimiter": "\t"},
+            "columns": {"s,2021": {"type": "string", "from": "s,2021 "}, "n": "int64"},
+        },
+    ),
+    "marks among numbers with blanks behind": (
+        "s\t2021\na\t: \nb\t1.5 \nc\t:\n",
+        {
+            "options": {"delimiter": "\t"},
+            "columns": {"s": "string", "2021": {"type": "float64", "null_values": [":", ": "]}},
+        },
+    ),
+    "only a header": ("a,b\n", {"columns": {"a": "string", "b": "string"}}),
+}
+
+
+def test_types_are_conservative_and_read_as_written(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for at, (content, _) in enumerate(CASES.values()):
+        data = content.encode() if isinstance(content, str) else content
+        Path(f"c{at}.csv").write_bytes(data)
+    files = [f"c{at}.csv" for at in range(len(CASES))]
+    assert cli("init", "--from-data", *files).code == 0
+    declared = yaml.safe_load(Path("lakehouse.yaml").read_text("utf-8"))["tables"]
+    for (name, (_, wanted)), table in zip(CASES.items(), declared.values(), strict=True):
+        found = {key: value for key, value in table.items() if key in ("options", "columns", "key")}
+        assert found == {**({"key": found["key"]} if "key" in found else {}), **wanted}, name
+    assert cli("validate").code == 0
+    assert cli("plan").code == 0
+    read = cli("run", *declared)
+    assert read.code == 0, read.out
+    spec = load(tmp_path)
+    assert read_by_lakehouse(spec, spec.tables["c1"]).to_pylist()[0] == {
+        "country": "NA",
+        "city": "None",
+        "n": None,
+        "x": 1.5,
+    }
+
+
+def test_doubts_are_said_with_what_to_write(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("id,when,flow,t\n1,01/02/2024,1.5,05:06\n2,03/04/2024,Ice,06:07\n3,05/06/2024,2.5,1:02\n")
+    printed = cli("init", "--from-data", "a.csv", "--dry-run").out
+    assert 'when: string # day or month first? `{type: date32, date_format: "%d/%m/%Y"}` or "%m/%d/%Y"' in printed
+    assert "flow: string # numbers but for `Ice`; if null, `{type: float64, null_values: [Ice]}`" in printed
+    assert "key: id # unique, and never null" in printed
+    assert not Path("lakehouse.yaml").exists()
+    time = '{type: "time32[s]", time_format: "%H:%M"}'
+    assert f"times of day or spans? `{time}`" in printed
+    printed = printed.replace(" t: string", f" t: {time}")
+    followed = printed.replace("when: string #", 'when: {type: date32, date_format: "%d/%m/%Y"} #')
+    Path("lakehouse.yaml").write_text(followed.replace("flow: string #", "flow: {type: float64, null_values: [Ice]} #"))
+    Path("transforms.py").write_text("")
+    rows = cli("show", "a", "-o", "json").json["rows"]
+    assert rows[1] == {"id": 2, "when": "2024-04-03", "flow": None, "t": "06:07:00"}
+
+
+def test_other_formats_and_databases_run_as_written(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with sqlite3.connect("crm.sqlite") as lite:
+        lite.execute("create table customers (id integer, name text, joined text)")
+        lite.execute("insert into customers values (1, 'NA', '2024-01-02'), (2, 'b', '2024-02-03')")
+        lite.execute("create table mixed (a)")
+        lite.execute("insert into mixed values (1), ('x')")
+    with duckdb.connect("lake.duckdb") as lake:
+        lake.execute("create table prices as select 1::bigint id, date '2024-01-01' d, 1.5::decimal(10,2) p")
+        lake.execute("create schema s2; create table s2.u as select 'x' a")
+    book = openpyxl.Workbook()
+    book.active.title = "Q 1"
+    for row in (
+        ["Report"],
+        [],
+        ["Id", "Name", "When", "Rate"],
+        [1, "NA", datetime(2024, 1, 1), "NA"],
+        [2, "x", datetime(2024, 1, 2), 0.5],
+    ):
+        book.active.append(row)
+    second = book.create_sheet("other")
+    for cells in (["a", "mixed"], [True, 1], [False, "x"]):
+        second.append(cells)
+    book.save("book.xlsx")
+    Path("e.jsonl").write_text(
+        '{"id":"007","at":"2024-01-02T03:04:05Z","n":1}\n{"id":"1E5","at":"2024-01-02T03:04:06Z","n":2.5}\n'
+    )
+    pq.write_table(pa.table({"k": [1, 2], "no": ["a", "b"]}), "p.parquet")
+    feather.write_feather(pa.table({"null": [1.5]}), "g.feather")
+    Path("z.csv.gz").write_bytes(gzip.compress(b"a|b\n1|x\n"))
+    Path("y.tsv.bz2").write_bytes(bz2.compress(b"a\tb\n1\tx\n"))
+    files = [
+        "crm.sqlite",
+        "lake.duckdb",
+        "book.xlsx",
+        "e.jsonl",
+        "p.parquet",
+        "g.feather",
+        "z.csv.gz",
+        "y.tsv.bz2",
+        "./p.parquet",
+    ]
+    made = cli("init", "--from-data", *files, "-o", "json").json
+    assert made["files"] == ["lakehouse.yaml", "transforms.py"]
+    declared = yaml.safe_load(Path("lakehouse.yaml").read_text("utf-8"))["tables"]
+    columns = {name: table["columns"] for name, table in declared.items()}
+    assert columns == {
+        "customers": {"id": "int64", "name": "string", "joined": "date32"},
+        "prices": {"id": "int64", "d": "date32", "p": "decimal128(10, 2)"},
+        "u": {"a": "string"},
+        "book_Q_1": {
+            "Id": "int64",
+            "Name": "string",
+            "When": "date32",
+            "Rate": {"type": "float64", "null_values": ["NA"]},
+        },
+        "book_other": {"a": "bool"},
+        "e": {"id": "string", "at": "timestamp[us, tz=UTC]", "n": "float64"},
+        "p": {"k": "int64", "no": "string"},
+        "g": {"null": "float64"},
+        "z": {"a": "int64", "b": "string"},
+        "y": {"a": "int64", "b": "string"},
+    }
+    assert "# mixed is left out (crm.sqlite, table mixed): " in Path("lakehouse.yaml").read_text("utf-8")
+    assert cli("validate").code == 0
+    assert cli("run", *columns).code == 0
+    for name in columns:
+        assert cli("show", name).code == 0, name
+
+
+BAD: dict[str, tuple[bytes | None, str]] = {
+    "empty.csv": (b"", "`empty.csv` is empty"),
+    "blank.csv": (b"\n\n\n", "`blank.csv` is empty"),
+    "nul.csv": (b"a,b\n1,\0\n", "`nul.csv` holds NUL bytes"),
+    "mixed.csv": (
+        "a\nMüller\n".encode() + "Müller\n".encode("cp1252"),
+        "is neither UTF-8 throughout nor Western European",
+    ),
+    "long.csv": (b"a,b,c\n" + b"1,2,3\n" * 40 + b"1,2,3,4\n", "has 4 values"),
+    "quote.csv": (
+        b'a,b,c\n1,"a,b",3\n2,"bolt,3\n3,4,5\n',
+        "a quote that opens on line 3 of `quote.csv` is never closed",
+    ),
+    "names.csv": (b"Name\nDoe, John\nRoe, Jane\n", "the first line of `names.csv` has 1 value"),
+    "a.zip": (b"PK\x03\x04", "no format reads `a.zip` by its ending"),
+    "folder": (None, "`folder` is a folder"),
+    "missing.csv": (None, "there is no file `missing.csv`"),
+    "x.json": (b'{"a": 1', "`x.json`"),
+    "x.xlsx": (b"no workbook", "is not an Excel workbook"),
+}
+
+
+def test_bad_input_is_reported_at_once(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    for name, (content, _) in BAD.items():
+        if content is not None:
+            Path(name).write_bytes(content)
+    found = cli("init", "--from-data", *BAD)
+    assert found.code == 3
+    for name, (_, message) in BAD.items():
+        assert message in found.err, name
+    assert f"{len(BAD)} problems" in found.err
+    assert "Traceback" not in found.err
+    assert not Path("lakehouse.yaml").exists()
+
+
+def test_usage_and_files_in_the_way(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a").mkdir()
+    Path("b").mkdir()
+    for each in ("a/x.csv", "b/x.csv", "a/2024 class.csv", "a/class.csv"):
+        Path(each).write_text("id,n\n1,2\n")
+    assert cli("init", "--from-data").code == 2
+    assert cli("init", "--dry-run").code == 2
+    assert "`lakehouse init --from-data a/x.csv b/x.csv`" in cli("init", "a/x.csv", "b/x.csv").err
+    assert cli("init", "--from-data", "a/x.csv", "b/x.csv", "a/2024 class.csv", "a/class.csv", "a/../a/x.csv").code == 0
+    assert list(load(tmp_path).tables) == ["a_x", "b_x", "t_2024_class", "class_"]
+    written = Path("lakehouse.yaml").read_bytes()
+    again = cli("init", "--from-data", "a/x.csv")
+    assert again.code == 1
+    assert "already has `lakehouse.yaml`, `transforms.py`" in again.err
+    assert "choose another folder: `lakehouse init -C DIR --from-data FILES…`" in again.err
+    assert Path("lakehouse.yaml").read_bytes() == written
+
+
+@pytest.mark.slow
+def test_password_of_a_server_is_a_variable(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, postgresql_server: PostgreSQL
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    database = postgresql_server.new_database()
+    postgresql_server.run("CREATE TABLE orders AS SELECT 7::bigint AS id, 12.30::numeric(10,2) AS total", database)
+    found = cli("init", "--from-data", postgresql_server.url(database))
+    assert found.code == 0, found.err
+    written = Path("lakehouse.yaml").read_text("utf-8")
+    assert f"{USER}:${{PGPASSWORD}}@" in written
+    for text in (found.out, found.err, written):
+        assert PASSWORD not in text
+        assert quote(PASSWORD, safe="") not in text
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    assert cli("show", "orders", "-o", "json").json["rows"] == [{"id": 7, "total": "12.30"}]
+    for password in ("hunter2@secret", "hunter2/secret", "hunter2%2Fsecret"):
+        refused = cli("init", "-C", "other", "--from-data", f"postgresql://me:{password}@127.0.0.1:1/db")
+        assert refused.code == 3
+        assert "hunter2" not in refused.out + refused.err
+        assert "secret" not in refused.out + refused.err
+
+
+CELLS = st.one_of(
+    st.integers(-(2**70), 2**70).map(str),
+    st.floats(allow_nan=False).map(repr),
+    st.sampled_from(
+        [
+            "",
+            "NA",
+            "None",
+            "007",
+            "1E5",
+            "-0",
+            "+1",
+            "1.0",
+            "1,5",
+            "1,234",
+            "1.234",
+            "true",
+            "False",
+            "nan",
+            "inf",
+            " 7 ",
+        ]
+    ),
+    st.dates().map(str),
+    st.sampled_from(["01/02/2024", "31/12/2024", "20240131", "2024-01-01 05:06", "2024-01-01T05:06:07Z", "1 Jan 2024"]),
+    st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0", exclude_categories=("Cs",)), max_size=6),
+)
+
+
+@st.composite
+def columns_of_cells(draw: st.DrawFn) -> Iterator[list[list[str]]]:
+    """Columns of mostly one kind of cells each."""
+    rows = draw(st.integers(1, 8))
+    kinds = draw(st.lists(st.sampled_from(CELLS.branches) | st.just(CELLS), min_size=2, max_size=5))
+    return [draw(st.lists(kind, min_size=rows, max_size=rows)) for kind in kinds]
+
+
+@settings(max_examples=60)
+@given(columns_of_cells(), st.sampled_from(",;\t|"))
+def test_any_csv_is_read_independently_alike(
+    tmp_path_factory: pytest.TempPathFactory, columns: Any, delimiter: str
+) -> None:
+    import csv
+    import io
+
+    from lakehouse_cli.inference.project import infer_project
+
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    writer.writerows([[f"name_{at}" for at in range(len(columns))], *rows])
+    folder = tmp_path_factory.mktemp("p")
+    (folder / "a.csv").write_text(text.getvalue(), "utf-8", newline="")
+    made = infer_project("p", folder, [str(folder / "a.csv")], lambda *_: None)
+    (folder / "lakehouse.yaml").write_text(made.project_file, "utf-8")
+    (folder / "transforms.py").write_text("")
+    spec = load(folder)
+    (table,) = spec.tables.values()
+    found = table.columns or ()
+    positions = [int(each.name.removeprefix("name_")) for each in found]
+    assert not list(misread(read_by_lakehouse(spec, table), found, rows, positions)), made.project_file

@@ -1,0 +1,112 @@
+"""`test --record` writes a test into lakehouse.yaml; `validate --rehearse` calls transforms on rows made up."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Cli, ProjectFolder
+
+YAML = """# at the top
+name: p
+module: transforms
+tables:
+  raw: {kind: source, columns: {id: string, n: int64, x: float64}}   # a flow map
+  # about best
+  best:
+    params: {top: 2}   # two
+    columns:
+      id: string       # kept
+      n: int64
+    # at the end of best
+
+  flow: {inputs: [raw], columns: {id: string}, extra_columns: drop}
+# at the end
+"""
+CODE = """
+def best(raw, top):
+    return raw.nlargest(top, "n")[["id", "n"]]
+
+def flow(raw):
+    return raw
+"""
+
+
+@pytest.fixture
+def recorded(folder: ProjectFolder) -> ProjectFolder:
+    folder.write("lakehouse.yaml", YAML)
+    folder.write("transforms.py", CODE)
+    folder.write("data/raw.csv", 'id,n,x\n007,1,nan\nnull,2,\n"",3,1e300\n"a: [b",4,0.1\n')
+    return folder
+
+
+def test_recorded_test_keeps_the_file_and_passes(recorded: ProjectFolder, cli: Cli) -> None:
+    found = cli("test", "best", "--record", "as stored", "--rows", "3")
+    assert (found.code, found.out) == (0, "recorded test `as stored` in lakehouse.yaml: 2 rows\n"), found.err
+    text = recorded.read("lakehouse.yaml")
+    test = """    tests:
+      - name: as stored
+        given:
+          raw:
+            - {id: 007, n: 1, x: .nan}
+            - {id: 'null', n: 2}
+            - {id: '', n: 3, x: 1e+300}
+        expect:
+          - {id: '', n: 3}
+          - {id: 'null', n: 2}
+"""
+    assert text == YAML.replace("      n: int64\n", f"      n: int64\n{test}")
+    assert cli("test").code == 0
+    assert cli("test", "best", "--record", "second", "--rows", "0").code == 0
+    assert "      - name: second\n        given:\n          raw: []\n        expect: []\n" in recorded.read(
+        "lakehouse.yaml"
+    )
+    assert cli("test").out.count("✓") == 2
+    again = cli("test", "best", "--record", "as stored")
+    assert again.code == 2
+    assert "`--update`" in again.err
+
+
+def test_update_takes_what_comes_now(recorded: ProjectFolder, cli: Cli) -> None:
+    tests = """    tests:
+      - name: mine          # of mine
+        params: {top: 1}
+        given: {raw: [{id: a, n: 1}, {id: b, n: 2}]}
+        # what comes
+        expect:
+          - {n: 7}          # wrong
+        ordered: true
+"""
+    recorded.edit("lakehouse.yaml", "      n: int64\n", f"      n: int64\n{tests}", 1)
+    assert cli("test").code == 1
+    assert cli("test", "best", "--record", "mine", "--update").code == 0
+    after = tests.replace("          - {n: 7}          # wrong\n", "          - {n: 2}\n")
+    assert recorded.read("lakehouse.yaml") == YAML.replace("      n: int64\n", f"      n: int64\n{after}")
+    assert cli("test").code == 0
+    assert "did you mean `mine`" in cli("test", "best", "--record", "mind", "--update").err
+
+
+def test_what_has_no_lines_of_its_own_is_printed(recorded: ProjectFolder, cli: Cli) -> None:
+    found = cli("test", "flow", "--record", "t", "--rows", "1")
+    assert found.code == 0
+    assert found.out == "- name: t\n  given:\n    raw:\n      - {id: 007, n: 1, x: .nan}\n  expect:\n    - {id: 007}\n"
+    assert recorded.read("lakehouse.yaml") == YAML
+    for wrong in (["raw"], ["best", "flow"], [], ["bst"]):
+        assert cli("test", *wrong, "--record", "t").code == 2
+    assert cli("test", "--rows", "3").code == 2
+
+
+def test_rehearsal_finds_what_made_up_rows_break(recorded: ProjectFolder, cli: Cli) -> None:
+    found = cli("validate", "--rehearse", "--rows", "8", "--seed", "1")
+    assert found.code == 0, found.err
+    assert "rehearsed on 8 rows of each input, seed 1: 2 passed" in found.out
+    recorded.edit("lakehouse.yaml", "n: int64\n", "n: {type: int64, nullable: false}\n", 1)
+    recorded.edit("lakehouse.yaml", "id: string, n", "id: string, m: int64, n", 1)
+    recorded.edit("transforms.py", 'raw.nlargest(top, "n")[["id", "n"]]', 'raw.rename(columns={"m": "o"})[["id", "n"]]')
+    found = cli("validate", "--rehearse")
+    assert found.code == 1
+    assert "best  column `n` has" in found.err
+    document = cli("validate", "--rehearse", "-o", "json").json
+    statuses = {each["name"]: each["status"] for each in document["rehearsal"]["tables"]}
+    assert statuses == {"best": "failed", "flow": "passed"}
+    assert (document["valid"], document["rehearsal"]["rows"], document["rehearsal"]["seed"]) == (True, 20, 0)
+    assert cli("validate", "--seed", "3").code == 2
