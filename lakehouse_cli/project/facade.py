@@ -201,7 +201,8 @@ class Project(StoredProject):
             results.append(masked(result, mask))
             if on_test is not None:
                 on_test(results[-1])
-        return TestRun(self.name, tuple(results), chosen.notes)
+        notes = dict.fromkeys(note for each in results for note in each.notes)
+        return TestRun(self.name, tuple(results), (*chosen.notes, *notes))
 
     def record_test(self, table: str, name: str, rows: int = 5, *, update: bool = False) -> Recorded:
         """Write a test of a table into its file: first rows of the stored inputs, and what comes of them.
