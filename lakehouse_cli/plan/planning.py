@@ -107,6 +107,7 @@ class Plan(Struct, frozen=True):
         out_of_reach: Why tables, of these and of their inputs, cannot be read; a run does not try them again.
         asked_sources: Sources that the user named, and those selected that are missing: a run fails where they are not
             as declared.
+        unfit: The inputs that are not selected and whose stored data fail a check, by name, with what is wrong.
     """
 
     project: str
@@ -117,6 +118,7 @@ class Plan(Struct, frozen=True):
     deferred: tuple[DeferredInput, ...] = ()
     out_of_reach: Mapping[str, UnreachableError] = field(default_factory=dict)
     asked_sources: tuple[str, ...] = ()
+    unfit: Mapping[str, str] = {}
 
     @property
     def runs(self) -> tuple[PlannedTable, ...]:
@@ -164,9 +166,10 @@ class Plan(Struct, frozen=True):
 def tables_of_interest(graph: AssetGraph, selection: Selection) -> tuple[str, ...]:
     """The tables whose state a plan of the selection depends on: the selected ones and their direct inputs."""
     wanted = set(selection.names)
+    looked_at = [each for name, others in graph.all_references.items() if name in wanted for each in others]
     for name in selection.names:
         wanted.update(graph.upstream(name))
-        wanted.update(graph.references(name))
+    wanted.update(looked_at)
     return tuple(name for name in graph.order if name in wanted)
 
 
@@ -206,6 +209,7 @@ def make_plan(
     now = datetime.now(UTC)
     running: set[str] = set()
     failing: dict[str, str] = {}
+    unfit: dict[str, str] = {}
     planned = []
     results: dict[str, PlannedTable] = {}
 
@@ -225,6 +229,8 @@ def make_plan(
                 results |= together
             of = results[name]
         else:
+            if (wrong := _unfit(graph.tables[name], states[name], check_codes.get(name, {}), now)) is not None:
+                unfit[name] = failing[name] = wrong
             continue
         planned.append(of)
         if of.action == "run":
@@ -248,7 +254,7 @@ def make_plan(
     wanted = tuple(
         each.name for each in sources if each.name in selection.named or (each.would_fail and each.name in asked)
     )
-    return Plan(project, environment, tuple(planned), notes, contents, deferred, out_of_reach, wanted)
+    return Plan(project, environment, tuple(planned), notes, contents, deferred, out_of_reach, wanted, unfit)
 
 
 def _planned_together(
@@ -358,6 +364,14 @@ def _with_checks(
         checks=results,
         would_fail=would_fail if not reasons else planned.would_fail,
     )
+
+
+def _unfit(table: Table, state: TableState, codes: Mapping[str, str], now: datetime) -> str | None:
+    """Why what is stored of a table may not be used: it fails a check, as was found; None where it may."""
+    if not table.contract.checks or state.manifest is None:
+        return None
+    bad = blocking(table, standing_results(standing_checks(table, state.manifest, codes), now))
+    return f"`{table.name}`: {bad[0].message}" if bad else None
 
 
 def _of_another(project: str, table: Table, state: TableState) -> StorageError | None:

@@ -122,7 +122,7 @@ class Attempts:
         from lakehouse_cli.runner.several_results import materialize_results
         from lakehouse_cli.transforms import SharedTable, StreamedTable
 
-        if job.is_check:
+        if job.checks is not None and job.is_check:
             from lakehouse_cli.runner.checking import check_stored
 
             return check_stored(job, self._place)

@@ -302,7 +302,8 @@ class _Run:
         members = [self.planned[name] for name in self._members(planned.name)]
         if len(members) > 1:
             self.schedule.take({each.name for each in members})
-        if planned.action == "run" and len(members) == 1 and self.jobs.is_only_checked(planned):
+        has_checks = self.runner.graph.tables[planned.name].contract.checks
+        if has_checks and planned.action == "run" and len(members) == 1 and self.jobs.is_only_checked(planned):
             planned = replace(planned, action="check", reasons=())
             members = [planned]
             self.planned[planned.name] = planned
@@ -323,7 +324,7 @@ class _Run:
 
     def _members(self, name: str) -> tuple[str, ...]:
         """The tables whose work is one job: those that one call computes; one whose data are checked, alone."""
-        return (name,) if self.planned[name].is_check else self.runner.graph.siblings(name)
+        return self.runner.graph.siblings(name) if self.planned[name].action == "run" else (name,)
 
     def _all_without_computing(self, members: list[PlannedTable]) -> list[TableResult] | None:
         """The results of tables that one call computes, where it is not called; None where it is."""
@@ -337,11 +338,13 @@ class _Run:
 
     def _without_computing(self, planned: PlannedTable) -> TableResult | None:
         """Make the result of a table that cannot or need not be computed after all; None if it is computed."""
-        if planned.is_check:
+        if planned.action != "run":
             return None if self.runner.publish and self.jobs.due_checks(planned) else self._unchanged(planned)
         for name in planned.inputs:
             if self.jobs.is_unusable(name):
                 return table_results.skipped(planned, self.results[name])
+            if name in self.plan.unfit:
+                return table_results.without_fit_input(planned, name, self.plan.unfit[name])
             if name in self.plan.out_of_reach:
                 return self._without_input(planned, InputError(name, self.plan.out_of_reach[name]), seconds=0.0)
         if planned.refused is not None:
@@ -377,7 +380,7 @@ class _Run:
     def _take(self, planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> None:
         """Take note of a table that was computed."""
         name = planned.name
-        if planned.is_check:
+        if planned.action != "run":
             self._keep_rows(name, table_results.violated(outcome))
             self._end(table_results.checked(planned, outcome, seconds, attempts))
             return
@@ -385,7 +388,7 @@ class _Run:
             self.contents.record_materialized(self.runner.graph.tables[name], planned, outcome.manifest)
         elif self.runner.compare is not None:
             self.contents.record_unpublished(name, same=self.runner.compare(planned, outcome.data))
-        self._keep_rows(name, table_results.violated(outcome))
+        self._keep_rows(name, table_results.violated(outcome) if outcome.checks else None)
         self._end(table_results.materialized(planned, outcome, seconds, attempts))
 
     def _begun(self, name: str) -> int:

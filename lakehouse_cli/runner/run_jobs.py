@@ -52,31 +52,27 @@ class RunJobs(Struct):
             workers: How many tables are computed at once.
         """
         table = self.graph.tables[planned.name]
-        job = Job(
+        computes = planned.action == "run"
+        checks = None
+        if table.contract.checks:
+            checks = self._checks(planned) if computes else self._checks_of_stored(planned)
+        # Each as it is declared where it is read from.
+        tables = {name: self.elsewhere.get(name) or self.graph.tables[name] for name in planned.inputs}
+        return Job(
             table,
-            (),
-            {},
+            self.graph.inputs[planned.name] if computes else (),
+            tables if computes else {},
             self.plan.project,
             self.run_id,
             planned.recipe,
-            {},
-            None,
+            self.contents.of_inputs(planned) if computes else {},
+            planned.state.version if computes and planned.state is not None else None,
             forced=any(reason.code == "forced" for reason in planned.reasons),
             publish=self.publish,
             used=planned.used,
             workers=workers,
             run_started=self.now,
-        )
-        if planned.is_check:
-            return replace(job, checks=self._checks_of_stored(planned))
-        return replace(
-            job,
-            inputs=self.graph.inputs[planned.name],
-            # Each as it is declared where it is read from.
-            tables={name: self.elsewhere.get(name) or self.graph.tables[name] for name in planned.inputs},
-            expected_inputs=self.contents.of_inputs(planned),
-            expected=planned.state.version if planned.state is not None else None,
-            checks=self._checks(planned) if table.contract.checks else None,
+            checks=checks,
         )
 
     def is_unusable(self, name: str) -> bool:
@@ -87,7 +83,6 @@ class RunJobs(Struct):
         """Whether a table need not be computed after all, and its checks must be judged all the same."""
         return (
             self.publish
-            and bool(self.graph.tables[planned.name].contract.checks)
             and planned.conditional
             and planned.refused is None
             and not any(map(self.is_unusable, planned.inputs))
