@@ -28,7 +28,6 @@ from lakehouse_cli.plan.reasons import (
 )
 from lakehouse_cli.plan.recipes import is_pickle
 from lakehouse_cli.plan.selection import Selection
-from lakehouse_cli.plan.standing_checks import blocking, due_checks, standing_checks, standing_results
 from lakehouse_cli.plan.uses import Used
 from lakehouse_cli.text.name_lists import first_named
 
@@ -349,6 +348,8 @@ def _with_checks(
     planned = replace(planned, after=graph.after.get(planned.name, ()))
     if manifest is None or planned.reasons:
         return planned
+    from lakehouse_cli.plan.standing_checks import blocking, due_checks, standing_checks, standing_results
+
     table = graph.tables[planned.name]
     standing = standing_checks(table, manifest, codes)
     found = {name: states[name].content for name in graph.references(planned.name)}
@@ -370,6 +371,12 @@ def _unfit(table: Table, state: TableState, codes: Mapping[str, str], now: datet
     """Why what is stored of a table may not be used: it fails a check, as was found; None where it may."""
     if not table.contract.checks or state.manifest is None:
         return None
+    from lakehouse_cli.plan.standing_checks import (
+        blocking,
+        standing_checks,
+        standing_results,
+    )  # not loaded where no table has checks
+
     bad = blocking(table, standing_results(standing_checks(table, state.manifest, codes), now))
     return f"`{table.name}`: {bad[0].message}" if bad else None
 

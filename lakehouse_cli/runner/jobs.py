@@ -37,6 +37,7 @@ class JobChecks(Struct, frozen=True):
         only: Names of those to judge on the stored data, which are not computed; None to compute the table.
         standing: What is recorded of the others, by name.
         manifest: Of the stored data, where `only` is given.
+        unpublished: Those of `references` that were computed and are stored nowhere.
     """
 
     references: Mapping[str, Table] = {}
@@ -46,6 +47,7 @@ class JobChecks(Struct, frozen=True):
     only: tuple[str, ...] | None = None
     standing: Mapping[str, CheckRecord] = {}
     manifest: Manifest | None = None
+    unpublished: Mapping[str, pa.Table] = {}
 
 
 class Job(Struct, frozen=True):
@@ -97,7 +99,7 @@ class Job(Struct, frozen=True):
     @property
     def judges(self) -> bool:
         """Whether checks are judged on the result."""
-        return self.publish and self.checks is not None
+        return self.checks is not None
 
     @property
     def members(self) -> tuple[Job, ...]:

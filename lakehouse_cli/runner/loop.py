@@ -22,7 +22,6 @@ from lakehouse_cli.executors.forks import end_process
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Table
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan, PlannedTable
-from lakehouse_cli.plan.standing_checks import blocking
 from lakehouse_cli.runner import table_results
 from lakehouse_cli.runner.attempts import Attempts, Ended
 from lakehouse_cli.runner.callback_queue import CallbackQueue
@@ -199,8 +198,12 @@ class _Run:
 
     def _unchanged(self, planned: PlannedTable, note: str | None = None) -> TableResult:
         """The result of a table that stays as it was stored; failed where that does not keep a check."""
-        bad = blocking(self.runner.graph.tables[planned.name], planned.checks) if planned.checks else []
-        return table_results.standing_failure(planned, bad) if bad else table_results.unchanged(planned, note)
+        if planned.checks:
+            from lakehouse_cli.plan.standing_checks import blocking  # not loaded where no table has checks
+
+            if bad := blocking(self.runner.graph.tables[planned.name], planned.checks):
+                return table_results.standing_failure(planned, bad)
+        return table_results.unchanged(planned, note)
 
     def read_asked_sources(self) -> None:
         """Fail the sources that were asked for and are not as declared, of those that nothing has read yet."""
@@ -240,6 +243,8 @@ class _Run:
                     if not (publish and graph.tables[planned.name].runs_in_storage)  # the database has what it reads
                     for name in planned.inputs
                 )
+                if not publish:  # checks look at what was computed as well
+                    consumers.update(name for planned in self.plan.due for name in graph.references(planned.name))
                 types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}
                 memory = TablesInMemory(consumers, types, streaming_types(types))
                 # Where each process stores by itself, none keeps what the others wait for.
@@ -339,7 +344,7 @@ class _Run:
     def _without_computing(self, planned: PlannedTable) -> TableResult | None:
         """Make the result of a table that cannot or need not be computed after all; None if it is computed."""
         if planned.action != "run":
-            return None if self.runner.publish and self.jobs.due_checks(planned) else self._unchanged(planned)
+            return None if self.jobs.due_checks(planned) else self._unchanged(planned)
         for name in planned.inputs:
             if self.jobs.is_unusable(name):
                 return table_results.skipped(planned, self.results[name])
