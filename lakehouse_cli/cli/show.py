@@ -86,14 +86,8 @@ def command(
             raise typer.BadParameter("failed rows have no versions; leave out one of the two", param_hint="`--version`")
         _show_failed(table, settings.project().failed_rows(table), count, settings)
         return
-    if out == "-":
-        if settings.json:
-            raise typer.BadParameter("stdout holds the asset or the document; leave out one of them", param_hint="`-o`")
-        with settings.project().stored_bytes(table) as parts:
-            output.write_bytes(parts)
-        return
     if out is not None:
-        _write(settings, table, Path(out))
+        _write(settings, table, out)
         return
     project = settings.project()
     shown = project.show(table, count, version=version)
@@ -118,13 +112,19 @@ def command(
     output.flush()
 
 
-def _write(settings: options.Settings, name: str, path: Path) -> None:
-    """An asset that is no table, in a file."""
-    size = settings.project().export(name, path)
+def _write(settings: options.Settings, name: str, out: str) -> None:
+    """An asset that is no table, in a file or on stdout."""
+    if out == "-":
+        if settings.json:
+            raise typer.BadParameter("stdout holds the asset or the document; leave out one of them", param_hint="`-o`")
+        with settings.project().stored_bytes(name) as parts:
+            output.write_bytes(parts)
+        return
+    size = settings.project().export(name, Path(out))
     if settings.json:
-        output.write_json({"name": name, "out": str(path), "bytes": size})
+        output.write_json({"name": name, "out": str(Path(out)), "bytes": size})
     elif not settings.quiet:
-        output.write(f"{printable(str(path))} · {size_text(size)}")
+        output.write(f"{printable(str(Path(out)))} · {size_text(size)}")
     output.flush()
 
 

@@ -12,6 +12,7 @@ from lakehouse_cli.cli import options, output
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.selection import mentions_state
 from lakehouse_cli.text.counts import plural
+from lakehouse_cli.text.name_lists import first_named
 from lakehouse_cli.text.terminal import note_lines
 
 if TYPE_CHECKING:
@@ -103,6 +104,9 @@ def _record(settings: options.Settings, request: RunRequest, name: str, rows: in
     output.take_printed(project.planner.mask)
     options.work_begins()
     recorded = project.record_test(request.selection[0], name, _ROWS if rows is None else rows, update=update)
+    if recorded.left_out:
+        columns = first_named(recorded.left_out, 5)
+        output.write_stderr([f"note: left out, as their values are sensitive: {columns}; add made-up ones by hand"])
     if settings.json:
         document = {"table": recorded.table, "name": name, "file": recorded.file, "yaml": "\n".join(recorded.lines)}
         output.write_json(document)

@@ -276,7 +276,10 @@ def _shown_types(kind: str) -> list[str]:
 
 def every_check(columns: Any, checks: tuple[Check, ...], module: str | None) -> tuple[Check, ...]:
     """All checks of a table, those of its columns first, each with a name of its own and its function by its module."""
-    found = [check for column in columns or () for check in column.checks]
+    found: list[Check] = []
+    for column in columns or ():
+        if column.checks:
+            found += column.checks
     found += checks
     if not found:
         return ()

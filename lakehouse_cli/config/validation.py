@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from msgspec import Struct, field
 
 from lakehouse_cli.code.source import SourceError
-from lakehouse_cli.config.check_validation import check_problems
 from lakehouse_cli.config.collisions import Collisions
 from lakehouse_cli.config.options import column_conflict, option_conflict
 from lakehouse_cli.config.paths import length_problem, suffix_problem
@@ -58,6 +57,8 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
     for table in spec.tables.values():
         yield from validation.table(table)
         if table.contract.checks:
+            from lakehouse_cli.config.check_validation import check_problems  # not loaded where no table has checks
+
             yield from check_problems(table, spec, places.unread)
         if table.quarantine is not None:
             yield from quarantine_problems(table, spec.tables)

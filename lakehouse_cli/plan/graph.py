@@ -33,11 +33,18 @@ class AssetGraph(Struct, frozen=True, dict=True):
 
     def references(self, name: str) -> tuple[str, ...]:
         """The other tables that the checks of `name` look at, each once."""
-        checks = self.tables[name].contract.checks
-        if not checks:
-            return ()
-        found = dict.fromkeys(each.references for each in checks)
-        return tuple(each for each in found if each is not None and each != name)
+        return self.all_references.get(name, ())
+
+    @cached_property
+    def all_references(self) -> dict[str, tuple[str, ...]]:
+        """The same of all tables whose checks look at others."""
+        found = {}
+        for name, table in self.tables.items():
+            if checks := table.contract.checks:
+                others = dict.fromkeys(each.references for each in checks)
+                if there := tuple(each for each in others if each is not None and each != name):
+                    found[name] = there
+        return found
 
     def upstream(self, name: str) -> tuple[str, ...]:
         """The tables `name` is computed from, each once."""
@@ -135,7 +142,8 @@ def _with_references(graph: AssetGraph) -> AssetGraph:
 
     That is an edge of checking alone: where it would make a cycle, it is left out.
     """
-    wanted = [(name, other) for name in graph.tables for other in graph.references(name) if other in graph.tables]
+    references = graph.all_references.items()
+    wanted = [(name, other) for name, others in references for other in others if other in graph.tables]
     if not wanted:
         return graph
     edges = {name: {*graph.upstream(name)} for name in graph.tables}

@@ -13,7 +13,7 @@ from lakehouse_cli.errors import StorageError, UnreachableError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.deferred_input import DeferredInput, deferred_note
-from lakehouse_cli.model.manifest import InputRecord, Recipe
+from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.pickle_trust import distrust
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange, schema_change
@@ -29,7 +29,6 @@ from lakehouse_cli.plan.reasons import (
 )
 from lakehouse_cli.plan.recipes import is_pickle
 from lakehouse_cli.plan.selection import Selection
-from lakehouse_cli.plan.standing_checks import blocking, due_checks, puts_aside_anew, standing_checks, standing_results
 from lakehouse_cli.plan.uses import Used
 from lakehouse_cli.text.name_lists import first_named
 
@@ -109,6 +108,7 @@ class Plan(Struct, frozen=True):
         out_of_reach: Why tables, of these and of their inputs, cannot be read; a run does not try them again.
         asked_sources: Sources that the user named, and those selected that are missing: a run fails where they are not
             as declared.
+        unfit: The inputs that are not selected and whose stored data fail a check, by name, with what is wrong.
     """
 
     project: str
@@ -119,6 +119,7 @@ class Plan(Struct, frozen=True):
     deferred: tuple[DeferredInput, ...] = ()
     out_of_reach: Mapping[str, UnreachableError] = field(default_factory=dict)
     asked_sources: tuple[str, ...] = ()
+    unfit: Mapping[str, str] = {}
 
     @property
     def runs(self) -> tuple[PlannedTable, ...]:
@@ -166,9 +167,10 @@ class Plan(Struct, frozen=True):
 def tables_of_interest(graph: AssetGraph, selection: Selection) -> tuple[str, ...]:
     """The tables whose state a plan of the selection depends on: the selected ones and their direct inputs."""
     wanted = set(selection.names)
+    looked_at = [each for name, others in graph.all_references.items() if name in wanted for each in others]
     for name in selection.names:
         wanted.update(graph.upstream(name))
-        wanted.update(graph.references(name))
+    wanted.update(looked_at)
     return tuple(name for name in graph.order if name in wanted)
 
 
@@ -208,6 +210,7 @@ def make_plan(
     now = datetime.now(UTC)
     running: set[str] = set()
     failing: dict[str, str] = {}
+    unfit: dict[str, str] = {}
     planned = []
     results: dict[str, PlannedTable] = {}
 
@@ -229,6 +232,8 @@ def make_plan(
                 results |= together
             of = results[name]
         else:
+            if wrong := _unfit(graph.tables[name], states[name].manifest, check_codes.get(name, {}), now):
+                unfit[name] = failing[name] = wrong
             continue
         planned.append(of)
         if of.action == "run":
@@ -252,7 +257,7 @@ def make_plan(
     wanted = tuple(
         each.name for each in sources if each.name in selection.named or (each.would_fail and each.name in asked)
     )
-    return Plan(project, environment, tuple(planned), notes, contents, deferred, out_of_reach, wanted)
+    return Plan(project, environment, tuple(planned), notes, contents, deferred, out_of_reach, wanted, unfit)
 
 
 def _planned_together(
@@ -347,6 +352,14 @@ def _with_checks(
     planned = replace(planned, after=graph.after.get(planned.name, ()))
     if manifest is None or planned.reasons:
         return planned
+    from lakehouse_cli.plan.standing_checks import (
+        blocking,
+        due_checks,
+        puts_aside_anew,
+        standing_checks,
+        standing_results,
+    )
+
     table = graph.tables[planned.name]
     standing = standing_checks(table, manifest, codes)
     found = {name: states[name].content for name in graph.references(planned.name)}
@@ -365,6 +378,15 @@ def _with_checks(
         checks=results,
         would_fail=would_fail if not reasons else planned.would_fail,
     )
+
+
+def _unfit(table: Table, manifest: Manifest | None, codes: Mapping[str, str], now: datetime) -> str | None:
+    """Why what is stored of an input may not be used: it fails a check, as was found; None where it may."""
+    if manifest is None or not table.contract.checks:
+        return None
+    from lakehouse_cli.plan.standing_checks import unfit_for_use  # not loaded where no table has checks
+
+    return unfit_for_use(table, manifest, codes, now)
 
 
 def _of_another(project: str, table: Table, state: TableState) -> StorageError | None:

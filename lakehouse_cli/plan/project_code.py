@@ -17,7 +17,6 @@ from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.frame_names import UNORDERED
-from lakehouse_cli.plan.bound_checks import check_problems
 from lakehouse_cli.plan.bound_queries import query_problems
 from lakehouse_cli.plan.computations import planned_computation
 from lakehouse_cli.plan.graph import build_graph, with_quarantines
@@ -68,6 +67,8 @@ class ProjectCode:
             self._queries.close()
             self._queries.keep()
         if any(table.contract.checks for table in spec.tables.values()):
+            from lakehouse_cli.plan.bound_checks import check_problems  # not loaded where no table has checks
+
             problems += check_problems(spec, self._functions.find)
         self.problems = [*self._hidden_packages(code), *unread, *problems]
 

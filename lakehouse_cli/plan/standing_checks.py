@@ -87,3 +87,9 @@ def blocking(table: Table, results: Sequence[CheckResult]) -> list[CheckResult]:
     """The results that keep others from using a table."""
     checks = {check.name: check for check in table.contract.checks}
     return [each for each in results if each.name in checks and blocks(checks[each.name], each)]
+
+
+def unfit_for_use(table: Table, manifest: Manifest, codes: Mapping[str, str], now: datetime) -> str | None:
+    """Why what is stored of a table may not be used: it fails a check, as was found; None where it may."""
+    bad = blocking(table, standing_results(standing_checks(table, manifest, codes), now))
+    return f"`{table.name}`: {bad[0].message}" if bad else None

@@ -15,7 +15,6 @@ from lakehouse_cli.plan.planning import Plan, PlannedTable
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.project.execution import find_executor, runner_of
 from lakehouse_cli.project.planning import Planner
-from lakehouse_cli.runner import new_run_id
 from lakehouse_cli.runs.events import (
     Event,
     Moment,
@@ -24,6 +23,7 @@ from lakehouse_cli.runs.events import (
     TableResult,
     error_json,
     ignore_event,
+    new_run_id,
 )
 from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.runs.lock import RunLockedError, run_lock

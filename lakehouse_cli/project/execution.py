@@ -16,8 +16,8 @@ from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.project.planning import Planner
 from lakehouse_cli.registry import EXECUTORS, lookup
-from lakehouse_cli.runner import Runner, WorkerSetup, new_run_id
-from lakehouse_cli.runs.events import Event, Moment, RunResult, ignore_event
+from lakehouse_cli.runner import Runner, WorkerSetup
+from lakehouse_cli.runs.events import Event, Moment, RunResult, ignore_event, new_run_id
 from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.runs.history import reading as history
 from lakehouse_cli.runs.recording import recording

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from lakehouse_cli.model.column_lineage import TableLineage
     from lakehouse_cli.operations.comparing import Comparison
     from lakehouse_cli.operations.copying import CopiedTable, CopyResult
-    from lakehouse_cli.project.checking import CheckedProject
     from lakehouse_cli.operations.transform_tests.recording import Recorded
     from lakehouse_cli.operations.transform_tests.rehearsal import RehearsedTable
     from lakehouse_cli.operations.transform_tests.results import TestResult, TestRun
+    from lakehouse_cli.project.checking import CheckedProject
     from lakehouse_cli.runs.events import Event, Moment, RunResult
 
 
@@ -230,7 +230,8 @@ class Project(StoredProject):
             results.append(masked(result, mask))
             if on_test is not None:
                 on_test(results[-1])
-        return TestRun(self.name, tuple(results), chosen.notes)
+        notes = dict.fromkeys(note for each in results for note in each.notes)
+        return TestRun(self.name, tuple(results), (*chosen.notes, *notes))
 
     def record_test(self, table: str, name: str, rows: int = 5, *, update: bool = False) -> Recorded:
         """Write a test of a table into its file: first rows of the stored inputs, and what comes of them.

@@ -1,6 +1,6 @@
 """The only loop: ready → load → transform → check → publish → emit."""
 
 from lakehouse_cli.runner.entry import WorkerSetup
-from lakehouse_cli.runner.loop import Runner, new_run_id
+from lakehouse_cli.runner.loop import Runner
 
-__all__ = ["Runner", "WorkerSetup", "new_run_id"]
+__all__ = ["Runner", "WorkerSetup"]

@@ -86,6 +86,8 @@ class Attempts:
         self._begun[job.table.name] += 1
         if job.table.retries:
             job = replace(job, is_last=self.begun(job.table.name) > job.table.retries)
+        if not job.publish:
+            job = self._with_unpublished(job)
         if self._executor.shares_memory:
             future = self._executor.submit(self._with_memory, job)
         else:
@@ -96,6 +98,14 @@ class Attempts:
             hand_to = {name: path for name in names if (path := self._handed.path_of(name)) is not None}
             future = self._executor.submit(materialize_here, job, given, handed, hand_to, timeout=job.table.timeout)
         future.add_done_callback(partial(self._done, job))
+
+    def _with_unpublished(self, job: Job) -> Job:
+        """A job with what its checks look at, as far as that is stored nowhere."""
+        siblings = tuple(map(self._with_unpublished, job.siblings))
+        checks = job.checks
+        if checks is not None and checks.references:
+            checks = replace(checks, unpublished=self._memory.tables(checks.references))
+        return replace(job, checks=checks, siblings=siblings)
 
     def begun(self, name: str) -> int:
         """Count the attempts at a table that were begun."""
@@ -122,7 +132,7 @@ class Attempts:
         from lakehouse_cli.runner.several_results import materialize_results
         from lakehouse_cli.transforms import SharedTable, StreamedTable
 
-        if job.is_check:
+        if job.checks is not None and job.is_check:
             from lakehouse_cli.runner.checking import check_stored
 
             return check_stored(job, self._place)
@@ -202,7 +212,10 @@ class Attempts:
 
     def _end(self, job: Job, ended: Ended, given_up: str | None = None) -> None:
         name = job.table.name
-        released = job.released if job.publish else tuple(job.tables) * len(job.members)
+        released = job.released
+        if not job.publish:
+            looked_at = [n for each in job.members if each.checks is not None for n in each.checks.references]
+            released = (*tuple(job.tables) * len(job.members), *looked_at)
         self._release(() if name in self._done_reading else released)
         if isinstance(ended, Outcome | ResultError):
             stored = ended.by_table(name) if isinstance(ended, Outcome) else ended.stored

@@ -34,6 +34,8 @@ class _StoredTables:
 
     def content(self, name: str) -> str | None:
         """The hash of what is stored; None where it cannot be looked at."""
+        if name in self._checks.unpublished:
+            return "unpublished"
         record = self._checks.contents.get(name)
         return None if record is None else record.content_hash
 
@@ -44,10 +46,14 @@ class _StoredTables:
 
     def rows(self, name: str) -> int:
         """How many rows a table has."""
+        if name in self._checks.unpublished:
+            return int(self._checks.unpublished[name].num_rows)
         known = self._checks.contents[name].rows
         return known if known >= 0 else sum(piece.num_rows for piece in self._pieces(name, None))
 
     def _pieces(self, name: str, columns: Sequence[str] | None) -> Iterator[pa.Table]:
+        if name in self._checks.unpublished:
+            return iter([self._checks.unpublished[name]])
         table = self._checks.references[name]
         storage = self._place.storages[table.storage]
         declared = table.columns
@@ -162,7 +168,8 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
         for check in table.contract.checks
         if check.name in anew or check.name in checks.standing
     )
-    if checks.manifest is not None and found_as.content_hash == checks.manifest.content_hash:
+    same = checks.manifest is not None and found_as.content_hash == checks.manifest.content_hash
+    if checks.manifest is not None and same and job.publish:
         kept = tuple(replace(each, result=replace(each.result, location=None)) for each in records)
         keep_checks(storage, table, checks.manifest, kept)
     if failure is not None:

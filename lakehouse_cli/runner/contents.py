@@ -20,6 +20,7 @@ class Contents:
 
     def __init__(self, plan: Plan) -> None:
         self._records = dict(plan.contents)
+        self._unpublished: set[str] = set()
 
     def record_materialized(self, table: Table, planned: PlannedTable, manifest: Manifest) -> None:
         """Take note of a table that was stored anew."""
@@ -31,10 +32,17 @@ class Contents:
         """Take note of a table that was computed and stored nowhere; `same` if it equals the stored one."""
         if not same:
             self._records.pop(name, None)
+            self._unpublished.add(name)
 
     def of_tables(self, names: Iterable[str]) -> dict[str, InputRecord]:
         """The records of some tables, by name; without those of which nothing is known."""
         return {name: self._records[name] for name in names if name in self._records}
+
+    def hashes_of(self, names: Iterable[str]) -> dict[str, str]:
+        """The hashes of some tables' content, by name; no hash that is stored where one came out different."""
+        names = tuple(names)
+        found = {name: record.content_hash for name, record in self.of_tables(names).items()}
+        return found | {name: "unpublished" for name in names if name in self._unpublished}
 
     def came_out_the_same(self, planned: PlannedTable) -> bool:
         """Whether all inputs of a table are as they were when it was last computed."""

@@ -38,6 +38,7 @@ class JobChecks(Struct, frozen=True):
         standing: What is recorded of the others, by name.
         manifest: Of the stored data, where `only` is given.
         validates: Whether types, nulls and key of the stored data are judged as well.
+        unpublished: Those of `references` that were computed and are stored nowhere.
     """
 
     references: Mapping[str, Table] = {}
@@ -48,6 +49,7 @@ class JobChecks(Struct, frozen=True):
     standing: Mapping[str, CheckRecord] = {}
     manifest: Manifest | None = None
     validates: bool = False
+    unpublished: Mapping[str, pa.Table] = {}
 
 
 class Job(Struct, frozen=True):
@@ -99,7 +101,7 @@ class Job(Struct, frozen=True):
     @property
     def judges(self) -> bool:
         """Whether checks are judged on the result."""
-        return self.publish and self.checks is not None
+        return self.checks is not None
 
     @property
     def members(self) -> tuple[Job, ...]:

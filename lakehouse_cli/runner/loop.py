@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -22,7 +20,6 @@ from lakehouse_cli.executors.forks import end_process
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Table
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan, PlannedTable
-from lakehouse_cli.plan.standing_checks import blocking
 from lakehouse_cli.runner import table_results
 from lakehouse_cli.runner.attempts import Attempts, Ended
 from lakehouse_cli.runner.callback_queue import CallbackQueue
@@ -32,7 +29,14 @@ from lakehouse_cli.runner.handover import HandedTables, handover_folder
 from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.runner.jobs import InputError, Outcome, ResultError, results_by_table
 from lakehouse_cli.runner.memory import TablesInMemory
-from lakehouse_cli.runner.preparation import frame_types, import_anew, modules_of, remove_leftovers, streaming_types
+from lakehouse_cli.runner.preparation import (
+    frame_types,
+    import_anew,
+    modules_of,
+    readers_by_table,
+    remove_leftovers,
+    streaming_types,
+)
 from lakehouse_cli.runner.run_jobs import RunJobs
 from lakehouse_cli.runner.schedule import Schedule
 from lakehouse_cli.runner.workplace import Workplace
@@ -49,6 +53,7 @@ from lakehouse_cli.runs.events import (
     TableResult,
     TableStarted,
     ignore_event,
+    new_run_id,
 )
 from lakehouse_cli.runs.exits import leave_at_exit
 from lakehouse_cli.runs.failed_rows import FailedRowsStore
@@ -59,11 +64,6 @@ from lakehouse_cli.text.counts import count_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-def new_run_id() -> str:
-    """Make an id that sorts by time and is unique without coordination: ``YYYYMMDD-HHMMSS-xxxx``."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
 
 
 class Runner(Struct, frozen=True):
@@ -199,8 +199,12 @@ class _Run:
 
     def _unchanged(self, planned: PlannedTable, note: str | None = None) -> TableResult:
         """The result of a table that stays as it was stored; failed where that does not keep a check."""
-        bad = blocking(self.runner.graph.tables[planned.name], planned.checks) if planned.checks else []
-        return table_results.standing_failure(planned, bad) if bad else table_results.unchanged(planned, note)
+        if planned.checks:
+            from lakehouse_cli.plan.standing_checks import blocking  # not loaded where no table has checks
+
+            if bad := blocking(self.runner.graph.tables[planned.name], planned.checks):
+                return table_results.standing_failure(planned, bad)
+        return table_results.unchanged(planned, note)
 
     def read_asked_sources(self) -> None:
         """Fail the sources that were asked for and are not as declared, of those that nothing has read yet."""
@@ -234,21 +238,14 @@ class _Run:
                 spark_of_run(setup.spark, folder),
                 self.runner.executor(setup) as executor,
             ):
-                consumers = Counter(
-                    name
-                    for planned in self.plan.runs
-                    if not (publish and graph.tables[planned.name].runs_in_storage)  # the database has what it reads
-                    for name in planned.inputs
-                )
+                consumers = readers_by_table(self.plan, graph, publish=publish)
                 types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}
                 memory = TablesInMemory(consumers, types, streaming_types(types))
                 # Where each process stores by itself, none keeps what the others wait for.
-                stores_here = publish and executor.shares_memory
-                names = {planned.storage for planned in self.plan.due} if stores_here else ()
-                hands_over = (
-                    publish and not executor.shares_memory and any(each.name in consumers for each in self.plan.runs)
-                )
-                with in_use(storages[name] for name in names), handover_folder(is_needed=hands_over) as scratch:
+                names = {planned.storage for planned in self.plan.due} if publish and executor.shares_memory else ()
+                hands_over = publish and not executor.shares_memory
+                is_needed = hands_over and any(each.name in consumers for each in self.plan.runs)
+                with in_use(storages[name] for name in names), handover_folder(is_needed=is_needed) as scratch:
                     handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
                     emit = self.runner.emit
                     self.attempts = Attempts(
@@ -302,7 +299,8 @@ class _Run:
         members = [self.planned[name] for name in self._members(planned.name)]
         if len(members) > 1:
             self.schedule.take({each.name for each in members})
-        if planned.action == "run" and len(members) == 1 and self.jobs.is_only_checked(planned):
+        has_checks = self.runner.graph.tables[planned.name].contract.checks
+        if has_checks and planned.action == "run" and len(members) == 1 and self.jobs.is_only_checked(planned):
             planned = replace(planned, action="check", reasons=())
             members = [planned]
             self.planned[planned.name] = planned
@@ -323,7 +321,7 @@ class _Run:
 
     def _members(self, name: str) -> tuple[str, ...]:
         """The tables whose work is one job: those that one call computes; one whose data are checked, alone."""
-        return (name,) if self.planned[name].is_check else self.runner.graph.siblings(name)
+        return self.runner.graph.siblings(name) if self.planned[name].action == "run" else (name,)
 
     def _all_without_computing(self, members: list[PlannedTable]) -> list[TableResult] | None:
         """The results of tables that one call computes, where it is not called; None where it is."""
@@ -339,11 +337,13 @@ class _Run:
         """Make the result of a table that cannot or need not be computed after all; None if it is computed."""
         if planned.is_validated:
             return table_results.not_validated(planned)
-        if planned.is_check:
-            return None if self.runner.publish and self.jobs.due_checks(planned) else self._unchanged(planned)
+        if planned.action != "run":
+            return None if self.jobs.due_checks(planned) else self._unchanged(planned)
         for name in planned.inputs:
             if self.jobs.is_unusable(name):
                 return table_results.skipped(planned, self.results[name])
+            if name in self.plan.unfit:
+                return table_results.without_fit_input(planned, name, self.plan.unfit[name])
             if name in self.plan.out_of_reach:
                 return self._without_input(planned, InputError(name, self.plan.out_of_reach[name]), seconds=0.0)
         if planned.refused is not None:
@@ -379,7 +379,7 @@ class _Run:
     def _take(self, planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> None:
         """Take note of a table that was computed."""
         name = planned.name
-        if planned.is_check:
+        if planned.action != "run":
             self._keep_rows(name, table_results.violated(outcome))
             self._end(table_results.checked(planned, outcome, seconds, attempts))
             return
@@ -387,7 +387,7 @@ class _Run:
             self.contents.record_materialized(self.runner.graph.tables[name], planned, outcome.manifest)
         elif self.runner.compare is not None:
             self.contents.record_unpublished(name, same=self.runner.compare(planned, outcome.data))
-        self._keep_rows(name, table_results.violated(outcome))
+        self._keep_rows(name, table_results.violated(outcome) if outcome.checks else None)
         self._end(table_results.materialized(planned, outcome, seconds, attempts))
 
     def _begun(self, name: str) -> int:

@@ -333,7 +333,7 @@ def _provenance(
 ) -> Provenance:
     recipe = _used_recipe(job, place)
     # Where a check stands is said by the project file of the day.
-    kept = tuple(replace(each, result=replace(each.result, location=None)) for each in checks)
+    kept = tuple([replace(each, result=replace(each.result, location=None)) for each in checks]) if checks else ()
     return Provenance(
         job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected, checks=kept
     )

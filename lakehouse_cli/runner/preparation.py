@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -73,6 +74,19 @@ def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[st
             except LakehouseError:
                 unknown.add(edge.table)
     return {name: set() if name in unknown else types for name, types in wanted.items()}
+
+
+def readers_by_table(plan: Plan, graph: AssetGraph, *, publish: bool) -> Counter[str]:
+    """Count, by table, what reads it in this process: transforms, and where nothing is stored, checks as well."""
+    read = Counter(
+        name
+        for planned in plan.runs
+        if not (publish and graph.tables[planned.name].runs_in_storage)  # the database has what it reads
+        for name in planned.inputs
+    )
+    if not publish:
+        read.update(name for planned in plan.due for name in graph.references(planned.name))
+    return read
 
 
 def streaming_types(wanted: Mapping[str, set[str]]) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,11 +13,13 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan, PlannedTable
-from lakehouse_cli.plan.standing_checks import Standing, due_checks, standing_checks, standing_results
 from lakehouse_cli.runner import table_results
 from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.jobs import Job, JobChecks
 from lakehouse_cli.runs.events import TableResult
+
+if TYPE_CHECKING:
+    from lakehouse_cli.plan.standing_checks import Standing
 
 
 class RunJobs(Struct):
@@ -52,31 +55,27 @@ class RunJobs(Struct):
             workers: How many tables are computed at once.
         """
         table = self.graph.tables[planned.name]
-        job = Job(
+        computes = planned.action == "run"
+        checks = None
+        if table.contract.checks:
+            checks = self._checks(planned) if computes else self._checks_of_stored(planned)
+        # Each as it is declared where it is read from.
+        tables = {name: self.elsewhere.get(name) or self.graph.tables[name] for name in planned.inputs}
+        return Job(
             table,
-            (),
-            {},
+            self.graph.inputs[planned.name] if computes else (),
+            tables if computes else {},
             self.plan.project,
             self.run_id,
             planned.recipe,
-            {},
-            None,
+            self.contents.of_inputs(planned) if computes else {},
+            planned.state.version if computes and planned.state is not None else None,
             forced=any(reason.code == "forced" for reason in planned.reasons),
             publish=self.publish,
             used=planned.used,
             workers=workers,
             run_started=self.now,
-        )
-        if planned.is_check:
-            return replace(job, checks=self._checks_of_stored(planned))
-        return replace(
-            job,
-            inputs=self.graph.inputs[planned.name],
-            # Each as it is declared where it is read from.
-            tables={name: self.elsewhere.get(name) or self.graph.tables[name] for name in planned.inputs},
-            expected_inputs=self.contents.of_inputs(planned),
-            expected=planned.state.version if planned.state is not None else None,
-            checks=self._checks(planned) if table.contract.checks else None,
+            checks=checks,
         )
 
     def is_unusable(self, name: str) -> bool:
@@ -86,9 +85,7 @@ class RunJobs(Struct):
     def is_only_checked(self, planned: PlannedTable) -> bool:
         """Whether a table need not be computed after all, and its checks must be judged all the same."""
         return (
-            self.publish
-            and bool(self.graph.tables[planned.name].contract.checks)
-            and planned.conditional
+            planned.conditional
             and planned.refused is None
             and not any(map(self.is_unusable, planned.inputs))
             and self.contents.came_out_the_same(planned)
@@ -98,7 +95,11 @@ class RunJobs(Struct):
     def with_standing(self, planned: PlannedTable) -> PlannedTable:
         """A table that is not computed after all, with how its checks stand."""
         standing = self._standing(planned)
-        return replace(planned, checks=standing_results(standing, self.now)) if standing else planned
+        if not standing:
+            return planned
+        from lakehouse_cli.plan.standing_checks import standing_results
+
+        return replace(planned, checks=standing_results(standing, self.now))
 
     def due_checks(self, planned: PlannedTable) -> list[str]:
         """The checks that are to be judged on what is stored of a table, by what is stored of others by now."""
@@ -108,7 +109,9 @@ class RunJobs(Struct):
         standing = self._standing(planned)
         if not standing:
             return []
-        contents = {name: record.content_hash for name, record in self._referenced(planned.name).items()}
+        from lakehouse_cli.plan.standing_checks import due_checks
+
+        contents = self.contents.hashes_of(self._usable_references(planned.name))
         return [check.name for check, _ in due_checks(standing, table, contents)]
 
     def _checks(self, planned: PlannedTable) -> JobChecks:
@@ -123,6 +126,8 @@ class RunJobs(Struct):
 
     def _checks_of_stored(self, planned: PlannedTable) -> JobChecks:
         """The same, of those that are due on what is stored."""
+        from lakehouse_cli.plan.standing_checks import standing_results
+
         standing = self._standing(planned)
         # As they are called and limited now.
         results = {each.name: each for each in standing_results(standing, self.now)}
@@ -146,11 +151,16 @@ class RunJobs(Struct):
         table, manifest = self.graph.tables[planned.name], _manifest(planned)
         if manifest is None or not table.contract.checks:
             return []
+        from lakehouse_cli.plan.standing_checks import standing_checks  # not loaded where no table has checks
+
         return standing_checks(table, manifest, self.codes.get(planned.name, {}))
 
     def _referenced(self, name: str) -> dict[str, InputRecord]:
         """What is stored of the tables that a table's checks look at; without those that failed in this run."""
-        return self.contents.of_tables(n for n in self.graph.references(name) if not self.is_unusable(n))
+        return self.contents.of_tables(self._usable_references(name))
+
+    def _usable_references(self, name: str) -> tuple[str, ...]:
+        return tuple(each for each in self.graph.references(name) if not self.is_unusable(each))
 
 
 def _manifest(planned: PlannedTable) -> Manifest | None:

@@ -193,6 +193,13 @@ def skipped(planned: PlannedTable, blame: TableResult, *, together: bool = False
     return TableResult(planned.name, "skipped", planned.reasons, uri=planned.uri, error=error)
 
 
+def without_fit_input(planned: PlannedTable, name: str, wrong: str) -> TableResult:
+    """Make the result of a table that is not computed, as what is stored of its input `name` fails a check."""
+    hint = f"correct what `{name}` is made from, or relax the check; `lakehouse run {name}` says more"
+    error = ErrorInfo("UpstreamError", wrong, hint=hint)
+    return TableResult(planned.name, "skipped", planned.reasons, uri=planned.uri, error=error)
+
+
 def cancelled(planned: PlannedTable, why: str, attempts: int) -> TableResult:
     """Make the result of a table that was not begun any more, or abandoned after so many attempts were begun."""
     error = ErrorInfo("Cancelled", why)

@@ -5,6 +5,7 @@ The progress table, the log, the JSON document and the history are readers of th
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -23,6 +24,11 @@ TableStatus = Literal["materialized", "unchanged", "passed", "failed", "skipped"
 RunStatus = Literal["success", "failed", "cancelled"]
 #: How a run was cancelled: by the user, or by the system or the calling program.
 Cancellation = Literal["interrupted", "terminated"]
+
+
+def new_run_id() -> str:
+    """Make an id that sorts by time and is unique without coordination: ``YYYYMMDD-HHMMSS-xxxx``."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
 
 
 def _snake_case(name: str) -> str:

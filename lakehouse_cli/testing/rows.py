@@ -20,6 +20,7 @@ from lakehouse_cli.config.source import SourceFile
 from lakehouse_cli.config.transform_tests import Rows
 from lakehouse_cli.config.yaml_tree import Mapping as RowNode
 from lakehouse_cli.contracts import enforce
+from lakehouse_cli.contracts.hiding import hide_sensitive
 from lakehouse_cli.declarations import Place
 from lakehouse_cli.errors import ContractError, ProjectError, UsageError
 from lakehouse_cli.model import Table
@@ -76,7 +77,9 @@ def frame(
 
 
 def assert_keeps_contract(table: str, frame: Any, *, project: _Project = None) -> None:
-    """Fail unless a frame keeps the contract of a table: its columns, their types, nulls and the key.
+    """Fail unless a frame keeps the contract of a table: its columns, their types, nulls, the key and the checks.
+
+    Checks that look at other tables or at the clock are not judged, nor `row_count` but for its `max`.
 
     Args:
         table: Its name.
@@ -88,14 +91,19 @@ def assert_keeps_contract(table: str, frame: Any, *, project: _Project = None) -
         LakehouseError: There is no such table.
     """
     __tracebackhide__ = True
-    declared, _ = _table(table, project)
+    declared, folder = _table(table, project)
     owner = owner_of(frame)
     if owner is None:
         raise AssertionError(f"{type(frame).__name__} is no frame that a transform may return")
     data = pa.concat_tables(list(owner.to_pieces(frame, declared.columns)))
     try:
-        enforce(data, declared.columns, key=declared.key, extra_columns=declared.extra_columns)
+        kept = enforce(data, declared.columns, key=declared.key, extra_columns=declared.extra_columns).table
+        if declared.contract.checks:
+            from lakehouse_cli.operations.transform_tests.checked_rows import CheckedRows
+
+            CheckedRows(folder, {}, None).judge(declared, kept)
     except ContractError as error:
+        hide_sensitive(error, declared.contract.sensitive, declared.key)
         raise AssertionError("\n".join(error_lines(Terminal(), error))) from None
 
 

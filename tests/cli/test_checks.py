@@ -154,7 +154,12 @@ def test_changed_check_is_judged_on_stored_data(weather: ProjectFolder, cli: Cli
     assert (judged.code, checks(judged)["hot"]["status"]) == (0, "warned")
     declare(weather, high="checks: [{max: 60, error_above: 49%}]")
     failing = cli("run", "report", "--force", "-o", "json")
-    assert table(failing, "report")["status"] == "materialized"  # it was selected alone
+    assert (failing.code, table(failing, "report")["status"]) == (1, "skipped")  # also where it is selected alone
+    why = "`daily`: check `high_max`: 1 value of `high` is above 60"
+    assert table(failing, "report")["error"]["message"] == why
+    weather.write("transforms.py", CODE.replace("len(daily)", "2"))
+    assert table(cli("plan", "report", "-o", "json"), "report")["would_fail"] == why
+    assert table(cli("diff", "report", "-o", "json"), "report")["error"]["message"] == why
     assert (cli("run").code, table(cli("run", "-o", "json"))["status"]) == (1, "failed")
 
 

@@ -271,3 +271,65 @@ def test_long_messages_are_cut(folder: ProjectFolder, cli: Cli) -> None:
         assert "  line 299\n" in verbose
         messages = {table["name"]: table["error"]["message"] for table in cli(command, "-o", "json").json["tables"]}
         assert messages["wide"] == "`wide` raised ValueError: " + "x" * 3_000
+
+
+CHECKED = """
+name: failing
+module: transforms
+execution: {executor: EXECUTOR, workers: 2}
+storages: {default: {root: data}, raw: {root: raw}, base: {type: sqlite, root: lake.db}}
+tables:
+  src: {kind: source, storage: raw, columns: {n: {type: int64, SOURCE}}}
+  child:
+    inputs: {t: src}
+    function: down
+    columns: {n: int64}
+    checks: [{row_count: {equals: t}}, {foreign_key: {columns: n, references: t.n}}, {unique: n}]
+  t: {columns: {n: {type: int64, checks: [{max: 9}, {max: 1, severity: warn}]}}}
+  down: {columns: {n: int64}}
+  beside: {columns: {n: {type: int64, BESIDE}}}
+  same:
+    inputs: []
+    function: fixed
+    columns: {n: {type: int64, SAME}}
+    checks: [{foreign_key: {columns: n, references: parent.n}}]
+  parent: {inputs: {t: src}, function: down, columns: {n: int64}}
+  base:
+    {storage: base, engine: storage, inputs: [src_b], sql: "select n from src_b", columns: {n: {type: int64, max: 9}}}
+  src_b: {storage: base, inputs: {t: src}, function: down, columns: {n: int64}}
+"""
+CHECKED_CODE = """
+def fixed() -> pa.Table:
+    return pa.table({"n": [1]})
+"""
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_checks_fail_the_same(folder: ProjectFolder, cli: Cli, executor: str) -> None:
+    def declare(**parts: str) -> None:
+        parts = {"SOURCE": "max: 99", "BESIDE": "max: 99", "SAME": "max: 99", "EXECUTOR": executor} | parts
+        text = CHECKED
+        for name, value in parts.items():
+            text = text.replace(name, value)
+        folder.write("lakehouse.yaml", text)
+
+    folder.write("transforms.py", TRANSFORMS.replace("BODY", "pass") + CHECKED_CODE)
+    folder.write("raw/src.csv", "n\n1\n")
+    declare()
+    assert cli("run").code == 0
+    # A result, one in a database, one that looks at what is computed and not stored, and what is stored already.
+    folder.write("raw/src.csv", "n\n50\n")
+    errors = agree(folder, cli, "t", "down", "base", "same")
+    assert errors["same"]["message"] == "check `foreign_key`: 1 value of `n` is not in `parent.n`"
+    assert errors["t"]["message"] == "check `n_max`: 1 value of `n` is above 9"
+    # Stored data by other rules, and a source.
+    folder.write("raw/src.csv", "n\n1\n")
+    assert cli("run").code == 0
+    declare(SAME="max: 0", BESIDE="max: 1")
+    assert set(agree(folder, cli, "same", "beside")) == {"same", "beside"}
+    declare(SOURCE="max: 0")
+    folder.write("raw/src.csv", "n\n2\n")
+    assert (
+        "n_max"
+        in agree(folder, cli, "src", "t", "down", "beside", "child", "parent", "base", "src_b")["src"]["message"]
+    )

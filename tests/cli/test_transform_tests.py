@@ -429,3 +429,60 @@ def test_example_of_the_docs_passes(folder: ProjectFolder, cli: Cli) -> None:
     folder.edit("transforms.py", "max", "min")
     folder.add("lakehouse.yaml", "          - {station: SEA, day: 2024-01-01, high: 50}\n")
     assert cli("test").out.partition("\n\n1 failed")[0] in docs
+
+
+CHECKED = """
+others: {kind: source, columns: {id: string}}
+raw: {kind: source, columns: {id: {type: string, matches: "[a-z]"}, n: int64, mail: {type: string, sensitive: true}}}
+same:
+  inputs: [raw]
+  columns: {id: string, n: {type: int64, max: 9}, mail: {type: string, sensitive: true}}
+  checks:
+    - {unique: [id]}
+    - {row_count: {min: 100, max: 2, equals: others}}
+    - {foreign_key: {columns: id, references: others.id}}
+    - {expression: "n >= 0", name: positive}
+    - {function: "transforms:fine"}
+    - {freshness: {column: at, within: 1d}}
+"""
+
+
+def test_checks_are_enforced_as_far_as_rows_show_them(folder: ProjectFolder, cli: Cli) -> None:
+    tables = CHECKED.replace("n: {", "at: date32, n: {")
+    tests = """
+- {name: good, given: {raw: [{id: a, n: 1}]}, expect: [{id: a}]}
+- {name: high, given: {raw: [{id: a, n: 10, mail: hush}]}, expect: [{id: a}]}
+- {name: twice, given: {raw: [{id: a}, {id: a}]}, expect: {error: share their `id`}}
+- {name: low, given: {raw: [{id: a, n: -1}]}, expect: {error: positive}}
+- {name: thirteen, params: {day: "2024-01-01"}, given: {raw: [{id: x, n: 3}]}, expect: {error: function}}
+- {name: many, given: {raw: [{id: a}, {id: b}, {id: c}]}, expect: {error: more than 2}}
+- {name: orphan, given: {raw: [{id: a}, {id: b}], others: [{id: a}, {id: c}]}, expect: {error: is not in `others.id`}}
+- {name: unequal, given: {raw: [{id: a}], others: [{id: a}, {id: c}]}, expect: {error: has 2}}
+- {name: old, now: 2024-02-01, given: {raw: [{id: a}]}, expect: {error: is older than 1d}}
+- {name: new, now: 2024-01-01, given: {raw: [{id: a}]}, expect: {rows: 1}}
+- {name: loose, given: {raw: [{id: A}]}, expect: {rows: 1}}
+- {name: strict, strict: true, given: {raw: [{id: A}]}, expect: {rows: 1}}
+- {name: hidden, given: {raw: [{id: a, mail: hush}]}, expect: [{id: a, mail: other-hush}]}
+"""
+    code = """
+import datetime
+def same(raw, day="2024-01-01"):
+    return raw.assign(at=datetime.date.fromisoformat(day))
+def fine(frame):
+    return frame["id"] != "x"
+"""
+    with_tests(folder, tests, code, tables=tables)
+    found = cli("test", "-o", "json")
+    wrong = {each["name"]: each for each in found.json["tests"] if each["status"] != "passed"}
+    assert set(wrong) == {"high", "strict", "hidden"}, wrong
+    assert wrong["high"]["error"]["violations"][0]["check"] == "max"
+    assert "given rows of `raw`: check `id_matches`: 1 value" in wrong["strict"]["error"]["message"]
+    assert wrong["hidden"]["differences"][0]["changed"][0]["result"] == {"id": "a", "mail": "***"}
+    assert found.json["tests"][0]["notes"] == [
+        "check `row_count` of `same` is not judged by `min`, `equals`, which a test's rows do not show",
+        "check `foreign_key` of `same` is not judged: `others` is not given",
+        "check `freshness` of `same` is not judged: the test has no `now`",
+    ]
+    shown = cli("test")
+    assert "hush" not in shown.out + shown.err + found.out
+    assert "note: check `foreign_key` of `same` is not judged: `others` is not given" in shown.err

@@ -140,9 +140,9 @@ def compare_recomputed(
         if table.error is not None:
             status: DiffStatus = "skipped" if table.status == "skipped" else "failed"
             compared[table.name] = _failed(found, table.error, mask, status)
-        elif table.status == "unchanged":
+        elif table.status == "unchanged" and stored.tables[table.name].kind == "computed":
             compared[table.name] = replace(found, note=next(iter(table.notes), "up to date"))
-    return tuple(compared[table.name] for table in result.tables)
+    return tuple(compared[table.name] for table in result.tables if table.name in compared)
 
 
 def _has_same_bytes(planned: PlannedTable, data: pa.Table) -> bool:

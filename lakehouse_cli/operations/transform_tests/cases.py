@@ -46,7 +46,7 @@ class Case(Struct, frozen=True):
         table: The table that it stands in, with the params of the test.
         members: All tables that the same call computes, in the order of the project.
         inputs: Which table goes into which parameter.
-        given: The data of each input.
+        given: The data of each input, and of tables that checks look at.
         expected: What is expected, by table; empty where an error is.
         error: What the message of the error must match; None where none is expected.
         problems: Takes what is found as values are read of which only the result shows the type.
@@ -93,12 +93,13 @@ class CaseReader:
         params = {**table.params, **test.params}
         locations = {**table.locations, **{k: v for k, v in test.places.items() if k.startswith("params")}}
         table = replace(table, params=params, locations=locations)
-        siblings = (self._tables[name] for name in self._code.graph.siblings(table.name))
+        siblings = [self._tables[name] for name in self._code.graph.siblings(table.name)]
         members = tuple(table if each.name == table.name else replace(each, params=params) for each in siblings)
         inputs = self._inputs(table, test)
         if inputs is None:
             return None
-        given = self._given(test, inputs, f"test {quoted(test.name)} of table {quoted(table.name)}")
+        looked_at = [name for each in siblings for name in self._code.graph.references(each.name)]
+        given = self._given(test, inputs, looked_at, f"test {quoted(test.name)} of table {quoted(table.name)}")
         found = self._expected(test, table, members)
         if given is None or found is None:
             return None
@@ -135,8 +136,12 @@ class CaseReader:
                 return None
         return inputs
 
-    def _given(self, test: TransformTest, inputs: Sequence[Input], owner: str) -> dict[str, pa.Table] | None:
+    def _given(
+        self, test: TransformTest, inputs: Sequence[Input], looked_at: Sequence[str], owner: str
+    ) -> dict[str, pa.Table] | None:
+        """The data of its inputs, and of the tables that checks look at where they are given."""
         names = list(dict.fromkeys(each.table for each in inputs))
+        names += dict.fromkeys(name for name in looked_at if name in test.given and name not in names)
         parameters = {each.parameter: each.table for each in inputs}
         is_right = True
         for name in test.given:

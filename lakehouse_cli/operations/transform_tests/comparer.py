@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from operator import itemgetter
@@ -16,8 +16,10 @@ from typing import TypeAlias
 
 import pyarrow as pa
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse_cli.config.transform_tests import EXACT, Tolerance
+from lakehouse_cli.errors import HIDDEN
 from lakehouse_cli.formats.csv.codec import encode
 from lakehouse_cli.formats.csv.options import CsvOptions
 
@@ -69,6 +71,22 @@ class Difference(Struct, frozen=True):
     moved: bool = False
     expected_rows: int = 0
     result_rows: int = 0
+
+    def without_values(self, hidden: Collection[str]) -> Difference:
+        """The same without the values of some columns."""
+        if not any(name in hidden for name in self.columns):
+            return self
+
+        def row(cells: Row) -> Row:
+            pairs = zip(self.columns, cells, strict=True)
+            return tuple(HIDDEN if name in hidden and cell is not None else cell for name, cell in pairs)
+
+        return replace(
+            self,
+            missing=tuple(map(row, self.missing)),
+            unexpected=tuple(map(row, self.unexpected)),
+            changed=tuple(replace(e, expected=row(e.expected), result=row(e.result)) for e in self.changed),
+        )
 
 
 def compare_rows(

@@ -13,10 +13,12 @@ import pyarrow as pa
 from lakehouse_cli.arrow.ordering import order_problem, sort_rows
 from lakehouse_cli.code.importing import pinned
 from lakehouse_cli.contracts import check, enforce
+from lakehouse_cli.contracts.hiding import hide_sensitive
 from lakehouse_cli.engines.spark_session import spark_of_run
 from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, Interrupted, TransformError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.computation import Input
+from lakehouse_cli.operations.transform_tests.checked_rows import CheckedRows
 from lakehouse_cli.operations.transform_tests.clock import frozen_clock
 from lakehouse_cli.plan.computations import runnable_computation
 from lakehouse_cli.plan.project_code import ProjectCode
@@ -37,8 +39,9 @@ def transforms_of(code: ProjectCode) -> Iterator[Callable[..., dict[str, pa.Tabl
             inputs: Sequence[Input],
             given: Mapping[str, pa.Table],
             now: datetime | None = None,
+            checks: CheckedRows | None = None,
         ) -> dict[str, pa.Table]:
-            return _compute(members, inputs, given, now, folder)
+            return _compute(members, inputs, given, now, folder, checks)
 
         yield compute
 
@@ -49,7 +52,12 @@ def _interrupt() -> NoReturn:
 
 
 def _compute(
-    members: Sequence[Table], inputs: Sequence[Input], given: Mapping[str, pa.Table], now: datetime | None, folder: Path
+    members: Sequence[Table],
+    inputs: Sequence[Input],
+    given: Mapping[str, pa.Table],
+    now: datetime | None,
+    folder: Path,
+    checks: CheckedRows | None,
 ) -> dict[str, pa.Table]:
     """Compute the tables of one call, each with its contract enforced.
 
@@ -59,6 +67,7 @@ def _compute(
         given: The data of the inputs.
         now: What clocks show; None for the time it is.
         folder: The project's.
+        checks: Judges the checks of the results; None where these are not judged.
 
     Raises:
         LakehouseError: The transform failed, or a result breaks its contract.
@@ -79,15 +88,21 @@ def _compute(
         computation = runnable_computation(first, folder, now=now or datetime.now(UTC))
         results = {first.name: computation.run(arguments)}
     tables = {each.name: each for each in members}
-    return {name: enforced(_whole(each), tables[name], folder) for name, each in results.items()}
+    return {name: enforced(_whole(each), tables[name], folder, checks) for name, each in results.items()}
 
 
 def _whole(result: pa.Table | Iterator[pa.Table]) -> pa.Table:
     return result if isinstance(result, pa.Table) else pa.concat_tables(list(result))
 
 
-def enforced(result: pa.Table, table: Table, folder: Path) -> pa.Table:
+def enforced(result: pa.Table, table: Table, folder: Path, checks: CheckedRows | None = None) -> pa.Table:
     """A result that keeps its contract, in the order of its rows.
+
+    Args:
+        result: What was computed.
+        table: With its contract.
+        folder: The project's.
+        checks: Judges its checks; None where these are not judged.
 
     Raises:
         ContractError: It does not.
@@ -102,10 +117,16 @@ def enforced(result: pa.Table, table: Table, folder: Path) -> pa.Table:
     if (problem := order_problem(kept.schema, table.order_by)) is not None:
         index, message, hint = problem
         raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
-    return sort_rows(kept, table.row_order) if table.row_order else kept
+    kept = sort_rows(kept, table.row_order) if table.row_order else kept
+    if checks is not None:
+        try:
+            checks.judge(table, kept)
+        except ContractError as error:
+            raise explained(error, table, folder, None) from None
+    return kept
 
 
-def check_given(data: pa.Table, table: Table) -> None:
+def check_given(data: pa.Table, table: Table, checks: CheckedRows) -> None:
     """Refuse given rows that break the contract of their table.
 
     Raises:
@@ -114,6 +135,16 @@ def check_given(data: pa.Table, table: Table) -> None:
     found = check(data, table.columns, key=table.key)
     if found.violations:
         first = found.violations[0]
-        error = DataError(f"given rows of `{table.name}`: {first.message}", hint=CORRECT_DATA)
+        error = DataError(first.message)
         found.describe(error, {})
-        raise error
+    else:
+        try:
+            checks.judge(table, data)
+        except ContractError as broken:
+            error = DataError(broken.message)
+            error.violations, error.failed = broken.violations, broken.failed
+        else:
+            return
+    hide_sensitive(error, table.contract.sensitive, table.key)
+    error.message, error.hint = f"given rows of `{table.name}`: {error.message}", CORRECT_DATA
+    raise error

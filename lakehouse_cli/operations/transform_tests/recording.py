@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 from msgspec import Struct
 
 from lakehouse_cli.config.transform_tests import TransformTest
-from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.errors import LakehouseError, UsageError, did_you_mean
 from lakehouse_cli.model import Table
+from lakehouse_cli.operations.transform_tests.checked_rows import CheckedRows
 from lakehouse_cli.operations.transform_tests.computing import transforms_of
-from lakehouse_cli.operations.transform_tests.running import read_cases
+from lakehouse_cli.operations.transform_tests.running import case_checks, read_cases
 from lakehouse_cli.operations.transform_tests.yaml_edit import source_of, with_expectation, with_test, write_text
 from lakehouse_cli.operations.transform_tests.yaml_rows import quoted_text, yaml_rows
 from lakehouse_cli.plan.project_code import ProjectCode
@@ -29,6 +30,7 @@ class Recorded(Struct, frozen=True):
         lines: The test as YAML, or what it expects.
         rows: How many rows came.
         file: The file that has it now; None where it could not be put there, and is to be pasted.
+        left_out: The sensitive columns that it does not hold.
     """
 
     table: str
@@ -36,6 +38,7 @@ class Recorded(Struct, frozen=True):
     lines: tuple[str, ...]
     rows: int
     file: str | None
+    left_out: tuple[str, ...] = ()
 
 
 def record_test(
@@ -59,18 +62,33 @@ def record_test(
         hint = "`--update` records what it expects anew; or choose another name"
         raise UsageError(f"table `{table.name}` has a test `{name}` already", hint=hint)
     _check_recordable(code, table)
-    given = {each: _first_rows(stored, each, rows) for each in code.graph.upstream(table.name)}
-    members = [code.spec.tables[each] for each in code.graph.siblings(table.name)]
-    with transforms_of(code) as compute:
-        result = compute(members, code.graph.inputs[table.name], given)[table.name]
+    tables = code.spec.tables
+    read = {each: _first_rows(stored, each, rows) for each in code.graph.upstream(table.name)}
+    given = {each: _with_nulls(data, tables[each].contract.sensitive) for each, data in read.items()}
+    nulled = _left_out(read, tables)
+    members = [tables[each] for each in code.graph.siblings(table.name)]
+    try:
+        with transforms_of(code) as compute:
+            checks = CheckedRows(code.folder.resolve(), given, None)
+            result = compute(members, code.graph.inputs[table.name], given, None, checks)[table.name]
+    except LakehouseError as error:
+        if nulled:
+            columns = ", ".join(f"`{each}`" for each in nulled)
+            error.hint = f"sensitive columns are null in a recorded test ({columns}): write this test by hand"
+        raise
+    left_out = (*nulled, *_left_out({table.name: result}, tables))
+    result = _without(result, table.contract.sensitive)
     lines = [f"- name: {quoted_text(name)}", *([] if not given else ["  given:"])]
     for each, data in given.items():
         found = yaml_rows(data, with_nulls=False)
         lines += [f"    {each}:", *(f"      - {row}" for row in found)] if found else [f"    {each}: []"]
     expected = [f"- {row}" for row in yaml_rows(result, with_nulls=True)]
-    lines += ["  expect:", *(f"    {row}" for row in expected)] if expected else ["  expect: []"]
+    if result.num_columns:
+        lines += ["  expect:", *(f"    {row}" for row in expected)] if expected else ["  expect: []"]
+    else:  # all are sensitive
+        lines += [f"  expect: {{rows: {result.num_rows}}}"]
     file = _edited(code, table, lambda source: with_test(source, table.name, lines))
-    return Recorded(table.name, name, tuple(lines), result.num_rows, file)
+    return Recorded(table.name, name, tuple(lines), result.num_rows, file, left_out)
 
 
 def update_test(code: ProjectCode, table: Table, name: str, known: Mapping[str, tuple[TransformTest, ...]]) -> Recorded:
@@ -92,17 +110,45 @@ def update_test(code: ProjectCode, table: Table, name: str, known: Mapping[str, 
         raise UsageError(f"test `{name}` expects no list of rows of its table", hint=hint, location=test.location)
     (case,) = read_cases(code, {table.name: [test]})
     with transforms_of(code) as compute:
-        result = compute(case.members, case.inputs, case.given, test.now)[table.name]
+        result = compute(case.members, case.inputs, case.given, test.now, case_checks(case, code))[table.name]
     compared = [each for each in case.expected[table.name].names if each in result.schema.names]
     shown = (
         result.select(compared)
         if compared
         else result.drop_columns([n for n in test.ignore if n in result.schema.names])
     )
+    left_out = _left_out({table.name: shown}, code.spec.tables)
+    shown = _without(shown, table.contract.sensitive)
+    if left_out and not shown.num_columns:
+        hint = "expect `{rows: …}`, or write made-up values by hand"
+        raise UsageError(f"all columns that test `{name}` compares are sensitive", hint=hint, location=test.location)
     lines = [f"- {row}" for row in yaml_rows(shown, with_nulls=True)]
     file = _edited(code, table, lambda source: with_expectation(source, table.name, name, lines))
     written = ("expect:", *(f"  {line}" for line in lines)) if lines else ("expect: []",)
-    return Recorded(table.name, name, written, result.num_rows, file)
+    return Recorded(table.name, name, written, result.num_rows, file, left_out)
+
+
+def _with_nulls(data: pa.Table, hidden: Collection[str]) -> pa.Table:
+    """A table with nulls in sensitive columns, as in a test that leaves them out."""
+    for at, field in enumerate(data.schema):
+        if field.name in hidden:
+            data = data.set_column(at, field, pa.chunked_array([pa.nulls(data.num_rows, field.type)], field.type))
+    return data
+
+
+def _without(data: pa.Table, hidden: Collection[str]) -> pa.Table:
+    """A table without its sensitive columns."""
+    return data.select([name for name in data.schema.names if name not in hidden])
+
+
+def _left_out(of: Mapping[str, pa.Table], tables: Mapping[str, Table]) -> tuple[str, ...]:
+    """The sensitive columns that tables have, with the names of these."""
+    return tuple(
+        f"{name}.{column}"
+        for name, data in of.items()
+        for column in data.schema.names
+        if column in tables[name].contract.sensitive
+    )
 
 
 def _check_recordable(code: ProjectCode, table: Table) -> None:

@@ -26,6 +26,7 @@ class TestResult(Struct, frozen=True):
         message: What is wrong, in a sentence; empty where it passed.
         differences: By result, its name empty for the one of the table.
         error: What the transform raised, or how its result breaks the contract.
+        notes: Which checks are not judged, and why.
     """
 
     __test__ = False  # pytest takes it for a test otherwise
@@ -38,6 +39,7 @@ class TestResult(Struct, frozen=True):
     message: str = ""
     differences: Mapping[str, Difference] = field(default_factory=dict)
     error: ErrorInfo | None = None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The same as JSON."""
@@ -50,6 +52,7 @@ class TestResult(Struct, frozen=True):
             "location": location_json(self.location),
             "differences": [_difference_json(name, each) for name, each in self.differences.items()],
             "error": None if self.error is None else error_json(self.error),
+            "notes": list(self.notes),
         }
 
 
@@ -59,7 +62,7 @@ class TestRun(Struct, frozen=True):
     Attributes:
         project: The project's name.
         tests: In the order of the project.
-        notes: What there is to say of the selection.
+        notes: What there is to say of the selection, and of checks that are not judged.
     """
 
     __test__ = False

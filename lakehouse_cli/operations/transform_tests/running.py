@@ -11,6 +11,7 @@ import pyarrow as pa
 from lakehouse_cli.config.transform_tests import TransformTest
 from lakehouse_cli.errors import LakehouseError, ProjectError, TransformError, did_you_mean, in_order
 from lakehouse_cli.operations.transform_tests.cases import Case, CaseReader, Expected
+from lakehouse_cli.operations.transform_tests.checked_rows import CheckedRows
 from lakehouse_cli.operations.transform_tests.comparer import Difference, compare_rows
 from lakehouse_cli.operations.transform_tests.computing import check_given, transforms_of
 from lakehouse_cli.operations.transform_tests.results import Status, TestResult
@@ -52,22 +53,31 @@ def run_cases(code: ProjectCode, cases: Iterable[Case]) -> Iterator[TestResult]:
             status, message, differences, error = _outcome(case, code, compute)
             test = case.test
             seconds = perf_counter() - began
-            yield TestResult(case.table.name, test.name, status, test.location, seconds, message, differences, error)
+            notes = tuple(note for each in case.members for note in case_checks(case, code).notes(each))
+            yield TestResult(
+                case.table.name, test.name, status, test.location, seconds, message, differences, error, notes
+            )
+
+
+def case_checks(case: Case, code: ProjectCode) -> CheckedRows:
+    """What judges the checks of a test's tables, by those that it gives."""
+    given = {name: case.given[name] for name in case.test.given}
+    return CheckedRows(code.folder.resolve(), given, case.test.now)
 
 
 def _outcome(
     case: Case, code: ProjectCode, compute: _Compute
 ) -> tuple[Status, str, dict[str, Difference], ErrorInfo | None]:
-    tables, function = code.spec.tables, case.table.function
+    tables, function, checks = code.spec.tables, case.table.function, case_checks(case, code)
     try:  # what comes before the call is no error that a test can expect
         for name in case.given if case.test.strict else ():
-            check_given(case.given[name], tables[name])
+            check_given(case.given[name], tables[name], checks)
         if function is not None:
             load_transform(function, code.folder.resolve(), of_table=case.table.returns_table)
     except LakehouseError as error:
         return "errored", error.message, {}, ErrorInfo.of(error)
     try:
-        results = compute(case.members, case.inputs, case.given, case.test.now)
+        results = compute(case.members, case.inputs, case.given, case.test.now, checks)
     except LakehouseError as error:
         return _of_error(case, error)
     if case.error is not None:
@@ -79,6 +89,7 @@ def _outcome(
     for name, expected in case.expected.items():
         message, found = _compared(case, expected, results[name], tables[name].key)
         if found is not None:
+            found = found.without_values(tables[name].contract.sensitive)
             differences[outputs[name] if len(case.expected) > 1 else ""] = found
         if message:
             messages.append(f"{outputs[name]}: {message}" if len(case.expected) > 1 else message)

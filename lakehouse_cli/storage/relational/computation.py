@@ -114,7 +114,10 @@ def _compute(computing: _Computation, storage: RelationalStorage, table: Table, 
                 written, _ = computing.run(session, storage.relation(table))
                 spooled, conversion = _spooled(storage, session, table, written.new, None)
             conversion.finish()
-            result = Computed(written.dropped, data=spooled.table())
+            data = spooled.table()
+            if query.judge is not None:
+                query.judge(iter([data]))
+            result = Computed(written.dropped, data=data)
             raise _RollBackError
     except _RollBackError:
         assert result is not None  # noqa: S101  # set before it is raised
