@@ -57,7 +57,7 @@ class RunJobs(Struct):
         table = self.graph.tables[planned.name]
         computes = planned.action == "run"
         checks = None
-        if table.contract.checks:
+        if table.contract.checks or planned.is_validated:
             checks = self._checks(planned) if computes else self._checks_of_stored(planned)
         # Each as it is declared where it is read from.
         tables = {name: self.elsewhere.get(name) or self.graph.tables[name] for name in planned.inputs}
