@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple, TypeVar, overload
@@ -16,6 +17,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _DECLARED = "__lakehouse_tables__"
 #: Keywords without which a computed table needs a function.
 COMPUTES = ("function", "sql", "sql_file")
+_serials = count()
 
 
 class Place(NamedTuple):
@@ -99,6 +101,7 @@ class DeclaredTable:
         function: What computes it; None for a source, and for a query or a function that is only named.
         keys: Its keywords, as given.
         place: Of the call or decorator.
+        serial: How many were declared before it in this process.
     """
 
     def __init__(self, kind: str, function: Any, keys: Mapping[str, Any], place: Place) -> None:
@@ -106,6 +109,7 @@ class DeclaredTable:
         self.function = function
         self.keys = keys
         self.place = place
+        self.serial = next(_serials)
         if function is not None:
             self.__wrapped__ = function  # its signature is that of this
 

@@ -208,7 +208,7 @@ class SourceReader(Struct):
         self._modules[name] = module
         from lakehouse_cli.code.annotations import NamedTypes  # not loaded where nothing is read anew
 
-        statements = list(_top_level(tree.body))
+        statements = list(top_level(tree.body))
         types = NamedTypes(statements, name)
         for statement in statements:
             functions.update(self._names(statement, module, lines, types))
@@ -346,7 +346,7 @@ def _shown(file: Path, folder: Path) -> str:
         return str(file)
 
 
-def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """Statements that run when the module is imported, inside ``if``, ``try`` and ``with`` too."""
     waiting = body[::-1]
     while waiting:  # no recursion, as each `elif` stands inside the one before

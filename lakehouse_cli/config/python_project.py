@@ -85,7 +85,7 @@ class PythonProject:
             elif id(table) not in found:
                 found[id(table)] = table
                 waiting += [each for each in (*_inputs(table), *self._named(table)) if self._declared(each) is not None]
-        return list(found.values())
+        return _with_results_in_order(list(found.values()))
 
     def _named(self, table: DeclaredTable) -> Iterator[Any]:
         """The tables of its module that the parameters of a table's function are named after."""
@@ -255,6 +255,22 @@ class PythonProject:
             return None
         parts = file.relative_to(self._folder).with_suffix("").parts
         return ".".join(parts) if all(part.isidentifier() for part in parts) else None
+
+
+def _with_results_in_order(tables: list[DeclaredTable]) -> list[DeclaredTable]:
+    """The tables, those of one function in the order of their declarations, in which it may return a tuple."""
+    results: dict[Any, list[int]] = {}
+    for index, table in enumerate(tables):
+        if table.keys.get("output") is not None:
+            named = table.keys.get("function")
+            key = named if isinstance(named, str) else id(table.function)
+            results.setdefault(key, []).append(index)
+    ordered = list(tables)
+    for places in results.values():
+        declared = sorted((tables[index] for index in places), key=lambda each: (each.place.file, each.serial))
+        for index, table in zip(places, declared, strict=True):
+            ordered[index] = table
+    return ordered
 
 
 def _inputs(table: DeclaredTable) -> Iterator[Any]:

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lakehouse_cli.code.source import ModuleSource, SourceError, SourceReader, imported_module
+from msgspec.structs import replace
+
+from lakehouse_cli.code.origins import Definition, Origins, dotted_name
+from lakehouse_cli.code.source import ModuleSource, SourceError, SourceReader
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats.spec import FormatOption, JsonSchema, Refusal, first_refused
 from lakehouse_cli.model import ColumnType
@@ -31,6 +34,8 @@ _ROOTS = ("folder", "file", "url", "folder or url", "text", "none")
 _BASES_WITH_FORMATS = frozenset(("KeyedStorage", "ObjectStorage", "FileStorage"))
 # Annotated in the bases; no options.
 _NOT_OPTIONS = frozenset(("spec",))
+# What a class says of itself, annotated or not.
+_SAID = frozenset(("root_is", "schemes", "cannot_hold"))
 
 
 def read_type(name: str, target: str, folder: Path) -> StorageType:
@@ -50,21 +55,8 @@ def read_type(name: str, target: str, folder: Path) -> StorageType:
     module_name, _, class_name = target.partition(":")
     code = SourceReader(folder)
     own, bases = _line_of_descent(code.module(module_name), class_name, code)
-    fields: dict[str, FormatOption] = {}
-    required: dict[str, None] = {}
-    constants: dict[str, Any] = {}
-    for module, definition in reversed(own):
-        for statement in definition.body:
-            if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
-                continue
-            field = statement.target.id
-            if "ClassVar" in ast.unparse(statement.annotation).partition("[")[0]:
-                constants[field] = _literal(statement.value)
-            elif not field.startswith("_") and field not in _NOT_OPTIONS:
-                fields[field] = _option(statement, module, definition)
-                required.pop(field, None)
-                if statement.value is None:
-                    required[field] = None
+    fields, constants = _fields(own)
+    required = [each for each, (_, is_required) in fields.items() if is_required]
     root = constants.get("root_is", "text")
     if root not in _ROOTS:
         raise _error(f"`root_is` of {class_name} is {root!r}", f"write one of {', '.join(_ROOTS)}", *own[0])
@@ -74,7 +66,7 @@ def read_type(name: str, target: str, folder: Path) -> StorageType:
         root=root,
         schemes=tuple(constants.get("schemes") or ()),
         formats=bool(_BASES_WITH_FORMATS & bases),
-        options=tuple(fields.values()),
+        options=tuple(option for option, _ in fields.values()),
         refusal=refusal_of(class_name, constants.get("cannot_hold") or ()),
         required=tuple(required),
         root_required=root in ("folder", "file", "url", "folder or url"),
@@ -82,51 +74,61 @@ def read_type(name: str, target: str, folder: Path) -> StorageType:
     )
 
 
-Definition = tuple[ModuleSource, ast.ClassDef]
+def _fields(line: list[Definition]) -> tuple[dict[str, tuple[FormatOption, bool]], dict[str, Any]]:
+    """The options of a line of classes, each with whether it must be given; and what they say of themselves."""
+    fields: dict[str, tuple[FormatOption, bool]] = {}
+    constants: dict[str, Any] = {}
+    for module, definition in reversed(line):
+        for statement in definition.body:
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                field = statement.target.id
+                if "ClassVar" in ast.unparse(statement.annotation).partition("[")[0]:
+                    constants[field] = _literal(statement.value)
+                elif not field.startswith("_") and field not in _NOT_OPTIONS:
+                    fields[field] = _option(statement, module, definition), statement.value is None
+            if not isinstance(statement, ast.Assign):
+                continue
+            for target in statement.targets:
+                name = target.id if isinstance(target, ast.Name) else ""
+                if name in fields:  # another default for the option of a base
+                    known = fields[name][0]
+                    is_none = isinstance(statement.value, ast.Constant) and statement.value.value is None
+                    default = _default(statement, name, module, definition, may_be_none=is_none)
+                    fields[name] = replace(known, default=default), False
+                elif name in _SAID:
+                    constants[name] = _literal(statement.value)
+    return fields, constants
 
 
 def _line_of_descent(module: ModuleSource, name: str, code: SourceReader) -> tuple[list[Definition], frozenset[str]]:
     """Return the class and those it descends from, nearest first; and the names of bases that are the tool's own."""
-    first = _find(module, name, code)
-    if first is None:
+    origins = Origins(code)
+    first = origins.find(module, name)
+    if first is None or isinstance(first, str):
         known = [statement.name for statement in module.tree.body if isinstance(statement, ast.ClassDef)]
         hint = did_you_mean(name, known) or (f"its classes are {', '.join(known)}" if known else "define it there")
         raise SourceError(f"class `{name}` is not in {module.shown}", hint)
-    line, ours, waiting = [first], set(), [first]
-    while waiting:
-        where, definition = waiting.pop()
+    line: list[Definition] = []
+    ours: set[str] = set()
+
+    def descend(where: ModuleSource, definition: ast.ClassDef, below: tuple[ast.ClassDef, ...]) -> None:
+        line.append((where, definition))
         for base in definition.bases:
-            written = ast.unparse(base).rpartition(".")[2]
-            found = _find(where, written, code)
-            if found is None:
-                ours.add(_origin(where, written)[1])
-            elif not any(found[1] is known for _, known in line):
-                line.append(found)
-                waiting.append(found)
-    return line, frozenset(ours)
+            written = dotted_name(base)
+            found = None if written is None else origins.find(where, written)
+            if found is None or (not isinstance(found, str) and found[1] in below):
+                message = f"the code does not say where base `{ast.unparse(base)}` of {definition.name} comes from"
+                hint = "import or define it at the top of the module, by its name: its options are read from its source"
+                raise _error(message, hint, where, definition)
+            if isinstance(found, str):
+                ours.add(found.rpartition(".")[2])
+            else:
+                descend(*found, (*below, found[1]))
 
-
-def _find(module: ModuleSource, name: str, code: SourceReader) -> Definition | None:
-    """Find where a module gets a class of that name from; None where that is the tool itself, or is not known."""
-    for statement in module.tree.body:
-        if isinstance(statement, ast.ClassDef) and statement.name == name:
-            return module, statement
-    origin, original = _origin(module, name)
-    if origin.partition(".")[0] in ("", "lakehouse_cli"):
-        return None
-    try:
-        return _find(code.module(origin), original, code)
-    except SourceError:
-        return None
-
-
-def _origin(module: ModuleSource, name: str) -> tuple[str, str]:
-    """The module that a name is imported from, and what it is called there; no module where it is not imported."""
-    for statement in module.tree.body:
-        for alias in statement.names if isinstance(statement, ast.ImportFrom) else ():
-            if isinstance(statement, ast.ImportFrom) and (alias.asname or alias.name) == name:
-                return imported_module(statement, module.name, is_package=module.is_package), alias.name
-    return "", name
+    descend(*first, (first[1],))
+    # Who is reached by two ways comes behind both, as in Python's own order.
+    last = [each for index, each in enumerate(line) if all(each[1] is not later for _, later in line[index + 1 :])]
+    return last, frozenset(ours)
 
 
 def _literal(value: ast.expr | None) -> Any:
@@ -150,6 +152,18 @@ def _option(statement: ast.AnnAssign, module: ModuleSource, definition: ast.Clas
             module,
             statement,
         )
+    default = _default(statement, name, module, definition, may_be_none=may_be_none)
+    return FormatOption(name, default, schema, f"Of {definition.name}.")
+
+
+def _default(
+    statement: ast.Assign | ast.AnnAssign,
+    name: str,
+    module: ModuleSource,
+    definition: ast.ClassDef,
+    *,
+    may_be_none: bool,
+) -> Any:
     default = _literal(statement.value)
     if default is None and statement.value is not None and not may_be_none:
         raise _error(
@@ -158,7 +172,7 @@ def _option(statement: ast.AnnAssign, module: ModuleSource, definition: ast.Clas
             module,
             statement,
         )
-    return FormatOption(name, default, schema, f"Of {definition.name}.")
+    return default
 
 
 def _error(message: str, hint: str, module: ModuleSource, node: ast.stmt) -> SourceError:

@@ -24,6 +24,7 @@ from lakehouse_cli.text.counts import with_article
 from lakehouse_cli.transforms.frames import FrameType, owner_of
 from lakehouse_cli.transforms.loading import Parameter, Transform
 from lakehouse_cli.transforms.objects import Argument, ObjectInput, serialize
+from lakehouse_cli.transforms.open_figures import figures_of_one_call
 from lakehouse_cli.transforms.restored_dates import restore_dates, restore_dates_in
 from lakehouse_cli.transforms.shared_tables import StreamedTable
 
@@ -107,9 +108,10 @@ def call(
         enter = partial(_enter, scopes, workers, set())
         if returns is not None:
             enter(returns)
-        with _noted(transform.name, beside) if uses_duckdb else nullcontext():
-            result = _called(transform, given, params, beside, scopes, enter)
-        found = take(result, given, scopes, enter)
+        with figures_of_one_call(transform.fn):
+            with _noted(transform.name, beside) if uses_duckdb else nullcontext():
+                result = _called(transform, given, params, beside, scopes, enter)
+            found = take(result, given, scopes, enter)
         if isinstance(found, Iterator):
             on_failure.pop_all()  # closed by who reads the last piece
         return found

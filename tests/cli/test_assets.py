@@ -484,3 +484,31 @@ def test_diff_goes_on_where_json_has_other_bytes(folder: ProjectFolder, cli: Cli
     folder.edit("transforms.py", '{"a": 1, "b": 2}', '{"b": 2, "a": 1}')
     compared = cli("diff", "-o", "json")
     assert {t["name"]: t["status"] for t in compared.json["tables"]} == {"o": "equal", "first": "different"}
+
+
+def test_each_call_has_figures_of_its_own(folder: ProjectFolder, cli: Cli) -> None:
+    from matplotlib import pyplot
+
+    tables = "first: {format: png}\nsecond: {format: png}\nthird: {format: json}\n"
+    draw = "    plt.plot([1, 2])\n    both.wait(30)\n    plt.title('t')\n    return plt.gcf()\n"
+    folder.declare(
+        tables,
+        "import threading\nimport matplotlib.pyplot as plt\nboth = threading.Barrier(2)\n"
+        f"def first():\n{draw}\ndef second():\n{draw}\ndef third(first, second):\n    return plt.get_fignums()\n",
+    )
+    mine = pyplot.figure("mine")
+    try:
+        assert cli("run", "--executor", "threads").code == 0
+        assert pyplot.get_figlabels() == ["mine"]
+        assert (folder.path / "data/first.png").read_bytes() == (folder.path / "data/second.png").read_bytes()
+        assert json.loads(folder.read("data/third.json")) == []
+        folder.edit("transforms.py", "    both.wait(30)\n", "")
+        assert cli("run", "--executor", "serial", "-o", "json").statuses["first"] == "materialized"
+        assert pyplot.gcf() is mine
+        assert not mine.axes
+    finally:
+        pyplot.close(mine)
+    # The module draws whatever is current.
+    folder.edit("transforms.py", "return plt.gcf()", "return plt")
+    errors = {each["name"]: each["error"] for each in cli("run", "-o", "json").json["tables"]}
+    assert errors["first"]["hint"] == "return its figure: `plt.gcf()`"

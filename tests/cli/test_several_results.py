@@ -261,3 +261,27 @@ def test_results_are_declared_in_python(folder: ProjectFolder, cli: Cli) -> None
     )
     done: Any = cli("-m", "shop", "run", "-o", "json")
     assert done.statuses == {"even": "materialized", "count": "materialized"}
+
+
+def test_tuple_follows_the_calls_that_declare(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/src.csv", "id\n1\n2\n")
+    folder.write(
+        "tables.py",
+        """
+        from lakehouse_cli import Lakehouse, computed_asset, computed_table, source_table
+        src = source_table("src", columns={"id": "int64"})
+        def split(src):
+            return src.head(1), src.tail(1)
+        train = computed_table(split, name="train", output="train", columns={"id": "int64"})
+        test = computed_table(split, name="test", output="test", columns={"id": "int64"})
+        @computed_asset(format="json")
+        def score(test, train):
+            return [test["id"].tolist(), train["id"].tolist()]
+        listed = Lakehouse(assets=[test, train])
+        named = Lakehouse(assets=[score])
+        """,
+    )
+    for lakehouse in ("listed", "named"):
+        assert cli("-m", f"tables:{lakehouse}", "run").code == 0
+        assert (folder.read("data/train.csv"), folder.read("data/test.csv")) == ("id\n1\n", "id\n2\n")
+    assert json.loads(folder.read("data/score.json")) == [[2], [1]]

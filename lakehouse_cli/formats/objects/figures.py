@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import types
 from typing import Any, BinaryIO
 
 from lakehouse_cli.errors import TransformError
@@ -17,14 +18,25 @@ _FIGURE = "a figure of matplotlib or plotly"
 
 def _is_plotly(value: Any) -> bool:
     # A frame of pandas has `to_html` as well.
-    return callable(getattr(value, "to_html", None)) and callable(getattr(value, "to_image", None))
+    return (
+        not _is_module(value)
+        and callable(getattr(value, "to_html", None))
+        and callable(getattr(value, "to_image", None))
+    )
 
 
 def _is_matplotlib(value: Any) -> bool:
-    return callable(getattr(value, "savefig", None))
+    return not _is_module(value) and callable(getattr(value, "savefig", None))
+
+
+def _is_module(value: Any) -> bool:
+    # `matplotlib.pyplot` and `plotly.io` have functions of these names, which draw what is current.
+    return isinstance(value, types.ModuleType)
 
 
 def _hint(value: Any) -> str | None:
+    if _is_module(value) and callable(getattr(value, "gcf", None)):
+        return "return its figure: `plt.gcf()`"
     figure = getattr(value, "figure", None)
     return "return its figure: `….figure`" if _is_matplotlib(figure) else None
 
@@ -85,7 +97,8 @@ class Html(Serializer):
             image = base64.b64encode(_png(value)).decode()
             page = f'<!doctype html>\n<meta charset="utf-8">\n<img src="data:image/png;base64,{image}">\n'
         else:
-            hint = "return its HTML: `….to_html()`" if callable(getattr(value, "to_html", None)) else _hint(value)
+            has_html = callable(getattr(value, "to_html", None)) and not _is_module(value)
+            hint = "return its HTML: `….to_html()`" if has_html else _hint(value)
             raise self.refuse(value, "html", hint)
         sink.write(encoded(page))
         return ()

@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 
 from lakehouse_cli.config import json_schema, load_project
 from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.storage_types.own import read_type
 from tests.conftest import ProjectFolder
 
 STORAGE = """
@@ -209,3 +210,45 @@ def test_types_of_packages_are_found_by_their_entry_point(
     monkeypatch.syspath_prepend(site)
     assert spec(own, "{type: attic, options: {floor: 3}}").connection == {"floor": 3}
     assert problems(own, "{type: atic}") == [("`type` of storage `mine`: there is no `atic`", "did you mean `attic`?")]
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "import stores\nclass Semi(stores.Base): ...",
+        "import inner.stores as st\nAlias = st.Base\nclass Semi(Alias): ...",
+        "import inner\nclass Semi(inner.Base): ...",
+        "from stores import *\nclass Semi(Base): ...",
+        "import stores\nSemi = stores.Base",
+        "try:\n    from stores import Base as B\nexcept ImportError:\n    B = object\nclass Semi(B): ...",
+    ],
+)
+def test_what_bases_declare_is_inherited(folder: ProjectFolder, base: str) -> None:
+    code = """
+        from typing import ClassVar
+        import lakehouse_cli as lk
+
+        class Root(lk.AssetStorage):
+            root_is: ClassVar[str] = "none"
+            sep: str = ","
+            level: int = 1
+
+        class Base(Root):
+            root_is = "folder"
+            sep = ";"
+        """
+    folder.write("stores.py", code)
+    folder.write("inner/stores.py", code)
+    folder.write("inner/__init__.py", "from .stores import Base\n")
+    folder.write("st.py", base)
+    read = read_type("st:Semi", "st:Semi", folder.path)
+    assert (read.root, {each.name: each.default for each in read.options}) == ("folder", {"sep": ";", "level": 1})
+    assert "unknown option `seps`" in problems(folder, '{type: "st:Semi", root: semi, options: {seps: x}}')[0][0]
+
+
+def test_base_that_is_not_found_is_refused(folder: ProjectFolder) -> None:
+    for bases, shown in (("make()", "make()"), ("nowhere.Base", "nowhere.Base"), ("Lost", "Lost")):
+        folder.write("st.py", f"import nowhere\nclass Semi({bases}): ...\n")
+        ((message, hint),) = problems(folder, '{type: "st:Semi", root: semi}')
+        expected = f"`type` of storage `mine`: the code does not say where base `{shown}` of Semi comes from (st.py:2)"
+        assert (message, hint is not None) == (expected, True)
