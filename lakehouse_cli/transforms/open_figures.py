@@ -84,7 +84,7 @@ class _Figures(MutableMapping[Any, Any], threading.local):
         return iter(self._own)
 
     def __reversed__(self) -> Iterator[Any]:
-        return reversed(self._own)
+        return iter(reversed(self._own))
 
     def __len__(self) -> int:
         return len(self._own)
