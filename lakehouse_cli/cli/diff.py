@@ -55,6 +55,7 @@ def command(
             help="Environment to compare against; none: compute, and compare against what is stored.",
         ),
     ] = None,
+    param: options.Params = None,
     count: Annotated[int, options.option("-n", "--rows", metavar="N", help="How many examples of each.")] = 5,
     reveal: Annotated[bool, options.option("--reveal", help="Show the values of sensitive columns.")] = False,
 ) -> int:
@@ -65,7 +66,9 @@ def command(
     """
     if count < 0:
         raise typer.BadParameter("the number of examples is 0 or more", param_hint="`-n`")
-    project = settings.project()
+    if param and against is not None:
+        raise typer.BadParameter("with `--against` nothing is computed", param_hint="`--param`")
+    project = settings.project(params=options.given_params(param))
     output.take_printed(project.planner.mask)
     options.work_begins()
     heard = None if settings.json or settings.quiet else partial(_report_retry, settings.stderr)

@@ -32,7 +32,7 @@ def command(
         str | None, typer.Argument(metavar="NAME", show_default=False, help="An environment; none: all of them.")
     ] = None,
 ) -> None:
-    """List the environments, or show one as it resolves.
+    """List the environments, or show one as it resolves: storages, execution, params.
 
     Values are shown as they are written: variables are not filled in, and passwords are hidden. Works without the
     variables that an environment needs, and names those that are not set.
@@ -49,6 +49,9 @@ def command(
         output.write_json({"project": project.name, "environment": project.environment, "environments": every})
     else:
         output.write_lines(_list(project, settings.stdout))
+        if project.spec.params:
+            output.write()
+            output.write_lines(_params(project, settings.stdout))
 
 
 def _list(project: Project, terminal: Terminal) -> list[str]:
@@ -70,6 +73,20 @@ def _list(project: Project, terminal: Terminal) -> list[str]:
         i for i, name in enumerate(header) if name not in ("schema", "options") or any(row[i].text for row in rows)
     ]
     return columns(terminal, [header[i] for i in shown], [[row[i] for i in shown] for row in rows])
+
+
+def _params(project: Project, terminal: Terminal) -> list[str]:
+    """The params of each environment; where they are those at the top, dim."""
+    base = project.environments["default"].written_params
+    rows = []
+    for environment in project.environments.values():
+        chosen = environment.name == project.environment
+        head = [Cell("▸", "cyan") if chosen else Cell(""), Cell(environment.name, "bold" if chosen else None)]
+        for name, value in environment.written_params.items():
+            style = "dim" if environment.name != "default" and value == base.get(name) else None
+            rows.append([*head, Cell(name, style), Cell(printable(_text(value)), style)])
+            head = [Cell(""), Cell("")]
+    return columns(terminal, ("", "environment", "param", "value"), rows)
 
 
 def _place(keys: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -108,6 +125,7 @@ def _show(project: Project, environment: EnvironmentSpec, settings: options.Sett
     for storage, keys in environment.written.items():
         rows += _rows(storage, keys)
     rows += _rows("execution", environment.execution)
+    rows += _rows("params", environment.written_params)
     output.write_lines(columns(terminal, ("storage", "key", "value"), rows, indent="  "))
     if environment.unset:
         output.write()
@@ -142,5 +160,6 @@ def _json(project: Project, environment: EnvironmentSpec) -> dict[str, Any]:
         "description": environment.description,
         "storages": environment.written,
         "execution": environment.execution,
+        "params": environment.written_params,
         "unset_variables": list(environment.unset),
     }

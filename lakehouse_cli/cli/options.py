@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -40,13 +40,21 @@ class Settings(Struct, frozen=True):
         """Whether stdout takes one JSON document."""
         return self.output == "json"
 
-    def project(self, *, thorough: bool = False, incomplete: bool = False, with_tests: bool = False) -> Project:
+    def project(
+        self,
+        *,
+        thorough: bool = False,
+        incomplete: bool = False,
+        with_tests: bool = False,
+        params: Mapping[str, Any] | None = None,
+    ) -> Project:
         """Load the project these settings name.
 
         Args:
             thorough: Validate the tables in every environment, not in the chosen one alone.
             incomplete: Let variables be unset, for a look at what is declared.
             with_tests: Read the tests of transforms too.
+            params: Values of params over those of the file, from `given_params`.
 
         Raises:
             LakehouseError: It is invalid, or not there.
@@ -60,6 +68,7 @@ class Settings(Struct, frozen=True):
             incomplete=incomplete,
             with_tests=with_tests,
             declared=self.module,
+            params=params,
         )
         return Current.project
 
@@ -183,7 +192,28 @@ _REQUEST = (
     _declared("exclude", list[str] | None, None, option("--exclude", metavar="SELECTION", help=_EXCLUDE_HELP)),
 )
 _DEFER_HELP = "Read inputs that are neither selected nor materialized here from this environment."
+_PARAM_HELP = "The value of a param for this command, over those of the file; repeatable."
+Params = Annotated[list[str] | None, option("--param", metavar="NAME=VALUE", help=_PARAM_HELP)]
 Defer = Annotated[str | None, option("--defer", metavar="ENV", help=_DEFER_HELP)]
+
+
+def given_params(written: list[str] | None) -> dict[str, Any]:
+    """What `--param` gives, by name.
+
+    Raises:
+        typer.BadParameter: One is no name and value, or a name is given twice.
+    """
+    from lakehouse_cli.config.params import GivenText
+
+    found: dict[str, Any] = {}
+    for each in written or ():
+        name, is_given, value = each.partition("=")
+        if not is_given or not name:
+            raise typer.BadParameter("write a name, `=` and a value: `--param month=2025-10`", param_hint="`--param`")
+        if name in found:
+            raise typer.BadParameter(f"`{name}` is given twice", param_hint="`--param`")
+        found[name] = GivenText(value)
+    return found
 
 
 def everywhere(command: Callable[..., _Returned]) -> Callable[..., _Returned]:

@@ -23,6 +23,8 @@ Examples:
   lakehouse plan +summary            `summary` and all it is computed from
   lakehouse plan -e dev summary --defer prod
                                      inputs missing in `dev` are read from `prod`
+  lakehouse plan --param month=2025-11
+                                     with another value of a param
   lakehouse plan --exit-code         exit code 4 when there is something to do"""
 EXIT_SOMETHING_TO_DO = 4
 _MARKS = {
@@ -54,6 +56,7 @@ def command(
     settings: options.Settings,
     request: RunRequest,
     defer: options.Defer = None,
+    param: options.Params = None,
     exit_code: Annotated[
         bool, options.option("--exit-code", help="Exit with 4 when there is something to do.")
     ] = False,
@@ -62,7 +65,8 @@ def command(
 
     Changes nothing and runs none of your code, but a module that declares tables.
     """
-    plan = settings.project().planner.plan(replace(request, defer=defer))
+    project = settings.project(params=options.given_params(param))
+    plan = project.planner.plan(replace(request, defer=defer))
     render(plan, settings)
     return EXIT_SOMETHING_TO_DO if exit_code and any(each.action in ("run", "check") for each in plan.tables) else 0
 

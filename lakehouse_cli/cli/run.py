@@ -28,6 +28,8 @@ Examples:
   lakehouse run                      every table
   lakehouse run +summary             `summary` and all it is computed from
   lakehouse run daily+ --exclude tag:slow
+  lakehouse run --param month=2025-11
+                                     with another value of a param
   lakehouse run --failed             what failed or was skipped the last time
   lakehouse run -e dev summary --defer prod
   lakehouse run --watch              again whenever something changes
@@ -45,6 +47,7 @@ def command(
     settings: options.Settings,
     request: RunRequest,
     defer: options.Defer = None,
+    param: options.Params = None,
     force: Annotated[
         bool,
         options.option(
@@ -102,15 +105,16 @@ def command(
         options.Current.json_lines = True
     request = replace(request, defer=defer, force=force, failed=failed, fail_fast=fail_fast, wait=wait)
     request = replace(request, executor=executor, workers=workers)
+    load = partial(options.Settings.project, params=options.given_params(param))
     if dry_run:
-        render(settings.project().planner.plan(request), settings)
+        render(load(settings).planner.plan(request), settings)
         return 0
     shown = partial(_run, log_format=log_format, reporters=tuple(reporter or ()), strict=warnings_as_errors)
     if not watch:
-        return shown(settings, settings.project(), request, now)
+        return shown(settings, load(settings), request, now)
     if settings.json:
         raise typer.BadParameter("one document cannot hold the runs of --watch", param_hint="`-o json`")
-    return _watch(settings, request, shown)
+    return _watch(settings, request, load, shown)
 
 
 def _run(
@@ -176,7 +180,12 @@ def _run(
     return 0 if result.status == "success" else 1
 
 
-def _watch(settings: options.Settings, request: RunRequest, run: Callable[..., int]) -> int:
+def _watch(
+    settings: options.Settings,
+    request: RunRequest,
+    load: Callable[[options.Settings], Project],
+    run: Callable[..., int],
+) -> int:
     """Run, wait for a change, run again, until Ctrl-C; an invalid project is reported and waited for."""
     from lakehouse_cli.cli.watching import signature, wait_for_change
     from lakehouse_cli.config.files import all_files
@@ -196,7 +205,7 @@ def _watch(settings: options.Settings, request: RunRequest, run: Callable[..., i
         before = signature(watched())
         now = Moment.now()
         try:
-            project = settings.project()
+            project = load(settings)
             # Sources that were not known before count from now on as they are.
             before = {**signature(watched()), **before}
             if run(settings, project, request, now) == EXIT_INTERRUPTED:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import Terminal, moment_text, printable, size_text, time_text
 
 if TYPE_CHECKING:
+    from lakehouse_cli.model.given_params import GivenParams
     from lakehouse_cli.runs.history.records import RunRecord, RunSummary, TableHistory
 
 EXAMPLES = """\b
@@ -191,6 +193,8 @@ def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[
     run = record.summary
     lines = [title_line(terminal, run.project, run.environment, run.run_id)]
     lines.append(terminal.style(f"started {moment_text(run.started_at)}", "dim"))
+    if record.params:
+        lines.append(terminal.style(f"given {', '.join(_given(record.params.values()))}", "dim"))
     lines += [printable(note) for note in record.notes]
     results = {result.name: result for result in record.tables}
     waiting = [name for name in record.planned if name not in results] if run.status == "running" else []
@@ -204,6 +208,17 @@ def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[
         lines.append("")
     lines += [_end_line(terminal, record), *result_note_lines(terminal, record.tables)]
     return lines + failure_lines(terminal, record.tables, verbose=verbose)
+
+
+def _given(tables: Iterable[GivenParams]) -> Iterator[str]:
+    """The params that the command gave, each value once."""
+    seen: dict[str, None] = {}
+    for each in tables:
+        for name, value in each.values.items():
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            seen[printable(f"{name}={text}")] = None
+        seen.update(dict.fromkeys(f"{name} (not kept)" for name in each.unkept))
+    yield from seen
 
 
 def _end_line(terminal: Terminal, record: RunRecord) -> str:

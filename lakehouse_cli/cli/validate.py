@@ -43,6 +43,7 @@ def command(
         ),
     ] = None,
     seed: Annotated[int | None, options.option("--seed", metavar="S", help=f"Decides their values ({_SEED}).")] = None,
+    param: options.Params = None,
 ) -> int:
     """Find every problem that can be known without data.
 
@@ -55,7 +56,7 @@ def command(
     if rows is not None and rows < 0:
         raise typer.BadParameter("the number of rows is 0 or more", param_hint="`--rows`")
     try:
-        project = settings.project(thorough=True)
+        project = settings.project(thorough=True, params=options.given_params(param))
         imported = project.planner.imported
         ran = (
             (f"{imported} was imported, as it is whenever the project is loaded: it declares tables",)

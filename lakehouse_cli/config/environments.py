@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from collections.abc import Mapping as AnyMapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ from msgspec.structs import replace
 
 from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.keys import ENVIRONMENT_KEYS
+from lakehouse_cli.config.params import NO_PARAMS, is_needed, read_param
 from lakehouse_cli.config.problems import Problems, quoted
-from lakehouse_cli.config.reading import Reader, read_keys
+from lakehouse_cli.config.reading import Reader, free_value, read_keys
 from lakehouse_cli.config.scalars import core_value
 from lakehouse_cli.config.storages import (
     UNKNOWN,
@@ -40,9 +42,9 @@ from lakehouse_cli.config.variables import Filled, as_it_is, fill, settle, unset
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.formats import FORMATS
-from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, StorageSpec
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, StorageSpec, UnsetValue
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, scheme_of
-from lakehouse_cli.text.redaction import names_a_secret, without_password, without_values
+from lakehouse_cli.text.redaction import names_a_secret, names_a_secret_option, without_password, without_values
 
 _Entries = dict[str, tuple[Scalar, Node]]
 
@@ -53,6 +55,7 @@ class _Layer(Struct, frozen=True):
     name: str
     storages: _Entries = field(default_factory=dict)
     execution: Node | None = None
+    params: _Entries = field(default_factory=dict)
     description: str | None = None
     location: Location | None = None
 
@@ -66,6 +69,7 @@ class Environments:
         reader: Of the project file.
         folder: The project's.
         environ: Fills in ``${VAR}``; that one is not set matters in the chosen environment alone.
+        given: Values of params that the command gives, which need no variables; None where no param does.
         thorough: Whether what is wrong in storages and execution of environments that are not chosen is reported too.
 
     Attributes:
@@ -74,11 +78,20 @@ class Environments:
         execution: Of the chosen one.
     """
 
-    def __init__(self, reader: Reader, folder: Path, environ: DotEnv, *, thorough: bool) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        folder: Path,
+        environ: DotEnv,
+        given: AnyMapping[str, Any] | None = NO_PARAMS,
+        *,
+        thorough: bool,
+    ) -> None:
         self.reader = reader
         self.unchosen = reader if thorough else Reader(reader.source, Problems())
         self.folder = folder
         self.environ = environ
+        self.given = given
         self.all: AnyMapping[str, EnvironmentSpec] = {}
         self.chosen = DEFAULT_ENVIRONMENT
         self.execution = Execution()
@@ -90,6 +103,7 @@ class Environments:
         storages: Mapping | None,
         execution: Mapping | None,
         environments: Mapping | None,
+        params: Node | None,
         wanted: str,
         *,
         incomplete: bool = False,
@@ -100,18 +114,20 @@ class Environments:
             storages: Those of the base.
             execution: That of the base.
             environments: The others.
+            params: Those of the base.
             wanted: Name of the environment to choose.
             incomplete: Whether that one's variables may be unset as well.
         """
         reader = self.reader
         named = named_entries(reader, storages, "a storage's name")
         filled = {name: (key, self._filled(node)) for name, (key, node) in named.items()}
-        self._base = _Layer(DEFAULT_ENVIRONMENT, filled, execution and fill(reader, execution, self.environ))
+        filled_execution = execution and fill(reader, execution, self.environ)
+        self._base = _Layer(DEFAULT_ENVIRONMENT, filled, filled_execution, _entries(params))
         layers = {DEFAULT_ENVIRONMENT: self._base}
         declared = named_entries(reader, environments, "an environment's name")
         for name, (key, node) in declared.items():
             if name == DEFAULT_ENVIRONMENT:
-                hint = "its `storages` and `execution` stand at the top of the file; move them there, or rename it"
+                hint = "its `storages`, `execution` and `params` stand at the top of the file: move them, or rename it"
                 reader.report(key, f"environment `{name}` is the base that others are over", hint)
             else:
                 layers[name] = self._layer(key, node)
@@ -142,7 +158,7 @@ class Environments:
             if isinstance(node, Scalar) and node.is_null:
                 reader.report(key, f"{owner} is empty", "write `{}` after its name for one that is as the base is")
             else:
-                reader.mismatch(node, owner, "a map with `storages` and `execution`")
+                reader.mismatch(node, owner, "a map with `storages`, `execution` and `params`")
             return replace(base, name=key.text, location=location)
         values, _ = read_keys(reader, node, ENVIRONMENT_KEYS, owner)
         storages = dict(base.storages)
@@ -158,7 +174,14 @@ class Environments:
                 reader.report(storage_key, f"storage {quoted(name)} in {owner} is not declared", hint)
         execution = values.get("execution") and fill(reader, values["execution"], self.environ)
         execution = _execution_over(base.execution, execution)
-        return _Layer(key.text, storages, execution, values.get("description"), location)
+        params = dict(base.params)
+        for name, (param_key, value) in _entries(node.get("params")).items():
+            if name in params:
+                params[name] = param_key, value
+            else:
+                hint = did_you_mean(name, params) or "declare it under `params` at the top"
+                reader.report(param_key, f"param {quoted(name)} in {owner} is not declared", hint)
+        return _Layer(key.text, storages, execution, params, values.get("description"), location)
 
     def _environment(self, layer: _Layer, *, complete: bool) -> EnvironmentSpec:
         """One environment; all variables must be set where it is to be `complete`."""
@@ -176,6 +199,11 @@ class Environments:
         execution = read_execution(reader, layer.execution and settle(layer.execution, report_to))
         if layer.name == self.chosen:
             self.execution = execution
+        params = {
+            name: read_param(reader, key, node, self.environ, needed=complete and is_needed(name, self.given))[0]
+            for name, (key, node) in layer.params.items()
+        }
+        unset_params = (each.value.variables for each in params.values() if isinstance(each.value, UnsetValue))
         nodes = [*(node for _, node in layer.storages.values()), *([layer.execution] if layer.execution else ())]
         return EnvironmentSpec(
             layer.name,
@@ -183,9 +211,15 @@ class Environments:
             storages,
             {name: _written_storage(layer, storages[name]) for name in {**layer.storages, **storages}},
             _written(layer.execution) if isinstance(layer.execution, Mapping) else {},
-            tuple(dict.fromkeys(name for node in nodes for name in unset_in(node))),
+            params,
+            {name: _written_param(name, node) for name, (_, node) in layer.params.items()},
+            tuple(dict.fromkeys(chain((name for node in nodes for name in unset_in(node)), *unset_params))),
             location=layer.location,
         )
+
+
+def _entries(node: Node | None) -> _Entries:
+    return node.entries if isinstance(node, Mapping) else {}
 
 
 def _settled_storage(node: Node, reader: Reader | None) -> Node:
@@ -304,6 +338,12 @@ def _written_storage(layer: _Layer, storage: StorageSpec) -> dict[str, Any]:
     # The root as it is shown elsewhere: the password in it hidden.
     shown = {"type": None, **known, **own, "root": storage.root_text or None}
     return {key: value for key, value in shown.items() if value is not None}
+
+
+def _written_param(name: str, node: Node) -> Any:
+    """A param as it is written; a text that is named as a secret hidden."""
+    is_secret = names_a_secret_option(name) and not isinstance(free_value(node), bool | int | float)
+    return _written(node, {name}, name) if is_secret else _written(node)
 
 
 def _secret_options(storage: StorageSpec) -> frozenset[str]:

@@ -132,7 +132,12 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         "Default: the tables that the parameters are named after.",
         computed=True,
     ),
-    "params": Key(FreeMap(parameters=True), "Constants passed to the transform by keyword.", {}, computed=True),
+    "params": Key(
+        FreeMap(parameters=True),
+        "Constants passed to the transform by keyword, over those of the project.",
+        {},
+        computed=True,
+    ),
     "extra_columns": Key(
         Choice(("error", "drop", "keep")),
         "What becomes of columns that a transform returns and `columns` does not name.",
@@ -256,6 +261,7 @@ ENVIRONMENT_KEYS: AnyMapping[str, Key] = {
     "description": DESCRIPTION,
     "storages": Key(Section("a map of names to storages", "overrides"), "Storages by name, each over that at the top."),
     "execution": Key(_EXECUTION, "Over that at the top."),
+    "params": Key(FreeMap(parameters=True), "Params by name, each over that at the top."),
 }
 
 _PROJECT_NAME = Text("one line of text", r"(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+", hint="name the project")
@@ -288,6 +294,11 @@ PROJECT_KEYS: AnyMapping[str, Key] = {
         _STORAGES,
         "Where tables live, by name; `default` is that of a table that names none.",
         examples=({"default": {"root": "data", "format": "csv"}},),
+    ),
+    "params": Key(
+        FreeMap(parameters=True),
+        "Constants for every transform that has a parameter, or a query that has a `$name`, of the name.",
+        examples=({"month": "2025-10", "token": "${TOKEN}"},),
     ),
     "environments": Key(
         Section("a map of names to environments", "environments"),

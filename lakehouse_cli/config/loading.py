@@ -16,6 +16,7 @@ from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.environments import Environments
 from lakehouse_cli.config.includes import EXTENSION, Includes, read_top, tables_mapping
 from lakehouse_cli.config.keys import ASSETS, PROJECT_KEYS
+from lakehouse_cli.config.params import NO_PARAMS, fill_params, with_given
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.reading import Invalid, Reader, is_misspelt, near_key
 from lakehouse_cli.config.source import PlacedMark, SourceFile, read_source
@@ -24,7 +25,7 @@ from lakehouse_cli.config.tables import Draft, Resolution, read_draft, read_tabl
 from lakehouse_cli.config.tables_cache import KeptTables, TablesReading
 from lakehouse_cli.config.validation import find_collisions, validate
 from lakehouse_cli.config.variables import values_in
-from lakehouse_cli.config.yaml_tree import Mapping
+from lakehouse_cli.config.yaml_tree import Mapping, Node
 from lakehouse_cli.declarations import DeclaredProject
 from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, ProjectSpec
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from lakehouse_cli.config.transform_tests import TransformTest
 
 #: The sections in which variables are filled in.
-FILLED_IN = ("storages", "execution", "environments")
+FILLED_IN = ("storages", "execution", "environments", "params")
 
 
 class LoadedSpec(Struct, frozen=True):
@@ -70,6 +71,7 @@ def load_project(
     incomplete: bool = False,
     with_tests: bool = False,
     declared: DeclaredProject | str | None = None,
+    given: AnyMapping[str, Any] | None = NO_PARAMS,
 ) -> LoadedSpec:
     """Read a project file and the files it includes, or what is declared in Python.
 
@@ -87,12 +89,21 @@ def load_project(
         with_tests: Read the tests of transforms, and so all tables anew.
         declared: The whole project, or the module that declares it, ``module`` or ``module:name``; then the project
             file is not read, and need not be there.
+        given: Values of params over those of the file, as of `with_given`, where there are no problems; None where
+            nothing is computed, so that params need no variables.
+
+    Raises:
+        UsageError: A given value is of no param, or of another type.
     """
     path = path.absolute()
     if declared is not None:
-        return _load_declared(path, environ, environment, declared, thorough=thorough, incomplete=incomplete)
-    with _no_collection():
-        return _load(path, environ, environment, thorough, incomplete, with_tests)
+        loaded = _load_declared(
+            path, environ, environment, declared, given=given, thorough=thorough, incomplete=incomplete
+        )
+    else:
+        with _no_collection():
+            loaded = _load(path, environ, environment, given, thorough, incomplete, with_tests)
+    return replace(loaded, spec=with_given(loaded.spec, given)) if given and not loaded.problems else loaded
 
 
 @contextmanager
@@ -108,7 +119,13 @@ def _no_collection() -> Iterator[None]:
 
 
 def _load(
-    path: Path, environ: AnyMapping[str, str], environment: str, thorough: bool, incomplete: bool, with_tests: bool
+    path: Path,
+    environ: AnyMapping[str, str],
+    environment: str,
+    given: AnyMapping[str, Any] | None,
+    thorough: bool,
+    incomplete: bool,
+    with_tests: bool,
 ) -> LoadedSpec:
     # A function of its own: its nodes are gone before the collector is on again.
     source = read_source(path, path.name)
@@ -116,10 +133,10 @@ def _load(
         return LoadedSpec(_empty(path), (source,), readable=False)
     kept = None if thorough or incomplete or with_tests else KeptTables(path.parent, environment)
     if kept is not None and (others := kept.without_tables(source)) is not None:
-        loaded = _read(others, environ, environment, kept=kept)
+        loaded = _read(others, environ, environment, given, kept=kept)
         if loaded is not None and not loaded.problems:
             return loaded
-    loaded = _read(source, environ, environment, thorough=thorough, incomplete=incomplete)
+    loaded = _read(source, environ, environment, given, thorough=thorough, incomplete=incomplete)
     return loaded or LoadedSpec(_empty(path), readable=False)
 
 
@@ -129,6 +146,7 @@ def _load_declared(
     environment: str,
     declared: DeclaredProject | str,
     *,
+    given: AnyMapping[str, Any] | None,
     thorough: bool,
     incomplete: bool,
 ) -> LoadedSpec:
@@ -144,9 +162,8 @@ def _load_declared(
         python = PythonProject(found, folder, problems)
         source = SourceFile(path, python.location.file, "")
         python.set_default("name", path.parent.name or "lakehouse")
-        loader = _Loader(
-            Reader(source, problems), python.root, DotEnv(environ, path.parent, problems), environment, python=python
-        )
+        variables = DotEnv(environ, path.parent, problems)
+        loader = _Loader(Reader(source, problems), python.root, variables, environment, given, python=python)
         loaded = _loaded(loader, thorough=thorough, incomplete=incomplete)
     return loaded or LoadedSpec(_empty(path), readable=False)
 
@@ -155,6 +172,7 @@ def _read(
     source: SourceFile,
     environ: AnyMapping[str, str],
     environment: str,
+    given: AnyMapping[str, Any] | None,
     *,
     thorough: bool = False,
     incomplete: bool = False,
@@ -176,7 +194,7 @@ def _read(
             return LoadedSpec(_empty(path), problems.sorted(source.name), readable=False)
         root = python.over(reader, root)
     variables = DotEnv(environ, path.parent, problems)
-    loader = _Loader(reader, root, variables, environment, kept, python)
+    loader = _Loader(reader, root, variables, environment, given, kept, python)
     return _loaded(loader, thorough=thorough, incomplete=incomplete)
 
 
@@ -203,6 +221,7 @@ def _loaded(loader: _Loader, *, thorough: bool, incomplete: bool) -> LoadedSpec 
         return None
     others = tuple(loader.others(spec)) if thorough else ()
     named = [loader.root.entries[key][1] for key in FILLED_IN if key in loader.root.entries]
+    named += loader.filled
     found = loader.reader.problems.sorted(loader.source.name)
     keeps = loader.kept is None and loader.python is None and not found
     # What is kept belongs to the files with tables: named types must stand in one of them.
@@ -228,6 +247,7 @@ class _Loader:
         root: Mapping,
         environ: DotEnv,
         environment: str,
+        given: AnyMapping[str, Any] | None,
         kept: KeptTables | None = None,
         python: PythonProject | None = None,
     ) -> None:
@@ -235,6 +255,7 @@ class _Loader:
         self.root = root
         self.environ = environ
         self.environment = environment
+        self.given = given
         self.source: SourceFile = reader.source
         self.folder = self.source.path.parent
         self.kept = kept
@@ -243,6 +264,7 @@ class _Loader:
         self.defaults: Draft | None = None
         self.drafts: dict[str, Draft] = {}
         self.broken: set[str] = set()
+        self.filled: list[Node] = []
 
     def load(self, *, thorough: bool, incomplete: bool) -> ProjectSpec | None:
         """The project; None where the tables that are kept are not those of its files."""
@@ -250,14 +272,16 @@ class _Loader:
         name = self.value("name")
         module = self.value("module")
         description = self.value("description")
-        environments = Environments(self.reader, self.folder, self.environ, thorough=thorough or incomplete)
-        storages, execution, others = (self.value(key) for key in FILLED_IN)
-        environments.read(storages, execution, others, self.environment, incomplete=incomplete)
+        environments = Environments(self.reader, self.folder, self.environ, self.given, thorough=thorough or incomplete)
+        storages, execution, others, _ = (self.value(key) for key in FILLED_IN)
+        params = self.reader.section(self.root, "params")
+        environments.read(storages, execution, others, params, self.environment, incomplete=incomplete)
         execution = environments.execution
         self.find_types()
         if (node := self.value("defaults")) is not None:
             self.defaults = read_draft(self.reader, self.root.entries["defaults"][0], node, "`defaults`")
         self.find_tables()
+        self.fill_params(needed=not incomplete)
         spec = ProjectSpec(
             name=name or self.folder.name,
             file=self.source.path,
@@ -267,6 +291,7 @@ class _Loader:
             workers=execution.workers,
             memory=execution.memory,
             spark=execution.spark,
+            params=environments.all[environments.chosen].params,
             module_location=self.place("module"),
             environments=environments.all,
         )
@@ -360,6 +385,14 @@ class _Loader:
                 else:
                     self.drafts[name] = draft
 
+    def fill_params(self, *, needed: bool) -> None:
+        """Fill in the variables in the params of tables and defaults."""
+        for draft in (self.defaults, *self.drafts.values()):
+            if draft is not None and "params" in draft.values:
+                written = fill_params(draft, self.environ, self.given, needed=needed)
+                if written is not None:
+                    self.filled.append(written)
+
     def with_tables(self, spec: ProjectSpec, environment: str) -> ProjectSpec:
         """The project in one environment, with its tables."""
         storages = spec.environments[environment].storages
@@ -368,7 +401,8 @@ class _Loader:
         tables = {name: resolution.table(name) for name in self.drafts}
         self.check_module(resolution)
         broken = frozenset(self.broken)
-        whole = replace(spec, environment=environment, storages=storages, tables=tables, broken=broken)
+        params = spec.environments[environment].params
+        whole = replace(spec, environment=environment, storages=storages, params=params, tables=tables, broken=broken)
         for problem in validate(whole, resolution):
             self.reader.problems.add(problem)
         return whole

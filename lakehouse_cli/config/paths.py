@@ -33,7 +33,7 @@ def path_problem(path: str) -> tuple[str, str] | None:
     parts = path.split("/")
     named = [part for part in parts if part not in ("", ".")]
     if "${" in path:
-        return "holds `${`, which is filled in only in storages and execution", "write the path itself"
+        return "holds `${`, which is filled in only in storages, execution and params", "write the path itself"
     if _CONTROL.search(path):
         return "holds a control character", "use letters, digits, `_`, `-` and `/`"
     if "\\" in path:

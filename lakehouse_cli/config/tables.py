@@ -56,6 +56,7 @@ class Draft(Struct):
         values: By key, those that could be read.
         places: Where keys, inputs and params stand.
         invalid: Keys that could not be read.
+        private: Names of the params in which variables are filled in.
     """
 
     reader: Reader
@@ -65,6 +66,7 @@ class Draft(Struct):
     values: dict[str, Any]
     places: dict[str, Location]
     invalid: set[str]
+    private: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> dict[str, tuple[Scalar, Node]]:
@@ -203,6 +205,9 @@ class Resolution(Struct):
             places = {**defaults.places, **places}
             for key in _MERGED & defaults.values.keys() & own.keys():
                 values[key] = {**defaults.values[key], **own[key]}
+        private = draft.private
+        if defaults is not None and defaults.private:
+            private |= defaults.private - own.get("params", {}).keys()
         source = values.get("kind") == "source"
         if source:
             values = self._without_transform(draft, values)
@@ -234,6 +239,7 @@ class Resolution(Struct):
             reproducible=values.get("reproducible", True),
             inputs=values.get("inputs"),
             params=values.get("params", {}),
+            private=private & values.get("params", {}).keys() if private else private,
             options=self._options(draft, values, storage) if storage else {},
             tags=values.get("tags", ()),
             description=values.get("description"),

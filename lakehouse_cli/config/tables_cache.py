@@ -143,8 +143,10 @@ class TablesReading(Struct, frozen=True):
 
     def _comes_back(self, table: Table) -> bool:
         """Whether a table is the same when it is read from JSON, and stands nowhere in what is private."""
+        if table.private:
+            return False
         free = (table.params, table.meta, table.options, *(each.options for each in table.columns or ()))
-        if not all(map(_is_json, filter(None, (table.retry_delay, table.timeout, *free)))):  # what is empty comes back
+        if not all(map(is_json, filter(None, (table.retry_delay, table.timeout, *free)))):  # what is empty comes back
             return False
         # An alias in a table may stand for what is written elsewhere.
         return not self.private or not any(
@@ -174,12 +176,12 @@ def _places(table: Table) -> Iterator[Location | None]:
     yield from (check.location for check in table.contract.checks)
 
 
-def _is_json(value: Any) -> bool:
+def is_json(value: Any) -> bool:
     """Whether a value is the same when it is written as JSON and read again."""
     if isinstance(value, dict):
-        return all(isinstance(key, str) for key in value) and all(map(_is_json, value.values()))
+        return all(isinstance(key, str) for key in value) and all(map(is_json, value.values()))
     if isinstance(value, list):
-        return all(map(_is_json, value))
+        return all(map(is_json, value))
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or isinstance(value, str | bool) or (isinstance(value, int) and abs(value) <= _LARGEST)

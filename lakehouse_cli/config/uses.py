@@ -40,7 +40,7 @@ _UNITS = {
 def file_problem(text: str) -> tuple[str, str] | None:
     """What is wrong with a file, folder or pattern of `uses`, and what to do; None for nothing."""
     if "${" in text:
-        return "holds `${`, which is filled in only in storages and execution", "write the path itself"
+        return "holds `${`, which is filled in only in storages, execution and params", "write the path itself"
     if _CONTROL.search(text):
         return "holds a control character", "write the path without it"
     if "\\" in text:

@@ -1,4 +1,4 @@
-"""``${VAR}`` and ``${VAR:-default}`` in storages, environments and execution.
+"""``${VAR}`` and ``${VAR:-default}`` in storages, environments, execution and params.
 
 Each is filled in once, where it stands; what was written goes on with the value, so that no message ever shows what was
 filled in. That a variable is not set is reported when it turns out to be needed: another environment may override it.
@@ -26,18 +26,20 @@ class Filled(Scalar):
 
     Attributes:
         written: The text as it stands in the file.
+        was_plain: Whether it stands there without quotes.
         unset: Names of the variables that are not set; their references stay in the text.
         malformed: Whether a reference in it is none.
         set_it: How such variables can be set.
     """
 
-    __slots__ = ("malformed", "set_it", "unset", "written")
+    __slots__ = ("malformed", "set_it", "unset", "was_plain", "written")
 
     def __init__(
         self, node: Scalar, text: str, plain: bool, shown: str, unset: tuple[str, ...], malformed: bool, set_it: str
     ) -> None:
         super().__init__(text, plain, node.start, node.end, shown)
         self.written = node.text
+        self.was_plain = node.plain
         self.unset = unset
         self.malformed = malformed
         self.set_it = set_it
@@ -68,6 +70,19 @@ def fill(reader: Reader, node: Node, environ: DotEnv, encoding: Encoding = as_it
     if isinstance(node, Scalar) and "${" in node.text:
         return _filled(reader, node, environ, encoding)
     return _with_children(node, lambda child: fill(reader, child, environ))
+
+
+def as_written(node: Node) -> Node:
+    """A copy of a node in which quotes decide, as in the file, whether what was filled in is a text."""
+    if isinstance(node, Filled):
+        return Scalar(node.text, node.was_plain, node.start, node.end, node.shown)
+    return _with_children(node, as_written)
+
+
+def names_variables(node: Node) -> bool:
+    """Whether variables are filled in somewhere in a node, be they set or not."""
+    texts = (each.written if isinstance(each, Filled) else each.text for each in _scalars(node))
+    return any(match["name"] for text in texts if "${" in text for match in REFERENCE.finditer(text))
 
 
 def settle(node: Node, reader: Reader | None) -> Node:

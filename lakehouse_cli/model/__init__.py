@@ -7,11 +7,13 @@ from lakehouse_cli.model.project import (
     Asset,
     EnvironmentSpec,
     FunctionRef,
+    Param,
     ProjectSpec,
     SparkSpec,
     SqlQuery,
     StorageSpec,
     Table,
+    UnsetValue,
     Uses,
 )
 
@@ -24,11 +26,13 @@ __all__ = [
     "Contract",
     "EnvironmentSpec",
     "FunctionRef",
+    "Param",
     "ProjectSpec",
     "SparkSpec",
     "SqlQuery",
     "StorageSpec",
     "Table",
+    "UnsetValue",
     "Uses",
     "parse_column_type",
 ]

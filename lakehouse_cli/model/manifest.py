@@ -90,6 +90,10 @@ class Rules(NamedTuple):
 UNSETTLED = "changed while computed"
 
 
+#: Begins what is kept of a param that is never shown, which is no JSON text: a hash of that.
+PRIVATE = "#"
+
+
 class Recipe(Struct, frozen=True, omit_defaults=True):
     """All that decides what a table comes out as, but for the content of its inputs.
 
@@ -99,7 +103,7 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
         contract: The declared columns; None where none are declared.
         key: Columns of the key.
         extra_columns: What becomes of columns the contract does not name.
-        params: Name → value as JSON text.
+        params: Name → value as JSON text; of one that is never shown, `PRIVATE` and a hash.
         storage: Its format, and a hash of each of the format's options, by name.
         inputs: Which table goes into which parameter, as text.
         files: Files under `uses` → hash of their content, or `UNSETTLED`; patterns that no file matched → empty text.

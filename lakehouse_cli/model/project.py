@@ -125,6 +125,36 @@ class SparkSpec(Declaration, frozen=True):
         return f"SparkSpec({self.master!r})"
 
 
+class UnsetValue(Struct, frozen=True):
+    """Stands for the value of a param in a project that may lack variables.
+
+    Attributes:
+        variables: Those that it needs and that are not set.
+        is_text: Whether it stands in quotes.
+    """
+
+    variables: tuple[str, ...]
+    is_text: bool = False
+
+
+class Param(Declaration, frozen=True):
+    """A param of the project, in one environment.
+
+    Attributes:
+        value: As transforms get it.
+        is_private: Whether it is never shown or kept: a variable is filled in there.
+        loses_digits: Whether it holds a number with more digits than are kept, which a query would get wrong.
+    """
+
+    value: Any = None
+    is_private: bool = False
+    loses_digits: bool = False
+
+    def __repr__(self) -> str:
+        """Without what may be secret."""
+        return "Param(***)" if self.is_private else f"Param({self.value!r})"
+
+
 class EnvironmentSpec(Declaration, frozen=True):
     """A named set of overrides, over what it overrides.
 
@@ -135,6 +165,8 @@ class EnvironmentSpec(Declaration, frozen=True):
             them as they are written.
         written: Of each storage, its keys as they are written: variables not filled in, passwords hidden.
         execution: Its keys likewise.
+        params: By name.
+        written_params: As they are written; those that are named as secrets hidden.
         unset: Names of the variables it needs that are not set.
         location: Where it is declared; None for the base.
     """
@@ -144,6 +176,8 @@ class EnvironmentSpec(Declaration, frozen=True):
     storages: Mapping[str, StorageSpec] = field(default_factory=dict)
     written: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     execution: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Param] = field(default_factory=dict)
+    written_params: Mapping[str, Any] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
 
 
@@ -177,7 +211,8 @@ class Asset(Declaration, frozen=True):
         reproducible: Whether a query must give the same rows in the same order each time.
         inputs: As declared: a tuple matched to the parameters in order, a mapping parameter → table, or None
             for the parameters' names.
-        params: Constants passed by keyword.
+        params: Constants passed by keyword; once its computation is read, also those of the project that this takes.
+        private: Names of the params that are never shown or kept: variables are filled in there.
         options: Of the format, already merged over the storage's where they have the same format.
         retries: Attempts beyond the first.
         retry_delay: Seconds before the first retry, doubled each time.
@@ -203,6 +238,7 @@ class Asset(Declaration, frozen=True):
     reproducible: bool = True
     inputs: tuple[str, ...] | Mapping[str, str] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    private: frozenset[str] = frozenset()
     options: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     description: str | None = None
@@ -315,6 +351,8 @@ class ProjectSpec(Declaration, frozen=True):
         workers: How many tables at once, None for the executor's own choice.
         memory: Bytes that all tables under way may take together, None for no limit.
         spark: The session of transforms on Spark.
+        params: Of the environment, by name.
+        given: Names of the params, of the project and of tables, whose values the command gave.
         module_location: Where ``module`` stands.
         environment: The one that storages and execution are of.
         environments: All there are, by name; always holds ``default``.
@@ -331,6 +369,8 @@ class ProjectSpec(Declaration, frozen=True):
     workers: int | None = None
     memory: int | None = None
     spark: SparkSpec = SparkSpec()
+    params: Mapping[str, Param] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
     module_location: Location | None = None
     environment: str = DEFAULT_ENVIRONMENT
     environments: Mapping[str, EnvironmentSpec] = field(default_factory=dict)

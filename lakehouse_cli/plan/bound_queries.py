@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from lakehouse_cli.errors import Problem
-from lakehouse_cli.model import Column, Table
+from lakehouse_cli.model import Column, Table, UnsetValue
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.query import DUCKDB, QueryProblem
 from lakehouse_cli.plan.graph import AssetGraph
@@ -64,6 +64,7 @@ def bound_queries(graph: AssetGraph, code: QueryCode) -> Iterator[BoundQuery]:
             table.query is None
             or table.quarantine_of  # its columns are not those of the query
             or not _is_bindable(table)
+            or any(isinstance(value, UnsetValue) for value in table.params.values())
             or not _is_matched(table, edges)
             or unlisted(table, edges)
             or any(edge.table not in shapes for edge in edges)

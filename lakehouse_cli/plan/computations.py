@@ -14,7 +14,7 @@ from lakehouse_cli.plan.queries import QueryCode, QueryComputation
 def planned_computation(table: Table, functions: FunctionCode, queries: QueryCode | None) -> Computation | None:
     """The computation of a table, to be asked for its inputs and its fingerprint; None for a source."""
     if table.query is not None:
-        return QueryComputation(table, queries)
+        return QueryComputation(table, queries, params=functions.spec.params.keys())
     return None if table.function is None else PythonFunction(table.function, table, functions)
 
 

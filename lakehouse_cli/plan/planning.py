@@ -13,6 +13,7 @@ from lakehouse_cli.errors import StorageError, UnreachableError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.deferred_input import DeferredInput, deferred_note
+from lakehouse_cli.model.given_params import GivenParams
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.pickle_trust import distrust
 from lakehouse_cli.model.reason import Reason
@@ -109,6 +110,7 @@ class Plan(Struct, frozen=True):
         asked_sources: Sources that the user named, and those selected that are missing: a run fails where they are not
             as declared.
         unfit: The inputs that are not selected and whose stored data fail a check, by name, with what is wrong.
+        params: What the command gave in the place of params of the file, by table.
     """
 
     project: str
@@ -120,6 +122,7 @@ class Plan(Struct, frozen=True):
     out_of_reach: Mapping[str, UnreachableError] = field(default_factory=dict)
     asked_sources: tuple[str, ...] = ()
     unfit: Mapping[str, str] = {}
+    params: Mapping[str, GivenParams] = {}
 
     @property
     def runs(self) -> tuple[PlannedTable, ...]:

@@ -20,6 +20,7 @@ from lakehouse_cli.model.frame_names import UNORDERED
 from lakehouse_cli.plan.bound_queries import query_problems
 from lakehouse_cli.plan.computations import planned_computation
 from lakehouse_cli.plan.graph import build_graph, with_quarantines
+from lakehouse_cli.plan.project_params import NOTHING, ByTable, take_params
 from lakehouse_cli.plan.python_functions import FunctionCode
 from lakehouse_cli.plan.queries import QueryCode, query_fingerprint, with_texts
 from lakehouse_cli.plan.queries_in_databases import database_problems
@@ -37,28 +38,36 @@ class ProjectCode:
     Args:
         spec: The project.
         snapshot: Reads its files; a new one by default.
+        again: Params that a former run was given, by table.
 
     Attributes:
-        spec: The project, with what is found in its queries.
+        spec: The project, with what is found in its queries; its tables have what they take of its params.
         snapshot: The files as they were read.
         graph: The tables, and what each is computed from; as far as the problems allow.
         problems: Packages that the project's modules hide, functions that are not there, parameters that match no
             table, cycles.
+        given: The params that the command gives to tables, or a former run gave.
+        unused_params: Names of the params of the project that no table takes.
+
+    Raises:
+        UsageError: What is to be given again is not known any more, or not of the param's type.
     """
 
-    def __init__(self, spec: ProjectSpec, snapshot: CodeSnapshot | None = None) -> None:
+    def __init__(self, spec: ProjectSpec, snapshot: CodeSnapshot | None = None, again: ByTable = NOTHING) -> None:
         self.snapshot = snapshot or CodeSnapshot()
-        self._declared = spec
+        self._declared, self._again = spec, again
         self._written, unread = with_texts(spec, self.snapshot)
         has_queries = any(table.query is not None for table in self._written.tables.values())
         self._queries = QueryCode(spec.folder) if has_queries else None
         spec = self.spec = self._queries.with_readings(self._written) if self._queries is not None else self._written
-        spec = self.spec = with_quarantines(spec)
         code = [file for file in own_files(spec) if file.endswith(".py")]
         self._cache = CodeCache(spec.folder, code, self.snapshot)
         self._fingerprints = dict(self._cache.fingerprints)
         self._source = SourceReader(spec.folder, self.snapshot)
         self._source.know(self._cache.modules.values())
+        taken = take_params(spec, self._source, again)
+        self.given, self.unused_params = taken.given, taken.unused
+        spec = self.spec = with_quarantines(taken.spec)
         self._functions = FunctionCode(spec, self._source, self._fingerprint)
         self.graph, problems = build_graph(spec, self.computation)
         if self._queries is not None:
@@ -70,7 +79,7 @@ class ProjectCode:
             from lakehouse_cli.plan.bound_checks import check_problems  # not loaded where no table has checks
 
             problems += check_problems(spec, self._functions.find)
-        self.problems = [*self._hidden_packages(code), *unread, *problems]
+        self.problems = [*self._hidden_packages(code), *unread, *taken.problems, *problems]
 
     @property
     def folder(self) -> Path:
@@ -97,7 +106,19 @@ class ProjectCode:
         unchanged = self._cache.key is not None and code_key(own_files(self.spec), snapshot) == self._cache.key
         if unchanged and with_texts(self._declared, snapshot)[0] == self._written:
             return self
-        now = ProjectCode(self._declared, snapshot)
+        return self._made_anew(snapshot, self._again)
+
+    def with_former_params(self, again: ByTable) -> ProjectCode:
+        """The same code, with the params that a former run was given, by table.
+
+        Raises:
+            UsageError: One is not known any more, or not of the param's type.
+            ProjectError: A query does not fit them.
+        """
+        return self if again == self._again else self._made_anew(self.snapshot, again)
+
+    def _made_anew(self, snapshot: CodeSnapshot, again: ByTable) -> ProjectCode:
+        now = ProjectCode(self._declared, snapshot, again)
         if now.problems:
             raise ProjectError(in_order(now.problems, self.spec.file.name))
         return now

@@ -249,7 +249,7 @@ class _Matcher:
 
     def unmatched(self, parameter: Parameter) -> None:
         others = [name for name in self.tables if name != self.table.name]
-        hint = did_you_mean(parameter.name, others)
+        hint = did_you_mean(parameter.name, [*others, *self.spec.params])
         hint = hint or f"name its table under `inputs:` of `{self.table.name}`, or its value under `params:`"
         message = f"parameter `{parameter.name}` of `{self.function.name}` matches no table"
         self.problem(message, hint, place=parameter.location)

@@ -221,6 +221,7 @@ class QueryComputation(Struct, frozen=True):
         workers: How many tables are computed at once, which share the cores and the memory; only to run it.
         now: When the run began; likewise.
         engine: What runs it, where that is a database; only to take its fingerprint.
+        params: Names of the params of the project; only to match inputs.
     """
 
     table: Table
@@ -228,6 +229,7 @@ class QueryComputation(Struct, frozen=True):
     workers: int = 1
     now: datetime | None = None
     engine: DatabaseEngine | None = None
+    params: Collection[str] = ()
 
     @property
     def name(self) -> str:
@@ -267,7 +269,9 @@ class QueryComputation(Struct, frozen=True):
     def _param_problems(self, reading: QueryReading) -> Iterator[Problem]:
         for name in reading.params:
             if name not in self.table.params:
-                hint = did_you_mean(name, self.table.params) or f"give its value: `params: {{{name}: …}}`"
+                hint = (
+                    did_you_mean(name, [*self.table.params, *self.params]) or f"give its value: `params: {{{name}: …}}`"
+                )
                 yield Problem(
                     f"the query has a param `${name}`, and `params` has no value", hint, self._place("params")
                 )

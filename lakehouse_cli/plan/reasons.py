@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from lakehouse_cli.code.fingerprints import has_unseen
+from lakehouse_cli.config.scalars import flow_text
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import UNFINISHED, UNSETTLED, ColumnRecord, InputRecord, Manifest, Recipe
+from lakehouse_cli.model.manifest import PRIVATE, UNFINISHED, UNSETTLED, ColumnRecord, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason, short_names
 from lakehouse_cli.model.schema_change import column_changes, describe_contract_change, listed
 from lakehouse_cli.model.table_state import TableState
@@ -159,10 +160,24 @@ def _param_changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterato
             yield f"param `{name}` is new"
         elif name not in now:
             yield f"param `{name}` is gone"
-        elif before[name] != now[name]:
-            yield f"param `{name}` {' → '.join(_apart(before[name], now[name]))}"
+        elif before[name] == now[name]:
+            continue
+        elif before[name].startswith(PRIVATE) or now[name].startswith(PRIVATE):
+            yield f"param `{name}` changed"
+        else:
+            yield f"param `{name}`: {' → '.join(_apart(*_bare(before[name], now[name])))}"
     if before.keys() == now.keys() and [*before] != [*now]:
         yield "the params are in another order"
+
+
+def _bare(*values: str) -> tuple[str, ...]:
+    """Values as JSON texts, those that are texts without quotes where all of them are plain ones."""
+    try:
+        texts = tuple(json.loads(value) for value in values)
+    except ValueError:  # of a manifest that somebody edited
+        return values
+    plain = all(isinstance(text, str) and flow_text(text) == text for text in texts)
+    return texts if plain else values
 
 
 def _apart(before: str, now: str) -> tuple[str, str]:

@@ -13,10 +13,10 @@ from msgspec.structs import replace
 from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.computation import Computation
-from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
+from lakehouse_cli.model.manifest import PRIVATE, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.quarantine import quarantine_rules
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.uses import Used
+from lakehouse_cli.plan.uses import Used, value_hash
 
 _NONE: Mapping[str, str] = {}
 # What begins the second half of how a pickle is read.
@@ -55,7 +55,7 @@ def recipe_of(
         contract=table.contract.records,
         key=tuple(table.key),
         extra_columns=table.extra_columns,
-        params={name: _json_text(value) for name, value in table.params.items()},
+        params=_param_records(table),
         storage=stored_as(table, storage),
         inputs=tuple([f"{edge.parameter or '*'}: {edge.table}" for edge in graph.inputs.get(table.name, ())]),
         files={} if used is None else used.files,
@@ -63,6 +63,14 @@ def recipe_of(
         order_by=table.order_by,
         output=_output(graph, table),
     )
+
+
+def _param_records(table: Table) -> dict[str, str]:
+    """The params as a manifest keeps them: of values that are never shown, a hash."""
+    texts = {name: _json_text(value) for name, value in table.params.items()}
+    for name in table.private & texts.keys():
+        texts[name] = PRIVATE + str(value_hash(name, texts[name]))
+    return texts
 
 
 def _output(graph: AssetGraph, table: Table) -> str:

@@ -123,7 +123,7 @@ class UsedContent:
     def variables(table: Table) -> dict[str, str | None]:
         """A hash of the value of each variable that a table uses, as this process has it; None where it is not set."""
         names = table.uses.env if table.uses is not None else None
-        return {name: _value_hash(name, os.environ.get(name)) for name in names or ()}
+        return {name: value_hash(name, os.environ.get(name)) for name in names or ()}
 
     def problems(self, tables: Iterable[Table]) -> Iterator[Problem]:
         """What is wrong with the files of tables, of which none is read."""
@@ -186,7 +186,7 @@ class UsedContent:
         return self._files[path]
 
 
-def _value_hash(name: str, value: str | None) -> str | None:
+def value_hash(name: str, value: str | None) -> str | None:
     """A hash that distinguishes values and from which they cannot be computed back."""
     if value is None:
         return None

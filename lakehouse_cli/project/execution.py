@@ -17,6 +17,7 @@ from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.project.planning import Planner
 from lakehouse_cli.registry import EXECUTORS, lookup
 from lakehouse_cli.runner import Runner, WorkerSetup
+from lakehouse_cli.runner.jobs import private_params
 from lakehouse_cli.runs.events import Event, Moment, RunResult, ignore_event, new_run_id
 from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.runs.history import reading as history
@@ -111,7 +112,13 @@ def runner_of(
     return Runner(
         planner.code.graph,
         storages,
-        WorkerSetup(spec.folder.resolve(), specs, planner.code.snapshot, spark=spec.spark),
+        WorkerSetup(
+            spec.folder.resolve(),
+            specs,
+            planner.code.snapshot,
+            spark=spec.spark,
+            params=private_params(planner.code.graph.tables.values()),
+        ),
         partial(executor, workers, at_once=plan.at_once),
         memory_limit=spec.memory,
         elsewhere=elsewhere,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -59,6 +59,7 @@ class Project(StoredProject):
         incomplete: bool = False,
         with_tests: bool = False,
         declared: DeclaredProject | str | None = None,
+        params: Mapping[str, Any] | None = None,
     ) -> Project:
         """Load a project.
 
@@ -71,10 +72,11 @@ class Project(StoredProject):
             incomplete: Let variables be unset. Such a project is there to be looked at: its storages may not be.
             with_tests: Read the tests of transforms too, which `test` does where they are not.
             declared: A `Lakehouse`, or its ``module`` or ``module:name``, in place of a project file in folder `path`.
+            params: Values by name over those of `params`, of tables too; each of the type that it has in the file.
 
         Raises:
             ProjectError: The project is invalid; carries every problem found, with its place.
-            UsageError: There is no such environment.
+            UsageError: There is no such environment or param, or its value is of another type.
         """
         environ = os.environ if environ is None else environ
         wanted = env or DEFAULT_ENVIRONMENT
@@ -87,6 +89,7 @@ class Project(StoredProject):
             incomplete=incomplete,
             with_tests=with_tests,
             declared=declared,
+            params=params or {},
         )
         if thorough:
             check_installed(found.spec)

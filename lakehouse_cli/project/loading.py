@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from lakehouse_cli.config import load_project
+from lakehouse_cli.config.params import NO_PARAMS
 from lakehouse_cli.config.tables_cache import TablesReading
 from lakehouse_cli.declarations import DeclaredProject
 from lakehouse_cli.errors import ProjectError, UsageError, did_you_mean, in_order
@@ -51,6 +52,7 @@ def load_valid_project(
     incomplete: bool = False,
     with_tests: bool = False,
     declared: DeclaredProject | str | None = None,
+    params: Mapping[str, Any] | None = NO_PARAMS,
 ) -> ValidProject:
     """Read a project file and validate all that can be known without data.
 
@@ -65,10 +67,11 @@ def load_valid_project(
         incomplete: Let variables be unset.
         with_tests: Read the tests of transforms too.
         declared: As of `load_project`.
+        params: Values of params over those of the file; None where nothing is computed, so that they need no variables.
 
     Raises:
         ProjectError: The project is invalid; carries every problem found, with its place.
-        UsageError: There is no such environment.
+        UsageError: There is no such environment or param, or its value is of another type.
     """
     loaded = load_project(
         file,
@@ -78,6 +81,7 @@ def load_valid_project(
         incomplete=incomplete,
         with_tests=with_tests,
         declared=declared,
+        given=params,
     )
     spec = loaded.spec
     if loaded.readable and environment not in spec.environments:

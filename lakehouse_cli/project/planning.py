@@ -20,12 +20,14 @@ from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan, PlannedTable, make_plan, tables_of_interest
 from lakehouse_cli.plan.project_code import ProjectCode
+from lakehouse_cli.plan.project_params import ByTable
 from lakehouse_cli.plan.queries import QueryComputation
 from lakehouse_cli.plan.queries_in_databases import DatabaseEngine
 from lakehouse_cli.plan.recipes import reading_of, recipe_hash, recipe_of, stored_as
 from lakehouse_cli.plan.selection import Selection, mentions_state, select
 from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
 from lakehouse_cli.plan.uses import Used, UsedContent
+from lakehouse_cli.project.given_params import given_params, params_again, private_texts
 from lakehouse_cli.project.loading import ValidProject, load_valid_project
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import close_idle, local_files, query_runner, replaces_in_place
@@ -34,6 +36,7 @@ from lakehouse_cli.text.redaction import Mask, mask_of, masked, masked_error, un
 
 if TYPE_CHECKING:
     from lakehouse_cli.config.transform_tests import TransformTest
+    from lakehouse_cli.runs.history.reading import Unfinished
 
 
 class Planner:
@@ -97,14 +100,14 @@ class Planner:
         )
 
     def other(self, environment: str) -> Planner:
-        """The same project in another environment.
+        """The same project in another environment, where nothing is computed.
 
         Raises:
             ProjectError: It is invalid there, such as for want of a variable.
             UsageError: There is no such environment.
         """
         wanted = environment or DEFAULT_ENVIRONMENT
-        found = load_valid_project(self.spec.file, self._environ, wanted, declared=self._declared)
+        found = load_valid_project(self.spec.file, self._environ, wanted, declared=self._declared, params=None)
         return Planner(found, self._environ)
 
     def tests(self) -> Mapping[str, tuple[TransformTest, ...]]:
@@ -140,7 +143,8 @@ class Planner:
         variables: dict[str, str] = {}
         for each in (*others, self):
             variables.update(each._variables)
-        return mask_of(variables, _names(self.spec)) if variables else unmasked
+        hidden = list(private_texts(self.code))
+        return mask_of(variables, _names(self.spec), hidden) if variables or hidden else unmasked
 
     def keep(self) -> None:
         """Keep what was read of the project's tables and code for the commands to come."""
@@ -167,9 +171,12 @@ class Planner:
         Raises:
             ProjectError: Code cannot be read, or files that tables use cannot be looked at.
         """
-        code, tables = self.code, self.spec.tables.values()
+        code, spec = self.code, self.spec
+        tables = spec.tables.values()
         content = UsedContent(code.folder)
-        found: list[str] = []
+        found = [
+            f"param `{name}` ({spec.params[name].location}) is taken by no transform" for name in code.unused_params
+        ]
         shared = _shared_connection(code, tables)
         for table in tables:
             found += content.missing(table)
@@ -186,7 +193,7 @@ class Planner:
 
         def in_state(state: str) -> set[str]:
             if state == "failed":
-                return _unfinished(self.spec)
+                return {*_unfinished(self.spec)}
             with self.connected():
                 return names_in_state(state, self._plan(Selection(self.code.graph.order), defer, lenient=True))
 
@@ -206,8 +213,12 @@ class Planner:
         self.code_anew()
         with self.connected():
             chosen = self.select(request.selection, request.exclude, request.defer)
+            again: ByTable = {}
             if request.failed:
-                chosen = _narrowed(chosen, _unfinished(self.spec))
+                unfinished = _unfinished(self.spec)
+                chosen = _narrowed(chosen, unfinished)
+                again = params_again(self.code.graph, {name: unfinished[name] for name in chosen.names})
+            self.code = self.code.with_former_params(again)
             return _masked_plan(self._plan(chosen, request.defer, force=request.force), self.mask)
 
     def code_versions(self) -> dict[str, str]:
@@ -270,6 +281,8 @@ class Planner:
             defer=None if behind is None else behind.environment,
             check_codes=code.check_codes(tables),
         )
+        if code.given:
+            plan = replace(plan, params=given_params(code, recipes, self.mask))
         if lenient:
             return plan
         shared = _shared_connection(code, tables)
@@ -293,7 +306,7 @@ def _with_siblings(graph: AssetGraph, chosen: Selection) -> Selection:
 
 def _names(spec: ProjectSpec) -> Iterator[str]:
     """What is no secret though a variable may have it as its value."""
-    yield from (spec.name, *spec.tables, *spec.environments, *spec.storages)
+    yield from (spec.name, *spec.tables, *spec.environments, *spec.storages, *spec.params)
     for table in spec.tables.values():
         yield from table.key
         yield from (column.name for column in table.columns or ())
@@ -319,8 +332,8 @@ def _with_used(
     return replace(planned, notes=(*planned.notes, *content.missing(table), *advice), used=used)
 
 
-def _unfinished(spec: ProjectSpec) -> set[str]:
-    """The tables that failed, were skipped or were cancelled in the last run that went for them."""
+def _unfinished(spec: ProjectSpec) -> dict[str, Unfinished]:
+    """The tables that failed, were skipped or were cancelled in the last run that went for them, with that run."""
     from lakehouse_cli.runs.history import reading as history
 
     computed = (name for name, table in spec.tables.items() if table.kind == "computed")

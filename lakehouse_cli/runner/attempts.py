@@ -96,7 +96,8 @@ class Attempts:
             handed = self._handed.of(job.read_inputs)
             names = [each.table.name for each in job.members] if job.publish else []
             hand_to = {name: path for name in names if (path := self._handed.path_of(name)) is not None}
-            future = self._executor.submit(materialize_here, job, given, handed, hand_to, timeout=job.table.timeout)
+            sent = job.without_private()
+            future = self._executor.submit(materialize_here, sent, given, handed, hand_to, timeout=job.table.timeout)
         future.add_done_callback(partial(self._done, job))
 
     def _with_unpublished(self, job: Job) -> Job:

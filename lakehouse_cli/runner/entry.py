@@ -18,13 +18,14 @@ from lakehouse_cli.engines.spark_session import use_in_worker
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import FunctionRef, SparkSpec, StorageSpec
 from lakehouse_cli.runner.handover import Handover, read_handover
-from lakehouse_cli.runner.jobs import Job, Outcome
+from lakehouse_cli.runner.jobs import Job, Outcome, PrivateParams
 from lakehouse_cli.runner.workplace import WorkerStorages, Workplace
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _own: Workplace | None = None
+_private: PrivateParams = {}
 
 
 class WorkerSetup(Struct, frozen=True):
@@ -36,6 +37,7 @@ class WorkerSetup(Struct, frozen=True):
         code: The project's Python files as the plan read them, which are those that are imported.
         transforms: One of each module that the run loads.
         spark: The session of transforms on Spark.
+        params: Those that are never shown, as no job has.
     """
 
     folder: Path
@@ -43,13 +45,14 @@ class WorkerSetup(Struct, frozen=True):
     code: CodeSnapshot
     transforms: tuple[FunctionRef, ...] = ()
     spark: SparkSpec = SparkSpec()
+    params: PrivateParams = {}
 
     def __call__(self) -> None:
         """Load all that computing needs, before there is anything to compute.
 
         A module that cannot be imported is the failure of the table that needs it, when its turn comes.
         """
-        global _own
+        global _own, _private
         from lakehouse_cli.runner import materializing  # noqa: F401  # loading it is what this is for
         from lakehouse_cli.transforms import load_transform
 
@@ -57,6 +60,7 @@ class WorkerSetup(Struct, frozen=True):
         use_in_worker(self.spark, self.folder)
         # Storages that the leading process has opened stay its own, also where this is a copy of it.
         _own = Workplace(self.folder, WorkerStorages(self.specs), self.code.taken_ns)
+        _private = self.params
         for transform in self.transforms:
             with suppress(LakehouseError):
                 load_transform(transform, self.folder)
@@ -77,7 +81,7 @@ def materialize_here(
     from lakehouse_cli.transforms import SharedTable, StreamedTable
 
     assert _own is not None  # noqa: S101  # executors that do not share memory see to it
-    place = _own
+    place, job = _own, job.with_private(_private) if _private else job
     if job.is_check:
         from lakehouse_cli.runner.checking import check_stored
 

@@ -6,11 +6,12 @@ Nothing here loads Arrow or the user's code, so that a process that only leads o
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, TransformError
 from lakehouse_cli.model import Table
@@ -24,6 +25,27 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _Result = TypeVar("_Result")
+
+
+#: Values of params that are never shown, by table and param.
+PrivateParams = Mapping[str, Mapping[str, Any]]
+
+
+def private_params(tables: Iterable[Table]) -> PrivateParams:
+    """Those of tables that have some."""
+    return {table.name: {name: table.params[name] for name in table.private} for table in tables if table.private}
+
+
+def _without_private(table: Table) -> Table:
+    if not table.private:
+        return table
+    return replace(
+        table, params={name: None if name in table.private else value for name, value in table.params.items()}
+    )
+
+
+def _with_private(table: Table, params: PrivateParams) -> Table:
+    return replace(table, params={**table.params, **params[table.name]}) if table.name in params else table
 
 
 class JobChecks(Struct, frozen=True):
@@ -55,7 +77,7 @@ class JobChecks(Struct, frozen=True):
 class Job(Struct, frozen=True):
     """One table to materialize; can be sent to another process, which has the storages and the code.
 
-    Does not grow with the project, and has no password.
+    Does not grow with the project, and has no password; before it is sent, no param that is never shown.
 
     Attributes:
         table: The table.
@@ -92,6 +114,26 @@ class Job(Struct, frozen=True):
     siblings: tuple[Job, ...] = ()
     checks: JobChecks | None = None
     is_last: bool = True
+
+    def without_private(self) -> Job:
+        """The same without the values of params that are never shown, as it may be sent."""
+        return self._with_tables(_without_private)
+
+    def with_private(self, params: PrivateParams) -> Job:
+        """The same with these values."""
+        return self._with_tables(lambda table: _with_private(table, params))
+
+    def _with_tables(self, change: Callable[[Table], Table]) -> Job:
+        checks = self.checks
+        if checks is not None:
+            checks = replace(checks, references={name: change(each) for name, each in checks.references.items()})
+        return replace(
+            self,
+            table=change(self.table),
+            tables={name: change(each) for name, each in self.tables.items()},
+            siblings=tuple(each._with_tables(change) for each in self.siblings),
+            checks=checks,
+        )
 
     @property
     def is_check(self) -> bool:

@@ -119,7 +119,8 @@ class Runner(Struct, frozen=True):
         run = _Run(self, plan, run_id or new_run_id(), fail_fast)
         names = tuple(table.name for table in plan.tables if table.kind == "computed" or table.is_validated)
         objects = tuple(name for name in names if self.graph.tables[name].serializer)
-        self.emit(RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes, objects or UNSET))
+        params = plan.params or UNSET
+        self.emit(RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes, objects or UNSET, params))
         run.skip_what_is_up_to_date()
         if plan.due:
             run.carry_out()

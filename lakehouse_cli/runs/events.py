@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from msgspec import UNSET, Struct, UnsetType, to_builtins
 from lakehouse_cli.errors import DataError, Example, LakehouseError, Location, TransformError, Violation
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.deferred_input import DeferredInput
+from lakehouse_cli.model.given_params import GivenParams
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
 
@@ -192,7 +193,8 @@ class _Event(Struct, frozen=True, tag_field="event", tag=_snake_case):
 class RunStarted(_Event, frozen=True):
     """A run begins; `tables` are the computed tables it will go through, in order.
 
-    `objects` are those of them that have no rows; unset where there are none.
+    `objects` are those of them that have no rows; unset where there are none. `params` are what the command gave in the
+    place of params of the file, by table; unset where it gave none.
     """
 
     run_id: str
@@ -201,6 +203,7 @@ class RunStarted(_Event, frozen=True):
     tables: tuple[str, ...]
     notes: tuple[str, ...] = ()
     objects: tuple[str, ...] | UnsetType = UNSET
+    params: Mapping[str, GivenParams] | UnsetType = UNSET
 
 
 class TableStarted(_Event, frozen=True):

@@ -162,7 +162,12 @@ def names_a_secret(name: str) -> bool:
     return re.search(_SECRET_NAME, name) is not None
 
 
-def mask_of(values: Mapping[str, str], names: Iterable[str] = ()) -> Mask:
+def names_a_secret_option(name: str) -> bool:
+    """Whether an option, or a param, of a name is taken for a credential: the whole name says so."""
+    return re.fullmatch(_REVEALING_OPTIONS, name, re.IGNORECASE) is not None
+
+
+def mask_of(values: Mapping[str, str], names: Iterable[str] = (), hidden: Iterable[str] = ()) -> Mask:
     """What puts ``${NAME}`` in the place of each value, in each of the forms that programs give it.
 
     These are: as it is, percent-encoded and decoded, with ``+`` for spaces, escaped as in a text of Python, JSON, SQL
@@ -174,9 +179,11 @@ def mask_of(values: Mapping[str, str], names: Iterable[str] = ()) -> Mask:
         values: Value by name of its variable; those under four characters are left alone.
         names: Of the project's own tables, columns, environments and the like, which anybody may see: a plain word that
             is one of these is a value only where a value stands, after ``:`` or ``=``.
+        hidden: Texts of which nothing but stars is shown, as they came from no variable.
     """
-    references = rf"\$\{{(?:{'|'.join(map(re.escape, values))})(?::-[^{{}}]*)?\}}"
-    return _mask([(f"${{{name}}}", name, value) for name, value in values.items()], references, frozenset(names))
+    references = rf"\$\{{(?:{'|'.join(map(re.escape, values))})(?::-[^{{}}]*)?\}}|{re.escape(HIDDEN)}"
+    texts = [(f"${{{name}}}", name, value) for name, value in values.items()]
+    return _mask([*texts, *((HIDDEN, "", text) for text in hidden)], references, frozenset(names))
 
 
 def mask_of_url(url: str) -> Mask:

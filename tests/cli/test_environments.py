@@ -158,6 +158,7 @@ def test_env_shows_one_as_it_resolves(two: ProjectFolder, cli: Cli, monkeypatch:
             "default": {"type": "files", "root": "${LAKE}/prod", "format": "csv", "options": {"delimiter": ";"}}
         },
         "execution": {},
+        "params": {},
         "unset_variables": [],
     }
 

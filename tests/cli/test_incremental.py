@@ -101,7 +101,7 @@ def test_input_modified_outside_lakehouse_is_noted(done: ProjectFolder, cli: Cli
     assert cli("plan", "best", "-o", "json").json["tables"][0]["notes"] == [note]
     for command in ("plan", "run"):
         shown = cli(command, "best").out
-        assert "param `count` 1 → 2\n" in shown
+        assert "param `count`: 1 → 2\n" in shown
         assert shown.endswith(f"\nnote: `best`: {note}\n")
     # Where it is selected itself it is made anew.
     done.edit("lakehouse.yaml", "count: 2", "count: 1")
@@ -155,7 +155,7 @@ def test_other_options_are_other_rows(done: ProjectFolder, cli: Cli) -> None:
 
 def test_params(done: ProjectFolder, cli: Cli) -> None:
     done.edit("lakehouse.yaml", "count: 1", "count: 2")
-    assert reasons(cli) == {"best": [("params_changed", "param `count` 1 → 2")]}
+    assert reasons(cli) == {"best": [("params_changed", "param `count`: 1 → 2")]}
 
 
 @pytest.mark.parametrize(

@@ -104,11 +104,11 @@ def test_params_are_shown_where_they_differ(
     project.edit("lakehouse.yaml", f"unsold: {before}", f"unsold: {after}")
     [(code, reported)] = reasons(cli)["best"]
     assert code == "params_changed"
-    old, new = reported.removeprefix("param `unsold` ").split(" → ")
+    old, new = reported.removeprefix("param `unsold`: ").split(" → ")
     assert old != new
     assert max(len(old), len(new)) <= 50
     if message is not None:
-        assert reported == f"param `unsold` {message}"
+        assert reported == f"param `unsold`: {message}"
 
 
 def test_nothing_to_do_is_said(project: ProjectFolder, cli: Cli) -> None:
@@ -121,7 +121,7 @@ def test_the_order_of_params_counts_as_a_transform_sees_it(project: ProjectFolde
     project.edit("transforms.py", "def best(totals, count):", "def best(totals, count, names):")
     assert cli("run").code == 0
     project.edit("lakehouse.yaml", "{a: 1, b: 2}", "{b: 2, a: 1}")
-    assert reasons(cli)["best"] == [("params_changed", 'param `names` {"a": 1, "b": 2} → {"b": 2, "a": 1}')]
+    assert reasons(cli)["best"] == [("params_changed", 'param `names`: {"a": 1, "b": 2} → {"b": 2, "a": 1}')]
     assert cli("run").code == 0
     project.edit("lakehouse.yaml", "{count: 1, names: {b: 2, a: 1}}", "{names: {b: 2, a: 1}, count: 1}")
     assert reasons(cli)["best"] == [("params_changed", "the params are in another order")]

@@ -227,7 +227,7 @@ def test_a_plan_says_what_changed(weather: ProjectFolder, cli: Cli) -> None:
     assert changed("select station, max", "select  station, -- so\n        max") == []
     assert changed("max(tmpf)", "min(tmpf)") == ["the query changed"]
     assert cli("run").code == 0
-    assert changed('"2024-01-01"', '"2024-01-02"') == ['param `since` "2024-01-01" → "2024-01-02"']
+    assert changed('"2024-01-01"', '"2024-01-02"') == ["param `since`: 2024-01-01 → 2024-01-02"]
     assert cli("run").code == 0
     assert changed("    key: station\n", "    key: station\n    order_by: high\n") == [
         "rows are now ordered by high (compatible)"

@@ -34,7 +34,7 @@ def test_every_edit_is_run_and_ctrl_c_ends(project: ProjectFolder) -> None:
         edit(project, "lakehouse.yaml", "count: 1", "count: 2")
         assert run.says("changed: lakehouse.yaml\n") == ""
         said = run.says(WATCHING)
-        assert "param `count` 1 → 2" in said
+        assert "param `count`: 1 → 2" in said
         assert "1 materialized, 1 unchanged in" in said
         assert project.read("data/best.csv") == "customer,total\n007,5\n008,2\n"
 

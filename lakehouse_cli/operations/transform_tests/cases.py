@@ -14,7 +14,7 @@ from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.transform_tests import Expectation, TransformTest
 from lakehouse_cli.errors import Location, Problem, did_you_mean
-from lakehouse_cli.model import Table
+from lakehouse_cli.model import Table, UnsetValue
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.operations.transform_tests.rows import RowSource, row_source
 from lakehouse_cli.plan.project_code import ProjectCode
@@ -91,6 +91,13 @@ class CaseReader:
             self.problems.add(refused)
             return None
         params = {**table.params, **test.params}
+        for name, value in params.items():
+            if isinstance(value, UnsetValue):
+                message = f"param `{name}` in test {quoted(test.name)} of table {quoted(table.name)} has no value"
+                needed = ", ".join(f"`{each}`" for each in value.variables)
+                hint = f"give it one in the test: `params: {{{name}: …}}`, or set {needed}"
+                self.problems.report(message, hint, test.location)
+                return None
         locations = {**table.locations, **{k: v for k, v in test.places.items() if k.startswith("params")}}
         table = replace(table, params=params, locations=locations)
         siblings = [self._tables[name] for name in self._code.graph.siblings(table.name)]

@@ -10,9 +10,11 @@ from pathlib import Path
 from statistics import median
 from typing import TypeVar, get_args
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.model.given_params import GivenParams
 from lakehouse_cli.runs.events import Cancellation, ErrorInfo, TableResult
 from lakehouse_cli.runs.history.files import UnreadableRunError, head, run_files
 from lakehouse_cli.runs.history.records import RecordStatus, RunList, RunRecord, RunSummary, TableHistory, TableTime
@@ -79,7 +81,19 @@ def read(folder: Path, run_id: str = "last", *, environment: str | None = None) 
     return _record(files[matches[0]])
 
 
-def unfinished(folder: Path, environment: str, tables: Iterable[str]) -> set[str]:
+class Unfinished(Struct, frozen=True):
+    """The run that did not finish a table.
+
+    Attributes:
+        run_id: Its id.
+        given: What the table's params were given in it.
+    """
+
+    run_id: str
+    given: GivenParams
+
+
+def unfinished(folder: Path, environment: str, tables: Iterable[str]) -> dict[str, Unfinished]:
     """Find the tables that failed, were skipped or were cancelled in the last run that included them.
 
     A run that goes on does not count.
@@ -89,7 +103,7 @@ def unfinished(folder: Path, environment: str, tables: Iterable[str]) -> set[str
         environment: Whose runs.
         tables: Names of the computed tables in question.
     """
-    unknown, found = set(tables), set[str]()
+    unknown, found = set(tables), dict[str, Unfinished]()
     for path in run_files(folder):
         if not unknown:
             break
@@ -102,7 +116,10 @@ def unfinished(folder: Path, environment: str, tables: Iterable[str]) -> set[str
             # A run that died has no results of the tables after that; one that ended has results of all.
             if past.finish is not None and asked - past.results.keys():
                 raise UnreadableRunError(path.stem, "lines are missing")
-            found |= asked - {name for name, end in past.results.items() if end.status in ("materialized", "unchanged")}
+            ended = {name for name, end in past.results.items() if end.status in ("materialized", "unchanged")}
+            params = run.params or {}
+            for name in sorted(asked - ended):
+                found[name] = Unfinished(path.stem, params.get(name, GivenParams()))
             unknown -= asked
     return found
 
@@ -177,9 +194,8 @@ def _record(path: Path) -> RunRecord:
         finish.counts if finish is not None else Counter(str(result.status) for result in results),
         next((how for how in _CANCELLATIONS if finish is not None and how == finish.cancelled_by), None),
     )
-    return RunRecord(
-        summary, run.tables, results, tuple(past.started) if status == "running" else (), run.notes, run.objects or ()
-    )
+    started = tuple(past.started) if status == "running" else ()
+    return RunRecord(summary, run.tables, results, started, run.notes, run.objects or (), run.params or {})
 
 
 def _left_by_death(past: RunReplay) -> Iterator[TableResult]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from lakehouse_cli.model.given_params import GivenParams
 from lakehouse_cli.runs.events import Cancellation, RunResult, RunStatus, TableResult, result_json
 
 RecordStatus = Literal["success", "failed", "cancelled", "running", "died"]
@@ -67,6 +68,7 @@ class RunRecord(Struct, frozen=True):
         started: The tables under way, in a run that goes on.
         notes: Those of its beginning.
         objects: Those of its tables that have no rows.
+        params: What the command gave in the place of params of the file, by table.
     """
 
     summary: RunSummary
@@ -75,6 +77,7 @@ class RunRecord(Struct, frozen=True):
     started: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
+    params: Mapping[str, GivenParams] = {}
 
     @property
     def result(self) -> RunResult:

@@ -201,7 +201,7 @@ def test_all_environments_are_validated_on_request(load: Load) -> None:
 
 
 def test_keys_of_an_environment_are_those_of_the_contract() -> None:
-    assert list(ENVIRONMENT_KEYS) == ["description", "storages", "execution"]
+    assert list(ENVIRONMENT_KEYS) == ["description", "storages", "execution", "params"]
 
 
 DOTENV = r"""

@@ -202,8 +202,8 @@ def test_variables_are_read_as_the_key_expects(load: Load) -> None:
 
 
 def test_variables_are_not_filled_in_elsewhere(load: Load) -> None:
-    table = load(HEAD + 'tables: {t: {params: {x: "${HOME}"}}}\n', {"HOME": "/home/me"}).spec.tables["t"]
-    assert table.params == {"x": "${HOME}"}
+    table = load(HEAD + 'tables: {t: {meta: {x: "${HOME}"}}}\n', {"HOME": "/home/me"}).spec.tables["t"]
+    assert table.meta == {"x": "${HOME}"}
 
 
 def test_includes_are_read_in_order_with_their_own_places(load: Load, tmp_path: Path) -> None:

@@ -1,0 +1,144 @@
+"""The params of the project that each table takes: those that its function, or query, has a parameter for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lakehouse_cli.code.source import Parameter, SourceError, SourceReader
+from lakehouse_cli.config.params import fitted, lost_digits
+from lakehouse_cli.errors import Problem, UsageError
+from lakehouse_cli.model import Param, ProjectSpec, Table
+
+#: Values by table and param.
+ByTable = Mapping[str, Mapping[str, Any]]
+NOTHING: ByTable = {}
+
+
+class Unkept(Struct, frozen=True):
+    """Stands for the value of a param that a run was given and did not keep, as it is never shown."""
+
+    run_id: str
+
+
+class TakenParams(Struct, frozen=True):
+    """The project with what its tables take of its params.
+
+    Attributes:
+        spec: Its tables have them among their own, behind these.
+        given: Of each table that takes some, the values which the command gave.
+        unused: Names of those that no table takes.
+        problems: What is wrong with them.
+    """
+
+    spec: ProjectSpec
+    given: ByTable = {}
+    unused: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def take_params(spec: ProjectSpec, source: SourceReader, again: ByTable = NOTHING) -> TakenParams:
+    """Give the tables the params of the project.
+
+    Args:
+        spec: The project, with what is found in its queries.
+        source: Reads its modules.
+        again: What a former run was given, by table, over all but what the command gives.
+
+    Raises:
+        UsageError: What a former run was given is not known any more, or not of the param's type.
+    """
+    if not (spec.params or spec.given or again):
+        return TakenParams(spec)
+    problems = [
+        Problem(f"param `{name}` has the name of a table", "rename one of the two", param.location)
+        for name, param in spec.params.items()
+        if name in spec.tables
+    ]
+    tables: dict[str, Table] = {}
+    given: dict[str, Mapping[str, Any]] = {}
+    used: set[str] = set()
+    for name, table in spec.tables.items():
+        taken = [each for each in _wanted(table, source) if each in spec.params and each not in table.params]
+        used.update(taken)
+        if taken:
+            problems += _ambiguous(table, source, taken)
+            problems += _lost(table, {each: spec.params[each] for each in taken}, spec.given)
+            table = _with_params(table, {each: spec.params[each] for each in taken})
+        if name in again:
+            table = _with_former(table, again[name], spec.given)
+        named = [each for each in table.params if each in spec.given or each in again.get(name, ())]
+        if named:
+            given[name] = {each: table.params[each] for each in named}
+        tables[name] = table
+    unused = tuple(name for name in spec.params if name not in used)
+    return TakenParams(replace(spec, tables=tables), given, unused, tuple(problems))
+
+
+def _wanted(table: Table, source: SourceReader) -> list[str]:
+    """The names that the computation of a table has for what it is given, but for those that `inputs` has by name."""
+    if table.query is not None:
+        return list(table.query.reading.params) if table.query.reading is not None else []
+    declared = table.inputs if isinstance(table.inputs, Mapping) else ()
+    return [each.name for each in _parameters(table, source) if each.name not in declared]
+
+
+def _parameters(table: Table, source: SourceReader) -> Sequence[Parameter]:
+    """The parameters of a table's function that have names and take values; none where they cannot be read."""
+    if table.function is None:
+        return ()
+    try:
+        function = source.module(table.function.module).functions.get(table.function.name)
+    except SourceError:  # reported where inputs are matched
+        return ()
+    found = function.parameters if function is not None else None
+    return [each for each in found or () if not each.kind.startswith("var_") and not each.is_target]
+
+
+def _ambiguous(table: Table, source: SourceReader, taken: Sequence[str]) -> Iterator[Problem]:
+    """The params whose parameters would be given tables by their places in the list of inputs."""
+    if not isinstance(table.inputs, tuple):
+        return
+    slots = [each.name for each in _parameters(table, source) if each.name not in table.params]
+    for name in slots[: len(table.inputs)]:
+        if name in taken:
+            message = f"parameter `{name}` of {table.computed_by} is a param of the project, and in a place of `inputs`"
+            yield Problem(message, "write `inputs` as a map of parameter to table", table.where("inputs"))
+
+
+def _lost(table: Table, params: Mapping[str, Param], given: frozenset[str]) -> Iterator[Problem]:
+    """The params of a query that are numbers which it would get wrong."""
+    for name, param in params.items() if table.query is not None else ():
+        if param.loses_digits and name in given:
+            raise lost_digits(name)
+        if param.loses_digits:
+            message = f"param `{name}` has more digits than a number keeps, and the query of `{table.name}` takes it"
+            yield Problem(message, "write it in quotes, and cast it to DECIMAL in the query", param.location)
+
+
+def _with_params(table: Table, params: Mapping[str, Param]) -> Table:
+    values = {name: param.value for name, param in params.items()}
+    private = [name for name, param in params.items() if param.is_private]
+    places = {f"params.{name}": param.location for name, param in params.items() if param.location is not None}
+    return replace(
+        table,
+        params={**table.params, **values},
+        private=table.private | frozenset(private) if private else table.private,
+        locations={**table.locations, **places},
+    )
+
+
+def _with_former(table: Table, former: Mapping[str, Any], given: frozenset[str]) -> Table:
+    """A table with the params of a former run, as far as it has them still."""
+    params = dict(table.params)
+    for name, value in former.items():
+        if name not in params or name in given:
+            continue
+        if isinstance(value, Unkept):
+            message = f"run {value.run_id} was given param `{name}` of `{table.name}`, and did not keep its value"
+            raise UsageError(message, hint=f"give it again: `--param {name}=…`")
+        params[name] = fitted(value, params[name], f"{name}` of table `{table.name}", private=name in table.private)
+    return replace(table, params=params)
