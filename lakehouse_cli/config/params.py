@@ -179,9 +179,9 @@ def fitted(given: Any, declared: Any, what: str, *, private: bool = False) -> An
     if value is not _UNREADABLE and (is_open or type(value) is kind):
         return value
     is_ = "a value that YAML can write" if is_open else _KINDS[kind]
-    shown = given.text if isinstance(given, GivenText) else str(given)
+    shown = given.text if isinstance(given, GivenText) else repr(given)
     is_not = "" if private else f", not {quoted(shown)}"
-    hint = _HINTS.get(kind) or "give one, or write another in the file"
+    hint = _HINTS.get(kind) or f"the file has {is_}: give one, or change it there"
     raise UsageError(f"param `{what}` is {is_}{is_not}", hint=hint)
 
 

@@ -88,21 +88,31 @@ def _wanted(table: Table, source: SourceReader) -> list[str]:
 
 def _parameters(table: Table, source: SourceReader) -> Sequence[Parameter]:
     """The parameters of a table's function that have names and take values; none where they cannot be read."""
+    return [each for each in _signature(table, source) if not each.kind.startswith("var_") and not each.is_target]
+
+
+def _takes_any_place(table: Table, source: SourceReader) -> bool:
+    return any(each.kind == "var_positional" for each in _signature(table, source))
+
+
+def _signature(table: Table, source: SourceReader) -> Sequence[Parameter]:
     if table.function is None:
         return ()
     try:
         function = source.module(table.function.module).functions.get(table.function.name)
     except SourceError:  # reported where inputs are matched
         return ()
-    found = function.parameters if function is not None else None
-    return [each for each in found or () if not each.kind.startswith("var_") and not each.is_target]
+    return (function.parameters if function is not None else None) or ()
 
 
 def _ambiguous(table: Table, source: SourceReader, taken: Sequence[str]) -> Iterator[Problem]:
     """The params whose parameters would be given tables by their places in the list of inputs."""
     if not isinstance(table.inputs, tuple):
         return
-    slots = [each.name for each in _parameters(table, source) if each.name not in table.params]
+    free = [each for each in _parameters(table, source) if each.name not in table.params]
+    slots = [each.name for each in free if each.kind != "keyword"]
+    if not _takes_any_place(table, source):
+        slots += [each.name for each in free if each.kind == "keyword"]
     for name in slots[: len(table.inputs)]:
         if name in taken:
             message = f"parameter `{name}` of {table.computed_by} is a param of the project, and in a place of `inputs`"

@@ -137,6 +137,9 @@ class _Matcher:
                     f"params.{key}",
                     "params",
                 )
+            elif key in self.named and self.named[key].kind == "positional_only":
+                message = f"parameter `{key}` of `{self.function.name}` is taken by place alone, and a param by name"
+                self.problem(message, "move the `/` before it", place=self.named[key].location)
         declared = self.table.inputs
         if declared is None:
             found = self.by_name()

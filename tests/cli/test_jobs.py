@@ -65,9 +65,12 @@ def test_no_secret_is_in_a_job(folder: ProjectFolder, job_of: Jobs, monkeypatch:
     monkeypatch.setenv("PLACE", "Zq7xR-Kw9pT")
     monkeypatch.setenv("UNRELATED", "Yp3-unrelated")
     folder.write(".env", "BESIDE=Wm4-beside\n")
+    monkeypatch.setenv("TOKEN", "Hs8k-of-a-param")
     project_of(folder, 1, '{type: sqlite, root: "${PLACE}-${BESIDE}.db"}')
+    folder.edit("lakehouse.yaml", "tables:\n", 'params: {token: "${TOKEN}", words: ["${TOKEN}"]}\ntables:\n', 1)
+    folder.edit("transforms.py", "def looked_at(src)", "def looked_at(src, words, token=None)")
     job = job_of("looked_at")
-    for secret in ("Zq7xR-Kw9pT", "Yp3-unrelated", "Wm4-beside"):
+    for secret in ("Zq7xR-Kw9pT", "Yp3-unrelated", "Wm4-beside", "Hs8k-of-a-param"):
         assert secret.encode() not in job
 
 
