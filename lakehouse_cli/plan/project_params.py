@@ -115,7 +115,9 @@ def _ambiguous(table: Table, source: SourceReader, taken: Sequence[str]) -> Iter
         slots += [each.name for each in free if each.kind == "keyword"]
     for name in slots[: len(table.inputs)]:
         if name in taken:
-            message = f"parameter `{name}` of {table.computed_by} is a param of the project, and in a place of `inputs`"
+            message = (
+                f"parameter `{name}` of {table.computed_by} has a place in `inputs`, and is a param of the project"
+            )
             yield Problem(message, "write `inputs` as a map of parameter to table", table.where("inputs"))
 
 

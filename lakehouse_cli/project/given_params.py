@@ -35,9 +35,9 @@ def given_params(code: ProjectCode, names: Collection[str], mask: Mask) -> dict[
     """What a command gave in the place of params, by table; what would not come back as it is is not kept."""
     found = {}
     for name in names:
-        if name in code.given:
-            given, private = code.given[name], code.spec.tables[name].private
-            kept = {n: v for n, v in given.items() if n not in private and is_json(v) and masked(v, mask) == v}
+        table = code.spec.tables[name]
+        if (given := code.given.get(table.quarantine_of or name)) is not None:
+            kept = {n: v for n, v in given.items() if n not in table.private and is_json(v) and masked(v, mask) == v}
             found[name] = GivenParams(kept, tuple(each for each in given if each not in kept))
     return found
 

@@ -20,7 +20,7 @@ from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan, PlannedTable, make_plan, tables_of_interest
 from lakehouse_cli.plan.project_code import ProjectCode
-from lakehouse_cli.plan.project_params import ByTable
+from lakehouse_cli.plan.project_params import NOTHING
 from lakehouse_cli.plan.queries import QueryComputation
 from lakehouse_cli.plan.queries_in_databases import DatabaseEngine
 from lakehouse_cli.plan.recipes import reading_of, recipe_hash, recipe_of, stored_as
@@ -205,7 +205,7 @@ class Planner:
         Raises:
             ProjectError: It does not fit the tables any more.
         """
-        self.code = self.code.anew()
+        self.code = self.code.with_former_params(NOTHING).anew()
         return self.code
 
     def plan(self, request: RunRequest) -> Plan:
@@ -213,7 +213,7 @@ class Planner:
         self.code_anew()
         with self.connected():
             chosen = self.select(request.selection, request.exclude, request.defer)
-            again: ByTable = {}
+            again = NOTHING
             if request.failed:
                 unfinished = _unfinished(self.spec)
                 chosen = _narrowed(chosen, unfinished)

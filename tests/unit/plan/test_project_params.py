@@ -85,7 +85,7 @@ def test_what_takes_a_param(folder: ProjectFolder, table: str, code: str, taken:
         (
             "{inputs: [s, s]}",
             "def t(x, n, y): ...\n",
-            "parameter `n` of `t` is a param of the project, and in a place of `inputs`",
+            "parameter `n` of `t` has a place in `inputs`, and is a param of the project",
             "6:7",
         ),
         ("{sql: 'select $m as x from s'}", "", "the query has a param `$m`, and `params` has no value", "6:12"),
