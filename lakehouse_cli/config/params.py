@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,6 +29,13 @@ _KINDS: Mapping[type, str] = {
     list: "a list",
     dict: "a map",
 }
+# Of a param that is null in the file.
+_ANY = type(None)
+_UNSET: Mapping[str | None, type] = {None: _ANY, "text": str, "list": list, "map": dict}
+# The greatest whole number up to which a number with a point tells all of them apart.
+_EXACT = 2**53
+#: Stands for a value that is none of YAML's.
+_UNREADABLE = object()
 _HINTS: Mapping[type, str] = {list: "write it as in YAML: `[a, b]`", dict: "write it as in YAML: `{a: 1}`"}
 
 
@@ -57,9 +64,18 @@ def read_param(reader: Reader, key: Scalar, node: Node, environ: DotEnv, *, need
     if unset and needed:
         settle(filled, reader)
     plain = as_written(filled)
-    value = UnsetValue(unset, isinstance(node, Scalar) and not node.plain) if unset else free_value(plain)
-    loses = any(each.plain and loses_digits(each.text) for each in _scalars(plain))
-    return Param(value, names_variables(filled), loses, location=reader.at(key)), plain
+    value = UnsetValue(unset, _kind_of(node)) if unset else free_value(plain)
+    return Param(value, names_variables(filled), _loses(plain), location=reader.at(key)), plain
+
+
+def _kind_of(node: Node) -> Literal["text", "list", "map"] | None:
+    if isinstance(node, Scalar):
+        return None if node.plain else "text"
+    return "list" if isinstance(node, Sequence) else "map"
+
+
+def _loses(node: Node) -> bool:
+    return any(each.plain and loses_digits(each.text) for each in _scalars(node))
 
 
 def _scalars(node: Node) -> Iterator[Scalar]:
@@ -128,7 +144,7 @@ def with_given(spec: ProjectSpec, given: Mapping[str, Any]) -> ProjectSpec:
     for name, param in spec.params.items():
         if name in given:
             value = fitted(given[name], param.value, name, private=param.is_private)
-            params[name] = replace(param, value=value, loses_digits=_written_loses(given[name]))
+            params[name] = replace(param, value=value, loses_digits=_written_loses(given[name], value))
     tables = {name: _with_own(table, given) for name, table in spec.tables.items()}
     return replace(spec, params=params, tables=tables, given=frozenset(given))
 
@@ -142,7 +158,7 @@ def _with_own(table: Table, given: Mapping[str, Any]) -> Table:
         if name in own:
             what = f"{name}` of table `{table.name}"
             values[name] = fitted(given[name], values[name], what, private=name in table.private)
-            if table.query is not None and _written_loses(given[name]):
+            if table.query is not None and _written_loses(given[name], values[name]):
                 raise lost_digits(name)
     return replace(table, params=values)
 
@@ -155,8 +171,12 @@ def lost_digits(name: str) -> UsageError:
     )
 
 
-def _written_loses(given: Any) -> bool:
-    return isinstance(given, GivenText) and loses_digits(given.text)
+def _written_loses(given: Any, value: Any) -> bool:
+    """Whether a value has fewer digits than the text that gives it."""
+    if not isinstance(given, GivenText) or isinstance(value, str):
+        return False
+    node = _parsed(given.text) if isinstance(value, list | dict) else None
+    return loses_digits(given.text.strip()) if node is None else _loses(node)
 
 
 def fitted(given: Any, declared: Any, what: str, *, private: bool = False) -> Any:
@@ -171,33 +191,37 @@ def fitted(given: Any, declared: Any, what: str, *, private: bool = False) -> An
     Raises:
         UsageError: It is of another type.
     """
-    value = _read(given.text, declared) if isinstance(given, GivenText) else _plain(given)
-    is_open = declared is None or (isinstance(declared, UnsetValue) and not declared.is_text)
-    kind = str if isinstance(declared, UnsetValue) else type(declared)
-    if kind is float and type(value) is int:
+    kind = _UNSET[declared.kind] if isinstance(declared, UnsetValue) else type(declared)
+    value = _read(given.text, kind) if isinstance(given, GivenText) else _plain(given)
+    is_open = kind is _ANY
+    if kind is float and type(value) is int and abs(value) <= _EXACT:
         return float(value)
     if value is not _UNREADABLE and (is_open or type(value) is kind):
         return value
     is_ = "a value that YAML can write" if is_open else _KINDS[kind]
+    if kind is float and type(value) is int:
+        is_ = "a number with a point, which keeps 15 digits"
     shown = given.text if isinstance(given, GivenText) else repr(given)
     is_not = "" if private else f", not {quoted(shown)}"
     hint = _HINTS.get(kind) or f"the file has {is_}: give one, or change it there"
     raise UsageError(f"param `{what}` is {is_}{is_not}", hint=hint)
 
 
-#: Stands for a value that is none of YAML's.
-_UNREADABLE = object()
-
-
-def _read(text: str, declared: Any) -> Any:
-    """What a text on a command line is, for a param that has some value in the file."""
-    if isinstance(declared, str) or (isinstance(declared, UnsetValue) and declared.is_text):
+def _read(text: str, kind: type) -> Any:
+    """What a text on a command line is, for a param that has a value of some type in the file."""
+    if kind is str:
         return text
-    if isinstance(declared, bool | int | float) or not text.lstrip().startswith(("[", "{", '"', "'")):
-        return core_value(text.strip()) if not isinstance(declared, list | dict) else _UNREADABLE
+    if kind in (list, dict) or (kind is _ANY and text.lstrip().startswith(("[", "{", '"', "'"))):
+        node = _parsed(text)
+        return _UNREADABLE if node is None else free_value(node)
+    return core_value(text.strip())
+
+
+def _parsed(text: str) -> Node | None:
+    """A text of YAML on one line, as between brackets; None where it is none."""
     problems = Problems()
     node = parse_yaml(SourceFile(Path("--param"), "--param", text), problems)
-    return _UNREADABLE if problems.count or node is None else free_value(node)
+    return None if problems.count else node
 
 
 def _plain(value: Any) -> Any:

@@ -130,11 +130,11 @@ class UnsetValue(Struct, frozen=True):
 
     Attributes:
         variables: Those that it needs and that are not set.
-        is_text: Whether it stands in quotes.
+        kind: The type that it has whatever they are set to; None where it may be any.
     """
 
     variables: tuple[str, ...]
-    is_text: bool = False
+    kind: Literal["text", "list", "map"] | None = None
 
 
 class Param(Declaration, frozen=True):

@@ -111,6 +111,7 @@ def test_a_given_value_has_the_type_of_the_file(shop: ProjectFolder, cli: Cli, p
     [
         (("top=1.5",), "error: param `top` is a whole number, not `1.5`\n  the file has a whole number: give one, or "),
         (("top=true",), "error: param `top` is a whole number, not `true`\n"),
+        (("rate=12345678901234567",), "error: param `rate` is a number with a point, which keeps 15 digits, not `1234"),
         (("rate=x",), "error: param `rate` is a number, not `x`\n"),
         (("open=yes",), "error: param `open` is true or false, not `yes`\n"),
         (("regions=eu",), "error: param `regions` is a list, not `eu`\n  write it as in YAML: `[a, b]`\n"),
@@ -133,10 +134,14 @@ def test_what_cannot_be_given_is_refused(
 
 
 def test_digits_that_a_query_would_lose_are_refused(shop: ProjectFolder, cli: Cli) -> None:
-    shop.edit("lakehouse.yaml", "select $top as top", "select $rate as top")
-    done = cli("plan", "--param", "rate=1.2345678901234567890")
-    assert (done.code, done.out) == (2, "")
-    assert "param `rate` has more digits than a number keeps, and a query takes it" in done.err
+    query = '"select $rate as r, $regions as s, $month::decimal(38, 9) as m from by_month"'
+    shop.edit("lakehouse.yaml", "select $top as top from by_month", query)
+    shop.edit("lakehouse.yaml", "month: 2025-10", 'month: "7.5"')
+    for param in ("rate=1.2345678901234567890", "regions=[1.2345678901234567890]"):
+        done = cli("plan", "--param", param)
+        assert (done.code, done.out) == (2, "")
+        assert "has more digits than a number keeps, and a query takes it" in done.err
+    assert cli("plan", "--param", "month=12345678901234567.890123456").code == 0, "a text keeps them"
 
 
 def test_failed_is_given_the_same_again(shop: ProjectFolder, cli: Cli) -> None:
