@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from msgspec.structs import replace
 
-from lakehouse_cli.arrow.ordering import order_problem, sort_rows
+from lakehouse_cli.arrow.ordering import order_problem
 from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.contracts import Enforced, Enforcement, enforce
 from lakehouse_cli.contracts.hiding import hide_sensitive
@@ -60,7 +60,8 @@ def enforced_result(
     _check_order(enforced.table.schema, table)
     check_undeclared_types(storage, table, enforced.table.schema, enforced.table.num_rows)
     if table.row_order:
-        enforced = replace(enforced, table=sort_rows(enforced.table, table.row_order))
+        found = sort_pieces(iter([enforced.table]), table.row_order, table.name)
+        enforced = replace(enforced, table=found if isinstance(found, pa.Table) else pa.concat_tables(found))
     if not job.publish:
         rehearsed(storage, table, iter([enforced.table]))
     return replace(enforced, checks=_judged(job, place, enforced.table)) if job.judges else enforced

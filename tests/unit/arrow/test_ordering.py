@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from lakehouse_cli.arrow.ordering import order_problem, sort_rows
+from lakehouse_cli.arrow.ordering import are_sorted, order_problem, sort_rows
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.model import parse_column_type
 from lakehouse_cli.testing.every_type import VALUES
@@ -39,6 +39,13 @@ def test_equal_rows_stay_as_they_are() -> None:
     assert sort_rows(data, ["a"])["row"].to_pylist() == [1, 3, 0, 2]
     assert sort_rows(data, ["f"])["row"].to_pylist() == [0, 1, 2, 3]
     assert sort_rows(data, ["f", "a"])["row"].to_pylist() == [1, 3, 0, 2]
+
+
+def test_order_is_seen_across_stretches() -> None:
+    rows = 1 << 16
+    assert are_sorted(pa.table({"a": [*range(rows), rows - 1, rows]}), ["a"])
+    assert not are_sorted(pa.table({"a": [*range(rows), rows - 2, rows]}), ["a"])
+    assert are_sorted(pa.table({"a": pa.array([], pa.int8())}), ["a"])
 
 
 def test_nested_columns_and_those_behind_them_do_not_count() -> None:

@@ -68,6 +68,12 @@ def test_runs_are_merged_as_sorted_in_memory(given: tuple[list[pa.Table], list[s
     assert result.schema == pieces[0].schema
 
 
+def test_sorted_table_stays_where_it_is() -> None:
+    table = pa.table({"a": pa.nulls(100, pa.int8()), "b": range(100), "l": [[1]] * 100})
+    assert sort_pieces(iter([table]), ["a", "b"], "t") is table
+    assert sort_pieces(iter([table]), ["l", "a"], "t") is table
+
+
 class _Disk(BytesIO):
     """A file that takes no more than so many bytes, of all files together."""
 
