@@ -122,6 +122,7 @@ def test_full_disk_is_said(monkeypatch: pytest.MonkeyPatch, first: int) -> None:
         return files[-1]
 
     monkeypatch.setattr(keys, "_IN_MEMORY", 0)
+    monkeypatch.setattr(spilled_parts, "_WAITING", 0)
     monkeypatch.setattr(spilled_parts, "spill_file", make)
     monkeypatch.setattr(spilled_pieces, "spill_file", make)
     monkeypatch.setattr("tempfile.tempdir", "/scratch")
