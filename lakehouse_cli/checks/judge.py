@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 from msgspec.structs import replace
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from lakehouse_cli.checks.conditions import Condition, ConditionError, Conditions
 from lakehouse_cli.checks.judged import Findings, Judged
 from lakehouse_cli.checks.measures import Measure
-from lakehouse_cli.checks.piece import Piece
+from lakehouse_cli.checks.piece import AT_ONCE, Piece
 from lakehouse_cli.checks.rows import RowJudge
 from lakehouse_cli.checks.setting import Setting
 from lakehouse_cli.checks.shared_values import SharedValues
@@ -21,9 +21,13 @@ from lakehouse_cli.checks.whole import FunctionJudge, QueryJudge
 from lakehouse_cli.contracts import Check as NullsAndKey
 from lakehouse_cli.contracts.findings import with_lines
 from lakehouse_cli.errors import ContractError, Example, Violation
+from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
 from lakehouse_cli.text.counts import plural
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 # Bytes of values that wait in memory, of all checks that look for equal ones.
 _IN_MEMORY = 88 << 20
@@ -78,6 +82,7 @@ class Judge:
         self._encoded = encoded_columns(checks)
         self._rows = 0
         self._rejects = rejects
+        self._pool: ThreadPoolExecutor | None = None
         self._contract = NullsAndKey(table.columns, table.key, self._found) if contract else None
         if self._contract is not None:
             self._stack.enter_context(closing(self._contract))
@@ -101,7 +106,7 @@ class Judge:
                 broken = {each.text: error for each in self._parsed}
         if self._contract is not None:
             self._contract.judge(data)
-        piece = Piece(data, self._rows, masks, errored, self._encoded)
+        piece = Piece(data, self._rows, masks, errored, self._encoded, self._mapping(data.num_rows))
         for judge in self._judges:
             wrong = next((broken[text] for text in judge.texts if text in broken), None)
             if wrong is not None:
@@ -110,6 +115,17 @@ class Judge:
                 judge.piece(piece, self._found)
         self._found.end_piece(data, self._table.key)
         self._rows += data.num_rows
+
+    def _mapping(self, rows: int) -> Any:
+        """What calls a function with each part of a column: a pool of this table's share of the cores, or `map`."""
+        threads = default_workers() // self._setting.workers
+        if threads < 2 or rows <= AT_ONCE:
+            return map
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = self._stack.enter_context(ThreadPoolExecutor(threads))
+        return self._pool.map
 
     def _compile(self, schema: pa.Table) -> list[Judged]:
         """Make what judges each check, now that the columns are known."""
