@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import compileall
-import gc
 import json
 import os
 import sys
@@ -16,7 +14,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-import lakehouse_cli
 from lakehouse_cli.cli.main import invoke
 from tests.servers import postgresql
 from tests.servers.azure import azure_server
@@ -31,28 +28,6 @@ collect_ignore = ["distributions"]
 # How long an example takes is for the machine to say.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Compile the package once: with PYTHONDONTWRITEBYTECODE, each command of a test would compile all of it anew."""
-    if not hasattr(session.config, "workerinput"):
-        compileall.compile_dir(Path(lakehouse_cli.__file__).parent, quiet=2)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
-    """Keep the tests compiled, too: each worker would rewrite the assertions of all of them anew."""
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, False
-    try:
-        return (yield)
-    finally:
-        sys.dont_write_bytecode = before
-
-
-def pytest_collection_finish() -> None:
-    """The tests are no garbage: each collection of all generations would go through thousands of them."""
-    gc.collect()
-    gc.freeze()
 
 
 @dataclass(frozen=True)

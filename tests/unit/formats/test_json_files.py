@@ -24,7 +24,7 @@ from lakehouse_cli.formats.jsonl.format import JsonFormat, JsonlFormat
 from lakehouse_cli.formats.jsonl.spec import JsonlOptions
 from lakehouse_cli.model import Column
 from tests.properties.test_csv_round_trip import LAW
-from tests.unit.formats.csv_files import columns_of
+from tests.unit.formats.csv_files import columns_of, set_block
 
 
 def read(text: str | bytes, declared: list[Column] | None, name: str = "data/t.json", **options: Any) -> pa.Table:
@@ -198,6 +198,7 @@ def test_the_quick_way_and_the_careful_way_agree(monkeypatch: pytest.MonkeyPatch
             assert read(text, declared).equals(quick)
 
 
-def test_elements_longer_than_a_block_are_read() -> None:
-    table = pa.table({"a": ["x" * (9 << 20), "b"], "n": [1, 2]})
+def test_elements_longer_than_a_block_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_block(monkeypatch, 1 << 16)
+    table = pa.table({"a": ["x" * 200_000, "b"], "n": [1, 2]})
     assert read(written(table), columns_of(a="string", n="int64")).equals(table)

@@ -109,12 +109,12 @@ def test_nothing_is_left_on_disk(monkeypatch: pytest.MonkeyPatch, stop: int) -> 
     monkeypatch.setattr(spilled_pieces, "spill_file", _Disk)
 
     def failing() -> Iterator[pa.Table]:
-        for at in range(50):
+        for at in range(14):
             yield pa.table({"a": range(20)})
             if at == stop:
                 raise ValueError("half way")
 
-    if stop < 50:
+    if stop < 14:
         with pytest.raises(ValueError, match="half way"):
             sort_pieces(failing(), ["a"], "t")
     else:
