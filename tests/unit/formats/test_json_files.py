@@ -11,7 +11,7 @@ from unittest import mock
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakehouse_cli.errors import DataError, StorageError
@@ -152,7 +152,7 @@ objects = st.lists(
 )
 
 
-@LAW
+@settings(LAW, max_examples=50)
 @given(objects, st.integers(1, 40), st.sampled_from([None, 0, 2]), st.booleans())
 def test_elements_are_those_of_the_array(rows: list[Any], block: int, indent: int | None, is_ascii: bool) -> None:
     text = json.dumps(rows, indent=indent, ensure_ascii=is_ascii)

@@ -59,7 +59,7 @@ def _tables(draw: st.DrawFn) -> tuple[list[pa.Table], list[str]]:
 
 
 @given(_tables())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_runs_are_merged_as_sorted_in_memory(given: tuple[list[pa.Table], list[str]]) -> None:
     pieces, names = given
     result = sort_pieces(iter(pieces), names, "t")
