@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from msgspec.structs import replace
 
-from lakehouse_cli.checks.conditions import Condition, ConditionError, Conditions
+from lakehouse_cli.checks.condition_error import ConditionError
+from lakehouse_cli.checks.conditions import Condition, Conditions
 from lakehouse_cli.checks.judged import Findings, Judged
 from lakehouse_cli.checks.measures import Measure
 from lakehouse_cli.checks.piece import Piece

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from lakehouse_cli.checks.conditions import Condition, ConditionError
+from lakehouse_cli.checks.condition_error import ConditionError
+from lakehouse_cli.checks.conditions import Condition
 from lakehouse_cli.checks.piece import Piece
 from lakehouse_cli.checks.wording import sentence_of
 from lakehouse_cli.contracts import Findings

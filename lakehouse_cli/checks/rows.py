@@ -10,7 +10,7 @@ import pyarrow as pa
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, shown_values, true_rows
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.checks.conditions import ConditionError
+from lakehouse_cli.checks.condition_error import ConditionError
 from lakehouse_cli.checks.judged import Findings, Judged
 from lakehouse_cli.checks.kernels import Verdict, column_type, verdict_on_values
 from lakehouse_cli.checks.keys import shown_keys

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from lakehouse_cli.errors import Location
 from lakehouse_cli.model.contract import Column, Contract, ExtraColumns
 from lakehouse_cli.model.declaration import Declaration
-from lakehouse_cli.model.query import QueryReading
+from lakehouse_cli.model.query import QueryReading, TextPlace
 from lakehouse_cli.text.sql import without_semicolon
 
 Kind = Literal["source", "computed"]
@@ -66,16 +66,10 @@ class SqlQuery(Declaration, frozen=True):
 
     def place(self, line: int | None, column: int | None = None) -> Location | None:
         """The place of a 1-based line and column of the text, as far as they can be given."""
-        if line is None or (self.file is None and not self.in_lines):
-            return self.location
+        if self.file is None or line is None:
+            return self.location and TextPlace(self.location, self.in_lines).at(self.text, line, column)
         source = (self.text.splitlines() or [""])[line - 1 : line]
-        if self.file is not None:
-            return Location(self.file, line, column, source=source[0] if source and column else None)
-        if self.location is None:
-            return None
-        indent, first = (self.location.column or 1) - 1, self.location.line or 1
-        shown = self.location.source if line == 1 else " " * indent + source[0] if source else None
-        return Location(self.location.file, first + line - 1, indent + (column or 1), source=shown)
+        return Location(self.file, line, column, source=source[0] if source and column else None)
 
 
 class StorageSpec(Declaration, frozen=True):
