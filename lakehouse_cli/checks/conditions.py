@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from lakehouse_cli.checks.condition_error import ONE_CONDITION, ONE_QUERY, ConditionError, Sent, error_of
+from lakehouse_cli.checks.raising import surely_raising
 from lakehouse_cli.errors import KEPT_ROWS, TransformError
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.transforms.queries.connection import private_connection, share_of
@@ -32,6 +33,9 @@ _REFUSED = {
 _OTHER_ROWS = ("looks at other rows (`{}`)", _AS_QUERY.format("group by … having"))
 _NOT_OF_THE_ROW = ("calls `{}`, whose value does not come from the row alone", "leave it out")
 _MANY_ROWS = ("makes rows of its own (`{}`)", "call a function of lists, such as `list_contains`")
+# Optimizers by which it would depend on other rows whether one raises: `a + 1 > 0` becomes `a > -1`, and what stands
+# twice is computed before, where no `TRY` is around it.
+_UNFIT = ("expression_rewriter", "common_subexpressions")
 #: Parts of a SELECT beside its columns.
 _CLAUSES = ("group_expressions", "having", "qualify", "sample", "modifiers", "cte_map")
 
@@ -58,7 +62,7 @@ class Conditions:
 
     def __init__(self, now: datetime | None, workers: int = 1) -> None:
         self._stack = ExitStack()
-        settings = share_of(workers)
+        settings = {**share_of(workers), "disabled_optimizers": ", ".join(_UNFIT)}
         self.connection = self._stack.enter_context(private_connection(now, **settings))
         self._refused: dict[str, tuple[str, str]] | None = None
 
@@ -196,20 +200,67 @@ class Conditions:
         masks: dict[str, pa.ChunkedArray] = {}
         errored: dict[str, pa.ChunkedArray] = {}
         with self._bound(data.select(names)):
-            selected = ", ".join(f"({each.text}\n)::BOOLEAN AS c{at}" for at, each in enumerate(conditions))
+            selected = ", ".join(f"({each.text}\n)::BOOLEAN" for each in conditions)
             try:
-                found = self.connection.sql(_select(selected)).to_arrow_table()
+                found = self._read(selected)
                 return {each.text: found.column(at) for at, each in enumerate(conditions)}, {}
             except duckdb.Error:
                 pass
-            for each in conditions:
-                tried = f"coalesce(TRY(coalesce((({each.text}\n)::BOOLEAN)::TINYINT, {_NULL})), {_RAISED})"
-                try:
-                    found = self.connection.sql(_select(f"{tried} AS c")).to_arrow_table()["c"]
-                except duckdb.Error as error:
-                    raise error_of(error, Sent(each.text, "SELECT coalesce(TRY(coalesce(((")) from None
-                masks[each.text], errored[each.text] = _apart(found)
+        for each in conditions:
+            try:
+                masks[each.text], errored[each.text] = self._judge_apart(each, data.select(list(each.columns)))
+            except duckdb.Error as error:
+                raise error_of(error, Sent(each.text)) from None
         return masks, errored
+
+    def _judge_apart(self, condition: Condition, data: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+        """The verdicts of a condition, and the rows in which it raises."""
+        import duckdb
+
+        from lakehouse_cli.arrow.values import compute as pc
+
+        raising = None
+        with self._bound(data):
+            [expression] = self._tree(Sent(condition.text, "SELECT "))["statements"][0]["node"]["select_list"]
+            try:
+                if (sure := surely_raising(self.connection, expression, THIS)) is not None:
+                    raising = self._read(sure)[0].combine_chunks()
+            except duckdb.Error:  # by something else
+                pass
+        if raising is None or not raising.true_count:
+            return self._judge_trying(condition, data)
+        others = pc.invert(raising)
+        verdict, errored = self._judge_trying(condition, data.filter(others))
+        nulls = pa.nulls(len(raising), pa.bool_())
+        return (
+            pa.chunked_array([pc.replace_with_mask(nulls, others, verdict.combine_chunks())]),
+            pc.fill_null(pa.chunked_array([pc.replace_with_mask(nulls, others, errored.combine_chunks())]), True),
+        )
+
+    def _judge_trying(self, condition: Condition, data: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+        """As `_judge_apart`, by `TRY`, which goes row by row where one of 2,048 raises."""
+        import duckdb
+
+        judged = f"coalesce((({condition.text}\n)::BOOLEAN)::TINYINT, {_NULL})"
+        with self._bound(data):
+            try:
+                return _apart(self._read(judged)[0])
+            except duckdb.Error:
+                return _apart(self._read(f"coalesce(TRY({judged}), {_RAISED})")[0])
+
+    def _read(self, selected: str) -> pa.Table:
+        return self.connection.sql(_select(selected)).to_arrow_table()
+
+    def why(self, condition: Condition, row: pa.Table) -> str:
+        """What is said of a row in which a condition raises."""
+        import duckdb
+
+        with self._bound(row.select(list(condition.columns))):
+            try:
+                self._read(f"({condition.text}\n)::BOOLEAN")
+            except duckdb.Error as error:
+                return str(error_of(error, Sent(condition.text))).removeprefix("cannot be judged: ")
+        return "an error in SQL"
 
     def row_condition(self, text: str, schema: pa.Table) -> str | None:
         """The condition of a query that returns all rows which fulfil it; None for any other query.

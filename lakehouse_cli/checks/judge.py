@@ -125,7 +125,8 @@ class Judge:
                     judge.fail(error)
         self._parsed = list(texts.values())
         for judge in judges:
-            judge.conditions, judge.hides = texts, bool(self._table.contract.sensitive)
+            judge.conditions, judge.sensitive = texts, self._table.contract.sensitive
+            judge.why = self._why
             judge.rejects = self._rejects
             self._stack.enter_context(closing(judge))
         return judges
@@ -135,6 +136,9 @@ class Judge:
         condition = conditions.parse(text, schema.column_names)
         conditions.bind(condition, schema)
         return condition
+
+    def _why(self, condition: Condition, row: pa.Table) -> str:
+        return self._opened().why(condition, row)
 
     def _opened(self) -> Conditions:
         if self._conditions is None:

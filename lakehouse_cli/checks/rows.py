@@ -47,6 +47,14 @@ def live_rows(judged: Judged, piece: Piece) -> pa.ChunkedArray | None:
             # Rows that `where` leaves out are none of its business.
             raised = pc.and_(raised, pc.or_(live, errors[0]))
         judged.errored += true_count(raised)
+        if judged.raised is None and (rows := true_rows(raised)[:EXAMPLES].to_pylist()):
+            text = next(each for each in texts if each in piece.errored and piece.errored[each][rows[0]].as_py())
+            names = judged.conditions[text].columns
+            shown = examples_of(piece.data, names, rows, judged.sensitive)
+            examples = tuple(Example((each.row or 0) + piece.start, each.value) for each in shown)
+            hides = not judged.sensitive.isdisjoint(names)
+            why = "" if hides else f": {judged.why(judged.conditions[text], piece.data.slice(rows[0], 1))}"
+            judged.raised = why, examples
         live = pc.invert(raised) if live is None else pc.and_(live, pc.invert(raised))
     return live
 

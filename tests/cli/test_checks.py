@@ -207,7 +207,10 @@ def test_reference_to_oneself_and_to_what_is_computed_from_it(weather: ProjectFo
     [
         ("{function: short}", "check `function` returned a mask of 1 value for 3 rows"),
         ("{function: hole}", "check `function` returned a mask with 1 null"),
-        ('{expression: "10 // (high - 70) < 0"}', "check `expression`: 1 row raises an error in SQL"),
+        ('{expression: "10 // (high - 70) < 0"}', "1 row raises an error in SQL: Division by zero in expression"),
+        ('{expression: "station::int > 1"}', "3 rows raise an error in SQL: Could not convert string 'SFO' to INT32"),
+        ('{expression: "station::int > 1"}', "    row 1: 'SFO', row 2: 'OAK'"),
+        ('{expression: "email::int > 1"}', "2 rows raise an error in SQL\n"),
     ],
 )
 def test_check_that_cannot_be_judged_publishes_nothing(
