@@ -195,8 +195,14 @@ def test_other_tables_are_computed_from_a_quarantine(weather: ProjectFolder, cli
     assert failed.code == 1
 
 
+ALL = ("daily", "daily__quarantine", "report")
+
+
 def test_diff_shows_both_tables(weather: ProjectFolder, cli: Cli) -> None:
     cli("run")
+    weather.edit("transforms.py", "return raw\n", "return raw.copy()\n")
+    diff = cli("diff", "-o", "json")  # the run is another, and nothing else
+    assert {each["name"]: each["status"] for each in diff.json["tables"]} == dict.fromkeys(ALL, "equal")
     weather.write("data/raw.csv", "\n".join(["id,station,high,email", *ROWS, "8,OAK,99,z"]) + "\n")
     found = {each["name"]: each["status"] for each in cli("diff", "-o", "json").json["tables"]}
     assert found["daily"] == "equal"
