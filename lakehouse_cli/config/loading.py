@@ -22,7 +22,7 @@ from lakehouse_cli.config.source import PlacedMark, SourceFile, read_source
 from lakehouse_cli.config.storages import default_storage
 from lakehouse_cli.config.tables import Draft, Resolution, read_draft, read_table
 from lakehouse_cli.config.tables_cache import KeptTables, TablesReading
-from lakehouse_cli.config.validation import find_collisions, validate
+from lakehouse_cli.config.validation import find_collisions, together_problems, validate
 from lakehouse_cli.config.variables import values_in
 from lakehouse_cli.config.yaml_tree import Mapping
 from lakehouse_cli.declarations import DeclaredProject
@@ -267,6 +267,7 @@ class _Loader:
             workers=execution.workers,
             memory=execution.memory,
             spark=execution.spark,
+            together=execution.together,
             module_location=self.place("module"),
             environments=environments.all,
         )
@@ -280,7 +281,8 @@ class _Loader:
         if tables is None:
             return None
         spec = replace(spec, tables=tables)
-        for problem in find_collisions(spec):
+        together = together_problems(tables.values()) if spec.together else ()
+        for problem in (*find_collisions(spec), *together):
             self.reader.problems.add(problem)
         return spec
 

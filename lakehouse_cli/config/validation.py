@@ -6,7 +6,7 @@ two of them say of each other is here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,6 +64,18 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
             yield from quarantine_problems(table, spec.tables)
             yield from validation.quarantine(quarantine_table(table))
     yield from result_problems(spec.tables.values(), places.unread)
+    if spec.together:
+        yield from together_problems(spec.tables.values())
+
+
+def together_problems(tables: Iterable[Table]) -> Iterator[Problem]:
+    """What cannot wait for the other tables of its run, where these are published together."""
+    for table in tables:
+        if table.runs_in_storage:
+            message = f"table {quoted(table.name)} cannot be published together with others: its query runs in the"
+            message += " transaction that publishes it"
+            hint = "remove `engine: storage`, or publish each by itself (without `publish: together`, `--together`)"
+            yield Problem(message, hint, table.where("engine"))
 
 
 def find_collisions(spec: ProjectSpec) -> Iterator[Problem]:

@@ -315,6 +315,7 @@ class ProjectSpec(Declaration, frozen=True):
         workers: How many tables at once, None for the executor's own choice.
         memory: Bytes that all tables under way may take together, None for no limit.
         spark: The session of transforms on Spark.
+        together: Whether results are published once all of their run have passed.
         module_location: Where ``module`` stands.
         environment: The one that storages and execution are of.
         environments: All there are, by name; always holds ``default``.
@@ -331,6 +332,7 @@ class ProjectSpec(Declaration, frozen=True):
     workers: int | None = None
     memory: int | None = None
     spark: SparkSpec = SparkSpec()
+    together: bool = False
     module_location: Location | None = None
     environment: str = DEFAULT_ENVIRONMENT
     environments: Mapping[str, EnvironmentSpec] = field(default_factory=dict)

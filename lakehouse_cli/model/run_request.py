@@ -17,6 +17,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
         fail_fast: Whether nothing more is started once a table has failed.
         executor: Name of the executor; None for the project's.
         workers: How many tables at once; None for the project's number, else the executor's own choice.
+        together: Whether nothing is published until all of the run has passed; the project may say so as well.
         wait: Whether to wait for another run to end, rather than raise.
     """
 
@@ -28,4 +29,5 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     fail_fast: bool = False
     executor: str | None = None
     workers: int | None = None
+    together: bool = False
     wait: bool = False

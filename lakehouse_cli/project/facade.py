@@ -142,6 +142,7 @@ class Project(StoredProject):
         fail_fast: bool = False,
         executor: str | None = None,
         workers: int | None = None,
+        together: bool = False,
         wait: bool = False,
         on_event: Callable[[Event], None] | None = None,
         asked: Moment | None = None,
@@ -160,6 +161,7 @@ class Project(StoredProject):
             fail_fast: Start nothing more once a table has failed.
             executor: ``threads``, ``serial`` or ``processes``; the project file's by default.
             workers: How many tables at once; the project file's, else the executor's choice by default.
+            together: Publish nothing until all of the run has passed; also where the project file says so.
             wait: Wait for another run of this project and environment to end, rather than raise.
             on_event: Called with everything that happens, such as a reporter's `handle`.
             asked: When the run was asked for, from which its time counts; by default now, or when `wait` is over.
@@ -171,7 +173,8 @@ class Project(StoredProject):
         from lakehouse_cli.project.execution import run_project
 
         terms = RunRequest(selection=selection, exclude=tuple(exclude), force=force, failed=failed, defer=defer)
-        request = replace(terms, fail_fast=fail_fast, executor=executor, workers=workers, wait=wait)
+        request = replace(terms, fail_fast=fail_fast, executor=executor, workers=workers)
+        request = replace(request, together=together, wait=wait)
         return run_project(self.planner, request, on_event, asked)
 
     def check(

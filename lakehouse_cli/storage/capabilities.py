@@ -62,8 +62,12 @@ class PublishesPieces(Protocol):
 class RehearsesWriting(Protocol):
     """Finds without storing anything what storing a table would fail at."""
 
-    def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> None:
-        """Raise what `publish` would of at least one piece: of their values, types and columns; changes nothing."""
+    def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> str | None:
+        """Raise what `publish` would of at least one piece: of their values, types and columns; changes nothing.
+
+        Returns:
+            The content hash that they would be stored with; None where only storing them shows it.
+        """
 
 
 @runtime_checkable

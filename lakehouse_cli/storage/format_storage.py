@@ -24,6 +24,7 @@ from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
 from lakehouse_cli.storage.capabilities import PublishesPieces, RehearsesWriting
 from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, translate_errors
+from lakehouse_cli.storage.hashing import HashingSink
 from lakehouse_cli.storage.strays import Endings
 from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.yaml_text import quote_yaml
@@ -198,10 +199,12 @@ class FormatStorage(AssetStorage):
 
         return self._publish(table, write, origin)
 
-    def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> None:
-        """Write what `publish_pieces` does, and keep nothing of it."""
+    def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> str | None:
+        """Write what `publish_pieces` does, and keep nothing of it but its hash."""
+        sink = HashingSink(NullSink())
         with translate_errors(self, table, "written"):
-            self._format(table).write_pieces(pieces, NullSink(), self._options(table))
+            self._format(table).write_pieces(pieces, sink, self._options(table))
+        return sink.hexdigest()
 
     @abstractmethod
     def _publish(

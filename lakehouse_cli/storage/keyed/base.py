@@ -28,8 +28,8 @@ from lakehouse_cli.storage.format_storage import (
     make_manifest,
     parse_manifest,
 )
+from lakehouse_cli.storage.hashing import HashingSink
 from lakehouse_cli.storage.keyed.head import Head
-from lakehouse_cli.storage.local.publishing import HashingSink
 from lakehouse_cli.storage.strays import Endings, Place, Trace, find_strays, remove_stray
 from lakehouse_cli.text.regular_files import hash_of
 
