@@ -28,6 +28,7 @@ from lakehouse_cli.plan.reasons import (
     refresh_reasons,
 )
 from lakehouse_cli.plan.recipes import is_pickle
+from lakehouse_cli.plan.replaying import replay_reasons
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.uses import Used
 from lakehouse_cli.text.name_lists import first_named
@@ -186,6 +187,7 @@ def make_plan(
     lenient: bool = False,
     defer: str | None = None,
     check_codes: Mapping[str, Mapping[str, str]] = {},
+    replayed: Mapping[str, str] = {},
 ) -> Plan:
     """Plan the selected tables: what is out of date runs, and why.
 
@@ -200,6 +202,7 @@ def make_plan(
         lenient: Plan also what could not run because an input was never materialized.
         defer: The environment in which inputs were looked for that are not there in this one.
         check_codes: Hashes of the code of functions in checks, by table and check.
+        replayed: The tables that run so that what was put aside of them is judged again: names of their quarantines.
 
     Raises:
         UsageError: A selected table needs one that is neither selected nor stored; the hint is the command to run.
@@ -215,6 +218,7 @@ def make_plan(
     results: dict[str, PlannedTable] = {}
 
     def computed(name: str, reasons: tuple[Reason, ...] = ()) -> PlannedTable:
+        reasons = (*reasons, *replay_reasons(name, replayed))
         planned = _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now, reasons)
         if of := graph.tables[name].quarantine_of:  # what begins the one begins the other
             return replace(planned, after=graph.after.get(of, ()))

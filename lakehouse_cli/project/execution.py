@@ -57,6 +57,10 @@ def run_project(
             failed_rows=store,
             publishes_together=is_together,
         )
+        if request.replay:
+            from lakehouse_cli.operations.replay import Replay
+
+            runner = replace(runner, amend=Replay(planner.code.graph.tables, planner.storages, plan).amend)
         planner.keep()
         return masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), mask)
 

@@ -143,6 +143,7 @@ class Project(StoredProject):
         executor: str | None = None,
         workers: int | None = None,
         together: bool = False,
+        replay: Iterable[str] = (),
         wait: bool = False,
         on_event: Callable[[Event], None] | None = None,
         asked: Moment | None = None,
@@ -162,6 +163,8 @@ class Project(StoredProject):
             executor: ``threads``, ``serial`` or ``processes``; the project file's by default.
             workers: How many tables at once; the project file's, else the executor's choice by default.
             together: Publish nothing until all of the run has passed; also where the project file says so.
+            replay: Names of quarantines, such as ``daily__quarantine``: their tables run, also where they are up to
+                date, and notes say how many of the rows put aside pass now; without terms, nothing else runs.
             wait: Wait for another run of this project and environment to end, rather than raise.
             on_event: Called with everything that happens, such as a reporter's `handle`.
             asked: When the run was asked for, from which its time counts; by default now, or when `wait` is over.
@@ -174,7 +177,7 @@ class Project(StoredProject):
 
         terms = RunRequest(selection=selection, exclude=tuple(exclude), force=force, failed=failed, defer=defer)
         request = replace(terms, fail_fast=fail_fast, executor=executor, workers=workers)
-        request = replace(request, together=together, wait=wait)
+        request = replace(request, together=together, replay=tuple(replay), wait=wait)
         return run_project(self.planner, request, on_event, asked)
 
     def check(

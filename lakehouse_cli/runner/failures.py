@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -55,6 +56,18 @@ class Failures(Struct):
     def of_source(self, name: str, uri: str, error: LakehouseError, seconds: float) -> TableResult:
         """The result of a source that is missing or not as declared."""
         return table_results.failed_source(name, uri, error, seconds, self.keep_rows(name, error))
+
+    def of_unreadable(self, name: str, uri: str) -> TableResult | None:
+        """Read a source; returns its result where that is missing or not as declared, else None."""
+        from lakehouse_cli.runner.materializing import read_table
+
+        table, since = self.graph.tables[name], time.perf_counter()
+        try:
+            read_table(self.storages[table.storage], table)
+        except LakehouseError as error:
+            return self.of_source(name, uri, error, time.perf_counter() - since)
+        self.keep_rows(name, None)
+        return None
 
     def keep_rows(self, name: str, error: LakehouseError | None) -> str | None:
         """Keep the rows that break the contract, none any more without an error; returns how they are shown."""

@@ -55,6 +55,7 @@ from lakehouse_cli.runs.events import (
     TableFinished,
     TableResult,
     TableStarted,
+    as_it_is,
     ignore_event,
     new_run_id,
 )
@@ -82,6 +83,7 @@ class Runner(Struct, frozen=True):
         check_codes: Hashes of the code of functions in checks, by table and check.
         elsewhere: The inputs that are read from another environment, as they are declared there.
         failed_rows: Keeps the rows that break a contract; None where nothing is to be kept.
+        amend: Called with the result of each table as it ends; returns it, perhaps with more notes.
         publishes_together: Whether nothing is stored until all of the run has passed.
         compare: Called with each result, which is then not published; returns whether it equals the stored table.
     """
@@ -96,6 +98,7 @@ class Runner(Struct, frozen=True):
     elsewhere: Mapping[str, Table] = {}
     check_codes: Mapping[str, Mapping[str, str]] = {}
     failed_rows: FailedRowsStore | None = None
+    amend: Callable[[TableResult], TableResult] = as_it_is
     publishes_together: bool = False
     compare: Callable[[PlannedTable, pa.Table], bool] | None = None
 
@@ -222,15 +225,9 @@ class _Run:
         for name in self.plan.asked_sources:
             if self.jobs.is_unusable(name) or name in self.sources_read or self.cancelled_by is not None:
                 continue
-            from lakehouse_cli.runner.materializing import read_table
-
-            table, since = self.runner.graph.tables[name], time.perf_counter()
-            try:
-                read_table(self.runner.storages[table.storage], table)
-            except LakehouseError as error:
-                self._fail_source(name, error, time.perf_counter() - since)
-            else:
-                self.failures.keep_rows(name, None)
+            failed = self.failures.of_unreadable(name, self._uri(name))
+            if failed is not None:
+                self._end(failed)
 
     def carry_out(self) -> None:
         """Do all that loads Arrow and the user's code."""
@@ -266,7 +263,7 @@ class _Run:
                     )
                     self._loop(self.attempts)
         except KeyboardInterrupt as error:
-            self._stop_now("terminated" if isinstance(error, Terminated) else "interrupted")
+            self._stop_now(error)
 
     def _loop(self, attempts: Attempts) -> None:
         while True:
@@ -298,9 +295,9 @@ class _Run:
             self.attempts.give_up_waiting()
         self.runner.emit(RunStopping(tuple(self.under_way)))
 
-    def _stop_now(self, how: Cancellation) -> None:
+    def _stop_now(self, error: KeyboardInterrupt) -> None:
         """Give every table a result; an event that a termination cut off is emitted again."""
-        self.cancelled_by = how
+        self.cancelled_by = how = "terminated" if isinstance(error, Terminated) else "interrupted"
         leave_at_exit(end_process)
         for name in self.results.keys() - self.emitted:
             self._emit(self.results[name])
@@ -320,7 +317,7 @@ class _Run:
                     blame = held.publish(self.failures, self._end)
                     self.callbacks.call_all()
             except KeyboardInterrupt as error:
-                self._stop_now("terminated" if isinstance(error, Terminated) else "interrupted")
+                self._stop_now(error)
         held.hold_back(blame, self.cancelled_by, self._end)
 
     def _begin(self, planned: PlannedTable, attempts: Attempts) -> None:
@@ -438,10 +435,13 @@ class _Run:
         return table_results.skipped(planned, self.results[blame])
 
     def _fail_source(self, name: str, error: LakehouseError, seconds: float) -> None:
-        uri = self.planned[name].uri if name in self.planned else ""
-        self._end(self.failures.of_source(name, uri, error, seconds))
+        self._end(self.failures.of_source(name, self._uri(name), error, seconds))
+
+    def _uri(self, name: str) -> str:
+        return self.planned[name].uri if name in self.planned else ""
 
     def _end(self, result: TableResult) -> None:
+        result = self.runner.amend(result)
         self.results[result.name] = result
         self.schedule.ended(result.name)
         self._emit(result)

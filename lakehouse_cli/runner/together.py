@@ -119,7 +119,7 @@ class Together:
     def _in_order(self) -> list[Waiting]:
         """What waits, inputs first, and rows that were put aside before the others of their table."""
         tables = {name: self._graph.tables[name] for name in self.waiting}
-        aside = {table.quarantine_of: name for name, table in tables.items() if table.quarantine_of is not None}
+        aside = {table.quarantine_of: name for name, table in tables.items() if table.quarantine_of}
         names = dict.fromkeys(each for name in tables for each in (aside.get(name), name) if each is not None)
         return [self.waiting[name] for name in names]
 

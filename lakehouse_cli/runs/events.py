@@ -275,6 +275,11 @@ def ignore_event(_: object) -> None:
     """Do nothing: the listener where there is none."""
 
 
+def as_it_is(result: TableResult) -> TableResult:
+    """Return a result: what amends none."""
+    return result
+
+
 def location_json(location: Location | None) -> dict[str, Any] | None:
     """A place as JSON: file, line, column."""
     if location is None:
