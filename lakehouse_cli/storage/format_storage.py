@@ -14,10 +14,11 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from lakehouse_cli.code.fingerprints.packages import find_package
-from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
+from lakehouse_cli.errors import LakehouseError, MissingDataError, NewerVersionError, StorageError
 from lakehouse_cli.formats import FORMATS, SERIALIZERS, file_suffixes, form_of
 from lakehouse_cli.formats.base import Format, NullSink, Opener, Sink
 from lakehouse_cli.formats.objects.stored import StoredBytes, object_record
+from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError, ObjectRecord
 from lakehouse_cli.registry import Entry, load
@@ -146,7 +147,19 @@ class FormatStorage(AssetStorage):
         """Return the declared columns; a computed table that declares none is read by its manifest."""
         found = Scan(self, table, partial(self._read, table, columns), partial(self._read_pieces, table, columns))
         found.reads_columns = table.format == "parquet" and not needs_manifest(table, columns)
+        if found.reads_columns:
+            found.summary = partial(self._summary, table, columns or ())
         return found
+
+    def _summary(self, table: Table, columns: Sequence[Column], record: InputRecord) -> Summary | None:
+        try:
+            opened, now = self._until_unchanged(table, lambda: self._opened(table, (record,)))
+            if now.content_hash != record.content_hash:
+                return None
+            with translate_errors(self, table, "read"), opened() as (opener, _):
+                return self._format(table).summary(opener, self.uri(table), columns)
+        except (ChangedError, LakehouseError):  # said by who reads it
+            return None
 
     def _read(
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
