@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.config.files import declared_project_file, project_file
 from lakehouse_cli.declarations import DeclaredProject
+from lakehouse_cli.errors import ProjectError, UsageError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.planning import Plan
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from lakehouse_cli.model.column_lineage import TableLineage
     from lakehouse_cli.operations.comparing import Comparison
     from lakehouse_cli.operations.copying import CopiedTable, CopyResult
+    from lakehouse_cli.operations.transform_tests.acceptance import Accepted
     from lakehouse_cli.operations.transform_tests.recording import Recorded
     from lakehouse_cli.operations.transform_tests.rehearsal import RehearsedTable
     from lakehouse_cli.operations.transform_tests.results import TestResult, TestRun
@@ -270,6 +272,37 @@ class Project(StoredProject):
         from lakehouse_cli.operations.transform_tests.rehearsal import rehearse
 
         return masked(tuple(rehearse(self.planner.code_anew(), rows, seed)), self.planner.mask)
+
+    def accept_columns(self, table: str, rows: int = 20, seed: int = 0, *, write: bool = True) -> Accepted:
+        """Declare the columns that the transform of a table returns, on rows made up as in `rehearse`.
+
+        Args:
+            table: Name of a computed table.
+            rows: How many to make up for each input.
+            seed: Decides their values.
+            write: Whether the file that declares it is changed; else it is only said how it would be.
+
+        Raises:
+            UsageError: There is no such table, it cannot be rehearsed, or something names a column that would go.
+            LakehouseError: The transform failed.
+        """
+        from lakehouse_cli.operations.transform_tests.acceptance import accept_columns
+        from lakehouse_cli.operations.transform_tests.yaml_edit import write_text
+
+        found = accept_columns(self.planner.code_anew(), self.table(table), rows, seed)
+        if not write or found.text is None:
+            return found
+        path = self.folder / found.file
+        before = path.read_bytes()
+        write_text(path, found.text)
+        try:
+            self.planner.other(self.environment)
+        except ProjectError as error:
+            write_text(path, before.decode())
+            first = error.problems[0]
+            message = f"what `{table}` returns does not fit the rest of the project: {first.message}"
+            raise UsageError(message, hint="change that first", location=first.location) from None
+        return found
 
     def column_lineage(self, *selection: str, exclude: Iterable[str] = ()) -> tuple[TableLineage, ...]:
         """Which columns of their inputs the columns of tables come from; needs no data.
