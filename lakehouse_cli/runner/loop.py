@@ -200,8 +200,7 @@ class _Run:
     def status(self) -> RunStatus:
         if self.cancelled_by is not None:
             return "cancelled"
-        bad = any(result.status in table_results.UNUSABLE for result in self.results.values())
-        return "failed" if bad else "success"
+        return "failed" if table_results.first_unusable(self.results.values()) else "success"
 
     def in_plan_order(self) -> tuple[TableResult, ...]:
         return tuple(self.results[name] for name in self.planned if name in self.results)
@@ -212,13 +211,7 @@ class _Run:
                 self._end(self._unchanged(planned))
 
     def _unchanged(self, planned: PlannedTable, note: str | None = None) -> TableResult:
-        """The result of a table that stays as it was stored; failed where that does not keep a check."""
-        if planned.checks:
-            from lakehouse_cli.plan.standing_checks import blocking  # not loaded where no table has checks
-
-            if bad := blocking(self.runner.graph.tables[planned.name], planned.checks):
-                return table_results.standing_failure(planned, bad)
-        return table_results.unchanged(planned, note)
+        return table_results.as_it_stands(planned, self.runner.graph.tables[planned.name], note)
 
     def read_asked_sources(self) -> None:
         """Fail the sources that were asked for and are not as declared, of those that nothing has read yet."""

@@ -74,6 +74,16 @@ def unchanged(planned: PlannedTable, note: str | None = None) -> TableResult:
     return result if manifest is None else _with_stored(result, planned, manifest)
 
 
+def as_it_stands(planned: PlannedTable, table: Table, note: str | None = None) -> TableResult:
+    """Make the result of a table that stays as it was stored; failed where that does not keep a check."""
+    if planned.checks:
+        from lakehouse_cli.plan.standing_checks import blocking  # not loaded where no table has checks
+
+        if bad := blocking(table, planned.checks):
+            return standing_failure(planned, bad)
+    return unchanged(planned, note)
+
+
 def checked(planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> TableResult:
     """Make the result of a table whose stored data keep its checks."""
     result = replace(unchanged(planned), reasons=planned.reasons, duration_s=round(seconds, 6), attempts=attempts)

@@ -9,6 +9,8 @@ import pytest
 
 from tests.cli.running import running
 from tests.conftest import Cli, ProjectFolder
+from tests.servers.postgresql import PostgreSQL
+from tests.servers.s3 import S3Server
 
 STORES = """
 import os
@@ -236,3 +238,47 @@ def test_queries_in_databases_are_refused(folder: ProjectFolder, cli: Cli) -> No
     folder.edit("lakehouse.yaml", "tables:", "execution: {publish: together}\ntables:")
     invalid = cli("validate")
     assert (invalid.code, message in invalid.err, "lakehouse.yaml:6:39" in invalid.err) == (3, True, True)
+
+
+@pytest.mark.slow
+def test_servers_take_part(
+    folder: ProjectFolder, cli: Cli, s3_server: S3Server, postgresql_server: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY", s3_server.options["access_key_id"])
+    monkeypatch.setenv("SECRET", s3_server.options["secret_access_key"])
+    s3_server.make_bucket("together")
+    root = f"s3://together/{folder.path.parent.name}"
+    options = f"{{endpoint: {s3_server.endpoint}, region: us-east-1, allow_http: true}}"
+    keys = "access_key_id: '${KEY}', secret_access_key: '${SECRET}'"
+    folder.declare(
+        """
+        raw: {kind: source, columns: {id: int64}}
+        one: {inputs: [raw], storage: lake, columns: {id: int64}}
+        two: {inputs: [one], storage: base, columns: {id: int64}}
+        three: {inputs: [two], columns: {id: {type: int64, max: 5}}}
+        """,
+        """
+        def one(raw):
+            return raw
+
+        def two(one):
+            return one
+
+        def three(two):
+            return two
+        """,
+        top=(
+            "storages:\n"
+            "  default: {root: data}\n"
+            f"  lake: {{root: '{root}', format: parquet, options: {options[:-1]}, {keys}}}}}\n"
+            f"  base: {{type: postgresql, root: '{postgresql_server.url(postgresql_server.new_database())}'}}\n"
+        ),
+    )
+    folder.write("data/raw.csv", "id\n9\n")
+    held = {"one": "held_back", "two": "held_back", "three": "failed"}
+    assert cli("run", "--together", "-o", "json").statuses == held
+    assert cli("show", "two").code == 1
+    folder.write("data/raw.csv", "id\n3\n")
+    assert cli("run", "--together", "-o", "json").statuses == dict.fromkeys(held, "materialized")
+    assert "nothing to do" in cli("plan").out
+    assert cli("show", "two", "-o", "json").json["rows"] == [{"id": 3}]
