@@ -24,6 +24,8 @@ class Files(AssetStorage):
         os.makedirs(self.spec.root, exist_ok=True)
         if os.path.exists("die"):
             os.kill(os.getpid(), signal.SIGKILL)
+        if os.path.exists("interrupt"):
+            os.kill(os.getpid(), signal.SIGINT)
         if os.path.exists("full"):
             raise OSError("no room")
         obj.to_csv(f"{self.spec.root}/{path[-1]}.csv", index=False)
@@ -185,6 +187,15 @@ def test_ctrl_c_publishes_nothing(several: ProjectFolder, cli: Cli) -> None:
     statuses = {table["name"]: table["status"] for table in json.loads(run.out)["tables"]}
     assert statuses == {**dict.fromkeys(COMPUTED[:7], "held_back"), "six": "cancelled"}
     assert not Path("parquet").exists()
+
+
+def test_ctrl_c_while_results_are_stored(several: ProjectFolder) -> None:
+    several.write("interrupt", "")
+    with running(several.path, "run", "--together", "-o", "json") as run:
+        assert run.ends() == 130
+    found = json.loads(run.out)
+    assert found["status"] == "cancelled"
+    assert {table["name"]: table["status"] for table in found["tables"]} == dict.fromkeys(COMPUTED, "materialized")
 
 
 def test_verdicts_on_stored_data_wait_as_well(folder: ProjectFolder, cli: Cli) -> None:
