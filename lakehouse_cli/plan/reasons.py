@@ -15,11 +15,14 @@ from lakehouse_cli.model.schema_change import column_changes, describe_contract_
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.text.abbreviation import cut_end
 from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.text.name_lists import first_named
 from lakehouse_cli.text.terminal import age_text, moment_text
 
 _HASH = re.compile("[0-9a-f]{16}")
 # Characters of a param's value that are shown.
 _SHOWN = 48
+# Files of a source that are named.
+_NAMED_FILES = 2
 
 
 def data_reasons(table: Table, state: TableState) -> Iterator[Reason]:
@@ -229,9 +232,28 @@ def gone(name: str) -> str:
 
 
 def _content_change(before: InputRecord, now: InputRecord) -> str:
+    if before.files and now.files and (files := file_changes(before, now)):
+        return files
     if now.rows >= 0 and before.rows >= 0:
         return _counts(before.rows, now.rows, "row")
     return _counts(before.bytes, now.bytes, "byte")
+
+
+def file_changes(before: InputRecord, now: InputRecord) -> str:
+    """What changed of the files of a source, with the first of each by name; empty where nothing did."""
+    old, new = ({each.path: each.content_hash for each in record.files} for record in (before, now))
+    changes = {
+        "new": [path for path in new if path not in old],
+        "changed": [path for path in new if path in old and new[path] != old[path]],
+        "gone": [path for path in old if path not in new],
+    }
+    parts, noun = [], "file"
+    for what, paths in changes.items():
+        if paths:
+            counted = plural(len(paths), noun) if noun else count_text(len(paths))
+            parts.append(f"{counted} {what} ({first_named(paths, _NAMED_FILES)})")
+            noun = ""
+    return ", ".join(parts)
 
 
 def _counts(before: int, now: int, what: str) -> str:

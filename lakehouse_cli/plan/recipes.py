@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.computation import Computation
+from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.quarantine import quarantine_rules
 from lakehouse_cli.plan.graph import AssetGraph
@@ -177,8 +178,19 @@ def reading_of(
     text = "" if columns is None else msgspec.json.encode(columns).decode()
     if table.kind == "source":
         kind, comma, others = options.partition(",")
-        options = f"{kind}{f'#{_REVISIONS[kind]}' if kind in _REVISIONS else ''}{comma}{others}"
+        options = f"{kind}{f'#{_REVISIONS[kind]}' if kind in _REVISIONS else ''}{comma}{others}{_of_files(table)}"
     return f"{options} {text if len(text) <= _LONGEST else _hash(text)}"
+
+
+def _of_files(table: Table) -> str:
+    """What decides the rows of a source of many files beside its format; empty for any other."""
+    if not reads_many_files(table):
+        return ""
+    from urllib.parse import quote  # slow to load, and seldom needed
+
+    optional = [each.name for each in table.columns or () if each.optional]
+    parts = {"path": [table.path], "file_column": [table.file_column or ""], "optional": optional}
+    return "".join(f",{name}={'+'.join(map(quote, values))}" for name, values in parts.items() if any(values))
 
 
 def _json_text(value: Any, *, sort_keys: bool = False) -> str:

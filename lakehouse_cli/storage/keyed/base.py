@@ -24,7 +24,9 @@ from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, transla
 from lakehouse_cli.storage.format_storage import (
     MANIFESTS,
     FormatStorage,
+    Listed,
     Opened,
+    SourceFile,
     make_manifest,
     parse_manifest,
 )
@@ -84,6 +86,23 @@ class KeyedStorage(FormatStorage):
     @abstractmethod
     def keys(self, prefix: str) -> Iterable[str]:
         """Return all keys that begin with a prefix, which ends in ``/``."""
+
+    def heads(self, prefix: str) -> Iterable[tuple[str, Head | None]]:
+        """Return all keys that begin with a prefix, as `keys`, with what a listing shows of them; None for nothing."""
+        return ((key, None) for key in self.keys(prefix))
+
+    def list_files(self, folder: str, depth: int | None) -> Iterable[Listed]:
+        """One listing of all keys below the folder."""
+        prefix = f"{folder}/" if folder else ""
+        for key, head in self.heads(prefix):
+            parts = key.removeprefix(prefix).split("/")
+            hidden = any(part.startswith(".") for part in parts)
+            if key.startswith(prefix) and not hidden and (depth is None or len(parts) == depth + 1):
+                yield Listed(key, head)
+
+    def content_of(self, file: SourceFile, listed: Listed, known: Iterable[InputRecord]) -> InputRecord | None:
+        """By what the listing shows, without a request where that is known."""
+        return (_known(listed.seen, known) if listed.seen else None) or self.content(file, known)
 
     def opener(self, key: str, seen: Head) -> Opener:
         """Return what opens the bytes under a key, the same each time; to override where they can be read in parts.
