@@ -197,7 +197,12 @@ def input_reasons(manifest: Manifest, now: Mapping[str, TableState]) -> Iterator
             yield Reason("input_changed", gone(name))
         else:
             if current.content_hash != before.content_hash:
-                change = f"content of `{name}` changed ({_content_change(before, current)})"
+                files = _file_changes_of(before, current)
+                change = (
+                    f"`{name}`: {files}"
+                    if files
+                    else f"content of `{name}` changed ({_content_change(before, current)})"
+                )
                 yield Reason(
                     "input_changed", f"{change}; modified {state.altered_by}" if state.altered_since else change
                 )
@@ -232,15 +237,15 @@ def gone(name: str) -> str:
 
 
 def _content_change(before: InputRecord, now: InputRecord) -> str:
-    if before.files and now.files and (files := file_changes(before, now)):
-        return files
     if now.rows >= 0 and before.rows >= 0:
         return _counts(before.rows, now.rows, "row")
     return _counts(before.bytes, now.bytes, "byte")
 
 
-def file_changes(before: InputRecord, now: InputRecord) -> str:
-    """What changed of the files of a source, with the first of each by name; empty where nothing did."""
+def _file_changes_of(before: InputRecord, now: InputRecord) -> str:
+    """What changed of the files of a source, with the first of each by name; empty where it is not many files."""
+    if not before.files or not now.files:
+        return ""
     old, new = ({each.path: each.content_hash for each in record.files} for record in (before, now))
     changes = {
         "new": [path for path in new if path not in old],
