@@ -37,7 +37,7 @@ def many_files_problems(table: Table, owner: str) -> Iterator[Problem]:
     if table.kind != "source":
         if table.path.endswith("/"):
             hint = f"name one file in it, without its ending, as `{table.path.rstrip('/')}/name`: a table is one file"
-            message = f"path {quoted(table.path)} of {owner} ends in `/`, as a folder does"
+            message = f"`path` of {owner}: {quoted(table.path)} ends in `/`, as a folder does"
             yield Problem(message, hint, table.where("path"))
         return
     if pattern is None:
@@ -49,7 +49,7 @@ def many_files_problems(table: Table, owner: str) -> Iterator[Problem]:
     if wrong is None and (not table.format or table.serializer):
         wrong = "means many files, and this is no table in files", "name one: a pattern is for sources in files"
     if wrong is not None:
-        yield Problem(f"path {quoted(table.path)} of {owner} {wrong[0]}", wrong[1], table.where("path"))
+        yield Problem(f"`path` of {owner}: {quoted(table.path)} {wrong[0]}", wrong[1], table.where("path"))
 
 
 def overlap_problems(spec: ProjectSpec) -> Iterator[Problem]:
@@ -74,7 +74,7 @@ def overlap_problems(spec: ProjectSpec) -> Iterator[Problem]:
             ending = next((each for each in endings if path is not None and path.endswith(each)), None)
             if path is not None and ending is not None and _matches(pattern, path[: len(path) - len(ending)]):
                 owner = f"table {quoted(source.name)}"
-                message = f"path {quoted(source.path)} of {owner} matches what is stored of `{table.name}`"
+                message = f"`path` of {owner}: {quoted(source.path)} matches what is stored of `{table.name}`"
                 hint = f"give one of the two another folder: `{source.name}` would read what the project writes"
                 yield Problem(message, hint, source.where("path"))
                 break

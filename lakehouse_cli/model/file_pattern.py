@@ -166,7 +166,7 @@ def parse_moment(text: str, placeholder: Placeholder) -> datetime:
 
 def is_pattern(path: str) -> bool:
     """Whether a path means many files."""
-    return path.endswith("/") or _MARKS.search(path) is not None
+    return path.endswith("/") or any(mark in path for mark in "*?{}")
 
 
 @lru_cache(maxsize=4096)

@@ -322,9 +322,18 @@ class _Reading:
             columns = [each for each in columns if each.name not in file.values and each.name != file.table.file_column]
         optional = [each.name for each in columns or () if each.optional]
         lacking: frozenset[str] = frozenset()
+        done = 0
         for last in (not optional, True):
             try:
-                yield from self._filled(file, content, columns, lacking)
+                # That a column is in no line of a file may show at its end.
+                again = done
+                for piece in self._filled(file, content, columns, lacking):
+                    if again >= piece.num_rows > 0:
+                        again -= piece.num_rows
+                        continue
+                    yield piece.slice(again)
+                    done += piece.num_rows - again
+                    again = 0
             except DataError as error:
                 found = {each.column for each in error.violations if each.check == "missing"} & {*optional}
                 if last or not found:

@@ -16,7 +16,7 @@ from lakehouse_cli.model.file_pattern import FilePattern, parse_moment
 if TYPE_CHECKING:
     from lakehouse_cli.model import Column
 
-_PADDED = re.compile(r"-?0+(?=[0-9])")
+_PADDED = re.compile(r"^(-?)0+(?=[0-9])")
 
 
 def path_value(column: Column, text: str, pattern: FilePattern, shown: str) -> pa.Array:
@@ -42,7 +42,7 @@ def path_value(column: Column, text: str, pattern: FilePattern, shown: str) -> p
             if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
                 return convert(pa.chunked_array([pa.array([moment], pa.timestamp("us"))]), kind).combine_chunks()
         # Folders are padded to be in order, as in `month=03`.
-        plain = _PADDED.sub(lambda m: m.group().rstrip("0"), text) if pa.types.is_integer(kind) else text
+        plain = _PADDED.sub(r"\1", text) if pa.types.is_integer(kind) else text
         return convert(pa.chunked_array([[plain]], pa.string()), kind).combine_chunks()
     except InexactError as error:
         why = str(error)
