@@ -195,7 +195,11 @@ def _show_failed(table: str, kept: KeptRows | None, count: int, settings: option
     rows = () if kept is None else kept.failed.rows[:count]
     if settings.json:
         document = {"name": table, "run_id": kept and kept.run_id, "at": kept and kept.at}
-        found = [{"row": each.row, "line": each.line, "reasons": each.reasons, "values": each.values} for each in rows]
+        found = [
+            {"row": each.row, "line": each.line, "reasons": each.reasons, "values": each.values}
+            | ({"file": each.file} if each.file else {})
+            for each in rows
+        ]
         count = kept.failed.count if kept else 0
         output.write_json({**document, "count": count, "left_out": count - len(found), "rows": found})
         return
@@ -219,13 +223,15 @@ def _show_failed(table: str, kept: KeptRows | None, count: int, settings: option
 
 def _failed_rows(kept: KeptRows, rows: Sequence[FailedRow], reasons: list[str], terminal: Terminal) -> list[str]:
     with_lines = any(each.line is not None for each in rows)
-    heads = ["why", "row", *(["line"] if with_lines else [])]
+    with_files = any(each.file for each in rows)
+    heads = ["why", "row", *(["file"] if with_files else []), *(["line"] if with_lines else [])]
     widest = _widest(terminal, len(kept.failed.columns))
     names = [terminal.cut(printable(name), widest) for name in kept.failed.columns]
     cells = []
     for each in rows:
         why = ", ".join(map(str, sorted(reasons.index(reason) + 1 for reason in each.reasons)))
-        place = [count_text(each.row), *([count_text(each.line)] if with_lines else [])]
+        place = [count_text(each.row), *([printable(each.file or "")] if with_files else [])]
+        place += [count_text(each.line)] if with_lines else []
         cells.append(
             [
                 *(Cell(text) for text in (why, *place)),
@@ -236,7 +242,8 @@ def _failed_rows(kept: KeptRows, rows: Sequence[FailedRow], reasons: list[str], 
         [at for at, name in enumerate(kept.failed.columns, len(heads)) if name in each.wrong and name in each.values]
         for each in rows
     ]
-    lines = data_rows(terminal, [*heads, *names], cells, range(1, len(heads)), marked=False, needed=needed)
+    numbers = [at for at, head in enumerate(heads) if head in ("row", "line")]
+    lines = data_rows(terminal, [*heads, *names], cells, numbers, marked=False, needed=needed)
     if (more := kept.failed.count - len(rows)) > 0:
         left = len(kept.failed.rows) - len(rows)
         of_these = (

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import xxhash
 from msgspec.structs import asdict, replace
 
-from lakehouse_cli.errors import DataError, LakehouseError, Location, MissingDataError, StorageError
+from lakehouse_cli.errors import DataError, FileLine, LakehouseError, Location, MissingDataError, RowPlace, StorageError
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.file_pattern import FilePattern, PatternError, reads_many_files
 from lakehouse_cli.model.manifest import FileRecord, InputRecord
 from lakehouse_cli.storage.base import READINGS, Scan, Stored, record_of
-from lakehouse_cli.storage.capabilities import count_rows, identities
+from lakehouse_cli.storage.capabilities import count_rows, find_lines, identities
 from lakehouse_cli.storage.errors import ChangedError, changed_while_read, translate_errors
 from lakehouse_cli.storage.format_storage import FormatStorage, Listed, SourceFile, missing_data
 from lakehouse_cli.storage.wrapper import WrapperStorage
@@ -191,6 +191,25 @@ class _ManyFiles:
             total += count
         return total
 
+    def find_lines(self, rows: Sequence[int]) -> Mapping[int, RowPlace]:
+        """The file of each row, and its line there."""
+        found: dict[int, RowPlace] = {}
+        before, waiting = 0, sorted(rows)
+        for file in self.files() if rows else ():
+            count = count_rows(self._storage, file.table)
+            if count is None:
+                pieces, _ = self._storage.scan(file.table, None).pieces_with_content(())
+                count = sum(piece.num_rows for piece in pieces())
+            here = [row - before for row in waiting if before < row <= before + count]
+            lines = find_lines(self._storage, file.table, here)
+            for row in here:
+                line = lines.get(row)
+                found[before + row] = FileLine(
+                    self._storage._under_root(file.shown), line if isinstance(line, int) else None
+                )
+            before += count
+        return found
+
     def local_files(self) -> Iterable[str]:
         """The files, and the folder in which more may appear."""
         root = self._storage.spec.root
@@ -217,7 +236,7 @@ class _ManyFiles:
         return refuse
 
 
-_REFUSED = {"publish": "written", "publish_pieces": "written", "delete": "removed", "find_lines": "numbered"}
+_REFUSED = {"publish": "written", "publish_pieces": "written", "delete": "removed"}
 
 
 class _File:

@@ -133,6 +133,27 @@ def test_all_bad_files_are_reported_at_once(folder: ProjectFolder, cli: Cli) -> 
     assert "yesterday" not in folder.files()
 
 
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+def test_broken_contract_names_file_and_line(folder: ProjectFolder, cli: Cli, format_: str) -> None:
+    declare(folder, "raw/*", "{id: {type: int64, nullable: false, max: 5}}", f", key: id, format: {format_}")
+    (folder.path / "data/raw").mkdir(parents=True)
+    for name, values in {"a": [1, 2], "b": [3, None], "c": [9, 1]}.items():
+        if format_ == "csv":
+            folder.write(f"data/raw/{name}.csv", "\n".join(["id", *(str(each or "") for each in values), ""]))
+        else:
+            parquet.write_table(pa.table({"id": values}), folder.path / f"data/raw/{name}.parquet")
+    end = ":3" if format_ == "csv" else ""
+    assert f"row 4 (data/raw/b.{format_}{end})" in cli("run").err
+    found = cli("show", "sales", "--failed", "-o", "json").json["rows"]
+    assert [(each["row"], each["file"]) for each in found] == [
+        (4, f"data/raw/b.{format_}"),
+        (6, f"data/raw/c.{format_}"),
+    ]
+    checked = cli("check", "sales", "-o", "json").json["tables"][0]["checks"]
+    examples = next(each["examples"] for each in checked if each["name"] == "id_max")
+    assert [(each["row"], each["file"]) for each in examples] == [(5, f"data/raw/c.{format_}")]
+
+
 def test_files_of_undeclared_columns_must_agree(folder: ProjectFolder, cli: Cli) -> None:
     folder.declare('sales: {kind: source, path: "{day}/x", format: parquet}\ncopied: {inputs: [sales]}', TRANSFORMS)
     for day, table in {"1": {"a": [1], "b": [2]}, "2": {"b": [3], "a": [4]}}.items():
