@@ -142,16 +142,15 @@ def test_broken_contract_names_file_and_line(folder: ProjectFolder, cli: Cli, fo
             folder.write(f"data/raw/{name}.csv", "\n".join(["id", *(str(each or "") for each in values), ""]))
         else:
             parquet.write_table(pa.table({"id": values}), folder.path / f"data/raw/{name}.parquet")
-    end = ":3" if format_ == "csv" else ""
-    assert f"row 4 (data/raw/b.{format_}{end})" in cli("run").err
+    end = ":2" if format_ == "csv" else ""
+    assert f"row 5 (data/raw/c.{format_}{end})" in cli("run").err
+    (checked,) = cli("check", "sales", "-o", "json").json["tables"]
+    examples = {each["check"]: each["examples"] for each in (*checked["checks"], *checked["error"]["violations"])}
+    places = {name: [(each["row"], each["file"]) for each in found] for name, found in examples.items()}
+    b, c = f"data/raw/b.{format_}", f"data/raw/c.{format_}"
+    assert places == {"null": [(4, b)], "key": [(6, c)], "max": [(5, c)]}
     found = cli("show", "sales", "--failed", "-o", "json").json["rows"]
-    assert [(each["row"], each["file"]) for each in found] == [
-        (4, f"data/raw/b.{format_}"),
-        (6, f"data/raw/c.{format_}"),
-    ]
-    checked = cli("check", "sales", "-o", "json").json["tables"][0]["checks"]
-    examples = next(each["examples"] for each in checked if each["name"] == "id_max")
-    assert [(each["row"], each["file"]) for each in examples] == [(5, f"data/raw/c.{format_}")]
+    assert [(each["row"], each["file"]) for each in found] == [(4, b), (5, c), (6, c)]
 
 
 def test_files_of_undeclared_columns_must_agree(folder: ProjectFolder, cli: Cli) -> None:
