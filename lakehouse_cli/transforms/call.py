@@ -108,7 +108,7 @@ def call(
         enter = partial(_enter, scopes, workers, set())
         if returns is not None:
             enter(returns)
-        with figures_of_one_call(transform.fn):
+        with figures_of_one_call():
             with _noted(transform.name, beside) if uses_duckdb else nullcontext():
                 result = _called(transform, given, params, beside, scopes, enter)
             found = take(result, given, scopes, enter)

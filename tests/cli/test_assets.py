@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from lakehouse_cli import Project
+from tests.cli.running import running
 from tests.conftest import Cli, ProjectFolder
 
 PROJECT = """
@@ -512,3 +513,15 @@ def test_each_call_has_figures_of_its_own(folder: ProjectFolder, cli: Cli) -> No
     folder.edit("transforms.py", "return plt.gcf()", "return plt")
     errors = {each["name"]: each["error"] for each in cli("run", "-o", "json").json["tables"]}
     assert errors["first"]["hint"] == "return its figure: `plt.gcf()`"
+
+
+def test_charts_stay_apart_where_calls_load_pyplot(folder: ProjectFolder) -> None:
+    # `Series.plot` loads pyplot, and draws in the current figure.
+    code = "import threading\nimport pandas as pd\ndrawn = threading.Event()\nboth = threading.Event()\n"
+    draw = "    axes = pd.Series([1, 2]).plot()\n"
+    code += f"def first():\n{draw}    drawn.set()\n    both.wait(30)\n    return axes.figure\n"
+    code += f"def second():\n    drawn.wait(30)\n{draw}    both.set()\n    return axes.figure\n"
+    folder.declare("first: {format: png}\nsecond: {format: png}\n", code)
+    with running(folder.path, "run", "--executor", "threads") as run:
+        assert run.ends() == 0, run
+    assert (folder.path / "data/first.png").read_bytes() == (folder.path / "data/second.png").read_bytes()
