@@ -329,6 +329,19 @@ def test_a_result_of_the_wrong_type_leaves_what_is_stored(
     assert {name: (folder.path / "data" / name).read_bytes() for name in folder.files()} == before
 
 
+def test_none_is_stored_where_it_is_meant(folder: ProjectFolder, cli: Cli) -> None:
+    forms = ("pickle", "joblib", "json")
+    tables = "\n".join(f"{form}1: {{format: {form}}}\n{form}2: {{format: {form}}}" for form in forms)
+    code = "".join(f"def {form}1(): {{}}\ndef {form}2() -> 'dict | None': return\n" for form in forms)
+    folder.declare(tables, code)
+    tables = cli("run", "-o", "json").json["tables"]
+    assert folder.files() == ["joblib2.joblib", "json2.json", "pickle2.pkl"]
+    errors = {each["name"]: each["error"] for each in tables if each["error"]}
+    assert set(errors) == {"pickle1", "joblib1", "json1"}
+    hint = "did it forget to `return`? Where None is meant, annotate it: `-> … | None`"
+    assert {each["hint"] for each in errors.values()} == {hint}
+
+
 def test_storage_that_an_environment_makes_a_database(folder: ProjectFolder, cli: Cli) -> None:
     folder.write(
         "lakehouse.yaml",
