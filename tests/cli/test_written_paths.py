@@ -212,3 +212,30 @@ def test_a_source_file_is_a_path(folder: ProjectFolder, cli: Cli) -> None:
     folder.write("data/model.h5", "12345")
     assert cli("run").code == 0
     assert folder.read("data/size.json") == "5\n"
+
+
+def test_paths_of_copies_are_not_pickled(written: ProjectFolder, cli: Cli) -> None:
+    written.add("lakehouse.yaml", "  first: {format: pickle}\n  second: {format: joblib}\n")
+    written.add("transforms.py", "\ndef first(raster): return [raster]\ndef second(site): return {'a': site / 'a'}\n")
+    done = cli("run")
+    assert done.code == 1
+    assert "it holds the path of a scratch copy, `raster.tif`" in done.err
+    assert "it holds the path of a scratch copy, `a`" in done.err
+    assert {"first.pkl", "second.joblib"}.isdisjoint(written.files())
+    # A path of the user's own is a value as any other.
+    written.edit("transforms.py", "return [raster]", "return Path('a/b')")
+    assert cli("run", "first").code == 0
+
+
+def test_archive_that_is_cut_off_is_not_a_folder(written: ProjectFolder, cli: Cli) -> None:
+    assert cli("run").code == 0
+    path = written.path / "data/web/site.tar"
+    whole = path.read_bytes()
+    with tarfile.open(path) as archive:
+        last = max(member.offset for member in archive)
+        end = archive.offset
+    for length in (last, end, end + tarfile.BLOCKSIZE):
+        path.write_bytes(whole[:length])
+        done = cli("show", "site", "--out", "copy")
+        assert (done.code, "the archive is cut off" in done.err) == (1, True), length
+        assert not (written.path / "copy").exists()
