@@ -138,6 +138,14 @@ def test_run_at_import_is_refused(declared: ProjectFolder, cli: Cli) -> None:
     assert done.code == 3
     assert "cannot run it meanwhile" in done.err
     assert "tables.py:14" in done.err
+    # As a script, it is imported by what computes its tables.
+    for executor in ("threads", "processes"):
+        declared.edit("tables.py", "lakehouse.run(", f"lakehouse.run(executor='{executor}'")
+        ran = subprocess.run([sys.executable, "tables.py"], capture_output=True, text=True, cwd=declared.path)
+        assert ran.returncode == 1
+        assert "UsageError: tables.py:14: the module that declares the project is being imported" in ran.stderr
+        assert 'call it under `if __name__ == "__main__":`' in ran.stderr
+        declared.edit("tables.py", f"executor='{executor}'", "")
 
 
 def test_decorated_function_is_called_with_frames(declared: ProjectFolder) -> None:
