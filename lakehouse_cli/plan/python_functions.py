@@ -124,6 +124,8 @@ class _Matcher:
         plain = [p for p in function.parameters or () if not p.kind.startswith("var_")]
         self.named = {p.name: p for p in plain if not p.is_target}
         self.targets = [p for p in plain if p.is_target]
+        # The name and place of a parameter that can only be the path to write to, and is not annotated so.
+        self.perhaps_target: tuple[str, Location] | None = None
         kinds = {p.kind for p in function.parameters or ()}
         self.takes_any_position = "var_positional" in kinds
         self.takes_any_name = "var_keyword" in kinds or function.parameters is None
@@ -153,8 +155,10 @@ class _Matcher:
         writes = self.table.serializer in PATHS
         what = f"`{self.table.name}` is stored as {self.table.serializer or self.table.format or 'a table'}"
         if writes and not self.targets and self.parameters is not None:
-            hint = f"annotate one that takes the path: `def {self.function.name}(…, out: lakehouse_cli.Target)`"
-            self.problem(f"`{self.function.name}` has no parameter that is a Target, and {what}", hint, "format")
+            name, place = ("out", None) if self.perhaps_target is None else self.perhaps_target
+            hint = f"annotate the one that takes the path: `def {self.function.name}(…, {name}: lakehouse_cli.Target)`"
+            message = f"`{self.function.name}` has no parameter that is a Target, and {what}"
+            self.problem(message, hint, "format", place=place)
         for each in self.targets[1 if writes else 0 :]:
             message = f"parameter `{each.name}` of `{self.function.name}` is a Target, and {what}"
             hint = "keep one" if writes else "set `format: file` or `format: folder`, or remove it"
@@ -237,14 +241,19 @@ class _Matcher:
             hint = "list the tables it takes under `inputs:`, or write `inputs: []` where it takes none"
             self.problem(f"the parameters of `{self.function.name}` cannot be read from its source", hint, "function")
             return ()
-        found = []
+        found, unmatched = [], []
         for parameter in self.named.values():
             if parameter.name in self.table.params:
                 continue
             if parameter.name in self.tables:
                 found.append(self.input(parameter, parameter.name))
             elif not parameter.has_default and parameter.name not in self.broken:
-                self.unmatched(parameter)
+                unmatched.append(parameter)
+        if self.table.serializer in PATHS and not self.targets and len(unmatched) == 1:
+            self.perhaps_target = unmatched[0].name, unmatched[0].location
+            return tuple(found)
+        for parameter in unmatched:
+            self.unmatched(parameter)
         return tuple(found)
 
     def unmatched(self, parameter: Parameter) -> None:
