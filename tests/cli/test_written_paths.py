@@ -174,7 +174,7 @@ def test_targets_and_formats_fit_together(folder: ProjectFolder, cli: Cli) -> No
         "from lakehouse_cli import *\ndef a(out: Target)",
         "from typing import Annotated\nfrom lakehouse_cli import Target as T\ndef a(out: Annotated[T, 'a path'])",
         "import typing\nif typing.TYPE_CHECKING:\n    from lakehouse_cli import Target as T\ndef a(out: 'T')",
-        "import typing as t\nif t.TYPE_CHECKING:\n    import lakehouse_cli as lh\ndef a(b: 'lh.B', *, out: 'lh.Target')",
+        "import typing as t\nif t.TYPE_CHECKING:\n    import lakehouse_cli as lh\ndef a(b: 'lh.B', out: 'lh.Target')",
     ],
 )
 def test_a_target_by_any_name(folder: ProjectFolder, cli: Cli, code: str) -> None:
