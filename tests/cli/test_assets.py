@@ -297,6 +297,8 @@ def test_what_an_asset_cannot_have_is_refused_at_load(folder: ProjectFolder, cli
         "name: wrong\nmodule: transforms\ntables:\n  e: {sql: select * from f}\n  f: {format: text}\n",
     )
     assert "the query of `e` reads `f`, which is stored as text and no table" in problems(cli)
+    folder.write("lakehouse.yaml", "name: wrong\ntables:\n  d: {format: pickle, sql: select 1}\n")
+    assert "module" not in problems(cli)
 
 
 @pytest.mark.parametrize(
@@ -304,6 +306,7 @@ def test_what_an_asset_cannot_have_is_refused_at_load(folder: ProjectFolder, cli
     [
         ("pickle", "lambda: 1", "the result of `a` cannot be stored as pickle", "no lambda"),
         ("pickle", "(x for x in [1])", "cannot pickle 'generator' object", "generator"),
+        ("pickle", "local()", "local object", "define it at the top of its module"),
         ("pickle", "Half()", "ValueError: half-way", "pickle"),
         ("json", "{'a': {1: 2}}", "result of `a`: `$.a` has the key 1", "texts"),
         ("text", "b'x'", "result of `a`: a bytes cannot be stored as text, which takes a str", "decode"),
@@ -315,6 +318,7 @@ def test_a_result_of_the_wrong_type_leaves_what_is_stored(
     folder: ProjectFolder, cli: Cli, form: str, result: str, message: str, hint: str
 ) -> None:
     code = "import pandas as pd\nclass Half:\n    def __reduce__(self): raise ValueError('half-way')\n"
+    code += "def local():\n    class Model: ...\n    return Model()\n"
     right = {"pickle": "1", "json": "1", "text": "'x'", "png": r"b'\\x89PNG\r\n\x1a\n'", "bytes": "b'x'"}[form]
     right = right.replace("\\\\", "\\")
     folder.declare(f"a: {{format: {form}}}", f"{code}def a(): return {right}\n")

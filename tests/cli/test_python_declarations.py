@@ -569,3 +569,47 @@ def test_input_by_parameter_is_taken_from_the_module(declared: ProjectFolder, cl
     assert problems(cli) == ["tables.py:8: parameter `orders` of `totals` matches no table"]
     declared.edit("tables.py", 'others = source_table("orders"', 'orders = source_table("others"')
     assert problems(cli) == ["tables.py:8: parameter `orders` of `totals` matches no table"]
+
+
+def test_problems_of_columns_do_not_hide_each_other(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write(
+        "tables.py",
+        """
+        from lakehouse_cli import Column, Lakehouse, source_table
+        a = source_table("a", columns={"x": int, 3: "string", "y": "in64"})
+        b = source_table("b", columns=["x", Column("y", "in64")])
+        c = source_table("c", columns={"x": {3: 4, "type": "in64"}})
+        lakehouse = Lakehouse(assets=[a, b, c])
+        """,
+    )
+    problems = cli("-m", "tables", "validate", "-o", "json").json["error"]["problems"]
+    assert [each["message"] for each in problems] == [
+        "the type of column `x` is the class `int`",
+        "`columns` of table `a` has the key `3`, which is no text",
+        "column `y` of table `a`: `in64` is not a column type",
+        "`columns` of table `b` has `'x'`, which is no column",
+        "column `y` of table `b`: `in64` is not a column type",
+        "column `x` has the key `3`, which is no text",
+        "column `x` of table `c`: `in64` is not a column type",
+    ]
+
+
+def test_source_over_a_function_is_refused(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write(
+        "tables.py",
+        """
+        from lakehouse_cli import Lakehouse, source_asset, source_table
+        @source_asset
+        def a(): ...
+        @source_asset(format="text")
+        def b(): ...
+        @source_table("c")
+        def c(): ...
+        lakehouse = Lakehouse(assets=[a, b, c])
+        """,
+    )
+    problems = cli("-m", "tables", "validate", "-o", "json").json["error"]["problems"]
+    assert [each["message"] for each in problems] == [
+        f"a source decorates the function `{name}`, and is computed by none" for name in "abc"
+    ]
+    assert problems[0]["hint"].startswith('declare it by a call, `a = source_table("a", …)`')
