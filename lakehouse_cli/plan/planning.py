@@ -419,7 +419,7 @@ def _run_reasons(
 ) -> Iterator[Reason]:
     """Every reason that applies, the table's own before its neighbours'."""
     manifest = state.manifest
-    yield from data_reasons(table, state)
+    yield from data_reasons(table, state, recipe)
     if manifest is not None and manifest.recipe is not None:
         name = table.function.name if table.function is not None else table.name
         yield from recipe_reasons(name, manifest, recipe)
