@@ -6,7 +6,7 @@ import ast
 import builtins
 import sys
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from lakehouse_cli.model.frame_names import (
@@ -27,11 +27,6 @@ _BUILTINS = frozenset(dir(builtins))
 # By these a module may bind names that are written nowhere.
 _BINDERS = frozenset(("globals", "locals", "vars", "exec", "eval", "setattr"))
 _TARGETS = frozenset(("lakehouse_cli.Target", "lakehouse_cli.declarations.Target"))
-# What `import *` binds of modules that are loaded already.
-_STARS: Mapping[str | None, Sequence[str]] = {
-    "typing": typing.__all__,
-    "lakehouse_cli": sys.modules["lakehouse_cli"].__all__,
-}
 # Statements whose bodies are not among those at the module's top.
 _NOT_AT_TOP = (ast.For, ast.While, ast.Match, ast.TryStar)
 
@@ -102,9 +97,9 @@ class NamedTypes:
 
     def _bind_imported(self, statement: ast.ImportFrom) -> None:
         for alias in statement.names:
-            if alias.name == "*" and statement.module in _STARS and not statement.level:
-                for name in _STARS[statement.module]:
-                    self._bind(name, f"{statement.module}.{name}")
+            if alias.name == "*" and statement.module == "typing" and not statement.level:
+                for name in typing.__all__:
+                    self._bind(name, f"typing.{name}")
                 continue
             self._knows_builtins &= alias.name != "*"
             origin = None if statement.level else f"{statement.module}.{alias.name}"

@@ -495,6 +495,7 @@ def test_functions_of_another_module_stay_up_to_date(folder: ProjectFolder, cli:
         ("from lakehouse_cli import computed_table as table", "table(columns={'customer': 'string'}, tags=['a'])"),
         ("import lakehouse_cli", "lakehouse_cli.computed_table(key='customer')"),
         ("import lakehouse_cli as lh", "lh.computed_table()"),
+        ("from lakehouse_cli import *", "computed_table(tags=['a'])"),
     ],
 )
 def test_decorator_is_no_code_of_the_function(folder: ProjectFolder, cli: Cli, imported: str, decorator: str) -> None:
@@ -504,6 +505,33 @@ def test_decorator_is_no_code_of_the_function(folder: ProjectFolder, cli: Cli, i
     folder.write("transforms.py", f"{imported}\n\n@{decorator}\ndef first(orders):\n    return orders.head(1)\n")
     (_, first) = cli("plan", "-o", "json").json["tables"]
     assert first["action"] == "skip", first
+
+
+def test_list_of_tables_is_no_code(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/orders.csv", ORDERS)
+    code = """
+        from lakehouse_cli import *
+        orders = source_table("orders")
+        @computed_table
+        def first(orders):
+            return orders.head(1)
+        lakehouse = Lakehouse(assets=[first])
+        """
+    folder.write("tables.py", code)
+    assert cli("-m", "tables", "run").code == 0
+    folder.edit("tables.py", "[first]", "[first, orders]")
+    assert cli("-m", "tables", "run", "-o", "json").statuses == {"first": "unchanged"}
+
+
+def test_project_in_a_renamed_folder_can_be_named(declared: ProjectFolder, cli: Cli) -> None:
+    assert cli("-m", "tables", "run").code == 0
+    declared.edit("tables.py", "assets=[", "name='other', assets=[")
+    declared.edit("tables.py", "sum", "max")
+    done = cli("-m", "tables", "run")
+    assert done.code == 1
+    assert "if this is the same project, name it: `Lakehouse(name='project', …)`" in done.err
+    declared.edit("tables.py", "name='other'", "name='project'")
+    assert cli("-m", "tables", "run").code == 0
 
 
 @pytest.mark.parametrize(

@@ -372,7 +372,9 @@ def test_advice_on_what_was_modified_works(folder: ProjectFolder, cli: Cli, brok
 
 
 def test_another_suffix_leaves_no_file(folder: ProjectFolder, cli: Cli) -> None:
-    tables = "t: {format: csv, options: {suffix: .tsv, compression: gzip}}\nr: {format: file, options: {suffix: .tif}}\n"
+    tables = (
+        "t: {format: csv, options: {suffix: .tsv, compression: gzip}}\nr: {format: file, options: {suffix: .tif}}\n"
+    )
     code = "import pandas as pd\nfrom lakehouse_cli import Target\n"
     code += "def t(): return pd.DataFrame({'x': [1]})\ndef r(out: Target): out.write_text('r')\n"
     folder.declare(tables, code)
