@@ -379,11 +379,11 @@ def _of_another(project: str, table: Table, state: TableState) -> StorageError |
     """The error that another project stored what is there; None where none did."""
     if state.manifest is None or state.manifest.project in (None, project):
         return None
-    return StorageError(
-        f"{state.uri} belongs to project `{state.manifest.project}`",
-        hint=f"give the table another `path:` or its storage another `root:`; `--force` makes it one of `{project}`",
-        location=table.where("path", "storage"),
-    )
+    other = state.manifest.project
+    hint = f"give the table another `path:` or its storage another `root:`; `--force` makes it one of `{project}`"
+    if table.location is not None and (table.location.file or "").endswith(".py"):  # the name may be the folder's
+        hint = f"if this is the same project, name it: `Lakehouse(name={other!r}, …)`; else {hint}"
+    return StorageError(f"{state.uri} belongs to project `{other}`", hint=hint, location=table.where("path", "storage"))
 
 
 def _distrust(table: Table, project: str, as_stored: Mapping[str, TableState]) -> StorageError | None:
