@@ -416,21 +416,6 @@ class UnexpectedError(LakehouseError):
         self.traceback = "".join(format_exception(error))
 
 
-def others_unfit(total: int, what: str) -> str:
-    """What a message of the first value that does not fit says of the others.
-
-    >>> others_unfit(3, "cell")
-    ', and 2 more cells do not fit'
-
-    Args:
-        total: How many do not fit, the first included.
-        what: What they are, one of them.
-    """
-    if total <= 1:
-        return ""
-    return f", and {count_text(total - 1)} more {what}{' does' if total == 2 else 's do'} not fit"
-
-
 def did_you_mean(name: str, known: Iterable[str], *, written: str = "{}") -> str | None:
     """A hint naming the closest known names, or None when none is close.
 

@@ -210,6 +210,7 @@ class Resolution(Struct):
         storage_name = values.get("storage", "default")
         storage = self.storages.get(storage_name)
         serializer = _serializer(draft, values)
+        wants_function = not source and query is None
         if serializer:
             values = self._without_table(draft, values)
             query = None
@@ -230,7 +231,7 @@ class Resolution(Struct):
                 values.get("extra_columns", "error"),
                 every_check(columns, values.get("checks", ()), self.module),
             ),
-            function=None if source or query is not None else self._function(name, draft, values, places),
+            function=self._function(name, draft, values, places) if wants_function else None,
             output=values.get("output", ""),
             publish=values.get("publish", "together"),
             query=query,

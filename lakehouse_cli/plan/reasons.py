@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from lakehouse_cli.code.fingerprints import has_unseen
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import UNFINISHED, UNSETTLED, ColumnRecord, InputRecord, Manifest, Recipe
+from lakehouse_cli.model.option_hash import hash_of_option
 from lakehouse_cli.model.reason import Reason, short_names
 from lakehouse_cli.model.schema_change import column_changes, describe_contract_change, listed
 from lakehouse_cli.model.table_state import TableState
@@ -25,8 +26,14 @@ _SHOWN = 48
 _NAMED_FILES = 2
 
 
-def data_reasons(table: Table, state: TableState) -> Iterator[Reason]:
-    """What speaks against the stored data themselves."""
+def data_reasons(table: Table, state: TableState, now: Recipe) -> Iterator[Reason]:
+    """What speaks against the stored data themselves; where they would be by other options, they may never have been.
+
+    Args:
+        table: What is stored.
+        state: How it is stored.
+        now: How it would be made.
+    """
     manifest = state.manifest
     trouble = state.manifest_trouble
     if manifest is None and trouble is not None:
@@ -44,13 +51,19 @@ def data_reasons(table: Table, state: TableState) -> Iterator[Reason]:
     elif manifest.content_hash == UNFINISHED:
         yield Reason("data_changed", f"run {manifest.run_id} did not finish storing {state.uri}")
     elif not state.exists:
-        yield Reason("missing_data", f"{state.uri} is {'gone' if state.other_options is None else 'not there yet'}")
+        is_gone = state.other_options is None and _ending(manifest.recipe) in (None, _ending(now))
+        yield Reason("missing_data", f"{state.uri} is {'gone' if is_gone else 'not there yet'}")
     elif manifest.table != table.name:
         yield Reason("never_materialized", f"never materialized: {state.uri} was stored as table `{manifest.table}`")
     elif state.altered:
         yield Reason("data_changed", f"{state.uri} was modified {state.altered_by}{_written(table, state)}")
     elif manifest.recipe is None:
         yield Reason("never_materialized", "not computed here yet")
+
+
+def _ending(recipe: Recipe | None) -> list[str | None] | None:
+    """What options say of the ending of a file."""
+    return None if recipe is None else [hash_of_option(recipe.storage, name) for name in ("suffix", "compression")]
 
 
 def _written(table: Table, state: TableState) -> str:

@@ -15,6 +15,7 @@ from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
+from lakehouse_cli.model.option_hash import option_hash, plain_option
 from lakehouse_cli.model.quarantine import quarantine_rules
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.uses import Used
@@ -119,11 +120,6 @@ def option_of_column(option: str, column: str) -> str:
     return f"{option}@{quote(column, safe='')}"
 
 
-def option_hash(value: Any) -> str:
-    """Hash the value of an option, as it stands in what a table is `stored_as`."""
-    return _hash(_json_text(value, sort_keys=True))
-
-
 def _hash(text: str) -> str:
     return xxhash.xxh3_64_hexdigest(text.encode())
 
@@ -193,10 +189,6 @@ def _of_files(table: Table) -> str:
     return "".join(f",{name}={'+'.join(map(quote, values))}" for name, values in parts.items() if any(values))
 
 
-def _json_text(value: Any, *, sort_keys: bool = False) -> str:
-    """A value as JSON text. A transform sees the order of a mapping; of options it does not count."""
-    return json.dumps(value, sort_keys=sort_keys, ensure_ascii=False, default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else str(value)
+def _json_text(value: Any) -> str:
+    """A value as JSON text; a transform sees the order of a mapping."""
+    return json.dumps(value, ensure_ascii=False, default=plain_option)

@@ -5,34 +5,26 @@ Each file is a source of its own to the storage within, which knows no patterns.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import xxhash
 from msgspec.structs import asdict, replace
 
-from lakehouse_cli.errors import DataError, FileLine, LakehouseError, Location, MissingDataError, RowPlace, StorageError
+from lakehouse_cli.errors import FileLine, MissingDataError, RowPlace, StorageError
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.file_pattern import FilePattern, PatternError, reads_many_files
 from lakehouse_cli.model.manifest import FileRecord, InputRecord
-from lakehouse_cli.storage.base import READINGS, Scan, Stored, record_of
+from lakehouse_cli.storage.base import Scan, Stored, record_of
 from lakehouse_cli.storage.capabilities import count_rows, find_lines, identities
-from lakehouse_cli.storage.errors import ChangedError, changed_while_read, translate_errors
-from lakehouse_cli.storage.format_storage import FormatStorage, Listed, SourceFile, missing_data
+from lakehouse_cli.storage.errors import changed_while_read, translate_errors
+from lakehouse_cli.storage.files_reading import REPORTED, FilesReading, FoundFile
+from lakehouse_cli.storage.format_storage import FormatStorage, SourceFile, missing_data
 from lakehouse_cli.storage.wrapper import WrapperStorage
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.name_lists import first_named
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-#: Files of up to so many bytes are read as a whole, several at once.
-_SMALL = 16 << 20
-#: So many files that are not as declared are reported one by one.
-_REPORTED = 20
 
 
 class ManyFilesStorage(WrapperStorage):
@@ -66,13 +58,13 @@ class _ManyFiles:
         ending = "" if self._pattern.is_folder else self._storage._suffixes(self._table)[0]
         return self._storage._under_root(f"{self._table.path}{ending}")
 
-    def files(self) -> list[_File]:
+    def files(self) -> list[FoundFile]:
         """The files in order of name.
 
         Raises:
             StorageError: Names of files are not as the pattern says, or one is there with two endings.
         """
-        found: dict[str, _File] = {}
+        found: dict[str, FoundFile] = {}
         wrong: list[tuple[str, PatternError]] = []
         template = SourceFile(**asdict(self._table), suffix="")
         endings = self._storage._suffixes(self._table)
@@ -94,7 +86,7 @@ class _ManyFiles:
             if path in found:
                 twice += [found[path].shown, each.path]
                 continue
-            found[path] = _File(each, replace(template, path=path, suffix=ending), values)
+            found[path] = FoundFile(each, replace(template, path=path, suffix=ending), values)
         if wrong:
             raise self._misnamed(wrong)
         if twice:
@@ -108,10 +100,10 @@ class _ManyFiles:
 
     def _misnamed(self, wrong: Sequence[tuple[str, PatternError]]) -> StorageError:
         names = [f"{self._storage._under_root(path)} ({error})" for path, error in wrong]
-        more = f", and {plural(len(wrong) - _REPORTED, 'more file')}" if len(wrong) > _REPORTED else ""
+        more = f", and {plural(len(wrong) - REPORTED, 'more file')}" if len(wrong) > REPORTED else ""
         counted = f"{plural(len(wrong), 'file')} of source `{self._table.name}` {'is' if len(wrong) == 1 else 'are'}"
         return StorageError(
-            f"{counted} not named as its path says: {', '.join(names[:_REPORTED])}{more}",
+            f"{counted} not named as its path says: {', '.join(names[:REPORTED])}{more}",
             hint=wrong[0][1].hint,
             location=self._table.where("path"),
         )
@@ -141,7 +133,7 @@ class _ManyFiles:
         files = self.files()
         return self._record(files, self._contents(files, known), known) if files else None
 
-    def _contents(self, files: Sequence[_File], known: tuple[InputRecord, ...]) -> list[InputRecord]:
+    def _contents(self, files: Sequence[FoundFile], known: tuple[InputRecord, ...]) -> list[InputRecord]:
         """The record of each file; all at once where each look waits for a server."""
         by_path: dict[str, list[InputRecord]] = {}
         for record in known:
@@ -150,7 +142,7 @@ class _ManyFiles:
                     InputRecord(each.content_hash, -1, each.bytes, each.modified_ns)
                 )
 
-        def content(file: _File) -> InputRecord:
+        def content(file: FoundFile) -> InputRecord:
             found = self._storage.content_of(file.table, file.listed, by_path.get(file.shown, ()))
             if found is None:  # it was there a moment ago
                 raise changed_while_read(self._table, self._storage._under_root(file.shown))
@@ -163,7 +155,7 @@ class _ManyFiles:
             return list(pool.map(content, files))
 
     def _record(
-        self, files: Sequence[_File], contents: Sequence[InputRecord], known: Iterable[InputRecord]
+        self, files: Sequence[FoundFile], contents: Sequence[InputRecord], known: Iterable[InputRecord]
     ) -> InputRecord:
         records = tuple(
             FileRecord(file.shown, found.content_hash, found.bytes, found.modified_ns)
@@ -178,8 +170,15 @@ class _ManyFiles:
 
     def scan(self, columns: Sequence[Column] | None) -> Scan:
         """All of their rows, with the columns that their paths hold."""
-        reading = _Reading(self, columns)
-        return Scan(reading.storage, self._table, reading.read, reading.read_pieces)
+        reading = FilesReading(self._storage, self._table, self._pattern, columns, self._look, self.uri())
+        return Scan(self._storage, self._table, reading.read, reading.read_pieces)
+
+    def _look(self, known: tuple[InputRecord, ...]) -> tuple[list[FoundFile], list[InputRecord], InputRecord]:
+        files = self.files()
+        if not files:
+            raise self.missing()
+        contents = self._contents(files, known)
+        return files, contents, self._record(files, contents, known)
 
     def count_rows(self) -> int | None:
         """Together; None where one cannot be counted."""
@@ -237,234 +236,3 @@ class _ManyFiles:
 
 
 _REFUSED = {"publish": "written", "publish_pieces": "written", "delete": "removed"}
-
-
-class _File:
-    """One of the files.
-
-    Attributes:
-        listed: What the listing says of it.
-        table: It alone, as a source.
-        values: What its path says, by dimension.
-    """
-
-    __slots__ = ("listed", "table", "values")
-
-    def __init__(self, listed: Listed, table: SourceFile, values: Mapping[str, str | None]) -> None:
-        self.listed, self.table, self.values = listed, table, values
-
-    @property
-    def shown(self) -> str:
-        """Its path under the root."""
-        return self.listed.path
-
-
-class _Reading:
-    """One reading of a source of many files.
-
-    Args:
-        source: The source.
-        columns: The columns to read, by the names that they have in the files; None for all.
-    """
-
-    def __init__(self, source: _ManyFiles, columns: Sequence[Column] | None) -> None:
-        self.storage, self._source, self._columns = source._storage, source, columns
-
-    def read(self, known: tuple[InputRecord, ...] | None) -> tuple[pa.Table, InputRecord | None]:
-        """As `Read`."""
-        import pyarrow as pa
-
-        for _ in range(READINGS):
-            files, contents, record = self._look(known or ())
-            try:
-                pieces = list(self._pieces(files, contents))
-            except ChangedError:
-                continue
-            return pa.concat_tables(pieces), record
-        raise self._changed()
-
-    def read_pieces(self, known: tuple[InputRecord, ...]) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
-        """As `ReadPieces`."""
-        files, contents, record = self._look(known)
-
-        def pieces() -> Iterator[pa.Table]:
-            try:
-                yield from self._pieces(files, contents)
-            except ChangedError as error:
-                raise self._changed() from error
-
-        return pieces, record
-
-    def _changed(self) -> StorageError:
-        return changed_while_read(self._source._table, self._source.uri())
-
-    def _look(self, known: tuple[InputRecord, ...]) -> tuple[list[_File], list[InputRecord], InputRecord]:
-        files = self._source.files()
-        if not files:
-            raise self._source.missing()
-        contents = self._source._contents(files, known)
-        return files, contents, self._source._record(files, contents, known)
-
-    def _pieces(self, files: Sequence[_File], contents: Sequence[InputRecord]) -> Iterator[pa.Table]:
-        """Read the files in order, those that are small several at once, and report all that are not as declared."""
-        failures: list[tuple[_File, LakehouseError]] = []
-        schema: pa.Schema | None = None
-        workers = _workers()
-        with ThreadPoolExecutor(workers) as pool:
-            ahead: dict[int, Future[list[pa.Table]]] = {}
-            try:
-                for at, (file, content) in enumerate(zip(files, contents, strict=True)):
-                    for near in range(at, min(at + 2 * workers, len(files))):
-                        if near not in ahead and contents[near].bytes <= _SMALL:
-                            ahead[near] = pool.submit(lambda n: list(self._file(files[n], contents[n])), near)
-                    whole = ahead.pop(at, None)
-                    try:
-                        for piece in self._file(file, content) if whole is None else whole.result():
-                            if schema is None:
-                                schema = piece.schema
-                            if failures:
-                                continue
-                            yield self._alike(piece, schema, file, files[0])
-                    except (DataError, StorageError) as error:
-                        if isinstance(error, MissingDataError):
-                            raise ChangedError(file.shown) from error
-                        failures.append((file, error))
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
-        if failures:
-            raise self._failure(failures, len(files))
-
-    def _file(self, file: _File, content: InputRecord) -> Iterator[pa.Table]:
-        """The rows of one file, with what its path says."""
-        columns = self._columns
-        if columns is not None:
-            columns = [each for each in columns if each.name not in file.values and each.name != file.table.file_column]
-        optional = [each.name for each in columns or () if each.optional]
-        lacking: frozenset[str] = frozenset()
-        done = 0
-        for last in (not optional, True):
-            try:
-                # That a column is in no line of a file may show at its end.
-                again = done
-                for piece in self._filled(file, content, columns, lacking):
-                    if again >= piece.num_rows > 0:
-                        again -= piece.num_rows
-                        continue
-                    yield piece.slice(again)
-                    done += piece.num_rows - again
-                    again = 0
-            except DataError as error:
-                found = {each.column for each in error.violations if each.check == "missing"} & {*optional}
-                if last or not found:
-                    raise
-                lacking = frozenset(name for name in optional if name in found)
-            else:
-                return
-
-    def _filled(
-        self, file: _File, content: InputRecord, columns: Sequence[Column] | None, lacking: Collection[str]
-    ) -> Iterator[pa.Table]:
-        import pyarrow as pa
-
-        there = None if columns is None else tuple(each for each in columns if each.name not in lacking)
-        pieces, found = self._scan(file.table, there or None).pieces_with_content((content,))
-        if found.content_hash != content.content_hash:
-            raise ChangedError(file.shown)
-        wanted = self._columns
-        for piece in pieces():
-            if wanted is None:
-                yield self._with_path(piece, file)
-                continue
-            arrays = [
-                piece.column(each.name)
-                if there is not None and each.name in piece.column_names and each in there
-                else pa.chunked_array([self._constant(each, file, piece.num_rows)])
-                for each in wanted
-            ]
-            yield pa.table(dict(zip([each.name for each in wanted], arrays, strict=True)))
-
-    def _scan(self, table: SourceFile, columns: Sequence[Column] | None) -> Scan:
-        if columns is not None:
-            table = replace(table, contract=replace(table.contract, columns=tuple(columns)))
-        return self.storage.scan(table, columns)
-
-    def _with_path(self, piece: pa.Table, file: _File) -> pa.Table:
-        """All columns of a file, and as text what its path says besides."""
-        import pyarrow as pa
-
-        texts: dict[str, str | None] = dict(file.values)
-        if file.table.file_column:
-            texts[file.table.file_column] = file.shown
-        for name, text in texts.items():
-            if name not in piece.column_names:
-                piece = piece.append_column(name, pa.array([text], pa.string()).take(_zeros(piece.num_rows)))
-        return piece
-
-    def _constant(self, column: Column, file: _File, rows: int) -> pa.Array:
-        """The value of a column that no row of a file holds: of its path, or null for one that it lacks."""
-        import pyarrow as pa
-
-        from lakehouse_cli.arrow.types import to_arrow
-        from lakehouse_cli.storage.path_values import path_value
-
-        kind = to_arrow(column.type)
-        if column.name == file.table.file_column:
-            return pa.array([file.shown], kind).take(_zeros(rows))
-        text = file.values.get(column.name)
-        if column.name not in file.values or text is None:
-            return pa.nulls(rows, kind)
-        shown = self.storage._under_root(file.shown)
-        return path_value(column, text, self._source._pattern, shown).take(_zeros(rows))
-
-    def _alike(self, piece: pa.Table, schema: pa.Schema, file: _File, first: _File) -> pa.Table:
-        """A piece with the columns of the first file, in their order."""
-        if piece.schema == schema:
-            return piece
-        differences = [
-            f"`{name}` is {piece.schema.field(name).type}, not {schema.field(name).type}"
-            for name in schema.names
-            if name in piece.column_names and piece.schema.field(name).type != schema.field(name).type
-        ]
-        differences += [f"no column `{name}`" for name in schema.names if name not in piece.column_names]
-        differences += [f"column `{name}` beyond them" for name in piece.column_names if name not in schema.names]
-        if differences:
-            shown, other = self.storage._under_root(file.shown), self.storage._under_root(first.shown)
-            raise DataError(
-                f"`{shown}` has other columns than `{other}`: {'; '.join(differences[:_REPORTED])}",
-                hint=f"declare `columns:` for `{self._source._table.name}`",
-                location=Location(shown),
-            )
-        return piece.select(schema.names)
-
-    def _failure(self, failures: Sequence[tuple[_File, LakehouseError]], total: int) -> LakehouseError:
-        """One error of all files that are not as declared."""
-        first = failures[0][1]
-        if len(failures) == 1:
-            return first
-        violations = []
-        for file, error in failures[:_REPORTED]:
-            shown = self.storage._under_root(file.shown)
-            of_file = error.violations if isinstance(error, DataError) else ()
-            violations += [replace(each, message=f"`{shown}`: {each.message}") for each in of_file]
-        found = DataError(
-            f"{len(failures)} of {plural(total, 'file')} of `{self._source._table.name}` are not as declared:"
-            f" {first.message}",
-            violations,
-            hint=first.hint,
-            location=first.location,
-        )
-        others = [error.message for _, error in failures[1:_REPORTED] if not isinstance(error, DataError)]
-        if others:
-            found.message += f"; {'; '.join(others)}"
-        return found
-
-
-def _workers() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _zeros(count: int) -> pa.Array:
-    import numpy as np
-    import pyarrow as pa
-
-    return pa.array(np.zeros(count, dtype=np.int8))

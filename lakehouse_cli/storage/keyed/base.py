@@ -258,7 +258,8 @@ class KeyedStorage(FormatStorage):
         # What cannot be removed does no harm: no table is read from it.
         with suppress(Exception):
             manifest = self.read_manifest(table)
-            endings = self._any_endings([table]).of(manifest) if manifest else ()
+            there = partial(self._endings_there, table)
+            endings = self._any_endings([table]).of(manifest, there) if manifest else ()
             for other in (self._key(table, suffix) for suffix in endings):
                 head = self.head_key(other) if other != key else None
                 # Byte for byte, whatever the version: all else is not ours.
@@ -350,8 +351,11 @@ class KeyedStorage(FormatStorage):
         return [key for key in self.keys(f"{MANIFESTS}/") if key.endswith(".json")]
 
     def _endings_there(self, table: Table) -> Iterable[str]:
+        return self._endings_of(table.path)
+
+    def _endings_of(self, path: str) -> Iterable[str]:
         with suppress(Exception):
-            return sorted(key.removeprefix(table.path) for key in self.keys(f"{table.path}."))
+            return sorted(key.removeprefix(path) for key in self.keys(f"{path}."))
         return ()
 
     def _key(self, table: Table, suffix: str) -> str:
@@ -414,7 +418,8 @@ class _KeyedPlace(Place):
     def data(self, table: str, trace: Trace, manifest: Manifest) -> Iterator[Trace]:
         """Return what is under the path with each ending."""
         del trace
-        yield from filter(None, (self._trace(table + suffix) for suffix in self._endings.of(manifest)))
+        there = partial(self._storage._endings_of, table)
+        yield from filter(None, (self._trace(table + suffix) for suffix in self._endings.of(manifest, there)))
 
     def is_described(self, manifest: Manifest, data: Trace) -> bool:
         """By the version, else by the hash."""

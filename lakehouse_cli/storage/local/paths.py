@@ -16,6 +16,7 @@ from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage.errors import Cause, OutOfReach
 from lakehouse_cli.storage.format_storage import MANIFESTS, FormatStorage, Listed
 from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
+from lakehouse_cli.storage.local.strays import endings_there
 
 #: What to do about an operating system's error.
 ADVICE = {
@@ -80,12 +81,7 @@ class FolderStorage(FormatStorage):
         return [suffix for suffix in suffixes if os.path.lexists(base + suffix)] or suffixes[:1]
 
     def _endings_there(self, table: Table) -> Iterable[str]:
-        folder, _, name = f"{self.spec.root}/{table.path}".rpartition("/")
-        with suppress(OSError), os.scandir(folder) as entries:
-            return sorted(
-                entry.name[len(name) :] for entry in entries if entry.name.startswith(f"{name}.") and entry.is_file()
-            )
-        return ()
+        return endings_there(f"{self.spec.root}/{table.path}")
 
     def _near_path(self, table: Table) -> str | None:
         folder, slash, name = table.path.rpartition("/")
