@@ -15,6 +15,7 @@ from msgspec import Struct, field
 
 from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.config.collisions import Collisions
+from lakehouse_cli.config.many_files import many_files_problems, overlap_problems
 from lakehouse_cli.config.options import column_conflict, option_conflict
 from lakehouse_cli.config.paths import length_problem, suffix_problem
 from lakehouse_cli.config.problems import quoted
@@ -64,6 +65,7 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
             yield from quarantine_problems(table, spec.tables)
             yield from validation.quarantine(quarantine_table(table))
     yield from result_problems(spec.tables.values(), places.unread)
+    yield from overlap_problems(spec)
     if spec.together:
         yield from together_problems(spec.tables.values())
 
@@ -111,6 +113,7 @@ class _Validation(Struct):
             hint = "compute it in this project, which then knows what it stored; or save it in another format"
             yield Problem(message, hint, table.where("format"))
         yield from _path_problems(table, owner)
+        yield from many_files_problems(table, owner)
         if spec is not None and table.options:
             yield from _option_problems(table, storage, spec, owner, self.places)
         if table.contract.placed:

@@ -91,6 +91,7 @@ class StorageSpec(Declaration, frozen=True):
         connection: The storage's own options, such as an endpoint; may hold secrets.
         location: Where it is declared; None for the implied default.
         folder: The project's, where the class of a type of its own is found; None for a storage of no project.
+        many_files: Whether files of some of its sources are looked for, as a pattern names them.
     """
 
     name: str
@@ -101,6 +102,7 @@ class StorageSpec(Declaration, frozen=True):
     type: str = "files"
     connection: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
+    many_files: bool = False
 
     def __repr__(self) -> str:
         """Without what may be secret."""
@@ -268,11 +270,13 @@ class Table(Asset, frozen=True):
         contract: What is promised of its data.
         quarantine: How many rows of its result, or what share, may be put aside for breaking checks; None for none.
         quarantine_of: The table whose rows are put aside here; empty for every other.
+        file_column: Of a source of many files, the column that names the file of each row; empty for none.
     """
 
     contract: Contract = Contract()
     quarantine: str | None = None
     quarantine_of: str = ""
+    file_column: str = ""
 
     @property
     def columns(self) -> tuple[Column, ...] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from lakehouse_cli.config.files import declared_project_file, project_file
+from lakehouse_cli.config.files import RUN_ON_IMPORT, declared_project_file, project_file
 from lakehouse_cli.declarations import DeclaredProject
 from lakehouse_cli.errors import ProjectError, UsageError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT
@@ -172,7 +172,8 @@ class Project(StoredProject):
             asked: When the run was asked for, from which its time counts; by default now, or when `wait` is over.
 
         Raises:
-            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor.
+            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor;
+                or the script that calls this does so as it is imported, for its functions, and not as it is run alone.
             LakehouseError: Another run holds the lock.
         """
         from lakehouse_cli.project.execution import run_project
@@ -180,7 +181,11 @@ class Project(StoredProject):
         terms = RunRequest(selection=selection, exclude=tuple(exclude), force=force, failed=failed, defer=defer)
         request = replace(terms, fail_fast=fail_fast, executor=executor, workers=workers)
         request = replace(request, together=together, replay=tuple(replay), wait=wait)
-        return run_project(self.planner, request, on_event, asked)
+        result = run_project(self.planner, request, on_event, asked)
+        for error in (each.error for each in result.tables):
+            if error is not None and error.message == RUN_ON_IMPORT:
+                raise UsageError(error.message, hint=error.hint, location=error.location)
+        return result
 
     def check(
         self,

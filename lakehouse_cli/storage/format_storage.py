@@ -13,6 +13,8 @@ from functools import cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from msgspec import Struct
+
 from lakehouse_cli.code.fingerprints.packages import find_package
 from lakehouse_cli.errors import LakehouseError, MissingDataError, NewerVersionError, StorageError
 from lakehouse_cli.formats import FORMATS, SERIALIZERS, file_suffixes, form_of
@@ -45,6 +47,28 @@ _Capability = TypeVar("_Capability")
 #: While it is entered, bytes that are read are those that were seen, else ChangedError is raised: what opens them, and
 #: whether a manifest is that of these very bytes.
 Opened = Callable[[], AbstractContextManager[tuple[Opener, Callable[[Manifest], bool]]]]
+
+
+class Listed(Struct, frozen=True):
+    """A file that a listing found.
+
+    Attributes:
+        path: Under the root, `/`-separated, with its ending.
+        seen: What the listing says of its content; None where it says nothing.
+    """
+
+    path: str
+    seen: Any = None
+
+
+class SourceFile(Table, frozen=True):
+    """One of the files of a source, as a source of its own.
+
+    Attributes:
+        suffix: What follows its path in its name.
+    """
+
+    suffix: str = ""
 
 
 class FormatStorage(AssetStorage):
@@ -96,7 +120,25 @@ class FormatStorage(AssetStorage):
         root = self.spec.root_text.rstrip("/")
         return f"{root}/{path}" if root not in ("", ".") else path
 
+    @abstractmethod
+    def list_files(self, folder: str, depth: int | None) -> Iterable[Listed]:
+        """Return the files below a folder, in any order; none where there is no such folder.
+
+        What is hidden, by a dot at the beginning of a name, is left out, and so is what is there of this tool alone.
+
+        Args:
+            folder: Under the root, without a slash at its end; empty for the root.
+            depth: How many folders below that they are in; None for any number.
+        """
+
+    def content_of(self, file: SourceFile, listed: Listed, known: Iterable[InputRecord]) -> InputRecord | None:
+        """As `content`, of a file that was just listed."""
+        del listed
+        return self.content(file, known)
+
     def _suffixes(self, table: Table) -> tuple[str, ...]:
+        if isinstance(table, SourceFile):
+            return (table.suffix,)
         suffixes = file_suffixes(form_of(table), table.options)
         # What is computed is written in one place; only other people's files may come in any compression.
         return suffixes if table.kind == "source" else suffixes[:1]
@@ -272,8 +314,6 @@ class FormatStorage(AssetStorage):
 def missing_data(table: Table, shown: str, advice: str = "put the file there") -> MissingDataError:
     """The error of a table of which nothing is stored at the place shown; `advice` is for the owner of a source."""
     if table.kind == "source":
-        if any(mark in table.path for mark in "*?{"):
-            advice = "a pattern is no path: declare a source for each file; where that is the file's name, " + advice
         return MissingDataError(
             f"{shown} does not exist",
             hint=f"{advice}, or correct `path:` or the storage's `root:`",
