@@ -21,7 +21,7 @@ from lakehouse_cli.checks.shared_values import SharedValues
 from lakehouse_cli.checks.whole import FunctionJudge, QueryJudge
 from lakehouse_cli.contracts import Check as NullsAndKey
 from lakehouse_cli.contracts.findings import with_lines
-from lakehouse_cli.errors import ContractError, Example, Violation
+from lakehouse_cli.errors import ContractError, Example, RowPlace, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
 from lakehouse_cli.text.counts import plural
@@ -186,7 +186,7 @@ class Judge:
         error = self._failure(records, refused, lines) if refused else None
         return Rejection(tuple(records), rows, tuple(failed), all(failed.values()), error)
 
-    def _verdicts(self) -> tuple[list[CheckRecord], list[Violation], Mapping[int, int]]:
+    def _verdicts(self) -> tuple[list[CheckRecord], list[Violation], Mapping[int, RowPlace]]:
         """The records of all checks, the violations that keep the table from being published, the lines of rows."""
         broken: list[Violation] = []
         if self._contract is not None:
@@ -208,7 +208,7 @@ class Judge:
         return records, refused, lines
 
     def _failure(
-        self, records: Sequence[CheckRecord], refused: Sequence[Violation], lines: Mapping[int, int]
+        self, records: Sequence[CheckRecord], refused: Sequence[Violation], lines: Mapping[int, RowPlace]
     ) -> ContractError:
         first = refused[0]
         of_checks = all(each.check not in ("null", "key") for each in refused)
@@ -219,7 +219,7 @@ class Judge:
         error.violations, error.checks = tuple(refused), tuple(records)
         return error
 
-    def _lines(self, examples: Sequence[Sequence[Example]]) -> Mapping[int, int]:
+    def _lines(self, examples: Sequence[Sequence[Example]]) -> Mapping[int, RowPlace]:
         """The lines of the rows that are shown or kept, of a source in a file of lines."""
         shown = {each.row for some in examples for each in some if each.row is not None}
         if self._setting.find_lines is None or not shown:
@@ -240,10 +240,8 @@ def encoded_columns(checks: Sequence[Check]) -> frozenset[str]:
     return frozenset(name for name, count in looks.items() if count > 1)
 
 
-def _with_lines(record: CheckRecord, lines: Mapping[int, int]) -> CheckRecord:
-    examples = (
-        each if each.row is None else replace(each, line=lines.get(each.row)) for each in record.result.examples
-    )
+def _with_lines(record: CheckRecord, lines: Mapping[int, RowPlace]) -> CheckRecord:
+    examples = (each if each.row is None else each.at(lines.get(each.row)) for each in record.result.examples)
     return replace(record, result=replace(record.result, examples=tuple(examples)))
 
 

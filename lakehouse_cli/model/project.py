@@ -85,6 +85,7 @@ class StorageSpec(Declaration, frozen=True):
         connection: The storage's own options, such as an endpoint; may hold secrets.
         location: Where it is declared; None for the implied default.
         folder: The project's, where the class of a type of its own is found; None for a storage of no project.
+        many_files: Whether files of some of its sources are looked for, as a pattern names them.
     """
 
     name: str
@@ -95,6 +96,7 @@ class StorageSpec(Declaration, frozen=True):
     type: str = "files"
     connection: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
+    many_files: bool = False
 
     def __repr__(self) -> str:
         """Without what may be secret."""
@@ -262,11 +264,13 @@ class Table(Asset, frozen=True):
         contract: What is promised of its data.
         quarantine: How many rows of its result, or what share, may be put aside for breaking checks; None for none.
         quarantine_of: The table whose rows are put aside here; empty for every other.
+        file_column: Of a source of many files, the column that names the file of each row; empty for none.
     """
 
     contract: Contract = Contract()
     quarantine: str | None = None
     quarantine_of: str = ""
+    file_column: str = ""
 
     @property
     def columns(self) -> tuple[Column, ...] | None:
@@ -309,6 +313,7 @@ class ProjectSpec(Declaration, frozen=True):
         workers: How many tables at once, None for the executor's own choice.
         memory: Bytes that all tables under way may take together, None for no limit.
         spark: The session of transforms on Spark.
+        together: Whether results are published once all of their run have passed.
         module_location: Where ``module`` stands.
         environment: The one that storages and execution are of.
         environments: All there are, by name; always holds ``default``.
@@ -325,6 +330,7 @@ class ProjectSpec(Declaration, frozen=True):
     workers: int | None = None
     memory: int | None = None
     spark: SparkSpec = SparkSpec()
+    together: bool = False
     module_location: Location | None = None
     environment: str = DEFAULT_ENVIRONMENT
     environments: Mapping[str, EnvironmentSpec] = field(default_factory=dict)
