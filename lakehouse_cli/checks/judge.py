@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 from msgspec.structs import replace
 
-from lakehouse_cli.checks.conditions import Condition, ConditionError, Conditions
+from lakehouse_cli.checks.condition_error import ConditionError
+from lakehouse_cli.checks.conditions import Condition, Conditions
 from lakehouse_cli.checks.judged import Findings, Judged
 from lakehouse_cli.checks.measures import Measure
 from lakehouse_cli.checks.piece import AT_ONCE, Piece
@@ -20,7 +21,7 @@ from lakehouse_cli.checks.shared_values import SharedValues
 from lakehouse_cli.checks.whole import FunctionJudge, QueryJudge
 from lakehouse_cli.contracts import Check as NullsAndKey
 from lakehouse_cli.contracts.findings import with_lines
-from lakehouse_cli.errors import ContractError, Example, Violation
+from lakehouse_cli.errors import ContractError, Example, RowPlace, Violation
 from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
@@ -140,7 +141,8 @@ class Judge:
                     judge.fail(error)
         self._parsed = list(texts.values())
         for judge in judges:
-            judge.conditions, judge.hides = texts, bool(self._table.contract.sensitive)
+            judge.conditions, judge.sensitive = texts, self._table.contract.sensitive
+            judge.why = self._why
             judge.rejects = self._rejects
             self._stack.enter_context(closing(judge))
         return judges
@@ -150,6 +152,9 @@ class Judge:
         condition = conditions.parse(text, schema.column_names)
         conditions.bind(condition, schema)
         return condition
+
+    def _why(self, condition: Condition, row: pa.Table) -> str:
+        return self._opened().why(condition, row)
 
     def _opened(self) -> Conditions:
         if self._conditions is None:
@@ -197,7 +202,7 @@ class Judge:
         error = self._failure(records, refused, lines) if refused else None
         return Rejection(tuple(records), rows, tuple(failed), all(failed.values()), error)
 
-    def _verdicts(self) -> tuple[list[CheckRecord], list[Violation], Mapping[int, int]]:
+    def _verdicts(self) -> tuple[list[CheckRecord], list[Violation], Mapping[int, RowPlace]]:
         """The records of all checks, the violations that keep the table from being published, the lines of rows."""
         broken: list[Violation] = []
         if self._contract is not None:
@@ -219,7 +224,7 @@ class Judge:
         return records, refused, lines
 
     def _failure(
-        self, records: Sequence[CheckRecord], refused: Sequence[Violation], lines: Mapping[int, int]
+        self, records: Sequence[CheckRecord], refused: Sequence[Violation], lines: Mapping[int, RowPlace]
     ) -> ContractError:
         first = refused[0]
         of_checks = all(each.check not in ("null", "key") for each in refused)
@@ -230,7 +235,7 @@ class Judge:
         error.violations, error.checks = tuple(refused), tuple(records)
         return error
 
-    def _lines(self, examples: Sequence[Sequence[Example]]) -> Mapping[int, int]:
+    def _lines(self, examples: Sequence[Sequence[Example]]) -> Mapping[int, RowPlace]:
         """The lines of the rows that are shown or kept, of a source in a file of lines."""
         shown = {each.row for some in examples for each in some if each.row is not None}
         if self._setting.find_lines is None or not shown:
@@ -251,10 +256,8 @@ def encoded_columns(checks: Sequence[Check]) -> frozenset[str]:
     return frozenset(name for name, count in looks.items() if count > 1)
 
 
-def _with_lines(record: CheckRecord, lines: Mapping[int, int]) -> CheckRecord:
-    examples = (
-        each if each.row is None else replace(each, line=lines.get(each.row)) for each in record.result.examples
-    )
+def _with_lines(record: CheckRecord, lines: Mapping[int, RowPlace]) -> CheckRecord:
+    examples = (each if each.row is None else each.at(lines.get(each.row)) for each in record.result.examples)
     return replace(record, result=replace(record.result, examples=tuple(examples)))
 
 

@@ -15,6 +15,7 @@ from lakehouse_cli.checks import references, uniqueness
 from lakehouse_cli.checks.keys import key_columns, shown_keys, valid_rows
 from lakehouse_cli.checks.references import References
 from lakehouse_cli.checks.uniqueness import Uniqueness
+from lakehouse_cli.contracts import spilled_parts
 
 LARGE = 1 << 40
 COLUMNS: dict[str, list[pa.Array]] = {
@@ -26,6 +27,12 @@ COLUMNS: dict[str, list[pa.Array]] = {
     "dictionary": [pa.array(["a", "b", "a", None, "c", "d", "e", "f"]).dictionary_encode()],
     "two": [pa.array([1, 1, 1, 2, None, 2, 1, 2]), pa.array(["x", "y", "x", "x", "x", "x", "z", None])],
 }
+
+
+@pytest.fixture(autouse=True)
+def few_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of as many parts as otherwise, nearly all would be empty."""
+    monkeypatch.setattr(spilled_parts, "_BITS", 2)
 
 
 def added(uniqueness: Uniqueness, columns: list[pa.Array], start: int, *, equal_nulls: bool) -> None:

@@ -84,7 +84,7 @@ def test_repeated_rows_are_those_of_equal_values(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(repeated_rows, "_AT_ONCE", 3)
 
     @given(_tables(), st.sampled_from([-1, 1 << 20]))
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=25, deadline=None)
     def judge(given: tuple[pa.Table, list[int]], most: int) -> None:
         monkeypatch.setattr(keys, "_IN_MEMORY", most)
         table, expected = given
