@@ -26,6 +26,7 @@ from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import rehearsed
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.storage_types.duckdb import cast_hint
+from lakehouse_cli.text.python_words import in_words_of
 from lakehouse_cli.transforms import load_transform
 
 if TYPE_CHECKING:
@@ -168,6 +169,9 @@ def explained(error: ContractError, table: Table, folder: Path, schema: pa.Schem
         of_one = len(error.violations) == 1
         error.violations = tuple(_of_query(each, table, schema) for each in error.violations)
         error.message = error.violations[0].message if of_one else error.message
+    file = table.location.file if table.location is not None else None
+    error.violations = tuple(replace(each, message=in_words_of(file, each.message)) for each in error.violations)
+    error.message = in_words_of(file, error.message)
     hide_sensitive(error, table.contract.sensitive, table.key)
     error.location = error.location or table.where("columns")
     error.hint = error.hint or f"fix {_place(table, folder)}, or relax the contract"

@@ -36,6 +36,7 @@ class WorkerSetup(Struct, frozen=True):
         code: The project's Python files as the plan read them, which are those that are imported.
         transforms: One of each module that the run loads.
         spark: The session of transforms on Spark.
+        staging: The folder in which results wait until all of the run have passed; None where they are stored at once.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class WorkerSetup(Struct, frozen=True):
     code: CodeSnapshot
     transforms: tuple[FunctionRef, ...] = ()
     spark: SparkSpec = SparkSpec()
+    staging: str | None = None
 
     def __call__(self) -> None:
         """Load all that computing needs, before there is anything to compute.
@@ -56,7 +58,7 @@ class WorkerSetup(Struct, frozen=True):
         pin(self.folder, self.code.files)
         use_in_worker(self.spark, self.folder)
         # Storages that the leading process has opened stay its own, also where this is a copy of it.
-        _own = Workplace(self.folder, WorkerStorages(self.specs), self.code.taken_ns)
+        _own = Workplace(self.folder, WorkerStorages(self.specs, self.staging), self.code.taken_ns)
         for transform in self.transforms:
             with suppress(LakehouseError):
                 load_transform(transform, self.folder)

@@ -19,10 +19,10 @@ pytestmark = pytest.mark.slow
 #: Of this many rows, and of their keys, an eighth fits into the memory that is given to them.
 ROWS = 1_250_000
 SMALL = """
-from lakehouse_cli.contracts import keys
+from lakehouse_cli.contracts import keys, spilled_parts
 from lakehouse_cli.cli.main import main
 from lakehouse_cli.runner import external_sort
-external_sort._IN_MEMORY, keys._IN_MEMORY = 1 << 23, 1 << 21
+external_sort._IN_MEMORY, keys._IN_MEMORY, spilled_parts._WAITING = 1 << 23, 1 << 21, 1 << 20
 main()
 """
 COMMAND = [sys.executable, "-c", SMALL]

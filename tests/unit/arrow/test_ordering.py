@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import duckdb
 import pyarrow as pa
 import pytest
@@ -14,6 +16,12 @@ from lakehouse_cli.testing.every_type import VALUES
 FLAT = [name for name in VALUES if not parse_column_type(name).is_nested]
 
 
+@pytest.fixture(scope="module")
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as opened:
+        yield opened
+
+
 def table(name: str) -> pa.Table:
     """Every value twice, in several chunks, with where it stood."""
     values = pa.array(
@@ -24,12 +32,11 @@ def table(name: str) -> pa.Table:
 
 
 @pytest.mark.parametrize("name", FLAT)
-def test_order_is_that_of_duckdb(name: str) -> None:
+def test_order_is_that_of_duckdb(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     data = table(name)
     column = data["x"].cast(data["x"].type.value_type) if "dict" in name else data["x"]
-    with duckdb.connect() as connection:
-        connection.register("t", pa.table({"x": column, "row": data["row"]}))
-        expected = [row for (row,) in connection.sql("SELECT row FROM t ORDER BY x, row").fetchall()]
+    connection.register("t", pa.table({"x": column, "row": data["row"]}))
+    expected = [row for (row,) in connection.sql("SELECT row FROM t ORDER BY x, row").fetchall()]
     assert sort_rows(data, ["x"])["row"].to_pylist() == expected
     assert sort_rows(data, ["x"]).schema == data.schema
 

@@ -59,7 +59,7 @@ def _tables(draw: st.DrawFn) -> tuple[list[pa.Table], list[str]]:
 
 
 @given(_tables())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_runs_are_merged_as_sorted_in_memory(given: tuple[list[pa.Table], list[str]]) -> None:
     pieces, names = given
     result = sort_pieces(iter(pieces), names, "t")
@@ -115,12 +115,12 @@ def test_nothing_is_left_on_disk(monkeypatch: pytest.MonkeyPatch, stop: int) -> 
     monkeypatch.setattr(spilled_pieces, "spill_file", _Disk)
 
     def failing() -> Iterator[pa.Table]:
-        for at in range(50):
+        for at in range(14):
             yield pa.table({"a": range(20)})
             if at == stop:
                 raise ValueError("half way")
 
-    if stop < 50:
+    if stop < 14:
         with pytest.raises(ValueError, match="half way"):
             sort_pieces(failing(), ["a"], "t")
     else:
