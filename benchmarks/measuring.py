@@ -17,11 +17,16 @@ from tempfile import TemporaryDirectory
 
 @dataclass(frozen=True)
 class Measured:
-    """One process from start to end: wall and CPU seconds, peak resident memory in MB."""
+    """One process from start to end: wall and CPU seconds, peak resident memory in MB.
+
+    Attributes:
+        own: CPU seconds of the process itself, without those that it began.
+    """
 
     wall: float
     cpu: float
     peak_mb: float
+    own: float
 
 
 @dataclass(frozen=True)
@@ -55,12 +60,15 @@ def measure(command: Sequence[str], folder: Path) -> Measured:
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
     begun = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     wall = time.perf_counter() - begun
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return Measured(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Measured(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, own)
 
 
 def paired(

@@ -316,10 +316,11 @@ duckdb.execute('''copy ({_AGGREGATE} order by name, day) to 'out/aggregate.parqu
 
 def aggregate(rows: int = ROWS) -> Path:
     """A count and a maximum by name and day over the rows of `parquet`, and the same by DuckDB alone."""
-    folder = parquet(rows).with_name("aggregate")
+    folder = DATA / "aggregate"
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    if not (folder / "data/given.parquet").exists():
-        (folder / "data/given.parquet").hardlink_to(folder.with_name("parquet") / "data/given.parquet")
+    given = (parquet() if rows == ROWS else parquet_batches(rows)) / "data/given.parquet"
+    (folder / "data/given.parquet").unlink(missing_ok=True)
+    (folder / "data/given.parquet").hardlink_to(given)
     (folder / "lakehouse.yaml").write_text(
         "name: aggregate\nstorages: {default: {root: data, format: parquet}}\ntables:\n"
         "  given:\n    kind: source\n    columns: {id: int64, name: string, value: float64, at: 'timestamp[us]'}\n"

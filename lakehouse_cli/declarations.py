@@ -102,6 +102,7 @@ class DeclaredTable:
         keys: Its keywords, as given.
         place: Of the call or decorator.
         serial: How many were declared before it in this process.
+        decorated: The function above which a source stands, by mistake.
     """
 
     def __init__(self, kind: str, function: Any, keys: Mapping[str, Any], place: Place) -> None:
@@ -110,6 +111,7 @@ class DeclaredTable:
         self.keys = keys
         self.place = place
         self.serial = next(_serials)
+        self.decorated: Any = None
         if function is not None:
             self.__wrapped__ = function  # its signature is that of this
 
@@ -126,7 +128,10 @@ class DeclaredTable:
         return getattr(self.function, "__name__", None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function that computes it, with frames."""
+        """Call the function that computes it, with frames; of a source, note the function that it decorates."""
+        if self.kind == "source" and len(args) == 1 and callable(args[0]):
+            self.decorated = args[0]
+            return self
         if not callable(self.function):
             message = f"table `{self.name}` is computed by no function of Python's"
             raise TypeError(message)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.invisible import same_to_the_eye, visible
@@ -67,6 +68,22 @@ def in_order(problems: Iterable[Problem], first: str) -> list[Problem]:
     return sorted(problems, key=place)
 
 
+class FileLine(NamedTuple):
+    """Where a row of a source of many files stands.
+
+    Attributes:
+        file: As messages show it.
+        line: 1-based, None where it is not known or there are no lines.
+    """
+
+    file: str
+    line: int | None
+
+
+#: Where a row stands: on a line of the one file, or in one of many.
+RowPlace = int | FileLine
+
+
 class Example(Struct, frozen=True):
     """One value that breaks a contract.
 
@@ -75,12 +92,20 @@ class Example(Struct, frozen=True):
         value: The value as text, shortened for display.
         line: 1-based line of the file the value was read from, None where it was computed.
         key: The values of the table's key in that row, by column, but for what `value` is; unset where there are none.
+        file: The file of many that the row is in; unset where there is one.
     """
 
     row: int | None
     value: str
     line: int | None = None
     key: str | UnsetType = UNSET  # not in lines of the history where there is none
+    file: str | UnsetType = UNSET
+
+    def at(self, place: RowPlace | None) -> Example:
+        """The example with the place of its row."""
+        if isinstance(place, FileLine):
+            return replace(self, file=place.file, line=place.line)
+        return replace(self, line=self.line or place)
 
 
 class Violation(Struct, frozen=True):
@@ -112,6 +137,7 @@ class FailedRow(Struct, frozen=True):
         reasons: What is wrong with it, a sentence each.
         values: By column, as text; None for null.
         wrong: The columns that the reasons are about.
+        file: The file of many that it is in; unset where there is one.
     """
 
     row: int | None
@@ -119,6 +145,7 @@ class FailedRow(Struct, frozen=True):
     reasons: tuple[str, ...]
     values: dict[str, str | None]
     wrong: tuple[str, ...] = ()
+    file: str | UnsetType = UNSET
 
 
 class FailedRows(Struct, frozen=True):
@@ -387,21 +414,6 @@ class UnexpectedError(LakehouseError):
             hint = "this looks like a defect of the tool; `-v` shows the traceback to report"
             super().__init__(f"unexpected {text}", hint=hint)
         self.traceback = "".join(format_exception(error))
-
-
-def others_unfit(total: int, what: str) -> str:
-    """What a message of the first value that does not fit says of the others.
-
-    >>> others_unfit(3, "cell")
-    ', and 2 more cells do not fit'
-
-    Args:
-        total: How many do not fit, the first included.
-        what: What they are, one of them.
-    """
-    if total <= 1:
-        return ""
-    return f", and {count_text(total - 1)} more {what}{' does' if total == 2 else 's do'} not fit"
 
 
 def did_you_mean(name: str, known: Iterable[str], *, written: str = "{}") -> str | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import compileall
-import gc
 import json
 import os
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -16,7 +15,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-import lakehouse_cli
 from lakehouse_cli.cli.main import invoke
 from tests.servers import postgresql
 from tests.servers.azure import azure_server
@@ -33,26 +31,10 @@ settings.register_profile("tests", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("tests")
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Compile the package once: with PYTHONDONTWRITEBYTECODE, each command of a test would compile all of it anew."""
-    if not hasattr(session.config, "workerinput"):
-        compileall.compile_dir(Path(lakehouse_cli.__file__).parent, quiet=2)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
-    """Keep the tests compiled, too: each worker would rewrite the assertions of all of them anew."""
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, False
-    try:
-        return (yield)
-    finally:
-        sys.dont_write_bytecode = before
-
-
-def pytest_collection_finish() -> None:
-    """The tests are no garbage: each collection of all generations would go through thousands of them."""
-    gc.collect()
-    gc.freeze()
+def pytest_configure() -> None:
+    """Heed Ctrl-C, which a shell has its background jobs ignore: commands that tests start would ignore it, too."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

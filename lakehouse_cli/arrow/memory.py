@@ -50,6 +50,11 @@ def owned(table: pa.Table) -> pa.Table:
     return pa.table(columns, schema=table.schema)
 
 
+def copied(table: pa.Table) -> pa.Table:
+    """Copy a table into memory of its own: a slice of one keeps the whole in memory, and so may a column of a batch."""
+    return pa.concat_tables([table, table.slice(0, 0)]).combine_chunks()
+
+
 @lru_cache(maxsize=1024)
 def _is_text(kind: pa.DataType) -> bool:
     t = pa.types

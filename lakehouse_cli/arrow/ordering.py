@@ -11,6 +11,9 @@ from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import did_you_mean
 
+# Rows of which it is seen at once whether they are sorted.
+_ROWS = 1 << 16
+
 
 def sort_rows(data: pa.Table, names: Sequence[str]) -> pa.Table:
     """Sort rows by columns, ascending; NaN comes after all numbers, null after all, and equal rows stay as they are.
@@ -19,14 +22,31 @@ def sort_rows(data: pa.Table, names: Sequence[str]) -> pa.Table:
         data: A table.
         names: Of columns; the first that is nested, which Arrow does not sort by, and those behind it do not count.
     """
-    names = list(takewhile(lambda name: not pa.types.is_nested(data.schema.field(name).type), names))
+    names = sortable(data.schema, names)
     if not names:
         return data
-    keys = sort_keys(data, names)
-    rows = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])
+    rows = _order(sort_keys(data, names))
     # Most have the order already, and what is taken apart is there twice.
-    is_ordered = pc.all(pc.less(rows[:-1], rows[1:])).as_py()
-    return data if is_ordered else data.take(rows)
+    return data if _is_ascending(rows) else data.take(rows)
+
+
+def sortable(schema: pa.Schema, names: Sequence[str]) -> list[str]:
+    """The first of some columns that Arrow sorts by, up to one that is nested."""
+    return list(takewhile(lambda name: not pa.types.is_nested(schema.field(name).type), names))
+
+
+def are_sorted(data: pa.Table, names: Sequence[str]) -> bool:
+    """Whether `sort_rows` would leave all rows where they are; the columns are not nested, at least one."""
+    keys = sort_keys(data, names)
+    return all(_is_ascending(_order(keys.slice(start, _ROWS + 1))) for start in range(0, data.num_rows, _ROWS))
+
+
+def _order(keys: pa.Table) -> pa.Array:
+    return pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])
+
+
+def _is_ascending(rows: pa.Array) -> bool:
+    return bool(pc.all(pc.less(rows[:-1], rows[1:])).as_py())
 
 
 def sort_keys(data: pa.Table, names: Sequence[str]) -> pa.Table:

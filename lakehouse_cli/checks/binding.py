@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.checks.conditions import ConditionError, Conditions
-from lakehouse_cli.errors import TransformError, did_you_mean
+from lakehouse_cli.checks.condition_error import ConditionError
+from lakehouse_cli.checks.conditions import Conditions
+from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.check import Check
+from lakehouse_cli.model.query import QueryProblem
 from lakehouse_cli.text.sql import without_semicolon
 
-_NOT_FOUND = re.compile(r'column "([^"]+)" not found', re.IGNORECASE)
-_TABLE = re.compile(r"Table with name (\S+) does not exist")
-#: What is wrong, and what to do.
-Wrong = tuple[str, "str | None"]
+#: What is wrong, and which part of the check: ``text``, ``where``; None for the check as a whole.
+Wrong = tuple[QueryProblem, "str | None"]
 
 
 def bind_checks(of_tables: Sequence[tuple[Sequence[Column] | None, Sequence[Check]]]) -> list[list[Wrong | None]]:
@@ -42,44 +42,50 @@ class _Binding:
         self._conditions: Conditions | None = None
 
     def wrong(self, columns: Sequence[Column] | None, check: Check) -> Wrong | None:
+        part = None
         try:
             if check.kind == "matches":
                 pc.match_substring_regex(av.array([""], pa.string()), pattern=rf"\A(?:{check.arguments['pattern']})\z")
-            self._bind(columns, check)
+            for part, bind in self._parts(check):  # noqa: B007  # which is wrong
+                bind(columns)
         except TransformError as error:  # DuckDB is not installed
-            return error.message, error.hint
+            return QueryProblem(error.message, error.hint), None
         except pa.ArrowException as error:
-            return (
-                f"is no regular expression of RE2: {error}",
-                "write one of RE2: https://github.com/google/re2/wiki/Syntax",
-            )
+            message = f"is no regular expression of RE2: {error}"
+            return QueryProblem(message, "write one of RE2: https://github.com/google/re2/wiki/Syntax"), None
         except ConditionError as error:
-            names = [column.name for column in columns or ()]
-            found = _NOT_FOUND.search(str(error))
-            close = did_you_mean(found[1], names) if found else None
-            if _TABLE.search(str(error)):
-                close = "a query of a check reads `this`, and no other table"
-            return str(error), close or error.hint or "correct it"
+            return QueryProblem(str(error), error.hint, error.line, error.column), part
         return None
 
-    def _bind(self, columns: Sequence[Column] | None, check: Check) -> None:
-        texts = [check.where] if check.where is not None else []
-        texts += [check.arguments["text"]] if check.kind == "expression" else []
-        if not texts and check.kind != "sql":
-            return
+    def _parts(self, check: Check) -> Iterator[tuple[str, Callable[[Sequence[Column] | None], None]]]:
+        """Its texts in SQL, and what binds each."""
+        if check.where is not None:
+            yield "where", partial(self._bind, check.where)
+        if check.kind == "expression":
+            yield "text", partial(self._bind, check.arguments["text"])
+        if check.kind == "sql":
+            yield "text", partial(self._bind_query, without_semicolon(check.arguments["text"]))
+
+    def _bind(self, text: str, columns: Sequence[Column] | None) -> None:
+        if columns is not None:
+            empty = _empty(columns)
+            self._opened().bind(self._opened().parse(text, empty.column_names), empty)
+
+    def _bind_query(self, text: str, columns: Sequence[Column] | None) -> None:
+        if columns is None:
+            self._opened().parse_query(text)
+        else:
+            self._opened().bind_query(text, _empty(columns))
+
+    def _opened(self) -> Conditions:
         if self._conditions is None:
             self._conditions = Conditions(None)
-        conditions = self._conditions
-        if columns is None:
-            if check.kind == "sql":
-                conditions.parse_query(without_semicolon(check.arguments["text"]))
-            return
-        empty = pa.table({column.name: pa.nulls(0, to_arrow(column.type)) for column in columns})
-        for text in texts:
-            conditions.bind(conditions.parse(text, empty.column_names), empty)
-        if check.kind == "sql":
-            conditions.bind_query(without_semicolon(check.arguments["text"]), empty)
+        return self._conditions
 
     def close(self) -> None:
         if self._conditions is not None:
             self._conditions.close()
+
+
+def _empty(columns: Sequence[Column]) -> pa.Table:
+    return pa.table({column.name: pa.nulls(0, to_arrow(column.type)) for column in columns})

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from lakehouse_cli.engines.duckdb_queries import without_settings
+from lakehouse_cli.checks.condition_error import ONE_CONDITION, ONE_QUERY, ConditionError, Sent, error_of
+from lakehouse_cli.checks.raising import surely_raising
 from lakehouse_cli.errors import KEPT_ROWS, TransformError
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.transforms.queries.connection import private_connection, share_of
 from lakehouse_cli.transforms.queries.inputs import registered
+from lakehouse_cli.transforms.queries.reading import REACHING, read_queries
 from lakehouse_cli.transforms.shared_tables import StreamedTable
 
 #: What queries of checks call the table.
 THIS = "this"
 _NULL, _RAISED = 2, 3
+_AS_QUERY = "write it as a check `sql: select * from this {} …`"
 _REFUSED = {
-    "SUBQUERY": ("holds a query", "write it as a check `sql: select * from this where …`"),
-    "WINDOW": ("looks at other rows", "write it as a check `sql: select * from this qualify …`"),
+    "SUBQUERY": ("holds a query", _AS_QUERY.format("where")),
+    "WINDOW": ("looks at other rows", _AS_QUERY.format("qualify")),
     "PARAMETER": ("has a parameter", "write its value"),
     "STAR": ("has a `*`", "name the columns"),
 }
-# Functions whose values are others each time, and those that reach beyond the rows.
-_VOLATILE = frozenset(("random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "setseed", "nextval", "currval"))
+# Functions, by what they do.
+_OTHER_ROWS = ("looks at other rows (`{}`)", _AS_QUERY.format("group by … having"))
+_NOT_OF_THE_ROW = ("calls `{}`, whose value does not come from the row alone", "leave it out")
+_MANY_ROWS = ("makes rows of its own (`{}`)", "call a function of lists, such as `list_contains`")
+# Optimizers by which it would depend on other rows whether one raises: `a + 1 > 0` becomes `a > -1`, and what stands
+# twice is computed before, where no `TRY` is around it.
+_UNFIT = ("expression_rewriter", "common_subexpressions")
+#: Parts of a SELECT beside its columns.
+_CLAUSES = ("group_expressions", "having", "qualify", "sample", "modifiers", "cte_map")
 
 
 class Condition(NamedTuple):
@@ -42,20 +52,6 @@ class Condition(NamedTuple):
     columns: tuple[str, ...]
 
 
-class ConditionError(Exception):
-    """What is wrong with a condition, a query or a function.
-
-    Attributes:
-        hint: What to do.
-        quotes: Whether it quotes what others say, who may show values.
-    """
-
-    def __init__(self, message: str, hint: str | None = None, *, quotes: bool = False) -> None:
-        super().__init__(message)
-        self.hint = hint
-        self.quotes = quotes
-
-
 class Conditions:
     """Judges conditions on pieces of a table; to be closed.
 
@@ -66,9 +62,9 @@ class Conditions:
 
     def __init__(self, now: datetime | None, workers: int = 1) -> None:
         self._stack = ExitStack()
-        settings = share_of(workers)
+        settings = {**share_of(workers), "disabled_optimizers": ", ".join(_UNFIT)}
         self.connection = self._stack.enter_context(private_connection(now, **settings))
-        self._aggregates: frozenset[str] | None = None
+        self._refused: dict[str, tuple[str, str]] | None = None
 
     def parse(self, text: str, names: Sequence[str]) -> Condition:
         """Parse a condition on each row.
@@ -76,86 +72,117 @@ class Conditions:
         Raises:
             ConditionError: It is none.
         """
-        tree = self._tree(f"SELECT ({text}\n)")
-        node = tree["statements"][0]["node"]
-        alone = node.get("type") == "SELECT_NODE" and node["from_table"]["type"] == "EMPTY"
-        if not alone or len(node["select_list"]) != 1 or node.get("where_clause") or node.get("modifiers"):
-            raise ConditionError("is no condition", "write a condition on a row, such as `high >= low`")
-        expression = node["select_list"][0]
+        sent = Sent(text, "SELECT ", columns=names)
+        node = self._tree(sent)["statements"][0]["node"]
+        if node["type"] == "SELECT_NODE" and len(node["select_list"]) == 1 and node["from_table"]["type"] == "EMPTY":
+            [expression] = node["select_list"]
+            alone = not expression["alias"] and not any(_is_there(node[each]) for each in ("where_clause", *_CLAUSES))
+        else:
+            alone = False
+        if not alone:
+            raise ConditionError("is no single condition", ONE_CONDITION)
         named: set[str] = set()
-        self._walk(expression, named)
+        self._walk(expression, named, sent)
         found = tuple(name for name in names if ascii_lower(name) in named)
-        if not found:
-            raise ConditionError("names no column of the table", "name a column; a query of the table is a check `sql`")
         return Condition(text, found)
 
-    def _tree(self, text: str) -> Any:
+    def _tree(self, sent: Sent) -> Any:
         import duckdb
 
         try:
-            statements = self.connection.extract_statements(text)
+            statements = self.connection.extract_statements(sent.whole)
         except duckdb.Error as error:
-            raise ConditionError(_said(error), quotes=True) from None
+            raise error_of(error, sent) from None
         if len(statements) != 1 or statements[0].type.name != "SELECT":
-            raise ConditionError("is no single SELECT", "write one, without semicolons")
-        [(tree,)] = self.connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [text]).fetchall()
+            what, hint = ("SELECT", ONE_QUERY) if sent.is_query else ("condition", ONE_CONDITION)
+            raise ConditionError(f"is no single {what}", hint)
+        [(tree,)] = self.connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sent.whole]).fetchall()
         found = json.loads(tree)
         if found.get("error"):
-            raise ConditionError(str(found.get("error_message", "cannot be read")))
+            raise ConditionError(str(found.get("error_message", "cannot be read")), ONE_QUERY)
         return found
 
-    def _walk(self, node: Any, named: set[str]) -> None:
+    def _walk(self, node: Any, named: set[str], sent: Sent) -> None:
         if isinstance(node, list):
             for each in node:
-                self._walk(each, named)
+                self._walk(each, named, sent)
         if not isinstance(node, dict):
             return
         kind = node.get("class", "")
-        if kind in _REFUSED:
-            raise ConditionError(*_REFUSED[kind])
+        refused = _REFUSED.get(kind)
         if kind == "COLUMN_REF":
             named.update(ascii_lower(part) for part in node["column_names"])
         if kind == "FUNCTION":
-            name = str(node.get("function_name", "")).lower()
-            if name in self._aggregate_names():
-                raise ConditionError(f"looks at other rows (`{name}`)", "write it as a check `sql`")
-            if name in _VOLATILE:
-                raise ConditionError(f"is different each time (`{name}`)", "leave it out")
+            refused = self._refused_functions().get(name := str(node.get("function_name", "")).lower())
+            refused = refused and (refused[0].format(name), refused[1])
+        if refused is not None:
+            line, column = sent.place_at(node.get("query_location"))
+            raise ConditionError(*refused, line=line, column=column)
         for each in node.values():
-            self._walk(each, named)
+            self._walk(each, named, sent)
 
-    def _aggregate_names(self) -> frozenset[str]:
-        if self._aggregates is None:
+    def _refused_functions(self) -> Mapping[str, tuple[str, str]]:
+        """What is wrong with the functions that no condition may call, by their names."""
+        if self._refused is None:
             rows = self.connection.execute(
-                "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'"
+                "SELECT DISTINCT function_name, function_type FROM duckdb_functions() "
+                "WHERE function_type = 'aggregate' OR stability = 'VOLATILE'"
             ).fetchall()
-            self._aggregates = frozenset(name for (name,) in rows)
-        return self._aggregates
+            self._refused = dict.fromkeys((*(name for name, _ in rows), *REACHING), _NOT_OF_THE_ROW)
+            self._refused |= {name: _OTHER_ROWS for name, kind in rows if kind == "aggregate"}
+            self._refused["unnest"] = _MANY_ROWS
+        return self._refused
 
     def bind(self, condition: Condition, schema: pa.Table) -> None:
         """Bind a condition to the columns of a table.
 
         Raises:
-            ConditionError: It names what is not there, or is not true or false.
+            ConditionError: It names what is not there, has a value that is none of its type, or is not true or false.
         """
-        with self._bound(schema.select(list(condition.columns)).slice(0, 0)) as relation:
-            [kind] = relation(_select(f"({condition.text}\n)")).types
+        if not condition.columns:
+            self._run(Sent(condition.text, "SELECT (", ")", schema.column_names))
+            raise ConditionError("names no column of the table", f"name one; of all rows, {_AS_QUERY.format('where')}")
+        sent = Sent(condition.text, "SELECT (", f") FROM {THIS}", schema.column_names)
+        empty = schema.select(list(condition.columns)).slice(0, 0)
+        with self._bound(empty):
+            self._run(sent)
+            [kind] = self.connection.sql(sent.whole).types
         if str(kind) not in ("BOOLEAN", '"NULL"', "NULL"):
             raise ConditionError(f"is {kind}, not true or false", "compare it: `… = …`, `… > …`")
+        with self._bound(pa.table([pa.nulls(1, each.type) for each in empty.schema], names=empty.column_names)):
+            self._find_misfits(sent)
 
-    @contextmanager
-    def _bound(self, data: pa.Table | StreamedTable) -> Iterator[Any]:
+    def _find_misfits(self, sent: Sent) -> None:
+        """Refuse literals that no cast makes a value of; what else raises may not do so for other rows."""
         import duckdb
 
-        def run(text: str) -> Any:
-            try:
-                return self.connection.sql(text)
-            except duckdb.Error as error:
-                raise ConditionError(_said(error), quotes=True) from None
+        try:
+            self.connection.execute(sent.whole).fetchall()
+        except duckdb.ConversionException as error:
+            found = error_of(error, sent)
+            if found.line is not None and found.column is not None:
+                at = sent.text.split("\n")[found.line - 1][found.column - 1 :]
+                if at.startswith("'"):
+                    message = str(found).replace("cannot be judged:", "has a value that does not fit:")
+                    hint = "write a value of the type that it is compared with"
+                    raise ConditionError(message, hint, line=found.line, column=found.column) from None
+        except duckdb.Error:
+            pass
+
+    def _run(self, sent: Sent) -> None:
+        """Run a text of the user's on no rows, with errors in words."""
+        import duckdb
 
         try:
+            self.connection.execute(sent.whole).fetchall()  # of `sql`, errors have no place
+        except duckdb.Error as error:
+            raise error_of(error, sent) from None
+
+    @contextmanager
+    def _bound(self, data: pa.Table | StreamedTable) -> Iterator[None]:
+        try:
             with registered(self.connection, {THIS: data}):
-                yield run
+                yield
         except TransformError as error:
             raise ConditionError(error.message, error.hint, quotes=True) from None
 
@@ -172,21 +199,68 @@ class Conditions:
         names = [name for name in data.column_names if any(name in each.columns for each in conditions)]
         masks: dict[str, pa.ChunkedArray] = {}
         errored: dict[str, pa.ChunkedArray] = {}
-        with self._bound(data.select(names)) as run:
-            selected = ", ".join(f"({each.text}\n)::BOOLEAN AS c{at}" for at, each in enumerate(conditions))
+        with self._bound(data.select(names)):
+            selected = ", ".join(f"({each.text}\n)::BOOLEAN" for each in conditions)
             try:
-                found = run(_select(selected)).to_arrow_table()
+                found = self._read(selected)
                 return {each.text: found.column(at) for at, each in enumerate(conditions)}, {}
             except duckdb.Error:
                 pass
-            for each in conditions:
-                tried = f"coalesce(TRY(coalesce((({each.text}\n)::BOOLEAN)::TINYINT, {_NULL})), {_RAISED})"
-                try:
-                    found = run(_select(f"{tried} AS c")).to_arrow_table()["c"]
-                except duckdb.Error as error:
-                    raise ConditionError(_said(error), quotes=True) from None
-                masks[each.text], errored[each.text] = _apart(found)
+        for each in conditions:
+            try:
+                masks[each.text], errored[each.text] = self._judge_apart(each, data.select(list(each.columns)))
+            except duckdb.Error as error:
+                raise error_of(error, Sent(each.text)) from None
         return masks, errored
+
+    def _judge_apart(self, condition: Condition, data: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+        """The verdicts of a condition, and the rows in which it raises."""
+        import duckdb
+
+        from lakehouse_cli.arrow.values import compute as pc
+
+        raising = None
+        with self._bound(data):
+            [expression] = self._tree(Sent(condition.text, "SELECT "))["statements"][0]["node"]["select_list"]
+            try:
+                if (sure := surely_raising(self.connection, expression, THIS)) is not None:
+                    raising = self._read(sure)[0].combine_chunks()
+            except duckdb.Error:  # by something else
+                pass
+        if raising is None or not raising.true_count:
+            return self._judge_trying(condition, data)
+        others = pc.invert(raising)
+        verdict, errored = self._judge_trying(condition, data.filter(others))
+        nulls = pa.nulls(len(raising), pa.bool_())
+        return (
+            pa.chunked_array([pc.replace_with_mask(nulls, others, verdict.combine_chunks())]),
+            pc.fill_null(pa.chunked_array([pc.replace_with_mask(nulls, others, errored.combine_chunks())]), True),
+        )
+
+    def _judge_trying(self, condition: Condition, data: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+        """As `_judge_apart`, by `TRY`, which goes row by row where one of 2,048 raises."""
+        import duckdb
+
+        judged = f"coalesce((({condition.text}\n)::BOOLEAN)::TINYINT, {_NULL})"
+        with self._bound(data):
+            try:
+                return _apart(self._read(judged)[0])
+            except duckdb.Error:
+                return _apart(self._read(f"coalesce(TRY({judged}), {_RAISED})")[0])
+
+    def _read(self, selected: str) -> pa.Table:
+        return self.connection.sql(_select(selected)).to_arrow_table()
+
+    def why(self, condition: Condition, row: pa.Table) -> str:
+        """What is said of a row in which a condition raises."""
+        import duckdb
+
+        with self._bound(row.select(list(condition.columns))):
+            try:
+                self._read(f"({condition.text}\n)::BOOLEAN")
+            except duckdb.Error as error:
+                return str(error_of(error, Sent(condition.text))).removeprefix("cannot be judged: ")
+        return "an error in SQL"
 
     def row_condition(self, text: str, schema: pa.Table) -> str | None:
         """The condition of a query that returns all rows which fulfil it; None for any other query.
@@ -194,10 +268,9 @@ class Conditions:
         Raises:
             ConditionError: It is no query.
         """
-        tree = self._tree(text)
+        tree = self._tree(Sent(text, is_query=True))
         node = tree["statements"][0]["node"]
-        others = ("group_expressions", "having", "qualify", "sample", "modifiers", "cte_map")
-        plain = node.get("type") == "SELECT_NODE" and not any(_is_there(node.get(each)) for each in others)
+        plain = node.get("type") == "SELECT_NODE" and not any(_is_there(node.get(each)) for each in _CLAUSES)
         if not plain or not node.get("where_clause") or [each["class"] for each in node["select_list"]] != ["STAR"]:
             return None
         of = node["from_table"]
@@ -216,13 +289,27 @@ class Conditions:
             return None
         return condition
 
-    def parse_query(self, text: str) -> None:
-        """Parse a query.
+    def parse_query(self, text: str, columns: Sequence[str] = ()) -> Sent:
+        """Parse a query of `this`.
 
         Raises:
             ConditionError: It is none.
         """
-        self._tree(text)
+        self._tree(Sent(text, is_query=True))
+        [reading] = read_queries(self.connection, [text], frozenset())
+        if reading.problem is not None or reading.params:  # as its parameters have no names
+            raise ConditionError(*_REFUSED["PARAMETER"])
+        for each in reading.tables or ():
+            if ascii_lower(each.name) != THIS:
+                hint = "a query of a check reads `this`, and no other table"
+                raise ConditionError(f"reads table `{each.name}`", hint, line=each.line, column=each.column)
+        if reading.tables is not None and not reading.tables:
+            raise ConditionError("does not read `this`", ONE_QUERY)
+        asked = [each for each in reading.outside if each.removesuffix("()") in REACHING]
+        if asked:
+            message, hint = _NOT_OF_THE_ROW
+            raise ConditionError(message.format(asked[0]).replace("row", "rows"), hint)
+        return Sent(text, "SELECT * FROM (", ") LIMIT 0", columns, is_query=True)
 
     def bind_query(self, text: str, schema: pa.Table) -> None:
         """Bind a query to the columns of a table.
@@ -230,9 +317,9 @@ class Conditions:
         Raises:
             ConditionError: It cannot be.
         """
-        self._tree(text)
-        with self._bound(schema.slice(0, 0)) as run:
-            run(_select("*", text))
+        sent = self.parse_query(text, schema.column_names)
+        with self._bound(schema.slice(0, 0)):
+            self._run(sent)
 
     def query(self, text: str, data: pa.Table | StreamedTable) -> tuple[int, pa.Table]:
         """Run a query of the table.
@@ -245,9 +332,9 @@ class Conditions:
         """
         import duckdb
 
-        with self._bound(data) as run:
+        with self._bound(data):
             try:
-                reader = run(_select("*", text)).to_arrow_reader(1 << 16)
+                reader = self.connection.sql(_select("*", text)).to_arrow_reader(1 << 16)
                 count, first = 0, []
                 for batch in reader:
                     if count < KEPT_ROWS:
@@ -255,7 +342,7 @@ class Conditions:
                     count += batch.num_rows
                 return count, pa.Table.from_batches(first, reader.schema).slice(0, KEPT_ROWS)
             except duckdb.Error as error:
-                raise ConditionError(_said(error), quotes=True) from None
+                raise error_of(error, Sent(text, is_query=True)) from None
 
     def close(self) -> None:
         """Close the connection."""
@@ -269,13 +356,6 @@ def _apart(found: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
     known = pc.less(found, av.scalar(_NULL, found.type))
     verdict = pc.if_else(known, pc.equal(found, av.scalar(1, found.type)), av.scalar(None, pa.bool_()))
     return verdict, pc.equal(found, av.scalar(_RAISED, found.type))
-
-
-def _said(error: Exception) -> str:
-    """What an error of DuckDB says, in one line."""
-    first = without_settings(str(error)).split("\n")[0]
-    _, _, rest = first.partition("Error: ")
-    return f"cannot be judged: {rest or first}"
 
 
 def _select(what: str, query: str = "") -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.checks.conditions import ConditionError
+from lakehouse_cli.checks.condition_error import ConditionError
 from lakehouse_cli.code.failure import failure_of
 from lakehouse_cli.errors import Interrupted, Location, TransformError
 from lakehouse_cli.model import FunctionRef

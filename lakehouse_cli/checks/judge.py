@@ -5,25 +5,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 from msgspec.structs import replace
 
-from lakehouse_cli.checks.conditions import Condition, ConditionError, Conditions
+from lakehouse_cli.checks.condition_error import ConditionError
+from lakehouse_cli.checks.conditions import Condition, Conditions
 from lakehouse_cli.checks.judged import Findings, Judged
 from lakehouse_cli.checks.measures import Measure
-from lakehouse_cli.checks.piece import Piece
+from lakehouse_cli.checks.piece import AT_ONCE, Piece
 from lakehouse_cli.checks.rows import RowJudge
 from lakehouse_cli.checks.setting import Setting
 from lakehouse_cli.checks.shared_values import SharedValues
 from lakehouse_cli.checks.whole import FunctionJudge, QueryJudge
 from lakehouse_cli.contracts import Check as NullsAndKey
 from lakehouse_cli.contracts.findings import with_lines
-from lakehouse_cli.errors import ContractError, Example, Violation
+from lakehouse_cli.errors import ContractError, Example, RowPlace, Violation
+from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
 from lakehouse_cli.text.counts import plural
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 # Bytes of values that wait in memory, of all checks that look for equal ones.
 _IN_MEMORY = 88 << 20
@@ -78,6 +83,7 @@ class Judge:
         self._encoded = encoded_columns(checks)
         self._rows = 0
         self._rejects = rejects
+        self._pool: ThreadPoolExecutor | None = None
         self._contract = NullsAndKey(table.columns, table.key, self._found) if contract else None
         if self._contract is not None:
             self._stack.enter_context(closing(self._contract))
@@ -101,7 +107,7 @@ class Judge:
                 broken = {each.text: error for each in self._parsed}
         if self._contract is not None:
             self._contract.judge(data)
-        piece = Piece(data, self._rows, masks, errored, self._encoded)
+        piece = Piece(data, self._rows, masks, errored, self._encoded, self._mapping(data.num_rows))
         for judge in self._judges:
             wrong = next((broken[text] for text in judge.texts if text in broken), None)
             if wrong is not None:
@@ -110,6 +116,17 @@ class Judge:
                 judge.piece(piece, self._found)
         self._found.end_piece(data, self._table.key)
         self._rows += data.num_rows
+
+    def _mapping(self, rows: int) -> Any:
+        """What calls a function with each part of a column: a pool of this table's share of the cores, or `map`."""
+        threads = default_workers() // self._setting.workers
+        if threads < 2 or rows <= AT_ONCE:
+            return map
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = self._stack.enter_context(ThreadPoolExecutor(threads))
+        return self._pool.map
 
     def _compile(self, schema: pa.Table) -> list[Judged]:
         """Make what judges each check, now that the columns are known."""
@@ -124,7 +141,8 @@ class Judge:
                     judge.fail(error)
         self._parsed = list(texts.values())
         for judge in judges:
-            judge.conditions, judge.hides = texts, bool(self._table.contract.sensitive)
+            judge.conditions, judge.sensitive = texts, self._table.contract.sensitive
+            judge.why = self._why
             judge.rejects = self._rejects
             self._stack.enter_context(closing(judge))
         return judges
@@ -134,6 +152,9 @@ class Judge:
         condition = conditions.parse(text, schema.column_names)
         conditions.bind(condition, schema)
         return condition
+
+    def _why(self, condition: Condition, row: pa.Table) -> str:
+        return self._opened().why(condition, row)
 
     def _opened(self) -> Conditions:
         if self._conditions is None:
@@ -181,7 +202,7 @@ class Judge:
         error = self._failure(records, refused, lines) if refused else None
         return Rejection(tuple(records), rows, tuple(failed), all(failed.values()), error)
 
-    def _verdicts(self) -> tuple[list[CheckRecord], list[Violation], Mapping[int, int]]:
+    def _verdicts(self) -> tuple[list[CheckRecord], list[Violation], Mapping[int, RowPlace]]:
         """The records of all checks, the violations that keep the table from being published, the lines of rows."""
         broken: list[Violation] = []
         if self._contract is not None:
@@ -203,7 +224,7 @@ class Judge:
         return records, refused, lines
 
     def _failure(
-        self, records: Sequence[CheckRecord], refused: Sequence[Violation], lines: Mapping[int, int]
+        self, records: Sequence[CheckRecord], refused: Sequence[Violation], lines: Mapping[int, RowPlace]
     ) -> ContractError:
         first = refused[0]
         of_checks = all(each.check not in ("null", "key") for each in refused)
@@ -214,7 +235,7 @@ class Judge:
         error.violations, error.checks = tuple(refused), tuple(records)
         return error
 
-    def _lines(self, examples: Sequence[Sequence[Example]]) -> Mapping[int, int]:
+    def _lines(self, examples: Sequence[Sequence[Example]]) -> Mapping[int, RowPlace]:
         """The lines of the rows that are shown or kept, of a source in a file of lines."""
         shown = {each.row for some in examples for each in some if each.row is not None}
         if self._setting.find_lines is None or not shown:
@@ -235,10 +256,8 @@ def encoded_columns(checks: Sequence[Check]) -> frozenset[str]:
     return frozenset(name for name, count in looks.items() if count > 1)
 
 
-def _with_lines(record: CheckRecord, lines: Mapping[int, int]) -> CheckRecord:
-    examples = (
-        each if each.row is None else replace(each, line=lines.get(each.row)) for each in record.result.examples
-    )
+def _with_lines(record: CheckRecord, lines: Mapping[int, RowPlace]) -> CheckRecord:
+    examples = (each if each.row is None else each.at(lines.get(each.row)) for each in record.result.examples)
     return replace(record, result=replace(record.result, examples=tuple(examples)))
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from msgspec.structs import replace
 
-from lakehouse_cli.checks.conditions import Condition, ConditionError
+from lakehouse_cli.checks.condition_error import ConditionError
+from lakehouse_cli.checks.conditions import Condition
 from lakehouse_cli.checks.piece import Piece
 from lakehouse_cli.checks.wording import sentence_of
 from lakehouse_cli.contracts import Findings
@@ -36,8 +38,10 @@ class Judged:
         rows: Rows judged so far.
         not_judged: Rows that are not, as they are null.
         errored: Rows in which SQL raised.
+        raised: What is said of the first of these, to follow what else is, and the first of them.
         rejects: Whether the numbers of all rows that violate it are kept.
-        hides: Whether errors may show what is sensitive, and are not shown themselves.
+        sensitive: Columns whose values are not shown; where there are any, errors may show them, and are not shown.
+        why: Given a condition and a row in which it raises, what is said of it.
         skipped: Why there is nothing to judge it by; None where there is.
     """
 
@@ -47,7 +51,9 @@ class Judged:
         self.conditions: Mapping[str, Condition] = {}
         self.error: ConditionError | None = None
         self.count = self.rows = self.not_judged = self.errored = 0
-        self.hides = False
+        self.raised: tuple[str, tuple[Example, ...]] | None = None
+        self.sensitive: frozenset[str] = frozenset()
+        self.why: Callable[[Condition, pa.Table], str] = lambda *_: ""
         self.skipped: str | None = None
         self.rejects = False
         self._rejected: list[Any] = []
@@ -100,12 +106,15 @@ class Judged:
         message = self.say(self.count) if self.count else ""
         if self.error is not None:
             why = f"{self.error}; {self.error.hint}" if self.error.hint else str(self.error)
-            if self.hides and self.error.quotes:
+            if self.sensitive and self.error.quotes:
                 why = "cannot be judged, and its error may show sensitive values"
             status, message = "errored", f"check `{check.name}` {why}"
         elif self.errored and not self.count:
             raises = "raises" if self.errored == 1 else "raise"
             message = f"check `{check.name}`: {plural(self.errored, 'row')} {raises} an error in SQL"
+            if self.raised is not None:
+                message += self.raised[0]
+                examples = self.raised[1]
         if self.skipped is not None:
             status, message = "skipped", f"check `{check.name}`: {self.skipped}"
         value = None

@@ -59,9 +59,9 @@ def _membership(name: str, members: pa.Array, *, is_good: bool) -> Verdict:
     if is_float:  # Arrow tells 0.0 from -0.0, and one NaN from another, where it looks values up
         members = identity(pa.chunked_array([members])).combine_chunks()
 
-    def judge(values: Any) -> Any:
+    def judge(values: pa.Array) -> pa.Array:
         if is_float:
-            values = identity(values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values]))
+            values = identity(pa.chunked_array([values])).combine_chunks()
         found = pc.is_in(values, value_set=members)
         if not is_good:
             found = pc.invert(found)
@@ -70,15 +70,15 @@ def _membership(name: str, members: pa.Array, *, is_good: bool) -> Verdict:
     return lambda piece: piece.by_value(name, judge)
 
 
-def _matches(arguments: Any) -> Callable[[Any], Any]:
+def _matches(arguments: Any) -> Callable[[pa.Array], pa.Array]:
     pattern = rf"\A(?:{arguments['pattern']})\z"
     return lambda values: pc.match_substring_regex(values, pattern=pattern)
 
 
-def _length(arguments: Any) -> Callable[[Any], Any]:
+def _length(arguments: Any) -> Callable[[pa.Array], pa.Array]:
     least, most = arguments.get("min"), arguments.get("max")
 
-    def judge(values: Any) -> Any:
+    def judge(values: pa.Array) -> pa.Array:
         lengths = pc.utf8_length(values)
         verdict = None if least is None else pc.greater_equal(lengths, av.scalar(min(least, _MOST), lengths.type))
         if most is not None:
@@ -93,10 +93,10 @@ def _length(arguments: Any) -> Callable[[Any], Any]:
 _MOST = (1 << 31) - 1
 
 
-def _not_blank(arguments: Any) -> Callable[[Any], Any]:
+def _not_blank(arguments: Any) -> Callable[[pa.Array], pa.Array]:
     del arguments
 
-    def judge(values: Any) -> Any:
+    def judge(values: pa.Array) -> pa.Array:
         left = pc.binary_length(pc.utf8_trim_whitespace(values))
         return pc.greater(left, av.scalar(0, left.type))
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.checks.conditions import ConditionError
+from lakehouse_cli.checks.condition_error import ConditionError
 from lakehouse_cli.checks.judged import Findings, Judged
 from lakehouse_cli.checks.piece import Piece
 from lakehouse_cli.checks.rows import live_rows, true_count

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 import pyarrow as pa
 
@@ -10,6 +11,8 @@ from lakehouse_cli.arrow.values import compute as pc
 
 #: Rows of which it is seen whether a column has few values.
 _SAMPLE = 4_096
+#: Values that are judged at once: what is made of them stays in the processor's cache.
+AT_ONCE = 1 << 17
 # Of so many rows at most one may have a value of its own, for values to be judged in the place of rows.
 _REPEATED = 8
 
@@ -23,6 +26,7 @@ class Piece:
         masks: Verdicts of SQL on the rows, by its text: true, false, null.
         errored: Rows in which SQL raised, by its text.
         encoded: Columns of texts that are looked at so often, or so slowly, that telling their values apart pays.
+        map_all: Calls a function with each of some arguments, as `map` does, on several threads or on one.
 
     Attributes:
         data: As given.
@@ -37,6 +41,7 @@ class Piece:
         masks: Mapping[str, pa.ChunkedArray] = {},
         errored: Mapping[str, pa.ChunkedArray] = {},
         encoded: Collection[str] = (),
+        map_all: Callable[[Callable[[pa.Array], pa.Array], Iterable[pa.Array]], Iterable[pa.Array]] = map,
     ) -> None:
         self.data = data
         self.start = start
@@ -44,19 +49,24 @@ class Piece:
         self.masks = masks
         self.errored = errored
         self._wanted = encoded
+        self._map: Any = map_all
         self._encoded: dict[str, pa.ChunkedArray] = {}
 
     def column(self, name: str) -> pa.ChunkedArray:
         """A column as it is."""
         return self.data.column(name)
 
-    def by_value(self, name: str, judge: Callable[[pa.Array | pa.ChunkedArray], pa.ChunkedArray]) -> pa.ChunkedArray:
+    def by_value(self, name: str, judge: Callable[[pa.Array], pa.Array]) -> pa.ChunkedArray:
         """The verdicts on the values of a column, each value judged once where they repeat themselves much."""
         column = self._encoded_column(name)
-        if not pa.types.is_dictionary(column.type):
-            return judge(column)
-        chunks = [_taken(judge(chunk.dictionary), chunk.indices) for chunk in column.chunks]
-        return pa.chunked_array(chunks, pa.bool_())
+
+        def judged(values: pa.Array) -> pa.Array:
+            if pa.types.is_dictionary(values.type):
+                return _taken(judge(values.dictionary), values.indices)
+            return judge(values)
+
+        parts = [chunk.slice(start, AT_ONCE) for chunk in column.chunks for start in range(0, len(chunk), AT_ONCE)]
+        return pa.chunked_array([*self._map(judged, parts)], pa.bool_())
 
     def _encoded_column(self, name: str) -> pa.ChunkedArray:
         if name not in self._encoded:
@@ -69,11 +79,10 @@ class Piece:
         return self._encoded[name]
 
 
-def _taken(verdicts: pa.Array | pa.ChunkedArray, indices: pa.Array) -> pa.Array:
-    whole = verdicts.combine_chunks() if isinstance(verdicts, pa.ChunkedArray) else verdicts
-    if not indices.null_count and whole.true_count == len(whole):
+def _taken(verdicts: pa.Array, indices: pa.Array) -> pa.Array:
+    if not indices.null_count and verdicts.true_count == len(verdicts):
         return indices.is_valid()
-    return whole.take(indices)
+    return verdicts.take(indices)
 
 
 def _is_text(kind: pa.DataType) -> bool:

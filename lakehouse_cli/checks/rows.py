@@ -10,7 +10,7 @@ import pyarrow as pa
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, shown_values, true_rows
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.checks.conditions import ConditionError
+from lakehouse_cli.checks.condition_error import ConditionError
 from lakehouse_cli.checks.judged import Findings, Judged
 from lakehouse_cli.checks.kernels import Verdict, column_type, verdict_on_values
 from lakehouse_cli.checks.keys import shown_keys
@@ -47,6 +47,14 @@ def live_rows(judged: Judged, piece: Piece) -> pa.ChunkedArray | None:
             # Rows that `where` leaves out are none of its business.
             raised = pc.and_(raised, pc.or_(live, errors[0]))
         judged.errored += true_count(raised)
+        if judged.raised is None and (rows := true_rows(raised)[:EXAMPLES].to_pylist()):
+            text = next(each for each in texts if each in piece.errored and piece.errored[each][rows[0]].as_py())
+            names = judged.conditions[text].columns
+            shown = examples_of(piece.data, names, rows, judged.sensitive)
+            examples = tuple(Example((each.row or 0) + piece.start, each.value) for each in shown)
+            hides = not judged.sensitive.isdisjoint(names)
+            why = "" if hides else f": {judged.why(judged.conditions[text], piece.data.slice(rows[0], 1))}"
+            judged.raised = why, examples
         live = pc.invert(raised) if live is None else pc.and_(live, pc.invert(raised))
     return live
 

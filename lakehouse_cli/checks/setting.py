@@ -10,6 +10,8 @@ from typing import Protocol
 import pyarrow as pa
 from msgspec import Struct
 
+from lakehouse_cli.errors import RowPlace
+
 
 class OtherTables(Protocol):
     """The stored tables that checks of a table look at beside it."""
@@ -43,4 +45,4 @@ class Setting(Struct, frozen=True):
     workers: int = 1
     before: int | None = None
     codes: Mapping[str, str] = {}
-    find_lines: Callable[[Sequence[int]], Mapping[int, int]] | None = None
+    find_lines: Callable[[Sequence[int]], Mapping[int, RowPlace]] | None = None

@@ -14,7 +14,8 @@ from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, true_rows
 from lakehouse_cli.arrow.types import without_rows
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.checks.conditions import THIS, ConditionError, Conditions
+from lakehouse_cli.checks.condition_error import ConditionError
+from lakehouse_cli.checks.conditions import THIS, Conditions
 from lakehouse_cli.checks.functions import called
 from lakehouse_cli.checks.judged import Findings, Judged
 from lakehouse_cli.checks.piece import Piece

@@ -32,6 +32,8 @@ Examples:
                                      with another value of a param
   lakehouse run --failed             what failed or was skipped the last time
   lakehouse run -e dev summary --defer prod
+  lakehouse run --replay daily__quarantine     judges rows that were put aside again
+  lakehouse run --together           publish all of it, or nothing
   lakehouse run --watch              again whenever something changes
   lakehouse run --executor processes --workers 4
   lakehouse run --dry-run            what it would do; the same as `lakehouse plan`
@@ -84,6 +86,18 @@ def command(
         list[str] | None,
         options.option("--reporter", metavar="NAME", help="Report to one that a package brings as well; repeatable."),
     ] = None,
+    replay: Annotated[
+        list[str] | None,
+        options.option(
+            "--replay",
+            metavar="TABLE__quarantine",
+            help="Run the table of a quarantine, and say how many of the rows put aside pass now; repeatable.",
+        ),
+    ] = None,
+    together: Annotated[
+        bool,
+        options.option("--together", help="Publish nothing until every table has passed; if one fails, none."),
+    ] = False,
     warnings_as_errors: Annotated[
         bool, options.option("--warnings-as-errors", help="Exit with 1 where a check warned in this run.")
     ] = False,
@@ -104,7 +118,7 @@ def command(
     if log_format is not None:
         options.Current.json_lines = True
     request = replace(request, defer=defer, force=force, failed=failed, fail_fast=fail_fast, wait=wait)
-    request = replace(request, executor=executor, workers=workers)
+    request = replace(request, executor=executor, workers=workers, together=together, replay=tuple(replay or ()))
     load = partial(options.Settings.project, params=options.given_params(param))
     if dry_run:
         render(load(settings).planner.plan(request), settings)

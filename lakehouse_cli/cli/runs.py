@@ -143,7 +143,7 @@ def _counts(counts: Mapping[str, int], planned: int) -> str:
     from lakehouse_cli.rendering.reporters.run_text import MARKS
 
     by_mark: dict[str, int] = {}
-    for status in ("materialized", "unchanged", "failed", "skipped", "cancelled"):
+    for status in ("materialized", "unchanged", "failed", "skipped", "cancelled", "held_back"):
         if counts.get(status):
             by_mark[MARKS[status]] = by_mark.get(MARKS[status], 0) + counts[status]
     ended = sum(counts.values())

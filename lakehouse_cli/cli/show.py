@@ -9,6 +9,7 @@ import typer
 
 from lakehouse_cli.cli import options, output
 from lakehouse_cli.errors import KEPT_ROWS
+from lakehouse_cli.text.clock import time_text
 from lakehouse_cli.text.columns import Cell, columns, data_rows
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import Terminal, moment_text, printable, size_text, value_text
@@ -29,6 +30,7 @@ Examples:
   lakehouse show daily_highs --failed        the rows that broke its contract
   lakehouse show daily_highs --failed -o json > failed.json    all of them that are kept
   lakehouse show daily_highs -o json | jq .rows
+  lakehouse show sales --files               which files a source is
   lakehouse show model                       no table: type, size, when
   lakehouse show chart --out chart.png       no table: in a file
   lakehouse show site --out - | tar x        no table: a folder on stdout"""
@@ -62,6 +64,7 @@ def command(
         bool,
         options.option("--failed", help="The rows that broke its contract when it ran last, with reasons."),
     ] = False,
+    files: Annotated[bool, options.option("--files", help="The files that a source of many is.")] = False,
     reveal: Annotated[bool, options.option("--reveal", help="Show the values of sensitive columns.")] = False,
     out: Annotated[
         str | None,
@@ -75,16 +78,12 @@ def command(
     """Show a stored table: columns, place, first rows; or an asset."""
     if count is None:
         count = KEPT_ROWS if failed and settings.json else 10
-    if count < 0:
-        raise typer.BadParameter("the number of rows is 0 or more", param_hint="`-n`")
-    if out is not None and (failed or version is not None):
-        hint = ", or write failed rows by `-o json`" if failed else ""
-        message = f"it writes the asset as it is stored; leave out the others{hint}"
-        raise typer.BadParameter(message, param_hint="`--out`")
+    _refuse_together(count, version is not None, failed, files, out is not None)
     if failed:
-        if version is not None:
-            raise typer.BadParameter("failed rows have no versions; leave out one of the two", param_hint="`--version`")
         _show_failed(table, settings.project().failed_rows(table), count, settings)
+        return
+    if files:
+        _show_files(table, settings)
         return
     if out is not None:
         _write(settings, table, out)
@@ -110,6 +109,20 @@ def command(
         output.write()
         output.write_lines(rows(shown, terminal))
     output.flush()
+
+
+def _refuse_together(count: int, version: bool, failed: bool, files: bool, out: bool) -> None:
+    """Refuse options that say nothing together."""
+    if count < 0:
+        raise typer.BadParameter("the number of rows is 0 or more", param_hint="`-n`")
+    if out and (failed or version):
+        hint = ", or write failed rows by `-o json`" if failed else ""
+        message = f"it writes the asset as it is stored; leave out the others{hint}"
+        raise typer.BadParameter(message, param_hint="`--out`")
+    if failed and version:
+        raise typer.BadParameter("failed rows have no versions; leave out one of the two", param_hint="`--version`")
+    if files and (failed or version or out):
+        raise typer.BadParameter("it lists files alone; leave out the others", param_hint="`--files`")
 
 
 def _write(settings: options.Settings, name: str, out: str) -> None:
@@ -153,12 +166,40 @@ def _show_object(shown: ShownObject, settings: options.Settings) -> None:
     output.flush()
 
 
+def _show_files(table: str, settings: options.Settings) -> None:
+    """The files that a source is, each with its size and time."""
+    project = settings.project()
+    found = project.files(table)
+    times = [None if each.modified_ns is None else time_text(each.modified_ns) for each in found]
+    if settings.json:
+        listed = [
+            {"path": each.path, "bytes": each.bytes, "modified_at": time}
+            for each, time in zip(found, times, strict=True)
+        ]
+        output.write_json({"name": table, "files": listed})
+        return
+    terminal = settings.stdout
+    title = f"{plural(len(found), 'file')}, {size_text(sum(each.bytes for each in found))}"
+    output.write(terminal.title(table, f"{project.storage(table).uri(project.table(table))} · {title}"))
+    output.write()
+    cells = [
+        [Cell(printable(each.path)), Cell(size_text(each.bytes)), Cell(moment_text(time) if time else "", "dim")]
+        for each, time in zip(found, times, strict=True)
+    ]
+    output.write_lines(columns(terminal, ("file", "size", "modified"), cells, right=frozenset((1,)), indent="  "))
+    output.flush()
+
+
 def _show_failed(table: str, kept: KeptRows | None, count: int, settings: options.Settings) -> None:
     """The rows that are kept of a table, or that there are none."""
     rows = () if kept is None else kept.failed.rows[:count]
     if settings.json:
         document = {"name": table, "run_id": kept and kept.run_id, "at": kept and kept.at}
-        found = [{"row": each.row, "line": each.line, "reasons": each.reasons, "values": each.values} for each in rows]
+        found = [
+            {"row": each.row, "line": each.line, "reasons": each.reasons, "values": each.values}
+            | ({"file": each.file} if each.file else {})
+            for each in rows
+        ]
         count = kept.failed.count if kept else 0
         output.write_json({**document, "count": count, "left_out": count - len(found), "rows": found})
         return
@@ -182,13 +223,15 @@ def _show_failed(table: str, kept: KeptRows | None, count: int, settings: option
 
 def _failed_rows(kept: KeptRows, rows: Sequence[FailedRow], reasons: list[str], terminal: Terminal) -> list[str]:
     with_lines = any(each.line is not None for each in rows)
-    heads = ["why", "row", *(["line"] if with_lines else [])]
+    with_files = any(each.file for each in rows)
+    heads = ["why", "row", *(["file"] if with_files else []), *(["line"] if with_lines else [])]
     widest = _widest(terminal, len(kept.failed.columns))
     names = [terminal.cut(printable(name), widest) for name in kept.failed.columns]
     cells = []
     for each in rows:
         why = ", ".join(map(str, sorted(reasons.index(reason) + 1 for reason in each.reasons)))
-        place = [count_text(each.row), *([count_text(each.line)] if with_lines else [])]
+        place = [count_text(each.row), *([printable(each.file or "")] if with_files else [])]
+        place += [count_text(each.line)] if with_lines else []
         cells.append(
             [
                 *(Cell(text) for text in (why, *place)),
@@ -199,7 +242,8 @@ def _failed_rows(kept: KeptRows, rows: Sequence[FailedRow], reasons: list[str], 
         [at for at, name in enumerate(kept.failed.columns, len(heads)) if name in each.wrong and name in each.values]
         for each in rows
     ]
-    lines = data_rows(terminal, [*heads, *names], cells, range(1, len(heads)), marked=False, needed=needed)
+    numbers = [at for at, head in enumerate(heads) if head in ("row", "line")]
+    lines = data_rows(terminal, [*heads, *names], cells, numbers, marked=False, needed=needed)
     if (more := kept.failed.count - len(rows)) > 0:
         left = len(kept.failed.rows) - len(rows)
         of_these = (

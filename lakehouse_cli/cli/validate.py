@@ -20,7 +20,9 @@ EXAMPLES = """\b
 Examples:
   lakehouse validate                 exit code 0, or 3 with every problem and its place
   lakehouse validate -C shop -o json the same for a script
-  lakehouse validate --rehearse      each transform on rows made up; exit code 1 if one fails"""
+  lakehouse validate --rehearse      each transform on rows made up; exit code 1 if one fails
+  lakehouse validate --accept daily --dry-run    how its `columns:` differ from what its transform returns
+  lakehouse validate --accept daily  writes that into lakehouse.yaml"""
 # How many notes are shown.
 _NOTES = 20
 _ROWS, _SEED = 20, 0
@@ -43,15 +45,22 @@ def command(
         ),
     ] = None,
     seed: Annotated[int | None, options.option("--seed", metavar="S", help=f"Decides their values ({_SEED}).")] = None,
+    accept: Annotated[
+        str | None,
+        options.option("--accept", metavar="TABLE", help="Declare the columns that its transform returns on them."),
+    ] = None,
+    dry_run: Annotated[bool, options.option("--dry-run", help="Show what --accept would write.")] = False,
     param: options.Params = None,
 ) -> int:
     """Find every problem that can be known without data.
 
     Checks the project file, the module's functions and parameters, the modules that these reach, the packages that they
     import, types against the formats of every environment, and cycles. Reads no data, and runs none of your
-    code but a module that declares tables: that of `assets`, or of `-m`; --rehearse runs the transforms.
+    code but a module that declares tables: that of `assets`, or of `-m`; --rehearse and --accept run transforms.
     """
-    if not rehearse and (rows is not None or seed is not None):
+    if accept is not None and rehearse:
+        raise typer.BadParameter("leave out `--rehearse`: it rehearses the one table", param_hint="`--accept`")
+    if not rehearse and accept is None and (rows is not None or seed is not None):
         raise typer.BadParameter("it says how to rehearse: add `--rehearse`", param_hint="`--rows`, `--seed`")
     if rows is not None and rows < 0:
         raise typer.BadParameter("the number of rows is 0 or more", param_hint="`--rows`")
@@ -67,6 +76,8 @@ def command(
     except ProjectError as error:
         return options.report_error(error, would_run=False)
     rows, seed = _ROWS if rows is None else rows, _SEED if seed is None else seed
+    if accept is not None:
+        return _accept(settings, project, accept, rows, seed, write=not dry_run)
     rehearsed = _rehearsed(project, rows, seed) if rehearse else ()
     failed = any(each.status == "failed" for each in rehearsed)
     computed = sum(table.kind == "computed" for table in project.tables.values())
@@ -93,6 +104,31 @@ def command(
     if failed and not settings.json:
         _report_failures(settings, rehearsed)
     return 1 if failed else 0
+
+
+def _accept(settings: options.Settings, project: Project, table: str, rows: int, seed: int, *, write: bool) -> int:
+    output.take_printed(project.planner.mask)
+    options.work_begins()
+    found = project.accept_columns(table, rows, seed, write=write)
+    written = write and found.text is not None
+    if settings.json:
+        output.write_json(found.to_json(written=written))
+        return 0
+    if not found.changes:
+        output.write_lines(() if settings.quiet else (f"`{table}` declares what its transform returns",))
+        return 0
+    if found.text is None:
+        output.write_stderr(
+            [f"note: the columns of `{table}` are not written where they can be edited; put these there:"]
+        )
+        shown = {"added": "+", "removed": "-", "changed": "~"}
+        output.write_lines(f"{shown[each.change]} {each.column}: {each.type or each.before}" for each in found.changes)
+        return 0
+    if not settings.quiet:
+        output.write_lines(found.diff)
+        columns = plural(len(found.changes), "column")
+        output.write(f"{'accepted' if written else 'would accept'} {columns} of `{table}` in {found.file}")
+    return 0
 
 
 def _rehearsed(project: Project, rows: int, seed: int) -> tuple[RehearsedTable, ...]:

@@ -26,8 +26,8 @@ _FOR_TYPE_CHECKERS = frozenset(("TYPE_CHECKING", "typing.TYPE_CHECKING"))
 _BUILTINS = frozenset(dir(builtins))
 # By these a module may bind names that are written nowhere.
 _BINDERS = frozenset(("globals", "locals", "vars", "exec", "eval", "setattr"))
-# Statements whose bodies are not among those at the module's top.
 _TARGETS = frozenset(("lakehouse_cli.Target", "lakehouse_cli.declarations.Target"))
+# Statements whose bodies are not among those at the module's top.
 _NOT_AT_TOP = (ast.For, ast.While, ast.Match, ast.TryStar)
 
 

@@ -7,6 +7,7 @@ table's declaration, each part of which has its own say in a plan.
 from __future__ import annotations
 
 import ast
+import sys
 from collections import Counter
 from collections.abc import Iterator
 
@@ -16,8 +17,14 @@ _PACKAGE, _DECORATORS = "lakehouse_cli", frozenset(("computed_table", "computed_
 def undeclared(tree: ast.Module) -> ast.Module:
     """Remove the decorators that declare tables and assets from the functions at the top of a module, in place.
 
-    Only where it is plain that they are: by a name that is bound once, by an import at the top of the module.
+    Only where it is plain that they are: by a name that is bound once, by an import at the top of the module. What
+    `import *` binds of this package is written out, as all that reads the module follows names.
     """
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom) and statement.module == _PACKAGE and not statement.level:
+            every = sys.modules[_PACKAGE].__all__
+            names_of = ([each] if each.name != "*" else map(ast.alias, every) for each in statement.names)
+            statement.names = [ast.copy_location(each, statement) for of in names_of for each in of]
     names, modules = _imported(tree)
     if not names and not modules:
         return tree

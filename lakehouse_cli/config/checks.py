@@ -16,6 +16,7 @@ from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequen
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.model.check import COLUMN_KINDS, TABLE_KINDS, Check, with_unique_names
 from lakehouse_cli.model.column_type import whole_type
+from lakehouse_cli.model.query import TextPlace
 from lakehouse_cli.text.name_lists import any_of
 
 _IN_TABLE = "put it under the table's `checks`: "
@@ -234,7 +235,11 @@ def _item(reader: Reader, item: Mapping, kind: str, what: str, type_: ColumnType
         return None
     columns = tuple(arguments.pop("columns", ()))
     name = values.pop("name", kind if type_ is None else "")
-    return Check(kind=kind, name=name, columns=columns, arguments=arguments, location=reader.at(key), **values)
+    texts = {"text": node} if kind in ("expression", "sql") else {}
+    texts |= {"where": item.entries["where"][1]} if "where" in values else {}
+    places = {part: TextPlace(*reader.text_place(each)) for part, each in texts.items()}
+    location = reader.at(key)
+    return Check(kind=kind, name=name, columns=columns, arguments=arguments, location=location, places=places, **values)
 
 
 def _contradicts(reader: Reader, item: Mapping, kind: str, values: AnyMapping[str, Any], what: str) -> bool:

@@ -160,6 +160,7 @@ _KEYS = {
         "Its name in the file of a source, or its position there, from 1. Default: its own name.",
         examples=("Temp (F)", 3),
     ),
+    "optional": Key(Flag(), "Whether a file of a source may lack it; it is null there.", False),
     "sensitive": Key(Flag(), "Whether its values are hidden in messages, documents and the history.", False),
     **column_keys(),
 }

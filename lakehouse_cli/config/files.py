@@ -14,6 +14,9 @@ from lakehouse_cli.model import ProjectSpec
 
 _ENDINGS = (".py", ".yaml", ".yml", ".sql")
 
+#: The message where a module runs the project that it declares as it is imported.
+RUN_ON_IMPORT = "the module that declares the project is being imported, and cannot run it meanwhile"
+
 
 def project_file(path: str | os.PathLike[str] | None) -> Path:
     """The file of a project, which is there but may be invalid.
@@ -55,8 +58,7 @@ def declared_project_file(path: str | os.PathLike[str] | None, declared: Declare
         from lakehouse_cli.code.importing import is_importing  # of no use to YAML alone
 
         if is_importing():
-            message = "the module that declares the project is being imported, and cannot run it meanwhile"
-            raise UsageError(message, hint='call it under `if __name__ == "__main__":`')
+            raise UsageError(RUN_ON_IMPORT, hint='call it under `if __name__ == "__main__":`')
         if path is None and (own := import_folder(declared.place)) is not None:
             return own / PROJECT_FILE
     folder = _current_folder() if path is None else Path(path)

@@ -250,12 +250,17 @@ EXECUTION_KEYS: AnyMapping[str, Key] = {
         "What all tables under way may take together; none: no limit.",
         examples=("4GiB", "800 MB"),
     ),
+    "publish": Key(
+        Choice(("each", "together")),
+        "`each`: a result is published once it has passed; `together`: once all of its run have.",
+        "each",
+    ),
     "options": Key(FreeMap(), "Options of the executor; those there are have none.", {}),
     "spark": Key(_SPARK, "The session that all transforms on Spark share in a run."),
 }
 
 _STORAGES = Section("a map of names to storages", "storages")
-_EXECUTION = Section("a map with `executor`, `workers`, `memory`, `spark` and `options`", "execution")
+_EXECUTION = Section("a map with `executor`, `workers`, `memory`, `publish`, `spark` and `options`", "execution")
 
 ENVIRONMENT_KEYS: AnyMapping[str, Key] = {
     "description": DESCRIPTION,

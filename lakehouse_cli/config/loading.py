@@ -16,6 +16,7 @@ from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.environments import Environments
 from lakehouse_cli.config.includes import EXTENSION, Includes, read_top, tables_mapping
 from lakehouse_cli.config.keys import ASSETS, PROJECT_KEYS
+from lakehouse_cli.config.many_files import marked, overlap_problems
 from lakehouse_cli.config.params import NO_PARAMS, fill_params, with_given
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.reading import Invalid, Reader, is_misspelt, near_key
@@ -23,7 +24,7 @@ from lakehouse_cli.config.source import PlacedMark, SourceFile, read_source
 from lakehouse_cli.config.storages import default_storage
 from lakehouse_cli.config.tables import Draft, Resolution, read_draft, read_table
 from lakehouse_cli.config.tables_cache import KeptTables, TablesReading
-from lakehouse_cli.config.validation import find_collisions, validate
+from lakehouse_cli.config.validation import find_collisions, together_problems, validate
 from lakehouse_cli.config.variables import values_in
 from lakehouse_cli.config.yaml_tree import Mapping, Node
 from lakehouse_cli.declarations import DeclaredProject
@@ -292,6 +293,7 @@ class _Loader:
             memory=execution.memory,
             spark=execution.spark,
             params=environments.all[environments.chosen].params,
+            together=execution.together,
             module_location=self.place("module"),
             environments=environments.all,
         )
@@ -304,8 +306,9 @@ class _Loader:
         tables = kept.tables([reader.source.name for reader, _ in self.includes.tables], spec)
         if tables is None:
             return None
-        spec = replace(spec, tables=tables)
-        for problem in find_collisions(spec):
+        spec = replace(spec, tables=tables, storages=marked(spec.storages, tables))
+        together = together_problems(tables.values()) if spec.together else ()
+        for problem in (*find_collisions(spec), *overlap_problems(spec), *together):
             self.reader.problems.add(problem)
         return spec
 
@@ -401,6 +404,7 @@ class _Loader:
         tables = {name: resolution.table(name) for name in self.drafts}
         self.check_module(resolution)
         broken = frozenset(self.broken)
+        storages = marked(storages, tables)
         params = spec.environments[environment].params
         whole = replace(spec, environment=environment, storages=storages, params=params, tables=tables, broken=broken)
         for problem in validate(whole, resolution):

@@ -24,6 +24,22 @@ from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.name_lists import any_of
 from lakehouse_cli.text.yaml_text import quote_yaml
 
+#: The option of a source of many files that names a column.
+FILE_COLUMN = "file_column"
+#: What such sources may set beside the options of their format.
+MANY_FILES = FormatSpec(
+    "",
+    "",
+    "",
+    options=(
+        FormatOption(
+            FILE_COLUMN,
+            None,
+            {"type": "string", "minLength": 1, "examples": ["source_file"]},
+            "Of a source of many files: the column that names the file of each row, below the storage's root.",
+        ),
+    ),
+)
 #: More options than these are not listed in a hint.
 _LISTED = 8
 
@@ -43,7 +59,12 @@ def options_schema(*, fillable: bool) -> JsonSchema:
     """JSON Schema of the options of all formats; where `fillable`, of storages too, and of values with variables."""
     properties: dict[str, JsonSchema] = {}
     more = [FORMATS[name] for name in installed("formats")] + [SERIALIZERS[name] for name in installed("serializers")]
-    for spec in (*FORMATS.values(), *SERIALIZERS.values(), *more, *(STORAGE_TYPES.values() if fillable else ())):
+    for spec in (
+        *(FORMATS.values()),
+        *SERIALIZERS.values(),
+        *more,
+        *(STORAGE_TYPES.values() if fillable else (MANY_FILES,)),
+    ):
         for option in spec.options:
             schema = value_type(option).schema()
             if fillable:
@@ -99,7 +120,8 @@ def _report_unknown(
     names = [option.name for spec in specs for option in spec.options]
     more = f", … ({count_text(len(names))} in all; see docs)" if len(names) > _LISTED else ""
     known = f"its options are {', '.join(names[:_LISTED])}{more}" if names else "remove it: it has no options"
-    of = " and ".join(f"{'format' if isinstance(spec, FormatSpec) else 'storage type'} {spec.name}" for spec in specs)
+    kinds = {spec.name: "format" if isinstance(spec, FormatSpec) else "storage type" for spec in specs if spec.name}
+    of = " and ".join(f"{kind} {name}" for name, kind in kinds.items())
     message = f"unknown option {quoted(key.text)} of {of} in {owner}"
     reader.report(key, message, did_you_mean(key.text, names) or hint or known)
 

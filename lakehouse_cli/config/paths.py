@@ -20,7 +20,7 @@ _RESERVED = "".join(f"[{c}{c.upper()}]" if c.isalpha() else r"\." for c in RESER
 #: The rules of `path_problem` as one regular expression, for the JSON Schema.
 PATH_PATTERN = (
     r"(?!.*\$\{)(?:(?!(?:\.{1,2}|REST)(?:/|$))[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029]+)"
-    r"(?:/(?!(?:\.{1,2}|REST)(?:/|$))[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029]+)*"
+    r"(?:/(?!(?:\.{1,2}|REST)(?:/|$))[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029]+)*/?"
 ).replace("REST", _RESERVED)
 #: The rules of `root_problem` likewise; what variables stand for is not known there.
 ROOT_PATTERN = r"(?!~)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
@@ -31,6 +31,8 @@ _LONGEST_NAME = 255
 def path_problem(path: str) -> tuple[str, str] | None:
     """What is wrong with the path of a table, and what to do; None where it stays within its storage's root."""
     parts = path.split("/")
+    if len(parts) > 1 and not parts[-1]:  # a folder
+        parts.pop()
     named = [part for part in parts if part not in ("", ".")]
     if "${" in path:
         return "holds `${`, which is filled in only in storages, execution and params", "write the path itself"
@@ -42,9 +44,6 @@ def path_problem(path: str) -> tuple[str, str] | None:
         return "is absolute", "give it relative to the root of its storage"
     if ".." in parts:
         return "leaves the root of its storage by `..`", "declare a storage with another root for it"
-    if path.endswith("/"):
-        hint = f"name one file in it, without its ending, as `{path.rstrip('/')}/name`: a table is one file"
-        return "ends in `/`, as a folder does", hint
     if "" in parts or "." in parts:
         return (
             "has an empty part or a `.` in it",
@@ -101,9 +100,6 @@ def suffix_problem(table: Table, spec: FormatSpec) -> tuple[str, str] | None:
         full = suffix.casefold() + compressed
         if folded.endswith(full) and len(folded) > len(full):
             ending, stem = table.path[-len(full) :], table.path[: -len(full)]
-            if any(mark in stem for mark in "*?{"):
-                hint = "a pattern is no path: declare a source for each file, its `path:` without the ending"
-                return f"ends in {quoted(ending)}, which the format adds", hint
             return f"ends in {quoted(ending)}, which the format adds", f"write {quoted(stem)}"
     return None
 

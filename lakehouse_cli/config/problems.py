@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import Location, Problem, in_order
 from lakehouse_cli.text.abbreviation import cut_end
+from lakehouse_cli.text.python_words import in_words_of
 from lakehouse_cli.text.redaction import without_password
 from lakehouse_cli.text.terminal import printable
 
@@ -41,7 +42,12 @@ class Problems:
         return len(self._found)
 
     def add(self, problem: Problem) -> None:
-        """Keep a problem."""
+        """Keep a problem, in the words of the file that it is about."""
+        if problem.location is not None:
+            file, hint = problem.location.file, problem.hint
+            problem = replace(
+                problem, message=in_words_of(file, problem.message), hint=hint and in_words_of(file, hint)
+            )
         if self._environment:
             problem = replace(problem, message=f"environment `{self._environment}`: {problem.message}")
         self._found.append(problem)

@@ -178,8 +178,11 @@ class Nodes:
         for column in value:
             if not isinstance(column, Column):
                 hint = "write `Column(name, type)`, or a map of names to types"
-                return self.report(f"{what} has {shown_value(column)}, which is no column", hint)
-            if not isinstance(column.name, str):
+                wrong = self.report(f"{what} has {shown_value(column)}, which is no column", hint)
+                first = column[0] if isinstance(column, tuple) and column else column
+                if isinstance(first, str):
+                    entries[first] = self.key(first), wrong
+            elif not isinstance(column.name, str):
                 message = f"a column of {what.removeprefix('`columns` of ')} is named {shown_value(column.name)}"
                 self._report_column(column, message, "name it by a text: `Column(name, type)`")
             elif column.name in entries:
@@ -192,8 +195,8 @@ class Nodes:
         entries: dict[str, tuple[Scalar, Node]] = {}
         for name, column in value.items():
             if not isinstance(name, str):
-                return self._wrong_key(name, what)
-            if isinstance(column, Column):
+                entries[str(name)] = self.key(str(name)), self._wrong_key(name, what)
+            elif isinstance(column, Column):
                 if column.name != name:
                     message = f"column {quoted(name)} in {what} is a `Column` of another name"
                     self._report_column(column, message, "name both alike")
@@ -221,7 +224,8 @@ class Nodes:
         what = f"column {quoted(name)}"
         for given, value in keys.items():
             if not isinstance(given, str):
-                return self._wrong_key(given, what)
+                self._wrong_key(given, what)
+                continue
             key = plain_key(given)
             entries[key] = self.key(key), self._type(value, name) if key == "type" else self.value(value, what)
         return self.mapping(entries)

@@ -112,6 +112,9 @@ class PythonProject:
         """A map of the table's name to its keys; empty after a problem that leaves it without either."""
         nodes = Nodes(self._places.mark(table.place), self._places, self._problems)
         name = table.name
+        if table.kind == "source" and (function := table.decorated or name) is not None and callable(function):
+            self._decorated(function, nodes)
+            return nodes.mapping({})
         if not isinstance(name, str) or (name == "<lambda>" and table.kind == "computed"):
             self._nameless(table, nodes)
             return nodes.mapping({})
@@ -142,6 +145,13 @@ class PythonProject:
             nodes.report(f"nothing computes {owner}", hint)
             return nodes.mapping({})
         return nodes.mapping({name: (nodes.key(name), nodes.mapping(entries))})
+
+    @staticmethod
+    def _decorated(function: Any, nodes: Nodes) -> None:
+        named = getattr(function, "__name__", "name")
+        call = f'{named} = source_table("{named}", …)'
+        hint = f"declare it by a call, `{call}`; what a function computes by `computed_table`"
+        nodes.report(f"a source decorates {shown_value(function)}, and is computed by none", hint)
 
     def _nameless(self, table: DeclaredTable, nodes: Nodes) -> None:
         given = table.keys.get("name")

@@ -48,7 +48,11 @@ def _of_storage(name: Any, keys: Any, nodes: Nodes, find_name: FindName) -> Any:
 def _named(given: Any, owner: str, nodes: Nodes, find_name: FindName) -> Any:
     if not isinstance(given, type):
         message = f"`type` of {owner} is {shown_value(given)}, which is no class"
-        return nodes.report(message, "give it the class of a storage, or its name: `module:Class`")
+        kind = type(given)
+        hint = "give it the class of a storage, or its name: `module:Class`"
+        if any(callable(getattr(kind, method, None)) for method in ("save", "publish")):
+            hint = f"give it the class itself, `{kind.__name__}`, and its options under `options`"
+        return nodes.report(message, hint)
     name = given.__qualname__
     if "." in name:
         inside = name.replace(".<locals>", "").rpartition(".")[0]

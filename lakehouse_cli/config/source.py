@@ -62,7 +62,7 @@ class SourceFile:
         self.name = name
         self.text = text
         self.parsed = text if parsed is None else parsed
-        self._hidden: dict[int, str] = {}
+        self._shown: dict[int, str] = {}
 
     @cached_property
     def lines(self) -> list[str]:
@@ -84,12 +84,12 @@ class SourceFile:
 
     def shown(self, number: int) -> str:
         """A 0-based line without the secrets in it: problems, logs and the history show lines."""
-        line = self.line(number)
-        if self._beside is None or self._beside(line.casefold()) is None:
-            return line
-        if number not in self._hidden:
-            self._hidden[number] = without_secrets(line)
-        return self._hidden[number]
+        shown = self._shown.get(number)  # most lines have several places
+        if shown is None:
+            line = self.line(number)
+            has_none = self._beside is None or self._beside(line.casefold()) is None
+            shown = self._shown[number] = line if has_none else without_secrets(line)
+        return shown
 
     def location(self, start: Any, end: Mark) -> Location:
         """The place from `start` to `end`, cut at the end of its first line."""
@@ -103,7 +103,9 @@ class SourceFile:
             properties = _PROPERTIES.match(source, column)
             column = properties.end() if properties else column
         last = end.column if end.line == number else len(source.rstrip())
-        return Location(self.name, number + 1, column + 1, max(last - column, 1), self.shown(number))
+        return Location(
+            self.name, number + 1, column + 1, max(last - column, 1), self._shown.get(number) or self.shown(number)
+        )
 
     def tag(self, start: Mark) -> Location:
         """The place of the tag of a value that begins at `start`, an anchor perhaps before it."""

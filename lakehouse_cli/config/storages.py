@@ -45,6 +45,7 @@ class Execution(Struct, frozen=True):
     workers: int | None = None
     memory: int | None = None
     spark: SparkSpec = SparkSpec()
+    together: bool = False
 
 
 def default_storage(folder: Path) -> StorageSpec:
@@ -243,7 +244,8 @@ def read_execution(reader: Reader, node: Node | None) -> Execution:
         reader.report(key, f"unknown option {quoted(name)} of the executor", "remove it: it has no options")
     memory = size_in_bytes(values["memory"]) if "memory" in values else None
     spark = _read_spark(reader, values["spark"]) if "spark" in values else SparkSpec()
-    return Execution(values.get("executor", "threads"), values.get("workers"), memory, spark)
+    together = values.get("publish") == "together"
+    return Execution(values.get("executor", "threads"), values.get("workers"), memory, spark, together)
 
 
 def _read_spark(reader: Reader, node: Mapping) -> SparkSpec:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.config.checks import every_check
 from lakehouse_cli.config.keys import NAME_PATTERN, NAME_RULE, TABLE_KEYS
-from lakehouse_cli.config.options import read_options
+from lakehouse_cli.config.options import FILE_COLUMN, MANY_FILES, read_options
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.quarantine import applies
 from lakehouse_cli.config.reading import EMPTY, Reader, read_keys
@@ -21,7 +21,7 @@ from lakehouse_cli.config.value_types import is_parameter
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location
 from lakehouse_cli.formats import FORMATS, SERIALIZERS
-from lakehouse_cli.model import Contract, FunctionRef, SqlQuery, StorageSpec, Table, Uses
+from lakehouse_cli.model import Column, Contract, FunctionRef, SqlQuery, StorageSpec, Table, Uses, parse_column_type
 
 _NAME = re.compile(NAME_PATTERN)
 # Without these a table's part in the graph is unknown; what follows from them would be guesswork.
@@ -215,9 +215,14 @@ class Resolution(Struct):
         storage_name = values.get("storage", "default")
         storage = self.storages.get(storage_name)
         serializer = _serializer(draft, values)
+        wants_function = not source and query is None
         if serializer:
             values = self._without_table(draft, values)
             query = None
+        options = dict(self._options(draft, values, storage)) if storage else {}
+        file_column, columns = str(options.pop(FILE_COLUMN, "")), values.get("columns")
+        if file_column and columns is not None and file_column not in [each.name for each in columns]:
+            columns = (*columns, Column(file_column, parse_column_type("string"), nullable=False))
         table = Table(
             name=name,
             kind="source" if source else "computed",
@@ -226,12 +231,12 @@ class Resolution(Struct):
             format=self._format(draft, values, storage),
             serializer=serializer,
             contract=Contract(
-                values.get("columns"),
+                columns,
                 values.get("key", ()),
                 values.get("extra_columns", "error"),
-                every_check(values.get("columns"), values.get("checks", ()), self.module),
+                every_check(columns, values.get("checks", ()), self.module),
             ),
-            function=None if source or query is not None else self._function(name, draft, values, places),
+            function=self._function(name, draft, values, places) if wants_function else None,
             output=values.get("output", ""),
             publish=values.get("publish", "together"),
             query=query,
@@ -240,7 +245,8 @@ class Resolution(Struct):
             inputs=values.get("inputs"),
             params=values.get("params", {}),
             private=private & values.get("params", {}).keys() if private else private,
-            options=self._options(draft, values, storage) if storage else {},
+            options=options,
+            file_column=file_column,
             tags=values.get("tags", ()),
             description=values.get("description"),
             owner=values.get("owner"),
@@ -401,5 +407,6 @@ class Resolution(Struct):
             return inherited
         options = dict(inherited)
         for each in layers:
-            options |= read_options(each.reader, each.values["options"], [spec], each.owner, self._overridden(draft))
+            specs = [spec, MANY_FILES] if values.get("kind") == "source" and not serializer else [spec]
+            options |= read_options(each.reader, each.values["options"], specs, each.owner, self._overridden(draft))
         return options

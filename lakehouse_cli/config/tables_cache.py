@@ -173,7 +173,8 @@ def _places(table: Table) -> Iterator[Location | None]:
     yield from (each.location for each in (table.function, table.query) if each is not None)
     for column in table.columns or ():
         yield from (column.location, *column.locations.values())
-    yield from (check.location for check in table.contract.checks)
+    for check in table.contract.checks:
+        yield from (check.location, *(place.location for place in check.places.values()))
 
 
 def is_json(value: Any) -> bool:

@@ -6,7 +6,7 @@ two of them say of each other is here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from msgspec import Struct, field
 
 from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.config.collisions import Collisions
+from lakehouse_cli.config.many_files import many_files_problems, overlap_problems
 from lakehouse_cli.config.options import column_conflict, option_conflict
 from lakehouse_cli.config.paths import length_problem, suffix_problem
 from lakehouse_cli.config.problems import quoted
@@ -64,6 +65,19 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
             yield from quarantine_problems(table, spec.tables)
             yield from validation.quarantine(quarantine_table(table))
     yield from result_problems(spec.tables.values(), places.unread)
+    yield from overlap_problems(spec)
+    if spec.together:
+        yield from together_problems(spec.tables.values())
+
+
+def together_problems(tables: Iterable[Table]) -> Iterator[Problem]:
+    """What cannot wait for the other tables of its run, where these are published together."""
+    for table in tables:
+        if table.runs_in_storage:
+            message = f"table {quoted(table.name)} cannot be published together with others: its query runs in the"
+            message += " transaction that publishes it"
+            hint = "remove `engine: storage`, or publish each by itself (without `publish: together`, `--together`)"
+            yield Problem(message, hint, table.where("engine"))
 
 
 def find_collisions(spec: ProjectSpec) -> Iterator[Problem]:
@@ -99,6 +113,7 @@ class _Validation(Struct):
             hint = "compute it in this project, which then knows what it stored; or save it in another format"
             yield Problem(message, hint, table.where("format"))
         yield from _path_problems(table, owner)
+        yield from many_files_problems(table, owner)
         if spec is not None and table.options:
             yield from _option_problems(table, storage, spec, owner, self.places)
         if table.contract.placed:

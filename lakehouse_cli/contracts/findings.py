@@ -11,7 +11,17 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, shown_values, texts_at
-from lakehouse_cli.errors import HIDDEN, KEPT_ROWS, DataError, Example, FailedRow, FailedRows, Violation
+from lakehouse_cli.errors import (
+    HIDDEN,
+    KEPT_ROWS,
+    DataError,
+    Example,
+    FailedRow,
+    FailedRows,
+    FileLine,
+    RowPlace,
+    Violation,
+)
 
 #: How many values of a row are kept.
 _WIDEST = 200
@@ -186,7 +196,7 @@ class Findings:
         """List the 1-based numbers of the rows that are kept, ascending."""
         return [row + 1 for row in sorted(self._kept)]
 
-    def describe(self, error: DataError, lines: Mapping[int, int]) -> None:
+    def describe(self, error: DataError, lines: Mapping[int, RowPlace]) -> None:
         """Give an error the violations, with the lines of their rows, and the rows.
 
         Args:
@@ -208,10 +218,11 @@ class Findings:
                 tuple(
                     FailedRow(
                         row + 1,
-                        lines.get(row + 1),
+                        place.line if isinstance(place := lines.get(row + 1), FileLine) else place,
                         tuple(finding.violation.message for finding in reasons.get(row, ())),
                         {name: values[name] for name in names if name in values},
                         tuple(dict.fromkeys(name for finding in reasons.get(row, ()) for name in finding.columns)),
+                        place.file if isinstance(place, FileLine) else UNSET,
                     )
                     for row, values in sorted(self._kept.items())
                 ),
@@ -231,12 +242,9 @@ def _distinct(piece: Sequence[_Piece]) -> int:
     return len(pa.chunked_array(chunks, pa.int64()).unique())
 
 
-def with_lines(violation: Violation, lines: Mapping[int, int]) -> Violation:
+def with_lines(violation: Violation, lines: Mapping[int, RowPlace]) -> Violation:
     """The violation with the lines of its examples, by 1-based row."""
-    examples = tuple(
-        each if each.row is None else replace(each, line=each.line or lines.get(each.row))
-        for each in violation.examples
-    )
+    examples = tuple(each if each.row is None else each.at(lines.get(each.row)) for each in violation.examples)
     return replace(violation, examples=examples)
 
 

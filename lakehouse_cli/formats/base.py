@@ -15,6 +15,7 @@ from lakehouse_cli.model import Column
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse_cli.formats.summary import Summary
 
 Options = TypeVar("Options", bound=FormatOptions)
 
@@ -106,6 +107,17 @@ class Format(ABC, Generic[Options]):
             Exception: The bytes are not as they should be; callers treat the number as unknown.
         """
         del open_source, name, options
+        return None
+
+    def summary(self, open_source: Opener, name: str, columns: Sequence[Column]) -> Summary | None:
+        """What a file that lakehouse wrote says of columns without their values being read; by default None.
+
+        Args:
+            open_source: Opens the bytes.
+            name: The file as messages show it.
+            columns: The declared ones.
+        """
+        del open_source, name, columns
         return None
 
     def find_lines(self, open_source: Opener, name: str, rows: Sequence[int], options: Options) -> Mapping[int, int]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import KEPT_ROWS, DataError, Example, FailedRows, Location, Violation, others_unfit
+from lakehouse_cli.errors import KEPT_ROWS, DataError, Example, FailedRows, Location, Violation
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.invisible import visible
@@ -115,6 +115,21 @@ def unfit_values(
         hint=hint,
         location=Location(name, example.line),
     )
+
+
+def others_unfit(total: int, what: str) -> str:
+    """What a message of the first value that does not fit says of the others.
+
+    >>> others_unfit(3, "cell")
+    ', and 2 more cells do not fit'
+
+    Args:
+        total: How many do not fit, the first included.
+        what: What they are, one of them.
+    """
+    if total <= 1:
+        return ""
+    return f", and {count_text(total - 1)} more {what}{' does' if total == 2 else 's do'} not fit"
 
 
 def unfit_error(message: str, violations: Sequence[Violation], *, hint: str | None, location: Location) -> DataError:

@@ -25,9 +25,11 @@ try:
 except ImportError as error:
     raise ImportError(f"dagster is not installed: {install_command('dagster')}") from error
 
+from lakehouse_cli.integrations.dagster_checks import CheckKeys, check_keys, check_results, check_specs, checked_alone
 from lakehouse_cli.integrations.dagster_specs import asset_keys, asset_specs, column_schema
 
 _PLAIN = Terminal()
+_STORED = ("materialized", "unchanged")
 # By which Dagster keeps the data version of a materialization that is logged.
 _DATA_VERSION = "dagster/data_version"
 
@@ -43,7 +45,8 @@ def definitions(
     """Make Dagster's definitions of a project: an asset for each table.
 
     Computed tables are one multi-asset: a run of Dagster, of any selection of them, is one run of lakehouse. Sources
-    are external assets. Loading the definitions runs none of the project's code, unless a module declares its tables.
+    are external assets. Checks are asset checks, those of computed tables of the same step. Loading the definitions
+    runs none of the project's code, unless a module declares its tables.
 
     Args:
         path: The project file or its folder; None searches the current folder and those above.
@@ -64,14 +67,20 @@ def definitions(
     computed = [name for name in project.graph.order if project.tables[name].kind == "computed"]
     sources_here = (name for name, table in project.tables.items() if table.kind == "source" and name not in made)
     assets: list[Any] = [specs[name] for name in sources_here]
+    checks = check_keys(project, keys)
+    of_sources = {each: key for each, key in checks.items() if each[0] not in computed}
+    if of_sources:
+        assets.append(_source_checks(project, module, prefix, of_sources))
     if computed:
+        of_computed = {each: key for each, key in checks.items() if each[0] in computed}
         make = dagster.multi_asset(
             name=_op_name(project, prefix),
             specs=[specs[name] for name in computed],
+            check_specs=check_specs(project, of_computed),
             can_subset=True,
             description=project.spec.description,
         )
-        assets.append(make(_computation(project, module, {name: keys[name] for name in computed})))
+        assets.append(make(_computation(project, module, {name: keys[name] for name in computed}, of_computed)))
     return dagster.Definitions(assets=assets)
 
 
@@ -87,13 +96,40 @@ def _op_name(project: Project, prefix: Sequence[str]) -> str:
     return re.sub("[^A-Za-z0-9_]+", "_", "__".join(parts))
 
 
-def _computation(project: Project, module: str | None, keys: Mapping[str, dagster.AssetKey]) -> Any:
+def _arguments(project: Project, module: str | None) -> list[str]:
+    """Of the command line, that say which project and environment."""
     where = ["-C", str(project.folder), "-m", module] if module is not None else ["-C", str(project.spec.file)]
-    arguments = [*where, "-e", project.environment]
+    return [*where, "-e", project.environment]
+
+
+def _source_checks(project: Project, module: str | None, prefix: Sequence[str], keys: CheckKeys) -> Any:
+    def check(context: dagster.AssetCheckExecutionContext) -> Iterator[Any]:
+        asked = context.selected_asset_check_keys
+        yield from _checked(project, module, {each: key for each, key in keys.items() if key in asked})
+
+    check.__annotations__["context"] = dagster.AssetCheckExecutionContext
+    name = f"{_op_name(project, prefix)}__sources"
+    return dagster.multi_asset_check(specs=check_specs(project, keys), name=name, can_subset=True)(check)
+
+
+def _checked(project: Project, module: str | None, selected: CheckKeys) -> Iterator[Any]:
+    """Judge what is stored."""
+    try:
+        yield from checked_alone(project, _arguments(project, module), selected)
+    except LakehouseError as error:
+        raise dagster.Failure(str(error)) from None
+
+
+def _computation(project: Project, module: str | None, keys: Mapping[str, dagster.AssetKey], checks: CheckKeys) -> Any:
+    arguments = _arguments(project, module)
 
     def compute(context: dagster.AssetExecutionContext) -> Iterator[Any]:
-        wanted = context.selected_asset_keys  # made anew each time
+        wanted, asked = context.selected_asset_keys, context.selected_asset_check_keys  # made anew each time
+        judges = {each: key for each, key in checks.items() if key in asked}
         selected = [name for name, key in keys.items() if key in wanted]
+        if not selected:  # checks alone
+            yield from _checked(project, module, judges)
+            return
         run_id, failed = "", list[TableResult]()
         try:
             with RunProcess([*arguments, *selected]) as run:
@@ -101,7 +137,7 @@ def _computation(project: Project, module: str | None, keys: Mapping[str, dagste
                     match event:
                         case Beginning():
                             run_id = event.run_id
-                        case TableFinished(result) if result.status in ("materialized", "unchanged"):
+                        case TableFinished(result) if result.name in keys and result.status in _STORED:
                             key, metadata = keys[result.name], _metadata(project.table(result.name), result, run_id)
                             version = None if result.content_hash is UNSET else dagster.DataVersion(result.content_hash)
                             if key in wanted:
@@ -109,8 +145,10 @@ def _computation(project: Project, module: str | None, keys: Mapping[str, dagste
                             else:  # what one call computes with a table that was selected
                                 tags = None if version is None else {_DATA_VERSION: version.value}
                                 context.log_event(dagster.AssetMaterialization(key, metadata=metadata, tags=tags))
+                            yield from check_results(project, result, judges, run_id)
                         case TableFinished(result) if result.status == "failed":
                             failed.append(result)
+                            yield from check_results(project, result, judges, run_id)
                         case Ending(end):
                             failed.sort(key=lambda each: end.tables.index(each.name))
                             if end.status == "cancelled":

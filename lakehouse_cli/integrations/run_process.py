@@ -47,6 +47,11 @@ class Message(Struct, frozen=True):
     is_printed: bool
 
 
+def without_options() -> dict[str, str]:
+    """The environment of this process, but for what sets options of the command line."""
+    return {name: value for name, value in os.environ.items() if name not in _OPTION_VARIABLES}
+
+
 class RunProcess:
     """`lakehouse run` as a process, which ends with the block that it is entered for.
 
@@ -60,10 +65,9 @@ class RunProcess:
     def __init__(self, arguments: Sequence[str]) -> None:
         # Without `-P`, modules in the current folder would come before those that are installed.
         command = [sys.executable, "-P", "-m", "lakehouse_cli", "run", "--wait", "--log-format", "json", *arguments]
-        environ = {name: value for name, value in os.environ.items() if name not in _OPTION_VARIABLES}
         # Of a group of its own, so that Ctrl-C reaches it by this process alone, which knows of it then.
         self._process = subprocess.Popen(  # noqa: S603  # the names of tables are no options
-            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environ, process_group=0
+            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=without_options(), process_group=0
         )
 
     def __enter__(self) -> Self:

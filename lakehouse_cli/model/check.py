@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from lakehouse_cli.errors import Example, Location
 from lakehouse_cli.model.declaration import Declaration
+from lakehouse_cli.model.query import TextPlace
 
 Severity = Literal["error", "warn", "info"]
 CheckStatus = Literal["passed", "warned", "failed", "errored", "skipped"]
@@ -73,6 +74,7 @@ class Check(Declaration, frozen=True):
         nulls: What becomes of null: ``pass`` (not judged), ``fail``, or ``equal``, in `unique`, to other nulls.
         warn_above: How many violations, or what share, are still no warning; None where nothing is said.
         error_above: How many, or what share, are still no error; None where nothing is said.
+        places: Where its texts in SQL stand: ``text`` of an expression or query, ``where``.
     """
 
     kind: str
@@ -84,6 +86,7 @@ class Check(Declaration, frozen=True):
     nulls: str = "pass"
     warn_above: str | None = None
     error_above: str | None = None
+    places: Mapping[str, TextPlace] = field(default_factory=dict)
 
     @property
     def is_of_rows(self) -> bool:
@@ -171,7 +174,7 @@ class CheckResult(Struct, frozen=True, omit_defaults=True):
 
     def to_json(self) -> dict[str, Any]:
         """Its entry in documents."""
-        known = ("row", "value", "line", "key")
+        known = ("row", "value", "line", "key", "file")
         examples = [
             {name: value for name in known if (value := getattr(each, name)) or name in ("row", "value")}
             for each in self.examples

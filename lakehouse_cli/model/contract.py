@@ -28,6 +28,7 @@ class Column(Declaration, frozen=True):
         options: Of the format, for this column alone: over those of the table.
         from_: Its name in the file, or its position from 1; None where it goes by its own name.
         sensitive: Whether its values are hidden in messages, documents and the history.
+        optional: Whether a file of a source may lack it; then it is null there.
         checks: What its values must satisfy.
         location: Where it is declared.
         locations: Where each of its options stands.
@@ -40,6 +41,7 @@ class Column(Declaration, frozen=True):
     options: Mapping[str, Any] = field(default_factory=dict)
     from_: str | int | None = None
     sensitive: bool = False
+    optional: bool = False
     checks: tuple[Check, ...] = ()
     locations: Mapping[str, Location] = field(default_factory=dict)
 

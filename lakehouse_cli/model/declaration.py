@@ -9,7 +9,7 @@ from msgspec import Struct
 from lakehouse_cli.errors import Location
 
 # Where things are declared; the same declared elsewhere is the same.
-_PLACES = frozenset(("location", "locations", "module_location"))
+_PLACES = frozenset(("location", "locations", "module_location", "places"))
 
 
 class Declaration(Struct, frozen=True, kw_only=True, omit_defaults=True):

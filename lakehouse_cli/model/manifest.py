@@ -32,6 +32,22 @@ class NewerManifestError(ManifestError):
     """A newer version of the tool wrote it, in a format that this one does not know."""
 
 
+class FileRecord(NamedTuple):
+    """One file of a source of many; a list in JSON.
+
+    Attributes:
+        path: Under the root of the storage.
+        content_hash: As of `InputRecord`.
+        bytes: Its size.
+        modified_ns: As of `InputRecord`.
+    """
+
+    path: str
+    content_hash: str
+    bytes: int
+    modified_ns: int | None = None
+
+
 class InputRecord(NamedTuple):
     """What a table was computed from; a list in JSON, as thousands are read for one plan.
 
@@ -43,6 +59,7 @@ class InputRecord(NamedTuple):
             one version from another; None where that is not known.
         reading: How it is read: its format and the format's options, a space, and its columns with their types as JSON,
             or their hash where they are many; none where all are read as they come. Empty where it was not recorded.
+        files: Those that a source of many files was; empty for any other.
     """
 
     content_hash: str
@@ -50,6 +67,7 @@ class InputRecord(NamedTuple):
     bytes: int
     modified_ns: int | None = None
     reading: str = ""
+    files: tuple[FileRecord, ...] = ()
 
 
 class ColumnRecord(NamedTuple):

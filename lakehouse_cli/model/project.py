@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from lakehouse_cli.errors import Location
 from lakehouse_cli.model.contract import Column, Contract, ExtraColumns
 from lakehouse_cli.model.declaration import Declaration
-from lakehouse_cli.model.query import QueryReading
+from lakehouse_cli.model.query import QueryReading, TextPlace
 from lakehouse_cli.text.sql import without_semicolon
 
 Kind = Literal["source", "computed"]
@@ -66,16 +66,10 @@ class SqlQuery(Declaration, frozen=True):
 
     def place(self, line: int | None, column: int | None = None) -> Location | None:
         """The place of a 1-based line and column of the text, as far as they can be given."""
-        if line is None or (self.file is None and not self.in_lines):
-            return self.location
+        if self.file is None or line is None:
+            return self.location and TextPlace(self.location, self.in_lines).at(self.text, line, column)
         source = (self.text.splitlines() or [""])[line - 1 : line]
-        if self.file is not None:
-            return Location(self.file, line, column, source=source[0] if source and column else None)
-        if self.location is None:
-            return None
-        indent, first = (self.location.column or 1) - 1, self.location.line or 1
-        shown = self.location.source if line == 1 else " " * indent + source[0] if source else None
-        return Location(self.location.file, first + line - 1, indent + (column or 1), source=shown)
+        return Location(self.file, line, column, source=source[0] if source and column else None)
 
 
 class StorageSpec(Declaration, frozen=True):
@@ -91,6 +85,7 @@ class StorageSpec(Declaration, frozen=True):
         connection: The storage's own options, such as an endpoint; may hold secrets.
         location: Where it is declared; None for the implied default.
         folder: The project's, where the class of a type of its own is found; None for a storage of no project.
+        many_files: Whether files of some of its sources are looked for, as a pattern names them.
     """
 
     name: str
@@ -101,6 +96,7 @@ class StorageSpec(Declaration, frozen=True):
     type: str = "files"
     connection: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
+    many_files: bool = False
 
     def __repr__(self) -> str:
         """Without what may be secret."""
@@ -304,11 +300,13 @@ class Table(Asset, frozen=True):
         contract: What is promised of its data.
         quarantine: How many rows of its result, or what share, may be put aside for breaking checks; None for none.
         quarantine_of: The table whose rows are put aside here; empty for every other.
+        file_column: Of a source of many files, the column that names the file of each row; empty for none.
     """
 
     contract: Contract = Contract()
     quarantine: str | None = None
     quarantine_of: str = ""
+    file_column: str = ""
 
     @property
     def columns(self) -> tuple[Column, ...] | None:
@@ -353,6 +351,7 @@ class ProjectSpec(Declaration, frozen=True):
         spark: The session of transforms on Spark.
         params: Of the environment, by name.
         given: Names of the params, of the project and of tables, whose values the command gave.
+        together: Whether results are published once all of their run have passed.
         module_location: Where ``module`` stands.
         environment: The one that storages and execution are of.
         environments: All there are, by name; always holds ``default``.
@@ -371,6 +370,7 @@ class ProjectSpec(Declaration, frozen=True):
     spark: SparkSpec = SparkSpec()
     params: Mapping[str, Param] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
+    together: bool = False
     module_location: Location | None = None
     environment: str = DEFAULT_ENVIRONMENT
     environments: Mapping[str, EnvironmentSpec] = field(default_factory=dict)

@@ -14,6 +14,8 @@ from lakehouse_cli.model.project import Table
 SUFFIX = "__quarantine"
 #: What a row of a quarantine has beside its values: the checks that it broke, the run, its number in the result from 1.
 REASON_COLUMNS = {"_checks": "string", "_run_id": "string", "_row": "int64"}
+#: The one that is another for each run, whatever the rows.
+RUN_COLUMN = "_run_id"
 
 
 def quarantine_table(table: Table) -> Table:

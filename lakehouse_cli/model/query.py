@@ -9,6 +9,27 @@ from lakehouse_cli.errors import Location
 DUCKDB = "DuckDB"
 
 
+class TextPlace(Struct, frozen=True):
+    """Where a text in SQL stands.
+
+    Attributes:
+        location: Where it begins.
+        in_lines: Whether each line of the text is a line of the file, from there on.
+    """
+
+    location: Location
+    in_lines: bool = False
+
+    def at(self, text: str, line: int | None, column: int | None = None) -> Location:
+        """The place of a 1-based line and column of the text, as far as they can be given."""
+        if line is None or not self.in_lines:
+            return self.location
+        source = (text.splitlines() or [""])[line - 1 : line]
+        indent, first = (self.location.column or 1) - 1, self.location.line or 1
+        shown = self.location.source if line == 1 else " " * indent + source[0] if source else None
+        return Location(self.location.file, first + line - 1, indent + (column or 1), source=shown)
+
+
 class QueryProblem(Struct, frozen=True):
     """Something wrong with a query.
 

@@ -14,9 +14,11 @@ class RunRequest(Struct, frozen=True, kw_only=True):
         force: Whether to run what is up to date as well.
         failed: Whether only tables run that failed, were skipped or were cancelled in the last run that went for them.
         defer: Name of the environment from which inputs are read that are neither selected nor here.
+        replay: Names of quarantines; their tables run, also where they are up to date.
         fail_fast: Whether nothing more is started once a table has failed.
         executor: Name of the executor; None for the project's.
         workers: How many tables at once; None for the project's number, else the executor's own choice.
+        together: Whether nothing is published until all of the run has passed; the project may say so as well.
         wait: Whether to wait for another run to end, rather than raise.
     """
 
@@ -25,7 +27,9 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     force: bool = False
     failed: bool = False
     defer: str | None = None
+    replay: tuple[str, ...] = ()
     fail_fast: bool = False
     executor: str | None = None
     workers: int | None = None
+    together: bool = False
     wait: bool = False

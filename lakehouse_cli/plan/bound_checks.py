@@ -8,9 +8,10 @@ import xxhash
 from msgspec import Struct, json
 
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.errors import Problem
+from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.check import Check
+from lakehouse_cli.model.query import QueryProblem
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.runs.local_state import keep, kept, with_hash
 from lakehouse_cli.version import __version__
@@ -55,8 +56,10 @@ def check_problems(spec: ProjectSpec, find: Callable[[FunctionRef, Table], objec
         for check, verdict in zip(written[table.name], verdicts, strict=True):
             if verdict is not None:
                 wrong.add(_key(table, check))
+                problem, part = verdict
                 what = f"check {quoted(check.name)} of table {quoted(table.name)}"
-                yield Problem(f"{what} {verdict[0]}", verdict[1], check.location)
+                what = f"`where` of {what}" if part == "where" else what
+                yield Problem(f"{what} {problem.message}", problem.hint, _place(check, problem, part))
     keep(spec.folder, _FOLDER, _FILE, with_hash(_Kept(__version__, frozenset(keys - wrong))))
 
 
@@ -67,6 +70,14 @@ def _function_problems(table: Table, find: Callable[[FunctionRef, Table], object
             found = find(FunctionRef(module, name, location=check.location), table)
             if isinstance(found, Problem):
                 yield found
+
+
+def _place(check: Check, problem: QueryProblem, part: str | None) -> Location | None:
+    """Where in the text of a check a problem is, as far as that is known."""
+    if part is None or part not in check.places:
+        return check.location
+    text = check.where if part == "where" else check.arguments["text"]
+    return check.places[part].at(text or "", problem.line, problem.column)
 
 
 def _is_bound(check: Check) -> bool:

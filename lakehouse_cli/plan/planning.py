@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from lakehouse_cli.model.pickle_trust import distrust
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange, schema_change
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.plan.calls import call_notes, plan_together
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.missing_inputs import refuse_missing_inputs
 from lakehouse_cli.plan.reasons import (
@@ -29,6 +30,7 @@ from lakehouse_cli.plan.reasons import (
     refresh_reasons,
 )
 from lakehouse_cli.plan.recipes import is_pickle
+from lakehouse_cli.plan.replaying import replay_reasons
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.uses import Used
 from lakehouse_cli.text.name_lists import first_named
@@ -189,6 +191,7 @@ def make_plan(
     lenient: bool = False,
     defer: str | None = None,
     check_codes: Mapping[str, Mapping[str, str]] = {},
+    replayed: Mapping[str, str] = {},
 ) -> Plan:
     """Plan the selected tables: what is out of date runs, and why.
 
@@ -203,6 +206,7 @@ def make_plan(
         lenient: Plan also what could not run because an input was never materialized.
         defer: The environment in which inputs were looked for that are not there in this one.
         check_codes: Hashes of the code of functions in checks, by table and check.
+        replayed: The tables that run so that what was put aside of them is judged again: names of their quarantines.
 
     Raises:
         UsageError: A selected table needs one that is neither selected nor stored; the hint is the command to run.
@@ -218,6 +222,7 @@ def make_plan(
     results: dict[str, PlannedTable] = {}
 
     def computed(name: str, reasons: tuple[Reason, ...] = ()) -> PlannedTable:
+        reasons = (*reasons, *replay_reasons(name, replayed))
         planned = _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now, reasons)
         if of := graph.tables[name].quarantine_of:  # what begins the one begins the other
             return replace(planned, after=graph.after.get(of, ()))
@@ -230,7 +235,7 @@ def make_plan(
             of = _planned_source(graph, name, states[name])
         elif name in selected:
             if name not in results:
-                together = _planned_together(graph.siblings(name), computed)
+                together = plan_together(graph, name, states, computed)
                 running.update(each.name for each in together.values() if each.action == "run")
                 results |= together
             of = results[name]
@@ -261,21 +266,6 @@ def make_plan(
         each.name for each in sources if each.name in selection.named or (each.would_fail and each.name in asked)
     )
     return Plan(project, environment, tuple(planned), notes, contents, deferred, out_of_reach, wanted, unfit)
-
-
-def _planned_together(
-    names: tuple[str, ...], plan: Callable[[str, tuple[Reason, ...]], PlannedTable]
-) -> dict[str, PlannedTable]:
-    """The tables that one call computes: where one of them runs, the others do as well."""
-    found = {name: plan(name, ()) for name in names}
-    due = next((each.name for each in found.values() if each.action == "run" and not each.conditional), None)
-    if due is None:
-        return found
-    beside = Reason("computed_with", f"computed with `{due}`")
-    return {
-        name: each if each.action == "run" and not each.conditional else plan(name, (beside,))
-        for name, each in found.items()
-    }
 
 
 def _planned_source(graph: AssetGraph, name: str, state: TableState) -> PlannedTable:
@@ -338,7 +328,7 @@ def _planned_computed(
         refused,
         would_fail,
         remedy,
-        tuple(input_notes(state.manifest, as_stored)) if reasons else (),
+        (*input_notes(state.manifest, as_stored), *call_notes(graph, as_stored)) if reasons else (),
     )
 
 
@@ -396,11 +386,11 @@ def _of_another(project: str, table: Table, state: TableState) -> StorageError |
     """The error that another project stored what is there; None where none did."""
     if state.manifest is None or state.manifest.project in (None, project):
         return None
-    return StorageError(
-        f"{state.uri} belongs to project `{state.manifest.project}`",
-        hint=f"give the table another `path:` or its storage another `root:`; `--force` makes it one of `{project}`",
-        location=table.where("path", "storage"),
-    )
+    other = state.manifest.project
+    hint = f"give the table another `path:` or its storage another `root:`; `--force` makes it one of `{project}`"
+    if table.location is not None and (table.location.file or "").endswith(".py"):  # the name may be the folder's
+        hint = f"if this is the same project, name it: `Lakehouse(name={other!r}, …)`; else {hint}"
+    return StorageError(f"{state.uri} belongs to project `{other}`", hint=hint, location=table.where("path", "storage"))
 
 
 def _distrust(table: Table, project: str, as_stored: Mapping[str, TableState]) -> StorageError | None:
@@ -436,7 +426,7 @@ def _run_reasons(
 ) -> Iterator[Reason]:
     """Every reason that applies, the table's own before its neighbours'."""
     manifest = state.manifest
-    yield from data_reasons(table, state)
+    yield from data_reasons(table, state, recipe)
     if manifest is not None and manifest.recipe is not None:
         name = table.function.name if table.function is not None else table.name
         yield from recipe_reasons(name, manifest, recipe)

@@ -18,6 +18,7 @@ from lakehouse_cli.model.frame_names import OPTIONAL, SPARK, UnsupportedType, un
 from lakehouse_cli.model.spark_types import not_in_spark, refusal
 from lakehouse_cli.registry import Entry, install_command, installed, load
 from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.text.python_words import in_words_of
 
 # Named, not imported: it loads pandas, which a plan does not need.
 _RUN = Entry("lakehouse_cli.transforms.functions:call_function")
@@ -124,6 +125,8 @@ class _Matcher:
         plain = [p for p in function.parameters or () if not p.kind.startswith("var_")]
         self.named = {p.name: p for p in plain if not p.is_target}
         self.targets = [p for p in plain if p.is_target]
+        # The name and place of a parameter that can only be the path to write to, and is not annotated so.
+        self.perhaps_target: tuple[str, Location] | None = None
         kinds = {p.kind for p in function.parameters or ()}
         self.takes_any_position = "var_positional" in kinds
         self.takes_any_name = "var_keyword" in kinds or function.parameters is None
@@ -156,8 +159,10 @@ class _Matcher:
         writes = self.table.serializer in PATHS
         what = f"`{self.table.name}` is stored as {self.table.serializer or self.table.format or 'a table'}"
         if writes and not self.targets and self.parameters is not None:
-            hint = f"annotate one that takes the path: `def {self.function.name}(…, out: lakehouse_cli.Target)`"
-            self.problem(f"`{self.function.name}` has no parameter that is a Target, and {what}", hint, "format")
+            name, place = ("out", None) if self.perhaps_target is None else self.perhaps_target
+            hint = f"annotate the one that takes the path: `def {self.function.name}(…, {name}: lakehouse_cli.Target)`"
+            message = f"`{self.function.name}` has no parameter that is a Target, and {what}"
+            self.problem(message, hint, "format", place=place)
         for each in self.targets[1 if writes else 0 :]:
             message = f"parameter `{each.name}` of `{self.function.name}` is a Target, and {what}"
             hint = "keep one" if writes else "set `format: file` or `format: folder`, or remove it"
@@ -222,7 +227,9 @@ class _Matcher:
         return name == parameter.name or (parameter.kind == "var_keyword" and name not in {None, *self.named})
 
     def problem(self, message: str, hint: str | None, *keys: str, place: Location | None = None) -> None:
-        self.problems.append(Problem(message, hint, place or self.table.where(*keys)))
+        file = self.table.location.file if self.table.location is not None else None
+        hint = hint and in_words_of(file, hint)
+        self.problems.append(Problem(in_words_of(file, message), hint, place or self.table.where(*keys)))
 
     def signature(self) -> str:
         return f"its parameters are {', '.join(self.named) or 'none'} ({self.function.location})"
@@ -240,14 +247,19 @@ class _Matcher:
             hint = "list the tables it takes under `inputs:`, or write `inputs: []` where it takes none"
             self.problem(f"the parameters of `{self.function.name}` cannot be read from its source", hint, "function")
             return ()
-        found = []
+        found, unmatched = [], []
         for parameter in self.named.values():
             if parameter.name in self.table.params:
                 continue
             if parameter.name in self.tables:
                 found.append(self.input(parameter, parameter.name))
             elif not parameter.has_default and parameter.name not in self.broken:
-                self.unmatched(parameter)
+                unmatched.append(parameter)
+        if self.table.serializer in PATHS and not self.targets and len(unmatched) == 1:
+            self.perhaps_target = unmatched[0].name, unmatched[0].location
+            return tuple(found)
+        for parameter in unmatched:
+            self.unmatched(parameter)
         return tuple(found)
 
     def unmatched(self, parameter: Parameter) -> None:

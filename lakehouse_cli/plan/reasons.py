@@ -11,20 +11,30 @@ from lakehouse_cli.code.fingerprints import has_unseen
 from lakehouse_cli.config.scalars import flow_text
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import PRIVATE, UNFINISHED, UNSETTLED, ColumnRecord, InputRecord, Manifest, Recipe
+from lakehouse_cli.model.option_hash import hash_of_option
 from lakehouse_cli.model.reason import Reason, short_names
 from lakehouse_cli.model.schema_change import column_changes, describe_contract_change, listed
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.text.abbreviation import cut_end
 from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.text.name_lists import first_named
 from lakehouse_cli.text.terminal import age_text, moment_text
 
 _HASH = re.compile("[0-9a-f]{16}")
 # Characters of a param's value that are shown.
 _SHOWN = 48
+# Files of a source that are named.
+_NAMED_FILES = 2
 
 
-def data_reasons(table: Table, state: TableState) -> Iterator[Reason]:
-    """What speaks against the stored data themselves."""
+def data_reasons(table: Table, state: TableState, now: Recipe) -> Iterator[Reason]:
+    """What speaks against the stored data themselves; where they would be by other options, they may never have been.
+
+    Args:
+        table: What is stored.
+        state: How it is stored.
+        now: How it would be made.
+    """
     manifest = state.manifest
     trouble = state.manifest_trouble
     if manifest is None and trouble is not None:
@@ -42,13 +52,19 @@ def data_reasons(table: Table, state: TableState) -> Iterator[Reason]:
     elif manifest.content_hash == UNFINISHED:
         yield Reason("data_changed", f"run {manifest.run_id} did not finish storing {state.uri}")
     elif not state.exists:
-        yield Reason("missing_data", f"{state.uri} is {'gone' if state.other_options is None else 'not there yet'}")
+        is_gone = state.other_options is None and _ending(manifest.recipe) in (None, _ending(now))
+        yield Reason("missing_data", f"{state.uri} is {'gone' if is_gone else 'not there yet'}")
     elif manifest.table != table.name:
         yield Reason("never_materialized", f"never materialized: {state.uri} was stored as table `{manifest.table}`")
     elif state.altered:
         yield Reason("data_changed", f"{state.uri} was modified {state.altered_by}{_written(table, state)}")
     elif manifest.recipe is None:
         yield Reason("never_materialized", "not computed here yet")
+
+
+def _ending(recipe: Recipe | None) -> list[str | None] | None:
+    """What options say of the ending of a file."""
+    return None if recipe is None else [hash_of_option(recipe.storage, name) for name in ("suffix", "compression")]
 
 
 def _written(table: Table, state: TableState) -> str:
@@ -209,7 +225,12 @@ def input_reasons(manifest: Manifest, now: Mapping[str, TableState]) -> Iterator
             yield Reason("input_changed", gone(name))
         else:
             if current.content_hash != before.content_hash:
-                change = f"content of `{name}` changed ({_content_change(before, current)})"
+                files = _file_changes_of(before, current)
+                change = (
+                    f"`{name}`: {files}"
+                    if files
+                    else f"content of `{name}` changed ({_content_change(before, current)})"
+                )
                 yield Reason(
                     "input_changed", f"{change}; modified {state.altered_by}" if state.altered_since else change
                 )
@@ -247,6 +268,25 @@ def _content_change(before: InputRecord, now: InputRecord) -> str:
     if now.rows >= 0 and before.rows >= 0:
         return _counts(before.rows, now.rows, "row")
     return _counts(before.bytes, now.bytes, "byte")
+
+
+def _file_changes_of(before: InputRecord, now: InputRecord) -> str:
+    """What changed of the files of a source, with the first of each by name; empty where it is not many files."""
+    if not before.files or not now.files:
+        return ""
+    old, new = ({each.path: each.content_hash for each in record.files} for record in (before, now))
+    changes = {
+        "new": [path for path in new if path not in old],
+        "changed": [path for path in new if path in old and new[path] != old[path]],
+        "gone": [path for path in old if path not in new],
+    }
+    parts, noun = [], "file"
+    for what, paths in changes.items():
+        if paths:
+            counted = plural(len(paths), noun) if noun else count_text(len(paths))
+            parts.append(f"{counted} {what} ({first_named(paths, _NAMED_FILES)})")
+            noun = ""
+    return ", ".join(parts)
 
 
 def _counts(before: int, now: int, what: str) -> str:

@@ -13,7 +13,9 @@ from msgspec.structs import replace
 from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.computation import Computation
+from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.manifest import PRIVATE, InputRecord, Manifest, Recipe
+from lakehouse_cli.model.option_hash import option_hash, plain_option
 from lakehouse_cli.model.quarantine import quarantine_rules
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.uses import Used, value_hash
@@ -126,11 +128,6 @@ def option_of_column(option: str, column: str) -> str:
     return f"{option}@{quote(column, safe='')}"
 
 
-def option_hash(value: Any) -> str:
-    """Hash the value of an option, as it stands in what a table is `stored_as`."""
-    return _hash(_json_text(value, sort_keys=True))
-
-
 def _hash(text: str) -> str:
     return xxhash.xxh3_64_hexdigest(text.encode())
 
@@ -185,14 +182,21 @@ def reading_of(
     text = "" if columns is None else msgspec.json.encode(columns).decode()
     if table.kind == "source":
         kind, comma, others = options.partition(",")
-        options = f"{kind}{f'#{_REVISIONS[kind]}' if kind in _REVISIONS else ''}{comma}{others}"
+        options = f"{kind}{f'#{_REVISIONS[kind]}' if kind in _REVISIONS else ''}{comma}{others}{_of_files(table)}"
     return f"{options} {text if len(text) <= _LONGEST else _hash(text)}"
 
 
-def _json_text(value: Any, *, sort_keys: bool = False) -> str:
-    """A value as JSON text. A transform sees the order of a mapping; of options it does not count."""
-    return json.dumps(value, sort_keys=sort_keys, ensure_ascii=False, default=_plain)
+def _of_files(table: Table) -> str:
+    """What decides the rows of a source of many files beside its format; empty for any other."""
+    if not reads_many_files(table):
+        return ""
+    from urllib.parse import quote  # slow to load, and seldom needed
+
+    optional = [each.name for each in table.columns or () if each.optional]
+    parts = {"path": [table.path], "file_column": [table.file_column or ""], "optional": optional}
+    return "".join(f",{name}={'+'.join(map(quote, values))}" for name, values in parts.items() if any(values))
 
 
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else str(value)
+def _json_text(value: Any) -> str:
+    """A value as JSON text; a transform sees the order of a mapping."""
+    return json.dumps(value, ensure_ascii=False, default=plain_option)

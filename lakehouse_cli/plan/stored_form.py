@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from lakehouse_cli.formats import FormatSpec, form_of
 from lakehouse_cli.model import ColumnType, ColumnTypeError, Table, parse_column_type
 from lakehouse_cli.model.manifest import ColumnRecord, Manifest
+from lakehouse_cli.model.option_hash import option_hash
 from lakehouse_cli.model.schema_change import column_changes, listed
 from lakehouse_cli.plan.reasons import storage_changes
-from lakehouse_cli.plan.recipes import option_hash
 
 
 def options_changed(table: Table, manifest: Manifest, now: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from lakehouse_cli.config.validation import together_problems
 from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.deferral import Deferral
@@ -35,7 +36,7 @@ def run_project(
     """Plan and run what is asked for, under the lock and recorded in the history; see `Project.run`."""
     spec = planner.spec
     executor = find_executor(request.executor or spec.executor)
-    workers = request.workers or spec.workers
+    workers, is_together = request.workers or spec.workers, request.together or spec.together
     behind = planner.behind(request.defer)
     run_id = new_run_id()
     asked = asked or Moment.now()
@@ -44,15 +45,36 @@ def run_project(
     with planner.connected(), recorded as emit:
         began = Moment.now() if request.wait else asked
         plan = planner.plan(request)
+        if is_together:
+            _check_together(planner, plan)
         if plan.runs and (note := executor.note_on(workers)) is not None:
             plan = replace(plan, notes=(*plan.notes, note))
         durations = history.durations(spec.folder, environment=environment) if len(plan.runs) > 1 else {}
         store = FailedRowsStore(spec.folder, environment, mask)
         runner = replace(
-            runner_of(planner, plan, executor, workers, behind), emit=emit, durations=durations, failed_rows=store
+            runner_of(planner, plan, executor, workers, behind),
+            emit=emit,
+            durations=durations,
+            failed_rows=store,
+            publishes_together=is_together,
         )
+        if request.replay:
+            from lakehouse_cli.operations.replay import Replay
+
+            runner = replace(runner, amend=Replay(planner.code.graph.tables, planner.storages, plan).amend)
         planner.keep()
         return masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), mask)
+
+
+def _check_together(planner: Planner, plan: Plan) -> None:
+    """Refuse a run of tables that cannot wait for the others of it.
+
+    Raises:
+        UsageError: There are some.
+    """
+    tables = planner.code.graph.tables
+    for problem in together_problems(tables[each.name] for each in plan.runs):
+        raise UsageError(problem.message, hint=problem.hint, location=problem.location)
 
 
 def diff_project(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from lakehouse_cli.config.files import declared_project_file, project_file
+from lakehouse_cli.config.files import RUN_ON_IMPORT, declared_project_file, project_file
 from lakehouse_cli.declarations import DeclaredProject
+from lakehouse_cli.errors import ProjectError, UsageError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.planning import Plan
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from lakehouse_cli.model.column_lineage import TableLineage
     from lakehouse_cli.operations.comparing import Comparison
     from lakehouse_cli.operations.copying import CopiedTable, CopyResult
+    from lakehouse_cli.operations.transform_tests.acceptance import Accepted
     from lakehouse_cli.operations.transform_tests.recording import Recorded
     from lakehouse_cli.operations.transform_tests.rehearsal import RehearsedTable
     from lakehouse_cli.operations.transform_tests.results import TestResult, TestRun
@@ -145,6 +147,8 @@ class Project(StoredProject):
         fail_fast: bool = False,
         executor: str | None = None,
         workers: int | None = None,
+        together: bool = False,
+        replay: Iterable[str] = (),
         wait: bool = False,
         on_event: Callable[[Event], None] | None = None,
         asked: Moment | None = None,
@@ -163,19 +167,28 @@ class Project(StoredProject):
             fail_fast: Start nothing more once a table has failed.
             executor: ``threads``, ``serial`` or ``processes``; the project file's by default.
             workers: How many tables at once; the project file's, else the executor's choice by default.
+            together: Publish nothing until all of the run has passed; also where the project file says so.
+            replay: Names of quarantines, such as ``daily__quarantine``: their tables run, also where they are up to
+                date, and notes say how many of the rows put aside pass now; without terms, nothing else runs.
             wait: Wait for another run of this project and environment to end, rather than raise.
             on_event: Called with everything that happens, such as a reporter's `handle`.
             asked: When the run was asked for, from which its time counts; by default now, or when `wait` is over.
 
         Raises:
-            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor.
+            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor;
+                or the script that calls this does so as it is imported, for its functions, and not as it is run alone.
             LakehouseError: Another run holds the lock.
         """
         from lakehouse_cli.project.execution import run_project
 
         terms = RunRequest(selection=selection, exclude=tuple(exclude), force=force, failed=failed, defer=defer)
-        request = replace(terms, fail_fast=fail_fast, executor=executor, workers=workers, wait=wait)
-        return run_project(self.planner, request, on_event, asked)
+        request = replace(terms, fail_fast=fail_fast, executor=executor, workers=workers)
+        request = replace(request, together=together, replay=tuple(replay), wait=wait)
+        result = run_project(self.planner, request, on_event, asked)
+        for error in (each.error for each in result.tables):
+            if error is not None and error.message == RUN_ON_IMPORT:
+                raise UsageError(error.message, hint=error.hint, location=error.location)
+        return result
 
     def check(
         self,
@@ -267,6 +280,37 @@ class Project(StoredProject):
         from lakehouse_cli.operations.transform_tests.rehearsal import rehearse
 
         return masked(tuple(rehearse(self.planner.code_anew(), rows, seed)), self.planner.mask)
+
+    def accept_columns(self, table: str, rows: int = 20, seed: int = 0, *, write: bool = True) -> Accepted:
+        """Declare the columns that the transform of a table returns, on rows made up as in `rehearse`.
+
+        Args:
+            table: Name of a computed table.
+            rows: How many to make up for each input.
+            seed: Decides their values.
+            write: Whether the file that declares it is changed; else it is only said how it would be.
+
+        Raises:
+            UsageError: There is no such table, it cannot be rehearsed, or something names a column that would go.
+            LakehouseError: The transform failed.
+        """
+        from lakehouse_cli.operations.transform_tests.acceptance import accept_columns
+        from lakehouse_cli.operations.transform_tests.yaml_edit import write_text
+
+        found = accept_columns(self.planner.code_anew(), self.table(table), rows, seed)
+        if not write or found.text is None:
+            return found
+        path = self.folder / found.file
+        before = path.read_bytes()
+        write_text(path, found.text)
+        try:
+            self.planner.other(self.environment)
+        except ProjectError as error:
+            write_text(path, before.decode())
+            first = error.problems[0]
+            message = f"what `{table}` returns does not fit the rest of the project: {first.message}"
+            raise UsageError(message, hint="change that first", location=first.location) from None
+        return found
 
     def column_lineage(self, *selection: str, exclude: Iterable[str] = ()) -> tuple[TableLineage, ...]:
         """Which columns of their inputs the columns of tables come from; needs no data.

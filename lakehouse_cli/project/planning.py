@@ -24,6 +24,7 @@ from lakehouse_cli.plan.project_params import NOTHING
 from lakehouse_cli.plan.queries import QueryComputation
 from lakehouse_cli.plan.queries_in_databases import DatabaseEngine
 from lakehouse_cli.plan.recipes import reading_of, recipe_hash, recipe_of, stored_as
+from lakehouse_cli.plan.replaying import check_selected, find_replayed, without_rows
 from lakehouse_cli.plan.selection import Selection, mentions_state, select
 from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
 from lakehouse_cli.plan.uses import Used, UsedContent
@@ -212,14 +213,17 @@ class Planner:
         """What a run would do; see `Project.plan`."""
         self.code_anew()
         with self.connected():
-            chosen = self.select(request.selection, request.exclude, request.defer)
+            replayed = find_replayed(self.code.graph.tables, request.replay)
+            chosen = self.select(request.selection or tuple(replayed), request.exclude, request.defer)
             again = NOTHING
             if request.failed:
                 unfinished = _unfinished(self.spec)
                 chosen = _narrowed(chosen, unfinished)
                 again = params_again(self.code.graph, {name: unfinished[name] for name in chosen.names})
             self.code = self.code.with_former_params(again)
-            return _masked_plan(self._plan(chosen, request.defer, force=request.force), self.mask)
+            check_selected(replayed, chosen.names)
+            plan = self._plan(chosen, request.defer, force=request.force, replayed=replayed)
+            return _masked_plan(plan, self.mask)
 
     def code_versions(self) -> dict[str, str]:
         """A hash of all that decides each computed table, but for what is stored; needs no storage.
@@ -252,7 +256,15 @@ class Planner:
             engines[table.storage] = DatabaseEngine(self.spec.storages[table.storage].type, version)
         return replace(found, engine=engines[table.storage])
 
-    def _plan(self, chosen: Selection, defer: str | None, *, force: bool = False, lenient: bool = False) -> Plan:
+    def _plan(
+        self,
+        chosen: Selection,
+        defer: str | None,
+        *,
+        force: bool = False,
+        lenient: bool = False,
+        replayed: Mapping[str, str] = {},
+    ) -> Plan:
         """Plan a selection; `lenient` where it is only asked which tables would run, so that inputs may lack."""
         here, code, behind = self.stored, self.code, self.behind(defer)
         chosen = _with_siblings(here.graph, chosen)
@@ -269,6 +281,9 @@ class Planner:
         }
         names = tables_of_interest(here.graph, chosen)
         states = take_snapshot(here, names, recipes, behind=behind, forced=force, lenient=lenient).states
+        empty = without_rows(replayed, states)
+        if empty:
+            chosen = replace(chosen, notes=(*chosen.notes, *empty.values()))
         plan = make_plan(
             self.spec.name,
             here.environment,
@@ -280,6 +295,7 @@ class Planner:
             lenient=lenient,
             defer=None if behind is None else behind.environment,
             check_codes=code.check_codes(tables),
+            replayed={name: aside for name, aside in replayed.items() if name not in empty},
         )
         if code.given:
             plan = replace(plan, params=given_params(code, recipes, self.mask))

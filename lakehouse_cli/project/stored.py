@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import EnvironmentSpec, Table
+from lakehouse_cli.model.file_pattern import reads_many_files
+from lakehouse_cli.model.manifest import FileRecord
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.project.loading import ValidProject
@@ -207,6 +209,9 @@ class StoredProject:
     def _local_file(self, name: str) -> str | None:
         """The file of this machine that is what is stored; None for a folder, and for what is stored elsewhere."""
         table = self.table(name)
+        if reads_many_files(table):
+            hint = f"`lakehouse show {name} --files` names them"
+            raise UsageError(f"`{name}` is many files, {self.storage(name).uri(table)}", hint=hint)
         if table.serializer == "folder":
             return None
         return next(filter(os.path.isfile, local_files(self.storage(name), table)), None)
@@ -240,6 +245,22 @@ class StoredProject:
         from lakehouse_cli.operations.preview import shown
 
         return shown(declared, storage.uri(declared), data, count)
+
+    def files(self, source: str) -> tuple[FileRecord, ...]:
+        """The files of a source of many, in order of name.
+
+        Raises:
+            UsageError: There is no such table, or it is not one of many files.
+            MissingDataError: No file matches.
+            StorageError: They cannot be looked at.
+        """
+        table, storage = self.table(source), self.storage(source)
+        if not reads_many_files(table):
+            hint = f"`lakehouse show {source}` shows it, and {storage.uri(table)} is its data"
+            raise UsageError(f"`{source}` is not a source of many files", hint=hint)
+        with self.planner.connected():
+            found = storage.content(table, ())
+            return storage.scan(table, table.columns).pieces_with_content(())[1].files if found is None else found.files
 
     def sql(self, query: str) -> pa.Table:
         """The result of a query over the stored tables; changes nothing.

@@ -11,9 +11,11 @@ from msgspec.structs import replace
 
 from lakehouse_cli.checks.judge import Judge
 from lakehouse_cli.checks.setting import Setting
+from lakehouse_cli.checks.summaries import passed_by_summary, without_known_nulls
 from lakehouse_cli.contracts.hiding import hide_sensitive
 from lakehouse_cli.contracts.keys import at_key
 from lakehouse_cli.errors import CORRECT_DATA, ContractError
+from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
 from lakehouse_cli.model.manifest import InputRecord
@@ -67,10 +69,14 @@ def open_judge(
     job: Job, place: Workplace, checks: Sequence[Check], *, contract: bool = False, rejects: bool = False
 ) -> Judge:
     """Make what judges checks of a job's table; to be closed."""
+    return Judge(job.table, checks, _setting(job, place), contract=contract, rejects=rejects)
+
+
+def _setting(job: Job, place: Workplace) -> Setting:
     of = job.checks or JobChecks()
     table = job.table
     lines = partial(find_lines, place.storages[table.storage], table) if table.kind == "source" else None
-    setting = Setting(
+    return Setting(
         place.folder,
         job.run_started,
         _StoredTables(place, of),
@@ -79,7 +85,6 @@ def open_judge(
         codes=of.codes,
         find_lines=lines,
     )
-    return Judge(table, checks, setting, contract=contract, rejects=rejects)
 
 
 def judge_table(job: Job, place: Workplace, table: pa.Table) -> tuple[CheckRecord, ...]:
@@ -154,14 +159,25 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
     storage = place.storages[table.storage]
     due = [check for check in table.contract.checks if check.name in (checks.only or ())]
     failure: ContractError | None = None
-    with closing(open_judge(job, place, due, contract=checks.validates)) as judge:
-        found_as, pieces = _stored_pieces(job, storage)
-        for piece in pieces:
-            judge.piece(piece)
-        try:
-            found = judge.finish()
-        except ContractError as error:
-            failure, found = error, error.checks
+    found_as, data, summary = _open_stored(job, storage)
+    known: dict[str, CheckRecord] = {}
+    if summary is not None:
+        known = passed_by_summary(table, due, _setting(job, place), summary)
+        due, judged = [each for each in due if each.name not in known], without_known_nulls(table, summary)
+        job = replace(job, table=judged)
+    names = _judged_columns(job.table, due, validates=checks.validates)
+    found: tuple[CheckRecord, ...] = ()
+    rows = 0 if summary is None else summary.rows
+    if summary is None or names is None or names or due:
+        with closing(open_judge(job, place, due, contract=checks.validates)) as judge:
+            for piece in data(names):
+                judge.piece(piece)
+            try:
+                found = judge.finish()
+            except ContractError as error:
+                failure, found = error, error.checks
+            rows = judge.rows
+    found = (*known.values(), *found)
     anew = {record.result.name: record for record in found}
     records = tuple(
         anew.get(check.name) or checks.standing[check.name]
@@ -177,11 +193,16 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
         failure.hint = failure.hint or (CORRECT_DATA if table.kind == "source" else STORED_HINT)
         hide_sensitive(failure, table.contract.sensitive, table.key)
         raise at_key(failure, table)
-    return Outcome(None, None, (), checks=records, rows=judge.rows)
+    return Outcome(None, None, (), checks=records, rows=rows)
 
 
-def _stored_pieces(job: Job, storage: AssetStorage) -> tuple[InputRecord, Iterator[pa.Table]]:
-    """The record of a table's stored content, and its pieces; of what a run stored, only the columns to judge."""
+def _open_stored(
+    job: Job, storage: AssetStorage
+) -> tuple[InputRecord, Callable[[set[str] | None], Iterator[pa.Table]], Summary | None]:
+    """The record of a table's stored content, what reads its pieces, and what the file says of its columns unread.
+
+    Of what a run stored, only the columns to judge are read; of anything else all, and its file is not believed.
+    """
     table, checks = job.table, job.checks
     manifest = None if checks is None else checks.manifest
     found = scan(storage, table, table.columns)
@@ -190,19 +211,25 @@ def _stored_pieces(job: Job, storage: AssetStorage) -> tuple[InputRecord, Iterat
     # Of another type than is declared by now, a column must be read for that to show.
     stored = dict(manifest.columns) if manifest is not None and is_ours else {}
     is_ours = is_ours and all(stored.get(each.name) == str(each.type) for each in table.columns or ())
-    names = _judged_columns(table) if is_ours and found.reads_columns else None
-    return record, pieces() if not names else found.read_columns(record, names)
+    if not is_ours or not table.columns or not found.reads_columns:
+        return record, lambda _: pieces(), None
+    first = table.columns[0].name
+
+    def of_columns(names: set[str] | None) -> Iterator[pa.Table]:
+        return pieces() if names is None else found.read_columns(record, names or {first})
+
+    return record, of_columns, found.summary(record)
 
 
-def _judged_columns(table: Table) -> set[str] | None:
-    """The columns that nulls, key and checks look at; None where that may be any, or none."""
+def _judged_columns(table: Table, checks: Sequence[Check], *, validates: bool) -> set[str] | None:
+    """The columns that checks look at, and nulls and key where these are judged; None where that may be any."""
     if table.columns is None or any(
-        each.where is not None or each.kind in ("expression", "sql", "function") for each in table.contract.checks
+        each.where is not None or each.kind in ("expression", "sql", "function") for each in checks
     ):
         return None
-    names = {*table.key, *(each.name for each in table.columns if not each.nullable)}
-    for each in table.contract.checks:
+    names = {*table.key, *(each.name for each in table.columns if not each.nullable)} if validates else set()
+    for each in checks:
         names |= {*each.columns}
         if each.references == table.name:
             names |= {*each.arguments.get("references", ())}
-    return names or {table.columns[0].name}
+    return names

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from msgspec.structs import replace
 
-from lakehouse_cli.arrow.ordering import order_problem, sort_rows
+from lakehouse_cli.arrow.ordering import order_problem
 from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.contracts import Enforced, Enforcement, enforce
 from lakehouse_cli.contracts.hiding import hide_sensitive
@@ -26,6 +26,7 @@ from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import rehearsed
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.storage_types.duckdb import cast_hint
+from lakehouse_cli.text.python_words import in_words_of
 from lakehouse_cli.transforms import load_transform
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def enforced_result(
     _check_order(enforced.table.schema, table)
     check_undeclared_types(storage, table, enforced.table.schema, enforced.table.num_rows)
     if table.row_order:
-        enforced = replace(enforced, table=sort_rows(enforced.table, table.row_order))
+        found = sort_pieces(iter([enforced.table]), table.row_order, table.name)
+        enforced = replace(enforced, table=found if isinstance(found, pa.Table) else pa.concat_tables(found))
     if not job.publish:
         rehearsed(storage, table, iter([enforced.table]))
     return replace(enforced, checks=_judged(job, place, enforced.table)) if job.judges else enforced
@@ -167,6 +169,9 @@ def explained(error: ContractError, table: Table, folder: Path, schema: pa.Schem
         of_one = len(error.violations) == 1
         error.violations = tuple(_of_query(each, table, schema) for each in error.violations)
         error.message = error.violations[0].message if of_one else error.message
+    file = table.location.file if table.location is not None else None
+    error.violations = tuple(replace(each, message=in_words_of(file, each.message)) for each in error.violations)
+    error.message = in_words_of(file, error.message)
     hide_sensitive(error, table.contract.sensitive, table.key)
     error.location = error.location or table.where("columns")
     error.hint = error.hint or f"fix {_place(table, folder)}, or relax the contract"

@@ -38,6 +38,7 @@ class WorkerSetup(Struct, frozen=True):
         transforms: One of each module that the run loads.
         spark: The session of transforms on Spark.
         params: Those that are never shown, as no job has.
+        staging: The folder in which results wait until all of the run have passed; None where they are stored at once.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class WorkerSetup(Struct, frozen=True):
     transforms: tuple[FunctionRef, ...] = ()
     spark: SparkSpec = SparkSpec()
     params: PrivateParams = {}
+    staging: str | None = None
 
     def __call__(self) -> None:
         """Load all that computing needs, before there is anything to compute.
@@ -59,7 +61,7 @@ class WorkerSetup(Struct, frozen=True):
         pin(self.folder, self.code.files)
         use_in_worker(self.spark, self.folder)
         # Storages that the leading process has opened stay its own, also where this is a copy of it.
-        _own = Workplace(self.folder, WorkerStorages(self.specs), self.code.taken_ns)
+        _own = Workplace(self.folder, WorkerStorages(self.specs, self.staging), self.code.taken_ns)
         _private = self.params
         for transform in self.transforms:
             with suppress(LakehouseError):

@@ -8,7 +8,7 @@ from itertools import chain
 
 import pyarrow as pa
 
-from lakehouse_cli.arrow.ordering import sort_keys, sort_rows
+from lakehouse_cli.arrow.ordering import are_sorted, sort_keys, sort_rows, sortable
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.runs.spilled_pieces import SpilledPieces
 
@@ -20,27 +20,39 @@ _BATCH = 1 << 20
 _AT_ONCE = 64
 
 
+def are_many(rows: pa.Table) -> bool:
+    """Whether rows are more than are sorted in memory."""
+    return bool(rows.nbytes > _IN_MEMORY)
+
+
 def sort_pieces(pieces: Iterator[pa.Table], names: Sequence[str], table: str) -> pa.Table | Iterator[pa.Table]:
     """Sort rows as `sort_rows` does.
 
     Args:
         pieces: At least one; where they are not of one schema, they break a contract, and are given as they come.
-        names: Of columns that are not nested, at least one.
+        names: Of columns; the first that is nested, and those behind it, do not count.
         table: Its name, for messages.
 
     Returns:
-        All rows where they are few; else pieces of them.
+        All rows where they are few, or came sorted in one piece; else pieces of them.
 
     Raises:
         StorageError: Those that do not fit into memory do not fit on the disk either; pieces raise it too.
     """
+    first, second = next(pieces), next(pieces, None)
+    names = sortable(first.schema, names)
+    if second is None and (not names or are_sorted(first, names)):
+        return first
+    pieces = chain([first] if second is None else [first, second], pieces)
+    if not names:
+        return pieces
+    empty = first.slice(0, 0)
+    del first, second
     run: list[pa.Table] = []
     size = 0
-    empty: pa.Table | None = None
     with ExitStack() as stack:
         runs = _Runs(stack, names, f"the rows of `{table}` to be sorted")
         for piece in pieces:
-            empty = piece.slice(0, 0) if empty is None else empty
             if piece.schema != empty.schema:
                 return chain(runs.merged(stack.pop_all()) if runs else (), run, [piece], pieces)
             for part in _parts(piece):
@@ -49,7 +61,6 @@ def sort_pieces(pieces: Iterator[pa.Table], names: Sequence[str], table: str) ->
                     run, size = [], 0
                 run.append(part)
                 size += part.nbytes
-        assert empty is not None  # noqa: S101  # one piece at least
         if not runs:
             return sort_rows(pa.concat_tables([empty, *run]), names)
         if run:
@@ -59,9 +70,12 @@ def sort_pieces(pieces: Iterator[pa.Table], names: Sequence[str], table: str) ->
 
 def _parts(piece: pa.Table) -> Iterator[pa.Table]:
     """Cut a piece that is larger than what is sorted in memory."""
-    count = max(1, -(-piece.nbytes // _IN_MEMORY))
-    rows = max(1, -(-piece.num_rows // count))
-    return (piece.slice(start, rows) for start in range(0, piece.num_rows, rows))
+    if piece.num_rows == 1 or not are_many(piece):
+        yield piece
+        return
+    half = piece.num_rows // 2
+    yield from _parts(piece.slice(0, half))
+    yield from _parts(piece.slice(half))
 
 
 class _Runs:

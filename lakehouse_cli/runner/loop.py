@@ -14,10 +14,10 @@ from msgspec.structs import replace
 
 from lakehouse_cli.code.importing import pinned
 from lakehouse_cli.engines.spark_session import spark_of_run
-from lakehouse_cli.errors import ContractError, LakehouseError, OvertakenError, Terminated, UnreachableError
+from lakehouse_cli.errors import ContractError, LakehouseError, Terminated
 from lakehouse_cli.executors.base import Executor
 from lakehouse_cli.executors.forks import end_process
-from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Table
+from lakehouse_cli.model import Table
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan, PlannedTable
 from lakehouse_cli.runner import table_results
@@ -25,6 +25,7 @@ from lakehouse_cli.runner.attempts import Attempts, Ended
 from lakehouse_cli.runner.callback_queue import CallbackQueue
 from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.entry import WorkerSetup
+from lakehouse_cli.runner.failures import Failures
 from lakehouse_cli.runner.handover import HandedTables, handover_folder
 from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.runner.jobs import InputError, Outcome, ResultError, results_by_table
@@ -39,6 +40,7 @@ from lakehouse_cli.runner.preparation import (
 )
 from lakehouse_cli.runner.run_jobs import RunJobs
 from lakehouse_cli.runner.schedule import Schedule
+from lakehouse_cli.runner.together import Together, together
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.runs.events import (
     Cancellation,
@@ -49,9 +51,11 @@ from lakehouse_cli.runs.events import (
     RunStarted,
     RunStatus,
     RunStopping,
+    TableComputed,
     TableFinished,
     TableResult,
     TableStarted,
+    as_it_is,
     ignore_event,
     new_run_id,
 )
@@ -60,7 +64,6 @@ from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import in_use
 from lakehouse_cli.text.clock import now_text
-from lakehouse_cli.text.counts import count_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,6 +83,8 @@ class Runner(Struct, frozen=True):
         check_codes: Hashes of the code of functions in checks, by table and check.
         elsewhere: The inputs that are read from another environment, as they are declared there.
         failed_rows: Keeps the rows that break a contract; None where nothing is to be kept.
+        amend: Called with the result of each table as it ends; returns it, perhaps with more notes.
+        publishes_together: Whether nothing is stored until all of the run has passed.
         compare: Called with each result, which is then not published; returns whether it equals the stored table.
     """
 
@@ -93,6 +98,8 @@ class Runner(Struct, frozen=True):
     elsewhere: Mapping[str, Table] = {}
     check_codes: Mapping[str, Mapping[str, str]] = {}
     failed_rows: FailedRowsStore | None = None
+    amend: Callable[[TableResult], TableResult] = as_it_is
+    publishes_together: bool = False
     compare: Callable[[PlannedTable, pa.Table], bool] | None = None
 
     @property
@@ -122,9 +129,12 @@ class Runner(Struct, frozen=True):
         params = plan.params or UNSET
         self.emit(RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes, objects or UNSET, params))
         run.skip_what_is_up_to_date()
-        if plan.due:
-            run.carry_out()
-        run.read_asked_sources()
+        with together(self.graph, self.storages, is_needed=self.publishes_together and bool(plan.due)) as run.together:
+            if plan.due:
+                run.carry_out()
+            run.read_asked_sources()
+            if run.together is not None:
+                run.publish_together(run.together)
         result = RunResult(
             run.run_id,
             plan.project,
@@ -159,9 +169,11 @@ class _Run:
     under_way: dict[str, float] = field(default_factory=dict)
     callbacks: CallbackQueue = field(default_factory=CallbackQueue)
     attempts: Attempts | None = None
+    together: Together | None = None
     cancelled_by: Cancellation | None = None
     stopped_by: str | None = None
     interrupts: Interrupts = field(init=False)
+    failures: Failures = field(init=False)
     started_ns: int = field(default_factory=time.time_ns)
     started_at: datetime = field(init=False)
 
@@ -180,6 +192,8 @@ class _Run:
             self.started_at,
             publish=self.runner.publish,
         )
+        told = self.plan.environment, self.run_id, self.started_ns, self.runner.publish
+        self.failures = Failures(self.runner.graph, self.runner.storages, self.runner.failed_rows, *told)
         self.interrupts = Interrupts(self._stop_softly)
         known, limit = self.runner.durations, self.runner.memory_limit
         self.schedule = Schedule(self.plan.due, known, self.contents.bytes_of_inputs, limit)
@@ -187,8 +201,7 @@ class _Run:
     def status(self) -> RunStatus:
         if self.cancelled_by is not None:
             return "cancelled"
-        bad = any(result.status in table_results.UNUSABLE for result in self.results.values())
-        return "failed" if bad else "success"
+        return "failed" if table_results.first_unusable(self.results.values()) else "success"
 
     def in_plan_order(self) -> tuple[TableResult, ...]:
         return tuple(self.results[name] for name in self.planned if name in self.results)
@@ -199,35 +212,25 @@ class _Run:
                 self._end(self._unchanged(planned))
 
     def _unchanged(self, planned: PlannedTable, note: str | None = None) -> TableResult:
-        """The result of a table that stays as it was stored; failed where that does not keep a check."""
-        if planned.checks:
-            from lakehouse_cli.plan.standing_checks import blocking  # not loaded where no table has checks
-
-            if bad := blocking(self.runner.graph.tables[planned.name], planned.checks):
-                return table_results.standing_failure(planned, bad)
-        return table_results.unchanged(planned, note)
+        return table_results.as_it_stands(planned, self.runner.graph.tables[planned.name], note)
 
     def read_asked_sources(self) -> None:
         """Fail the sources that were asked for and are not as declared, of those that nothing has read yet."""
         for name in self.plan.asked_sources:
             if self.jobs.is_unusable(name) or name in self.sources_read or self.cancelled_by is not None:
                 continue
-            from lakehouse_cli.runner.materializing import read_table
-
-            table, since = self.runner.graph.tables[name], time.perf_counter()
-            try:
-                read_table(self.runner.storages[table.storage], table)
-            except LakehouseError as error:
-                self._fail_source(name, error, time.perf_counter() - since)
-            else:
-                self._keep_rows(name, None)
+            failed = self.failures.of_unreadable(name, self._uri(name))
+            if failed is not None:
+                self._end(failed)
 
     def carry_out(self) -> None:
         """Do all that loads Arrow and the user's code."""
         graph, storages, publish = self.runner.graph, self.runner.storages, self.runner.publish
         setup = replace(self.runner.setup, transforms=modules_of(self.plan, graph))
-        folder, code = setup.folder, setup.code
-        place = Workplace(folder, storages, code.taken_ns)
+        folder, code, seen = setup.folder, setup.code, storages
+        if self.together is not None:
+            setup, seen = replace(setup, staging=self.together.folder), self.together.staging_storages()
+        place = Workplace(folder, seen, code.taken_ns)
         try:
             import_anew(self.plan, graph, folder)
             if publish:
@@ -244,7 +247,7 @@ class _Run:
                 memory = TablesInMemory(consumers, types, streaming_types(types))
                 # Where each process stores by itself, none keeps what the others wait for.
                 names = {planned.storage for planned in self.plan.due} if publish and executor.shares_memory else ()
-                hands_over = publish and not executor.shares_memory
+                hands_over = publish and not executor.shares_memory and self.together is None
                 is_needed = hands_over and any(each.name in consumers for each in self.plan.runs)
                 with in_use(storages[name] for name in names), handover_folder(is_needed=is_needed) as scratch:
                     handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
@@ -254,9 +257,7 @@ class _Run:
                     )
                     self._loop(self.attempts)
         except KeyboardInterrupt as error:
-            self._stop_now("terminated" if isinstance(error, Terminated) else "interrupted")
-            if publish:
-                remove_leftovers(self.plan, graph, storages)  # of processes that were ended
+            self._stop_now(error)
 
     def _loop(self, attempts: Attempts) -> None:
         while True:
@@ -288,13 +289,30 @@ class _Run:
             self.attempts.give_up_waiting()
         self.runner.emit(RunStopping(tuple(self.under_way)))
 
-    def _stop_now(self, how: Cancellation) -> None:
+    def _stop_now(self, error: KeyboardInterrupt) -> None:
         """Give every table a result; an event that a termination cut off is emitted again."""
-        self.cancelled_by = how
+        self.cancelled_by = how = "terminated" if isinstance(error, Terminated) else "interrupted"
         leave_at_exit(end_process)
         for name in self.results.keys() - self.emitted:
             self._emit(self.results[name])
-        self._cancel([planned.name for planned in self.plan.due if planned.name not in self.results], how)
+        ended = self.results.keys() | (self.together.waiting if self.together is not None else ())
+        self._cancel([planned.name for planned in self.plan.due if planned.name not in ended], how)
+        if self.runner.publish:
+            remove_leftovers(self.plan, self.runner.graph, self.runner.storages)  # of processes that were ended
+
+    def publish_together(self, held: Together) -> None:
+        """Store the results that wait, one after the other, if all of the run has passed."""
+        blame = table_results.first_unusable(self.results.values())
+        if blame is None and self.cancelled_by is None:
+            setup = self.runner.setup
+            self.under_way = dict.fromkeys(held.waiting, 0.0)
+            try:
+                with self.interrupts.heeded(), pinned(setup.folder, setup.code.files):
+                    blame = held.publish(self.failures, self._end)
+                    self.callbacks.call_all()
+            except KeyboardInterrupt as error:
+                self._stop_now(error)
+        held.hold_back(blame, self.cancelled_by, self._end)
 
     def _begin(self, planned: PlannedTable, attempts: Attempts) -> None:
         members = [self.planned[name] for name in self._members(planned.name)]
@@ -348,7 +366,7 @@ class _Run:
             if name in self.plan.out_of_reach:
                 return self._without_input(planned, InputError(name, self.plan.out_of_reach[name]), seconds=0.0)
         if planned.refused is not None:
-            return self._failed(planned, planned.refused, seconds=0.0, attempts=0)
+            return self.failures.of_table(planned, planned.refused, seconds=0.0, attempts=0)
         if planned.conditional and self.contents.came_out_the_same(planned):
             return self._unchanged(self.jobs.with_standing(planned), "inputs came out the same")
         return None
@@ -360,7 +378,7 @@ class _Run:
             for each in planned.inputs:
                 if self.runner.graph.tables[each].kind == "source":
                     self.sources_read.add(each)
-                    self._keep_rows(each, None)
+                    self.failures.keep_rows(each, None)
         siblings = self._members(name)
         if isinstance(ended, InputError):
             for each in siblings:
@@ -371,24 +389,31 @@ class _Run:
             if isinstance(result, Outcome):
                 self._take(self.planned[each], result, seconds, attempts)
             else:
-                self._end(self._failed(self.planned[each], result, seconds, attempts, given_up))
+                self._end(self.failures.of_table(self.planned[each], result, seconds, attempts, given_up))
         for each in siblings:
             if each not in done:
-                blame = next(self.results[other] for other in done if self.results[other].status == "failed")
+                blame = next(self.results[other] for other, e in done.items() if isinstance(e, LakehouseError))
                 self._end(table_results.skipped(self.planned[each], blame, together=True))
 
     def _take(self, planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> None:
         """Take note of a table that was computed."""
         name = planned.name
         if planned.action != "run":
-            self._keep_rows(name, table_results.violated(outcome))
+            self.failures.keep_rows(name, table_results.violated(outcome))
+            if self.together is not None:
+                self.together.add_checked(name)
             self._end(table_results.checked(planned, outcome, seconds, attempts))
             return
         if outcome.manifest is not None:
             self.contents.record_materialized(self.runner.graph.tables[name], planned, outcome.manifest)
         elif self.runner.compare is not None:
             self.contents.record_unpublished(name, same=self.runner.compare(planned, outcome.data))
-        self._keep_rows(name, table_results.violated(outcome) if outcome.checks else None)
+        self.failures.keep_rows(name, table_results.violated(outcome) if outcome.checks else None)
+        if self.together is not None and outcome.manifest is not None:
+            self.together.add(planned, outcome, seconds, attempts)
+            self.schedule.ended(name)
+            self.runner.emit(TableComputed(name, outcome.manifest.row_count, round(seconds, 6)))
+            return
         self._end(table_results.materialized(planned, outcome, seconds, attempts))
 
     def _begun(self, name: str) -> int:
@@ -398,44 +423,19 @@ class _Run:
         """Make the result of a table whose input could not be read; a source is reported as the one that failed."""
         blame = failure.name
         if self.runner.graph.tables[blame].kind != "source":
-            return self._failed(planned, failure.error, seconds, attempts=0)
+            return self.failures.of_table(planned, failure.error, seconds, attempts=0)
         if blame not in self.results:
             self._fail_source(blame, failure.error, seconds)
         return table_results.skipped(planned, self.results[blame])
 
     def _fail_source(self, name: str, error: LakehouseError, seconds: float) -> None:
-        uri = self.planned[name].uri if name in self.planned else ""
-        self._end(table_results.failed_source(name, uri, error, seconds, self._keep_rows(name, error)))
+        self._end(self.failures.of_source(name, self._uri(name), error, seconds))
 
-    def _failed(
-        self,
-        planned: PlannedTable,
-        error: LakehouseError,
-        seconds: float,
-        attempts: int,
-        given_up: str | None = None,
-    ) -> TableResult:
-        table = self.runner.graph.tables[planned.name]
-        storage, left = self.runner.storages[table.storage], None
-        # Another request to a server that does not answer may take as long again; a table that another run stored is
-        # not as it was, though this run did not replace it.
-        is_told = self.runner.publish and not planned.is_validated
-        if is_told and not isinstance(error, UnreachableError | OvertakenError):
-            left = table_results.left_in_place(table, planned.uri, storage, self.started_ns)
-        kept = self._keep_rows(planned.name, error)
-        return table_results.failed(planned, error, seconds, attempts, left, given_up, kept)
-
-    def _keep_rows(self, name: str, error: LakehouseError | None) -> str | None:
-        """Keep the rows that break the contract, none any more without an error; returns how they are shown."""
-        store = self.runner.failed_rows
-        count = 0 if store is None else store.replace(name, self.run_id, error)
-        if not count:
-            return None
-        environment = "" if self.plan.environment == DEFAULT_ENVIRONMENT else f" -e {self.plan.environment}"
-        rows = "row that fails" if count == 1 else f"{count_text(count)} rows that fail"
-        return f"`lakehouse show {name}{environment} --failed` shows the {rows}"
+    def _uri(self, name: str) -> str:
+        return self.planned[name].uri if name in self.planned else ""
 
     def _end(self, result: TableResult) -> None:
+        result = self.runner.amend(result)
         self.results[result.name] = result
         self.schedule.ended(result.name)
         self._emit(result)

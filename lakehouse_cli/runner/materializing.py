@@ -23,6 +23,7 @@ from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
 from lakehouse_cli.runner.contract import enforced_result, explained, judged_pieces, kept_pieces
+from lakehouse_cli.runner.external_sort import are_many
 from lakehouse_cli.runner.handover import write_handover
 from lakehouse_cli.runner.in_database import compute_in_database
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, within
@@ -206,6 +207,9 @@ def materialize(
                 on_computed()
             if isinstance(result, Unordered) and table.key and not table.order_by:
                 result = by_key(result, table)
+            is_wanted = keep or gather or hand_to is not None
+            if isinstance(result, pa.Table) and table.row_order and not is_wanted and are_many(result):
+                result = iter([result])  # else all of it would be there twice, sorted and not
             if table.quarantine is not None:
                 return _publish_passing(job, place, taken, storage, result, started_at, keep=keep, hand_to=hand_to)
             if not isinstance(result, pa.Table) and job.publish and not gather:

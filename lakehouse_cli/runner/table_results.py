@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from msgspec import UNSET, UnsetType
@@ -22,7 +22,7 @@ from lakehouse_cli.storage.capabilities import replaces_in_place
 from lakehouse_cli.text.counts import plural
 
 #: Statuses of tables from which nothing can be computed.
-UNUSABLE = frozenset[TableStatus](("failed", "skipped", "cancelled"))
+UNUSABLE = frozenset[TableStatus](("failed", "skipped", "cancelled", "held_back"))
 
 
 def materialized(planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> TableResult:
@@ -72,6 +72,16 @@ def unchanged(planned: PlannedTable, note: str | None = None) -> TableResult:
     if planned.checks:
         result = replace(result, checks=planned.checks)
     return result if manifest is None else _with_stored(result, planned, manifest)
+
+
+def as_it_stands(planned: PlannedTable, table: Table, note: str | None = None) -> TableResult:
+    """Make the result of a table that stays as it was stored; failed where that does not keep a check."""
+    if planned.checks:
+        from lakehouse_cli.plan.standing_checks import blocking  # not loaded where no table has checks
+
+        if bad := blocking(table, planned.checks):
+            return standing_failure(planned, bad)
+    return unchanged(planned, note)
 
 
 def checked(planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> TableResult:
@@ -204,6 +214,30 @@ def cancelled(planned: PlannedTable, why: str, attempts: int) -> TableResult:
     """Make the result of a table that was not begun any more, or abandoned after so many attempts were begun."""
     error = ErrorInfo("Cancelled", why)
     return TableResult(planned.name, "cancelled", planned.reasons, uri=planned.uri, attempts=attempts, error=error)
+
+
+def first_unusable(results: Iterable[TableResult]) -> TableResult | None:
+    """The first table that failed, else one that was skipped or the like; None where all can be used."""
+    bad = [result for result in results if result.status in UNUSABLE]
+    return next((result for result in bad if result.status == "failed"), bad[0] if bad else None)
+
+
+def held_back(planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int, why: str) -> TableResult:
+    """Make the result of a table that passed and is not published, as not all of its run passed."""
+    error = ErrorInfo("HeldBack", f"{why}, and all of the run is published together")
+    rows = None if outcome.manifest is None else outcome.manifest.row_count
+    checks = tuple(each.result for each in outcome.checks) or UNSET
+    return TableResult(
+        planned.name,
+        "held_back",
+        planned.reasons,
+        rows=rows,
+        duration_s=round(seconds, 6),
+        uri=planned.uri,
+        attempts=attempts,
+        error=error,
+        checks=checks,
+    )
 
 
 def left_in_place(table: Table, uri: str, storage: AssetStorage, started_ns: int) -> str | None:

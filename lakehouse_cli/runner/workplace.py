@@ -28,11 +28,17 @@ class Workplace(Struct, frozen=True):
 
 
 class WorkerStorages(dict[str, AssetStorage]):
-    """The storages of a worker, each opened when a job first asks for it, and kept open for the jobs to come."""
+    """The storages of a worker, each opened when a job first asks for it, and kept open for the jobs to come.
 
-    def __init__(self, specs: Mapping[str, StorageSpec]) -> None:
+    Args:
+        specs: Their declarations, by name.
+        staging: The folder in which results wait until all of the run have passed; None where they are stored at once.
+    """
+
+    def __init__(self, specs: Mapping[str, StorageSpec], staging: str | None = None) -> None:
         super().__init__()
         self._specs = specs
+        self._staging = staging
 
     def __missing__(self, name: str) -> AssetStorage:
         spec = self._specs[name]
@@ -44,5 +50,9 @@ class WorkerStorages(dict[str, AssetStorage]):
                 hint="choose another executor (`--executor threads`) or another `root:`",
                 location=spec.location,
             )
+        if self._staging is not None:
+            from lakehouse_cli.storage.staging import StagingStorage  # of such runs alone
+
+            storage = StagingStorage(storage, self._staging)
         self[name] = storage
         return storage

@@ -21,7 +21,8 @@ from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
 
 #: ``passed`` comes of validating stored data alone.
-TableStatus = Literal["materialized", "unchanged", "passed", "failed", "skipped", "cancelled"]
+#: ``held_back``: it was computed and passed, and was not published, as not all of its run passed.
+TableStatus = Literal["materialized", "unchanged", "passed", "failed", "skipped", "cancelled", "held_back"]
 RunStatus = Literal["success", "failed", "cancelled"]
 #: How a run was cancelled: by the user, or by the system or the calling program.
 Cancellation = Literal["interrupted", "terminated"]
@@ -126,7 +127,7 @@ class TableResult(Struct, frozen=True):
     @property
     def warnings(self) -> list[CheckResult]:
         """The checks that warn, or could not be judged without keeping the table from others."""
-        if self.checks is UNSET or self.status == "failed":
+        if self.checks is UNSET or self.status in ("failed", "held_back"):
             return []
         return [each for each in self.checks if each.status in ("warned", "errored")]
 
@@ -222,6 +223,14 @@ class TableRetrying(_Event, frozen=True):
     error: ErrorInfo
 
 
+class TableComputed(_Event, frozen=True):
+    """A table was computed and passed; it is published at the end of the run, if all others pass as well."""
+
+    table: str
+    rows: int | None
+    duration_s: float
+
+
 class TableFinished(_Event, frozen=True):
     """A table ended."""
 
@@ -252,11 +261,26 @@ class RunTrouble(_Event, frozen=True):
     message: str
 
 
-Event = RunWaiting | RunTrouble | RunStarted | TableStarted | TableRetrying | TableFinished | RunStopping | RunFinished
+Event = (
+    RunWaiting
+    | RunTrouble
+    | RunStarted
+    | TableStarted
+    | TableRetrying
+    | TableComputed
+    | TableFinished
+    | RunStopping
+    | RunFinished
+)
 
 
 def ignore_event(_: object) -> None:
     """Do nothing: the listener where there is none."""
+
+
+def as_it_is(result: TableResult) -> TableResult:
+    """Return a result: what amends none."""
+    return result
 
 
 def location_json(location: Location | None) -> dict[str, Any] | None:
@@ -293,7 +317,7 @@ def violations_json(violations: Sequence[Violation]) -> list[dict[str, Any]]:
 
 def _example_json(example: Example) -> dict[str, Any]:
     """Row and value; line and key where they are known."""
-    known = {"line": example.line, "key": example.key or None}
+    known = {"line": example.line, "key": example.key or None, "file": example.file or None}
     document = {"row": example.row, "value": example.value}
     return document | {name: value for name, value in known.items() if value is not None}
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from shutil import rmtree
 from typing import IO
 
@@ -69,6 +69,11 @@ def spill_folder() -> Iterator[str]:
             rmtree(each, ignore_errors=True)
         forget()
         let_go(descriptor)
+
+
+def is_temporary(path: PurePath) -> bool:
+    """Whether a path is in such a folder."""
+    return any(part.startswith(_PREFIX) for part in path.parts)
 
 
 def _remove_used(*folders: str) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakehouse_cli.formats.native import NativeFile
+    from lakehouse_cli.formats.summary import Summary
 
 #: How often a table is read again that is replaced while it is read.
 READINGS = 10
@@ -105,6 +106,9 @@ ReadPieces = Callable[["tuple[InputRecord, ...]"], "tuple[Callable[[], Iterator[
 #: Given the record of the content that is read, the file that engines may read by themselves; None for none.
 FindNative = Callable[[InputRecord], "NativeFile | None"]
 
+#: Given the record of the content, what is known of it unread; None for nothing, or where it is another by now.
+FindSummary = Callable[[InputRecord], "Summary | None"]
+
 
 class Scan:
     """A stored table that is about to be read; nothing is read before it is asked for.
@@ -117,6 +121,7 @@ class Scan:
 
     Attributes:
         native: Finds the file that it is; sets it who has files.
+        summary: Finds what the file says of its columns without reading them; None where it says nothing.
         reads_columns: Whether `read_columns` reads less than all; sets it who stores each column by itself.
     """
 
@@ -124,6 +129,7 @@ class Scan:
         self.read = read
         self.read_pieces = read_pieces
         self.native: FindNative = lambda _: None
+        self.summary: FindSummary = lambda _: None
         self.reads_columns = False
         self._storage = storage
         self._table = table

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, UsageError
+from lakehouse_cli.errors import LakehouseError, RowPlace, StorageError, UnclaimedError, UsageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
@@ -62,8 +62,12 @@ class PublishesPieces(Protocol):
 class RehearsesWriting(Protocol):
     """Finds without storing anything what storing a table would fail at."""
 
-    def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> None:
-        """Raise what `publish` would of at least one piece: of their values, types and columns; changes nothing."""
+    def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> str | None:
+        """Raise what `publish` would of at least one piece: of their values, types and columns; changes nothing.
+
+        Returns:
+            The content hash that they would be stored with; None where only storing them shows it.
+        """
 
 
 @runtime_checkable
@@ -108,8 +112,8 @@ class KeepsChecks(Protocol):
 class FindsLines(Protocol):
     """Keeps tables in files of lines."""
 
-    def find_lines(self, table: Table, rows: Sequence[int]) -> Mapping[int, int]:
-        """Return the lines on which rows begin, both counted from 1; those that are not known are left out."""
+    def find_lines(self, table: Table, rows: Sequence[int]) -> Mapping[int, RowPlace]:
+        """Return the lines on which rows begin, both counted from 1, of many files with theirs; without the unknown."""
 
 
 @runtime_checkable
@@ -294,7 +298,7 @@ def keep_checks(storage: AssetStorage, table: Table, manifest: Manifest, checks:
         return False
 
 
-def find_lines(storage: AssetStorage, table: Table, rows: Sequence[int]) -> Mapping[int, int]:
+def find_lines(storage: AssetStorage, table: Table, rows: Sequence[int]) -> Mapping[int, RowPlace]:
     """Return the lines of a table's file on which rows begin, as far as they are known; raises nothing."""
     found = storage.capability(FindsLines)
     try:

@@ -12,9 +12,11 @@ from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
+from lakehouse_cli.code.importing import is_own_file
 from lakehouse_cli.errors import LakehouseError, OvertakenError, StorageError, UnreachableError, system_reason
 from lakehouse_cli.model import StorageSpec, Table
 
+_PACKAGE = Path(__file__).resolve().parent.parent
 #: What is out of reach: all tables of a storage, or one.
 OutOfReach = Literal["storage", "table"]
 
@@ -117,6 +119,9 @@ _DOING = {
     "publish": "storing",
     "read_manifest": "reading the manifest of",
     "delete": "deleting",
+    "may_replace": "looking at",
+    "altered_by": "looking at",
+    "keep_checks": "storing the checks of",
 }
 
 
@@ -132,8 +137,10 @@ def own_storage_error(spec: StorageSpec, method: str, table: Table | None, error
     doing = _DOING.get(method, f"`{method}` of")
     what = f"{doing} `{table.name}`" if table is not None else f"`{method}`"
     frames, folder = traceback.extract_tb(error.__traceback__), spec.folder
-    own = [frame for frame in frames if folder is not None and Path(frame.filename).is_relative_to(folder)]
-    last = (own or frames)[-1]
+    own = [frame for frame in frames if folder is not None and is_own_file(frame.filename, folder)]
+    # Of a storage from a package its own line, rather than that of a library that it calls.
+    packaged = [frame for frame in frames if not frame.filename.startswith(f"{_PACKAGE}/")]
+    last = own[-1] if own else (packaged or frames)[0]
     shown = Path(last.filename).relative_to(folder) if own and folder is not None else last.filename
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return StorageError(

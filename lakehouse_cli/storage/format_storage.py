@@ -13,17 +13,21 @@ from functools import cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from msgspec import Struct
+
 from lakehouse_cli.code.fingerprints.packages import find_package
-from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
+from lakehouse_cli.errors import LakehouseError, MissingDataError, NewerVersionError, StorageError
 from lakehouse_cli.formats import FORMATS, SERIALIZERS, file_suffixes, form_of
 from lakehouse_cli.formats.base import Format, NullSink, Opener, Sink
 from lakehouse_cli.formats.objects.stored import StoredBytes, object_record
+from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError, ObjectRecord
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
 from lakehouse_cli.storage.capabilities import PublishesPieces, RehearsesWriting
 from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, translate_errors
+from lakehouse_cli.storage.hashing import HashingSink
 from lakehouse_cli.storage.strays import Endings
 from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.yaml_text import quote_yaml
@@ -43,6 +47,28 @@ _Capability = TypeVar("_Capability")
 #: While it is entered, bytes that are read are those that were seen, else ChangedError is raised: what opens them, and
 #: whether a manifest is that of these very bytes.
 Opened = Callable[[], AbstractContextManager[tuple[Opener, Callable[[Manifest], bool]]]]
+
+
+class Listed(Struct, frozen=True):
+    """A file that a listing found.
+
+    Attributes:
+        path: Under the root, `/`-separated, with its ending.
+        seen: What the listing says of its content; None where it says nothing.
+    """
+
+    path: str
+    seen: Any = None
+
+
+class SourceFile(Table, frozen=True):
+    """One of the files of a source, as a source of its own.
+
+    Attributes:
+        suffix: What follows its path in its name.
+    """
+
+    suffix: str = ""
 
 
 class FormatStorage(AssetStorage):
@@ -94,7 +120,25 @@ class FormatStorage(AssetStorage):
         root = self.spec.root_text.rstrip("/")
         return f"{root}/{path}" if root not in ("", ".") else path
 
+    @abstractmethod
+    def list_files(self, folder: str, depth: int | None) -> Iterable[Listed]:
+        """Return the files below a folder, in any order; none where there is no such folder.
+
+        What is hidden, by a dot at the beginning of a name, is left out, and so is what is there of this tool alone.
+
+        Args:
+            folder: Under the root, without a slash at its end; empty for the root.
+            depth: How many folders below that they are in; None for any number.
+        """
+
+    def content_of(self, file: SourceFile, listed: Listed, known: Iterable[InputRecord]) -> InputRecord | None:
+        """As `content`, of a file that was just listed."""
+        del listed
+        return self.content(file, known)
+
     def _suffixes(self, table: Table) -> tuple[str, ...]:
+        if isinstance(table, SourceFile):
+            return (table.suffix,)
         suffixes = file_suffixes(form_of(table), table.options)
         # What is computed is written in one place; only other people's files may come in any compression.
         return suffixes if table.kind == "source" else suffixes[:1]
@@ -145,7 +189,19 @@ class FormatStorage(AssetStorage):
         """Return the declared columns; a computed table that declares none is read by its manifest."""
         found = Scan(self, table, partial(self._read, table, columns), partial(self._read_pieces, table, columns))
         found.reads_columns = table.format == "parquet" and not needs_manifest(table, columns)
+        if found.reads_columns:
+            found.summary = partial(self._summary, table, columns or ())
         return found
+
+    def _summary(self, table: Table, columns: Sequence[Column], record: InputRecord) -> Summary | None:
+        try:
+            opened, now = self._until_unchanged(table, lambda: self._opened(table, (record,)))
+            if now.content_hash != record.content_hash:
+                return None
+            with translate_errors(self, table, "read"), opened() as (opener, _):
+                return self._format(table).summary(opener, self.uri(table), columns)
+        except (ChangedError, LakehouseError):  # said by who reads it
+            return None
 
     def _read(
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
@@ -198,10 +254,12 @@ class FormatStorage(AssetStorage):
 
         return self._publish(table, write, origin)
 
-    def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> None:
-        """Write what `publish_pieces` does, and keep nothing of it."""
+    def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> str | None:
+        """Write what `publish_pieces` does, and keep nothing of it but its hash."""
+        sink = HashingSink(NullSink())
         with translate_errors(self, table, "written"):
-            self._format(table).write_pieces(pieces, NullSink(), self._options(table))
+            self._format(table).write_pieces(pieces, sink, self._options(table))
+        return sink.hexdigest()
 
     @abstractmethod
     def _publish(
@@ -256,8 +314,6 @@ class FormatStorage(AssetStorage):
 def missing_data(table: Table, shown: str, advice: str = "put the file there") -> MissingDataError:
     """The error of a table of which nothing is stored at the place shown; `advice` is for the owner of a source."""
     if table.kind == "source":
-        if any(mark in table.path for mark in "*?{"):
-            advice = "a pattern is no path: declare a source for each file; where that is the file's name, " + advice
         return MissingDataError(
             f"{shown} does not exist",
             hint=f"{advice}, or correct `path:` or the storage's `root:`",

@@ -83,7 +83,16 @@ def open_storage(spec: StorageSpec) -> AssetStorage:
     if spec.type not in STORAGE_TYPES:
         from lakehouse_cli.storage.own import open_own  # seldom needed
 
-        return open_own(spec, spec.folder or Path())
+        return _with_many_files(open_own(spec, spec.folder or Path()), spec)
     storage_type = STORAGE_TYPES[spec.type]
     storage: AssetStorage = load(Entry(storage_type.implementation, storage_type.install))(spec)
-    return storage
+    return _with_many_files(storage, spec)
+
+
+def _with_many_files(storage: AssetStorage, spec: StorageSpec) -> AssetStorage:
+    if not spec.many_files:
+        return storage
+    from lakehouse_cli.storage.format_storage import FormatStorage
+    from lakehouse_cli.storage.many_files import ManyFilesStorage
+
+    return ManyFilesStorage(storage) if isinstance(storage, FormatStorage) else storage

@@ -41,6 +41,7 @@ from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, r
 from lakehouse_cli.storage.errors import overtaken
 from lakehouse_cli.storage.format_storage import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
 from lakehouse_cli.storage.table_digests import digest_of, first_difference
+from lakehouse_cli.storage_types.own_methods import SAVED_TYPES
 from lakehouse_cli.text.counts import plural, with_article
 from lakehouse_cli.text.regular_files import read_regular
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of, owner_of
@@ -352,12 +353,13 @@ def _frame_type(kept: Any, spec: StorageSpec) -> FrameType:
         found = frame_type_of(annotations_of(kept.save).get(first or ""))
     except LakehouseError as error:
         message = f"storage `{spec.name}`: parameter `{first}` of `save` of `{spec.type}`: {error.message}"
-        raise LakehouseError(message, hint=error.hint, location=spec.location) from error
+        hint = SAVED_TYPES if error.message.endswith("frame type") else error.hint
+        raise LakehouseError(message, hint=hint, location=spec.location) from error
     if found.orders_rows:
         return found
     raise LakehouseError(
         f"storage `{spec.name}`: parameter `{first}` of `save` of `{spec.type}`: rows of {found.name} have no order",
-        hint="annotate it with pandas.DataFrame, pyarrow.Table or polars.DataFrame",
+        hint=SAVED_TYPES,
         location=spec.location,
     )
 

@@ -7,12 +7,14 @@ row for row. Nothing else is ever removed, and nothing that is not as it was whe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from lakehouse_cli.formats.spec import TEXT_COMPRESSIONS
 from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.option_hash import hash_of_option, option_hash
 from lakehouse_cli.storage.base import Stray
 
 CHANGED = "it changed since it was listed"
@@ -29,9 +31,24 @@ class Endings(NamedTuple):
     tables: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
 
-    def of(self, manifest: Manifest) -> tuple[str, ...]:
-        """Those that what a manifest describes may have."""
-        return self.tables if manifest.object is None else self.objects
+    def of(self, manifest: Manifest, there: Callable[[], Iterable[str]] = tuple) -> tuple[str, ...]:
+        """Those that what a manifest describes may have.
+
+        Args:
+            manifest: Has the hash of the option `suffix`, where that was set.
+            there: Endings that are there, which are asked for only then.
+        """
+        known = self.tables if manifest.object is None else self.objects
+        said = None if manifest.recipe is None else hash_of_option(manifest.recipe.storage, "suffix")
+        if said is None or any(option_hash(ending) == said for ending in known):
+            return known
+        return (*known, *(each for each in there() if option_hash(_unpacked(each)) == said))
+
+
+def _unpacked(ending: str) -> str:
+    """An ending without that of a compression."""
+    packed = next((each for each in TEXT_COMPRESSIONS.values() if ending.endswith(each)), "")
+    return ending.removesuffix(packed)
 
 
 class Trace(Struct, frozen=True):

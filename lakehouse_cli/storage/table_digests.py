@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from lakehouse_cli.formats.ipc.format import IpcFormat
 from lakehouse_cli.formats.ipc.spec import IpcOptions
-from lakehouse_cli.storage.local.publishing import HashingSink
+from lakehouse_cli.storage.hashing import HashingSink
 
 _PLAIN = IpcOptions(compression="none")
 

@@ -31,7 +31,7 @@ class _ExplainedScan(Scan):
     def __init__(self, storage: AssetStorage, table: Table, inner: Scan) -> None:
         read_pieces = None if inner.read_pieces is None else self._read_pieces
         super().__init__(storage, table, self._read, read_pieces)
-        self.native, self.reads_columns = inner.native, inner.reads_columns
+        self.native, self.summary, self.reads_columns = inner.native, inner.summary, inner.reads_columns
         self._inner = inner
 
     def _read(self, known: tuple[InputRecord, ...] | None) -> tuple[pa.Table, InputRecord | None]:

@@ -18,6 +18,7 @@ from lakehouse_cli.code.source import ModuleSource, SourceError, SourceReader
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats.spec import FormatOption, JsonSchema, Refusal, first_refused
 from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage_types.own_methods import check_methods
 from lakehouse_cli.storage_types.spec import StorageType
 
 _SCHEMAS: Mapping[str, JsonSchema] = {
@@ -55,6 +56,7 @@ def read_type(name: str, target: str, folder: Path) -> StorageType:
     module_name, _, class_name = target.partition(":")
     code = SourceReader(folder)
     own, bases = _line_of_descent(code.module(module_name), class_name, code)
+    check_methods(own)
     fields, constants = _fields(own)
     required = [each for each, (_, is_required) in fields.items() if is_required]
     root = constants.get("root_is", "text")

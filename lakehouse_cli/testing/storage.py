@@ -173,6 +173,18 @@ class StorageConformance(PiecesConformance):
             if storage.capability(RehearsesWriting) is not None:
                 assert refusal(partial(storage.publish, declared, piece, ORIGIN)) == refused
 
+    def test_rehearsing_knows_the_hash_that_is_stored(self, storage: AssetStorage) -> None:
+        """Whether what is computed from a table runs is decided by it, where all of a run is published together."""
+        found = storage.capability(RehearsesWriting)
+        if found is None:
+            return
+        declared = table()
+        one, two = (data_of(declared, (number, "a"), (number + 1, None)) for number in (1, 2))
+        known = found.rehearse(declared, iter([one, two]))
+        stored = storage.publish(declared, pa.concat_tables([one, two]), ORIGIN)
+        assert known in (None, stored.content_hash)
+        assert known is None or found.rehearse(declared, iter([one])) != known
+
     def test_what_others_stored_is_read(self, storage: AssetStorage) -> None:
         """A source has no manifest."""
         declared = table(kind="source")

@@ -9,7 +9,12 @@ from functools import lru_cache
 
 def now_text() -> str:
     """The present moment in UTC, ISO 8601 with milliseconds: ``2026-11-30T10:42:07.123+00:00``."""
-    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return time_text(time.time_ns())
+
+
+def time_text(ns: int) -> str:
+    """Nanoseconds since 1970 likewise."""
+    seconds, nanoseconds = divmod(ns, 1_000_000_000)
     return f"{_second(seconds)}.{nanoseconds // 1_000_000:03}+00:00"
 
 

@@ -70,12 +70,21 @@ def apply(
     ) -> pa.Table | Iterator[pa.Table]:
         if serializer:
             found = serialize(transform, result, serializer)
+            if result is None and not transform.may_return_none:
+                raise _forgotten_return(transform, serializer)
             given.finish()
             return found
         return to_arrow(transform, result, given, columns, scopes, enter)
 
     returns = None if serializer or transform.returns is None else transform.return_type
     return call(transform, inputs, params or {}, take, uses_duckdb=uses_duckdb, workers=workers, returns=returns)
+
+
+def _forgotten_return(transform: Transform, serializer: str) -> TransformError:
+    """The error of a None that nobody said was meant."""
+    message = f"result of `{transform.name}`: it returned None, to be stored as {serializer}"
+    hint = "did it forget to `return`? Where None is meant, annotate it: `-> … | None`"
+    return TransformError(message, hint=hint, location=place_of_result(transform.fn, transform.folder))
 
 
 def call(
@@ -108,7 +117,7 @@ def call(
         enter = partial(_enter, scopes, workers, set())
         if returns is not None:
             enter(returns)
-        with figures_of_one_call(transform.fn):
+        with figures_of_one_call():
             with _noted(transform.name, beside) if uses_duckdb else nullcontext():
                 result = _called(transform, given, params, beside, scopes, enter)
             found = take(result, given, scopes, enter)

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from lakehouse_cli.code.failure import failure_of
 from lakehouse_cli.code.importing import import_own
 from lakehouse_cli.code.source import PUT_MODULE, in_the_way
-from lakehouse_cli.errors import Interrupted, TransformError, did_you_mean
+from lakehouse_cli.errors import Interrupted, TransformError, UsageError, did_you_mean
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.registry import install_command
@@ -87,6 +87,13 @@ class Transform(Struct, frozen=True):
             return frame_type_of(self.returns, returned=True)
         except TransformError as error:
             raise TransformError(f"result of `{self.name}`: {error.message}", hint=error.hint) from error
+
+    @property
+    def may_return_none(self) -> bool:
+        """Whether its annotation says that None may be the result."""
+        if isinstance(self.returns, str):
+            return "None" in self.returns or "Optional" in self.returns
+        return type(None) in (self.returns, *get_args(self.returns))
 
     def keyword(self, name: str) -> Parameter | None:
         """Find the parameter that takes the keyword `name`: the one of that name, or ``**kwargs``."""
@@ -178,6 +185,8 @@ def _imported(ref: FunctionRef, folder: Path) -> types.ModuleType:
             message = f"module `{ref.module}` is neither in the project's folder nor installed"
             raise TransformError(message, hint=hint, location=ref.location) from error
         failure = failure_of(error, folder)
+        if isinstance(error, UsageError):
+            raise TransformError(error.message, hint=error.hint, location=failure.location) from error
         raise TransformError(
             f"module `{ref.module}` cannot be imported: {failure.headline}",
             exception=failure.exception,

@@ -65,6 +65,8 @@ def serialize(transform: Transform, result: Any, name: str) -> pa.Table:
         hint = "look at what the transform returns"
         if failure.location is None and SERIALIZERS[name].runs_code:
             hint = "return what Python can pickle: no lambda, generator, open file or connection is"
+            if "local object" in failure.headline and "<lambda>" not in failure.headline:
+                hint = "define it at the top of its module, outside of any function: a pickle names it by its module"
         raise TransformError(
             f"the result of `{transform.name}` cannot be stored as {name}: {failure.headline}",
             exception=failure.exception,

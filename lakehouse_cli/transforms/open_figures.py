@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, MutableMapping, ValuesView
+from collections.abc import Iterator, MutableMapping, Sequence, ValuesView
 from contextlib import contextmanager
-from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 from typing import Any
 
 # Keeps the list; its figures are those of `matplotlib.pyplot`.
@@ -16,47 +17,67 @@ _REGISTRY = "matplotlib._pylab_helpers"
 _lock = threading.Lock()
 
 
-@contextmanager
-def figures_of_one_call(fn: Callable[..., Any]) -> Iterator[None]:
-    """Begin a call without open figures, and close those that it leaves open; the ones that are open stay so.
+class _Call(threading.local):
+    """The figures of the call that a thread is in."""
 
-    Args:
-        fn: What is called, in this thread.
-    """
-    figures = _figures(fn)
-    if figures is None:
-        yield
-        if (loaded := sys.modules.get(_REGISTRY)) is not None and not isinstance(loaded.Gcf.figs, _Figures):
-            loaded.Gcf.destroy_all()  # pyplot was loaded by the call: all are of it
-        return
-    before = figures.of_call
-    figures.of_call = OrderedDict()
+    figures: OrderedDict[Any, Any] | None = None
+
+
+_call = _Call()
+
+
+@contextmanager
+def figures_of_one_call() -> Iterator[None]:
+    """Begin a call in this thread without open figures, and close those that it leaves open; others stay open."""
+    _tell_calls_apart()
+    before = _call.figures
+    _call.figures = OrderedDict()
     try:
         yield
     finally:
-        sys.modules[_REGISTRY].Gcf.destroy_all()
-        figures.of_call = before
+        if _call.figures:
+            sys.modules[_REGISTRY].Gcf.destroy_all()
+        _call.figures = before
 
 
-def _figures(fn: Callable[..., Any]) -> _Figures | None:
-    """The list of open figures that tells calls apart; None where the call is not known to draw."""
-    code = getattr(inspect.unwrap(fn), "__code__", None)
-    if _REGISTRY not in sys.modules:
-        if "matplotlib" not in sys.modules and "matplotlib" not in getattr(code, "co_names", ()):
-            return None
-        try:
-            import_module(_REGISTRY)
-        except Exception:  # noqa: BLE001  # the call itself will say it
-            return None
-    registry = sys.modules[_REGISTRY].Gcf
+def _tell_calls_apart() -> None:
+    """Replace the list, or have it replaced as pyplot is loaded, which any call may do by a library that it uses."""
     with _lock:
-        if not isinstance(registry.figs, _Figures):
-            registry.figs = _Figures(registry.figs)
-        found: _Figures = registry.figs
-    return found
+        if (registry := sys.modules.get(_REGISTRY)) is not None:
+            _replace_list(registry)
+        elif not any(isinstance(each, _Finder) for each in sys.meta_path):
+            sys.meta_path.insert(0, _Finder())
 
 
-class _Figures(MutableMapping[Any, Any], threading.local):
+def _replace_list(registry: ModuleType) -> None:
+    # Without `Gcf` while it is being loaded.
+    gcf = getattr(registry, "Gcf", None)
+    if gcf is not None and not isinstance(gcf.figs, _Figures):
+        gcf.figs = _Figures(gcf.figs)
+
+
+class _Finder(MetaPathFinder):
+    """Finds the module that keeps the list, and replaces the list before any other module has it."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The module that keeps the list; None for all others."""
+        if fullname != _REGISTRY:
+            return None
+        found = PathFinder.find_spec(fullname, path, target)
+        if found is not None and (loader := found.loader) is not None:
+            execute = loader.exec_module
+
+            def execute_and_replace(module: ModuleType) -> None:
+                execute(module)
+                _replace_list(module)
+
+            loader.exec_module = execute_and_replace  # type: ignore[method-assign]
+        return found
+
+
+class _Figures(MutableMapping[Any, Any]):
     """Figures by their numbers, oldest first: in a thread that calls a transform those of the call, else all others.
 
     Args:
@@ -65,11 +86,10 @@ class _Figures(MutableMapping[Any, Any], threading.local):
 
     def __init__(self, others: OrderedDict[Any, Any]) -> None:
         self._others = others
-        self.of_call: OrderedDict[Any, Any] | None = None
 
     @property
     def _own(self) -> OrderedDict[Any, Any]:
-        return self._others if self.of_call is None else self.of_call
+        return self._others if _call.figures is None else _call.figures
 
     def __getitem__(self, number: Any) -> Any:
         return self._own[number]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 
@@ -69,15 +69,26 @@ def call_for_path(
             next(pieces)  # from here on its end closes what is open
             return pieces
 
-        params = {**table.params, _parameter(transform): target}
+        given = {*table.params, *(each.parameter for each, _ in inputs)}
+        params = {**table.params, _parameter(transform, given): target}
         return call(transform, inputs, params, take, uses_duckdb=uses_duckdb, workers=workers)
 
 
-def _parameter(transform: Transform) -> str:
-    """The parameter that takes the path."""
-    for each in transform.parameters:
-        # An annotation that cannot be evaluated is its text.
-        if each.annotation is Target or (isinstance(each.annotation, str) and each.annotation.endswith("Target")):
+def _parameter(transform: Transform, given: Collection[str | None]) -> str:
+    """The parameter that takes the path.
+
+    Args:
+        transform: The transform.
+        given: Parameters that take something else.
+    """
+    free = [each for each in transform.parameters if each.name not in given]
+    for each in free:
+        of_alias = get_args(each.annotation)[:1] if hasattr(each.annotation, "__metadata__") else ()
+        if Target in (each.annotation, *of_alias):
+            return each.name
+    for each in free:
+        # An annotation that cannot be evaluated, as what is imported for type checkers alone, is its text.
+        if isinstance(each.annotation, str):
             return each.name
     hint = "annotate the parameter that takes the path: `out: lakehouse_cli.Target`"
     raise _error(transform, "has no parameter for the path that it writes to", hint)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from lakehouse_cli import Project
+from tests.cli.running import running
 from tests.conftest import Cli, ProjectFolder
 
 PROJECT = """
@@ -296,6 +297,8 @@ def test_what_an_asset_cannot_have_is_refused_at_load(folder: ProjectFolder, cli
         "name: wrong\nmodule: transforms\ntables:\n  e: {sql: select * from f}\n  f: {format: text}\n",
     )
     assert "the query of `e` reads `f`, which is stored as text and no table" in problems(cli)
+    folder.write("lakehouse.yaml", "name: wrong\ntables:\n  d: {format: pickle, sql: select 1}\n")
+    assert "module" not in problems(cli)
 
 
 @pytest.mark.parametrize(
@@ -303,6 +306,7 @@ def test_what_an_asset_cannot_have_is_refused_at_load(folder: ProjectFolder, cli
     [
         ("pickle", "lambda: 1", "the result of `a` cannot be stored as pickle", "no lambda"),
         ("pickle", "(x for x in [1])", "cannot pickle 'generator' object", "generator"),
+        ("pickle", "local()", "local object", "define it at the top of its module"),
         ("pickle", "Half()", "ValueError: half-way", "pickle"),
         ("json", "{'a': {1: 2}}", "result of `a`: `$.a` has the key 1", "texts"),
         ("text", "b'x'", "result of `a`: a bytes cannot be stored as text, which takes a str", "decode"),
@@ -314,6 +318,7 @@ def test_a_result_of_the_wrong_type_leaves_what_is_stored(
     folder: ProjectFolder, cli: Cli, form: str, result: str, message: str, hint: str
 ) -> None:
     code = "import pandas as pd\nclass Half:\n    def __reduce__(self): raise ValueError('half-way')\n"
+    code += "def local():\n    class Model: ...\n    return Model()\n"
     right = {"pickle": "1", "json": "1", "text": "'x'", "png": r"b'\\x89PNG\r\n\x1a\n'", "bytes": "b'x'"}[form]
     right = right.replace("\\\\", "\\")
     folder.declare(f"a: {{format: {form}}}", f"{code}def a(): return {right}\n")
@@ -326,6 +331,19 @@ def test_a_result_of_the_wrong_type_leaves_what_is_stored(
     assert hint in done.err
     assert "Traceback" not in done.err
     assert {name: (folder.path / "data" / name).read_bytes() for name in folder.files()} == before
+
+
+def test_none_is_stored_where_it_is_meant(folder: ProjectFolder, cli: Cli) -> None:
+    forms = ("pickle", "joblib", "json")
+    tables = "\n".join(f"{form}1: {{format: {form}}}\n{form}2: {{format: {form}}}" for form in forms)
+    code = "".join(f"def {form}1(): {{}}\ndef {form}2() -> 'dict | None': return\n" for form in forms)
+    folder.declare(tables, code)
+    tables = cli("run", "-o", "json").json["tables"]
+    assert folder.files() == ["joblib2.joblib", "json2.json", "pickle2.pkl"]
+    errors = {each["name"]: each["error"] for each in tables if each["error"]}
+    assert set(errors) == {"pickle1", "joblib1", "json1"}
+    hint = "did it forget to `return`? Where None is meant, annotate it: `-> … | None`"
+    assert {each["hint"] for each in errors.values()} == {hint}
 
 
 def test_storage_that_an_environment_makes_a_database(folder: ProjectFolder, cli: Cli) -> None:
@@ -512,3 +530,15 @@ def test_each_call_has_figures_of_its_own(folder: ProjectFolder, cli: Cli) -> No
     folder.edit("transforms.py", "return plt.gcf()", "return plt")
     errors = {each["name"]: each["error"] for each in cli("run", "-o", "json").json["tables"]}
     assert errors["first"]["hint"] == "return its figure: `plt.gcf()`"
+
+
+def test_charts_stay_apart_where_calls_load_pyplot(folder: ProjectFolder) -> None:
+    # `Series.plot` loads pyplot, and draws in the current figure.
+    code = "import threading\nimport pandas as pd\ndrawn = threading.Event()\nboth = threading.Event()\n"
+    draw = "    axes = pd.Series([1, 2]).plot()\n"
+    code += f"def first():\n{draw}    drawn.set()\n    both.wait(30)\n    return axes.figure\n"
+    code += f"def second():\n    drawn.wait(30)\n{draw}    both.set()\n    return axes.figure\n"
+    folder.declare("first: {format: png}\nsecond: {format: png}\n", code)
+    with running(folder.path, "run", "--executor", "threads") as run:
+        assert run.ends() == 0, run
+    assert (folder.path / "data/first.png").read_bytes() == (folder.path / "data/second.png").read_bytes()

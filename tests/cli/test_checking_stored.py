@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from lakehouse_cli.formats.parquet.reading import ParquetReader
 from lakehouse_cli.runs.lock import run_lock
 from tests.conftest import Cli, Invoked, ProjectFolder
 
@@ -145,3 +146,78 @@ def test_data_of_another_form_are_refused(weather: ProjectFolder, cli: Cli) -> N
     found = cli("check", "daily")
     assert found.code == 1
     assert "`lakehouse run +daily` stores it anew" in found.err
+
+
+FOOTERS = """
+name: footers
+module: transforms
+storages: {default: {root: data, format: parquet}}
+tables:
+  big:
+    columns:
+      id: {type: int64, nullable: false, min: 1, max: 3}
+      at: {type: date32, checks: [{below: 2025-01-01, severity: warn}]}
+      price: {type: "decimal128(6, 2)", above: 0, nulls: {max: 50%%}}
+      %s
+    checks: [{row_count: {min: 3}}, {freshness: {column: at, within: 99999w}}]
+"""
+THREE = """
+import datetime
+import decimal
+import pandas as pd
+
+def big():
+    days = [datetime.date(2024, 1, day) for day in (1, 2, 3)]
+    prices = [decimal.Decimal("1.10"), None, decimal.Decimal("2.20")]
+    return pd.DataFrame({"id": [1, 2, 3], "at": days, "price": prices, "share": [0.1, 0.2, 5.0]})
+"""
+
+
+@pytest.fixture
+def unread(folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The columns that were read of a stored Parquet table, each time."""
+    read: list[list[str]] = []
+    pieces = ParquetReader.read_pieces
+
+    def noted(self: ParquetReader, wanted: list[str], zoned: Any) -> Any:
+        read.append(wanted)
+        return pieces(self, wanted, zoned)
+
+    folder.write("lakehouse.yaml", FOOTERS % "share: float64")
+    folder.write("transforms.py", THREE)
+    assert cli("run").code == 0
+    monkeypatch.setattr(ParquetReader, "read_pieces", noted)
+    return read
+
+
+def test_footers_answer_what_they_say_exactly(folder: ProjectFolder, unread: list[list[str]], cli: Cli) -> None:
+    [ran] = cli("run", "-o", "json").json["tables"]
+    found = cli("check", "-o", "json")
+    assert (found.code, unread) == (0, [])
+    [checked] = found.json["tables"]
+    assert (checked["rows"], checked["status"]) == (3, "passed")
+    assert checked["checks"] == [{k: v for k, v in each.items() if k != "earlier"} for each in ran["checks"]]
+    price = next(each for each in checked["checks"] if each["name"] == "price_above")
+    assert (price["rows"], price["not_judged"], price["value"]) == (2, 1, "0/2")
+    # A changed check is judged likewise, as the action `check` of a run.
+    folder.edit("lakehouse.yaml", "max: 3", "max: 4")
+    assert cli("run").code == 0
+    assert unread == []
+
+
+def test_what_footers_do_not_decide_is_read(folder: ProjectFolder, unread: list[list[str]], cli: Cli) -> None:
+    folder.write("lakehouse.yaml", FOOTERS % "share: {type: float64, max: 1}")
+    folder.edit("lakehouse.yaml", "max: 3", "max: 2")
+    found = cli("check", "-o", "json")
+    assert (found.code, unread) == (1, [["id", "share"]])
+    counts = {each["name"]: each["count"] for each in found.json["tables"][0]["checks"]}
+    assert (counts["id_max"], counts["share_max"], counts["price_above"]) == (1, 1, 0)
+
+
+def test_footers_of_others_are_not_believed(folder: ProjectFolder, unread: list[list[str]], cli: Cli) -> None:
+    file = folder.path / "data/big.parquet"
+    pq.write_table(pq.read_table(file), file)
+    unread.clear()
+    assert cli("check").code == 0
+    assert [each[0] for each in unread] == ["id"]
+    assert "share" in unread[0]

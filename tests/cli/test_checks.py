@@ -207,7 +207,10 @@ def test_reference_to_oneself_and_to_what_is_computed_from_it(weather: ProjectFo
     [
         ("{function: short}", "check `function` returned a mask of 1 value for 3 rows"),
         ("{function: hole}", "check `function` returned a mask with 1 null"),
-        ('{expression: "10 // (high - 70) < 0"}', "check `expression`: 1 row raises an error in SQL"),
+        ('{expression: "10 // (high - 70) < 0"}', "1 row raises an error in SQL: Division by zero in expression"),
+        ('{expression: "station::int > 1"}', "3 rows raise an error in SQL: Could not convert string 'SFO' to INT32"),
+        ('{expression: "station::int > 1"}', "    row 1: 'SFO', row 2: 'OAK'"),
+        ('{expression: "email::int > 1"}', "2 rows raise an error in SQL\n"),
     ],
 )
 def test_check_that_cannot_be_judged_publishes_nothing(
@@ -465,3 +468,45 @@ def test_several_results_are_judged_each(weather: ProjectFolder, cli: Cli) -> No
     assert {name: table(planned, name)["action"] for name in ("first", "rest")} == {"first": "skip", "rest": "check"}
     assert cli("run").code == 0
     assert cli("graph").code == 0
+
+
+WRONG_SQL = {
+    '{expression: "hihg > 3"}': ("23", "names column `hihg`, which the table does not have", "did you mean `high`?"),
+    '{expression: "high > 3 and x > 1"}': ("36", "names column `x`", "its columns are `station`, `high`, `email`"),
+    "{expression: 'station = \"SFO\"'}": ("33", "names column `SFO`", "a text stands in single quotes: `'SFO'`"),
+    '{expression: "daily.high > 3"}': ("23", "names a column of `daily`", "write the column alone, without `daily.`"),
+    '{expression: "high > > 3"}': ("30", "has a syntax error at or near `>`", "write one condition on a row"),
+    '{expression: "high + 1"}': ("23", "is DOUBLE, not true or false", "compare it"),
+    '{expression: "3 > 1"}': ("23", "names no column of the table", "name one"),
+    '{expression: "lenght(station) > 3"}': ("23", "calls `lenght`, which DuckDB does not", "did you mean `length`?"),
+    '{expression: "length(high) > 3"}': ("23", "calls `length(DOUBLE)`, which DuckDB", "`length(string VARCHAR)"),
+    '{expression: "high > (select 1)"}': ("30", "holds a query", "`sql: select * from this where …`"),
+    '{expression: "unnest([high > 1])"}': ("23", "makes rows of its own (`unnest`)", "`list_contains`"),
+    "{expression: \"high > current_setting('threads')::int\"}": ("30", "calls `current_setting`", "leave it out"),
+    '{expression: "read_text(station) is null"}': ("23", "calls `read_text`, which returns a table", "leave it out"),
+    '{expression: "high > $x"}': ("30", "has a parameter", "write its value"),
+    "{expression: \"high > 'x'\"}": ("30", "has a value that does not fit", "write a value"),
+    '{sql: "select * from this where hihg > 3"}': ("41", "names column `hihg`", "did you mean `high`?"),
+    '{sql: "select 1 as high"}': ("16", "does not read `this`", "`select * from this where high > 100`"),
+    '{sql: "select * from this where high > ?"}': ("16", "has a parameter", "write its value"),
+    '{unique: station, where: "hihg > 3"}': ("35", "names column `hihg`", "did you mean `high`?"),
+}
+
+
+def test_wrong_sql_is_refused_at_its_place(weather: ProjectFolder, cli: Cli) -> None:
+    def problems(*written: str) -> list[Any]:
+        declare(weather, checks="[]")
+        text = "".join(f"\n      - {each}" for each in written)
+        weather.edit("lakehouse.yaml", "checks: []", f"checks:{text}")
+        validated = cli("validate", "-o", "json")
+        return [] if validated.code == 0 else validated.json["error"]["problems"]
+
+    found = problems(*WRONG_SQL)
+    for line, ((written, expected), problem) in enumerate(zip(WRONG_SQL.items(), found, strict=True), 14):
+        column, message, hint = expected
+        assert message in problem["message"], written
+        assert (problem["line"], str(problem["column"])) == (line, column), written
+        assert hint in problem["hint"], written
+    [of_lines] = problems("sql: |\n          select *\n          from daily")
+    assert (of_lines["line"], of_lines["column"]) == (16, 16)
+    assert not problems("{expression: \"high > 3 and this.station = 'x'\"}", '{sql: "from this select max(high)"}')

@@ -72,9 +72,9 @@ def test_undeclared_dates_in_two_formats_stay_text(folder: ProjectFolder, cli: C
     assert cli("show", "s", "-o", "json").json["columns"][0]["type"] == "string"
 
 
-@pytest.mark.parametrize(
-    ("by", "text", "clock"),
-    [
+@pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
+def test_parts_that_a_time_leaves_out_are_zero(folder: ProjectFolder, cli: Cli, form: str) -> None:
+    times = [
         ("%M:%S", "13:04", "00:13:04"),
         ("%S", "13", "00:00:13"),
         ("%S.%f", "13.040", "00:00:13.040"),
@@ -85,33 +85,28 @@ def test_undeclared_dates_in_two_formats_stay_text(folder: ProjectFolder, cli: C
         ("%Mm%Ss", "13m04s", "00:13:04"),
         ("%H", "13", "13:00:00"),
         ("%I %p", "1 PM", "13:00:00"),
-    ],
-)
-@pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
-def test_parts_that_a_time_leaves_out_are_zero(
-    folder: ProjectFolder, cli: Cli, form: str, by: str, text: str, clock: str
-) -> None:
-    texts = json.dumps([text])
-    cell = '"' + texts.replace('"', '""') + '"'
-    row = json.dumps({"at": text, "laps": [text]})
-    content = {"csv": f"at,laps\n{text},{cell}\n", "jsonl": f"{row}\n", "json": f"[{row}]"}[form]
-    options = f"time_format: {json.dumps(by)}"
-    columns = "{at: 'time32[ms]', laps: 'list<time32[ms]>'}"
-    folder.write(
-        "lakehouse.yaml",
-        "name: p\nmodule: transforms\ntables:\n"
-        f"  s: {{kind: source, format: {form}, options: {{{options}}}, columns: {columns}}}\n"
-        f"  t: {{function: same, inputs: {{s: s}}, format: {form}, options: {{{options}}}, columns: {columns}}}\n",
-    )
-    folder.write("transforms.py", "import pyarrow as pa\n\n\ndef same(s: pa.Table) -> pa.Table:\n    return s\n")
-    folder.write(f"data/s.{form}", content)
+    ]
+    columns = "columns: {at: 'time32[ms]', laps: 'list<time32[ms]>'}"
+    tables, code = [], "import pyarrow as pa\n"
+    for at, (by, text, _) in enumerate(times):
+        texts = json.dumps([text])
+        cell = '"' + texts.replace('"', '""') + '"'
+        row = json.dumps({"at": text, "laps": [text]})
+        folder.write(
+            f"data/s{at}.{form}",
+            {"csv": f"at,laps\n{text},{cell}\n", "jsonl": f"{row}\n", "json": f"[{row}]"}[form],
+        )
+        declared = f"format: {form}, options: {{time_format: {json.dumps(by)}}}, {columns}"
+        tables += [f"s{at}: {{kind: source, {declared}}}", f"t{at}: {{{declared}}}"]
+        code += f"\n\ndef t{at}(s{at}: pa.Table) -> pa.Table:\n    return s{at}\n"
+    folder.declare("\n".join(tables), code)
     run = cli("run")
     assert run.code == 0, run.err
     project = Project.load(folder.path)
-    for table in ("s", "t"):
-        (read,) = project.read_arrow(table).to_pylist()
+    for at, (_, _, clock) in enumerate(times):
         meant = time.fromisoformat(clock)
-        assert read == {"at": meant, "laps": [meant]}
+        for table in (f"s{at}", f"t{at}"):
+            assert project.read_arrow(table).to_pylist() == [{"at": meant, "laps": [meant]}]
 
 
 @pytest.mark.parametrize("text", ["13:04:05", "75:00", "00:60"])

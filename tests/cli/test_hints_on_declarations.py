@@ -210,3 +210,25 @@ def test_path_in_a_hint_is_in_quotes_where_it_needs_them(folder: ProjectFolder, 
     assert 'data/t .csv is there: set `path: "t "`\n' in cli("show", "t").err
     folder.declare('t: {kind: source, path: "t "}')
     assert cli("show", "t").code == 0
+
+
+def test_declared_in_python_settings_are_keywords(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/o.csv", "x\n1\n")
+    code = """
+        from lakehouse_cli import Column, Lakehouse, computed_table, source_table
+        o = source_table("o", columns={"x": "int64"})
+        @computed_table(columns=[Column("x", "int64", nullable=False)])
+        def a(o, p): return o.assign(x=[None])
+        @computed_table(columns=[Column("x", "int64")])
+        def b(o): return o.assign(y=1)
+        lakehouse = Lakehouse(assets=[a, b])
+        """
+    folder.write("tables.py", code)
+    assert "name its table under `inputs=…` of `a`, or its value under `params=…`" in cli("-m", "tables", "plan").err
+    folder.edit("tables.py", "a(o, p)", "a(o)")
+    said = cli("-m", "tables", "run").err
+    assert "is declared `nullable=False`" in said
+    assert "set `extra_columns='drop'`" in said
+    # Functions of a project file are in Python as well, and what is said of them is not.
+    folder.declare("o: {kind: source}\na: {}", "def a(o, p): return o")
+    assert "under `inputs:` of `a`" in cli("plan").err

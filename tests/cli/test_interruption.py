@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.cli.running import COMMAND, TABLE, Running, running, until
-from tests.conftest import ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
 ON_A_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
 
@@ -93,7 +93,7 @@ def test_ctrl_c_once_finishes_what_is_under_way(slow: ProjectFolder, executor: s
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 @pytest.mark.parametrize("how", ["twice", "term"])
-def test_ctrl_c_twice_or_termination_ends_at_once(slow: ProjectFolder, how: str, executor: str) -> None:
+def test_ctrl_c_twice_or_termination_ends_at_once(slow: ProjectFolder, cli: Cli, how: str, executor: str) -> None:
     with under_way(slow, executor) as run:
         if how == "term":
             run.process.terminate()
@@ -104,7 +104,7 @@ def test_ctrl_c_twice_or_termination_ends_at_once(slow: ProjectFolder, how: str,
         assert run.ends(patience=10) == 130
     word = "terminated" if how == "term" else "interrupted"
     assert f"{word}: 1 materialized, 2 cancelled in" in run.out
-    shown = subprocess.run([*COMMAND, "runs", "show", "last"], cwd=slow.path, capture_output=True, text=True).stdout
+    shown = cli("runs", "show", "last").out
     for text in (run.out, shown):
         assert f"{word}: 1 materialized, 2 cancelled in" in text
         assert [line.split()[-1] for line in text.splitlines() if line.startswith("○")] == [word, word]
@@ -205,7 +205,7 @@ def ctrl_c_at_a_terminal(slow: ProjectFolder, executor: str, times: int = 1) -> 
 
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
-def test_a_terminal_that_is_closed_ends_the_run_in_order(slow: ProjectFolder, executor: str) -> None:
+def test_a_terminal_that_is_closed_ends_the_run_in_order(slow: ProjectFolder, cli: Cli, executor: str) -> None:
     leader, follower = pty.openpty()
     begin = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n" + ON_A_TERMINAL + COMMAND[-1]
     process = subprocess.Popen(
@@ -221,7 +221,7 @@ def test_a_terminal_that_is_closed_ends_the_run_in_order(slow: ProjectFolder, ex
     until((slow.path / "begun").exists, "the second table")
     os.close(leader)
     process.wait(timeout=30)
-    shown = subprocess.run([*COMMAND, "runs", "show", "last"], cwd=slow.path, capture_output=True, text=True).stdout
+    shown = cli("runs", "show", "last").out
     assert "terminated: 1 materialized, 2 cancelled in" in shown
     assert slow.files() == ["one.csv"]
 
@@ -401,7 +401,7 @@ def test_fail_fast_ends_the_wait_for_another_attempt(failing: ProjectFolder, exe
 
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
-def test_cancelled_table_shows_its_attempts(failing: ProjectFolder, executor: str) -> None:
+def test_cancelled_table_shows_its_attempts(failing: ProjectFolder, cli: Cli, executor: str) -> None:
     failing.edit("lakehouse.yaml", "retry_delay: 60", "retry_delay: 0.01")
     body = "    import pathlib, time\n    if pathlib.Path('attempts').read_text().count('attempt') == 3:\n"
     body += "        pathlib.Path('third').touch()\n        time.sleep(60)\n    raise ValueError"
@@ -410,8 +410,8 @@ def test_cancelled_table_shows_its_attempts(failing: ProjectFolder, executor: st
         until((failing.path / "third").exists, "the third attempt")
         run.process.terminate()
         assert run.ends() == 130
-    shown = subprocess.run([*COMMAND, "runs", "show", "last", "-o", "json"], cwd=failing.path, capture_output=True)
-    for document in (json.loads(run.out), json.loads(shown.stdout)):
+    shown = cli("runs", "show", "last", "-o", "json")
+    for document in (json.loads(run.out), shown.json):
         reported = {table["name"]: (table["status"], table["attempts"]) for table in document["tables"]}
         assert reported == {"t": ("cancelled", 3), "after": ("cancelled", 0)}
 

@@ -16,7 +16,7 @@ from tests.cli.running import COMMAND, kill_group
 from tests.conftest import Cli, ProjectFolder
 
 EXECUTORS = ["threads", "processes", "serial"]
-KILLS = 6
+KILLS = 4
 ROWS = 5000
 COMPUTED = [*(f"{chain}{index}.csv" for chain in "pqr" for index in range(3)), "last.csv"]
 # The beginning and the end of each table's work; fewer where some are up to date already.

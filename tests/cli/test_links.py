@@ -258,7 +258,8 @@ def test_changes_beside_a_linked_database_are_seen(
     connection.close()
 
 
-EXECUTORS = pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+#: A table is stored in the process of the run, or in one of its own.
+EXECUTORS = pytest.mark.parametrize("executor", ["threads", "processes"])
 LINKS_MEANWHILE = """
 import pathlib
 

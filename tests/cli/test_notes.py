@@ -294,8 +294,10 @@ def test_notes_fit_a_terminal(reading: Callable[..., None], project: ProjectFold
 
 @pytest.mark.parametrize("place", ["examples", "project_templates"])
 def test_our_own_projects_have_no_notes(cli: Cli, place: str) -> None:
+    imported = "assets.py was imported, as it is whenever the project is loaded: it declares tables"
     for file in sorted((Path(__file__).parents[2] / place).glob("*/lakehouse.yaml")):
-        assert cli("-C", str(file.parent), "validate", "-o", "json").json["notes"] == [], file
+        expected = [imported] if "assets: " in file.read_text() else []
+        assert cli("-C", str(file.parent), "validate", "-o", "json").json["notes"] == expected, file
 
 
 def test_run_notes_the_tables_that_run(reading: Callable[..., None], cli: Cli) -> None:

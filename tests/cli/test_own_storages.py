@@ -272,3 +272,14 @@ def test_undeclared_unsupported_columns_are_refused(shelf: ProjectFolder, cli: C
     assert table["status"] == "failed"
     violation = table["error"]["violations"][0]["message"]
     assert violation.endswith("cannot hold column `n`, which is not declared: `Shelf` holds no uint64")
+
+
+def test_another_suffix_leaves_no_key(shelf: ProjectFolder, cli: Cli) -> None:
+    shelf.add("shelf.py", "\nTHINGS['best.bak.tsv'] = b''\n")
+    shelf.edit("lakehouse.yaml", "    storage: shelf\n", "    storage: shelf\n    options: {suffix: .tsv}\n")
+    assert cli("run").code == 0
+    shelf.edit("lakehouse.yaml", ".tsv", ".txt")
+    assert "best.txt is not there yet" in cli("plan").out
+    assert cli("run").code == 0
+    storage = Project.load().storage("best")
+    assert sorted(storage.inner.keys("best")) == ["best.bak.tsv", "best.txt"]  # type: ignore[attr-defined]

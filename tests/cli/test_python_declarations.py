@@ -138,6 +138,14 @@ def test_run_at_import_is_refused(declared: ProjectFolder, cli: Cli) -> None:
     assert done.code == 3
     assert "cannot run it meanwhile" in done.err
     assert "tables.py:14" in done.err
+    # As a script, it is imported by what computes its tables.
+    for executor in ("threads", "processes"):
+        declared.edit("tables.py", "lakehouse.run(", f"lakehouse.run(executor='{executor}'")
+        ran = subprocess.run([sys.executable, "tables.py"], capture_output=True, text=True, cwd=declared.path)
+        assert ran.returncode == 1
+        assert "UsageError: tables.py:14: the module that declares the project is being imported" in ran.stderr
+        assert 'call it under `if __name__ == "__main__":`' in ran.stderr
+        declared.edit("tables.py", f"executor='{executor}'", "")
 
 
 def test_decorated_function_is_called_with_frames(declared: ProjectFolder) -> None:
@@ -487,6 +495,7 @@ def test_functions_of_another_module_stay_up_to_date(folder: ProjectFolder, cli:
         ("from lakehouse_cli import computed_table as table", "table(columns={'customer': 'string'}, tags=['a'])"),
         ("import lakehouse_cli", "lakehouse_cli.computed_table(key='customer')"),
         ("import lakehouse_cli as lh", "lh.computed_table()"),
+        ("from lakehouse_cli import *", "computed_table(tags=['a'])"),
     ],
 )
 def test_decorator_is_no_code_of_the_function(folder: ProjectFolder, cli: Cli, imported: str, decorator: str) -> None:
@@ -496,6 +505,33 @@ def test_decorator_is_no_code_of_the_function(folder: ProjectFolder, cli: Cli, i
     folder.write("transforms.py", f"{imported}\n\n@{decorator}\ndef first(orders):\n    return orders.head(1)\n")
     (_, first) = cli("plan", "-o", "json").json["tables"]
     assert first["action"] == "skip", first
+
+
+def test_list_of_tables_is_no_code(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/orders.csv", ORDERS)
+    code = """
+        from lakehouse_cli import *
+        orders = source_table("orders")
+        @computed_table
+        def first(orders):
+            return orders.head(1)
+        lakehouse = Lakehouse(assets=[first])
+        """
+    folder.write("tables.py", code)
+    assert cli("-m", "tables", "run").code == 0
+    folder.edit("tables.py", "[first]", "[first, orders]")
+    assert cli("-m", "tables", "run", "-o", "json").statuses == {"first": "unchanged"}
+
+
+def test_project_in_a_renamed_folder_can_be_named(declared: ProjectFolder, cli: Cli) -> None:
+    assert cli("-m", "tables", "run").code == 0
+    declared.edit("tables.py", "assets=[", "name='other', assets=[")
+    declared.edit("tables.py", "sum", "max")
+    done = cli("-m", "tables", "run")
+    assert done.code == 1
+    assert "if this is the same project, name it: `Lakehouse(name='project', …)`" in done.err
+    declared.edit("tables.py", "name='other'", "name='project'")
+    assert cli("-m", "tables", "run").code == 0
 
 
 @pytest.mark.parametrize(
@@ -561,3 +597,47 @@ def test_input_by_parameter_is_taken_from_the_module(declared: ProjectFolder, cl
     assert problems(cli) == ["tables.py:8: parameter `orders` of `totals` matches no table"]
     declared.edit("tables.py", 'others = source_table("orders"', 'orders = source_table("others"')
     assert problems(cli) == ["tables.py:8: parameter `orders` of `totals` matches no table"]
+
+
+def test_problems_of_columns_do_not_hide_each_other(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write(
+        "tables.py",
+        """
+        from lakehouse_cli import Column, Lakehouse, source_table
+        a = source_table("a", columns={"x": int, 3: "string", "y": "in64"})
+        b = source_table("b", columns=["x", Column("y", "in64")])
+        c = source_table("c", columns={"x": {3: 4, "type": "in64"}})
+        lakehouse = Lakehouse(assets=[a, b, c])
+        """,
+    )
+    problems = cli("-m", "tables", "validate", "-o", "json").json["error"]["problems"]
+    assert [each["message"] for each in problems] == [
+        "the type of column `x` is the class `int`",
+        "`columns` of table `a` has the key `3`, which is no text",
+        "column `y` of table `a`: `in64` is not a column type",
+        "`columns` of table `b` has `'x'`, which is no column",
+        "column `y` of table `b`: `in64` is not a column type",
+        "column `x` has the key `3`, which is no text",
+        "column `x` of table `c`: `in64` is not a column type",
+    ]
+
+
+def test_source_over_a_function_is_refused(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write(
+        "tables.py",
+        """
+        from lakehouse_cli import Lakehouse, source_asset, source_table
+        @source_asset
+        def a(): ...
+        @source_asset(format="text")
+        def b(): ...
+        @source_table("c")
+        def c(): ...
+        lakehouse = Lakehouse(assets=[a, b, c])
+        """,
+    )
+    problems = cli("-m", "tables", "validate", "-o", "json").json["error"]["problems"]
+    assert [each["message"] for each in problems] == [
+        f"a source decorates the function `{name}`, and is computed by none" for name in "abc"
+    ]
+    assert problems[0]["hint"].startswith('declare it by a call, `a = source_table("a", …)`')

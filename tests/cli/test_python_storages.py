@@ -59,6 +59,7 @@ def test_class_of_a_storage_is_taken_by_its_name(declared: ProjectFolder, cli: C
         ("lambda spec: 1", "`type` of storage `shelf` is a lambda, which is no class"),
         ("dict", "class `dict` of storage `shelf` is one of Python's own, of module `builtins`"),
         ("7", "`type` of storage `shelf` is `7`, which is no class"),
+        ("object.__new__(shelf.Shelf)", "`type` of storage `shelf` is a value of `shelf.Shelf`, which is no class"),
     ],
 )
 def test_what_is_no_class_at_the_top_is_refused(
@@ -67,3 +68,5 @@ def test_what_is_no_class_at_the_top_is_refused(
     declared.edit("tables.py", place, place.replace("shelf.Shelf", given))
     (problem,) = cli("-m", "tables", "validate", "-o", "json").json["error"]["problems"]
     assert (problem["file"], problem["line"], problem["message"]) == ("tables.py", 17, expected)
+    if "a value of" in expected:
+        assert problem["hint"] == "give it the class itself, `Shelf`, and its options under `options`"

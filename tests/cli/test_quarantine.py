@@ -195,8 +195,14 @@ def test_other_tables_are_computed_from_a_quarantine(weather: ProjectFolder, cli
     assert failed.code == 1
 
 
+ALL = ("daily", "daily__quarantine", "report")
+
+
 def test_diff_shows_both_tables(weather: ProjectFolder, cli: Cli) -> None:
     cli("run")
+    weather.edit("transforms.py", "return raw\n", "return raw.copy()\n")
+    diff = cli("diff", "-o", "json")  # the run is another, and nothing else
+    assert {each["name"]: each["status"] for each in diff.json["tables"]} == dict.fromkeys(ALL, "equal")
     weather.write("data/raw.csv", "\n".join(["id,station,high,email", *ROWS, "8,OAK,99,z"]) + "\n")
     found = {each["name"]: each["status"] for each in cli("diff", "-o", "json").json["tables"]}
     assert found["daily"] == "equal"
@@ -240,3 +246,86 @@ def test_rows_in_many_pieces_are_put_aside_in_bounded_memory(
     con = duckdb.connect()
     assert con.sql("select count(*) from kept where high > 60").fetchall() == [(0,)]
     assert con.sql("select count(*) from aside where not high > 60 or _row <> id").fetchall() == [(0,)]
+
+
+REPLAYED = """
+name: replayed
+module: transforms
+tables:
+  raw: {kind: source, columns: {id: int64, part: string, high: float64}}
+  daily:
+    inputs: [raw]
+    %s
+    quarantine: true
+    columns: {id: int64, part: string, high: {type: float64, max: 60}}
+  report: {inputs: [daily], columns: {n: int64}}
+"""
+FIXED = """
+import pathlib
+import pandas as pd
+
+def daily(raw):
+    return raw.query("id < 5").assign(high=raw["high"] - 25) if pathlib.Path("fixed").exists() else raw
+
+def report(daily):
+    return pd.DataFrame({"n": [len(daily)]})
+"""
+
+
+@pytest.fixture
+def replayed(folder: ProjectFolder, cli: Cli) -> ProjectFolder:
+    """A table of which four rows are put aside; a fix that no plan sees lets two of them pass, and drops one."""
+    folder.write("lakehouse.yaml", REPLAYED % "key: [id, part]")
+    folder.write("transforms.py", FIXED)
+    folder.write("data/raw.csv", "id,part,high\n1,a,10\n2,a,70\n2,b,80\n4,a,90\n5,a,99\n")
+    assert cli("run").code == 0
+    folder.write("fixed", "")
+    assert "nothing to do" in cli("plan").out
+    return folder
+
+
+def test_replay_says_how_many_rows_pass_now(replayed: ProjectFolder, cli: Cli) -> None:
+    shown = cli("run", "--replay", "daily__quarantine")
+    note = "2 of 4 rows that had been put aside pass now, 1 put aside again, 1 not in the result any more"
+    assert (shown.code, f"note: `daily`: {note}" in shown.out) == (0, True)
+    assert "`daily__quarantine` is judged again (`--replay`)" in shown.out
+    assert "report" not in shown.out
+    [left] = cli("show", "daily__quarantine", "-o", "json").json["rows"]
+    assert (left["id"], left["high"]) == (4, 65.0)
+    again = cli("run", "daily+", "--replay", "daily__quarantine", "-o", "json").json["tables"]
+    assert {each["name"]: each["status"] for each in again}["report"] == "materialized"
+    assert again[0]["notes"] == ["0 of 1 row that had been put aside pass now, 1 put aside again"]
+
+
+def test_replay_without_a_key_counts_alone(replayed: ProjectFolder, cli: Cli) -> None:
+    replayed.edit("lakehouse.yaml", "key: [id, part]", "tags: []")
+    (replayed.path / "fixed").unlink()
+    assert cli("run").code == 0
+    replayed.write("fixed", "")
+    shown = cli("run", "--replay", "daily__quarantine", "-o", "json").json["tables"][0]
+    assert shown["notes"] == ["4 rows had been put aside, 1 now; with a `key`, it would say which of them pass"]
+
+
+def test_replay_of_nothing_computes_nothing(replayed: ProjectFolder, cli: Cli) -> None:
+    replayed.edit("lakehouse.yaml", "max: 60", "max: 100")
+    assert cli("run").code == 0
+    shown = cli("run", "--replay", "daily__quarantine")
+    assert shown.code == 0
+    assert "`daily__quarantine` has no rows: there is nothing to judge again" in shown.out
+    assert "2 unchanged" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("argv", "error"),
+    [
+        (["--replay", "daily"], "`daily` is no quarantine\n  write `--replay daily__quarantine`"),
+        (["--replay", "dayly__quarantine"], "did you mean `daily__quarantine`?"),
+        (
+            ["report", "--replay", "daily__quarantine"],
+            "runs `daily`, which is not selected",
+        ),
+    ],
+)
+def test_wrong_replays_are_refused(replayed: ProjectFolder, cli: Cli, argv: list[str], error: str) -> None:
+    refused = cli("run", *argv)
+    assert (refused.code, error in refused.err) == (2, True)

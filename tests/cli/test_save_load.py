@@ -196,7 +196,6 @@ def test_source_is_read_as_it_is_declared(files: ProjectFolder, cli: Cli) -> Non
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("obj: pd.DataFrame", "obj: int", "parameter `obj` of `save` of `stores:Files`: `int` is not a supported"),
         ("obj: pd.DataFrame", "obj: 'polars.LazyFrame'", "rows of polars.LazyFrame have no order"),
         ("return pd.read_csv(self.place(path))", "return {}", "`load` returned a dict for `orders`"),
         ("return pd.read_csv(self.place(path))", "return pd.Series().nope", "failed at "),
@@ -211,3 +210,33 @@ def test_class_that_cannot_be_used(files: ProjectFolder, cli: Cli, old: str, new
     assert done.code == 1
     assert message in " ".join(done.err.split())
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("obj: pd.DataFrame", "obj: int", "parameter `obj` of `save` of Files: `int` is not a supported frame type"),
+        ("obj: pd.DataFrame", "obj: pd.Series", "`pandas.Series` is not a supported frame type"),
+        ("obj: pd.DataFrame", "obj: pl.LazyFrame", "rows of polars.LazyFrame have no order"),
+        ("    def save", "    async def save", "`async def` of Files: `save` (stores.py:"),
+    ],
+)
+def test_methods_that_no_run_can_use(files: ProjectFolder, cli: Cli, old: str, new: str, message: str) -> None:
+    files.edit("stores.py", old, new)
+    files.write("stores.py", f"import polars as pl\n{files.read('stores.py')}")
+    done = cli("validate")
+    assert (done.code, message in " ".join(done.err.split())) == (3, True)
+    assert "lakehouse.yaml:" in done.err
+
+
+def test_errors_name_lines_of_the_class(files: ProjectFolder, cli: Cli) -> None:
+    library = "def fail(_):\n    raise ValueError('of a library')\n"
+    files.write(".venv/lib/python3/site-packages/library.py", library)
+    files.write(
+        "stores.py", f"import sys\nsys.path.append('.venv/lib/python3/site-packages')\n{files.read('stores.py')}"
+    )
+    files.edit("stores.py", "return pd.read_csv(", "import library; library.fail(")
+    done = cli("run")
+    assert "failed at reading `orders`: ValueError: of a library" in " ".join(done.err.split())
+    assert "may_replace" not in done.err
+    assert "look at stores.py:" in done.err

@@ -96,6 +96,28 @@ def test_siblings_are_planned_together(parts: ProjectFolder, cli: Cli) -> None:
     assert "output test (2 of 3) → other (2 of 3)" in [each["message"] for each in planned["test"]]
 
 
+def test_results_of_two_calls_are_computed_anew(parts: ProjectFolder, cli: Cli) -> None:
+    assert cli("run").code == 0
+    name = "data/.lakehouse/manifests/test.json"
+    before = parts.read(name), parts.read("data/test.csv")
+    parts.write("calls", "")
+    assert cli("run", "--force", "train").code == 0
+    # What a run leaves that is killed before the second is stored.
+    parts.write(name, before[0])
+    parts.write("data/test.csv", before[1])
+    parts.edit("transforms.py", "[len(train), len(test)]", "len(train)")
+    (noted,) = cli("plan", "used", "-o", "json").json["tables"]
+    both = "`test` and `train` are results of two calls of one function"
+    assert noted["notes"] == [f"{both}: `lakehouse run test` computes them together"]
+    planned = {each["name"]: each for each in cli("plan", "-o", "json").json["tables"]}
+    reason = {"code": "computed_with", "message": "`train` is the result of a later call"}
+    assert reason.items() <= planned["test"]["reasons"][0].items()
+    assert {planned[each]["action"] for each in ("train", "test", "info")} == {"run"}
+    assert statuses(cli)["train"] == "materialized"
+    assert parts.read("calls") == "xx"
+    assert set(statuses(cli).values()) == {"unchanged"}
+
+
 def test_a_broken_contract_publishes_none(parts: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
     before = stored(parts)

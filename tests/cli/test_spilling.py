@@ -19,10 +19,10 @@ pytestmark = pytest.mark.slow
 #: Of this many rows, and of their keys, an eighth fits into the memory that is given to them.
 ROWS = 1_250_000
 SMALL = """
-from lakehouse_cli.contracts import keys
+from lakehouse_cli.contracts import keys, spilled_parts
 from lakehouse_cli.cli.main import main
 from lakehouse_cli.runner import external_sort
-external_sort._IN_MEMORY, keys._IN_MEMORY = 1 << 23, 1 << 21
+external_sort._IN_MEMORY, keys._IN_MEMORY, spilled_parts._WAITING = 1 << 23, 1 << 21, 1 << 20
 main()
 """
 COMMAND = [sys.executable, "-c", SMALL]
@@ -53,6 +53,10 @@ def twice() -> Iterator[pa.RecordBatch]:
     yield pa.record_batch({{"a": [7, {ROWS}, 8]}})
 
 
+def whole() -> pa.Table:
+    return pa.Table.from_batches(blocks())
+
+
 def few() -> Iterator[pa.RecordBatch]:
     yield pa.record_batch({{"a": [1]}})
 
@@ -70,6 +74,7 @@ tables:
   turned: {columns: {a: int64}, order_by: a, key: a}
   lazy: {columns: {a: int64}, key: a}
   twice: {columns: {a: int64}, key: a}
+  whole: {columns: {a: int64}, order_by: a}
   few: {}
   endless: {columns: {a: int64}, order_by: a, key: a}
 """
@@ -91,7 +96,7 @@ def run_of(table: str, limit: str = "unlimited") -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("table", ["turned", "lazy"])
+@pytest.mark.parametrize("table", ["turned", "lazy", "whole"])
 def test_rows_beyond_memory_are_sorted(folder: ProjectFolder, scratch: Path, table: str) -> None:
     found = run_of(table)
     assert (found["error"], found["rows"]) == (None, ROWS)
@@ -108,7 +113,12 @@ def test_keys_beyond_memory_are_compared(scratch: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "what"), [("turned", "the keys of its rows"), ("lazy", "the rows of `lazy` to be sorted")]
+    ("table", "what"),
+    [
+        ("turned", "the keys of its rows"),
+        ("lazy", "the rows of `lazy` to be sorted"),
+        ("whole", "the rows of `whole` to be sorted"),
+    ],
 )
 def test_full_disk_is_said_and_the_old_table_stays(folder: ProjectFolder, scratch: Path, table: str, what: str) -> None:
     old = CODE.replace(f"reversed(range(0, {ROWS}, 62_500))", "[0]")

@@ -369,3 +369,27 @@ def test_advice_on_what_was_modified_works(folder: ProjectFolder, cli: Cli, brok
     assert "d  what is stored is not readable: " + modified in done.err
     assert cli("run", "+d").code == 0
     assert cli("run").code == 0
+
+
+def test_another_suffix_leaves_no_file(folder: ProjectFolder, cli: Cli) -> None:
+    tables = (
+        "t: {format: csv, options: {suffix: .tsv, compression: gzip}}\nr: {format: file, options: {suffix: .tif}}\n"
+    )
+    code = "import pandas as pd\nfrom lakehouse_cli import Target\n"
+    code += "def t(): return pd.DataFrame({'x': [1]})\ndef r(out: Target): out.write_text('r')\n"
+    folder.declare(tables, code)
+    assert cli("run").code == 0
+    # Copies of the user's own have the very same bytes.
+    for name in ("r.old", "r.old.tif", "rr.tif"):
+        folder.write(f"data/{name}", "r")
+    folder.declare(tables.replace(".tif", ".dat").replace(".tsv", ".txt"))
+    reasons = {each["name"]: each["reasons"][0]["message"] for each in cli("plan", "-o", "json").json["tables"]}
+    assert reasons == {"t": "data/t.txt.gz is not there yet", "r": "data/r.dat is not there yet"}
+    assert cli("run").code == 0
+    assert folder.files() == ["r.dat", "r.old", "r.old.tif", "rr.tif", "t.txt.gz"]
+    (folder.path / "data/r.dat").unlink()
+    assert "data/r.dat is gone" in cli("plan").out
+    assert cli("run").code == 0
+    folder.declare("t2: {function: t}")
+    assert cli("clean", "--yes").code == 0
+    assert folder.files() == ["r.old", "r.old.tif", "rr.tif"]

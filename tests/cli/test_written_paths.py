@@ -145,7 +145,7 @@ def test_targets_and_formats_fit_together(folder: ProjectFolder, cli: Cli) -> No
         """
         from lakehouse_cli import Target
 
-        def a(): ...
+        def a(to): ...
         def b(out: Target): ...
         def d(one: Target, two: Target): ...
         def split(out: Target): ...
@@ -155,7 +155,8 @@ def test_targets_and_formats_fit_together(folder: ProjectFolder, cli: Cli) -> No
     done = cli("validate")
     assert done.code == 3
     for each in (
-        "`a` has no parameter that is a Target, and `a` is stored as file",
+        "`a` has no parameter that is a Target, and `a` is stored as file\n  transforms.py:3:7",
+        "annotate the one that takes the path: `def a(…, to: lakehouse_cli.Target)`",
         "parameter `out` of `b` is a Target, and `b` is stored as csv\n  transforms.py:4:7",
         "table `c` is a source stored as folder",
         "parameter `two` of `d` is a Target, and `d` is stored as file",
@@ -163,6 +164,23 @@ def test_targets_and_formats_fit_together(folder: ProjectFolder, cli: Cli) -> No
         "parameter `out` of `f` is a Target, and `f` is stored as text",
     ):
         assert each in done.err
+    assert "matches no table" not in done.err
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import lakehouse_cli as lh\nOut = lh.Target\ndef a(out: Out)",
+        "from lakehouse_cli import *\ndef a(out: Target)",
+        "from typing import Annotated\nfrom lakehouse_cli import Target as T\ndef a(out: Annotated[T, 'a path'])",
+        "import typing\nif typing.TYPE_CHECKING:\n    from lakehouse_cli import Target as T\ndef a(out: 'T')",
+        "import typing as t\nif t.TYPE_CHECKING:\n    import lakehouse_cli as lh\ndef a(b: 'lh.B', out: 'lh.Target')",
+    ],
+)
+def test_a_target_by_any_name(folder: ProjectFolder, cli: Cli, code: str) -> None:
+    folder.declare("a: {format: file}\nb: {format: json}\n", f"{code}: out.write_text('a')\ndef b(): return 1\n")
+    assert cli("run").code == 0
+    assert folder.read("data/a.bin") == "a"
 
 
 def test_an_archive_of_others_reaches_nothing_beyond_its_folder(
@@ -212,3 +230,30 @@ def test_a_source_file_is_a_path(folder: ProjectFolder, cli: Cli) -> None:
     folder.write("data/model.h5", "12345")
     assert cli("run").code == 0
     assert folder.read("data/size.json") == "5\n"
+
+
+def test_paths_of_copies_are_not_pickled(written: ProjectFolder, cli: Cli) -> None:
+    written.add("lakehouse.yaml", "  first: {format: pickle}\n  second: {format: joblib}\n")
+    written.add("transforms.py", "\ndef first(raster): return [raster]\ndef second(site): return {'a': site / 'a'}\n")
+    done = cli("run")
+    assert done.code == 1
+    assert "it holds the path of a scratch copy, `raster.tif`" in done.err
+    assert "it holds the path of a scratch copy, `a`" in done.err
+    assert {"first.pkl", "second.joblib"}.isdisjoint(written.files())
+    # A path of the user's own is a value as any other.
+    written.edit("transforms.py", "return [raster]", "return Path('a/b')")
+    assert cli("run", "first").code == 0
+
+
+def test_archive_that_is_cut_off_is_not_a_folder(written: ProjectFolder, cli: Cli) -> None:
+    assert cli("run").code == 0
+    path = written.path / "data/web/site.tar"
+    whole = path.read_bytes()
+    with tarfile.open(path) as archive:
+        last = max(member.offset for member in archive)
+        end = archive.offset
+    for length in (last, end, end + tarfile.BLOCKSIZE):
+        path.write_bytes(whole[:length])
+        done = cli("show", "site", "--out", "copy")
+        assert (done.code, "the archive is cut off" in done.err) == (1, True), length
+        assert not (written.path / "copy").exists()

@@ -291,3 +291,99 @@ def test_projects_declared_in_python(folder: ProjectFolder, instance: Any) -> No
     folder.edit("tables.py", "computed_table\n", "computed_table(key=1)\n")
     with pytest.raises(ProjectError, match=r"tables\.py:"):
         definitions(module="tables")
+
+
+CHECKED = """
+orders: {kind: source, columns: {customer: string, amount: {type: int64, checks: [{max: 4, severity: warn}]}}}
+totals:
+  columns: {customer: {type: string, sensitive: true, matches: "00[0-9]"}, total: {type: int64, max: 5}}
+  checks:
+    - {row_count: {min: 1}}
+    - {expression: "total > 2", name: "more than 2", severity: warn}
+    - {foreign_key: {columns: customer, references: other.customer}}
+best: {columns: {customer: string, total: int64}, params: {count: 1}}
+report: {}
+other: {columns: {customer: string, amount: int64}}
+"""
+
+
+def evaluations(result: Any) -> dict[str, Any]:
+    found = result.get_asset_check_evaluations()
+    return {f"{each.asset_key.to_user_string()}.{each.check_name}": each for each in found}
+
+
+def test_checks_are_asset_checks(shop: ProjectFolder, cli: Cli, instance: Any) -> None:
+    shop.declare(CHECKED, CODE)
+    shop.write("data/orders.csv", "customer,amount\n007,5\n008,2\n00x,1\n")
+    specs = {each.name: each for asset in definitions().assets for each in getattr(asset, "check_specs", ())}
+    assert {name: spec.blocking for name, spec in specs.items()} == {
+        "amount_max": False,
+        "customer_matches": True,
+        "total_max": True,
+        "row_count": True,
+        "more_than_2": False,
+        "foreign_key": True,
+    }
+    failed = evaluations(Recorded(instance, "totals").result)
+    assert {name: each.passed for name, each in failed.items()} == {
+        "totals.customer_matches": False,
+        "totals.total_max": True,
+        "totals.row_count": True,
+        "totals.more_than_2": False,
+    }  # and no `foreign_key`: `other` has no data
+    bad, warned = failed["totals.customer_matches"], failed["totals.more_than_2"]
+    assert (bad.severity.name, warned.severity.name) == ("ERROR", "WARN")
+    metadata = {name.partition("/")[2]: each.value for name, each in bad.metadata.items()}
+    assert (metadata["status"], metadata["count"], metadata["rows"], metadata["value"]) == ("failed", 1, 3, "1/3")
+    assert metadata["examples"] == "row 3: ***"
+    assert "00x" not in str([each.metadata for each in failed.values()]) + str(bad.description)
+
+    shop.write("data/orders.csv", "customer,amount\n007,5\n008,2\n")
+    run = Recorded(instance)
+    assert run.result.success
+    passed = evaluations(run.result)
+    assert passed["totals.foreign_key"].passed
+    assert passed["totals.customer_matches"].passed
+    assert not passed["totals.more_than_2"].passed
+    # Checks alone judge what is stored, and compute nothing.
+    shop.write("data/totals.csv", "customer,total\n007,9\n")
+    before = shop.read("data/totals.csv")
+    keys = [dagster.AssetCheckKey(dagster.AssetKey(table), name) for table, name in CHOSEN]
+    chosen = dagster.AssetSelection.checks(*keys)
+    alone = dagster.materialize(definitions().assets, instance=instance, selection=chosen, raise_on_error=False)
+    found = {name: (each.passed, each.severity.name) for name, each in evaluations(alone).items()}
+    assert found == {"totals.total_max": (False, "ERROR"), "orders.amount_max": (False, "WARN")}
+    assert shop.read("data/totals.csv") == before
+    assert len(cli("runs", "-o", "json").json["runs"]) == 2
+
+
+CHOSEN = [("totals", "total_max"), ("orders", "amount_max")]
+
+
+def test_quarantines_are_assets_of_the_same_step(folder: ProjectFolder, instance: Any) -> None:
+    tables = "{a: {columns: {x: {type: int64, max: 1}}, quarantine: true}, a_x: {}, b: {inputs: [a__quarantine]}}"
+    code = """
+    import pandas as pd
+
+    def a():
+        return pd.DataFrame({"x": [1, 2]})
+
+    def a_x():
+        return pd.DataFrame({"x": [1]})
+
+    def b(frame):
+        return frame[["x"]]
+    """
+    folder.declare(tables.replace("a_x: {}", "a_x_max: {function: a_x}"), code)
+    [asset] = definitions().assets
+    assert [key.name for key in asset.check_keys] == ["x_max_2"]  # `a_x_max` is an asset
+    assert {"a", "a__quarantine", "b"} <= {key.to_user_string() for key in asset.keys}
+    run = Recorded(instance)
+    assert run.result.success
+    assert {name: run.assets[name].metadata["dagster/row_count"].value for name in ("a", "a__quarantine", "b")} == {
+        "a": 1,
+        "a__quarantine": 1,
+        "b": 1,
+    }
+    [check] = evaluations(run.result).values()
+    assert (check.passed, check.severity.name, check.metadata["lakehouse/quarantined"].value) == (False, "WARN", 1)

@@ -19,6 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lakehouse_cli.checks import judge as judging
+from lakehouse_cli.checks import piece
 from lakehouse_cli.checks.judge import Judge
 from lakehouse_cli.checks.setting import Setting
 from lakehouse_cli.errors import ContractError
@@ -184,6 +186,13 @@ def agree(data: pa.Table, verdicts: list[list[bool | None]], pieces: int, cases:
         shown = [example.row for example in result.examples]
         counts = (result.count, result.rows, result.not_judged, result.errored, shown)
         assert counts == (len(bad), len(verdict) - nulls, nulls, 0, bad[:5]), case.check
+
+
+@pytest.fixture(autouse=True)
+def several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (judging, piece):
+        monkeypatch.setattr(module, "AT_ONCE", 3)
+    monkeypatch.setattr(judging, "default_workers", lambda: 2)
 
 
 LIMITS = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

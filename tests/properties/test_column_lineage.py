@@ -190,7 +190,7 @@ def test_a_column_that_is_not_named_changes_nothing(analysis: LineageAnalysis, c
 @pytest.mark.slow
 @pytest.mark.parametrize("query", QUERIES)
 def test_on_many_rows(analysis: LineageAnalysis, connection: Any, query: str) -> None:
-    hold(analysis, connection, query, 1, rounds=10)
+    hold(analysis, connection, query, 1, rounds=4)
 
 
 @LAW

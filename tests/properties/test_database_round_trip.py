@@ -25,7 +25,7 @@ from tests.properties.test_csv_round_trip import RANGES, build, column_types, pl
 from tests.servers.postgresql import PostgreSQL
 
 LAW = settings(
-    max_examples=60,
+    max_examples=40,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
     database=None,

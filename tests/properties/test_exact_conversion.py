@@ -23,7 +23,7 @@ from lakehouse_cli.errors import ContractError, TransformError
 from lakehouse_cli.model import Column, ColumnType, parse_column_type
 from lakehouse_cli.transforms import frame_type_of
 
-QUICK = settings(max_examples=50)
+QUICK = settings(max_examples=25)
 
 INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 NUMBERS = [*INTEGERS, "float32", "float64", "decimal128(20, 0)", "decimal128(12, 4)", "decimal128(38, 10)"]

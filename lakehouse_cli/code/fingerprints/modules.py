@@ -11,7 +11,7 @@ from typing import Literal
 from lakehouse_cli.code.cached_methods import cached_method
 from lakehouse_cli.code.fingerprints.exports import exported
 from lakehouse_cli.code.fingerprints.module_code import ModuleCode
-from lakehouse_cli.code.fingerprints.packages import Found, find_package
+from lakehouse_cli.code.fingerprints.packages import Found, find_package, list_distributions
 from lakehouse_cli.code.source import SourceError, SourceReader, find_module, installed_search, is_standard
 
 Provenance = Literal["own", "standard", "package"]
@@ -60,7 +60,11 @@ class Modules:
 
     @cached_method
     def _package(self, top: str) -> Found | None:
-        return find_package(top, self._search) if top.isidentifier() else None
+        return find_package(top, self._search, self._distributions) if top.isidentifier() else None
+
+    @cached_method
+    def _distributions(self, folder: str) -> list[tuple[str, str]]:
+        return list_distributions(folder)
 
     @cached_property
     def _search(self) -> list[str]:

@@ -8,15 +8,17 @@ the distributions in it only those are looked into that may be the one
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder
 from pathlib import Path
 
 from msgspec import Struct
 
 _INFO = re.compile(r"(?P<name>.+?)(?:-(?P<version>\d[^-]*)(?:-py[\d.]+)?)?\.(?:dist|egg)-info")
+_MARKS = re.compile(r"[-_.]+")
 
 
 class Found(Struct, frozen=True):
@@ -31,18 +33,32 @@ class Found(Struct, frozen=True):
     file: Path | None
 
 
-def find_package(top: str, search: Sequence[str]) -> Found | None:
+def list_distributions(folder: str) -> list[tuple[str, str]]:
+    """The distributions in a folder: the normalized name of each, and its folder or file of metadata, sorted."""
+    try:
+        with os.scandir(folder) as entries:  # takes a tenth of the time of paths
+            names = [entry.name for entry in entries if entry.name.endswith("-info")]
+    except OSError:
+        return []
+    found = ((match["name"], name) for name in names if (match := _INFO.fullmatch(name)))
+    return sorted((_normal(name), info) for name, info in found)
+
+
+def find_package(
+    top: str, search: Sequence[str], listed: Callable[[str], list[tuple[str, str]]] = list_distributions
+) -> Found | None:
     """Look for a top-level package or module where installed ones are; None if it is not there.
 
     Args:
         top: The name it is imported by.
         search: Folders, as `sys.path` has them.
+        listed: Does what `list_distributions` does, for callers that look for many.
     """
     spec = _spec(top, search)
     if spec is None:
         return None
     file, folders = _places(spec)
-    versions = sorted({version for folder in folders for version in _versions(top, folder)})
+    versions = sorted({version for folder in folders for version in _versions(top, folder, listed)})
     return Found("; ".join(versions) or None, file)
 
 
@@ -56,7 +72,7 @@ def find_distributions(top: str, search: Sequence[str]) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     for folder in _places(spec)[1]:
-        for info in _holding(top, folder):
+        for info in _holding(top, list_distributions(folder), folder):
             name, version = _said(folder, info, "Name"), _version(folder, info)
             if name and version:
                 found[name] = version
@@ -86,14 +102,13 @@ def _spec(top: str, search: Sequence[str]) -> ModuleSpec | None:
     return spec
 
 
-def _versions(top: str, folder: str) -> list[str]:
+def _versions(top: str, folder: str, listed: Callable[[str], list[tuple[str, str]]]) -> list[str]:
     """Versions of the distributions in a folder that hold `top`; several where they share a namespace."""
-    return [version for info in _holding(top, folder) if (version := _version(folder, info))]
+    return [version for info in _holding(top, listed(folder), folder) if (version := _version(folder, info))]
 
 
-def _holding(top: str, folder: str) -> list[str]:
-    """The distributions in a folder that hold `top`."""
-    infos = _infos(folder)
+def _holding(top: str, infos: Sequence[tuple[str, str]], folder: str) -> list[str]:
+    """The distributions in a folder, of those listed, that hold `top`."""
     wanted = _normal(top)
     likely = [info for name, info in infos if name == wanted]
     found = [info for info in likely if _holds(Path(folder, info), top)]
@@ -105,22 +120,13 @@ def comes_from_index(top: str, found: Found) -> bool:
     if found.file is None:
         return False
     folder = found.file.parent.parent if found.file.name.startswith("__init__.") else found.file.parent
-    own = [info for name, info in _infos(str(folder)) if name == _normal(top)]
+    own = [info for name, info in list_distributions(str(folder)) if name == _normal(top)]
     # https://packaging.python.org/en/latest/specifications/direct-url/
     return bool(own) and not any((folder / info / "direct_url.json").exists() for info in own)
 
 
-def _infos(folder: str) -> list[tuple[str, str]]:
-    try:
-        names = [path.name for path in Path(folder).iterdir()]
-    except OSError:
-        return []
-    found = ((match["name"], name) for name in names if (match := _INFO.fullmatch(name)))
-    return sorted((_normal(name), info) for name, info in found)
-
-
 def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "_", name).lower()
+    return _MARKS.sub("_", name).lower()
 
 
 def _holds(info: Path, top: str) -> bool:

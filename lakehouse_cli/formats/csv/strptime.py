@@ -140,6 +140,8 @@ def _parse(text: pa.Array, to: pa.DataType, format_: str, ambiguous: str) -> tup
         spans = parse_spans(text, to, format_)
         return spans, spans
     parts = _extract(text, format_)
+    if all(part.null_count == len(text) for part in parts.values()):  # as most of the formats that a hint tries
+        return (pa.nulls(len(text), to),) * 2
     if pa.types.is_time(to):
         times = decode_times(_clock(parts), to)
         return times, times
@@ -205,7 +207,7 @@ def _extract(text: pa.Array, format_: str) -> dict[str, pa.Array]:
                 group = "[0-9]{2}"
             pattern += f"(?P<{directive}>(?i:{group}))"
     parts = pc.extract_regex(text, rf"\A{pattern}\z")
-    return {field.name: pc.struct_field(parts, [at]) for at, field in enumerate(parts.type)}
+    return dict(zip((field.name for field in parts.type), parts.flatten(), strict=True))
 
 
 def _two(parts: dict[str, pa.Array], directive: str, default: str) -> Any:

@@ -16,7 +16,7 @@ from lakehouse_cli.arrow.conversion.python_values import infer_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
+from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
 from lakehouse_cli.formats.base import Format, Opener, Sink
 from lakehouse_cli.formats.csv.codec import decode
 from lakehouse_cli.formats.csv.hints import shared_hint
@@ -25,7 +25,7 @@ from lakehouse_cli.formats.excel.cells import UNFIT, value_for
 from lakehouse_cli.formats.excel.sheet import NOT_COMPUTED, Sheet, address, read_sheet
 from lakehouse_cli.formats.excel.spec import ExcelOptions
 from lakehouse_cli.formats.excel.worksheet import NO_DAY, Refused
-from lakehouse_cli.formats.misfits import LONGEST, ColumnReading, table_of, unfit_error, unfit_violation
+from lakehouse_cli.formats.misfits import LONGEST, ColumnReading, others_unfit, table_of, unfit_error, unfit_violation
 from lakehouse_cli.formats.missing_columns import check_positions
 from lakehouse_cli.formats.stored_types import wanted_names
 from lakehouse_cli.formats.value_options import PERCENT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, BinaryIO, NoReturn
 
@@ -38,6 +38,7 @@ _HINTS = {
     "PurePath": f"{_TEXT}`str(…)`",
     "ndarray": f"{_LIST}`….tolist()`",
     "NAType": "return None in its place",
+    "generator": f"{_LIST}`[… for … in …]` or `list(…)`, and `return` it rather than `yield`",
 }
 # By the package and the name of a class.
 _ROWS = {
@@ -228,4 +229,8 @@ def _hint(kind: type) -> str:
     plain = next((each.__name__ for each in (bool, int, float, str, list, dict) if issubclass(kind, each)), None)
     if plain is None and package == "numpy":
         plain = next((each for each in ("float", "bool", "int") if each in kind.__name__), None)
-    return f"make it one that JSON has: `{plain}(…)`" if plain else "return what JSON has, or choose `format: pickle`"
+    if plain is not None:
+        return f"make it one that JSON has: `{plain}(…)`"
+    if issubclass(kind, Iterable):
+        return "make it a dict: `dict(…)`" if issubclass(kind, Mapping) else f"{_LIST}`list(…)`"
+    return "return what JSON has; `format: pickle` takes what Python can pickle"

@@ -113,6 +113,11 @@ class WrittenFolder(PathSerializer):
             with tarfile.open(fileobj=source, mode="r:") as tar:
                 for member in tar:
                     _extract(tar, member, path)
+                # Without the blocks of its end, members behind the last one may be missing.
+                source.seek(tar.offset)
+                if source.read(2 * tarfile.BLOCKSIZE) != bytes(2 * tarfile.BLOCKSIZE):
+                    message = "the archive is cut off"
+                    raise ValueError(message)
         except tarfile.TarError as error:
             message = f"it is no tar archive ({error})"
             raise ValueError(message) from error

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import pickle
 import types
+from pathlib import PurePath
 from typing import Any, BinaryIO
 
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.formats.objects.base import Serializer
+from lakehouse_cli.runs.temporary_files import is_temporary
 
 # Fixed, so that the same object has the same bytes whatever Python writes by default.
 _PROTOCOL = 5
@@ -29,7 +31,8 @@ _LAZY = {
 class _Pickler(pickle.Pickler):
     """Notes the modules of all that is written by reference: of classes and functions, and of what is made by them.
 
-    Lazy frames are refused: a pickle of one says how to compute its rows, of inputs which are others by then.
+    Lazy frames are refused: a pickle of one says how to compute its rows, of inputs which are others by then. So are
+    the paths that a transform is given, which are gone when it has returned.
     """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
@@ -41,8 +44,16 @@ class _Pickler(pickle.Pickler):
         """Note where an object comes from, and have it written as it is.
 
         Raises:
-            TransformError: It is a lazy frame.
+            TransformError: It is a lazy frame, or a path in a scratch folder.
         """
+        if isinstance(value, PurePath) and is_temporary(value):
+            message = (
+                f"it holds the path of a scratch copy, `{value.name}`, which is removed when the transform returns"
+            )
+            hint = (
+                "return what the file holds, such as `….read_bytes()`; who needs the file takes its asset as an input"
+            )
+            raise TransformError(message, hint=hint)
         if isinstance(value, _BY_REFERENCE):
             self._note(value)
         kind = type(value)

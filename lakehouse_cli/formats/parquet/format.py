@@ -14,6 +14,7 @@ from lakehouse_cli.formats.arrow_streams import arrow_file, finished
 from lakehouse_cli.formats.base import Format, Opener, Sink
 from lakehouse_cli.formats.parquet.reading import ParquetReader
 from lakehouse_cli.formats.parquet.spec import ParquetOptions
+from lakehouse_cli.formats.parquet.summary import summary_of
 from lakehouse_cli.formats.pieces import resized
 from lakehouse_cli.formats.stored_types import (
     in_types_of_file,
@@ -22,6 +23,7 @@ from lakehouse_cli.formats.stored_types import (
     report_damage,
     storable,
 )
+from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Column
 
 _WHAT = "a Parquet file"
@@ -53,6 +55,11 @@ class ParquetFormat(Format[ParquetOptions]):
         del options
         with _opened(open_source, name) as file:
             return int(file.metadata.num_rows)
+
+    def summary(self, open_source: Opener, name: str, columns: Sequence[Column]) -> Summary | None:
+        """Return what its footer says exactly."""
+        with _opened(open_source, name) as file:
+            return summary_of(file.metadata, file.schema, columns)
 
     def read_pieces(
         self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: ParquetOptions

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import Interrupted, LakehouseError, Terminated
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.quarantine import RUN_COLUMN
 from lakehouse_cli.model.table_state import TableState, is_same_content
 from lakehouse_cli.operations.comparing.results import ComparedTable, DiffStatus
 from lakehouse_cli.plan.planning import Plan, PlannedTable
@@ -86,6 +88,8 @@ def _compared(table: ComparedTable, before: Opened, after: Opened, declared: Tab
         return compare_objects(table, declared, before, after, limit)
     from lakehouse_cli.operations.comparing.pieces import compare_pieces
 
+    if declared.quarantine_of:
+        before, after = partial(_without_run, before), partial(_without_run, after)
     found = compare_pieces(before, after, declared.key, limit)
     return replace(
         table,
@@ -95,6 +99,12 @@ def _compared(table: ComparedTable, before: Opened, after: Opened, declared: Tab
         schema=found.schema,
         difference=found.difference,
     )
+
+
+def _without_run(opened: Opened) -> Iterator[pa.Table]:
+    """The rows of a quarantine without the run that put them aside."""
+    for piece in opened():
+        yield piece.select([name for name in piece.column_names if name != RUN_COLUMN])
 
 
 def compare_recomputed(
@@ -124,7 +134,7 @@ def compare_recomputed(
             return False
         table = stored.tables[planned.name]
         if not table.serializer:
-            return True
+            return not table.quarantine_of  # what reads it may show the run
         # The same bytes of a pickle count as others where other code made them, or an object that it holds.
         if is_pickle(table) and not (_is_same_code(planned) and made_anew.isdisjoint(planned.inputs)):
             made_anew.add(planned.name)

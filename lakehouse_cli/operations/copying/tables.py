@@ -30,7 +30,7 @@ from lakehouse_cli.runs.events import ErrorInfo, ignore_event, new_run_id
 from lakehouse_cli.runs.lock import run_lock
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import identities, in_use, publish_pieces, remove_leftovers
-from lakehouse_cli.storage.local.publishing import HashingSink
+from lakehouse_cli.storage.hashing import HashingSink
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.redaction import Mask, masked

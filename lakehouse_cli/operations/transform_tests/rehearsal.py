@@ -53,7 +53,7 @@ def rehearse(code: ProjectCode, rows: int, seed: int) -> Iterator[RehearsedTable
             table, siblings = tables[name], graph.siblings(name)
             if table.kind == "source" or siblings[0] != name:
                 continue
-            if (note := _hindrance(code, name)) is not None:
+            if (note := hindrance(code, name)) is not None:
                 yield from (RehearsedTable(each, "skipped", note) for each in siblings)
                 continue
             given = {each: generate_rows(tables[each], rows, seed) for each in graph.upstream(name)}
@@ -66,7 +66,7 @@ def rehearse(code: ProjectCode, rows: int, seed: int) -> Iterator[RehearsedTable
                 yield RehearsedTable(each, "passed" if error is None else "failed", error=error)
 
 
-def _hindrance(code: ProjectCode, name: str) -> str | None:
+def hindrance(code: ProjectCode, name: str) -> str | None:
     """Why a table cannot be rehearsed; None where it can."""
     tables = code.spec.tables
     if tables[name].runs_in_storage:

@@ -31,23 +31,23 @@ def with_test(source: SourceFile, table: str, entry: Sequence[str]) -> str | Non
     Returns:
         The text; None where the table is not written in lines of its own.
     """
-    node = _table(source, table)
-    if node is None or _is_flow(source, node) or not node.entries:
+    node = table_of(source, table)
+    if node is None or is_flow(source, node) or not node.entries:
         return None
     keys = [key for key, _ in node.entries.values()]
     indent = " " * min(key.start.column for key in keys)
     tests = node.get("tests")
-    if isinstance(tests, Items) and tests.items and not _is_flow(source, tests):
+    if isinstance(tests, Items) and tests.items and not is_flow(source, tests):
         dashes = re.match(r"\s*", source.line(tests.items[0].start.line))
         lines = [(dashes.group() if dashes else indent) + line for line in entry]
-        at = _last_line(tests) + 1
+        at = last_line(tests) + 1
     elif tests is None:
         lines = [f"{indent}tests:", *(indent + _STEP + line for line in entry)]
-        at = _last_line(node) + 1
+        at = last_line(node) + 1
     else:
         return None
-    text = _joined(source, [*source.lines[:at], *lines, *source.lines[at:]])
-    return text if _says(source, text, table, _values(_parsed(entry)), None) else None
+    text = joined(source, [*source.lines[:at], *lines, *source.lines[at:]])
+    return text if _says(source, text, table, values_of(parsed_lines(entry)), None) else None
 
 
 def with_expectation(source: SourceFile, table: str, test: str, lines: Sequence[str]) -> str | None:
@@ -62,23 +62,23 @@ def with_expectation(source: SourceFile, table: str, test: str, lines: Sequence[
     Returns:
         The text; None where `expect` is not written in lines of its own.
     """
-    node = _table(source, table)
+    node = table_of(source, table)
     tests = node.get("tests") if node is not None else None
     for item in tests.items if isinstance(tests, Items) else ():
         name = item.get("name") if isinstance(item, Mapping) else None
         if not isinstance(item, Mapping) or not isinstance(name, Scalar) or name.text != test:
             continue
         key, value = item.entries["expect"]
-        first, last = key.start.line, max(_last_line(value), key.end.line)
+        first, last = key.start.line, max(last_line(value), key.end.line)
         before = source.line(first)[: key.start.column]
-        if before.strip(" -") or _is_flow(source, item):
+        if before.strip(" -") or is_flow(source, item):
             return None
         indent = " " * key.start.column
         written = (
             [f"{before}expect: []"] if not lines else [f"{before}expect:", *(indent + _STEP + each for each in lines)]
         )
-        text = _joined(source, [*source.lines[:first], *written, *source.lines[last + 1 :]])
-        expected = _values(_parsed(lines)) if lines else []
+        text = joined(source, [*source.lines[:first], *written, *source.lines[last + 1 :]])
+        expected = values_of(parsed_lines(lines)) if lines else []
         return text if _says(source, text, table, expected, test) else None
     return None
 
@@ -102,35 +102,40 @@ def source_of(path: Path, name: str) -> SourceFile | None:
     return None if isinstance(found, Problem) else found
 
 
-def _table(source: SourceFile, name: str) -> Mapping | None:
-    tables = _root(source)
+def table_of(source: SourceFile, name: str) -> Mapping | None:
+    """The node of a table that a file declares; None where it does not, or cannot be read."""
+    tables = root_of(source)
     tables = tables.get("tables") if isinstance(tables, Mapping) else None
     found = tables.get(name) if isinstance(tables, Mapping) else None
     return found if isinstance(found, Mapping) else None
 
 
-def _root(source: SourceFile) -> Node | None:
+def root_of(source: SourceFile) -> Node | None:
+    """The tree of a file; None where it has problems."""
     problems = Problems()
     root = parse_yaml(source, problems)
     return None if problems.sorted("") else root
 
 
-def _parsed(lines: Sequence[str]) -> Node | None:
-    return _root(SourceFile(Path(), "", "\n".join(lines)))
+def parsed_lines(lines: Sequence[str]) -> Node | None:
+    """The tree of some lines."""
+    return root_of(SourceFile(Path(), "", "\n".join(lines)))
 
 
-def _joined(source: SourceFile, lines: Sequence[str]) -> str:
+def joined(source: SourceFile, lines: Sequence[str]) -> str:
+    """The text of lines, with the line breaks of a file."""
     lines = list(lines)
     if lines and lines[-1]:
         lines.append("")
     return ("\r\n" if "\r\n" in source.text else "\n").join(lines)
 
 
-def _is_flow(source: SourceFile, node: Node) -> bool:
+def is_flow(source: SourceFile, node: Node) -> bool:
+    """Whether a node is written in braces or brackets, or with an anchor or a tag."""
     return source.line(node.start.line)[node.start.column : node.start.column + 1] in ("{", "[", "&", "*", "!")
 
 
-def _last_line(node: Node) -> int:
+def last_line(node: Node) -> int:
     """The 0-based line on which a node ends, what follows it left out."""
     children: list[Node] = []
     if isinstance(node, Mapping):
@@ -139,23 +144,23 @@ def _last_line(node: Node) -> int:
         children = node.items
     end: int = node.end.line - (node.end.column == 0 and node.end.line > node.start.line)
     # The end of a block lies behind it, where the next thing begins.
-    return max(map(_last_line, children)) if children else end
+    return max(map(last_line, children)) if children else end
 
 
-def _values(node: Node | None) -> Any:
+def values_of(node: Node | None) -> Any:
     """What a node says, wherever it stands."""
     if isinstance(node, Scalar):
         return node.text, node.plain
     if isinstance(node, Items):
-        return [_values(item) for item in node.items]
+        return [values_of(item) for item in node.items]
     if isinstance(node, Mapping):
-        return {name: _values(value) for name, (_, value) in node.entries.items()}
+        return {name: values_of(value) for name, (_, value) in node.entries.items()}
     return None
 
 
 def _says(source: SourceFile, text: str, table: str, new: Any, replaced: str | None) -> bool:
     """Whether a text says what a file says, but for one test more, or for what one test expects."""
-    before, after = _values(_root(source)), _values(_root(SourceFile(source.path, source.name, text)))
+    before, after = values_of(root_of(source)), values_of(root_of(SourceFile(source.path, source.name, text)))
     if before is None or after is None:
         return False
     tests = before["tables"][table].setdefault("tests", [])

@@ -7,7 +7,9 @@ from typing import TextIO
 from lakehouse_cli.rendering.reporters.base import Reporter
 from lakehouse_cli.rendering.reporters.run_text import (
     Layout,
+    computed_line,
     header_line,
+    held_back_lines,
     is_plain,
     layout,
     result_line,
@@ -24,6 +26,7 @@ from lakehouse_cli.runs.events import (
     RunStopping,
     RunTrouble,
     RunWaiting,
+    TableComputed,
     TableFinished,
     TableRetrying,
 )
@@ -43,7 +46,8 @@ class TextReporter(Reporter):
         self._write(title_line(self._terminal, event.project, event.environment, event.run_id), *event.notes)
 
     def _end(self, result: RunResult) -> None:
-        self._write(summary_line(self._terminal, result), *result_note_lines(self._terminal, result.tables))
+        self._write(summary_line(self._terminal, result), *held_back_lines(self._terminal, result.tables))
+        self._write(*result_note_lines(self._terminal, result.tables))
         if any(table.warnings for table in result.tables):
             from lakehouse_cli.rendering.reporters.check_text import run_warning_lines
 
@@ -75,6 +79,9 @@ class LinesReporter(TextReporter):
                 self._write(f"stopping{finishing}; Ctrl-C again stops at once")
             case RunWaiting() | RunTrouble():
                 self._write(event.message)
+            case TableComputed():
+                self._head()
+                self._write(computed_line(terminal, self._columns, event))
             case TableFinished(result) if is_plain(result):
                 return
             case TableFinished():

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from lakehouse_cli.rendering.reporters.lines import TextReporter
 from lakehouse_cli.rendering.reporters.run_text import (
+    computed_line,
     header_line,
     layout,
     result_line,
@@ -28,6 +29,7 @@ from lakehouse_cli.runs.events import (
     RunStopping,
     RunTrouble,
     RunWaiting,
+    TableComputed,
     TableFinished,
     TableResult,
     TableRetrying,
@@ -57,6 +59,7 @@ class LiveReporter(TextReporter):
         self._objects: tuple[str, ...] = ()
         self._running: dict[str, float] = {}
         self._retrying: dict[str, str] = {}
+        self._computed: dict[str, TableComputed] = {}
         self._results: dict[str, TableResult] = {}
         self._live: Live | None = None
         self._drawing = threading.RLock()
@@ -78,6 +81,10 @@ class LiveReporter(TextReporter):
                 self._retrying[event.table] = retry_text(event)
             case RunStopping():
                 self._state = "finishing"
+            case TableComputed():
+                self._running.pop(event.table, None)
+                self._retrying.pop(event.table, None)
+                self._computed[event.table] = event
             case TableFinished():
                 self._running.pop(event.result.name, None)
                 self._retrying.pop(event.result.name, None)
@@ -165,13 +172,15 @@ class LiveReporter(TextReporter):
             seconds = time_text(time.monotonic() - running[name])
             cells = (name, "", "", seconds)
             return row_line(self._terminal, self._columns, self._state, cells, self._retrying.get(name, ""))
+        if name in self._computed:
+            return computed_line(self._terminal, self._columns, self._computed[name])
         return row_line(self._terminal, self._columns, "waiting", (name, "", "", ""), "")
 
     def _rest(self, results: dict[str, TableResult], running: dict[str, float], shown: set[str]) -> str:
         hidden = [name for name in self._tables if name not in shown]
-        counts = Counter(
-            results[name].status if name in results else "running" if name in running else "waiting" for name in hidden
-        )
+        states = {**dict.fromkeys(self._computed, "computed"), **dict.fromkeys(running, "running")}
+        states |= {name: result.status for name, result in results.items()}
+        counts = Counter(states.get(name, "waiting").replace("_", " ") for name in hidden)
         parts = [f"{count_text(count)} {state}" for state, count in counts.items()]
         text = f"  … and {', '.join(parts)}" if parts else ""
         return self._terminal.fit(self._terminal.style(text, "dim"))

@@ -172,7 +172,7 @@ def violation_lines(terminal: Terminal, violation: Violation, above: str) -> lis
     elif place:
         lines.append(place.strip())
     only_null = violation.examples and all(example.value == "null" and example.row for example in violation.examples)
-    if only_null and not any(example.line or example.key for example in violation.examples):
+    if only_null and not any(example.line or example.key or example.file for example in violation.examples):
         rows = ", ".join(count_text(example.row) for example in violation.examples)
         more = violation.count - len(violation.examples)
         lines.append(
@@ -183,6 +183,8 @@ def violation_lines(terminal: Terminal, violation: Violation, above: str) -> lis
         for example in violation.examples:
             row = f"row {count_text(example.row)}" if example.row is not None else ""
             line = f"line {count_text(example.line)}" if example.line is not None else ""
+            if example.file:
+                line = f"{printable(example.file)}{f':{example.line}' if example.line else ''}"
             place = "; ".join(filter(None, (line, printable(example.key or ""))))
             value = "" if only_null else f": {printable(example.value)}"
             shown.append(f"{row}{f' ({place})' if place else ''}{value}".lstrip(": "))

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from msgspec import Struct
 
 from lakehouse_cli.rendering.reporters.problems import frame_lines, violation_lines
-from lakehouse_cli.runs.events import ErrorInfo, RunResult, TableResult, TableRetrying
+from lakehouse_cli.runs.events import ErrorInfo, RunResult, TableComputed, TableResult, TableRetrying
 from lakehouse_cli.text.abbreviation import cut_end, cut_message
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.name_lists import first_few
@@ -28,7 +28,7 @@ from lakehouse_cli.text.terminal import (
 )
 
 MARKS = {"materialized": "✓", "unchanged": "=", "passed": "✓", "failed": "✗"}
-MARKS |= {"skipped": "○", "cancelled": "○", "running": "▸"}
+MARKS |= {"skipped": "○", "cancelled": "○", "held_back": "○", "running": "▸", "computed": "✓"}
 STYLES = {
     "materialized": "green",
     "unchanged": "dim",
@@ -36,6 +36,8 @@ STYLES = {
     "failed": "red",
     "skipped": "yellow",
     "cancelled": "yellow",
+    "held_back": "yellow",
+    "computed": "cyan",
     "running": "cyan",
     "finishing": "cyan",
     "retrying": "yellow",
@@ -115,7 +117,7 @@ def row_line(
     name, rows, size, seconds = cells
     style = STYLES[state]
     texts = {
-        "state": terminal.style(pad(state, _WIDTHS["state"]), style),
+        "state": terminal.style(pad(_words(state), _WIDTHS["state"]), style),
         "rows": pad(rows, _WIDTHS["rows"], right=True),
         "size": pad(size, _WIDTHS["size"], right=True),
         "time": terminal.style(pad(seconds, _WIDTHS["time"], right=True), "dim"),
@@ -132,6 +134,16 @@ def row_line(
         *(" " * (text_width(text) + 2) + terminal.style(line, style) for line in more),
     ]
     return terminal.fit("\n".join(line.rstrip() for line in lines))
+
+
+def computed_line(terminal: Terminal, columns: Layout, event: TableComputed) -> str:
+    """Format the row of a table that waits for the others of its run to be published."""
+    cells = (event.table, count_text(event.rows), "", time_text(event.duration_s))
+    return row_line(terminal, columns, "computed", cells, "")
+
+
+def _words(state: str) -> str:
+    return state.replace("_", " ")
 
 
 def why_text(result: TableResult) -> str:
@@ -181,14 +193,28 @@ def result_line(terminal: Terminal, columns: Layout, result: TableResult, *, fol
 def summary_line(terminal: Terminal, result: RunResult) -> str:
     """Format the number of tables by status, and the duration."""
     counts = [
-        terminal.style(f"{count_text(result.count(status))} {status}", STYLES[status])
-        for status in ("materialized", "unchanged", "passed", "failed", "skipped", "cancelled")
+        terminal.style(f"{count_text(result.count(status))} {_words(status)}", STYLES[status])
+        for status in ("materialized", "unchanged", "passed", "failed", "skipped", "cancelled", "held_back")
         if result.count(status)
     ]
     what = ", ".join(counts) or "nothing to do"
     how = result.cancelled_by or "interrupted"
     ended = terminal.style(f"{how}: ", "yellow") if result.status == "cancelled" else ""
     return terminal.fit(terminal.wrap(f"{ended}{what} in {time_text(result.duration_s)}"))
+
+
+def held_back_lines(terminal: Terminal, results: Sequence[TableResult]) -> list[str]:
+    """Say which tables passed and were not published, and why; nothing where none was held back."""
+    held = [each for each in results if each.status == "held_back"]
+    if not held:
+        return []
+    stored, names = (
+        first_few([f"`{each.name}`" for each in found], _NAMED, "more table")
+        for found in ([each for each in results if each.status == "materialized"], held)
+    )
+    published = f"published before that: {stored}" if stored else "nothing was published"
+    why = held[0].error.message if held[0].error is not None else ""
+    return [terminal.fit(terminal.wrap(f"{why}: {published}; held back: {names}", HANGING))]
 
 
 def result_note_lines(terminal: Terminal, results: Iterable[TableResult]) -> list[str]:

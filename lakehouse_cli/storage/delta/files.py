@@ -19,8 +19,9 @@ from lakehouse_cli.formats.pieces import resized
 from lakehouse_cli.formats.stored_types import in_types_of_file
 from lakehouse_cli.model import Table
 from lakehouse_cli.storage.delta.log import DataFile
+from lakehouse_cli.storage.hashing import HashingSink
 from lakehouse_cli.storage.local.folders import open_folder
-from lakehouse_cli.storage.local.publishing import HashingSink, replacing
+from lakehouse_cli.storage.local.publishing import replacing
 from lakehouse_cli.storage_types.delta import NAMES
 
 #: What messages call what is written.

@@ -50,10 +50,11 @@ from lakehouse_cli.storage.format_storage import (
     needs_manifest,
     parse_manifest,
 )
+from lakehouse_cli.storage.hashing import HashingSink
 from lakehouse_cli.storage.keyed.aws_flags import aws_flags
 from lakehouse_cli.storage.keyed.object_errors import explain_text, without_addresses
 from lakehouse_cli.storage.local.folders import make_folder, open_folder, remove_made
-from lakehouse_cli.storage.local.publishing import HashingSink, remove_leftovers, sync_all
+from lakehouse_cli.storage.local.publishing import remove_leftovers, sync_all
 from lakehouse_cli.storage_types import scheme_of
 
 _LOG = "_delta_log"

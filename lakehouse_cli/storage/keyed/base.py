@@ -24,12 +24,14 @@ from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, transla
 from lakehouse_cli.storage.format_storage import (
     MANIFESTS,
     FormatStorage,
+    Listed,
     Opened,
+    SourceFile,
     make_manifest,
     parse_manifest,
 )
+from lakehouse_cli.storage.hashing import HashingSink
 from lakehouse_cli.storage.keyed.head import Head
-from lakehouse_cli.storage.local.publishing import HashingSink
 from lakehouse_cli.storage.strays import Endings, Place, Trace, find_strays, remove_stray
 from lakehouse_cli.text.regular_files import hash_of
 
@@ -84,6 +86,23 @@ class KeyedStorage(FormatStorage):
     @abstractmethod
     def keys(self, prefix: str) -> Iterable[str]:
         """Return all keys that begin with a prefix, which ends in ``/``."""
+
+    def heads(self, prefix: str) -> Iterable[tuple[str, Head | None]]:
+        """Return all keys that begin with a prefix, as `keys`, with what a listing shows of them; None for nothing."""
+        return ((key, None) for key in self.keys(prefix))
+
+    def list_files(self, folder: str, depth: int | None) -> Iterable[Listed]:
+        """One listing of all keys below the folder."""
+        prefix = f"{folder}/" if folder else ""
+        for key, head in self.heads(prefix):
+            parts = key.removeprefix(prefix).split("/")
+            hidden = any(part.startswith(".") for part in parts)
+            if key.startswith(prefix) and not hidden and (depth is None or len(parts) == depth + 1):
+                yield Listed(key, head)
+
+    def content_of(self, file: SourceFile, listed: Listed, known: Iterable[InputRecord]) -> InputRecord | None:
+        """By what the listing shows, without a request where that is known."""
+        return (_known(listed.seen, known) if listed.seen else None) or self.content(file, known)
 
     def opener(self, key: str, seen: Head) -> Opener:
         """Return what opens the bytes under a key, the same each time; to override where they can be read in parts.
@@ -239,7 +258,8 @@ class KeyedStorage(FormatStorage):
         # What cannot be removed does no harm: no table is read from it.
         with suppress(Exception):
             manifest = self.read_manifest(table)
-            endings = self._any_endings([table]).of(manifest) if manifest else ()
+            there = partial(self._endings_there, table)
+            endings = self._any_endings([table]).of(manifest, there) if manifest else ()
             for other in (self._key(table, suffix) for suffix in endings):
                 head = self.head_key(other) if other != key else None
                 # Byte for byte, whatever the version: all else is not ours.
@@ -331,8 +351,11 @@ class KeyedStorage(FormatStorage):
         return [key for key in self.keys(f"{MANIFESTS}/") if key.endswith(".json")]
 
     def _endings_there(self, table: Table) -> Iterable[str]:
+        return self._endings_of(table.path)
+
+    def _endings_of(self, path: str) -> Iterable[str]:
         with suppress(Exception):
-            return sorted(key.removeprefix(table.path) for key in self.keys(f"{table.path}."))
+            return sorted(key.removeprefix(path) for key in self.keys(f"{path}."))
         return ()
 
     def _key(self, table: Table, suffix: str) -> str:
@@ -395,7 +418,8 @@ class _KeyedPlace(Place):
     def data(self, table: str, trace: Trace, manifest: Manifest) -> Iterator[Trace]:
         """Return what is under the path with each ending."""
         del trace
-        yield from filter(None, (self._trace(table + suffix) for suffix in self._endings.of(manifest)))
+        there = partial(self._storage._endings_of, table)
+        yield from filter(None, (self._trace(table + suffix) for suffix in self._endings.of(manifest, there)))
 
     def is_described(self, manifest: Manifest, data: Trace) -> bool:
         """By the version, else by the hash."""

@@ -182,9 +182,13 @@ class ObjectStorage(KeyedStorage):
 
     def keys(self, prefix: str) -> Iterable[str]:
         """Return all objects under a prefix."""
-        for batch in self._store().list(self._path(prefix).rstrip("/")):
+        return (key for key, _ in self.heads(prefix))
+
+    def heads(self, prefix: str) -> Iterable[tuple[str, Head]]:
+        """Return all objects under a prefix, with what the listing shows of them."""
+        for batch in self._store().list(self._path(prefix).rstrip("/") or None):
             for entry in batch:
-                yield entry["path"].removeprefix(self._prefix)
+                yield entry["path"].removeprefix(self._prefix), _head(entry)
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
         """Explain by what the server said, without the addresses and keys it said it with."""

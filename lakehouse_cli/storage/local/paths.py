@@ -14,8 +14,9 @@ from stat import S_ISLNK
 from lakehouse_cli.errors import MissingDataError, ObstructedError, system_reason
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage.errors import Cause, OutOfReach
-from lakehouse_cli.storage.format_storage import MANIFESTS, FormatStorage
+from lakehouse_cli.storage.format_storage import MANIFESTS, FormatStorage, Listed
 from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
+from lakehouse_cli.storage.local.strays import endings_there
 
 #: What to do about an operating system's error.
 ADVICE = {
@@ -80,12 +81,7 @@ class FolderStorage(FormatStorage):
         return [suffix for suffix in suffixes if os.path.lexists(base + suffix)] or suffixes[:1]
 
     def _endings_there(self, table: Table) -> Iterable[str]:
-        folder, _, name = f"{self.spec.root}/{table.path}".rpartition("/")
-        with suppress(OSError), os.scandir(folder) as entries:
-            return sorted(
-                entry.name[len(name) :] for entry in entries if entry.name.startswith(f"{name}.") and entry.is_file()
-            )
-        return ()
+        return endings_there(f"{self.spec.root}/{table.path}")
 
     def _near_path(self, table: Table) -> str | None:
         folder, slash, name = table.path.rpartition("/")
@@ -94,6 +90,29 @@ class FolderStorage(FormatStorage):
             stems = sorted(each.name.removesuffix(ending) for each in entries if each.name.endswith(ending))
             return next((f"{folder}{slash}{stem}" for stem in stems if _bare(stem) == _bare(name)), None)
         return None
+
+    def list_files(self, folder: str, depth: int | None) -> Iterable[Listed]:
+        """By name; links are followed, and must lead to what is inside the root."""
+        waiting, seen = [(folder, 0)], set()
+        while waiting:
+            at, below = waiting.pop()
+            real = os.path.realpath(f"{self.spec.root}/{at}")
+            if real in seen:  # links in a circle
+                continue
+            seen.add(real)
+            try:
+                entries = list(os.scandir(real))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            for entry in entries:
+                path = f"{at}/{entry.name}" if at else entry.name
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    if depth is None or below < depth:
+                        waiting.append((path, below + 1))
+                elif depth is None or below == depth:
+                    yield Listed(path)
 
     def _file(self, table: Table) -> str:
         """The stored file; no link is resolved."""

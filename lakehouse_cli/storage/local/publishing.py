@@ -15,11 +15,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import BinaryIO
 
-import xxhash
-
-from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.runs.exits import undisturbed, undo_at_exit
 from lakehouse_cli.runs.local_state import hold, let_go
+from lakehouse_cli.storage.hashing import HashingSink
 from lakehouse_cli.storage.local.folders import Folder, naming
 from lakehouse_cli.text.regular_files import open_regular
 
@@ -27,34 +25,6 @@ ASIDE_SUFFIX = ".lakehouse-tmp"
 #: How many files are waited for at once.
 _SYNCS = 8
 _counter = itertools.count()
-
-
-class HashingSink:
-    """A sink that counts and hashes (xxh3-128) what passes through it.
-
-    Args:
-        sink: Where it goes.
-
-    Attributes:
-        bytes: How many passed so far.
-    """
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self._hash = xxhash.xxh3_128()
-        self.bytes = 0
-
-    def write(self, data: bytes | memoryview, /) -> int:
-        """Pass data on; returns their size in bytes."""
-        self._sink.write(data)
-        self._hash.update(data)
-        size = memoryview(data).nbytes
-        self.bytes += size
-        return size
-
-    def hexdigest(self) -> str:
-        """The hash of all written so far, hexadecimal."""
-        return self._hash.hexdigest()
 
 
 class HashingFile(HashingSink):

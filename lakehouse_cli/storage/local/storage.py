@@ -30,7 +30,7 @@ from lakehouse_cli.storage.local.hashes import FileHashes, open_unchanged
 from lakehouse_cli.storage.local.paths import FolderStorage
 from lakehouse_cli.storage.local.publishing import remove_leftovers, replacing, sync_all
 from lakehouse_cli.storage.local.stat_cache import Stamp
-from lakehouse_cli.storage.local.strays import FilePlace, Seen, left_aside, remove_former
+from lakehouse_cli.storage.local.strays import FilePlace, Seen, endings_there, left_aside, remove_former
 from lakehouse_cli.storage.strays import find_strays, remove_stray
 from lakehouse_cli.text.regular_files import hash_of, read_regular
 
@@ -255,7 +255,7 @@ class FileStorage(FolderStorage):
                         at_the_end.close()
                 if before is not None:
                     # Before the old manifest goes, without which nobody would know that the file is ours.
-                    self._remove_former(table, folder)
+                    self._remove_former(table, folder, is_new=mode is None)
             self._settle(
                 {
                     manifest_path,
@@ -274,17 +274,24 @@ class FileStorage(FolderStorage):
         else:
             unsynced |= paths
 
-    def _remove_former(self, table: Table, folder: Folder) -> None:
-        """Remove the file of another format, or compression, that this table was stored in until now."""
+    def _remove_former(self, table: Table, folder: Folder, *, is_new: bool) -> None:
+        """Remove the file of another format, ending or compression, that this table was stored in until now.
+
+        Args:
+            table: The table.
+            folder: Where its file is.
+            is_new: Whether nothing was where it is stored now.
+        """
         base, now = f"{folder.path}/{os.path.basename(table.path)}", self._suffix(table)
         endings = self._any_endings([table])
-        others = {suffix: base + suffix for suffix in (*endings.tables, *endings.objects) if suffix != now}
-        found = {suffix: os.path.basename(file) for suffix, file in others.items() if os.path.lexists(file)}
+        there = endings_there(base) if is_new else []
+        if not there and not any(os.path.lexists(base + each) for each in {*endings.tables, *endings.objects} - {now}):
+            return
         with suppress(StorageError):  # a manifest that cannot be read says nothing
-            before = self.read_manifest(table) if found else None
+            before = self.read_manifest(table)
             if before is not None:
-                names = [name for suffix, name in found.items() if suffix in endings.of(before)]
-                remove_former(folder, names, before)
+                former = set(endings.of(before, lambda: there)) - {now}
+                remove_former(folder, [os.path.basename(base) + suffix for suffix in former], before)
 
     def _manifest_bytes(self, table: Table) -> bytes:
         path = self._manifest_file(table)

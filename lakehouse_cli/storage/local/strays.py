@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from stat import S_ISREG
 
 from msgspec import Struct
@@ -108,7 +109,8 @@ class FilePlace(Place):
         if os.path.realpath(folder) != os.path.normpath(folder):
             yield replace(trace, refusal="its folder is behind a link")
             return
-        found = [base + suffix for suffix in self._endings.of(manifest) if os.path.lexists(base + suffix)]
+        there = partial(endings_there, base)
+        found = [base + suffix for suffix in self._endings.of(manifest, there) if os.path.lexists(base + suffix)]
         for path in found:
             seen = Seen.of(path)
             yield self._trace(seen) if seen is not None else self._refused(path, f"{self._uri(path)} is not a file")
@@ -153,6 +155,14 @@ class FilePlace(Place):
     def _refused(self, path: str, why: str) -> Trace:
         status = os.lstat(path)
         return Trace(self._uri(path), status.st_size, status.st_mtime_ns, None, None, why)
+
+
+def endings_there(base: str) -> list[str]:
+    """The endings of the files whose names begin with that of a path, in order."""
+    folder, _, name = base.rpartition("/")
+    with suppress(OSError), os.scandir(folder) as entries:
+        return sorted(each.name[len(name) :] for each in entries if each.name.startswith(f"{name}.") and each.is_file())
+    return []
 
 
 def _raise(error: OSError) -> None:

@@ -29,9 +29,10 @@ _DIFFERENT_EACH_TIME = frozenset(
     ("random", "setseed", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "nextval", "txid_current")
 )
 _NO_SEED = -1
-# Table functions of their arguments alone, and other functions that are not.
+# Table functions of their arguments alone.
 _OF_VALUES = frozenset(("range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"))
-_REACHING = frozenset(("nextval", "currval", "getvariable", "current_setting", "query", "query_table", "txid_current"))
+#: Other functions that reach beyond them.
+REACHING = frozenset(("nextval", "currval", "getvariable", "current_setting", "query", "query_table", "txid_current"))
 # Joins that pair a row with one of several, by where they stand.
 _BY_PLACE = ("ASOF", "POSITIONAL")
 
@@ -202,7 +203,7 @@ def _random(nodes: Sequence[Any], called: list[tuple[str, Any]]) -> Iterator[str
 
 def _outside(nodes: Sequence[Any], called: list[tuple[str, Any]]) -> Iterator[str]:
     """What reaches beyond tables by their names alone, where there are other things to reach."""
-    yield from (f"{name}()" for name, _ in called if name in _REACHING)
+    yield from (f"{name}()" for name, _ in called if name in REACHING)
     for each in nodes:
         kind = each.get("type")
         if kind == "BASE_TABLE" and (each.get("catalog_name") or each.get("schema_name")):

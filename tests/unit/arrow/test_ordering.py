@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import duckdb
 import pyarrow as pa
 import pytest
 
-from lakehouse_cli.arrow.ordering import order_problem, sort_rows
+from lakehouse_cli.arrow.ordering import are_sorted, order_problem, sort_rows
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.model import parse_column_type
 from lakehouse_cli.testing.every_type import VALUES
 
 FLAT = [name for name in VALUES if not parse_column_type(name).is_nested]
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as opened:
+        yield opened
 
 
 def table(name: str) -> pa.Table:
@@ -24,12 +32,11 @@ def table(name: str) -> pa.Table:
 
 
 @pytest.mark.parametrize("name", FLAT)
-def test_order_is_that_of_duckdb(name: str) -> None:
+def test_order_is_that_of_duckdb(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     data = table(name)
     column = data["x"].cast(data["x"].type.value_type) if "dict" in name else data["x"]
-    with duckdb.connect() as connection:
-        connection.register("t", pa.table({"x": column, "row": data["row"]}))
-        expected = [row for (row,) in connection.sql("SELECT row FROM t ORDER BY x, row").fetchall()]
+    connection.register("t", pa.table({"x": column, "row": data["row"]}))
+    expected = [row for (row,) in connection.sql("SELECT row FROM t ORDER BY x, row").fetchall()]
     assert sort_rows(data, ["x"])["row"].to_pylist() == expected
     assert sort_rows(data, ["x"]).schema == data.schema
 
@@ -39,6 +46,13 @@ def test_equal_rows_stay_as_they_are() -> None:
     assert sort_rows(data, ["a"])["row"].to_pylist() == [1, 3, 0, 2]
     assert sort_rows(data, ["f"])["row"].to_pylist() == [0, 1, 2, 3]
     assert sort_rows(data, ["f", "a"])["row"].to_pylist() == [1, 3, 0, 2]
+
+
+def test_order_is_seen_across_stretches() -> None:
+    rows = 1 << 16
+    assert are_sorted(pa.table({"a": [*range(rows), rows - 1, rows]}), ["a"])
+    assert not are_sorted(pa.table({"a": [*range(rows), rows - 2, rows]}), ["a"])
+    assert are_sorted(pa.table({"a": pa.array([], pa.int8())}), ["a"])
 
 
 def test_nested_columns_and_those_behind_them_do_not_count() -> None:

@@ -84,7 +84,7 @@ def test_repeated_rows_are_those_of_equal_values(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(repeated_rows, "_AT_ONCE", 3)
 
     @given(_tables(), st.sampled_from([-1, 1 << 20]))
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=25, deadline=None)
     def judge(given: tuple[pa.Table, list[int]], most: int) -> None:
         monkeypatch.setattr(keys, "_IN_MEMORY", most)
         table, expected = given
@@ -122,6 +122,7 @@ def test_full_disk_is_said(monkeypatch: pytest.MonkeyPatch, first: int) -> None:
         return files[-1]
 
     monkeypatch.setattr(keys, "_IN_MEMORY", 0)
+    monkeypatch.setattr(spilled_parts, "_WAITING", 0)
     monkeypatch.setattr(spilled_parts, "spill_file", make)
     monkeypatch.setattr(spilled_pieces, "spill_file", make)
     monkeypatch.setattr("tempfile.tempdir", "/scratch")

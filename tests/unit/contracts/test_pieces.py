@@ -56,7 +56,7 @@ def outcome_of_pieces(pieces: Iterator[pa.Table], **options: Any) -> tuple[Any, 
     cuts=st.lists(st.integers(0, 30), max_size=5),
     key=st.sampled_from([(), ("id",), ("id", "day")]),
 )
-@settings(max_examples=150)
+@settings(max_examples=75)
 def test_pieces_are_judged_as_the_whole(columns: tuple[list[Any], ...], cuts: list[int], key: tuple[str, ...]) -> None:
     ids, days, values = columns
     table = pa.table(

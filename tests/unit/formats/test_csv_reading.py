@@ -16,7 +16,7 @@ from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.csv.format import CsvFormat
 from lakehouse_cli.model import Column
-from tests.unit.formats.csv_files import AB, columns_of, read, refusal
+from tests.unit.formats.csv_files import AB, columns_of, read, refusal, set_block
 
 
 def values(data: bytes | str, columns: list[Column] | None = None, **options: Any) -> dict[str, list[Any]]:
@@ -60,8 +60,9 @@ def test_encodings(encoding: str) -> None:
     assert values(data, AB, encoding=encoding) == {"a": [1, 2], "b": ["é", "ü"]}
 
 
-def test_an_encoding_survives_block_boundaries() -> None:
-    rows = 700_000
+def test_an_encoding_survives_block_boundaries(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_block(monkeypatch, (1 << 16) + 1)
+    rows = 20_000
     data = ("a,b\n" + "".join(f"{n},é€\n" for n in range(rows))).encode("utf-16")
     table = read(data, columns=AB, encoding="utf-16")
     assert table.num_rows == rows
@@ -88,10 +89,10 @@ def test_compression_follows_suffix_or_option(suffix: str, packed: bytes) -> Non
 
 @pytest.mark.parametrize("block", [1 << 6, 4 << 20])
 def test_zeros_behind_gzip_data_are_padding(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr("lakehouse_cli.formats.compression.BLOCK", block)
-    first = b"a,b\n" + b"1,x\n" * 100_000
+    set_block(monkeypatch, block)
+    first = b"a,b\n" + b"1,x\n" * 10_000
     packed = gzip.compress(first) + bytes(700) + gzip.compress(b"2,y\n") + bytes(3)
-    assert read(packed, AB, "x.csv.gz").num_rows == 100_001
+    assert read(packed, AB, "x.csv.gz").num_rows == 10_001
     with pytest.raises(StorageError, match=r"`x\.csv\.gz` is not whole gzip data"):
         read(packed + b"x", AB, "x.csv.gz")
 
@@ -127,8 +128,9 @@ def test_quoted_newlines_and_doubled_quotes() -> None:
     assert values(data, AB) == {"a": [1, 2], "b": ["two\r\nlines", 'say "hi"']}
 
 
-def test_quoted_newlines_survive_block_boundaries() -> None:
-    rows = 120_000
+def test_quoted_newlines_survive_block_boundaries(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_block(monkeypatch, 1 << 16)
+    rows = 5_000
     text = 'one\n"two",\r\nthree' * 3
     data = "a,b\n" + "".join('{},"{}"\n'.format(n, text.replace('"', '""')) for n in range(rows))
     table = read(data, columns=AB)
@@ -136,16 +138,18 @@ def test_quoted_newlines_survive_block_boundaries() -> None:
     assert set(table["b"].to_pylist()) == {text}
 
 
-def test_the_first_quote_may_come_late() -> None:
-    rows = 600_000
+def test_the_first_quote_may_come_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_block(monkeypatch, 1 << 16)
+    rows = 20_000
     data = "a,b\n" + "".join(f"{n},row\n" for n in range(rows)) + '7,"two\nlines, and ""quotes"""\n' * 3
     table = read(data, columns=AB)
     assert table.num_rows == rows + 3
     assert table.slice(rows).to_pydict() == {"a": [7] * 3, "b": ['two\nlines, and "quotes"'] * 3}
 
 
-def test_a_row_longer_than_a_block() -> None:
-    long = "x" * 9_000_000
+def test_a_row_longer_than_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_block(monkeypatch, 1 << 16)
+    long = "x" * 200_000
     assert values(f"a,b\n1,{long}\n2,y\n", AB) == {"a": [1, 2], "b": [long, "y"]}
 
 

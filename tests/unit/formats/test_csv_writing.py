@@ -246,7 +246,7 @@ def test_nested_cells_are_json_and_binary_is_base64() -> None:
 
 
 def test_many_batches_keep_their_order() -> None:
-    rows = 300_000
+    rows = 150_000
     table = pa.table({"n": range(rows), "f": [n / 4 for n in range(rows)], "t": [f"t{n % 7}" for n in range(rows)]})
     lines = write(table).decode().splitlines()
     assert lines[1:] == [f"{n},{n / 4},t{n % 7}" for n in range(rows)]

@@ -11,7 +11,7 @@ from unittest import mock
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakehouse_cli.errors import DataError, StorageError
@@ -24,7 +24,7 @@ from lakehouse_cli.formats.jsonl.format import JsonFormat, JsonlFormat
 from lakehouse_cli.formats.jsonl.spec import JsonlOptions
 from lakehouse_cli.model import Column
 from tests.properties.test_csv_round_trip import LAW
-from tests.unit.formats.csv_files import columns_of
+from tests.unit.formats.csv_files import columns_of, set_block
 
 
 def read(text: str | bytes, declared: list[Column] | None, name: str = "data/t.json", **options: Any) -> pa.Table:
@@ -152,7 +152,7 @@ objects = st.lists(
 )
 
 
-@LAW
+@settings(LAW, max_examples=50)
 @given(objects, st.integers(1, 40), st.sampled_from([None, 0, 2]), st.booleans())
 def test_elements_are_those_of_the_array(rows: list[Any], block: int, indent: int | None, is_ascii: bool) -> None:
     text = json.dumps(rows, indent=indent, ensure_ascii=is_ascii)
@@ -198,6 +198,7 @@ def test_the_quick_way_and_the_careful_way_agree(monkeypatch: pytest.MonkeyPatch
             assert read(text, declared).equals(quick)
 
 
-def test_elements_longer_than_a_block_are_read() -> None:
-    table = pa.table({"a": ["x" * (9 << 20), "b"], "n": [1, 2]})
+def test_elements_longer_than_a_block_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_block(monkeypatch, 1 << 16)
+    table = pa.table({"a": ["x" * 200_000, "b"], "n": [1, 2]})
     assert read(written(table), columns_of(a="string", n="int64")).equals(table)

@@ -240,6 +240,7 @@ def test_group_without_fields_is_named() -> None:
         assert caught.value.hint == "declare the columns to read, without this one"
 
 
+@pytest.mark.slow
 def test_flipped_bits_of_a_footer_lose_no_rows() -> None:
     """The footer has no checksum: what it says of names and types may change, but no value of a column."""
     sink, data = io.BytesIO(), pa.table({"x": pa.array([1, 2, None] * 20)})

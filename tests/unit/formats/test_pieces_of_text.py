@@ -11,14 +11,13 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import DataError, StorageError
-from lakehouse_cli.formats import FORMATS, compression
+from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.csv.format import CsvFormat
-from lakehouse_cli.formats.jsonl import fast as fast_jsonl
 from lakehouse_cli.formats.jsonl import format as jsonl
 from lakehouse_cli.formats.jsonl import read as careful_jsonl
 from lakehouse_cli.formats.jsonl.format import JsonFormat, JsonlFormat
 from lakehouse_cli.model import Column
-from tests.unit.formats.csv_files import columns_of
+from tests.unit.formats.csv_files import columns_of, set_block
 
 READERS = {"csv": CsvFormat(), "jsonl": JsonlFormat(), "json": JsonFormat()}
 OF_JSON = columns_of(id="int64", t="timestamp[us, tz=UTC]", seldom="string")
@@ -33,8 +32,7 @@ CSV_ROWS, JSONL_ROWS = 3_000, 600
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of which a small file has several."""
-    for module in (compression, fast_jsonl, jsonl):
-        monkeypatch.setattr(module, "BLOCK", 32 << 10)
+    set_block(monkeypatch, 32 << 10)
     monkeypatch.setattr(careful_jsonl, "_ROWS", 100)
     monkeypatch.setattr(jsonl, "_CAREFUL_ROWS", 200)
 

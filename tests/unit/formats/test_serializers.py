@@ -8,6 +8,7 @@ import datetime as dt
 import io
 import json
 import re
+import types
 from typing import Any
 
 import duckdb
@@ -192,6 +193,9 @@ def shown(value: Any) -> str:
         ({1: "x"}, "`$` has the key 1, which is int and no text", "texts"),
         ({"a b": {"x"}}, '`$["a b"]` is set', "sorted"),
         ([(1, 2)], "`$[0]` is tuple", "list("),
+        ((x for x in [1]), "`$` is generator", "`return` it rather than `yield`"),
+        ({"a": {}.keys()}, "`$.a` is dict_keys", "`list(…)`"),
+        (types.MappingProxyType({}), "`$` is mappingproxy", "`dict(…)`"),
         ({"r": np.float64(0.5)}, "`$.r` is numpy.float64", "`float(…)`"),
         ({"r": np.int64(5)}, "`$.r` is numpy.int64", "`int(…)`"),
         ([np.array([1])], "`$[0]` is numpy.ndarray", "tolist"),

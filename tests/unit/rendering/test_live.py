@@ -21,6 +21,7 @@ from lakehouse_cli.runs.events import (
     RunStopping,
     RunTrouble,
     RunWaiting,
+    TableComputed,
     TableFinished,
     TableResult,
     TableRetrying,
@@ -236,6 +237,19 @@ def test_live_table_shows_retry_and_second_ctrl_c(monkeypatch: pytest.MonkeyPatc
     assert "\x07" not in shown
     assert "two" not in shown
     assert "finishing 2 tables; Ctrl-C again stops at once" in shown
+
+
+def test_what_waits_for_the_rest_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    stream = Screen()
+    reporter = LiveReporter(stream, Terminal(color=True, width=100, height=24, interactive=True))
+    reporter.handle(RunStarted("20260101-000000-abcd", "shop", "default", ("daily", "report")))
+    reporter.handle(TableStarted("daily"))
+    reporter.handle(TableComputed("daily", 91, 0.04))
+    drawn = CODES.sub("", "\n".join(reporter._lines()))
+    assert re.search(r"✓ daily +computed +91 +0.04 s", drawn)
+    assert "report  waiting" in drawn
+    reporter.close()
 
 
 def test_waits_and_lacks_are_shown_above_the_table() -> None:

@@ -243,7 +243,7 @@ def test_a_manifest_of_other_bytes_is_not_believed(storage: FileStorage, root: P
 def test_the_sink_counts_and_hashes_what_passes(storage: FileStorage) -> None:
     import xxhash
 
-    from lakehouse_cli.storage.local.publishing import HashingSink
+    from lakehouse_cli.storage.hashing import HashingSink
 
     below = io.BytesIO()
     sink = HashingSink(below)

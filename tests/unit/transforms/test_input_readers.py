@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -36,9 +37,11 @@ READINGS: dict[str, Callable[[Any], int]] = {
 }
 
 
-@pytest.mark.parametrize("again", READINGS.values(), ids=READINGS)
-@pytest.mark.parametrize("read", READINGS.values(), ids=READINGS)
-def test_second_reading_fails(read: Callable[[Any], int], again: Callable[[Any], int]) -> None:
+@pytest.mark.parametrize(
+    ("first", "second"), [each for each in itertools.product(READINGS, READINGS) if "loop" in each or len({*each}) == 1]
+)
+def test_second_reading_fails(first: str, second: str) -> None:
+    read, again = READINGS[first], READINGS[second]
     for count in (0, 1, 3):
         reading = InputReading(BATCH.schema, (batch for batch in [BATCH] * count))
         reader = reading.open()

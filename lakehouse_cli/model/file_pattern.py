@@ -1,0 +1,224 @@
+"""Paths of sources that are many files: patterns, folders, and placeholders that say something of each file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from functools import cached_property, lru_cache
+from urllib.parse import unquote
+
+from msgspec import Struct
+
+from lakehouse_cli.model.project import Table
+
+_MARKS = re.compile(r"\*\*|\*|\?|\{([^{}/]*)\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: What Hive, Spark and Athena write as the value of a folder where it is null.
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+
+
+class PatternError(ValueError):
+    """A path is no pattern that can be matched; the message says why, `hint` what to do.
+
+    Attributes:
+        hint: What to write in its place.
+    """
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Placeholder(Struct, frozen=True):
+    """A part of the names of files that is a value.
+
+    Attributes:
+        name: Of the dimension.
+        format: The strptime format by which it is a date or a time; None for text.
+    """
+
+    name: str
+    format: str | None = None
+
+
+class FilePattern(Struct, frozen=True, dict=True):
+    """Which files below the root of a storage are one source.
+
+    Attributes:
+        path: As it is written: with `*`, `**`, `?`, `{name}` or `{name:%Y-%m}`, or a folder, which ends in `/`.
+    """
+
+    path: str
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it means all files in a folder, whatever their names and depth."""
+        return self.path.endswith("/")
+
+    @cached_property
+    def folder(self) -> str:
+        """The folder that all of its files are in, without the slash; empty for the root."""
+        if self.is_folder:
+            return self.path.rstrip("/")
+        mark = _MARKS.search(self.path)
+        return self.path[: mark.start() if mark else None].rpartition("/")[0]
+
+    @cached_property
+    def depth(self) -> int | None:
+        """How many folders below that its files are; None for any number."""
+        if self.is_folder or "**" in self.path:
+            return None
+        return self.path.removeprefix(self.folder).strip("/").count("/")
+
+    @cached_property
+    def placeholders(self) -> tuple[Placeholder, ...]:
+        """Each once, in the order of the path."""
+        found: dict[str, Placeholder] = {}
+        for match in _MARKS.finditer(self.path):
+            if match.group(1) is not None:
+                name, colon, form = match.group(1).partition(":")
+                found.setdefault(name, Placeholder(name, form if colon else None))
+        return tuple(found.values())
+
+    @cached_property
+    def _expression(self) -> re.Pattern[str]:
+        parts, at, groups = [], 0, 0
+        for match in _MARKS.finditer(self.path):
+            parts.append(re.escape(self.path[at : match.start()]))
+            at = match.end()
+            begins = match.start() == 0 or self.path[match.start() - 1] == "/"
+            # As in a shell: what begins with a dot is hidden, and must be named with it.
+            visible = r"(?!\.)" if begins else ""
+            if match.group() == "**":
+                slash = begins and self.path[at : at + 1] == "/"
+                parts.append(r"(?:(?!\.)[^/]+/)*" if slash else rf"{visible}[^/]*(?:/(?!\.)[^/]+)*")
+                at += slash
+            elif match.group() == "*":
+                parts.append(rf"{visible}[^/]*")
+            elif match.group() == "?":
+                parts.append(rf"{visible}[^/]")
+            else:
+                parts.append(rf"{visible}(?P<_{groups}>[^/]+?)")
+                groups += 1
+        return re.compile("".join((*parts, re.escape(self.path[at:]))), re.DOTALL)
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        """The name of each placeholder, as often as it stands there."""
+        return tuple(m.group(1).partition(":")[0] for m in _MARKS.finditer(self.path) if m.group(1) is not None)
+
+    def match(self, path: str) -> dict[str, str | None] | None:
+        """Return what the path of a file says of it, by dimension; None where it is not one of these files.
+
+        Args:
+            path: Under the root, `/`-separated, without the ending of its format.
+
+        Raises:
+            PatternError: A placeholder has two values, or a value that its format does not parse.
+        """
+        if self.is_folder:
+            within = path.removeprefix(self.path) if path.startswith(self.path) else ""
+            parts = within.split("/")
+            if not within or any(part[:1] in ("", "_", ".") for part in parts):
+                return None
+            return dict(_hive_parts(parts[:-1]))
+        found = self._expression.fullmatch(path)
+        if found is None:
+            return None
+        values: dict[str, str | None] = {}
+        for number, name in enumerate(self._names):
+            value = found.group(f"_{number}")
+            if values.setdefault(name, value) != value:
+                hint = "write the placeholder once, and `*` in the other place"
+                raise PatternError(f"`{{{name}}}` is {values[name]!r} and {value!r} there", hint)
+        for each in self.placeholders:
+            if each.format is not None:
+                parse_moment(str(values[each.name]), each)
+        return values
+
+
+def _hive_parts(folders: list[str]) -> Iterator[tuple[str, str | None]]:
+    for folder in folders:
+        name, equals, value = folder.partition("=")
+        if equals:
+            yield unquote(name), None if value == HIVE_NULL else unquote(value)
+
+
+def parse_moment(text: str, placeholder: Placeholder) -> datetime:
+    """Return the time that a part of a name is.
+
+    Raises:
+        PatternError: It is not of the placeholder's format.
+    """
+    assert placeholder.format is not None  # noqa: S101  # asked for with one alone
+    try:
+        found = datetime.strptime(text, placeholder.format)  # a date, or a wall clock
+        if found.strftime(placeholder.format) == text:
+            return found
+    except ValueError:
+        pass
+    raise PatternError(
+        f"{text!r} is not as `{{{placeholder.name}:{placeholder.format}}}` says",
+        "rename the file, move it away, or correct the placeholder",
+    )
+
+
+def is_pattern(path: str) -> bool:
+    """Whether a path means many files."""
+    return path.endswith("/") or any(mark in path for mark in "*?{}")
+
+
+@lru_cache(maxsize=4096)
+def file_pattern(path: str) -> FilePattern | None:
+    """The pattern that a path is; None where it is the path of one file."""
+    return FilePattern(path) if is_pattern(path) else None
+
+
+def reads_many_files(table: Table) -> bool:
+    """Whether the files of a source are looked for: its path is a pattern, or a file may lack columns of it."""
+    if table.kind != "source" or not table.format:
+        return False
+    return file_pattern(table.path) is not None or any(each.optional for each in table.columns or ())
+
+
+def pattern_problem(path: str) -> tuple[str, str] | None:
+    """What is wrong with a path of many files, and what to do; None where nothing is."""
+    rest = _MARKS.sub("", path)
+    if "{" in rest or "}" in rest:
+        return "has a `{` or `}` without the other", "write placeholders as `{month}` or `{month:%Y-%m}`"
+    names: dict[str, str] = {}
+    for match in _MARKS.finditer(path):
+        if match.group(1) is None:
+            continue
+        name, colon, form = match.group(1).partition(":")
+        if "," in name or ".." in name:
+            return (
+                f"holds `{match.group()}`, which is a placeholder here and no list of names",
+                "write `*`, or a placeholder such as `{region}`, or declare a source for each",
+            )
+        if not _NAME.fullmatch(name):
+            return f"holds `{match.group()}`, which is no placeholder", "write it as `{month}` or `{month:%Y-%m}`"
+        if colon and (wrong := _format_problem(form)):
+            return f"has a placeholder `{match.group()}` {wrong}", "write it as in `{month:%Y-%m}`"
+        if names.setdefault(name, form) != form:
+            return f"has the placeholder `{name}` twice, with two formats", "write both alike"
+    if path.endswith("/") and _MARKS.search(path):
+        return (
+            "is a folder, which ends in `/`, and a pattern",
+            "name the folder above alone, or the files: `folder/{region}/*`",
+        )
+    return None
+
+
+def _format_problem(form: str) -> str | None:
+    if not form:
+        return "without a format behind the colon"
+    if "%" not in form:
+        return f"whose format `{form}` has no part of a date"
+    sample = datetime(2001, 12, 30, 13, 45, 56)
+    try:
+        datetime.strptime(sample.strftime(form), form)
+    except ValueError:
+        return f"whose format `{form}` strptime does not take"
+    return None

@@ -1,0 +1,87 @@
+"""Tables that one call of a function computes: planned together, and told apart from results of other calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol, TypeVar
+
+from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.plan.graph import AssetGraph
+
+
+class _Planned(Protocol):
+    """What is asked of a table that is planned."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def action(self) -> str:
+        """What would be done: ``run``, ``skip``."""
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it runs only where others come out changed."""
+
+
+_Table = TypeVar("_Table", bound=_Planned)
+
+
+def plan_together(
+    graph: AssetGraph,
+    name: str,
+    states: Mapping[str, TableState],
+    plan: Callable[[str, tuple[Reason, ...]], _Table],
+) -> dict[str, _Table]:
+    """Plan a table and the others of its call: where one of them runs, or is of another call, all run.
+
+    Args:
+        graph: All tables.
+        name: The table.
+        states: Of all tables that are looked at.
+        plan: Plans a table with reasons beside its own.
+    """
+    names = graph.siblings(name)
+    found = {each: plan(each, ()) for each in names}
+    moments = _moments(graph, names, states)
+    newest = max(moments, key=lambda each: moments[each], default=name)
+    for each in moments:
+        if moments[each] != moments[newest]:
+            found[each] = plan(each, (Reason("computed_with", f"`{newest}` is the result of a later call"),))
+    due = next((each.name for each in found.values() if each.action == "run" and not each.conditional), None)
+    if due is None:
+        return found
+    beside = Reason("computed_with", f"computed with `{due}`")
+    return {
+        name: each if each.action == "run" and not each.conditional else plan(name, (beside,))
+        for name, each in found.items()
+    }
+
+
+def _moments(graph: AssetGraph, names: tuple[str, ...], states: Mapping[str, TableState]) -> dict[str, str]:
+    """When the call began that each of several results is stored from; rows put aside are judged with their table."""
+    if len(names) == 1:
+        return {}
+    manifests = {name: states[name].manifest for name in names if name in states and graph.tables[name].output}
+    return {name: each.started_at for name, each in manifests.items() if each is not None and each.recipe is not None}
+
+
+def call_notes(graph: AssetGraph, stored: Mapping[str, TableState]) -> Iterator[str]:
+    """Remarks on inputs that are results of one function, and not of one call.
+
+    Args:
+        graph: All tables.
+        stored: Inputs that are read as they are stored.
+    """
+    seen: set[str] = set()
+    for name in stored:
+        siblings = tuple(each for each in graph.siblings(name) if each in stored)
+        moments = _moments(graph, siblings, stored)
+        oldest = min(moments, key=lambda each: moments[each], default=name)
+        newest = max(moments, key=lambda each: moments[each], default=name)
+        if oldest not in seen and moments and moments[oldest] != moments[newest]:
+            seen.add(oldest)
+            both = f"`{oldest}` and `{newest}` are results of two calls of one function"
+            yield f"{both}: `lakehouse run {oldest}` computes them together"

@@ -1,0 +1,79 @@
+"""The results of tables that fail, and the rows that are kept of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from lakehouse_cli.errors import LakehouseError, OvertakenError, UnreachableError
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT
+from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.planning import PlannedTable
+from lakehouse_cli.runner import table_results
+from lakehouse_cli.runs.events import TableResult
+from lakehouse_cli.runs.failed_rows import FailedRowsStore
+from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.text.counts import count_text
+
+
+class Failures(Struct):
+    """Makes the results of tables that fail in a run.
+
+    Attributes:
+        graph: All tables.
+        storages: By name.
+        store: Keeps the rows that break a contract; None where nothing is to be kept.
+        environment: Of the run.
+        run_id: The run's.
+        started_ns: When it began, in nanoseconds since 1970.
+        publish: Whether its results are stored.
+    """
+
+    graph: AssetGraph
+    storages: Mapping[str, AssetStorage]
+    store: FailedRowsStore | None
+    environment: str
+    run_id: str
+    started_ns: int
+    publish: bool
+
+    def of_table(
+        self, planned: PlannedTable, error: LakehouseError, seconds: float, attempts: int, given_up: str | None = None
+    ) -> TableResult:
+        """The result of a table that could not be materialized; arguments as of `table_results.failed`."""
+        table = self.graph.tables[planned.name]
+        left = None
+        # Another request to a server that does not answer may take as long again; a table that another run stored is
+        # not as it was, though this run did not replace it.
+        is_told = self.publish and not planned.is_validated
+        if is_told and not isinstance(error, UnreachableError | OvertakenError):
+            left = table_results.left_in_place(table, planned.uri, self.storages[table.storage], self.started_ns)
+        kept = self.keep_rows(planned.name, error)
+        return table_results.failed(planned, error, seconds, attempts, left, given_up, kept)
+
+    def of_source(self, name: str, uri: str, error: LakehouseError, seconds: float) -> TableResult:
+        """The result of a source that is missing or not as declared."""
+        return table_results.failed_source(name, uri, error, seconds, self.keep_rows(name, error))
+
+    def of_unreadable(self, name: str, uri: str) -> TableResult | None:
+        """Read a source; returns its result where that is missing or not as declared, else None."""
+        from lakehouse_cli.runner.materializing import read_table
+
+        table, since = self.graph.tables[name], time.perf_counter()
+        try:
+            read_table(self.storages[table.storage], table)
+        except LakehouseError as error:
+            return self.of_source(name, uri, error, time.perf_counter() - since)
+        self.keep_rows(name, None)
+        return None
+
+    def keep_rows(self, name: str, error: LakehouseError | None) -> str | None:
+        """Keep the rows that break the contract, none any more without an error; returns how they are shown."""
+        count = 0 if self.store is None else self.store.replace(name, self.run_id, error)
+        if not count:
+            return None
+        environment = "" if self.environment == DEFAULT_ENVIRONMENT else f" -e {self.environment}"
+        rows = "row that fails" if count == 1 else f"{count_text(count)} rows that fail"
+        return f"`lakehouse show {name}{environment} --failed` shows the {rows}"

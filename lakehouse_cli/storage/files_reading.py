@@ -1,0 +1,263 @@
+"""The rows of a source of many files, read from each of them in order of name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from lakehouse_cli.errors import DataError, LakehouseError, Location, MissingDataError, StorageError
+from lakehouse_cli.model import Column, Table
+from lakehouse_cli.model.file_pattern import FilePattern
+from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.storage.base import READINGS, Scan
+from lakehouse_cli.storage.errors import ChangedError, changed_while_read
+from lakehouse_cli.storage.format_storage import FormatStorage, Listed, SourceFile
+from lakehouse_cli.text.counts import plural
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Files of up to so many bytes are read as a whole, several at once.
+_SMALL = 16 << 20
+#: So many files that are not as declared are reported one by one.
+REPORTED = 20
+
+
+class FoundFile:
+    """One of the files.
+
+    Attributes:
+        listed: What the listing says of it.
+        table: It alone, as a source.
+        values: What its path says, by dimension.
+    """
+
+    __slots__ = ("listed", "table", "values")
+
+    def __init__(self, listed: Listed, table: SourceFile, values: Mapping[str, str | None]) -> None:
+        self.listed, self.table, self.values = listed, table, values
+
+    @property
+    def shown(self) -> str:
+        """Its path under the root."""
+        return self.listed.path
+
+
+class FilesReading:
+    """One reading of a source of many files.
+
+    Args:
+        storage: Where its files are.
+        table: The source.
+        pattern: Which files it is.
+        columns: The columns to read, by the names that they have in the files; None for all.
+        look: Gives the files, the content of each and that of all, given what is known of them.
+        uri: Where they are, as messages show it.
+    """
+
+    def __init__(
+        self,
+        storage: FormatStorage,
+        table: Table,
+        pattern: FilePattern,
+        columns: Sequence[Column] | None,
+        look: Callable[[tuple[InputRecord, ...]], tuple[list[FoundFile], list[InputRecord], InputRecord]],
+        uri: str,
+    ) -> None:
+        self._storage, self._table, self._pattern = storage, table, pattern
+        self._columns, self._look, self._uri = columns, look, uri
+
+    def read(self, known: tuple[InputRecord, ...] | None) -> tuple[pa.Table, InputRecord | None]:
+        """As `Read`."""
+        import pyarrow as pa
+
+        for _ in range(READINGS):
+            files, contents, record = self._look(known or ())
+            try:
+                pieces = list(self._pieces(files, contents))
+            except ChangedError:
+                continue
+            return pa.concat_tables(pieces), record
+        raise self._changed()
+
+    def read_pieces(self, known: tuple[InputRecord, ...]) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
+        """As `ReadPieces`."""
+        files, contents, record = self._look(known)
+
+        def pieces() -> Iterator[pa.Table]:
+            try:
+                yield from self._pieces(files, contents)
+            except ChangedError as error:
+                raise self._changed() from error
+
+        return pieces, record
+
+    def _changed(self) -> StorageError:
+        return changed_while_read(self._table, self._uri)
+
+    def _pieces(self, files: Sequence[FoundFile], contents: Sequence[InputRecord]) -> Iterator[pa.Table]:
+        """Read the files in order, those that are small several at once, and report all that are not as declared."""
+        failures: list[tuple[FoundFile, LakehouseError]] = []
+        schema: pa.Schema | None = None
+        workers = _workers()
+        with ThreadPoolExecutor(workers) as pool:
+            ahead: dict[int, Future[list[pa.Table]]] = {}
+            try:
+                for at, (file, content) in enumerate(zip(files, contents, strict=True)):
+                    for near in range(at, min(at + 2 * workers, len(files))):
+                        if near not in ahead and contents[near].bytes <= _SMALL:
+                            ahead[near] = pool.submit(lambda n: list(self._file(files[n], contents[n])), near)
+                    whole = ahead.pop(at, None)
+                    try:
+                        for piece in self._file(file, content) if whole is None else whole.result():
+                            if schema is None:
+                                schema = piece.schema
+                            if failures:
+                                continue
+                            yield self._alike(piece, schema, file, files[0])
+                    except (DataError, StorageError) as error:
+                        if isinstance(error, MissingDataError):
+                            raise ChangedError(file.shown) from error
+                        failures.append((file, error))
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+        if failures:
+            raise self._failure(failures, len(files))
+
+    def _file(self, file: FoundFile, content: InputRecord) -> Iterator[pa.Table]:
+        """The rows of one file, with what its path says."""
+        columns = self._columns
+        if columns is not None:
+            columns = [each for each in columns if each.name not in file.values and each.name != file.table.file_column]
+        optional = [each.name for each in columns or () if each.optional]
+        lacking: frozenset[str] = frozenset()
+        done = 0
+        for last in (not optional, True):
+            try:
+                # That a column is in no line of a file may show at its end.
+                again = done
+                for piece in self._filled(file, content, columns, lacking):
+                    if again >= piece.num_rows > 0:
+                        again -= piece.num_rows
+                        continue
+                    yield piece.slice(again)
+                    done += piece.num_rows - again
+                    again = 0
+            except DataError as error:
+                found = {each.column for each in error.violations if each.check == "missing"} & {*optional}
+                if last or not found:
+                    raise
+                lacking = frozenset(name for name in optional if name in found)
+            else:
+                return
+
+    def _filled(
+        self, file: FoundFile, content: InputRecord, columns: Sequence[Column] | None, lacking: Collection[str]
+    ) -> Iterator[pa.Table]:
+        import pyarrow as pa
+
+        there = None if columns is None else tuple(each for each in columns if each.name not in lacking)
+        pieces, found = self._scan(file.table, there or None).pieces_with_content((content,))
+        if found.content_hash != content.content_hash:
+            raise ChangedError(file.shown)
+        wanted = self._columns
+        for piece in pieces():
+            if wanted is None:
+                yield self._with_path(piece, file)
+                continue
+            arrays = [
+                piece.column(each.name)
+                if there is not None and each.name in piece.column_names and each in there
+                else pa.chunked_array([self._constant(each, file, piece.num_rows)])
+                for each in wanted
+            ]
+            yield pa.table(dict(zip([each.name for each in wanted], arrays, strict=True)))
+
+    def _scan(self, table: SourceFile, columns: Sequence[Column] | None) -> Scan:
+        if columns is not None:
+            table = replace(table, contract=replace(table.contract, columns=tuple(columns)))
+        return self._storage.scan(table, columns)
+
+    def _with_path(self, piece: pa.Table, file: FoundFile) -> pa.Table:
+        """All columns of a file, and as text what its path says besides."""
+        import pyarrow as pa
+
+        texts: dict[str, str | None] = dict(file.values)
+        if file.table.file_column:
+            texts[file.table.file_column] = file.shown
+        for name, text in texts.items():
+            if name not in piece.column_names:
+                piece = piece.append_column(name, pa.array([text], pa.string()).take(_zeros(piece.num_rows)))
+        return piece
+
+    def _constant(self, column: Column, file: FoundFile, rows: int) -> pa.Array:
+        """The value of a column that no row of a file holds: of its path, or null for one that it lacks."""
+        import pyarrow as pa
+
+        from lakehouse_cli.arrow.types import to_arrow
+        from lakehouse_cli.storage.path_values import path_value
+
+        kind = to_arrow(column.type)
+        if column.name == file.table.file_column:
+            return pa.array([file.shown], kind).take(_zeros(rows))
+        text = file.values.get(column.name)
+        if column.name not in file.values or text is None:
+            return pa.nulls(rows, kind)
+        shown = self._storage._under_root(file.shown)
+        return path_value(column, text, self._pattern, shown).take(_zeros(rows))
+
+    def _alike(self, piece: pa.Table, schema: pa.Schema, file: FoundFile, first: FoundFile) -> pa.Table:
+        """A piece with the columns of the first file, in their order."""
+        if piece.schema == schema:
+            return piece
+        differences = [
+            f"`{name}` is {piece.schema.field(name).type}, not {schema.field(name).type}"
+            for name in schema.names
+            if name in piece.column_names and piece.schema.field(name).type != schema.field(name).type
+        ]
+        differences += [f"no column `{name}`" for name in schema.names if name not in piece.column_names]
+        differences += [f"column `{name}` beyond them" for name in piece.column_names if name not in schema.names]
+        if differences:
+            shown, other = self._storage._under_root(file.shown), self._storage._under_root(first.shown)
+            raise DataError(
+                f"`{shown}` has other columns than `{other}`: {'; '.join(differences[:REPORTED])}",
+                hint=f"declare `columns:` for `{self._table.name}`",
+                location=Location(shown),
+            )
+        return piece.select(schema.names)
+
+    def _failure(self, failures: Sequence[tuple[FoundFile, LakehouseError]], total: int) -> LakehouseError:
+        """One error of all files that are not as declared."""
+        first = failures[0][1]
+        if len(failures) == 1:
+            return first
+        violations = []
+        for file, error in failures[:REPORTED]:
+            shown = self._storage._under_root(file.shown)
+            of_file = error.violations if isinstance(error, DataError) else ()
+            violations += [replace(each, message=f"`{shown}`: {each.message}") for each in of_file]
+        found = DataError(
+            f"{len(failures)} of {plural(total, 'file')} of `{self._table.name}` are not as declared: {first.message}",
+            violations,
+            hint=first.hint,
+            location=first.location,
+        )
+        others = [error.message for _, error in failures[1:REPORTED] if not isinstance(error, DataError)]
+        if others:
+            found.message += f"; {'; '.join(others)}"
+        return found
+
+
+def _workers() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _zeros(count: int) -> pa.Array:
+    import numpy as np
+    import pyarrow as pa
+
+    return pa.array(np.zeros(count, dtype=np.int8))

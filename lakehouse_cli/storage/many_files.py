@@ -1,0 +1,238 @@
+"""Sources of many files: the files that a pattern, a folder or placeholders mean, read as one table in order of name.
+
+Each file is a source of its own to the storage within, which knows no patterns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any
+
+import xxhash
+from msgspec.structs import asdict, replace
+
+from lakehouse_cli.errors import FileLine, MissingDataError, RowPlace, StorageError
+from lakehouse_cli.model import Column, Table
+from lakehouse_cli.model.file_pattern import FilePattern, PatternError, reads_many_files
+from lakehouse_cli.model.manifest import FileRecord, InputRecord
+from lakehouse_cli.storage.base import Scan, Stored, record_of
+from lakehouse_cli.storage.capabilities import count_rows, find_lines, identities
+from lakehouse_cli.storage.errors import changed_while_read, translate_errors
+from lakehouse_cli.storage.files_reading import REPORTED, FilesReading, FoundFile
+from lakehouse_cli.storage.format_storage import FormatStorage, SourceFile, missing_data
+from lakehouse_cli.storage.wrapper import WrapperStorage
+from lakehouse_cli.text.counts import plural
+from lakehouse_cli.text.name_lists import first_named
+
+
+class ManyFilesStorage(WrapperStorage):
+    """A storage some of whose sources are many files."""
+
+    inner: FormatStorage
+
+    def forward(self, method: str, /, *arguments: Any, **keywords: Any) -> Any:
+        """Do for a source of many files what the storage does for each of them."""
+        table = arguments[0] if arguments else None
+        if isinstance(table, Table) and reads_many_files(table):
+            files = _ManyFiles(self.inner, table, FilePattern(table.path))
+            return getattr(files, method)(*arguments[1:], **keywords)
+        return super().forward(method, *arguments, **keywords)
+
+
+class _ManyFiles:
+    """The verbs of a storage for one source of many files.
+
+    Args:
+        storage: Where its files are.
+        table: The source.
+        pattern: Which files it is.
+    """
+
+    def __init__(self, storage: FormatStorage, table: Table, pattern: FilePattern) -> None:
+        self._storage, self._table, self._pattern = storage, table, pattern
+
+    def uri(self) -> str:
+        """The pattern as it is written, with the ending of the format; a folder without."""
+        ending = "" if self._pattern.is_folder else self._storage._suffixes(self._table)[0]
+        return self._storage._under_root(f"{self._table.path}{ending}")
+
+    def files(self) -> list[FoundFile]:
+        """The files in order of name.
+
+        Raises:
+            StorageError: Names of files are not as the pattern says, or one is there with two endings.
+        """
+        found: dict[str, FoundFile] = {}
+        wrong: list[tuple[str, PatternError]] = []
+        template = SourceFile(**asdict(self._table), suffix="")
+        endings = self._storage._suffixes(self._table)
+        twice: list[str] = []
+        with translate_errors(self._storage, self._table, "looked at"):
+            listing = sorted(self._storage.list_files(self._pattern.folder, self._pattern.depth), key=lambda e: e.path)
+        for each in listing:
+            ending = next((e for e in endings if each.path.endswith(e) and len(each.path) > len(e)), None)
+            if ending is None:
+                continue
+            path = each.path[: len(each.path) - len(ending)]
+            try:
+                values = self._pattern.match(path)
+            except PatternError as error:
+                wrong.append((each.path, error))
+                continue
+            if values is None:
+                continue
+            if path in found:
+                twice += [found[path].shown, each.path]
+                continue
+            found[path] = FoundFile(each, replace(template, path=path, suffix=ending), values)
+        if wrong:
+            raise self._misnamed(wrong)
+        if twice:
+            shown = " and ".join(map(self._storage._under_root, twice[:2]))
+            raise StorageError(
+                f"a file of source `{self._table.name}` is there twice: {shown}",
+                hint="keep one, or set `compression` in the table's options",
+                location=self._table.where("path", "options"),
+            )
+        return [found[path] for path in sorted(found, key=lambda path: found[path].shown)]
+
+    def _misnamed(self, wrong: Sequence[tuple[str, PatternError]]) -> StorageError:
+        names = [f"{self._storage._under_root(path)} ({error})" for path, error in wrong]
+        more = f", and {plural(len(wrong) - REPORTED, 'more file')}" if len(wrong) > REPORTED else ""
+        counted = f"{plural(len(wrong), 'file')} of source `{self._table.name}` {'is' if len(wrong) == 1 else 'are'}"
+        return StorageError(
+            f"{counted} not named as its path says: {', '.join(names[:REPORTED])}{more}",
+            hint=wrong[0][1].hint,
+            location=self._table.where("path"),
+        )
+
+    def missing(self) -> MissingDataError:
+        """The error of no file at all."""
+        error = missing_data(self._table, self.uri())
+        error.message = f"no file matches {self.uri()}"
+        if self._pattern.is_folder:
+            ending = self._storage._suffixes(self._table)[0]
+            error.message = f"{self.uri()} has no file whose name ends in `{ending}`"
+        there = islice(self._storage.list_files(self._pattern.folder, self._pattern.depth), 1000)
+        if names := sorted(self._storage._under_root(each.path) for each in there):
+            error.hint = f"there are {first_named(names, 5)}: correct `path:`, or the table's `format:`"
+        return error
+
+    def stat(self) -> Stored | None:
+        """Their bytes together, and when the last of them was written."""
+        found = [stored for file in self.files() if (stored := self._storage.stat(file.table)) is not None]
+        if not found:
+            return None
+        return Stored(sum(each.bytes for each in found), max(each.modified_ns for each in found))
+
+    def content(self, known: Iterable[InputRecord]) -> InputRecord | None:
+        """By the names of the files and the content of each."""
+        known = tuple(known)
+        files = self.files()
+        return self._record(files, self._contents(files, known), known) if files else None
+
+    def _contents(self, files: Sequence[FoundFile], known: tuple[InputRecord, ...]) -> list[InputRecord]:
+        """The record of each file; all at once where each look waits for a server."""
+        by_path: dict[str, list[InputRecord]] = {}
+        for record in known:
+            for each in record.files:
+                by_path.setdefault(each.path, []).append(
+                    InputRecord(each.content_hash, -1, each.bytes, each.modified_ns)
+                )
+
+        def content(file: FoundFile) -> InputRecord:
+            found = self._storage.content_of(file.table, file.listed, by_path.get(file.shown, ()))
+            if found is None:  # it was there a moment ago
+                raise changed_while_read(self._table, self._storage._under_root(file.shown))
+            return found
+
+        at_once = min(self._storage.concurrency, len(files))
+        if at_once <= 1:
+            return [content(each) for each in files]
+        with ThreadPoolExecutor(at_once) as pool:
+            return list(pool.map(content, files))
+
+    def _record(
+        self, files: Sequence[FoundFile], contents: Sequence[InputRecord], known: Iterable[InputRecord]
+    ) -> InputRecord:
+        records = tuple(
+            FileRecord(file.shown, found.content_hash, found.bytes, found.modified_ns)
+            for file, found in zip(files, contents, strict=True)
+        )
+        digest = xxhash.xxh3_128()
+        for each in records:
+            digest.update(f"{each.path}\0{each.content_hash}\n".encode("utf-8", "surrogateescape"))
+        times = [each.modified_ns for each in records if each.modified_ns is not None]
+        size = sum(each.bytes for each in records)
+        return record_of(digest.hexdigest(), size, max(times, default=None), known)._replace(files=records)
+
+    def scan(self, columns: Sequence[Column] | None) -> Scan:
+        """All of their rows, with the columns that their paths hold."""
+        reading = FilesReading(self._storage, self._table, self._pattern, columns, self._look, self.uri())
+        return Scan(self._storage, self._table, reading.read, reading.read_pieces)
+
+    def _look(self, known: tuple[InputRecord, ...]) -> tuple[list[FoundFile], list[InputRecord], InputRecord]:
+        files = self.files()
+        if not files:
+            raise self.missing()
+        contents = self._contents(files, known)
+        return files, contents, self._record(files, contents, known)
+
+    def count_rows(self) -> int | None:
+        """Together; None where one cannot be counted."""
+        total = 0
+        for file in self.files():
+            count = count_rows(self._storage, file.table)
+            if count is None:
+                return None
+            total += count
+        return total
+
+    def find_lines(self, rows: Sequence[int]) -> Mapping[int, RowPlace]:
+        """The file of each row, and its line there."""
+        found: dict[int, RowPlace] = {}
+        before, waiting = 0, sorted(rows)
+        for file in self.files() if rows else ():
+            count = count_rows(self._storage, file.table)
+            if count is None:
+                pieces, _ = self._storage.scan(file.table, None).pieces_with_content(())
+                count = sum(piece.num_rows for piece in pieces())
+            here = [row - before for row in waiting if before < row <= before + count]
+            lines = find_lines(self._storage, file.table, here)
+            for row in here:
+                line = lines.get(row)
+                found[before + row] = FileLine(
+                    self._storage._under_root(file.shown), line if isinstance(line, int) else None
+                )
+            before += count
+        return found
+
+    def local_files(self) -> Iterable[str]:
+        """The files, and the folder in which more may appear."""
+        root = self._storage.spec.root
+        return [f"{root}/{self._pattern.folder}".rstrip("/"), *(f"{root}/{each.shown}" for each in self.files())]
+
+    def identities(self) -> frozenset[Any]:
+        """Those of every file."""
+        return frozenset().union(*(identities(self._storage, each.table) for each in self.files()))
+
+    def read_manifest(self) -> None:
+        """None: nothing of ours stored them."""
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        """Refuse what is done to tables of one file alone."""
+
+        def refuse(*_: Any, **__: Any) -> Any:
+            done = _REFUSED.get(method, "so used")
+            raise StorageError(
+                f"source `{self._table.name}` is many files, {self.uri()}, which cannot be {done}",
+                hint="declare a source for each file, or a computed table that returns their rows",
+                location=self._table.where("path"),
+            )
+
+        return refuse
+
+
+_REFUSED = {"publish": "written", "publish_pieces": "written", "delete": "removed"}

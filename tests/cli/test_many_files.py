@@ -1,0 +1,243 @@
+"""Sources of many files: patterns, folders and placeholders."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyarrow import feather, parquet
+
+from tests.conftest import Cli, ProjectFolder
+from tests.servers.latency import far_away
+from tests.servers.s3 import S3Server
+
+TRANSFORMS = """
+import pyarrow as pa
+
+def copied(sales: pa.Table) -> pa.Table:
+    return sales
+"""
+
+
+def declare(folder: ProjectFolder, path: str, columns: str = "{id: int64}", more: str = "", top: str = "") -> None:
+    """A source, and a table that is a copy of it."""
+    tables = f'sales: {{kind: source, path: "{path}", columns: {columns}{more}}}\ncopied: {{inputs: [sales]}}'
+    folder.declare(tables, TRANSFORMS, top=top)
+
+
+def rows(cli: Cli, table: str = "sales") -> list[Any]:
+    return [[*each.values()] for each in cli("show", table, "-n", "100", "-o", "json").json["rows"]]
+
+
+def why(cli: Cli, *arguments: str) -> str:
+    return " ".join(cli("plan", *arguments).out.split())
+
+
+def test_pattern_is_one_table_in_order_of_name(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, "raw/sales_*", more=", options: {file_column: source_file}")
+    folder.write("data/raw/sales_b.csv", "id\n3\n")
+    folder.write("data/raw/sales_a.csv", "other,id\nx,1\nx,2\n")
+    for left_out in ("raw/.sales_c.csv", "raw/old/sales_c.csv", "raw/sales_c.txt", "raw/sale.csv"):
+        folder.write(f"data/{left_out}", "id\n9\n")
+    assert cli("run").code == 0
+    assert rows(cli, "copied") == [[1, "raw/sales_a.csv"], [2, "raw/sales_a.csv"], [3, "raw/sales_b.csv"]]
+    assert cli("run", "-o", "json").statuses == {"copied": "unchanged"}
+    folder.write("data/raw/sales_c.csv", "id\n4\n")
+    folder.write("data/raw/sales_d.csv", "id\n5\n")
+    folder.write("data/raw/sales_a.csv", "id\n1\n")
+    (folder.path / "data/raw/sales_b.csv").unlink()
+    changes = "2 files new (`raw/sales_c.csv`, `raw/sales_d.csv`), 1 changed (`raw/sales_a.csv`), 1 gone"
+    assert f"`sales`: {changes} (`raw/sales_b.csv`)" in why(cli)
+    listed = cli("show", "sales", "--files", "-o", "json").json["files"]
+    assert [(each["path"], each["bytes"]) for each in listed] == [
+        ("raw/sales_a.csv", 5),
+        ("raw/sales_c.csv", 5),
+        ("raw/sales_d.csv", 5),
+    ]
+    assert "3 files, 15 B" in cli("show", "sales", "--files").out
+
+
+def test_placeholders_are_typed_as_declared(folder: ProjectFolder, cli: Cli) -> None:
+    columns = "{id: int64, code: string, month: date32, year: int16}"
+    declare(folder, "raw/{code}/{year:%Y}/m_{month:%Y-%m}", columns)
+    folder.write("data/raw/01001/2024/m_2024-02.csv", "id\n1\n")
+    folder.write("data/raw/NA é/2023/m_2023-12.csv", "id\n2\n")
+    assert cli("run").code == 0
+    assert rows(cli, "copied") == [[1, "01001", "2024-02-01", 2024], [2, "NA é", "2023-12-01", 2023]]
+    for name in ("2024-13", "2024-1", "x"):
+        folder.write(f"data/raw/7/2024/m_{name}.csv", "id\n1\n")
+    wrong = cli("plan", "-o", "json")
+    message = wrong.json["tables"][0]["reasons"][0]["message"]
+    assert message.startswith("3 files of source `sales` are not named as its path says: data/raw/7/2024/m_2024-1.csv")
+    assert "m_2024-13.csv" in message
+    assert "m_x.csv" in message
+    assert cli("run").code == 1
+
+
+def test_folder_has_columns_in_its_names(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, "events/", "{id: int64, code: string, day: date32, mon: int8}", ", format: parquet")
+    for name in ("code=01001/day=2024-01-01/mon=03", "code=a%3Db%2F/day=__HIVE_DEFAULT_PARTITION__/mon=12"):
+        (folder.path / "data/events" / name).mkdir(parents=True)
+        parquet.write_table(pa.table({"id": [1]}), folder.path / "data/events" / name / "part-0.parquet")
+    for left_out in ("_SUCCESS", "_delta_log/0.parquet", ".part-0.parquet.crc", "code=1/.hidden.parquet", "readme.md"):
+        folder.write(f"data/events/{left_out}", "no")
+    assert cli("run").code == 0
+    assert rows(cli, "copied") == [[1, "01001", "2024-01-01", 3], [1, "a=b/", None, 12]]
+
+
+@pytest.mark.parametrize("format_", ["csv", "parquet", "ipc", "jsonl"])
+def test_every_format_has_optional_columns(folder: ProjectFolder, cli: Cli, format_: str) -> None:
+    columns = "{id: int64, note: {type: string, optional: true}, more: {type: int64, optional: true}}"
+    declare(folder, "raw/*", columns, f", format: {format_}")
+    raw = folder.path / "data/raw"
+    raw.mkdir(parents=True)
+    both = pa.table({"note": ["x"], "id": [1], "more": [7]})
+    for number, table in enumerate((both, both.select(["id"]), both.select(["id", "note"]))):
+        file = raw / f"{number}{'.arrow' if format_ == 'ipc' else f'.{format_}'}"
+        if format_ == "parquet":
+            parquet.write_table(table, file)
+        elif format_ == "ipc":
+            feather.write_feather(table, file)
+        elif format_ == "csv":
+            names = ",".join(table.column_names)
+            text = f"{names}\n{','.join(str(each[0].as_py()) for each in table.columns)}\n"
+            if number == 1:
+                file.with_suffix(".csv.gz").write_bytes(gzip.compress(text.encode()))
+            else:
+                file.write_text(text)
+        else:
+            file.write_text(str(table.to_pylist()[0]).replace("'", '"') + "\n")
+    assert cli("run").code == 0
+    assert rows(cli, "copied") == [[1, "x", 7], [1, None, None], [1, "x", None]]
+
+
+def test_all_bad_files_are_reported_at_once(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, "raw/*", "{id: int64, amount: float64}")
+    folder.write("data/raw/a.csv", "id,amount\n1,1.5\n")
+    folder.write("data/raw/b.csv", "id,amount\n1,1.5\nx,y\n")
+    folder.write("data/raw/c.csv", "id,amout\n1,1.5\n")
+    folder.write("data/raw/d.csv", "")
+    result = cli("run", "-o", "json")
+    assert result.code == 1
+    error = result.json["tables"][0]["error"]
+    assert error["message"].startswith("3 of 4 files of `sales` are not as declared: `x` in column `id` of")
+    assert "`data/raw/d.csv` is empty" in error["message"]
+    found = [each["message"] for each in error["violations"]]
+    assert found[0] == "`data/raw/b.csv`: 1 of 2 values of column `id` is not int64"
+    assert error["violations"][0]["examples"] == [{"row": 2, "value": "x", "line": 3}]
+    assert any(each.startswith("`data/raw/c.csv`: column `amount`: the file has no such column") for each in found)
+    assert "yesterday" not in folder.files()
+
+
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+def test_broken_contract_names_file_and_line(folder: ProjectFolder, cli: Cli, format_: str) -> None:
+    declare(folder, "raw/*", "{id: {type: int64, nullable: false, max: 5}}", f", key: id, format: {format_}")
+    (folder.path / "data/raw").mkdir(parents=True)
+    for name, values in {"a": [1, 2], "b": [3, None], "c": [9, 1]}.items():
+        if format_ == "csv":
+            folder.write(f"data/raw/{name}.csv", "\n".join(["id", *(str(each or "") for each in values), ""]))
+        else:
+            parquet.write_table(pa.table({"id": values}), folder.path / f"data/raw/{name}.parquet")
+    end = ":2" if format_ == "csv" else ""
+    assert f"row 5 (data/raw/c.{format_}{end})" in cli("run").err
+    (checked,) = cli("check", "sales", "-o", "json").json["tables"]
+    examples = {each["check"]: each["examples"] for each in (*checked["checks"], *checked["error"]["violations"])}
+    places = {name: [(each["row"], each["file"]) for each in found] for name, found in examples.items()}
+    b, c = f"data/raw/b.{format_}", f"data/raw/c.{format_}"
+    assert places == {"null": [(4, b)], "key": [(6, c)], "max": [(5, c)]}
+    found = cli("show", "sales", "--failed", "-o", "json").json["rows"]
+    assert [(each["row"], each["file"]) for each in found] == [(4, b), (5, c), (6, c)]
+
+
+def test_files_of_undeclared_columns_must_agree(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare('sales: {kind: source, path: "{day}/x", format: parquet}\ncopied: {inputs: [sales]}', TRANSFORMS)
+    for day, table in {"1": {"a": [1], "b": [2]}, "2": {"b": [3], "a": [4]}}.items():
+        (folder.path / "data" / day).mkdir(parents=True)
+        parquet.write_table(pa.table(table), folder.path / "data" / day / "x.parquet")
+    assert cli("run").code == 0
+    assert rows(cli, "copied") == [[1, 2, "1"], [4, 3, "2"]]
+    parquet.write_table(pa.table({"a": ["x"], "c": [1]}), folder.path / "data/2/x.parquet")
+    message = cli("run", "-o", "json").json["tables"][0]["error"]["message"]
+    assert "`a` is string, not int64; no column `b`; column `c` beyond them" in message
+
+
+def test_no_file_and_two_endings_are_refused(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, "raw/s_*")
+    folder.write("data/raw/s_1.txt", "id\n1\n")
+    missing = cli("plan", "-o", "json").json["tables"][0]
+    assert missing["reasons"][0]["message"] == "no file matches data/raw/s_*.csv"
+    folder.write("data/raw/s_1.csv", "id\n1\n")
+    (folder.path / "data/raw/s_1.csv.gz").write_bytes(gzip.compress(b"id\n1\n"))
+    assert "is there twice: data/raw/s_1.csv and data/raw/s_1.csv.gz" in cli("run").out
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "message"),
+    [
+        ("../*", "", "leaves the root of its storage"),
+        ("raw/{a,b}", "", "is a placeholder here and no list of names"),
+        ("raw/{month:%Q}", "", "strptime does not take"),
+        ("raw/{month", "", "has a `{` or `}` without the other"),
+        ("raw/*/", "", "is a folder, which ends in `/`, and a pattern"),
+        ("raw/${DAY}_*", "", "holds `${`"),
+        ("**", "", "matches what is stored of `copied`"),
+        ("x", ", options: {file_column: f}", "is for sources of many files"),
+        ("x_*", ", storage: db", "means many files"),
+    ],
+)
+def test_path_that_cannot_be_many_files(folder: ProjectFolder, cli: Cli, path: str, more: str, message: str) -> None:
+    declare(folder, path, more=more, top="storages: {db: {type: sqlite, root: x.db}}\n")
+    result = cli("validate")
+    assert result.code == 3
+    assert message in " ".join(result.err.split())
+    assert "lakehouse.yaml:5:" in result.err
+
+
+def test_file_that_changes_while_it_is_read(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, "raw/*")
+    for number in range(3):
+        folder.write(f"data/raw/{number}.csv", f"id\n{number}\n")
+    assert cli("run").code == 0
+    folder.write(
+        "transforms.py",
+        """
+        import pathlib
+        import pyarrow as pa
+
+        def copied(sales: pa.RecordBatchReader) -> pa.Table:
+            first = sales.read_next_batch()
+            pathlib.Path("data/raw/3.csv").write_text("id\\n3\\n")
+            pathlib.Path("data/raw/2.csv").unlink()
+            return pa.Table.from_batches([first, *sales])
+        """,
+    )
+    os.chdir(folder.path)
+    result = cli("run", "-o", "json")
+    error = result.json["tables"][0]["error"]
+    assert error["message"] == "data/raw/2.csv changed while it was read"
+    folder.write("transforms.py", TRANSFORMS)
+    assert cli("run").code == 0
+    assert rows(cli, "copied") == [[0], [1], [3]]
+
+
+def test_objects_are_listed_once(folder: ProjectFolder, cli: Cli, s3_server: S3Server) -> None:
+    s3_server.make_bucket("many")
+    with far_away(s3_server.ports[0], 0) as far:
+        options = {**s3_server.options, "endpoint": f"http://127.0.0.1:{far.port}"}
+        top = f"storages: {{lake: {{root: 's3://many/p', options: {json.dumps(options)}}}}}\n"
+        declare(folder, "raw/{region}/*", "{id: int64, region: string}", ", storage: lake", top)
+        bucket = s3_server.store("many")
+        for number in range(40):
+            bucket.put(f"p/raw/r{number % 2}/{number:02}.csv", f"id\n{number}\n".encode())
+        bucket.put("p/raw/_r/x/9.csv", b"id\n9\n")
+        assert cli("run").code == 0
+        assert [each[0] for each in rows(cli, "copied")] == [*range(0, 40, 2), *range(1, 40, 2)]
+        far.requests = 0
+        assert "nothing to do" in cli("plan").out
+        assert far.requests <= 10
+        bucket.put("p/raw/r0/39.csv", b"id\n39\n")
+        assert "`sales`: 1 file new (`raw/r0/39.csv`)" in why(cli)

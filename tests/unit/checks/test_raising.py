@@ -1,0 +1,117 @@
+"""Rows in which conditions raise: those that raise alone, whatever else is beside them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from decimal import Decimal
+from itertools import product
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from lakehouse_cli.checks.conditions import Condition, ConditionError, Conditions
+
+LARGE = 2**63 - 1
+ROWS = [
+    *product((None, 0, 3, LARGE, -LARGE - 1), (None, 0, -1, 2), ("7", "x"), (2.5,), (Decimal("1.50"),)),
+    *product((3,), (2,), (None, "", "300"), (None, 0.0, -0.0, math.nan, math.inf, 1e300), (None, Decimal(0))),
+]
+TABLE = pa.table(
+    list(map(list, zip(*ROWS, strict=True))),
+    schema=pa.schema(
+        [
+            ("a", pa.int64()),
+            ("b", pa.int32()),
+            ("s", pa.string()),
+            ("f", pa.float64()),
+            ("d", pa.decimal128(9, 2)),
+        ]
+    ),
+)
+CONDITIONS = [
+    "a + 1 > 0",
+    "a * b > b - a",
+    "-a < 0",
+    "(a * 2 + 1) // b > 3 and s = '7'",
+    "nullif(b, 0) + a // b > 1",
+    "nullif(b, 0) * 2 > a % b",
+    "a // b > 1 or b = 0",
+    "b <> 0 and a % b > 1",
+    "false and a // b > 1",
+    "null or a // b > 1",
+    "a // b + null > 1",
+    "(a // b + null > 1) is null and a + 1 > 0",
+    "a % b > 1 or a % b < 1",
+    "a % b in (1, 2) or nullif(a % b, 1) > 5",
+    "case a % b when 1 then true else s::int > 5 end",
+    "case when b <> 0 then a // b end > 1",
+    "coalesce(b, a // b) > 1",
+    "(a // b > 1) is null",
+    "not (a % b between 1 and a + 1)",
+    "a between a + 1 and a - 1",
+    "a in (a * 2, 7)",
+    "10 // f > 1 and f % 2 > 0",
+    "10.5 // b > 1 or d // b > 1 or a // d > 1",
+    "d % b > 1 or f // d > 1",
+    "s::int > 5",
+    "s::tinyint > 5 and a::int > 1",
+    "try_cast(s as int) + a > 5",
+    "s::int::tinyint + b > 5",
+    "f::int > 1 or f::decimal(5, 2) > d",
+    "d::decimal(3, 2) > 1 and a::decimal(5, 0) > 1",
+    "s::date > '2024-01-01'",
+    "s::boolean",
+    "[a]::int[] = [1]",
+    "abs(a) > 1 and strptime(s, '%d') is not null",
+    "b::utinyint - 1 > 0",
+]
+
+
+@pytest.fixture(scope="module")
+def conditions() -> Iterator[Conditions]:
+    with closing(Conditions(None)) as opened:
+        yield opened
+
+
+def verdicts(conditions: Conditions, condition: Condition, table: pa.Table) -> list[object]:
+    masks, errored = conditions.judge([condition], table)
+    found = masks[condition.text].to_pylist()
+    raised = errored[condition.text].to_pylist() if errored else [False] * len(found)
+    return ["raised" if each else one for one, each in zip(found, raised, strict=True)]
+
+
+@pytest.mark.parametrize("text", CONDITIONS)
+def test_rows_are_judged_as_if_alone(conditions: Conditions, text: str) -> None:
+    together = verdicts(conditions, conditions.parse(text, TABLE.column_names), TABLE)
+    alone: list[object] = []
+    for at in range(TABLE.num_rows):
+        conditions.connection.register("alone", TABLE.slice(at, 1))
+        try:
+            alone += conditions.connection.execute(f"SELECT ({text})::BOOLEAN FROM alone").fetchall()[0]
+        except duckdb.Error:
+            alone.append("raised")
+    assert together == alone
+    expects_none = ("coalesce", "false", "a // b + null")
+    assert ("raised" in alone) != text.startswith(expects_none), text
+
+
+@pytest.mark.parametrize("text", ["a + 1 > b", "b // (a - a) > 1", "s::int > b"])
+def test_many_raising_rows_take_no_time(conditions: Conditions, text: str) -> None:
+    rows = 200_000
+    table = pa.table({"a": pa.array([LARGE] * rows), "b": pa.array(range(rows)), "s": pa.array(["x"] * rows)})
+    condition = conditions.parse(text, table.column_names)
+    begin = time.process_time()
+    assert verdicts(conditions, condition, table) == ["raised"] * rows
+    assert time.process_time() - begin < 2  # row by row 3 to 20
+
+
+def test_what_raises_is_said(conditions: Conditions) -> None:
+    condition = conditions.parse("a + 1 > 0", TABLE.column_names)
+    said = conditions.why(condition, TABLE.filter(pa.compute.equal(TABLE["a"], LARGE)).slice(0, 1))
+    assert said == f"Overflow in addition of INT64 ({LARGE} + 1)"
+    with pytest.raises(ConditionError, match="calls `error`"):
+        conditions.parse("error(s) or a > 1", TABLE.column_names)
