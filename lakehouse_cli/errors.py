@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 from msgspec import UNSET, Struct, UnsetType
-from msgspec.structs import replace
 
 from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.invisible import same_to_the_eye, visible
@@ -68,22 +67,6 @@ def in_order(problems: Iterable[Problem], first: str) -> list[Problem]:
     return sorted(problems, key=place)
 
 
-class FileLine(NamedTuple):
-    """Where a row of a source of many files stands.
-
-    Attributes:
-        file: As messages show it.
-        line: 1-based, None where it is not known or there are no lines.
-    """
-
-    file: str
-    line: int | None
-
-
-#: Where a row stands: on a line of the one file, or in one of many.
-RowPlace = int | FileLine
-
-
 class Example(Struct, frozen=True):
     """One value that breaks a contract.
 
@@ -100,12 +83,6 @@ class Example(Struct, frozen=True):
     line: int | None = None
     key: str | UnsetType = UNSET  # not in lines of the history where there is none
     file: str | UnsetType = UNSET
-
-    def at(self, place: RowPlace | None) -> Example:
-        """The example with the place of its row."""
-        if isinstance(place, FileLine):
-            return replace(self, file=place.file, line=place.line)
-        return replace(self, line=self.line or place)
 
 
 class Violation(Struct, frozen=True):

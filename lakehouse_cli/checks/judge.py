@@ -21,10 +21,11 @@ from lakehouse_cli.checks.shared_values import SharedValues
 from lakehouse_cli.checks.whole import FunctionJudge, QueryJudge
 from lakehouse_cli.contracts import Check as NullsAndKey
 from lakehouse_cli.contracts.findings import with_lines
-from lakehouse_cli.errors import ContractError, Example, RowPlace, Violation
+from lakehouse_cli.errors import ContractError, Example, Violation
 from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
+from lakehouse_cli.model.row_place import RowPlace, placed
 from lakehouse_cli.text.counts import plural
 
 if TYPE_CHECKING:
@@ -257,7 +258,7 @@ def encoded_columns(checks: Sequence[Check]) -> frozenset[str]:
 
 
 def _with_lines(record: CheckRecord, lines: Mapping[int, RowPlace]) -> CheckRecord:
-    examples = (each if each.row is None else each.at(lines.get(each.row)) for each in record.result.examples)
+    examples = (each if each.row is None else placed(each, lines.get(each.row)) for each in record.result.examples)
     return replace(record, result=replace(record.result, examples=tuple(examples)))
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import pyarrow as pa
 from msgspec import Struct
 
-from lakehouse_cli.errors import RowPlace
+from lakehouse_cli.model.row_place import RowPlace
 
 
 class OtherTables(Protocol):

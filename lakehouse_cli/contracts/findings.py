@@ -18,10 +18,9 @@ from lakehouse_cli.errors import (
     Example,
     FailedRow,
     FailedRows,
-    FileLine,
-    RowPlace,
     Violation,
 )
+from lakehouse_cli.model.row_place import FileLine, RowPlace, placed
 
 #: How many values of a row are kept.
 _WIDEST = 200
@@ -244,7 +243,7 @@ def _distinct(piece: Sequence[_Piece]) -> int:
 
 def with_lines(violation: Violation, lines: Mapping[int, RowPlace]) -> Violation:
     """The violation with the lines of its examples, by 1-based row."""
-    examples = tuple(each if each.row is None else each.at(lines.get(each.row)) for each in violation.examples)
+    examples = tuple(each if each.row is None else placed(each, lines.get(each.row)) for each in violation.examples)
     return replace(violation, examples=examples)
 
 

@@ -11,10 +11,11 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from lakehouse_cli.errors import LakehouseError, RowPlace, StorageError, UnclaimedError, UsageError
+from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, UsageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
+from lakehouse_cli.model.row_place import RowPlace
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Stray
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ from typing import Any
 import xxhash
 from msgspec.structs import asdict, replace
 
-from lakehouse_cli.errors import FileLine, MissingDataError, RowPlace, StorageError
+from lakehouse_cli.errors import MissingDataError, StorageError
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.file_pattern import FilePattern, PatternError, reads_many_files
 from lakehouse_cli.model.manifest import FileRecord, InputRecord
+from lakehouse_cli.model.row_place import FileLine, RowPlace
 from lakehouse_cli.storage.base import Scan, Stored, record_of
 from lakehouse_cli.storage.capabilities import count_rows, find_lines, identities
 from lakehouse_cli.storage.errors import changed_while_read, translate_errors
