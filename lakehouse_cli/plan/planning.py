@@ -59,7 +59,8 @@ class PlannedTable(Struct, frozen=True):
         used: What its transform uses beside its inputs; None where nothing is declared.
         after: Tables that its checks look at, and that come before it for that.
         checks: How its checks stand, as far as earlier runs judged them on what is stored.
-        is_judged: Whether a run judges the checks of a source, as a table that runs is computed from it.
+        is_judged: Whether a run judges types, nulls, key and checks of a source, as it is asked for, or a table that
+            runs is computed from it.
         is_validated: Whether types, nulls, key and all checks are judged on what is stored of it, as `lakehouse check`
             does.
     """
@@ -240,15 +241,12 @@ def make_plan(
             running.add(name)
         if of.would_fail is not None:
             failing[name] = of.would_fail
-    read = {name for t in planned if t.action == "run" for name in t.inputs if graph.tables[name].contract.checks}
-    planned = [replace(t, is_judged=True) if t.action == "read" and t.name in read else t for t in planned]
     contents = {name: state.content for name, state in states.items() if state.content is not None}
     deferred = tuple(
         DeferredInput(name, state.environment, state.uri)
         for name, state in states.items()
         if state.environment is not None
     )
-    notes = (*selection.notes, deferred_note(deferred)) if deferred else selection.notes
     out_of_reach = {
         name: state.trouble for name, state in states.items() if isinstance(state.trouble, UnreachableError)
     }
@@ -257,7 +255,25 @@ def make_plan(
     wanted = tuple(
         each.name for each in sources if each.name in selection.named or (each.would_fail and each.name in asked)
     )
+    planned, unjudged = _with_judged_sources(planned, graph, wanted)
+    notes = (*selection.notes, *((deferred_note(deferred),) if deferred else ()), *unjudged)
     return Plan(project, environment, tuple(planned), notes, contents, deferred, out_of_reach, wanted, unfit)
+
+
+def _with_judged_sources(
+    planned: list[PlannedTable], graph: AssetGraph, wanted: Collection[str]
+) -> tuple[list[PlannedTable], tuple[str, ...]]:
+    """Have the checks of sources judged that are asked for or read; a note says of which others they are not."""
+    read = {*wanted, *(name for each in planned if each.action == "run" for name in each.inputs)}
+    checked = [each.name for each in planned if each.action == "read" and graph.tables[each.name].contract.checks]
+    found = [replace(each, is_judged=True) if each.name in checked and each.name in read else each for each in planned]
+    left = [name for name in checked if name not in read]
+    if not left:
+        return found, ()
+    one = len(left) == 1
+    judges = f"reads it is due; `lakehouse check {left[0]}`" if one else "reads them is due; `lakehouse check`"
+    note = f"checks of {first_named(left, 3)} are not judged: nothing that {judges} judges them"
+    return found, (note,)
 
 
 def _planned_together(

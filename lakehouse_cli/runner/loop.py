@@ -355,9 +355,11 @@ class _Run:
     def _ended(self, name: str, ended: Ended, given_up: str | None) -> None:
         planned = self.planned[name]
         seconds, attempts = time.perf_counter() - self.under_way.pop(name), self._begun(name)
+        if planned.kind == "source":
+            self.sources_read.add(name)
         if isinstance(ended, Outcome | ResultError | ContractError):  # its inputs could be read
             for each in planned.inputs:
-                if self.runner.graph.tables[each].kind == "source":
+                if self.runner.graph.tables[each].kind == "source" and each not in self.sources_read:
                     self.sources_read.add(each)
                     self._keep_rows(each, None)
         siblings = self._members(name)
@@ -418,7 +420,7 @@ class _Run:
         storage, left = self.runner.storages[table.storage], None
         # Another request to a server that does not answer may take as long again; a table that another run stored is
         # not as it was, though this run did not replace it.
-        is_told = self.runner.publish and not planned.is_validated
+        is_told = self.runner.publish and not planned.is_validated and planned.kind == "computed"
         if is_told and not isinstance(error, UnreachableError | OvertakenError):
             left = table_results.left_in_place(table, planned.uri, storage, self.started_ns)
         kept = self._keep_rows(planned.name, error)
