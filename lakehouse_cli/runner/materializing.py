@@ -28,6 +28,7 @@ from lakehouse_cli.runner.in_database import compute_in_database
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, within
 from lakehouse_cli.runner.object_inputs import object_inputs, raise_of_input
 from lakehouse_cli.runner.row_order import by_key
+from lakehouse_cli.runner.sensitive_inputs import hide_inputs
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, local_files, publish_pieces
@@ -218,6 +219,7 @@ def materialize(
         return replace(publish(job, place, taken, enforced, started_at, keep=keep, hand_to=hand_to), notes=notes)
     except LakehouseError as error:
         raise_of_input({**given, **objects})
+        hide_inputs(error, job.tables, given)
         # The traceback would keep the transform's frames, and so its data, in memory.
         raise error.with_traceback(None) from None
 

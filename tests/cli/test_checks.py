@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ def plausible(frame):
 
 def short(frame):
     return [True]
+
+def twice(frame):
+    return pd.Series([True, True, True], index=[0, 1, 1])
+
+def other(frame):
+    return frame.set_index("station")["high"] < 60
 
 def hole(frame):
     return [True] * (len(frame) - 1) + [None]
@@ -207,6 +214,8 @@ def test_reference_to_oneself_and_to_what_is_computed_from_it(weather: ProjectFo
     [
         ("{function: short}", "check `function` returned a mask of 1 value for 3 rows"),
         ("{function: hole}", "check `function` returned a mask with 1 null"),
+        ("{function: twice}", "check `function` returned a mask with another index than the table has"),
+        ("{function: other}", "check `function` returned a mask with another index than the table has"),
         ('{expression: "10 // (high - 70) < 0"}', "check `expression`: 1 row raises an error in SQL"),
     ],
 )
@@ -238,6 +247,44 @@ def test_sensitive_values_appear_nowhere(weather: ProjectFolder, cli: Cli) -> No
     assert "q@r.s" in cli("diff", "--reveal").out
     kept = [path for path in (weather.path / ".lakehouse").rglob("*") if path.is_file()]
     assert not [path for path in kept if b"x@y.z" in path.read_bytes()]
+
+
+def test_values_made_of_sensitive_ones_are_hidden(weather: ProjectFolder, cli: Cli) -> None:
+    declare(
+        weather, checks="[{function: made, severity: warn}, {sql: select upper(email) as z from this group by all}]"
+    )
+    named = "tests: [{name: told, given: {daily: [{station: SFO, email: u@v.w}]}, expect: []}]}"
+    weather.write(
+        "lakehouse.yaml",
+        (weather.path / "lakehouse.yaml").read_text().replace("all}]", "all, severity: warn}]")
+        + f"  broken: {{inputs: [daily], columns: {{n: int64}}, {named}\n"
+        + f"  lazy: {{inputs: [daily], columns: {{n: int64}}, {named}\n"
+        + f"  query: {{sql: select email::int64 as n from daily, columns: {{n: int64}}, {named}\n",
+    )
+    weather.write(
+        "transforms.py",
+        CODE
+        + """
+def made(frame):
+    return frame.assign(z=frame.email.str.upper())[["z"]]
+
+def broken(daily):
+    raise ValueError(f"not one of {list(daily['email'])}")
+
+def lazy(daily: "polars.LazyFrame"):
+    raise ValueError(f"not one of {list(daily.collect()['email'])}")
+""",
+    )
+    ran = [cli("run"), cli("run", "-v", "-o", "json"), cli("test"), cli("test", "-o", "json")]
+    assert [each.code for each in ran] == [1, 1, 1, 1]
+    for each in ran:
+        assert not re.search("x@y.z|u@v.w", each.out + each.err, re.IGNORECASE)
+    assert ran[0].out.count("    ***, ***") == 2  # of the two checks
+    for where in ran[0].err, ran[2].err + ran[2].out:
+        assert where.count("raised ValueError: not one of ['***'") == 2
+        assert "Could not convert string '***' to INT64" in where
+    kept = [path for path in (weather.path / ".lakehouse").rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"x@y.z" in path.read_bytes().lower()]
 
 
 def test_sensitive_values_that_do_not_fit_are_not_shown(weather: ProjectFolder, cli: Cli) -> None:
