@@ -15,10 +15,12 @@ from lakehouse_cli.checks.conditions import ConditionError, Conditions
 from lakehouse_cli.errors import TransformError, did_you_mean
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.check import Check
+from lakehouse_cli.text.patterns import full_match
 from lakehouse_cli.text.sql import without_semicolon
 
 _NOT_FOUND = re.compile(r'column "([^"]+)" not found', re.IGNORECASE)
 _TABLE = re.compile(r"Table with name (\S+) does not exist")
+_INVALID = "Invalid regular expression: "
 #: What is wrong, and what to do.
 Wrong = tuple[str, "str | None"]
 
@@ -44,13 +46,15 @@ class _Binding:
     def wrong(self, columns: Sequence[Column] | None, check: Check) -> Wrong | None:
         try:
             if check.kind == "matches":
-                pc.match_substring_regex(av.array([""], pa.string()), pattern=rf"\A(?:{check.arguments['pattern']})\z")
+                pattern = check.arguments["pattern"]
+                for each in (pattern, full_match(pattern)):  # by itself as well: it must close what it opens
+                    pc.match_substring_regex(av.array([""], pa.string()), pattern=each)
             self._bind(columns, check)
         except TransformError as error:  # DuckDB is not installed
             return error.message, error.hint
         except pa.ArrowException as error:
             return (
-                f"is no regular expression of RE2: {error}",
+                f"is no regular expression of RE2: {str(error).removeprefix(_INVALID)}",
                 "write one of RE2: https://github.com/google/re2/wiki/Syntax",
             )
         except ConditionError as error:
@@ -71,6 +75,8 @@ class _Binding:
             self._conditions = Conditions(None)
         conditions = self._conditions
         if columns is None:
+            for text in texts:
+                conditions.names_in(text)
             if check.kind == "sql":
                 conditions.parse_query(without_semicolon(check.arguments["text"]))
             return

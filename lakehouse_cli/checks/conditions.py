@@ -76,18 +76,27 @@ class Conditions:
         Raises:
             ConditionError: It is none.
         """
-        tree = self._tree(f"SELECT ({text}\n)")
-        node = tree["statements"][0]["node"]
-        alone = node.get("type") == "SELECT_NODE" and node["from_table"]["type"] == "EMPTY"
-        if not alone or len(node["select_list"]) != 1 or node.get("where_clause") or node.get("modifiers"):
-            raise ConditionError("is no condition", "write a condition on a row, such as `high >= low`")
-        expression = node["select_list"][0]
-        named: set[str] = set()
-        self._walk(expression, named)
+        named = self.names_in(text)
         found = tuple(name for name in names if ascii_lower(name) in named)
         if not found:
             raise ConditionError("names no column of the table", "name a column; a query of the table is a check `sql`")
         return Condition(text, found)
+
+    def names_in(self, text: str) -> frozenset[str]:
+        """Parse a condition on each row, of a table whose columns are not known; the names in it, in lower case.
+
+        Raises:
+            ConditionError: It is none.
+        """
+        # In parentheses, as it is judged, it is one value; and without them, none of those that it has closes ours.
+        for query in (f"SELECT {text}\n", f"SELECT ({text}\n)"):
+            node = self._tree(query)["statements"][0]["node"]
+            alone = node.get("type") == "SELECT_NODE" and node["from_table"]["type"] == "EMPTY"
+            if not alone or len(node["select_list"]) != 1 or node.get("where_clause") or node.get("modifiers"):
+                raise ConditionError("is no condition", "write a condition on a row, such as `high >= low`")
+        named: set[str] = set()
+        self._walk(node["select_list"][0], named)
+        return frozenset(named)
 
     def _tree(self, text: str) -> Any:
         import duckdb

@@ -229,6 +229,31 @@ def test_check_that_cannot_be_judged_publishes_nothing(
     assert not (weather.path / "data/daily.csv").exists()
 
 
+def test_what_is_not_closed_by_itself_is_refused(weather: ProjectFolder, cli: Cli) -> None:
+    wrong = [
+        '{expression: "high = 1) or (1=1"}',
+        '{expression: "high = 1) or (1=1 --"}',
+        '{expression: "high > 1; select 1"}',
+        '{expression: "station = \'a"}',
+        "{expression: high > 1 /*}",
+        '{unique: station, where: "high = 1) or (1=1"}',
+        '{sql: "select * from this) union (select * from this", name: closed}',
+    ]
+    right = """
+      - {expression: "high > 1 -- )"}
+      - {expression: "station <> ')' /* ( */ and (high > 1) or (high < 1)"}"""
+    for keep in ("", "extra_columns: keep\n    "):
+        declare(weather, email=r"matches: '\p{L})|(?:b'", checks="".join(f"\n      - {each}" for each in wrong) + right)
+        weather.edit("lakehouse.yaml", "checks: \n", f"{keep}checks:\n")
+        found = cli("validate")
+        assert found.code == 3
+        lines = [int(each) for each in re.findall(r"lakehouse.yaml:(\d+):", found.err)]
+        first = 15 if keep else 14
+        assert sorted(lines) == [12, *range(first, first + len(wrong))]
+    declare(weather, email=r"matches: '\p{L}+\x{e9}+\Q(?=}+'", checks=right)
+    assert cli("validate").code == 0
+
+
 def test_sensitive_values_appear_nowhere(weather: ProjectFolder, cli: Cli) -> None:
     declare(weather, email='matches: "[a-c@.]+", checks: [{unique: true, nulls: fail}]')
     for arguments in (["run"], ["run", "-o", "json"], ["run", "--log-format", "json"]):
