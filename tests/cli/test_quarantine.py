@@ -128,6 +128,12 @@ def test_storages_keep_quarantines(weather: ProjectFolder, cli: Cli, storage: st
     declare(weather, storage=storage)
     assert cli("run").code == 0
     assert {each["_row"]: each["_checks"] for each in stored(cli, "daily__quarantine")} == BROKEN
+    # What is stored passes; what was put aside for it stays on record.
+    failed = cli("show", "daily", "--failed", "-o", "json").json["rows"]
+    checked = cli("check", "daily", "-o", "json")
+    assert (checked.code, table(checked)["status"], table(checked)["checks"][0]["quarantined"]) == (0, "warned", 2)
+    assert "2 rows put aside (2 of 7), as an earlier run found" in cli("plan").out
+    assert cli("show", "daily", "--failed", "-o", "json").json["rows"] == failed != []
     # With no bad rows it is there, empty.
     weather.write("data/raw.csv", "\n".join(["id,station,high,email", *ROWS[:1], *ROWS[2:3]]) + "\n")
     assert cli("run", "--warnings-as-errors").code == 0
