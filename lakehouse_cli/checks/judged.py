@@ -107,7 +107,7 @@ class Judged:
             raises = "raises" if self.errored == 1 else "raise"
             message = f"check `{check.name}`: {plural(self.errored, 'row')} {raises} an error in SQL"
         if self.skipped is not None:
-            status, message = "skipped", f"check `{check.name}`: {self.skipped}"
+            status, message = "skipped", f"check `{check.name}` was not judged: {self.skipped}"
         value = None
         if check.is_of_rows and self.rows:
             value = f"{self.count}/{self.rows}"

@@ -185,6 +185,16 @@ def test_foreign_key_follows_its_parent(weather: ProjectFolder, cli: Cli) -> Non
     assert table(cli("plan", "-o", "json"))["action"] == "skip"
 
 
+def test_check_that_was_not_judged_is_said(weather: ProjectFolder, cli: Cli) -> None:
+    declare(weather, checks="[{row_count: {equals: report}, name: same}]")
+    note = "note: `daily`: check `same` was not judged: `report` has no data to look at\n"
+    for arguments in ("run",), ("run", "-q"), ("plan",), ("check",), ("run", "--force"):
+        ran = cli(*arguments, "daily")
+        assert (ran.code, ran.out.count(note)) == (0, "-q" not in arguments), arguments
+    assert [cli("run").code, cli("run").code] == [0, 1]  # what `report` is computed from comes first
+    assert "was not judged" not in cli("plan").out
+
+
 def test_reference_to_oneself_and_to_what_is_computed_from_it(weather: ProjectFolder, cli: Cli) -> None:
     weather.write(
         "lakehouse.yaml",
