@@ -24,6 +24,7 @@ from lakehouse_cli.plan.reasons import (
     data_reasons,
     input_notes,
     input_reasons,
+    of_another_run,
     recipe_reasons,
     refresh_reasons,
 )
@@ -323,7 +324,11 @@ def _planned_computed(
     inputs = graph.upstream(name)
     state = states[name]
     as_stored = {name: states[name] for name in inputs if name not in running}
-    reasons = (*_run_reasons(table, inputs, state, as_stored, recipe, force, now), *more)
+    reasons = (
+        *of_another_run(table, states),
+        *_run_reasons(table, inputs, state, as_stored, recipe, force, now),
+        *more,
+    )
     refused = state.refusal(force=force) if reasons else None
     if refused is None and reasons and not force:
         refused = _of_another(project, table, state)

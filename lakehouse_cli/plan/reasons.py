@@ -50,6 +50,15 @@ def data_reasons(table: Table, state: TableState) -> Iterator[Reason]:
         yield Reason("never_materialized", "not computed here yet")
 
 
+def of_another_run(table: Table, states: Mapping[str, TableState]) -> Iterator[Reason]:
+    """The reason that a quarantine holds rows of another run than stored its table: one was ended between the two."""
+    beside = states.get(table.quarantine_of)
+    mine, its = states[table.name].manifest, None if beside is None else beside.manifest
+    if mine is not None and its is not None and mine.run_id != its.run_id:
+        message = f"its rows were put aside by run {mine.run_id}, and run {its.run_id} stored `{table.quarantine_of}`"
+        yield Reason("data_changed", message)
+
+
 def _written(table: Table, state: TableState) -> str:
     """When stored data were written, where their storage knows it, and which run had stored them."""
     written = state.content.modified_ns if state.content is not None else None

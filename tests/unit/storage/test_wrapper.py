@@ -34,6 +34,7 @@ ATTRIBUTES = sorted(name for name in inspect.get_annotations(AssetStorage) if no
 CHANGING = {
     "publish",
     "publish_pieces",
+    "publish_together",
     "publish_query",
     "keep_checks",
     "delete",
