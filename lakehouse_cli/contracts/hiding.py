@@ -37,7 +37,8 @@ def hide_given(error: LakehouseError, columns: Iterable[Callable[[], Iterable[An
             return
         brief = error.message.partition(": ")[0]
         error.message = f"{brief}; what it says is not shown, as it may show sensitive values"
-        error.exception, error.traceback, error.hint = error.exception.partition(":")[0], "", None
+        error.exception, error.traceback = error.exception.partition(":")[0], ""
+        error.hint = "correct the code, or the data that it reads"
         return
     if not found:
         return

@@ -219,7 +219,7 @@ def materialize(
         return replace(publish(job, place, taken, enforced, started_at, keep=keep, hand_to=hand_to), notes=notes)
     except LakehouseError as error:
         raise_of_input({**given, **objects})
-        hide_inputs(error, job.tables, given)
+        hide_inputs(error, job.tables, given, place.storages)
         # The traceback would keep the transform's frames, and so its data, in memory.
         raise error.with_traceback(None) from None
 

@@ -291,10 +291,15 @@ def test_values_made_of_sensitive_ones_are_hidden(weather: ProjectFolder, cli: C
     named = "tests: [{name: told, given: {daily: [{station: SFO, email: u@v.w}]}, expect: []}]}"
     weather.write(
         "lakehouse.yaml",
-        (weather.path / "lakehouse.yaml").read_text().replace("all}]", "all, severity: warn}]")
+        (weather.path / "lakehouse.yaml")
+        .read_text()
+        .replace("all}]", "all, severity: warn}]")
+        .replace("csv}}", "csv}, db: {type: duckdb, root: l.db}}")
         + f"  broken: {{inputs: [daily], columns: {{n: int64}}, {named}\n"
         + f"  lazy: {{inputs: [daily], columns: {{n: int64}}, {named}\n"
-        + f"  query: {{sql: select email::int64 as n from daily, columns: {{n: int64}}, {named}\n",
+        + f"  query: {{sql: select email::int64 as n from daily, columns: {{n: int64}}, {named}\n"
+        + "  here: {storage: db, sql: select email from daily, columns: {email: {type: string, sensitive: true}}}\n"
+        + "  there: {storage: db, engine: storage, sql: select email::int64 as n from here, columns: {n: int64}}\n",
     )
     weather.write(
         "transforms.py",
@@ -318,6 +323,7 @@ def lazy(daily: "polars.LazyFrame"):
     for where in ran[0].err, ran[2].err + ran[2].out:
         assert where.count("raised ValueError: not one of ['***'") == 2
         assert "Could not convert string '***' to INT64" in where
+    assert ran[0].err.count("Could not convert string '***' to INT64") == 2
     kept = [path for path in (weather.path / ".lakehouse").rglob("*") if path.is_file()]
     assert not [path for path in kept if b"x@y.z" in path.read_bytes().lower()]
 
