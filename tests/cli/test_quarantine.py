@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import Cli, Invoked, ProjectFolder
+from tests.servers.postgresql import PostgreSQL
 
 PROJECT = """
 name: weather
@@ -163,6 +164,7 @@ main()
         (FILES, "tags: []", "lakehouse_cli.runner.quarantine publish_pieces", False),
         (FILES, "function: stream", "lakehouse_cli.runner.quarantine publish_pieces", False),
         ("{type: sqlite, root: out.db}", "tags: []", "lakehouse_cli.storage.relational.base publish_table", True),
+        ("postgresql", "tags: []", "lakehouse_cli.storage.relational.base publish_table", True),
         (
             "{type: duckdb, root: out.db}",
             "function: stream",
@@ -172,8 +174,17 @@ main()
     ],
 )
 def test_run_killed_between_both_loses_nothing(
-    weather: ProjectFolder, cli: Cli, storage: str, by: str, store: str, are_both_old: bool
+    request: pytest.FixtureRequest,
+    weather: ProjectFolder,
+    cli: Cli,
+    storage: str,
+    by: str,
+    store: str,
+    are_both_old: bool,
 ) -> None:
+    if storage == "postgresql":
+        server: PostgreSQL = request.getfixturevalue("postgresql_server")
+        storage = f"{{type: postgresql, root: '{server.url(server.new_database())}'}}"
     declare(weather, storage=storage, by=by)
     assert cli("run").code == 0
     before = [stored(cli, name) for name in ("daily", "daily__quarantine")]
