@@ -27,6 +27,8 @@ from lakehouse_cli.plan.reasons import (
     of_another_run,
     recipe_reasons,
     refresh_reasons,
+    source_reasons,
+    unjudged_notes,
 )
 from lakehouse_cli.plan.recipes import is_pickle
 from lakehouse_cli.plan.selection import Selection
@@ -268,13 +270,7 @@ def _with_judged_sources(
     read = {*wanted, *(name for each in planned if each.action == "run" for name in each.inputs)}
     checked = [each.name for each in planned if each.action == "read" and graph.tables[each.name].contract.checks]
     found = [replace(each, is_judged=True) if each.name in checked and each.name in read else each for each in planned]
-    left = [name for name in checked if name not in read]
-    if not left:
-        return found, ()
-    one = len(left) == 1
-    judges = f"reads it is due; `lakehouse check {left[0]}`" if one else "reads them is due; `lakehouse check`"
-    note = f"checks of {first_named(left, 3)} are not judged: nothing that {judges} judges them"
-    return found, (note,)
+    return found, unjudged_notes([name for name in checked if name not in read])
 
 
 def _planned_together(
@@ -293,7 +289,7 @@ def _planned_together(
 
 
 def _planned_source(graph: AssetGraph, name: str, state: TableState) -> PlannedTable:
-    reasons = _source_reasons(state)
+    reasons = source_reasons(state)
     return PlannedTable(
         name,
         "source",
@@ -433,14 +429,6 @@ def _unread(name: str, states: Mapping[str, TableState], running: Collection[str
     """Why an input that is read as it is stored cannot be read, as far as that is known."""
     trouble = states[name].trouble
     return None if trouble is None or name in running else f"`{name}` cannot be read: {trouble.message}"
-
-
-def _source_reasons(state: TableState) -> tuple[Reason, ...]:
-    if state.trouble is not None:
-        return (Reason("missing_source", state.trouble.message),)
-    if not state.exists:
-        return (Reason("missing_source", f"{state.uri} does not exist"),)
-    return ()
 
 
 def _run_reasons(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from lakehouse_cli.code.fingerprints import has_unseen
@@ -15,6 +15,7 @@ from lakehouse_cli.model.schema_change import column_changes, describe_contract_
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.text.abbreviation import cut_end
 from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.text.name_lists import first_named
 from lakehouse_cli.text.terminal import age_text, moment_text
 
 _HASH = re.compile("[0-9a-f]{16}")
@@ -48,6 +49,24 @@ def data_reasons(table: Table, state: TableState) -> Iterator[Reason]:
         yield Reason("data_changed", f"{state.uri} was modified {state.altered_by}{_written(table, state)}")
     elif manifest.recipe is None:
         yield Reason("never_materialized", "not computed here yet")
+
+
+def source_reasons(state: TableState) -> tuple[Reason, ...]:
+    """Why a source cannot be read, as far as that is known."""
+    if state.trouble is not None:
+        return (Reason("missing_source", state.trouble.message),)
+    if not state.exists:
+        return (Reason("missing_source", f"{state.uri} does not exist"),)
+    return ()
+
+
+def unjudged_notes(names: Sequence[str]) -> tuple[str, ...]:
+    """A note that the checks of these sources are not judged; none where there are none."""
+    if not names:
+        return ()
+    one = len(names) == 1
+    judges = f"reads it is due; `lakehouse check {names[0]}`" if one else "reads them is due; `lakehouse check`"
+    return (f"checks of {first_named(names, 3)} are not judged: nothing that {judges} judges them",)
 
 
 def of_another_run(table: Table, states: Mapping[str, TableState]) -> Iterator[Reason]:
