@@ -17,8 +17,10 @@ from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.check import Check
 from lakehouse_cli.model.query import QueryProblem
+from lakehouse_cli.text.patterns import full_match
 from lakehouse_cli.text.sql import without_semicolon
 
+_INVALID = "Invalid regular expression: "
 #: What is wrong, and which part of the check: ``text``, ``where``; None for the check as a whole.
 Wrong = tuple[QueryProblem, "str | None"]
 
@@ -45,13 +47,15 @@ class _Binding:
         part = None
         try:
             if check.kind == "matches":
-                pc.match_substring_regex(av.array([""], pa.string()), pattern=rf"\A(?:{check.arguments['pattern']})\z")
+                pattern = check.arguments["pattern"]
+                for each in (pattern, full_match(pattern)):  # by itself as well: it must close what it opens
+                    pc.match_substring_regex(av.array([""], pa.string()), pattern=each)
             for part, bind in self._parts(check):  # noqa: B007  # which is wrong
                 bind(columns)
         except TransformError as error:  # DuckDB is not installed
             return QueryProblem(error.message, error.hint), None
         except pa.ArrowException as error:
-            message = f"is no regular expression of RE2: {error}"
+            message = f"is no regular expression of RE2: {str(error).removeprefix(_INVALID)}"
             return QueryProblem(message, "write one of RE2: https://github.com/google/re2/wiki/Syntax"), None
         except ConditionError as error:
             return QueryProblem(str(error), error.hint, error.line, error.column), part
@@ -67,7 +71,9 @@ class _Binding:
             yield "text", partial(self._bind_query, without_semicolon(check.arguments["text"]))
 
     def _bind(self, text: str, columns: Sequence[Column] | None) -> None:
-        if columns is not None:
+        if columns is None:
+            self._opened().parse(text, ())
+        else:
             empty = _empty(columns)
             self._opened().bind(self._opened().parse(text, empty.column_names), empty)
 

@@ -61,7 +61,7 @@ def _answer(result: Any, rows: int) -> pa.Table | pa.ChunkedArray:
         if not result and not rows:  # there is no row to blame
             raise ConditionError("returned False for a table without rows", "return True where that is right")
         return pa.chunked_array([av.array([bool(result)] * rows, pa.bool_())], pa.bool_())
-    mask = _mask(result)
+    mask = _mask(result, rows)
     if mask is None:
         owner = owner_of(result)
         if owner is None:
@@ -79,16 +79,31 @@ def _answer(result: Any, rows: int) -> pa.Table | pa.ChunkedArray:
     return mask if isinstance(mask, pa.ChunkedArray) else pa.chunked_array([mask])
 
 
-def _mask(result: Any) -> pa.Array | pa.ChunkedArray | None:
+def _mask(result: Any, rows: int) -> pa.Array | pa.ChunkedArray | None:
     """What is returned as an array, where it is one; None for a frame and anything else."""
     if isinstance(result, pa.Array | pa.ChunkedArray):
         return result
     kind = type(result)
     library = kind.__module__.partition(".")[0]
     if isinstance(result, list | tuple | np.ndarray) or (library in ("pandas", "polars") and kind.__name__ == "Series"):
+        if library == "pandas" and len(result) == rows:
+            result = _aligned(result, rows)
         try:
             array = pa.array(result.to_list() if hasattr(result, "to_list") else list(result))
         except (pa.ArrowException, TypeError, ValueError) as error:
             raise ConditionError(f"returned what is no mask: {error}", _RETURN, quotes=True) from None
         return array
     return None
+
+
+def _aligned(series: Any, rows: int) -> Any:
+    """A series of pandas' in the order of the table's rows: by its index, as `frame[mask]` takes it."""
+    import pandas as pd  # loaded by who made the series
+
+    index, numbers = series.index, pd.RangeIndex(rows)
+    if index.equals(numbers):
+        return series
+    if isinstance(index, pd.MultiIndex) or not index.is_unique or not index.isin(numbers).all():
+        hint = "keep the index of the frame that it is given; or return `.to_numpy()`, in the order of the frame's rows"
+        raise ConditionError("returned a mask with another index than the table has", hint)
+    return series.reindex(numbers)

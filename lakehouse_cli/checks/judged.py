@@ -116,7 +116,7 @@ class Judged:
                 message += self.raised[0]
                 examples = self.raised[1]
         if self.skipped is not None:
-            status, message = "skipped", f"check `{check.name}`: {self.skipped}"
+            status, message = "skipped", f"check `{check.name}` was not judged: {self.skipped}"
         value = None
         if check.is_of_rows and self.rows:
             value = f"{self.count}/{self.rows}"

@@ -16,6 +16,7 @@ from lakehouse_cli.checks.piece import Piece
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.model.check import Check
 from lakehouse_cli.model.exact_value import exact_value
+from lakehouse_cli.text.patterns import full_match
 
 #: Given a piece, the verdicts on its rows.
 Verdict = Callable[[Piece], pa.ChunkedArray]
@@ -71,7 +72,7 @@ def _membership(name: str, members: pa.Array, *, is_good: bool) -> Verdict:
 
 
 def _matches(arguments: Any) -> Callable[[pa.Array], pa.Array]:
-    pattern = rf"\A(?:{arguments['pattern']})\z"
+    pattern = full_match(arguments["pattern"])
     return lambda values: pc.match_substring_regex(values, pattern=pattern)
 
 

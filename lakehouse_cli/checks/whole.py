@@ -20,7 +20,7 @@ from lakehouse_cli.checks.functions import called
 from lakehouse_cli.checks.judged import Findings, Judged
 from lakehouse_cli.checks.piece import Piece
 from lakehouse_cli.checks.rows import examples_of, live_rows
-from lakehouse_cli.errors import Violation
+from lakehouse_cli.errors import HIDDEN, Violation
 from lakehouse_cli.model.check import Check
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.text.sql import tokens, without_semicolon
@@ -94,15 +94,25 @@ class _Waiting(Judged):
             rows: Their 0-based numbers; None where these are not known.
         """
         self.count += count
+        hidden = self.hidden
+        if rows is None and hidden:
+            shown = self._masked(shown)
+            hidden = frozenset(shown.column_names)
         if shown.num_columns:
             names = shown.column_names[:_COLUMNS]
-            some = examples_of(shown, names, range(min(shown.num_rows, EXAMPLES)), self.hidden)
+            some = examples_of(shown, names, range(min(shown.num_rows, EXAMPLES)), hidden)
         else:
             some = ()
         numbers = [None] * len(some) if rows is None else [row + 1 for row in rows[: len(some)]]
         examples = tuple(type(each)(row, each.value) for row, each in zip(numbers, some, strict=True))
         violation = Violation(self.column, self.check.kind, count, self.say(count), examples, self.check.location)
         found.add_of_all(violation, rows or [], shown, self.say)
+
+    def _masked(self, made: pa.Table) -> pa.Table:
+        """Rows that code made of sensitive ones, by whatever names, without their values."""
+        own = () if self._schema is None else self._schema.names
+        names = [name if name in own else f"column {at}" for at, name in enumerate(made.column_names, 1)]
+        return pa.table([pa.chunked_array([av.array([HIDDEN] * len(made), pa.string())])] * len(names), names=names)
 
     def close(self) -> None:
         """Remove what was spilled."""

@@ -89,13 +89,17 @@ def render(plan: Plan, settings: options.Settings) -> None:
         output.write()
     output.write(terminal.wrap(_summed_up(plan)))
     output.write_lines(_trouble_lines(plan, terminal))
-    notes = [note for table in plan.tables for note in table_notes(table.name, table.notes)]
+    notes = [note for table in plan.tables for note in table_notes(table.name, [*table.notes, *_not_judged(table)])]
     output.write_lines(note_lines(terminal, notes))
     warned = [(t.name, each) for t in plan.tables for each in t.checks if each.status in ("warned", "errored")]
     if warned:
         from lakehouse_cli.rendering.reporters.check_text import warning_lines
 
         output.write_lines(warning_lines(terminal, warned))
+
+
+def _not_judged(table: PlannedTable) -> list[str]:
+    return [each.message for each in table.checks if each.status == "skipped"]
 
 
 def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:

@@ -106,7 +106,7 @@ def _pattern(reader: Reader, node: Node, what: str, kind: ColumnType | None) -> 
     text = Text("a regular expression").read(reader, node, what)
     if isinstance(text, Invalid):
         return INVALID
-    from lakehouse_cli.config.patterns import pattern_problem  # as above
+    from lakehouse_cli.text.patterns import pattern_problem  # as above
 
     if (wrong := pattern_problem(text)) is not None:
         return reader.report(node, f"{what}: {quoted(text)} {wrong[0]}", wrong[1])

@@ -1,14 +1,74 @@
-"""Errors about data without the values of sensitive columns."""
+"""Errors without the values of sensitive columns: about data, and of transforms that were given such."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import HIDDEN, DataError, FailedRows, Violation
+from lakehouse_cli.errors import HIDDEN, DataError, FailedRows, LakehouseError, TransformError, Violation
 from lakehouse_cli.text.counts import plural
+
+# Shorter texts may stand within other words by chance.
+_DISTINCT = 4
+
+
+def hide_given(error: LakehouseError, columns: Iterable[Callable[[], Iterable[Any]]]) -> None:
+    """Mask the values of sensitive columns of its inputs in what a transform raised.
+
+    Args:
+        error: To be changed, where it is of a transform.
+        columns: Gives the values of each such column; where one cannot, only the kind of what was raised is kept.
+    """
+    columns = [*columns]
+    if not columns or not isinstance(error, TransformError):
+        return
+    said = "\n".join((error.message, error.exception, error.traceback, error.hint or ""))
+    found: set[str] = set()
+    try:
+        for values in columns:
+            for value in values():
+                found.update(text for text in _spellings(value) if text in said)
+    except Exception:  # noqa: BLE001  # such as of a file that has gone since: the error must be shown all the same
+        if not error.exception and " failed: " not in error.message:  # our own words
+            return
+        brief = error.message.partition(": ")[0]
+        error.message = f"{brief}; what it says is not shown, as it may show sensitive values"
+        error.exception, error.traceback = error.exception.partition(":")[0], ""
+        error.hint = "correct the code, or the data that it reads"
+        return
+    if not found:
+        return
+    masks = re.compile("|".join(_pattern(text) for text in sorted(found, key=len, reverse=True)))
+    error.message, error.exception, error.traceback = (
+        masks.sub(HIDDEN, text) for text in (error.message, error.exception, error.traceback)
+    )
+    error.hint = error.hint and masks.sub(HIDDEN, error.hint)
+
+
+def _spellings(value: Any) -> Iterator[str]:
+    """How a value may stand in a message; of a list or a struct, each of its values."""
+    if value is None or value == "":
+        return
+    if isinstance(value, dict | list | tuple):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _spellings(each)
+    elif isinstance(value, str | bytes):
+        quoted = repr(value)
+        yield from {str(value), quoted[quoted.index(quoted[-1]) + 1 : -1]}
+    else:
+        yield str(value)
+        if isinstance(value, float) and value.is_integer():
+            yield str(int(value))
+        if hasattr(value, "isoformat"):
+            yield value.isoformat()
+
+
+def _pattern(text: str) -> str:
+    return re.escape(text) if len(text) >= _DISTINCT else rf"(?<!\w){re.escape(text)}(?!\w)"
 
 
 def hide_sensitive(error: DataError, hidden: Collection[str], key: Collection[str] = ()) -> None:

@@ -23,8 +23,17 @@ def judged_again(check: Check, record: CheckRecord, now: datetime) -> CheckResul
     """
     before = record.result
     column = ", ".join(check.columns) or None
+    message = before.message
+    if before.name != check.name:
+        message = message.replace(f"check `{before.name}`", f"check `{check.name}`", 1)
     result = replace(
-        before, name=check.name, column=column, severity=check.severity, location=check.location, threshold=None
+        before,
+        name=check.name,
+        column=column,
+        severity=check.severity,
+        location=check.location,
+        threshold=None,
+        message=message,
     )
     if before.status == "skipped":
         return replace(result, threshold=_limits(check))
@@ -35,10 +44,7 @@ def judged_again(check: Check, record: CheckRecord, now: datetime) -> CheckResul
         message = f"check `{check.name}`: {wrong}" if wrong else ""
         return replace(result, status=status, count=count, message=message, threshold=_limits(check))
     status = verdict_on_rows(check, before)
-    message = before.message
-    if before.name != check.name:
-        message = message.replace(f"check `{before.name}`", f"check `{check.name}`", 1)
-    return replace(result, status=status, message=message, threshold=check.threshold)
+    return replace(result, status=status, threshold=check.threshold)
 
 
 def verdict_on_rows(check: Check, counted: CheckResult) -> CheckStatus:

@@ -26,8 +26,11 @@ from lakehouse_cli.plan.reasons import (
     data_reasons,
     input_notes,
     input_reasons,
+    of_another_run,
     recipe_reasons,
     refresh_reasons,
+    source_reasons,
+    unjudged_notes,
 )
 from lakehouse_cli.plan.recipes import is_pickle
 from lakehouse_cli.plan.replaying import replay_reasons
@@ -62,7 +65,8 @@ class PlannedTable(Struct, frozen=True):
         used: What its transform uses beside its inputs; None where nothing is declared.
         after: Tables that its checks look at, and that come before it for that.
         checks: How its checks stand, as far as earlier runs judged them on what is stored.
-        is_judged: Whether a run judges the checks of a source, as a table that runs is computed from it.
+        is_judged: Whether a run judges types, nulls, key and checks of a source, as it is asked for, or a table that
+            runs is computed from it.
         is_validated: Whether types, nulls, key and all checks are judged on what is stored of it, as `lakehouse check`
             does.
     """
@@ -248,15 +252,12 @@ def make_plan(
             running.add(name)
         if of.would_fail is not None:
             failing[name] = of.would_fail
-    read = {name for t in planned if t.action == "run" for name in t.inputs if graph.tables[name].contract.checks}
-    planned = [replace(t, is_judged=True) if t.action == "read" and t.name in read else t for t in planned]
     contents = {name: state.content for name, state in states.items() if state.content is not None}
     deferred = tuple(
         DeferredInput(name, state.environment, state.uri)
         for name, state in states.items()
         if state.environment is not None
     )
-    notes = (*selection.notes, deferred_note(deferred)) if deferred else selection.notes
     out_of_reach = {
         name: state.trouble for name, state in states.items() if isinstance(state.trouble, UnreachableError)
     }
@@ -265,11 +266,23 @@ def make_plan(
     wanted = tuple(
         each.name for each in sources if each.name in selection.named or (each.would_fail and each.name in asked)
     )
+    planned, unjudged = _with_judged_sources(planned, graph, wanted)
+    notes = (*selection.notes, *((deferred_note(deferred),) if deferred else ()), *unjudged)
     return Plan(project, environment, tuple(planned), notes, contents, deferred, out_of_reach, wanted, unfit)
 
 
+def _with_judged_sources(
+    planned: list[PlannedTable], graph: AssetGraph, wanted: Collection[str]
+) -> tuple[list[PlannedTable], tuple[str, ...]]:
+    """Have the checks of sources judged that are asked for or read; a note says of which others they are not."""
+    read = {*wanted, *(name for each in planned if each.action == "run" for name in each.inputs)}
+    checked = [each.name for each in planned if each.action == "read" and graph.tables[each.name].contract.checks]
+    found = [replace(each, is_judged=True) if each.name in checked and each.name in read else each for each in planned]
+    return found, unjudged_notes([name for name in checked if name not in read])
+
+
 def _planned_source(graph: AssetGraph, name: str, state: TableState) -> PlannedTable:
-    reasons = _source_reasons(state)
+    reasons = source_reasons(state)
     return PlannedTable(
         name,
         "source",
@@ -300,7 +313,11 @@ def _planned_computed(
     inputs = graph.upstream(name)
     state = states[name]
     as_stored = {name: states[name] for name in inputs if name not in running}
-    reasons = (*_run_reasons(table, inputs, state, as_stored, recipe, force, now), *more)
+    reasons = (
+        *of_another_run(table, states),
+        *_run_reasons(table, inputs, state, as_stored, recipe, force, now),
+        *more,
+    )
     refused = state.refusal(force=force) if reasons else None
     if refused is None and reasons and not force:
         refused = _of_another(project, table, state)
@@ -405,14 +422,6 @@ def _unread(name: str, states: Mapping[str, TableState], running: Collection[str
     """Why an input that is read as it is stored cannot be read, as far as that is known."""
     trouble = states[name].trouble
     return None if trouble is None or name in running else f"`{name}` cannot be read: {trouble.message}"
-
-
-def _source_reasons(state: TableState) -> tuple[Reason, ...]:
-    if state.trouble is not None:
-        return (Reason("missing_source", state.trouble.message),)
-    if not state.exists:
-        return (Reason("missing_source", f"{state.uri} does not exist"),)
-    return ()
 
 
 def _run_reasons(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from lakehouse_cli.code.fingerprints import has_unseen
@@ -65,6 +65,33 @@ def data_reasons(table: Table, state: TableState, now: Recipe) -> Iterator[Reaso
 def _ending(recipe: Recipe | None) -> list[str | None] | None:
     """What options say of the ending of a file."""
     return None if recipe is None else [hash_of_option(recipe.storage, name) for name in ("suffix", "compression")]
+
+
+def source_reasons(state: TableState) -> tuple[Reason, ...]:
+    """Why a source cannot be read, as far as that is known."""
+    if state.trouble is not None:
+        return (Reason("missing_source", state.trouble.message),)
+    if not state.exists:
+        return (Reason("missing_source", f"{state.uri} does not exist"),)
+    return ()
+
+
+def unjudged_notes(names: Sequence[str]) -> tuple[str, ...]:
+    """A note that the checks of these sources are not judged; none where there are none."""
+    if not names:
+        return ()
+    one = len(names) == 1
+    judges = f"reads it is due; `lakehouse check {names[0]}`" if one else "reads them is due; `lakehouse check`"
+    return (f"checks of {first_named(names, 3)} are not judged: nothing that {judges} judges them",)
+
+
+def of_another_run(table: Table, states: Mapping[str, TableState]) -> Iterator[Reason]:
+    """The reason that a quarantine holds rows of another run than stored its table: one was ended between the two."""
+    beside = states.get(table.quarantine_of)
+    mine, its = states[table.name].manifest, None if beside is None else beside.manifest
+    if mine is not None and its is not None and mine.run_id != its.run_id:
+        message = f"its rows were put aside by run {mine.run_id}, and run {its.run_id} stored `{table.quarantine_of}`"
+        yield Reason("data_changed", message)
 
 
 def _written(table: Table, state: TableState) -> str:

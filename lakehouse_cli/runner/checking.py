@@ -178,7 +178,8 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
                 failure, found = error, error.checks
             rows = judge.rows
     found = (*known.values(), *found)
-    anew = {record.result.name: record for record in found}
+    before = () if checks.manifest is None else checks.manifest.checks
+    anew = {record.result.name: _with_put_aside(record, before) for record in found}
     records = tuple(
         anew.get(check.name) or checks.standing[check.name]
         for check in table.contract.checks
@@ -193,7 +194,20 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
         failure.hint = failure.hint or (CORRECT_DATA if table.kind == "source" else STORED_HINT)
         hide_sensitive(failure, table.contract.sensitive, table.key)
         raise at_key(failure, table)
-    return Outcome(None, None, (), checks=records, rows=rows)
+    shown = (
+        replace(each, result=replace(each.result, earlier=True)) if each.result.quarantined else each
+        for each in records
+    )
+    return Outcome(None, None, (), checks=tuple(shown), rows=rows)
+
+
+def _with_put_aside(record: CheckRecord, before: Sequence[CheckRecord]) -> CheckRecord:
+    """The record of a check that stored data keep: of those of which rows were put aside for it, what says so."""
+    if record.result.status != "passed" or record.result.count:
+        return record
+    former = (each for each in before if each.judged == record.judged and each.result.name == record.result.name)
+    found = next((each for each in former if each.result.quarantined), None)
+    return record if found is None else replace(record, result=replace(found.result, location=record.result.location))
 
 
 def _open_stored(

@@ -374,9 +374,11 @@ class _Run:
     def _ended(self, name: str, ended: Ended, given_up: str | None) -> None:
         planned = self.planned[name]
         seconds, attempts = time.perf_counter() - self.under_way.pop(name), self._begun(name)
+        if planned.kind == "source":
+            self.sources_read.add(name)
         if isinstance(ended, Outcome | ResultError | ContractError):  # its inputs could be read
             for each in planned.inputs:
-                if self.runner.graph.tables[each].kind == "source":
+                if self.runner.graph.tables[each].kind == "source" and each not in self.sources_read:
                     self.sources_read.add(each)
                     self.failures.keep_rows(each, None)
         siblings = self._members(name)

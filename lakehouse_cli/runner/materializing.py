@@ -20,7 +20,7 @@ from lakehouse_cli.contracts.keys import at_key
 from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, LakehouseError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord
-from lakehouse_cli.model.manifest import InputRecord, Recipe
+from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
 from lakehouse_cli.runner.contract import enforced_result, explained, judged_pieces, kept_pieces
 from lakehouse_cli.runner.external_sort import are_many
@@ -29,6 +29,7 @@ from lakehouse_cli.runner.in_database import compute_in_database
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, within
 from lakehouse_cli.runner.object_inputs import object_inputs, raise_of_input
 from lakehouse_cli.runner.row_order import by_key
+from lakehouse_cli.runner.sensitive_inputs import hide_inputs
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, local_files, publish_pieces
@@ -222,6 +223,7 @@ def materialize(
         return replace(publish(job, place, taken, enforced, started_at, keep=keep, hand_to=hand_to), notes=notes)
     except LakehouseError as error:
         raise_of_input({**given, **objects})
+        hide_inputs(error, job.tables, given, place.storages)
         # The traceback would keep the transform's frames, and so its data, in memory.
         raise error.with_traceback(None) from None
 
@@ -235,15 +237,19 @@ def publish(
     *,
     keep: bool,
     hand_to: str | None,
+    store: Callable[[pa.Table, Provenance], Manifest] | None = None,
 ) -> Outcome:
     """Store a result that keeps its contract, and hand it over; the arguments are those of `materialize`.
+
+    With `store`, that stores it in the place of its storage.
 
     Raises:
         LakehouseError: It could not be stored.
     """
     table, storage = job.table, place.storages[job.table.storage]
     memory = sum(shared.nbytes for shared in given.values()) + enforced.table.get_total_buffer_size()
-    manifest = storage.publish(table, enforced.table, origin(job, place, given, started_at, memory, enforced.checks))
+    store = store or partial(storage.publish, table)
+    manifest = store(enforced.table, origin(job, place, given, started_at, memory, enforced.checks))
     # An Arrow file in a folder is read as fast as one that is written beside it.
     if table.format == "ipc" and any(local_files(storage, table)):
         hand_to = None
@@ -303,8 +309,8 @@ def _publish_passing(
     def provenance(of: Job, memory: int, checks: tuple[CheckRecord, ...]) -> Provenance:
         return origin(of, place, given, started_at, memory, checks)
 
-    def whole(enforced: Enforced) -> Outcome:
-        return publish(job, place, given, enforced, started_at, keep=keep, hand_to=hand_to)
+    def whole(enforced: Enforced, store: Callable[[pa.Table, Provenance], Manifest]) -> Outcome:
+        return publish(job, place, given, enforced, started_at, keep=keep, hand_to=hand_to, store=store)
 
     return publish_passing(job, place, storage, result, provenance, whole)
 

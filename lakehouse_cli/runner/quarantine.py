@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from lakehouse_cli.errors import ContractError, LakehouseError, TransformError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord, Limit
 from lakehouse_cli.model.column_type import parse_column_type
+from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.quarantine import REASON_COLUMNS, judges_for_quarantine
 from lakehouse_cli.runner.checking import open_judge
 from lakehouse_cli.runner.contract import enforced_result, explained, kept_pieces
@@ -27,14 +29,14 @@ from lakehouse_cli.runner.jobs import Job, Outcome, ResultError
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.runs.spilled_pieces import SpilledPieces
 from lakehouse_cli.storage.base import AssetStorage, Provenance
-from lakehouse_cli.storage.capabilities import publish_pieces
+from lakehouse_cli.storage.capabilities import PublishesTogether, RehearsesWriting, TableToPublish, publish_pieces
 from lakehouse_cli.text.counts import count_text, plural
 
 # Bytes of a result that comes in pieces which wait in memory.
 _IN_MEMORY = 1 << 26
 
-#: Stores a table that is in memory as a whole: that of the job, once its checks are judged.
-PublishWhole = Callable[[Enforced], Outcome]
+#: Stores a table that is in memory as a whole, that of the job, once its checks are judged; given what stores its data.
+PublishWhole = Callable[[Enforced, Callable[[pa.Table, Provenance], Manifest]], Outcome]
 #: What the manifest of a table says of where it comes from: its job, the memory that it took, its checks.
 MakeProvenance = Callable[[Job, int, tuple[CheckRecord, ...]], Provenance]
 
@@ -157,8 +159,7 @@ def publish_passing(
 ) -> Outcome:
     """Enforce the contract of a result, put the rows aside that break checks, and store both.
 
-    The rows put aside are stored first: what is missing in the table is never nowhere. The checks that say of no single
-    row whether it is good, and those that only warn, are judged on the rows that pass.
+    The checks that say of no single row whether it is good, and those that only warn, are judged on the rows that pass.
 
     Args:
         job: Of the table; that of its quarantine is among the siblings.
@@ -170,7 +171,7 @@ def publish_passing(
 
     Raises:
         LakehouseError: The result breaks the contract in another way, or too many rows do; nothing was stored.
-        ResultError: The rows put aside were stored, and the table could not be.
+        ResultError: The table could not be stored; or it was, and the rows put aside could not be.
     """
     table, whole = job.table, isinstance(result, pa.Table)
     with ExitStack() as stack:
@@ -189,18 +190,56 @@ def publish_passing(
             passing, others = (owned(pa.concat_tables(each)) for each in (split.passing(), split.aside()))
             kept = Outcome(None, passing, dropped, checks=records)
             return Outcome(None, None, (), results={name: kept, beside: Outcome(None, others, ())})
-        most = enforcement.most_bytes
-        stored = publish_pieces(storage, aside.table, split.aside(), lambda: provenance(aside, most, ()))
-        done = {beside: Outcome(stored, None, ())}
+        of_aside = partial(provenance, aside, enforcement.most_bytes, ())
+        publishing = _Publishing(storage, lambda: TableToPublish(aside.table, split.aside(), of_aside))
         try:
             if whole:
-                outcome = publish_whole(Enforced(pa.concat_tables(split.passing()), dropped, records))
+                enforced = Enforced(pa.concat_tables(split.passing()), dropped, records)
+                outcome = publish_whole(enforced, lambda data, of: publishing.store(table, iter([data]), lambda: of))
             else:
-                manifest = publish_pieces(storage, table, split.passing(), lambda: provenance(job, most, records))
+                most = enforcement.most_bytes
+                manifest = publishing.store(table, split.passing(), lambda: provenance(job, most, records))
                 outcome = Outcome(manifest, None, dropped, checks=records)
         except LakehouseError as error:
-            raise ResultError({name: error.with_traceback(None)}, done) from None
-        return Outcome(None, None, (), results={name: outcome, **done})
+            raise ResultError({name: error.with_traceback(None)}, {}) from None
+        if publishing.error is not None:
+            raise ResultError({beside: publishing.error.with_traceback(None)}, {name: outcome})
+        return Outcome(None, None, (), results={name: outcome, beside: Outcome(publishing.aside, None, ())})
+
+
+class _Publishing:
+    """Stores a table and the rows put aside of it: in one transaction, else the table first.
+
+    Killed in between, the rows put aside are those of another run, as their manifests show: the next run computes both
+    from the inputs that the table was computed from. In the other order, those of the table that stays would be gone.
+
+    Attributes:
+        aside: The manifest of the rows put aside, once they are stored.
+        error: Why they could not be stored beside the table that was; None where they were.
+    """
+
+    def __init__(self, storage: AssetStorage, beside: Callable[[], TableToPublish]) -> None:
+        self._storage = storage
+        self._beside = beside
+        self.aside: Manifest | None = None
+        self.error: LakehouseError | None = None
+
+    def store(self, table: Table, pieces: Iterator[pa.Table], origin: Callable[[], Provenance]) -> Manifest:
+        """Store both; returns the manifest of the table."""
+        aside = self._beside()
+        together = self._storage.capability(PublishesTogether)
+        if together is not None:
+            manifest, self.aside = together.publish_together([TableToPublish(table, pieces, origin), aside])
+            return manifest
+        # What cannot be stored of the rows put aside is found before anything is.
+        if (found := self._storage.capability(RehearsesWriting)) is not None:
+            found.rehearse(aside.table, self._beside().pieces)
+        manifest = publish_pieces(self._storage, table, pieces, origin)
+        try:
+            self.aside = publish_pieces(self._storage, aside.table, aside.pieces, aside.origin)
+        except LakehouseError as error:
+            self.error = error
+        return manifest
 
 
 def _split(

@@ -144,7 +144,7 @@ class RunJobs(Struct):
             standing=earlier,
             manifest=_manifest(planned),
             before=None if before is None else int(before),
-            validates=planned.is_validated,
+            validates=planned.is_validated or planned.is_judged,
         )
 
     def _standing(self, planned: PlannedTable) -> list[Standing]:

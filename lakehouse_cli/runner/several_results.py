@@ -15,6 +15,7 @@ from lakehouse_cli.runner.jobs import Job, Outcome, ResultError, within
 from lakehouse_cli.runner.materializing import publish, reaches_duckdb
 from lakehouse_cli.runner.object_inputs import object_inputs, raise_of_input
 from lakehouse_cli.runner.row_order import by_key
+from lakehouse_cli.runner.sensitive_inputs import hide_inputs
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.capabilities import check_replaceable
 from lakehouse_cli.text.clock import now_text
@@ -63,6 +64,7 @@ def materialize_results(
         return Outcome(None, None, (), results={n: _with_notes(each, notes) for n, each in done.items()})
     except LakehouseError as error:
         raise_of_input({**given, **objects})
+        hide_inputs(error, job.tables, given)
         raise error.with_traceback(None) from None
 
 
@@ -119,6 +121,8 @@ class _Publishing:
             try:
                 kept[member.table.name] = self._enforced(member, results.pop(member.table.name))
             except LakehouseError as error:
+                given = {n: each for n, each in self._given.items() if not isinstance(each, ObjectInput)}
+                hide_inputs(error, self._job.tables, given)
                 errors[member.table.name] = error.with_traceback(None)
         if errors and not (self._each and self._job.is_last):
             raise ResultError(errors, {})

@@ -131,6 +131,12 @@ class TableResult(Struct, frozen=True):
             return []
         return [each for each in self.checks if each.status in ("warned", "errored")]
 
+    @property
+    def remarks(self) -> list[str]:
+        """The notes, and the checks that were not judged."""
+        checks = () if self.checks is UNSET else self.checks
+        return [*self.notes, *(each.message for each in checks if each.status == "skipped")]
+
 
 class Moment(Struct, frozen=True):
     """A moment by two clocks: the wall clock, for people, and a monotonic one, for durations."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, UsageError
 from lakehouse_cli.model import Table
@@ -57,6 +57,22 @@ class PublishesPieces(Protocol):
 
         What is known of their origin is asked for behind the last piece.
         """
+
+
+class TableToPublish(NamedTuple):
+    """A table that is stored together with others: it, its rows in at least one piece, and where they come from."""
+
+    table: Table
+    pieces: Iterator[pa.Table]
+    origin: Callable[[], Provenance]
+
+
+@runtime_checkable
+class PublishesTogether(Protocol):
+    """Stores several tables in one transaction."""
+
+    def publish_together(self, tables: Sequence[TableToPublish]) -> Sequence[Manifest]:
+        """As `publish_pieces`, of several tables: all of them are stored, or none."""
 
 
 @runtime_checkable
@@ -185,6 +201,7 @@ CAPABILITIES = (
     StaysOpen,
     KeepsConnections,
     PublishesPieces,
+    PublishesTogether,
     RehearsesWriting,
     RunsQueries,
     CountsRows,

@@ -10,7 +10,16 @@ from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.wrapper import WrapperStorage
 
 _CHANGING = frozenset(
-    ("publish", "publish_pieces", "publish_query", "keep_checks", "delete", "may_replace", "remove_leftovers")
+    (
+        "publish",
+        "publish_pieces",
+        "publish_together",
+        "publish_query",
+        "keep_checks",
+        "delete",
+        "may_replace",
+        "remove_leftovers",
+    )
 )
 
 

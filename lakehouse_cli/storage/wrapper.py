@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.capabilities import CAPABILITIES
+from lakehouse_cli.storage.capabilities import CAPABILITIES, PublishesTogether
 
 _Capability = TypeVar("_Capability")
 
@@ -52,7 +52,9 @@ class WrapperStorage(_Forwarding):  # type: ignore[misc]  # its methods are made
         return getattr(self.inner, method)(*arguments, **keywords)
 
     def capability(self, protocol: type[_Capability]) -> _Capability | None:
-        """Return the wrapper itself for what the storage within can do."""
+        """Return the wrapper itself for what the storage within can do; one that publishes differently, one by one."""
+        if protocol is PublishesTogether and type(self).publish_pieces is not _Forwarding.publish_pieces:
+            return None
         return None if self.inner.capability(protocol) is None else cast("_Capability", self)
 
 

@@ -15,6 +15,14 @@ from lakehouse_cli.formats.native import NativeFile
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.transforms.frames import FrameType
 
+# Values of a column that Python has at once.
+_AT_ONCE = 1 << 16
+
+
+def _values(column: pa.ChunkedArray) -> Iterator[Any]:
+    for start in range(0, len(column), _AT_ONCE):
+        yield from column.slice(start, _AT_ONCE).to_pylist()
+
 
 class SharedTable:
     """A table as the argument of transforms.
@@ -52,6 +60,20 @@ class SharedTable:
         if self._data is None:
             raise LookupError("the Arrow data were released")
         return self._data
+
+    def values(self, name: str) -> Iterator[Any]:
+        """The values of a column, as Python has them.
+
+        Raises:
+            LookupError: The data were released.
+        """
+        if self._data is not None:
+            yield from _values(self._data.column(name))
+            return
+        make = next(iter(self._makers.values()), None)
+        if make is None:
+            raise LookupError("the data were released")
+        yield from make()[name]
 
     def frame(self, frame_type: FrameType) -> Any:
         """Make a frame that its receiver may change in place without harm to others."""
@@ -145,6 +167,11 @@ class StreamedTable:
     def arrow(self) -> pa.Table:
         """All of it."""
         return pa.concat_tables(self.pieces())
+
+    def values(self, name: str) -> Iterator[Any]:
+        """The values of a column, as Python has them."""
+        for piece in self.pieces():
+            yield from _values(piece.column(name))
 
     def frame(self, frame_type: FrameType) -> Any:
         """Make a frame that reads it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ def plausible(frame):
 
 def short(frame):
     return [True]
+
+def twice(frame):
+    return pd.Series([True, True, True], index=[0, 1, 1])
+
+def other(frame):
+    return frame.set_index("station")["high"] < 60
 
 def hole(frame):
     return [True] * (len(frame) - 1) + [None]
@@ -178,6 +185,16 @@ def test_foreign_key_follows_its_parent(weather: ProjectFolder, cli: Cli) -> Non
     assert table(cli("plan", "-o", "json"))["action"] == "skip"
 
 
+def test_check_that_was_not_judged_is_said(weather: ProjectFolder, cli: Cli) -> None:
+    declare(weather, checks="[{row_count: {equals: report}, name: same}]")
+    note = "note: `daily`: check `same` was not judged: `report` has no data to look at\n"
+    for arguments in ("run",), ("run", "-q"), ("plan",), ("check",), ("run", "--force"):
+        ran = cli(*arguments, "daily")
+        assert (ran.code, ran.out.count(note)) == (0, "-q" not in arguments), arguments
+    assert [cli("run").code, cli("run").code] == [0, 1]  # what `report` is computed from comes first
+    assert "was not judged" not in cli("plan").out
+
+
 def test_reference_to_oneself_and_to_what_is_computed_from_it(weather: ProjectFolder, cli: Cli) -> None:
     weather.write(
         "lakehouse.yaml",
@@ -211,6 +228,8 @@ def test_reference_to_oneself_and_to_what_is_computed_from_it(weather: ProjectFo
         ('{expression: "station::int > 1"}', "3 rows raise an error in SQL: Could not convert string 'SFO' to INT32"),
         ('{expression: "station::int > 1"}', "    row 1: 'SFO', row 2: 'OAK'"),
         ('{expression: "email::int > 1"}', "2 rows raise an error in SQL\n"),
+        ("{function: twice}", "check `function` returned a mask with another index than the table has"),
+        ("{function: other}", "check `function` returned a mask with another index than the table has"),
     ],
 )
 def test_check_that_cannot_be_judged_publishes_nothing(
@@ -221,6 +240,31 @@ def test_check_that_cannot_be_judged_publishes_nothing(
     assert ran.code == 1
     assert message in ran.err
     assert not (weather.path / "data/daily.csv").exists()
+
+
+def test_what_is_not_closed_by_itself_is_refused(weather: ProjectFolder, cli: Cli) -> None:
+    wrong = [
+        '{expression: "high = 1) or (1=1"}',
+        '{expression: "high = 1) or (1=1 --"}',
+        '{expression: "high > 1; select 1"}',
+        '{expression: "station = \'a"}',
+        "{expression: high > 1 /*}",
+        '{unique: station, where: "high = 1) or (1=1"}',
+        '{sql: "select * from this) union (select * from this", name: closed}',
+    ]
+    right = """
+      - {expression: "high > 1 -- )"}
+      - {expression: "station <> ')' /* ( */ and (high > 1) or (high < 1)"}"""
+    for keep in ("", "extra_columns: keep\n    "):
+        declare(weather, email=r"matches: '\p{L})|(?:b'", checks="".join(f"\n      - {each}" for each in wrong) + right)
+        weather.edit("lakehouse.yaml", "checks: \n", f"{keep}checks:\n")
+        found = cli("validate")
+        assert found.code == 3
+        lines = [int(each) for each in re.findall(r"lakehouse.yaml:(\d+):", found.err)]
+        first = 15 if keep else 14
+        assert sorted(lines) == [12, *range(first, first + len(wrong))]
+    declare(weather, email=r"matches: '\p{L}+\x{e9}+\Q(?=}+'", checks=right)
+    assert cli("validate").code == 0
 
 
 def test_sensitive_values_appear_nowhere(weather: ProjectFolder, cli: Cli) -> None:
@@ -241,6 +285,50 @@ def test_sensitive_values_appear_nowhere(weather: ProjectFolder, cli: Cli) -> No
     assert "q@r.s" in cli("diff", "--reveal").out
     kept = [path for path in (weather.path / ".lakehouse").rglob("*") if path.is_file()]
     assert not [path for path in kept if b"x@y.z" in path.read_bytes()]
+
+
+def test_values_made_of_sensitive_ones_are_hidden(weather: ProjectFolder, cli: Cli) -> None:
+    declare(
+        weather, checks="[{function: made, severity: warn}, {sql: select upper(email) as z from this group by all}]"
+    )
+    named = "tests: [{name: told, given: {daily: [{station: SFO, email: u@v.w}]}, expect: []}]}"
+    weather.write(
+        "lakehouse.yaml",
+        (weather.path / "lakehouse.yaml")
+        .read_text()
+        .replace("all}]", "all, severity: warn}]")
+        .replace("csv}}", "csv}, db: {type: duckdb, root: l.db}}")
+        + f"  broken: {{inputs: [daily], columns: {{n: int64}}, {named}\n"
+        + f"  lazy: {{inputs: [daily], columns: {{n: int64}}, {named}\n"
+        + f"  query: {{sql: select email::int64 as n from daily, columns: {{n: int64}}, {named}\n"
+        + "  here: {storage: db, sql: select email from daily, columns: {email: {type: string, sensitive: true}}}\n"
+        + "  there: {storage: db, engine: storage, sql: select email::int64 as n from here, columns: {n: int64}}\n",
+    )
+    weather.write(
+        "transforms.py",
+        CODE
+        + """
+def made(frame):
+    return frame.assign(z=frame.email.str.upper())[["z"]]
+
+def broken(daily):
+    raise ValueError(f"not one of {list(daily['email'])}")
+
+def lazy(daily: "polars.LazyFrame"):
+    raise ValueError(f"not one of {list(daily.collect()['email'])}")
+""",
+    )
+    ran = [cli("run"), cli("run", "-v", "-o", "json"), cli("test"), cli("test", "-o", "json")]
+    assert [each.code for each in ran] == [1, 1, 1, 1]
+    for each in ran:
+        assert not re.search("x@y.z|u@v.w", each.out + each.err, re.IGNORECASE)
+    assert ran[0].out.count("    ***, ***") == 2  # of the two checks
+    for where in ran[0].err, ran[2].err + ran[2].out:
+        assert where.count("raised ValueError: not one of ['***'") == 2
+        assert "Could not convert string '***' to INT64" in where
+    assert ran[0].err.count("Could not convert string '***' to INT64") == 2
+    kept = [path for path in (weather.path / ".lakehouse").rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"x@y.z" in path.read_bytes().lower()]
 
 
 def test_sensitive_values_that_do_not_fit_are_not_shown(weather: ProjectFolder, cli: Cli) -> None:
@@ -330,6 +418,37 @@ def test_checks_of_a_source_stop_what_reads_it(weather: ProjectFolder, cli: Cli)
     warn = "high: {type: float64, checks: [{max: 60, severity: warn}]}, email"
     weather.write("lakehouse.yaml", text.replace("high: float64, email", warn))
     assert "warning: raw  check `high_max`" in cli("run").out
+
+
+@pytest.mark.parametrize("arguments", [("raw",), ("+raw", "--executor", "processes"), ("daily",)])
+def test_source_is_judged_as_by_check(weather: ProjectFolder, cli: Cli, arguments: tuple[str, ...]) -> None:
+    declare(weather)
+    text = (weather.path / "lakehouse.yaml").read_text()
+    strict = "high: {type: float64, nullable: false, max: 60}, email"
+    weather.write("lakehouse.yaml", text.replace("high: float64, email", strict))
+    ran = cli("run", *arguments, "-o", "json")
+    found = table(ran, "raw")
+    assert (ran.code, found["status"]) == (1, "failed")
+    # All that is wrong at once, as `lakehouse check` says it.
+    assert [each["check"] for each in found["error"]["violations"]] == ["null", "max"]
+    assert found["error"] == table(cli("check", "raw", "-o", "json"), "raw")["error"]
+
+
+def test_plan_says_that_a_source_is_not_judged(weather: ProjectFolder, cli: Cli) -> None:
+    declare(weather)
+    assert cli("run").code == 0
+    text = (weather.path / "lakehouse.yaml").read_text()
+    warn = "high: {type: float64, checks: [{max: 60, severity: warn}]}, email"
+    weather.write("lakehouse.yaml", text.replace("high: float64, email", warn))
+    note = "checks of `raw` are not judged: nothing that reads it is due; `lakehouse check raw` judges them"
+    for ran in cli("plan"), cli("run"):
+        assert (ran.code, ran.out.count(note)) == (0, 1)
+    ran = cli("run", "raw", "--warnings-as-errors")
+    assert (ran.code, "not judged" in ran.out) == (1, False)
+    assert "warning: raw  check `high_max`: 1 value of `high` is above 60" in ran.out
+    # What reads it puts nothing out of the way that was found of it.
+    assert cli("run", "--force").code == 0
+    assert "70.0" in cli("show", "raw", "--failed").out
 
 
 @pytest.mark.parametrize("storage", ["type: sqlite, root: lake.sqlite", "type: duckdb, root: lake.duckdb"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import Cli, Invoked, ProjectFolder
+from tests.servers.postgresql import PostgreSQL
 
 PROJECT = """
 name: weather
@@ -55,7 +58,7 @@ def report(daily):
     return pd.DataFrame({"n": [len(daily)]})
 
 def plausible(frame):
-    return frame["id"] != 9
+    return frame.sort_values("email", ascending=False)["id"] != 9
 """
 ROWS = [
     "1,SFO,50,a",
@@ -128,11 +131,74 @@ def test_storages_keep_quarantines(weather: ProjectFolder, cli: Cli, storage: st
     declare(weather, storage=storage)
     assert cli("run").code == 0
     assert {each["_row"]: each["_checks"] for each in stored(cli, "daily__quarantine")} == BROKEN
+    # What is stored passes; what was put aside for it stays on record.
+    failed = cli("show", "daily", "--failed", "-o", "json").json["rows"]
+    checked = cli("check", "daily", "-o", "json")
+    assert (checked.code, table(checked)["status"], table(checked)["checks"][0]["quarantined"]) == (0, "warned", 2)
+    assert "2 rows put aside (2 of 7), as an earlier run found" in cli("plan").out
+    assert cli("show", "daily", "--failed", "-o", "json").json["rows"] == failed != []
     # With no bad rows it is there, empty.
     weather.write("data/raw.csv", "\n".join(["id,station,high,email", *ROWS[:1], *ROWS[2:3]]) + "\n")
     assert cli("run", "--warnings-as-errors").code == 0
     assert (len(stored(cli, "daily")), stored(cli, "daily__quarantine")) == (2, [])
     assert cli("plan", "--exit-code").code == 0
+
+
+DYING = """
+import os, sys
+from importlib import import_module
+module, store = import_module(sys.argv.pop(1)), sys.argv.pop(1)
+original, calls = getattr(module, store), []
+def dying(*arguments):
+    calls.append(arguments)
+    return original(*arguments) if len(calls) == 1 else os.kill(os.getpid(), 9)
+setattr(module, store, dying)
+from lakehouse_cli.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("storage", "by", "store", "are_both_old"),
+    [
+        (FILES, "tags: []", "lakehouse_cli.runner.quarantine publish_pieces", False),
+        (FILES, "function: stream", "lakehouse_cli.runner.quarantine publish_pieces", False),
+        ("{type: sqlite, root: out.db}", "tags: []", "lakehouse_cli.storage.relational.base publish_table", True),
+        ("postgresql", "tags: []", "lakehouse_cli.storage.relational.base publish_table", True),
+        (
+            "{type: duckdb, root: out.db}",
+            "function: stream",
+            "lakehouse_cli.storage.relational.base publish_table",
+            True,
+        ),
+    ],
+)
+def test_run_killed_between_both_loses_nothing(
+    request: pytest.FixtureRequest,
+    weather: ProjectFolder,
+    cli: Cli,
+    storage: str,
+    by: str,
+    store: str,
+    are_both_old: bool,
+) -> None:
+    if storage == "postgresql":
+        server: PostgreSQL = request.getfixturevalue("postgresql_server")
+        storage = f"{{type: postgresql, root: '{server.url(server.new_database())}'}}"
+    declare(weather, storage=storage, by=by)
+    assert cli("run").code == 0
+    before = [stored(cli, name) for name in ("daily", "daily__quarantine")]
+    weather.write("data/raw.csv", "\n".join(["id,station,high,email", *ROWS[:4], "8,SFO,7,i"]) + "\n")
+    command = [sys.executable, "-c", DYING, *store.split(), "run", "daily", "--executor", "serial"]
+    assert subprocess.run(command, cwd=weather.path, check=False, capture_output=True).returncode == -9
+    kept, aside = (stored(cli, name) for name in ("daily", "daily__quarantine"))
+    assert (kept == before[0], aside == before[1]) == (are_both_old, True)
+    reasons = [each["message"] for each in table(cli("plan", "-o", "json"), "daily__quarantine")["reasons"]]
+    assert any(each.startswith("its rows were put aside by run") for each in reasons) != are_both_old
+    assert cli("run").code == 0
+    assert [each["id"] for each in stored(cli, "daily")] == [1, 3, 8]
+    assert [each["id"] for each in stored(cli, "daily__quarantine")] == [2, 4]
+    assert table(cli("plan", "-o", "json"), "daily__quarantine")["action"] == "skip"
 
 
 def test_beyond_its_share_nothing_is_published(weather: ProjectFolder, cli: Cli) -> None:

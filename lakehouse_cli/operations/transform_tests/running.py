@@ -10,16 +10,18 @@ import pyarrow as pa
 
 from lakehouse_cli.config.transform_tests import TransformTest
 from lakehouse_cli.errors import LakehouseError, ProjectError, TransformError, did_you_mean, in_order
+from lakehouse_cli.model import Table
 from lakehouse_cli.operations.transform_tests.cases import Case, CaseReader, Expected
 from lakehouse_cli.operations.transform_tests.checked_rows import CheckedRows
 from lakehouse_cli.operations.transform_tests.comparer import Difference, compare_rows
 from lakehouse_cli.operations.transform_tests.computing import check_given, transforms_of
 from lakehouse_cli.operations.transform_tests.results import Status, TestResult
 from lakehouse_cli.plan.project_code import ProjectCode
+from lakehouse_cli.runner.sensitive_inputs import hide_inputs
 from lakehouse_cli.runs.events import ErrorInfo
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.name_lists import first_named
-from lakehouse_cli.transforms import load_transform
+from lakehouse_cli.transforms import SharedTable, load_transform
 
 _Compute = Callable[..., dict[str, pa.Table]]
 
@@ -79,7 +81,7 @@ def _outcome(
     try:
         results = compute(case.members, case.inputs, case.given, case.test.now, checks)
     except LakehouseError as error:
-        return _of_error(case, error)
+        return _of_error(case, error, {name: tables[name] for name in case.given})
     if case.error is not None:
         rows = plural(results[case.table.name].num_rows, "row")
         return "failed", f"no error was raised, and {rows} came: `{case.error}` is expected", {}, None
@@ -96,14 +98,17 @@ def _outcome(
     return "failed" if messages else "passed", "; ".join(messages), differences, None
 
 
-def _of_error(case: Case, error: LakehouseError) -> tuple[Status, str, dict[str, Difference], ErrorInfo | None]:
+def _of_error(
+    case: Case, error: LakehouseError, tables: Mapping[str, Table]
+) -> tuple[Status, str, dict[str, Difference], ErrorInfo | None]:
     """The outcome of a call that failed, as it may be expected to."""
+    raised = error.exception if isinstance(error, TransformError) else ""
+    if case.error is not None and any(re.search(case.error, text) for text in (raised, error.message)):
+        return "passed", "", {}, None
+    hide_inputs(error, tables, {name: SharedTable(data) for name, data in case.given.items()})
     info = ErrorInfo.of(error)
     if case.error is None:
         return "errored", error.message, {}, info
-    raised = error.exception if isinstance(error, TransformError) else ""
-    if any(re.search(case.error, text) for text in (raised, error.message)):
-        return "passed", "", {}, None
     return "failed", f"another error was raised: `{case.error}` is expected", {}, info
 
 

@@ -218,8 +218,11 @@ def held_back_lines(terminal: Terminal, results: Sequence[TableResult]) -> list[
 
 
 def result_note_lines(terminal: Terminal, results: Iterable[TableResult]) -> list[str]:
-    """Format the notes on the tables of a run, without those that failed: their errors have lines of their own."""
-    notes = [note for each in results if each.error is None for note in table_notes(each.name, each.notes)]
+    """Format the notes on the tables of a run, and their checks that were not judged.
+
+    Those of tables that failed stand with their errors.
+    """
+    notes = [note for each in results if each.error is None for note in table_notes(each.name, each.remarks)]
     return list(note_lines(terminal, notes))
 
 
@@ -274,7 +277,7 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
         body += violation_lines(terminal, violation, above=error.message)
     if error.hint:
         body.append(f"next: {error.hint}")
-    notes = [*results[0].notes, error.note] if error.note else results[0].notes
+    notes = [*results[0].remarks, *([error.note] if error.note else [])]
     body += [terminal.style(note, "dim") for note in notes if alone]
     said, body = ([terminal.wrap(f"  {line}", HANGING) for line in each] for each in (said, body))
     return [head, *said, *code, *body]

@@ -14,6 +14,7 @@ from lakehouse_cli.errors import DataError, LakehouseError, StorageError, Unclai
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray
+from lakehouse_cli.storage.capabilities import TableToPublish
 from lakehouse_cli.storage.errors import Cause, translate_errors
 from lakehouse_cli.storage.format_storage import CountedPieces, columns_of, missing_data, needs_manifest
 from lakehouse_cli.storage.relational.inspection import Inspection, inspect_tables, record_of
@@ -280,16 +281,22 @@ class RelationalStorage(SessionStorage):
 
     def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
         """As `publish_pieces`, of one piece that is in memory already."""
-        return self._publish(table, iter([data]), lambda: origin, None)
+        [manifest] = self._publish([TableToPublish(table, iter([data]), lambda: origin)], None)
+        return manifest
 
     def publish_pieces(self, table: Table, pieces: Iterator[pa.Table], origin: Callable[[], Provenance]) -> Manifest:
         """Store rows in a new table, let it take the place of the old one, and keep its manifest: one transaction.
 
         It begins when the last piece was made, and its rows are known to be such as the database can hold.
         """
+        [manifest] = self.publish_together([TableToPublish(table, pieces, origin)])
+        return manifest
+
+    def publish_together(self, tables: Sequence[TableToPublish]) -> Sequence[Manifest]:
+        """As `publish_pieces`, all in one transaction."""
         from lakehouse_cli.storage.spool import IN_MEMORY
 
-        return self._publish(table, pieces, origin, IN_MEMORY)
+        return self._publish(tables, IN_MEMORY)
 
     def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> None:
         """Convert rows as `publish_pieces` does before its transaction; the database is not asked."""
@@ -297,22 +304,28 @@ class RelationalStorage(SessionStorage):
 
         self._stored_form(table, CountedPieces(pieces), IN_MEMORY)
 
-    def _publish(
-        self, table: Table, pieces: Iterator[pa.Table], origin_of: Callable[[], Provenance], in_memory: int | None
-    ) -> Manifest:
-        relation, counted = self.relation(table), CountedPieces(pieces)
-        prepared, types = self._stored_form(table, counted, in_memory)
-        origin = origin_of()
-        with translate_errors(self, table, "written"), self.session(write=True) as session:
+    def _publish(self, tables: Sequence[TableToPublish], in_memory: int | None) -> list[Manifest]:
+        prepared = []
+        for each in tables:
+            counted = CountedPieces(each.pieces)
+            prepared.append((each.table, counted, *self._stored_form(each.table, counted, in_memory), each.origin()))
+        manifests = []
+        with translate_errors(self, tables[-1].table, "written"), self.session(write=True) as session:
             assert session is not None  # noqa: S101  # writing makes the database
-            session.lock(relation)
-            found, kept = session.find_one(relation), session.kept_of(relation)
-            self._refuse(table, found, kept if found else None, origin.forced)
-            aside = session.write(relation, prepared, types)
-            new = NewTable(aside, session.find([aside])[aside], counted.first, counted.rows)
-            manifest = publish_table(self, session, table, new, session.digest(aside, new.found), kept, origin)
-        self._forget(relation)
-        return manifest
+            for table, *_ in prepared:
+                session.lock(self.relation(table))
+            for table, counted, form, types, origin in prepared:
+                relation = self.relation(table)
+                with translate_errors(self, table, "written"):
+                    found, kept = session.find_one(relation), session.kept_of(relation)
+                    self._refuse(table, found, kept if found else None, origin.forced)
+                    aside = session.write(relation, form, types)
+                    new = NewTable(aside, session.find([aside])[aside], counted.first, counted.rows)
+                    digest = session.digest(aside, new.found)
+                    manifests.append(publish_table(self, session, table, new, digest, kept, origin))
+        for table, *_ in prepared:
+            self._forget(self.relation(table))
+        return manifests
 
     def _stored_form(
         self, table: Table, pieces: CountedPieces, in_memory: int | None

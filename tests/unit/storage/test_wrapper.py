@@ -11,7 +11,7 @@ from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage import capabilities
 from lakehouse_cli.storage.base import AssetStorage, Scan
-from lakehouse_cli.storage.capabilities import CountsRows, KeepsVersions, Prefetches
+from lakehouse_cli.storage.capabilities import CountsRows, KeepsVersions, Prefetches, PublishesPieces, PublishesTogether
 from lakehouse_cli.storage.own import GuardedStorage
 from lakehouse_cli.storage.read_only import ReadOnlyStorage
 from lakehouse_cli.storage.wrapper import WrapperStorage
@@ -34,6 +34,7 @@ ATTRIBUTES = sorted(name for name in inspect.get_annotations(AssetStorage) if no
 CHANGING = {
     "publish",
     "publish_pieces",
+    "publish_together",
     "publish_query",
     "keep_checks",
     "delete",
@@ -96,6 +97,17 @@ def test_a_wrapper_can_do_what_the_storage_within_can(kind: int) -> None:
     assert wrapper.capability(KeepsVersions) is None
     assert wrapper.capability(Prefetches) is None
     assert WrapperStorage(wrapper).capability(CountsRows) is not None
+
+
+def test_what_publishes_by_itself_does_so_one_by_one() -> None:
+    class Staging(WrapperStorage):
+        def publish_pieces(self, *_: object) -> None:
+            """Keep them elsewhere."""
+
+    inner, _ = recording(["publish_pieces", "publish_together"])
+    assert WrapperStorage(inner).capability(PublishesTogether) is not None
+    staging = Staging(inner)
+    assert (staging.capability(PublishesTogether), staging.capability(PublishesPieces)) == (None, staging)
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
