@@ -309,7 +309,7 @@ def test_counts_lie_in_the_manifest(weather: ProjectFolder, cli: Cli) -> None:
     assert manifest(weather.path, "daily")["checks"][0]["state"] == {"rows": "3"}
     weather.write("data/raw.csv", "station,high,email\n" + "SFO,1,\n" * 5)
     ran = cli("run", "-o", "json")
-    assert "5 rows after 3, a change greater than 50%" in checks(ran)["row_count"]["message"]
+    assert "5 rows after 3: a change of +67%, and the greatest is 50%" in checks(ran)["row_count"]["message"]
 
 
 def test_checks_of_a_source_stop_what_reads_it(weather: ProjectFolder, cli: Cli) -> None:
