@@ -16,7 +16,8 @@ from lakehouse_cli.text.yaml_text import quote_yaml
 
 _SHOWN = 24
 _DATE_NAME = re.compile(r"date|day|dt|datum|ymd|fecha|giorno|jour", re.IGNORECASE)
-_NUMBERS = ("int64", "float64")
+#: Types that have options for commas and points.
+NUMBERS = ("int64", "float64")
 # What texts may be that no candidate is: the first values show it.
 _OTHERS = (
     (
@@ -99,10 +100,10 @@ def _by_point(
 ) -> tuple[Sequence[tuple[Candidate, Support]], str]:
     """Choose among the ways to read commas and points in numbers; with what is in doubt."""
     numbers = sorted(
-        (pair for pair in found if pair[0].type in _NUMBERS),
+        (pair for pair in found if pair[0].type in NUMBERS),
         key=lambda pair: (len(pair[0].options), "thousands" in pair[0].options),
     )
-    if not numbers or found[0][0].type not in _NUMBERS or not (numbers[0][0].options or numbers[0][0].type != "int64"):
+    if not numbers or found[0][0].type not in NUMBERS or not (numbers[0][0].options or numbers[0][0].type != "int64"):
         return found, ""
     forms = {(each.point, each.options.get("thousands")) for each, _ in numbers}
     if {(",", None), (".", ",")} <= forms:
@@ -129,6 +130,12 @@ def _doubt_about_days(found: Sequence[tuple[Candidate, Support]]) -> str:
             written = f'{{type: {_in_braces(each)}, {option}: "{each.format}"}}'
             return f'day or month first? `{written}` or "{each.swapped_format}"'
     return ""
+
+
+def written_type(type_: str, options: Mapping[str, Any]) -> str:
+    """Return a type with the options of its column, as the project file has them."""
+    pairs = "".join(f", {name}: '{value}'" for name, value in options.items() if isinstance(value, str))
+    return f"{{type: {type_}{pairs}}}" if pairs else type_
 
 
 def _in_braces(candidate: Candidate) -> str:

@@ -301,6 +301,21 @@ CASES: dict[str, tuple[str | bytes, dict[str, Any]]] = {
             "columns": {"s": "string", "2021": {"type": "float64", "null_values": [":", ": "]}},
         },
     ),
+    "one column of numbers with commas": (
+        "v\n1,234\n5,678\n",
+        {"options": {"delimiter": "\t"}, "columns": {"v": "string"}},
+    ),
+    "one column of thousands": (
+        "v\n1,234,567\n2,345,678\n",
+        {"options": {"delimiter": "\t"}, "columns": {"v": "string"}},
+    ),
+    "one column with semicolons": ("v\n1;234\n5;678\n", {"columns": {"v": "string"}}),
+    "one column of names": (
+        "Name\nDoe, John\nRoe, Jane\n",
+        {"options": {"delimiter": "\t"}, "columns": {"Name": "string"}},
+    ),
+    "one column of moments": ("t\n2024-01-01 10:00\n2024-01-02 11:00\n", {"columns": {"t": "timestamp[us]"}}),
+    "a title": ("Report 7\na,b\n1,2\n", {"options": {"skip_rows": 1}, "columns": {"a": "int64", "b": "int64"}}),
     "only a header": ("a,b\n", {"columns": {"a": "string", "b": "string"}}),
 }
 
@@ -334,6 +349,10 @@ def test_doubts_are_said_with_what_to_write(tmp_path: Path, cli: Cli, monkeypatc
     Path("a.csv").write_text("id,when,flow,t\n1,01/02/2024,1.5,05:06\n2,03/04/2024,Ice,06:07\n3,05/06/2024,2.5,1:02\n")
     printed = cli("init", "--from-data", "a.csv", "--dry-run").out
     assert 'when: string # day or month first? `{type: date32, date_format: "%d/%m/%Y"}` or "%m/%d/%Y"' in printed
+    Path("one.csv").write_text("v\n1,234\n5,678\n")
+    one = cli("init", "--from-data", "one.csv", "--dry-run").out
+    assert "has 1 value, and those below have 2: one column, or several below a title?" in one
+    assert "`,` before three digits, a fraction or thousands?" in one
     assert "flow: string # numbers but for `Ice`; if null, `{type: float64, null_values: [Ice]}`" in printed
     assert "key: id # unique, and never null" in printed
     assert not Path("lakehouse.yaml").exists()
@@ -430,7 +449,11 @@ BAD: dict[str, tuple[bytes | None, str]] = {
         b'a,b,c\n1,"a,b",3\n2,"bolt,3\n3,4,5\n',
         "a quote that opens on line 3 of `quote.csv` is never closed",
     ),
-    "names.csv": (b"Name\nDoe, John\nRoe, Jane\n", "the first line of `names.csv` has 1 value"),
+    "short.csv": (
+        b"price,qty\n1,234,5\n5,678,6\n",
+        "`short.csv` has 2 values, and those below have 3",
+    ),
+    "wide.csv": (b"a,b,c\n1,2\n3,4\n", "`wide.csv` has 3 values, and those below have 2"),
     "a.zip": (b"PK\x03\x04", "no format reads `a.zip` by its ending"),
     "folder": (None, "`folder` is a folder"),
     "missing.csv": (None, "there is no file `missing.csv`"),
