@@ -17,7 +17,7 @@ from lakehouse_cli.formats.csv.read import read_csv, read_pieces
 from lakehouse_cli.inference.candidates import NULL_MARKS, candidates_for
 from lakehouse_cli.inference.csv_reading import CsvReading, Progress, RaggedRow, read_all
 from lakehouse_cli.inference.csv_sample import read_sample
-from lakehouse_cli.inference.decision import NUMBERS, Decision, decide, written_type
+from lakehouse_cli.inference.decision import NUMBERS, Decision, decide, fitting_types, written_type
 from lakehouse_cli.inference.description import InferredColumn, InferredTable
 from lakehouse_cli.inference.dialect import Dialect, find_dialects, looks_like_names
 from lakehouse_cli.inference.evidence import ColumnEvidence
@@ -209,7 +209,7 @@ def _is_nothing_behind(row: RaggedRow, width: int, delimiter: str) -> bool:
 def _typed_cells(header: Sequence[str], reading: CsvReading) -> Iterator[tuple[str, ColumnEvidence, bool]]:
     """The cells above columns that are not text, each with its column and whether it is a value of it."""
     for cell, column in zip(header, reading.columns, strict=True):
-        fitting = [each for each, support in (column.supports or {}).items() if support.fits and not support.unknown]
+        fitting = [each for each, _ in fitting_types(column)]
         if fitting:
             cell = cell.strip(' \t"')  # quotes that are text, too
             yield cell, column, any(each.fits(pa.array([cell]))[0].as_py() for each in fitting)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -364,6 +365,46 @@ def test_doubts_are_said_with_what_to_write(tmp_path: Path, cli: Cli, monkeypatc
     Path("transforms.py").write_text("")
     rows = cli("show", "a", "-o", "json").json["rows"]
     assert rows[1] == {"id": 2, "when": "2024-04-03", "flow": None, "t": "06:07:00"}
+
+
+# Texts of which a comment says what else they may be, and what that reads.
+DOUBTS: dict[tuple[str, ...], list[Any]] = {
+    ("0.1", "123456789012345678"): ["0.1000000000", "123456789012345678.0000000000"],
+    ("5", "12345678901234567890"): ["5", "12345678901234567890"],
+    ("1e5", "1E5"): [1e5, 1e5],
+    ("-0", "1"): [0, 1],
+    ("+1", "2"): [1, 2],
+    ("+1.5", "NA"): [1.5, None],
+    ("(5)", "3"): [-5, 3],
+    ("5-", "4"): [-5, 4],
+    ("(1,234.50)", "3"): [-1234.5, 3.0],
+    ("T", "F"): [True, False],
+    ("yes", "no", "-"): [True, False, None],
+    ("on", "off"): [True, False],
+    ("True", "false"): [True, False],
+    (*map(str, range(30_000)), "-0"): [*range(30_000), 0],
+}
+
+
+def test_doubts_read_what_they_say(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for at, texts in enumerate(DOUBTS):
+        Path(f"t{at}.csv").write_text("k,v\n" + "".join(f'x,"{text}"\n' for text in texts))
+    duckdb.connect("h.duckdb").execute("CREATE TABLE big AS SELECT 7::HUGEINT AS n").close()
+    files = [f"t{at}.csv" for at in range(len(DOUBTS))]
+    printed = cli("init", "--from-data", *files, "h.duckdb", "--dry-run").out
+    assert "n: string # HUGEINT as text; `int64` or `decimal128(38, 0)` where all values fit" in printed
+    # A long comment stands above its column.
+    printed = re.sub(r"(?m)^      (#.*)\n      v: string$", r"      v: string \1", printed)
+    followed, count = re.subn(r"v: string # [^`\n]*`([^`\n]+)`", r"v: \1", printed.replace("n: string", "n: int64"))
+    assert count == len(DOUBTS), printed
+    Path("lakehouse.yaml").write_text(followed)
+    Path("transforms.py").write_text("")
+    for at, values in enumerate(DOUBTS.values()):
+        shown = cli("show", f"t{at}", "-n", "40000", "-o", "json")
+        assert shown.code == 0, shown.err
+        assert [row["v"] for row in shown.json["rows"]] == values
+    assert cli("show", "big", "-o", "json").json["rows"] == [{"n": 7}]
 
 
 def test_other_formats_and_databases_run_as_written(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
