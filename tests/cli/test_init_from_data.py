@@ -390,9 +390,12 @@ def test_doubts_read_what_they_say(tmp_path: Path, cli: Cli, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     for at, texts in enumerate(DOUBTS):
         Path(f"t{at}.csv").write_text("k,v\n" + "".join(f'x,"{text}"\n' for text in texts))
+    Path("mixed.jsonl").write_text('{"m": 1, "n": {"x": 1}, "a": 7}\n{"m": "x", "n": {"x": "y"}, "a": 8}\n')
     duckdb.connect("h.duckdb").execute("CREATE TABLE big AS SELECT 7::HUGEINT AS n").close()
     files = [f"t{at}.csv" for at in range(len(DOUBTS))]
-    printed = cli("init", "--from-data", *files, "h.duckdb", "--dry-run").out
+    printed = cli("init", "--from-data", *files, "h.duckdb", "mixed.jsonl", "--dry-run").out
+    assert "# m is left out: holds text among integers in 1 row" in printed
+    assert "# n is left out: holds dicts whose `x` holds text among integers in 1 row" in printed
     assert "n: string # HUGEINT as text; `int64` or `decimal128(38, 0)` where all values fit" in printed
     # A long comment stands above its column.
     printed = re.sub(r"(?m)^      (#.*)\n      v: string$", r"      v: string \1", printed)
@@ -405,6 +408,7 @@ def test_doubts_read_what_they_say(tmp_path: Path, cli: Cli, monkeypatch: pytest
         assert shown.code == 0, shown.err
         assert [row["v"] for row in shown.json["rows"]] == values
     assert cli("show", "big", "-o", "json").json["rows"] == [{"n": 7}]
+    assert cli("show", "mixed", "-o", "json").json["rows"] == [{"a": 7}, {"a": 8}]
 
 
 def test_other_formats_and_databases_run_as_written(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
