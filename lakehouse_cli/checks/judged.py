@@ -85,6 +85,13 @@ class Judged:
         """The column of its violations; None where they are of several."""
         return self.check.columns[0] if len(self.check.columns) == 1 else None
 
+    @property
+    def group(self) -> str | None:
+        """As what its rows are counted among those that fail: None for never, its name where they may not."""
+        if not self.check.blocks:
+            return None
+        return "" if self.check.error_above is None else self.check.name
+
     def record(self, found: Findings, now: datetime, code: str) -> CheckRecord:
         """What came of it.
 

@@ -101,7 +101,7 @@ class _Waiting(Judged):
         numbers = [None] * len(some) if rows is None else [row + 1 for row in rows[: len(some)]]
         examples = tuple(type(each)(row, each.value) for row, each in zip(numbers, some, strict=True))
         violation = Violation(self.column, self.check.kind, count, self.say(count), examples, self.check.location)
-        found.add_of_all(violation, rows or [], shown, self.say)
+        found.add_of_all(violation, rows or [], shown, self.say, self.group)
 
     def close(self) -> None:
         """Remove what was spilled."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse_cli.cli import options, output
-from lakehouse_cli.errors import KEPT_ROWS
+from lakehouse_cli.errors import KEPT_ROWS, some_rows
 from lakehouse_cli.text.columns import Cell, columns, data_rows
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import Terminal, moment_text, printable, size_text, value_text
@@ -155,7 +155,7 @@ def _show_object(shown: ShownObject, settings: options.Settings) -> None:
 
 def _show_failed(table: str, kept: KeptRows | None, count: int, settings: options.Settings) -> None:
     """The rows that are kept of a table, or that there are none."""
-    rows = () if kept is None else kept.failed.rows[:count]
+    rows = () if kept is None else some_rows(kept.failed.rows, count)
     if settings.json:
         document = {"name": table, "run_id": kept and kept.run_id, "at": kept and kept.at}
         found = [{"row": each.row, "line": each.line, "reasons": each.reasons, "values": each.values} for each in rows]
@@ -169,7 +169,7 @@ def _show_failed(table: str, kept: KeptRows | None, count: int, settings: option
         return
     title = f"{plural(kept.failed.count, 'row')} that {'fails' if kept.failed.count == 1 else 'fail'}"
     output.write(terminal.title(table, f"{title} · run {kept.run_id}"))
-    reasons = list(dict.fromkeys(reason for each in rows for reason in each.reasons))
+    reasons = list(dict.fromkeys(reason for each in kept.failed.rows for reason in each.reasons))
     output.write()
     output.write_lines(
         terminal.wrap(f"  why {number}: {printable(reason)}", "    ") for number, reason in enumerate(reasons, 1)

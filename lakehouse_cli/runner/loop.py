@@ -427,12 +427,13 @@ class _Run:
     def _keep_rows(self, name: str, error: LakehouseError | None) -> str | None:
         """Keep the rows that break the contract, none any more without an error; returns how they are shown."""
         store = self.runner.failed_rows
-        count = 0 if store is None else store.replace(name, self.run_id, error)
-        if not count:
+        kept = None if store is None else store.replace(name, self.run_id, error)
+        if kept is None or not kept.count:
             return None
         environment = "" if self.plan.environment == DEFAULT_ENVIRONMENT else f" -e {self.plan.environment}"
-        rows = "row that fails" if count == 1 else f"{count_text(count)} rows that fail"
-        return f"`lakehouse show {name}{environment} --failed` shows the {rows}"
+        rows = "the row that fails" if kept.count == 1 else f"the {count_text(kept.count)} rows that fail"
+        some = f"{count_text(len(kept.rows))} of " if len(kept.rows) < kept.count else ""
+        return f"`lakehouse show {name}{environment} --failed` shows {some}{rows}"
 
     def _end(self, result: TableResult) -> None:
         self.results[result.name] = result

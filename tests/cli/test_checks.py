@@ -465,3 +465,56 @@ def test_several_results_are_judged_each(weather: ProjectFolder, cli: Cli) -> No
     assert {name: table(planned, name)["action"] for name in ("first", "rest")} == {"first": "skip", "rest": "check"}
     assert cli("run").code == 0
     assert cli("graph").code == 0
+
+
+def test_each_check_keeps_some_of_its_rows(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare(
+        """
+        t:
+          columns:
+            v: {type: int64, max: 5}
+            w: {type: int64, max: 5}
+            x:
+              type: int64
+              unique: true
+              checks: [{min: 0, error_above: 10}, {max: 1, severity: warn}]
+            y: string
+          checks: [{unique: [x, y], name: pairs}]
+        """,
+        """
+        import pandas as pd
+
+        def t():
+            v, w = [9] * 2500 + [0] * 500, [0] * 2990 + [9] * 10
+            return pd.DataFrame({"v": v, "w": w, "x": [-1, -1, *range(2, 3000)], "y": "a"})
+        """,
+    )
+    assert "shows 1,000 of the 2,510 rows that fail" in cli("run").err
+    shown = cli("show", "t", "--failed", "-n", "8").out
+    assert "check `w_max`: 10 values of `w` are above 5" in shown
+    assert "x_min" not in shown
+    assert "x_max" not in shown
+    document = cli("show", "t", "--failed", "-o", "json").json
+    assert (document["count"], len(document["rows"])) == (2510, 1000)
+    of = {
+        name: [r["row"] for r in document["rows"] if any(f"`{name}`" in why for why in r["reasons"])]
+        for name in ("v_max", "w_max", "x_unique", "pairs")
+    }
+    assert (of["w_max"], of["x_unique"], of["pairs"]) == ([*range(2991, 3001)], [1, 2], [1, 2])
+    assert of["v_max"][:2] == [1, 2]
+    assert document["rows"][0]["values"] == {"v": "9", "w": "0", "x": "-1", "y": "a"}
+
+
+@pytest.mark.parametrize("check", ["unique: true", "checks: [{unique: true}]"])
+def test_rows_of_unique_keep_all_columns(folder: ProjectFolder, cli: Cli, check: str) -> None:
+    folder.declare(
+        f"s: {{kind: source, columns: {{k: {{type: int64, {check}}}, z: string}}}}\nt: {{inputs: [s]}}",
+        "def t(s): return s\n",
+    )
+    folder.write("data/s.csv", "k,z\n1,a\n2,b\n1,c\n")
+    assert cli("run").code == 1
+    rows = cli("show", "s", "--failed", "-o", "json").json["rows"]
+    assert [(r["row"], r["line"], r["values"]) for r in rows] == [
+        (1, 2, {"k": "1", "z": "a"}),
+        (3, 4, {"k": "1", "z": "c"}),
+    ]

@@ -243,7 +243,7 @@ def test_all_failed_rows_of_objects_are_counted(readings: ProjectFolder, cli: Cl
     readings.write("lakehouse.yaml", f"{text}  t: {{inputs: [s], columns: {{o: int8}}}}\n")
     readings.write("transforms.py", f"import pandas as pd\nimport pyarrow as pa\ndef t(s): return {frame}\n")
     ran = cli("run")
-    assert f"`lakehouse show t --failed` shows the {rows:,} rows that fail" in ran.err
+    assert f"`lakehouse show t --failed` shows 1,000 of the {rows:,} rows that fail" in ran.err
     document = failed_rows(cli, "t", "-n", "5000")
     assert (document["count"], len(document["rows"])) == (rows, 1000)
 
@@ -271,7 +271,7 @@ def test_failed_rows_of_a_column_of_a_database_add_up(folder: ProjectFolder, cli
         database.execute("CREATE TABLE s (n)")
         database.executemany("INSERT INTO s VALUES (?)", [(1.5,), (300,), (1,)] * 20)
         database.commit()
-    assert "`lakehouse show s --failed` shows the 40 rows that fail" in cli("run", "s").err
+    assert "`lakehouse show s --failed` shows 10 of the 40 rows that fail" in cli("run", "s").err
     assert failed_rows(cli, "s")["count"] == 40
 
 
@@ -336,7 +336,7 @@ def test_nothing_is_kept_of_a_comparison(readings: ProjectFolder, cli: Cli) -> N
 def test_many_failed_rows_are_counted(readings: ProjectFolder, cli: Cli) -> None:
     lines = "".join(f"a{at},2024-01-01,\n" for at in range(2_500))
     readings.write("data/s.csv", f"station,day,high\n{lines}")
-    assert "shows the 2,500 rows that fail" in cli("run").err
+    assert "shows 1,000 of the 2,500 rows that fail" in cli("run").err
     document = failed_rows(cli, "s", "-n", "5000")
     assert (document["count"], len(document["rows"])) == (2500, 1000)
     assert (document["rows"][999]["row"], document["rows"][999]["line"]) == (1000, 1001)
