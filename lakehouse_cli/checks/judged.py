@@ -38,6 +38,7 @@ class Judged:
         errored: Rows in which SQL raised.
         rejects: Whether the numbers of all rows that violate it are kept.
         hides: Whether errors may show what is sensitive, and are not shown themselves.
+        note: What a message of violations says behind their number.
         skipped: Why there is nothing to judge it by; None where there is.
     """
 
@@ -48,6 +49,7 @@ class Judged:
         self.error: ConditionError | None = None
         self.count = self.rows = self.not_judged = self.errored = 0
         self.hides = False
+        self.note = ""
         self.skipped: str | None = None
         self.rejects = False
         self._rejected: list[Any] = []
@@ -104,7 +106,7 @@ class Judged:
         violation = found.found(self.column, check.kind, self.say(2))
         examples: tuple[Example, ...] = () if violation is None else violation.examples
         status: CheckStatus = "passed"
-        message = self.say(self.count) if self.count else ""
+        message = f"{self.say(self.count)}{self.note}" if self.count else ""
         if self.error is not None:
             why = f"{self.error}; {self.error.hint}" if self.error.hint else str(self.error)
             if self.hides and self.error.quotes:

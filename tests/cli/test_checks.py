@@ -518,3 +518,44 @@ def test_rows_of_unique_keep_all_columns(folder: ProjectFolder, cli: Cli, check:
         (1, 2, {"k": "1", "z": "a"}),
         (3, 4, {"k": "1", "z": "c"}),
     ]
+
+
+FUNCTIONS = """
+import pandas as pd
+
+def t(s): return s
+def rows(frame): return frame[frame["v"] < 0].assign(why="negative")
+def anew(frame): return frame[frame["v"] < 0].reset_index(drop=True)
+def less(frame): return frame.loc[frame["v"] < 0, ["v"]]
+def hole(frame): return pd.Series([True, None, False, True], dtype="boolean")
+"""
+
+
+@pytest.mark.parametrize(("function", "where"), [("rows", ""), ("rows", ", where: v < 9"), ("anew", ""), ("less", "")])
+def test_rows_that_a_function_returns_are_kept(folder: ProjectFolder, cli: Cli, function: str, where: str) -> None:
+    folder.declare(
+        f"""
+        s: {{kind: source, columns: {{k: string, v: int64}}}}
+        t:
+          columns: {{k: string, v: int64}}
+          checks: [{{function: {function}{where}}}]
+        """,
+        FUNCTIONS,
+    )
+    folder.write("data/s.csv", "k,v\na,10\nb,-1\nc,1\nd,-2\n")
+    ran = cli("run")
+    assert ran.code == 1
+    known = function == "rows"
+    assert ("return a mask, or rows of the frame with its index and all its columns" in ran.err) is not known
+    failed = cli("show", "t", "--failed", "-o", "json").json["rows"]
+    assert [(row["row"], row["values"]["k"]) for row in failed] == ([(2, "b"), (4, "d")] if known else [])
+    folder.edit("lakehouse.yaml", "checks:", "quarantine: true\n    checks:")
+    assert cli("run").code == (0 if known else 1)
+    if known:
+        assert [r["k"] for r in cli("show", "t", "-o", "json").json["rows"]] == ["a", "c"]
+
+
+def test_null_mask_of_pandas_own_type_is_named(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare("s: {kind: source, columns: {v: int64}, checks: [{function: hole}]}\nt: {inputs: [s]}", FUNCTIONS)
+    folder.write("data/s.csv", "v\n1\n2\n3\n4\n")
+    assert "check `function` returned a mask with 1 null; say of each row whether it is good" in cli("run").err
