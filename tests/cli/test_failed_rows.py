@@ -387,6 +387,20 @@ def test_wrong_values_are_shown_whatever_the_width(
     assert lines[-1] == f"  … and {13 - len(header)} more columns"
 
 
+def test_row_of_many_reasons_has_its_number(readings: ProjectFolder, cli: Cli) -> None:
+    names = [f"measurement_{at:02}" for at in range(13)]
+    text = ", ".join(f"{name}: int64" for name in names)
+    readings.write("lakehouse.yaml", f"name: p\ntables:\n  s: {{kind: source, columns: {{{text}}}}}\n")
+    readings.write("data/s.csv", f"{','.join(names)}\n{','.join('0' * 13)}\n{','.join('x' * 13)}\n")
+    assert cli("run", "s").code == 1
+    lines = on_a_terminal(readings.path, "show", "s", "--failed", width=40)
+    row = next(at for at, line in enumerate(lines) if line.startswith("  1-13"))
+    assert lines[row].split()[:3] == ["1-13", "2", "3"]
+    below = [line.split() for line in lines[row + 1 :]]
+    assert below == [[f"{name}:", "x"] for name in names[-len(below) :]]
+    assert len(below) > 10
+
+
 def test_reasons_of_a_row_are_in_order(readings: ProjectFolder, cli: Cli) -> None:
     readings.write(
         "transforms.py",
