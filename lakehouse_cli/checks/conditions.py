@@ -119,8 +119,7 @@ class Conditions:
             name = str(node.get("function_name", "")).lower()
             if name in self._aggregate_names():
                 raise ConditionError(f"looks at other rows (`{name}`)", "write it as a check `sql`")
-            if name in _VOLATILE:
-                raise ConditionError(f"is different each time (`{name}`)", "leave it out")
+        _refuse_volatile(node, inside=False)
         for each in node.values():
             self._walk(each, named)
 
@@ -220,9 +219,9 @@ class Conditions:
         """Parse a query.
 
         Raises:
-            ConditionError: It is none.
+            ConditionError: It is none, or returns others each time.
         """
-        self._tree(text)
+        _refuse_volatile(self._tree(text))
 
     def bind_query(self, text: str, schema: pa.Table) -> None:
         """Bind a query to the columns of a table.
@@ -230,7 +229,7 @@ class Conditions:
         Raises:
             ConditionError: It cannot be.
         """
-        self._tree(text)
+        self.parse_query(text)
         with self._bound(schema.slice(0, 0)) as run:
             run(_select("*", text))
 
@@ -297,3 +296,20 @@ def _parts(star: Any) -> Iterator[Any]:
         star.get(name) for name in ("exclude_list", "qualified_exclude_list", "replace_list", "expr", "columns")
     )
     yield star.get("rename_list")
+
+
+def _refuse_volatile(node: Any, *, inside: bool = True) -> None:
+    """Refuse functions whose values are others each time, and samples without a seed.
+
+    Raises:
+        ConditionError: There is one in a part of a tree; or it is one, where its parts are looked at elsewhere.
+    """
+    if isinstance(node, dict):
+        name = str(node.get("function_name", "")).lower()
+        sample = node.get("sample")
+        if isinstance(sample, dict) and sample.get("seed") in (None, -1):
+            name = "sample"
+        if name == "sample" or name in _VOLATILE:
+            raise ConditionError(f"is different each time (`{name}`)", "leave it out")
+    for each in (node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()) if inside else ():
+        _refuse_volatile(each)

@@ -559,3 +559,19 @@ def test_null_mask_of_pandas_own_type_is_named(folder: ProjectFolder, cli: Cli) 
     folder.declare("s: {kind: source, columns: {v: int64}, checks: [{function: hole}]}\nt: {inputs: [s]}", FUNCTIONS)
     folder.write("data/s.csv", "v\n1\n2\n3\n4\n")
     assert "check `function` returned a mask with 1 null; say of each row whether it is good" in cli("run").err
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("select * from this where random() < 2", "random"),
+        ("select * from (select v, uuid() as u from this) where u > 'a'", "uuid"),
+        ("select * from this using sample 10%", "sample"),
+        ("select * from this using sample reservoir(9 rows) repeatable (3)", None),
+    ],
+)
+def test_query_that_differs_each_time_is_refused(folder: ProjectFolder, cli: Cli, query: str, name: str | None) -> None:
+    folder.declare(f's: {{kind: source, columns: {{v: int64}}, checks: [{{sql: "{query}"}}]}}')
+    found = cli("validate")
+    assert found.code == (0 if name is None else 3)
+    assert name is None or f"check `sql` of table `s` is different each time (`{name}`)" in found.err
