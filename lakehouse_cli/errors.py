@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from itertools import chain, zip_longest
 from typing import Any, ClassVar, Self
 
 from msgspec import UNSET, Struct, UnsetType
@@ -125,6 +126,29 @@ class FailedRow(Struct, frozen=True):
     file: str | UnsetType = UNSET
 
 
+def some_rows(rows: Sequence[FailedRow], most: int) -> tuple[FailedRow, ...]:
+    """Return no more than so many rows, in order: as many for each reason, the first of them, as far as there are.
+
+    Args:
+        rows: In order.
+        most: How many.
+    """
+    if len(rows) <= most:
+        return tuple(rows)
+    by_reason: dict[str, list[int]] = {}
+    for at, row in enumerate(rows):
+        for reason in row.reasons:
+            by_reason.setdefault(reason, []).append(at)
+    turns = zip_longest(*by_reason.values())
+    chosen: dict[int, None] = {}
+    for at in chain.from_iterable(turns):
+        if len(chosen) == most:
+            break
+        if at is not None:
+            chosen[at] = None
+    return tuple(rows[at] for at in sorted(chosen))
+
+
 class FailedRows(Struct, frozen=True):
     """The rows that break a contract.
 
@@ -150,7 +174,7 @@ class FailedRows(Struct, frozen=True):
             return None
         shown = (v.column for v in violations if any(example.row is not None for example in v.examples))
         columns = dict.fromkeys(filter(None, shown))
-        found = (
+        found = [
             FailedRow(
                 row,
                 next((example.line for _, example in each), None),
@@ -158,14 +182,14 @@ class FailedRows(Struct, frozen=True):
                 {violation.column: example.value for violation, example in each if violation.column},
                 tuple(violation.column for violation, _ in each if violation.column),
             )
-            for row, each in sorted(rows.items())[:KEPT_ROWS]
-        )
+            for row, each in sorted(rows.items())
+        ]
         # A value is refused once, so that violations of one column have rows of their own.
         of_column: Counter[str] = Counter()
         for violation in violations:
             of_column[violation.column or violation.message] += violation.count
         count = max(len(rows), *of_column.values())
-        return cls(count, tuple(columns), tuple(found))
+        return cls(count, tuple(columns), some_rows(found, KEPT_ROWS))
 
 
 class LakehouseError(Exception):

@@ -65,6 +65,7 @@ class Conditions:
         settings = {**share_of(workers), "disabled_optimizers": ", ".join(_UNFIT)}
         self.connection = self._stack.enter_context(private_connection(now, **settings))
         self._refused: dict[str, tuple[str, str]] | None = None
+        self._volatile: frozenset[str] = frozenset()
 
     def parse(self, text: str, names: Sequence[str]) -> Condition:
         """Parse a condition on each row.
@@ -129,9 +130,23 @@ class Conditions:
                 "WHERE function_type = 'aggregate' OR stability = 'VOLATILE'"
             ).fetchall()
             self._refused = dict.fromkeys((*(name for name, _ in rows), *REACHING), _NOT_OF_THE_ROW)
+            self._volatile = frozenset(name for name, kind in rows if kind != "aggregate")
             self._refused |= {name: _OTHER_ROWS for name, kind in rows if kind == "aggregate"}
             self._refused["unnest"] = _MANY_ROWS
         return self._refused
+
+    def _refuse_volatile(self, node: Any) -> None:
+        """Refuse a part of a tree with a function whose values are others each time, or a sample without a seed."""
+        if isinstance(node, dict):
+            name = str(node.get("function_name", "")).lower()
+            sample = node.get("sample")
+            if isinstance(sample, dict) and sample.get("seed") in (None, -1):
+                name = "sample"
+            self._refused_functions()
+            if name == "sample" or name in self._volatile:
+                raise ConditionError(f"is different each time (`{name}`)", "leave it out")
+        for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            self._refuse_volatile(each)
 
     def bind(self, condition: Condition, schema: pa.Table) -> None:
         """Bind a condition to the columns of a table.
@@ -293,9 +308,9 @@ class Conditions:
         """Parse a query of `this`.
 
         Raises:
-            ConditionError: It is none.
+            ConditionError: It is none, or returns others each time.
         """
-        self._tree(Sent(text, is_query=True))
+        self._refuse_volatile(self._tree(Sent(text, is_query=True)))
         [reading] = read_queries(self.connection, [text], frozenset())
         if reading.problem is not None or reading.params:  # as its parameters have no names
             raise ConditionError(*_REFUSED["PARAMETER"])

@@ -45,13 +45,26 @@ def called(name: str, folder: Path, table: pa.Table, location: Location | None) 
         raise ConditionError(error.message, error.hint, quotes=True) from None
     try:
         with kind.scope():
-            return _answer(transform.fn(frame), table.num_rows)
+            return _answer(_as_mask(transform.fn(frame), frame, table.num_rows), table.num_rows)
     except (ConditionError, Interrupted):
         raise
     except BaseException as error:  # noqa: BLE001  # whatever the user's code raises
         failure = failure_of(error, folder)
         place = f" ({failure.frames[-1][0]}:{failure.frames[-1][1]})" if failure.frames else ""
         raise ConditionError(f"failed: {failure.headline}{place}", quotes=True) from None
+
+
+def _as_mask(result: Any, given: Any, rows: int) -> Any:
+    """What is returned; a mask in the place of rows of pandas whose index and values are those of rows given."""
+    pandas = frame_type("pandas.DataFrame")
+    if not all(owner_of(each) is pandas and hasattr(each, "columns") for each in (result, given)):
+        return result
+    columns, index, numbers = list(given.columns), result.index, np.arange(rows)
+    if not (given.index.nlevels == index.nlevels == 1 and np.array_equal(given.index, numbers) and index.is_unique):
+        return result
+    if not index.isin(numbers).all() or not {*columns} <= {*result.columns}:
+        return result
+    return ~np.isin(numbers, index) if result[columns].equals(given.loc[index, columns]) else result
 
 
 def _answer(result: Any, rows: int) -> pa.Table | pa.ChunkedArray:
@@ -89,7 +102,7 @@ def _mask(result: Any, rows: int) -> pa.Array | pa.ChunkedArray | None:
         if library == "pandas" and len(result) == rows:
             result = _aligned(result, rows)
         try:
-            array = pa.array(result.to_list() if hasattr(result, "to_list") else list(result))
+            array = pa.array(result.to_list() if hasattr(result, "to_list") else list(result), from_pandas=True)
         except (pa.ArrowException, TypeError, ValueError) as error:
             raise ConditionError(f"returned what is no mask: {error}", _RETURN, quotes=True) from None
         return array

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # Bytes of values that wait in memory, of all checks that look for equal ones.
 _IN_MEMORY = 88 << 20
+# Checks of rows of which only the end may say which they are.
+_AT_THE_END = ("unique", "foreign_key")
 
 
 class Rejection(NamedTuple):
@@ -77,7 +79,9 @@ class Judge:
         self._checks = checks
         self._setting = setting
         self._stack = ExitStack()
-        self._found = Findings(table.contract.sensitive)
+        self._found = Findings(
+            table.contract.sensitive, holds=any(each.kind in _AT_THE_END for each in checks) or contract
+        )
         self._judges: list[Judged] | None = None
         self._conditions: Conditions | None = None
         self._parsed: list[Condition] = []
@@ -96,6 +100,7 @@ class Judge:
 
     def piece(self, data: pa.Table) -> None:
         """Judge a piece."""
+        self._found.begin_piece()
         if self._judges is None:
             self._judges = self._compile(data.slice(0, 0))
         masks: dict[str, pa.ChunkedArray] = {}
@@ -232,7 +237,8 @@ class Judge:
         several = f"{plural(len(refused), 'check')} failed" if of_checks else plural(len(refused), "violation")
         message = first.message if len(refused) == 1 else several
         error = ContractError(message, refused, location=first.location)
-        self._found.describe(error, lines)
+        failed = {each.result.name for each in records if each.result.status in ("failed", "errored")}
+        self._found.describe(error, lines, {each.name for each in self._checks} - failed)
         error.violations, error.checks = tuple(refused), tuple(records)
         return error
 

@@ -42,6 +42,7 @@ class Judged:
         rejects: Whether the numbers of all rows that violate it are kept.
         sensitive: Columns whose values are not shown; where there are any, errors may show them, and are not shown.
         why: Given a condition and a row in which it raises, what is said of it.
+        note: What a message of violations says behind their number.
         skipped: Why there is nothing to judge it by; None where there is.
     """
 
@@ -54,6 +55,7 @@ class Judged:
         self.raised: tuple[str, tuple[Example, ...]] | None = None
         self.sensitive: frozenset[str] = frozenset()
         self.why: Callable[[Condition, pa.Table], str] = lambda *_: ""
+        self.note = ""
         self.skipped: str | None = None
         self.rejects = False
         self._rejected: list[Any] = []
@@ -91,6 +93,13 @@ class Judged:
         """The column of its violations; None where they are of several."""
         return self.check.columns[0] if len(self.check.columns) == 1 else None
 
+    @property
+    def group(self) -> str | None:
+        """As what its rows are counted among those that fail: None for never, its name where they may not."""
+        if not self.check.blocks:
+            return None
+        return "" if self.check.error_above is None else self.check.name
+
     def record(self, found: Findings, now: datetime, code: str) -> CheckRecord:
         """What came of it.
 
@@ -103,7 +112,7 @@ class Judged:
         violation = found.found(self.column, check.kind, self.say(2))
         examples: tuple[Example, ...] = () if violation is None else violation.examples
         status: CheckStatus = "passed"
-        message = self.say(self.count) if self.count else ""
+        message = f"{self.say(self.count)}{self.note}" if self.count else ""
         if self.error is not None:
             why = f"{self.error}; {self.error.hint}" if self.error.hint else str(self.error)
             if self.sensitive and self.error.quotes:

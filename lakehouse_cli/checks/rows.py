@@ -163,7 +163,7 @@ class RowJudge(Judged):
         some = examples_of(shown, shown.column_names, range(len(rows[:EXAMPLES])), self._hidden)
         examples = tuple(Example(row + 1, each.value) for row, each in zip(rows, some, strict=False))
         violation = Violation(self.column, self.check.kind, count, self.say(count), examples, self.check.location)
-        found.add_of_all(violation, rows, shown, self.say)
+        found.add_of_all(violation, rows, shown, self.say, self.group)
 
     def close(self) -> None:
         """Remove what was spilled."""
@@ -187,7 +187,7 @@ def add_rows(judged: Judged, found: Findings, piece: Piece, rows: pa.Array, coun
     first = rows[:EXAMPLES].to_pylist()
     examples = examples_of(data, columns, first, hidden)
     violation = Violation(judged.column, check.kind, count, judged.say(count), examples, check.location)
-    found.add(violation, rows, judged.say, columns or None)
+    found.add(violation, rows, judged.say, columns or None, judged.group)
 
 
 def _named(judged: Judged, data: pa.Table) -> Sequence[str]:

@@ -72,7 +72,7 @@ class SharedValues(Judged):
         some = examples_of(shown, self.check.columns, range(len(rows[:EXAMPLES])), frozenset())
         examples = tuple(type(each)(row + 1, each.value) for row, each in zip(rows[:EXAMPLES], some, strict=True))
         violation = Violation(self.column, self.check.kind, count, self.say(count), examples, self.check.location)
-        found.add_of_all(violation, rows, shown, self.say)
+        found.add_of_all(violation, rows, shown, self.say, self.group)
 
     def close(self) -> None:
         """Remove what was spilled."""

@@ -20,7 +20,7 @@ from lakehouse_cli.checks.functions import called
 from lakehouse_cli.checks.judged import Findings, Judged
 from lakehouse_cli.checks.piece import Piece
 from lakehouse_cli.checks.rows import examples_of, live_rows
-from lakehouse_cli.errors import HIDDEN, Violation
+from lakehouse_cli.errors import HIDDEN, KEPT_ROWS, Violation
 from lakehouse_cli.model.check import Check
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.text.sql import tokens, without_semicolon
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # Bytes of a table that wait in memory.
 _IN_MEMORY = 1 << 26
 _COLUMNS = 6
+_UNKNOWN = "; which rows they are is not known: {}"
 
 
 class _Waiting(Judged):
@@ -52,7 +53,7 @@ class _Waiting(Judged):
         del found
         live = live_rows(self, piece)
         data = piece.data if live is None else piece.data.filter(live)
-        if self.rejects and live is not None:
+        if live is not None:
             self._numbers.append(np.flatnonzero(av.to_numpy(live)) + piece.start)
         self._schema = data.schema
         self.rows += data.num_rows
@@ -106,7 +107,7 @@ class _Waiting(Judged):
         numbers = [None] * len(some) if rows is None else [row + 1 for row in rows[: len(some)]]
         examples = tuple(type(each)(row, each.value) for row, each in zip(numbers, some, strict=True))
         violation = Violation(self.column, self.check.kind, count, self.say(count), examples, self.check.location)
-        found.add_of_all(violation, rows or [], shown, self.say)
+        found.add_of_all(violation, rows or [], shown, self.say, self.group)
 
     def _masked(self, made: pa.Table) -> pa.Table:
         """Rows that code made of sensitive ones, by whatever names, without their values."""
@@ -177,6 +178,8 @@ class QueryJudge(_Waiting):
             self.fail(error)
             return
         if count:
+            if self.rejects:
+                self.note = _UNKNOWN.format("write it as one condition, `select * from this where …`")
             self.add(found, count, shown, None)
 
 
@@ -203,12 +206,12 @@ class FunctionJudge(_Waiting):
             return
         if isinstance(answer, pa.Table):
             if answer.num_rows:
-                self.add(found, answer.num_rows, answer.slice(0, 1000), None)
+                self.note = _UNKNOWN.format("return a mask, or rows of the frame with its index and all its columns")
+                self.add(found, answer.num_rows, answer.slice(0, KEPT_ROWS), None)
             return
         bad = pc.invert(answer)
         rows = true_rows(bad)
         if len(rows):
-            self.reject(np.concatenate(self._numbers)[rows.to_numpy()] if self._numbers else rows)
-            first = rows.slice(0, 1000)
-            numbers = None if self.check.where is not None else first.to_pylist()
-            self.add(found, len(rows), table.take(first), numbers)
+            numbers = np.concatenate(self._numbers)[rows.to_numpy()] if self._numbers else rows.to_numpy()
+            self.reject(numbers)
+            self.add(found, len(rows), table.take(rows.slice(0, KEPT_ROWS)), numbers[:KEPT_ROWS].tolist())

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse_cli.cli import options, output
-from lakehouse_cli.errors import KEPT_ROWS
+from lakehouse_cli.errors import KEPT_ROWS, some_rows
 from lakehouse_cli.text.clock import time_text
 from lakehouse_cli.text.columns import Cell, columns, data_rows
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.terminal import Terminal, moment_text, printable, size_text, value_text
+from lakehouse_cli.text.terminal import Terminal, moment_text, printable, size_text, text_width, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,8 @@ Examples:
 # A value has its share of the line, of this where lines have no width, and room for a UUID in any case.
 _LINE, _LEAST_WIDE = 200, 40
 _MOST_COLUMNS = 40
+# Numbers in a row that are shown by their ends.
+_RUN = 4
 
 
 @options.everywhere
@@ -192,7 +194,7 @@ def _show_files(table: str, settings: options.Settings) -> None:
 
 def _show_failed(table: str, kept: KeptRows | None, count: int, settings: options.Settings) -> None:
     """The rows that are kept of a table, or that there are none."""
-    rows = () if kept is None else kept.failed.rows[:count]
+    rows = () if kept is None else some_rows(kept.failed.rows, count)
     if settings.json:
         document = {"name": table, "run_id": kept and kept.run_id, "at": kept and kept.at}
         found = [
@@ -210,7 +212,7 @@ def _show_failed(table: str, kept: KeptRows | None, count: int, settings: option
         return
     title = f"{plural(kept.failed.count, 'row')} that {'fails' if kept.failed.count == 1 else 'fail'}"
     output.write(terminal.title(table, f"{title} · run {kept.run_id}"))
-    reasons = list(dict.fromkeys(reason for each in rows for reason in each.reasons))
+    reasons = list(dict.fromkeys(reason for each in kept.failed.rows for reason in each.reasons))
     output.write()
     output.write_lines(
         terminal.wrap(f"  why {number}: {printable(reason)}", "    ") for number, reason in enumerate(reasons, 1)
@@ -229,7 +231,7 @@ def _failed_rows(kept: KeptRows, rows: Sequence[FailedRow], reasons: list[str], 
     names = [terminal.cut(printable(name), widest) for name in kept.failed.columns]
     cells = []
     for each in rows:
-        why = ", ".join(map(str, sorted(reasons.index(reason) + 1 for reason in each.reasons)))
+        why = _numbers_text([reasons.index(reason) + 1 for reason in each.reasons])
         place = [count_text(each.row), *([printable(each.file or "")] if with_files else [])]
         place += [count_text(each.line)] if with_lines else []
         cells.append(
@@ -238,6 +240,11 @@ def _failed_rows(kept: KeptRows, rows: Sequence[FailedRow], reasons: list[str], 
                 *(_value_cell(each, name, terminal, widest) for name in kept.failed.columns),
             ]
         )
+    if terminal.width is not None:  # the number of a row is there, however many reasons it has
+        places = [[text_width(head), *(text_width(row[at].text) for row in cells)] for at, head in enumerate(heads)]
+        room = terminal.width - 2 - sum(2 + max(widths) for widths in places[1:])
+        for row in cells:
+            row[0] = Cell(terminal.cut(row[0].text, max(room, 1)))
     needed = [
         [at for at, name in enumerate(kept.failed.columns, len(heads)) if name in each.wrong and name in each.values]
         for each in rows
@@ -253,6 +260,22 @@ def _failed_rows(kept: KeptRows, rows: Sequence[FailedRow], reasons: list[str], 
         )
         lines.append(terminal.style(f"  … and {plural(more, 'more row')}{of_these}", "dim"))
     return lines
+
+
+def _numbers_text(numbers: Sequence[int]) -> str:
+    """Numbers in order, long runs of them by their ends.
+
+    >>> _numbers_text([7, 3, 2, 1, 4])
+    '1-4, 7'
+    """
+    runs: list[list[int]] = []
+    for number in sorted({*numbers}):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    texts = [[f"{run[0]}-{run[-1]}"] if len(run) >= _RUN else map(str, run) for run in runs]
+    return ", ".join(text for each in texts for text in each)
 
 
 def _value_cell(row: FailedRow, name: str, terminal: Terminal, widest: int) -> Cell:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Problem, did_you_mean
 from lakehouse_cli.model import Column, ColumnType, ProjectSpec, Table
-from lakehouse_cli.model.check import Check
+from lakehouse_cli.model.check import Check, Limit, Ratio
 
 #: Gives the parts of a table that could not be read, by dotted path.
 Unread = Callable[[Table], Collection[str]]
+_LOWER, _UPPER, _ENDS = frozenset(("min", "above")), frozenset(("max", "below")), ("min", "max")
 _HAVE_AGES = ("date32", "timestamp")
 
 
@@ -42,6 +43,56 @@ def check_problems(table: Table, spec: ProjectSpec, unread: Unread) -> Iterator[
             yield Problem(message, "name another column, or remove `sensitive`", check.location)
         if (other := check.references) is not None:
             yield from _reference_problems(check, what, other, declared or {}, spec, unread)
+        yield from _limit_problems(check, what)
+    for column in table.columns or ():
+        yield from _bound_problems(column, table)
+
+
+def _limit_problems(check: Check, what: str) -> Iterator[Problem]:
+    """Limits that nothing can exceed, or that another one comes before; and counts that no table has."""
+    limits = {"warn_above": check.warn_above, "error_above": check.error_above}
+    read = {name: Limit.of(text) for name, text in limits.items() if text is not None}
+    for name, limit in read.items():
+        if limit.is_share and limit.value.numerator >= limit.value.denominator:
+            hint = (
+                f"name a smaller share, or write `severity: {'info' if name == 'warn_above' else 'warn'}` in its place"
+            )
+            yield Problem(f"{what}: no share of the rows is above `{name}: {limits[name]}`", hint, check.location)
+            return
+    if len(read) == 2 and read["warn_above"].is_share == read["error_above"].is_share:
+        (warn, of_warn), (error, of_error) = read["warn_above"].value, read["error_above"].value
+        if warn * of_error >= error * of_warn:
+            message = f"{what} never warns: `error_above: {check.error_above}` is no more than `warn_above`"
+            yield Problem(message, "let it be an error above more than it warns of", check.location)
+    counts = check.arguments if check.kind == "row_count" else {}
+    change = {name: Limit.of(text).value for name, text in counts.get("change", {}).items()}
+    ranges = {"row_count": [counts.get("min"), counts.get("max")], "change": [change.get("min"), change.get("max")]}
+    for where, (least, most) in ranges.items():
+        if least is not None and most is not None and _is_above(least, most):
+            message = f"{what}: `min` of `{where}` is above its `max`, so that every table breaks it"
+            yield Problem(message, "exchange the two", check.location)
+
+
+def _is_above(one: int | Ratio, other: int | Ratio) -> bool:
+    (a, b), (c, d) = (each if isinstance(each, Ratio) else (each, 1) for each in (one, other))
+    return a * d > c * b
+
+
+def _bound_problems(column: Column, table: Table) -> Iterator[Problem]:
+    """Two bounds of a column between which there is no value."""
+    from lakehouse_cli.model.exact_value import exact_value  # not needed where there are no bounds
+
+    bounds = [check for check in column.checks if check.kind in _LOWER | _UPPER and check.where is None]
+    for low in (each for each in bounds if each.kind in _LOWER):
+        for high in (each for each in bounds if each.kind in _UPPER):
+            least, most = (exact_value(each.arguments["bound"], column.type) for each in (low, high))
+            if least > most or (least == most and {low.kind, high.kind} != {"min", "max"}):
+                message = (
+                    f"no value of column {quoted(column.name)} of table {quoted(table.name)} keeps both"
+                    f" `{low.kind}: {low.arguments['bound']}` and `{high.kind}: {high.arguments['bound']}`"
+                )
+                yield Problem(message, "correct one of the two", high.location)
+                return
 
 
 def _reference_problems(

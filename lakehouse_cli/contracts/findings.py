@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, shown_values, texts_at
+from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import (
     HIDDEN,
     KEPT_ROWS,
@@ -19,11 +23,18 @@ from lakehouse_cli.errors import (
     FailedRow,
     FailedRows,
     Violation,
+    some_rows,
 )
 from lakehouse_cli.model.row_place import FileLine, RowPlace, placed
 
 #: How many values of a row are kept.
 _WIDEST = 200
+# Rows of each finding that are kept, however many others are.
+_SOME = 20
+# Bytes of pieces that are, for rows that only the end names.
+_HELD = 32 << 20
+# Checks whose rows are counted apart, as they may not fail in the end.
+_MOST_GROUPS = 10
 #: Positions in a piece, ascending.
 Rows: TypeAlias = pa.Array | pa.ChunkedArray
 
@@ -32,12 +43,17 @@ class _Finding:
     """One way in which the contract is broken, in however many pieces."""
 
     def __init__(
-        self, violation: Violation, say: Callable[[int], str] | None, columns: Sequence[str] | None = None
+        self,
+        violation: Violation,
+        say: Callable[[int], str] | None,
+        group: str | None,
+        columns: Sequence[str] | None = None,
     ) -> None:
         self.violation = violation
         self.columns: Sequence[str] = columns or ()
+        self.group = group
         self._say = say
-        self.rows: list[int] = []
+        self.rows: list[int] = []  # of those that are kept
 
     def merge(self, other: Violation) -> None:
         mine, count = self.violation, self.violation.count + other.count
@@ -59,16 +75,23 @@ class Findings:
 
     A table comes as one piece or as many; what is found in a piece counts once it is at its end.
 
+    Of checks that may not fail in the end, rows are counted apart, by group: the check's name; None for those that
+    never fail, whose rows are not kept; empty for all others.
+
     Args:
         hidden: The columns whose values are not shown.
+        holds: Whether pieces are kept, as far as there is room, for the values of rows that only the end names.
     """
 
-    def __init__(self, hidden: Collection[str] = ()) -> None:
+    def __init__(self, hidden: Collection[str] = (), *, holds: bool = False) -> None:
         self._hidden = hidden
+        self._holds = holds
+        self._held: list[tuple[int, pa.Table]] = []
+        self._held_bytes = 0
         self._findings: dict[tuple[str | None, str, str], _Finding] = {}
         self._piece: list[_Piece] = []
         self._before = 0  # rows of earlier pieces
-        self._count = 0  # rows that break the contract
+        self._counts: Counter[frozenset[str]] = Counter()  # rows that break the contract, by the groups that they do
         self._kept: dict[int, dict[str, str | None]] = {}
         self._names: dict[str, None] = {}
         self._broken: set[str] = set()  # columns in which anything was found
@@ -89,6 +112,7 @@ class Findings:
         rows: Rows | None = None,
         say: Callable[[int], str] | None = None,
         columns: Sequence[str] | None = None,
+        group: str | None = "",
     ) -> None:
         """Add a violation of the piece at hand.
 
@@ -97,13 +121,16 @@ class Findings:
             rows: 0-based positions in this piece, ascending; None where only the examples are known.
             say: The message for so many rows or values; None where it has no count.
             columns: Those that it is about; None where its own says so, or the key.
+            group: In which its rows are counted.
         """
         if violation.column in self._hidden:
             violation = hide_values(violation)
         key = (violation.column, violation.check, violation.message if say is None else say(2))
         finding = self._findings.get(key)
         if finding is None:
-            finding = self._findings[key] = _Finding(replace(violation, count=0, examples=()), say, columns)
+            finding = self._findings[key] = _Finding(
+                replace(violation, count=0, examples=()), say, self._group(group), columns
+            )
         self._piece.append(_Piece(finding, violation, rows))
 
     def add_of_all(
@@ -112,6 +139,7 @@ class Findings:
         rows: Sequence[int],
         source: pa.Table,
         say: Callable[[int], str] | None = None,
+        group: str | None = "",
     ) -> None:
         """Add a violation that only all pieces show; beyond those kept, a row in which more was found counts twice.
 
@@ -120,19 +148,29 @@ class Findings:
             rows: 0-based positions in the whole table, ascending, of the first that do.
             source: The columns that it concerns, of those rows.
             say: As of `add`.
+            group: As of `add`.
         """
         if self._hidden and any(name in self._hidden for name in source.column_names):
             violation = hide_values(violation)
-        finding = _Finding(violation, say)
+        finding = _Finding(violation, say, self._group(group))
         message = violation.message if say is None else say(2)
         self._findings[violation.column, violation.check, message] = finding
         finding.columns = source.column_names
+        if finding.group is None:
+            return
         finding.rows = list(rows[:KEPT_ROWS])
         self._broken.update(finding.columns)
         known = sum(row in self._kept for row in rows)
-        self._count += violation.count - known
-        kept = finding.rows[: KEPT_ROWS - len(self._kept)]
+        self._counts[frozenset((finding.group,))] += violation.count - known
+        kept = finding.rows[: max(KEPT_ROWS - len(self._kept), _SOME)]
+        for start, piece in self._held:
+            inside = [row for row in kept if start <= row < start + piece.num_rows]
+            self._keep(piece, [row - start for row in inside], inside)
         self._keep(source, range(len(kept)), kept)
+
+    def _group(self, group: str | None) -> str | None:
+        known = {each.group for each in self._findings.values()}
+        return "" if group and group not in known and len(known) >= _MOST_GROUPS else group
 
     @property
     def is_piece_clean(self) -> bool:
@@ -148,12 +186,15 @@ class Findings:
         """
         piece, self._piece, before = self._piece, [], self._before
         self._before += source.num_rows
+        self._hold(source, before)
         if not piece:
             return
-        positions: dict[int, None] = {}
         for finding, violation, _ in piece:
             finding.columns = finding.columns or (key if violation.column is None else [violation.column])
-            self._broken.update(finding.columns)
+            self._broken.update(finding.columns if finding.group is not None else ())
+        positions: dict[int, None] = {}
+        some: set[int] = set()
+        counted: list[tuple[_Finding, pa.Array]] = []
         for finding, violation, rows in piece:
             if (
                 rows is None
@@ -164,13 +205,32 @@ class Findings:
             examples = _with_keys(violation, source, key, self._hidden)
             shifted = tuple(each if each.row is None else replace(each, row=before + each.row) for each in examples)
             finding.merge(replace(violation, examples=shifted))
-            found = [each.row - 1 for each in violation.examples if each.row is not None]
-            kept = found if rows is None else rows[:KEPT_ROWS].to_pylist()
-            finding.rows += [before + row for row in kept][: KEPT_ROWS - len(finding.rows)]
+            if finding.group is None:
+                continue
+            every = _positions(violation, rows)
+            kept = every[:KEPT_ROWS].to_pylist()
             positions.update(dict.fromkeys(kept))
-        self._count += _distinct(piece)
-        first = sorted(positions)[: KEPT_ROWS - len(self._kept)]
+            some.update(kept[: max(_SOME - len(finding.rows), 0)])
+            counted.append((finding, every))
+        self._counts += _distinct(counted)
+        first = sorted({*some, *sorted(positions)[: max(KEPT_ROWS - len(self._kept), 0)]})
+        for finding, every in counted:
+            mask = pc.is_in(av.array(first, pa.int64()), value_set=every)
+            finding.rows += [before + row for row, is_wrong in zip(first, mask.to_pylist(), strict=True) if is_wrong]
         self._keep(source, first, [before + row for row in first])
+
+    def begin_piece(self) -> None:
+        """Let go of a first piece that was held as it may be all there is, and is not."""
+        if self._held_bytes > _HELD:
+            self._holds, self._held, self._held_bytes = False, [], 0
+
+    def _hold(self, piece: pa.Table, start: int) -> None:
+        """Keep a piece: the first however large, others as far as there is room."""
+        if self._holds and (not start or self._held_bytes + piece.nbytes <= _HELD):
+            self._held.append((start, piece))
+            self._held_bytes += piece.nbytes
+        else:
+            self._holds = False
 
     def _keep(self, source: pa.Table, rows: Sequence[int], numbers: Sequence[int]) -> None:
         """Keep the values of some rows of a piece, as text, by their 0-based positions in the whole table."""
@@ -195,50 +255,66 @@ class Findings:
         """List the 1-based numbers of the rows that are kept, ascending."""
         return [row + 1 for row in sorted(self._kept)]
 
-    def describe(self, error: DataError, lines: Mapping[int, RowPlace]) -> None:
+    def describe(self, error: DataError, lines: Mapping[int, RowPlace], passed: Collection[str] = ()) -> None:
         """Give an error the violations, with the lines of their rows, and the rows.
 
         Args:
             error: Of these violations.
             lines: Those of a file, by 1-based row; empty where the data are not from one.
+            passed: The groups that do not fail after all.
         """
         error.violations = tuple(with_lines(each, lines) for each in self.violations)
         reasons: dict[int, list[_Finding]] = {}
         for finding in self._findings.values():
-            for row in finding.rows:
-                reasons.setdefault(row, []).append(finding)
-        names = tuple(sorted(self._names, key=lambda name: name not in self._broken))
-        error.failed = (
-            None
-            if not self._kept
-            else FailedRows(
-                min(self._count, self._before) if self._before else self._count,
-                names,
-                tuple(
-                    FailedRow(
-                        row + 1,
-                        place.line if isinstance(place := lines.get(row + 1), FileLine) else place,
-                        tuple(finding.violation.message for finding in reasons.get(row, ())),
-                        {name: values[name] for name in names if name in values},
-                        tuple(dict.fromkeys(name for finding in reasons.get(row, ()) for name in finding.columns)),
-                        place.file if isinstance(place, FileLine) else UNSET,
-                    )
-                    for row, values in sorted(self._kept.items())
-                ),
+            if finding.group is not None and finding.group not in passed:
+                for row in finding.rows:
+                    reasons.setdefault(row, []).append(finding)
+        broken = {name for each in reasons.values() for finding in each for name in finding.columns}
+        names = tuple(sorted(self._names, key=lambda name: name not in broken))
+        count = sum(rows for groups, rows in self._counts.items() if not groups <= {*passed})
+        rows = tuple(
+            FailedRow(
+                row + 1,
+                place.line if isinstance(place := lines.get(row + 1), FileLine) else place,
+                tuple(finding.violation.message for finding in reasons[row]),
+                {name: values[name] for name in names if name in values},
+                tuple(dict.fromkeys(name for finding in reasons[row] for name in finding.columns)),
+                place.file if isinstance(place, FileLine) else UNSET,
             )
+            for row, values in sorted(self._kept.items())
+            if row in reasons
         )
+        count = min(count, self._before) if self._before else count
+        error.failed = FailedRows(count, names, some_rows(rows, KEPT_ROWS)) if rows else None
 
 
-def _distinct(piece: Sequence[_Piece]) -> int:
-    """Count the rows of a piece in which anything was found."""
-    if len(piece) == 1 and piece[0].rows is not None:
-        return len(piece[0].rows)
-    chunks = []
-    for _, violation, rows in piece:
-        known = [each.row - 1 for each in violation.examples if each.row is not None] if rows is None else rows
-        every = pa.array(known, pa.int64()) if isinstance(known, list) else known
-        chunks += [chunk.cast(pa.int64()) for chunk in getattr(every, "chunks", [every])]
-    return len(pa.chunked_array(chunks, pa.int64()).unique())
+def _positions(violation: Violation, rows: Rows | None) -> pa.Array:
+    """The 0-based positions of the rows of a violation in its piece, ascending; int64."""
+    if rows is None:
+        return av.array([each.row - 1 for each in violation.examples if each.row is not None], pa.int64())
+    whole = rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
+    return whole.cast(pa.int64())
+
+
+def _distinct(found: Sequence[tuple[_Finding, pa.Array]]) -> Counter[frozenset[str]]:
+    """Count the rows of a piece in which anything was found, by the groups in which it was."""
+    groups = list(dict.fromkeys(finding.group or "" for finding, _ in found))
+    if len(found) == 1:
+        return Counter({frozenset(groups): len(found[0][1])})
+    if not found:
+        return Counter()
+    rows = [av.to_numpy(each) for _, each in found]
+    every = np.unique(np.concatenate(rows))
+    marks = np.zeros(len(every), np.int64)
+    for (finding, _), each in zip(found, rows, strict=True):
+        marks[np.searchsorted(every, each)] |= 1 << groups.index(finding.group or "")
+    values, counts = np.unique(marks, return_counts=True)
+    return Counter(
+        {
+            frozenset(group for at, group in enumerate(groups) if value >> at & 1): count
+            for value, count in zip(values.tolist(), counts.tolist(), strict=True)
+        }
+    )
 
 
 def with_lines(violation: Violation, lines: Mapping[int, RowPlace]) -> Violation:

@@ -67,12 +67,14 @@ class Candidate(Struct, frozen=True, eq=False):
         fits: For each of some texts, none of which is null, whether it is a value of the type.
         shape: What one of some texts must look like for the candidate to be tried at all.
         options: Of the column.
+        doubt: What else the texts may be, as a question; such columns stay text. Empty for what is certain.
     """
 
     type: str
     fits: Fits
     shape: re.Pattern[str]
     options: Mapping[str, Any]
+    doubt: str = ""
 
     @property
     def format(self) -> str:
@@ -110,7 +112,7 @@ def all_candidates() -> tuple[Candidate, ...]:
     for day in _DAYS:
         found.append(_by_format("date32", "date_format", day))
         found += [_by_format("timestamp[us]", "timestamp_format", day + clock) for clock in _CLOCKS]
-    return tuple(found)
+    return (*found, *_in_doubt())
 
 
 @cache
@@ -143,16 +145,45 @@ def _formats_like(form: str) -> frozenset[Candidate]:
     )
 
 
-def _by_words(true: str, false: str) -> Candidate:
-    words = pa.array([true, false])
-    return Candidate("bool", lambda values: pc.is_in(values, value_set=words), re.compile(f"{true}|{false}"), {})
-
-
-def _by_pattern(type_: str, pattern: str, options: Mapping[str, Any] | None = None, shape: str = "") -> Candidate:
-    anchored = rf"\A[ \t]*(?:{pattern})[ \t]*\z"
-    return Candidate(
-        type_, lambda values: pc.match_substring_regex(values, anchored), re.compile(shape or pattern), options or {}
+def _in_doubt() -> Iterator[Candidate]:
+    """What texts may be that are ids or codes as well; each reads all that its pattern matches."""
+    for true, false in (("t", "f"), ("y", "n"), ("yes", "no"), ("on", "off")):
+        for word in (str.lower, str.capitalize, str.upper) if len(true) > 1 else (str.lower, str.upper):
+            words = {"true_values": [word(true)], "false_values": [word(false)]}
+            yield _by_words(word(true), word(false), options=words, doubt="true and false?")
+    yield _by_words("true", "True", "TRUE", "false", "False", "FALSE", doubt="true and false, however written?")
+    numbers = "numbers, or ids?"
+    yield _by_pattern("int64", "[+-]?(?:0|[1-9][0-9]{0,17})", shape=r"\+[0-9]+|-0", doubt=numbers)
+    yield _by_pattern(
+        "float64",
+        rf"[+-]?(?:{_WHOLE}\.?|{_WHOLE}?\.[0-9]+)(?:[eE][+-]?{_SMALL_EXPONENT})?",
+        shape=r"\+[0-9.]+|-0|[+-]?[0-9.]+[eE][+-]?[0-9]+",
+        doubt=numbers,
     )
+    for digits, scale in (("-?(?:0|[1-9][0-9]{0,37})", 0), (r"-?(?:0|[1-9][0-9]{0,27})(?:\.[0-9]{1,10})?", 10)):
+        yield _by_pattern(f"decimal128(38, {scale})", digits, shape="-?[1-9][0-9]{14,37}", doubt=numbers)
+    for form, before, behind in (("parentheses", r"\(", r"\)"), ("trailing", "", "-")):
+        options: dict[str, Any] = {"negative": form}
+        for group in ("", ","):
+            whole = "[1-9][0-9]{0,2}(?:,[0-9]{3}){1,4}|0|[1-9][0-9]{0,14}" if group else _WHOLE
+            options |= {"thousands": group} if group else {}
+            for type_, number in (("int64", f"(?:{whole})"), ("float64", rf"(?:(?:{whole})(?:\.[0-9]+)?|\.[0-9]+)")):
+                like = f"{before}{number}{behind}"
+                yield _by_pattern(type_, f"{like}|-?{number}", {**options}, like, "negative numbers?")
+
+
+def _by_words(*words: str, options: Mapping[str, Any] | None = None, doubt: str = "") -> Candidate:
+    known = pa.array(words)
+    shape = re.compile("|".join(words))
+    return Candidate("bool", lambda values: pc.is_in(values, value_set=known), shape, options or {}, doubt)
+
+
+def _by_pattern(
+    type_: str, pattern: str, options: Mapping[str, Any] | None = None, shape: str = "", doubt: str = ""
+) -> Candidate:
+    anchored = rf"\A[ \t]*(?:{pattern})[ \t]*\z"
+    shapes = re.compile(shape or pattern)
+    return Candidate(type_, lambda values: pc.match_substring_regex(values, anchored), shapes, options or {}, doubt)
 
 
 def _numbers_with_marks() -> Iterator[Candidate]:

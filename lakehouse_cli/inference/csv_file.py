@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, LakehouseError, Location, StorageError
 from lakehouse_cli.formats import FORMATS
@@ -16,15 +17,20 @@ from lakehouse_cli.formats.csv.read import read_csv, read_pieces
 from lakehouse_cli.inference.candidates import NULL_MARKS, candidates_for
 from lakehouse_cli.inference.csv_reading import CsvReading, Progress, RaggedRow, read_all
 from lakehouse_cli.inference.csv_sample import read_sample
-from lakehouse_cli.inference.decision import Decision, decide
+from lakehouse_cli.inference.decision import NUMBERS, Decision, decide, fitting_types, written_type
 from lakehouse_cli.inference.description import InferredColumn, InferredTable
-from lakehouse_cli.inference.dialect import Dialect, find_dialects
+from lakehouse_cli.inference.dialect import Dialect, find_dialects, looks_like_names
+from lakehouse_cli.inference.evidence import ColumnEvidence
 from lakehouse_cli.inference.names import column_names, is_id
 from lakehouse_cli.model import Column, parse_column_type
-from lakehouse_cli.text.counts import count_text
+from lakehouse_cli.text.counts import count_text, plural
 
-_TWO = 2
+_REMOVE = "remove lines that are no header"
 _YEARS, _FEW = (1800, 2100), 3
+
+
+class _OneColumnError(StorageError):
+    """Rows below a line of one value: that may be the header of one column, whose values hold the delimiter."""
 
 
 def infer_csv(open_source: Opener, name: str, progress: Progress) -> InferredTable:
@@ -40,11 +46,15 @@ def infer_csv(open_source: Opener, name: str, progress: Progress) -> InferredTab
     """
     sample = read_sample(open_source, name)
     first: LakehouseError | None = None
+    doubt: _OneColumnError | None = None  # then `first` is that
     for dialect in find_dialects(sample):
-        if first is not None and dialect.width == 1:
+        if first is not doubt and dialect.width == 1:
             break  # a table of several columns with a fault is no text of one
         try:
-            return _read_by(open_source, name, dialect, progress)
+            found = _read_by(open_source, name, dialect, progress)
+            return found if doubt is None or dialect.width > 1 else _as_one_column(found, doubt)
+        except _OneColumnError as error:
+            first, doubt = first or error, doubt or error
         except (StorageError, DataError, pa.ArrowInvalid) as error:
             first = first or (error if isinstance(error, LakehouseError) else None)
     raise first or StorageError(f"`{name}` is no CSV: its rows differ in length", location=Location(name))
@@ -59,8 +69,8 @@ def _read_by(open_source: Opener, name: str, dialect: Dialect, progress: Progres
         notes.append(_allow_ragged(open_source, name, reading, options))
         reading = read_all(open_source, name, options, progress) or reading
     reading = _read_again(open_source, name, options, reading, progress)
-    if options.get("skip_rows") and dialect.width == _TWO and not dialect.header_is_short:
-        _check_two_columns(name, reading)
+    if not dialect.header_is_short:
+        _check_line_above(name, dialect, reading)
     header: Sequence[str] = reading.header
     if dialect.header_is_short:
         header = ("", *dialect.header)
@@ -114,18 +124,35 @@ def _verified(
     ]
 
 
-def _check_two_columns(name: str, reading: CsvReading) -> None:
-    """Refuse two columns of texts below a line of one: that may be the header, and a value hold the delimiter.
+def _check_line_above(name: str, dialect: Dialect, reading: CsvReading) -> None:
+    """Refuse to leave out a line above the rows that may be their header, unless what is below it surely is one.
 
     Raises:
-        StorageError: There is no column of another type.
+        StorageError: The line has another number of names than the rows have values.
     """
-    if not any(support.fits for column in reading.columns for support in (column.supports or {}).values()):
-        raise StorageError(
-            f"the first line of `{name}` has 1 value, and those below have {_TWO}",
-            hint="put quotes around values that hold the delimiter, or remove lines that are no header",
-            location=Location(name, 1),
-        )
+    above = dialect.above
+    if not above or _has_names(reading.header, reading):
+        return
+    message = f"the first line of `{name}` has {plural(len(above), 'value')}, and those below have {dialect.width}"
+    hint = f"put quotes around values that hold the delimiter, or {_REMOVE}"
+    if len(above) == 1:
+        raise _OneColumnError(message, hint=hint, location=Location(name, 1))
+    if looks_like_names(above):
+        raise StorageError(message, hint=hint, location=Location(name, 1))
+
+
+def _as_one_column(table: InferredTable, doubt: _OneColumnError) -> InferredTable:
+    """Leave numbers as text whose marks may as well divide them, and say what is in doubt."""
+    columns = [
+        replace(each, type="string", options={}, comment=f"one number? `{written_type(each.type, each.options)}`")
+        if each.type in NUMBERS
+        else each
+        for each in table.columns
+    ]
+    if all(each.type != "string" for each in columns):
+        return table
+    note = f"{doubt.message}: one column, or several below a title? Then {_REMOVE}"
+    return replace(table, columns=columns, comments=[*table.comments, note])
 
 
 def _read_again(
@@ -179,24 +206,29 @@ def _is_nothing_behind(row: RaggedRow, width: int, delimiter: str) -> bool:
     return behind.endswith(delimiter * extra)
 
 
+def _typed_cells(header: Sequence[str], reading: CsvReading) -> Iterator[tuple[str, ColumnEvidence, bool]]:
+    """The cells above columns that are not text, each with its column and whether it is a value of it."""
+    for cell, column in zip(header, reading.columns, strict=True):
+        fitting = [each for each, _ in fitting_types(column)]
+        if fitting:
+            cell = cell.strip(' \t"')  # quotes that are text, too
+            yield cell, column, any(each.fits(pa.array([cell]))[0].as_py() for each in fitting)
+
+
+def _has_names(header: Sequence[str], reading: CsvReading) -> bool:
+    """Whether a cell is no value of its column; or nothing, as above row names, which have none themselves."""
+    return any(
+        not fits and cell not in NULL_MARKS if cell else not column.nulls
+        for cell, column, fits in _typed_cells(header, reading)
+    )
+
+
 def _is_header(header: Sequence[str], reading: CsvReading) -> bool:
     """Whether the first line names the columns: some of it is no value of its column, or all are text."""
-    typed = 0
-    numbers = []
-    for cell, column in zip(header, reading.columns, strict=True):
-        fitting = [each for each, support in (column.supports or {}).items() if support.fits and not support.unknown]
-        if not fitting:
-            continue
-        typed += 1
-        if not cell.strip() and not column.nulls:
-            return True  # row names, which have none themselves
-        if not cell.strip() or cell.strip() in NULL_MARKS:
-            continue
-        if not any(each.fits(pa.array([cell]))[0].as_py() for each in fitting):
-            return True
-        numbers.append(cell.strip())
-    if not typed:
+    cells = [cell for cell, _, _ in _typed_cells(header, reading)]
+    if not cells or _has_names(header, reading):
         return True
+    typed, numbers = len(cells), [cell for cell in cells if cell and cell not in NULL_MARKS]
     # Years, or numbers in a row, as names of columns.
     if not all(map(str.isdigit, numbers)) or len({*numbers}) < len(numbers):
         return False

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
+from msgspec.structs import replace
+
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.inference.description import InferredTable
 from lakehouse_cli.inference.typed_file import table_of_pieces
@@ -19,6 +21,12 @@ _OTHERS = (
     "SELECT CASE WHEN table_schema = current_schema() THEN '' ELSE table_schema END, table_name"
     " FROM information_schema.tables WHERE table_schema NOT IN ('information_schema', 'pg_catalog') ORDER BY 1, 2"
 )
+# Of a sum of integers; Arrow has no such type.
+_HUGE = (
+    "SELECT CASE WHEN table_schema = current_schema() THEN '' ELSE table_schema END, table_name, column_name"
+    " FROM information_schema.columns WHERE data_type = 'HUGEINT'"
+)
+_HUGE_COMMENT = "HUGEINT as text; `int64` or `decimal128(38, 0)` where all values fit"
 
 
 def infer_database(type_: str, root: str, shown: str) -> Iterator[tuple[str, InferredTable]]:
@@ -38,6 +46,7 @@ def infer_database(type_: str, root: str, shown: str) -> Iterator[tuple[str, Inf
 
     with storage.session(reading=Relation("", "")) as session:
         names = session.rows(_SQLITE if type_ == "sqlite" else _OTHERS) if session is not None else []
+        huge = session.rows(_HUGE) if session is not None and type_ == "duckdb" else []
     for schema, name in names:
         if name == MANIFESTS:
             continue
@@ -47,6 +56,11 @@ def infer_database(type_: str, root: str, shown: str) -> Iterator[tuple[str, Inf
             read_pieces = storage.scan(table, None).read_pieces
             assert read_pieces is not None  # noqa: S101  # databases have it
             pieces, _ = read_pieces(())
-            yield path, table_of_pieces(f"{shown}, table {path}", pieces(), has_dates=type_ != "sqlite")
+            found = table_of_pieces(f"{shown}, table {path}", pieces(), has_dates=type_ != "sqlite")
+            columns = [
+                replace(each, comment=_HUGE_COMMENT) if (schema, name, each.from_ or each.name) in huge else each
+                for each in found.columns
+            ]
+            yield path, replace(found, columns=columns)
         except LakehouseError as error:
             yield path, InferredTable(f"{shown}, table {path}", [], comments=[error.message], is_readable=False)

@@ -16,7 +16,8 @@ from lakehouse_cli.text.yaml_text import quote_yaml
 
 _SHOWN = 24
 _DATE_NAME = re.compile(r"date|day|dt|datum|ymd|fecha|giorno|jour", re.IGNORECASE)
-_NUMBERS = ("int64", "float64")
+#: Types that have options for commas and points.
+NUMBERS = ("int64", "float64")
 # What texts may be that no candidate is: the first values show it.
 _OTHERS = (
     (
@@ -32,7 +33,6 @@ _OTHERS = (
         re.compile(r"-?[$€£] ?-?[0-9.,]+|-?[0-9.,]+ ?[$€£]"),
         "amounts? `{type: float64, currency: …}` reads numbers beside that sign",
     ),
-    (re.compile(r"-?[1-9][0-9]{14,37}"), 'numbers, or ids? `"decimal128(38, 0)"` holds every digit'),
 )
 _TYPE_NAMES = {"int64": "whole numbers", "float64": "numbers", "bool": "true or false", "date32": "dates"}
 
@@ -57,14 +57,19 @@ def decide(columns: Mapping[str, ColumnEvidence]) -> list[Decision]:
 
 def _point_of(evidence: ColumnEvidence) -> str | None:
     """The decimal point that a column can only have; None where it has no fraction, or could be read in two ways."""
-    found = _fitting(evidence)
+    found = fitting_types(evidence)
     if any(each.type == "int64" for each, _ in found):
         return None
     points = {each.point for each, _ in found if each.type == "float64"}
     return points.pop() if len(points) == 1 else None
 
 
-def _fitting(evidence: ColumnEvidence) -> Sequence[tuple[Candidate, Support]]:
+def fitting_types(evidence: ColumnEvidence) -> Sequence[tuple[Candidate, Support]]:
+    """Return the candidates that fit all values but marks of null, and are certain where they do."""
+    return [(each, support) for each, support in _possible(evidence) if not each.doubt]
+
+
+def _possible(evidence: ColumnEvidence) -> Sequence[tuple[Candidate, Support]]:
     """The candidates that fit all values but marks of null."""
     return [
         (each, support) for each, support in (evidence.supports or {}).items() if support.fits and not support.unknown
@@ -77,9 +82,9 @@ def _decide(name: str, evidence: ColumnEvidence, points: set[str | None]) -> Dec
     if evidence.supports is None and evidence.marks:
         shown = ", ".join(f"`{cut_end(mark, _SHOWN)}`" for mark in sorted(evidence.marks)[:3])
         return Decision("string", comment=f"nothing but {shown}: null?")
-    found = _fitting(evidence)
+    found = fitting_types(evidence)
     if not found:
-        return Decision("string", comment=_near_miss(evidence))
+        return Decision("string", comment=_in_doubt(evidence) or _near_miss(evidence))
     if found[0][0].format == "%Y%m%d" and not evidence.is_calendar(named=_DATE_NAME.search(name) is not None):
         return Decision("int64", comment='dates? `{type: date32, date_format: "%Y%m%d"}`')
     found, doubt = _by_point(found, points)
@@ -99,10 +104,10 @@ def _by_point(
 ) -> tuple[Sequence[tuple[Candidate, Support]], str]:
     """Choose among the ways to read commas and points in numbers; with what is in doubt."""
     numbers = sorted(
-        (pair for pair in found if pair[0].type in _NUMBERS),
+        (pair for pair in found if pair[0].type in NUMBERS),
         key=lambda pair: (len(pair[0].options), "thousands" in pair[0].options),
     )
-    if not numbers or found[0][0].type not in _NUMBERS or not (numbers[0][0].options or numbers[0][0].type != "int64"):
+    if not numbers or found[0][0].type not in NUMBERS or not (numbers[0][0].options or numbers[0][0].type != "int64"):
         return found, ""
     forms = {(each.point, each.options.get("thousands")) for each, _ in numbers}
     if {(",", None), (".", ",")} <= forms:
@@ -131,6 +136,27 @@ def _doubt_about_days(found: Sequence[tuple[Candidate, Support]]) -> str:
     return ""
 
 
+def written_type(type_: str, options: Mapping[str, Any]) -> str:
+    """Return a type with the options of its column, as the project file has them."""
+    texts = [
+        f"{name}: {quote_yaml(value) if isinstance(value, str) else '[' + ', '.join(map(quote_yaml, value)) + ']'}"
+        for name, value in options.items()
+    ]
+    pairs = "".join(f", {text}" for text in texts)
+    written = f'"{type_}"' if pairs and re.search(r"[\[(]", type_) else type_
+    return f"{{type: {written}{pairs}}}" if pairs else type_
+
+
+def _in_doubt(evidence: ColumnEvidence) -> str:
+    """What texts may be as well."""
+    for each, support in _possible(evidence):
+        marks = sorted(support.words | evidence.marks)
+        return (
+            f"{each.doubt} `{written_type(each.type, {**each.options, **({'null_values': marks} if marks else {})})}`"
+        )
+    return ""
+
+
 def _in_braces(candidate: Candidate) -> str:
     """The type as YAML has it inside of braces."""
     return f'"{candidate.type}"' if "[" in candidate.type else candidate.type
@@ -155,7 +181,7 @@ def _comment(evidence: ColumnEvidence, best: Candidate, marks: Iterable[str]) ->
 
 def _near_miss(evidence: ColumnEvidence) -> str:
     """What a column of text nearly is."""
-    nearly = [(each, support) for each, support in (evidence.supports or {}).items() if support.fits]
+    nearly = [(each, support) for each, support in (evidence.supports or {}).items() if support.fits and not each.doubt]
     if nearly:
         each, support = max(nearly, key=lambda pair: pair[1].fits)
         unknown = support.unknown
@@ -163,7 +189,7 @@ def _near_miss(evidence: ColumnEvidence) -> str:
             return ""
         marks = sorted({*unknown, *support.words} - {""})
         shown = ", ".join(f"`{cut_end(word, _SHOWN)}`" for word in unknown)
-        written = f"{{type: {_in_braces(each)}, null_values: [{', '.join(map(quote_yaml, marks))}]}}"
+        written = written_type(each.type, {**each.options, "null_values": marks})
         return f"{_TYPE_NAMES.get(each.type, each.type)} but for {shown}; if null, `{written}`"
     if hint := next((hint for pattern, hint in _OTHERS if evidence.looks_like(pattern)), ""):
         return hint

@@ -42,6 +42,7 @@ class Dialect(Struct, frozen=True):
         options: As the project file has them, those that are not the defaults.
         width: Values of a row.
         header: The names in the file, as far as it has them.
+        above: The line that stands right above the header or the first row, as far as it is read as values.
         header_is_short: Whether the header lacks the name of the first column, as R writes it.
         comments: What is in doubt.
     """
@@ -49,6 +50,7 @@ class Dialect(Struct, frozen=True):
     options: Mapping[str, Any]
     width: int
     header: Sequence[str] = ()
+    above: Sequence[str] = ()
     header_is_short: bool = False
     comments: Sequence[str] = ()
 
@@ -238,6 +240,7 @@ def _dialect(reading: _Reading, sample: TextSample) -> Dialect:
     line = rows[start][0] if rows else 0
     header = rows[start][1] if rows else []
     before = [row for _, row in rows[:start]]
+    above = before[-1] if before else ()
     if reading.has_comments:
         options["comment"] = _COMMENT
     if reading.quote == "none" and '"' in sample.head:
@@ -250,7 +253,9 @@ def _dialect(reading: _Reading, sample: TextSample) -> Dialect:
         is_short = False
     if len(header) > width:
         options["missing_values"] = "null"
-    if is_short:
+    if is_short and not _are_row_names(reading, sample.head, start):
+        is_short, above, options["skip_rows"] = False, header, line + 1
+    elif is_short:
         options["header"] = False
         options["skip_rows"] = line + 1
         notes.append("the header lacks the name of the first column")
@@ -258,7 +263,7 @@ def _dialect(reading: _Reading, sample: TextSample) -> Dialect:
     if footer and len(rows) > start + 1:
         options["skip_footer"] = footer
         notes.append(f"no data at the end: `{cut_end(shown, _SHOWN)}`")
-    return Dialect(options, width, header, is_short, notes)
+    return Dialect(options, width, header, above, is_short, notes)
 
 
 def _header_before(rows: Sequence[tuple[int, list[str]]], start: int, width: int) -> int:
@@ -268,8 +273,25 @@ def _header_before(rows: Sequence[tuple[int, list[str]]], start: int, width: int
     line, row = rows[start - 1]
     is_next = rows[start][0] - line == 1
     is_header = len(row) == width - 1 or (len(row) == width + 1 and not row[-1])
-    looks_so = len(row) > 1 and all(value and not value[:1].isdigit() for value in row[: width - 1])
+    looks_so = len(row) > 1 and looks_like_names(row[: width - 1])
     return start - 1 if is_next and is_header and looks_so else start
+
+
+def looks_like_names(row: Sequence[str]) -> bool:
+    """Return whether values may well be names of columns."""
+    return all(value and not value[:1].isdigit() for value in row)
+
+
+def _are_row_names(reading: _Reading, text: str, start: int) -> bool:
+    """Whether the first values of rows may be names that R wrote: no part of a value that holds the delimiter."""
+    names = [row[0] for _, row in reading.rows[start + 1 :]]
+    if len({*names}) < len(names) or "" in names:
+        return False
+    lines = text.splitlines()
+    is_quoted = reading.quote != "none" and all(
+        lines[line].startswith(reading.quote) for line, _ in reading.rows[start + 1 :] if line < len(lines)
+    )
+    return is_quoted or reading.delimiter == "\t" or names == [str(at) for at in range(1, len(names) + 1)]
 
 
 def _is_delimited_at_end(rows: Sequence[tuple[int, list[str]]], width: int) -> bool:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.base import Format, Opener
+from lakehouse_cli.formats.jsonl.format import JsonlFormat
 from lakehouse_cli.inference.candidates import iso_candidates
 from lakehouse_cli.inference.decision import decide
 from lakehouse_cli.inference.description import InferredColumn, InferredTable
@@ -37,10 +39,12 @@ def infer_typed(open_source: Opener, name: str, format_name: str, options: Mappi
     spec = FORMATS[format_name]
     form: Format[Any] = load(Entry(spec.implementation, spec.install))()
     made = spec.checked(options)
-    pieces = form.read_pieces(open_source, name, None, made)
-    if not spec.typed:
-        return table_of_pieces(name, pieces, has_dates=False, options=options)
-    schema = next(iter(pieces)).schema
+    if isinstance(form, JsonlFormat):
+        table, left_out = form.read_fitting(open_source, name, made)
+        inferred = table_of_pieces(name, [table], has_dates=False, options=options)
+        found = [_left_out(each, left_out.get(str(each.from_ or each.name))) for each in inferred.columns]
+        return replace(inferred, columns=found)
+    schema = next(iter(form.read_pieces(open_source, name, None, made))).schema
     columns = columns_of(schema, {})
     found = [each for each in columns if each.type]
     key, rows = "", form.count_rows(open_source, name, made)
@@ -52,6 +56,10 @@ def infer_typed(open_source: Opener, name: str, format_name: str, options: Mappi
             evidence.finish()
         key = first.name if evidence.is_unique else ""
     return InferredTable(name, columns, dict(options), rows, key, is_id(key))
+
+
+def _left_out(column: InferredColumn, why: str | None) -> InferredColumn:
+    return column if why is None else replace(column, type="", comment=why)
 
 
 def table_of_pieces(

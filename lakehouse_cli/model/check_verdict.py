@@ -95,8 +95,17 @@ def _changed(limits: dict[str, str], rows: int, before: int) -> Iterator[str]:
         share = Limit.of(text).value
         change, limit = (rows - before) * share.denominator, share.numerator * before
         if change < limit if name == "min" else change > limit:
-            direction = "smaller" if name == "min" else "greater"
-            yield f"{plural(rows, 'row')} after {count_text(before)}, a change {direction} than {text}"
+            allowed = "least" if name == "min" else "greatest"
+            shown = _percent(rows - before, before, text)
+            yield f"{plural(rows, 'row')} after {count_text(before)}: a change of {shown}, and the {allowed} is {text}"
+
+
+def _percent(part: int, whole: int, limit: str) -> str:
+    """A share in percent, with as many digits as tell it from a limit."""
+    for digits in range(16):
+        if (text := f"{100 * part / whole:+.{digits}f}%") not in (limit, f"+{limit}"):
+            return text
+    return f"{part}/{whole}"
 
 
 def _stale(check: Check, newest: str | None, now: datetime) -> Iterator[str]:

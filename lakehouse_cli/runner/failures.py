@@ -71,9 +71,10 @@ class Failures(Struct):
 
     def keep_rows(self, name: str, error: LakehouseError | None) -> str | None:
         """Keep the rows that break the contract, none any more without an error; returns how they are shown."""
-        count = 0 if self.store is None else self.store.replace(name, self.run_id, error)
-        if not count:
+        kept = None if self.store is None else self.store.replace(name, self.run_id, error)
+        if kept is None or not kept.count:
             return None
         environment = "" if self.environment == DEFAULT_ENVIRONMENT else f" -e {self.environment}"
-        rows = "row that fails" if count == 1 else f"{count_text(count)} rows that fail"
-        return f"`lakehouse show {name}{environment} --failed` shows the {rows}"
+        rows = "the row that fails" if kept.count == 1 else f"the {count_text(kept.count)} rows that fail"
+        some = f"{count_text(len(kept.rows))} of " if len(kept.rows) < kept.count else ""
+        return f"`lakehouse show {name}{environment} --failed` shows {some}{rows}"

@@ -46,8 +46,8 @@ class FailedRowsStore:
         # Names of the files that are kept; None before they were first asked for.
         self._there: set[str] | None = None
 
-    def replace(self, table: str, run_id: str, error: LakehouseError | None) -> int:
-        """Keep the rows of an error in the place of those kept before; returns how many rows fail, 0 if none are kept.
+    def replace(self, table: str, run_id: str, error: LakehouseError | None) -> FailedRows | None:
+        """Keep the rows of an error in the place of those kept before; returns what is kept, None for nothing.
 
         Args:
             table: The table.
@@ -57,13 +57,13 @@ class FailedRowsStore:
         failed = (error.failed or FailedRows.of_examples(error.violations)) if isinstance(error, DataError) else None
         if failed is None:
             self._forget(table)
-            return 0
+            return None
         at = datetime.now(UTC).isoformat(timespec="seconds")
         with suppress(UnicodeEncodeError):
             document = KeptRows(table, run_id, at, masked(failed, self._mask))
             self._there = None
             keep(self._folder, _FOLDER, self._file(table), with_hash(document))
-        return failed.count
+        return failed
 
     def read(self, table: str) -> KeptRows | None:
         """Return the rows that are kept of a table; None for none."""

@@ -93,7 +93,7 @@ def data_rows(
     marked: bool,
     needed: Sequence[Collection[int]] = (),
 ) -> list[str]:
-    """Rows of a table's data as aligned lines; the columns that do not fit on the screen are counted.
+    """Rows of a table's data as aligned lines; columns that neither fit nor stand below each row are counted.
 
     Args:
         terminal: What the lines are for.
@@ -117,9 +117,10 @@ def data_rows(
         below = (f"      {header[index]}: {rows[at][index].text}" for index in needed[at] if index >= fitting)
         lines[at + 1 : at + 1] = [terminal.cut(line, terminal.width) for line in below]
     lines.insert(0, head)
-    if fitting < len(header):
+    below_each = frozenset.intersection(*map(frozenset, needed)) if needed else frozenset()
+    if more := sum(index not in below_each for index in range(fitting, len(header))):
         left = "     " if marked else "  "
-        lines.append(terminal.style(f"{left}… and {plural(len(header) - fitting, 'more column')}", "dim"))
+        lines.append(terminal.style(f"{left}… and {plural(more, 'more column')}", "dim"))
     return lines
 
 

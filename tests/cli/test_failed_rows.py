@@ -243,7 +243,7 @@ def test_all_failed_rows_of_objects_are_counted(readings: ProjectFolder, cli: Cl
     readings.write("lakehouse.yaml", f"{text}  t: {{inputs: [s], columns: {{o: int8}}}}\n")
     readings.write("transforms.py", f"import pandas as pd\nimport pyarrow as pa\ndef t(s): return {frame}\n")
     ran = cli("run")
-    assert f"`lakehouse show t --failed` shows the {rows:,} rows that fail" in ran.err
+    assert f"`lakehouse show t --failed` shows 1,000 of the {rows:,} rows that fail" in ran.err
     document = failed_rows(cli, "t", "-n", "5000")
     assert (document["count"], len(document["rows"])) == (rows, 1000)
 
@@ -271,7 +271,7 @@ def test_failed_rows_of_a_column_of_a_database_add_up(folder: ProjectFolder, cli
         database.execute("CREATE TABLE s (n)")
         database.executemany("INSERT INTO s VALUES (?)", [(1.5,), (300,), (1,)] * 20)
         database.commit()
-    assert "`lakehouse show s --failed` shows the 40 rows that fail" in cli("run", "s").err
+    assert "`lakehouse show s --failed` shows 10 of the 40 rows that fail" in cli("run", "s").err
     assert failed_rows(cli, "s")["count"] == 40
 
 
@@ -336,7 +336,7 @@ def test_nothing_is_kept_of_a_comparison(readings: ProjectFolder, cli: Cli) -> N
 def test_many_failed_rows_are_counted(readings: ProjectFolder, cli: Cli) -> None:
     lines = "".join(f"a{at},2024-01-01,\n" for at in range(2_500))
     readings.write("data/s.csv", f"station,day,high\n{lines}")
-    assert "shows the 2,500 rows that fail" in cli("run").err
+    assert "shows 1,000 of the 2,500 rows that fail" in cli("run").err
     document = failed_rows(cli, "s", "-n", "5000")
     assert (document["count"], len(document["rows"])) == (2500, 1000)
     assert (document["rows"][999]["row"], document["rows"][999]["line"]) == (1000, 1001)
@@ -385,6 +385,20 @@ def test_wrong_values_are_shown_whatever_the_width(
     assert sum(value in line for line in shown) == 13
     assert all(len(line) <= width for line in lines)
     assert lines[-1] == f"  … and {13 - len(header)} more columns"
+
+
+def test_row_of_many_reasons_has_its_number(readings: ProjectFolder, cli: Cli) -> None:
+    names = [f"measurement_{at:02}" for at in range(13)]
+    text = ", ".join(f"{name}: int64" for name in names)
+    readings.write("lakehouse.yaml", f"name: p\ntables:\n  s: {{kind: source, columns: {{{text}}}}}\n")
+    readings.write("data/s.csv", f"{','.join(names)}\n{','.join('0' * 13)}\n{','.join('x' * 13)}\n")
+    assert cli("run", "s").code == 1
+    lines = on_a_terminal(readings.path, "show", "s", "--failed", width=40)
+    row = next(at for at, line in enumerate(lines) if line.startswith("  1-13"))
+    assert lines[row].split()[:3] == ["1-13", "2", "3"]
+    below = [line.split() for line in lines[row + 1 :]]
+    assert below == [[f"{name}:", "x"] for name in names[-len(below) :]]
+    assert len(below) > 10
 
 
 def test_reasons_of_a_row_are_in_order(readings: ProjectFolder, cli: Cli) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -301,6 +302,21 @@ CASES: dict[str, tuple[str | bytes, dict[str, Any]]] = {
             "columns": {"s": "string", "2021": {"type": "float64", "null_values": [":", ": "]}},
         },
     ),
+    "one column of numbers with commas": (
+        "v\n1,234\n5,678\n",
+        {"options": {"delimiter": "\t"}, "columns": {"v": "string"}},
+    ),
+    "one column of thousands": (
+        "v\n1,234,567\n2,345,678\n",
+        {"options": {"delimiter": "\t"}, "columns": {"v": "string"}},
+    ),
+    "one column with semicolons": ("v\n1;234\n5;678\n", {"columns": {"v": "string"}}),
+    "one column of names": (
+        "Name\nDoe, John\nRoe, Jane\n",
+        {"options": {"delimiter": "\t"}, "columns": {"Name": "string"}},
+    ),
+    "one column of moments": ("t\n2024-01-01 10:00\n2024-01-02 11:00\n", {"columns": {"t": "timestamp[us]"}}),
+    "a title": ("Report 7\na,b\n1,2\n", {"options": {"skip_rows": 1}, "columns": {"a": "int64", "b": "int64"}}),
     "only a header": ("a,b\n", {"columns": {"a": "string", "b": "string"}}),
 }
 
@@ -334,6 +350,10 @@ def test_doubts_are_said_with_what_to_write(tmp_path: Path, cli: Cli, monkeypatc
     Path("a.csv").write_text("id,when,flow,t\n1,01/02/2024,1.5,05:06\n2,03/04/2024,Ice,06:07\n3,05/06/2024,2.5,1:02\n")
     printed = cli("init", "--from-data", "a.csv", "--dry-run").out
     assert 'when: string # day or month first? `{type: date32, date_format: "%d/%m/%Y"}` or "%m/%d/%Y"' in printed
+    Path("one.csv").write_text("v\n1,234\n5,678\n")
+    one = cli("init", "--from-data", "one.csv", "--dry-run").out
+    assert "has 1 value, and those below have 2: one column, or several below a title?" in one
+    assert "`,` before three digits, a fraction or thousands?" in one
     assert "flow: string # numbers but for `Ice`; if null, `{type: float64, null_values: [Ice]}`" in printed
     assert "key: id # unique, and never null" in printed
     assert not Path("lakehouse.yaml").exists()
@@ -345,6 +365,50 @@ def test_doubts_are_said_with_what_to_write(tmp_path: Path, cli: Cli, monkeypatc
     Path("transforms.py").write_text("")
     rows = cli("show", "a", "-o", "json").json["rows"]
     assert rows[1] == {"id": 2, "when": "2024-04-03", "flow": None, "t": "06:07:00"}
+
+
+# Texts of which a comment says what else they may be, and what that reads.
+DOUBTS: dict[tuple[str, ...], list[Any]] = {
+    ("0.1", "123456789012345678"): ["0.1000000000", "123456789012345678.0000000000"],
+    ("5", "12345678901234567890"): ["5", "12345678901234567890"],
+    ("1e5", "1E5"): [1e5, 1e5],
+    ("-0", "1"): [0, 1],
+    ("+1", "2"): [1, 2],
+    ("+1.5", "NA"): [1.5, None],
+    ("(5)", "3"): [-5, 3],
+    ("5-", "4"): [-5, 4],
+    ("(1,234.50)", "3"): [-1234.5, 3.0],
+    ("T", "F"): [True, False],
+    ("yes", "no", "-"): [True, False, None],
+    ("on", "off"): [True, False],
+    ("True", "false"): [True, False],
+    (*map(str, range(30_000)), "-0"): [*range(30_000), 0],
+}
+
+
+def test_doubts_read_what_they_say(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for at, texts in enumerate(DOUBTS):
+        Path(f"t{at}.csv").write_text("k,v\n" + "".join(f'x,"{text}"\n' for text in texts))
+    Path("mixed.jsonl").write_text('{"m": 1, "n": {"x": 1}, "a": 7}\n{"m": "x", "n": {"x": "y"}, "a": 8}\n')
+    duckdb.connect("h.duckdb").execute("CREATE TABLE big AS SELECT 7::HUGEINT AS n").close()
+    files = [f"t{at}.csv" for at in range(len(DOUBTS))]
+    printed = cli("init", "--from-data", *files, "h.duckdb", "mixed.jsonl", "--dry-run").out
+    assert "# m is left out: holds text among integers in 1 row" in printed
+    assert "# n is left out: holds dicts whose `x` holds text among integers in 1 row" in printed
+    assert "n: string # HUGEINT as text; `int64` or `decimal128(38, 0)` where all values fit" in printed
+    # A long comment stands above its column.
+    printed = re.sub(r"(?m)^      (#.*)\n      v: string$", r"      v: string \1", printed)
+    followed, count = re.subn(r"v: string # [^`\n]*`([^`\n]+)`", r"v: \1", printed.replace("n: string", "n: int64"))
+    assert count == len(DOUBTS), printed
+    Path("lakehouse.yaml").write_text(followed)
+    Path("transforms.py").write_text("")
+    for at, values in enumerate(DOUBTS.values()):
+        shown = cli("show", f"t{at}", "-n", "40000", "-o", "json")
+        assert shown.code == 0, shown.err
+        assert [row["v"] for row in shown.json["rows"]] == values
+    assert cli("show", "big", "-o", "json").json["rows"] == [{"n": 7}]
+    assert cli("show", "mixed", "-o", "json").json["rows"] == [{"a": 7}, {"a": 8}]
 
 
 def test_other_formats_and_databases_run_as_written(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -430,7 +494,11 @@ BAD: dict[str, tuple[bytes | None, str]] = {
         b'a,b,c\n1,"a,b",3\n2,"bolt,3\n3,4,5\n',
         "a quote that opens on line 3 of `quote.csv` is never closed",
     ),
-    "names.csv": (b"Name\nDoe, John\nRoe, Jane\n", "the first line of `names.csv` has 1 value"),
+    "short.csv": (
+        b"price,qty\n1,234,5\n5,678,6\n",
+        "`short.csv` has 2 values, and those below have 3",
+    ),
+    "wide.csv": (b"a,b,c\n1,2\n3,4\n", "`wide.csv` has 3 values, and those below have 2"),
     "a.zip": (b"PK\x03\x04", "no format reads `a.zip` by its ending"),
     "folder": (None, "`folder` is a folder"),
     "missing.csv": (None, "there is no file `missing.csv`"),

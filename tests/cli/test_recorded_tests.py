@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.conftest import Cli, ProjectFolder
@@ -64,6 +66,49 @@ def test_recorded_test_keeps_the_file_and_passes(recorded: ProjectFolder, cli: C
     again = cli("test", "best", "--record", "as stored")
     assert again.code == 2
     assert "`--update`" in again.err
+
+
+def test_recorded_test_stops_the_clock(recorded: ProjectFolder, cli: Cli) -> None:
+    recorded.add(
+        "transforms.py",
+        """
+import datetime, random
+
+def stamped(raw):
+    return raw[["id"]].assign(at=datetime.datetime.now())
+
+def drawn(raw):
+    return raw[["id"]].assign(x=random.random())
+""",
+    )
+    tables = """  drawn: {columns: {id: string, x: float64}}
+  today: {sql: 'select id, current_date as day from raw', columns: {id: string, day: date32}}
+  stamped:
+    columns:
+      id: string
+      at: timestamp[us]
+    tests:
+      - {name: mine, given: {raw: [{id: a}]}, expect: [{id: b, at: 2024-01-31 12:00}]}
+      - name: ids
+        given: {raw: [{id: a}]}
+        expect:
+          - {id: b}
+"""
+    recorded.edit("lakehouse.yaml", "# at the end\n", f"{tables}# at the end\n", 1)
+    recording = cli("test", "today", "--record", "clock")
+    assert recording.code == 0, recording.err
+    today = recording.out
+    assert re.search(r"(?m)^  now: 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$", today)
+    assert cli("test", "stamped", "--record", "clock").code == 0
+    assert cli("test", "stamped", "--record", "ids", "--update").code == 0
+    assert [each["status"] for each in cli("test", "-o", "json").json["tests"]] == ["failed", "passed", "passed"]
+    refused = cli("test", "drawn", "--record", "clock")
+    assert (refused.code, refused.out) == (2, "")
+    assert "`drawn` comes to something else each time it is computed" in refused.err
+    undated = cli("test", "stamped", "--record", "mine", "--update")
+    assert undated.code == 2
+    assert "test `mine` has no `now`" in undated.err
+    assert "add `now: 20" in undated.err
 
 
 def test_update_takes_what_comes_now(recorded: ProjectFolder, cli: Cli) -> None:

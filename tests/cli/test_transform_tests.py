@@ -439,7 +439,7 @@ same:
   columns: {id: string, n: {type: int64, max: 9}, mail: {type: string, sensitive: true}}
   checks:
     - {unique: [id]}
-    - {row_count: {min: 100, max: 2, equals: others}}
+    - {row_count: {min: 2, max: 2, equals: others}}
     - {foreign_key: {columns: id, references: others.id}}
     - {expression: "n >= 0", name: positive}
     - {function: "transforms:fine"}

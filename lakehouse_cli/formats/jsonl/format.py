@@ -39,6 +39,11 @@ class JsonlFormat(Format[JsonlOptions]):
             return read_undeclared(opened)
         return read_declared(opened, columns, [cell_options(options.of(each.name)) for each in columns])
 
+    def read_fitting(self, open_source: Opener, name: str, options: JsonlOptions) -> tuple[pa.Table, dict[str, str]]:
+        """Read all columns of a file, nulls for those without a type; with what these hold, by name."""
+        left_out: dict[str, str] = {}
+        return read_undeclared(self._opened(open_source, name, options.compression), left_out), left_out
+
     def read_pieces(
         self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: JsonlOptions
     ) -> Iterator[pa.Table]:

@@ -156,14 +156,18 @@ def _json(value: Any, comma: str = ", ", colon: str = ": ") -> str:
     return "null" if value is BAD else json.dumps(value, ensure_ascii=False)
 
 
-def read_undeclared(opened: Opened) -> pa.Table:
+def read_undeclared(opened: Opened, left_out: dict[str, str] | None = None) -> pa.Table:
     """Read all columns of a file, in the order in which their names appear, with types that lose nothing.
 
     Whole numbers are int64 (uint64 where they must), others float64, or decimal128 where a float would not keep their
     digits; texts stay text. All values are in memory at once.
 
+    Args:
+        opened: The file.
+        left_out: Takes the columns whose values have no type in common, with what they hold; these are null then.
+
     Raises:
-        DataError: A column whose values have no type in common.
+        DataError: There is such a column, and nothing takes it; or there are no others.
         StorageError: A line that is not a JSON object, or a file that is not whole.
     """
     columns: dict[str, list[Any]] = {}
@@ -182,7 +186,10 @@ def read_undeclared(opened: Opened) -> pa.Table:
             arrays.append(infer_values(_with_decimals(values)))
         except InexactError as refusal:
             refused.append(violation_of(refusal, name, None, None))
-    if refused:
+            arrays.append(pa.nulls(len(lines)))
+            if left_out is not None:
+                left_out[name] = str(refused[-1].message).removeprefix(f"`{name}` ")
+    if refused and (left_out is None or len(refused) == len(columns)):
         example = refused[0].examples[0] if refused[0].examples else None
         place = Location(opened.name, lines[example.row - 1] if example and example.row else None)
         raise DataError(

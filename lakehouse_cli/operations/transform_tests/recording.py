@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Mapping
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +20,11 @@ from lakehouse_cli.operations.transform_tests.yaml_edit import source_of, with_e
 from lakehouse_cli.operations.transform_tests.yaml_rows import quoted_text, yaml_rows
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.plan.snapshot import StoredEnvironment
+from lakehouse_cli.registry import install_command
 from lakehouse_cli.storage.table_scan import scan
+
+# Another year, month, day and weekday, hour, minute and second.
+_LATER = timedelta(days=400, hours=1, minutes=1, seconds=1)
 
 
 class Recorded(Struct, frozen=True):
@@ -55,7 +61,7 @@ def record_test(
         known: The tests that the table has.
 
     Raises:
-        UsageError: It cannot be recorded, or there is a test of that name.
+        UsageError: It cannot be recorded, comes to something else each time, or there is a test of that name.
         LakehouseError: An input cannot be read, or the transform failed.
     """
     if any(each.name == name for each in known):
@@ -69,8 +75,12 @@ def record_test(
     members = [tables[each] for each in code.graph.siblings(table.name)]
     try:
         with transforms_of(code) as compute:
-            checks = CheckedRows(code.folder.resolve(), given, None)
-            result = compute(members, code.graph.inputs[table.name], given, None, checks)[table.name]
+
+            def computed(at: datetime | None, checked_at: datetime | None) -> pa.Table:
+                checks = CheckedRows(code.folder.resolve(), given, checked_at)
+                return compute(members, code.graph.inputs[table.name], given, at, checks)[table.name]
+
+            result, now = _repeatable(computed, table, None)
     except LakehouseError as error:
         if nulled:
             columns = ", ".join(f"`{each}`" for each in nulled)
@@ -78,7 +88,8 @@ def record_test(
         raise
     left_out = (*nulled, *_left_out({table.name: result}, tables))
     result = _without(result, table.contract.sensitive)
-    lines = [f"- name: {quoted_text(name)}", *([] if not given else ["  given:"])]
+    lines = [f"- name: {quoted_text(name)}", *([] if now is None else [f"  now: {_now_text(now)}"])]
+    lines += ["  given:"] if given else []
     for each, data in given.items():
         found = yaml_rows(data, with_nulls=False)
         lines += [f"    {each}:", *(f"      - {row}" for row in found)] if found else [f"    {each}: []"]
@@ -95,7 +106,8 @@ def update_test(code: ProjectCode, table: Table, name: str, known: Mapping[str, 
     """Put what comes now in the place of the rows that a test expects; what it gives stays.
 
     Raises:
-        UsageError: There is no such test, or it expects no rows that are written in it.
+        UsageError: There is no such test, it expects no rows that are written in it, or it depends on a clock that it
+            does not set.
         ProjectError: A value of the test does not fit.
         LakehouseError: The transform failed.
     """
@@ -110,13 +122,19 @@ def update_test(code: ProjectCode, table: Table, name: str, known: Mapping[str, 
         raise UsageError(f"test `{name}` expects no list of rows of its table", hint=hint, location=test.location)
     (case,) = read_cases(code, {table.name: [test]})
     with transforms_of(code) as compute:
-        result = compute(case.members, case.inputs, case.given, test.now, case_checks(case, code))[table.name]
-    compared = [each for each in case.expected[table.name].names if each in result.schema.names]
-    shown = (
-        result.select(compared)
-        if compared
-        else result.drop_columns([n for n in test.ignore if n in result.schema.names])
-    )
+
+        def computed(at: datetime | None, checked_at: datetime | None) -> pa.Table:
+            del checked_at  # as the test says
+            result = compute(case.members, case.inputs, case.given, at, case_checks(case, code))[table.name]
+            there = result.schema.names
+            compared = [each for each in case.expected[table.name].names if each in there]
+            return result.select(compared or [each for each in there if each not in test.ignore])
+
+        shown, now = _repeatable(computed, table, test.now)
+    if now != test.now and now is not None:
+        message = f"what `{table.name}` computes depends on the clock, and test `{name}` has no `now`"
+        raise UsageError(message, hint=f"add `now: {_now_text(now)}` to the test", location=test.location)
+    rows = shown.num_rows
     left_out = _left_out({table.name: shown}, code.spec.tables)
     shown = _without(shown, table.contract.sensitive)
     if left_out and not shown.num_columns:
@@ -125,7 +143,47 @@ def update_test(code: ProjectCode, table: Table, name: str, known: Mapping[str, 
     lines = [f"- {row}" for row in yaml_rows(shown, with_nulls=True)]
     file = _edited(code, table, lambda source: with_expectation(source, table.name, name, lines))
     written = ("expect:", *(f"  {line}" for line in lines)) if lines else ("expect: []",)
-    return Recorded(table.name, name, written, result.num_rows, file, left_out)
+    return Recorded(table.name, name, written, rows, file, left_out)
+
+
+def _repeatable(
+    computed: Callable[[datetime | None, datetime | None], pa.Table], table: Table, now: datetime | None
+) -> tuple[pa.Table, datetime | None]:
+    """What a table comes to, and what clocks must show for it to come again; None where that does not matter.
+
+    Args:
+        computed: Computes it at a time, None for the time it is; its checks are judged at another.
+        table: The table.
+        now: What clocks show; None for nothing in particular.
+
+    Raises:
+        UsageError: It comes to something else each time.
+    """
+    stands_still = table.function is None or find_spec("time_machine") is not None
+    at = datetime.now(UTC).replace(microsecond=0) if now is None and stands_still else now
+    first = computed(at, now)
+    if now is None and at is not None:
+        try:
+            if _are_alike(computed(at + _LATER, None), first, table):
+                return first, None
+        except LakehouseError:
+            pass  # there is no result at another time
+    if _are_alike(computed(at, at), first, table):
+        return first, at
+    hint = "take random numbers from a seed, and ids from the rows"
+    if not stands_still:
+        hint = f"if it is the clock, {install_command('time_machine')}; else {hint}"
+    raise UsageError(f"`{table.name}` comes to something else each time it is computed", hint=hint)
+
+
+def _are_alike(one: pa.Table, other: pa.Table, table: Table) -> bool:
+    """Whether a test that holds one result passes with another: the same rows in any order."""
+    texts = [yaml_rows(_without(each, table.contract.sensitive), with_nulls=True) for each in (one, other)]
+    return sorted(texts[0]) == sorted(texts[1])
+
+
+def _now_text(now: datetime) -> str:
+    return f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _with_nulls(data: pa.Table, hidden: Collection[str]) -> pa.Table:

@@ -13,7 +13,7 @@ from msgspec import UNSET, Struct
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, refusal_text, shorten
 from lakehouse_cli.contracts.enforcement import nulls_text
 from lakehouse_cli.contracts.keys import key_nulls_text, repeated_keys_text
-from lakehouse_cli.errors import KEPT_ROWS, Example, FailedRow, FailedRows, Violation
+from lakehouse_cli.errors import KEPT_ROWS, Example, FailedRow, FailedRows, Violation, some_rows
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.relational.session import Session
 from lakehouse_cli.text.abbreviation import cut_end
@@ -185,7 +185,7 @@ class _Explanation:
             for row, values in first:
                 by_row.setdefault(row, (values, []))[1].append((check, count))
         condition = " OR ".join(f"({self._condition(check)})" for check in broken)
-        failed = [
+        rows_that_fail = [
             FailedRow(
                 row,
                 None,
@@ -193,9 +193,10 @@ class _Explanation:
                 values,
                 tuple(dict.fromkeys(name for check, _ in checks for name in check.columns)),
             )
-            for row, (values, checks) in sorted(by_row.items())[:KEPT_ROWS]
+            for row, (values, checks) in sorted(by_row.items())
         ]
-        return Judgement(rows, tuple(violations), FailedRows(self._count(condition), tuple(shown), tuple(failed)))
+        failed = FailedRows(self._count(condition), tuple(shown), some_rows(rows_that_fail, KEPT_ROWS))
+        return Judgement(rows, tuple(violations), failed)
 
     def _condition(self, check: _Check) -> str:
         return check.condition or self._repeats
