@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, shown_values, texts_at
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import (
     HIDDEN,
     KEPT_ROWS,
@@ -194,7 +193,7 @@ class Findings:
             self._broken.update(finding.columns if finding.group is not None else ())
         positions: dict[int, None] = {}
         some: set[int] = set()
-        counted: list[tuple[_Finding, pa.Array]] = []
+        counted: list[tuple[_Finding, Any]] = []
         for finding, violation, rows in piece:
             if (
                 rows is None
@@ -208,15 +207,14 @@ class Findings:
             if finding.group is None:
                 continue
             every = _positions(violation, rows)
-            kept = every[:KEPT_ROWS].to_pylist()
+            kept = every[:KEPT_ROWS].tolist()
             positions.update(dict.fromkeys(kept))
             some.update(kept[: max(_SOME - len(finding.rows), 0)])
             counted.append((finding, every))
         self._counts += _distinct(counted)
         first = sorted({*some, *sorted(positions)[: max(KEPT_ROWS - len(self._kept), 0)]})
         for finding, every in counted:
-            mask = pc.is_in(av.array(first, pa.int64()), value_set=every)
-            finding.rows += [before + row for row, is_wrong in zip(first, mask.to_pylist(), strict=True) if is_wrong]
+            finding.rows += [before + row for row in _among(first, every)]
         self._keep(source, first, [before + row for row in first])
 
     def begin_piece(self) -> None:
@@ -288,31 +286,35 @@ class Findings:
         error.failed = FailedRows(count, names, some_rows(rows, KEPT_ROWS)) if rows else None
 
 
-def _positions(violation: Violation, rows: Rows | None) -> pa.Array:
+def _positions(violation: Violation, rows: Rows | None) -> Any:
     """The 0-based positions of the rows of a violation in its piece, ascending; int64."""
     if rows is None:
-        return av.array([each.row - 1 for each in violation.examples if each.row is not None], pa.int64())
-    whole = rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
-    return whole.cast(pa.int64())
+        return np.array(sorted(each.row - 1 for each in violation.examples if each.row is not None), np.int64)
+    return av.to_numpy(rows).astype(np.int64, copy=False)
 
 
-def _distinct(found: Sequence[tuple[_Finding, pa.Array]]) -> Counter[frozenset[str]]:
+def _among(some: Sequence[int], rows: Any) -> list[int]:
+    """Those of some positions that are among rows, both ascending."""
+    if not len(rows):
+        return []
+    numbers = np.array(some, np.int64)
+    found: list[int] = numbers[rows[np.searchsorted(rows, numbers).clip(max=len(rows) - 1)] == numbers].tolist()
+    return found
+
+
+def _distinct(found: Sequence[tuple[_Finding, Any]]) -> Counter[frozenset[str]]:
     """Count the rows of a piece in which anything was found, by the groups in which it was."""
     groups = list(dict.fromkeys(finding.group or "" for finding, _ in found))
     if len(found) == 1:
         return Counter({frozenset(groups): len(found[0][1])})
-    if not found:
-        return Counter()
-    rows = [av.to_numpy(each) for _, each in found]
-    every = np.unique(np.concatenate(rows))
-    marks = np.zeros(len(every), np.int64)
-    for (finding, _), each in zip(found, rows, strict=True):
-        marks[np.searchsorted(every, each)] |= 1 << groups.index(finding.group or "")
-    values, counts = np.unique(marks, return_counts=True)
+    marks = np.zeros(max((int(rows[-1]) + 1 for _, rows in found if len(rows)), default=0), np.uint16)
+    for finding, rows in found:
+        marks[rows] |= np.uint16(1 << groups.index(finding.group or ""))
     return Counter(
         {
-            frozenset(group for at, group in enumerate(groups) if value >> at & 1): count
-            for value, count in zip(values.tolist(), counts.tolist(), strict=True)
+            frozenset(group for at, group in enumerate(groups) if mark >> at & 1): count
+            for mark, count in enumerate(np.bincount(marks).tolist())
+            if mark and count
         }
     )
 

@@ -117,10 +117,11 @@ class Together:
             end(table_results.held_back(each.planned, each.outcome, each.seconds, each.attempts, why))
 
     def _in_order(self) -> list[Waiting]:
-        """What waits, inputs first, and rows that were put aside before the others of their table."""
+        """What waits, inputs first, and rows that were put aside right behind their table."""
         tables = {name: self._graph.tables[name] for name in self.waiting}
         aside = {table.quarantine_of: name for name, table in tables.items() if table.quarantine_of}
-        names = dict.fromkeys(each for name in tables for each in (aside.get(name), name) if each is not None)
+        together = ((table.quarantine_of, name, aside.get(name)) for name, table in tables.items())
+        names = dict.fromkeys(each for some in together for each in some if each in tables)
         return [self.waiting[name] for name in names]
 
     def _publish(self, name: str) -> Manifest | None:

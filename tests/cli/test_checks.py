@@ -669,19 +669,26 @@ def test_each_check_keeps_some_of_its_rows(folder: ProjectFolder, cli: Cli) -> N
     assert document["rows"][0]["values"] == {"v": "9", "w": "0", "x": "-1", "y": "a"}
 
 
-@pytest.mark.parametrize("check", ["unique: true", "checks: [{unique: true}]"])
-def test_rows_of_unique_keep_all_columns(folder: ProjectFolder, cli: Cli, check: str) -> None:
+@pytest.mark.parametrize(
+    ("type_", "result"), [("pa.Table", "s"), ("Iterator[pa.RecordBatch]", "iter(s.to_batches(max_chunksize=2))")]
+)
+def test_rows_of_unique_keep_all_columns(folder: ProjectFolder, cli: Cli, type_: str, result: str) -> None:
     folder.declare(
-        f"s: {{kind: source, columns: {{k: {{type: int64, {check}}}, z: string}}}}\nt: {{inputs: [s]}}",
-        "def t(s): return s\n",
+        """
+        s: {kind: source, columns: {k: int64, z: string}}
+        t: {inputs: [s], columns: {k: {type: int64, unique: true}, z: string}}
+        """,
+        f"""
+        from collections.abc import Iterator
+        import pyarrow as pa
+
+        def t(s: pa.Table) -> {type_}: return {result}
+        """,
     )
     folder.write("data/s.csv", "k,z\n1,a\n2,b\n1,c\n")
     assert cli("run").code == 1
-    rows = cli("show", "s", "--failed", "-o", "json").json["rows"]
-    assert [(r["row"], r["line"], r["values"]) for r in rows] == [
-        (1, 2, {"k": "1", "z": "a"}),
-        (3, 4, {"k": "1", "z": "c"}),
-    ]
+    rows = cli("show", "t", "--failed", "-o", "json").json["rows"]
+    assert [(r["row"], r["values"]) for r in rows] == [(1, {"k": "1", "z": "a"}), (3, {"k": "1", "z": "c"})]
 
 
 FUNCTIONS = """
