@@ -21,7 +21,7 @@ Examples:
   lakehouse validate                 exit code 0, or 3 with every problem and its place
   lakehouse validate -C shop -o json the same for a script
   lakehouse validate --rehearse      each transform on rows made up; exit code 1 if one fails
-  lakehouse validate --accept daily --dry-run    how its `columns:` differ from what its transform returns
+  lakehouse validate --accept daily --dry-run    how its `columns:` differ from its result
   lakehouse validate --accept daily  writes that into lakehouse.yaml"""
 # How many notes are shown.
 _NOTES = 20

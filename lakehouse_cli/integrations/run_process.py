@@ -26,7 +26,7 @@ from lakehouse_cli.runs.events import TableFinished
 OPTIONS = (
     *("SELECTION", "SELECT", "EXCLUDE", "PROJECT_DIR", "MODULE", "ENV", "OUTPUT", "QUIET", "VERBOSE"),
     *("DEFER", "FORCE", "FAIL_FAST", "FAILED", "WORKERS", "EXECUTOR", "WAIT", "WATCH", "LOG_FORMAT", "REPORTER"),
-    *("DRY_RUN", "PARAM", "WARNINGS_AS_ERRORS"),
+    *("DRY_RUN", "PARAM", "REPLAY", "TOGETHER", "WARNINGS_AS_ERRORS"),
 )
 # Seconds between two looks whether the process is still there, while it is silent.
 _LOOK_S = 1.0

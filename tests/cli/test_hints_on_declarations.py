@@ -20,7 +20,8 @@ environments:
 
 def test_path_with_a_pattern_and_an_ending_is_refused(folder: ProjectFolder, cli: Cli) -> None:
     folder.declare('s: {kind: source, path: "fold/*.csv"}')
-    assert "declare a source for each file, its `path:` without the ending" in cli("validate").err
+    assert "ends in `.csv`, which the format adds" in (refused := cli("validate").err)
+    assert "write `fold/*`" in refused
 
 
 def test_gzip_data_named_csv_is_read(folder: ProjectFolder, cli: Cli) -> None:
@@ -45,17 +46,17 @@ def test_pattern_in_inputs(folder: ProjectFolder, cli: Cli, inputs: str) -> None
 @pytest.mark.parametrize(
     ("path", "hint"),
     [
-        ("raw/sales_*", "a pattern is no path: declare a source for each file"),
-        ("raw/events", "data/raw/events is a folder: name one file in it, as `path: raw/events/name`"),
-        ("raw/events/", "name one file in it, without its ending, as `raw/events/name`"),
+        ("raw/events/sales_*", "there are `data/raw/events/name.csv`: correct `path:`"),
+        ("raw/events", "data/raw/events is a folder: `path: raw/events/` reads all files in it, `raw/events/name` one"),
     ],
 )
 def test_pattern_or_folder_in_path(folder: ProjectFolder, cli: Cli, path: str, hint: str) -> None:
     folder.write("data/raw/events/name.csv", "a\n1\n")
     folder.declare(f's: {{kind: source, path: "{path}", columns: {{a: int64}}}}')
     assert hint in cli("show", "s").err
-    folder.declare("s: {kind: source, path: raw/events/name, columns: {a: int64}}")
-    assert cli("show", "s").code == 0
+    for right in ("raw/events/name", "raw/events/"):
+        folder.declare(f"s: {{kind: source, path: {right}, columns: {{a: int64}}}}")
+        assert cli("show", "s").code == 0
 
 
 def test_env_that_is_a_folder_sets_no_variable(folder: ProjectFolder, cli: Cli) -> None:

@@ -62,7 +62,7 @@ class FolderStorage(FormatStorage):
         error = super()._missing(table)
         if table.kind == "source" and os.path.isdir(f"{self.spec.root}/{table.path}"):
             folder = self._under_root(table.path)
-            error.hint = f"{folder} is a folder: name one file in it, as `path: {table.path}/name` without its ending"
+            error.hint = f"{folder} is a folder: `path: {table.path}/` reads all files in it, `{table.path}/name` one"
         elif table.kind == "source" and os.path.isfile(f"{self.spec.root}/{table.path}"):
             error.hint = f"{self._under_root(table.path)} is there, without an ending: rename it to {self.uri(table)}"
         return error
