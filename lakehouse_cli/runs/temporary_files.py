@@ -76,6 +76,11 @@ def is_temporary(path: PurePath) -> bool:
     return any(part.startswith(_PREFIX) for part in path.parts)
 
 
+def names_temporary(text: str) -> bool:
+    """Whether a text holds the path of something in such a folder."""
+    return f"{os.sep}{_PREFIX}" in text
+
+
 def _remove_used(*folders: str) -> None:
     """Remove folders in which threads may still be making files: not any more where the name is another."""
     for folder in filter(os.path.isdir, folders):

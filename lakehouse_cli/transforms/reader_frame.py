@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse_cli.arrow.memory import copied
 from lakehouse_cli.arrow.types import to_arrow, without_rows
 from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.model import Column
@@ -61,7 +62,9 @@ class ReaderFrame(FrameType):
             raise _read_before(found)
         empty = without_rows(frame.schema) if isinstance(frame, pa.RecordBatchReader) else None
         has_rows = has_batches = False
-        for batch in frame:
+        # What makes the batches may write the next one where this one is: it is kept, and written, later.
+        own = frame if reading_of(frame) is not None else map(_copied, frame)
+        for batch in own:
             has_batches = True
             if not isinstance(batch, pa.RecordBatch | pa.Table):
                 raise TransformError(
@@ -89,6 +92,12 @@ class ReaderFrame(FrameType):
         """Whether it is pyarrow.RecordBatchReader."""
         del returned
         return issubclass(annotation, pa.RecordBatchReader)
+
+
+def _copied(batch: Any) -> Any:
+    if isinstance(batch, pa.RecordBatch):
+        batch = pa.Table.from_batches([batch])
+    return copied(batch) if isinstance(batch, pa.Table) else batch
 
 
 def _reader_of(frame: Any) -> tuple[Any, str]:

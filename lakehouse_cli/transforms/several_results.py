@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from lakehouse_cli.arrow.memory import copied
 from lakehouse_cli.code.failure import place_of_result
 from lakehouse_cli.errors import LakehouseError, TransformError, did_you_mean
 from lakehouse_cli.model import FunctionRef, Table
@@ -147,7 +148,10 @@ class _Results:
                 raise self._error(f"yielded `{name}` twice, which is stored as {table.serializer}", "yield it once")
             if isinstance(batch, pa.RecordBatch):
                 batch = pa.Table.from_batches([batch])
-            found.setdefault(name, []).append(self._taken(batch, table))
+            taken = self._taken(batch, table)
+            # The function may change the frame, or write the next one in its memory, when it goes on.
+            own = copied(taken) if isinstance(taken, pa.Table) and not table.serializer else taken
+            found.setdefault(name, []).append(own)
         self._check(list(found))
         return {table.name: _joined(found[output], table) for output, table in self._tables.items()}
 

@@ -269,6 +269,55 @@ def test_table_that_changes_before_it_is_left_early_is_refused(numbers: ProjectF
     assert manifest["inputs"]["made"][1] == ROWS
 
 
+@pytest.mark.parametrize("options", ["--executor=threads", "--together"])
+def test_memory_that_is_written_again_is_stored_as_it_was(folder: ProjectFolder, cli: Cli, options: str) -> None:
+    made = "columns: {a: int64}, key: a"
+    folder.declare(
+        f"""
+        csv: {{{made}}}
+        pq: {{storage: pq, function: reader, {made}}}
+        db: {{storage: db, function: polars, {made}}}
+        one: {{function: several, output: one, {made}}}
+        two: {{function: several, output: two, columns: {{a: int64}}}}
+        """,
+        """
+        from typing import Iterator
+        import numpy as np, pandas as pd, polars as pl, pyarrow as pa
+
+        def frames():
+            df = pd.DataFrame({"a": [0]})
+            for i in range(4):
+                df.loc[0, "a"] = i
+                yield pa.RecordBatch.from_pandas(df, preserve_index=False)
+
+        def csv() -> Iterator[pa.RecordBatch]:
+            yield from frames()
+
+        def reader() -> pa.RecordBatchReader:
+            return pa.RecordBatchReader.from_batches(pa.schema({"a": pa.int64()}), frames())
+
+        def polars() -> Iterator[pa.RecordBatch]:
+            memory = np.zeros(1, dtype=np.int64)
+            for i in range(4):
+                memory[:] = i
+                yield pa.table({"a": memory}).to_batches()[0]
+
+        def several():
+            df = pd.DataFrame({"a": [0]})
+            memory = np.zeros(1, dtype=np.int64)
+            for i in range(4):
+                df.loc[0, "a"] = memory[0] = i
+                yield "one", df
+                yield "two", pl.DataFrame({"a": memory}) if i % 2 else pa.record_batch({"a": pa.array(memory)})
+            df.loc[0, "a"] = memory[0] = 9
+        """,
+        top="storages: {pq: {root: pq, format: parquet}, db: {root: w.duckdb, type: duckdb}}\n",
+    )
+    assert cli("run", options).code == 0
+    for name in ("csv", "pq", "db", "one", "two"):
+        assert [row["a"] for row in cli("show", name, "-o", "json").json["rows"]] == [0, 1, 2, 3], name
+
+
 def test_timeout_of_a_generator(folder: ProjectFolder) -> None:
     folder.declare(
         "t: {timeout: 1}",

@@ -233,13 +233,19 @@ def test_a_source_file_is_a_path(folder: ProjectFolder, cli: Cli) -> None:
 
 
 def test_paths_of_copies_are_not_pickled(written: ProjectFolder, cli: Cli) -> None:
-    written.add("lakehouse.yaml", "  first: {format: pickle}\n  second: {format: joblib}\n")
+    written.add("lakehouse.yaml", "  first: {format: pickle}\n  second: {format: joblib}\n  third: {format: json}\n")
+    written.add("lakehouse.yaml", "  fourth: {format: json}\n  fifth: {format: text}\n")
     written.add("transforms.py", "\ndef first(raster): return [raster]\ndef second(site): return {'a': site / 'a'}\n")
+    written.add("transforms.py", "def third(site): return [site]\ndef fourth(site): return {'a': str(site / 'b')}\n")
+    written.add("transforms.py", "def fifth(raster): return str(raster)\n")
     done = cli("run")
     assert done.code == 1
     assert "it holds the path of a scratch copy, `raster.tif`" in done.err
     assert "it holds the path of a scratch copy, `a`" in done.err
-    assert {"first.pkl", "second.joblib"}.isdisjoint(written.files())
+    assert "`$[0]` holds the path of a scratch copy, `site`" in done.err
+    assert "`$.a` holds the path of a scratch copy, `b`" in done.err
+    made = {"first.pkl", "second.joblib", "third.json", "fourth.json", "fifth.txt"}
+    assert made.isdisjoint(written.files())
     # A path of the user's own is a value as any other.
     written.edit("transforms.py", "return [raster]", "return Path('a/b')")
     assert cli("run", "first").code == 0

@@ -11,6 +11,18 @@ from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.text.counts import with_article
 
 
+def scratch_path_refused(name: str, place: str = "it") -> TransformError:
+    """Make the error of an object that holds the path of an input's scratch copy.
+
+    Args:
+        name: The last part of the path.
+        place: Where in the object it is.
+    """
+    message = f"{place} holds the path of a scratch copy, `{name}`, which is removed when the transform returns"
+    hint = "return what the file holds, such as `….read_bytes()`; who needs the file takes its asset as an input"
+    return TransformError(message, hint=hint)
+
+
 class Serializer(ABC):
     """How objects become bytes and come back; a serializer needs no path logic and no atomicity.
 

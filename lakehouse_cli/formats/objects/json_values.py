@@ -6,11 +6,13 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from pathlib import PurePath
 from typing import Any, BinaryIO, NoReturn
 
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.formats.base import Sink
-from lakehouse_cli.formats.objects.base import Serializer
+from lakehouse_cli.formats.objects.base import Serializer, scratch_path_refused
+from lakehouse_cli.runs.temporary_files import is_temporary, names_temporary
 
 _DEEPEST = 500
 # Keys of a path that is shown of what is nested too deeply.
@@ -172,6 +174,8 @@ class _Writer:
             message = f"`{self._place()}` is {value}, which is no JSON value"
             raise TransformError(message, hint="return None in its place, or a text")
         if kind not in _PLAIN:
+            if isinstance(value, PurePath) and is_temporary(value):
+                raise scratch_path_refused(value.name, f"`{self._place()}`")
             raise _refused(value, self._place())
         return json_scalar(value)
 
@@ -182,6 +186,8 @@ class _Writer:
         return self._text(key)
 
     def _text(self, text: str) -> str:
+        if names_temporary(text):
+            raise scratch_path_refused(PurePath(text).name, f"`{self._place()}`")
         if not text.isascii():
             try:
                 text.encode()

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.formats.base import Sink
-from lakehouse_cli.formats.objects.base import Serializer
+from lakehouse_cli.formats.objects.base import Serializer, scratch_path_refused
 from lakehouse_cli.runs.temporary_files import is_temporary
 
 # Fixed, so that the same object has the same bytes whatever Python writes by default.
@@ -47,13 +47,7 @@ class _Pickler(pickle.Pickler):
             TransformError: It is a lazy frame, or a path in a scratch folder.
         """
         if isinstance(value, PurePath) and is_temporary(value):
-            message = (
-                f"it holds the path of a scratch copy, `{value.name}`, which is removed when the transform returns"
-            )
-            hint = (
-                "return what the file holds, such as `….read_bytes()`; who needs the file takes its asset as an input"
-            )
-            raise TransformError(message, hint=hint)
+            raise scratch_path_refused(value.name)
         if isinstance(value, _BY_REFERENCE):
             self._note(value)
         kind = type(value)

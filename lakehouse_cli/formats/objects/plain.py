@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any, BinaryIO
 
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.formats.base import Sink
-from lakehouse_cli.formats.objects.base import Serializer
+from lakehouse_cli.formats.objects.base import Serializer, scratch_path_refused
+from lakehouse_cli.runs.temporary_files import names_temporary
 
 
 def encoded(text: str) -> bytes:
@@ -32,6 +34,8 @@ class PlainText(Serializer):
         if not isinstance(value, str):
             hint = "decode them: `….decode()`" if isinstance(value, bytes) else None
             raise self.refuse(value, "text", hint)
+        if names_temporary(value):
+            raise scratch_path_refused(PurePath(value).name)
         sink.write(encoded(value))
         return ()
 
