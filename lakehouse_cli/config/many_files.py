@@ -12,7 +12,14 @@ from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Problem
 from lakehouse_cli.formats import file_suffixes, find_form
 from lakehouse_cli.model import ProjectSpec, StorageSpec, Table
-from lakehouse_cli.model.file_pattern import FilePattern, PatternError, file_pattern, pattern_problem, reads_many_files
+from lakehouse_cli.model.file_pattern import (
+    FilePattern,
+    PatternError,
+    file_pattern,
+    pattern_problem,
+    reads_many_files,
+    says_year,
+)
 from lakehouse_cli.model.quarantine import quarantine_table
 
 
@@ -50,6 +57,30 @@ def many_files_problems(table: Table, owner: str) -> Iterator[Problem]:
         wrong = "means many files, and this is no table in files", "name one: a pattern is for sources in files"
     if wrong is not None:
         yield Problem(f"`path` of {owner}: {quoted(table.path)} {wrong[0]}", wrong[1], table.where("path"))
+        return
+    yield from _filled_problems(table, owner, pattern)
+
+
+def _filled_problems(table: Table, owner: str, pattern: FilePattern) -> Iterator[Problem]:
+    """Columns that are filled from the path, and cannot hold what it says."""
+    if table.file_column in [each.name for each in pattern.placeholders]:
+        message = f"option `file_column` of {owner} is {quoted(table.file_column)}, which is a placeholder of its path"
+        yield Problem(message, "give one of the two another name", table.where("options"))
+    formats = {each.name: each.format for each in pattern.placeholders if each.format is not None}
+    for column in table.columns or ():
+        what = f"column {quoted(column.name)} of {owner}"
+        if column.name == table.file_column and column.type.id != "string":
+            message = f"{what} holds the names of files, and is {column.type}"
+            yield Problem(message, "declare it as `string`", column.location)
+        form, kind = formats.get(column.name), column.type
+        if form is None:
+            continue
+        if kind.id in ("date32", "date64", "timestamp") and not says_year(form):
+            message = f"{what} is {kind}, and its placeholder `{{{column.name}:{form}}}` has no year"
+            yield Problem(message, "declare it as `string`", column.location)
+        elif kind.id in ("time32", "time64") or (kind.id == "timestamp" and "tz" in str(kind)):
+            message = f"{what} is {kind}, which its placeholder `{{{column.name}:{form}}}` cannot fill"
+            yield Problem(message, "declare it as a timestamp without a zone, or as `string`", column.location)
 
 
 def overlap_problems(spec: ProjectSpec) -> Iterator[Problem]:

@@ -30,9 +30,10 @@ _LONGEST_NAME = 255
 
 def path_problem(path: str) -> tuple[str, str] | None:
     """What is wrong with the path of a table, and what to do; None where it stays within its storage's root."""
-    parts = path.split("/")
+    parts, slash = path.split("/"), ""
     if len(parts) > 1 and not parts[-1]:  # a folder
         parts.pop()
+        slash = "/"
     named = [part for part in parts if part not in ("", ".")]
     if "${" in path:
         return "holds `${`, which is filled in only in storages, execution and params", "write the path itself"
@@ -47,7 +48,7 @@ def path_problem(path: str) -> tuple[str, str] | None:
     if "" in parts or "." in parts:
         return (
             "has an empty part or a `.` in it",
-            f"write {quoted('/'.join(named))}" if named else "write it as `folder/name`",
+            f"write {quoted('/'.join(named) + slash)}" if named else "write it as `folder/name`",
         )
     if any(part.casefold() == RESERVED_FOLDER for part in parts):
         return f"uses the folder `{RESERVED_FOLDER}`, which is kept for manifests", "choose another name"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property, lru_cache
 from urllib.parse import unquote
@@ -122,7 +121,7 @@ class FilePattern(Struct, frozen=True, dict=True):
             parts = within.split("/")
             if not within or any(part[:1] in ("", "_", ".") for part in parts):
                 return None
-            return dict(_hive_parts(parts[:-1]))
+            return _hive_values(parts[:-1])
         found = self._expression.fullmatch(path)
         if found is None:
             return None
@@ -138,11 +137,20 @@ class FilePattern(Struct, frozen=True, dict=True):
         return values
 
 
-def _hive_parts(folders: list[str]) -> Iterator[tuple[str, str | None]]:
+def _hive_values(folders: list[str]) -> dict[str, str | None]:
+    values: dict[str, str | None] = {}
     for folder in folders:
         name, equals, value = folder.partition("=")
-        if equals:
-            yield unquote(name), None if value == HIVE_NULL else unquote(value)
+        if not equals:
+            continue
+        try:
+            name, found = unquote(name, errors="strict"), unquote(value, errors="strict")
+        except UnicodeDecodeError:
+            raise PatternError(f"`{folder}` is not UTF-8", "rename the folder") from None
+        if name in values:
+            raise PatternError(f"`{name}=` is there twice", "move the file, or rename one of the folders")
+        values[name] = None if value == HIVE_NULL else found
+    return values
 
 
 def parse_moment(text: str, placeholder: Placeholder) -> datetime:
@@ -152,9 +160,12 @@ def parse_moment(text: str, placeholder: Placeholder) -> datetime:
         PatternError: It is not of the placeholder's format.
     """
     assert placeholder.format is not None  # noqa: S101  # asked for with one alone
+    form, year = placeholder.format, ""
+    if not says_year(form):  # 29 February is a day of some years
+        form, year = f"%Y {form}", "2000 "
     try:
-        found = datetime.strptime(text, placeholder.format)  # a date, or a wall clock
-        if found.strftime(placeholder.format) == text:
+        found = datetime.strptime(year + text, form)  # a date, or a wall clock
+        if "%f" in form or found.strftime(form) == year + text:
             return found
     except ValueError:
         pass
@@ -162,6 +173,11 @@ def parse_moment(text: str, placeholder: Placeholder) -> datetime:
         f"{text!r} is not as `{{{placeholder.name}:{placeholder.format}}}` says",
         "rename the file, move it away, or correct the placeholder",
     )
+
+
+def says_year(form: str) -> bool:
+    """Whether a strptime format has the year of a date."""
+    return any(part in form for part in ("%Y", "%y", "%G", "%c", "%x"))
 
 
 def is_pattern(path: str) -> bool:
@@ -217,8 +233,14 @@ def _format_problem(form: str) -> str | None:
     if "%" not in form:
         return f"whose format `{form}` has no part of a date"
     sample = datetime(2001, 12, 30, 13, 45, 56)
+    text = sample.strftime(form)
     try:
-        datetime.strptime(sample.strftime(form), form)
+        datetime.strptime(text, form)
+        parse_moment(text, Placeholder("", form))
+    except PatternError:
+        return f"whose format `{form}` does not say which day or time is meant"
     except ValueError:
         return f"whose format `{form}` strptime does not take"
+    if "%I" in form and "%p" not in form:
+        return f"whose format `{form}` has hours of half a day, `%I`, without `%p`"
     return None

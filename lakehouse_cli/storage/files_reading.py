@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import DataError, LakehouseError, Location, MissingDataError, StorageError
+from lakehouse_cli.errors import (
+    KEPT_ROWS,
+    DataError,
+    FailedRow,
+    FailedRows,
+    LakehouseError,
+    Location,
+    MissingDataError,
+    StorageError,
+)
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.file_pattern import FilePattern
 from lakehouse_cli.model.manifest import InputRecord
@@ -25,6 +34,10 @@ if TYPE_CHECKING:
 _SMALL = 16 << 20
 #: So many files that are not as declared are reported one by one.
 REPORTED = 20
+
+
+class _FileChangedError(ChangedError):
+    """One file changed while all were read; its text is where it is."""
 
 
 class FoundFile:
@@ -91,6 +104,8 @@ class FilesReading:
         def pieces() -> Iterator[pa.Table]:
             try:
                 yield from self._pieces(files, contents)
+            except _FileChangedError as error:
+                raise changed_while_read(self._table, str(error)) from error
             except ChangedError as error:
                 raise self._changed() from error
 
@@ -116,12 +131,12 @@ class FilesReading:
                         for piece in self._file(file, content) if whole is None else whole.result():
                             if schema is None:
                                 schema = piece.schema
-                            if failures:
-                                continue
-                            yield self._alike(piece, schema, file, files[0])
+                            alike = self._alike(piece, schema, file, files[0])
+                            if not failures:
+                                yield alike
                     except (DataError, StorageError) as error:
                         if isinstance(error, MissingDataError):
-                            raise ChangedError(file.shown) from error
+                            raise _FileChangedError(self._storage._under_root(file.shown)) from error
                         failures.append((file, error))
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
@@ -163,7 +178,7 @@ class FilesReading:
         there = None if columns is None else tuple(each for each in columns if each.name not in lacking)
         pieces, found = self._scan(file.table, there or None).pieces_with_content((content,))
         if found.content_hash != content.content_hash:
-            raise ChangedError(file.shown)
+            raise _FileChangedError(self._storage._under_root(file.shown))
         wanted = self._columns
         for piece in pieces():
             if wanted is None:
@@ -190,8 +205,14 @@ class FilesReading:
         if file.table.file_column:
             texts[file.table.file_column] = file.shown
         for name, text in texts.items():
-            if name not in piece.column_names:
-                piece = piece.append_column(name, pa.array([text], pa.string()).take(_zeros(piece.num_rows)))
+            if name in piece.column_names:
+                shown = self._storage._under_root(file.shown)
+                raise DataError(
+                    f"`{shown}` has a column `{name}`, and so has its path",
+                    hint=f"declare `columns:` for `{self._table.name}`, or give the one of the path another name",
+                    location=Location(shown),
+                )
+            piece = piece.append_column(name, pa.array([text], pa.string()).take(_zeros(piece.num_rows)))
         return piece
 
     def _constant(self, column: Column, file: FoundFile, rows: int) -> pa.Array:
@@ -233,20 +254,31 @@ class FilesReading:
     def _failure(self, failures: Sequence[tuple[FoundFile, LakehouseError]], total: int) -> LakehouseError:
         """One error of all files that are not as declared."""
         first = failures[0][1]
+        if total > 1 and first.hint and "header: false" in first.hint:
+            first.hint = "write the names of its columns in its first line, or move the file away"
         if len(failures) == 1:
             return first
         violations = []
+        rows: list[FailedRow] = []
+        count = 0
         for file, error in failures[:REPORTED]:
             shown = self._storage._under_root(file.shown)
             of_file = error.violations if isinstance(error, DataError) else ()
             violations += [replace(each, message=f"`{shown}`: {each.message}") for each in of_file]
+            kept = error.failed or FailedRows.of_examples(of_file) if isinstance(error, DataError) else None
+            if kept is not None:
+                rows += [replace(each, file=shown) for each in kept.rows]
+                count += kept.count
         found = DataError(
             f"{len(failures)} of {plural(total, 'file')} of `{self._table.name}` are not as declared: {first.message}",
             violations,
             hint=first.hint,
             location=first.location,
         )
-        others = [error.message for _, error in failures[1:REPORTED] if not isinstance(error, DataError)]
+        if rows:
+            columns = dict.fromkeys(name for each in rows for name in each.values)
+            found.failed = FailedRows(count, tuple(columns), tuple(rows[:KEPT_ROWS]))
+        others = [error.message for _, error in failures[1:REPORTED] if not getattr(error, "violations", ())]
         if others:
             found.message += f"; {'; '.join(others)}"
         return found

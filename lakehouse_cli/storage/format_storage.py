@@ -53,12 +53,14 @@ class Listed(Struct, frozen=True):
     """A file that a listing found.
 
     Attributes:
-        path: Under the root, `/`-separated, with its ending.
+        path: Under the root, `/`-separated, with its ending; of a folder that is a link, with a slash behind it.
         seen: What the listing says of its content; None where it says nothing.
+        is_link: Whether it is a link, or a folder that is one.
     """
 
     path: str
     seen: Any = None
+    is_link: bool = False
 
 
 class SourceFile(Table, frozen=True):

@@ -5,6 +5,7 @@ Each file is a source of its own to the storage within, which knows no patterns.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -14,6 +15,7 @@ import xxhash
 from msgspec.structs import asdict, replace
 
 from lakehouse_cli.errors import MissingDataError, StorageError
+from lakehouse_cli.formats import form_of
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.file_pattern import FilePattern, PatternError, reads_many_files
 from lakehouse_cli.model.manifest import FileRecord, InputRecord
@@ -22,10 +24,13 @@ from lakehouse_cli.storage.base import Scan, Stored, record_of
 from lakehouse_cli.storage.capabilities import count_rows, find_lines, identities
 from lakehouse_cli.storage.errors import changed_while_read, translate_errors
 from lakehouse_cli.storage.files_reading import REPORTED, FilesReading, FoundFile
-from lakehouse_cli.storage.format_storage import FormatStorage, SourceFile, missing_data
+from lakehouse_cli.storage.format_storage import FormatStorage, Listed, SourceFile, missing_data
 from lakehouse_cli.storage.wrapper import WrapperStorage
 from lakehouse_cli.text.counts import plural
-from lakehouse_cli.text.name_lists import first_named
+from lakehouse_cli.text.name_lists import any_of, first_named
+
+#: What programs add to the names of files that they compress.
+_COMPRESSED = r"\.(?:gz|bz2|zst|zstd|xz|zip|7z|lz4|br|snappy|z)"
 
 
 class ManyFilesStorage(WrapperStorage):
@@ -72,6 +77,7 @@ class _ManyFiles:
         twice: list[str] = []
         with translate_errors(self._storage, self._table, "looked at"):
             listing = sorted(self._storage.list_files(self._pattern.folder, self._pattern.depth), key=lambda e: e.path)
+        self._refuse_left_out(listing, endings)
         for each in listing:
             ending = next((e for e in endings if each.path.endswith(e) and len(each.path) > len(e)), None)
             if ending is None:
@@ -87,6 +93,7 @@ class _ManyFiles:
             if path in found:
                 twice += [found[path].shown, each.path]
                 continue
+            self._refuse_odd(each)
             found[path] = FoundFile(each, replace(template, path=path, suffix=ending), values)
         if wrong:
             raise self._misnamed(wrong)
@@ -94,10 +101,49 @@ class _ManyFiles:
             shown = " and ".join(map(self._storage._under_root, twice[:2]))
             raise StorageError(
                 f"a file of source `{self._table.name}` is there twice: {shown}",
-                hint="keep one, or set `compression` in the table's options",
+                hint="keep one of the two, and move the other away",
                 location=self._table.where("path", "options"),
             )
         return [found[path] for path in sorted(found, key=lambda path: found[path].shown)]
+
+    def _refuse_left_out(self, listing: Iterable[Listed], endings: Sequence[str]) -> None:
+        """Refuse folders that are links, and files whose ending is almost one: rows would be missing without a word."""
+        suffix = str(self._table.options.get("suffix", form_of(self._table).suffix))
+        almost = re.compile(rf"(.+){re.escape(suffix)}(?:{_COMPRESSED})?", re.IGNORECASE | re.DOTALL)
+        unread = []
+        for each in listing:
+            if each.path.endswith("/") and not (self._pattern.is_folder and "/_" in f"/{each.path}"):
+                self._refuse_odd(each)
+            found = None if each.path.endswith(tuple(endings)) or not suffix else almost.fullmatch(each.path)
+            if found is not None and self._is_one(found[1]):
+                unread.append(self._storage._under_root(each.path))
+        if unread:
+            what = f"{plural(len(unread), 'file')} of source `{self._table.name}`"
+            raise StorageError(
+                f"{what} cannot be read, for their ending: {first_named(unread, REPORTED)}",
+                hint=f"rename or unpack them to {any_of([f'`{each}`' for each in endings])}, or move them away",
+                location=self._table.where("path", "options"),
+            )
+
+    def _is_one(self, stem: str) -> bool:
+        try:
+            return self._pattern.match(stem) is not None
+        except PatternError:
+            return False
+
+    def _refuse_odd(self, listed: Listed) -> None:
+        """Refuse links, which may lead to what is read already or to what the project stores, and names in no UTF-8."""
+        shown, what = self._storage._under_root(listed.path), f"source `{self._table.name}`"
+        hint = "rename the file"
+        if listed.is_link:
+            message = f"{shown} is a link, and files of {what} are read where they are"
+            hint = "put the files in its place, or move it away and declare a source of its own for what it leads to"
+        elif _is_unencodable(listed.path):
+            shown = shown.encode("utf-8", "backslashreplace").decode()
+            message = f"the name of {shown}, a file of {what}, is not UTF-8"
+        else:
+            return
+        raise StorageError(message, hint=hint, location=self._table.where("path"))
 
     def _misnamed(self, wrong: Sequence[tuple[str, PatternError]]) -> StorageError:
         names = [f"{self._storage._under_root(path)} ({error})" for path, error in wrong]
@@ -237,3 +283,11 @@ class _ManyFiles:
 
 
 _REFUSED = {"publish": "written", "publish_pieces": "written", "delete": "removed"}
+
+
+def _is_unencodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

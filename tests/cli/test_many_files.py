@@ -163,6 +163,11 @@ def test_files_of_undeclared_columns_must_agree(folder: ProjectFolder, cli: Cli)
     parquet.write_table(pa.table({"a": ["x"], "c": [1]}), folder.path / "data/2/x.parquet")
     message = cli("run", "-o", "json").json["tables"][0]["error"]["message"]
     assert "`a` is string, not int64; no column `b`; column `c` beyond them" in message
+    (folder.path / "data/3").mkdir()
+    parquet.write_table(pa.table({"a": [1], "b": [1], "day": [1]}), folder.path / "data/3/x.parquet")
+    message = cli("run", "-o", "json").json["tables"][0]["error"]["message"]
+    assert message.startswith("2 of 3 files of `sales` are not as declared: ")
+    assert "`data/3/x.parquet` has a column `day`, and so has its path" in message
 
 
 def test_no_file_and_two_endings_are_refused(folder: ProjectFolder, cli: Cli) -> None:
@@ -195,6 +200,78 @@ def test_path_that_cannot_be_many_files(folder: ProjectFolder, cli: Cli, path: s
     assert result.code == 3
     assert message in " ".join(result.err.split())
     assert "lakehouse.yaml:5:" in result.err
+
+
+@pytest.mark.parametrize(
+    ("path", "columns", "more", "message"),
+    [
+        ("{d:%m-%d}", "{d: date32}", "", "has no year"),
+        ("{d:%Y-%m-%d}", "{d: 'timestamp[s, tz=UTC]'}", "", "cannot fill"),
+        ("{d:%H%M}", "{d: 'time32[s]'}", "", "cannot fill"),
+        ("{d:%Y-W%W}", "{d: string}", "", "does not say which day"),
+        ("{d:%Y-%m-%d %I}", "{d: string}", "", "hours of half a day"),
+        ("*", "{d: int64}", ", options: {file_column: d}", "holds the names of files, and is int64"),
+        ("{d}", "{a: int64}", ", options: {file_column: d}", "which is a placeholder of its path"),
+    ],
+)
+def test_value_of_the_path_that_no_column_holds(
+    folder: ProjectFolder, cli: Cli, path: str, columns: str, more: str, message: str
+) -> None:
+    declare(folder, f"raw/{path}", columns, more)
+    refused = cli("validate")
+    assert (refused.code, message in " ".join(refused.err.split())) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "file", "message"),
+    [
+        ("raw/", "raw/b.CSV", "cannot be read, for their ending: `data/raw/b.CSV`"),
+        ("raw/*", "raw/b.csv.xz", "cannot be read, for their ending: `data/raw/b.csv.xz`"),
+        ("raw/", "raw/k=1/k=2/b.csv", "`k=` is there twice"),
+        ("raw/", "raw/k=%FF/b.csv", "`k=%FF` is not UTF-8"),
+        ("raw/*", os.fsdecode(b"raw/caf\xe9.csv"), "is not UTF-8"),
+        ("raw/*", "raw/link.csv -> ../out.csv", "data/raw/link.csv is a link"),
+        ("raw/", "raw/link -> ../out", "data/raw/link/ is a link"),
+    ],
+)
+def test_file_that_would_be_left_out_or_read_twice(
+    folder: ProjectFolder, cli: Cli, path: str, file: str, message: str
+) -> None:
+    declare(folder, path)
+    folder.write("data/raw/a.csv", "id\n1\n")
+    folder.write("data/out/x.csv", "id\n1\n")
+    folder.write("data/out.csv", "id\n1\n")
+    assert cli("run").code == 0
+    name, _, target = file.partition(" -> ")
+    if target:
+        (folder.path / "data" / name).symlink_to(target)
+    else:
+        folder.write(f"data/{name}", "id\n2\n")
+    result = cli("run", "-o", "json")
+    assert (result.code, message in result.json["tables"][0]["error"]["message"]) == (1, True)
+
+
+def test_failed_rows_of_several_files_stay_apart(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, "raw/*", "{id: int64, x: float64}")
+    folder.write("data/raw/1.csv", "id,x\nfoo,1\n")
+    folder.write("data/raw/2.csv", "id,x\n2,bar\n")
+    folder.write("data/raw/3.csv", "")
+    assert "shows the 2 rows that fail" in cli("run").err
+    found = cli("show", "sales", "--failed", "-o", "json").json["rows"]
+    assert [(each["row"], each["file"], each["values"]) for each in found] == [
+        (1, "data/raw/1.csv", {"id": "foo"}),
+        (1, "data/raw/2.csv", {"x": "bar"}),
+    ]
+    for name in "12":
+        folder.write(f"data/raw/{name}.csv", "id,x\n1,1\n")
+    assert "move the file away" in cli("run").err
+
+
+def test_leap_day_without_a_year_is_a_text(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, "raw/{d:%m%d}_{t:%S.%f}", "{id: int64, d: string, t: string}")
+    folder.write("data/raw/0229_59.5.csv", "id\n1\n")
+    assert cli("run").code == 0
+    assert rows(cli) == [[1, "0229", "59.5"]]
 
 
 def test_file_that_changes_while_it_is_read(folder: ProjectFolder, cli: Cli) -> None:

@@ -92,27 +92,28 @@ class FolderStorage(FormatStorage):
         return None
 
     def list_files(self, folder: str, depth: int | None) -> Iterable[Listed]:
-        """By name; links are followed, and must lead to what is inside the root."""
-        waiting, seen = [(folder, 0)], set()
+        """By a walk, which follows no links below the folder."""
+        waiting = [(folder, 0)]
         while waiting:
             at, below = waiting.pop()
-            real = os.path.realpath(f"{self.spec.root}/{at}")
-            if real in seen:  # links in a circle
-                continue
-            seen.add(real)
             try:
-                entries = list(os.scandir(real))
+                with os.scandir(f"{self.spec.root}/{at}") as found:
+                    entries = list(found)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             for entry in entries:
                 path = f"{at}/{entry.name}" if at else entry.name
-                if entry.name.startswith("."):
+                if entry.name.startswith((".", "~$")):  # hidden, or the lock of an open workbook
                     continue
                 if entry.is_dir():
-                    if depth is None or below < depth:
+                    if depth is not None and below >= depth:
+                        continue
+                    if entry.is_symlink():
+                        yield Listed(f"{path}/", is_link=True)
+                    else:
                         waiting.append((path, below + 1))
                 elif depth is None or below == depth:
-                    yield Listed(path)
+                    yield Listed(path, is_link=entry.is_symlink())
 
     def _file(self, table: Table) -> str:
         """The stored file; no link is resolved."""
