@@ -463,3 +463,104 @@ def test_source_that_is_not_named_is_not_read(readings: ProjectFolder, cli: Cli)
     cli("run")
     assert failed_rows(cli, "s")["count"] == 0
     assert cli("run", "kind:source").code == 0
+
+
+def test_each_check_keeps_some_of_its_rows(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare(
+        """
+        t:
+          columns:
+            v: {type: int64, max: 5}
+            w: {type: int64, max: 5}
+            x:
+              type: int64
+              unique: true
+              checks: [{min: 0, error_above: 10}, {max: 1, severity: warn}]
+            y: string
+          checks: [{unique: [x, y], name: pairs}]
+        """,
+        """
+        import pandas as pd
+
+        def t():
+            v, w = [9] * 2500 + [0] * 500, [0] * 2990 + [9] * 10
+            return pd.DataFrame({"v": v, "w": w, "x": [-1, -1, *range(2, 3000)], "y": "a"})
+        """,
+    )
+    assert "shows 1,000 of the 2,510 rows that fail" in cli("run").err
+    shown = cli("show", "t", "--failed", "-n", "8").out
+    assert "check `w_max`: 10 values of `w` are above 5" in shown
+    assert "x_min" not in shown
+    assert "x_max" not in shown
+    document = cli("show", "t", "--failed", "-o", "json").json
+    assert (document["count"], len(document["rows"])) == (2510, 1000)
+    of = {
+        name: [r["row"] for r in document["rows"] if any(f"`{name}`" in why for why in r["reasons"])]
+        for name in ("v_max", "w_max", "x_unique", "pairs")
+    }
+    assert (of["w_max"], of["x_unique"], of["pairs"]) == ([*range(2991, 3001)], [1, 2], [1, 2])
+    assert of["v_max"][:2] == [1, 2]
+    assert document["rows"][0]["values"] == {"v": "9", "w": "0", "x": "-1", "y": "a"}
+
+
+@pytest.mark.parametrize(
+    ("type_", "result"), [("pa.Table", "s"), ("Iterator[pa.RecordBatch]", "iter(s.to_batches(max_chunksize=2))")]
+)
+def test_rows_of_unique_keep_all_columns(folder: ProjectFolder, cli: Cli, type_: str, result: str) -> None:
+    folder.declare(
+        """
+        s: {kind: source, columns: {k: int64, z: string}}
+        t: {inputs: [s], columns: {k: {type: int64, unique: true}, z: string}}
+        """,
+        f"""
+        from collections.abc import Iterator
+        import pyarrow as pa
+
+        def t(s: pa.Table) -> {type_}: return {result}
+        """,
+    )
+    folder.write("data/s.csv", "k,z\n1,a\n2,b\n1,c\n")
+    assert cli("run").code == 1
+    rows = cli("show", "t", "--failed", "-o", "json").json["rows"]
+    assert [(r["row"], r["values"]) for r in rows] == [(1, {"k": "1", "z": "a"}), (3, {"k": "1", "z": "c"})]
+
+
+FUNCTIONS = """
+import pandas as pd
+
+def t(s): return s
+def rows(frame): return frame[frame["v"] < 0].assign(why="negative")
+def anew(frame): return frame[frame["v"] < 0].reset_index(drop=True)
+def less(frame): return frame.loc[frame["v"] < 0, ["v"]]
+def hole(frame): return pd.Series([True, None, False, True], dtype="boolean")
+"""
+
+
+@pytest.mark.parametrize(("function", "where"), [("rows", ""), ("rows", ", where: v < 9"), ("anew", ""), ("less", "")])
+def test_rows_that_a_function_returns_are_kept(folder: ProjectFolder, cli: Cli, function: str, where: str) -> None:
+    folder.declare(
+        f"""
+        s: {{kind: source, columns: {{k: string, v: int64}}}}
+        t:
+          columns: {{k: string, v: int64}}
+          checks: [{{function: {function}{where}}}]
+        """,
+        FUNCTIONS,
+    )
+    folder.write("data/s.csv", "k,v\na,10\nb,-1\nc,1\nd,-2\n")
+    ran = cli("run")
+    assert ran.code == 1
+    known = function == "rows"
+    assert ("return a mask, or rows of the frame with its index and all its columns" in ran.err) is not known
+    failed = cli("show", "t", "--failed", "-o", "json").json["rows"]
+    assert [(row["row"], row["values"]["k"]) for row in failed] == ([(2, "b"), (4, "d")] if known else [])
+    folder.edit("lakehouse.yaml", "checks:", "quarantine: true\n    checks:")
+    assert cli("run").code == (0 if known else 1)
+    if known:
+        assert [r["k"] for r in cli("show", "t", "-o", "json").json["rows"]] == ["a", "c"]
+
+
+def test_null_mask_of_pandas_own_type_is_named(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare("s: {kind: source, columns: {v: int64}, checks: [{function: hole}]}\nt: {inputs: [s]}", FUNCTIONS)
+    folder.write("data/s.csv", "v\n1\n2\n3\n4\n")
+    assert "check `function` returned a mask with 1 null; say of each row whether it is good" in cli("run").err
