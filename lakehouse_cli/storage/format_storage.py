@@ -6,6 +6,7 @@ Where the bytes are, folders or objects under keys, is for subclasses.
 from __future__ import annotations
 
 import sys
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 MANIFESTS = ".lakehouse/manifests"
 #: The packages that shape data on their way.
 _SHAPING = ("numpy", "pandas", "polars", "pyarrow")
+#: Before a table that changed is read again; twice as long each time, for a second in all.
+_PAUSE_S = 0.001
 _PUBLISHING = frozenset(("publish", "publish_pieces"))
 _WITH_PUBLISH: Mapping[type, str] = {PublishesPieces: "publish_pieces", RehearsesWriting: "rehearse"}
 _Result = TypeVar("_Result")
@@ -277,11 +280,11 @@ class FormatStorage(AssetStorage):
 
     def _until_unchanged(self, table: Table, look: Callable[[], _Result], times: int = READINGS) -> _Result:
         """Do what raises ChangedError where a table changes meanwhile, and again until it does not."""
-        for _ in range(times):
+        for attempt in range(times):
             try:
                 return look()
             except ChangedError:
-                continue
+                time.sleep(_PAUSE_S * 2**attempt)  # who replaces it again and again may come to an end
         raise changed_while_read(table, self.uri(table))
 
     def _parsed(
