@@ -42,12 +42,12 @@ class Problems:
         return len(self._found)
 
     def add(self, problem: Problem) -> None:
-        """Keep a problem, in the words of the file that it is about."""
+        """Keep a problem, in the words of the file that it is about, and fit to be shown."""
+        message, hint = printable(problem.message), problem.hint and printable(problem.hint)
         if problem.location is not None:
-            file, hint = problem.location.file, problem.hint
-            problem = replace(
-                problem, message=in_words_of(file, problem.message), hint=hint and in_words_of(file, hint)
-            )
+            file = problem.location.file
+            message, hint = in_words_of(file, message), hint and in_words_of(file, hint)
+        problem = replace(problem, message=message, hint=hint)
         if self._environment:
             problem = replace(problem, message=f"environment `{self._environment}`: {problem.message}")
         self._found.append(problem)

@@ -42,6 +42,18 @@ def mutated(draw: st.DrawFn) -> str:
     return text
 
 
+@pytest.mark.parametrize("invisible", ["\t", "\u200b"])
+def test_invisible_characters_in_values_are_visible_in_problems(tmp_path: Path, invisible: str) -> None:
+    path = tmp_path / "lakehouse.yaml"
+    text = (CORPUS / "good" / "checks.yaml").read_text("utf-8")
+    problems = []
+    for word in re.finditer(r"\w[\w.%:+-]+(?=[],}])", text):
+        path.write_text(text[: word.start() + 1] + invisible + text[word.start() + 1 :], "utf-8")
+        problems += load_project(path, ENVIRON).problems
+    assert len(problems) > 40
+    assert [problem for problem in problems if not f"{problem.message}{problem.hint}".isprintable()] == []
+
+
 @pytest.mark.slow
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=mutated())
