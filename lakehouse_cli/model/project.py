@@ -15,6 +15,8 @@ from msgspec import Struct, field
 from lakehouse_cli.errors import Location
 from lakehouse_cli.model.contract import Column, Contract, ExtraColumns
 from lakehouse_cli.model.declaration import Declaration
+from lakehouse_cli.model.dimension import Dimension, InputOptions
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.query import QueryReading, TextPlace
 from lakehouse_cli.text.sql import without_semicolon
 
@@ -301,12 +303,24 @@ class Table(Asset, frozen=True):
         quarantine: How many rows of its result, or what share, may be put aside for breaking checks; None for none.
         quarantine_of: The table whose rows are put aside here; empty for every other.
         file_column: Of a source of many files, the column that names the file of each row; empty for none.
+        partitions: Dimensions by which it is computed and stored; none for a table that is computed whole.
+        input_options: What a partition gets of its inputs, by parameter, where that is declared.
+        gone: What becomes of a stored partition whose source is gone.
+        on_code_change: Whether history is computed again when code, params or packages change.
+        partition: The one partition that is meant in the place of the whole table; None for the table.
+        selected: The partitions that are read in its place, in order; None for all.
     """
 
     contract: Contract = Contract()
     quarantine: str | None = None
     quarantine_of: str = ""
     file_column: str = ""
+    partitions: tuple[str, ...] = ()
+    input_options: Mapping[str, InputOptions] = field(default_factory=dict)
+    gone: Literal["fail", "keep", "drop"] = "fail"
+    on_code_change: Literal["all", "new"] = "all"
+    partition: Partition | None = None
+    selected: tuple[Partition, ...] | None = None
 
     @property
     def columns(self) -> tuple[Column, ...] | None:
@@ -344,6 +358,7 @@ class ProjectSpec(Declaration, frozen=True):
         module: Dotted name of the module with the transforms, None where no table needs one.
         storages: By name; always holds ``default``.
         tables: By name, in the order of the file.
+        dimensions: By name, in the order of the file.
         broken: Names of tables declared so badly that they are not in `tables`; not to be called unknown.
         executor: Name of the executor.
         workers: How many tables at once, None for the executor's own choice.
@@ -363,6 +378,7 @@ class ProjectSpec(Declaration, frozen=True):
     description: str | None = None
     storages: Mapping[str, StorageSpec] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
+    dimensions: Mapping[str, Dimension] = field(default_factory=dict)
     broken: frozenset[str] = frozenset()
     executor: str = "threads"
     workers: int | None = None

@@ -1,0 +1,44 @@
+"""Partitions of a table: the units in which it is computed, stored and planned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from msgspec import Struct
+
+#: The dimension that stands for each file of a source of many files.
+FILE = "file"
+
+
+class Partition(Struct, frozen=True, order=True):
+    """One partition: a value of each dimension of its table.
+
+    Attributes:
+        dimensions: Their names, in the order of `partitions`.
+        values: Their canonical texts: ``2024``, ``2024-01``, ``2024-W05``, ``2024-01-03``, ``2024-01-03T14``, or as
+            they are.
+    """
+
+    dimensions: tuple[str, ...]
+    values: tuple[str, ...]
+
+    @property
+    def key(self) -> dict[str, str]:
+        """Value by dimension, as JSON documents have it."""
+        return dict(zip(self.dimensions, self.values, strict=True))
+
+    @property
+    def path(self) -> str:
+        """Its folder below that of its table, such as ``region=eu/month=2024-01``; each value percent-encoded."""
+        pairs = zip(self.dimensions, self.values, strict=True)
+        return "/".join(f"{name}={quote(value, safe='')}" for name, value in pairs)
+
+    def __str__(self) -> str:
+        """As messages name it: ``region=eu, month=2024-01``."""
+        return ", ".join(f"{name}={value}" for name, value in self.key.items())
+
+    def only(self, dimensions: tuple[str, ...]) -> Partition:
+        """The same with some of its dimensions."""
+        key: Mapping[str, str] = self.key
+        return Partition(dimensions, tuple([key[name] for name in dimensions]))
