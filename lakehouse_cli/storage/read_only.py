@@ -17,6 +17,7 @@ _CHANGING = frozenset(
         "publish_query",
         "keep_checks",
         "delete",
+        "drop",
         "may_replace",
         "remove_leftovers",
     )
