@@ -10,6 +10,8 @@ from msgspec import Struct, field
 from lakehouse_cli.model.declaration import Declaration
 
 Every = Literal["year", "month", "week", "day", "hour"]
+#: The kinds of periods, from the longest.
+EVERY: tuple[Every, ...] = ("year", "month", "week", "day", "hour")
 
 
 class Dimension(Declaration, frozen=True):
@@ -39,7 +41,7 @@ class Within(Struct, frozen=True):
 
     Attributes:
         column: That holds the time.
-        around: Seconds before the begin of the period, and after its end.
+        around: Seconds that are added to the begin of the period, and to its end.
     """
 
     column: str

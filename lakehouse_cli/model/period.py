@@ -1,0 +1,277 @@
+"""Periods of time: years, months, weeks, days and hours, by their keys and by their numbers.
+
+A period is known by its key (``2024-01``), and counted by a number: those of neighbours differ by one, and numbers of
+one kind are in the order of time.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from lakehouse_cli.model.dimension import Every
+
+_KEYS = {
+    "year": re.compile(r"(\d{4})", re.ASCII),
+    "month": re.compile(r"(\d{4})-(\d{2})", re.ASCII),
+    "week": re.compile(r"(\d{4})-W(\d{2})", re.ASCII),
+    "day": re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII),
+    "hour": re.compile(r"(\d{4})-(\d{2})-(\d{2})T(\d{2})", re.ASCII),
+}
+#: How a key of each kind is written.
+SAMPLES: dict[Every, str] = {
+    "year": "2024",
+    "month": "2024-01",
+    "week": "2024-W05",
+    "day": "2024-01-03",
+    "hour": "2024-01-03T14",
+}
+_MONTHS = (
+    "",
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+# Of each kind, those that its periods lie in. Weeks begin in one month and end in the next.
+_COARSER: dict[str, frozenset[str]] = {
+    "hour": frozenset(("day", "week", "month", "year")),
+    "day": frozenset(("week", "month", "year")),
+    "week": frozenset(),
+    "month": frozenset(("year",)),
+    "year": frozenset(),
+}
+# How much of a key is that of the period around it.
+_LENGTHS = {"year": 4, "month": 7, "day": 10}
+
+
+class PeriodError(ValueError):
+    """A text is no key of a period; the message says why, `hint` what to write.
+
+    Attributes:
+        hint: What to do.
+    """
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Span(NamedTuple):
+    """When a period begins, and when the next one does, in UTC."""
+
+    begin: datetime
+    end: datetime
+
+
+def period_number(key: str, every: Every) -> int:
+    """Return the number of a period.
+
+    Raises:
+        PeriodError: The text is no key of that kind.
+    """
+    found = _KEYS[every].fullmatch(key)
+    if found is None:
+        raise PeriodError(f"{key!r} is no {every}", f"write it as `{SAMPLES[every]}`")
+    year, *rest = map(int, found.groups())
+    if year < 1:
+        raise PeriodError(f"{key!r} is no {every}: years begin with 0001", f"write it as `{SAMPLES[every]}`")
+    if every == "year":
+        return year
+    if every == "week":
+        return _week_number(year, rest[0])
+    month = rest[0]
+    if not 1 <= month <= 12:
+        raise PeriodError(f"{key!r} is no {every}: a year has 12 months", "write a month from 01 to 12")
+    if every == "month":
+        return year * 12 + month - 1
+    last = monthrange(year, month)[1]
+    if not 1 <= rest[1] <= last:
+        message = f"{key!r} is no {every}: {_MONTHS[month]} {year} has {last} days"
+        raise PeriodError(message, f"write a day from 01 to {last}")
+    day = date(year, month, rest[1]).toordinal()
+    if every == "day":
+        return day
+    if rest[2] > 23:
+        raise PeriodError(f"{key!r} is no hour: a day has 24", "write an hour from 00 to 23")
+    return day * 24 + rest[2]
+
+
+def _week_number(year: int, week: int) -> int:
+    try:
+        return date.fromisocalendar(year, week, 1).toordinal() // 7
+    except ValueError:
+        weeks = date(year, 12, 28).isocalendar().week
+        raise PeriodError(
+            f"'{year:04}-W{week:02}' is no week: {year} has {weeks}", f"write a week from W01 to W{weeks}"
+        ) from None
+
+
+def period_key(number: int, every: Every) -> str:
+    """The key of the period of a number.
+
+    Raises:
+        PeriodError: It is outside of the years 1 to 9999.
+    """
+    try:
+        return _KEY_OF[every](number)
+    except (ValueError, OverflowError):
+        raise PeriodError("the period is outside of the years 1 to 9999", "choose nearer ones") from None
+
+
+def _year_key(number: int) -> str:
+    return _month_key(number * 12)[:4]
+
+
+def _month_key(number: int) -> str:
+    return date(number // 12, number % 12 + 1, 1).isoformat()[:7]
+
+
+def _week_key(number: int) -> str:
+    year, week, _ = date.fromordinal(number * 7 + 1).isocalendar()
+    return f"{year:04}-W{week:02}"
+
+
+def _day_key(number: int) -> str:
+    return date.fromordinal(number).isoformat()
+
+
+def _hour_key(number: int) -> str:
+    return f"{_day_key(number // 24)}T{number % 24:02}"
+
+
+_KEY_OF: dict[Every, Callable[[int], str]] = {
+    "year": _year_key,
+    "month": _month_key,
+    "week": _week_key,
+    "day": _day_key,
+    "hour": _hour_key,
+}
+
+
+def shift(key: str, every: Every, by: int) -> str:
+    """The key of a neighbour in the calendar: -1 is the period before.
+
+    Raises:
+        PeriodError: It is outside of the years 1 to 9999.
+    """
+    return period_key(period_number(key, every) + by, every)
+
+
+def nests(finer: Every, coarser: Every) -> bool:
+    """Whether each period of one kind lies in one of another, or is one."""
+    return finer == coarser or coarser in _COARSER[finer]
+
+
+def period_around(key: str, every: Every, coarser: Every) -> str:
+    """The key of the coarser period in which one lies; of the same kind, itself."""
+    if every == coarser:
+        return key
+    if coarser == "week":
+        return _week_key(_monday(period_number(key[:10], "day")) // 7)
+    return key[: _LENGTHS[coarser]]
+
+
+def _monday(day: int) -> int:
+    return day - (day - 1) % 7
+
+
+def periods_in(key: str, every: Every, finer: Every) -> range:
+    """The numbers of the finer periods that lie in one; of the same kind, its own."""
+    number = period_number(key, every)
+    first, behind = (_first_in(each, every, finer) for each in (number, number + 1))
+    return range(first, behind)
+
+
+def _first_in(number: int, every: Every, finer: Every) -> int:
+    """The number of the first finer period that begins with one or after it."""
+    if every == finer:
+        return number
+    if every == "year" and finer == "month":
+        return number * 12
+    if every == "week":
+        day = number * 7 + 1
+    elif every == "day":
+        day = number
+    else:
+        year, month = divmod(number * 12 if every == "year" else number, 12)
+        day = date(year, month + 1, 1).toordinal() if year <= 9999 else date.max.toordinal() + 1
+    return day if finer == "day" else day * 24
+
+
+def period_at(moment: date, every: Every) -> int:
+    """The number of the period in which a date or wall-clock time lies."""
+    if every == "year":
+        return moment.year
+    if every == "month":
+        return moment.year * 12 + moment.month - 1
+    day = moment.toordinal()
+    if every == "week":
+        return _monday(day) // 7
+    return day if every == "day" else day * 24 + (moment.hour if isinstance(moment, datetime) else 0)
+
+
+def first_moment(key: str, every: Every) -> date:
+    """What transforms get for a period: its first day, or of an hour its begin by the wall clock."""
+    number = period_number(key, every)
+    begin = _wall_begin(number, every)
+    return begin if every == "hour" else begin.date()
+
+
+def _wall_begin(number: int, every: Every) -> datetime:
+    hour = number if every == "hour" else _first_in(number, every, "hour")
+    day = date.fromordinal(hour // 24)
+    return datetime(day.year, day.month, day.day, hour % 24)
+
+
+def span(number: int, every: Every, zone: str) -> Span:
+    """When a period begins and ends, by the clocks of a zone.
+
+    Periods follow each other without gaps. One that the clocks leave out, such as an hour in spring, has its end at its
+    begin; one in which they are put back is the longer for that.
+    """
+    return Span(_begin(number, every, zone), _begin(number + 1, every, zone))
+
+
+def exists(number: int, every: Every, zone: str) -> bool:
+    """Whether the clocks of a zone ever show a period."""
+    begin, end = span(number, every, zone)
+    return begin < end
+
+
+@lru_cache(maxsize=4096)
+def _begin(number: int, every: Every, zone: str) -> datetime:
+    """The first instant at which the clocks show a period or a later one, and never an earlier one after that."""
+    try:
+        wall = _wall_begin(number, every)
+    except (ValueError, OverflowError):  # behind the last year
+        return datetime.max.replace(tzinfo=UTC)
+    info = ZoneInfo(zone)
+    try:
+        first, second = (wall.replace(tzinfo=info, fold=fold).astimezone(UTC) for fold in (0, 1))
+    except OverflowError:
+        return (datetime.min if wall.year == 1 else datetime.max).replace(tzinfo=UTC)
+    if first < second:  # the clocks show it twice; before the second time they may have shown less
+        before = (second - timedelta(microseconds=1)).astimezone(info).replace(tzinfo=None)
+        return second if before < wall else first
+    low, high = int(second.timestamp()), int(first.timestamp())
+    while low < high:  # the clocks leave it out: the instant at which they are put forward
+        middle = (low + high) // 2
+        if datetime.fromtimestamp(middle, info).replace(tzinfo=None) >= wall:
+            high = middle
+        else:
+            low = middle + 1
+    return datetime.fromtimestamp(high, UTC)
+
+
+def number_at(instant: datetime, every: Every, zone: str) -> int:
+    """The number of the period in which an instant lies, by the clocks of a zone."""
+    number = period_at(instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None), every)
+    while _begin(number, every, zone) > instant:
+        number -= 1
+    while _begin(number + 1, every, zone) <= instant:
+        number += 1
+    return number
