@@ -8,12 +8,13 @@ from typing import Any
 
 from lakehouse_cli.config.checks import TableChecks
 from lakehouse_cli.config.columns import Columns
+from lakehouse_cli.config.dimensions import PARTITIONS, Inputs
 from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN, path_problem
 from lakehouse_cli.config.quarantine import Quarantine
 from lakehouse_cli.config.reading import JsonSchema, Key, Reader
 from lakehouse_cli.config.uses import FILE_RULES, RefreshAge, UsesMap, file_problem
 from lakehouse_cli.config.value_types import (
-    Arguments,
+    NAME_PATTERN,
     CheckedText,
     Choice,
     Flag,
@@ -28,9 +29,6 @@ from lakehouse_cli.config.yaml_tree import Node
 from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES
 
-#: Names of tables and storages.
-NAME_PATTERN = "[A-Za-z_][A-Za-z0-9_]*"
-NAME_RULE = "names are letters, digits and `_`, and begin with no digit"
 _IDENTIFIER = rf"(?!(?:{'|'.join(keyword.kwlist)})(?![A-Za-z0-9_]))[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*"
 _DOTTED = rf"{_IDENTIFIER}(?:\.{_IDENTIFIER})*"
 _NAME_TYPES = ("string", "boolean")
@@ -127,15 +125,33 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         computed=True,
     ),
     "inputs": Key(
-        Arguments(_TABLE, "a list of tables, or a map of parameters to tables"),
-        "A list of tables, matched to the parameters in order, or a map of parameter to table. "
-        "Default: the tables that the parameters are named after.",
+        Inputs(_TABLE, "a list of tables, or a map of parameters to tables"),
+        "A list of tables, matched to the parameters in order, or a map of parameter to table, or to a map of `table`"
+        " and what a partition gets of it. Default: the tables that the parameters are named after.",
         computed=True,
     ),
     "params": Key(
         FreeMap(parameters=True),
         "Constants passed to the transform by keyword, over those of the project.",
         {},
+        computed=True,
+    ),
+    "partitions": Key(
+        PARTITIONS,
+        "The dimensions by which it is computed and stored, each partition by itself; `file`: each file of its source."
+        " Of a source that is a folder, those that its `name=value` folders are.",
+        examples=(["month"], ["region", "month"], "file"),
+    ),
+    "gone": Key(
+        Choice(("fail", "keep", "drop")),
+        "What becomes of a stored partition whose source is gone.",
+        "fail",
+        computed=True,
+    ),
+    "on_code_change": Key(
+        Choice(("all", "new")),
+        "Whether stored partitions are computed again when code, params or packages change, or new ones alone.",
+        "all",
         computed=True,
     ),
     "extra_columns": Key(
@@ -314,6 +330,11 @@ PROJECT_KEYS: AnyMapping[str, Key] = {
     "execution": Key(_EXECUTION, "Where and how transforms are computed."),
     "include": Key(
         PATTERNS, "Patterns of files with more `tables`, relative to this file.", examples=(["tables/*.yaml"],)
+    ),
+    "dimensions": Key(
+        Section("a map of names to dimensions", "dimensions"),
+        "What tables are divided by: periods of time, or values. Placeholders in the paths of sources make them too.",
+        examples=({"month": {"every": "month", "start": "2024-01"}, "region": ["eu", "us"]},),
     ),
     "tables": Key(Section("a map of names to tables", "tables"), "The tables, by name."),
     "types": Key(

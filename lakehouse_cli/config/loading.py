@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from lakehouse_cli.config.dimensions import read_dimensions
 from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.environments import Environments
 from lakehouse_cli.config.includes import EXTENSION, Includes, read_top, tables_mapping
 from lakehouse_cli.config.keys import ASSETS, PROJECT_KEYS
+from lakehouse_cli.config.made_dimensions import with_made_dimensions
 from lakehouse_cli.config.many_files import marked, overlap_problems
 from lakehouse_cli.config.params import NO_PARAMS, fill_params, with_given
 from lakehouse_cli.config.problems import Problems, quoted
@@ -279,6 +281,7 @@ class _Loader:
         environments.read(storages, execution, others, params, self.environment, incomplete=incomplete)
         execution = environments.execution
         self.find_types()
+        dimensions = self.value("dimensions")
         if (node := self.value("defaults")) is not None:
             self.defaults = read_draft(self.reader, self.root.entries["defaults"][0], node, "`defaults`")
         self.find_tables()
@@ -293,6 +296,7 @@ class _Loader:
             memory=execution.memory,
             spark=execution.spark,
             params=environments.all[environments.chosen].params,
+            dimensions={} if dimensions is None else read_dimensions(self.reader, dimensions),
             together=execution.together,
             module_location=self.place("module"),
             environments=environments.all,
@@ -306,7 +310,7 @@ class _Loader:
         tables = kept.tables([reader.source.name for reader, _ in self.includes.tables], spec)
         if tables is None:
             return None
-        spec = replace(spec, tables=tables, storages=marked(spec.storages, tables))
+        spec = with_made_dimensions(replace(spec, tables=tables, storages=marked(spec.storages, tables)))
         together = together_problems(tables.values()) if spec.together else ()
         for problem in (*find_collisions(spec), *overlap_problems(spec), *together):
             self.reader.problems.add(problem)
@@ -407,6 +411,7 @@ class _Loader:
         storages = marked(storages, tables)
         params = spec.environments[environment].params
         whole = replace(spec, environment=environment, storages=storages, params=params, tables=tables, broken=broken)
+        whole = with_made_dimensions(whole)
         for problem in validate(whole, resolution):
             self.reader.problems.add(problem)
         return whole

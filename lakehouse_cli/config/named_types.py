@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping as AnyMapping
 
 from lakehouse_cli.config.columns import read_column
-from lakehouse_cli.config.keys import NAME_PATTERN, NAME_RULE
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Reader
 from lakehouse_cli.config.source import PlacedMark
+from lakehouse_cli.config.value_types import NAME_PATTERN, NAME_RULE
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 from lakehouse_cli.model import ColumnTypeError, parse_column_type
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lakehouse_cli.config.columns import column_schema, column_type_schema
+from lakehouse_cli.config.dimensions import DIMENSION_KEYS
 from lakehouse_cli.config.keys import (
     ENVIRONMENT_KEYS,
     EXECUTION_KEYS,
     INCLUDED_KEYS,
-    NAME_PATTERN,
     PROJECT_KEYS,
     SPARK_KEYS,
     SPARK_OWN,
@@ -17,7 +17,9 @@ from lakehouse_cli.config.keys import (
 )
 from lakehouse_cli.config.options import options_schema
 from lakehouse_cli.config.reading import JsonSchema, keys_schema
+from lakehouse_cli.config.value_types import NAME_PATTERN, TEXT_TYPES
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT
+from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.storage_types import STORAGE_TYPES
 
 _EXTENSIONS: JsonSchema = {"^x-": {"description": "A place for anchors; not read otherwise."}}
@@ -61,6 +63,7 @@ def json_schema() -> JsonSchema:
             "column": column_schema(),
             "columnType": column_type_schema(),
             "types": _named({"$ref": "#/$defs/column"}),
+            "dimensions": _dimensions(),
             "options": options_schema(fillable=False),
             "storages": {
                 **_named({**storage, "if": built_in, "then": {"required": ["root"]}}),
@@ -80,6 +83,14 @@ def json_schema() -> JsonSchema:
 def _named(values: JsonSchema) -> JsonSchema:
     """A map of names to values."""
     return {"type": "object", "propertyNames": {"pattern": f"^{NAME_PATTERN}$"}, "additionalProperties": values}
+
+
+def _dimensions() -> JsonSchema:
+    values = {"type": "array", "items": {"type": TEXT_TYPES, "minLength": 1}, "minItems": 1, "uniqueItems": True}
+    periods = keys_schema(DIMENSION_KEYS, "Periods of time.", required=("every",))
+    schema = _named({"anyOf": [values, periods]})
+    schema["propertyNames"]["not"] = {"const": FILE}
+    return schema
 
 
 def _table() -> JsonSchema:

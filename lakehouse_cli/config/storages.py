@@ -14,8 +14,6 @@ from msgspec.structs import replace
 from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.config.keys import (
     EXECUTION_KEYS,
-    NAME_PATTERN,
-    NAME_RULE,
     SPARK_KEYS,
     SPARK_OWN,
     SPARK_REMOTE,
@@ -25,6 +23,7 @@ from lakehouse_cli.config.options import option_conflict, read_options
 from lakehouse_cli.config.paths import root_problem, url_problem
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Reader, is_misspelt, read_keys
+from lakehouse_cli.config.value_types import NAME_PATTERN, NAME_RULE
 from lakehouse_cli.config.variables import Filled
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar
 from lakehouse_cli.errors import did_you_mean

@@ -11,13 +11,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.config.checks import every_check
-from lakehouse_cli.config.keys import NAME_PATTERN, NAME_RULE, TABLE_KEYS
+from lakehouse_cli.config.dimensions import TABLE_WORDS, split_inputs
+from lakehouse_cli.config.keys import TABLE_KEYS
+from lakehouse_cli.config.made_dimensions import placeholders_of
 from lakehouse_cli.config.options import FILE_COLUMN, MANY_FILES, read_options
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.quarantine import applies
 from lakehouse_cli.config.reading import EMPTY, Reader, read_keys
 from lakehouse_cli.config.scalars import loses_digits
-from lakehouse_cli.config.value_types import is_parameter
+from lakehouse_cli.config.value_types import NAME_PATTERN, NAME_RULE, is_parameter
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location
 from lakehouse_cli.formats import FORMATS, SERIALIZERS
@@ -37,12 +39,15 @@ _OF_TABLES = (
     "extra_columns",
     "checks",
     "quarantine",
+    "partitions",
+    "gone",
+    "on_code_change",
     "sql",
     "sql_file",
     "engine",
     "reproducible",
 )
-_WITH_PARTS = frozenset(("inputs", "params", "key", "order_by", "uses"))
+_WITH_PARTS = frozenset(("inputs", "params", "key", "order_by", "uses", "partitions"))
 
 
 class Draft(Struct):
@@ -94,7 +99,7 @@ def _serializer(draft: Draft, values: AnyMapping[str, Any]) -> str:
 
 def read_draft(reader: Reader, name: Scalar, node: Mapping, owner: str) -> Draft:
     """Read the keys of a table or of the defaults, each by itself."""
-    values, invalid = read_keys(reader, node, TABLE_KEYS, owner)
+    values, invalid = read_keys(reader, node, TABLE_KEYS, owner, TABLE_WORDS)
     places: dict[str, Location] = {}
     for each, (key, value) in node.entries.items():
         if each in values or each in invalid:
@@ -111,9 +116,10 @@ def _parts(reader: Reader, name: str, node: Node) -> Iterator[tuple[str, Locatio
             yield f"{name}.{index}", reader.at(item)
     elif isinstance(node, Mapping):
         for part, (key, value) in node.entries.items():
-            yield f"{name}.{part}", reader.at(value if name == "inputs" else key)
-            if name == "uses":
-                yield from _parts(reader, f"uses.{part}", value)
+            of_key = name != "inputs" or isinstance(value, Mapping)
+            yield f"{name}.{part}", reader.at(key if of_key else value)
+            if name == "uses" or (name.startswith("inputs") and isinstance(value, Mapping)):
+                yield from _parts(reader, f"{name}.{part}", value)
     else:
         yield f"{name}.0", reader.at(node)  # a single text in place of a list
 
@@ -223,6 +229,7 @@ class Resolution(Struct):
         file_column, columns = str(options.pop(FILE_COLUMN, "")), values.get("columns")
         if file_column and columns is not None and file_column not in [each.name for each in columns]:
             columns = (*columns, Column(file_column, parse_column_type("string"), nullable=False))
+        inputs, input_options = split_inputs(values.get("inputs"))
         table = Table(
             name=name,
             kind="source" if source else "computed",
@@ -242,7 +249,11 @@ class Resolution(Struct):
             query=query,
             order_by=values.get("order_by", ()),
             reproducible=values.get("reproducible", True),
-            inputs=values.get("inputs"),
+            inputs=inputs,
+            input_options=input_options,
+            partitions=values.get("partitions", ()),
+            gone=values.get("gone", "fail"),
+            on_code_change=values.get("on_code_change", "all"),
             params=values.get("params", {}),
             private=private & values.get("params", {}).keys() if private else private,
             options=options,
@@ -261,6 +272,8 @@ class Resolution(Struct):
             location=draft.location,
             locations=places,
         )
+        if made := tuple(placeholders_of(table)):
+            table = replace(table, partitions=made)
         # Defaults speak of all tables, and mean those that have checks.
         meant = table.quarantine is None or "quarantine" in own or applies(table)
         return table if meant else replace(table, quarantine=None)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Raw, Struct, ValidationError, json
+from msgspec.structs import replace
 from xxhash import xxh3_128_hexdigest
 
 from lakehouse_cli.config.reading import Reader
@@ -31,7 +32,7 @@ from lakehouse_cli.storage_types import STORAGE_TYPES, scheme_of
 from lakehouse_cli.version import __version__
 
 _FOLDER, _FILE = "cache", "tables-{}.json"
-_FORMAT = 5
+_FORMAT = 6
 # The largest number that JSON gives back as it was.
 _LARGEST = 2**63 - 1
 
@@ -206,7 +207,9 @@ def _is_known(spec: ProjectSpec) -> bool:
 def _key(spec: ProjectSpec) -> str:
     """What the reading belongs to, beside its files."""
     storages = [(s.name, s.type, s.format, s.options, scheme_of(s.root)) for s in spec.storages.values()]
-    return xxh3_128_hexdigest(json.encode((_FORMAT, __version__, sys.version, spec.environment, storages)))
+    dimensions = [replace(each, location=None) for each in spec.dimensions.values() if each.location is not None]
+    key = (_FORMAT, __version__, sys.version, spec.environment, storages, dimensions)
+    return xxh3_128_hexdigest(json.encode(key))
 
 
 def _digest(source: SourceFile) -> str:

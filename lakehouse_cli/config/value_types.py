@@ -20,6 +20,9 @@ from lakehouse_cli.registry import installed
 from lakehouse_cli.text.name_lists import any_of
 from lakehouse_cli.text.yaml_text import quote_yaml
 
+#: Names of tables, storages, dimensions.
+NAME_PATTERN = "[A-Za-z_][A-Za-z0-9_]*"
+NAME_RULE = "names are letters, digits and `_`, and begin with no digit"
 # What an editor may make of a text that stands without quotes; here it stays a text.
 TEXT_TYPES = ["string", "number", "boolean"]
 _PARAMETER_HINT = "parameters are named as in Python: letters, digits and `_`"

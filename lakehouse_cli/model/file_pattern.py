@@ -9,6 +9,8 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
+from lakehouse_cli.model.dimension import Every
+from lakehouse_cli.model.period import period_at, period_key
 from lakehouse_cli.model.project import Table
 
 _MARKS = re.compile(r"\*\*|\*|\?|\{([^{}/]*)\}")
@@ -39,6 +41,26 @@ class Placeholder(Struct, frozen=True):
 
     name: str
     format: str | None = None
+
+    @property
+    def every(self) -> Every | None:
+        """The periods that its values are; None where they are texts: without a year, or with minutes."""
+        form = self.format
+        if form is None or not says_year(form) or _has(form, "MSfTXcsz"):
+            return None
+        if _has(form, "HI"):
+            return "hour"
+        if _has(form, "djxDFuw"):
+            return "day"
+        return "month" if _has(form, "mbBh") else "year"
+
+    def partition_value(self, text: str) -> str:
+        """The value of a partition that a part of a name is: the key of its period, or the text.
+
+        Raises:
+            PatternError: It is not of the placeholder's format.
+        """
+        return text if self.every is None else period_key(period_at(parse_moment(text, self), self.every), self.every)
 
 
 class FilePattern(Struct, frozen=True, dict=True):
@@ -173,6 +195,10 @@ def parse_moment(text: str, placeholder: Placeholder) -> datetime:
         f"{text!r} is not as `{{{placeholder.name}:{placeholder.format}}}` says",
         "rename the file, move it away, or correct the placeholder",
     )
+
+
+def _has(form: str, letters: str) -> bool:
+    return any(f"%{letter}" in form for letter in letters)
 
 
 def says_year(form: str) -> bool:
