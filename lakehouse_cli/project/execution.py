@@ -12,7 +12,7 @@ from lakehouse_cli.config.validation import together_problems
 from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.deferral import Deferral
-from lakehouse_cli.plan.planning import Plan
+from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.project.planning import Planner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -18,7 +19,10 @@ from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.planning import Plan, PlannedTable, make_plan, tables_of_interest
+from lakehouse_cli.plan.partition_plan import PartitionPlanner, links_of
+from lakehouse_cli.plan.partitioning import Link
+from lakehouse_cli.plan.planned import Plan, PlannedTable
+from lakehouse_cli.plan.planning import make_plan, tables_of_interest
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.plan.project_params import NOTHING
 from lakehouse_cli.plan.queries import QueryComputation
@@ -27,6 +31,7 @@ from lakehouse_cli.plan.recipes import reading_of, recipe_hash, recipe_of, store
 from lakehouse_cli.plan.replaying import check_selected, find_replayed, without_rows
 from lakehouse_cli.plan.selection import Selection, mentions_state, select
 from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
+from lakehouse_cli.plan.units import EVERYTHING, Narrowing
 from lakehouse_cli.plan.uses import Used, UsedContent
 from lakehouse_cli.project.given_params import given_params, params_again, private_texts
 from lakehouse_cli.project.loading import ValidProject, load_valid_project
@@ -234,15 +239,30 @@ class Planner:
         code, spec, content = self.code, self.spec, UsedContent(self.code.folder)
         tables = [table for table in spec.tables.values() if table.kind == "computed"]
         code.read(tables)
+        links = self._links(tables)
 
         def of(table: Table) -> str:
             storages = spec.storages
-            recipe = recipe_of(code.graph, table, code.computation(table), storages[table.storage], content.of(table))
+            recipe = recipe_of(
+                code.graph,
+                table,
+                code.computation(table),
+                storages[table.storage],
+                content.of(table),
+                links.get(table.name, ()),
+            )
             sources = (spec.tables[name] for name in code.graph.upstream(table.name))
             reading = [reading_of(t, None, stored_as(t, storages[t.storage])) for t in sources if t.kind == "source"]
             return recipe_hash(recipe, reading)
 
         return {table.name: of(table) for table in tables}
+
+    def _links(self, tables: Iterable[Table]) -> dict[str, tuple[Link | None, ...]]:
+        """What the partitions of tables get of each input, by table; those without partitions are left out."""
+        graph = self.code.graph
+        every = {name: each.every for name, each in self.spec.dimensions.items()}
+        dimensions = {name: each.partitions for name, each in graph.tables.items() if each.partitions}
+        return {each.name: links_of(graph, each.name, dimensions, every) for each in tables if each.partitions}
 
     def _computation(self, table: Table, engines: dict[str, DatabaseEngine]) -> Computation | None:
         """How a table is computed; by a database, with the version of that, which is asked for once a storage."""
@@ -264,6 +284,7 @@ class Planner:
         force: bool = False,
         lenient: bool = False,
         replayed: Mapping[str, str] = {},
+        narrowing: Narrowing = EVERYTHING,
     ) -> Plan:
         """Plan a selection; `lenient` where it is only asked which tables would run, so that inputs may lack."""
         here, code, behind = self.stored, self.code, self.behind(defer)
@@ -273,14 +294,21 @@ class Planner:
         content = UsedContent(code.folder)
         used = {table.name: content.of(table) for table in tables}
         engines: dict[str, DatabaseEngine] = {}
+        links = self._links(tables)
         recipes = {
             table.name: recipe_of(
-                here.graph, table, self._computation(table, engines), here.specs[table.storage], used[table.name]
+                here.graph,
+                table,
+                self._computation(table, engines),
+                here.specs[table.storage],
+                used[table.name],
+                links.get(table.name, ()),
             )
             for table in tables
         }
         names = tables_of_interest(here.graph, chosen)
-        states = take_snapshot(here, names, recipes, behind=behind, forced=force, lenient=lenient).states
+        snapshot = take_snapshot(here, names, recipes, behind=behind, forced=force, lenient=lenient)
+        states = snapshot.states
         empty = without_rows(replayed, states)
         if empty:
             chosen = replace(chosen, notes=(*chosen.notes, *empty.values()))
@@ -296,6 +324,18 @@ class Planner:
             defer=None if behind is None else behind.environment,
             check_codes=code.check_codes(tables),
             replayed={name: aside for name, aside in replayed.items() if name not in empty},
+            partitions=None
+            if not snapshot.partitions
+            else PartitionPlanner(
+                here.graph,
+                self.spec.dimensions,
+                links,
+                snapshot.partitions,
+                states,
+                datetime.now(UTC),
+                narrowing,
+                force=force,
+            ),
         )
         if code.given:
             plan = replace(plan, params=given_params(code, recipes, self.mask))

@@ -96,6 +96,7 @@ class Job(Struct, frozen=True):
         siblings: The other tables that the same call computes, in the order of the project, this one before them.
         checks: What its checks are judged with; None where it has none.
         is_last: Whether no other attempt follows where this one fails.
+        recorded: What the manifest calls its inputs, where it calls them otherwise, by name.
     """
 
     table: Table
@@ -114,6 +115,7 @@ class Job(Struct, frozen=True):
     siblings: tuple[Job, ...] = ()
     checks: JobChecks | None = None
     is_last: bool = True
+    recorded: Mapping[str, str] = {}
 
     def without_private(self) -> Job:
         """The same without the values of params that are never shown, as it may be sent."""

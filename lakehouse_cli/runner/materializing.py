@@ -344,6 +344,8 @@ def _provenance(
     recipe = _used_recipe(job, place)
     # Where a check stands is said by the project file of the day.
     kept = tuple([replace(each, result=replace(each.result, location=None)) for each in checks]) if checks else ()
+    if job.recorded:
+        inputs = {job.recorded.get(name, name): record for name, record in inputs.items()}
     return Provenance(
         job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected, checks=kept
     )

@@ -11,7 +11,7 @@ from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import FunctionRef, Table
 from lakehouse_cli.model.frame_names import QUERY
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.planning import Plan
+from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.runs.temporary_files import remove_abandoned
 from lakehouse_cli.storage import capabilities
 from lakehouse_cli.storage.base import AssetStorage
