@@ -11,8 +11,8 @@ from urllib.parse import quote
 from msgspec.structs import replace
 
 from lakehouse_cli.model.dimension import EVERY, Every
-from lakehouse_cli.model.file_pattern import HIVE_NULL, Placeholder, parse_moment
-from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.file_pattern import Placeholder, parse_moment
+from lakehouse_cli.model.partition import HIVE_NULL, Partition
 from lakehouse_cli.model.period import first_moment, period_at, period_key
 from lakehouse_cli.model.project import Table
 
