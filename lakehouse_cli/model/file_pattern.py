@@ -10,13 +10,12 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from lakehouse_cli.model.dimension import Every
+from lakehouse_cli.model.partition import HIVE_NULL
 from lakehouse_cli.model.period import period_at, period_key
 from lakehouse_cli.model.project import Table
 
 _MARKS = re.compile(r"\*\*|\*|\?|\{([^{}/]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-#: What Hive, Spark and Athena write as the value of a folder where it is null.
-HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 class PatternError(ValueError):
@@ -44,15 +43,15 @@ class Placeholder(Struct, frozen=True):
 
     @property
     def every(self) -> Every | None:
-        """The periods that its values are; None where they are texts: without a year, or with minutes."""
+        """The periods that its values are or lie in; None where they are texts, or say no year."""
         form = self.format
-        if form is None or not says_year(form) or _has(form, "MSfTXcsz"):
+        if form is None or not says_year(form):
             return None
-        if _has(form, "HI"):
+        if _has(form, "HIMSfXc"):
             return "hour"
-        if _has(form, "djxDFuw"):
+        if _has(form, "djxuwaA"):
             return "day"
-        return "month" if _has(form, "mbBh") else "year"
+        return "month" if _has(form, "mbB") else "year"
 
     def partition_value(self, text: str) -> str:
         """The value of a partition that a part of a name is: the key of its period, or the text.

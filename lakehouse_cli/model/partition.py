@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from urllib.parse import quote
 
 from msgspec import Struct
 
+from lakehouse_cli.model.dimension import Every
+from lakehouse_cli.model.period import SAMPLES, first_moment
+
 #: The dimension that stands for each file of a source of many files.
 FILE = "file"
+#: What Hive, Spark and Athena write as the value of a folder where it is null.
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 class Partition(Struct, frozen=True, order=True):
@@ -42,3 +48,20 @@ class Partition(Struct, frozen=True, order=True):
         """The same with some of its dimensions."""
         key: Mapping[str, str] = self.key
         return Partition(dimensions, tuple([key[name] for name in dimensions]))
+
+
+def dimension_params(periods: Mapping[str, Every | None], partition: Partition | None) -> dict[str, date | str | None]:
+    """The values of dimensions as transforms get them.
+
+    Args:
+        periods: The dimensions that are wanted, as of `Table.dimension_params`.
+        partition: The partition that has them; None for values that stand for any.
+    """
+    key: Mapping[str, str] = {} if partition is None else partition.key
+    return {name: _param(key.get(name, SAMPLES[every] if every else ""), every) for name, every in periods.items()}
+
+
+def _param(text: str, every: Every | None) -> date | str | None:
+    if text == HIVE_NULL:
+        return None
+    return text if every is None else first_moment(text, every)

@@ -75,28 +75,28 @@ def period_number(key: str, every: Every) -> int:
     """
     found = _KEYS[every].fullmatch(key)
     if found is None:
-        raise PeriodError(f"{key!r} is no {every}", f"write it as `{SAMPLES[every]}`")
+        raise PeriodError(f"`{key}` is no {every}", f"write it as `{SAMPLES[every]}`")
     year, *rest = map(int, found.groups())
     if year < 1:
-        raise PeriodError(f"{key!r} is no {every}: years begin with 0001", f"write it as `{SAMPLES[every]}`")
+        raise PeriodError(f"`{key}` is no {every}: years begin with 0001", f"write it as `{SAMPLES[every]}`")
     if every == "year":
         return year
     if every == "week":
         return _week_number(year, rest[0])
     month = rest[0]
     if not 1 <= month <= 12:
-        raise PeriodError(f"{key!r} is no {every}: a year has 12 months", "write a month from 01 to 12")
+        raise PeriodError(f"`{key}` is no {every}: a year has 12 months", "write a month from 01 to 12")
     if every == "month":
         return year * 12 + month - 1
     last = monthrange(year, month)[1]
     if not 1 <= rest[1] <= last:
-        message = f"{key!r} is no {every}: {_MONTHS[month]} {year} has {last} days"
+        message = f"`{key}` is no {every}: {_MONTHS[month]} {year} has {last} days"
         raise PeriodError(message, f"write a day from 01 to {last}")
     day = date(year, month, rest[1]).toordinal()
     if every == "day":
         return day
     if rest[2] > 23:
-        raise PeriodError(f"{key!r} is no hour: a day has 24", "write an hour from 00 to 23")
+        raise PeriodError(f"`{key}` is no hour: a day has 24", "write an hour from 00 to 23")
     return day * 24 + rest[2]
 
 
@@ -106,7 +106,7 @@ def _week_number(year: int, week: int) -> int:
     except ValueError:
         weeks = date(year, 12, 28).isocalendar().week
         raise PeriodError(
-            f"'{year:04}-W{week:02}' is no week: {year} has {weeks}", f"write a week from W01 to W{weeks}"
+            f"`{year:04}-W{week:02}` is no week: {year} has {weeks}", f"write a week from W01 to W{weeks}"
         ) from None
 
 
