@@ -10,22 +10,14 @@ from urllib.parse import quote
 
 from msgspec.structs import replace
 
-from lakehouse_cli.model.dimension import EVERY, Every
-from lakehouse_cli.model.file_pattern import Placeholder, parse_moment
+from lakehouse_cli.model.file_pattern import Placeholder
 from lakehouse_cli.model.partition import HIVE_NULL, Partition
-from lakehouse_cli.model.period import first_moment, period_at, period_key
+from lakehouse_cli.model.period import first_moment
 from lakehouse_cli.model.project import Table
 
 #: The name of the file of a partition, in its folder, without an ending.
 DATA = "data"
 _PLACEHOLDER = re.compile(r"\{([^{}/:]*)(?::([^{}/]*))?\}")
-# The parts of a strptime format by which the periods that it makes are known, from the shortest.
-_PARTS: tuple[tuple[Every, tuple[str, ...]], ...] = (
-    ("hour", ("%H", "%I", "%X", "%c")),
-    ("day", ("%d", "%j", "%x", "%a", "%A", "%w", "%u")),
-    ("week", ("%V", "%U", "%W")),
-    ("month", ("%m", "%b", "%B")),
-)
 
 
 def unit_of(table: Table, partition: Partition) -> Table:
@@ -75,29 +67,5 @@ def _filled(value: str, form: str | None) -> str:
 
 @lru_cache(maxsize=4096)
 def _written(value: str, form: str) -> str:
-    return first_moment(value, every_of(form)).strftime(form)
-
-
-@lru_cache(maxsize=256)
-def every_of(form: str) -> Every:
-    """Return the kind of period that a strptime format tells from its neighbours."""
-    return next((every for every, parts in _PARTS if any(part in form for part in parts)), EVERY[0])
-
-
-@lru_cache(maxsize=1 << 16)
-def key_in_path(text: str | None, form: str | None) -> str:
-    """Return the value of a dimension that a part of a file's path is: text as it is, a time as the key of its period.
-
-    Args:
-        text: The part; None for what Hive writes as null.
-        form: The strptime format of its placeholder; None for text.
-
-    Raises:
-        PatternError: The text is not of that format.
-    """
-    if text is None:
-        return HIVE_NULL
-    if form is None:
-        return text
-    every = every_of(form)
-    return period_key(period_at(parse_moment(text, Placeholder("", form)), every), every)
+    every = Placeholder("", form).every
+    return value if every is None else first_moment(value, every).strftime(form)

@@ -99,6 +99,8 @@ class _Expanding:
 
     def _unit(self, planned: PlannedTable, unit: UnitPlan) -> PlannedTable:
         table = unit_of(self.graph.tables[planned.name], unit.partition)
+        if table.dimension_params:
+            table = replace(table, params=table.sample_params)
         name = table.name
         self.tables[name] = table
         self.table_of[name], self.partitions[name] = planned.name, unit.partition

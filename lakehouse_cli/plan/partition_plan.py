@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError, UnclaimedError
-from lakehouse_cli.model.dimension import Dimension, Every
+from lakehouse_cli.model.dimension import Dimension
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
@@ -35,20 +35,17 @@ ReasonsOf = Callable[[Partition, TableState, Mapping[str, TableState]], tuple[Re
 CODE_REASONS = frozenset(("function_changed", "params_changed", "file_changed", "variable_changed"))
 
 
-def links_of(
-    graph: AssetGraph, name: str, of_tables: Mapping[str, tuple[str, ...]], every: Mapping[str, Every | None]
-) -> tuple[Link | None, ...]:
+def links_of(graph: AssetGraph, name: str, dimensions: Mapping[str, Dimension]) -> tuple[Link | None, ...]:
     """What the partitions of a table get of each input, by edge; None for an input that comes whole.
 
     Args:
         graph: All tables.
         name: The table.
-        of_tables: The dimensions of tables and sources that have some, by name.
-        every: The periods of dimensions of time, by name.
+        dimensions: All there are, by name.
     """
     table = graph.tables[name]
     return tuple(
-        link_of(table, graph.tables[edge.table], of_tables.get(edge.table, ()), edge.parameter, every)
+        link_of(table, graph.tables[edge.table], graph.tables[edge.table].partitions, edge.parameter, dimensions)
         for edge in graph.inputs.get(name, ())
     )
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.dimension import Dimension, Every
 from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.model.nesting import dimensions_for
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.period import (
@@ -131,37 +132,29 @@ class Link(Struct, frozen=True, dict=True):
 
 
 def link_of(
-    table: Table, of: Table, others: Sequence[str], parameter: str | None, every: Mapping[str, Every | None]
+    table: Table, of: Table, others: Sequence[str], parameter: str | None, dimensions: Mapping[str, Dimension]
 ) -> Link | None:
     """Match the dimensions of a table to those of an input; None where they share none, and the input comes whole.
-
-    Dimensions match by name; those of time by their periods where no other matches.
 
     Args:
         table: The table.
         of: The input.
         others: The input's dimensions.
         parameter: Which takes it.
-        every: The periods of dimensions of time, by name.
+        dimensions: All there are, by name.
     """
     options = table.input_options.get(parameter or "")
     at = {} if options is None else options.at
     shared = []
-    free = [name for name in others if name not in table.partitions]
     for place, name in enumerate(table.partitions):
-        periods = every.get(name)
-        if name in others:
-            shared.append(Shared(place, others.index(name), periods, every.get(name), at.get(name, (0, 0))))
-            continue
-        other = next((o for o in free if _nests(every.get(o), periods) or _nests(periods, every.get(o))), None)
-        if other is not None:
-            free.remove(other)
-            shared.append(Shared(place, others.index(other), periods, every.get(other), at.get(name, (0, 0))))
+        for other in dimensions_for(name, others, dimensions)[:1]:  # of several, the project is invalid
+            own, its = (dimensions[each].every if each in dimensions else None for each in (name, other))
+            shared.append(Shared(place, others.index(other), own, its, at.get(name, (0, 0))))
     if not shared:
         return None
     skips = options is not None and options.missing == "skip"
-    own = of.name == table.name
-    return Link(of.name, tuple(others), tuple(shared), skips, is_self=own, of_source=of.kind == "source")
+    is_self = of.name == table.name
+    return Link(of.name, tuple(others), tuple(shared), skips, is_self=is_self, of_source=of.kind == "source")
 
 
 class Chosen(NamedTuple):

@@ -260,9 +260,7 @@ class Planner:
     def _links(self, tables: Iterable[Table]) -> dict[str, tuple[Link | None, ...]]:
         """What the partitions of tables get of each input, by table; those without partitions are left out."""
         graph = self.code.graph
-        every = {name: each.every for name, each in self.spec.dimensions.items()}
-        dimensions = {name: each.partitions for name, each in graph.tables.items() if each.partitions}
-        return {each.name: links_of(graph, each.name, dimensions, every) for each in tables if each.partitions}
+        return {each.name: links_of(graph, each.name, self.spec.dimensions) for each in tables if each.partitions}
 
     def _computation(self, table: Table, engines: dict[str, DatabaseEngine]) -> Computation | None:
         """How a table is computed; by a database, with the version of that, which is asked for once a storage."""

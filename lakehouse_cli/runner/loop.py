@@ -32,6 +32,7 @@ from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.runner.jobs import InputError, Outcome, ResultError, results_by_table
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.preparation import (
+    claim_partitions,
     frame_types,
     import_anew,
     modules_of,
@@ -275,6 +276,8 @@ class _Run:
                 hands_over = publish and not executor.shares_memory and self.together is None
                 is_needed = hands_over and any(each.name in consumers for each in self.plan.runs)
                 with in_use(storages[name] for name in names), handover_folder(is_needed=is_needed) as scratch:
+                    if names:
+                        claim_partitions(self.plan, graph, storages, self.run_id, self.started_at)
                     handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
                     emit = self.runner.emit
                     self.attempts = Attempts(

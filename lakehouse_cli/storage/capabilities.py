@@ -218,6 +218,13 @@ class Partitioned(Protocol):
             Those that are there; without those whose look fails, which each one's own look says.
         """
 
+    def claim(self, units: Sequence[Table], run_id: str, started_at: str) -> None:
+        """Announce the partitions that a run is about to store, so that each need not be announced by itself.
+
+        Called while the storage is in use, of partitions that the run may replace. Those that it does not store are as
+        they were afterwards; where it is killed, those that it was at are known to be its.
+        """
+
     def drop(self, units: Sequence[Table]) -> None:
         """Remove stored partitions and what is recorded of them, if there."""
 
@@ -459,6 +466,16 @@ def contents(
         StorageError: It cannot be looked at, or the storage stores nothing by partition.
     """
     return _partitioned(storage, table).contents(table, known)
+
+
+def claim(storage: AssetStorage, units: Sequence[Table], run_id: str, started_at: str) -> None:
+    """Announce the partitions that a run is about to store in a storage that is in use, as `Partitioned.claim`.
+
+    Raises:
+        StorageError: They cannot be announced.
+    """
+    if units:
+        _partitioned(storage, units[0]).claim(units, run_id, started_at)
 
 
 def drop(storage: AssetStorage, units: Sequence[Table]) -> None:

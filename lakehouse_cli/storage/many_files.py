@@ -17,12 +17,11 @@ from msgspec.structs import asdict, replace
 from lakehouse_cli.errors import MissingDataError, StorageError
 from lakehouse_cli.formats import form_of
 from lakehouse_cli.model import Column, Table
-from lakehouse_cli.model.file_pattern import FilePattern, PatternError, reads_many_files
+from lakehouse_cli.model.file_pattern import FilePattern, PatternError, Placeholder, reads_many_files
 from lakehouse_cli.model.manifest import FileRecord, InputRecord
-from lakehouse_cli.model.partition import FILE, Partition
+from lakehouse_cli.model.partition import FILE, HIVE_NULL, Partition
 from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.row_place import FileLine, RowPlace
-from lakehouse_cli.model.unit import key_in_path
 from lakehouse_cli.storage.base import Scan, Stored, record_of
 from lakehouse_cli.storage.capabilities import Prefetches, count_rows, find_lines, identities, prefetch
 from lakehouse_cli.storage.errors import changed_while_read, translate_errors
@@ -223,13 +222,13 @@ class _ManyFiles:
 
     def _divided(self, files: Sequence[FoundFile]) -> dict[Partition, list[FoundFile]]:
         names = self._table.partitions or self._dimensions(files)
-        formats = {each.name: each.format for each in self._pattern.placeholders}
+        placeholders = {each.name: each for each in self._pattern.placeholders}
         found: dict[Partition, list[FoundFile]] = {}
         for file in files:
             if names == (FILE,):
                 found[Partition(names, (file.shown,))] = [file]
                 continue
-            values = tuple([key_in_path(file.values.get(name), formats.get(name)) for name in names])
+            values = tuple([_value(file.values.get(name), placeholders.get(name)) for name in names])
             found.setdefault(Partition(names, values), []).append(file)
         return dict(sorted(found.items()))
 
@@ -439,6 +438,13 @@ class _SomeFiles(_ManyFiles):
         rows = record_of(whole.content_hash, whole.bytes, None, known).rows if groups else 0
         parts = tuple([file for _, record in records for file in record.files])
         return files, contents, whole._replace(rows=rows, files=parts)
+
+
+def _value(text: str | None, placeholder: Placeholder | None) -> str:
+    """The value of a dimension that a part of a path is; null as Hive writes it."""
+    if text is None:
+        return HIVE_NULL
+    return text if placeholder is None else placeholder.partition_value(text)
 
 
 _REFUSED = {"publish": "written", "publish_pieces": "written", "delete": "removed"}

@@ -10,15 +10,18 @@ import json as plain_json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 from xxhash import xxh3_64_hexdigest, xxh3_128_hexdigest
 
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import (
     MANIFEST_FORMAT,
+    UNFINISHED,
     InputRecord,
     Manifest,
     NewerManifestError,
@@ -26,6 +29,7 @@ from lakehouse_cli.model.manifest import (
     Recipe,
 )
 from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.version import __version__
 
 #: Of the lines.
 INDEX_FORMAT = 1
@@ -100,6 +104,7 @@ _Line = _FormatLine | _RecipeLine | _SharedLine | _PartitionLine | _DropLine
 _decoder = msgspec.json.Decoder(_Line)
 _rest_decoder = msgspec.json.Decoder(_Rest)
 _recipe_decoder = msgspec.json.Decoder(Recipe)
+_by_partition = itemgetter(0)
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
@@ -221,8 +226,15 @@ class PartitionIndex:
         )
 
     def of(self, dimensions: tuple[str, ...]) -> Mapping[Partition, PartitionRecord]:
-        """The partitions of a table as it is declared now, in their order; those of other dimensions are not its."""
-        return {each: self.records[each] for each in sorted(self.records) if each.dimensions == dimensions}
+        """The partitions of a table as it is declared now, in their order; those of other dimensions are not its.
+
+        Those whose storing has only begun are not there yet.
+        """
+        return {
+            each: record
+            for each, record in sorted(self.records.items(), key=_by_partition)
+            if each.dimensions == dimensions and record.content_hash != UNFINISHED
+        }
 
     def manifest(self, partition: Partition, table: str) -> Manifest | None:
         """The manifest of a partition, which is called `table`; None where there is none."""
@@ -277,6 +289,16 @@ class PartitionIndex:
             )
             lines.append(_encoded(line))
         return b"".join([line + b"\n" for line in lines])
+
+    def lines_claiming(self, partitions: Iterable[Partition], run_id: str, started_at: str) -> bytes:
+        """Return the lines to append for partitions that a run is about to store, of which nothing is stored yet."""
+        new = [each for each in partitions if each not in self.records]
+        if not new:
+            return b""
+        nothing = Manifest("", (), 0, 0, 0, UNFINISHED, run_id, started_at, started_at, __version__)
+        *shared, first = self.lines_for([(new[0], nothing)]).splitlines(keepends=True)
+        line = _decoder.decode(first)
+        return b"".join([*shared, *(_encoder.encode(replace(line, values=each.values)) + b"\n" for each in new)])
 
     def lines_without(self, partitions: Iterable[Partition]) -> bytes:
         """Return the lines to append for partitions that are dropped."""

@@ -18,6 +18,7 @@ _CHANGING = frozenset(
         "keep_checks",
         "delete",
         "drop",
+        "claim",
         "may_replace",
         "remove_leftovers",
     )

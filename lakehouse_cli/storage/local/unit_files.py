@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from stat import S_ISDIR, S_ISREG
@@ -13,7 +13,7 @@ from lakehouse_cli.errors import NewerVersionError, StorageError
 from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.check import CheckRecord
-from lakehouse_cli.model.manifest import InputRecord, Manifest, NewerManifestError
+from lakehouse_cli.model.manifest import UNFINISHED, InputRecord, Manifest, NewerManifestError
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import unit_of, unit_path
 from lakehouse_cli.storage.base import Provenance, record_of
@@ -41,6 +41,7 @@ class UnitFiles(FolderStorage):
         # Of what is in use, the files and folders that may not be on disk yet; None where each is waited for.
         self._unsynced: set[str] | None = None
         self._indexes: dict[str, IndexFile] = {}
+        self._claimed: list[Table] = []
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -56,6 +57,7 @@ class UnitFiles(FolderStorage):
             unsynced, self._unsynced = self._unsynced, None
             sync_all(tuple(unsynced))
             self._hashes.flush()
+            self._release()
 
     def _settle(self, paths: set[str]) -> None:
         unsynced = self._unsynced  # another thread may come to its end meanwhile
@@ -135,14 +137,43 @@ class UnitFiles(FolderStorage):
                     found[each] = content
         return found
 
+    def claim(self, units: Sequence[Table], run_id: str, started_at: str) -> None:
+        """Say in the index that these are about to be ours, which is waited for once and not for each of them."""
+        new = [each for each in units if not os.path.lexists(self._file(each))]
+        for group in self._by_index(new):
+            with self._appending(group[0], "written") as appending:
+                there = filter(None, [each.partition for each in group])
+                appending.append(appending.index.lines_claiming(there, run_id, started_at), durable=True)
+        self._claimed += new
+
+    def _release(self) -> None:
+        """Take back what the index says of those that nothing was stored of."""
+        claimed, self._claimed = self._claimed, []
+        for group in self._by_index(claimed):
+            with suppress(StorageError), self._appending(group[0], "written") as appending:
+                records = appending.index.records
+                left = [
+                    each.partition
+                    for each in group
+                    if each.partition in records
+                    and records[each.partition].content_hash == UNFINISHED
+                    and not os.path.lexists(self._file(each))
+                ]
+                if left:
+                    appending.append(appending.index.lines_without(filter(None, left)), durable=False)
+
+    def _by_index(self, units: Sequence[Table]) -> Iterable[list[Table]]:
+        found: dict[str, list[Table]] = {}
+        for unit in units:
+            found.setdefault(self._manifest_file(unit), []).append(unit)
+        return found.values()
+
     def drop(self, units: Sequence[Table]) -> None:
         """Remove files, then what the index says of them, and folders in which nothing is left."""
-        by_index: dict[str, list[Table]] = {}
         for unit in units:
             with translate_errors(self, unit, "removed"):
                 self._remove_file(self._file(unit), unit)
-            by_index.setdefault(self._manifest_file(unit), []).append(unit)
-        for group in by_index.values():
+        for group in self._by_index(units):
             with self._appending(group[0], "written") as appending:
                 there = [each.partition for each in group if each.partition in appending.index.records]
                 appending.append(appending.index.lines_without(filter(None, there)), durable=False)
@@ -194,7 +225,7 @@ class UnitFiles(FolderStorage):
         """Write the file aside, then the manifest, then put the file in place.
 
         A run that is killed in between leaves a manifest that is not that of the data: these are ours, and are not
-        believed. Where there was none, it is waited for until that is on disk.
+        believed. Where they were not claimed either, it is waited for until that is on disk.
         """
         partition = table.partition
         assert partition is not None  # noqa: S101  # asked for by who calls this
@@ -203,7 +234,6 @@ class UnitFiles(FolderStorage):
             target, mode = self._replaced(file, table)
             if mode is not None and S_ISDIR(mode):
                 raise self._is_a_folder(table)
-            before = self._read_unit_manifest(table)
             is_new = mode is None
             with self._open_folder(file, table, make=True) as folder, ExitStack() as undo:
                 durable = not is_new or self._unsynced is None
@@ -221,12 +251,13 @@ class UnitFiles(FolderStorage):
                     )
                     sink.flush()
                     folder.refuse_moved()
-                    self._remove_former_unit(table, folder, before, is_new=is_new)
                     with self._appending(table, "written") as appending:
+                        before = appending.index.manifest(partition, table.name)
                         lines = appending.index.lines_for([(partition, manifest)])
                         appending.append(lines, durable=before is None)
                     undo.callback(self._take_back, table, before)
                 undo.pop_all()
+                self._remove_former_unit(table, folder, before, is_new=is_new)
             self._settle({folder.path, *folder.made, *(() if durable else (target,))})
             self._hashes.keep(target, sink.status, manifest.content_hash, flush=self._unsynced is None)
         return manifest
@@ -241,7 +272,7 @@ class UnitFiles(FolderStorage):
 
     def _remove_former_unit(self, table: Table, folder: Folder, before: Manifest | None, *, is_new: bool) -> None:
         """Remove the file of another ending that this partition was stored in until now."""
-        if before is None or not is_new:
+        if before is None or before.content_hash == UNFINISHED or not is_new:
             return
         stem, now = os.path.basename(table.path), self._suffix(table)
         there = endings_there(f"{folder.path}/{stem}")

@@ -13,7 +13,7 @@ from lakehouse_cli.model.dimension import Dimension, InputOptions
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.plan.partitioning import Domain, LinkIndex, domain_of, expected, link_of
 
-EVERY = {"day": "day", "month": "month", "week": "week", "hour": "hour", "region": None}
+DIMENSIONS = {each: Dimension(name=each, every=each) for each in ("day", "month", "week", "hour")}
 NOW = datetime(2024, 3, 5, 12, tzinfo=UTC)
 
 
@@ -25,7 +25,7 @@ def parts(dimensions: str, *values: str) -> list[Partition]:
 def index(dimensions: str, available: list[Partition], **options: Any) -> LinkIndex:
     table = Table(name="t", partitions=tuple(dimensions.split()), input_options={"raw": InputOptions(**options)})
     others = available[0].dimensions if available else table.partitions
-    link = link_of(table, Table(name="raw", partitions=others), others, "raw", EVERY)
+    link = link_of(table, Table(name="raw", partitions=others), others, "raw", DIMENSIONS)
     assert link is not None
     return LinkIndex(link, available)
 
