@@ -77,9 +77,11 @@ class PartitionPlanner:
         force: bool = False,
     ) -> None:
         self._graph, self.links, self._stored, self._states = graph, links, stored, states
+        self._dimensions = dimensions
         self._domains = {name: domain_of(each, now) for name, each in dimensions.items()}
         self._narrowing, self._force = narrowing, force
         self.found: dict[str, Found] = {}
+        self._blocked: dict[str, StorageError] = {}
 
     def as_stored(self, name: str) -> Found:
         """The partitions of a source, or of a table that is not planned, as they are stored."""
@@ -100,8 +102,35 @@ class PartitionPlanner:
         """A plan with the partitions of all its tables."""
         readings = {name: each.reading for name, each in self._stored.items()}
         links = {each.name: self.links[each.name] for each in plan.tables if each.partitions}
-        newest = self._narrowing.newest_first
-        return replace(plan, found=self.found, readings=readings, links=links, newest_first=newest)
+        return replace(
+            plan,
+            found=self.found,
+            readings=readings,
+            links=links,
+            periods={name: each.every for name, each in self._dimensions.items()},
+            newest_first=self._narrowing.newest_first,
+        )
+
+    def blocked(self, name: str, failing: Mapping[str, str]) -> StorageError | None:
+        """Why it is not known which partitions a table has, so that none is made or removed; None where it is.
+
+        Args:
+            name: The table.
+            failing: Why tables would fail.
+        """
+        stored = self._stored[name]
+        found = stored.trouble
+        for link in self.links[name]:
+            if link is None or link.is_self or found is not None:
+                continue
+            found = self._stored[link.table].trouble or self._blocked.get(link.table)
+            if found is None and link.of_source and link.table in failing:
+                trouble = self._states[link.table].trouble
+                found = StorageError(failing[link.table], hint=None if trouble is None else trouble.hint)
+        if found is not None:
+            self._blocked[name] = found
+            self.as_stored(name)
+        return found
 
     def plan(
         self,

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from lakehouse_cli.errors import StorageError, UnreachableError
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.deferred_input import DeferredInput
+from lakehouse_cli.model.dimension import Every
 from lakehouse_cli.model.given_params import GivenParams
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.model.reason import Reason
@@ -114,6 +115,7 @@ class Plan(Struct, frozen=True):
         found: Of tables and sources with dimensions, all of their partitions.
         readings: How partitions of these are read, as of `reading_of`.
         links: What their partitions get of each input, by edge; None for an input that comes whole.
+        periods: Of dimensions; None for those of texts.
         newest_first: Whether the last partitions come first.
     """
 
@@ -130,6 +132,7 @@ class Plan(Struct, frozen=True):
     found: Mapping[str, Found] = {}
     readings: Mapping[str, str] = {}
     links: Mapping[str, tuple[Link | None, ...]] = {}
+    periods: Mapping[str, Every | None] = {}
     newest_first: bool = False
 
     @property

@@ -243,6 +243,20 @@ def _planned_partitions(
     def of_recipe(manifest: Manifest) -> tuple[Reason, ...]:
         return tuple(recipe_reasons(function, manifest, recipe))
 
+    if (blocked := partitions.blocked(name, failing)) is not None:
+        return PlannedTable(
+            name,
+            "computed",
+            table.storage,
+            state.uri,
+            graph.upstream(name),
+            "run",
+            (Reason("input_changed", "it is not known which partitions it has"),),
+            state=state,
+            recipe=recipe,
+            refused=blocked,
+            would_fail=blocked.message,
+        )
     units = partitions.plan(name, running, failing, reasons_of, of_recipe)
     runs = [each for each in units if each.action == "run"]
     shown = runs or [each for each in units if each.action == "check"] or units

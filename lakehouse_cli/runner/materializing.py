@@ -203,7 +203,12 @@ def materialize(
                 raise explained(error, table, place.folder, None) from None
         objects = object_inputs(job, place, given)
         taken: dict[str, Argument] = {**given, **objects}
-        with closed_at_the_end(_compute(job, place.folder, taken, timeout)) as result:
+        with closed_at_the_end(_compute(job, place.folder, taken, timeout)) as computed:
+            result = computed
+            if job.periods:
+                from lakehouse_cli.runner.dimension_columns import DimensionColumns  # not loaded for whole tables
+
+                result = DimensionColumns(table, job.periods).filled(result)
             if on_computed is not None and isinstance(result, pa.Table):
                 on_computed()
             if isinstance(result, Unordered) and table.key and not table.order_by:

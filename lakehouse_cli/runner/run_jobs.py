@@ -77,6 +77,7 @@ class RunJobs(Struct):
             run_started=self.now,
             checks=checks,
             recorded=planned.recorded,
+            periods={name: self.plan.periods.get(name) for name in table.partitions},
         )
 
     def is_unusable(self, name: str) -> bool:

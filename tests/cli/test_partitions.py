@@ -189,3 +189,63 @@ def test_plan_and_log_say_how_many_partitions(sales: ProjectFolder, cli: Cli) ->
 def test_processes_compute_partitions(sales: ProjectFolder, cli: Cli) -> None:
     assert run(cli, "--executor", "processes", "--workers", "2")["summary"] == "materialized"
     assert (total(cli), planned(cli)) == (6, {})
+
+
+def test_dimension_that_is_a_column_is_filled_in(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare(
+        'raw: {kind: source, path: "raw/{region}/{day:%Y%m%d}", columns: {id: int64}}\n'
+        "daily: {partitions: [day, region], inputs: [raw], key: [region, day, id],"
+        " columns: {day: date32, region: string, id: int64}}\n"
+        "last: {partitions: [day], inputs: [daily], columns: {day: string, id: int64}}",
+        "import pyarrow as pa\n\ndef daily(raw: pa.Table) -> pa.Table:\n    return raw\n\n"
+        "def last(daily: pa.Table) -> pa.Table:\n    return daily.select(['id'])\n",
+    )
+    folder.write("data/raw/eu/20240131.csv", "id\n1\n")
+    folder.write("data/raw/a b/20240131.csv", "id\n1\n")
+    assert run(cli)["daily"] == {"2024-01-31/a b": "materialized", "2024-01-31/eu": "materialized"}
+    assert folder.read("data/daily/day=2024-01-31/region=a%20b/data.csv") == "day,region,id\n2024-01-31,a b,1\n"
+    assert folder.read("data/last/day=2024-01-31/data.csv") == "day,id\n2024-01-31,1\n2024-01-31,1\n"
+    folder.edit("transforms.py", "return raw\n", "return raw.append_column('region', pa.array(['eu'])).slice(0)\n")
+    failed = cli("run")
+    assert failed.code == 1
+    assert "column `region` has values other than `a b`, which is its partition's" in failed.err
+    assert "row 1: eu" in failed.err
+
+
+def test_transform_takes_its_partition(sales: ProjectFolder, cli: Cli) -> None:
+    sales.edit("transforms.py", "def monthly(daily: pa.Table)", "def monthly(daily: pa.Table, month)")
+    sales.edit("transforms.py", "[daily.num_rows]", "[month.month * 100 + daily.num_rows]")
+    run(cli)
+    assert total(cli) == 306
+    assert planned(cli) == {}
+
+
+def test_table_reads_its_own_past(sales: ProjectFolder, cli: Cli) -> None:
+    sales.edit("lakehouse.yaml", "inputs: [daily]", "inputs: {daily: daily, before: {table: monthly, at: {month: -1}}}")
+    sales.edit("transforms.py", "def monthly(daily: pa.Table)", "def monthly(daily: pa.Table, before: pa.Table)")
+    sales.edit("transforms.py", "[daily.num_rows]", "[daily.num_rows + (pc.sum(before['n']).as_py() or 0)]")
+    run(cli)
+    assert total(cli) == 4 + 6
+    put(sales, "2024-01-30", 1)
+    assert planned(cli)["monthly"] == {"2024-01": ["upstream_runs"], "2024-02": ["upstream_runs"]}
+    run(cli)
+    assert (total(cli), planned(cli)) == (3 + 5, {})
+
+
+@pytest.mark.parametrize("limit", ["quarantine: {max: 1%}", "key: [id]"])
+def test_what_is_not_done_by_partition_is_refused(sales: ProjectFolder, cli: Cli, limit: str) -> None:
+    sales.edit("lakehouse.yaml", "daily: {", f"daily: {{{limit}, ")
+    sales.edit("lakehouse.yaml", "columns: {id: int64}}\n  monthly", "columns: {id: {type: int64, min: 0}}}\n  monthly")
+    refused = cli("validate")
+    assert refused.code == 3, refused
+    assert "lakehouse.yaml:" in refused.err
+
+
+def test_source_that_is_missing_drops_nothing(sales: ProjectFolder, cli: Cli) -> None:
+    sales.edit("lakehouse.yaml", "daily: {", "daily: {gone: drop, ")
+    run(cli)
+    for day in ("2024-01-30", "2024-01-31", "2024-02-01"):
+        (sales.path / f"data/raw/sales_{day}.csv").unlink()
+    assert "no file matches" in cli("plan").out
+    assert cli("run").code == 1
+    assert len(sales.files()) == 6
