@@ -27,6 +27,8 @@ Examples:
                                      inputs missing in `dev` are read from `prod`
   lakehouse plan --param month=2025-11
                                      with another value of a param
+  lakehouse plan --partition month=2024-01..2024-06
+                                     some partitions of those that have them
   lakehouse plan --exit-code         exit code 4 when there is something to do"""
 EXIT_SOMETHING_TO_DO = 4
 _MARKS = {
@@ -61,6 +63,7 @@ def command(
     request: RunRequest,
     defer: options.Defer = None,
     param: options.Params = None,
+    partition: options.Partitions = None,
     exit_code: Annotated[
         bool, options.option("--exit-code", help="Exit with 4 when there is something to do.")
     ] = False,
@@ -70,7 +73,7 @@ def command(
     Changes nothing and runs none of your code, but a module that declares tables.
     """
     project = settings.project(params=options.given_params(param))
-    plan = project.planner.plan(replace(request, defer=defer))
+    plan = project.planner.plan(replace(request, defer=defer, partitions=tuple(partition or ())))
     render(plan, settings)
     return EXIT_SOMETHING_TO_DO if exit_code and any(each.action in ("run", "check") for each in plan.tables) else 0
 

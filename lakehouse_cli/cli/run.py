@@ -30,6 +30,8 @@ Examples:
   lakehouse run daily+ --exclude tag:slow
   lakehouse run --param month=2025-11
                                      with another value of a param
+  lakehouse run --partition month=2024-01
+                                     one partition of those that have it
   lakehouse run --failed             what failed or was skipped the last time
   lakehouse run -e dev summary --defer prod
   lakehouse run --replay daily__quarantine     judges rows that were put aside again
@@ -50,6 +52,7 @@ def command(
     request: RunRequest,
     defer: options.Defer = None,
     param: options.Params = None,
+    partition: options.Partitions = None,
     force: Annotated[
         bool,
         options.option(
@@ -119,6 +122,7 @@ def command(
         options.Current.json_lines = True
     request = replace(request, defer=defer, force=force, failed=failed, fail_fast=fail_fast, wait=wait)
     request = replace(request, executor=executor, workers=workers, together=together, replay=tuple(replay or ()))
+    request = replace(request, partitions=tuple(partition or ()))
     load = partial(options.Settings.project, params=options.given_params(param))
     if dry_run:
         render(load(settings).planner.plan(request), settings)

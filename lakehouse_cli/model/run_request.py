@@ -11,6 +11,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     Attributes:
         selection: Terms of the selection grammar; none selects every table.
         exclude: Terms of what to leave out.
+        partitions: Partitions, as `--partition` takes them; none for all.
         force: Whether to run what is up to date as well.
         failed: Whether only tables run that failed, were skipped or were cancelled in the last run that went for them.
         defer: Name of the environment from which inputs are read that are neither selected nor here.
@@ -24,6 +25,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
 
     selection: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    partitions: tuple[str, ...] = ()
     force: bool = False
     failed: bool = False
     defer: str | None = None
