@@ -64,6 +64,7 @@ def command(
     defer: options.Defer = None,
     param: options.Params = None,
     partition: options.Partitions = None,
+    as_of: options.AsOf = None,
     exit_code: Annotated[
         bool, options.option("--exit-code", help="Exit with 4 when there is something to do.")
     ] = False,
@@ -73,7 +74,7 @@ def command(
     Changes nothing and runs none of your code, but a module that declares tables.
     """
     project = settings.project(params=options.given_params(param))
-    plan = project.planner.plan(replace(request, defer=defer, partitions=tuple(partition or ())))
+    plan = project.planner.plan(replace(request, defer=defer, partitions=tuple(partition or ()), as_of=as_of))
     render(plan, settings)
     return EXIT_SOMETHING_TO_DO if exit_code and any(each.action in ("run", "check") for each in plan.tables) else 0
 

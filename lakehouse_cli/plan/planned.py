@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct, field
@@ -116,6 +117,7 @@ class Plan(Struct, frozen=True):
         readings: How partitions of these are read, as of `reading_of`.
         links: What their partitions get of each input, by edge; None for an input that comes whole.
         periods: Of dimensions; None for those of texts.
+        as_of: The moment that stands for now, as the command gave it; None where it gave none.
         newest_first: Whether the last partitions come first.
     """
 
@@ -133,6 +135,7 @@ class Plan(Struct, frozen=True):
     readings: Mapping[str, str] = {}
     links: Mapping[str, tuple[Link | None, ...]] = {}
     periods: Mapping[str, Every | None] = {}
+    as_of: datetime | None = None
     newest_first: bool = False
 
     @property

@@ -57,6 +57,7 @@ def make_plan(
     states: Mapping[str, TableState],
     recipes: Mapping[str, Recipe],
     *,
+    now: datetime | None = None,
     force: bool = False,
     lenient: bool = False,
     defer: str | None = None,
@@ -73,6 +74,7 @@ def make_plan(
         selection: What to bring up to date.
         states: Of every table in `tables_of_interest`.
         recipes: Of every selected computed table.
+        now: The moment that stands for now; None for now itself.
         force: Whether the user asked to run what is up to date.
         lenient: Plan also what could not run because an input was never materialized.
         defer: The environment in which inputs were looked for that are not there in this one.
@@ -86,18 +88,21 @@ def make_plan(
     selected = {name for name in selection.names if graph.tables[name].kind == "computed"}
     if not lenient:
         refuse_missing_inputs(graph, selected, states, defer)
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
     running: set[str] = set()
     failing: dict[str, str] = {}
+    waiting: dict[str, str] = {}
     unfit: dict[str, str] = {}
     planned = []
     results: dict[str, PlannedTable] = {}
 
     def computed(name: str, reasons: tuple[Reason, ...] = ()) -> PlannedTable:
         if partitions is not None and graph.tables[name].partitions:
-            return _planned_partitions(graph, name, states, recipes[name], running, failing, now, partitions)
+            return _planned_partitions(graph, name, states, recipes[name], running, failing, waiting, now, partitions)
         reasons = (*reasons, *replay_reasons(name, replayed))
         planned = _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now, reasons)
+        if late := _waiting(planned, waiting):
+            return late
         return _with_checks(planned, graph, states, running, check_codes.get(name, {}), now)
 
     for name in tables_of_interest(graph, selection):
@@ -222,6 +227,15 @@ def _planned_computed(
     )
 
 
+def _waiting(planned: PlannedTable, waiting: dict[str, str]) -> PlannedTable | None:
+    """A table that would run and waits, since an input of it does; None for any other."""
+    late = next((name for name in planned.inputs if name in waiting), None)
+    if late is None or planned.action != "run":
+        return None
+    waiting[planned.name] = why = f"`{late}` waits: {waiting[late]}"
+    return replace(planned, action="wait", reasons=(Reason("input_waits", why),), refused=None, would_fail=None)
+
+
 def _planned_partitions(
     graph: AssetGraph,
     name: str,
@@ -229,6 +243,7 @@ def _planned_partitions(
     recipe: Recipe,
     running: Collection[str],
     failing: Mapping[str, str],
+    waiting: dict[str, str],
     now: datetime,
     partitions: PartitionPlanner,
 ) -> PlannedTable:
@@ -257,7 +272,9 @@ def _planned_partitions(
             refused=blocked,
             would_fail=blocked.message,
         )
-    units = partitions.plan(name, running, failing, reasons_of, of_recipe)
+    units = partitions.plan(name, running, failing, waiting, reasons_of, of_recipe)
+    if (why := partitions.incomplete(name)) is not None:
+        waiting[name] = why
     runs = [each for each in units if each.action == "run"]
     shown = runs or [each for each in units if each.action == "check"] or units
     failures = [each.would_fail for each in runs if each.would_fail is not None]

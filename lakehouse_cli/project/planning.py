@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from lakehouse_cli.config.dotenv import ENV_FILE
 from lakehouse_cli.config.files import own_files
 from lakehouse_cli.errors import LakehouseError, ProjectError
-from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.run_request import RunRequest
@@ -31,10 +30,19 @@ from lakehouse_cli.plan.recipes import reading_of, recipe_hash, recipe_of, store
 from lakehouse_cli.plan.replaying import check_selected, find_replayed, without_rows
 from lakehouse_cli.plan.selection import Selection, mentions_state, select
 from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
-from lakehouse_cli.plan.units import EVERYTHING, Narrowing
-from lakehouse_cli.plan.uses import Used, UsedContent
+from lakehouse_cli.plan.uses import UsedContent
 from lakehouse_cli.project.given_params import given_params, params_again, private_texts
 from lakehouse_cli.project.loading import ValidProject, load_valid_project
+from lakehouse_cli.project.partitions import (
+    ALL_PARTITIONS,
+    Asked,
+    asked_partitions,
+    check_chosen,
+    check_deferred,
+    concerned,
+    with_unfinished,
+)
+from lakehouse_cli.project.plan_notes import advice_on, shared_connections, with_note, with_used
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import close_idle, local_files, query_runner, replaces_in_place
 from lakehouse_cli.storage.opening import open_storages
@@ -183,11 +191,11 @@ class Planner:
         found = [
             f"param `{name}` ({spec.params[name].location}) is taken by no transform" for name in code.unused_params
         ]
-        shared = _shared_connection(code, tables)
+        shared = shared_connections(code, tables)
         for table in tables:
             found += content.missing(table)
             files = (*content.files(table), *((table.uses and table.uses.files) or ()))
-            found += _advice(table, code, code.graph.upstream(table.name), files, shared)
+            found += advice_on(table, code, code.graph.upstream(table.name), files, shared)
         return masked(tuple(found), self.mask)
 
     def select(self, terms: Sequence[str], exclude: Sequence[str], defer: str | None) -> Selection:
@@ -218,6 +226,7 @@ class Planner:
         """What a run would do; see `Project.plan`."""
         self.code_anew()
         with self.connected():
+            asked = asked_partitions(request, self.spec.dimensions)
             replayed = find_replayed(self.code.graph.tables, request.replay)
             chosen = self.select(request.selection or tuple(replayed), request.exclude, request.defer)
             again = NOTHING
@@ -225,9 +234,13 @@ class Planner:
                 unfinished = _unfinished(self.spec)
                 chosen = _narrowed(chosen, unfinished)
                 again = params_again(self.code.graph, {name: unfinished[name] for name in chosen.names})
+                asked = with_unfinished(asked, {name: unfinished[name] for name in chosen.names})
             self.code = self.code.with_former_params(again)
             check_selected(replayed, chosen.names)
-            plan = self._plan(chosen, request.defer, force=request.force, replayed=replayed)
+            chosen = concerned(chosen, asked, self.code.graph.tables)
+            plan = self._plan(chosen, request.defer, force=request.force, replayed=replayed, asked=asked)
+            check_chosen(plan, asked)
+            check_deferred(plan, self.code.graph.tables)
             return _masked_plan(plan, self.mask)
 
     def code_versions(self) -> dict[str, str]:
@@ -282,7 +295,7 @@ class Planner:
         force: bool = False,
         lenient: bool = False,
         replayed: Mapping[str, str] = {},
-        narrowing: Narrowing = EVERYTHING,
+        asked: Asked = ALL_PARTITIONS,
     ) -> Plan:
         """Plan a selection; `lenient` where it is only asked which tables would run, so that inputs may lack."""
         here, code, behind = self.stored, self.code, self.behind(defer)
@@ -307,6 +320,7 @@ class Planner:
         names = tables_of_interest(here.graph, chosen)
         snapshot = take_snapshot(here, names, recipes, behind=behind, forced=force, lenient=lenient)
         states = snapshot.states
+        now = asked.as_of or datetime.now(UTC)
         empty = without_rows(replayed, states)
         if empty:
             chosen = replace(chosen, notes=(*chosen.notes, *empty.values()))
@@ -317,6 +331,7 @@ class Planner:
             chosen,
             states,
             recipes,
+            now=now,
             force=force,
             lenient=lenient,
             defer=None if behind is None else behind.environment,
@@ -330,8 +345,8 @@ class Planner:
                 links,
                 snapshot.partitions,
                 states,
-                datetime.now(UTC),
-                narrowing,
+                now,
+                asked.narrowing,
                 force=force,
             ),
         )
@@ -339,10 +354,11 @@ class Planner:
             plan = replace(plan, params=given_params(code, recipes, self.mask))
         if lenient:
             return plan
-        shared = _shared_connection(code, tables)
+        plan = replace(plan, as_of=asked.as_of)
+        shared = shared_connections(code, tables)
         in_place = {name: replaces_in_place(storage) for name, storage in here.storages.items()}
         planned = (
-            _with_used(_with_note(t, in_place[t.storage]), here.tables[t.name], used[t.name], content, code, shared)
+            with_used(with_note(t, in_place[t.storage]), here.tables[t.name], used[t.name], content, code, shared)
             if t.name in recipes
             else t
             for t in plan.tables
@@ -366,26 +382,6 @@ def _names(spec: ProjectSpec) -> Iterator[str]:
         yield from (column.name for column in table.columns or ())
 
 
-def _with_note(planned: PlannedTable, note: str | None) -> PlannedTable:
-    """A planned table with a note on its storage, where it would run."""
-    return planned if note is None or planned.action != "run" else replace(planned, notes=(*planned.notes, note))
-
-
-def _with_used(
-    planned: PlannedTable,
-    table: Table,
-    used: Used | None,
-    content: UsedContent,
-    code: ProjectCode,
-    shared: Mapping[str, str],
-) -> PlannedTable:
-    """A planned table with what its transform uses beside its inputs, and what there is to say of that."""
-    advice = _advice(table, code, planned.inputs, () if used is None else used.files, shared)
-    if used is None:
-        return replace(planned, notes=(*planned.notes, *advice)) if advice else planned
-    return replace(planned, notes=(*planned.notes, *content.missing(table), *advice), used=used)
-
-
 def _unfinished(spec: ProjectSpec) -> dict[str, Unfinished]:
     """The tables that failed, were skipped or were cancelled in the last run that went for them, with that run."""
     from lakehouse_cli.runs.history import reading as history
@@ -402,43 +398,6 @@ def _narrowed(chosen: Selection, unfinished: Collection[str]) -> Selection:
     which = "none of the selected tables" if unfinished else "no table"
     note = f"{which} failed, was skipped or was cancelled when a run last went for it"
     return replace(chosen, names=names, notes=(*chosen.notes, note))
-
-
-def _advice(
-    table: Table,
-    project: ProjectCode,
-    inputs: Collection[str],
-    files: Collection[str],
-    shared: Mapping[str, str],
-) -> tuple[str, ...]:
-    if table.quarantine_of:  # it is said of the table
-        return ()
-    code = project.of(table)
-    engine = project.unordered_type(table)
-    unordered = None if table.key or table.order_by else engine
-    random = table.query.reading.random if table.query is not None and table.query.reading is not None else ()
-    if inputs and (code is None or not code.reads) and not random and unordered is None:
-        return ()  # nearly every table of a plan
-    from lakehouse_cli.plan.advice import advice_for, not_reproducible
-
-    has_paths = any(project.spec.tables[name].serializer in PATHS for name in (*inputs, table.name))
-    reads = () if code is None or table.order_by or engine is not None else code.reads
-    order = not_reproducible(table, random, unordered, reads)
-    notes = (advice_for(table, code, inputs, files, has_paths=has_paths), shared.get(table.name), order)
-    return tuple(each for each in notes if each is not None)
-
-
-def _shared_connection(code: ProjectCode, tables: Iterable[Table]) -> Mapping[str, str]:
-    """The note on tables that may use DuckDB's module-wide connection at once, by the first of them."""
-    reads = {table.name: found.reads for table in tables if (found := code.of(table)) is not None}
-    names = [name for name, found in reads.items() if any(read.kind == "duckdb" for read in found)]
-    if len(names) < 2 or code.executor != "threads":
-        return {}
-    from lakehouse_cli.executors.threads import default_workers  # slow to load, and seldom needed
-    from lakehouse_cli.plan.advice import at_once, shared_connection
-
-    names = at_once(code.graph, names) if (code.workers or default_workers()) > 1 else []
-    return {names[0]: shared_connection(names)} if names else {}
 
 
 def names_in_state(state: str, plan: Plan) -> set[str]:

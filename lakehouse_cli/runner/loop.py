@@ -139,7 +139,9 @@ class Runner(Struct, frozen=True):
             run = _Run(self, plan, run_id or new_run_id(), fail_fast)
         objects = tuple(name for name in names if self.graph.tables[name].serializer)
         params = plan.params or UNSET
-        self.emit(RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes, objects or UNSET, params))
+        as_of = UNSET if plan.as_of is None else plan.as_of.isoformat()
+        started = RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes, objects or UNSET, params)
+        self.emit(replace(started, as_of=as_of))
         if assembly is not None:
             assembly.begin()
         run.skip_what_is_up_to_date()
@@ -207,7 +209,7 @@ class _Run:
             self.contents,
             self.results,
             self.run_id,
-            self.started_at,
+            self.plan.as_of or self.started_at,
             publish=self.runner.publish,
         )
         told = self.plan.environment, self.run_id, self.started_ns, self.runner.publish

@@ -241,7 +241,8 @@ class RunStarted(_Event, frozen=True):
     """A run begins; `tables` are the computed tables it will go through, in order.
 
     `objects` are those of them that have no rows; unset where there are none. `params` are what the command gave in the
-    place of params of the file, by table; unset where it gave none.
+    place of params of the file, by table; unset where it gave none. `as_of` is the moment that stands for now; unset
+    where the command gave none.
     """
 
     run_id: str
@@ -251,6 +252,7 @@ class RunStarted(_Event, frozen=True):
     notes: tuple[str, ...] = ()
     objects: tuple[str, ...] | UnsetType = UNSET
     params: Mapping[str, GivenParams] | UnsetType = UNSET
+    as_of: str | UnsetType = UNSET
 
 
 class TableStarted(_Event, frozen=True):

@@ -249,3 +249,102 @@ def test_source_that_is_missing_drops_nothing(sales: ProjectFolder, cli: Cli) ->
     assert "no file matches" in cli("plan").out
     assert cli("run").code == 1
     assert len(sales.files()) == 6
+
+
+def test_chosen_partitions_are_made_alone(sales: ProjectFolder, cli: Cli) -> None:
+    found = run(cli, "--partition", "month=2024-01")
+    assert found == {
+        "daily": {"2024-01-30": "materialized", "2024-01-31": "materialized"},
+        "monthly": {"2024-01": "materialized"},
+    }
+    assert (
+        "left as they are, having no partitions by `month`: `summary`"
+        in cli("plan", "--partition", "month=2024-02").out
+    )
+    assert run(cli, "daily", "--partition", "day=2024-02-01..2024-02-28") == {"daily": {"2024-02-01": "materialized"}}
+    assert planned(cli) == {
+        "monthly": {"2024-02": ["never_materialized"]},
+        "summary": ["never_materialized", "upstream_runs"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--partition", "day=2025-01-01"), "no partition of `daily` is day=2025-01-01"),
+        (("summary", "--partition", "month=2024-01"), "`summary` has no partitions by `month`"),
+        (("--partition", "mnth=2024-01"), "there is no dimension `mnth`"),
+        (("--as-of", "noon"), "`noon` is no moment"),
+    ],
+)
+def test_choice_of_nothing_is_a_usage_error(
+    sales: ProjectFolder, cli: Cli, arguments: tuple[str, ...], message: str
+) -> None:
+    refused = cli("plan", *arguments)
+    assert (refused.code, message in refused.err) == (2, True), refused
+
+
+def test_only_so_many_partitions_are_made(sales: ProjectFolder, cli: Cli) -> None:
+    assert run(cli, "--max-partitions", "1") == {
+        "daily": {"2024-01-30": "materialized", "2024-01-31": "waiting", "2024-02-01": "waiting"},
+        "monthly": {"2024-01": "waiting", "2024-02": "waiting"},
+        "summary": "waiting",
+    }
+    newest = run(cli, "--max-partitions", "1", "--newest-first")
+    assert newest["daily"] == {"2024-02-01": "materialized", "2024-01-31": "waiting"}
+    assert newest["monthly"] == {"2024-02": "materialized", "2024-01": "waiting"}
+    assert run(cli)["summary"] == "materialized"
+    assert total(cli) == 6
+
+
+def test_failed_partitions_are_tried_again_alone(sales: ProjectFolder, cli: Cli) -> None:
+    put(sales, "2024-01-31", 13)
+    assert run(cli, "--as-of", "2024-02-15", code=1)["monthly"] == {"2024-01": "skipped", "2024-02": "waiting"}
+    put(sales, "2024-01-31", 3)
+    put(sales, "2024-02-01", 7, 8, 9)
+    assert run(cli, "--failed") == {
+        "daily": {"2024-01-31": "materialized"},
+        "monthly": {"2024-01": "materialized"},
+        "summary": "materialized",
+    }
+    assert total(cli) == 3
+    assert planned(cli)["daily"] == {"2024-02-01": ["input_changed"]}
+
+
+def test_open_period_waits_or_is_made_each_time(sales: ProjectFolder, cli: Cli) -> None:
+    assert run(cli, "--as-of", "2024-02-29T23:59")["monthly"] == {"2024-01": "materialized", "2024-02": "waiting"}
+    assert total(cli) == 4
+    assert "month=2024-02: 2024-02 has not ended" in cli("plan", "--as-of", "2024-02-29").out
+    sales.edit("lakehouse.yaml", "{every: month}", "{every: month, open: partial}")
+    for _ in range(2):
+        assert run(cli, "--as-of", "2024-02-29")["monthly"] == {"2024-02": "materialized"}
+    assert planned(cli) == {"monthly": {"2024-02": ["partition_open"]}, "summary": ["upstream_runs"]}
+    assert run(cli)["summary"] == "unchanged"
+    assert planned(cli) == {}
+
+
+def test_period_that_an_input_lacks_waits_or_is_empty(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare(
+        'a: {kind: source, path: "a/{day:%Y-%m-%d}", columns: {id: int64}}\n'
+        'b: {kind: source, path: "b/{day:%Y-%m-%d}", columns: {id: int64}}\n'
+        "both: {partitions: [day], inputs: {a: a, b: b}, columns: {n: int64}}",
+        "import pyarrow as pa\n\ndef both(a: pa.Table, b: pa.Table) -> pa.Table:\n"
+        "    return pa.table({'n': [10 * a.num_rows + b.num_rows]})\n",
+    )
+    folder.write("data/a/2024-01-01.csv", "id\n1\n")
+    folder.write("data/b/2024-01-01.csv", "id\n1\n")
+    folder.write("data/a/2024-01-02.csv", "id\n1\n")
+    assert run(cli) == {"both": {"2024-01-01": "materialized", "2024-01-02": "waiting"}}
+    assert "waiting: day=2024-01-02: `b` has no 2024-01-02" in cli("plan").out
+    folder.edit("lakehouse.yaml", "b: b}", "b: {table: b, missing: skip}}")
+    assert planned(cli) == {"both": {"2024-01-01": ["input_changed"], "2024-01-02": ["never_materialized"]}}
+    run(cli)
+    assert folder.read("data/both/day=2024-01-02/data.csv") == "n\n10\n"
+    assert planned(cli) == {}
+    folder.write("data/b/2024-01-02.csv", "id\n1\n")
+    assert planned(cli) == {"both": {"2024-01-02": ["input_changed"]}}
+
+
+def test_together_and_partitions_are_refused(sales: ProjectFolder, cli: Cli) -> None:
+    refused = cli("run", "--together")
+    assert (refused.code, "cannot be published together" in refused.err) == (2, True)
