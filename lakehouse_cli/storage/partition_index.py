@@ -70,8 +70,10 @@ class _Rest(NamedTuple):
     checks: tuple[CheckRecord, ...] = ()
 
 
-class _FormatLine(Struct, frozen=True, array_like=True, tag="format"):
+class _FormatLine(Struct, frozen=True, array_like=True, tag="format", omit_defaults=True):
     number: int
+    # Whether what follows is all that there is, whatever stands before.
+    is_all: bool = False
 
 
 class _RecipeLine(Struct, frozen=True, array_like=True, tag="recipe"):
@@ -211,10 +213,17 @@ class PartitionIndex:
                 self._recipes[line.digest] = line.recipe
             elif type(line) is _DropLine:
                 self.records.pop(Partition(line.dimensions, line.values), None)
-            elif type(line) is _FormatLine and line.number > INDEX_FORMAT:
-                raise NewerManifestError(
-                    f"a newer version of lakehouse wrote it (format {line.number}, this version reads {INDEX_FORMAT})"
-                )
+            elif type(line) is _FormatLine:
+                self._begin(line)
+
+    def _begin(self, line: _FormatLine) -> None:
+        if line.number > INDEX_FORMAT:
+            raise NewerManifestError(
+                f"a newer version of lakehouse wrote it (format {line.number}, this version reads {INDEX_FORMAT})"
+            )
+        if line.is_all:
+            self.records.clear()
+            self.lines = 1
 
     def _take(self, line: _PartitionLine) -> None:
         shared = self._shared.get(line.shared)
@@ -301,8 +310,9 @@ class PartitionIndex:
         return b"".join([*shared, *(_encoder.encode(replace(line, values=each.values)) + b"\n" for each in new)])
 
     def lines_without(self, partitions: Iterable[Partition]) -> bytes:
-        """Return the lines to append for partitions that are dropped."""
-        return b"".join([_encoded(_DropLine(each.dimensions, each.values)) + b"\n" for each in partitions])
+        """Return the lines to append for partitions that are dropped, as far as there is something to drop."""
+        dropped = [each for each in partitions if each in self.records]
+        return b"".join([_encoded(_DropLine(each.dimensions, each.values)) + b"\n" for each in dropped])
 
     @property
     def is_mostly_outdated(self) -> bool:
@@ -312,7 +322,7 @@ class PartitionIndex:
     def compacted(self) -> bytes:
         """Return all that counts, as lines."""
         used = {record.recipe for record in self.records.values()}
-        lines = [_encoder.encode(_FormatLine(INDEX_FORMAT))]
+        lines = [_encoder.encode(_FormatLine(INDEX_FORMAT, is_all=True))]
         lines += [_encoded(_RecipeLine(each, self._recipes[each])) for each in sorted(used) if each]
         digests: dict[int, str] = {}
         for partition in sorted(self.records):

@@ -159,8 +159,7 @@ class UnitFiles(FolderStorage):
                     and records[each.partition].content_hash == UNFINISHED
                     and not os.path.lexists(self._file(each))
                 ]
-                if left:
-                    appending.append(appending.index.lines_without(filter(None, left)), durable=False)
+                appending.append(appending.index.lines_without(filter(None, left)), durable=False)
 
     def _by_index(self, units: Sequence[Table]) -> Iterable[list[Table]]:
         found: dict[str, list[Table]] = {}
@@ -175,8 +174,8 @@ class UnitFiles(FolderStorage):
                 self._remove_file(self._file(unit), unit)
         for group in self._by_index(units):
             with self._appending(group[0], "written") as appending:
-                there = [each.partition for each in group if each.partition in appending.index.records]
-                appending.append(appending.index.lines_without(filter(None, there)), durable=False)
+                gone = filter(None, [each.partition for each in group])
+                appending.append(appending.index.lines_without(gone), durable=False)
             for unit in group:
                 self._remove_empty(unit)
 
