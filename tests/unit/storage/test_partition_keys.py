@@ -14,10 +14,11 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import NewerVersionError, UnclaimedError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import UNFINISHED
-from lakehouse_cli.storage.capabilities import check_replaceable, claim, contents, drop, in_use, partitions
+from lakehouse_cli.storage.capabilities import check_replaceable, in_use
 from lakehouse_cli.storage.keyed import index_keys, memory
 from lakehouse_cli.storage.keyed.head import Head
 from lakehouse_cli.storage.keyed.memory import MemoryStorage
+from lakehouse_cli.storage.partition_capability import claim, contents, drop, partitions
 from lakehouse_cli.testing.storage_partitions import by_day, divided
 from lakehouse_cli.testing.stored_tables import ORIGIN, data_of, storage_of
 
