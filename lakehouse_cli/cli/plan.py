@@ -13,10 +13,10 @@ from lakehouse_cli.errors import StorageError, UnclaimedError, UnreachableError
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.terminal import HANGING, Terminal, note_lines, printable, table_notes
+from lakehouse_cli.text.terminal import HANGING, Terminal, note_lines, printable, size_text, table_notes, time_text
 
 if TYPE_CHECKING:
-    from lakehouse_cli.plan.planned import Plan, PlannedTable
+    from lakehouse_cli.plan.planned import Cost, Plan, PlannedTable
     from lakehouse_cli.plan.units import UnitPlan
 
 EXAMPLES = """\b
@@ -162,13 +162,17 @@ def _summed_up(plan: Plan) -> str:
     counts = Counter(_shown(table) for table in plan.tables)
     parts = {shown: f"{plural(counts[shown], noun)} {what}" for shown, noun, what in _COUNTED if counts[shown]}
     if plan.due:
-        units = sum(unit.action == "run" for table in plan.tables for unit in table.partitions)
-        if units and "run" in parts:
-            parts["run"] = f"{parts['run']} ({plural(units, 'partition')})"
+        if plan.cost is not None and "run" in parts:
+            parts["run"] = f"{parts['run']} ({_cost(plan.cost)})"
         return ", ".join(parts.values())
     up_to_date = f": {plural(counts['skip'], 'table')} up to date" if counts["skip"] else ""
     parts.pop("read", None)
     return "; ".join([f"nothing to do{up_to_date}", *parts.values()])
+
+
+def _cost(cost: Cost) -> str:
+    took = "" if cost.seconds is None else f", about {time_text(cost.seconds)}"
+    return f"{plural(cost.partitions, 'partition')}{took}, {size_text(cost.bytes)} read"
 
 
 def _lines(plan: Plan, terminal: Terminal) -> list[str]:

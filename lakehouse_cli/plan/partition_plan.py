@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -36,6 +36,25 @@ def links_of(graph: AssetGraph, name: str, dimensions: Mapping[str, Dimension]) 
         link_of(table, graph.tables[edge.table], graph.tables[edge.table].partitions, edge.parameter, dimensions)
         for edge in graph.inputs.get(name, ())
     )
+
+
+def read_by_partition(
+    graph: AssetGraph, links: Mapping[str, tuple[Link | None, ...]], names: Iterable[str]
+) -> frozenset[str]:
+    """The sources that some tables read by partition alone.
+
+    Args:
+        graph: All tables.
+        links: What the partitions of tables get of each input, by table.
+        names: The tables that are planned.
+    """
+    linked, whole = set[str](), set[str]()
+    for name in names:
+        edges = graph.inputs.get(name, ())
+        for edge, link in zip(edges, links.get(name, (None,) * len(edges)), strict=True):
+            (whole if link is None else linked).add(edge.table)
+        whole.update(graph.references(name))
+    return frozenset(each for each in linked - whole if graph.tables[each].kind == "source")
 
 
 class PartitionPlanner:
@@ -89,9 +108,11 @@ class PartitionPlanner:
     def incomplete(self, name: str) -> str | None:
         """Why a table is not to be read whole after the run; None where it may be.
 
-        That some of its partitions wait for their inputs is no reason: they may do so for ever.
+        That some of its partitions are not there and wait for their inputs is no reason: they may do so for ever.
         """
         found = self.found[name]
+        for each in sorted(found.outdated)[:1]:
+            return f"{each} is as it was made before, and {found.waiting[each]}"
         if self._narrowing.limit is not None and LEFT in found.waiting.values():
             return LEFT
         return None if found.contents else next(iter(found.waiting.values()), None)

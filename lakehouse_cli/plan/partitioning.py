@@ -14,7 +14,7 @@ from lakehouse_cli.model.dimension import Dimension, Every
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.nesting import dimensions_for
 from lakehouse_cli.model.partition import Partition
-from lakehouse_cli.model.partition_content import content_of_partitions
+from lakehouse_cli.model.partition_content import content_of_partitions, hash_of_partitions
 from lakehouse_cli.model.period import (
     PeriodError,
     exists,
@@ -116,7 +116,13 @@ class Link(Struct, frozen=True, dict=True):
             return members[0][1]
         return content_of_partitions(members)
 
-    @property
+    def content_hash(self, members: Sequence[tuple[Partition, InputRecord]]) -> str:
+        """Return the hash in `content`, alone."""
+        if self.is_single and not self.of_source and len(members) == 1:
+            return members[0][1].content_hash
+        return hash_of_partitions(members)
+
+    @cached_property
     def record_name(self) -> str:
         """What manifests call what it gives: the same for all partitions of the table."""
         return f"{self.table} ({self._window})" if self.is_windowed else self.table
@@ -161,7 +167,7 @@ class Chosen(NamedTuple):
     """What a partition gets of an input.
 
     Attributes:
-        name: What it is called: a partition of the input, or a range of them.
+        name: What it is called: a partition of the input, or a range of them; empty for a single one.
         members: The partitions, in order.
         lacks: The period that is not there and has to be; None where nothing lacks.
     """
@@ -207,6 +213,10 @@ class LinkIndex:
                     others = place, key[:place] + key[place + 1 :]
                     self._first[others] = min(self._first.get(others, key[place]), key[place])
 
+    def named(self, chosen: Chosen) -> Chosen:
+        """The same with its name, which is not made for each of very many that are up to date."""
+        return chosen if chosen.name else chosen._replace(name=unit_name(self.link.table, chosen.members[0]))
+
     def choose(self, values: Values) -> Chosen:
         """What the partition of these values gets."""
         link = self.link
@@ -214,7 +224,7 @@ class LinkIndex:
             key = tuple([values[index] for index in self._indexes])
             members = self.by_key.get(key)
             if self._single and members is not None:
-                return Chosen(unit_name(link.table, members[0]), (members[0],))
+                return Chosen("", (members[0],))
             name = self._name(key)
             if members is None:
                 return Chosen(name, (), None if link.skips else self._shown(key))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct, field, to_builtins
 
 from lakehouse_cli.errors import StorageError, UnreachableError
 from lakehouse_cli.model.check import CheckResult
@@ -98,6 +98,20 @@ class PlannedTable(Struct, frozen=True):
         return bool(self.reasons) and all(reason.code == "upstream_runs" for reason in self.reasons)
 
 
+class Cost(Struct, frozen=True):
+    """What partitions that are due would take, as far as that is known.
+
+    Attributes:
+        partitions: How many there are.
+        seconds: How long they would take, by the time that partitions of their tables took before; None where none did.
+        bytes: Stored size of what they would read, without what the run makes first.
+    """
+
+    partitions: int
+    seconds: float | None
+    bytes: int
+
+
 class Plan(Struct, frozen=True):
     """A run before it happens; tables in the order they would be materialized.
 
@@ -118,6 +132,7 @@ class Plan(Struct, frozen=True):
         links: What their partitions get of each input, by edge; None for an input that comes whole.
         periods: Of dimensions; None for those of texts.
         as_of: The moment that stands for now, as the command gave it; None where it gave none.
+        cost: What its partitions would take; None where none is due.
         newest_first: Whether the last partitions come first.
     """
 
@@ -136,6 +151,7 @@ class Plan(Struct, frozen=True):
     links: Mapping[str, tuple[Link | None, ...]] = {}
     periods: Mapping[str, Every | None] = {}
     as_of: datetime | None = None
+    cost: Cost | None = None
     newest_first: bool = False
 
     @property
@@ -163,6 +179,7 @@ class Plan(Struct, frozen=True):
         return {
             "project": self.project,
             "environment": self.environment,
+            **({} if self.cost is None else {"cost": to_builtins(self.cost)}),
             "deferred": [each.to_json() for each in self.deferred],
             "tables": [
                 {

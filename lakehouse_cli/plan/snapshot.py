@@ -150,6 +150,7 @@ def take_snapshot(
     behind: StoredEnvironment | None = None,
     forced: bool = False,
     lenient: bool = False,
+    by_partition: Collection[str] = (),
 ) -> Snapshot:
     """Look at the tables that a plan depends on.
 
@@ -160,10 +161,11 @@ def take_snapshot(
         behind: Where inputs are looked for that are not here, and that are not computed here either; None for nowhere.
         forced: Whether the user asked to replace whatever is there.
         lenient: Whether it is only asked which tables would run: neither rows nor refusals are.
+        by_partition: Sources that are read by partition alone.
     """
     look, names = _Look(here), tuple(names)
-    look.at(names)
-    states = {name: look.state(name) for name in names}
+    look.at([name for name in names if name not in by_partition])
+    states = {name: look.source_by_partition(name) if name in by_partition else look.state(name) for name in names}
     farther = None if behind is None else _Look(behind)
     if farther is not None and behind is not None:
         lacking = [n for n, state in states.items() if n not in computed and not state.exists and state.trouble is None]
@@ -177,7 +179,8 @@ def take_snapshot(
         if farther is not None:
             counts |= farther.count([name for name in changed if states[name].environment is not None])
         states |= {name: _with_rows(states[name], rows) for name, rows in counts.items()}
-        unclaimed = [name for name in names if name in computed and states[name].unclaimed]
+        whole = (name for name in names if name in computed and not look.tables[name].partitions)
+        unclaimed = [name for name in whole if states[name].unclaimed]
         refusals = look.refusals(unclaimed, forced=forced)
         states |= {name: replace(states[name], refused=why) for name, why in refusals.items()}
         # The hint of one is shown; looking for others' files under other endings may take a request each.
@@ -249,6 +252,11 @@ class _Look:
                 if consumers or self.tables[name].kind == "computed":
                     found[name] = self._partitions.of(name, consumers)
         return found
+
+    def source_by_partition(self, name: str) -> TableState:
+        """What is known of a source that is read by partition alone, all of whose files are looked at once."""
+        found = self.stored_partitions([name])[name]
+        return TableState(self.uri(self.tables[name]), bool(found.contents), found.trouble)
 
     def state(self, name: str) -> TableState:
         """What is known of a table's stored data."""

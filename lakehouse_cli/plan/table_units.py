@@ -21,7 +21,7 @@ ReasonsOf = Callable[[Partition, TableState, Mapping[str, TableState]], tuple[Re
 #: Why partitions wait that are more than the user asked for.
 LEFT = "left for a later run (`--max-partitions`)"
 #: Codes of reasons that come of code, params and packages.
-CODE_REASONS = frozenset(("function_changed", "params_changed", "file_changed", "variable_changed"))
+CODE_REASONS = frozenset(("function_changed", "params_changed"))
 
 
 class Known(Struct, frozen=True):
@@ -81,6 +81,7 @@ class TableUnits:
         self.links = known.links[name]
         self.reasons_of, self.recipe_reasons = reasons_of, recipe_reasons
         self.result = Found()
+        self.indexes: list[LinkIndex | None] = []
         self._of_recipe: dict[str, tuple[Reason, ...]] = {}
         domains = known.domains
         self.domains = [domains.get(each, Domain()) for each in self.table.partitions]
@@ -93,6 +94,10 @@ class TableUnits:
             for edge, link in zip(self.edges, self.links, strict=True)
             if link is None and edge.table not in running
         }
+        self.whole_hashes = [
+            (name, None if state.content is None else (state.content.content_hash, state.content.reading))
+            for name, state in self.whole.items()
+        ]
         self.whole_running = tuple(
             edge.table
             for edge, link in zip(self.edges, self.links, strict=True)
@@ -127,6 +132,7 @@ class TableUnits:
                 LinkIndex(link, own) if link is not None and link.is_self else index
                 for link, index in zip(self.links, indexes, strict=True)
             ]
+        self.indexes = indexes
         found: list[UnitPlan] = []
         wanted = self.known.narrowing.wanted
         stored = self.stored.records
@@ -217,7 +223,11 @@ class TableUnits:
 
     def _waiting(self, unit: Partition, code: str, why: str) -> UnitPlan:
         self.result.waiting[unit] = why
-        return UnitPlan(unit, "wait", (Reason(code, why),))
+        state = None
+        if unit in self.stored.records:
+            self.result.outdated.add(unit)
+            state = self._state(unit)
+        return UnitPlan(unit, "wait", (Reason(code, why),), state)
 
     def _gone(self, unit: Partition, why: str | None) -> UnitPlan | None:
         """Plan a stored partition whose source has gone; None where it is kept."""
@@ -249,19 +259,26 @@ class TableUnits:
         content = self.stored.contents.get(unit)
         if record is None or content is None or self.known.force or record.content_hash != content.content_hash:
             return False
-        if self._recipe_changes(unit, record):
+        if not record.recipe or self.table.refresh is not None or self._recipe_changes(unit, record):
             return False
-        inputs = record.inputs
-        for edge, link, each in zip(self.edges, self.links, chosen, strict=True):
+        inputs = record.input_hashes
+        if not all(inputs.get(name) == now for name, now in self.whole_hashes):
+            return False
+        for link, each in zip(self.links, chosen, strict=True):
             if link is None or each is None:
-                before, now = inputs.get(edge.table), self.whole[edge.table].content
-            else:
-                before, now = inputs.get(link.record_name), self._content(link, each)
-            if before is None or now is None or before.content_hash != now.content_hash:
+                continue
+            contents, reading = self._read_from(link)
+            there = [(member, content) for member in each.members if (content := contents.get(member)) is not None]
+            if len(there) < len(each.members):
                 return False
-            if before.reading != now.reading:
+            if inputs.get(link.record_name) != (link.content_hash(there), reading):
                 return False
         return True
+
+    def _read_from(self, link: Link) -> tuple[Mapping[Partition, InputRecord | None], str]:
+        """The partitions of an input, and how each is read."""
+        other = self.result if link.is_self else self.others[link.table]
+        return other.contents, self.known.stored[link.table].reading
 
     def _recipe_changes(self, unit: Partition, record: Stored) -> tuple[Reason, ...]:
         """The reasons in what a partition was made by, found once for all that were made by the same."""
@@ -278,9 +295,8 @@ class TableUnits:
 
     def _content(self, link: Link, chosen: Chosen) -> InputRecord | None:
         """The content of what a partition gets of an input, as it is stored; None where it is not."""
-        other = self.result if link.is_self else self.others[link.table]
-        reading = self.known.stored[link.table].reading
-        records = [(each, other.contents.get(each)) for each in chosen.members]
+        contents, reading = self._read_from(link)
+        records = [(each, contents.get(each)) for each in chosen.members]
         there = [(each, record) for each, record in records if record is not None]
         if len(there) < len(records):
             return None
@@ -290,6 +306,12 @@ class TableUnits:
         self, unit: Partition, chosen: tuple[Chosen | None, ...], needs: tuple[str, ...], *, is_open: bool
     ) -> UnitPlan | None:
         state = self._state(unit)
+        chosen = tuple(
+            [
+                None if index is None or each is None else index.named(each)
+                for index, each in zip(self.indexes, chosen, strict=True)
+            ]
+        )
         as_stored = dict(self.whole)
         upstream = dict.fromkeys(self.whole_running)
         for link, each in zip(self.links, chosen, strict=True):
@@ -311,6 +333,10 @@ class TableUnits:
             reasons.append(Reason("partition_open", "its period has not ended"))
         if self.known.force:
             reasons.append(Reason("forced", "forced (`--force`)"))
+        if not reasons and self.table.refresh is not None:  # its age was looked at
+            self.result.contents[unit] = self.stored.contents[unit]
+            return None
+        reasons = reasons or [Reason("input_changed", "there is no record of what it was made from")]
         refused = state.refusal(force=self.known.force)
         if refused is None and state.exists and state.unclaimed and not self.known.force:
             refused = UnclaimedError(state.uri, unit_name(self.name, unit), location=self.table.where("path"))

@@ -34,8 +34,8 @@ class Stored(Protocol):
         """A digest of what it was made by."""
 
     @property
-    def inputs(self) -> Mapping[str, InputRecord]:
-        """What it was made from."""
+    def input_hashes(self) -> Mapping[str, tuple[str, str]]:
+        """The content hash and the reading of what it was made from."""
 
 
 class StoredPartitions(Struct, frozen=True):
@@ -100,6 +100,7 @@ class Found:
         due: Those that the run makes.
         dropped: Those that the run removes.
         waiting: Those that it does not make, with why.
+        outdated: Those of them that are stored, as they were made before.
         failing: Those that it would fail at, with why.
     """
 
@@ -107,6 +108,7 @@ class Found:
     due: set[Partition] = field(default_factory=set)
     dropped: set[Partition] = field(default_factory=set)
     waiting: dict[Partition, str] = field(default_factory=dict)
+    outdated: set[Partition] = field(default_factory=set)
     failing: dict[Partition, str] = field(default_factory=dict)
 
 

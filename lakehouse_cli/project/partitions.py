@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,9 @@ from lakehouse_cli.model.dimension import Dimension
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.partition_choice import PartitionChoice, parse_partitions
-from lakehouse_cli.plan.planned import Plan
+from lakehouse_cli.plan.planned import Cost, Plan
 from lakehouse_cli.plan.selection import Selection
-from lakehouse_cli.plan.units import Narrowing
+from lakehouse_cli.plan.units import Narrowing, UnitPlan
 from lakehouse_cli.text.name_lists import first_named
 
 if TYPE_CHECKING:
@@ -112,6 +112,39 @@ def concerned(chosen: Selection, asked: Asked, tables: Mapping[str, Table]) -> S
     note = f"left as they are, having no partitions by {names}: {first_named(left, 3)}"
     notes = (*chosen.notes, note) if left else chosen.notes
     return replace(chosen, names=tuple([name for name in chosen.names if name not in left]), notes=notes)
+
+
+def with_cost(plan: Plan, seconds: Callable[[], Mapping[str, float]], workers: Callable[[], int]) -> Plan:
+    """A plan with what its partitions would take.
+
+    Args:
+        plan: The plan.
+        seconds: Looks up how long one partition of each table took before.
+        workers: Tells how many are computed at once.
+    """
+    due = {table.name: [unit for unit in table.partitions if unit.chosen] for table in plan.tables if table.partitions}
+    count = sum(map(len, due.values()))
+    if not count:
+        return plan
+    took = seconds()
+    known = [(len(units), took[name]) for name, units in due.items() if name in took]
+    total = sum(number * each for number, each in known) / min(workers(), count)
+    size = sum(_bytes_read(plan, name, units) for name, units in due.items())
+    return replace(plan, cost=Cost(count, round(total, 3) if known else None, size))
+
+
+def _bytes_read(plan: Plan, name: str, units: Iterable[UnitPlan]) -> int:
+    size = 0
+    links = plan.links[name]
+    upstream = next(table.inputs for table in plan.tables if table.name == name)
+    linked = {link.table for link in links if link is not None}
+    for unit in units:
+        for link, chosen in zip(links, unit.chosen, strict=True):
+            if link is not None and chosen is not None:
+                contents = plan.found[link.table].contents
+                size += sum(record.bytes for each in chosen.members if (record := contents.get(each)) is not None)
+    whole = {each for each in upstream if each not in linked and each in plan.contents}
+    return size + sum(plan.contents[each].bytes for each in whole)
 
 
 def check_deferred(plan: Plan, tables: Mapping[str, Table]) -> None:

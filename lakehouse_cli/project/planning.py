@@ -18,7 +18,7 @@ from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.partition_plan import PartitionPlanner, links_of
+from lakehouse_cli.plan.partition_plan import PartitionPlanner, links_of, read_by_partition
 from lakehouse_cli.plan.partitioning import Link
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.planning import make_plan, tables_of_interest
@@ -40,6 +40,7 @@ from lakehouse_cli.project.partitions import (
     check_chosen,
     check_deferred,
     concerned,
+    with_cost,
     with_unfinished,
 )
 from lakehouse_cli.project.plan_notes import advice_on, shared_connections, with_note, with_used
@@ -241,7 +242,18 @@ class Planner:
             plan = self._plan(chosen, request.defer, force=request.force, replayed=replayed, asked=asked)
             check_chosen(plan, asked)
             check_deferred(plan, self.code.graph.tables)
+            plan = with_cost(plan, self._partition_durations, self._workers)
             return _masked_plan(plan, self.mask)
+
+    def _partition_durations(self) -> Mapping[str, float]:
+        from lakehouse_cli.runs.history import reading as history  # not loaded where no partition is due
+
+        return history.partition_durations(self.spec.folder, environment=self.spec.environment)
+
+    def _workers(self) -> int:
+        from lakehouse_cli.executors.threads import default_workers  # slow to load, and seldom needed
+
+        return self.spec.workers or default_workers()
 
     def code_versions(self) -> dict[str, str]:
         """A hash of all that decides each computed table, but for what is stored; needs no storage.
@@ -318,7 +330,15 @@ class Planner:
             for table in tables
         }
         names = tables_of_interest(here.graph, chosen)
-        snapshot = take_snapshot(here, names, recipes, behind=behind, forced=force, lenient=lenient)
+        snapshot = take_snapshot(
+            here,
+            names,
+            recipes,
+            behind=behind,
+            forced=force,
+            lenient=lenient,
+            by_partition=read_by_partition(here.graph, links, recipes),
+        )
         states = snapshot.states
         now = asked.as_of or datetime.now(UTC)
         empty = without_rows(replayed, states)

@@ -182,8 +182,12 @@ def test_partition_whose_source_is_gone(sales: ProjectFolder, cli: Cli, gone: st
 def test_plan_and_log_say_how_many_partitions(sales: ProjectFolder, cli: Cli) -> None:
     plan = cli("plan").out
     assert "3 partitions (day=2024-01-30 to day=2024-02-01): never materialized" in plan
-    assert "3 tables to materialize (5 partitions)" in plan
+    assert "3 tables to materialize (5 partitions, 21 B read)" in plan
     assert "3 materialized in" in cli("run").out
+    put(sales, "2024-02-01", 1)
+    cost = cli("plan", "-o", "json").json["cost"]
+    assert (cost["partitions"], cost["bytes"], cost["seconds"] > 0) == (2, 5, True)
+    assert "2 partitions, about " in cli("plan").out
 
 
 def test_processes_compute_partitions(sales: ProjectFolder, cli: Cli) -> None:

@@ -161,6 +161,18 @@ def durations(folder: Path, *, environment: str | None = None) -> Mapping[str, f
     return {name: median(values) for name, values in found.items() if values}
 
 
+def partition_durations(folder: Path, *, environment: str | None = None) -> Mapping[str, float]:
+    """Look up the seconds that one partition of each table takes: the median of those that the last runs made."""
+    found: dict[str, list[float]] = {}
+    for past in islice(_each(replay, folder, environment, []), _RUNS):
+        for name, result in past.results.items():
+            if not result.partitions or len(found.get(name, ())) >= _TIMES:
+                continue
+            made = (each.duration_s for each in result.partitions if each.status == "materialized")
+            found.setdefault(name, []).extend(each for each in made if each is not None)
+    return {name: median(values) for name, values in found.items() if values}
+
+
 def _each(read: Callable[[Path], _Read], folder: Path, environment: str | None, notes: list[str]) -> Iterator[_Read]:
     """Read the runs of an environment, newest first; add a note for each that cannot be read."""
     for path in run_files(folder):

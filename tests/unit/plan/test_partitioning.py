@@ -123,7 +123,8 @@ class TestChoose:
         assert chosen(found, "2024-01") == ["eu 2024-01", "us 2024-01"]
 
     def test_one_partition_is_called_by_its_name(self):
-        assert index("day", parts("day", "2024-01-01")).choose(("2024-01-01",)).name == "raw/day=2024-01-01"
+        found = index("day", parts("day", "2024-01-01"))
+        assert found.named(found.choose(("2024-01-01",))).name == "raw/day=2024-01-01"
 
     def test_window_leaves_out_what_is_before_the_first(self):
         found = index("month", parts("month", "2024-01", "2024-02", "2024-03"), at={"month": (-6, 0)})
