@@ -146,8 +146,10 @@ class _Expanding:
         """Take up what a partition reads of an input."""
         if chosen.name in self.tables and (chosen.name in self.contents or chosen.name in self.gathered):
             return
-        found, reading = self.plan.found[link.table], self.plan.readings[link.table]
+        found, reading = self.plan.found[link.parts], self.plan.readings[link.parts]
         table = self.graph.tables[link.table]
+        if link.of_source:
+            table = replace(table, partitions=link.dimensions)
         if link.is_single and len(chosen.members) == 1:
             member = chosen.members[0]
             if chosen.name not in self.tables:
@@ -157,7 +159,7 @@ class _Expanding:
                 self.contents[chosen.name] = link.content([(member, record)])._replace(reading=reading)
             return
         self.tables[chosen.name] = selection_of(table, chosen.members)
-        self._gather(chosen.name, link.table, chosen.members)
+        self._gather(chosen.name, link.parts, chosen.members)
 
     def _gather(self, name: str, table: str, members: tuple[Partition, ...]) -> None:
         found, reading = self.plan.found[table], self.plan.readings[table]

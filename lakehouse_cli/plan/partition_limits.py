@@ -32,7 +32,6 @@ def _of_table(table: Table) -> Iterator[Problem]:
         "assets that are no tables": table.serializer,
         "queries that their database runs (`engine: storage`)": table.runs_in_storage,
         "rows of an input by time (`within`)": any(each.within for each in table.input_options.values()),
-        "a partition of each file (`file`)": FILE in table.partitions,
     }
     for what, asked in refused.items():
         if asked:
@@ -50,7 +49,8 @@ def _hint(what: str) -> str:
 
 
 def _of_input(table: Table, other: Table) -> Iterator[Problem]:
-    pattern = file_pattern(other.path) if other.kind == "source" and not other.partitions else None
+    by_dimensions = other.kind == "source" and not other.partitions and FILE not in table.partitions
+    pattern = file_pattern(other.path) if by_dimensions else None
     if pattern is not None and (pattern.is_folder or "=" in other.path):
         message = f"which partitions source `{other.name}` has, that table `{table.name}` reads, is not known"
         hint = "name those of its folders: `partitions: [region]` for `region=eu/`"

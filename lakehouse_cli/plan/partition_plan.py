@@ -95,7 +95,7 @@ class PartitionPlanner:
         if name not in self.found:
             stored = self._stored[name]
             known = stored.contents
-            if self._graph.tables[name].kind == "computed":
+            if name in self.links or stored.records:
                 known = {each: record for each, record in known.items() if each in stored.records}
             self.found[name] = Found(dict(known))
         return self.found[name]
@@ -142,7 +142,7 @@ class PartitionPlanner:
         for link in self.links[name]:
             if link is None or link.is_self or found is not None:
                 continue
-            found = self._stored[link.table].trouble or self._blocked.get(link.table)
+            found = self._stored[link.parts].trouble or self._blocked.get(link.table)
             if found is None and link.of_source and link.table in failing:
                 trouble = self._states[link.table].trouble
                 found = StorageError(failing[link.table], hint=None if trouble is None else trouble.hint)

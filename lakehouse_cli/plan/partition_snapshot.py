@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.partition import FILE, Partition
 from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.model.unit import unit_of
+from lakehouse_cli.plan.partitioning import parts_name
 from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.units import StoredPartitions
 from lakehouse_cli.storage.base import AssetStorage
@@ -37,23 +40,25 @@ class PartitionLook:
         self._found: dict[str, StoredPartitions] = {}
         self._records: dict[str, Mapping[Partition, PartitionRecord] | StorageError] = {}
 
-    def of(self, name: str, consumers: Iterable[str]) -> StoredPartitions:
+    def of(self, name: str, consumers: Iterable[str], *, by_file: bool = False) -> StoredPartitions:
         """What is stored of a table, or of a source, by partition.
 
         Args:
             name: The table.
             consumers: The partitioned tables that are computed from it: what they recorded of a source shows which of
                 its files need not be read.
+            by_file: Whether each file of a source is a partition.
         """
-        if name not in self._found:
-            self._found[name] = self._look(name, consumers)
-        return self._found[name]
+        key = parts_name(name, by_file=by_file)
+        if key not in self._found:
+            table = self._tables[name]
+            self._found[key] = self._look(replace(table, partitions=(FILE,)) if by_file else table, consumers)
+        return self._found[key]
 
-    def _look(self, name: str, consumers: Iterable[str]) -> StoredPartitions:
-        table = self._tables[name]
+    def _look(self, table: Table, consumers: Iterable[str]) -> StoredPartitions:
         storage = self._storages[table.storage]
         reading = reading_of(table, None, stored_as(table, self._specs[table.storage]))
-        records = self._index(name) if table.kind == "computed" else {}
+        records = self._index(table.name) if table.kind == "computed" else {}
         if isinstance(records, StorageError):
             return StoredPartitions({}, reading=reading, trouble=records)
         known: dict[Partition, tuple[InputRecord, ...]] = {each: (record.content,) for each, record in records.items()}

@@ -11,9 +11,10 @@ from msgspec import Struct
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.dimension import Dimension, Every
+from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.nesting import dimensions_for
-from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.partition import FILE, Partition
 from lakehouse_cli.model.partition_content import content_of_partitions, hash_of_partitions
 from lakehouse_cli.model.period import (
     PeriodError,
@@ -87,6 +88,11 @@ class Link(Struct, frozen=True, dict=True):
     is_self: bool = False
     of_source: bool = False
 
+    @property
+    def parts(self) -> str:
+        """Under what the partitions of the input are known: its name, and of one by file another."""
+        return parts_name(self.table, by_file=self.dimensions == (FILE,) and self.of_source)
+
     @cached_property
     def is_single(self) -> bool:
         """Whether it gives one partition of the input at most."""
@@ -137,6 +143,11 @@ class Link(Struct, frozen=True, dict=True):
         return "; ".join(filter(None, (by, self._window, "missing: skip" if self.skips else "")))
 
 
+def parts_name(table: str, *, by_file: bool) -> str:
+    """Under what the partitions of a table are known; a source may be divided in two ways."""
+    return f"{table} by file" if by_file else table
+
+
 def link_of(
     table: Table, of: Table, others: Sequence[str], parameter: str | None, dimensions: Mapping[str, Dimension]
 ) -> Link | None:
@@ -149,6 +160,8 @@ def link_of(
         parameter: Which takes it.
         dimensions: All there are, by name.
     """
+    if FILE in table.partitions and reads_many_files(of):
+        others = (FILE,)
     options = table.input_options.get(parameter or "")
     at = {} if options is None else options.at
     shared = []

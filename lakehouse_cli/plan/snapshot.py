@@ -11,10 +11,13 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, LakehouseError, MissingDataError, StorageError, UnreachableError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Column, StorageSpec, Table
+from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.partition_snapshot import PartitionLook
+from lakehouse_cli.plan.partitioning import parts_name
 from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.stored_form import columns_changed, options_changed
 from lakehouse_cli.plan.units import StoredPartitions
@@ -251,11 +254,15 @@ class _Look:
                 consumers = [each for each in self.graph.downstream(name) if self.tables[each].partitions]
                 if consumers or self.tables[name].kind == "computed":
                     found[name] = self._partitions.of(name, consumers)
+            if reads_many_files(self.tables[name]):
+                consumers = [each for each in self.graph.downstream(name) if self.tables[each].partitions == (FILE,)]
+                if consumers:
+                    found[parts_name(name, by_file=True)] = self._partitions.of(name, consumers, by_file=True)
         return found
 
     def source_by_partition(self, name: str) -> TableState:
         """What is known of a source that is read by partition alone, all of whose files are looked at once."""
-        found = self.stored_partitions([name])[name]
+        found = next(iter(self.stored_partitions([name]).values()))
         return TableState(self.uri(self.tables[name]), bool(found.contents), found.trouble)
 
     def state(self, name: str) -> TableState:

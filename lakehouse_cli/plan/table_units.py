@@ -86,7 +86,7 @@ class TableUnits:
         domains = known.domains
         self.domains = [domains.get(each, Domain()) for each in self.table.partitions]
         self.others = {
-            link.table: known.as_stored(link.table) for link in self.links if link is not None and not link.is_self
+            link.parts: known.as_stored(link.parts) for link in self.links if link is not None and not link.is_self
         }
         # What comes whole is the same for all of its partitions.
         self.whole = {
@@ -122,7 +122,7 @@ class TableUnits:
         dimensions = table.partitions
         self.known.found[self.name] = result
         indexes: list[LinkIndex | None] = [
-            None if link is None or link.is_self else LinkIndex(link, self._available(link.table))
+            None if link is None or link.is_self else LinkIndex(link, self._available(link.parts))
             for link in self.links
         ]
         keys = expected(dimensions, self.domains, [each for each in indexes if each is not None])
@@ -199,7 +199,7 @@ class TableUnits:
         for link, each in zip(self.links, chosen, strict=True):
             if link is None or each is None:
                 continue
-            other = self.result if link.is_self else self.others[link.table]
+            other = self.result if link.is_self else self.others[link.parts]
             if other.waiting and (waits := next((m for m in each.members if m in other.waiting), None)) is not None:
                 return self._waiting(unit, "input_waits", f"`{unit_name(link.table, waits)}` waits")
             if other.due:
@@ -277,8 +277,8 @@ class TableUnits:
 
     def _read_from(self, link: Link) -> tuple[Mapping[Partition, InputRecord | None], str]:
         """The partitions of an input, and how each is read."""
-        other = self.result if link.is_self else self.others[link.table]
-        return other.contents, self.known.stored[link.table].reading
+        other = self.result if link.is_self else self.others[link.parts]
+        return other.contents, self.known.stored[link.parts].reading
 
     def _recipe_changes(self, unit: Partition, record: Stored) -> tuple[Reason, ...]:
         """The reasons in what a partition was made by, found once for all that were made by the same."""
@@ -352,7 +352,7 @@ class TableUnits:
     def _trouble_of(self, chosen: tuple[Chosen | None, ...]) -> str | None:
         for link, each in zip(self.links, chosen, strict=True):
             if link is not None and each is not None:
-                failing = (self.result if link.is_self else self.others[link.table]).failing
+                failing = (self.result if link.is_self else self.others[link.parts]).failing
                 if failing and (bad := next((m for m in each.members if m in failing), None)) is not None:
                     return failing[bad]
         return None

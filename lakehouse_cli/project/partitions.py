@@ -141,7 +141,7 @@ def _bytes_read(plan: Plan, name: str, units: Iterable[UnitPlan]) -> int:
     for unit in units:
         for link, chosen in zip(links, unit.chosen, strict=True):
             if link is not None and chosen is not None:
-                contents = plan.found[link.table].contents
+                contents = plan.found[link.parts].contents
                 size += sum(record.bytes for each in chosen.members if (record := contents.get(each)) is not None)
     whole = {each for each in upstream if each not in linked and each in plan.contents}
     return size + sum(plan.contents[each].bytes for each in whole)

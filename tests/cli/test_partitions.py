@@ -352,3 +352,37 @@ def test_period_that_an_input_lacks_waits_or_is_empty(folder: ProjectFolder, cli
 def test_together_and_partitions_are_refused(sales: ProjectFolder, cli: Cli) -> None:
     refused = cli("run", "--together")
     assert (refused.code, "cannot be published together" in refused.err) == (2, True)
+
+
+def test_each_file_is_a_partition(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare(
+        'raw: {kind: source, path: "raw/{region}/*", columns: {id: int64}}\n'
+        "loaded: {partitions: [file], inputs: [raw], gone: keep, columns: {id: int64}}\n"
+        "by_region: {partitions: [region], inputs: [raw], columns: {n: int64}}\n"
+        "all: {inputs: [loaded], columns: {n: int64}}",
+        "import pyarrow as pa\n\ndef loaded(raw: pa.Table, file) -> pa.Table:\n"
+        "    assert file.startswith('raw/')\n    return raw\n\n"
+        "def by_region(raw: pa.Table) -> pa.Table:\n    return pa.table({'n': [raw.num_rows]})\n\n"
+        "def all(loaded: pa.Table) -> pa.Table:\n    return pa.table({'n': [loaded.num_rows]})\n",
+    )
+    folder.write("data/raw/eu/a.csv", "id\n1\n")
+    folder.write("data/raw/eu/b.csv", "id\n2\n")
+    folder.write("data/raw/us/a.csv", "id\n3\n")
+    files = [f"raw/{each}.csv" for each in ("eu/a", "eu/b", "us/a")]
+    assert run(cli) == {
+        "loaded": dict.fromkeys(files, "materialized"),
+        "by_region": {"eu": "materialized", "us": "materialized"},
+        "all": "materialized",
+    }
+    assert folder.read("data/loaded/file=raw%2Feu%2Fb.csv/data.csv") == "id\n2\n"
+    assert planned(cli) == {}
+    folder.write("data/raw/eu/b.csv", "id\n5\n6\n")
+    folder.write("data/raw/us/c.csv", "id\n7\n")
+    (folder.path / "data/raw/us/a.csv").unlink()
+    assert run(cli) == {
+        "loaded": {"raw/eu/b.csv": "materialized", "raw/us/c.csv": "materialized"},
+        "by_region": {"eu": "materialized", "us": "materialized"},
+        "all": "materialized",
+    }
+    assert cli("show", "all", "-o", "json").json["rows"] == [{"n": 5}]
+    assert planned(cli) == {}

@@ -200,6 +200,8 @@ def test_stored_partitions_equal_a_computation_from_nothing(tmp_path: Path, happ
     ended = history.run()
     assert ended is not None
     waiting = {each.name: _waiting(each) for each in ended.tables}
+    if waiting["monthly"] & history.stored()["monthly"].keys():
+        waiting["top"] = {""}  # of a month that waits and is stored, it has what was made before
     stored, expected = (
         {name: {key: value for key, value in each.items() if key not in waiting[name]} for name, each in found.items()}
         for found in (history.stored(), history.expected())
