@@ -199,6 +199,9 @@ _PARTITION_HELP = (
     "several must all be met."
 )
 Partitions = Annotated[list[str] | None, option("--partition", metavar="NAME=VALUE", help=_PARTITION_HELP)]
+AsOf = Annotated[
+    str | None, option("--as-of", metavar="TIME", help="The moment that stands for now, such as 2024-03-01T06:00Z.")
+]
 Defer = Annotated[str | None, option("--defer", metavar="ENV", help=_DEFER_HELP)]
 
 

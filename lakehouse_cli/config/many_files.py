@@ -26,8 +26,8 @@ from lakehouse_cli.model.quarantine import quarantine_table
 
 
 def marked(storages: Mapping[str, StorageSpec], tables: Mapping[str, Table]) -> Mapping[str, StorageSpec]:
-    """Mark the storages that have such sources."""
-    names = {table.storage for table in tables.values() if reads_many_files(table)}
+    """Mark the storages that have such sources, or tables that are stored by partition."""
+    names = {table.storage for table in tables.values() if table.is_partitioned or reads_many_files(table)}
     if not names:
         return storages
     return {name: replace(spec, many_files=True) if name in names else spec for name, spec in storages.items()}

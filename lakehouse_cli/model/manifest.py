@@ -128,6 +128,7 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
         variables: Environment variables under `uses` → hash of the value, or `UNSETTLED`; None where it was not set.
         order_by: Columns by which rows are stored in order.
         output: Which of several results of the transform, and where it stands among them; empty where it has one.
+        is_partial: Whether it is a partition that was computed before its period had ended.
     """
 
     code: str
@@ -142,6 +143,7 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
     variables: Mapping[str, str | None] = field(default_factory=dict)
     order_by: tuple[str, ...] = ()
     output: str = ""
+    is_partial: bool = False
 
     @property
     def shape(self) -> Shape:

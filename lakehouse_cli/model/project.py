@@ -87,7 +87,8 @@ class StorageSpec(Declaration, frozen=True):
         connection: The storage's own options, such as an endpoint; may hold secrets.
         location: Where it is declared; None for the implied default.
         folder: The project's, where the class of a type of its own is found; None for a storage of no project.
-        many_files: Whether files of some of its sources are looked for, as a pattern names them.
+        many_files: Whether files of some of its sources are looked for, as a pattern names them, or some of its tables
+            are stored by partition.
     """
 
     name: str
@@ -311,6 +312,7 @@ class Table(Asset, frozen=True):
             each, None where it is of texts; known once the computation is read.
         partition: The one partition that is meant in the place of the whole table; None for the table.
         selected: The partitions that are read in its place, in order; None for all.
+        base_path: Of one partition, the path of its table; empty for a table.
     """
 
     contract: Contract = Contract()
@@ -324,6 +326,17 @@ class Table(Asset, frozen=True):
     dimension_params: Mapping[str, Every | None] = field(default_factory=dict)
     partition: Partition | None = None
     selected: tuple[Partition, ...] | None = None
+    base_path: str = ""
+
+    @property
+    def is_partitioned(self) -> bool:
+        """Whether it is stored by partition, or is one of these."""
+        return bool(self.partitions) and self.kind == "computed"
+
+    @property
+    def is_many_units(self) -> bool:
+        """Whether it is all or some of its partitions, and not one of them."""
+        return self.is_partitioned and self.partition is None
 
     @property
     def constants(self) -> frozenset[str]:

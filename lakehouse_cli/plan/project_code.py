@@ -22,6 +22,7 @@ from lakehouse_cli.plan.computations import planned_computation
 from lakehouse_cli.plan.dimension_params import take_dimensions
 from lakehouse_cli.plan.dimensions import dimension_problems
 from lakehouse_cli.plan.graph import build_graph, with_quarantines
+from lakehouse_cli.plan.partition_limits import limit_problems
 from lakehouse_cli.plan.project_params import NOTHING, ByTable, take_params
 from lakehouse_cli.plan.python_functions import FunctionCode
 from lakehouse_cli.plan.queries import QueryCode, query_fingerprint, with_texts
@@ -74,6 +75,7 @@ class ProjectCode:
         self._functions = FunctionCode(spec, self._source, self._fingerprint)
         self.graph, problems = build_graph(spec, self.computation)
         problems += dimension_problems(spec, self.graph)
+        problems += limit_problems(self.graph)
         if self._queries is not None:
             problems += query_problems(self.graph, self._queries)
             problems += database_problems(self.graph, spec)

@@ -14,8 +14,10 @@ from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.partition_snapshot import PartitionLook
 from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.stored_form import columns_changed, options_changed
+from lakehouse_cli.plan.units import StoredPartitions
 from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.capabilities import ProtectsOthers, altered_by, check_replaceable, count_rows, prefetch
 from lakehouse_cli.storage.format_storage import columns_of
@@ -132,10 +134,12 @@ class Snapshot(Struct, frozen=True):
     Attributes:
         environment: Where.
         states: By table; those that were found in another environment name it.
+        partitions: By partition, of tables that have some.
     """
 
     environment: str
     states: Mapping[str, TableState]
+    partitions: Mapping[str, StoredPartitions] = {}
 
 
 def take_snapshot(
@@ -180,7 +184,7 @@ def take_snapshot(
         absent = next((name for name in names if look.lacks_source(states[name], name)), None)
         if absent is not None:
             states[absent] = replace(states[absent], trouble=look.absence(absent))
-    return Snapshot(here.environment, states)
+    return Snapshot(here.environment, states, look.stored_partitions(names))
 
 
 class _Look:
@@ -197,6 +201,7 @@ class _Look:
         self._manifests: dict[str, Manifest | StorageError | None] = {}
         self._contents: dict[str, InputRecord | StorageError | None] = {}
         self._out_of_reach: dict[str, UnreachableError] = {}
+        self._partitions = PartitionLook(self.tables, self.storages, self.specs)
 
     def at(self, names: Sequence[str]) -> None:
         """Look at many tables, as many at once as their storages bear; `state` then answers without waiting.
@@ -235,10 +240,22 @@ class _Look:
         for storage, tables in by_storage.items():
             prefetch(self.storages[storage], tables.values())
 
+    def stored_partitions(self, names: Iterable[str]) -> dict[str, StoredPartitions]:
+        """What is stored by partition of tables that have some, and of sources of which such tables are computed."""
+        found = {}
+        for name in names:
+            if self.tables[name].partitions:
+                consumers = [each for each in self.graph.downstream(name) if self.tables[each].partitions]
+                if consumers or self.tables[name].kind == "computed":
+                    found[name] = self._partitions.of(name, consumers)
+        return found
+
     def state(self, name: str) -> TableState:
         """What is known of a table's stored data."""
         table = self.tables[name]
         storage = self.storages[table.storage]
+        if table.kind == "computed" and table.partitions:
+            return self._partitions.state(name, self.uri(table))
         found = self.manifest(name) if table.kind == "computed" else None
         manifest = found if isinstance(found, Manifest) else None
         trouble = found if isinstance(found, StorageError) else None
@@ -366,6 +383,8 @@ class _Look:
         """The manifest of a table, or why it cannot be read."""
         if name not in self._manifests:
             table = self.tables[name]
+            if table.kind == "computed" and table.partitions:  # each has its own
+                return None
             self._manifests[name] = self._asked(table, lambda storage: storage.read_manifest(table))
         return self._manifests[name]
 

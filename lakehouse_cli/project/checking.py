@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.run_request import RunRequest
-from lakehouse_cli.plan.planning import Plan, PlannedTable
+from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.project.execution import find_executor, runner_of
 from lakehouse_cli.project.planning import Planner

@@ -12,7 +12,7 @@ from lakehouse_cli.config.validation import together_problems
 from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.deferral import Deferral
-from lakehouse_cli.plan.planning import Plan
+from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.project.planning import Planner
@@ -23,6 +23,7 @@ from lakehouse_cli.runs.events import Event, Moment, RunResult, ignore_event, ne
 from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.runs.history import reading as history
 from lakehouse_cli.runs.recording import recording
+from lakehouse_cli.text.name_lists import first_named
 from lakehouse_cli.text.redaction import masked
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ def _check_together(planner: Planner, plan: Plan) -> None:
         UsageError: There are some.
     """
     tables = planner.code.graph.tables
+    if units := [each.name for each in plan.runs if each.is_partitioned]:
+        hint = "run them without `--together`, and without `publish: together` in the project file"
+        raise UsageError(
+            f"{first_named(units, 3)} cannot be published together with others by partition yet", hint=hint
+        )
     for problem in together_problems(tables[each.name] for each in plan.runs):
         raise UsageError(problem.message, hint=problem.hint, location=problem.location)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -22,9 +23,8 @@ from lakehouse_cli.errors import (
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.file_pattern import FilePattern
 from lakehouse_cli.model.manifest import InputRecord
-from lakehouse_cli.storage.base import READINGS, Scan
+from lakehouse_cli.storage.base import READINGS, AssetStorage, Scan
 from lakehouse_cli.storage.errors import ChangedError, changed_while_read
-from lakehouse_cli.storage.format_storage import FormatStorage, Listed, SourceFile
 from lakehouse_cli.text.counts import plural
 
 if TYPE_CHECKING:
@@ -40,24 +40,24 @@ class _FileChangedError(ChangedError):
     """One file changed while all were read; its text is where it is."""
 
 
-class FoundFile:
-    """One of the files.
+class Part(ABC):
+    """One of the files, or what else is read as one.
 
     Attributes:
-        listed: What the listing says of it.
-        table: It alone, as a source.
+        shown: Its path under the root.
+        uri: The same as messages show it.
         values: What its path says, by dimension.
     """
 
-    __slots__ = ("listed", "table", "values")
+    __slots__ = ("shown", "uri", "values")
 
-    def __init__(self, listed: Listed, table: SourceFile, values: Mapping[str, str | None]) -> None:
-        self.listed, self.table, self.values = listed, table, values
+    def __init__(self, shown: str, uri: str, values: Mapping[str, str | None]) -> None:
+        self.shown, self.uri, self.values = shown, uri, values
 
     @property
-    def shown(self) -> str:
-        """Its path under the root."""
-        return self.listed.path
+    @abstractmethod
+    def table(self) -> Table:
+        """It alone, as a table."""
 
 
 class FilesReading:
@@ -66,7 +66,7 @@ class FilesReading:
     Args:
         storage: Where its files are.
         table: The source.
-        pattern: Which files it is.
+        pattern: Which files it is; None where their paths say nothing.
         columns: The columns to read, by the names that they have in the files; None for all.
         look: Gives the files, the content of each and that of all, given what is known of them.
         uri: Where they are, as messages show it.
@@ -74,11 +74,11 @@ class FilesReading:
 
     def __init__(
         self,
-        storage: FormatStorage,
+        storage: AssetStorage,
         table: Table,
-        pattern: FilePattern,
+        pattern: FilePattern | None,
         columns: Sequence[Column] | None,
-        look: Callable[[tuple[InputRecord, ...]], tuple[list[FoundFile], list[InputRecord], InputRecord]],
+        look: Callable[[tuple[InputRecord, ...]], tuple[Sequence[Part], list[InputRecord], InputRecord]],
         uri: str,
     ) -> None:
         self._storage, self._table, self._pattern = storage, table, pattern
@@ -114,9 +114,12 @@ class FilesReading:
     def _changed(self) -> StorageError:
         return changed_while_read(self._table, self._uri)
 
-    def _pieces(self, files: Sequence[FoundFile], contents: Sequence[InputRecord]) -> Iterator[pa.Table]:
+    def _pieces(self, files: Sequence[Part], contents: Sequence[InputRecord]) -> Iterator[pa.Table]:
         """Read the files in order, those that are small several at once, and report all that are not as declared."""
-        failures: list[tuple[FoundFile, LakehouseError]] = []
+        if not files:
+            yield self._nothing()
+            return
+        failures: list[tuple[Part, LakehouseError]] = []
         schema: pa.Schema | None = None
         workers = _workers()
         with ThreadPoolExecutor(workers) as pool:
@@ -136,14 +139,14 @@ class FilesReading:
                                 yield alike
                     except (DataError, StorageError) as error:
                         if isinstance(error, MissingDataError):
-                            raise _FileChangedError(self._storage._under_root(file.shown)) from error
+                            raise _FileChangedError(file.uri) from error
                         failures.append((file, error))
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
         if failures:
             raise self._failure(failures, len(files))
 
-    def _file(self, file: FoundFile, content: InputRecord) -> Iterator[pa.Table]:
+    def _file(self, file: Part, content: InputRecord) -> Iterator[pa.Table]:
         """The rows of one file, with what its path says."""
         columns = self._columns
         if columns is not None:
@@ -171,17 +174,17 @@ class FilesReading:
                 return
 
     def _filled(
-        self, file: FoundFile, content: InputRecord, columns: Sequence[Column] | None, lacking: Collection[str]
+        self, file: Part, content: InputRecord, columns: Sequence[Column] | None, lacking: Collection[str]
     ) -> Iterator[pa.Table]:
         import pyarrow as pa
 
         there = None if columns is None else tuple(each for each in columns if each.name not in lacking)
         pieces, found = self._scan(file.table, there or None).pieces_with_content((content,))
         if found.content_hash != content.content_hash:
-            raise _FileChangedError(self._storage._under_root(file.shown))
+            raise _FileChangedError(file.uri)
         wanted = self._columns
         for piece in pieces():
-            if wanted is None:
+            if wanted is None or (self._pattern is None and self._table.extra_columns == "keep"):
                 yield self._with_path(piece, file)
                 continue
             arrays = [
@@ -192,12 +195,12 @@ class FilesReading:
             ]
             yield pa.table(dict(zip([each.name for each in wanted], arrays, strict=True)))
 
-    def _scan(self, table: SourceFile, columns: Sequence[Column] | None) -> Scan:
+    def _scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
         if columns is not None:
             table = replace(table, contract=replace(table.contract, columns=tuple(columns)))
         return self._storage.scan(table, columns)
 
-    def _with_path(self, piece: pa.Table, file: FoundFile) -> pa.Table:
+    def _with_path(self, piece: pa.Table, file: Part) -> pa.Table:
         """All columns of a file, and as text what its path says besides."""
         import pyarrow as pa
 
@@ -206,7 +209,7 @@ class FilesReading:
             texts[file.table.file_column] = file.shown
         for name, text in texts.items():
             if name in piece.column_names:
-                shown = self._storage._under_root(file.shown)
+                shown = file.uri
                 raise DataError(
                     f"`{shown}` has a column `{name}`, and so has its path",
                     hint=f"declare `columns:` for `{self._table.name}`, or give the one of the path another name",
@@ -215,7 +218,7 @@ class FilesReading:
             piece = piece.append_column(name, pa.array([text], pa.string()).take(_zeros(piece.num_rows)))
         return piece
 
-    def _constant(self, column: Column, file: FoundFile, rows: int) -> pa.Array:
+    def _constant(self, column: Column, file: Part, rows: int) -> pa.Array:
         """The value of a column that no row of a file holds: of its path, or null for one that it lacks."""
         import pyarrow as pa
 
@@ -228,10 +231,17 @@ class FilesReading:
         text = file.values.get(column.name)
         if column.name not in file.values or text is None:
             return pa.nulls(rows, kind)
-        shown = self._storage._under_root(file.shown)
-        return path_value(column, text, self._pattern, shown).take(_zeros(rows))
+        assert self._pattern is not None  # noqa: S101  # whose paths say nothing have no values
+        return path_value(column, text, self._pattern, file.uri).take(_zeros(rows))
 
-    def _alike(self, piece: pa.Table, schema: pa.Schema, file: FoundFile, first: FoundFile) -> pa.Table:
+    def _nothing(self) -> pa.Table:
+        import pyarrow as pa
+
+        from lakehouse_cli.arrow.types import to_arrow
+
+        return pa.table({each.name: pa.nulls(0, to_arrow(each.type)) for each in self._columns or ()})
+
+    def _alike(self, piece: pa.Table, schema: pa.Schema, file: Part, first: Part) -> pa.Table:
         """A piece with the columns of the first file, in their order."""
         if piece.schema == schema:
             return piece
@@ -243,7 +253,7 @@ class FilesReading:
         differences += [f"no column `{name}`" for name in schema.names if name not in piece.column_names]
         differences += [f"column `{name}` beyond them" for name in piece.column_names if name not in schema.names]
         if differences:
-            shown, other = self._storage._under_root(file.shown), self._storage._under_root(first.shown)
+            shown, other = file.uri, first.uri
             raise DataError(
                 f"`{shown}` has other columns than `{other}`: {'; '.join(differences[:REPORTED])}",
                 hint=f"declare `columns:` for `{self._table.name}`",
@@ -251,7 +261,7 @@ class FilesReading:
             )
         return piece.select(schema.names)
 
-    def _failure(self, failures: Sequence[tuple[FoundFile, LakehouseError]], total: int) -> LakehouseError:
+    def _failure(self, failures: Sequence[tuple[Part, LakehouseError]], total: int) -> LakehouseError:
         """One error of all files that are not as declared."""
         first = failures[0][1]
         if total > 1 and first.hint and "header: false" in first.hint:
@@ -262,7 +272,7 @@ class FilesReading:
         rows: list[FailedRow] = []
         count = 0
         for file, error in failures[:REPORTED]:
-            shown = self._storage._under_root(file.shown)
+            shown = file.uri
             of_file = error.violations if isinstance(error, DataError) else ()
             violations += [replace(each, message=f"`{shown}`: {each.message}") for each in of_file]
             kept = error.failed or FailedRows.of_examples(of_file) if isinstance(error, DataError) else None

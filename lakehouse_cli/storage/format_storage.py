@@ -24,11 +24,13 @@ from lakehouse_cli.formats.objects.stored import StoredBytes, object_record
 from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError, ObjectRecord
+from lakehouse_cli.model.unit import as_selected
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
 from lakehouse_cli.storage.capabilities import PublishesPieces, RehearsesWriting
 from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, translate_errors
 from lakehouse_cli.storage.hashing import HashingSink
+from lakehouse_cli.storage.partition_index import INDEX_SUFFIX
 from lakehouse_cli.storage.strays import Endings
 from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.yaml_text import quote_yaml
@@ -115,9 +117,13 @@ class FormatStorage(AssetStorage):
         return form_of(table).checked(table.options, table.contract.column_options)
 
     def _shown(self, table: Table, suffix: str) -> str:
+        if table.is_many_units and "{" not in table.path:
+            suffix = "/"  # the folder that they are in
         return self._under_root(f"{table.path}{suffix}")
 
     def _shown_manifest(self, table: Table) -> str:
+        if table.is_partitioned:
+            return self._under_root(f"{MANIFESTS}/{table.base_path or table.path}{INDEX_SUFFIX}")
         return self._under_root(f"{MANIFESTS}/{table.path}.json")
 
     def _under_root(self, path: str) -> str:
@@ -326,7 +332,7 @@ def missing_data(table: Table, shown: str, advice: str = "put the file there") -
         )
     return MissingDataError(
         f"`{table.name}` was never materialized: {shown} does not exist",
-        hint=f"`lakehouse run +{table.name}` materializes it",
+        hint=f"`lakehouse run {as_selected(table)}` materializes it",
         location=table.location,
     )
 

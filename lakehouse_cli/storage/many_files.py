@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import xxhash
 from msgspec.structs import asdict, replace
@@ -17,13 +17,15 @@ from msgspec.structs import asdict, replace
 from lakehouse_cli.errors import MissingDataError, StorageError
 from lakehouse_cli.formats import form_of
 from lakehouse_cli.model import Column, Table
-from lakehouse_cli.model.file_pattern import FilePattern, PatternError, reads_many_files
+from lakehouse_cli.model.file_pattern import FilePattern, PatternError, Placeholder, reads_many_files
 from lakehouse_cli.model.manifest import FileRecord, InputRecord
+from lakehouse_cli.model.partition import FILE, HIVE_NULL, Partition
+from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.row_place import FileLine, RowPlace
 from lakehouse_cli.storage.base import Scan, Stored, record_of
-from lakehouse_cli.storage.capabilities import count_rows, find_lines, identities
+from lakehouse_cli.storage.capabilities import Prefetches, count_rows, find_lines, identities, prefetch
 from lakehouse_cli.storage.errors import changed_while_read, translate_errors
-from lakehouse_cli.storage.files_reading import REPORTED, FilesReading, FoundFile
+from lakehouse_cli.storage.files_reading import REPORTED, FilesReading, Part
 from lakehouse_cli.storage.format_storage import FormatStorage, Listed, SourceFile, missing_data
 from lakehouse_cli.storage.wrapper import WrapperStorage
 from lakehouse_cli.text.counts import plural
@@ -32,19 +34,64 @@ from lakehouse_cli.text.name_lists import any_of, first_named
 #: What programs add to the names of files that they compress.
 _COMPRESSED = r"\.(?:gz|bz2|zst|zstd|xz|zip|7z|lz4|br|snappy|z)"
 
+_Capability = TypeVar("_Capability")
+#: The files of each partition, by source: its name, path and dimensions.
+_Listed = dict[tuple[str, str, tuple[str, ...]], dict[Partition, list["FoundFile"]]]
+
+
+class FoundFile(Part):
+    """One of the files.
+
+    Attributes:
+        listed: What the listing says of it.
+    """
+
+    __slots__ = ("_ending", "_template", "listed")
+
+    def __init__(
+        self, listed: Listed, uri: str, values: Mapping[str, str | None], template: SourceFile, ending: str
+    ) -> None:
+        super().__init__(listed.path, uri, values)
+        self.listed, self._template, self._ending = listed, template, ending
+
+    @property
+    def table(self) -> SourceFile:
+        """It alone, as a source; made anew each time, as there may be very many."""
+        return replace(self._template, path=self.shown[: len(self.shown) - len(self._ending)], suffix=self._ending)
+
 
 class ManyFilesStorage(WrapperStorage):
     """A storage some of whose sources are many files."""
 
     inner: FormatStorage
 
+    def __init__(self, inner: FormatStorage) -> None:
+        super().__init__(inner)
+        # By source, as of the plan: where each of very many partitions is read by itself, all are listed once.
+        self._by_partition: _Listed = {}
+
+    def prefetch(self, tables: Iterable[Table]) -> None:
+        """Look at all folders anew."""
+        self._by_partition.clear()
+        prefetch(self.inner, tables)
+
+    def capability(self, protocol: type[_Capability]) -> _Capability | None:
+        """As of the storage within; and what was listed is forgotten before each plan."""
+        return cast("_Capability", self) if protocol is Prefetches else super().capability(protocol)
+
     def forward(self, method: str, /, *arguments: Any, **keywords: Any) -> Any:
         """Do for a source of many files what the storage does for each of them."""
         table = arguments[0] if arguments else None
         if isinstance(table, Table) and reads_many_files(table):
-            files = _ManyFiles(self.inner, table, FilePattern(table.path))
+            files = self._files(table)
             return getattr(files, method)(*arguments[1:], **keywords)
         return super().forward(method, *arguments, **keywords)
+
+    def _files(self, table: Table) -> _ManyFiles:
+        if table.partition is None and table.selected is None:
+            return _ManyFiles(self.inner, table, FilePattern(table.path), self._by_partition)
+        chosen = table.selected if table.partition is None else (table.partition,)
+        return _SomeFiles(self.inner, table, FilePattern(table.path), self._by_partition, chosen or ())
 
 
 class _ManyFiles:
@@ -54,10 +101,17 @@ class _ManyFiles:
         storage: Where its files are.
         table: The source.
         pattern: Which files it is.
+        listed: What was found of sources, by partition.
     """
 
-    def __init__(self, storage: FormatStorage, table: Table, pattern: FilePattern) -> None:
-        self._storage, self._table, self._pattern = storage, table, pattern
+    def __init__(
+        self,
+        storage: FormatStorage,
+        table: Table,
+        pattern: FilePattern,
+        listed: _Listed,
+    ) -> None:
+        self._storage, self._table, self._pattern, self._listed = storage, table, pattern, listed
 
     def uri(self) -> str:
         """The pattern as it is written, with the ending of the format; a folder without."""
@@ -72,7 +126,7 @@ class _ManyFiles:
         """
         found: dict[str, FoundFile] = {}
         wrong: list[tuple[str, PatternError]] = []
-        template = SourceFile(**asdict(self._table), suffix="")
+        template = SourceFile(**asdict(replace(self._table, partition=None, selected=None)), suffix="")
         endings = self._storage._suffixes(self._table)
         twice: list[str] = []
         with translate_errors(self._storage, self._table, "looked at"):
@@ -94,7 +148,7 @@ class _ManyFiles:
                 twice += [found[path].shown, each.path]
                 continue
             self._refuse_odd(each)
-            found[path] = FoundFile(each, replace(template, path=path, suffix=ending), values)
+            found[path] = FoundFile(each, self._storage._under_root(each.path), values, template, ending)
         if wrong:
             raise self._misnamed(wrong)
         if twice:
@@ -154,6 +208,48 @@ class _ManyFiles:
             hint=wrong[0][1].hint,
             location=self._table.where("path"),
         )
+
+    def by_partition(self) -> dict[Partition, list[FoundFile]]:
+        """The files of each partition, in order, as they were when they were first asked for."""
+        found = self._listed.get(self._key)
+        if found is None:
+            found = self._listed[self._key] = self._divided(_ManyFiles.files(self))
+        return found
+
+    @property
+    def _key(self) -> tuple[str, str, tuple[str, ...]]:
+        return self._table.name, self._table.path, self._table.partitions
+
+    def _divided(self, files: Sequence[FoundFile]) -> dict[Partition, list[FoundFile]]:
+        names = self._table.partitions or self._dimensions(files)
+        placeholders = {each.name: each for each in self._pattern.placeholders}
+        found: dict[Partition, list[FoundFile]] = {}
+        for file in files:
+            if names == (FILE,):
+                found[Partition(names, (file.shown,))] = [file]
+                continue
+            values = tuple([_value(file.values.get(name), placeholders.get(name)) for name in names])
+            found.setdefault(Partition(names, values), []).append(file)
+        return dict(sorted(found.items()))
+
+    def _dimensions(self, files: Sequence[FoundFile]) -> tuple[str, ...]:
+        """Those of the placeholders; of a folder, those of all its files."""
+        if not self._pattern.is_folder:
+            return tuple(each.name for each in self._pattern.placeholders)
+        first = dict.fromkeys(files[0].values) if files else {}
+        return tuple(name for name in first if all(name in file.values for file in files))
+
+    def contents(self, known: Mapping[Partition, tuple[InputRecord, ...]]) -> Mapping[Partition, InputRecord]:
+        """Of each partition by the names and the contents of its files."""
+        self._listed.pop(self._key, None)
+        divided = self.by_partition()
+        before = tuple([record for records in known.values() for record in records])
+        files = [file for group in divided.values() for file in group]
+        contents = iter(self._contents(files, before))
+        return {
+            each: self._record(group, list(islice(contents, len(group))), known.get(each, ()))
+            for each, group in divided.items()
+        }
 
     def missing(self) -> MissingDataError:
         """The error of no file at all."""
@@ -216,11 +312,11 @@ class _ManyFiles:
         return record_of(digest.hexdigest(), size, max(times, default=None), known)._replace(files=records)
 
     def scan(self, columns: Sequence[Column] | None) -> Scan:
-        """All of their rows, with the columns that their paths hold."""
+        """Their rows, with the columns that their paths hold."""
         reading = FilesReading(self._storage, self._table, self._pattern, columns, self._look, self.uri())
         return Scan(self._storage, self._table, reading.read, reading.read_pieces)
 
-    def _look(self, known: tuple[InputRecord, ...]) -> tuple[list[FoundFile], list[InputRecord], InputRecord]:
+    def _look(self, known: tuple[InputRecord, ...]) -> tuple[Sequence[FoundFile], list[InputRecord], InputRecord]:
         files = self.files()
         if not files:
             raise self.missing()
@@ -280,6 +376,75 @@ class _ManyFiles:
             )
 
         return refuse
+
+
+class _SomeFiles(_ManyFiles):
+    """The verbs for some partitions of a source.
+
+    Args:
+        chosen: The partitions, in order.
+    """
+
+    def __init__(
+        self,
+        storage: FormatStorage,
+        table: Table,
+        pattern: FilePattern,
+        listed: _Listed,
+        chosen: tuple[Partition, ...],
+    ) -> None:
+        super().__init__(storage, table, pattern, listed)
+        self._chosen = chosen
+
+    def _groups(self) -> list[tuple[Partition, list[FoundFile]]]:
+        if not self._chosen:
+            return []
+        dimensions, divided = self._chosen[0].dimensions, self.by_partition()
+        if any(each not in divided for each in self._chosen):
+            # Those of a table with fewer dimensions are several of the source.
+            fewer: dict[Partition, list[FoundFile]] = {}
+            for each, files in divided.items():
+                if set(dimensions) <= set(each.dimensions):
+                    fewer.setdefault(each.only(dimensions), []).extend(files)
+            divided = {each: sorted(files, key=lambda file: file.shown) for each, files in fewer.items()}
+        return [(each, divided.get(each, [])) for each in self._chosen]
+
+    def files(self) -> list[FoundFile]:
+        """Those of each partition in its turn."""
+        return [file for _, files in self._groups() for file in files]
+
+    def content(self, known: Iterable[InputRecord]) -> InputRecord | None:
+        """By the content of each partition; None where one of them has no file."""
+        groups = self._groups()
+        return self._looked(groups, tuple(known))[2] if all(files for _, files in groups) else None
+
+    def _look(self, known: tuple[InputRecord, ...]) -> tuple[Sequence[FoundFile], list[InputRecord], InputRecord]:
+        groups = self._groups()
+        lacking = next((each for each, files in groups if not files), None)
+        if lacking is not None:
+            error = missing_data(self._table, self.uri())
+            error.message = f"no file of {self.uri()} is of {lacking}"
+            raise error
+        return self._looked(groups, known)
+
+    def _looked(
+        self, groups: Sequence[tuple[Partition, list[FoundFile]]], known: tuple[InputRecord, ...]
+    ) -> tuple[list[FoundFile], list[InputRecord], InputRecord]:
+        files = [file for _, group in groups for file in group]
+        contents = self._contents(files, known)
+        rest = iter(contents)
+        records = [(each, self._record(group, list(islice(rest, len(group))), ())) for each, group in groups]
+        whole = content_of_partitions(records)
+        rows = record_of(whole.content_hash, whole.bytes, None, known).rows if groups else 0
+        parts = tuple([file for _, record in records for file in record.files])
+        return files, contents, whole._replace(rows=rows, files=parts)
+
+
+def _value(text: str | None, placeholder: Placeholder | None) -> str:
+    """The value of a dimension that a part of a path is; null as Hive writes it."""
+    if text is None:
+        return HIVE_NULL
+    return text if placeholder is None else placeholder.partition_value(text)
 
 
 _REFUSED = {"publish": "written", "publish_pieces": "written", "delete": "removed"}

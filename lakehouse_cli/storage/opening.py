@@ -90,9 +90,17 @@ def open_storage(spec: StorageSpec) -> AssetStorage:
 
 
 def _with_many_files(storage: AssetStorage, spec: StorageSpec) -> AssetStorage:
-    if not spec.many_files:
-        return storage
+    return with_parts(storage) if spec.many_files else storage
+
+
+def with_parts(storage: AssetStorage) -> AssetStorage:
+    """A storage that also knows sources that are many files, and tables that are many partitions."""
     from lakehouse_cli.storage.format_storage import FormatStorage
     from lakehouse_cli.storage.many_files import ManyFilesStorage
+    from lakehouse_cli.storage.partitioned import PartitionedStorage
+    from lakehouse_cli.storage.wrapper import innermost
 
-    return ManyFilesStorage(storage) if isinstance(storage, FormatStorage) else storage
+    if isinstance(storage, FormatStorage):
+        storage = ManyFilesStorage(storage)
+    # Databases know selections of rows by themselves.
+    return PartitionedStorage(storage) if isinstance(innermost(storage), FormatStorage) else storage

@@ -17,6 +17,8 @@ _CHANGING = frozenset(
         "publish_query",
         "keep_checks",
         "delete",
+        "drop",
+        "claim",
         "may_replace",
         "remove_leftovers",
     )

@@ -30,13 +30,14 @@ from lakehouse_cli.storage.capabilities import RehearsesWriting, check_replaceab
 from lakehouse_cli.storage.format_storage import FormatStorage
 from lakehouse_cli.storage.undeclared_types import refusals
 from lakehouse_cli.testing.every_type import VALUES
+from lakehouse_cli.testing.storage_partitions import PartitionsConformance
 from lakehouse_cli.testing.storage_pieces import PiecesConformance
 from lakehouse_cli.testing.stored_tables import ORIGIN, column, csv_of, data_of, planned, storage_of, table
 
 __all__ = ["ORIGIN", "StorageConformance", "column", "csv_of", "data_of", "planned", "storage_of", "table"]
 
 
-class StorageConformance(PiecesConformance):
+class StorageConformance(PiecesConformance, PartitionsConformance):
     """The suite; each test is what a user of a storage relies on."""
 
     @abstractmethod

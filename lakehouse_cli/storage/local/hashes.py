@@ -23,6 +23,11 @@ class FileHashes:
     def __init__(self, project: Path | None) -> None:
         self._project = project
 
+    def known(self, path: str, stamp: Stamp) -> str | None:
+        """The hash of a file that was seen to have a stamp, if it is known; nothing is read for it."""
+        kept = None if self._project is None else stat_cache(self._project).get(f"hash {path}", (stamp,))
+        return kept if isinstance(kept, str) else None
+
     def of(self, path: str, stamp: Stamp) -> str:
         """The hash of a file that was seen to have a stamp.
 
@@ -30,16 +35,15 @@ class FileHashes:
             ChangedError: It has another one by now.
             OSError: It cannot be read.
         """
-        cache = None if self._project is None else stat_cache(self._project)
-        kept = None if cache is None else cache.get(f"hash {path}", (stamp,))
-        if isinstance(kept, str):
+        kept = self.known(path, stamp)
+        if kept is not None:
             return kept
         is_racy = stamp.is_racy
         with open_unchanged(path, stamp) as file:
             hash_ = hash_of(file)
             _refuse_changed(os.fstat(file.fileno()), stamp)
-        if not is_racy and cache is not None:
-            cache.put(f"hash {path}", (stamp,), hash_)
+        if not is_racy and self._project is not None:
+            stat_cache(self._project).put(f"hash {path}", (stamp,), hash_)
         return hash_
 
     def keep(self, path: str, status: os.stat_result | None, hash_: str, *, flush: bool) -> None:

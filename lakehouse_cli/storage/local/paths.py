@@ -239,7 +239,7 @@ class FolderStorage(FormatStorage):
     def _in_own_folder(self, path: str, table: Table) -> str:
         """The path of a manifest, refused where a link on the way makes it perhaps that of another table."""
         real = self._held_inside(self._in_folder(path), path, table)
-        if real != f"{self._inside_root}{MANIFESTS}/{table.path}.json":
+        if real != f"{self._inside_root}{path.removeprefix(f'{self.spec.root}/')}":
             raise ObstructedError(
                 f"{self._shown_manifest(table)} is behind a link",
                 hint=f"replace the link by a folder: nothing in {self._under_root(MANIFESTS)} may be one",

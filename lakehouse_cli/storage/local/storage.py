@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lakehouse_cli.errors import ObstructedError, StorageError, system_reason
 from lakehouse_cli.formats.base import Opener, Sink
-from lakehouse_cli.model import Column, StorageSpec, Table
+from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray, record_of
@@ -26,11 +26,11 @@ from lakehouse_cli.storage.format_storage import (
     parse_manifest,
 )
 from lakehouse_cli.storage.local.folders import Folder
-from lakehouse_cli.storage.local.hashes import FileHashes, open_unchanged
-from lakehouse_cli.storage.local.paths import FolderStorage
-from lakehouse_cli.storage.local.publishing import remove_leftovers, replacing, sync_all
+from lakehouse_cli.storage.local.hashes import open_unchanged
+from lakehouse_cli.storage.local.publishing import remove_leftovers, replacing
 from lakehouse_cli.storage.local.stat_cache import Stamp
 from lakehouse_cli.storage.local.strays import FilePlace, Seen, endings_there, left_aside, remove_former
+from lakehouse_cli.storage.local.unit_files import UnitFiles
 from lakehouse_cli.storage.strays import find_strays, remove_stray
 from lakehouse_cli.text.regular_files import hash_of, read_regular
 
@@ -48,7 +48,7 @@ class _Found(NamedTuple):
     linked: bool
 
 
-class FileStorage(FolderStorage):
+class FileStorage(UnitFiles):
     """A local folder of files.
 
     Manifests are small JSON files under ``.lakehouse/manifests`` in the same folder, so that a copy of the data
@@ -57,12 +57,6 @@ class FileStorage(FolderStorage):
 
     # A file that grows by the second changes each time, however large it is.
     _long_readings = 4
-
-    def __init__(self, spec: StorageSpec) -> None:
-        super().__init__(spec)
-        self._hashes = FileHashes(spec.folder)
-        # Of what is in use, the manifests and folders that may not be on disk yet; None where each is waited for.
-        self._unsynced: set[str] | None = None
 
     def stat(self, table: Table) -> Stored | None:
         """Size and time of the stored file."""
@@ -193,21 +187,6 @@ class FileStorage(FolderStorage):
         path = self._path(table)
         return self._format(table).find_lines(lambda: open(path, "rb"), self.uri(table), rows, self._options(table))
 
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Manifests, and which files are in its folders, are waited for once, at the end, and not after every table.
-
-        Until then a power failure may take back tables, each whole, or leave a manifest that cannot be read: the next
-        run makes these again.
-        """
-        self._unsynced = set()
-        try:
-            yield
-        finally:
-            unsynced, self._unsynced = self._unsynced, None
-            sync_all(tuple(unsynced))
-            self._hashes.flush()
-
     def _publish(
         self, table: Table, write: Callable[[Sink], tuple[pa.Table, int]], origin: Callable[[], Provenance]
     ) -> Manifest:
@@ -215,6 +194,8 @@ class FileStorage(FolderStorage):
 
         A run that is killed in between leaves no file of which nobody knows that it is ours.
         """
+        if table.partition is not None:
+            return self._publish_unit(table, write, origin)
         with translate_errors(self, table, "written"):
             file, manifest_file = self._file(table), self._manifest_file(table)
             target, mode = self._replaced(file, table)
@@ -267,13 +248,6 @@ class FileStorage(FolderStorage):
             self._hashes.keep(target, sink.status, manifest.content_hash, flush=self._unsynced is None)
         return manifest
 
-    def _settle(self, paths: set[str]) -> None:
-        unsynced = self._unsynced  # another thread may come to its end meanwhile
-        if unsynced is None:
-            sync_all(tuple(paths))
-        else:
-            unsynced |= paths
-
     def _remove_former(self, table: Table, folder: Folder, *, is_new: bool) -> None:
         """Remove the file of another format, ending or compression, that this table was stored in until now.
 
@@ -305,7 +279,9 @@ class FileStorage(FolderStorage):
             return read_regular(self._inside(path, table))
 
     def read_manifest(self, table: Table) -> Manifest | None:
-        """The manifest beside the data."""
+        """The manifest beside the data, or in the index of its table."""
+        if table.is_partitioned:
+            return self._read_unit_manifest(table)
         with translate_errors(self, table, "read"):
             try:
                 text = self._manifest_bytes(table)
@@ -319,6 +295,8 @@ class FileStorage(FolderStorage):
 
     def keep_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
         """Replace the manifest, and leave the data."""
+        if table.is_partitioned:
+            return self._keep_unit_checks(table, manifest, checks)
         with translate_errors(self, table, "written"):
             file = self._manifest_file(table)
             now = self.read_manifest(table)
@@ -339,6 +317,9 @@ class FileStorage(FolderStorage):
         """A run that was killed after it put the data in place leaves their manifest aside, whole."""
         if self._is_link(table):
             return "by a link that was put in its place"
+        if table.is_partitioned:
+            run = self._interrupted(table, content)
+            return OUTSIDE if run is None else f"by the interrupted run {run}"
         with suppress(OSError, StorageError):
             left = left_aside(self._manifest_path(table), content.content_hash)
             if left is not None:
@@ -347,11 +328,12 @@ class FileStorage(FolderStorage):
 
     def delete(self, table: Table) -> None:
         """Remove the file and its manifest."""
+        if table.is_partitioned:
+            return self.drop([table])
         with translate_errors(self, table, "removed"):
             for path in (self._file(table), self._manifest_file(table)):
-                with suppress(FileNotFoundError), self._open_folder(path, table) as folder:
-                    os.unlink(os.path.basename(path), dir_fd=folder.descriptor)
-                    self._settle({folder.path})
+                self._remove_file(path, table)
+        return None
 
     def list(self) -> Iterable[Manifest]:
         """Manifests under the root, by path."""

@@ -38,6 +38,8 @@ CHANGING = {
     "publish_query",
     "keep_checks",
     "delete",
+    "drop",
+    "claim",
     "may_replace",
     "remove_leftovers",
     "remove_stray",
@@ -125,7 +127,8 @@ def test_what_is_read_only_is_not_changed(name: str) -> None:
     if name == "remove_stray":
         assert storage.remove_stray(object()) == "environment `prod` is read-only"  # type: ignore[arg-type]
     else:
-        given: dict[str, tuple[Any, ...]] = {"publish": (table(), None, None), "remove_leftovers": ([table()],)}
+        given: dict[str, tuple[Any, ...]] = {"publish": (table(), None, None)}
+        given |= dict.fromkeys(("remove_leftovers", "drop", "claim"), ([table()],))
         with pytest.raises(StorageError, match="`table` is read from environment `prod`"):
             getattr(storage, name)(*given.get(name, (table(),)), **({"forced": True} if name == "may_replace" else {}))
     assert calls == []

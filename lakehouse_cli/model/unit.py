@@ -1,0 +1,71 @@
+"""Units: one partition of a table, which is computed and stored as a table is."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from functools import lru_cache
+from urllib.parse import quote
+
+from msgspec.structs import replace
+
+from lakehouse_cli.model.file_pattern import Placeholder
+from lakehouse_cli.model.partition import HIVE_NULL, Partition
+from lakehouse_cli.model.period import first_moment
+from lakehouse_cli.model.project import Table
+
+#: The name of the file of a partition, in its folder, without an ending.
+DATA = "data"
+_PLACEHOLDER = re.compile(r"\{([^{}/:]*)(?::([^{}/]*))?\}")
+
+
+def unit_of(table: Table, partition: Partition) -> Table:
+    """Return one partition of a table, as a table: its own name and path, and all else as declared."""
+    return replace(
+        table,
+        name=f"{table.name}/{partition.path}",
+        path=unit_path(table.path, partition),
+        base_path=table.path,
+        partition=partition,
+        selected=None,
+    )
+
+
+def selection_of(table: Table, partitions: Iterable[Partition]) -> Table:
+    """Return the rows of some partitions of a table, in their order, as a table to read."""
+    return replace(table, partition=None, selected=tuple(partitions))
+
+
+def as_selected(table: Table) -> str:
+    """Return what selects a table, or one of its partitions, and what it needs, on the command line."""
+    if table.partition is None:
+        return f"+{table.name}"
+    options = " ".join([f"--partition {shlex.quote(f'{name}={value}')}" for name, value in table.partition.key.items()])
+    return f"+{table.name.partition('/')[0]} {options}"
+
+
+def unit_path(path: str, partition: Partition) -> str:
+    """Return where a partition is stored, without an ending.
+
+    Args:
+        path: Of its table; with placeholders, which its values take the place of, or without.
+        partition: The partition.
+    """
+    if "{" not in path:
+        return f"{path}/{partition.path}/{DATA}"
+    key = partition.key
+    return _PLACEHOLDER.sub(lambda found: _filled(key[found[1]], found[2]), path)
+
+
+def _filled(value: str, form: str | None) -> str:
+    if form is None:
+        # A part of a path that is empty, or that begins with a dot, is no name of a file that all read.
+        return re.sub(r"^\.", "%2E", quote(value, safe="")) or HIVE_NULL
+    return _written(value, form)
+
+
+@lru_cache(maxsize=4096)
+def _written(value: str, form: str) -> str:
+    every = Placeholder("", form).every
+    return value if every is None else first_moment(value, every).strftime(form)
