@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from lakehouse_cli.model.period import SAMPLES, first_moment
 
 #: The dimension that stands for each file of a source of many files.
 FILE = "file"
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+", re.ASCII).fullmatch  # of very many partitions, nearly all
 #: What Hive, Spark and Athena write as the value of a folder where it is null.
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -38,7 +40,7 @@ class Partition(Struct, frozen=True, order=True):
     def path(self) -> str:
         """Its folder below that of its table, such as ``region=eu/month=2024-01``; each value percent-encoded."""
         pairs = zip(self.dimensions, self.values, strict=True)
-        return "/".join(f"{name}={quote(value, safe='')}" for name, value in pairs)
+        return "/".join([f"{name}={quoted_value(value)}" for name, value in pairs])
 
     def __str__(self) -> str:
         """As messages name it: ``region=eu, month=2024-01``."""
@@ -48,6 +50,11 @@ class Partition(Struct, frozen=True, order=True):
         """The same with some of its dimensions."""
         key: Mapping[str, str] = self.key
         return Partition(dimensions, tuple([key[name] for name in dimensions]))
+
+
+def quoted_value(value: str) -> str:
+    """A value as a part of a path: percent-encoded, but for what every path may hold."""
+    return value if _PLAIN(value) else quote(value, safe="")
 
 
 def dimension_params(periods: Mapping[str, Every | None], partition: Partition | None) -> dict[str, date | str | None]:

@@ -156,7 +156,7 @@ class _Expanding:
             if record is not None:
                 self.contents[chosen.name] = link.content([(member, record)])._replace(reading=reading)
             return
-        self.tables[chosen.name] = replace(selection_of(table, chosen.members), name=chosen.name)
+        self.tables[chosen.name] = selection_of(table, chosen.members)
         self._gather(chosen.name, link.table, chosen.members)
 
     def _gather(self, name: str, table: str, members: tuple[Partition, ...]) -> None:
@@ -174,7 +174,7 @@ def part_of(table: Table, partition: Partition) -> Table:
     """One partition of a table, to be read: of a source, the files that are of it."""
     if table.kind == "computed":
         return unit_of(table, partition)
-    return replace(table, name=unit_name(table.name, partition), partition=partition)
+    return replace(table, partition=partition)  # by its own name: all of its files are listed once
 
 
 def gathered_content(

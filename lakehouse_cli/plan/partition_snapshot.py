@@ -15,7 +15,7 @@ from lakehouse_cli.model.unit import unit_of
 from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.units import StoredPartitions
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.capabilities import contents, partitions
+from lakehouse_cli.storage.partition_capability import contents, partitions
 
 if TYPE_CHECKING:
     from lakehouse_cli.storage.partition_index import PartitionRecord

@@ -17,6 +17,7 @@ from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.runs.temporary_files import remove_abandoned
 from lakehouse_cli.storage import capabilities
 from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.partition_capability import claim
 
 
 def remove_leftovers(plan: Plan, graph: AssetGraph, storages: Mapping[str, AssetStorage]) -> None:
@@ -47,7 +48,7 @@ def claim_partitions(
             by_storage.setdefault(planned.storage, []).append(table)
     for name, tables in by_storage.items():
         with suppress(LakehouseError):
-            capabilities.claim(storages[name], tables, run_id, now.isoformat(timespec="milliseconds"))
+            claim(storages[name], tables, run_id, now.isoformat(timespec="milliseconds"))
 
 
 def import_anew(plan: Plan, graph: AssetGraph, folder: Path) -> None:

@@ -15,10 +15,9 @@ from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, U
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
-from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.row_place import RowPlace
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Stray
-from lakehouse_cli.storage.partition_index import PartitionRecord
+from lakehouse_cli.storage.partition_capability import Partitioned
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -195,38 +194,6 @@ class Cleans(Protocol):
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Remove what `strays` listed; returns why not where it is not removed, such as having changed since."""
-
-
-@runtime_checkable
-class Partitioned(Protocol):
-    """Stores tables by partition: each is a table of its own to all other methods, as of `model.unit.unit_of`."""
-
-    def partitions(self, table: Table) -> Mapping[Partition, PartitionRecord]:
-        """Return what is recorded of each stored partition of a table, in order, read at once."""
-
-    def contents(
-        self, table: Table, known: Mapping[Partition, tuple[InputRecord, ...]]
-    ) -> Mapping[Partition, InputRecord]:
-        """Return what is stored of each partition, as `AssetStorage.content` does for one, looked at together.
-
-        Args:
-            table: One that is stored by partition, of which only those that are recorded are looked at; or a source
-                of many files, by its `partitions`, else by all its dimensions.
-            known: What they were at other times.
-
-        Returns:
-            Those that are there; without those whose look fails, which each one's own look says.
-        """
-
-    def claim(self, units: Sequence[Table], run_id: str, started_at: str) -> None:
-        """Announce the partitions that a run is about to store, so that each need not be announced by itself.
-
-        Called while the storage is in use, of partitions that the run may replace. Those that it does not store are as
-        they were afterwards; where it is killed, those that it was at are known to be its.
-        """
-
-    def drop(self, units: Sequence[Table]) -> None:
-        """Remove stored partitions and what is recorded of them, if there."""
 
 
 #: All of them; a wrapper forwards the methods of each.
@@ -446,54 +413,3 @@ def remove_stray(storage: AssetStorage, stray: Stray) -> str | None:
     """Remove what `strays` listed; returns why not where it is not removed."""
     found = storage.capability(Cleans)
     return "this storage removes nothing by itself" if found is None else found.remove_stray(stray)
-
-
-def partitions(storage: AssetStorage, table: Table) -> Mapping[Partition, PartitionRecord]:
-    """Return what is recorded of each stored partition of a table, in order.
-
-    Raises:
-        StorageError: It cannot be read, or the storage stores nothing by partition.
-    """
-    return _partitioned(storage, table).partitions(table)
-
-
-def contents(
-    storage: AssetStorage, table: Table, known: Mapping[Partition, tuple[InputRecord, ...]]
-) -> Mapping[Partition, InputRecord]:
-    """Return what is stored of each partition, as `Partitioned.contents`.
-
-    Raises:
-        StorageError: It cannot be looked at, or the storage stores nothing by partition.
-    """
-    return _partitioned(storage, table).contents(table, known)
-
-
-def claim(storage: AssetStorage, units: Sequence[Table], run_id: str, started_at: str) -> None:
-    """Announce the partitions that a run is about to store in a storage that is in use, as `Partitioned.claim`.
-
-    Raises:
-        StorageError: They cannot be announced.
-    """
-    if units:
-        _partitioned(storage, units[0]).claim(units, run_id, started_at)
-
-
-def drop(storage: AssetStorage, units: Sequence[Table]) -> None:
-    """Remove stored partitions and what is recorded of them, if there.
-
-    Raises:
-        StorageError: They cannot be removed.
-    """
-    if units:
-        _partitioned(storage, units[0]).drop(units)
-
-
-def _partitioned(storage: AssetStorage, table: Table) -> Partitioned:
-    found = storage.capability(Partitioned)
-    if found is None:
-        raise StorageError(
-            f"storage `{table.storage}` stores nothing by partition, as `partitions` of `{table.name}` asks for",
-            hint="store it in files, objects, Delta, PostgreSQL, DuckDB or SQLite",
-            location=table.where("partitions", "storage"),
-        )
-    return found

@@ -17,16 +17,17 @@ from msgspec.structs import asdict, replace
 from lakehouse_cli.errors import MissingDataError, StorageError
 from lakehouse_cli.formats import form_of
 from lakehouse_cli.model import Column, Table
-from lakehouse_cli.model.file_pattern import FilePattern, PatternError, Placeholder, reads_many_files
+from lakehouse_cli.model.file_pattern import FilePattern, PatternError, reads_many_files
 from lakehouse_cli.model.manifest import FileRecord, InputRecord
-from lakehouse_cli.model.partition import FILE, HIVE_NULL, Partition
+from lakehouse_cli.model.partition import FILE, Partition
 from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.row_place import FileLine, RowPlace
 from lakehouse_cli.storage.base import Scan, Stored, record_of
 from lakehouse_cli.storage.capabilities import Prefetches, count_rows, find_lines, identities, prefetch
 from lakehouse_cli.storage.errors import changed_while_read, translate_errors
-from lakehouse_cli.storage.files_reading import REPORTED, FilesReading, Part
+from lakehouse_cli.storage.files_reading import REPORTED, FilesReading
 from lakehouse_cli.storage.format_storage import FormatStorage, Listed, SourceFile, missing_data
+from lakehouse_cli.storage.found_file import FoundFile, is_unencodable, partition_value
 from lakehouse_cli.storage.wrapper import WrapperStorage
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.name_lists import any_of, first_named
@@ -37,27 +38,6 @@ _COMPRESSED = r"\.(?:gz|bz2|zst|zstd|xz|zip|7z|lz4|br|snappy|z)"
 _Capability = TypeVar("_Capability")
 #: The files of each partition, by source: its name, path and dimensions.
 _Listed = dict[tuple[str, str, tuple[str, ...]], dict[Partition, list["FoundFile"]]]
-
-
-class FoundFile(Part):
-    """One of the files.
-
-    Attributes:
-        listed: What the listing says of it.
-    """
-
-    __slots__ = ("_ending", "_template", "listed")
-
-    def __init__(
-        self, listed: Listed, uri: str, values: Mapping[str, str | None], template: SourceFile, ending: str
-    ) -> None:
-        super().__init__(listed.path, uri, values)
-        self.listed, self._template, self._ending = listed, template, ending
-
-    @property
-    def table(self) -> SourceFile:
-        """It alone, as a source; made anew each time, as there may be very many."""
-        return replace(self._template, path=self.shown[: len(self.shown) - len(self._ending)], suffix=self._ending)
 
 
 class ManyFilesStorage(WrapperStorage):
@@ -192,7 +172,7 @@ class _ManyFiles:
         if listed.is_link:
             message = f"{shown} is a link, and files of {what} are read where they are"
             hint = "put the files in its place, or move it away and declare a source of its own for what it leads to"
-        elif _is_unencodable(listed.path):
+        elif is_unencodable(listed.path):
             shown = shown.encode("utf-8", "backslashreplace").decode()
             message = f"the name of {shown}, a file of {what}, is not UTF-8"
         else:
@@ -228,7 +208,7 @@ class _ManyFiles:
             if names == (FILE,):
                 found[Partition(names, (file.shown,))] = [file]
                 continue
-            values = tuple([_value(file.values.get(name), placeholders.get(name)) for name in names])
+            values = tuple([partition_value(file.values.get(name), placeholders.get(name)) for name in names])
             found.setdefault(Partition(names, values), []).append(file)
         return dict(sorted(found.items()))
 
@@ -440,19 +420,4 @@ class _SomeFiles(_ManyFiles):
         return files, contents, whole._replace(rows=rows, files=parts)
 
 
-def _value(text: str | None, placeholder: Placeholder | None) -> str:
-    """The value of a dimension that a part of a path is; null as Hive writes it."""
-    if text is None:
-        return HIVE_NULL
-    return text if placeholder is None else placeholder.partition_value(text)
-
-
 _REFUSED = {"publish": "written", "publish_pieces": "written", "delete": "removed"}
-
-
-def _is_unencodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -35,8 +36,9 @@ from lakehouse_cli.version import __version__
 INDEX_FORMAT = 1
 #: What follows the path of a table in the name of its index, beside the manifests of other tables.
 INDEX_SUFFIX = ".partitions.jsonl"
-# An index is written anew where so many of its lines are outdated, and more than those that are not.
+# An index is written anew where so many of its lines are outdated, and half as many as those that are not.
 _FEW = 1000
+_AT_ONCE = 1 << 20
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -70,8 +72,10 @@ class _Rest(NamedTuple):
     checks: tuple[CheckRecord, ...] = ()
 
 
-class _FormatLine(Struct, frozen=True, array_like=True, tag="format"):
+class _FormatLine(Struct, frozen=True, array_like=True, tag="format", omit_defaults=True):
     number: int
+    # Whether what follows is all that there is, whatever stands before.
+    is_all: bool = False
 
 
 class _RecipeLine(Struct, frozen=True, array_like=True, tag="recipe"):
@@ -194,6 +198,8 @@ class PartitionIndex:
         self.lines = 0
         self._recipes: dict[str, Raw] = {}
         self._shared: dict[str, SharedRecord] = {}
+        self._texts: dict[str, str] = {}
+        self._sorted: dict[tuple[str, ...], Mapping[Partition, PartitionRecord]] = {}
 
     def read(self, content: bytes) -> None:
         """Read lines that follow those that were read already.
@@ -201,6 +207,11 @@ class PartitionIndex:
         Raises:
             NewerManifestError: A newer version of the tool wrote them.
         """
+        self._sorted.clear()
+        for piece in _pieces(content):
+            self._read(piece)
+
+    def _read(self, content: bytes) -> None:
         for line in _lines(content):
             self.lines += 1
             if type(line) is _PartitionLine:
@@ -211,10 +222,17 @@ class PartitionIndex:
                 self._recipes[line.digest] = line.recipe
             elif type(line) is _DropLine:
                 self.records.pop(Partition(line.dimensions, line.values), None)
-            elif type(line) is _FormatLine and line.number > INDEX_FORMAT:
-                raise NewerManifestError(
-                    f"a newer version of lakehouse wrote it (format {line.number}, this version reads {INDEX_FORMAT})"
-                )
+            elif type(line) is _FormatLine:
+                self._begin(line)
+
+    def _begin(self, line: _FormatLine) -> None:
+        if line.number > INDEX_FORMAT:
+            raise NewerManifestError(
+                f"a newer version of lakehouse wrote it (format {line.number}, this version reads {INDEX_FORMAT})"
+            )
+        if line.is_all:
+            self.records.clear()
+            self.lines = 1
 
     def _take(self, line: _PartitionLine) -> None:
         shared = self._shared.get(line.shared)
@@ -222,7 +240,13 @@ class PartitionIndex:
             return  # what it names was cut off: without it, nobody knows what this was made by
         partition = Partition(shared.dimensions, line.values)
         self.records[partition] = PartitionRecord(
-            line.content_hash, line.rows, line.bytes, line.modified_ns, line.recipe, shared, line.rest
+            line.content_hash,
+            line.rows,
+            line.bytes,
+            line.modified_ns,
+            self._texts.setdefault(line.recipe, line.recipe),
+            shared,
+            line.rest,
         )
 
     def of(self, dimensions: tuple[str, ...]) -> Mapping[Partition, PartitionRecord]:
@@ -230,11 +254,15 @@ class PartitionIndex:
 
         Those whose storing has only begun are not there yet.
         """
-        return {
-            each: record
-            for each, record in sorted(self.records.items(), key=_by_partition)
-            if each.dimensions == dimensions and record.content_hash != UNFINISHED
-        }
+        if dimensions not in self._sorted:
+            self._sorted[dimensions] = MappingProxyType(
+                {
+                    each: record
+                    for each, record in sorted(self.records.items(), key=_by_partition)
+                    if each.dimensions == dimensions and record.content_hash != UNFINISHED
+                }
+            )
+        return self._sorted[dimensions]
 
     def manifest(self, partition: Partition, table: str) -> Manifest | None:
         """The manifest of a partition, which is called `table`; None where there is none."""
@@ -301,18 +329,19 @@ class PartitionIndex:
         return b"".join([*shared, *(_encoder.encode(replace(line, values=each.values)) + b"\n" for each in new)])
 
     def lines_without(self, partitions: Iterable[Partition]) -> bytes:
-        """Return the lines to append for partitions that are dropped."""
-        return b"".join([_encoded(_DropLine(each.dimensions, each.values)) + b"\n" for each in partitions])
+        """Return the lines to append for partitions that are dropped, as far as there is something to drop."""
+        dropped = [each for each in partitions if each in self.records]
+        return b"".join([_encoded(_DropLine(each.dimensions, each.values)) + b"\n" for each in dropped])
 
     @property
     def is_mostly_outdated(self) -> bool:
         """Whether it is worth writing anew."""
-        return self.lines > 2 * len(self.records) + _FEW
+        return 2 * self.lines > 3 * len(self.records) + 2 * _FEW
 
     def compacted(self) -> bytes:
         """Return all that counts, as lines."""
         used = {record.recipe for record in self.records.values()}
-        lines = [_encoder.encode(_FormatLine(INDEX_FORMAT))]
+        lines = [_encoder.encode(_FormatLine(INDEX_FORMAT, is_all=True))]
         lines += [_encoded(_RecipeLine(each, self._recipes[each])) for each in sorted(used) if each]
         digests: dict[int, str] = {}
         for partition in sorted(self.records):
@@ -352,6 +381,15 @@ def _encoded(value: Any) -> bytes:
     except UnicodeEncodeError:  # the name of a file that is not UTF-8, which JSON cannot hold
         text = plain_json.dumps(msgspec.to_builtins(value, order="deterministic"), ensure_ascii=False)
         return _SURROGATE.sub(lambda found: f"\ufffd{ord(found[0]):x}", text).encode()
+
+
+def _pieces(content: bytes) -> Iterator[bytes]:
+    """Whole lines of an index, not too many at once, as each takes a multiple of its size in memory."""
+    begin = 0
+    while begin < len(content):
+        end = content.find(b"\n", begin + _AT_ONCE) + 1 or len(content)
+        yield content[begin:end]
+        begin = end
 
 
 def _lines(content: bytes) -> Sequence[_Line]:

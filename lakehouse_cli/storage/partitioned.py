@@ -16,17 +16,10 @@ from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.row_place import FileLine, RowPlace
 from lakehouse_cli.model.unit import unit_of
 from lakehouse_cli.storage.base import AssetStorage, Scan, Stored
-from lakehouse_cli.storage.capabilities import (
-    contents,
-    count_rows,
-    drop,
-    find_lines,
-    identities,
-    local_files,
-    partitions,
-)
+from lakehouse_cli.storage.capabilities import count_rows, find_lines, identities, local_files
 from lakehouse_cli.storage.files_reading import FilesReading, Part
 from lakehouse_cli.storage.format_storage import missing_data
+from lakehouse_cli.storage.partition_capability import contents, drop, partitions
 from lakehouse_cli.storage.partition_index import PartitionRecord
 from lakehouse_cli.storage.wrapper import WrapperStorage
 

@@ -14,8 +14,9 @@ from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.unit import selection_of, unit_of
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.capabilities import Partitioned, contents, drop, keep_checks, partitions
+from lakehouse_cli.storage.capabilities import keep_checks
 from lakehouse_cli.storage.opening import with_parts
+from lakehouse_cli.storage.partition_capability import Partitioned, contents, drop, partitions
 from lakehouse_cli.storage.partition_index import recipe_digest
 from lakehouse_cli.testing.stored_tables import ORIGIN, data_of, table
 

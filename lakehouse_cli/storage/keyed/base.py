@@ -6,7 +6,6 @@ A key is a text such as ``folder/table.csv`` or ``.lakehouse/manifests/folder/ta
 from __future__ import annotations
 
 import io
-from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -17,13 +16,12 @@ from lakehouse_cli.errors import system_reason
 from lakehouse_cli.formats.base import Opener, Sink
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.check import CheckRecord
-from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
+from lakehouse_cli.model.manifest import OUTSIDE, UNFINISHED, InputRecord, Manifest
 from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.storage.base import Provenance, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, translate_errors
 from lakehouse_cli.storage.format_storage import (
     MANIFESTS,
-    FormatStorage,
     Listed,
     Opened,
     SourceFile,
@@ -32,6 +30,8 @@ from lakehouse_cli.storage.format_storage import (
 )
 from lakehouse_cli.storage.hashing import HashingSink
 from lakehouse_cli.storage.keyed.head import Head
+from lakehouse_cli.storage.keyed.keys import Keys
+from lakehouse_cli.storage.keyed.unit_keys import UnitKeys
 from lakehouse_cli.storage.strays import Endings, Place, Trace, find_strays, remove_stray
 from lakehouse_cli.text.regular_files import hash_of
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 IN_MEMORY = 16 << 20
 
 
-class KeyedStorage(FormatStorage):
+class KeyedStorage(UnitKeys):
     """A storage of bytes under keys, in any format; a subclass says how to look at, get, put, delete and list them.
 
     Any exception of a subclass's becomes the error of the table it was met at. A storage is made anew in each worker
@@ -54,42 +54,6 @@ class KeyedStorage(FormatStorage):
         self._found_suffixes: dict[str, str] = {}
         # What this storage itself put: a table is stored again where its manifest could not be.
         self._put: dict[str, Head] = {}
-
-    @abstractmethod
-    def head_key(self, key: str) -> Head | None:
-        """Return what is under a key; None where nothing is."""
-
-    @abstractmethod
-    def get_key(self, key: str) -> bytes | None:
-        """Return the bytes under a key; None where nothing is."""
-
-    @abstractmethod
-    def put_key(self, key: str, data: BinaryIO, seen: Head | None) -> Head:
-        """Put bytes under a key, all or nothing, and only over what was seen there.
-
-        Args:
-            key: Where.
-            data: What, from where it stands to its end; seekable.
-            seen: What was there when it was looked at, None for nothing.
-
-        Returns:
-            What `head_key` returns now.
-
-        Raises:
-            ChangedError: Something else is there by now. A storage that cannot know puts them anyway.
-        """
-
-    @abstractmethod
-    def delete_key(self, key: str) -> None:
-        """Remove a key, if there."""
-
-    @abstractmethod
-    def keys(self, prefix: str) -> Iterable[str]:
-        """Return all keys that begin with a prefix, which ends in ``/``."""
-
-    def heads(self, prefix: str) -> Iterable[tuple[str, Head | None]]:
-        """Return all keys that begin with a prefix, as `keys`, with what a listing shows of them; None for nothing."""
-        return ((key, None) for key in self.keys(prefix))
 
     def list_files(self, folder: str, depth: int | None) -> Iterable[Listed]:
         """One listing of all keys below the folder."""
@@ -103,23 +67,6 @@ class KeyedStorage(FormatStorage):
     def content_of(self, file: SourceFile, listed: Listed, known: Iterable[InputRecord]) -> InputRecord | None:
         """By what the listing shows, without a request where that is known."""
         return (_known(listed.seen, known) if listed.seen else None) or self.content(file, known)
-
-    def opener(self, key: str, seen: Head) -> Opener:
-        """Return what opens the bytes under a key, the same each time; to override where they can be read in parts.
-
-        Args:
-            key: Where they are.
-            seen: What was seen there. Where it is something else by now, opening or reading raises ChangedError.
-        """
-        data = self.get_key(key)
-        if data is None or self.head_key(key) != seen:
-            raise ChangedError(f"`{key}` was replaced while it was read")
-        return lambda: io.BytesIO(data)
-
-    def hash_key(self, key: str, seen: Head) -> str:
-        """Return the xxh3-128 of the bytes under a key, hexadecimal; raises ChangedError as `opener` does."""
-        with self.opener(key, seen)() as file:
-            return hash_of(file)
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
         """Explain why something could not be done; to override where more can be said than the exception does."""
@@ -217,31 +164,27 @@ class KeyedStorage(FormatStorage):
             file.seek(0)
             hash_ = sink.hexdigest()
             described = partial(make_manifest, table, data, source, size=sink.bytes, content_hash=hash_, rows=rows)
-            beside = self._manifest_key(table)
-            before, seen = self.head_key(beside), self.head_key(key)
-            claimed = None
+            beside = self._unit_manifest(table) or _ManifestKey(self, self._manifest_key(table))
+            is_new, seen = beside.is_new, self.head_key(key)
             try:
                 ours = seen is not None and seen == self._put.get(key)
                 if source.expected is not None and not ours and not _is(seen, source.expected.content):
                     raise ChangedError(f"`{key}` is not what was planned")
-                if before is None:
-                    claimed = self._put_manifest(beside, described(modified_ns=0), None)
+                if is_new:
+                    beside.claim(described(modified_ns=0))
                 head = self.put_key(key, file, seen)
             except ChangedError as error:
                 head = self._same_there(key, hash_) or self._lost(table, error)
             self._put[key] = head
             manifest = described(modified_ns=head.stamp)
-            if before is not None:
+            if not is_new:
                 # Before the old manifest goes, without which nobody would know that the data are ours.
                 self._remove_former(table, key, seen, source.expected)
             try:
-                self._put_manifest(beside, manifest, before or claimed)
+                beside.put(manifest)
             except ChangedError as error:
                 self._lost(table, error)
         return manifest
-
-    def _put_manifest(self, key: str, manifest: Manifest, seen: Head | None) -> Head:
-        return self.put_key(key, io.BytesIO(manifest.to_text().encode()), seen)
 
     def _remove_former(self, table: Table, key: str, seen: Head | None, expected: StoredVersion | None) -> None:
         """Remove the data of another format, or compression, that this table was stored in until now.
@@ -259,7 +202,8 @@ class KeyedStorage(FormatStorage):
         with suppress(Exception):
             manifest = self.read_manifest(table)
             there = partial(self._endings_there, table)
-            endings = self._any_endings([table]).of(manifest, there) if manifest else ()
+            is_stored = manifest is not None and manifest.content_hash != UNFINISHED
+            endings = self._any_endings([table]).of(manifest, there) if manifest and is_stored else ()
             for other in (self._key(table, suffix) for suffix in endings):
                 head = self.head_key(other) if other != key else None
                 # Byte for byte, whatever the version: all else is not ours.
@@ -283,7 +227,9 @@ class KeyedStorage(FormatStorage):
         raise overtaken(table, self.uri(table)) from error
 
     def read_manifest(self, table: Table) -> Manifest | None:
-        """Return the manifest beside the data."""
+        """Return the manifest beside the data, or in the index of its table."""
+        if table.is_partitioned:
+            return self._read_unit_manifest(table)
         with translate_errors(self, table, "looked at"):
             text = self.get_key(self._manifest_key(table))
         if text is None:
@@ -292,14 +238,16 @@ class KeyedStorage(FormatStorage):
 
     def keep_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
         """Replace the manifest, and leave the data."""
-        key = self._manifest_key(table)
+        if table.is_partitioned:
+            return self._keep_unit_checks(table, manifest, checks)
         with translate_errors(self, table, "written"):
-            seen, now = self.head_key(key), self.read_manifest(table)
+            beside = _ManifestKey(self, self._manifest_key(table))
+            now = self.read_manifest(table)
             changed = None if now is None else now.with_checks(checks, manifest)
-            if changed is None or seen is None:
+            if changed is None or beside.is_new:
                 return False
             with suppress(ChangedError):
-                self._put_manifest(key, changed, seen)
+                beside.put(changed)
                 return True
         return False
 
@@ -310,9 +258,12 @@ class KeyedStorage(FormatStorage):
 
     def delete(self, table: Table) -> None:
         """Remove the data and their manifest."""
+        if table.is_partitioned:
+            return self.drop([table])
         with translate_errors(self, table, "removed"):
             for key in (self._find(table, "removed")[0], self._manifest_key(table)):
                 self.delete_key(key)
+        return None
 
     def list(self) -> Iterable[Manifest]:
         """Return manifests under the root, by path."""
@@ -362,6 +313,8 @@ class KeyedStorage(FormatStorage):
         return f"{table.path}{suffix}"
 
     def _manifest_key(self, table: Table) -> str:
+        if table.is_partitioned:
+            return self._index(table).prefix
         return f"{MANIFESTS}/{table.path}.json"
 
     def _find(self, table: Table, doing: str) -> tuple[str, Head | None]:
@@ -371,6 +324,27 @@ class KeyedStorage(FormatStorage):
         suffix = self._one_of([suffix for suffix, head in heads.items() if head is not None], table)
         self._found_suffixes[table.path] = suffix
         return self._key(table, suffix), heads[suffix]
+
+
+class _ManifestKey:
+    """The manifest of a table, under a key of its own.
+
+    Attributes:
+        is_new: Whether there was none when it was looked at.
+    """
+
+    def __init__(self, storage: Keys, key: str) -> None:
+        self._storage, self._key = storage, key
+        self._seen = storage.head_key(key)
+        self.is_new = self._seen is None
+
+    def claim(self, manifest: Manifest) -> None:
+        """Put it before there are data, whose time it lacks; raises ChangedError as `put` does."""
+        self.put(manifest)
+
+    def put(self, manifest: Manifest) -> None:
+        """Put it over what was seen; raises ChangedError where something else is there by now."""
+        self._seen = self._storage.put_key(self._key, io.BytesIO(manifest.to_text().encode()), self._seen)
 
 
 def _is(found: Head | None, content: InputRecord | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -27,6 +27,21 @@ class FileHashes:
         """The hash of a file that was seen to have a stamp, if it is known; nothing is read for it."""
         kept = None if self._project is None else stat_cache(self._project).get(f"hash {path}", (stamp,))
         return kept if isinstance(kept, str) else None
+
+    def known_now(self) -> Callable[[str, os.stat_result], str | None]:
+        """As `known`, for very many files that are looked at together."""
+        if self._project is None:
+            return lambda _, __: None
+        values = stat_cache(self._project).current()
+
+        def known(path: str, status: os.stat_result) -> str | None:
+            kept = values.get("hash " + path)
+            if kept is None or len(kept[0]) != 1:
+                return None
+            stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            return kept[1] if kept[0][0] == stamp and isinstance(kept[1], str) else None
+
+        return known
 
     def of(self, path: str, stamp: Stamp) -> str:
         """The hash of a file that was seen to have a stamp.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -79,6 +80,11 @@ class StatCache:
         """The value computed from files that had these stamps; None where it is not known."""
         found = self._get(name, stamps)
         return found if found is not None or not self._refresh() else self._get(name, stamps)
+
+    def current(self) -> Mapping[str, tuple[Stamps, Any]]:
+        """All values that are known by now, each with the stamps that its files had."""
+        self._refresh()
+        return self._values
 
     def _get(self, name: str, stamps: Stamps) -> Any | None:
         known = self._values.get(name)

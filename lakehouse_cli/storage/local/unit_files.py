@@ -16,7 +16,7 @@ from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import UNFINISHED, InputRecord, Manifest, NewerManifestError
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import unit_of, unit_path
-from lakehouse_cli.storage.base import Provenance, record_of
+from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.errors import translate_errors
 from lakehouse_cli.storage.format_storage import MANIFESTS, make_manifest
 from lakehouse_cli.storage.local.folders import Folder
@@ -24,7 +24,6 @@ from lakehouse_cli.storage.local.hashes import FileHashes
 from lakehouse_cli.storage.local.index_file import Appending, IndexFile
 from lakehouse_cli.storage.local.paths import FolderStorage
 from lakehouse_cli.storage.local.publishing import replacing, sync_all
-from lakehouse_cli.storage.local.stat_cache import Stamp
 from lakehouse_cli.storage.local.strays import endings_there, remove_former
 from lakehouse_cli.storage.partition_index import INDEX_SUFFIX, PartitionIndex, PartitionRecord
 
@@ -121,16 +120,18 @@ class UnitFiles(FolderStorage):
         """What is stored of the partitions that the index has; without those whose look fails."""
         del known
         found: dict[Partition, InputRecord] = {}
-        suffix, root = self._suffixes(table)[0], self._real_root
+        suffix, root, hash_of = self._suffixes(table)[0], self._real_root, self._hashes.known_now()
+        lstat = os.lstat
         for each, record in self.partitions(table).items():
             path = f"{root}/{unit_path(table.path, each)}{suffix}"
-            with suppress(OSError):  # looked at below
-                status = os.lstat(path)
-                stamp = Stamp.of(status)
-                # Of this very file, whatever links are on the way to it now.
-                if S_ISREG(status.st_mode) and self._hashes.known(path, stamp) == record.content_hash:
-                    found[each] = record_of(record.content_hash, stamp.size, stamp.modified_ns, (record.content,))
-                    continue
+            try:
+                status = lstat(path)
+            except OSError:  # looked at below
+                status = None
+            # Of this very file, whatever links are on the way to it now.
+            if status is not None and S_ISREG(status.st_mode) and hash_of(path, status) == record.content_hash:
+                found[each] = InputRecord(record.content_hash, record.rows, status.st_size, status.st_mtime_ns)
+                continue
             with suppress(StorageError):
                 content = self.content(unit_of(table, each), (record.content,))
                 if content is not None:
@@ -159,8 +160,7 @@ class UnitFiles(FolderStorage):
                     and records[each.partition].content_hash == UNFINISHED
                     and not os.path.lexists(self._file(each))
                 ]
-                if left:
-                    appending.append(appending.index.lines_without(filter(None, left)), durable=False)
+                appending.append(appending.index.lines_without(filter(None, left)), durable=False)
 
     def _by_index(self, units: Sequence[Table]) -> Iterable[list[Table]]:
         found: dict[str, list[Table]] = {}
@@ -175,8 +175,8 @@ class UnitFiles(FolderStorage):
                 self._remove_file(self._file(unit), unit)
         for group in self._by_index(units):
             with self._appending(group[0], "written") as appending:
-                there = [each.partition for each in group if each.partition in appending.index.records]
-                appending.append(appending.index.lines_without(filter(None, there)), durable=False)
+                gone = filter(None, [each.partition for each in group])
+                appending.append(appending.index.lines_without(gone), durable=False)
             for unit in group:
                 self._remove_empty(unit)
 

@@ -17,19 +17,11 @@ from lakehouse_cli.model.manifest import UNFINISHED
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import unit_of
 from lakehouse_cli.storage import AssetStorage
-from lakehouse_cli.storage.capabilities import (
-    altered_by,
-    check_replaceable,
-    claim,
-    contents,
-    drop,
-    in_use,
-    partitions,
-    remove_leftovers,
-)
+from lakehouse_cli.storage.capabilities import altered_by, check_replaceable, in_use, remove_leftovers
 from lakehouse_cli.storage.local import unit_files
 from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.storage.opening import with_parts
+from lakehouse_cli.storage.partition_capability import claim, contents, drop, partitions
 from lakehouse_cli.testing.storage_partitions import by_day, divided
 from lakehouse_cli.testing.stored_tables import ORIGIN, data_of, storage_of
 

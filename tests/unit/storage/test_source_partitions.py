@@ -11,9 +11,10 @@ from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.unit import selection_of
 from lakehouse_cli.storage import AssetStorage
-from lakehouse_cli.storage.capabilities import contents, prefetch
+from lakehouse_cli.storage.capabilities import prefetch
 from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.storage.opening import with_parts
+from lakehouse_cli.storage.partition_capability import contents
 from lakehouse_cli.testing.stored_tables import column, storage_of, table
 
 

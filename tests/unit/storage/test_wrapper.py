@@ -20,7 +20,7 @@ from lakehouse_cli.testing.storage import table
 PROTOCOLS = [
     each
     for each in vars(capabilities).values()
-    if getattr(each, "_is_protocol", False) and each.__module__ == capabilities.__name__
+    if getattr(each, "_is_protocol", False) and each.__module__.startswith("lakehouse_cli.storage.")
 ]
 METHODS = sorted(
     {

@@ -1,0 +1,49 @@
+"""One file of a source of many, as a listing found it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from lakehouse_cli.model.file_pattern import Placeholder
+from lakehouse_cli.model.partition import HIVE_NULL
+from lakehouse_cli.storage.files_reading import Part
+from lakehouse_cli.storage.format_storage import Listed, SourceFile
+
+
+class FoundFile(Part):
+    """One of the files.
+
+    Attributes:
+        listed: What the listing says of it.
+    """
+
+    __slots__ = ("_ending", "_template", "listed")
+
+    def __init__(
+        self, listed: Listed, uri: str, values: Mapping[str, str | None], template: SourceFile, ending: str
+    ) -> None:
+        super().__init__(listed.path, uri, values)
+        self.listed, self._template, self._ending = listed, template, ending
+
+    @property
+    def table(self) -> SourceFile:
+        """It alone, as a source; made anew each time, as there may be very many."""
+        return replace(self._template, path=self.shown[: len(self.shown) - len(self._ending)], suffix=self._ending)
+
+
+def partition_value(text: str | None, placeholder: Placeholder | None) -> str:
+    """The value of a dimension that a part of a path is; null as Hive writes it."""
+    if text is None:
+        return HIVE_NULL
+    return text if placeholder is None else placeholder.partition_value(text)
+
+
+def is_unencodable(text: str) -> bool:
+    """Whether a name of a file is no text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
