@@ -13,7 +13,8 @@ from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import unit_of
 from lakehouse_cli.runs.lock import run_lock
 from lakehouse_cli.storage.base import AssetStorage, Stray
-from lakehouse_cli.storage.capabilities import contents, drop, identities, partitions, remove_stray, strays
+from lakehouse_cli.storage.capabilities import identities, remove_stray, strays
+from lakehouse_cli.storage.partition_capability import contents, drop, partitions
 
 
 def find_strays(storages: Mapping[str, AssetStorage], tables: Mapping[str, Table], project: str) -> tuple[Stray, ...]:

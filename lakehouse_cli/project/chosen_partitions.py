@@ -18,7 +18,7 @@ from lakehouse_cli.plan.partition_choice import PartitionChoice
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.capabilities import contents, partitions
+from lakehouse_cli.storage.partition_capability import contents, partitions
 from lakehouse_cli.text.name_lists import first_named
 
 
