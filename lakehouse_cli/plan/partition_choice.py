@@ -24,6 +24,14 @@ class PartitionChoice(Struct, frozen=True):
     dimensions: Mapping[str, Dimension]
     chosen: Mapping[str, tuple[tuple[str, str], ...]] = {}
 
+    def __str__(self) -> str:
+        """As it is given: ``month=2024-01..2024-06, region=eu``."""
+        return ", ".join(
+            f"{name}={first if first == last else f'{first}..{last}'}"
+            for name, values in self.chosen.items()
+            for first, last in values
+        )
+
     def names(self, dimensions: Sequence[str]) -> dict[str, str]:
         """The dimensions of a table of which some values are chosen; by each the chosen one that says which.
 

@@ -174,13 +174,8 @@ def check_chosen(plan: Plan, asked: Asked) -> None:
     there = [each for of in found.values() for each in _all_of(of.contents, of.dropped, of.waiting)]
     if any(choice.includes(each) for each in there):
         return
-    texts = [
-        f"{name}={first if first == last else f'{first}..{last}'}"
-        for name, values in choice.chosen.items()
-        for first, last in values
-    ]
     hint = f"there are {there[0]} to {there[-1]}" if there else "none of these tables has a partition yet"
-    raise UsageError(f"no partition of {first_named([*found], 3)} is {', '.join(texts)}", hint=hint)
+    raise UsageError(f"no partition of {first_named([*found], 3)} is {choice}", hint=hint)
 
 
 def _all_of(*groups: Iterable[Partition]) -> list[Partition]:
