@@ -97,10 +97,9 @@ def with_parts(storage: AssetStorage) -> AssetStorage:
     """A storage that also knows sources that are many files, and tables that are many partitions."""
     from lakehouse_cli.storage.format_storage import FormatStorage
     from lakehouse_cli.storage.many_files import ManyFilesStorage
+    from lakehouse_cli.storage.partition_capability import Partitioned
     from lakehouse_cli.storage.partitioned import PartitionedStorage
-    from lakehouse_cli.storage.wrapper import innermost
 
     if isinstance(storage, FormatStorage):
         storage = ManyFilesStorage(storage)
-    # Databases know selections of rows by themselves.
-    return PartitionedStorage(storage) if isinstance(innermost(storage), FormatStorage) else storage
+    return storage if storage.capability(Partitioned) is None else PartitionedStorage(storage)

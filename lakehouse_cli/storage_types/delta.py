@@ -39,7 +39,7 @@ NAMES = Names("Delta Lake", keeps_manifests=False, has_schemas=False, fold=str.l
 
 DELTA = StorageType(
     "delta",
-    "lakehouse_cli.storage.delta.storage:DeltaStorage",
+    "lakehouse_cli.storage.delta.partitioned:DeltaStorage",
     root="folder or url",
     schemes=("s3",),
     refusal=_refusal,

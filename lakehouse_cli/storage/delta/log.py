@@ -121,6 +121,10 @@ class Snapshot(Struct, frozen=True, dict=True):
 
     def manifest_text(self, version: int) -> bytes | None:
         """Return the manifest in the commit of a version; None where it has none, or where the log was cleaned up."""
+        return self.commit_member(version, MANIFEST)
+
+    def commit_member(self, version: int, name: str) -> bytes | None:
+        """Return what a run of this tool put into a commit under a name; None as of `manifest_text`."""
         log = filesystem(self.uri, self.settings)
         try:
             with log.open_input_file(f"_delta_log/{version:020}.json") as file:
@@ -128,7 +132,7 @@ class Snapshot(Struct, frozen=True, dict=True):
         except FileNotFoundError:
             return None
         for line in text.splitlines():
-            found = json.loads(line).get("commitInfo", {}).get(MANIFEST)
+            found = json.loads(line).get("commitInfo", {}).get(name)
             if found is not None:
                 return str(found).encode()
         return None
@@ -155,9 +159,10 @@ class DataFile(Struct, frozen=True):
     rows: int
     modified_ms: int
 
-    def added(self) -> AddAction:
-        """As delta-rs commits it."""
-        return AddAction(self.name, self.bytes, {}, self.modified_ms, True, json.dumps({"numRecords": self.rows}))
+    def added(self, partition: Mapping[str, str | None] | None = None) -> AddAction:
+        """As delta-rs commits it, of a partition where the table is divided."""
+        stats = json.dumps({"numRecords": self.rows})
+        return AddAction(self.name, self.bytes, dict(partition or {}), self.modified_ms, True, stats)
 
 
 class ConflictError(Exception):

@@ -77,16 +77,25 @@ class DeltaReader:
         place: Its folder, or the URL of its prefix.
         settings: How delta-rs gets there; empty for a folder.
         name: The table as messages show it.
+        added: Those of its files that are read, as delta-rs lists them; None for all.
     """
 
-    def __init__(self, table: deltalake.DeltaTable, place: str, settings: Mapping[str, str], name: str) -> None:
+    def __init__(
+        self,
+        table: deltalake.DeltaTable,
+        place: str,
+        settings: Mapping[str, str],
+        name: str,
+        added: pa.Table | None = None,
+    ) -> None:
         self._table = table
         self._name = name
         self._place = place
         self._schema = pa.schema(table.schema().to_arrow())
         self._mapping = table.metadata().configuration.get("delta.columnMapping.mode", "none")
         self._partitions = frozenset(table.metadata().partition_columns)
-        self._added = rows_of(table.get_add_actions(flatten=True))
+        self._is_whole = added is None
+        self._added = rows_of(table.get_add_actions(flatten=True)) if added is None else added
         paths, sizes = self._added["path"].to_pylist(), self._added["size_bytes"].to_pylist()
         sized = dict(zip(map(unquote, paths), sizes, strict=True))
         self._handler = DeltaStorageHandler(place, dict(settings), sized) if settings else None
@@ -138,7 +147,7 @@ class DeltaReader:
         root = self._table.table_uri.rstrip("/")
         paths = self._added["path"].to_pylist()
         files = [_DataFile(unquote(path), at, deletions.pop(f"{root}/{path}", None)) for at, path in enumerate(paths)]
-        if deletions:
+        if deletions and self._is_whole:
             raise StorageError(f"{self._name} has deleted rows of a file that it does not list")
         return files
 

@@ -71,8 +71,8 @@ _WITHOUT_DELETION_VECTORS = (
 )
 
 
-class DeltaStorage(AssetStorage):
-    """A folder, or a prefix of a bucket, of Delta tables."""
+class DeltaTables(AssetStorage):
+    """A folder, or a prefix of a bucket, of Delta tables; a base, see `DeltaStorage`."""
 
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec

@@ -18,7 +18,7 @@ from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.delta import log as delta_log
-from lakehouse_cli.storage.delta.storage import DeltaStorage
+from lakehouse_cli.storage.delta.partitioned import DeltaStorage
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, column, data_of, planned, table
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec
-from lakehouse_cli.storage.delta.storage import DeltaStorage
+from lakehouse_cli.storage.delta.partitioned import DeltaStorage
 from lakehouse_cli.storage.keyed.objects import S3Storage
 from lakehouse_cli.testing.storage import ORIGIN, data_of, planned, table
 from tests.servers.s3 import S3Server

@@ -1,0 +1,412 @@
+"""Delta Lake tables that are stored by partition: one table, divided by its dimensions."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import xxhash
+from msgspec.structs import replace
+
+from lakehouse_cli.errors import MissingDataError, StorageError, UnclaimedError
+from lakehouse_cli.formats.stored_types import read_declared_pieces, wanted_names
+from lakehouse_cli.model import Column, StorageSpec, Table
+from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.unit import unit_of
+from lakehouse_cli.runs.exits import undo_at_exit
+from lakehouse_cli.storage.base import Provenance, Scan, Stored, record_of
+from lakehouse_cli.storage.delta.files import has_wall_clock, new_file, write_file
+from lakehouse_cli.storage.delta.log import ConflictError, allow_wall_clock, filesystem
+from lakehouse_cli.storage.delta.partition_values import partition_schema, refuse_others, typed_values
+from lakehouse_cli.storage.delta.reading import DeltaReader
+from lakehouse_cli.storage.delta.storage import _LOG, DeltaTables, _storable
+from lakehouse_cli.storage.delta.units import (
+    DeltaUnits,
+    PendingUnit,
+    StoredFile,
+    TypeChangedError,
+    UnitSnapshot,
+    file_stamp,
+)
+from lakehouse_cli.storage.errors import overtaken, translate_errors
+from lakehouse_cli.storage.format_storage import columns_of, make_manifest, missing_data, needs_manifest
+from lakehouse_cli.storage.local.folders import make_folder
+from lakehouse_cli.storage.local.publishing import sync_all
+from lakehouse_cli.storage.partition_index import PartitionRecord
+
+_AHEAD = 1
+
+
+class DeltaStorage(DeltaTables):
+    """A folder, or a prefix of a bucket, of Delta tables."""
+
+    def __init__(self, spec: StorageSpec) -> None:
+        super().__init__(spec)
+        self._units: dict[str, DeltaUnits] = {}
+        self._schemas: dict[str, tuple[Table, pa.Schema]] = {}
+        self._is_in_use = False
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Partitions that are finished within a second, or a hundred of them, are one commit; the rest at the end."""
+        self._is_in_use = True
+        try:
+            yield
+        finally:
+            self._is_in_use = False
+            for path in tuple(self._schemas):
+                self._flush(path, closing=True)
+
+    def _whole(self, table: Table) -> Table:
+        """The table that a partition is of."""
+        return replace(table, path=table.base_path or table.path, partition=None, base_path="")
+
+    def _of(self, table: Table) -> DeltaUnits:
+        path = table.base_path or table.path
+        if path not in self._units:
+            self._refuse_link(self._whole(table))
+            place = self._place(path)
+            there = partial(os.path.isdir, f"{place}/{_LOG}") if self._local else lambda: True
+            self._units.setdefault(path, DeltaUnits(place, self._settings, there))
+        return self._units[path]
+
+    def _looked(self, table: Table) -> tuple[UnitSnapshot | None, list[StoredFile], PartitionRecord | None]:
+        """The version, the files of a partition in it, and what is recorded of it."""
+        units = self._of(table)
+        self._flush(table.base_path)
+        found = units.look()
+        if found is None or table.partition is None or found.dimensions != table.partitions:
+            return found, [], None
+        values = self._values(table, found)
+        return found, list(found.files.get(values, ())), units.index.records.get(table.partition)
+
+    def _values(self, table: Table, found: UnitSnapshot) -> tuple[Any, ...]:
+        assert table.partition is not None  # noqa: S101  # asked for of units alone
+        return typed_values(table, table.partition, pa.schema(found.snapshot.table.schema().to_arrow()))
+
+    def uri(self, table: Table) -> str:
+        """Return the table's folder; of a partition, with its values behind."""
+        shown = super().uri(self._whole(table))
+        return shown if table.partition is None else f"{shown}/{table.partition.path}"
+
+    def stat(self, table: Table) -> Stored | None:
+        """Return size and time of the files of a partition, or of a table."""
+        if table.partition is None:
+            return super().stat(table)
+        with translate_errors(self, table, "looked at"):
+            _, files, _ = self._looked(table)
+        return Stored(sum(file.bytes for file in files), max(file.stamp for file in files)) if files else None
+
+    def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
+        """Of a partition by its file, where a run stored that; else by the files that there are."""
+        if table.partition is None:
+            return super().content(table, known)
+        with translate_errors(self, table, "looked at"):
+            found, files, record = self._looked(table)
+            return None if found is None else _content(found, files, record, known)
+
+    def read_manifest(self, table: Table) -> Manifest | None:
+        """Return the manifest in the commit of the run that stored the table or the partition last."""
+        if table.partition is None:
+            return super().read_manifest(table)
+        with translate_errors(self, table, "looked at"):
+            self._looked(table)
+            return self._of(table).index.manifest(table.partition, table.name)
+
+    def partitions(self, table: Table) -> Mapping[Partition, PartitionRecord]:
+        """What the commits of runs say of each partition, in order."""
+        with translate_errors(self, table, "looked at"):
+            self._looked(replace(table, base_path=table.path))
+            return self._of(table).index.of(table.partitions)
+
+    def contents(
+        self, table: Table, known: Mapping[Partition, tuple[InputRecord, ...]]
+    ) -> Mapping[Partition, InputRecord]:
+        """What the latest version has of the partitions that are recorded."""
+        del known
+        records = self.partitions(table)
+        found = self._of(table).look()
+        contents: dict[Partition, InputRecord] = {}
+        if found is None or found.dimensions != table.partitions:
+            return contents
+        schema = pa.schema(found.snapshot.table.schema().to_arrow())
+        for each, record in records.items():
+            with suppress(StorageError):
+                files = found.files.get(typed_values(table, each, schema), [])
+                content = _content(found, files, record, (record.content,))
+                if content is not None:
+                    contents[each] = content
+        return contents
+
+    def claim(self, units: Sequence[Table], run_id: str, started_at: str) -> None:
+        """Nothing to do: a commit holds data and manifests as one."""
+
+    def may_replace(self, table: Table, *, forced: bool) -> None:
+        """Refuse what no run stored, and a table that is not divided as this one."""
+        if table.partition is None:
+            super().may_replace(table, forced=forced)
+            return
+        with translate_errors(self, table, "looked at"):
+            self._refuse_inside(self._whole(table))
+            found, files, record = self._looked(table)
+            self._refuse_unit(table, found, forced=forced)
+            if files and record is None and not forced:
+                raise UnclaimedError(self.uri(table), table.name, location=table.where("path", "storage"))
+
+    def _refuse_unit(self, table: Table, found: UnitSnapshot | None, *, forced: bool) -> None:
+        if found is None:
+            return
+        if found.dimensions != table.partitions:
+            how = f"by {', '.join(found.dimensions)}" if found.dimensions else "into no partitions"
+            raise StorageError(
+                f"{super().uri(self._whole(table))} is divided {how}, and `{table.name.partition('/')[0]}` is"
+                f" by {', '.join(table.partitions)}",
+                hint="remove the table, or give this one another `path:`",
+                location=table.where("partitions", "path"),
+            )
+        self._refuse_foreign(
+            _Undivided(found.snapshot, {"partitions"}),  # type: ignore[arg-type]
+            self._whole(table),
+            forced=forced,
+        )
+
+    def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
+        """Return the declared columns of the latest version, or of a partition in it."""
+        if table.partition is None:
+            return super().scan(table, columns)
+        found = Scan(self, table, partial(self._read_unit, table, columns), partial(self._unit_pieces, table, columns))
+        found.reads_columns = not needs_manifest(table, columns)
+        return found
+
+    def _read_unit(
+        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
+    ) -> tuple[pa.Table, InputRecord | None]:
+        pieces, record = self._unit_pieces(table, columns, known or ())
+        return pa.concat_tables(pieces()), None if known is None else record
+
+    def _unit_pieces(
+        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...]
+    ) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
+        with translate_errors(self, table, "read"):
+            found, files, stored = self._looked(table)
+            record = None if found is None else _content(found, files, stored, known)
+            if found is None or record is None:
+                raise self._missing_unit(table)
+            if needs_manifest(table, columns):
+                manifest = self._of(table).index.manifest(table.partition, table.name) if table.partition else None
+                if manifest is not None and manifest.content_hash == record.content_hash:
+                    columns = columns_of(manifest, columns, self.uri(table))
+
+        def pieces() -> Iterator[pa.Table]:
+            with translate_errors(self, table, "read"):
+                shown, delta = self.uri(table), found.snapshot.table
+                names = [field.name for field in delta.schema().fields]
+                present = None if columns is None else [column for column in columns if column.name in names]
+                reader = DeltaReader(
+                    delta,
+                    found.snapshot.uri,
+                    self._settings,
+                    shown,
+                    found.added.take([file.row for file in files]),
+                )
+                wanted = wanted_names(names, present, shown)
+
+                def read(names: list[str]) -> Iterator[pa.Table]:
+                    return (piece.select(names) for piece in reader.read_pieces(wanted, _AHEAD))
+
+                yield from read_declared_pieces(names, columns, shown, read)
+
+        return pieces, record
+
+    def _missing_unit(self, table: Table) -> MissingDataError:
+        return missing_data(table, self.uri(table))
+
+    def count_rows(self, table: Table) -> int | None:
+        """By the log."""
+        if table.partition is None:
+            return super().count_rows(table)
+        with translate_errors(self, table, "looked at"):
+            found, files, _ = self._looked(table)
+        if found is None:
+            return None
+        counts = found.added.column("num_records").take([file.row for file in files]).to_pylist()
+        return None if None in counts else sum(counts)
+
+    def publish_pieces(self, table: Table, pieces: Iterator[pa.Table], origin_of: Callable[[], Provenance]) -> Manifest:
+        """As of any Delta table; of a partition, its data are written, and committed with those of others."""
+        if table.partition is None:
+            return super().publish_pieces(table, pieces, origin_of)
+        whole = self._whole(table)
+        place = self._place(whole.path)
+        with translate_errors(self, table, "written"):
+            self._refuse_link(whole)
+            counted, schema = _storable(table, pieces)
+            divided = partition_schema(table, schema)
+            values = typed_values(table, table.partition, divided)
+            by_name = dict(zip(table.partitions, values, strict=True))
+            stored = pa.schema([field for field in schema if field.name not in by_name])
+            made = make_folder(place) if self._local else set()
+            files = filesystem(place, self._settings)
+            name = f"part-00000-{uuid.uuid4()}-c000.zstd.parquet"
+
+            def discard() -> None:
+                with suppress(Exception):
+                    files.delete_file(name)
+
+            def without_values() -> Iterator[pa.Table]:
+                for piece in counted:
+                    refuse_others(table, piece, by_name)
+                    yield piece.select(stored.names)
+
+            forget = undo_at_exit(discard) if self._local else lambda: None
+            try:
+                with new_file(place, name, files, local=self._local) as sink:
+                    file = write_file(sink, name, without_values(), stored)
+                origin = origin_of()
+                manifest = make_manifest(
+                    table,
+                    counted.first,
+                    origin,
+                    size=file.bytes,
+                    content_hash=xxhash.xxh3_128_hexdigest(f"{sink.hexdigest()} {by_name}".encode()),
+                    modified_ns=file_stamp(name, file.modified_ms),
+                    rows=counted.rows,
+                )
+                full = pa.schema([*schema, *(field for field in divided if field.name not in schema.names)])
+                self._wait_for_commit(table, PendingUnit(table.partition, values, file, manifest, origin), full)
+            except BaseException:
+                discard()
+                raise
+            finally:
+                forget()
+        if self._local and made:
+            sync_all([place, *made])
+        return manifest
+
+    def _wait_for_commit(self, table: Table, unit: PendingUnit, schema: pa.Schema) -> None:
+        path = table.base_path
+        units = self._of(table)
+        with units.lock:
+            before = self._schemas.get(path)
+            if before is not None and units.pending and before[1] != schema:
+                self._flush(path)
+            self._schemas[path] = self._whole(table), schema
+            self._judge(table, units.look(), unit)
+            is_time = units.add(unit)
+            try:
+                if is_time or not self._is_in_use:
+                    self._flush(path)
+            except BaseException:
+                units.pending = [each for each in units.pending if each is not unit]
+                raise
+
+    def _flush(self, path: str, *, closing: bool = False) -> None:
+        """Commit the partitions of a table that wait."""
+        if path not in self._schemas:
+            return
+        table, schema = self._schemas[path]
+        units = self._of(table)
+        with units.lock:
+            if not units.pending and not (closing and units.lacks_all):
+                return
+            with translate_errors(self, table, "written"):
+                found = units.look()
+                if found is not None and has_wall_clock(schema):
+                    allow_wall_clock(found.snapshot.table)
+                try:
+                    units.commit(schema, table.partitions, partial(self._judge, table), closing=closing)
+                except ConflictError as error:
+                    raise overtaken(table, self.uri(table)) from error
+                except TypeChangedError as error:
+                    name, before, now = error.args
+                    raise StorageError(
+                        f"column `{name}` of {self.uri(table)} is {before}, and would be {now}",
+                        hint="remove the table and run again, which computes its partitions anew; or keep the type",
+                        location=table.where(f"columns.{name}", "columns"),
+                    ) from error
+            if self._local:
+                place = self._place(path)
+                newest = max(Path(place, _LOG).glob("*.json"), default=Path(place))
+                sync_all([str(newest), f"{place}/{_LOG}", place])
+
+    def _judge(self, table: Table, found: UnitSnapshot | None, unit: PendingUnit) -> None:
+        """Refuse a partition that another run stored meanwhile, or that no run did."""
+        self._refuse_unit(unit_of(self._whole(table), unit.partition), found, forced=unit.origin.forced)
+        index = self._of(table).index
+        now = index.manifest(unit.partition, "") if unit.partition in index.records else None
+        is_ours = now is not None and now.run_id == unit.origin.run_id
+        expected = unit.origin.expected
+        if expected is not None and not is_ours and not expected.is_described_by(now, unit.origin.run_id):
+            raise overtaken(table, f"{self.uri(table)}/{unit.partition.path}")
+        if found is not None and now is None and found.files.get(unit.values) and not unit.origin.forced:
+            raise UnclaimedError(
+                f"{self.uri(table)}/{unit.partition.path}", table.name, location=table.where("path", "storage")
+            )
+
+    def drop(self, units: Sequence[Table]) -> None:
+        """Take partitions out of the table, in one commit."""
+        by_path: dict[str, list[Table]] = {}
+        for unit in units:
+            by_path.setdefault(unit.base_path, []).append(unit)
+        for group in by_path.values():
+            with translate_errors(self, group[0], "removed"):
+                found, _, _ = self._looked(group[0])
+                of = self._of(group[0])
+                if found is None or found.dimensions != group[0].partitions:
+                    continue
+                dropped = [
+                    (each.partition, values)
+                    for each in group
+                    if each.partition is not None
+                    and ((values := self._values(each, found)) in found.files or each.partition in of.index.records)
+                ]
+                if dropped:
+                    schema = pa.schema(found.snapshot.table.schema().to_arrow())
+                    of.commit(schema, found.dimensions, lambda *_: None, dropped)
+
+    def delete(self, table: Table) -> None:
+        """Remove a table with all its versions, or take a partition out of one."""
+        if table.partition is not None:
+            self.drop([table])
+            return
+        super().delete(table)
+        self._units.pop(table.path, None)
+
+    def local_files(self, table: Table) -> Iterable[str]:
+        """As of the table that a partition is of."""
+        return super().local_files(self._whole(table))
+
+    def remove_leftovers(self, tables: Iterable[Table]) -> None:
+        """In the folders of these tables, or of those that these partitions are of."""
+        by_path = {each.path: each for each in map(self._whole, tables)}
+        super().remove_leftovers(by_path.values())
+
+
+class _Undivided:
+    """A version as it is judged whether a run may commit to it, but for some of what would speak against it."""
+
+    def __init__(self, snapshot: Any, allowed: set[str]) -> None:
+        self.peculiarities = tuple(each for each in snapshot.peculiarities if each not in allowed)
+        self.own_version = snapshot.own_version
+
+
+def _content(
+    found: UnitSnapshot, files: Sequence[StoredFile], record: PartitionRecord | None, known: Iterable[InputRecord]
+) -> InputRecord | None:
+    """The content of a partition: as recorded where its file is the one that was stored."""
+    if not files:
+        return None
+    size, stamp = sum(file.bytes for file in files), max(file.stamp for file in files)
+    if record is not None and len(files) == 1 and (size, stamp) == (record.bytes, record.modified_ns):
+        return record_of(record.content_hash, size, stamp, known)
+    named = sorted((file.path, file.bytes, file.modified_ms) for file in files)
+    metadata = found.snapshot.table.metadata()
+    described = f"{metadata.id} {found.snapshot.table.schema().to_json()} {named}"
+    return record_of(xxhash.xxh3_128_hexdigest(described.encode()), size, stamp, known)

@@ -1,0 +1,314 @@
+"""The partitions of one Delta table: what its log says of them, and commits that replace many at once.
+
+The manifests of the partitions that a commit stores are in its metadata, as lines of an index; now and then all of them
+are, so that few commits must be read.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import deltalake
+import pyarrow as pa
+import xxhash
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import RemoveAction, create_table_with_add_actions
+from msgspec.structs import replace
+
+from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.storage.base import Provenance
+from lakehouse_cli.storage.delta.log import APPLICATION, ConflictError, DataFile, Snapshot
+from lakehouse_cli.storage.delta.partition_values import in_log
+from lakehouse_cli.storage.delta.reading import rows_of
+from lakehouse_cli.storage.partition_index import PartitionIndex
+
+#: The member of a commit's metadata that holds the manifests of partitions.
+PARTITIONS = "lakehouse.partitions"
+#: As many partitions, or so many seconds, go into one commit.
+_BATCH, _BATCH_SECONDS = 100, 1.0
+#: So many commits are read for an index; after more, all of it is put into the next one.
+_LINKS = 8
+_COMMITS = 20
+
+
+class StoredFile(NamedTuple):
+    """A data file of a partition.
+
+    Attributes:
+        path: As the log has it.
+        bytes: Its size.
+        modified_ms: When it was written.
+        row: Its number among the files of the version.
+    """
+
+    path: str
+    bytes: int
+    modified_ms: int
+    row: int
+
+    @property
+    def stamp(self) -> int:
+        """The time, and below the millisecond what is another for each file."""
+        return file_stamp(self.path, self.modified_ms)
+
+
+def file_stamp(path: str, modified_ms: int) -> int:
+    """Return a number that tells one file from others that were written in the same millisecond."""
+    return modified_ms * 1_000_000 + xxhash.xxh3_64_intdigest(path.encode()) % 1_000_000
+
+
+class PendingUnit(NamedTuple):
+    """A partition that is written and is in no version yet.
+
+    Attributes:
+        partition: Which.
+        values: In the types of its columns.
+        file: Its data.
+        manifest: Of these.
+        origin: Where they come from.
+    """
+
+    partition: Partition
+    values: tuple[Any, ...]
+    file: DataFile
+    manifest: Manifest
+    origin: Provenance
+
+
+class TypeChangedError(Exception):
+    """A column has another type in the table, which holds partitions that are of it."""
+
+
+class UnitSnapshot:
+    """A version of a divided table."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+    @cached_property
+    def added(self) -> pa.Table:
+        """Its files, as delta-rs lists them."""
+        return rows_of(self.snapshot.table.get_add_actions(flatten=True))
+
+    @cached_property
+    def dimensions(self) -> tuple[str, ...]:
+        """By which it is divided."""
+        return tuple(self.snapshot.table.metadata().partition_columns)
+
+    @cached_property
+    def files(self) -> Mapping[tuple[Any, ...], list[StoredFile]]:
+        """The files of each partition, by its values."""
+        added, found = self.added, dict[tuple[Any, ...], list[StoredFile]]()
+        values = [added.column(f"partition.{name}").to_pylist() for name in self.dimensions]
+        plain = [added.column(name).to_pylist() for name in ("path", "size_bytes", "modification_time")]
+        keys = zip(*values, strict=True) if values else ((),) * added.num_rows
+        for row, (key, path, size, modified) in enumerate(zip(keys, *plain, strict=True)):
+            found.setdefault(key, []).append(StoredFile(path, size, modified, row))
+        return found
+
+
+class DeltaUnits:
+    """The partitions of one table.
+
+    Args:
+        place: Its folder or URL.
+        settings: How delta-rs gets there.
+        there: Whether there may be a table, which is cheap to ask.
+    """
+
+    def __init__(self, place: str, settings: Mapping[str, str], there: Callable[[], bool]) -> None:
+        self.lock = threading.RLock()
+        self.pending: list[PendingUnit] = []
+        self._place, self._settings, self._there = place, settings, there
+        self._since = 0.0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._version: UnitSnapshot | None = None
+        self.index = PartitionIndex()
+        # The version whose commit has the lines that were read last, and how many commits these were since all.
+        self._own: int | None = None
+        self._links = self._lines = 0
+
+    def look(self) -> UnitSnapshot | None:
+        """Return the latest version, with the index as it is there; None where there is no table."""
+        with self.lock:
+            if not self._there():
+                self._forget()
+                return None
+            if self._version is None:
+                found = Snapshot.open(self._place, self._settings)
+                if found is None:
+                    return None
+                self._version = UnitSnapshot(found)
+            else:
+                self._follow(self._version.snapshot)
+            if self._version is not None:
+                self._read_index(self._version.snapshot)
+            return self._version
+
+    def _follow(self, before: Snapshot) -> None:
+        try:
+            before.table.update_incremental()
+        except DeltaError:  # another table took its place
+            self._forget()
+            found = Snapshot.open(self._place, self._settings)
+            self._version = None if found is None else UnitSnapshot(found)
+            return
+        if before.table.version() != before.version:
+            self._version = UnitSnapshot(replace(before, version=before.table.version()))
+
+    def _read_index(self, snapshot: Snapshot) -> None:
+        """Read what the commits of runs say, back to where that is known, or is all."""
+        own = snapshot.own_version
+        if own == self._own:
+            return
+        said: list[dict[str, Any]] = []
+        at = own
+        while at is not None and at != self._own:
+            text = snapshot.commit_member(at, PARTITIONS)
+            if text is None:
+                break
+            said.append(json.loads(text))
+            at = None if said[-1]["all"] else said[-1]["before"]
+        if at is None or at != self._own:
+            self.index, self._links, self._lines = PartitionIndex(), 0, 0
+        for each in reversed(said):
+            self._take(each["lines"].encode(), is_all=each["all"])
+        self._own = own
+
+    def _take(self, lines: bytes, *, is_all: bool) -> None:
+        before = self.index.lines
+        self.index.read(lines)
+        self._links, self._lines = (0, 0) if is_all else (self._links + 1, self._lines + self.index.lines - before)
+
+    def add(self, unit: PendingUnit) -> bool:
+        """Let a partition wait for the next commit; returns whether it is time for that."""
+        with self.lock:
+            if not self.pending:
+                self._since = time.monotonic()
+            self.pending.append(unit)
+            return len(self.pending) >= _BATCH or time.monotonic() - self._since > _BATCH_SECONDS
+
+    def commit(
+        self,
+        schema: pa.Schema,
+        dimensions: Sequence[str],
+        judge: Callable[[UnitSnapshot | None, PendingUnit], None],
+        dropped: Sequence[tuple[Partition, tuple[Any, ...]]] = (),
+        *,
+        closing: bool = False,
+    ) -> None:
+        """Make the partitions that wait part of the next version, in the place of what they replace.
+
+        Args:
+            schema: Of the table; those of its columns that it lacks are added.
+            dimensions: By which it is divided.
+            judge: Raises where one of them may not be stored.
+            dropped: Partitions that are to be gone, with their values.
+            closing: Whether nothing follows soon.
+
+        Raises:
+            ConflictError: Others committed again and again.
+            TypeChangedError: A column has another type in the table.
+        """
+        with self.lock:
+            for _ in range(_COMMITS):
+                found = self.look()
+                for each in self.pending:
+                    judge(found, each)
+                try:
+                    self._commit(found, schema, dimensions, dropped, closing=closing)
+                except ConflictError:
+                    continue
+                self.pending.clear()
+                self.look()
+                return
+            raise ConflictError
+
+    def _commit(
+        self,
+        found: UnitSnapshot | None,
+        schema: pa.Schema,
+        dimensions: Sequence[str],
+        dropped: Sequence[tuple[Partition, tuple[Any, ...]]],
+        *,
+        closing: bool,
+    ) -> None:
+        if found is not None and self.pending:
+            found = self._widened(found, schema)
+        lines = self.index.lines_for([(each.partition, each.manifest) for each in self.pending])
+        lines += self.index.lines_without([partition for partition, _ in dropped])
+        is_all = self._links >= _LINKS and (closing or 4 * self._lines >= len(self.index.records))
+        if is_all:
+            whole = PartitionIndex()
+            whole.read(self.index.compacted() + lines)
+            lines = whole.compacted()
+        said = json.dumps({"before": self._own, "all": is_all or self._own is None, "lines": lines.decode()})
+        version = 0 if found is None else found.snapshot.version + 1
+        properties = deltalake.CommitProperties(
+            custom_metadata={PARTITIONS: said},
+            max_commit_retries=0,
+            app_transactions=[deltalake.Transaction(APPLICATION, version)],
+        )
+        added = [each.file.added(dict(zip(dimensions, map(in_log, each.values), strict=True))) for each in self.pending]
+        try:
+            if found is None:
+                create_table_with_add_actions(
+                    self._place,
+                    deltalake.Schema.from_arrow(schema),
+                    added,
+                    partition_by=list(dimensions),
+                    storage_options=dict(self._settings),
+                    commit_properties=properties,
+                )
+                return
+            now = int(time.time() * 1000)
+            gone = [
+                RemoveAction(
+                    file.path, True, now, file.bytes, dict(zip(found.dimensions, map(in_log, values), strict=True))
+                )
+                for values in [*(each.values for each in self.pending), *(values for _, values in dropped)]
+                for file in found.files.get(values, ())
+            ]
+            table = found.snapshot.table
+            table.create_write_transaction(
+                [*added, *gone],
+                "append",
+                table.schema(),
+                partition_by=list(found.dimensions),
+                commit_properties=properties,
+            )
+        except CommitFailedError as error:
+            raise ConflictError from error
+        except DeltaError as error:
+            if found is None and Snapshot.open(self._place, self._settings) is not None:
+                raise ConflictError from error
+            raise
+
+    def _widened(self, found: UnitSnapshot, schema: pa.Schema) -> UnitSnapshot:
+        """Add columns that the table lacks, by a commit of its own."""
+        table = found.snapshot.table
+        present = {field.name: str(field.type) for field in table.schema().fields}
+        wanted = deltalake.Schema.from_arrow(schema)
+        for field in wanted.fields:
+            if present.get(field.name, str(field.type)) != str(field.type):
+                raise TypeChangedError(field.name, present[field.name], str(field.type))
+        lacking = [field for field in wanted.fields if field.name not in present]
+        if not lacking:
+            return found
+        table.alter.add_columns(lacking)
+        again = self.look()
+        assert again is not None  # noqa: S101  # it was there a moment ago
+        return again
+
+    @property
+    def lacks_all(self) -> bool:
+        """Whether many commits must be read for the index, and one more would spare that."""
+        return self._links >= _LINKS
