@@ -178,8 +178,9 @@ def computed_table(function: Any = None, /, **keys: Any) -> Any:
     Args:
         function: What computes it, or the table's name.
         keys: The keys of a table in `lakehouse.yaml`, and ``name``, by default the function's. ``inputs`` are tables or
-            names of tables: a list, matched to the parameters in order, or a map of parameter to table; by default the
-            tables that the parameters are named after.
+            names of tables: a list, matched to the parameters in order, or a map of parameter to table, or to what a
+            partition gets of one, as ``{"table": monthly, "at": {"month": -1}}``; by default the tables that the
+            parameters are named after.
     """
     if isinstance(function, str):
         return DeclaredTable("computed", None, {"name": function, **keys}, _caller())

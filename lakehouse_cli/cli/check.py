@@ -21,6 +21,7 @@ Examples:
   lakehouse check                    everything that is stored, sources included
   lakehouse check kind:source        the data that came in, before anything is computed
   lakehouse check daily -e prod
+  lakehouse check daily --partition day=2024-03-01
   lakehouse check -o json | jq '.tables[] | select(.status != "passed")'
 
 \b
@@ -33,6 +34,7 @@ Exit codes:
 def command(
     settings: options.Settings,
     request: RunRequest,
+    partition: options.Partitions = None,
     fail_fast: Annotated[
         bool, options.option("-x", "--fail-fast", help="Start nothing more once a table has failed.")
     ] = False,
@@ -53,6 +55,7 @@ def command(
         raise typer.BadParameter("the number of workers is 1 or more", param_hint="`--workers`")
     project = settings.project()
     request = replace(request, executor=executor, workers=workers, fail_fast=fail_fast)
+    request = replace(request, partitions=tuple(partition or ()))
 
     def handle(event: Event) -> None:
         if isinstance(event, RunStarted):

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
 from lakehouse_cli.cli import options, output
 from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import plural
@@ -20,18 +22,25 @@ EXAMPLES = """\b
 Examples:
   lakehouse clean                    lists what there is, asks, removes
   lakehouse clean --dry-run          only lists
+  lakehouse clean daily --partition day=2024-03-01
+                                     a stored partition, such as one whose source is gone
   lakehouse clean --yes              for scripts: does not ask
 
 \b
 Exit codes:
   0 nothing is left to remove, or only listed · 1 something that could be removed is still there"""
 EXIT_STILL_THERE = 1
-_WHAT = {"unfinished": "left half-written by a run", "undeclared": "not declared"}
+_WHAT = {"unfinished": "left half-written by a run", "undeclared": "not declared", "partition": "to be removed"}
 
 
 @options.everywhere
 def command(
     settings: options.Settings,
+    tables: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SELECTION", help="Tables of which to remove partitions.", show_default=False),
+    ] = None,
+    partition: options.Partitions = None,
     yes: Annotated[bool, options.option("-y", "--yes", help="Remove what is listed without asking.")] = False,
     dry_run: Annotated[bool, options.option("--dry-run", help="List, and remove nothing.")] = False,
 ) -> int:
@@ -40,10 +49,14 @@ def command(
     What failed runs left half-written, and stored tables that the project file does not declare any more: listed with
     their sizes, and asked about, before anything is removed. Where nobody can be asked (no terminal, -o json),
     nothing is removed without --yes. What no manifest of ours describes, another project stored, or was modified
-    outside lakehouse, is left alone.
+    outside lakehouse, is left alone. With --partition, stored partitions of tables in their place: a run computes them
+    again where their sources are there.
     """
+    if bool(tables) != bool(partition):
+        message = "name the tables, and which of their partitions: `lakehouse clean daily --partition day=2024-03-01`"
+        raise typer.BadParameter(message, param_hint="`--partition`")
     project = settings.project()
-    found = project.leftovers()
+    found = project.stored_partitions(*(tables or ()), partitions=partition) if partition else project.leftovers()
     removable = [stray for stray in found if stray.keep is None]
     if not settings.json and (not settings.quiet or removable):
         output.write_lines(_lines(found, settings.stdout))

@@ -25,6 +25,7 @@ Examples:
   lakehouse diff summary                     as it would come out now, against what is stored
   lakehouse diff --env dev --against prod    every table of `dev` against that of `prod`
   lakehouse diff +summary --against prod -n 20
+  lakehouse diff daily --partition day=2024-03-01..2024-03-07 --against prod
   lakehouse diff --against prod -o json      every count, and the first examples
 
 \b
@@ -56,6 +57,7 @@ def command(
         ),
     ] = None,
     param: options.Params = None,
+    partition: options.Partitions = None,
     count: Annotated[int, options.option("-n", "--rows", metavar="N", help="How many examples of each.")] = 5,
     reveal: Annotated[bool, options.option("--reveal", help="Show the values of sensitive columns.")] = False,
 ) -> int:
@@ -72,7 +74,14 @@ def command(
     output.take_printed(project.planner.mask)
     options.work_begins()
     heard = None if settings.json or settings.quiet else partial(_report_retry, settings.stderr)
-    found = project.diff(*request.selection, against=against, exclude=request.exclude, limit=count, on_event=heard)
+    found = project.diff(
+        *request.selection,
+        against=against,
+        exclude=request.exclude,
+        partitions=partition or (),
+        limit=count,
+        on_event=heard,
+    )
     if not reveal:
         tables = project.spec.tables
         found = found.without_values({name: table.contract.sensitive for name, table in tables.items()})

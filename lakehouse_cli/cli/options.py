@@ -194,6 +194,14 @@ _REQUEST = (
 _DEFER_HELP = "Read inputs that are neither selected nor materialized here from this environment."
 _PARAM_HELP = "The value of a param for this command, over those of the file; repeatable."
 Params = Annotated[list[str] | None, option("--param", metavar="NAME=VALUE", help=_PARAM_HELP)]
+_PARTITION_HELP = (
+    "Partitions: month=2024-01, or month=2024-01..2024-06; repeatable. Values of one dimension add up; those of "
+    "several must all be met."
+)
+Partitions = Annotated[list[str] | None, option("--partition", metavar="NAME=VALUE", help=_PARTITION_HELP)]
+AsOf = Annotated[
+    str | None, option("--as-of", metavar="TIME", help="The moment that stands for now, such as 2024-03-01T06:00Z.")
+]
 Defer = Annotated[str | None, option("--defer", metavar="ENV", help=_DEFER_HELP)]
 
 

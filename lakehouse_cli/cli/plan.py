@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec.structs import replace
@@ -12,10 +13,11 @@ from lakehouse_cli.errors import StorageError, UnclaimedError, UnreachableError
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.terminal import HANGING, Terminal, note_lines, printable, table_notes
+from lakehouse_cli.text.terminal import HANGING, Terminal, note_lines, printable, size_text, table_notes, time_text
 
 if TYPE_CHECKING:
-    from lakehouse_cli.plan.planning import Plan, PlannedTable
+    from lakehouse_cli.plan.planned import Cost, Plan, PlannedTable
+    from lakehouse_cli.plan.units import UnitPlan
 
 EXAMPLES = """\b
 Examples:
@@ -25,6 +27,8 @@ Examples:
                                      inputs missing in `dev` are read from `prod`
   lakehouse plan --param month=2025-11
                                      with another value of a param
+  lakehouse plan --partition month=2024-01..2024-06
+                                     some partitions of those that have them
   lakehouse plan --exit-code         exit code 4 when there is something to do"""
 EXIT_SOMETHING_TO_DO = 4
 _MARKS = {
@@ -32,6 +36,7 @@ _MARKS = {
     "check": ("▸", "cyan"),
     "read": ("·", "dim"),
     "skip": ("=", "dim"),
+    "wait": ("○", "dim"),
     "missing": ("✗", "red"),
     "failed": ("✗", "red"),
     "refused": ("✗", "red"),
@@ -46,6 +51,7 @@ _COUNTED = (
     ("failed", "table", "whose stored data fail a check"),
     ("refused", "table", "refused"),
     ("no access", "table", "out of reach"),
+    ("wait", "table", "waiting"),
     ("read", "source", "to read"),
     ("missing", "source", "missing"),
 )
@@ -57,6 +63,8 @@ def command(
     request: RunRequest,
     defer: options.Defer = None,
     param: options.Params = None,
+    partition: options.Partitions = None,
+    as_of: options.AsOf = None,
     exit_code: Annotated[
         bool, options.option("--exit-code", help="Exit with 4 when there is something to do.")
     ] = False,
@@ -66,7 +74,7 @@ def command(
     Changes nothing and runs none of your code, but a module that declares tables.
     """
     project = settings.project(params=options.given_params(param))
-    plan = project.planner.plan(replace(request, defer=defer))
+    plan = project.planner.plan(replace(request, defer=defer, partitions=tuple(partition or ()), as_of=as_of))
     render(plan, settings)
     return EXIT_SOMETHING_TO_DO if exit_code and any(each.action in ("run", "check") for each in plan.tables) else 0
 
@@ -104,7 +112,7 @@ def _not_judged(table: PlannedTable) -> list[str]:
 
 def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:
     """Why a run would fail, and what to do about it; nothing where it would not."""
-    blocked = [table.would_fail for table in plan.runs if table.would_fail is not None]
+    blocked = [each.would_fail for each in _runs(plan) if each.would_fail is not None]
     if not blocked:
         return []
     causes = _causes(plan, blocked)
@@ -115,9 +123,18 @@ def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:
     return [terminal.wrap(text, HANGING), *([terminal.wrap(f"next: {hint}", HANGING)] if hint is not None else [])]
 
 
+def _runs(plan: Plan) -> Iterator[PlannedTable | UnitPlan]:
+    """What would be materialized: tables, and of partitioned ones their partitions."""
+    for table in plan.runs:
+        if table.partitions:
+            yield from (unit for unit in table.partitions if unit.action == "run")
+        else:
+            yield table
+
+
 def _next(plan: Plan) -> str | None:
     """What to do about what is refused first and all that is for the same reason, else about a source."""
-    refused = [table.refused for table in plan.runs if table.refused is not None]
+    refused = [each.refused for each in _runs(plan) if each.refused is not None]
     if refused and isinstance(refused[0], UnclaimedError):
         return UnclaimedError.advice([each.table for each in refused if isinstance(each, UnclaimedError)])
     if refused:
@@ -145,14 +162,22 @@ def _summed_up(plan: Plan) -> str:
     counts = Counter(_shown(table) for table in plan.tables)
     parts = {shown: f"{plural(counts[shown], noun)} {what}" for shown, noun, what in _COUNTED if counts[shown]}
     if plan.due:
+        if plan.cost is not None and "run" in parts:
+            parts["run"] = f"{parts['run']} ({_cost(plan.cost)})"
         return ", ".join(parts.values())
     up_to_date = f": {plural(counts['skip'], 'table')} up to date" if counts["skip"] else ""
     parts.pop("read", None)
     return "; ".join([f"nothing to do{up_to_date}", *parts.values()])
 
 
+def _cost(cost: Cost) -> str:
+    took = "" if cost.seconds is None else f", about {time_text(cost.seconds)}"
+    return f"{plural(cost.partitions, 'partition')}{took}, {size_text(cost.bytes)} read"
+
+
 def _lines(plan: Plan, terminal: Terminal) -> list[str]:
     from lakehouse_cli.plan.reasons import gone
+    from lakehouse_cli.plan.units import summed_up
 
     rows = []
     # The rows of the tables that need these say that they are gone.
@@ -173,6 +198,9 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
             why = [table.would_fail.removeprefix(f"`{table.name}`: ")]
         elif table.refused is not None:
             why = _refusal(table.refused, table)
+        waiting = [unit for unit in table.partitions if unit.action == "wait"]
+        if waiting and table.action != "wait":
+            why.append(f"waiting: {summed_up(waiting)[0].message}")
         if table.state is not None and table.state.environment is not None:
             why.append(f"from `{table.state.environment}`")
         if table.would_fail is not None and shown == "no access":

@@ -30,6 +30,8 @@ Examples:
   lakehouse run daily+ --exclude tag:slow
   lakehouse run --param month=2025-11
                                      with another value of a param
+  lakehouse run --partition month=2024-01
+                                     one partition of those that have it
   lakehouse run --failed             what failed or was skipped the last time
   lakehouse run -e dev summary --defer prod
   lakehouse run --replay daily__quarantine     judges rows that were put aside again
@@ -50,6 +52,15 @@ def command(
     request: RunRequest,
     defer: options.Defer = None,
     param: options.Params = None,
+    partition: options.Partitions = None,
+    as_of: options.AsOf = None,
+    max_partitions: Annotated[
+        int | None,
+        options.option("--max-partitions", metavar="N", help="How many partitions of a table to make; the rest waits."),
+    ] = None,
+    newest_first: Annotated[
+        bool, options.option("--newest-first", help="The last partitions of a table come first.")
+    ] = False,
     force: Annotated[
         bool,
         options.option(
@@ -113,12 +124,16 @@ def command(
     now = Moment.now()
     if workers is not None and workers < 1:
         raise typer.BadParameter("the number of workers is 1 or more", param_hint="`--workers`")
+    if max_partitions is not None and max_partitions < 1:
+        raise typer.BadParameter("the number of partitions is 1 or more", param_hint="`--max-partitions`")
     if log_format not in (None, "json"):
         raise typer.BadParameter(f"`{log_format}` is not a log format; it is json", param_hint="`--log-format`")
     if log_format is not None:
         options.Current.json_lines = True
     request = replace(request, defer=defer, force=force, failed=failed, fail_fast=fail_fast, wait=wait)
     request = replace(request, executor=executor, workers=workers, together=together, replay=tuple(replay or ()))
+    request = replace(request, partitions=tuple(partition or ()), as_of=as_of)
+    request = replace(request, max_partitions=max_partitions, newest_first=newest_first)
     load = partial(options.Settings.project, params=options.given_params(param))
     if dry_run:
         render(load(settings).planner.plan(request), settings)

@@ -30,6 +30,7 @@ Examples:
   lakehouse show daily_highs --failed        the rows that broke its contract
   lakehouse show daily_highs --failed -o json > failed.json    all of them that are kept
   lakehouse show daily_highs -o json | jq .rows
+  lakehouse show daily --partition day=2024-03-01..2024-03-07
   lakehouse show sales --files               which files a source is
   lakehouse show model                       no table: type, size, when
   lakehouse show chart --out chart.png       no table: in a file
@@ -62,6 +63,7 @@ def command(
             help="An older version, where its storage keeps them.",
         ),
     ] = None,
+    partition: options.Partitions = None,
     failed: Annotated[
         bool,
         options.option("--failed", help="The rows that broke its contract when it ran last, with reasons."),
@@ -81,6 +83,9 @@ def command(
     if count is None:
         count = KEPT_ROWS if failed and settings.json else 10
     _refuse_together(count, version is not None, failed, files, out is not None)
+    if partition and (version is not None or failed or files or out is not None):
+        others = "`--version`, `--failed`, `--files` and `--out`"
+        raise typer.BadParameter(f"it goes with none of {others}", param_hint="`--partition`")
     if failed:
         _show_failed(table, settings.project().failed_rows(table), count, settings)
         return
@@ -91,7 +96,7 @@ def command(
         _write(settings, table, out)
         return
     project = settings.project()
-    shown = project.show(table, count, version=version)
+    shown = project.show(table, count, version=version, partitions=partition or ())
     from lakehouse_cli.operations.objects import ShownObject  # loaded by now
 
     if isinstance(shown, ShownObject):
@@ -104,13 +109,23 @@ def command(
         return
     terminal = settings.stdout
     at = "" if version is None else f" · version {version}"
-    output.write(terminal.title(shown.name, f"{shown.uri}{at} · {plural(shown.row_count, 'row')}"))
+    rows_there = f"{plural(shown.row_count, 'row')}{_in_partitions(shown)}"
+    output.write(terminal.title(shown.name, f"{shown.uri}{at} · {rows_there}"))
     output.write()
     output.write_lines(_columns(shown, terminal, every=settings.verbose))
     if shown.rows:
         output.write()
         output.write_lines(rows(shown, terminal))
     output.flush()
+
+
+def _in_partitions(shown: Shown) -> str:
+    """In which partitions the rows are; nothing of a table that has none."""
+    there = shown.partitions
+    if not there:
+        return ""
+    which = f"{there[0]}" if len(there) == 1 else f"{there[0]} to {there[-1]}"
+    return f" in {plural(len(there), 'partition')} ({which})"
 
 
 def _refuse_together(count: int, version: bool, failed: bool, files: bool, out: bool) -> None:

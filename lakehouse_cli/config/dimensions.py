@@ -41,6 +41,7 @@ TABLE_WORDS = {
         "to replace what has changed and keep the rest, write `partitions: [file]`, or a dimension such as `[month]`;"
         " `key:` names the columns that identify a row",
     ),
+    "materialized": "remove it: each table is stored; to compute what is new alone, write `partitions: [file]`",
 }
 _DIMENSION_WORDS = {
     "values": "write the values as a list: `region: [eu, us]`",
@@ -86,7 +87,7 @@ DIMENSION_KEYS: AnyMapping[str, Key] = {
 
 
 def read_dimensions(reader: Reader, node: Mapping) -> dict[str, Dimension]:
-    """Read the dimensions of a project; those that are wrong are left out."""
+    """Read the dimensions of a project; of one that is wrong nothing is known, and it has no values."""
     found: dict[str, Dimension] = {}
     for name, (key, value) in node.entries.items():
         if not re.fullmatch(NAME_PATTERN, name):
@@ -94,8 +95,9 @@ def read_dimensions(reader: Reader, node: Mapping) -> dict[str, Dimension]:
         elif name == FILE:
             hint = "give yours another name: `partitions: [file]` makes a partition of each file"
             reader.report(key, f"dimension `{FILE}` is lakehouse's own", hint)
-        elif (dimension := _dimension(reader, key, value)) is not None:
-            found[name] = dimension
+        else:
+            unknown = Dimension(name=name, values=(), location=reader.at(key))
+            found[name] = _dimension(reader, key, value) or unknown
     return found
 
 
@@ -315,4 +317,5 @@ def split_inputs(
     if inputs is None or isinstance(inputs, tuple):
         return inputs, {}
     tables = {name: each if isinstance(each, str) else each[0] for name, each in inputs.items()}
-    return tables, {name: each[1] for name, each in inputs.items() if isinstance(each, tuple)}
+    options = {name: each[1] for name, each in inputs.items() if isinstance(each, tuple)}
+    return tables, {name: each for name, each in options.items() if each != InputOptions()}

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
+from lakehouse_cli.config.partitioned_paths import path_of_partitions_problem
 from lakehouse_cli.config.paths import ending_of
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Problem
 from lakehouse_cli.formats import file_suffixes, find_form
 from lakehouse_cli.model import ProjectSpec, StorageSpec, Table
+from lakehouse_cli.model.dimension import Dimension
 from lakehouse_cli.model.file_pattern import (
     FilePattern,
     PatternError,
@@ -31,8 +33,8 @@ def marked(storages: Mapping[str, StorageSpec], tables: Mapping[str, Table]) -> 
     return {name: replace(spec, many_files=True) if name in names else spec for name, spec in storages.items()}
 
 
-def many_files_problems(table: Table, owner: str) -> Iterator[Problem]:
-    """What is wrong with the path of a source of many files, with `optional` and with `file_column`."""
+def many_files_problems(table: Table, owner: str, dimensions: Mapping[str, Dimension]) -> Iterator[Problem]:
+    """What is wrong with the path of many files, with `optional` and with `file_column`."""
     pattern = file_pattern(table.path)
     optional = next((each for each in table.columns or () if each.optional), None)
     if optional is not None and table.kind != "source":
@@ -46,6 +48,8 @@ def many_files_problems(table: Table, owner: str) -> Iterator[Problem]:
             hint = f"name one file in it, without its ending, as `{table.path.rstrip('/')}/name`: a table is one file"
             message = f"`path` of {owner}: {quoted(table.path)} ends in `/`, as a folder does"
             yield Problem(message, hint, table.where("path"))
+        elif pattern is not None and (wrong := path_of_partitions_problem(table, pattern, dimensions)) is not None:
+            yield Problem(f"`path` of {owner}: {quoted(table.path)} {wrong[0]}", wrong[1], table.where("path"))
         return
     if pattern is None:
         if table.file_column:

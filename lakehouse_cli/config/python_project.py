@@ -196,10 +196,14 @@ class PythonProject:
             shown = shown_value(value) if self._declared(value) is None else "a single table"
             return nodes.report(f"{what} is {shown}", "write a list, or a map of parameter to table")
         items = list(value.values()) if is_map else list(value)
-        if wrong := [item for item in items if not isinstance(named(item), str)]:
+        tables = [_table_of(item) if is_map else item for item in items]
+        if wrong := [table for table in tables if not isinstance(named(table), str)]:
             message = f"{what} has {shown_value(wrong[0])}, which is no table"
             return nodes.report(message, "name a table, or give the table")
-        names = [named(item) for item in items]
+        names = [
+            named(table) if table is item else {**item, "table": named(table)}
+            for item, table in zip(items, tables, strict=True)
+        ]
         return nodes.value(dict(zip(value, names, strict=True)) if is_map else names, what)
 
     def _ref(self, table: DeclaredTable, nodes: Nodes, owner: str) -> str | None:
@@ -283,12 +287,17 @@ def _with_results_in_order(tables: list[DeclaredTable]) -> list[DeclaredTable]:
     return ordered
 
 
+def _table_of(item: Any) -> Any:
+    """The table of an input, beside which may stand what a partition gets of it, in a map as YAML has it."""
+    return item["table"] if isinstance(item, AnyMapping) and "table" in item else item
+
+
 def _inputs(table: DeclaredTable) -> Iterator[Any]:
     """What a table is computed from, as far as it is said."""
     for key in _INPUTS:
         value = table.keys.get(key)
         if isinstance(value, AnyMapping):
-            yield from value.values()
+            yield from map(_table_of, value.values())
         elif isinstance(value, list | tuple):
             yield from value
 

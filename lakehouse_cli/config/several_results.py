@@ -9,7 +9,10 @@ from lakehouse_cli.errors import Problem
 from lakehouse_cli.model import Table
 
 # What decides the one call that computes them all.
-_OF_THE_CALL = ("inputs", "params", "version", "uses", "refresh", "retries", "retry_delay", "timeout")
+_OF_THE_CALL = (
+    *("inputs", "input_options", "partitions", "gone", "on_code_change", "params"),
+    *("version", "uses", "refresh", "retries", "retry_delay", "timeout"),
+)
 
 
 def result_problems(tables: Iterable[Table], unread: Callable[[Table], Collection[str]]) -> Iterator[Problem]:
@@ -54,6 +57,7 @@ def _of_function(name: str, results: list[Table]) -> Iterator[Problem]:
             yield Problem(message, hint, table.where("publish", "output"))
         for key in _OF_THE_CALL:
             if getattr(table, key) != getattr(first, key):
+                key = "inputs" if key == "input_options" else key
                 message = (
                     f"`{key}` of {owner} is not that of table {quoted(first.name)}, and `{name}` computes both at once"
                 )

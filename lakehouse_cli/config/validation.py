@@ -17,6 +17,7 @@ from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.config.collisions import Collisions
 from lakehouse_cli.config.many_files import many_files_problems, overlap_problems
 from lakehouse_cli.config.options import column_conflict, option_conflict
+from lakehouse_cli.config.partitions import partition_problems
 from lakehouse_cli.config.paths import length_problem, suffix_problem
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.quarantine import quarantine_problems
@@ -26,6 +27,7 @@ from lakehouse_cli.formats import FormatSpec, SerializerSpec, find_form
 from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import Column, ProjectSpec, StorageSpec, Table
 from lakehouse_cli.model.column_type import whole_type
+from lakehouse_cli.model.dimension import Dimension
 from lakehouse_cli.model.quarantine import quarantine_table
 from lakehouse_cli.storage_types import StorageType, find_type, scheme_of
 from lakehouse_cli.text.name_lists import any_of
@@ -54,7 +56,7 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
         spec: The project.
         places: Where parts of its tables are written, beyond what they say of themselves.
     """
-    validation = _Validation(spec.storages, places)
+    validation = _Validation(spec.storages, places, spec.dimensions)
     for table in spec.tables.values():
         yield from validation.table(table)
         if table.contract.checks:
@@ -66,6 +68,7 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
             yield from validation.quarantine(quarantine_table(table))
     yield from result_problems(spec.tables.values(), places.unread)
     yield from overlap_problems(spec)
+    yield from partition_problems(spec, places.unread)
     if spec.together:
         yield from together_problems(spec.tables.values())
 
@@ -93,6 +96,7 @@ def find_collisions(spec: ProjectSpec) -> Iterator[Problem]:
 class _Validation(Struct):
     storages: Mapping[str, StorageSpec]
     places: PlaceMap
+    dimensions: Mapping[str, Dimension] = {}
     collisions: Collisions = field(default_factory=Collisions)
     _types: dict[str, StorageType | None] = field(default_factory=dict)
 
@@ -113,7 +117,7 @@ class _Validation(Struct):
             hint = "compute it in this project, which then knows what it stored; or save it in another format"
             yield Problem(message, hint, table.where("format"))
         yield from _path_problems(table, owner)
-        yield from many_files_problems(table, owner)
+        yield from many_files_problems(table, owner, self.dimensions)
         if spec is not None and table.options:
             yield from _option_problems(table, storage, spec, owner, self.places)
         if table.contract.placed:

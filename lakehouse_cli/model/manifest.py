@@ -128,6 +128,7 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
         variables: Environment variables under `uses` → hash of the value, or `UNSETTLED`; None where it was not set.
         order_by: Columns by which rows are stored in order.
         output: Which of several results of the transform, and where it stands among them; empty where it has one.
+        is_partial: Whether it is a partition that was computed before its period had ended.
     """
 
     code: str
@@ -142,6 +143,7 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
     variables: Mapping[str, str | None] = field(default_factory=dict)
     order_by: tuple[str, ...] = ()
     output: str = ""
+    is_partial: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -169,6 +171,10 @@ class ObjectRecord(Struct, frozen=True, omit_defaults=True):
 
     type: str
     packages: Mapping[str, str] = field(default_factory=dict)
+
+
+#: What is recorded anew of data that stay as they are: what checks found, or the recipe under which they stand.
+Amendment = tuple[CheckRecord, ...] | Recipe
 
 
 class Manifest(Struct, frozen=True):
@@ -220,10 +226,12 @@ class Manifest(Struct, frozen=True):
         rows = -1 if self.row_count is None else self.rows
         return InputRecord(self.content_hash, rows, self.bytes, self.modified_ns)
 
-    def with_checks(self, checks: tuple[CheckRecord, ...], seen: Manifest) -> Manifest | None:
-        """The manifest with what checks found on the data; None where it is not the one that was seen of these."""
+    def with_checks(self, checks: Amendment, seen: Manifest) -> Manifest | None:
+        """The manifest with what is recorded anew of the data; None where it is not the one that was seen of these."""
         same = (self.run_id, self.finished_at, self.content_hash) == (seen.run_id, seen.finished_at, seen.content_hash)
-        return replace(self, checks=checks) if same else None
+        if not same:
+            return None
+        return replace(self, recipe=checks) if isinstance(checks, Recipe) else replace(self, checks=checks)
 
     @property
     def row_count(self) -> int | None:

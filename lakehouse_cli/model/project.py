@@ -15,8 +15,8 @@ from msgspec import Struct, field
 from lakehouse_cli.errors import Location
 from lakehouse_cli.model.contract import Column, Contract, ExtraColumns
 from lakehouse_cli.model.declaration import Declaration
-from lakehouse_cli.model.dimension import Dimension, InputOptions
-from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.dimension import Dimension, Every, InputOptions
+from lakehouse_cli.model.partition import Partition, dimension_params
 from lakehouse_cli.model.query import QueryReading, TextPlace
 from lakehouse_cli.text.sql import without_semicolon
 
@@ -308,6 +308,8 @@ class Table(Asset, frozen=True):
         input_options: What a partition gets of its inputs, by parameter, where that is declared.
         gone: What becomes of a stored partition whose source is gone.
         on_code_change: Whether history is computed again when code, params or packages change.
+        dimension_params: Of a partitioned table, the dimensions that its computation takes as params: the periods of
+            each, None where it is of texts; known once the computation is read.
         partition: The one partition that is meant in the place of the whole table; None for the table.
         selected: The partitions that are read in its place, in order; None for all.
         base_path: Of one partition, the path of its table; empty for a table.
@@ -321,6 +323,7 @@ class Table(Asset, frozen=True):
     input_options: Mapping[str, InputOptions] = field(default_factory=dict)
     gone: Literal["fail", "keep", "drop"] = "fail"
     on_code_change: Literal["all", "new"] = "all"
+    dimension_params: Mapping[str, Every | None] = field(default_factory=dict)
     partition: Partition | None = None
     selected: tuple[Partition, ...] | None = None
     base_path: str = ""
@@ -334,6 +337,16 @@ class Table(Asset, frozen=True):
     def is_many_units(self) -> bool:
         """Whether it is all or some of its partitions, and not one of them."""
         return self.is_partitioned and self.partition is None
+
+    @property
+    def constants(self) -> frozenset[str]:
+        """The names of all that its computation takes beside tables."""
+        return frozenset((*self.params, *self.dimension_params))
+
+    @property
+    def sample_params(self) -> Mapping[str, Any]:
+        """Its params, with values of its dimensions by which a query is typed: those of its partition, or of any."""
+        return {**self.params, **dimension_params(self.dimension_params, self.partition)}
 
     @property
     def columns(self) -> tuple[Column, ...] | None:

@@ -11,6 +11,10 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     Attributes:
         selection: Terms of the selection grammar; none selects every table.
         exclude: Terms of what to leave out.
+        partitions: Partitions, as `--partition` takes them; none for all.
+        as_of: The moment that stands for now, as `--as-of` takes it; None for now itself.
+        max_partitions: How many partitions of a table are made at most; None for any number.
+        newest_first: Whether the last partitions of a table come first.
         force: Whether to run what is up to date as well.
         failed: Whether only tables run that failed, were skipped or were cancelled in the last run that went for them.
         defer: Name of the environment from which inputs are read that are neither selected nor here.
@@ -24,6 +28,10 @@ class RunRequest(Struct, frozen=True, kw_only=True):
 
     selection: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    partitions: tuple[str, ...] = ()
+    as_of: str | None = None
+    max_partitions: int | None = None
+    newest_first: bool = False
     force: bool = False
     failed: bool = False
     defer: str | None = None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.unit import unit_of
 from lakehouse_cli.runs.lock import run_lock
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.capabilities import identities, remove_stray, strays
+from lakehouse_cli.storage.partition_capability import contents, drop, partitions
 
 
 def find_strays(storages: Mapping[str, AssetStorage], tables: Mapping[str, Table], project: str) -> tuple[Stray, ...]:
@@ -37,6 +41,34 @@ def find_strays(storages: Mapping[str, AssetStorage], tables: Mapping[str, Table
     return tuple(found.values())
 
 
+def find_partitions(storage: AssetStorage, table: Table, chosen: Collection[Partition]) -> Iterator[Stray]:
+    """Find stored partitions of a table, as they are to be removed; what was modified outside lakehouse stays.
+
+    Args:
+        storage: Its storage.
+        table: A computed table.
+        chosen: Which.
+
+    Raises:
+        StorageError: They cannot be looked at.
+    """
+    there = {each: record for each, record in partitions(storage, table).items() if each in chosen}
+    now = contents(storage, table, {each: (record.content,) for each, record in there.items()})
+    for each, record in there.items():
+        unit, found = unit_of(table, each), now.get(each)
+        altered = found is not None and found.content_hash != record.content_hash
+        yield Stray(
+            "partition",
+            table.storage,
+            unit.name,
+            storage.uri(unit),
+            record.bytes,
+            record.modified_ns,
+            keep="it was modified outside lakehouse" if altered else None,
+            handle=(table, each),
+        )
+
+
 def clean(
     folder: Path,
     environment: str,
@@ -54,4 +86,16 @@ def clean(
     """
     hint = "nothing is removed while a run goes on; wait until it has ended"
     with run_lock(folder, environment, hint=hint):
-        return tuple(replace(stray, keep=remove_stray(storages[stray.storage], stray)) for stray in find())
+        return tuple(replace(stray, keep=_remove(storages[stray.storage], stray)) for stray in find())
+
+
+def _remove(storage: AssetStorage, stray: Stray) -> str | None:
+    """Remove a stray; returns why it stays, None where it is gone."""
+    if stray.kind != "partition":
+        return remove_stray(storage, stray)
+    table, partition = stray.handle
+    try:
+        drop(storage, [unit_of(table, partition)])
+    except StorageError as error:
+        return error.message
+    return None

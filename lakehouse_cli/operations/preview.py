@@ -16,6 +16,7 @@ from lakehouse_cli.arrow.types import from_arrow, holds
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import HIDDEN
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.partition import Partition
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,18 +67,26 @@ class Answer(Struct, frozen=True):
 
 
 class Shown(Answer, frozen=True, kw_only=True):
-    """A stored table."""
+    """A stored table.
+
+    Attributes:
+        name: Its name.
+        uri: Where it is.
+        partitions: Those that are shown, in order; None of a table without partitions.
+    """
 
     name: str
     uri: str
+    partitions: tuple[Partition, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The document of `lakehouse show -o json`."""
         columns = [column.to_json() for column in self.columns]
-        return {"name": self.name, "uri": self.uri, **super().to_json(), "columns": columns}
+        found = {"name": self.name, "uri": self.uri, **super().to_json(), "columns": columns}
+        return found if self.partitions is None else {**found, "partitions": [each.key for each in self.partitions]}
 
 
-def shown(table: Table, uri: str, data: pa.Table, count: int) -> Shown:
+def shown(table: Table, uri: str, data: pa.Table, count: int, partitions: Sequence[Partition] = ()) -> Shown:
     """Describe a table's stored data, and format the first `count` rows."""
     declared = {column.name: column for column in table.columns or ()}
     columns = []
@@ -87,7 +96,8 @@ def shown(table: Table, uri: str, data: pa.Table, count: int) -> Shown:
         nullable = table.contract.may_be_null(each.name)
         about = (column.description or "", column.from_, column.options) if column else ("", None, {})
         columns.append(ShownColumn(each.name, text, nullable, *about))
-    return Shown(*_rows(data, columns, count), name=table.name, uri=uri)
+    there = tuple(partitions) if table.partitions else None
+    return Shown(*_rows(data, columns, count), name=table.name, uri=uri, partitions=there)
 
 
 def answer(data: pa.Table, count: int | None) -> Answer:

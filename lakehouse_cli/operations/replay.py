@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import Column, Table
-from lakehouse_cli.plan.planning import Plan
+from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.runs.events import TableResult
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.table_scan import scan

@@ -90,7 +90,7 @@ def _is_matched(table: Table, edges: Sequence[Input]) -> bool:
         return False
     wanted = [each.name for each in reading.tables or ()] if table.inputs is None else list(table.inputs)
     known = reading.tables is not None or table.inputs is not None
-    return known and len(set(map(ascii_lower, wanted))) == len(edges) and set(reading.params) == table.params.keys()
+    return known and len(set(map(ascii_lower, wanted))) == len(edges) and set(reading.params) == table.constants
 
 
 def _columns(shape: Shape) -> tuple[Column, ...]:

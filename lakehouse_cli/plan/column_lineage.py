@@ -84,7 +84,7 @@ class _Traced:
         if found is None:
             if self._analysis is None:
                 self._analysis = self._engine.enter_context(load(_ANALYSIS)())
-            found = self._analysis.trace(query.bare, bound.inputs, bound.table.params, names)
+            found = self._analysis.trace(query.bare, bound.inputs, bound.table.sample_params, names)
             self._new[key] = found
         return found
 

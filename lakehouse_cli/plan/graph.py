@@ -52,7 +52,10 @@ class AssetGraph(Struct, frozen=True, dict=True):
 
     @cached_property
     def _upstream(self) -> dict[str, tuple[str, ...]]:
-        return {name: tuple(dict.fromkeys(edge.table for edge in edges)) for name, edges in self.inputs.items()}
+        return {
+            name: tuple(dict.fromkeys(edge.table for edge in edges if not is_past(self.tables[name], edge)))
+            for name, edges in self.inputs.items()
+        }
 
     @cached_property
     def _downstream(self) -> dict[str, list[str]]:
@@ -89,6 +92,12 @@ class AssetGraph(Struct, frozen=True, dict=True):
     def downstream(self, name: str) -> tuple[str, ...]:
         """The tables computed from `name`, in order."""
         return tuple(self._downstream[name])
+
+
+def is_past(table: Table, edge: Input) -> bool:
+    """Whether an input is earlier partitions of the table itself, which is no cycle."""
+    options = table.input_options.get(edge.parameter or "") if edge.table == table.name else None
+    return options is not None and bool(table.partitions) and any(last < 0 for _, last in options.at.values())
 
 
 def with_quarantines(spec: ProjectSpec) -> ProjectSpec:
@@ -188,7 +197,10 @@ def _order(
     """Kahn's algorithm with ties in file order; and cycles that share no table, each as the path that leads back."""
     position = {name: index for index, name in enumerate(tables)}
     names = list(tables)
-    waiting = {name: {edge.table for edge in inputs.get(name, ())} for name in tables}
+    waiting = {
+        name: {edge.table for edge in inputs.get(name, ()) if not is_past(table, edge)}
+        for name, table in tables.items()
+    }
     consumers: dict[str, list[str]] = {name: [] for name in tables}
     for name, upstream in waiting.items():
         for table in upstream:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
 
-from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError, UnreachableError
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.deferred_input import DeferredInput, deferred_note
-from lakehouse_cli.model.given_params import GivenParams
-from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
+from lakehouse_cli.model.manifest import Manifest, Recipe
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.pickle_trust import distrust
 from lakehouse_cli.model.reason import Reason
-from lakehouse_cli.model.schema_change import SchemaChange, schema_change
+from lakehouse_cli.model.schema_change import schema_change
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.calls import call_notes, plan_together
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.missing_inputs import refuse_missing_inputs
+from lakehouse_cli.plan.partition_plan import PartitionPlanner
+from lakehouse_cli.plan.partitioning import unit_name
+from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.reasons import (
     data_reasons,
     input_notes,
@@ -35,142 +35,8 @@ from lakehouse_cli.plan.reasons import (
 from lakehouse_cli.plan.recipes import is_pickle
 from lakehouse_cli.plan.replaying import replay_reasons
 from lakehouse_cli.plan.selection import Selection
-from lakehouse_cli.plan.uses import Used
+from lakehouse_cli.plan.units import summed_up
 from lakehouse_cli.text.name_lists import first_named
-
-Action = Literal["run", "check", "skip", "read"]
-
-
-class PlannedTable(Struct, frozen=True):
-    """One table of a plan: what would be done, and each reason for it.
-
-    Attributes:
-        name: The table.
-        kind: ``source`` or ``computed``.
-        storage: Name of its storage.
-        uri: Where it is, or would be.
-        inputs: The tables it is computed from.
-        action: What would be done.
-        reasons: Why; empty for what is skipped.
-        schema_change: What the change of its contract means to readers; None where it did not change, or where it
-            is not known before it is computed.
-        state: What is stored now.
-        recipe: How it would be made; None for a source.
-        refused: Why a run leaves it as it is though it is due; None where it does not.
-        would_fail: Why a run could not materialize it: it is refused, or something it needs is missing or refused; None
-            where nothing is known to speak against it.
-        remedy: What to do where an input would make it fail that is there; None where nothing is known to help.
-        notes: Remarks on a table that would run, such as an input modified outside lakehouse,
-            or which key would have its transform's surroundings count.
-        used: What its transform uses beside its inputs; None where nothing is declared.
-        after: Tables that its checks look at, and that come before it for that.
-        checks: How its checks stand, as far as earlier runs judged them on what is stored.
-        is_judged: Whether a run judges types, nulls, key and checks of a source, as it is asked for, or a table that
-            runs is computed from it.
-        is_validated: Whether types, nulls, key and all checks are judged on what is stored of it, as `lakehouse check`
-            does.
-    """
-
-    name: str
-    kind: str
-    storage: str
-    uri: str
-    inputs: tuple[str, ...]
-    action: Action
-    reasons: tuple[Reason, ...] = ()
-    schema_change: SchemaChange | None = None
-    state: TableState | None = None
-    recipe: Recipe | None = None
-    refused: StorageError | None = None
-    would_fail: str | None = None
-    remedy: str | None = None
-    notes: tuple[str, ...] = ()
-    used: Used | None = None
-    after: tuple[str, ...] = ()
-    checks: tuple[CheckResult, ...] = ()
-    is_judged: bool = False
-    is_validated: bool = False
-
-    @property
-    def is_check(self) -> bool:
-        """Whether a run judges checks on what is stored of it, and computes nothing."""
-        return self.action == "check" or self.is_judged or self.is_validated
-
-    @property
-    def conditional(self) -> bool:
-        """Whether it runs only if one of its inputs comes out different."""
-        return bool(self.reasons) and all(reason.code == "upstream_runs" for reason in self.reasons)
-
-
-class Plan(Struct, frozen=True):
-    """A run before it happens; tables in the order they would be materialized.
-
-    Attributes:
-        project: Name of the project.
-        environment: Name of the environment.
-        tables: The selected tables, and the sources that are read for them.
-        notes: On the selection.
-        contents: What is stored of these tables and of their inputs.
-        deferred: The inputs that are read from another environment.
-        out_of_reach: Why tables, of these and of their inputs, cannot be read; a run does not try them again.
-        asked_sources: Sources that the user named, and those selected that are missing: a run fails where they are not
-            as declared.
-        unfit: The inputs that are not selected and whose stored data fail a check, by name, with what is wrong.
-        params: What the command gave in the place of params of the file, by table.
-    """
-
-    project: str
-    environment: str
-    tables: tuple[PlannedTable, ...]
-    notes: tuple[str, ...] = ()
-    contents: Mapping[str, InputRecord] = field(default_factory=dict)
-    deferred: tuple[DeferredInput, ...] = ()
-    out_of_reach: Mapping[str, UnreachableError] = field(default_factory=dict)
-    asked_sources: tuple[str, ...] = ()
-    unfit: Mapping[str, str] = {}
-    params: Mapping[str, GivenParams] = {}
-
-    @property
-    def runs(self) -> tuple[PlannedTable, ...]:
-        """The tables that would be materialized."""
-        return tuple(table for table in self.tables if table.action == "run")
-
-    @property
-    def due(self) -> tuple[PlannedTable, ...]:
-        """The tables that would be materialized, or whose stored data would be checked."""
-        return tuple(table for table in self.tables if table.action == "run" or table.is_check)
-
-    @property
-    def at_once(self) -> int:
-        """How many tables a run may compute at once, at most: of the longest chain it is one at a time."""
-        depths: dict[str, int] = {}
-        for table in self.due:
-            depths[table.name] = 1 + max((depths.get(name, 0) for name in table.inputs), default=0)
-        return len(depths) - max(depths.values()) + 1 if depths else 0
-
-    def to_json(self) -> dict[str, Any]:
-        """The document of `lakehouse plan -o json`."""
-        return {
-            "project": self.project,
-            "environment": self.environment,
-            "deferred": [each.to_json() for each in self.deferred],
-            "tables": [
-                {
-                    "name": table.name,
-                    "kind": table.kind,
-                    "storage": table.storage,
-                    "uri": table.uri,
-                    "inputs": list(table.inputs),
-                    "action": table.action,
-                    "reasons": [reason.to_json() for reason in table.reasons],
-                    "schema_change": table.schema_change,
-                    "would_fail": table.would_fail,
-                    "notes": list(table.notes),
-                    **({"checks": [each.to_json() for each in table.checks]} if table.checks else {}),
-                }
-                for table in self.tables
-            ],
-        }
 
 
 def tables_of_interest(graph: AssetGraph, selection: Selection) -> tuple[str, ...]:
@@ -191,11 +57,13 @@ def make_plan(
     states: Mapping[str, TableState],
     recipes: Mapping[str, Recipe],
     *,
+    now: datetime | None = None,
     force: bool = False,
     lenient: bool = False,
     defer: str | None = None,
     check_codes: Mapping[str, Mapping[str, str]] = {},
     replayed: Mapping[str, str] = {},
+    partitions: PartitionPlanner | None = None,
 ) -> Plan:
     """Plan the selected tables: what is out of date runs, and why.
 
@@ -206,11 +74,13 @@ def make_plan(
         selection: What to bring up to date.
         states: Of every table in `tables_of_interest`.
         recipes: Of every selected computed table.
+        now: The moment that stands for now; None for now itself.
         force: Whether the user asked to run what is up to date.
         lenient: Plan also what could not run because an input was never materialized.
         defer: The environment in which inputs were looked for that are not there in this one.
         check_codes: Hashes of the code of functions in checks, by table and check.
         replayed: The tables that run so that what was put aside of them is judged again: names of their quarantines.
+        partitions: Plans the partitions of tables that have some; None where no table has.
 
     Raises:
         UsageError: A selected table needs one that is neither selected nor stored; the hint is the command to run.
@@ -218,20 +88,21 @@ def make_plan(
     selected = {name for name in selection.names if graph.tables[name].kind == "computed"}
     if not lenient:
         refuse_missing_inputs(graph, selected, states, defer)
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
     running: set[str] = set()
     failing: dict[str, str] = {}
+    waiting: dict[str, str] = {}
     unfit: dict[str, str] = {}
     planned = []
     results: dict[str, PlannedTable] = {}
 
     def computed(name: str, reasons: tuple[Reason, ...] = ()) -> PlannedTable:
+        if partitions is not None and graph.tables[name].partitions:
+            return _planned_partitions(graph, name, states, recipes[name], running, failing, waiting, now, partitions)
         reasons = (*reasons, *replay_reasons(name, replayed))
         planned = _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now, reasons)
-        if of := graph.tables[name].quarantine_of:  # what begins the one begins the other
-            return replace(planned, after=graph.after.get(of, ()))
-        if not graph.tables[name].contract.checks:
-            return planned
+        if late := _waiting(planned, waiting):
+            return late
         return _with_checks(planned, graph, states, running, check_codes.get(name, {}), now)
 
     for name in tables_of_interest(graph, selection):
@@ -252,6 +123,19 @@ def make_plan(
             running.add(name)
         if of.would_fail is not None:
             failing[name] = of.would_fail
+    asked = selection.names if selection.explicit else ()
+    sources = (each for each in planned if each.kind == "source")
+    wanted = tuple(
+        each.name for each in sources if each.name in selection.named or (each.would_fail and each.name in asked)
+    )
+    planned, unjudged = _with_judged_sources(planned, graph, wanted)
+    plan = _with_stored(Plan(project, environment, tuple(planned), asked_sources=wanted, unfit=unfit), states)
+    plan = replace(plan, notes=(*selection.notes, *plan.notes, *unjudged))
+    return plan if partitions is None else partitions.completed(plan)
+
+
+def _with_stored(plan: Plan, states: Mapping[str, TableState]) -> Plan:
+    """A plan with what is stored of its tables, and of their inputs."""
     contents = {name: state.content for name, state in states.items() if state.content is not None}
     deferred = tuple(
         DeferredInput(name, state.environment, state.uri)
@@ -261,14 +145,8 @@ def make_plan(
     out_of_reach = {
         name: state.trouble for name, state in states.items() if isinstance(state.trouble, UnreachableError)
     }
-    asked = selection.names if selection.explicit else ()
-    sources = (each for each in planned if each.kind == "source")
-    wanted = tuple(
-        each.name for each in sources if each.name in selection.named or (each.would_fail and each.name in asked)
-    )
-    planned, unjudged = _with_judged_sources(planned, graph, wanted)
-    notes = (*selection.notes, *((deferred_note(deferred),) if deferred else ()), *unjudged)
-    return Plan(project, environment, tuple(planned), notes, contents, deferred, out_of_reach, wanted, unfit)
+    notes = (deferred_note(deferred),) if deferred else ()
+    return replace(plan, notes=notes, contents=contents, deferred=deferred, out_of_reach=out_of_reach)
 
 
 def _with_judged_sources(
@@ -349,6 +227,74 @@ def _planned_computed(
     )
 
 
+def _waiting(planned: PlannedTable, waiting: dict[str, str]) -> PlannedTable | None:
+    """A table that would run and waits, since an input of it does; None for any other."""
+    late = next((name for name in planned.inputs if name in waiting), None)
+    if late is None or planned.action != "run":
+        return None
+    waiting[planned.name] = why = f"`{late}` waits: {waiting[late]}"
+    return replace(planned, action="wait", reasons=(Reason("input_waits", why),), refused=None, would_fail=None)
+
+
+def _planned_partitions(
+    graph: AssetGraph,
+    name: str,
+    states: Mapping[str, TableState],
+    recipe: Recipe,
+    running: Collection[str],
+    failing: Mapping[str, str],
+    waiting: dict[str, str],
+    now: datetime,
+    partitions: PartitionPlanner,
+) -> PlannedTable:
+    """A selected table that is computed by partition, all it needs being planned already."""
+    table, state = graph.tables[name], states[name]
+    function = table.function.name if table.function is not None else name
+
+    def reasons_of(unit: Partition, state: TableState, as_stored: Mapping[str, TableState]) -> tuple[Reason, ...]:
+        one = replace(table, name=unit_name(name, unit))
+        return tuple(_run_reasons(one, (), state, as_stored, recipe, False, now))
+
+    def of_recipe(manifest: Manifest) -> tuple[Reason, ...]:
+        return tuple(recipe_reasons(function, manifest, recipe))
+
+    if (blocked := partitions.blocked(name, failing)) is not None:
+        return PlannedTable(
+            name,
+            "computed",
+            table.storage,
+            state.uri,
+            graph.upstream(name),
+            "run",
+            (Reason("input_changed", "it is not known which partitions it has"),),
+            state=state,
+            recipe=recipe,
+            refused=blocked,
+            would_fail=blocked.message,
+        )
+    units = partitions.plan(name, running, failing, waiting, reasons_of, of_recipe)
+    if (why := partitions.incomplete(name)) is not None:
+        waiting[name] = why
+    runs = [each for each in units if each.action == "run"]
+    shown = runs or [each for each in units if each.action == "check"] or units
+    failures = [each.would_fail for each in runs if each.would_fail is not None]
+    up_to_date = partitions.up_to_date(name)
+    return PlannedTable(
+        name,
+        "computed",
+        table.storage,
+        state.uri,
+        graph.upstream(name),
+        "run" if runs else "skip" if up_to_date or not units else "wait",
+        summed_up(shown) if runs or not up_to_date else (),
+        state=state,
+        recipe=recipe,
+        would_fail=failures[0] if failures and len(failures) == len(runs) else None,
+        partitions=units,
+        up_to_date=up_to_date,
+    )
+
+
 def _with_checks(
     planned: PlannedTable,
     graph: AssetGraph,
@@ -358,6 +304,10 @@ def _with_checks(
     now: datetime,
 ) -> PlannedTable:
     """A planned table with how its checks stand; it is checked where one of them is not judged on what is stored."""
+    if of := graph.tables[planned.name].quarantine_of:  # what begins the one begins the other
+        return replace(planned, after=graph.after.get(of, ()))
+    if not graph.tables[planned.name].contract.checks:
+        return planned
     manifest = None if planned.state is None else planned.state.manifest
     planned = replace(planned, after=graph.after.get(planned.name, ()))
     if manifest is None or planned.reasons:

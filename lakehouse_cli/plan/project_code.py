@@ -19,7 +19,10 @@ from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.frame_names import UNORDERED
 from lakehouse_cli.plan.bound_queries import query_problems
 from lakehouse_cli.plan.computations import planned_computation
+from lakehouse_cli.plan.dimension_params import take_dimensions
+from lakehouse_cli.plan.dimensions import dimension_problems
 from lakehouse_cli.plan.graph import build_graph, with_quarantines
+from lakehouse_cli.plan.partition_limits import limit_problems
 from lakehouse_cli.plan.project_params import NOTHING, ByTable, take_params
 from lakehouse_cli.plan.python_functions import FunctionCode
 from lakehouse_cli.plan.queries import QueryCode, query_fingerprint, with_texts
@@ -65,11 +68,14 @@ class ProjectCode:
         self._fingerprints = dict(self._cache.fingerprints)
         self._source = SourceReader(spec.folder, self.snapshot)
         self._source.know(self._cache.modules.values())
+        spec, misnamed = take_dimensions(spec, self._source)
         taken = take_params(spec, self._source, again)
         self.given, self.unused_params = taken.given, taken.unused
         spec = self.spec = with_quarantines(taken.spec)
         self._functions = FunctionCode(spec, self._source, self._fingerprint)
         self.graph, problems = build_graph(spec, self.computation)
+        problems += dimension_problems(spec, self.graph)
+        problems += limit_problems(self.graph)
         if self._queries is not None:
             problems += query_problems(self.graph, self._queries)
             problems += database_problems(self.graph, spec)
@@ -79,7 +85,7 @@ class ProjectCode:
             from lakehouse_cli.plan.bound_checks import check_problems  # not loaded where no table has checks
 
             problems += check_problems(spec, self._functions.find)
-        self.problems = [*self._hidden_packages(code), *unread, *taken.problems, *problems]
+        self.problems = [*self._hidden_packages(code), *unread, *misnamed, *taken.problems, *problems]
 
     @property
     def folder(self) -> Path:

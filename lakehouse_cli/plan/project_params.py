@@ -62,7 +62,8 @@ def take_params(spec: ProjectSpec, source: SourceReader, again: ByTable = NOTHIN
     given: dict[str, Mapping[str, Any]] = {}
     used: set[str] = set()
     for name, table in spec.tables.items():
-        taken = [each for each in _wanted(table, source) if each in spec.params and each not in table.params]
+        taken = [each for each in wanted_names(table, source) if each in spec.params and each not in table.params]
+        taken = [each for each in taken if each not in table.dimension_params]
         used.update(taken)
         if taken:
             problems += _ambiguous(table, source, taken)
@@ -78,7 +79,7 @@ def take_params(spec: ProjectSpec, source: SourceReader, again: ByTable = NOTHIN
     return TakenParams(replace(spec, tables=tables), given, unused, tuple(problems))
 
 
-def _wanted(table: Table, source: SourceReader) -> list[str]:
+def wanted_names(table: Table, source: SourceReader) -> list[str]:
     """The names that the computation of a table has for what it is given, but for those that `inputs` has by name."""
     if table.query is not None:
         return list(table.query.reading.params) if table.query.reading is not None else []
@@ -109,7 +110,7 @@ def _ambiguous(table: Table, source: SourceReader, taken: Sequence[str]) -> Iter
     """The params whose parameters would be given tables by their places in the list of inputs."""
     if not isinstance(table.inputs, tuple):
         return
-    free = [each for each in _parameters(table, source) if each.name not in table.params]
+    free = [each for each in _parameters(table, source) if each.name not in table.constants]
     slots = [each.name for each in free if each.kind != "keyword"]
     if not _takes_any_place(table, source):
         slots += [each.name for each in free if each.kind == "keyword"]

@@ -114,6 +114,7 @@ class _Matcher:
 
     def __init__(self, table: Table, function: FunctionSource, tables: Collection[str], code: FunctionCode) -> None:
         self.table = table
+        self.constants = table.constants
         self.function = function
         self.tables = tables
         self.spec = code.spec
@@ -132,7 +133,7 @@ class _Matcher:
         self.takes_any_name = "var_keyword" in kinds or function.parameters is None
 
     def match(self) -> tuple[Input, ...]:
-        for key in self.table.params:
+        for key in (*self.table.params, *self.table.dimension_params):
             if key not in self.named and not self.takes_any_name:
                 self.problem(
                     f"`{self.function.name}` has no parameter `{key}`",
@@ -249,7 +250,7 @@ class _Matcher:
             return ()
         found, unmatched = [], []
         for parameter in self.named.values():
-            if parameter.name in self.table.params:
+            if parameter.name in self.constants:
                 continue
             if parameter.name in self.tables:
                 found.append(self.input(parameter, parameter.name))
@@ -281,13 +282,13 @@ class _Matcher:
             if parameter is None and not self.takes_any_name:
                 hint = did_you_mean(name, self.named) or self.signature()
                 self.problem(f"`{self.function.name}` has no parameter `{name}`", hint, f"inputs.{name}", "inputs")
-            elif name in self.table.params:
+            elif name in self.constants:
                 hint = "keep one of the two"
                 self.problem(f"parameter `{name}` is both an input and a param", hint, f"inputs.{name}", "inputs")
             elif self.known(table, f"inputs.{name}", "inputs"):
                 found[name] = self.input(parameter, table) if parameter else Input(table, name)
         for parameter in self.named.values():
-            given = parameter.name in declared or parameter.name in self.table.params
+            given = parameter.name in declared or parameter.name in self.constants
             if given or parameter.has_default:
                 continue
             message = f"parameter `{parameter.name}` of `{self.function.name}` gets no table"
@@ -296,7 +297,7 @@ class _Matcher:
         return tuple(found[name] for name in [*in_order, *(name for name in found if name not in in_order)])
 
     def by_position(self, declared: tuple[str, ...]) -> tuple[Input, ...]:
-        free = [p for p in self.named.values() if p.name not in self.table.params]
+        free = [p for p in self.named.values() if p.name not in self.constants]
         slots = [p for p in free if p.kind != "keyword"]
         if not self.takes_any_position:
             slots += [p for p in free if p.kind == "keyword"]

@@ -206,7 +206,7 @@ def binding_key(text: str, inputs: Mapping[str, Sequence[Column]], table: Table)
     """What all that is found by binding a query belongs to; the arguments are those of `QueryCode.bind`."""
     shapes = {name: [(each.name, str(each.type)) for each in columns] for name, columns in inputs.items()}
     declared = [(each.name, str(each.type)) for each in table.columns or ()]
-    params = [(name, str(value), type(value).__name__) for name, value in table.params.items()]
+    params = [(name, str(value), type(value).__name__) for name, value in table.sample_params.items()]
     contract = (table.columns is None, declared, table.extra_columns, table.key, table.order_by)
     known = (text, shapes, contract, params, table.runs_in_storage)
     return _hash(json.encode(known).decode())
@@ -268,7 +268,7 @@ class QueryComputation(Struct, frozen=True):
 
     def _param_problems(self, reading: QueryReading) -> Iterator[Problem]:
         for name in reading.params:
-            if name not in self.table.params:
+            if name not in self.table.constants:
                 hint = (
                     did_you_mean(name, [*self.table.params, *self.params]) or f"give its value: `params: {{{name}: …}}`"
                 )

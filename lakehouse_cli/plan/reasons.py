@@ -113,6 +113,9 @@ def recipe_reasons(function: str, manifest: Manifest, now: Recipe) -> Iterator[R
         return
     if before.code != now.code or unseen:
         yield Reason("function_changed", short_names("; ".join(_code_changes(function, before, now))))
+    if before.is_partial != now.is_partial:
+        when = "it was computed before its period had ended" if before.is_partial else "its period has not ended"
+        yield Reason("partition_open", when)
     if before.output != now.output:
         change = f"output {before.output or 'none'} → {now.output or 'none'}"
         yield Reason("function_changed", change)

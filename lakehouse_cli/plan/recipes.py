@@ -18,6 +18,7 @@ from lakehouse_cli.model.manifest import PRIVATE, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.option_hash import option_hash, plain_option
 from lakehouse_cli.model.quarantine import quarantine_rules
 from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.partitioning import Link
 from lakehouse_cli.plan.uses import Used, value_hash
 
 _NONE: Mapping[str, str] = {}
@@ -33,7 +34,12 @@ _READ_BY = ("epoch_unit",)
 
 
 def recipe_of(
-    graph: AssetGraph, table: Table, computation: Computation | None, storage: StorageSpec, used: Used | None
+    graph: AssetGraph,
+    table: Table,
+    computation: Computation | None,
+    storage: StorageSpec,
+    used: Used | None,
+    links: Sequence[Link | None] = (),
 ) -> Recipe:
     """The recipe of a computed table.
 
@@ -43,6 +49,7 @@ def recipe_of(
         computation: Its own; not asked for its fingerprint where the table has a `version`.
         storage: Its storage.
         used: What its transform uses beside its inputs; None where nothing is declared.
+        links: Of a partitioned table, what its partitions get of each input, by edge.
     """
     if table.version is not None:
         hash_, parts = f"version:{table.version}", _NONE
@@ -59,12 +66,20 @@ def recipe_of(
         extra_columns=table.extra_columns,
         params=_param_records(table),
         storage=stored_as(table, storage),
-        inputs=tuple([f"{edge.parameter or '*'}: {edge.table}" for edge in graph.inputs.get(table.name, ())]),
+        inputs=tuple(_input_texts(graph, table, links)),
         files={} if used is None else used.files,
         variables={} if used is None else used.variables,
         order_by=table.order_by,
         output=_output(graph, table),
     )
+
+
+def _input_texts(graph: AssetGraph, table: Table, links: Sequence[Link | None]) -> Iterator[str]:
+    """Which table goes into which parameter; of a partitioned table, also which partitions of it."""
+    for place, edge in enumerate(graph.inputs.get(table.name, ())):
+        link = links[place] if links else None
+        by = "" if link is None else f" ({link.text()})"
+        yield f"{edge.parameter or '*'}{by}: {edge.table}"
 
 
 def _param_records(table: Table) -> dict[str, str]:

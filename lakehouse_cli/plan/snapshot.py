@@ -11,11 +11,16 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, LakehouseError, MissingDataError, StorageError, UnreachableError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Column, StorageSpec, Table
+from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.partition_snapshot import PartitionLook
+from lakehouse_cli.plan.partitioning import parts_name
 from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.stored_form import columns_changed, options_changed
+from lakehouse_cli.plan.units import StoredPartitions
 from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.capabilities import ProtectsOthers, altered_by, check_replaceable, count_rows, prefetch
 from lakehouse_cli.storage.format_storage import columns_of
@@ -132,10 +137,12 @@ class Snapshot(Struct, frozen=True):
     Attributes:
         environment: Where.
         states: By table; those that were found in another environment name it.
+        partitions: By partition, of tables that have some.
     """
 
     environment: str
     states: Mapping[str, TableState]
+    partitions: Mapping[str, StoredPartitions] = {}
 
 
 def take_snapshot(
@@ -146,6 +153,7 @@ def take_snapshot(
     behind: StoredEnvironment | None = None,
     forced: bool = False,
     lenient: bool = False,
+    by_partition: Collection[str] = (),
 ) -> Snapshot:
     """Look at the tables that a plan depends on.
 
@@ -156,10 +164,11 @@ def take_snapshot(
         behind: Where inputs are looked for that are not here, and that are not computed here either; None for nowhere.
         forced: Whether the user asked to replace whatever is there.
         lenient: Whether it is only asked which tables would run: neither rows nor refusals are.
+        by_partition: Sources that are read by partition alone.
     """
     look, names = _Look(here), tuple(names)
-    look.at(names)
-    states = {name: look.state(name) for name in names}
+    look.at([name for name in names if name not in by_partition])
+    states = {name: look.source_by_partition(name) if name in by_partition else look.state(name) for name in names}
     farther = None if behind is None else _Look(behind)
     if farther is not None and behind is not None:
         lacking = [n for n, state in states.items() if n not in computed and not state.exists and state.trouble is None]
@@ -173,14 +182,15 @@ def take_snapshot(
         if farther is not None:
             counts |= farther.count([name for name in changed if states[name].environment is not None])
         states |= {name: _with_rows(states[name], rows) for name, rows in counts.items()}
-        unclaimed = [name for name in names if name in computed and states[name].unclaimed]
+        whole = (name for name in names if name in computed and not look.tables[name].partitions)
+        unclaimed = [name for name in whole if states[name].unclaimed]
         refusals = look.refusals(unclaimed, forced=forced)
         states |= {name: replace(states[name], refused=why) for name, why in refusals.items()}
         # The hint of one is shown; looking for others' files under other endings may take a request each.
         absent = next((name for name in names if look.lacks_source(states[name], name)), None)
         if absent is not None:
             states[absent] = replace(states[absent], trouble=look.absence(absent))
-    return Snapshot(here.environment, states)
+    return Snapshot(here.environment, states, look.stored_partitions(names))
 
 
 class _Look:
@@ -197,6 +207,7 @@ class _Look:
         self._manifests: dict[str, Manifest | StorageError | None] = {}
         self._contents: dict[str, InputRecord | StorageError | None] = {}
         self._out_of_reach: dict[str, UnreachableError] = {}
+        self._partitions = PartitionLook(self.tables, self.storages, self.specs)
 
     def at(self, names: Sequence[str]) -> None:
         """Look at many tables, as many at once as their storages bear; `state` then answers without waiting.
@@ -235,10 +246,31 @@ class _Look:
         for storage, tables in by_storage.items():
             prefetch(self.storages[storage], tables.values())
 
+    def stored_partitions(self, names: Iterable[str]) -> dict[str, StoredPartitions]:
+        """What is stored by partition of tables that have some, and of sources of which such tables are computed."""
+        found = {}
+        for name in names:
+            if self.tables[name].partitions:
+                consumers = [each for each in self.graph.downstream(name) if self.tables[each].partitions]
+                if consumers or self.tables[name].kind == "computed":
+                    found[name] = self._partitions.of(name, consumers)
+            if reads_many_files(self.tables[name]):
+                consumers = [each for each in self.graph.downstream(name) if self.tables[each].partitions == (FILE,)]
+                if consumers:
+                    found[parts_name(name, by_file=True)] = self._partitions.of(name, consumers, by_file=True)
+        return found
+
+    def source_by_partition(self, name: str) -> TableState:
+        """What is known of a source that is read by partition alone, all of whose files are looked at once."""
+        found = next(iter(self.stored_partitions([name]).values()))
+        return TableState(self.uri(self.tables[name]), bool(found.contents), found.trouble)
+
     def state(self, name: str) -> TableState:
         """What is known of a table's stored data."""
         table = self.tables[name]
         storage = self.storages[table.storage]
+        if table.kind == "computed" and table.partitions:
+            return self._partitions.state(name, self.uri(table))
         found = self.manifest(name) if table.kind == "computed" else None
         manifest = found if isinstance(found, Manifest) else None
         trouble = found if isinstance(found, StorageError) else None
@@ -366,6 +398,8 @@ class _Look:
         """The manifest of a table, or why it cannot be read."""
         if name not in self._manifests:
             table = self.tables[name]
+            if table.kind == "computed" and table.partitions:  # each has its own
+                return None
             self._manifests[name] = self._asked(table, lambda storage: storage.read_manifest(table))
         return self._manifests[name]
 

@@ -11,8 +11,11 @@ from msgspec.structs import replace
 
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.run_request import RunRequest
-from lakehouse_cli.plan.planning import Plan, PlannedTable
+from lakehouse_cli.plan.partition_choice import parse_partitions
+from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.selection import Selection
+from lakehouse_cli.plan.snapshot import StoredEnvironment
+from lakehouse_cli.project.chosen_partitions import narrowed_selection
 from lakehouse_cli.project.execution import find_executor, runner_of
 from lakehouse_cli.project.planning import Planner
 from lakehouse_cli.runs.events import (
@@ -103,11 +106,15 @@ def check_project(
     executor = find_executor(request.executor or spec.executor)
     run_id = new_run_id()
     with planner.connected(), _recording(planner, run_id) as (store, note):
-        chosen = planner.select(request.selection, request.exclude, None)
+        chosen, here = planner.select(request.selection, request.exclude, None), planner.stored
+        choice = parse_partitions(request.partitions, spec.dimensions)
+        if choice is not None:
+            here, chosen = narrowed_selection(here, chosen, choice)
         chosen = replace(chosen, notes=(*chosen.notes, *filter(None, (note,))))
-        plan = _plan(planner, chosen, records=store is not None)
+        # What is found of some partitions is not what is known of the table.
+        plan = _plan(planner, here, chosen, records=store is not None and choice is None)
         runner = runner_of(planner, plan, executor, request.workers or spec.workers, None)
-        runner = replace(runner, emit=emit, failed_rows=store)
+        runner = replace(runner, graph=here.graph, emit=emit, failed_rows=store)
         result = masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=asked), mask)
     return CheckedProject(result, tuple(CheckedTable(each, each.name in chosen.named) for each in result.tables))
 
@@ -125,13 +132,12 @@ def _recording(planner: Planner, run_id: str) -> Iterator[tuple[FailedRowsStore 
         yield FailedRowsStore(spec.folder, spec.environment, planner.mask), None
 
 
-def _plan(planner: Planner, chosen: Selection, *, records: bool) -> Plan:
+def _plan(planner: Planner, here: StoredEnvironment, chosen: Selection, *, records: bool) -> Plan:
     """Every table that is chosen, each by itself: none waits for another, and none is skipped for one.
 
     Without `records`, manifests are as good as not there: a run may be about to replace them.
     """
-    here, graph = planner.stored, planner.code.graph
-    names = dict.fromkeys(chosen.names)
+    graph, names = planner.code.graph, dict.fromkeys(chosen.names)
     planner.code.read([here.tables[name] for name in names if here.tables[name].kind == "computed"])
     others = {other: None for name in names for other in graph.references(name)}
     states = here.snapshot([*(names | others)]).states

@@ -12,9 +12,10 @@ from lakehouse_cli.config.validation import together_problems
 from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.deferral import Deferral
-from lakehouse_cli.plan.planning import Plan
-from lakehouse_cli.plan.selection import Selection
+from lakehouse_cli.plan.partition_choice import parse_partitions
+from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.snapshot import StoredEnvironment
+from lakehouse_cli.project.chosen_partitions import narrowed, narrowed_selection
 from lakehouse_cli.project.planning import Planner
 from lakehouse_cli.registry import EXECUTORS, lookup
 from lakehouse_cli.runner import Runner, WorkerSetup
@@ -23,6 +24,7 @@ from lakehouse_cli.runs.events import Event, Moment, RunResult, ignore_event, ne
 from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.runs.history import reading as history
 from lakehouse_cli.runs.recording import recording
+from lakehouse_cli.text.name_lists import first_named
 from lakehouse_cli.text.redaction import masked
 
 if TYPE_CHECKING:
@@ -73,6 +75,11 @@ def _check_together(planner: Planner, plan: Plan) -> None:
         UsageError: There are some.
     """
     tables = planner.code.graph.tables
+    if units := [each.name for each in plan.runs if each.is_partitioned]:
+        hint = "run them without `--together`, and without `publish: together` in the project file"
+        raise UsageError(
+            f"{first_named(units, 3)} cannot be published together with others by partition yet", hint=hint
+        )
     for problem in together_problems(tables[each.name] for each in plan.runs):
         raise UsageError(problem.message, hint=problem.hint, location=problem.location)
 
@@ -86,7 +93,7 @@ def diff_project(
 ) -> Comparison:
     """Compare what is stored with another environment, or with what would come out now; see `Project.diff`."""
     if against is not None:
-        return _diff_environments(planner, against, planner.select(request.selection, request.exclude, None), limit)
+        return _diff_environments(planner, against, request, limit)
     return _diff_recomputed(planner, request, limit, on_event or ignore_event)
 
 
@@ -103,15 +110,20 @@ def _diff_recomputed(planner: Planner, request: RunRequest, limit: int, report: 
     return Comparison(plan.project, plan.environment, None, found, plan.notes)
 
 
-def _diff_environments(planner: Planner, against: str, chosen: Selection, limit: int) -> Comparison:
+def _diff_environments(planner: Planner, against: str, request: RunRequest, limit: int) -> Comparison:
     from lakehouse_cli.operations.comparing import Comparison, compare_environments
 
     here, other = planner.spec, planner.other(against)
     if other.spec.environment == here.environment:
         hint = "name another one with `--against`, or leave it out to compare with what would come out now"
         raise UsageError(f"`{here.environment}` cannot be compared against itself", hint=hint)
+    chosen, stored, behind = planner.select(request.selection, request.exclude, None), planner.stored, other.stored
+    choice = parse_partitions(request.partitions, here.dimensions)
     with planner.connected(), other.connected():
-        found = compare_environments(planner.stored, other.stored, chosen.names, limit, planner.mask_with(other))
+        if choice is not None:
+            stored, chosen = narrowed_selection(stored, chosen, choice)
+            behind = narrowed(behind, chosen.names, choice, lenient=True)
+        found = compare_environments(stored, behind, chosen.names, limit, planner.mask_with(other))
     return Comparison(here.name, here.environment, against, found, chosen.notes)
 
 

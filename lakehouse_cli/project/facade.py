@@ -13,7 +13,7 @@ from lakehouse_cli.declarations import DeclaredProject
 from lakehouse_cli.errors import ProjectError, UsageError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT
 from lakehouse_cli.model.run_request import RunRequest
-from lakehouse_cli.plan.planning import Plan
+from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.project.loading import load_valid_project
 from lakehouse_cli.project.stored import StoredProject
@@ -194,6 +194,7 @@ class Project(StoredProject):
         self,
         *selection: str,
         exclude: Iterable[str] = (),
+        partitions: Iterable[str] = (),
         fail_fast: bool = False,
         executor: str | None = None,
         workers: int | None = None,
@@ -204,6 +205,7 @@ class Project(StoredProject):
         Args:
             selection: Terms of the selection grammar; none selects every table.
             exclude: Terms of what to leave out.
+            partitions: Which partitions, as `--partition` takes them; none for all.
             fail_fast: Start nothing more once a table has failed.
             executor: Name of the executor; None for the project's.
             workers: How many tables at once; None for the project's number, else the executor's own choice.
@@ -214,7 +216,7 @@ class Project(StoredProject):
         """
         from lakehouse_cli.project.checking import check_project
 
-        request = RunRequest(selection=selection, exclude=tuple(exclude))
+        request = RunRequest(selection=selection, exclude=tuple(exclude), partitions=tuple(partitions))
         request = replace(request, fail_fast=fail_fast, executor=executor, workers=workers)
         return check_project(self.planner, request, on_event, None)
 
@@ -404,6 +406,7 @@ class Project(StoredProject):
         *selection: str,
         against: str | None = None,
         exclude: Iterable[str] = (),
+        partitions: Iterable[str] = (),
         limit: int = 5,
         on_event: Callable[[Event], None] | None = None,
     ) -> Comparison:
@@ -413,6 +416,7 @@ class Project(StoredProject):
             selection: Terms of the selection grammar; none selects every table.
             against: Name of the other environment; None compares what would be computed now with what is stored.
             exclude: Terms of what to leave out.
+            partitions: Which partitions, as `--partition` takes them; none for all.
             limit: How many examples of each kind of difference to give.
             on_event: Called with what happens as tables are computed, as of `run`.
 
@@ -421,7 +425,7 @@ class Project(StoredProject):
         """
         from lakehouse_cli.project.execution import diff_project
 
-        terms = RunRequest(selection=selection, exclude=tuple(exclude))
+        terms = RunRequest(selection=selection, exclude=tuple(exclude), partitions=tuple(partitions))
         return diff_project(self.planner, terms, against, limit, on_event)
 
     def __repr__(self) -> str:

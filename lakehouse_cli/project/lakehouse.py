@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_cli.declarations import DeclaredProject
 
 if TYPE_CHECKING:
-    from lakehouse_cli.plan.planning import Plan
+    from lakehouse_cli.plan.planned import Plan
     from lakehouse_cli.project.facade import Project
     from lakehouse_cli.runs.events import RunResult
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -13,12 +14,14 @@ from msgspec.structs import replace
 from lakehouse_cli.config.dotenv import ENV_FILE
 from lakehouse_cli.config.files import own_files
 from lakehouse_cli.errors import LakehouseError, ProjectError
-from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.planning import Plan, PlannedTable, make_plan, tables_of_interest
+from lakehouse_cli.plan.partition_plan import PartitionPlanner, links_of, read_by_partition
+from lakehouse_cli.plan.partitioning import Link
+from lakehouse_cli.plan.planned import Plan, PlannedTable
+from lakehouse_cli.plan.planning import make_plan, tables_of_interest
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.plan.project_params import NOTHING
 from lakehouse_cli.plan.queries import QueryComputation
@@ -27,9 +30,20 @@ from lakehouse_cli.plan.recipes import reading_of, recipe_hash, recipe_of, store
 from lakehouse_cli.plan.replaying import check_selected, find_replayed, without_rows
 from lakehouse_cli.plan.selection import Selection, mentions_state, select
 from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
-from lakehouse_cli.plan.uses import Used, UsedContent
+from lakehouse_cli.plan.uses import UsedContent
 from lakehouse_cli.project.given_params import given_params, params_again, private_texts
 from lakehouse_cli.project.loading import ValidProject, load_valid_project
+from lakehouse_cli.project.partitions import (
+    ALL_PARTITIONS,
+    Asked,
+    asked_partitions,
+    check_chosen,
+    check_deferred,
+    concerned,
+    with_cost,
+    with_unfinished,
+)
+from lakehouse_cli.project.plan_notes import advice_on, shared_connections, with_note, with_used
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import close_idle, local_files, query_runner, replaces_in_place
 from lakehouse_cli.storage.opening import open_storages
@@ -178,11 +192,11 @@ class Planner:
         found = [
             f"param `{name}` ({spec.params[name].location}) is taken by no transform" for name in code.unused_params
         ]
-        shared = _shared_connection(code, tables)
+        shared = shared_connections(code, tables)
         for table in tables:
             found += content.missing(table)
             files = (*content.files(table), *((table.uses and table.uses.files) or ()))
-            found += _advice(table, code, code.graph.upstream(table.name), files, shared)
+            found += advice_on(table, code, code.graph.upstream(table.name), files, shared)
         return masked(tuple(found), self.mask)
 
     def select(self, terms: Sequence[str], exclude: Sequence[str], defer: str | None) -> Selection:
@@ -213,6 +227,7 @@ class Planner:
         """What a run would do; see `Project.plan`."""
         self.code_anew()
         with self.connected():
+            asked = asked_partitions(request, self.spec.dimensions)
             replayed = find_replayed(self.code.graph.tables, request.replay)
             chosen = self.select(request.selection or tuple(replayed), request.exclude, request.defer)
             again = NOTHING
@@ -220,10 +235,25 @@ class Planner:
                 unfinished = _unfinished(self.spec)
                 chosen = _narrowed(chosen, unfinished)
                 again = params_again(self.code.graph, {name: unfinished[name] for name in chosen.names})
+                asked = with_unfinished(asked, {name: unfinished[name] for name in chosen.names})
             self.code = self.code.with_former_params(again)
             check_selected(replayed, chosen.names)
-            plan = self._plan(chosen, request.defer, force=request.force, replayed=replayed)
+            chosen = concerned(chosen, asked, self.code.graph.tables)
+            plan = self._plan(chosen, request.defer, force=request.force, replayed=replayed, asked=asked)
+            check_chosen(plan, asked)
+            check_deferred(plan, self.code.graph.tables)
+            plan = with_cost(plan, self._partition_durations, self._workers)
             return _masked_plan(plan, self.mask)
+
+    def _partition_durations(self) -> Mapping[str, float]:
+        from lakehouse_cli.runs.history import reading as history  # not loaded where no partition is due
+
+        return history.partition_durations(self.spec.folder, environment=self.spec.environment)
+
+    def _workers(self) -> int:
+        from lakehouse_cli.executors.threads import default_workers  # slow to load, and seldom needed
+
+        return self.spec.workers or default_workers()
 
     def code_versions(self) -> dict[str, str]:
         """A hash of all that decides each computed table, but for what is stored; needs no storage.
@@ -234,15 +264,28 @@ class Planner:
         code, spec, content = self.code, self.spec, UsedContent(self.code.folder)
         tables = [table for table in spec.tables.values() if table.kind == "computed"]
         code.read(tables)
+        links = self._links(tables)
 
         def of(table: Table) -> str:
             storages = spec.storages
-            recipe = recipe_of(code.graph, table, code.computation(table), storages[table.storage], content.of(table))
+            recipe = recipe_of(
+                code.graph,
+                table,
+                code.computation(table),
+                storages[table.storage],
+                content.of(table),
+                links.get(table.name, ()),
+            )
             sources = (spec.tables[name] for name in code.graph.upstream(table.name))
             reading = [reading_of(t, None, stored_as(t, storages[t.storage])) for t in sources if t.kind == "source"]
             return recipe_hash(recipe, reading)
 
         return {table.name: of(table) for table in tables}
+
+    def _links(self, tables: Iterable[Table]) -> dict[str, tuple[Link | None, ...]]:
+        """What the partitions of tables get of each input, by table; those without partitions are left out."""
+        graph = self.code.graph
+        return {each.name: links_of(graph, each.name, self.spec.dimensions) for each in tables if each.partitions}
 
     def _computation(self, table: Table, engines: dict[str, DatabaseEngine]) -> Computation | None:
         """How a table is computed; by a database, with the version of that, which is asked for once a storage."""
@@ -264,6 +307,7 @@ class Planner:
         force: bool = False,
         lenient: bool = False,
         replayed: Mapping[str, str] = {},
+        asked: Asked = ALL_PARTITIONS,
     ) -> Plan:
         """Plan a selection; `lenient` where it is only asked which tables would run, so that inputs may lack."""
         here, code, behind = self.stored, self.code, self.behind(defer)
@@ -273,14 +317,30 @@ class Planner:
         content = UsedContent(code.folder)
         used = {table.name: content.of(table) for table in tables}
         engines: dict[str, DatabaseEngine] = {}
+        links = self._links(tables)
         recipes = {
             table.name: recipe_of(
-                here.graph, table, self._computation(table, engines), here.specs[table.storage], used[table.name]
+                here.graph,
+                table,
+                self._computation(table, engines),
+                here.specs[table.storage],
+                used[table.name],
+                links.get(table.name, ()),
             )
             for table in tables
         }
         names = tables_of_interest(here.graph, chosen)
-        states = take_snapshot(here, names, recipes, behind=behind, forced=force, lenient=lenient).states
+        snapshot = take_snapshot(
+            here,
+            names,
+            recipes,
+            behind=behind,
+            forced=force,
+            lenient=lenient,
+            by_partition=read_by_partition(here.graph, links, recipes),
+        )
+        states = snapshot.states
+        now = asked.as_of or datetime.now(UTC)
         empty = without_rows(replayed, states)
         if empty:
             chosen = replace(chosen, notes=(*chosen.notes, *empty.values()))
@@ -291,20 +351,34 @@ class Planner:
             chosen,
             states,
             recipes,
+            now=now,
             force=force,
             lenient=lenient,
             defer=None if behind is None else behind.environment,
             check_codes=code.check_codes(tables),
             replayed={name: aside for name, aside in replayed.items() if name not in empty},
+            partitions=None
+            if not snapshot.partitions
+            else PartitionPlanner(
+                here.graph,
+                self.spec.dimensions,
+                links,
+                snapshot.partitions,
+                states,
+                now,
+                asked.narrowing,
+                force=force,
+            ),
         )
         if code.given:
             plan = replace(plan, params=given_params(code, recipes, self.mask))
         if lenient:
             return plan
-        shared = _shared_connection(code, tables)
+        plan = replace(plan, as_of=asked.as_of)
+        shared = shared_connections(code, tables)
         in_place = {name: replaces_in_place(storage) for name, storage in here.storages.items()}
         planned = (
-            _with_used(_with_note(t, in_place[t.storage]), here.tables[t.name], used[t.name], content, code, shared)
+            with_used(with_note(t, in_place[t.storage]), here.tables[t.name], used[t.name], content, code, shared)
             if t.name in recipes
             else t
             for t in plan.tables
@@ -328,26 +402,6 @@ def _names(spec: ProjectSpec) -> Iterator[str]:
         yield from (column.name for column in table.columns or ())
 
 
-def _with_note(planned: PlannedTable, note: str | None) -> PlannedTable:
-    """A planned table with a note on its storage, where it would run."""
-    return planned if note is None or planned.action != "run" else replace(planned, notes=(*planned.notes, note))
-
-
-def _with_used(
-    planned: PlannedTable,
-    table: Table,
-    used: Used | None,
-    content: UsedContent,
-    code: ProjectCode,
-    shared: Mapping[str, str],
-) -> PlannedTable:
-    """A planned table with what its transform uses beside its inputs, and what there is to say of that."""
-    advice = _advice(table, code, planned.inputs, () if used is None else used.files, shared)
-    if used is None:
-        return replace(planned, notes=(*planned.notes, *advice)) if advice else planned
-    return replace(planned, notes=(*planned.notes, *content.missing(table), *advice), used=used)
-
-
 def _unfinished(spec: ProjectSpec) -> dict[str, Unfinished]:
     """The tables that failed, were skipped or were cancelled in the last run that went for them, with that run."""
     from lakehouse_cli.runs.history import reading as history
@@ -364,43 +418,6 @@ def _narrowed(chosen: Selection, unfinished: Collection[str]) -> Selection:
     which = "none of the selected tables" if unfinished else "no table"
     note = f"{which} failed, was skipped or was cancelled when a run last went for it"
     return replace(chosen, names=names, notes=(*chosen.notes, note))
-
-
-def _advice(
-    table: Table,
-    project: ProjectCode,
-    inputs: Collection[str],
-    files: Collection[str],
-    shared: Mapping[str, str],
-) -> tuple[str, ...]:
-    if table.quarantine_of:  # it is said of the table
-        return ()
-    code = project.of(table)
-    engine = project.unordered_type(table)
-    unordered = None if table.key or table.order_by else engine
-    random = table.query.reading.random if table.query is not None and table.query.reading is not None else ()
-    if inputs and (code is None or not code.reads) and not random and unordered is None:
-        return ()  # nearly every table of a plan
-    from lakehouse_cli.plan.advice import advice_for, not_reproducible
-
-    has_paths = any(project.spec.tables[name].serializer in PATHS for name in (*inputs, table.name))
-    reads = () if code is None or table.order_by or engine is not None else code.reads
-    order = not_reproducible(table, random, unordered, reads)
-    notes = (advice_for(table, code, inputs, files, has_paths=has_paths), shared.get(table.name), order)
-    return tuple(each for each in notes if each is not None)
-
-
-def _shared_connection(code: ProjectCode, tables: Iterable[Table]) -> Mapping[str, str]:
-    """The note on tables that may use DuckDB's module-wide connection at once, by the first of them."""
-    reads = {table.name: found.reads for table in tables if (found := code.of(table)) is not None}
-    names = [name for name, found in reads.items() if any(read.kind == "duckdb" for read in found)]
-    if len(names) < 2 or code.executor != "threads":
-        return {}
-    from lakehouse_cli.executors.threads import default_workers  # slow to load, and seldom needed
-    from lakehouse_cli.plan.advice import at_once, shared_connection
-
-    names = at_once(code.graph, names) if (code.workers or default_workers()) > 1 else []
-    return {names[0]: shared_connection(names)} if names else {}
 
 
 def names_in_state(state: str, plan: Plan) -> set[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.formats.objects.spec import PATHS
@@ -14,10 +16,12 @@ from lakehouse_cli.model import EnvironmentSpec, Table
 from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.manifest import FileRecord
 from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.partition_choice import parse_partitions
 from lakehouse_cli.plan.snapshot import StoredEnvironment
+from lakehouse_cli.project.chosen_partitions import narrowed, narrowed_selection, partition_texts, stored_partitions
 from lakehouse_cli.project.loading import ValidProject
 from lakehouse_cli.project.planning import Planner
-from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.capabilities import local_files, read_version
 
 if TYPE_CHECKING:
@@ -105,28 +109,43 @@ class StoredProject:
         """The tables as they are declared and stored here."""
         return self.planner.stored
 
-    def read_arrow(self, table: str) -> pa.Table:
+    def read_arrow(self, table: str, partition: Mapping[str, Any] | None = None) -> pa.Table:
         """A stored table with its declared types, as a `pyarrow.Table`.
 
+        Args:
+            table: Its name.
+            partition: Some of its partitions, as of `read`.
+
         Raises:
-            UsageError: There is no such table.
+            UsageError: There is no such table, or no such partition.
             MissingDataError: It was never materialized.
             DataError: What is stored is not as declared.
             StorageError: It was stored in another form, such as with other options, than is declared now.
         """
         if serializer := self.table(table).serializer:
             raise UsageError(f"`{table}` is stored as {serializer} and no table", hint="`Project.read` loads it")
+        texts = partition_texts(partition or {}, self.spec.dimensions)
         with self.planner.connected():
-            return self.stored.read(table)
+            return self._stored_by(table, texts).read(table)
 
-    def read(self, table: str) -> Any:
+    def _stored_by(self, table: str, partitions: Sequence[str]) -> StoredEnvironment:
+        """The tables as they are stored, of one only some partitions, as of `--partition`; none for all."""
+        choice = parse_partitions(partitions, self.spec.dimensions)
+        return self.stored if choice is None else narrowed(self.stored, [table], choice)
+
+    def read(self, table: str, partition: Mapping[str, Any] | None = None) -> Any:
         """A stored table as a `pandas.DataFrame`, numpy dtypes where they are exact; what is no table as it was.
 
         Of a file or folder it is a path: of the file of this machine that it is stored in, else of a copy, which goes
         as the process ends.
 
+        Args:
+            table: Its name.
+            partition: By dimension, of which partitions to read: ``{"month": "2024-01"}``, a range such as
+                ``"2024-01..2024-06"``, or a date or time in the period; None for all.
+
         Raises:
-            UsageError: There is no such table.
+            UsageError: There is no such table, or no such partition.
             MissingDataError: It was never materialized.
             DataError: What is stored is not as declared.
             StorageError: It is a pickle that no run of this project stored.
@@ -141,7 +160,7 @@ class StoredProject:
 
             with self.planner.connected():
                 return read_object(self.stored, table, self.name, self.folder)
-        return frame_type_of(None).from_arrow(self.read_arrow(table))
+        return frame_type_of(None).from_arrow(self.read_arrow(table, partition))
 
     def export(self, name: str, path: str | os.PathLike[str]) -> int:
         """Write the bytes of an asset that is no table to a file that is not there yet; returns how many.
@@ -220,7 +239,9 @@ class StoredProject:
         table = self.table(name)
         return name if table.serializer == "folder" else self.storage(name).uri(table).rpartition("/")[2]
 
-    def show(self, table: str, count: int = 10, *, version: int | None = None) -> Shown | ShownObject:
+    def show(
+        self, table: str, count: int = 10, *, version: int | None = None, partitions: Sequence[str] = ()
+    ) -> Shown | ShownObject:
         """A stored table's columns, where it lives, how many rows it has, and the first of them.
 
         Of an asset that is no table: its type, size, when and from what it was made.
@@ -229,9 +250,10 @@ class StoredProject:
             table: Its name.
             count: How many rows.
             version: An older one, where its storage keeps versions; None for the table as it is.
+            partitions: Which of its partitions, as `--partition` takes them; none for all.
 
         Raises:
-            UsageError: There is no such table, or no such version.
+            UsageError: There is no such table, version or partition.
             MissingDataError: It was never materialized.
             DataError: What is stored is not as declared.
         """
@@ -241,10 +263,38 @@ class StoredProject:
                 from lakehouse_cli.operations.objects import describe_object
 
                 return describe_object(self.stored, table)
-            data = self.read_arrow(table) if version is None else read_version(storage, declared, version)
+            stored = self._stored_by(table, partitions)
+            declared = stored.tables[table]
+            there = declared.selected or (stored_partitions(storage, declared) if declared.partitions else ())
+            data = stored.read(table) if version is None else read_version(storage, declared, version)
         from lakehouse_cli.operations.preview import shown
 
-        return shown(declared, storage.uri(declared), data, count)
+        return shown(declared, storage.uri(declared), data, count, there)
+
+    def stored_partitions(self, *selection: str, partitions: Iterable[str]) -> tuple[Stray, ...]:
+        """Stored partitions of computed tables, which `clean` removes where they are given to it. Removes nothing.
+
+        Args:
+            selection: Terms of the selection grammar.
+            partitions: Which partitions, as `--partition` takes them.
+
+        Raises:
+            UsageError: The selection is wrong, or there are no such partitions.
+            StorageError: A storage cannot be looked at.
+        """
+        from lakehouse_cli.operations.clean import find_partitions
+
+        chosen = self.planner.select(selection, (), None)
+        choice = parse_partitions(partitions, self.planner.spec.dimensions)
+        computed = tuple(name for name in chosen.names if self.tables[name].kind == "computed")
+        if choice is None:
+            return ()
+        with self.planner.connected():
+            stored, chosen = narrowed_selection(self.stored, replace(chosen, names=computed), choice)
+            tables = [(self.tables[name], stored.tables[name].selected or ()) for name in chosen.names]
+            return tuple(
+                each for table, found in tables for each in find_partitions(self.storages[table.storage], table, found)
+            )
 
     def files(self, source: str) -> tuple[FileRecord, ...]:
         """The files of a source of many, in order of name.

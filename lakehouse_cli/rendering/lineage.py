@@ -12,7 +12,7 @@ from msgspec import Struct, to_builtins
 
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.planning import Plan
+from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.text.terminal import Terminal, pad, printable, text_width
 
 _DEEPEST = 20  # levels that are drawn; below, the level is a number

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.table_state import is_same_content
-from lakehouse_cli.plan.planning import Plan, PlannedTable
+from lakehouse_cli.plan.expansion import Gathered, gathered_content
+from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.recipes import reading_of
 
 
@@ -16,17 +17,20 @@ class Contents:
 
     Args:
         plan: Has the content from before the run.
+        gathered: Inputs that are partitions which the run makes, by name.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, gathered: Mapping[str, Gathered] = {}) -> None:
         self._records = dict(plan.contents)
+        self._found, self._readings, self._gathered = plan.found, plan.readings, gathered
         self._unpublished: set[str] = set()
 
     def record_materialized(self, table: Table, planned: PlannedTable, manifest: Manifest) -> None:
         """Take note of a table that was stored anew."""
         # Options are as they were planned: they are part of the recipe.
         options = planned.recipe.storage if planned.recipe is not None else ""
-        self._records[table.name] = manifest.content._replace(reading=reading_of(table, manifest, options))
+        reading = reading_of(table, None if table.partition is not None else manifest, options)
+        self._records[table.name] = manifest.content._replace(reading=reading)
 
     def record_unpublished(self, name: str, *, same: bool) -> None:
         """Take note of a table that was computed and stored nowhere; `same` if it equals the stored one."""
@@ -36,7 +40,15 @@ class Contents:
 
     def of_tables(self, names: Iterable[str]) -> dict[str, InputRecord]:
         """The records of some tables, by name; without those of which nothing is known."""
-        return {name: self._records[name] for name in names if name in self._records}
+        found = {name: self._record(name) for name in names}
+        return {name: record for name, record in found.items() if record is not None}
+
+    def _record(self, name: str) -> InputRecord | None:
+        """What is stored of a table; of partitions that are read together, as each is by now."""
+        gathered = self._gathered.get(name)
+        if gathered is not None:
+            return gathered_content(gathered, self._found[gathered.table].contents, self._records)
+        return self._records.get(name)
 
     def hashes_of(self, names: Iterable[str]) -> dict[str, str]:
         """The hashes of some tables' content, by name; no hash that is stored where one came out different."""
@@ -48,7 +60,8 @@ class Contents:
         """Whether all inputs of a table are as they were when it was last computed."""
         manifest = planned.state.manifest if planned.state is not None else None
         return manifest is not None and all(
-            is_same_content(self._records.get(name), manifest.inputs.get(name)) for name in planned.inputs
+            is_same_content(self._record(name), manifest.inputs.get(planned.recorded.get(name, name)))
+            for name in planned.inputs
         )
 
     def bytes_of_inputs(self, planned: PlannedTable) -> int:
@@ -57,4 +70,4 @@ class Contents:
 
     def of_inputs(self, planned: PlannedTable) -> dict[str, InputRecord]:
         """Collect the records of a table's inputs, by name."""
-        return {name: self._records[name] for name in planned.inputs if name in self._records}
+        return self.of_tables(planned.inputs)

@@ -56,6 +56,7 @@ def enforced_result(
             return Enforced(whole, enforcement.dropped, _judged(job, place, whole))
     try:
         enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
+        _check_dimensions(job, enforced.table)
     except ContractError as error:
         raise explained(error, table, place.folder, result.schema) from None
     _check_order(enforced.table.schema, table)
@@ -112,6 +113,7 @@ def kept_pieces(
                 kept = enforcement.piece(piece)
                 if kept is None:
                     continue
+                _check_dimensions(job, kept)
                 if first is None:
                     first = kept.schema
                     _check_order(first, table)
@@ -128,6 +130,18 @@ def kept_pieces(
     # By values of the declared types: those that a query returns may have another order.
     found = sort_pieces(judged(), table.row_order, table.name)
     return iter([found]) if isinstance(found, pa.Table) else found
+
+
+def _check_dimensions(job: Job, piece: pa.Table) -> None:
+    """Judge the columns of a partition that are dimensions.
+
+    Raises:
+        ContractError: A row is of another partition.
+    """
+    if job.periods:
+        from lakehouse_cli.runner.dimension_columns import DimensionColumns  # not loaded for whole tables
+
+        DimensionColumns(job.table, job.periods).check(piece)
 
 
 def _check_order(schema: pa.Schema, table: Table) -> None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from lakehouse_cli.errors import LakehouseError, OvertakenError, UnreachableError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.planning import PlannedTable
+from lakehouse_cli.plan.planned import PlannedTable
 from lakehouse_cli.runner import table_results
 from lakehouse_cli.runs.events import TableResult
 from lakehouse_cli.runs.failed_rows import FailedRowsStore

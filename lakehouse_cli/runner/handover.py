@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -47,7 +48,11 @@ class HandedTables:
 
     def path_of(self, name: str) -> str | None:
         """Where a table is to be written; None where nobody takes it."""
-        return None if self._folder is None or not self._wanted(name) else str(self._folder / f"{name}.arrow")
+        return (
+            None
+            if self._folder is None or not self._wanted(name)
+            else str(self._folder / f"{quote(name, safe='')}.arrow")
+        )
 
     def put(self, name: str, content: InputRecord) -> None:
         """Take note of a table that was written, with the record of its content."""

@@ -17,6 +17,7 @@ from lakehouse_cli.errors import LakehouseError, TransformError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.computation import Input
+from lakehouse_cli.model.dimension import Every
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.plan.uses import Used
@@ -96,6 +97,8 @@ class Job(Struct, frozen=True):
         siblings: The other tables that the same call computes, in the order of the project, this one before them.
         checks: What its checks are judged with; None where it has none.
         is_last: Whether no other attempt follows where this one fails.
+        recorded: What the manifest calls its inputs, where it calls them otherwise, by name.
+        periods: Of a partition, the periods of its dimensions; None for those of texts.
     """
 
     table: Table
@@ -114,6 +117,8 @@ class Job(Struct, frozen=True):
     siblings: tuple[Job, ...] = ()
     checks: JobChecks | None = None
     is_last: bool = True
+    recorded: Mapping[str, str] = {}
+    periods: Mapping[str, Every | None] = {}
 
     def without_private(self) -> Job:
         """The same without the values of params that are never shown, as it may be sent."""

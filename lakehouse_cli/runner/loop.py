@@ -18,8 +18,9 @@ from lakehouse_cli.errors import ContractError, LakehouseError, Terminated
 from lakehouse_cli.executors.base import Executor
 from lakehouse_cli.executors.forks import end_process
 from lakehouse_cli.model import Table
+from lakehouse_cli.plan.expansion import Gathered
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.planning import Plan, PlannedTable
+from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.runner import table_results
 from lakehouse_cli.runner.attempts import Attempts, Ended
 from lakehouse_cli.runner.callback_queue import CallbackQueue
@@ -31,6 +32,7 @@ from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.runner.jobs import InputError, Outcome, ResultError, results_by_table
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.preparation import (
+    claim_partitions,
     frame_types,
     import_anew,
     modules_of,
@@ -41,6 +43,7 @@ from lakehouse_cli.runner.preparation import (
 from lakehouse_cli.runner.run_jobs import RunJobs
 from lakehouse_cli.runner.schedule import Schedule
 from lakehouse_cli.runner.together import Together, together
+from lakehouse_cli.runner.uncomputed import Uncomputed
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.runs.events import (
     Cancellation,
@@ -123,13 +126,28 @@ class Runner(Struct, frozen=True):
             asked: When the run was requested, from which its time counts; now by default.
         """
         asked = asked or Moment.now()
-        run = _Run(self, plan, run_id or new_run_id(), fail_fast)
         names = tuple(table.name for table in plan.tables if table.kind == "computed" or table.is_validated)
+        assembly = None
+        if any(table.is_partitioned for table in plan.tables):
+            from lakehouse_cli.runner.assembly import Assembly  # not loaded where no table has partitions
+
+            assembly = Assembly(plan, self.graph, self.emit)
+            made = assembly.expansion
+            plan, runner = made.plan, replace(self, graph=made.graph, emit=assembly.handle)
+            run = _Run(runner, plan, run_id or new_run_id(), fail_fast, made.gathered)
+        else:
+            run = _Run(self, plan, run_id or new_run_id(), fail_fast)
         objects = tuple(name for name in names if self.graph.tables[name].serializer)
         params = plan.params or UNSET
-        self.emit(RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes, objects or UNSET, params))
+        as_of = UNSET if plan.as_of is None else plan.as_of.isoformat()
+        started = RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes, objects or UNSET, params)
+        self.emit(replace(started, as_of=as_of))
+        if assembly is not None:
+            assembly.begin()
         run.skip_what_is_up_to_date()
-        with together(self.graph, self.storages, is_needed=self.publishes_together and bool(plan.due)) as run.together:
+        with together(
+            run.runner.graph, self.storages, is_needed=self.publishes_together and bool(plan.due)
+        ) as run.together:
             if plan.due:
                 run.carry_out()
             run.read_asked_sources()
@@ -143,7 +161,7 @@ class Runner(Struct, frozen=True):
             asked.at.isoformat(timespec="milliseconds"),
             now_text(),
             round(time.perf_counter() - asked.clock, 6),
-            run.in_plan_order(),
+            run.in_plan_order() if assembly is None else assembly.results(run.in_plan_order()),
             plan.deferred,
             run.cancelled_by,
         )
@@ -159,6 +177,7 @@ class _Run:
     plan: Plan
     run_id: str
     fail_fast: bool
+    gathered: Mapping[str, Gathered] = field(default_factory=dict)
     planned: dict[str, PlannedTable] = field(init=False)
     contents: Contents = field(init=False)
     schedule: Schedule = field(init=False)
@@ -174,12 +193,13 @@ class _Run:
     stopped_by: str | None = None
     interrupts: Interrupts = field(init=False)
     failures: Failures = field(init=False)
+    uncomputed: Uncomputed = field(init=False)
     started_ns: int = field(default_factory=time.time_ns)
     started_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
         self.planned = {table.name: table for table in self.plan.tables}
-        self.contents = Contents(self.plan)
+        self.contents = Contents(self.plan, self.gathered)
         self.started_at = datetime.fromtimestamp(self.started_ns // 1000 / 1e6, UTC)
         self.jobs = RunJobs(
             self.runner.graph,
@@ -189,11 +209,20 @@ class _Run:
             self.contents,
             self.results,
             self.run_id,
-            self.started_at,
+            self.plan.as_of or self.started_at,
             publish=self.runner.publish,
         )
         told = self.plan.environment, self.run_id, self.started_ns, self.runner.publish
         self.failures = Failures(self.runner.graph, self.runner.storages, self.runner.failed_rows, *told)
+        self.uncomputed = Uncomputed(
+            self.plan,
+            self.runner.graph,
+            self.runner.storages,
+            self.jobs,
+            self.contents,
+            self.failures,
+            self._end,
+        )
         self.interrupts = Interrupts(self._stop_softly)
         known, limit = self.runner.durations, self.runner.memory_limit
         self.schedule = Schedule(self.plan.due, known, self.contents.bytes_of_inputs, limit)
@@ -209,10 +238,9 @@ class _Run:
     def skip_what_is_up_to_date(self) -> None:
         for planned in self.plan.tables:
             if planned.action == "skip":
-                self._end(self._unchanged(planned))
-
-    def _unchanged(self, planned: PlannedTable, note: str | None = None) -> TableResult:
-        return table_results.as_it_stands(planned, self.runner.graph.tables[planned.name], note)
+                self._end(self.uncomputed.unchanged(planned))
+            elif planned.action == "wait":
+                self._end(table_results.waiting(planned))
 
     def read_asked_sources(self) -> None:
         """Fail the sources that were asked for and are not as declared, of those that nothing has read yet."""
@@ -250,6 +278,8 @@ class _Run:
                 hands_over = publish and not executor.shares_memory and self.together is None
                 is_needed = hands_over and any(each.name in consumers for each in self.plan.runs)
                 with in_use(storages[name] for name in names), handover_folder(is_needed=is_needed) as scratch:
+                    if names:
+                        claim_partitions(self.plan, graph, storages, self.run_id, self.started_at)
                     handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
                     emit = self.runner.emit
                     self.attempts = Attempts(
@@ -324,7 +354,7 @@ class _Run:
             members = [planned]
             self.planned[planned.name] = planned
             attempts.release_inputs(planned.inputs)
-        ended = self._all_without_computing(members)
+        ended = self.uncomputed.of_call(members)
         if ended is not None:
             for result in ended:
                 if planned.action == "run":
@@ -342,35 +372,6 @@ class _Run:
         """The tables whose work is one job: those that one call computes; one whose data are checked, alone."""
         return self.runner.graph.siblings(name) if self.planned[name].action == "run" else (name,)
 
-    def _all_without_computing(self, members: list[PlannedTable]) -> list[TableResult] | None:
-        """The results of tables that one call computes, where it is not called; None where it is."""
-        found = {each.name: self._without_computing(each) for each in members}
-        if all(found.values()):
-            return [each for each in found.values() if each is not None]
-        blame = next((each for each in found.values() if each and each.status in table_results.UNUSABLE), None)
-        if blame is None:
-            return None
-        return [found[each.name] or table_results.skipped(each, blame, together=True) for each in members]
-
-    def _without_computing(self, planned: PlannedTable) -> TableResult | None:
-        """Make the result of a table that cannot or need not be computed after all; None if it is computed."""
-        if planned.is_validated:
-            return table_results.not_validated(planned)
-        if planned.action != "run":
-            return None if self.jobs.due_checks(planned) else self._unchanged(planned)
-        for name in planned.inputs:
-            if self.jobs.is_unusable(name):
-                return table_results.skipped(planned, self.results[name])
-            if name in self.plan.unfit:
-                return table_results.without_fit_input(planned, name, self.plan.unfit[name])
-            if name in self.plan.out_of_reach:
-                return self._without_input(planned, InputError(name, self.plan.out_of_reach[name]), seconds=0.0)
-        if planned.refused is not None:
-            return self.failures.of_table(planned, planned.refused, seconds=0.0, attempts=0)
-        if planned.conditional and self.contents.came_out_the_same(planned):
-            return self._unchanged(self.jobs.with_standing(planned), "inputs came out the same")
-        return None
-
     def _ended(self, name: str, ended: Ended, given_up: str | None) -> None:
         planned = self.planned[name]
         seconds, attempts = time.perf_counter() - self.under_way.pop(name), self._begun(name)
@@ -384,7 +385,7 @@ class _Run:
         siblings = self._members(name)
         if isinstance(ended, InputError):
             for each in siblings:
-                self._end(self._without_input(self.planned[each], ended, seconds))
+                self._end(self.uncomputed.without_input(self.planned[each], ended, seconds))
             return
         done = results_by_table(name, ended)
         for each, result in done.items():
@@ -420,18 +421,6 @@ class _Run:
 
     def _begun(self, name: str) -> int:
         return self.attempts.begun(name) if self.attempts is not None else 0
-
-    def _without_input(self, planned: PlannedTable, failure: InputError, seconds: float) -> TableResult:
-        """Make the result of a table whose input could not be read; a source is reported as the one that failed."""
-        blame = failure.name
-        if self.runner.graph.tables[blame].kind != "source":
-            return self.failures.of_table(planned, failure.error, seconds, attempts=0)
-        if blame not in self.results:
-            self._fail_source(blame, failure.error, seconds)
-        return table_results.skipped(planned, self.results[blame])
-
-    def _fail_source(self, name: str, error: LakehouseError, seconds: float) -> None:
-        self._end(self.failures.of_source(name, self._uri(name), error, seconds))
 
     def _uri(self, name: str) -> str:
         return self.planned[name].uri if name in self.planned else ""

@@ -203,7 +203,12 @@ def materialize(
                 raise explained(error, table, place.folder, None) from None
         objects = object_inputs(job, place, given)
         taken: dict[str, Argument] = {**given, **objects}
-        with closed_at_the_end(_compute(job, place.folder, taken, timeout)) as result:
+        with closed_at_the_end(_compute(job, place.folder, taken, timeout)) as computed:
+            result = computed
+            if job.periods:
+                from lakehouse_cli.runner.dimension_columns import DimensionColumns  # not loaded for whole tables
+
+                result = DimensionColumns(table, job.periods).filled(result)
             if on_computed is not None and isinstance(result, pa.Table):
                 on_computed()
             if isinstance(result, Unordered) and table.key and not table.order_by:
@@ -344,6 +349,8 @@ def _provenance(
     recipe = _used_recipe(job, place)
     # Where a check stands is said by the project file of the day.
     kept = tuple([replace(each, result=replace(each.result, location=None)) for each in checks]) if checks else ()
+    if job.recorded:
+        inputs = {job.recorded.get(name, name): record for name, record in inputs.items()}
     return Provenance(
         job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected, checks=kept
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from lakehouse_cli.code.importing import forget
@@ -11,10 +13,11 @@ from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import FunctionRef, Table
 from lakehouse_cli.model.frame_names import QUERY
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.planning import Plan
+from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.runs.temporary_files import remove_abandoned
 from lakehouse_cli.storage import capabilities
 from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.partition_capability import claim
 
 
 def remove_leftovers(plan: Plan, graph: AssetGraph, storages: Mapping[str, AssetStorage]) -> None:
@@ -26,6 +29,26 @@ def remove_leftovers(plan: Plan, graph: AssetGraph, storages: Mapping[str, Asset
             by_storage.setdefault(planned.storage, []).append(graph.tables[planned.name])
     for name, tables in by_storage.items():
         capabilities.remove_leftovers(storages[name], tables)
+
+
+def claim_partitions(
+    plan: Plan, graph: AssetGraph, storages: Mapping[str, AssetStorage], run_id: str, now: datetime
+) -> None:
+    """Announce the partitions that a run is about to store, to storages that are in use.
+
+    What cannot be announced is found again where it is stored.
+    """
+    by_storage: dict[str, list[Table]] = {}
+    for planned in plan.runs:
+        table = graph.tables[planned.name]
+        if table.partition is None or planned.refused is not None or planned.drops:
+            continue
+        with suppress(LakehouseError):
+            capabilities.check_replaceable(storages[table.storage], table, forced=False)
+            by_storage.setdefault(planned.storage, []).append(table)
+    for name, tables in by_storage.items():
+        with suppress(LakehouseError):
+            claim(storages[name], tables, run_id, now.isoformat(timespec="milliseconds"))
 
 
 def import_anew(plan: Plan, graph: AssetGraph, folder: Path) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.planning import Plan, PlannedTable
+from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.runner import table_results
 from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.jobs import Job, JobChecks
@@ -76,6 +76,8 @@ class RunJobs(Struct):
             workers=workers,
             run_started=self.now,
             checks=checks,
+            recorded=planned.recorded,
+            periods={name: self.plan.periods.get(name) for name in table.partitions},
         )
 
     def is_unusable(self, name: str) -> bool:
@@ -87,7 +89,7 @@ class RunJobs(Struct):
         return (
             planned.conditional
             and planned.refused is None
-            and not any(map(self.is_unusable, planned.inputs))
+            and not any(map(self.is_unusable, (*planned.inputs, *planned.needs)))
             and self.contents.came_out_the_same(planned)
             and bool(self.due_checks(planned))
         )

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lakehouse_cli.plan.planning import PlannedTable
+from lakehouse_cli.plan.planned import PlannedTable
 
 # The estimated need of a table without history: its inputs as stored, times this. Text takes two to four times its size
 # in CSV once it is numbers and arrays, and there are an argument and a result.
@@ -29,7 +29,7 @@ def longest_paths(planned: Iterable[PlannedTable], durations: Mapping[str, float
     after: dict[str, float] = {}
     for table in reversed(list(planned)):
         longest[table.name] = durations.get(table.name, _UNKNOWN_DURATION) + after.get(table.name, 0.0)
-        for name in (*table.inputs, *table.after):
+        for name in (*table.inputs, *table.after, *table.needs):
             after[name] = max(after.get(name, 0.0), longest[table.name])
     return longest
 
@@ -62,7 +62,7 @@ class Schedule:
         longest = longest_paths(self.planned, self.durations)
         self._priority = {t.name: (-longest[t.name], index, t.name) for index, t in enumerate(self.planned)}
         self._waiting = {
-            t.name: {name for name in (*t.inputs, *t.after) if name in self._by_name} for t in self.planned
+            t.name: {name for name in (*t.inputs, *t.after, *t.needs) if name in self._by_name} for t in self.planned
         }
         self._consumers = {t.name: [] for t in self.planned}
         for name, inputs in self._waiting.items():

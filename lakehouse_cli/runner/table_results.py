@@ -14,7 +14,7 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord, CheckResult
 from lakehouse_cli.model.manifest import UNFINISHED, Manifest
 from lakehouse_cli.model.schema_change import gravest, stored_change
-from lakehouse_cli.plan.planning import PlannedTable
+from lakehouse_cli.plan.planned import PlannedTable
 from lakehouse_cli.runner.jobs import Outcome
 from lakehouse_cli.runs.events import ErrorInfo, StoredColumn, TableResult, TableStatus
 from lakehouse_cli.storage.base import AssetStorage
@@ -186,6 +186,11 @@ def failed_source(name: str, uri: str, error: LakehouseError, seconds: float, ke
     """Make the result of a source that is missing or not as declared; `kept` as of `failed`."""
     notes = () if kept is None else (kept,)
     return TableResult(name, "failed", duration_s=round(seconds, 6), uri=uri, error=ErrorInfo.of(error), notes=notes)
+
+
+def waiting(planned: PlannedTable) -> TableResult:
+    """Make the result of a partition that waits for what it needs."""
+    return TableResult(planned.name, "waiting", planned.reasons, uri=planned.uri)
 
 
 def skipped(planned: PlannedTable, blame: TableResult, *, together: bool = False) -> TableResult:

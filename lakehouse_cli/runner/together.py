@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.planning import PlannedTable
+from lakehouse_cli.plan.planned import PlannedTable
 from lakehouse_cli.runner import table_results
 from lakehouse_cli.runner.failures import Failures
 from lakehouse_cli.runner.jobs import Outcome

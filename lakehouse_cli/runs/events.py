@@ -22,7 +22,10 @@ from lakehouse_cli.model.schema_change import SchemaChange
 
 #: ``passed`` comes of validating stored data alone.
 #: ``held_back``: it was computed and passed, and was not published, as not all of its run passed.
-TableStatus = Literal["materialized", "unchanged", "passed", "failed", "skipped", "cancelled", "held_back"]
+#: ``waiting`` and ``dropped`` come of partitions.
+TableStatus = Literal[
+    "materialized", "unchanged", "passed", "failed", "skipped", "cancelled", "held_back", "waiting", "dropped"
+]
 RunStatus = Literal["success", "failed", "cancelled"]
 #: How a run was cancelled: by the user, or by the system or the calling program.
 Cancellation = Literal["interrupted", "terminated"]
@@ -86,6 +89,39 @@ class StoredColumn(Struct, frozen=True):
     type: str
 
 
+class PartitionResult(Struct, frozen=True):
+    """The result of one partition of a table.
+
+    Attributes:
+        key: Value by dimension.
+        status: How it ended.
+        reasons: Why it was planned to run, or waits.
+        rows: Rows stored, None where nothing was.
+        bytes: Size of the stored data.
+        duration_s: Seconds from start to end, None where it never started.
+        attempts: How many attempts were begun.
+        error: Its error.
+        notes: Remarks.
+        checks: What its checks found; unset where it has none.
+    """
+
+    key: Mapping[str, str]
+    status: TableStatus
+    reasons: tuple[Reason, ...] = ()
+    rows: int | None = None
+    bytes: int | None = None
+    duration_s: float | None = None
+    attempts: int = 0
+    error: ErrorInfo | None = None
+    notes: tuple[str, ...] = ()
+    checks: tuple[CheckResult, ...] | UnsetType = UNSET
+
+    @property
+    def text(self) -> str:
+        """As messages name it."""
+        return ", ".join(f"{name}={value}" for name, value in self.key.items())
+
+
 class TableResult(Struct, frozen=True):
     """The result of a table.
 
@@ -106,6 +142,8 @@ class TableResult(Struct, frozen=True):
             nothing is known to be stored.
         columns: Those stored, where the contract leaves them open; else unset.
         checks: What its checks found; unset where it has none.
+        partitions: Of a partitioned table, those that the run did not leave as they were, and those that wait.
+        partitions_up_to_date: How many others there are.
     """
 
     name: str
@@ -123,6 +161,8 @@ class TableResult(Struct, frozen=True):
     content_hash: str | UnsetType = UNSET
     columns: tuple[StoredColumn, ...] | UnsetType = UNSET
     checks: tuple[CheckResult, ...] | UnsetType = UNSET
+    partitions: tuple[PartitionResult, ...] | UnsetType = UNSET
+    partitions_up_to_date: int | UnsetType = UNSET
 
     @property
     def warnings(self) -> list[CheckResult]:
@@ -201,7 +241,8 @@ class RunStarted(_Event, frozen=True):
     """A run begins; `tables` are the computed tables it will go through, in order.
 
     `objects` are those of them that have no rows; unset where there are none. `params` are what the command gave in the
-    place of params of the file, by table; unset where it gave none.
+    place of params of the file, by table; unset where it gave none. `as_of` is the moment that stands for now; unset
+    where the command gave none.
     """
 
     run_id: str
@@ -211,6 +252,7 @@ class RunStarted(_Event, frozen=True):
     notes: tuple[str, ...] = ()
     objects: tuple[str, ...] | UnsetType = UNSET
     params: Mapping[str, GivenParams] | UnsetType = UNSET
+    as_of: str | UnsetType = UNSET
 
 
 class TableStarted(_Event, frozen=True):
@@ -241,6 +283,15 @@ class TableFinished(_Event, frozen=True):
     """A table ended."""
 
     result: TableResult
+
+
+class PartitionFinished(_Event, frozen=True):
+    """A partition ended: one of so many of its table that this run goes for."""
+
+    table: str
+    result: PartitionResult
+    done: int
+    total: int
 
 
 class RunFinished(_Event, frozen=True):
@@ -275,6 +326,7 @@ Event = (
     | TableRetrying
     | TableComputed
     | TableFinished
+    | PartitionFinished
     | RunStopping
     | RunFinished
 )
@@ -336,4 +388,8 @@ def result_json(result: RunResult) -> dict[str, Any]:
         written["error"] = error_json(table.error)
         if table.checks is not UNSET:
             written["checks"] = [each.to_json() for each in table.checks]
+        for part, one in zip(written.get("partitions", ()), table.partitions or (), strict=True):
+            part["error"] = error_json(one.error)
+            if one.checks is not UNSET:
+                part["checks"] = [each.to_json() for each in one.checks]
     return document

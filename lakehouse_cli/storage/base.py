@@ -44,7 +44,8 @@ class Stray(Struct, frozen=True):
     """Something of ours in a storage that no declared table accounts for.
 
     Attributes:
-        kind: ``unfinished``: what a killed run left half-written; ``undeclared``: a stored table of no declaration.
+        kind: ``unfinished``: what a killed run left half-written; ``undeclared``: a stored table of no declaration;
+            ``partition``: one that is stored, and that the user asked to remove.
         storage: Name of the storage.
         table: What its manifest calls the table; None where there is no manifest, or none that can be read.
         uri: Where it is, as messages show it.
@@ -55,7 +56,7 @@ class Stray(Struct, frozen=True):
         project: The project that stored it, by its manifest; None where that is not known.
     """
 
-    kind: Literal["unfinished", "undeclared"]
+    kind: Literal["unfinished", "undeclared", "partition"]
     storage: str
     table: str | None
     uri: str

@@ -223,7 +223,7 @@ class _ManyFiles:
         """Of each partition by the names and the contents of its files."""
         self._listed.pop(self._key, None)
         divided = self.by_partition()
-        before = tuple(record for each in divided for record in known.get(each, ())) if known else ()
+        before = tuple([record for records in known.values() for record in records])
         files = [file for group in divided.values() for file in group]
         contents = iter(self._contents(files, before))
         return {

@@ -72,6 +72,19 @@ class _Rest(NamedTuple):
     checks: tuple[CheckRecord, ...] = ()
 
 
+class _Hash(Struct, array_like=True, gc=False):
+    content_hash: str
+
+
+class _RestHashes(Struct, array_like=True, gc=False):
+    """Of `_Rest`, what tells whether the inputs are the same."""
+
+    started_at: str
+    finished_at: str
+    memory_bytes: int
+    inputs: tuple[_Hash, ...]
+
+
 class _FormatLine(Struct, frozen=True, array_like=True, tag="format", omit_defaults=True):
     number: int
     # Whether what follows is all that there is, whatever stands before.
@@ -107,6 +120,7 @@ class _DropLine(Struct, frozen=True, array_like=True, tag="drop"):
 _Line = _FormatLine | _RecipeLine | _SharedLine | _PartitionLine | _DropLine
 _decoder = msgspec.json.Decoder(_Line)
 _rest_decoder = msgspec.json.Decoder(_Rest)
+_hashes_decoder = msgspec.json.Decoder(_RestHashes)
 _recipe_decoder = msgspec.json.Decoder(Recipe)
 _by_partition = itemgetter(0)
 _encoder = msgspec.json.Encoder(order="deterministic")
@@ -148,6 +162,12 @@ class PartitionRecord(Struct, frozen=True, gc=False):
     def inputs(self) -> dict[str, InputRecord]:
         """What it was made from, by table; made anew each time."""
         return self._inputs(_rest_decoder.decode(self.rest))
+
+    @property
+    def input_hashes(self) -> dict[str, tuple[str, str]]:
+        """The content hash and the reading of what it was made from, by table; made anew each time."""
+        hashes = _hashes_decoder.decode(self.rest).inputs
+        return {name: (each.content_hash, reading) for (name, reading), each in zip(self.shared.inputs, hashes)}  # noqa: B905
 
     def _inputs(self, rest: _Rest) -> dict[str, InputRecord]:
         return {

@@ -13,7 +13,7 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.quarantine import RUN_COLUMN
 from lakehouse_cli.model.table_state import TableState, is_same_content
 from lakehouse_cli.operations.comparing.results import ComparedTable, DiffStatus
-from lakehouse_cli.plan.planning import Plan, PlannedTable
+from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.recipes import is_pickle
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.runner import Runner

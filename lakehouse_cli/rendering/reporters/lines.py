@@ -12,6 +12,7 @@ from lakehouse_cli.rendering.reporters.run_text import (
     held_back_lines,
     is_plain,
     layout,
+    partition_line,
     result_line,
     result_note_lines,
     retry_line,
@@ -20,6 +21,7 @@ from lakehouse_cli.rendering.reporters.run_text import (
 )
 from lakehouse_cli.runs.events import (
     Event,
+    PartitionFinished,
     RunFinished,
     RunResult,
     RunStarted,
@@ -82,6 +84,9 @@ class LinesReporter(TextReporter):
             case TableComputed():
                 self._head()
                 self._write(computed_line(terminal, self._columns, event))
+            case PartitionFinished(_, result) if result.status == "failed":
+                self._head()
+                self._write(partition_line(terminal, self._columns, event))
             case TableFinished(result) if is_plain(result):
                 return
             case TableFinished():

@@ -17,12 +17,14 @@ from lakehouse_cli.rendering.reporters.run_text import (
     computed_line,
     header_line,
     layout,
+    progress_text,
     result_line,
     retry_text,
     row_line,
 )
 from lakehouse_cli.runs.events import (
     Event,
+    PartitionFinished,
     RunFinished,
     RunResult,
     RunStarted,
@@ -59,6 +61,7 @@ class LiveReporter(TextReporter):
         self._objects: tuple[str, ...] = ()
         self._running: dict[str, float] = {}
         self._retrying: dict[str, str] = {}
+        self._progress: dict[str, str] = {}
         self._computed: dict[str, TableComputed] = {}
         self._results: dict[str, TableResult] = {}
         self._live: Live | None = None
@@ -85,6 +88,8 @@ class LiveReporter(TextReporter):
                 self._running.pop(event.table, None)
                 self._retrying.pop(event.table, None)
                 self._computed[event.table] = event
+            case PartitionFinished():
+                self._progress[event.table] = progress_text(event.done, event.total)
             case TableFinished():
                 self._running.pop(event.result.name, None)
                 self._retrying.pop(event.result.name, None)
@@ -171,7 +176,13 @@ class LiveReporter(TextReporter):
         if name in running:
             seconds = time_text(time.monotonic() - running[name])
             cells = (name, "", "", seconds)
-            return row_line(self._terminal, self._columns, self._state, cells, self._retrying.get(name, ""))
+            return row_line(
+                self._terminal,
+                self._columns,
+                self._state,
+                cells,
+                self._retrying.get(name) or self._progress.get(name, ""),
+            )
         if name in self._computed:
             return computed_line(self._terminal, self._columns, self._computed[name])
         return row_line(self._terminal, self._columns, "waiting", (name, "", "", ""), "")

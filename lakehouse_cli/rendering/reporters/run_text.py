@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
 from lakehouse_cli.rendering.reporters.problems import frame_lines, violation_lines
-from lakehouse_cli.runs.events import ErrorInfo, RunResult, TableComputed, TableResult, TableRetrying
+from lakehouse_cli.runs.events import (
+    ErrorInfo,
+    PartitionFinished,
+    RunResult,
+    TableComputed,
+    TableResult,
+    TableRetrying,
+    TableStatus,
+)
 from lakehouse_cli.text.abbreviation import cut_end, cut_message
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.name_lists import first_few
@@ -28,6 +36,7 @@ from lakehouse_cli.text.terminal import (
 )
 
 MARKS = {"materialized": "✓", "unchanged": "=", "passed": "✓", "failed": "✗"}
+MARKS |= {"dropped": "✓"}
 MARKS |= {"skipped": "○", "cancelled": "○", "held_back": "○", "running": "▸", "computed": "✓"}
 STYLES = {
     "materialized": "green",
@@ -42,6 +51,7 @@ STYLES = {
     "finishing": "cyan",
     "retrying": "yellow",
     "waiting": "dim",
+    "dropped": "green",
 }
 HEADER = ("table", "state", "rows", "size", "time", "why")
 _WIDTHS = {"state": 12, "rows": 9, "size": 7, "time": 7}
@@ -52,9 +62,14 @@ _MIN_NAME, _MIN_WHY = 12, 26
 _SHORT_NAME, _WIDE_WHY = 16, 52
 _BRIEF = 72
 _ROW = 200  # characters of an error in a row of a log, which has no width
+# Partitions of a table whose errors are shown in full.
+_FAILURES = 5
 # Columns of a tab in the text of an exception.
 _TAB = 4
 _NAMED = 4
+# The statuses that are counted at the end of a run, in this order.
+_COUNTED: tuple[TableStatus, ...] = ("materialized", "unchanged", "passed", "failed", "skipped", "cancelled")
+_COUNTED += ("held_back", "dropped", "waiting")
 # `s3://bucket/totals.csv cannot be written: …`, but not what an exception says of something else.
 _CANNOT_BE = re.compile(r"^(?:(?!: ).){1,200}? cannot be [a-z ]+: (?=.)")
 
@@ -194,7 +209,7 @@ def summary_line(terminal: Terminal, result: RunResult) -> str:
     """Format the number of tables by status, and the duration."""
     counts = [
         terminal.style(f"{count_text(result.count(status))} {_words(status)}", STYLES[status])
-        for status in ("materialized", "unchanged", "passed", "failed", "skipped", "cancelled", "held_back")
+        for status in _COUNTED
         if result.count(status)
     ]
     what = ", ".join(counts) or "nothing to do"
@@ -236,11 +251,35 @@ def title_line(terminal: Terminal, project: str, environment: str, run_id: str) 
 def failure_lines(terminal: Terminal, results: Iterable[TableResult], *, verbose: bool = False) -> list[str]:
     """Format the error of each table that failed, with rows, values, places and hints."""
     alike: dict[object, list[TableResult]] = {}
-    for result in results:
+    for result in _by_partition(results):
         if result.status == "failed" and result.error is not None:
             alike.setdefault(_cause(result.name, result.error), []).append(result)
     lines = [line for results in alike.values() for line in _failure(terminal, results, verbose)]
     return [terminal.fit(line) for line in lines]
+
+
+def _by_partition(results: Iterable[TableResult]) -> Iterator[TableResult]:
+    """The results, with the first partitions that failed in the place of their tables."""
+    for result in results:
+        failed = [each for each in result.partitions or () if each.status == "failed"]
+        if not failed:
+            yield result
+        for each in failed[:_FAILURES]:
+            name = f"{result.name} ({each.text})"
+            yield TableResult(name, each.status, each.reasons, error=each.error, notes=each.notes)
+
+
+def partition_line(terminal: Terminal, columns: Layout, event: PartitionFinished) -> str:
+    """Format the row of a partition that failed, as a line of a log."""
+    found = event.result
+    why = "" if found.error is None else f"{found.text}: {_without_subject(found.error.message)}"
+    return row_line(terminal, columns, found.status, (event.table, "", "", time_text(found.duration_s)), why)
+
+
+def progress_text(done: int, total: int, width: int = 10) -> str:
+    """A bar of what is done: ``███░░░ 37/120``."""
+    filled = width * done // total if total else width
+    return f"{'█' * filled}{'░' * (width - filled)} {count_text(done)}/{count_text(total)}"
 
 
 def _cause(table: str, error: ErrorInfo) -> object:

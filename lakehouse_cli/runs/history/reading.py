@@ -24,6 +24,7 @@ from lakehouse_cli.runs.local_state import is_held
 _Read = TypeVar("_Read")
 # A duration is expected from so many of its last times, in no more than so many runs.
 _TIMES, _RUNS = 5, 10
+_ENDED_WELL = frozenset(("materialized", "unchanged", "waiting", "dropped"))
 _CANCELLATIONS: tuple[Cancellation, ...] = get_args(Cancellation)
 
 
@@ -87,10 +88,14 @@ class Unfinished(Struct, frozen=True):
     Attributes:
         run_id: Its id.
         given: What the table's params were given in it.
+        partitions: The values of its partitions that did not end well; None for all, or where it has none.
+        as_of: The moment that stood for now; None where that was now itself.
     """
 
     run_id: str
     given: GivenParams
+    partitions: frozenset[tuple[str, ...]] | None = None
+    as_of: str | None = None
 
 
 def unfinished(folder: Path, environment: str, tables: Iterable[str]) -> dict[str, Unfinished]:
@@ -116,12 +121,20 @@ def unfinished(folder: Path, environment: str, tables: Iterable[str]) -> dict[st
             # A run that died has no results of the tables after that; one that ended has results of all.
             if past.finish is not None and asked - past.results.keys():
                 raise UnreadableRunError(path.stem, "lines are missing")
-            ended = {name for name, end in past.results.items() if end.status in ("materialized", "unchanged")}
+            ended = {name for name, end in past.results.items() if end.status in _ENDED_WELL}
             params = run.params or {}
             for name in sorted(asked - ended):
-                found[name] = Unfinished(path.stem, params.get(name, GivenParams()))
+                given, left = params.get(name, GivenParams()), _left(past.results.get(name))
+                found[name] = Unfinished(path.stem, given, left, run.as_of or None)
             unknown -= asked
     return found
+
+
+def _left(result: TableResult | None) -> frozenset[tuple[str, ...]] | None:
+    """The values of a table's partitions that did not end well; None where that is not known by partition."""
+    if result is None or not result.partitions:
+        return None
+    return frozenset(tuple(each.key.values()) for each in result.partitions if each.status not in _ENDED_WELL)
 
 
 def table_history(
@@ -145,6 +158,18 @@ def durations(folder: Path, *, environment: str | None = None) -> Mapping[str, f
         for name, result in past.results.items():
             if result.status == "materialized" and result.duration_s is not None and len(found[name]) < _TIMES:
                 found[name].append(result.duration_s)
+    return {name: median(values) for name, values in found.items() if values}
+
+
+def partition_durations(folder: Path, *, environment: str | None = None) -> Mapping[str, float]:
+    """Look up the seconds that one partition of each table takes: the median of those that the last runs made."""
+    found: dict[str, list[float]] = {}
+    for past in islice(_each(replay, folder, environment, []), _RUNS):
+        for name, result in past.results.items():
+            if not result.partitions or len(found.get(name, ())) >= _TIMES:
+                continue
+            made = (each.duration_s for each in result.partitions if each.status == "materialized")
+            found.setdefault(name, []).extend(each for each in made if each is not None)
     return {name: median(values) for name, values in found.items() if values}
 
 

@@ -72,7 +72,7 @@ class QueryAnalysis:
         Returns:
             Name and type of each column of the result; or what is wrong.
         """
-        kinds = self._described(text, inputs, bound_params(table.params))
+        kinds = self._described(text, inputs, bound_params(table.sample_params))
         declared = {column.name: _plain_type(column) for column in table.columns or ()}
         # As most are.
         if kinds is not None and declared and {name: str(kind) for name, kind in kinds.items()} == declared:

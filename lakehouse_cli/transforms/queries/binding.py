@@ -52,7 +52,7 @@ def bind(
     for name, data in empty.items():
         if (why := unheld(data.schema)) is not None:
             return [QueryProblem(f"`{name}` {why}", "leave it out, or rename it, in a table between the two")]
-    params = bound_params(table.params)
+    params = bound_params(table.sample_params)
     try:
         with registered(connection, empty):
             (result,) = result_of(connection, text, params, table.columns, order=None, rows=0)

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from lakehouse_cli import Project
 from lakehouse_cli.errors import StorageError, UnreachableError, UsageError
 from lakehouse_cli.model.manifest import Manifest, Recipe
-from lakehouse_cli.plan.planning import Plan, make_plan
+from lakehouse_cli.plan.planned import Plan
+from lakehouse_cli.plan.planning import make_plan
 from lakehouse_cli.plan.selection import select
 from tests.conftest import ProjectFolder
 
@@ -105,12 +106,13 @@ def test_stored_data_are_a_reason(stored: Stored, state: dict[str, Any], code: s
         ({"files": {"a.txt": "1"}}, "file_changed"),
         ({"variables": {"HOME": "1"}}, "variable_changed"),
         ({"output": "train"}, "function_changed"),
+        ({"is_partial": True}, "partition_open"),
     ],
 )
 def test_each_part_of_a_recipe_is_a_reason(stored: Stored, recipe: dict[str, Any], code: str) -> None:
     assert set(Recipe.__struct_fields__) == {
         *("code", "code_parts", "contract", "key", "extra_columns", "params"),
-        *("storage", "inputs", "files", "variables", "order_by", "output"),
+        *("storage", "inputs", "files", "variables", "order_by", "output", "is_partial"),
     }, "a part that is new needs a case here"
     stored.recipe("first", **recipe)
     assert codes(stored.plan(), "first") == [code]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.table_state import TableState
-from lakehouse_cli.plan.planning import PlannedTable
+from lakehouse_cli.plan.planned import PlannedTable
 from lakehouse_cli.runner.schedule import MEMORY_FACTOR, Schedule, longest_paths
 
 

@@ -20,6 +20,7 @@ from lakehouse_cli.runs.event_json import Beginning, Ending, event_line, read_li
 from lakehouse_cli.runs.events import (
     ErrorInfo,
     Event,
+    PartitionResult,
     RunFinished,
     RunResult,
     RunStarted,
@@ -184,6 +185,7 @@ def test_the_docs_name_every_field() -> None:
         TableStarted,
         TableRetrying,
         TableResult,
+        PartitionResult,
         ErrorInfo,
         RunResult,
         Violation,

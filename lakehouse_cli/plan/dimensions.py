@@ -1,0 +1,163 @@
+"""Whether the partitions of computed tables can be made of those of their inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+
+from lakehouse_cli.errors import Location, Problem, did_you_mean
+from lakehouse_cli.model import ProjectSpec, Table
+from lakehouse_cli.model.computation import Input
+from lakehouse_cli.model.dimension import Dimension, InputOptions
+from lakehouse_cli.model.file_pattern import file_pattern, reads_many_files
+from lakehouse_cli.model.nesting import dimensions_for, of_time
+from lakehouse_cli.model.partition import FILE
+from lakehouse_cli.model.period import nests
+from lakehouse_cli.plan.graph import AssetGraph
+
+
+def dimension_problems(spec: ProjectSpec, graph: AssetGraph) -> Iterator[Problem]:
+    """What is wrong with the partitions of tables in the light of their inputs.
+
+    Args:
+        spec: The project.
+        graph: Its tables, as far as their inputs are known.
+    """
+    for name, edges in graph.inputs.items():
+        table = graph.tables[name]
+        if table.partitions and not table.quarantine_of:
+            yield from _Mapping(table, edges, spec).problems()
+
+
+def _may_have_more(table: Table) -> bool:
+    """Whether a table may have dimensions that only a look at its files shows."""
+    pattern = file_pattern(table.path) if table.kind == "source" and not table.partitions else None
+    return pattern is not None and (pattern.is_folder or "=" in table.path)
+
+
+class _Mapping(Struct):
+    table: Table
+    edges: tuple[Input, ...]
+    spec: ProjectSpec
+
+    @property
+    def owner(self) -> str:
+        return f"table `{self.table.name}`"
+
+    @property
+    def dimensions(self) -> Mapping[str, Dimension]:
+        return self.spec.dimensions
+
+    @property
+    def others(self) -> list[tuple[Input, Table]]:
+        """The inputs that are other tables."""
+        return [(each, self.spec.tables[each.table]) for each in self.edges if each.table != self.table.name]
+
+    def problems(self) -> Iterator[Problem]:
+        if FILE in self.table.partitions:
+            yield from self._of_files()
+        else:
+            yield from self._of_dimensions()
+        for edge in self.edges:
+            yield from self._of_input(edge, self.spec.tables.get(edge.table, self.table))
+
+    def _of_files(self) -> Iterator[Problem]:
+        place = self.table.where("partitions")
+        sources = [f"`{each.name}`" for _, each in self.others if reads_many_files(each) and file_pattern(each.path)]
+        if not sources:
+            message = f"{self.owner} has a partition of each file, and reads no source of many files"
+            yield Problem(message, "read a source whose path is a pattern or a folder: `raw/sales_*`", place)
+        elif len(sources) > 1:
+            message = f"{self.owner} has a partition of each file, and reads more than one source of many files:"
+            hint = "give each a table of its own between the two, with `partitions: [file]`"
+            yield Problem(f"{message} {', '.join(sources)}", hint, place)
+
+    def _of_dimensions(self) -> Iterator[Problem]:
+        place, unknown = self.table.where("partitions"), False
+        open_ended = any(_may_have_more(each) for _, each in self.others)
+        made = [each for each in self.table.partitions if not self._is_given(each)]
+        for name in made:
+            holders = [each for _, each in self.others if self._has(each, name)]
+            if holders or open_ended:
+                continue
+            unknown = True
+            where = self.table.where(f"partitions.{self.table.partitions.index(name)}", "partitions")
+            yield self._unheld(name, where or place)
+        if unknown or open_ended or len(made) < 2:
+            return
+        if not any(all(self._has(each, name) for name in made) for _, each in self.others):
+            names = " and ".join(f"`{each}`" for each in made)
+            hint = "give a dimension of time a `start`, and list the values of another: `region: [eu, us]`"
+            message = f"no input of {self.owner} has {names} together, so that their combinations are not known"
+            yield Problem(message, hint, place)
+
+    def _unheld(self, name: str, place: Location | None) -> Problem:
+        dimension = self.dimensions.get(name)
+        made = (each for other in self.spec.tables.values() if other.kind == "source" for each in other.partitions)
+        known = {*(each for each, other in self.dimensions.items() if other.location is not None), *made}
+        if name not in known:
+            message = f"dimension `{name}` of {self.owner} is not declared, and no input has it"
+            hint = did_you_mean(name, known) or "declare it under `dimensions:`, or read an input that has it"
+            return Problem(message, hint, place)
+        message = f"no input of {self.owner} has the dimension `{name}`"
+        start = "give it a `start` under `dimensions:`" if dimension is not None and dimension.every else ""
+        start = start or "list its values under `dimensions:`"
+        return Problem(message, f"read an input that has it, or {start}", place)
+
+    def _is_given(self, name: str) -> bool:
+        """Whether the values of a dimension are known without any input."""
+        dimension = self.dimensions.get(name)
+        return dimension is not None and (dimension.start is not None or dimension.values is not None)
+
+    def _has(self, table: Table, name: str) -> bool:
+        """Whether the partitions of an input say which values of a dimension there are."""
+        found = dimensions_for(name, table.partitions, self.dimensions)
+        every = self.dimensions[name].every if name in self.dimensions else None
+        if every is None:
+            return bool(found)
+        return any((finer := self.dimensions[each].every) is not None and nests(finer, every) for each in found)
+
+    def _of_input(self, edge: Input, other: Table) -> Iterator[Problem]:
+        parameter = edge.parameter or ""
+        options = self.table.input_options.get(parameter, InputOptions())
+        what = f"input `{parameter or other.name}` of {self.owner}"
+        place = self.table.where(f"inputs.{parameter}", "inputs", "function", "sql", "sql_file")
+        times = of_time(self.table.partitions, self.dimensions)
+        of_input = of_time(other.partitions, self.dimensions)
+        for name in times:
+            found = dimensions_for(name, other.partitions, self.dimensions)
+            if len(found) > 1:
+                message = f"{what} has the dimensions `{found[0]}` and `{found[1]}`, either of which could be `{name}`"
+                yield Problem(message, f"call one of the two `{name}`, or divide the table by one of them", place)
+            elif of_input and not found:
+                kinds = (f"`{name}` of {self.owner}", f"`{of_input[0]}` of `{other.name}`")
+                hint = "divide one of the two by days: weeks begin in one month or year and end in the next"
+                yield Problem(f"{kinds[0]} and {kinds[1]} do not nest", hint, place)
+        shared = [each for each in self.table.partitions if dimensions_for(each, other.partitions, self.dimensions)]
+        for name in options.at:
+            if name in times and name not in shared and not _may_have_more(other):
+                message = f"`at` of {what} names `{name}`, and `{other.name}` has no such dimension"
+                hint = "remove it, or choose rows by time: `within: {column: …}`"
+                yield Problem(message, hint, self.table.where(f"inputs.{parameter}.at", f"inputs.{parameter}"))
+        if options.missing == "skip" and not shared and not _may_have_more(other):
+            message = f"`missing` of {what} says what becomes of its partitions, and it has none of these dimensions"
+            yield Problem(message, "remove it", self.table.where(f"inputs.{parameter}.missing", f"inputs.{parameter}"))
+        if options.within is not None:
+            yield from self._within(options.within.column, what, parameter, other)
+
+    def _within(self, column: str, what: str, parameter: str, other: Table) -> Iterator[Problem]:
+        place = self.table.where(f"inputs.{parameter}.within", f"inputs.{parameter}")
+        if other.serializer:
+            yield Problem(f"`within` of {what}: `{other.name}` is no table", "remove it", place)
+        elif of_time(other.partitions, self.dimensions):
+            hint = "write `at: {month: [-1, 0]}` for neighbours of the period, or remove it"
+            yield Problem(f"`within` of {what}: `{other.name}` is partitioned by time itself", hint, place)
+        elif other.columns is not None:
+            declared = {each.name: each.type for each in other.columns}
+            if column not in declared and other.extra_columns != "keep":
+                hint = did_you_mean(column, declared) or "name one of its columns"
+                yield Problem(f"`within` of {what}: `{other.name}` has no column `{column}`", hint, place)
+            elif column in declared and declared[column].id not in ("date32", "date64", "timestamp"):
+                message = f"`within` of {what}: column `{column}` of `{other.name}` is {declared[column]}, and no time"
+                yield Problem(message, "name a column that is a date or a timestamp", place)

@@ -1,0 +1,57 @@
+"""What tables cannot be by partition yet: refused when the project is loaded, so that nothing is ignored in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lakehouse_cli.errors import Problem
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.file_pattern import file_pattern
+from lakehouse_cli.model.partition import FILE
+from lakehouse_cli.plan.graph import AssetGraph
+
+
+def limit_problems(graph: AssetGraph) -> Iterator[Problem]:
+    """The partitioned tables that ask for what is not done by partition.
+
+    Args:
+        graph: All tables.
+    """
+    for table in graph.tables.values():
+        if table.kind == "computed" and table.partitions:
+            yield from _of_table(table)
+            for edge in graph.inputs.get(table.name, ()):
+                yield from _of_input(table, graph.tables[edge.table])
+
+
+def _of_table(table: Table) -> Iterator[Problem]:
+    owner, place = f"table `{table.name}`", table.where("partitions")
+    refused = {
+        "rows that are put aside (`quarantine`)": table.quarantine is not None or table.quarantine_of,
+        "several results of one function (`output`)": table.output,
+        "assets that are no tables": table.serializer,
+        "queries that their database runs (`engine: storage`)": table.runs_in_storage,
+        "rows of an input by time (`within`)": any(each.within for each in table.input_options.values()),
+    }
+    for what, asked in refused.items():
+        if asked:
+            yield Problem(f"{owner} has `partitions`, and {what} cannot be had by partition yet", _hint(what), place)
+    columns = {each.name for each in table.columns or ()}
+    if table.key and not set(table.key) & set(table.partitions) & columns:
+        message = f"the key of {owner} holds in each partition alone: none of its dimensions is part of it"
+        named = ", ".join(f"`{each}`" for each in table.partitions)
+        hint = f"add {named} to `key` and to `columns`, or remove the key"
+        yield Problem(message, hint, table.where("key", "partitions"))
+
+
+def _hint(what: str) -> str:
+    return f"remove `partitions`, or do without {what.partition(' (')[0]}"
+
+
+def _of_input(table: Table, other: Table) -> Iterator[Problem]:
+    by_dimensions = other.kind == "source" and not other.partitions and FILE not in table.partitions
+    pattern = file_pattern(other.path) if by_dimensions else None
+    if pattern is not None and (pattern.is_folder or "=" in other.path):
+        message = f"which partitions source `{other.name}` has, that table `{table.name}` reads, is not known"
+        hint = "name those of its folders: `partitions: [region]` for `region=eu/`"
+        yield Problem(message, hint, other.where("path"))

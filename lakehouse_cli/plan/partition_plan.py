@@ -1,0 +1,190 @@
+"""The plan of partitioned tables: which of their partitions are out of date, and why. Looks at nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.model.dimension import Dimension
+from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.partitioning import (
+    Link,
+    domain_of,
+    link_of,
+)
+from lakehouse_cli.plan.planned import Plan
+from lakehouse_cli.plan.table_units import LEFT, Known, ReasonsOf, TableUnits
+from lakehouse_cli.plan.units import Found, Narrowing, StoredPartitions, UnitPlan
+
+
+def links_of(graph: AssetGraph, name: str, dimensions: Mapping[str, Dimension]) -> tuple[Link | None, ...]:
+    """What the partitions of a table get of each input, by edge; None for an input that comes whole.
+
+    Args:
+        graph: All tables.
+        name: The table.
+        dimensions: All there are, by name.
+    """
+    table = graph.tables[name]
+    return tuple(
+        link_of(table, graph.tables[edge.table], graph.tables[edge.table].partitions, edge.parameter, dimensions)
+        for edge in graph.inputs.get(name, ())
+    )
+
+
+def read_by_partition(
+    graph: AssetGraph, links: Mapping[str, tuple[Link | None, ...]], names: Iterable[str]
+) -> frozenset[str]:
+    """The sources that some tables read by partition alone.
+
+    Args:
+        graph: All tables.
+        links: What the partitions of tables get of each input, by table.
+        names: The tables that are planned.
+    """
+    linked, whole = set[str](), set[str]()
+    for name in names:
+        edges = graph.inputs.get(name, ())
+        for edge, link in zip(edges, links.get(name, (None,) * len(edges)), strict=True):
+            (whole if link is None else linked).add(edge.table)
+        whole.update(graph.references(name))
+    return frozenset(each for each in linked - whole if graph.tables[each].kind == "source")
+
+
+class PartitionPlanner:
+    """Plans the partitions of tables, one table after the other in the order of the graph.
+
+    Args:
+        graph: All tables.
+        dimensions: Those of the project, by name.
+        links: What the partitions of tables get of each input, by table; as of `links_of`.
+        stored: What is stored of these.
+        states: Of all tables that are looked at.
+        now: The moment that stands for now.
+        narrowing: What the user narrows the plan to.
+        force: Whether the user asked to run what is up to date.
+    """
+
+    def __init__(
+        self,
+        graph: AssetGraph,
+        dimensions: Mapping[str, Dimension],
+        links: Mapping[str, tuple[Link | None, ...]],
+        stored: Mapping[str, StoredPartitions],
+        states: Mapping[str, TableState],
+        now: datetime,
+        narrowing: Narrowing,
+        *,
+        force: bool = False,
+    ) -> None:
+        self._graph, self.links, self._stored, self._states = graph, links, stored, states
+        self._dimensions = dimensions
+        self._domains = {name: domain_of(each, now) for name, each in dimensions.items()}
+        self._narrowing, self._force = narrowing, force
+        self.found: dict[str, Found] = {}
+        self._blocked: dict[str, StorageError] = {}
+
+    def as_stored(self, name: str) -> Found:
+        """The partitions of a source, or of a table that is not planned, as they are stored."""
+        if name not in self.found:
+            stored = self._stored[name]
+            known = stored.contents
+            if name in self.links or stored.records:
+                known = {each: record for each, record in known.items() if each in stored.records}
+            self.found[name] = Found(dict(known))
+        return self.found[name]
+
+    def up_to_date(self, name: str) -> int:
+        """How many partitions of a planned table stay as they are."""
+        found = self.found[name]
+        return len(found.contents) - len(found.due)
+
+    def incomplete(self, name: str) -> str | None:
+        """Why a table is not to be read whole after the run; None where it may be.
+
+        That some of its partitions are not there and wait for their inputs is no reason: they may do so for ever.
+        """
+        found = self.found[name]
+        for each in sorted(found.outdated)[:1]:
+            return f"{each} is as it was made before, and {found.waiting[each]}"
+        if self._narrowing.limit is not None and LEFT in found.waiting.values():
+            return LEFT
+        return None if found.contents else next(iter(found.waiting.values()), None)
+
+    def completed(self, plan: Plan) -> Plan:
+        """A plan with the partitions of all its tables."""
+        readings = {name: each.reading for name, each in self._stored.items()}
+        links = {each.name: self.links[each.name] for each in plan.tables if each.name in self.links}
+        return replace(
+            plan,
+            found=self.found,
+            readings=readings,
+            links=links,
+            periods={name: each.every for name, each in self._dimensions.items()},
+            newest_first=self._narrowing.newest_first,
+        )
+
+    def blocked(self, name: str, failing: Mapping[str, str]) -> StorageError | None:
+        """Why it is not known which partitions a table has, so that none is made or removed; None where it is.
+
+        Args:
+            name: The table.
+            failing: Why tables would fail.
+        """
+        stored = self._stored[name]
+        found = stored.trouble
+        for link in self.links[name]:
+            if link is None or link.is_self or found is not None:
+                continue
+            found = self._stored[link.parts].trouble or self._blocked.get(link.table)
+            if found is None and link.of_source and link.table in failing:
+                trouble = self._states[link.table].trouble
+                found = StorageError(failing[link.table], hint=None if trouble is None else trouble.hint)
+        if found is not None:
+            self._blocked[name] = found
+            self.as_stored(name)
+        return found
+
+    def plan(
+        self,
+        name: str,
+        running: Collection[str],
+        failing: Mapping[str, str],
+        waiting: Mapping[str, str],
+        reasons_of: ReasonsOf,
+        recipe_reasons: Callable[[Manifest], tuple[Reason, ...]],
+    ) -> tuple[UnitPlan, ...]:
+        """Plan the partitions of a table, all it needs being planned already.
+
+        Args:
+            name: The table.
+            running: Tables that run, whose whole result it takes.
+            failing: Why tables would fail.
+            waiting: Why tables wait.
+            reasons_of: Gives the reasons of one partition.
+            recipe_reasons: Gives the reasons that are in what a partition was made by.
+
+        Returns:
+            The partitions that are not up to date; `found` has all.
+        """
+        known = Known(
+            self._graph,
+            self.links,
+            self._stored,
+            self._states,
+            self._domains,
+            self._narrowing,
+            self._force,
+            self.found,
+            self.as_stored,
+            running,
+            failing,
+            waiting,
+        )
+        return TableUnits(known, name, reasons_of, recipe_reasons).units()

@@ -1,0 +1,114 @@
+"""What is stored of tables by partition, looked at once for a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.model import StorageSpec, Table
+from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.partition import FILE, Partition
+from lakehouse_cli.model.partition_content import content_of_partitions
+from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.model.unit import unit_of
+from lakehouse_cli.plan.partitioning import parts_name
+from lakehouse_cli.plan.recipes import reading_of, stored_as
+from lakehouse_cli.plan.units import StoredPartitions
+from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.partition_capability import contents, partitions
+
+if TYPE_CHECKING:
+    from lakehouse_cli.storage.partition_index import PartitionRecord
+
+
+class PartitionLook:
+    """A look at the partitions of an environment's tables, each table once.
+
+    Args:
+        tables: By name.
+        storages: By name.
+        specs: Their declarations.
+    """
+
+    def __init__(
+        self, tables: Mapping[str, Table], storages: Mapping[str, AssetStorage], specs: Mapping[str, StorageSpec]
+    ) -> None:
+        self._tables, self._storages, self._specs = tables, storages, specs
+        self._found: dict[str, StoredPartitions] = {}
+        self._records: dict[str, Mapping[Partition, PartitionRecord] | StorageError] = {}
+
+    def of(self, name: str, consumers: Iterable[str], *, by_file: bool = False) -> StoredPartitions:
+        """What is stored of a table, or of a source, by partition.
+
+        Args:
+            name: The table.
+            consumers: The partitioned tables that are computed from it: what they recorded of a source shows which of
+                its files need not be read.
+            by_file: Whether each file of a source is a partition.
+        """
+        key = parts_name(name, by_file=by_file)
+        if key not in self._found:
+            table = self._tables[name]
+            self._found[key] = self._look(replace(table, partitions=(FILE,)) if by_file else table, consumers)
+        return self._found[key]
+
+    def _look(self, table: Table, consumers: Iterable[str]) -> StoredPartitions:
+        storage = self._storages[table.storage]
+        reading = reading_of(table, None, stored_as(table, self._specs[table.storage]))
+        records = self._index(table.name) if table.kind == "computed" else {}
+        if isinstance(records, StorageError):
+            return StoredPartitions({}, reading=reading, trouble=records)
+        known: dict[Partition, tuple[InputRecord, ...]] = {each: (record.content,) for each, record in records.items()}
+        if table.kind == "source":
+            known = self._known(table, consumers)
+        try:
+            found = contents(storage, table, known)
+        except StorageError as error:
+            return StoredPartitions({}, reading=reading, trouble=error)
+        return StoredPartitions(
+            found, records, self._manifest(table), lambda each: storage.uri(unit_of(table, each)), reading
+        )
+
+    def _index(self, name: str) -> Mapping[Partition, PartitionRecord] | StorageError:
+        if name not in self._records:
+            table = self._tables[name]
+            try:
+                self._records[name] = partitions(self._storages[table.storage], table)
+            except StorageError as error:
+                self._records[name] = error
+        return self._records[name]
+
+    def _known(self, table: Table, consumers: Iterable[str]) -> dict[Partition, tuple[InputRecord, ...]]:
+        """What files of a source were when tables were computed from them, by the partitions of these tables."""
+        known: dict[Partition, tuple[InputRecord, ...]] = {}
+        for name in consumers:
+            records = self._index(name)
+            for each, record in {} if isinstance(records, StorageError) else records.items():
+                found = [was for of, was in record.inputs.items() if of.partition(" ")[0] == table.name]
+                known[each] = (*known.get(each, ()), *found)
+        return known
+
+    def _manifest(self, table: Table) -> Callable[[Partition], Manifest | StorageError | None]:
+        storage = self._storages[table.storage]
+
+        def manifest(partition: Partition) -> Manifest | StorageError | None:
+            try:
+                return storage.read_manifest(unit_of(table, partition))
+            except StorageError as error:
+                return error
+
+        return manifest
+
+    def state(self, name: str, uri: str) -> TableState:
+        """What is known of a partitioned table as a whole: the content of all partitions that runs of ours stored."""
+        stored = self.of(name, ())
+        if stored.trouble is not None:
+            return TableState(uri, False, stored.trouble)
+        there = [(each, record) for each, record in stored.contents.items() if each in stored.records]
+        if not there:
+            return TableState(uri, False)
+        content = content_of_partitions(sorted(there, key=lambda each: each[0]))
+        return TableState(uri, True, content=content._replace(reading=stored.reading))

@@ -1,0 +1,366 @@
+"""The plan of one table's partitions: which are out of date, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from lakehouse_cli.errors import StorageError, UnclaimedError
+from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.partitioning import Chosen, Domain, Link, LinkIndex, Values, expected, unit_name
+from lakehouse_cli.plan.units import Found, Narrowing, Stored, StoredPartitions, UnitPlan
+from lakehouse_cli.text.name_lists import first_named
+
+#: Gives the reasons of one partition, by its state and that of its inputs as they are stored.
+ReasonsOf = Callable[[Partition, TableState, Mapping[str, TableState]], tuple[Reason, ...]]
+#: Why partitions wait that are more than the user asked for.
+LEFT = "left for a later run (`--max-partitions`)"
+#: Codes of reasons that come of code, params and packages.
+CODE_REASONS = frozenset(("function_changed", "params_changed"))
+
+
+class Known(Struct, frozen=True):
+    """What a plan knows of all tables when it comes to one of them.
+
+    Attributes:
+        graph: All tables.
+        links: What the partitions of tables get of each input, by table.
+        stored: What is stored of them by partition.
+        states: What is stored of tables as a whole.
+        domains: By dimension.
+        narrowing: What the user narrows the plan to.
+        force: Whether the user asked to run what is up to date.
+        found: The partitions of the tables that were planned.
+        as_stored: Gives those of a table that was not.
+        running: Tables that run.
+        failing: Why tables would fail.
+        waiting: Why tables wait.
+    """
+
+    graph: AssetGraph
+    links: Mapping[str, tuple[Link | None, ...]]
+    stored: Mapping[str, StoredPartitions]
+    states: Mapping[str, TableState]
+    domains: Mapping[str, Domain]
+    narrowing: Narrowing
+    force: bool
+    found: dict[str, Found]
+    as_stored: Callable[[str], Found]
+    running: Collection[str]
+    failing: Mapping[str, str]
+    waiting: Mapping[str, str]
+
+
+class TableUnits:
+    """The partitions of one table.
+
+    Args:
+        known: What the plan knows of all tables.
+        name: The table.
+        reasons_of: Gives the reasons of one partition.
+        recipe_reasons: Gives the reasons that are in what a partition was made by.
+    """
+
+    def __init__(
+        self,
+        known: Known,
+        name: str,
+        reasons_of: ReasonsOf,
+        recipe_reasons: Callable[[Manifest], tuple[Reason, ...]],
+    ) -> None:
+        self.known, self.name = known, name
+        running, failing, waiting = known.running, known.failing, known.waiting
+        self.table = known.graph.tables[name]
+        self.stored = known.stored[name]
+        self.edges = known.graph.inputs.get(name, ())
+        self.links = known.links[name]
+        self.reasons_of, self.recipe_reasons = reasons_of, recipe_reasons
+        self.result = Found()
+        self.indexes: list[LinkIndex | None] = []
+        self._of_recipe: dict[str, tuple[Reason, ...]] = {}
+        domains = known.domains
+        self.domains = [domains.get(each, Domain()) for each in self.table.partitions]
+        self.others = {
+            link.parts: known.as_stored(link.parts) for link in self.links if link is not None and not link.is_self
+        }
+        # What comes whole is the same for all of its partitions.
+        self.whole = {
+            edge.table: known.states[edge.table]
+            for edge, link in zip(self.edges, self.links, strict=True)
+            if link is None and edge.table not in running
+        }
+        self.whole_hashes = [
+            (name, None if state.content is None else (state.content.content_hash, state.content.reading))
+            for name, state in self.whole.items()
+        ]
+        self.whole_running = tuple(
+            edge.table
+            for edge, link in zip(self.edges, self.links, strict=True)
+            if link is None and edge.table in running
+        )
+        self.whole_waits = next(
+            (
+                f"`{edge.table}` waits: {waiting[edge.table]}"
+                for edge, link in zip(self.edges, self.links, strict=True)
+                if link is None and edge.table in waiting
+            ),
+            None,
+        )
+        self.trouble = next(
+            (failing[edge.table] for edge in self.edges if edge.table in failing and edge.table not in self.others),
+            None,
+        )
+
+    def units(self) -> tuple[UnitPlan, ...]:
+        """Plan the partitions; returns those that are not up to date."""
+        table, result = self.table, self.result
+        dimensions = table.partitions
+        self.known.found[self.name] = result
+        indexes: list[LinkIndex | None] = [
+            None if link is None or link.is_self else LinkIndex(link, self._available(link.parts))
+            for link in self.links
+        ]
+        keys = expected(dimensions, self.domains, [each for each in indexes if each is not None])
+        if any(link is not None and link.is_self for link in self.links):
+            own = [Partition(dimensions, values) for values in keys]
+            indexes = [
+                LinkIndex(link, own) if link is not None and link.is_self else index
+                for link, index in zip(self.links, indexes, strict=True)
+            ]
+        self.indexes = indexes
+        found: list[UnitPlan] = []
+        wanted = self.known.narrowing.wanted
+        stored = self.stored.records
+        seen: set[Partition] = set()
+        for values in keys:
+            unit = Partition(dimensions, values)
+            seen.add(unit)
+            if wanted is not None and not wanted(self.name, unit):
+                self._leave(unit)
+                continue
+            chosen = tuple([None if index is None else index.choose(values) for index in indexes])
+            planned = self._unit(unit, values, chosen)
+            if planned is not None:
+                found.append(planned)
+        for unit in stored:
+            if unit not in seen and (wanted is None or wanted(self.name, unit)):
+                planned = self._gone(unit, None)
+                if planned is not None:
+                    found.append(planned)
+        return tuple(self._limited(found))
+
+    def _available(self, name: str) -> Collection[Partition]:
+        found = self.others[name]
+        return [*found.contents, *found.waiting] if found.waiting else found.contents
+
+    def _leave(self, unit: Partition) -> None:
+        """Leave a partition as it is stored, if it is."""
+        record = self.stored.contents.get(unit)
+        if record is not None and unit in self.stored.records:
+            self.result.contents[unit] = record
+
+    def _limited(self, found: list[UnitPlan]) -> Iterator[UnitPlan]:
+        """The partitions of which no more are made than the user asked for, in their order."""
+        limit, result = self.known.narrowing.limit, self.result
+        due = [each for each in found if each.action == "run" and not each.drops and each.refused is None]
+        if limit is None or len(due) <= limit:
+            yield from found
+            return
+        chosen = due[-limit:] if self.known.narrowing.newest_first else due[:limit]
+        left = {each.partition for each in due} - {each.partition for each in chosen}
+        for each in found:
+            if each.partition not in left:
+                yield each
+                continue
+            result.due.discard(each.partition)
+            result.contents.pop(each.partition, None)
+            result.waiting[each.partition] = LEFT
+            yield UnitPlan(each.partition, "wait", (Reason("left", LEFT),), each.state)
+
+    def _unit(self, unit: Partition, values: Values, chosen: tuple[Chosen | None, ...]) -> UnitPlan | None:
+        """Plan one partition that the table has; None where it is up to date."""
+        is_open, late = self._is_open(values)
+        is_stored = unit in self.stored.records
+        if late is not None and is_stored:
+            self._leave(unit)
+            return None
+        if late is not None:
+            return self._waiting(unit, "not_ended", f"{late} has not ended")
+        for link, each in zip(self.links, chosen, strict=True):
+            if link is not None and each is not None and each.lacks is not None:
+                why = f"`{link.table}` has no {each.lacks}"
+                return self._gone(unit, why) if is_stored else self._waiting(unit, "input_missing", why)
+        needs: list[str] = []
+        for link, each in zip(self.links, chosen, strict=True):
+            if link is None or each is None:
+                continue
+            other = self.result if link.is_self else self.others[link.parts]
+            if other.waiting and (waits := next((m for m in each.members if m in other.waiting), None)) is not None:
+                return self._waiting(unit, "input_waits", f"`{unit_name(link.table, waits)}` waits")
+            if other.due:
+                needs += [unit_name(link.table, m) for m in each.members if m in other.due]
+        if not needs and not is_open and not self.whole_running and self._is_up_to_date(unit, chosen):
+            self.result.contents[unit] = self.stored.contents[unit]
+            return None
+        if self.whole_waits is not None:
+            return self._waiting(unit, "input_waits", self.whole_waits)
+        return self._due(unit, chosen, tuple(needs), is_open=is_open)
+
+    def _is_open(self, values: Values) -> tuple[bool, str | None]:
+        """Whether a period has not ended and is made all the same, and the one that has to end before it is made."""
+        is_open = False
+        for domain, value in zip(self.domains, values, strict=True):
+            if domain.is_open(value):
+                if domain.dimension is None or domain.dimension.open == "wait":
+                    return False, value
+                is_open = True
+        return is_open, None
+
+    def _waiting(self, unit: Partition, code: str, why: str) -> UnitPlan:
+        self.result.waiting[unit] = why
+        state = None
+        if unit in self.stored.records:
+            self.result.outdated.add(unit)
+            state = self._state(unit)
+        return UnitPlan(unit, "wait", (Reason(code, why),), state)
+
+    def _gone(self, unit: Partition, why: str | None) -> UnitPlan | None:
+        """Plan a stored partition whose source has gone; None where it is kept."""
+        gone = self.table.gone
+        if gone == "keep":
+            self._leave(unit)
+            return None
+        reason = Reason("source_gone", f"its source is gone{'' if why is None else f': {why}'}")
+        state = self._state(unit)
+        if gone == "drop":
+            self.result.dropped.add(unit)
+            return UnitPlan(unit, "run", (reason,), state, drops=True)
+        name = unit_name(self.name, unit)
+        option = " ".join(f"--partition {key}={value}" for key, value in unit.key.items())
+        refused = StorageError(
+            f"the source of `{name}` is gone{'' if why is None else f': {why}'}",
+            hint=f"`gone: keep` keeps such partitions, `gone: drop` removes them;"
+            f" `lakehouse clean {self.name} {option}` removes this one",
+            location=self.table.where("gone", "partitions"),
+        )
+        self.result.contents[unit] = None
+        self.result.due.add(unit)
+        self.result.failing[unit] = refused.message
+        return UnitPlan(unit, "run", (reason,), state, refused=refused, would_fail=refused.message)
+
+    def _is_up_to_date(self, unit: Partition, chosen: Sequence[Chosen | None]) -> bool:
+        """Whether a partition is as its index says, and that is as it would be made now; looks at no more than that."""
+        record = self.stored.records.get(unit)
+        content = self.stored.contents.get(unit)
+        if record is None or content is None or self.known.force or record.content_hash != content.content_hash:
+            return False
+        if not record.recipe or self.table.refresh is not None or self._recipe_changes(unit, record):
+            return False
+        inputs = record.input_hashes
+        if not all(inputs.get(name) == now for name, now in self.whole_hashes):
+            return False
+        for link, each in zip(self.links, chosen, strict=True):
+            if link is None or each is None:
+                continue
+            contents, reading = self._read_from(link)
+            there = [(member, content) for member in each.members if (content := contents.get(member)) is not None]
+            if len(there) < len(each.members):
+                return False
+            if inputs.get(link.record_name) != (link.content_hash(there), reading):
+                return False
+        return True
+
+    def _read_from(self, link: Link) -> tuple[Mapping[Partition, InputRecord | None], str]:
+        """The partitions of an input, and how each is read."""
+        other = self.result if link.is_self else self.others[link.parts]
+        return other.contents, self.known.stored[link.parts].reading
+
+    def _recipe_changes(self, unit: Partition, record: Stored) -> tuple[Reason, ...]:
+        """The reasons in what a partition was made by, found once for all that were made by the same."""
+        found = self._of_recipe.get(record.recipe)
+        if found is None:
+            manifest = self.stored.manifest(unit)
+            if not isinstance(manifest, Manifest):
+                return (Reason("data_changed", "no manifest"),)
+            found = self.recipe_reasons(manifest)
+            if self.table.on_code_change == "new":
+                found = tuple(each for each in found if each.code not in CODE_REASONS)
+            self._of_recipe[record.recipe] = found
+        return found
+
+    def _content(self, link: Link, chosen: Chosen) -> InputRecord | None:
+        """The content of what a partition gets of an input, as it is stored; None where it is not."""
+        contents, reading = self._read_from(link)
+        records = [(each, contents.get(each)) for each in chosen.members]
+        there = [(each, record) for each, record in records if record is not None]
+        if len(there) < len(records):
+            return None
+        return link.content(there)._replace(reading=reading)
+
+    def _due(
+        self, unit: Partition, chosen: tuple[Chosen | None, ...], needs: tuple[str, ...], *, is_open: bool
+    ) -> UnitPlan | None:
+        state = self._state(unit)
+        chosen = tuple(
+            [
+                None if index is None or each is None else index.named(each)
+                for index, each in zip(self.indexes, chosen, strict=True)
+            ]
+        )
+        as_stored = dict(self.whole)
+        upstream = dict.fromkeys(self.whole_running)
+        for link, each in zip(self.links, chosen, strict=True):
+            if link is None or each is None:
+                continue
+            content = self._content(link, each)
+            if content is None:
+                upstream[link.table] = None
+            else:
+                as_stored[link.record_name] = TableState(each.name, True, content=content)
+        reasons = [*self.reasons_of(unit, state, as_stored)]
+        if self.table.on_code_change == "new" and state.manifest is not None:
+            reasons = [each for each in reasons if each.code not in CODE_REASONS]
+        if upstream:
+            names = [*upstream]
+            reasons.append(Reason("upstream_runs", f"{first_named(names, 3)} {'runs' if len(names) == 1 else 'run'}"))
+        if is_open:
+            reasons = [each for each in reasons if each.code != "partition_open"]
+            reasons.append(Reason("partition_open", "its period has not ended"))
+        if self.known.force:
+            reasons.append(Reason("forced", "forced (`--force`)"))
+        if not reasons and self.table.refresh is not None:  # its age was looked at
+            self.result.contents[unit] = self.stored.contents[unit]
+            return None
+        reasons = reasons or [Reason("input_changed", "there is no record of what it was made from")]
+        refused = state.refusal(force=self.known.force)
+        if refused is None and state.exists and state.unclaimed and not self.known.force:
+            refused = UnclaimedError(state.uri, unit_name(self.name, unit), location=self.table.where("path"))
+        would_fail = self.trouble or self._trouble_of(chosen)
+        if would_fail is None and refused is not None:
+            would_fail = f"`{unit_name(self.name, unit)}` stays as it is: {refused.message}"
+        self.result.due.add(unit)
+        self.result.contents[unit] = None
+        if would_fail is not None:
+            self.result.failing[unit] = would_fail
+        return UnitPlan(unit, "run", tuple(reasons), state, chosen, needs, refused, would_fail, is_open=is_open)
+
+    def _trouble_of(self, chosen: tuple[Chosen | None, ...]) -> str | None:
+        for link, each in zip(self.links, chosen, strict=True):
+            if link is not None and each is not None:
+                failing = (self.result if link.is_self else self.others[link.parts]).failing
+                if failing and (bad := next((m for m in each.members if m in failing), None)) is not None:
+                    return failing[bad]
+        return None
+
+    def _state(self, unit: Partition) -> TableState:
+        stored = self.stored
+        content, found = stored.contents.get(unit), stored.manifest(unit)
+        manifest = found if isinstance(found, Manifest) else None
+        trouble = found if isinstance(found, StorageError) else None
+        content = None if content is None else content._replace(reading=stored.reading)
+        return TableState(stored.uri(unit), content is not None, stored.trouble, content, manifest, trouble)

@@ -1,0 +1,151 @@
+"""Partitions of a table in a plan: what is stored of them, and what would be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+from msgspec import Struct
+
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.plan.partitioning import Chosen
+from lakehouse_cli.text.counts import plural
+
+# Partitions that are named one by one.
+_NAMED = 2
+#: What would be done to a table, or to a partition of it.
+Action = Literal["run", "check", "skip", "read", "wait"]
+
+
+class Stored(Protocol):
+    """What an index says of a partition."""
+
+    @property
+    def content_hash(self) -> str:
+        """Of its data."""
+
+    @property
+    def recipe(self) -> str:
+        """A digest of what it was made by."""
+
+    @property
+    def input_hashes(self) -> Mapping[str, tuple[str, str]]:
+        """The content hash and the reading of what it was made from."""
+
+
+class StoredPartitions(Struct, frozen=True):
+    """What is stored of a table by partition, looked at once.
+
+    Attributes:
+        contents: What is there now, whether it is described or not.
+        records: What its index says of each; none for a source.
+        manifest: Reads the whole manifest of one.
+        uri: Where one is.
+        reading: How each is read, as of `reading_of`.
+        trouble: Why it cannot be looked at.
+    """
+
+    contents: Mapping[Partition, InputRecord]
+    records: Mapping[Partition, Stored] = {}
+    manifest: Callable[[Partition], Manifest | StorageError | None] = lambda _: None
+    uri: Callable[[Partition], str] = str
+    reading: str = ""
+    trouble: StorageError | None = None
+
+
+class UnitPlan(Struct, frozen=True):
+    """A partition that is not up to date, or waits.
+
+    Attributes:
+        partition: Which.
+        action: ``run``, ``wait`` or ``check``.
+        reasons: Why.
+        state: What is stored of it.
+        chosen: What it gets of each input, by edge; None for an input that comes whole.
+        needs: Partitions that this run makes before it, and those that it drops, by name.
+        refused: Why a run leaves it as it is though it is due.
+        would_fail: As of `PlannedTable`.
+        drops: Whether it is removed.
+        is_open: Whether its period has not ended.
+    """
+
+    partition: Partition
+    action: Action
+    reasons: tuple[Reason, ...]
+    state: TableState | None = None
+    chosen: tuple[Chosen | None, ...] = ()
+    needs: tuple[str, ...] = ()
+    refused: StorageError | None = None
+    would_fail: str | None = None
+    drops: bool = False
+    is_open: bool = False
+
+    @property
+    def key(self) -> Mapping[str, str]:
+        """Value by dimension."""
+        return self.partition.key
+
+
+@dataclass(slots=True)
+class Found:
+    """The partitions of a table as a plan leaves them.
+
+    Attributes:
+        contents: Those that are there after the run, with their content; None where the run makes it.
+        due: Those that the run makes.
+        dropped: Those that the run removes.
+        waiting: Those that it does not make, with why.
+        outdated: Those of them that are stored, as they were made before.
+        failing: Those that it would fail at, with why.
+    """
+
+    contents: dict[Partition, InputRecord | None] = field(default_factory=dict)
+    due: set[Partition] = field(default_factory=set)
+    dropped: set[Partition] = field(default_factory=set)
+    waiting: dict[Partition, str] = field(default_factory=dict)
+    outdated: set[Partition] = field(default_factory=set)
+    failing: dict[Partition, str] = field(default_factory=dict)
+
+
+class Narrowing(NamedTuple):
+    """What the user narrows a plan to.
+
+    Attributes:
+        wanted: Whether a partition of a table is asked for; None for all.
+        limit: How many partitions of a table are made at most; None for any number.
+        newest_first: Whether the last ones come first.
+    """
+
+    wanted: Callable[[str, Partition], bool] | None = None
+    limit: int | None = None
+    newest_first: bool = False
+
+
+#: What narrows nothing.
+EVERYTHING = Narrowing()
+
+
+def summed_up(units: Sequence[UnitPlan]) -> tuple[Reason, ...]:
+    """The reasons of a table: those of its partitions, by code, with the message of the first of them."""
+    by_code: dict[str, list[tuple[UnitPlan, str]]] = {}
+    for unit in units:
+        for reason in unit.reasons:
+            by_code.setdefault(reason.code, []).append((unit, reason.message))
+    return tuple(
+        [
+            Reason(code, f"{named_partitions([unit.partition for unit, _ in found])}: {found[0][1]}")
+            for code, found in by_code.items()
+        ]
+    )
+
+
+def named_partitions(partitions: Sequence[Partition]) -> str:
+    """One partition or two by name, more by their number and the ends of their range."""
+    if len(partitions) <= _NAMED:
+        return " and ".join(map(str, partitions))
+    return f"{plural(len(partitions), 'partition')} ({partitions[0]} to {partitions[-1]})"

@@ -1,0 +1,71 @@
+"""Notes on the tables of a plan: what their storages and transforms do that one should know."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from msgspec.structs import replace
+
+from lakehouse_cli.formats.objects.spec import PATHS
+from lakehouse_cli.model import Table
+from lakehouse_cli.plan.planned import PlannedTable
+from lakehouse_cli.plan.project_code import ProjectCode
+from lakehouse_cli.plan.uses import Used, UsedContent
+
+
+def with_note(planned: PlannedTable, note: str | None) -> PlannedTable:
+    """A planned table with a note on its storage, where it would run."""
+    return planned if note is None or planned.action != "run" else replace(planned, notes=(*planned.notes, note))
+
+
+def with_used(
+    planned: PlannedTable,
+    table: Table,
+    used: Used | None,
+    content: UsedContent,
+    code: ProjectCode,
+    shared: Mapping[str, str],
+) -> PlannedTable:
+    """A planned table with what its transform uses beside its inputs, and what there is to say of that."""
+    advice = advice_on(table, code, planned.inputs, () if used is None else used.files, shared)
+    if used is None:
+        return replace(planned, notes=(*planned.notes, *advice)) if advice else planned
+    return replace(planned, notes=(*planned.notes, *content.missing(table), *advice), used=used)
+
+
+def advice_on(
+    table: Table,
+    project: ProjectCode,
+    inputs: Collection[str],
+    files: Collection[str],
+    shared: Mapping[str, str],
+) -> tuple[str, ...]:
+    """What there is to say of a table's transform."""
+    if table.quarantine_of:  # it is said of the table
+        return ()
+    code = project.of(table)
+    engine = project.unordered_type(table)
+    unordered = None if table.key or table.order_by else engine
+    random = table.query.reading.random if table.query is not None and table.query.reading is not None else ()
+    if inputs and (code is None or not code.reads) and not random and unordered is None:
+        return ()  # nearly every table of a plan
+    from lakehouse_cli.plan.advice import advice_for, not_reproducible
+
+    has_paths = any(project.spec.tables[name].serializer in PATHS for name in (*inputs, table.name))
+    reads = () if code is None or table.order_by or engine is not None else code.reads
+    order = not_reproducible(table, random, unordered, reads)
+    notes = (advice_for(table, code, inputs, files, has_paths=has_paths), shared.get(table.name), order)
+    return tuple(each for each in notes if each is not None)
+
+
+def shared_connections(code: ProjectCode, tables: Iterable[Table]) -> Mapping[str, str]:
+    """The note on tables that may use DuckDB's module-wide connection at once, by the first of them."""
+    reads = {table.name: found.reads for table in tables if (found := code.of(table)) is not None}
+    names = [name for name, found in reads.items() if any(read.kind == "duckdb" for read in found)]
+    if len(names) < 2 or code.executor != "threads":
+        return {}
+    from lakehouse_cli.executors.threads import default_workers  # slow to load, and seldom needed
+    from lakehouse_cli.plan.advice import at_once, shared_connection
+
+    names = at_once(code.graph, names) if (code.workers or default_workers()) > 1 else []
+    return {names[0]: shared_connection(names)} if names else {}

@@ -1,0 +1,176 @@
+"""The partitions of a run put together by table: events and results name tables, as the user does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from msgspec import UNSET
+
+from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.model.partition_content import content_of_partitions
+from lakehouse_cli.plan.expansion import expand
+from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.planned import Plan, PlannedTable
+from lakehouse_cli.runs.events import (
+    ErrorInfo,
+    Event,
+    PartitionFinished,
+    PartitionResult,
+    TableFinished,
+    TableResult,
+    TableRetrying,
+    TableStarted,
+    TableStatus,
+)
+from lakehouse_cli.text.counts import plural
+
+# The status of a table is the first of these that a partition of it has.
+_GRAVEST: tuple[TableStatus, ...] = ("failed", "cancelled", "skipped", "held_back", "materialized", "dropped")
+
+
+@dataclass(slots=True)
+class _Gathering:
+    """The results of one table's partitions so far."""
+
+    planned: PlannedTable
+    total: int
+    results: dict[str, TableResult] = field(default_factory=dict)
+    began: bool = False
+
+
+class Assembly:
+    """Turns the events of partitions into those of their tables.
+
+    Args:
+        plan: The plan, by table.
+        graph: All tables.
+        emit: Takes the events of tables.
+
+    Attributes:
+        expansion: The same by partition.
+    """
+
+    def __init__(self, plan: Plan, graph: AssetGraph, emit: Callable[[Event], None]) -> None:
+        self.expansion = expand(plan, graph)
+        self._plan, self._emit = plan, emit
+        self._tables = {
+            each.name: _Gathering(each, len(each.partitions)) for each in plan.tables if each.is_partitioned
+        }
+        self._done: dict[str, TableResult] = {}
+
+    def handle(self, event: Event) -> None:
+        """Take an event of the loop."""
+        match event:
+            case TableStarted(name, _) if name in self.expansion.table_of:
+                self._start(self.expansion.table_of[name])
+            case TableRetrying(name) if name in self.expansion.table_of:
+                self._emit(event)
+            case TableFinished(result) if result.name in self.expansion.table_of:
+                self._finish(result)
+            case _:
+                self._emit(event)
+
+    def begin(self) -> None:
+        """End the tables of which no partition is due."""
+        for name, each in self._tables.items():
+            if not each.total:
+                self._end(name)
+
+    def _start(self, table: str) -> None:
+        gathering = self._tables[table]
+        if not gathering.began:
+            gathering.began = True
+            self._emit(TableStarted(table))
+
+    def _finish(self, result: TableResult) -> None:
+        table = self.expansion.table_of[result.name]
+        gathering = self._tables[table]
+        again = result.name in gathering.results  # a termination cut the event off
+        gathering.results[result.name] = result
+        if not again:
+            done = len(gathering.results)
+            self._emit(PartitionFinished(table, self._of(result), done, gathering.total))
+        if len(gathering.results) == gathering.total:
+            self._end(table)
+
+    def _of(self, result: TableResult) -> PartitionResult:
+        key = self.expansion.partitions[result.name].key
+        return PartitionResult(
+            key,
+            result.status,
+            result.reasons,
+            result.rows,
+            result.bytes,
+            result.duration_s,
+            result.attempts,
+            result.error,
+            result.notes,
+            result.checks,
+        )
+
+    def _end(self, table: str) -> None:
+        result = self._result(self._tables[table])
+        self._done[table] = result
+        self._emit(TableFinished(result))
+
+    def _result(self, gathering: _Gathering) -> TableResult:
+        planned, results = gathering.planned, list(gathering.results.values())
+        statuses = [each.status for each in results]
+        status: TableStatus = next((each for each in _GRAVEST if each in statuses), "unchanged")
+        if status == "unchanged" and not planned.up_to_date and "waiting" in statuses:
+            status = "waiting"
+        seconds = [each.duration_s for each in results if each.duration_s is not None]
+        content = self._content_after(gathering)
+        return TableResult(
+            planned.name,
+            status,
+            planned.reasons if status != "unchanged" else (),
+            rows=None if content is None or content.rows < 0 else content.rows,
+            bytes=None if content is None else content.bytes,
+            duration_s=round(sum(seconds), 6) if seconds else None,
+            uri=planned.uri,
+            attempts=max((each.attempts for each in results), default=0),
+            error=self._error(results),
+            notes=planned.notes,
+            content_hash=UNSET if content is None else content.content_hash,
+            partitions=tuple([self._of(each) for each in results]),
+            partitions_up_to_date=planned.up_to_date,
+        )
+
+    def _content_after(self, gathering: _Gathering) -> InputRecord | None:
+        """What is stored of a table now."""
+        name = gathering.planned.name
+        if not gathering.results:
+            return self._plan.contents.get(name)
+        found = self._plan.found[name].contents
+        now = {each: record for each, record in found.items() if record is not None}
+        before = {each.partition: each.state for each in gathering.planned.partitions}
+        for unit, result in gathering.results.items():
+            partition = self.expansion.partitions[unit]
+            state = before[partition]
+            if result.content_hash is not UNSET:
+                now[partition] = InputRecord(result.content_hash, result.rows or 0, result.bytes or 0)
+            elif result.status != "dropped" and state is not None and state.content is not None:
+                now[partition] = state.content  # it stays as it was
+        return content_of_partitions([(each, now[each]) for each in sorted(now)]) if now else None
+
+    def _error(self, results: Iterable[TableResult]) -> ErrorInfo | None:
+        """The error of a table some of whose partitions failed: how many, and that of the first."""
+        by_status: dict[str, list[TableResult]] = {}
+        for each in results:
+            by_status.setdefault(each.status, []).append(each)
+        for status, verb in (("failed", "failed"), ("cancelled", "cancelled"), ("skipped", "skipped")):
+            bad = by_status.get(status)
+            if bad and bad[0].error is not None:
+                first, error = self.expansion.partitions[bad[0].name], bad[0].error
+                counted = f"{plural(len(bad), 'partition')} {verb}"
+                return ErrorInfo(error.type, f"{counted}: {first}: {error.message}", error.hint, error.location)
+        return None
+
+    def results(self, ended: Iterable[TableResult]) -> tuple[TableResult, ...]:
+        """The results of all tables, in the order of the plan, and of sources that failed before them."""
+        others = {each.name: each for each in ended if each.name not in self.expansion.table_of}
+        others |= self._done
+        order = {each.name: place for place, each in enumerate(self._plan.tables)}
+        return tuple(sorted(others.values(), key=lambda each: order.get(each.name, -1)))

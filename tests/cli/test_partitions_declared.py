@@ -1,0 +1,240 @@
+"""Partitions as they are declared: what `validate` accepts, and what it refuses in the light of inputs and code."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Cli, ProjectFolder
+
+DIMENSIONS = """dimensions:
+  month: {every: month}
+  week: {every: week}
+  hour: {every: hour, start: 2024-01-01T00}
+  region: [eu, us]
+"""
+SOURCES = """
+trips: {kind: source, path: "raw/trips_{day:%Y-%m-%d}", columns: {id: int64, at: "timestamp[us]"}}
+shops: {kind: source, path: "raw/{country}/shops", columns: {id: int64}}
+rates: {kind: source, path: "raw/rates_{month:%Y-%m}", columns: {id: int64}}
+two: {kind: source, path: "raw/{sent:%Y-%m-%d}_{got:%Y-%m-%d}", columns: {id: int64}}
+folder: {kind: source, path: raw/folder/, columns: {id: int64}}
+plain: {kind: source, columns: {id: int64, since: date32, name: string}}
+"""
+
+
+def validate(folder: ProjectFolder, cli: Cli, table: str, code: str = "def t(*a, **k): ...\n", top: str = "") -> str:
+    """What `validate` says of one more table, `t`; empty where it is valid."""
+    folder.declare(f"{SOURCES}{table}", code, top=DIMENSIONS + top)
+    invoked = cli("validate")
+    assert (invoked.code == 0) == (not invoked.err)
+    return invoked.err
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "t: {partitions: [month], inputs: [trips]}",
+        "t: {partitions: [day], inputs: [trips, rates]}",  # of each day, the rates of its month
+        "t: {partitions: [month], inputs: [trips, plain]}",
+        "t: {partitions: [week], inputs: [trips]}",
+        "t: {partitions: [hour], inputs: [trips, plain]}",  # all hours there are
+        "t: {partitions: [region]}",
+        "t: {partitions: [region, country], inputs: [shops]}",
+        "t: {partitions: [region, month], inputs: [trips]}",
+        "t: {partitions: [whatever, month], inputs: [folder, trips]}",  # only its files say what the folder has
+        "t: {partitions: [file], inputs: [trips, plain]}",
+        "t: {partitions: [month], inputs: {a: {table: trips, at: {month: [-2, 0]}, missing: skip}}}",
+        "t: {partitions: [month], inputs: {a: trips, b: {table: plain, within: {column: since, around: [-1d, 0]}}}}",
+    ],
+)
+def test_partitions_that_inputs_have_are_accepted(folder: ProjectFolder, cli: Cli, table: str) -> None:
+    assert validate(folder, cli, table) == ""
+
+
+@pytest.mark.parametrize(
+    ("table", "message", "hint"),
+    [
+        (
+            "t: {partitions: [mnth], inputs: [trips]}",
+            "dimension `mnth` of table `t` is not declared, and no input has it",
+            "did you mean `month`?",
+        ),
+        (
+            "t: {partitions: [month], inputs: [plain]}",
+            "no input of table `t` has the dimension `month`",
+            "read an input that has it, or give it a `start` under `dimensions:`",
+        ),
+        (
+            "t: {partitions: [day], inputs: [rates]}",  # months do not say which days there are
+            "no input of table `t` has the dimension `day`",
+            "read an input that has it, or give it a `start` under `dimensions:`",
+        ),
+        (
+            "t: {partitions: [country, month], inputs: [shops, trips]}",
+            "no input of table `t` has `country` and `month` together, so that their combinations are not known",
+            "give a dimension of time a `start`, and list the values of another: `region: [eu, us]`",
+        ),
+        (
+            "t: {partitions: [week], inputs: [trips, rates]}",
+            "`week` of table `t` and `month` of `rates` do not nest",
+            "divide one of the two by days: weeks begin in one month or year and end in the next",
+        ),
+        (
+            "t: {partitions: [month], inputs: [two]}",
+            "input `two` of table `t` has the dimensions `sent` and `got`, either of which could be `month`",
+            "call one of the two `month`, or divide the table by one of them",
+        ),
+        (
+            "t: {partitions: [file], inputs: [plain]}",
+            "table `t` has a partition of each file, and reads no source of many files",
+            "read a source whose path is a pattern or a folder: `raw/sales_*`",
+        ),
+        (
+            "t: {partitions: [file], inputs: [trips, rates]}",
+            "table `t` has a partition of each file, and reads more than one source of many files: `trips`, `rates`",
+            "give each a table of its own between the two, with `partitions: [file]`",
+        ),
+        (
+            "t: {partitions: [hour], inputs: {a: {table: plain, at: {hour: -1}}}}",
+            "`at` of input `a` of table `t` names `hour`, and `plain` has no such dimension",
+            "remove it, or choose rows by time: `within: {column: …}`",
+        ),
+        (
+            "t: {partitions: [hour], inputs: {a: {table: plain, missing: skip}}}",
+            "`missing` of input `a` of table `t` says what becomes of its partitions,",
+            "remove it",
+        ),
+        (
+            "t: {partitions: [month], inputs: {a: {table: trips, within: {column: at}}}}",
+            "`within` of input `a` of table `t`: `trips` is partitioned by time itself",
+            "write `at: {month: [-1, 0]}` for neighbours of the period, or remove it",
+        ),
+        (
+            "t: {partitions: [hour], inputs: {a: {table: plain, within: {column: sinse}}}}",
+            "`within` of input `a` of table `t`: `plain` has no column `sinse`",
+            "did you mean `since`?",
+        ),
+        (
+            "t: {partitions: [hour], inputs: {a: {table: plain, within: {column: name}}}}",
+            "`within` of input `a` of table `t`: column `name` of `plain` is string, and no time",
+            "name a column that is a date or a timestamp",
+        ),
+    ],
+)
+def test_partitions_that_inputs_lack_are_refused(
+    folder: ProjectFolder, cli: Cli, table: str, message: str, hint: str
+) -> None:
+    found = validate(folder, cli, table)
+    assert f"error: {message}" in found
+    assert hint in found
+    assert "lakehouse.yaml:" in found
+    assert found.endswith("\n1 problem\n")
+
+
+def test_function_takes_dimensions_as_parameters(folder: ProjectFolder, cli: Cli) -> None:
+    code = "def t(trips, month, *, region): ...\n"
+    assert validate(folder, cli, "t: {partitions: [region, month]}", code) == ""
+
+
+def test_function_that_takes_another_dimension_is_refused(folder: ProjectFolder, cli: Cli) -> None:
+    found = validate(folder, cli, "t: {partitions: [month]}", "def t(trips, region): ...\n")
+    assert "parameter `region` of `t` matches no table" in found
+
+
+def test_dimension_fills_no_place_of_an_input(folder: ProjectFolder, cli: Cli) -> None:
+    code = "def t(a, month, b): ...\n"
+    assert validate(folder, cli, "t: {partitions: [month], inputs: [trips, plain]}", code) == ""
+    found = validate(folder, cli, "t: {partitions: [month], inputs: [trips, plain, shops]}", code)
+    assert "`t` takes 2 tables and `inputs` lists 3" in found
+
+
+def test_query_takes_dimensions_as_params(folder: ProjectFolder, cli: Cli) -> None:
+    query = "select $region as r, last_day($month) as d, count(*) as n from trips group by all"
+    table = f"t: {{partitions: [region, month], columns: {{r: string, d: date32, n: int64}}, sql: '{query}'}}"
+    assert validate(folder, cli, table) == ""
+    assert "`d` is declared int64" in validate(folder, cli, table.replace("d: date32", "d: int64"))
+
+
+def test_query_with_a_param_that_is_no_dimension_is_refused(folder: ProjectFolder, cli: Cli) -> None:
+    found = validate(folder, cli, "t: {partitions: [month], sql: select $region as r from trips}")
+    assert "the query has a param `$region`, and `params` has no value" in found
+
+
+@pytest.mark.parametrize(
+    ("table", "top", "message"),
+    [
+        (
+            "t: {partitions: [month], inputs: [trips], params: {month: 1}}",
+            "",
+            "dimension `month` of table `t` and one of its params have one name",
+        ),
+        (
+            "t: {partitions: [month], inputs: [trips]}",
+            "params: {month: 1}\n",
+            "dimension `month` of table `t` has the name of a param of the project",
+        ),
+        (
+            "t: {partitions: [month]}\nmonth: {kind: source}",
+            "",
+            "dimension `month` of table `t` has the name of a table",
+        ),
+    ],
+)
+def test_dimension_that_could_be_another_is_refused(
+    folder: ProjectFolder, cli: Cli, table: str, top: str, message: str
+) -> None:
+    found = validate(folder, cli, table, "def t(trips, month): ...\n", top)
+    assert message in found
+    assert "\n1 problem\n" in found
+
+
+def test_results_of_one_function_share_their_partitions(folder: ProjectFolder, cli: Cli) -> None:
+    tables = "a: {function: t, output: a, partitions: [month]}\nb: {function: t, output: b}"
+    found = validate(folder, cli, tables, "def t(trips): ...\n")
+    assert "`partitions` of table `b` is not that of table `a`, and `t` computes both at once" in found
+
+
+def test_dimension_that_is_wrong_is_reported_once(folder: ProjectFolder, cli: Cli) -> None:
+    table = "{partitions: [month], inputs: {a: {table: trips, at: {month: -1}}}}"
+    source = "{kind: source, path: 'raw/{month:%Y-%m}'}"
+    folder.declare(f"{{trips: {source}, t: {table}}}", "def t(a): ...\n", top="dimensions: {month: {every: moon}}\n")
+    found = cli("validate").err
+    assert "`every` of dimension `month` is" in found
+    assert found.endswith("\n1 problem\n")
+
+
+def test_partitions_are_declared_in_python(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write(
+        "tables.py",
+        """
+        from lakehouse_cli import Column, Lakehouse, computed_table, source_table
+
+        trips = source_table(path="raw/{region}/trips_{day:%Y-%m-%d}", name="trips", columns=[Column("id", "int64")])
+
+        @computed_table(
+            partitions=["region", "month"],
+            inputs={"trips": trips, "before": {"table": trips, "at": {"month": [-2, -1]}, "missing": "skip"}},
+            on_code_change="new",
+        )
+        def monthly(trips, before, month, region):
+            return trips
+
+        @computed_table(partitions=["region", "month"], inputs={"x": {"table": 5, "at": {"month": -1}}})
+        def wrong(x):
+            return x
+
+        lakehouse = Lakehouse([monthly], dimensions={"month": {"every": "month", "start": "2024-01"}})
+        """,
+    )
+    assert cli("-m", "tables", "validate").err == ""
+    folder.edit("tables.py", "[monthly]", "[monthly, wrong]")
+    assert "`inputs` of table `wrong` has `5`, which is no table" in cli("-m", "tables", "validate").err
+
+
+def test_tables_are_read_anew_where_a_dimension_changed(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("tables.yaml", "tables:\n  trips: {kind: source, path: 'raw/{month:%Y-%m}', columns: {id: int64}}\n")
+    folder.write("lakehouse.yaml", "name: x\ninclude: [tables.yaml]\ndimensions: {month: {every: month}}\n")
+    assert cli("ls").code == 0
+    assert cli("ls").code == 0  # which keeps what it read
+    folder.edit("lakehouse.yaml", "every: month", "every: day")
+    assert "placeholder `{month:%Y-%m}` of table `trips` is a month by its format" in cli("ls").err
