@@ -41,20 +41,20 @@ def links_of(graph: AssetGraph, name: str, dimensions: Mapping[str, Dimension]) 
 def read_by_partition(
     graph: AssetGraph, links: Mapping[str, tuple[Link | None, ...]], names: Iterable[str]
 ) -> frozenset[str]:
-    """The sources that some tables read by partition alone.
+    """The tables and sources that are read by partition alone, or not at all.
 
     Args:
         graph: All tables.
         links: What the partitions of tables get of each input, by table.
         names: The tables that are planned.
     """
-    linked, whole = set[str](), set[str]()
+    linked, whole = {name for name in names if graph.tables[name].partitions}, set[str]()
     for name in names:
         edges = graph.inputs.get(name, ())
         for edge, link in zip(edges, links.get(name, (None,) * len(edges)), strict=True):
             (whole if link is None else linked).add(edge.table)
         whole.update(graph.references(name))
-    return frozenset(each for each in linked - whole if graph.tables[each].kind == "source")
+    return frozenset(linked - whole)
 
 
 class PartitionPlanner:

@@ -15,6 +15,7 @@ from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.partitioning import Chosen, Domain, Link, LinkIndex, Values, expected, unit_name
+from lakehouse_cli.plan.plain_units import PlainUnits
 from lakehouse_cli.plan.units import Action, Found, Narrowing, Stored, StoredPartitions, UnitPlan
 from lakehouse_cli.text.name_lists import first_named
 
@@ -162,9 +163,12 @@ class TableUnits:
         wanted = self.known.narrowing.wanted
         stored = self.stored.records
         seen: set[Partition] = set()
+        plain = self._plain(indexes)
         for values in keys:
             unit = Partition(dimensions, values)
             seen.add(unit)
+            if plain is not None and plain.take(unit, values):
+                continue
             if wanted is not None and not wanted(self.name, unit):
                 self._leave(unit)
                 continue
@@ -178,6 +182,26 @@ class TableUnits:
                 if planned is not None:
                     found.append(planned)
         return tuple(self._limited(found))
+
+    def _plain(self, indexes: Sequence[LinkIndex | None]) -> PlainUnits | None:
+        """What finds those of very many partitions that are up to date; None where there is more to look at."""
+        known = self.known
+        if (
+            known.narrowing.wanted is not None
+            or known.force
+            or self.table.refresh is not None
+            or self.judge is not None
+        ):
+            return None
+        if self.whole_running or self.whole_waits is not None or any(each.current is not None for each in self.domains):
+            return None
+        plain = PlainUnits(self.stored, self.whole_hashes, self._of_recipe, self.result.contents)
+        for index in indexes:
+            if index is not None:
+                parts = index.link.parts
+                if parts not in self.others or not plain.add(index, self.others[parts], known.stored[parts].reading):
+                    return None
+        return plain
 
     def _available(self, name: str) -> Collection[Partition]:
         found = self.others[name]
