@@ -448,3 +448,18 @@ def test_checks_are_judged_on_each_partition(sales: ProjectFolder, cli: Cli) -> 
     assert "day=2024-01-31: " in cli("run").out
     put(sales, "2024-02-01", 8)
     assert cli("run", "--warnings-as-errors").code == 1
+
+
+def test_input_without_the_dimension_comes_whole(sales: ProjectFolder, cli: Cli) -> None:
+    sales.edit("lakehouse.yaml", "tables:\n", "tables:\n  rates: {kind: source, columns: {x: int64}}\n")
+    sales.edit("lakehouse.yaml", "inputs: [raw]", "inputs: [raw, rates]")
+    sales.edit("transforms.py", "def daily(raw: pa.Table)", "def daily(raw: pa.Table, rates: pa.Table)")
+    sales.edit("transforms.py", "    return raw\n", "    return raw.slice(0, rates.num_rows)\n")
+    sales.write("data/rates.csv", "x\n1\n")
+    assert "`rates` has none of its dimensions, and comes whole" in " ".join(cli("plan").out.split())
+    run(cli)
+    assert (total(cli), planned(cli, "state:new")) == (3, {})
+    sales.write("data/rates.csv", "x\n1\n2\n")
+    assert [*planned(cli, "state:modified")["daily"].values()] == 3 * [["input_changed"]]
+    run(cli)
+    assert total(cli) == 6
