@@ -16,6 +16,7 @@ NAMES = (
     "plan",
     "run",
     "check",
+    "accept",
     "test",
     "ls",
     "show",

@@ -173,6 +173,10 @@ class ObjectRecord(Struct, frozen=True, omit_defaults=True):
     packages: Mapping[str, str] = field(default_factory=dict)
 
 
+#: What is recorded anew of data that stay as they are: what checks found, or the recipe under which they stand.
+Amendment = tuple[CheckRecord, ...] | Recipe
+
+
 class Manifest(Struct, frozen=True):
     """The record of one stored table.
 
@@ -222,10 +226,12 @@ class Manifest(Struct, frozen=True):
         rows = -1 if self.row_count is None else self.rows
         return InputRecord(self.content_hash, rows, self.bytes, self.modified_ns)
 
-    def with_checks(self, checks: tuple[CheckRecord, ...], seen: Manifest) -> Manifest | None:
-        """The manifest with what checks found on the data; None where it is not the one that was seen of these."""
+    def with_checks(self, checks: Amendment, seen: Manifest) -> Manifest | None:
+        """The manifest with what is recorded anew of the data; None where it is not the one that was seen of these."""
         same = (self.run_id, self.finished_at, self.content_hash) == (seen.run_id, seen.finished_at, seen.content_hash)
-        return replace(self, checks=checks) if same else None
+        if not same:
+            return None
+        return replace(self, recipe=checks) if isinstance(checks, Recipe) else replace(self, checks=checks)
 
     @property
     def row_count(self) -> int | None:

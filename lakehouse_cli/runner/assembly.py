@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
+from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.plan.expansion import expand
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan, PlannedTable
+from lakehouse_cli.plan.unit_checks import together
+from lakehouse_cli.plan.units import named_partitions
 from lakehouse_cli.runs.events import (
     ErrorInfo,
     Event,
@@ -132,11 +135,28 @@ class Assembly:
             uri=planned.uri,
             attempts=max((each.attempts for each in results), default=0),
             error=self._error(results),
-            notes=planned.notes,
+            notes=(*planned.notes, *self._notes(results)),
             content_hash=UNSET if content is None else content.content_hash,
+            checks=self._checks(results),
             partitions=tuple([self._of(each) for each in results]),
             partitions_up_to_date=planned.up_to_date,
         )
+
+    def _notes(self, results: Iterable[TableResult]) -> list[str]:
+        """The remarks on partitions, each once."""
+        by_note: dict[str, list[TableResult]] = {}
+        for each in results:
+            for note in each.notes if each.error is None else ():
+                by_note.setdefault(note, []).append(each)
+        return [
+            f"{named_partitions([self.expansion.partitions[each.name] for each in found])}: {note}"
+            for note, found in by_note.items()
+        ]
+
+    def _checks(self, results: Iterable[TableResult]) -> tuple[CheckResult, ...] | UnsetType:
+        """What the checks of all partitions found that were judged, or stand otherwise than passed."""
+        parts = self.expansion.partitions
+        return together([(str(parts[each.name]), one) for each in results for one in each.checks or ()]) or UNSET
 
     def _content_after(self, gathering: _Gathering) -> InputRecord | None:
         """What is stored of a table now."""

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, UsageError
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.check import CheckRecord
-from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
+from lakehouse_cli.model.manifest import OUTSIDE, Amendment, InputRecord, Manifest
 from lakehouse_cli.model.row_place import RowPlace
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Stray
 from lakehouse_cli.storage.partition_capability import Partitioned
@@ -122,8 +121,8 @@ class CountsRows(Protocol):
 class KeepsChecks(Protocol):
     """Changes what a manifest says of checks, and nothing else."""
 
-    def keep_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
-        """Record checks in a manifest where it is still the one that was seen; returns whether it was."""
+    def keep_checks(self, table: Table, manifest: Manifest, checks: Amendment) -> bool:
+        """Record checks, or a recipe, in a manifest where it is still the one that was seen; returns whether it was."""
 
 
 @runtime_checkable
@@ -299,7 +298,7 @@ def count_rows(storage: AssetStorage, table: Table) -> int | None:
     return None if found is None else found.count_rows(table)
 
 
-def keep_checks(storage: AssetStorage, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
+def keep_checks(storage: AssetStorage, table: Table, manifest: Manifest, checks: Amendment) -> bool:
     """Record checks that were judged on stored data in the table's manifest.
 
     Args:

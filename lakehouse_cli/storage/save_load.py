@@ -34,8 +34,7 @@ from lakehouse_cli.errors import (
 )
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column, StorageSpec, Table
-from lakehouse_cli.model.check import CheckRecord
-from lakehouse_cli.model.manifest import OUTSIDE, UNFINISHED, InputRecord, Manifest
+from lakehouse_cli.model.manifest import OUTSIDE, UNFINISHED, Amendment, InputRecord, Manifest
 from lakehouse_cli.runs.local_state import put, state_folder
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, record_of
 from lakehouse_cli.storage.errors import overtaken
@@ -289,7 +288,7 @@ class SaveLoadStorage(AssetStorage):
             raise self._unkept(table, "read", error) from error
         return parse_manifest(text, str(file.relative_to(self._project)))
 
-    def keep_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
+    def keep_checks(self, table: Table, manifest: Manifest, checks: Amendment) -> bool:
         """Replace the manifest, and leave the data."""
         now = self.read_manifest(table)
         changed = None if now is None else now.with_checks(checks, manifest)

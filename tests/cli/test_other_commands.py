@@ -25,6 +25,7 @@ COMMANDS = [
     "plan",
     "run",
     "check",
+    "accept",
     "test",
     "ls",
     "show",

@@ -386,3 +386,65 @@ def test_each_file_is_a_partition(folder: ProjectFolder, cli: Cli) -> None:
     }
     assert cli("show", "all", "-o", "json").json["rows"] == [{"n": 5}]
     assert planned(cli) == {}
+
+
+def test_accepted_partitions_are_not_made_again(sales: ProjectFolder, cli: Cli) -> None:
+    run(cli)
+    sales.edit("transforms.py", "    return raw\n", "    return raw.slice(0)\n")
+    sales.edit("transforms.py", 'return pa.table({"n": [pc.sum', 'return 1 and pa.table({"n": [pc.sum')
+    put(sales, "2024-02-01", 5)
+    accepted = cli("accept", "daily", "--partition", "month=2024-01", "-o", "json").json["tables"]
+    assert [(each["name"], each["accepted"]) for each in accepted] == [("daily", 2)]
+    assert planned(cli, "daily") == {"daily": {"2024-02-01": ["function_changed", "input_changed"]}}
+    text = cli("accept", "daily", "summary").out
+    assert "daily  1 partition accepted: `daily` changed (transforms.py)" in text
+    assert "still due: content of `raw` changed" in text
+    assert planned(cli) == {
+        "daily": {"2024-02-01": ["input_changed"]},
+        "monthly": {"2024-02": ["upstream_runs"]},
+        "summary": ["upstream_runs"],
+    }
+    assert "accepted what is stored" in cli("runs", "show", "last").out
+    assert run(cli)["summary"] == "materialized"
+    assert (total(cli), planned(cli)) == (5, {})
+    assert cli("accept").code == 2
+
+
+def test_history_stays_where_code_counts_for_what_is_new(sales: ProjectFolder, cli: Cli) -> None:
+    sales.edit("lakehouse.yaml", "daily: {", "daily: {on_code_change: new, ")
+    run(cli)
+    sales.edit("transforms.py", "    return raw\n", "    return raw.slice(1)\n")
+    assert planned(cli) == {}
+    put(sales, "2024-02-02", 1, 2, 3)
+    assert run(cli)["daily"] == {"2024-02-02": "materialized"}
+    assert total(cli) == 8
+    sales.edit("lakehouse.yaml", "inputs: [raw], columns: {id: int64}", "inputs: [raw], columns: {id: int32}")
+    assert [*planned(cli, "daily")["daily"].values()] == 4 * [["contract_changed"]]
+
+
+def test_checks_are_judged_on_each_partition(sales: ProjectFolder, cli: Cli) -> None:
+    put(sales, "2024-01-31", 1, 9)
+    run(cli)
+    column = "inputs: [raw], columns: {id: int64}"
+    warned = "inputs: [raw], columns: {id: {type: int64, max: 5, severity: warn}}"
+    sales.edit("lakehouse.yaml", column, warned.replace(", severity: warn", ""))
+    found = planned(cli)
+    assert found["daily"] == {day: ["check_changed"] for day in ("2024-01-30", "2024-01-31", "2024-02-01")}
+    done = cli("run", "-o", "json")
+    daily, monthly, _ = done.json["tables"]
+    assert (done.code, ended(daily)["2024-01-31"], ended(monthly)) == (1, "failed", {})
+    assert daily["checks"][0]["count"] == 1
+    assert daily["checks"][0]["message"].startswith("day=2024-01-31: ")
+    assert sales.read("data/daily/day=2024-01-31/data.csv") == "id\n1\n9\n"
+    put(sales, "2024-01-30", 2)
+    assert run(cli, code=1) == {
+        "daily": {"2024-01-30": "materialized", "2024-01-31": "failed"},
+        "monthly": {"2024-01": "skipped"},
+        "summary": "skipped",
+    }
+    sales.edit("lakehouse.yaml", "{type: int64, max: 5}", "{type: int64, checks: [{max: 5, severity: warn}]}")
+    assert run(cli)["summary"] == "materialized"
+    assert cli("run", "--warnings-as-errors").code == 0, "earlier warnings do not count"
+    assert "day=2024-01-31: " in cli("run").out
+    put(sales, "2024-02-01", 8)
+    assert cli("run", "--warnings-as-errors").code == 1

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from lakehouse_cli.errors import system_reason
 from lakehouse_cli.formats.base import Opener, Sink
 from lakehouse_cli.model import Column, StorageSpec, Table
-from lakehouse_cli.model.check import CheckRecord
-from lakehouse_cli.model.manifest import OUTSIDE, UNFINISHED, InputRecord, Manifest
+from lakehouse_cli.model.manifest import OUTSIDE, UNFINISHED, Amendment, InputRecord, Manifest
 from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.storage.base import Provenance, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, translate_errors
@@ -236,7 +235,7 @@ class KeyedStorage(UnitKeys):
             return None
         return parse_manifest(text, self._shown_manifest(table))
 
-    def keep_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
+    def keep_checks(self, table: Table, manifest: Manifest, checks: Amendment) -> bool:
         """Replace the manifest, and leave the data."""
         if table.is_partitioned:
             return self._keep_unit_checks(table, manifest, checks)

@@ -10,8 +10,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import NewerVersionError, StorageError
 from lakehouse_cli.model import StorageSpec, Table
-from lakehouse_cli.model.check import CheckRecord
-from lakehouse_cli.model.manifest import UNFINISHED, InputRecord, Manifest, NewerManifestError
+from lakehouse_cli.model.manifest import UNFINISHED, Amendment, InputRecord, Manifest, NewerManifestError
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import unit_of, unit_path
 from lakehouse_cli.storage.errors import translate_errors
@@ -107,7 +106,7 @@ class UnitKeys(Keys):
         with self._translated(table, "looked at"), self._index(table).reading(fresh=False) as index:
             return index.manifest(table.partition, table.name)
 
-    def _keep_unit_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
+    def _keep_unit_checks(self, table: Table, manifest: Manifest, checks: Amendment) -> bool:
         partition, kept = table.partition, []
         if partition is None:
             return False

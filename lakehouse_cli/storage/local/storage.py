@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lakehouse_cli.errors import ObstructedError, StorageError, system_reason
 from lakehouse_cli.formats.base import Opener, Sink
 from lakehouse_cli.model import Column, Table
-from lakehouse_cli.model.check import CheckRecord
-from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
+from lakehouse_cli.model.manifest import OUTSIDE, Amendment, InputRecord, Manifest
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import ChangedError, changed_while_read, translate_errors
 from lakehouse_cli.storage.format_storage import (
@@ -293,7 +292,7 @@ class FileStorage(UnitFiles):
                 raise self._manifest_is_a_folder(table) from error
         return parse_manifest(text, self._shown_manifest(table))
 
-    def keep_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
+    def keep_checks(self, table: Table, manifest: Manifest, checks: Amendment) -> bool:
         """Replace the manifest, and leave the data."""
         if table.is_partitioned:
             return self._keep_unit_checks(table, manifest, checks)

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from lakehouse_cli.errors import NewerVersionError, StorageError
 from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.model import StorageSpec, Table
-from lakehouse_cli.model.check import CheckRecord
-from lakehouse_cli.model.manifest import UNFINISHED, InputRecord, Manifest, NewerManifestError
+from lakehouse_cli.model.manifest import UNFINISHED, Amendment, InputRecord, Manifest, NewerManifestError
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import unit_of, unit_path
 from lakehouse_cli.storage.base import Provenance
@@ -200,7 +199,7 @@ class UnitFiles(FolderStorage):
         with self._reading_index(table) as index:
             return index.manifest(table.partition, table.name)
 
-    def _keep_unit_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
+    def _keep_unit_checks(self, table: Table, manifest: Manifest, checks: Amendment) -> bool:
         if table.partition is None:
             return False
         with self._appending(table, "written") as appending:

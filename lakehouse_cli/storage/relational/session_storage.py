@@ -6,8 +6,7 @@ from abc import abstractmethod
 from contextlib import AbstractContextManager
 
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.check import CheckRecord
-from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.manifest import Amendment, Manifest
 from lakehouse_cli.storage.errors import Cause, translate_errors
 from lakehouse_cli.storage.relational.session import Relation, Session, parsed
 from lakehouse_cli.storage.relational.table_names import RelationNames
@@ -33,7 +32,7 @@ class SessionStorage(RelationNames):
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
         """As of `lakehouse_cli.storage.errors.Explaining`."""
 
-    def keep_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
+    def keep_checks(self, table: Table, manifest: Manifest, checks: Amendment) -> bool:
         """Replace the manifest, and leave the data."""
         relation = self.relation(table)
         with translate_errors(self, table, "written"), self.session(write=True) as session:
