@@ -14,7 +14,7 @@ from lakehouse_cli.inference.typed_file import table_of_pieces
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage.opening import open_storage
 from lakehouse_cli.storage.relational.base import RelationalStorage
-from lakehouse_cli.storage_types.names import MANIFESTS
+from lakehouse_cli.storage_types.names import OWN
 
 _SQLITE = "SELECT '', name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite%' ORDER BY name"
 _OTHERS = (
@@ -48,7 +48,7 @@ def infer_database(type_: str, root: str, shown: str) -> Iterator[tuple[str, Inf
         names = session.rows(_SQLITE if type_ == "sqlite" else _OTHERS) if session is not None else []
         huge = session.rows(_HUGE) if session is not None and type_ == "duckdb" else []
     for schema, name in names:
-        if name == MANIFESTS:
+        if name in OWN:
             continue
         path = f"{schema}/{name}" if schema else name
         table = Table(name=path, kind="source", storage=shown, path=path, format="")

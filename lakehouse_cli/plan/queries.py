@@ -29,7 +29,7 @@ from lakehouse_cli.model.query import DUCKDB, QueryProblem, QueryReading
 from lakehouse_cli.plan.queries_in_databases import DatabaseEngine, read_by_tokens
 from lakehouse_cli.registry import Entry, install_command, load
 from lakehouse_cli.runs.local_state import keep, kept, with_hash
-from lakehouse_cli.storage_types.names import MANIFESTS, MANIFESTS_HINT, ascii_lower
+from lakehouse_cli.storage_types.names import MANIFESTS_HINT, OWN, ascii_lower
 from lakehouse_cli.text.sql import tokens
 from lakehouse_cli.version import __version__
 
@@ -375,7 +375,7 @@ class _Matched(Struct):
             hint = "a query reads the project's tables and nothing else: declare a file as a source, and name that"
             if alone in self.tables:
                 hint = f"name it without what stands before: `{alone}`"
-        if ascii_lower(name) == MANIFESTS:
+        if ascii_lower(name) in OWN:
             hint = MANIFESTS_HINT
         if close:
             hint = f"name one under `inputs:`: {', '.join(f'`{each}`' for each in close)}"

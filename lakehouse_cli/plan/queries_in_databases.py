@@ -11,7 +11,7 @@ from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.query import DUCKDB, Mention, QueryProblem, QueryReading
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.storage_types import STORAGE_TYPES
-from lakehouse_cli.storage_types.names import MANIFESTS, MANIFESTS_HINT, ascii_lower
+from lakehouse_cli.storage_types.names import MANIFESTS_HINT, OWN, ascii_lower
 from lakehouse_cli.text.name_lists import first_few
 from lakehouse_cli.text.sql import placeholders, tokens
 
@@ -120,7 +120,7 @@ def _outside(table: Table, edges: Sequence[Input], tables: Collection[str]) -> I
         hint = "declare it as a table of the project and list it under `inputs:`; a query reads these and no others"
         if {ascii_lower(each.name) for each in others} <= {ascii_lower(name) for name in tables}:
             hint = "list it under `inputs:`; a query reads these and no others"
-        elif any(ascii_lower(each.name) == MANIFESTS for each in others):
+        elif any(ascii_lower(each.name) in OWN for each in others):
             hint = MANIFESTS_HINT
         yield Problem(message, hint, query.place(others[0].line, others[0].column))
 

@@ -9,6 +9,10 @@ from msgspec import Struct
 
 #: The table of ours that holds the manifests of a database.
 MANIFESTS = "lakehouse_manifests"
+#: Likewise, those of partitions.
+PARTITIONS = "lakehouse_partitions"
+#: What no table of a project is.
+OWN = frozenset((MANIFESTS, PARTITIONS))
 #: What to do where a query reads it.
 MANIFESTS_HINT = f"leave it out: `{MANIFESTS}` is lakehouse's own, and no table of a project"
 
@@ -69,7 +73,7 @@ class Names(Struct, frozen=True):
             why = self.problem(part)
             if why is not None:
                 return part, why
-        if self.keeps_manifests and name.casefold() == MANIFESTS:
+        if self.keeps_manifests and name.casefold() in OWN:
             return name, "is the table that holds the manifests"
         if self.own_prefix and name.lower().startswith(self.own_prefix):
             return name, f"begins with `{self.own_prefix}`, which is {self.owner}'s own"

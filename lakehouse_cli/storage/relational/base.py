@@ -6,23 +6,22 @@ from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import DataError, LakehouseError, StorageError, UnclaimedError, UnreachableError
+from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, UnreachableError
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray
+from lakehouse_cli.storage.base import Provenance, Scan, Stored
 from lakehouse_cli.storage.capabilities import TableToPublish
 from lakehouse_cli.storage.errors import Cause, translate_errors
 from lakehouse_cli.storage.format_storage import CountedPieces, columns_of, missing_data, needs_manifest
+from lakehouse_cli.storage.relational.cleaning import CleanedStorage
 from lakehouse_cli.storage.relational.inspection import Inspection, inspect_tables, record_of
 from lakehouse_cli.storage.relational.publishing import NewTable, publish_table
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Raw, Relation, Session, parsed
-from lakehouse_cli.storage.relational.session_storage import SessionStorage
-from lakehouse_cli.storage.relational.strays import RelationalPlace
-from lakehouse_cli.storage.strays import find_strays, remove_stray
+from lakehouse_cli.storage.relational.unit_rows import aside_of, publish_unit, refuse_base
 from lakehouse_cli.text.counts import count_text
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from lakehouse_cli.storage.spool import SpooledTable
 
 
-class RelationalStorage(SessionStorage):
+class RelationalStorage(CleanedStorage):
     """Tables of a database; a base for one storage for each kind of database.
 
     A table's path is ``name`` or ``schema/name``. Whatever a writer does is one transaction: a reader sees the old
@@ -90,6 +89,8 @@ class RelationalStorage(SessionStorage):
         self._looks.clear()
         relations: list[Relation] = []
         for table in tables:
+            if table.is_partitioned:
+                continue  # looked at by itself
             try:
                 relations.append(self.relation(table))
             except UnreachableError:
@@ -262,9 +263,17 @@ class RelationalStorage(SessionStorage):
             self._refuse(table, look.found, look.kept, forced)
             return
         with translate_errors(self, table, "looked at"), self.session() as session:
-            if session is not None:
+            if session is not None and relation.is_unit:
+                self._refuse_unit(table, session, forced=forced)
+            elif session is not None:
                 found = session.find_one(relation)
                 self._refuse(table, found, session.kept_of(relation) if found else None, forced)
+
+    def _refuse_unit(self, table: Table, session: Session, *, forced: bool) -> None:
+        """Refuse a table that is not stored by these partitions, or not by a run."""
+        found = session.find_one(self.relation(table).base)
+        self._refuse(table, found, None, forced=True)
+        refuse_base(self, session, table, found, forced=forced)
 
     def _refuse(self, table: Table, found: Found | None, kept: Kept | None, forced: bool) -> None:
         if found is None:
@@ -317,6 +326,13 @@ class RelationalStorage(SessionStorage):
             for table, counted, form, types, origin in prepared:
                 relation = self.relation(table)
                 with translate_errors(self, table, "written"):
+                    if relation.is_unit:
+                        self._refuse_unit(table, session, forced=origin.forced)
+                        aside = session.write(aside_of(relation), form, types)
+                        new = NewTable(aside, session.find([aside])[aside], counted.first, counted.rows)
+                        digest = session.digest(aside, new.found)
+                        manifests.append(publish_unit(self, session, table, new, digest, origin))
+                        continue
                     found, kept = session.find_one(relation), session.kept_of(relation)
                     self._refuse(table, found, kept if found else None, origin.forced)
                     aside = session.write(relation, form, types)
@@ -379,7 +395,8 @@ class RelationalStorage(SessionStorage):
         else:
             with self._looking(table, "looked at") as session:
                 kept = None if session is None else session.kept_of(relation)
-        return None if kept is None else parsed(kept.text, table.name)
+        manifest = None if kept is None else parsed(kept.text, table.name)
+        return replace(manifest, table=table.name) if manifest is not None and relation.is_unit else manifest
 
     @contextmanager
     def computing(self, relation: Relation | None, inputs: Collection[Relation]) -> Iterator[Session]:
@@ -403,6 +420,9 @@ class RelationalStorage(SessionStorage):
     def delete(self, table: Table) -> None:
         """Drop the table and remove its manifest."""
         relation = self.relation(table)
+        if relation.is_unit:
+            self.drop([table])
+            return
         with translate_errors(self, table, "removed"), self.session() as session:
             there = session is not None and (session.find_one(relation) or session.kept_of(relation))
         if not there:
@@ -420,30 +440,3 @@ class RelationalStorage(SessionStorage):
         with translate_errors(self, None, "listed"), self.session() as session:
             kept = {} if session is None else session.kept()
         return [parsed(each.text, relation.name) for relation, each in sorted(kept.items())]
-
-    def identities(self, table: Table) -> frozenset[Any]:
-        """Return the database and the relation."""
-        try:
-            relation = self.relation(table)
-        except StorageError:
-            return frozenset()
-        with translate_errors(self, table, "looked at"):
-            identity = self.identity()
-        return frozenset() if identity is None else frozenset([(identity, relation)])
-
-    def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
-        """Return tables that a manifest describes and the project does not declare."""
-        known = {self.relation(table) for table in declared}
-        with translate_errors(self, None, "looked through"), self.session() as session:
-            return () if session is None else list(find_strays(RelationalPlace(self, session), known, taken))
-
-    def remove_stray(self, stray: Stray) -> str | None:
-        """Drop the very table that was listed, with its manifest."""
-        if stray.keep is not None:
-            return stray.keep
-        try:
-            with translate_errors(self, None, "cleaned"), self.session(write=True) as session:
-                assert session is not None  # noqa: S101  # writing makes the database
-                return remove_stray(RelationalPlace(self, session), stray)
-        except (StorageError, DataError) as error:
-            return error.message

@@ -20,6 +20,8 @@ _INCOMING = "lakehouse_incoming"
 class DuckDBSession(Session):
     """A transaction; one that writes is alone with the file but for readers of its own process."""
 
+    text_type = "VARCHAR"
+
     def __init__(self, connection: Any, schema: str) -> None:
         super().__init__(connection, schema)
         # In full: a schema may be called as the database is.
@@ -83,7 +85,7 @@ class DuckDBSession(Session):
             row += "r"
         [(rows, low, high, size)] = self.rows(
             "SELECT count(*), sum(md5_number_lower(t)), sum(md5_number_upper(t)), sum(strlen(t))"
-            f" FROM (SELECT {row}::VARCHAR AS t FROM {self.sql(relation)} AS {row})"
+            f" FROM (SELECT {row}::VARCHAR AS t FROM {self.source(relation, found, row)})"
         )
         return Digest.of_sums(found.signature, rows, low, high, size)
 
@@ -93,11 +95,11 @@ class DuckDBSession(Session):
         """As Arrow; what has no exact type there as text, intervals as microseconds."""
         from lakehouse_cli.engines.duckdb_values import read_pieces
 
-        del found, careful
+        del careful
         if not names:
             yield {}
             return
-        source = self.sql(relation)
+        source = self.source(relation, found)
         kinds = self._connection.sql(f"SELECT {', '.join(map(quote, names))} FROM {source}").types
 
         def select(wanted: str) -> Any:

@@ -36,11 +36,11 @@ class Inspection(Struct, frozen=True):
 
 def inspect_tables(session: Session, relations: Collection[Relation]) -> dict[Relation, Inspection]:
     """Look at relations, by few queries; no rows are hashed."""
-    found = session.find(relations)
     if len(relations) == 1:
+        found = {relation: there for relation in relations if (there := session.find_one(relation)) is not None}
         kept = {relation: each for relation in relations if (each := session.kept_of(relation)) is not None}
     else:
-        kept = dict(session.kept())
+        found, kept = dict(session.find(relations)), dict(session.kept())
     ours = {r: kept[r] for r in found if r in kept and found[r].signature == kept[r].signature}
     untouched = set(session.untouched(ours)) if ours else set()
     return {r: Inspection(found.get(r), kept.get(r), r in untouched) for r in relations}

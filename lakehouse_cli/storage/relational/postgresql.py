@@ -162,6 +162,7 @@ class PostgreSQLStorage(QueryStorage):
 
         schema, begin, lock = self.default_schema(), "BEGIN" if write else "BEGIN READ ONLY", None
         if reading is not None:
+            reading = reading.base
             with self.session() as before:
                 found = before.find([reading]).get(reading)
             begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"

@@ -27,7 +27,7 @@ from lakehouse_cli.storage.relational.dialect import (
     place_in,
 )
 from lakehouse_cli.storage.relational.session import Relation
-from lakehouse_cli.storage_types.names import MANIFESTS, MANIFESTS_HINT
+from lakehouse_cli.storage_types.names import MANIFESTS_HINT, OWN
 from lakehouse_cli.storage_types.postgresql_casts import way_to
 from lakehouse_cli.text.name_lists import first_few
 from lakehouse_cli.text.sql import literal, placeholders, quote
@@ -165,7 +165,7 @@ class PostgreSQLQuery(QueryDialect):
         if others:
             names = first_few([f"`{name}`" for (name,) in others], _SHOWN)
             hint = "declare it as a table of the project and list it under `inputs:`; a query reads these and no others"
-            if any(name.rpartition(".")[2] == MANIFESTS for (name,) in others):
+            if any(name.rpartition(".")[2] in OWN for (name,) in others):
                 hint = MANIFESTS_HINT
             raise RefusedQueryError(f"it reads {names}, which its `inputs` do not list", hint)
         if not self.query.reproducible:

@@ -16,7 +16,7 @@ from lakehouse_cli.arrow.conversion.refusals import without
 from lakehouse_cli.arrow.conversion.refused_column import RefusedColumn
 from lakehouse_cli.storage.relational.postgresql_replacement import put_in_place
 from lakehouse_cli.storage.relational.postgresql_values import check_read
-from lakehouse_cli.storage.relational.session import Digest, Found, Kept, Raw, Relation, Session
+from lakehouse_cli.storage.relational.session import UNIT_COLUMN, Digest, Found, Kept, Raw, Relation, Session
 from lakehouse_cli.storage_types.postgresql import sql_type
 from lakehouse_cli.text.sql import literal, quote
 
@@ -55,6 +55,7 @@ _AT_ONCE = 200
 class PostgreSQLSession(Session):
     """A transaction."""
 
+    text_type = "text"
     manifest_columns = "schema_name, table_name, manifest, stamp, signature"
     _connection: PostgreSQLConnection
 
@@ -112,8 +113,12 @@ class PostgreSQLSession(Session):
         Every row names, in ``xmin``, the transaction that wrote it: an insert or an update by others brings rows of
         another, a delete leaves fewer.
         """
-        relations = list(kept)
-        same = []
+        relations = [relation for relation in kept if not relation.is_unit]
+        same = [
+            each
+            for each in kept
+            if each.is_unit and each.unit in self.untouched_units(each.base, {each.unit: kept[each].stamp})
+        ]
         for start in range(0, len(relations), _AT_ONCE):
             queries = []
             for position, relation in enumerate(relations[start : start + _AT_ONCE], start):
@@ -126,11 +131,41 @@ class PostgreSQLSession(Session):
             same += [relations[row[0]] for row in self.rows(" UNION ALL ".join(queries))] if queries else []
         return same
 
+    def untouched_units(self, base: Relation, stamps: Mapping[str, str]) -> Collection[str]:
+        """Likewise, by one query for all."""
+        only = f" WHERE {UNIT_COLUMN} = {literal(next(iter(stamps)))}" if len(stamps) == 1 else ""
+        rows = self.rows(
+            f"SELECT {UNIT_COLUMN}, min(xmin::text) || ':' || count(*), count(DISTINCT xmin::text)"
+            f" FROM {base.quoted}{only} GROUP BY {UNIT_COLUMN}"
+        )
+        found = {unit: stamp for unit, stamp, transactions in rows if transactions == 1}
+        there = {unit for unit, *_ in rows}
+        return {u for u, stamp in stamps.items() if found.get(u) == stamp or (u not in there and stamp.endswith(":0"))}
+
+    def stamp_of(self, base: Relation, unit: str) -> str:
+        """The number of this transaction, and of the rows."""
+        return (
+            "(SELECT (txid_current() % 4294967296)::text || ':' || count(*)"
+            f" FROM {base.quoted} WHERE {UNIT_COLUMN} = {literal(unit)})"
+        )
+
+    def make_records(self) -> None:
+        """As two may at once."""
+        if self.find_one(self.records) is None:
+            self.make_schema(self.records.schema)
+            self._lock("lakehouse schemas")
+            super().make_records()
+            self.do(f"CREATE INDEX IF NOT EXISTS lakehouse_partitions_item ON {self.records.quoted} (table_name, item)")
+
+    def index_units(self, base: Relation) -> None:
+        """By an index, whose name the server finds."""
+        self.do(f"CREATE INDEX ON {base.quoted} ({UNIT_COLUMN})")
+
     def digest(self, relation: Relation, found: Found) -> Digest:
         """By the server: the sum, over rows in whatever order, of two hashes of 64 bits of each row's text."""
         [(rows, low, high, size)] = self.rows(
             "SELECT count(*), sum(hashtextextended(t, 0)::numeric)::text, sum(hashtextextended(t, 1)::numeric)::text,"
-            f" sum(octet_length(t)) FROM (SELECT (r.*)::text AS t FROM {relation.quoted} AS r) AS texts"
+            f" sum(octet_length(t)) FROM (SELECT (r.*)::text AS t FROM {self.source(relation, found, 'r')}) AS texts"
         )
         return Digest.of_sums(found.signature, rows, low, high, size)
 
@@ -142,11 +177,12 @@ class PostgreSQLSession(Session):
             yield {}
             return
         types = dict(found.columns)
-        with_nan = self._with_nan(relation, {name: types[name] for name in names}) if careful else set()
+        source = self.source(relation, found)
+        with_nan = self._with_nan(source, {name: types[name] for name in names}) if careful else set()
         unread = {name: why for name in names if (why := _unread(quote(name), types[name])) is not None}
         wanted = [f"{_expression(quote(n), types[n])} AS {quote(n)}" for n in names]
         wanted += [text for _, text in unread.values()]
-        with closing(self._connection.pieces(f"SELECT {', '.join(wanted)} FROM {relation.quoted}")) as pieces:
+        with closing(self._connection.pieces(f"SELECT {', '.join(wanted)} FROM {source}")) as pieces:
             for data in pieces:
                 texts = dict(zip(unread, data.columns[len(names) :], strict=True))
                 columns: dict[str, pa.ChunkedArray | RefusedColumn] = {}
@@ -157,13 +193,13 @@ class PostgreSQLSession(Session):
                         columns[name] = RefusedColumn(refusal, texts[name], columns[name])
                 yield columns
 
-    def _with_nan(self, relation: Relation, types: Mapping[str, str]) -> set[str]:
+    def _with_nan(self, source: str, types: Mapping[str, str]) -> set[str]:
         """Which columns of decimals have a NaN somewhere, so that all of their values are read as text."""
         sized = [name for name, type_name in types.items() if _sized(type_name) is not None]
         if not sized:
             return set()
         found = ", ".join(f"coalesce(bool_or({quote(name)} = 'NaN'), false)" for name in sized)
-        [row] = self.rows(f"SELECT {found} FROM {relation.quoted}")
+        [row] = self.rows(f"SELECT {found} FROM {source}")
         return {name for name, has_nan in zip(sized, row, strict=True) if has_nan}
 
     def lock(self, relation: Relation) -> None:
@@ -227,7 +263,7 @@ class PostgreSQLSession(Session):
 
 
 def _lock_of(relation: Relation) -> str:
-    return f"lakehouse {relation.quoted}"
+    return f"lakehouse {relation.base.quoted}"
 
 
 def _plain(type_name: str) -> str:

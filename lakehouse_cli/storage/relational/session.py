@@ -11,8 +11,10 @@ import xxhash
 from msgspec import Struct
 
 from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.storage.format_storage import parse_manifest
-from lakehouse_cli.storage_types.names import MANIFESTS
+from lakehouse_cli.storage.partition_index import PartitionIndex
+from lakehouse_cli.storage_types.names import MANIFESTS, PARTITIONS
 from lakehouse_cli.text.sql import literal, quote
 
 if TYPE_CHECKING:
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
     from lakehouse_cli.arrow.conversion.refused_column import RefusedColumn
     from lakehouse_cli.model import ColumnType
     from lakehouse_cli.storage.spool import SpooledTable
+
+
+#: The column of ours that says of which partition a row is.
+UNIT_COLUMN = "lakehouse_partition"
+#: The columns of the table of ours that holds what is recorded of partitions, and the kind of those that are of one.
+RECORD_COLUMNS = ("schema_name", "table_name", "kind", "item", "line", "stamp", "signature")
+UNIT = "partition"
 
 
 class Relation(NamedTuple):
@@ -33,6 +42,31 @@ class Relation(NamedTuple):
     def quoted(self) -> str:
         """As SQL."""
         return f"{quote(self.schema)}.{quote(self.name)}" if self.schema else quote(self.name)
+
+    def of_unit(self, partition: Partition) -> Relation:
+        """The rows of a partition, as a relation of its own."""
+        return Relation(self.schema, f"{self.name}\0{json.dumps([partition.dimensions, partition.values])}")
+
+    @property
+    def is_unit(self) -> bool:
+        """Whether it is the rows of a partition."""
+        return "\0" in self.name
+
+    @property
+    def base(self) -> Relation:
+        """The table that it is the rows of, or is."""
+        return Relation(self.schema, self.name.partition("\0")[0])
+
+    @property
+    def partition(self) -> Partition:
+        """The partition that it is the rows of."""
+        dimensions, values = json.loads(self.name.partition("\0")[2])
+        return Partition(tuple(dimensions), tuple(values))
+
+    @property
+    def unit(self) -> str:
+        """The path of its partition, by which its rows are known."""
+        return self.partition.path
 
 
 class Found(Struct, frozen=True):
@@ -66,6 +100,18 @@ class Kept(Struct, frozen=True):
     text: str
     stamp: str
     signature: str
+
+
+class KeptUnits(Struct, frozen=True):
+    """What is recorded of the partitions of one table.
+
+    Attributes:
+        index: Their manifests.
+        stamps: By the path of the partition the stamp and the signature, as of `Kept`.
+    """
+
+    index: PartitionIndex
+    stamps: dict[str, tuple[str, str]]
 
 
 class Digest(Struct, frozen=True):
@@ -130,6 +176,7 @@ class Session(ABC):
     def __init__(self, connection: Any, schema: str = "") -> None:
         self._connection = connection
         self.manifests = Relation(schema, MANIFESTS)
+        self.records = Relation(schema, PARTITIONS)
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Return all rows of a query."""
@@ -143,6 +190,55 @@ class Session(ABC):
     def sql(self, relation: Relation) -> str:
         """Return the name of a relation in statements."""
         return relation.quoted
+
+    def source(self, relation: Relation, found: Found, alias: str = "source") -> str:
+        """Return what rows are selected from: a relation, or the rows of a partition with its columns alone."""
+        if not relation.is_unit:
+            return f"{self.sql(relation)} AS {alias}"
+        columns = ", ".join(quote(name) for name, _ in found.columns) or "1"
+        return f"(SELECT {columns} FROM {self.sql(relation.base)} WHERE {self.is_row_of(relation)}) AS {alias}"
+
+    def is_row_of(self, relation: Relation) -> str:
+        """Return the condition, as SQL, that a row is of a partition."""
+        return f"{UNIT_COLUMN} = {literal(relation.unit)}"
+
+    #: The type of texts, as SQL.
+    text_type: ClassVar[str] = "TEXT"
+
+    def stamp_of(self, base: Relation, unit: str) -> str:
+        """Return the stamp of a partition that is stored in this transaction, as SQL; see `Kept`."""
+        del base, unit
+        return "''"
+
+    def untouched_units(self, base: Relation, stamps: Mapping[str, str]) -> Collection[str]:
+        """As `untouched`, of the partitions of a table by their paths."""
+        del base, stamps
+        return ()
+
+    def units(self, base: Relation, only: Relation | None = None) -> KeptUnits:
+        """What is recorded of the partitions of a table, or of one of them."""
+        kept = KeptUnits(PartitionIndex(), {})
+        if self.find_one(self.records) is None:
+            return kept
+        where = is_relation(base)
+        if only is not None:
+            where += f" AND (kind <> '{UNIT}' OR item = {literal(only.unit)})"
+        rows = self.rows(f"SELECT kind, item, line, stamp, signature FROM {self.sql(self.records)} WHERE {where}")
+        # What partitions share first, which their lines name.
+        rows.sort(key=lambda row: bool(row[0] == UNIT))
+        kept.index.read("".join([f"{line}\n" for _, _, line, *_ in rows]).encode())
+        kept.stamps.update((item, (stamp, sign)) for kind, item, _, stamp, sign in rows if kind == UNIT)
+        return kept
+
+    def make_records(self) -> None:
+        """Make the table in which manifests of partitions are kept, unless it is there."""
+        if self.find_one(self.records) is None:
+            listed = ", ".join(f"{name} {self.text_type}" for name in RECORD_COLUMNS)
+            self.do(f"CREATE TABLE IF NOT EXISTS {self.sql(self.records)} ({listed})")
+
+    def index_units(self, base: Relation) -> None:
+        """Make rows of partitions quick to find; nothing to do where a scan is as quick."""
+        del base
 
     def text_of(self, expression: str) -> str:
         """Return what shows a value as text, as SQL."""
@@ -158,6 +254,11 @@ class Session(ABC):
 
     def find_one(self, relation: Relation) -> Found | None:
         """Return what is there of one relation; None where nothing is."""
+        if relation.is_unit:
+            base = self.find_one(relation.base)
+            record = None if base is None else self.units(relation.base, relation).index.records.get(relation.partition)
+            names = [name for name, _ in record.shared.columns] if record is not None else ()
+            return unit_columns(base, names) if base is not None and record is not None else None
         return self.find([relation]).get(relation)
 
     @abstractmethod
@@ -170,6 +271,10 @@ class Session(ABC):
 
     def kept_of(self, relation: Relation) -> Kept | None:
         """Return the manifest of one relation."""
+        if relation.is_unit:
+            kept = self.units(relation.base, relation)
+            manifest = kept.index.manifest(relation.partition, relation.unit)
+            return None if manifest is None else Kept(manifest.to_text(), *kept.stamps[relation.unit])
         return self._kept(f" WHERE {is_relation(relation)}").get(relation)
 
     def _kept(self, where: str) -> Mapping[Relation, Kept]:
@@ -192,7 +297,8 @@ class Session(ABC):
 
     def count(self, relation: Relation) -> int:
         """Count the rows of a relation."""
-        return int(self.rows(f"SELECT count(*) FROM {self.sql(relation)}")[0][0])
+        where = f" WHERE {self.is_row_of(relation)}" if relation.is_unit else ""
+        return int(self.rows(f"SELECT count(*) FROM {self.sql(relation.base)}{where}")[0][0])
 
     @abstractmethod
     def read_pieces(
@@ -283,6 +389,14 @@ class Session(ABC):
             self.do(f"DROP TABLE IF EXISTS {self.sql(relation)}")
         if self.has_manifests():
             self.do(f"DELETE FROM {self.sql(self.manifests)} WHERE {is_relation(relation)}")
+
+
+def unit_columns(base: Found, names: Iterable[str]) -> Found | None:
+    """What is there of a partition with some columns in a table; None where these, or its rows, are not."""
+    types = dict(base.columns)
+    if base.kind != "table" or UNIT_COLUMN not in types or not types.keys() >= {*names}:
+        return None
+    return Found("table", tuple([(name, types[name]) for name in names]), base.bytes)
 
 
 def parsed(text: str, name: str) -> Manifest:

@@ -10,6 +10,7 @@ from lakehouse_cli.model.manifest import Amendment, Manifest
 from lakehouse_cli.storage.errors import Cause, translate_errors
 from lakehouse_cli.storage.relational.session import Relation, Session, parsed
 from lakehouse_cli.storage.relational.table_names import RelationNames
+from lakehouse_cli.storage.relational.unit_rows import keep_unit
 
 
 class SessionStorage(RelationNames):
@@ -42,5 +43,8 @@ class SessionStorage(RelationNames):
             changed = None if kept is None else parsed(kept.text, table.name).with_checks(checks, manifest)
             if kept is None or changed is None:
                 return False
-            session.keep(relation, changed.to_text(), kept.signature)
+            if relation.is_unit:
+                keep_unit(session, relation, changed, kept.signature, kept.stamp)
+            else:
+                session.keep(relation, changed.to_text(), kept.signature)
             return True

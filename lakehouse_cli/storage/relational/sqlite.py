@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.errors import Cause
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
-from lakehouse_cli.storage.relational.session import Digest, Found, Raw, Relation, Session
+from lakehouse_cli.storage.relational.session import UNIT_COLUMN, Digest, Found, Raw, Relation, Session
 from lakehouse_cli.storage_types.names import MANIFESTS, ascii_lower
 from lakehouse_cli.storage_types.sqlite import EPOCH_UNIT, NAMES
 from lakehouse_cli.text.sql import literal, literals, quote
@@ -166,6 +166,20 @@ class SQLiteSession(Session):
             found[relation] = Found(_KINDS[kind], tuple(columns))
         return found
 
+    def is_row_of(self, relation: Relation) -> str:
+        """In the order in which they were stored."""
+        return f"{super().is_row_of(relation)} ORDER BY rowid"
+
+    def make_records(self) -> None:
+        """With an index of them."""
+        super().make_records()
+        index = quote(f"{self.records.name}_item")
+        self.do(f"CREATE INDEX IF NOT EXISTS main.{index} ON {quote(self.records.name)} (table_name, item)")
+
+    def index_units(self, base: Relation) -> None:
+        """By an index."""
+        self.do(f"CREATE INDEX main.{quote(f'lakehouse {base.name}')} ON {quote(base.name)} ({UNIT_COLUMN})")
+
     def has_manifests(self) -> bool:
         """By the schema table."""
         return bool(self.rows(f"SELECT 1 FROM main.sqlite_schema WHERE name = {literal(MANIFESTS)}"))
@@ -174,8 +188,8 @@ class SQLiteSession(Session):
         """Of all values in the order of the table."""
         from lakehouse_cli.storage.relational.sqlite_values import digest_of
 
-        indexed = "" if found.kind != "table" else "NOT INDEXED"
-        cursor = self._connection.execute(f"SELECT * FROM {relation.quoted} {indexed}")
+        indexed = "" if found.kind != "table" or relation.is_unit else "NOT INDEXED"
+        cursor = self._connection.execute(f"SELECT * FROM {self.source(relation, found)} {indexed}")
         return digest_of(found.signature, iter(lambda: cursor.fetchmany(_ROWS_AT_ONCE), []))
 
     def read_pieces(
@@ -188,7 +202,7 @@ class SQLiteSession(Session):
             yield {}
             return
         types, listed = dict(found.columns), ", ".join(map(quote, names))
-        with closing(self._connection.execute(f"SELECT {listed} FROM {relation.quoted}")) as cursor:
+        with closing(self._connection.execute(f"SELECT {listed} FROM {self.source(relation, found)}")) as cursor:
             rows = cursor.fetchall() if careful else cursor.fetchmany(_READ_AT_ONCE)
             while True:
                 columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)

@@ -13,7 +13,7 @@ from lakehouse_cli.storage.queries import DatabaseQuery
 from lakehouse_cli.storage.relational import sqlite_conversions
 from lakehouse_cli.storage.relational.dialect import Order, QueryDialect, RefusedQueryError, Staged
 from lakehouse_cli.storage.relational.session import Relation
-from lakehouse_cli.storage_types.names import MANIFESTS, MANIFESTS_HINT, ascii_lower
+from lakehouse_cli.storage_types.names import MANIFESTS_HINT, OWN, ascii_lower
 from lakehouse_cli.text.sql import quote, with_names
 
 _RESULT = f"temp.{quote('result of the query')}"
@@ -172,7 +172,7 @@ def _refusal(action: int, first: str, second: str) -> RefusedQueryError:
         hint = "leave it out, or set `reproducible: false` if it gives something else each time"
         return RefusedQueryError(f"it uses `{second}()`, which it may not", hint)
     hint = "declare it as a table of the project and list it under `inputs:`; a query reads these and no others"
-    if ascii_lower(first) == MANIFESTS:
+    if ascii_lower(first) in OWN:
         hint = MANIFESTS_HINT
     return RefusedQueryError(f"it uses `{first or second or 'a statement'}`, which it may not", hint)
 

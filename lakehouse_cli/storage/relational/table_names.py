@@ -40,18 +40,20 @@ class RelationNames(AssetStorage):
         return str(self.spec.connection.get("schema") or "")
 
     def relation(self, table: Table) -> Relation:
-        """Return what a table's path means.
+        """Return what a table's path means; of a partition, its rows in the table.
 
         Raises:
             StorageError: It cannot be a name in this database.
         """
-        problem = self.names.path_problem(table.path)
+        path = table.base_path or table.path
+        problem = self.names.path_problem(path)
         if problem is not None:
             raise StorageError(
                 f"`{problem[0]}` {problem[1]}", hint="give the table another `path:`", location=table.where("path")
             )
-        schema, name = self.names.split(table.path)
-        return Relation(schema or self.default_schema(), name)
+        schema, name = self.names.split(path)
+        found = Relation(schema or self.default_schema(), name)
+        return found if table.partition is None else found.of_unit(table.partition)
 
     def check_columns(self, table: Table, columns: Sequence[str]) -> None:
         """Refuse columns that this database does not let a table have.
@@ -70,7 +72,8 @@ class RelationNames(AssetStorage):
 
     def uri(self, table: Table) -> str:
         """Return the database, then the schema unless it is the database's default, then the name."""
-        return self._shown(*self.names.split(table.path))
+        shown = self._shown(*self.names.split(table.base_path or table.path))
+        return shown if table.partition is None else f"{shown}/{table.partition.path}"
 
     def uri_of(self, relation: Relation) -> str:
         """Return where a relation is, as `uri` shows a table that would be declared there."""

@@ -1,0 +1,245 @@
+"""Partitions of a table in a database: its rows of one value of a column of ours, all manifests in a table of ours.
+
+A partition is to a session a relation of its own, as what `Relation.of_unit` makes.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lakehouse_cli.errors import StorageError, UnclaimedError
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.storage.base import Provenance
+from lakehouse_cli.storage.errors import overtaken
+from lakehouse_cli.storage.format_storage import make_manifest
+from lakehouse_cli.storage.relational.inspection import is_overtaken
+from lakehouse_cli.storage.relational.publishing import NewTable
+from lakehouse_cli.storage.relational.session import (
+    RECORD_COLUMNS,
+    UNIT,
+    UNIT_COLUMN,
+    Digest,
+    Found,
+    InTheWayError,
+    Kept,
+    KeptUnits,
+    Relation,
+    Session,
+    is_relation,
+    unit_columns,
+)
+from lakehouse_cli.text.sql import literal, quote
+
+if TYPE_CHECKING:
+    from lakehouse_cli.storage.relational.table_names import RelationNames
+
+
+def keep_unit(session: Session, relation: Relation, manifest: Manifest, signature: str, stamp: str | None) -> None:
+    """Store the manifest of a partition.
+
+    Args:
+        session: The transaction.
+        relation: The partition.
+        manifest: Of it.
+        signature: Of its columns.
+        stamp: As it was before, where the rows are; None where they were stored in this transaction.
+    """
+    partition = relation.partition
+    session.make_records()
+    shared = session.units(relation.base, relation).index
+    for line in shared.lines_for([(partition, manifest)]).decode().splitlines():
+        kind, item, *_ = json.loads(line)
+        if kind == UNIT:
+            item = relation.unit
+            _forget_units(session, relation.base, [item])
+            session.do(_inserted(session, relation.base, kind, item, line, stamp, signature))
+        else:
+            session.do(_inserted(session, relation.base, kind, str(item), line, "", ""))
+
+
+def _inserted(
+    session: Session, base: Relation, kind: str, item: str, line: str, stamp: str | None, signature: str
+) -> str:
+    texts = [literal(each) for each in (base.schema, base.name, kind, item, line)]
+    stamped = session.stamp_of(base, item) if stamp is None else literal(stamp)
+    return (
+        f"INSERT INTO {session.sql(session.records)} ({', '.join(RECORD_COLUMNS)})"
+        f" SELECT {', '.join(texts)}, {stamped}, {literal(signature)}"
+    )
+
+
+def _forget_units(session: Session, base: Relation, paths: Sequence[str]) -> None:
+    records, of_base = session.sql(session.records), is_relation(base)
+    for path in paths:
+        session.do(f"DELETE FROM {records} WHERE {of_base} AND kind = '{UNIT}' AND item = {literal(path)}")
+
+
+def refuse_base(
+    storage: RelationNames, session: Session, table: Table, found: Found | None, *, forced: bool
+) -> KeptUnits:
+    """Refuse a table that no run stored by these partitions; return what is recorded of it.
+
+    Raises:
+        StorageError: It is another's, or divided otherwise.
+    """
+    base = storage.relation(table).base
+    kept = session.units(base)
+    shown = storage.uri_of(base)
+    others = {each.dimensions for each in kept.index.records} - {table.partitions}
+    if found is not None and others:
+        raise StorageError(
+            f"{shown} is divided by {', '.join(min(others))}, and `{table.name.partition('/')[0]}` is"
+            f" by {', '.join(table.partitions)}",
+            hint="drop the table, or give this one another `path:`",
+            location=table.where("partitions", "path"),
+        )
+    is_ours = found is not None and kept.index.records and UNIT_COLUMN in dict(found.columns)
+    if found is not None and not is_ours and not forced:
+        raise UnclaimedError(shown, table.name, location=table.where("path"))
+    return kept
+
+
+def publish_unit(
+    storage: RelationNames, session: Session, table: Table, new: NewTable, digest: Digest, origin: Provenance
+) -> Manifest:
+    """Let new rows take the place of those of a partition, and keep its manifest.
+
+    Args:
+        storage: Of the table.
+        session: The transaction that wrote the rows.
+        table: The unit.
+        new: The rows, in a table aside.
+        digest: Of them.
+        origin: Where they come from.
+
+    Raises:
+        StorageError: The table is another's, or another run stored the partition meanwhile.
+        InTheWayError: Its columns do not go with those of the partitions that are there.
+    """
+    relation = storage.relation(table)
+    base, partition = relation.base, relation.partition
+    found = session.find_one(base)
+    recorded = refuse_base(storage, session, table, found, forced=origin.forced)
+    before = recorded.index.manifest(partition, table.name)
+    kept = None if before is None else Kept(before.to_text(), "", "")
+    if kept is not None and is_overtaken(kept, digest, origin, table.name):
+        raise overtaken(table, storage.uri(table))
+    values = {name: text for name, text in partition.key.items() if name not in dict(new.found.columns)}
+    is_alone = not recorded.index.records.keys() - {partition}
+    _make_base(session, base, found, new.found, [*values], is_alone=is_alone)
+    if found is not None and UNIT_COLUMN in dict(found.columns):
+        session.do(f"DELETE FROM {session.sql(base)} WHERE {UNIT_COLUMN} = {literal(relation.unit)}")
+    names = [quote(name) for name, _ in new.found.columns]
+    into = [*names, *map(quote, values), UNIT_COLUMN]
+    texts = [*names, *map(literal, values.values()), literal(relation.unit)]
+    session.do(
+        f"INSERT INTO {session.sql(base)} ({', '.join(into)}) SELECT {', '.join(texts)} FROM {session.sql(new.aside)}"
+    )
+    session.do(f"DROP TABLE {session.sql(new.aside)}")
+    manifest: Manifest = make_manifest(
+        table,
+        new.columns,
+        origin,
+        size=digest.bytes,
+        content_hash=digest.hash,
+        modified_ns=time.time_ns(),
+        rows=new.rows,
+    )
+    keep_unit(session, relation, manifest, new.found.signature, None)
+    if session.digest(relation, new.found) != digest:
+        raise InTheWayError(
+            "the table holds other rows than those that were stored, by its types of columns, a trigger or a rule",
+            "drop what changes them, or the table, and run again",
+        )
+    return manifest
+
+
+def aside_of(relation: Relation) -> Relation:
+    """Return a name for rows that wait for their place."""
+    return Relation(relation.schema, f"lakehouse_new_{secrets.token_hex(8)}")
+
+
+def _make_base(
+    session: Session, base: Relation, found: Found | None, new: Found, values: Sequence[str], *, is_alone: bool
+) -> None:
+    """Make the table, or let it have the columns of new rows."""
+    present = {} if found is None else dict(found.columns)
+    changed = [(name, kind) for name, kind in new.columns if present.get(name, kind) != kind]
+    if found is not None and (UNIT_COLUMN not in present or (changed and is_alone)):
+        session.do(f"DROP TABLE {session.sql(base)}")
+        present, changed, found = {}, [], None
+    if changed:
+        name, kind = changed[0]
+        raise InTheWayError(
+            f"column `{name}` is {present[name]} there, and would be {kind}",
+            "drop the table and run again, which computes its partitions anew; or keep the type",
+        )
+    text = session.text_type
+    wanted = [*new.columns, *((name, text) for name in values), (UNIT_COLUMN, text)]
+    if found is None:
+        columns = ", ".join(f"{quote(name)} {kind}" for name, kind in wanted)
+        session.do(f"CREATE TABLE {session.sql(base)} ({columns})")
+        session.index_units(base)
+    for name, kind in wanted if found is not None else ():
+        if name not in present:
+            session.do(f"ALTER TABLE {session.sql(base)} ADD COLUMN {quote(name)} {kind}")
+
+
+def drop_units(session: Session, base: Relation, units: Sequence[Relation]) -> None:
+    """Remove rows and manifests of partitions; of the last ones, the table as well."""
+    found = session.find_one(base)
+    recorded = session.units(base)
+    paths = [each.unit for each in units if each.partition in recorded.index.records]
+    if not paths:
+        return
+    if found is not None and UNIT_COLUMN in dict(found.columns):
+        for path in paths:
+            session.do(f"DELETE FROM {session.sql(base)} WHERE {UNIT_COLUMN} = {literal(path)}")
+    _forget_units(session, base, paths)
+    if len(paths) == len(recorded.index.records):
+        session.do(f"DELETE FROM {session.sql(session.records)} WHERE {is_relation(base)}")
+        if found is not None and not session.rows(f"SELECT 1 FROM {session.sql(base)} LIMIT 1"):
+            session.do(f"DROP TABLE {session.sql(base)}")
+
+
+def contents_of(
+    session: Session,
+    base: Relation,
+    kept: KeptUnits,
+    wanted: Iterable[Partition],
+    digests: Mapping[Relation, Digest] | None = None,
+) -> tuple[dict[Partition, InputRecord], dict[Relation, Found]]:
+    """Return the content of partitions, and those whose rows must be hashed for it.
+
+    Args:
+        session: The transaction.
+        base: Their table.
+        kept: What is recorded of them.
+        wanted: Which.
+        digests: Of those that were hashed.
+    """
+    found: dict[Partition, InputRecord] = {}
+    unsure: dict[Relation, Found] = {}
+    there = session.find_one(base)
+    stamps = {path: stamp for path, (stamp, _) in kept.stamps.items()}
+    untouched = session.untouched_units(base, stamps) if there is not None and digests is None else frozenset()
+    for partition in wanted if there is not None else ():
+        record, relation = kept.index.records[partition], base.of_unit(partition)
+        columns = unit_columns(there, [name for name, _ in record.shared.columns]) if there is not None else None
+        if columns is None:
+            continue
+        same = columns.signature == kept.stamps[relation.unit][1]
+        digest = None if digests is None else digests.get(relation)
+        if same and (relation.unit in untouched or (digest is not None and digest.hash == record.content_hash)):
+            found[partition] = record.content
+        elif digest is not None:
+            found[partition] = InputRecord(digest.hash, -1, digest.bytes)
+        else:
+            unsure[relation] = columns
+    return found, unsure

@@ -1,0 +1,64 @@
+"""What databases do with tables that are stored by partition."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.storage.errors import translate_errors
+from lakehouse_cli.storage.partition_index import PartitionRecord
+from lakehouse_cli.storage.relational.session import Digest, Found, Relation, Session
+from lakehouse_cli.storage.relational.session_storage import SessionStorage
+from lakehouse_cli.storage.relational.unit_rows import contents_of, drop_units
+
+
+class UnitStorage(SessionStorage):
+    """Partitions as rows of one table; a base, see `RelationalStorage`."""
+
+    @abstractmethod
+    def digests(self, session: Session, found: Mapping[Relation, Found]) -> Mapping[Relation, Digest]:
+        """Hash the rows of relations."""
+
+    def partitions(self, table: Table) -> Mapping[Partition, PartitionRecord]:
+        """What is recorded of each partition, in order."""
+        base = self.relation(table)
+        with translate_errors(self, table, "looked at"), self.session() as session:
+            return {} if session is None else session.units(base).index.of(table.partitions)
+
+    def contents(
+        self, table: Table, known: Mapping[Partition, tuple[InputRecord, ...]]
+    ) -> Mapping[Partition, InputRecord]:
+        """By what the database shows of who touched the rows, else by hashing them."""
+        del known
+        base = self.relation(table)
+        with translate_errors(self, table, "looked at"), self.session() as session:
+            if session is None:
+                return {}
+            kept = session.units(base)
+            wanted = kept.index.of(table.partitions)
+            found, unsure = contents_of(session, base, kept, wanted)
+            if unsure:
+                digests = self.digests(session, unsure)
+                found |= contents_of(session, base, kept, [each.partition for each in unsure], digests)[0]
+        return {each: found[each] for each in wanted if each in found}
+
+    def claim(self, units: Sequence[Table], run_id: str, started_at: str) -> None:
+        """Nothing to do: rows and manifests are one transaction."""
+
+    def drop(self, units: Sequence[Table]) -> None:
+        """Delete their rows and manifests, of each table in one transaction."""
+        by_base: dict[Relation, list[Table]] = {}
+        for unit in units:
+            by_base.setdefault(self.relation(unit).base, []).append(unit)
+        for base, group in by_base.items():
+            with translate_errors(self, group[0], "removed"):
+                with self.session() as session:
+                    if session is None or not session.units(base).index.records:
+                        continue
+                with self.session(write=True) as session:
+                    assert session is not None  # noqa: S101  # writing makes the database
+                    session.lock(base)
+                    drop_units(session, base, [self.relation(each) for each in group])
