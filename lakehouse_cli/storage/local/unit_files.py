@@ -173,9 +173,9 @@ class UnitFiles(FolderStorage):
             with translate_errors(self, unit, "removed"):
                 self._remove_file(self._file(unit), unit)
         for group in self._by_index(units):
-            with self._appending(group[0], "written") as appending:
-                gone = filter(None, [each.partition for each in group])
-                appending.append(appending.index.lines_without(gone), durable=False)
+            with self._translated(group[0], "written"):
+                self._index(group[0]).drop(filter(None, [each.partition for each in group]))
+                self._settle({self._manifest_file(group[0]).rpartition("/")[0]})
             for unit in group:
                 self._remove_empty(unit)
 
