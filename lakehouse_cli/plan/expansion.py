@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,6 +18,8 @@ from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.partitioning import Chosen, Link, unit_name
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.units import UnitPlan
+
+_Value = TypeVar("_Value")
 
 
 class Gathered(Struct, frozen=True):
@@ -50,6 +53,11 @@ class Expansion(Struct, frozen=True):
     table_of: Mapping[str, str]
     partitions: Mapping[str, Partition]
 
+    def by_unit(self, of_tables: Mapping[str, _Value]) -> dict[str, _Value]:
+        """What is known of tables, of their partitions as well."""
+        of_units = {name: of_tables[table] for name, table in self.table_of.items() if table in of_tables}
+        return {**of_tables, **of_units}
+
 
 def expand(plan: Plan, graph: AssetGraph) -> Expansion:
     """Let each partition of a plan that is not up to date stand for itself.
@@ -72,11 +80,11 @@ class _Expanding:
         self.gathered: dict[str, Gathered] = {}
         self.table_of: dict[str, str] = {}
         self.partitions: dict[str, Partition] = {}
-        # Partitions that the run makes or removes, by table.
+        self.partitioned = {each.name: each for each in plan.tables if each.partitions}
+        # Partitions that the run makes, removes or judges, by table.
         self.changing = {
-            each.name: tuple([unit_name(each.name, unit.partition) for unit in each.partitions if unit.action == "run"])
-            for each in plan.tables
-            if each.partitions
+            each.name: tuple([unit_name(each.name, unit.partition) for unit in each.partitions if unit.changes])
+            for each in self.partitioned.values()
         }
 
     def expansion(self) -> Expansion:
@@ -89,8 +97,8 @@ class _Expanding:
             else:
                 needs = tuple([name for each in table.inputs for name in self.changing.get(each, ())])
                 planned.append(replace(table, needs=needs) if needs else table)
-        for name, changing in self.changing.items():
-            if changing:
+        for name in self.changing:
+            if any(unit.action == "run" for unit in self.partitioned[name].partitions):
                 self._gather(name, name, tuple(sorted(self.plan.found[name].contents)))
         order = (*self.graph.order, *self.table_of)
         graph = AssetGraph(self.tables, self.inputs, order, after)
@@ -136,7 +144,8 @@ class _Expanding:
             refused=unit.refused,
             would_fail=unit.would_fail,
             used=planned.used,
-            after=planned.after,
+            after=tuple([name for each in planned.after for name in self.changing.get(each, (each,))]),
+            checks=unit.checks,
             needs=tuple(dict.fromkeys(needs)),
             recorded=recorded,
             drops=unit.drops,

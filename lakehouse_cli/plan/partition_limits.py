@@ -36,6 +36,9 @@ def _of_table(table: Table) -> Iterator[Problem]:
     for what, asked in refused.items():
         if asked:
             yield Problem(f"{owner} has `partitions`, and {what} cannot be had by partition yet", _hint(what), place)
+    if any(each.references == table.name for each in table.contract.checks):
+        message = f"a check of {owner} looks at the table itself, and each partition is judged by itself"
+        yield Problem(message, "remove the check, or `partitions`", table.where("checks", "partitions"))
     columns = {each.name for each in table.columns or ()}
     if table.key and not set(table.key) & set(table.partitions) & columns:
         message = f"the key of {owner} holds in each partition alone: none of its dimensions is part of it"

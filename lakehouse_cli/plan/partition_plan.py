@@ -19,7 +19,7 @@ from lakehouse_cli.plan.partitioning import (
     link_of,
 )
 from lakehouse_cli.plan.planned import Plan
-from lakehouse_cli.plan.table_units import LEFT, Known, ReasonsOf, TableUnits
+from lakehouse_cli.plan.table_units import LEFT, Judge, Known, ReasonsOf, TableUnits
 from lakehouse_cli.plan.units import Found, Narrowing, StoredPartitions, UnitPlan
 
 
@@ -41,20 +41,20 @@ def links_of(graph: AssetGraph, name: str, dimensions: Mapping[str, Dimension]) 
 def read_by_partition(
     graph: AssetGraph, links: Mapping[str, tuple[Link | None, ...]], names: Iterable[str]
 ) -> frozenset[str]:
-    """The sources that some tables read by partition alone.
+    """The tables and sources that are read by partition alone, or not at all.
 
     Args:
         graph: All tables.
         links: What the partitions of tables get of each input, by table.
         names: The tables that are planned.
     """
-    linked, whole = set[str](), set[str]()
+    linked, whole = {name for name in names if graph.tables[name].partitions}, set[str]()
     for name in names:
         edges = graph.inputs.get(name, ())
         for edge, link in zip(edges, links.get(name, (None,) * len(edges)), strict=True):
             (whole if link is None else linked).add(edge.table)
         whole.update(graph.references(name))
-    return frozenset(each for each in linked - whole if graph.tables[each].kind == "source")
+    return frozenset(linked - whole)
 
 
 class PartitionPlanner:
@@ -159,6 +159,7 @@ class PartitionPlanner:
         waiting: Mapping[str, str],
         reasons_of: ReasonsOf,
         recipe_reasons: Callable[[Manifest], tuple[Reason, ...]],
+        judge: Judge | None = None,
     ) -> tuple[UnitPlan, ...]:
         """Plan the partitions of a table, all it needs being planned already.
 
@@ -169,6 +170,7 @@ class PartitionPlanner:
             waiting: Why tables wait.
             reasons_of: Gives the reasons of one partition.
             recipe_reasons: Gives the reasons that are in what a partition was made by.
+            judge: Tells how the checks of a stored one stand; None where there are none.
 
         Returns:
             The partitions that are not up to date; `found` has all.
@@ -187,4 +189,4 @@ class PartitionPlanner:
             failing,
             waiting,
         )
-        return TableUnits(known, name, reasons_of, recipe_reasons).units()
+        return TableUnits(known, name, reasons_of, recipe_reasons, judge).units()

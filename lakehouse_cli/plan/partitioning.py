@@ -226,6 +226,15 @@ class LinkIndex:
                     others = place, key[:place] + key[place + 1 :]
                     self._first[others] = min(self._first.get(others, key[place]), key[place])
 
+    @property
+    def is_simple(self) -> bool:
+        """Whether each partition gets the one of the same values, and no other."""
+        return self._is_plain and self._single
+
+    def key(self, values: Values) -> Values:
+        """Under which `by_key` has what the partition of these values gets, where that is simple."""
+        return tuple([values[index] for index in self._indexes])
+
     def named(self, chosen: Chosen) -> Chosen:
         """The same with its name, which is not made for each of very many that are up to date."""
         return chosen if chosen.name else chosen._replace(name=unit_name(self.link.table, chosen.members[0]))

@@ -35,6 +35,8 @@ from lakehouse_cli.plan.reasons import (
 from lakehouse_cli.plan.recipes import is_pickle
 from lakehouse_cli.plan.replaying import replay_reasons
 from lakehouse_cli.plan.selection import Selection
+from lakehouse_cli.plan.table_units import Judged
+from lakehouse_cli.plan.unit_checks import together
 from lakehouse_cli.plan.units import summed_up
 from lakehouse_cli.text.name_lists import first_named
 
@@ -98,7 +100,10 @@ def make_plan(
 
     def computed(name: str, reasons: tuple[Reason, ...] = ()) -> PlannedTable:
         if partitions is not None and graph.tables[name].partitions:
-            return _planned_partitions(graph, name, states, recipes[name], running, failing, waiting, now, partitions)
+            codes = check_codes.get(name, {})
+            return _planned_partitions(
+                graph, name, states, recipes[name], running, failing, waiting, now, partitions, codes
+            )
         reasons = (*reasons, *replay_reasons(name, replayed))
         planned = _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now, reasons)
         if late := _waiting(planned, waiting):
@@ -246,6 +251,7 @@ def _planned_partitions(
     waiting: dict[str, str],
     now: datetime,
     partitions: PartitionPlanner,
+    codes: Mapping[str, str],
 ) -> PlannedTable:
     """A selected table that is computed by partition, all it needs being planned already."""
     table, state = graph.tables[name], states[name]
@@ -272,12 +278,20 @@ def _planned_partitions(
             refused=blocked,
             would_fail=blocked.message,
         )
-    units = partitions.plan(name, running, failing, waiting, reasons_of, of_recipe)
+
+    def judge(unit: str, state: TableState) -> Judged:
+        one = PlannedTable(unit, "computed", table.storage, state.uri, (), "skip", state=state, recipe=recipe)
+        found = _with_checks(one, graph, states, running, codes, now, of=name)
+        return Judged(found.action, found.reasons, found.checks, found.would_fail)
+
+    judges = judge if table.contract.checks else None
+    units = partitions.plan(name, running, failing, waiting, reasons_of, of_recipe, judges)
     if (why := partitions.incomplete(name)) is not None:
         waiting[name] = why
     runs = [each for each in units if each.action == "run"]
-    shown = runs or [each for each in units if each.action == "check"] or units
-    failures = [each.would_fail for each in runs if each.would_fail is not None]
+    checked = [each for each in units if each.action == "check"]
+    shown = runs or checked or units
+    failures = [each.would_fail for each in units if each.would_fail is not None]
     up_to_date = partitions.up_to_date(name)
     return PlannedTable(
         name,
@@ -285,11 +299,13 @@ def _planned_partitions(
         table.storage,
         state.uri,
         graph.upstream(name),
-        "run" if runs else "skip" if up_to_date or not units else "wait",
-        summed_up(shown) if runs or not up_to_date else (),
+        "run" if runs else "check" if checked else "skip" if up_to_date or not units else "wait",
+        summed_up(shown) if runs or checked or not up_to_date else (),
         state=state,
         recipe=recipe,
-        would_fail=failures[0] if failures and len(failures) == len(runs) else None,
+        would_fail=failures[0] if failures and len(failures) >= len(runs) else None,
+        after=graph.after.get(name, ()),
+        checks=together([(str(unit.partition), each) for unit in units for each in unit.checks]),
         partitions=units,
         up_to_date=up_to_date,
     )
@@ -302,14 +318,19 @@ def _with_checks(
     running: Collection[str],
     codes: Mapping[str, str],
     now: datetime,
+    of: str | None = None,
 ) -> PlannedTable:
-    """A planned table with how its checks stand; it is checked where one of them is not judged on what is stored."""
-    if of := graph.tables[planned.name].quarantine_of:  # what begins the one begins the other
-        return replace(planned, after=graph.after.get(of, ()))
-    if not graph.tables[planned.name].contract.checks:
+    """A planned table with how its checks stand; it is checked where one of them is not judged on what is stored.
+
+    Of a partition, `of` names its table.
+    """
+    table = graph.tables[of or planned.name]
+    if table.quarantine_of:  # what begins the one begins the other
+        return replace(planned, after=graph.after.get(table.quarantine_of, ()))
+    if not table.contract.checks:
         return planned
     manifest = None if planned.state is None else planned.state.manifest
-    planned = replace(planned, after=graph.after.get(planned.name, ()))
+    planned = replace(planned, after=graph.after.get(table.name, ()))
     if manifest is None or planned.reasons:
         return planned
     from lakehouse_cli.plan.standing_checks import (
@@ -320,9 +341,8 @@ def _with_checks(
         standing_results,
     )
 
-    table = graph.tables[planned.name]
     standing = standing_checks(table, manifest, codes)
-    found = {name: states[name].content for name in graph.references(planned.name)}
+    found = {name: states[name].content for name in graph.references(table.name)}
     contents = {name: record.content_hash for name, record in found.items() if record is not None}
     due = tuple(due_checks(standing, table, contents, running))
     reasons = tuple(reason for _, reason in due)

@@ -164,11 +164,11 @@ def take_snapshot(
         behind: Where inputs are looked for that are not here, and that are not computed here either; None for nowhere.
         forced: Whether the user asked to replace whatever is there.
         lenient: Whether it is only asked which tables would run: neither rows nor refusals are.
-        by_partition: Sources that are read by partition alone.
+        by_partition: Tables and sources that are read by partition alone, or not at all.
     """
     look, names = _Look(here), tuple(names)
     look.at([name for name in names if name not in by_partition])
-    states = {name: look.source_by_partition(name) if name in by_partition else look.state(name) for name in names}
+    states = {name: look.by_partition(name) if name in by_partition else look.state(name) for name in names}
     farther = None if behind is None else _Look(behind)
     if farther is not None and behind is not None:
         lacking = [n for n, state in states.items() if n not in computed and not state.exists and state.trouble is None]
@@ -260,10 +260,11 @@ class _Look:
                     found[parts_name(name, by_file=True)] = self._partitions.of(name, consumers, by_file=True)
         return found
 
-    def source_by_partition(self, name: str) -> TableState:
-        """What is known of a source that is read by partition alone, all of whose files are looked at once."""
+    def by_partition(self, name: str) -> TableState:
+        """What is known of a table that is read by partition alone, all of whose files are looked at once."""
         found = next(iter(self.stored_partitions([name]).values()))
-        return TableState(self.uri(self.tables[name]), bool(found.contents), found.trouble)
+        exists = bool(found.records if self.tables[name].kind == "computed" else found.contents)
+        return TableState(self.uri(self.tables[name]), exists, found.trouble)
 
     def state(self, name: str) -> TableState:
         """What is known of a table's stored data."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from lakehouse_cli.errors import StorageError, UnclaimedError
+from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.partitioning import Chosen, Domain, Link, LinkIndex, Values, expected, unit_name
-from lakehouse_cli.plan.units import Found, Narrowing, Stored, StoredPartitions, UnitPlan
+from lakehouse_cli.plan.plain_units import PlainUnits
+from lakehouse_cli.plan.units import Action, Found, Narrowing, Stored, StoredPartitions, UnitPlan
 from lakehouse_cli.text.name_lists import first_named
 
 #: Gives the reasons of one partition, by its state and that of its inputs as they are stored.
@@ -22,6 +25,26 @@ ReasonsOf = Callable[[Partition, TableState, Mapping[str, TableState]], tuple[Re
 LEFT = "left for a later run (`--max-partitions`)"
 #: Codes of reasons that come of code, params and packages.
 CODE_REASONS = frozenset(("function_changed", "params_changed"))
+
+
+class Judged(NamedTuple):
+    """How the checks of a stored partition stand.
+
+    Attributes:
+        action: ``check`` where some are to be judged, else ``skip``.
+        reasons: Why.
+        checks: As of `UnitPlan`.
+        would_fail: As of `UnitPlan`.
+    """
+
+    action: Action
+    reasons: tuple[Reason, ...]
+    checks: tuple[CheckResult, ...]
+    would_fail: str | None
+
+
+#: Judges a stored partition that is up to date by the records of its checks.
+Judge = Callable[[str, TableState], Judged]
 
 
 class Known(Struct, frozen=True):
@@ -64,6 +87,7 @@ class TableUnits:
         name: The table.
         reasons_of: Gives the reasons of one partition.
         recipe_reasons: Gives the reasons that are in what a partition was made by.
+        judge: Tells how the checks of a stored one stand; None where there are none.
     """
 
     def __init__(
@@ -72,7 +96,9 @@ class TableUnits:
         name: str,
         reasons_of: ReasonsOf,
         recipe_reasons: Callable[[Manifest], tuple[Reason, ...]],
+        judge: Judge | None,
     ) -> None:
+        self.judge = judge
         self.known, self.name = known, name
         running, failing, waiting = known.running, known.failing, known.waiting
         self.table = known.graph.tables[name]
@@ -137,9 +163,12 @@ class TableUnits:
         wanted = self.known.narrowing.wanted
         stored = self.stored.records
         seen: set[Partition] = set()
+        plain = self._plain(indexes)
         for values in keys:
             unit = Partition(dimensions, values)
             seen.add(unit)
+            if plain is not None and plain.take(unit, values):
+                continue
             if wanted is not None and not wanted(self.name, unit):
                 self._leave(unit)
                 continue
@@ -153,6 +182,26 @@ class TableUnits:
                 if planned is not None:
                     found.append(planned)
         return tuple(self._limited(found))
+
+    def _plain(self, indexes: Sequence[LinkIndex | None]) -> PlainUnits | None:
+        """What finds those of very many partitions that are up to date; None where there is more to look at."""
+        known = self.known
+        if (
+            known.narrowing.wanted is not None
+            or known.force
+            or self.table.refresh is not None
+            or self.judge is not None
+        ):
+            return None
+        if self.whole_running or self.whole_waits is not None or any(each.current is not None for each in self.domains):
+            return None
+        plain = PlainUnits(self.stored, self.whole_hashes, self._of_recipe, self.result.contents)
+        for index in indexes:
+            if index is not None:
+                parts = index.link.parts
+                if parts not in self.others or not plain.add(index, self.others[parts], known.stored[parts].reading):
+                    return None
+        return plain
 
     def _available(self, name: str) -> Collection[Partition]:
         found = self.others[name]
@@ -206,10 +255,22 @@ class TableUnits:
                 needs += [unit_name(link.table, m) for m in each.members if m in other.due]
         if not needs and not is_open and not self.whole_running and self._is_up_to_date(unit, chosen):
             self.result.contents[unit] = self.stored.contents[unit]
-            return None
+            return None if self.judge is None else self._judged(unit, self.judge)
         if self.whole_waits is not None:
             return self._waiting(unit, "input_waits", self.whole_waits)
         return self._due(unit, chosen, tuple(needs), is_open=is_open)
+
+    def _judged(self, unit: Partition, judge: Judge) -> UnitPlan | None:
+        """Plan a partition that is up to date by its checks; None where all of them passed."""
+        state = self._state(unit)
+        found = judge(unit_name(self.name, unit), state)
+        if found.action == "skip" and all(each.status == "passed" for each in found.checks):
+            return None
+        if found.would_fail is not None:
+            self.result.failing[unit] = found.would_fail
+        if found.action == "check" or found.would_fail is not None:
+            self.result.uncertain.add(unit)
+        return UnitPlan(unit, found.action, found.reasons, state, checks=found.checks, would_fail=found.would_fail)
 
     def _is_open(self, values: Values) -> tuple[bool, str | None]:
         """Whether a period has not ended and is made all the same, and the one that has to end before it is made."""
@@ -343,11 +404,20 @@ class TableUnits:
         would_fail = self.trouble or self._trouble_of(chosen)
         if would_fail is None and refused is not None:
             would_fail = f"`{unit_name(self.name, unit)}` stays as it is: {refused.message}"
+        needs = (*needs, *self._uncertain(chosen))
         self.result.due.add(unit)
         self.result.contents[unit] = None
         if would_fail is not None:
             self.result.failing[unit] = would_fail
         return UnitPlan(unit, "run", tuple(reasons), state, chosen, needs, refused, would_fail, is_open=is_open)
+
+    def _uncertain(self, chosen: tuple[Chosen | None, ...]) -> Iterator[str]:
+        """The partitions that it reads, and whose checks may keep it from being made."""
+        for link, each in zip(self.links, chosen, strict=True):
+            if link is not None and each is not None:
+                uncertain = (self.result if link.is_self else self.others[link.parts]).uncertain
+                if uncertain:
+                    yield from (unit_name(link.table, member) for member in each.members if member in uncertain)
 
     def _trouble_of(self, chosen: tuple[Chosen | None, ...]) -> str | None:
         for link, each in zip(self.links, chosen, strict=True):

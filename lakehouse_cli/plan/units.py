@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 from msgspec import Struct
 
 from lakehouse_cli.errors import StorageError
+from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
@@ -63,7 +64,7 @@ class UnitPlan(Struct, frozen=True):
 
     Attributes:
         partition: Which.
-        action: ``run``, ``wait`` or ``check``.
+        action: ``run``, ``wait`` or ``check``; ``skip`` where only how its checks stand is to be told.
         reasons: Why.
         state: What is stored of it.
         chosen: What it gets of each input, by edge; None for an input that comes whole.
@@ -72,6 +73,7 @@ class UnitPlan(Struct, frozen=True):
         would_fail: As of `PlannedTable`.
         drops: Whether it is removed.
         is_open: Whether its period has not ended.
+        checks: How its checks stand, as far as earlier runs judged them on what is stored.
     """
 
     partition: Partition
@@ -84,6 +86,12 @@ class UnitPlan(Struct, frozen=True):
     would_fail: str | None = None
     drops: bool = False
     is_open: bool = False
+    checks: tuple[CheckResult, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether what needs it cannot be made before it ended, or not at all."""
+        return self.action in ("run", "check") or self.would_fail is not None
 
     @property
     def key(self) -> Mapping[str, str]:
@@ -101,6 +109,7 @@ class Found:
         dropped: Those that the run removes.
         waiting: Those that it does not make, with why.
         outdated: Those of them that are stored, as they were made before.
+        uncertain: Those that are up to date, and whose checks the run judges, or an earlier one found to fail.
         failing: Those that it would fail at, with why.
     """
 
@@ -109,6 +118,7 @@ class Found:
     dropped: set[Partition] = field(default_factory=set)
     waiting: dict[Partition, str] = field(default_factory=dict)
     outdated: set[Partition] = field(default_factory=set)
+    uncertain: set[Partition] = field(default_factory=set)
     failing: dict[Partition, str] = field(default_factory=dict)
 
 

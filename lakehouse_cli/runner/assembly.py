@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
+from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.manifest import InputRecord
-from lakehouse_cli.model.partition_content import content_of_partitions
+from lakehouse_cli.model.partition_content import hash_of_partitions
 from lakehouse_cli.plan.expansion import expand
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan, PlannedTable
+from lakehouse_cli.plan.unit_checks import together
+from lakehouse_cli.plan.units import named_partitions
 from lakehouse_cli.runs.events import (
     ErrorInfo,
     Event,
@@ -121,30 +124,46 @@ class Assembly:
         if status == "unchanged" and not planned.up_to_date and "waiting" in statuses:
             status = "waiting"
         seconds = [each.duration_s for each in results if each.duration_s is not None]
-        content = self._content_after(gathering)
+        content, content_hash = self._content_after(gathering)
         return TableResult(
             planned.name,
             status,
             planned.reasons if status != "unchanged" else (),
-            rows=None if content is None or content.rows < 0 else content.rows,
-            bytes=None if content is None else content.bytes,
+            rows=sum(each.rows for each in content) if content else None,
+            bytes=sum(each.bytes for each in content) if content else None,
             duration_s=round(sum(seconds), 6) if seconds else None,
             uri=planned.uri,
             attempts=max((each.attempts for each in results), default=0),
             error=self._error(results),
-            notes=planned.notes,
-            content_hash=UNSET if content is None else content.content_hash,
+            notes=(*planned.notes, *self._notes(results)),
+            content_hash=content_hash,
+            checks=self._checks(results),
             partitions=tuple([self._of(each) for each in results]),
             partitions_up_to_date=planned.up_to_date,
         )
 
-    def _content_after(self, gathering: _Gathering) -> InputRecord | None:
-        """What is stored of a table now."""
-        name = gathering.planned.name
-        if not gathering.results:
-            return self._plan.contents.get(name)
-        found = self._plan.found[name].contents
+    def _notes(self, results: Iterable[TableResult]) -> list[str]:
+        """The remarks on partitions, each once."""
+        by_note: dict[str, list[TableResult]] = {}
+        for each in results:
+            for note in each.notes if each.error is None else ():
+                by_note.setdefault(note, []).append(each)
+        return [
+            f"{named_partitions([self.expansion.partitions[each.name] for each in found])}: {note}"
+            for note, found in by_note.items()
+        ]
+
+    def _checks(self, results: Iterable[TableResult]) -> tuple[CheckResult, ...] | UnsetType:
+        """What the checks of all partitions found that were judged, or stand otherwise than passed."""
+        parts = self.expansion.partitions
+        return together([(str(parts[each.name]), one) for each in results for one in each.checks or ()]) or UNSET
+
+    def _content_after(self, gathering: _Gathering) -> tuple[Collection[InputRecord], str | UnsetType]:
+        """What is stored of a table now, and the hash of it, where anything was to be done."""
+        found = self._plan.found[gathering.planned.name].contents
         now = {each: record for each, record in found.items() if record is not None}
+        if not gathering.results:
+            return now.values(), UNSET
         before = {each.partition: each.state for each in gathering.planned.partitions}
         for unit, result in gathering.results.items():
             partition = self.expansion.partitions[unit]
@@ -153,7 +172,7 @@ class Assembly:
                 now[partition] = InputRecord(result.content_hash, result.rows or 0, result.bytes or 0)
             elif result.status != "dropped" and state is not None and state.content is not None:
                 now[partition] = state.content  # it stays as it was
-        return content_of_partitions([(each, now[each]) for each in sorted(now)]) if now else None
+        return now.values(), hash_of_partitions([(each, now[each]) for each in sorted(now)]) if now else UNSET
 
     def _error(self, results: Iterable[TableResult]) -> ErrorInfo | None:
         """The error of a table some of whose partitions failed: how many, and that of the first."""

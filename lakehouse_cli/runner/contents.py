@@ -8,6 +8,7 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.table_state import is_same_content
 from lakehouse_cli.plan.expansion import Gathered, gathered_content
+from lakehouse_cli.plan.partitioning import unit_name
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.recipes import reading_of
 
@@ -37,6 +38,15 @@ class Contents:
         if not same:
             self._records.pop(name, None)
             self._unpublished.add(name)
+
+    def unpublished_part(self, names: Iterable[str]) -> str | None:
+        """The first partition that was computed and stored nowhere, of those that are read together under some names.
+
+        What reads several partitions reads all of them from where they are stored.
+        """
+        gathered = (self._gathered[name] for name in names if name in self._gathered)
+        parts = (unit_name(each.table, member) for each in gathered for member in each.members)
+        return next((part for part in parts if part in self._unpublished), None)
 
     def of_tables(self, names: Iterable[str]) -> dict[str, InputRecord]:
         """The records of some tables, by name; without those of which nothing is known."""

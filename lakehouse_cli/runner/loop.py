@@ -133,7 +133,10 @@ class Runner(Struct, frozen=True):
 
             assembly = Assembly(plan, self.graph, self.emit)
             made = assembly.expansion
-            plan, runner = made.plan, replace(self, graph=made.graph, emit=assembly.handle)
+            plan, runner = (
+                made.plan,
+                replace(self, graph=made.graph, emit=assembly.handle, check_codes=made.by_unit(self.check_codes)),
+            )
             run = _Run(runner, plan, run_id or new_run_id(), fail_fast, made.gathered)
         else:
             run = _Run(self, plan, run_id or new_run_id(), fail_fast)

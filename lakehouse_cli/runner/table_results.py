@@ -215,6 +215,13 @@ def without_fit_input(planned: PlannedTable, name: str, wrong: str) -> TableResu
     return TableResult(planned.name, "skipped", planned.reasons, uri=planned.uri, error=error)
 
 
+def without_unpublished(planned: PlannedTable, part: str) -> TableResult:
+    """Make the result of what reads several partitions, of which `part` came out different and is not stored."""
+    then = f"run `{part.partition('/')[0]}`, and compare again"
+    error = ErrorInfo("UpstreamError", f"`{part}` comes out different, and is not stored yet: {then}")
+    return TableResult(planned.name, "skipped", planned.reasons, uri=planned.uri, error=error)
+
+
 def cancelled(planned: PlannedTable, why: str, attempts: int) -> TableResult:
     """Make the result of a table that was not begun any more, or abandoned after so many attempts were begun."""
     error = ErrorInfo("Cancelled", why)

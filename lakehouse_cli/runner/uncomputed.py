@@ -73,13 +73,16 @@ class Uncomputed(Struct):
             return self._drop(planned)
         if planned.conditional and self.contents.came_out_the_same(planned):
             return self.unchanged(self.jobs.with_standing(planned), "inputs came out the same")
+        if not self.jobs.publish and (other := self.contents.unpublished_part(planned.inputs)) is not None:
+            return table_results.without_unpublished(planned, other)
         return None
 
     def _drop(self, planned: PlannedTable) -> TableResult:
         """Remove a stored partition whose source has gone."""
         table, since = self.graph.tables[planned.name], time.perf_counter()
         try:
-            self.storages[table.storage].delete(table)
+            if self.jobs.publish:
+                self.storages[table.storage].delete(table)
         except LakehouseError as error:
             return self.failures.of_table(planned, error, time.perf_counter() - since, attempts=1)
         return TableResult(planned.name, "dropped", planned.reasons, uri=planned.uri)

@@ -420,3 +420,31 @@ def test_history_stays_where_code_counts_for_what_is_new(sales: ProjectFolder, c
     assert total(cli) == 8
     sales.edit("lakehouse.yaml", "inputs: [raw], columns: {id: int64}", "inputs: [raw], columns: {id: int32}")
     assert [*planned(cli, "daily")["daily"].values()] == 4 * [["contract_changed"]]
+
+
+def test_checks_are_judged_on_each_partition(sales: ProjectFolder, cli: Cli) -> None:
+    put(sales, "2024-01-31", 1, 9)
+    run(cli)
+    column = "inputs: [raw], columns: {id: int64}"
+    warned = "inputs: [raw], columns: {id: {type: int64, max: 5, severity: warn}}"
+    sales.edit("lakehouse.yaml", column, warned.replace(", severity: warn", ""))
+    found = planned(cli)
+    assert found["daily"] == {day: ["check_changed"] for day in ("2024-01-30", "2024-01-31", "2024-02-01")}
+    done = cli("run", "-o", "json")
+    daily, monthly, _ = done.json["tables"]
+    assert (done.code, ended(daily)["2024-01-31"], ended(monthly)) == (1, "failed", {})
+    assert daily["checks"][0]["count"] == 1
+    assert daily["checks"][0]["message"].startswith("day=2024-01-31: ")
+    assert sales.read("data/daily/day=2024-01-31/data.csv") == "id\n1\n9\n"
+    put(sales, "2024-01-30", 2)
+    assert run(cli, code=1) == {
+        "daily": {"2024-01-30": "materialized", "2024-01-31": "failed"},
+        "monthly": {"2024-01": "skipped"},
+        "summary": "skipped",
+    }
+    sales.edit("lakehouse.yaml", "{type: int64, max: 5}", "{type: int64, checks: [{max: 5, severity: warn}]}")
+    assert run(cli)["summary"] == "materialized"
+    assert cli("run", "--warnings-as-errors").code == 0, "earlier warnings do not count"
+    assert "day=2024-01-31: " in cli("run").out
+    put(sales, "2024-02-01", 8)
+    assert cli("run", "--warnings-as-errors").code == 1

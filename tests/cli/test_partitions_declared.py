@@ -18,6 +18,7 @@ shops: {kind: source, path: "raw/{country}/shops", columns: {id: int64}}
 rates: {kind: source, path: "raw/rates_{month:%Y-%m}", columns: {id: int64}}
 two: {kind: source, path: "raw/{sent:%Y-%m-%d}_{got:%Y-%m-%d}", columns: {id: int64}}
 folder: {kind: source, path: raw/folder/, columns: {id: int64}}
+teams: {kind: source, path: raw/teams/, partitions: [team], columns: {id: int64}}
 plain: {kind: source, columns: {id: int64, since: date32, name: string}}
 """
 
@@ -41,10 +42,9 @@ def validate(folder: ProjectFolder, cli: Cli, table: str, code: str = "def t(*a,
         "t: {partitions: [region]}",
         "t: {partitions: [region, country], inputs: [shops]}",
         "t: {partitions: [region, month], inputs: [trips]}",
-        "t: {partitions: [whatever, month], inputs: [folder, trips]}",  # only its files say what the folder has
+        "t: {partitions: [team], inputs: [teams, trips]}",
         "t: {partitions: [file], inputs: [trips, plain]}",
         "t: {partitions: [month], inputs: {a: {table: trips, at: {month: [-2, 0]}, missing: skip}}}",
-        "t: {partitions: [month], inputs: {a: trips, b: {table: plain, within: {column: since, around: [-1d, 0]}}}}",
     ],
 )
 def test_partitions_that_inputs_have_are_accepted(folder: ProjectFolder, cli: Cli, table: str) -> None:
@@ -85,6 +85,11 @@ def test_partitions_that_inputs_have_are_accepted(folder: ProjectFolder, cli: Cl
             "call one of the two `month`, or divide the table by one of them",
         ),
         (
+            "t: {partitions: [whatever], inputs: [folder]}",
+            "which partitions source `folder` has, that table `t` reads, is not known",
+            "name those of its folders: `partitions: [region]` for `region=eu/`",
+        ),
+        (
             "t: {partitions: [file], inputs: [plain]}",
             "table `t` has a partition of each file, and reads no source of many files",
             "read a source whose path is a pattern or a folder: `raw/sales_*`",
@@ -103,21 +108,6 @@ def test_partitions_that_inputs_have_are_accepted(folder: ProjectFolder, cli: Cl
             "t: {partitions: [hour], inputs: {a: {table: plain, missing: skip}}}",
             "`missing` of input `a` of table `t` says what becomes of its partitions,",
             "remove it",
-        ),
-        (
-            "t: {partitions: [month], inputs: {a: {table: trips, within: {column: at}}}}",
-            "`within` of input `a` of table `t`: `trips` is partitioned by time itself",
-            "write `at: {month: [-1, 0]}` for neighbours of the period, or remove it",
-        ),
-        (
-            "t: {partitions: [hour], inputs: {a: {table: plain, within: {column: sinse}}}}",
-            "`within` of input `a` of table `t`: `plain` has no column `sinse`",
-            "did you mean `since`?",
-        ),
-        (
-            "t: {partitions: [hour], inputs: {a: {table: plain, within: {column: name}}}}",
-            "`within` of input `a` of table `t`: column `name` of `plain` is string, and no time",
-            "name a column that is a date or a timestamp",
         ),
     ],
 )

@@ -13,6 +13,9 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.quarantine import RUN_COLUMN
 from lakehouse_cli.model.table_state import TableState, is_same_content
 from lakehouse_cli.operations.comparing.results import ComparedTable, DiffStatus
+from lakehouse_cli.operations.comparing.united import united
+from lakehouse_cli.plan.expansion import expand
+from lakehouse_cli.plan.partitioning import unit_name
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.recipes import is_pickle
 from lakehouse_cli.plan.snapshot import StoredEnvironment
@@ -123,16 +126,22 @@ def compare_recomputed(
         Interrupted: The user or the system ended it.
     """
     compared: dict[str, ComparedTable] = {}
+    units = _dropped(plan)
     made_anew: set[str] = set()  # pickles by other code
+    expanded = expand(plan, stored.graph)
+    with_units = replace(stored, tables=expanded.graph.tables)
 
     def compare(planned: PlannedTable, data: pa.Table) -> bool:
         try:
-            compared[planned.name] = _against_stored(stored, planned, data, limit)
+            found = _against_stored(with_units, planned, data, limit)
         except LakehouseError as error:
-            compared[planned.name] = _failed(_found(planned), ErrorInfo.of(error), mask)
-        if compared[planned.name].status != "equal":
+            found = _failed(_found(planned), ErrorInfo.of(error), mask)
+        compared[planned.name] = found
+        if planned.name in expanded.table_of:
+            units.setdefault(expanded.table_of[planned.name], []).append(found)
+        if found.status != "equal":
             return False
-        table = stored.tables[planned.name]
+        table = with_units.tables[planned.name]
         if not table.serializer:
             return not table.quarantine_of  # what reads it may show the run
         # The same bytes of a pickle count as others where other code made them, or an object that it holds.
@@ -150,9 +159,24 @@ def compare_recomputed(
         if table.error is not None:
             status: DiffStatus = "skipped" if table.status == "skipped" else "failed"
             compared[table.name] = _failed(found, table.error, mask, status)
+        elif table.name in units:
+            compared[table.name] = united(found, units[table.name], limit)
         elif table.status == "unchanged" and stored.tables[table.name].kind == "computed":
             compared[table.name] = replace(found, note=next(iter(table.notes), "up to date"))
     return tuple(compared[table.name] for table in result.tables if table.name in compared)
+
+
+def _dropped(plan: Plan) -> dict[str, list[ComparedTable]]:
+    """By table, the stored partitions that a run would remove."""
+    return {
+        table.name: [
+            ComparedTable(unit_name(table.name, unit.partition), "removed", rows_before=_rows(unit.state))
+            for unit in table.partitions
+            if unit.drops and unit.state is not None
+        ]
+        for table in plan.tables
+        if any(unit.drops for unit in table.partitions)
+    }
 
 
 def _has_same_bytes(planned: PlannedTable, data: pa.Table) -> bool:

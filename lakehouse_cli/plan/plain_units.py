@@ -1,0 +1,64 @@
+"""A quick look at very many partitions, most of which are up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.plan.partitioning import LinkIndex, Values
+from lakehouse_cli.plan.units import Found, StoredPartitions
+
+# Stands for the reasons in what partitions were made by, before any of these was looked at.
+_UNKNOWN = (Reason("", ""),)
+
+
+class PlainUnits:
+    """Takes partitions that are easily seen to be up to date; any other is left to who looks at all there is.
+
+    Args:
+        stored: What is stored of the table.
+        whole: The hash and the reading of inputs that come whole, by name.
+        of_recipe: The reasons in what partitions were made by, as far as they are known.
+        there: Takes the content of those that are up to date.
+    """
+
+    def __init__(
+        self,
+        stored: StoredPartitions,
+        whole: Sequence[tuple[str, tuple[str, str] | None]],
+        of_recipe: Mapping[str, tuple[Reason, ...]],
+        there: dict[Partition, InputRecord | None],
+    ) -> None:
+        self._records, self._contents = stored.records, stored.contents
+        self._whole, self._of_recipe, self._there = whole, of_recipe, there
+        self._inputs: list[tuple[str, str, LinkIndex, Mapping[Partition, InputRecord | None]]] = []
+
+    def add(self, index: LinkIndex, other: Found, reading: str) -> bool:
+        """Add an input; returns whether it is one of which each partition gets the one of the same values."""
+        if not index.is_simple or other.due or other.waiting or other.uncertain:
+            return False
+        self._inputs.append((index.link.record_name, reading, index, other.contents))
+        return True
+
+    def take(self, unit: Partition, values: Values) -> bool:
+        """Take a partition that is up to date; returns whether it is."""
+        record, content = self._records.get(unit), self._contents.get(unit)
+        if record is None or content is None or record.content_hash != content.content_hash:
+            return False
+        if not record.recipe or self._of_recipe.get(record.recipe, _UNKNOWN):
+            return False
+        hashes = record.input_hashes
+        for name, now in self._whole:
+            if hashes.get(name) != now:
+                return False
+        for name, reading, index, available in self._inputs:
+            members = index.by_key.get(index.key(values))
+            read = None if members is None else available[members[0]]
+            if members is None or read is None:
+                return False
+            if hashes.get(name) != (index.link.content_hash([(members[0], read)]), reading):
+                return False
+        self._there[unit] = content
+        return True
