@@ -16,6 +16,15 @@ from lakehouse_cli.model.project import Table
 
 _MARKS = re.compile(r"\*\*|\*|\?|\{([^{}/]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NUMBERS = {
+    "%Y": ("year", 4),
+    "%m": ("month", 2),
+    "%d": ("day", 2),
+    "%H": ("hour", 2),
+    "%M": ("minute", 2),
+    "%S": ("second", 2),
+}
+_FOUR_DIGITS = 1000
 
 
 class PatternError(ValueError):
@@ -44,14 +53,7 @@ class Placeholder(Struct, frozen=True):
     @property
     def every(self) -> Every | None:
         """The periods that its values are or lie in; None where they are texts, or say no year."""
-        form = self.format
-        if form is None or not says_year(form):
-            return None
-        if _has(form, "HIMSfXc"):
-            return "hour"
-        if _has(form, "djxuwaA"):
-            return "day"
-        return "month" if _has(form, "mbB") else "year"
+        return None if self.format is None else _every(self.format)
 
     def partition_value(self, text: str) -> str:
         """The value of a partition that a part of a name is: the key of its period, or the text.
@@ -59,7 +61,8 @@ class Placeholder(Struct, frozen=True):
         Raises:
             PatternError: It is not of the placeholder's format.
         """
-        return text if self.every is None else period_key(period_at(parse_moment(text, self), self.every), self.every)
+        every = self.every
+        return text if every is None else period_key(period_at(parse_moment(text, self), every), every)
 
 
 class FilePattern(Struct, frozen=True, dict=True):
@@ -174,6 +177,54 @@ def _hive_values(folders: list[str]) -> dict[str, str | None]:
     return values
 
 
+@lru_cache(maxsize=256)
+def _every(form: str) -> Every | None:
+    if not says_year(form):
+        return None
+    if _has(form, "HIMSfXc"):
+        return "hour"
+    if _has(form, "djxuwaA"):
+        return "day"
+    return "month" if _has(form, "mbB") else "year"
+
+
+@lru_cache(maxsize=256)
+def _digits(form: str) -> re.Pattern[str] | None:
+    """What a text of a format is that has a year, and no part but numbers of as many digits each time; else None."""
+    names: list[str] = []
+    parts = []
+    for part in re.split("(%.)", form):
+        name, count = _NUMBERS.get(part, ("", 0))
+        names += [name] if name else []
+        parts.append(f"(?P<{name}>[0-9]{{{count}}})" if name else re.escape(part))
+        if part.startswith("%") and not name:
+            return None
+    return re.compile("".join(parts)) if "year" in names and len(names) == len(set(names)) else None
+
+
+def _moment_of_digits(text: str, form: str) -> datetime | None:
+    """As `datetime.strptime`, a tenth as long, of what is most common; None where that is to be asked."""
+    expression = _digits(form)
+    found = None if expression is None else expression.fullmatch(text)
+    if found is None:
+        return None
+    at = found.groupdict("").get
+    year = int(at("year", ""))
+    if year < _FOUR_DIGITS:  # which is written otherwise
+        return None
+    try:
+        return datetime(
+            year,
+            int(at("month", "1")),
+            int(at("day", "1")),
+            int(at("hour", "0")),
+            int(at("minute", "0")),
+            int(at("second", "0")),
+        )
+    except ValueError:
+        return None
+
+
 def parse_moment(text: str, placeholder: Placeholder) -> datetime:
     """Return the time that a part of a name is.
 
@@ -182,13 +233,16 @@ def parse_moment(text: str, placeholder: Placeholder) -> datetime:
     """
     assert placeholder.format is not None  # noqa: S101  # asked for with one alone
     form, year = placeholder.format, ""
+    quick = _moment_of_digits(text, form)
+    if quick is not None:
+        return quick
     if not says_year(form):  # 29 February is a day of some years
         form, year = f"%Y {form}", "2000 "
     try:
         found = datetime.strptime(year + text, form)  # a date, or a wall clock
         if "%f" in form or found.strftime(form) == year + text:
             return found
-    except ValueError:
+    except (ValueError, re.error):  # the latter where a part is there twice
         pass
     raise PatternError(
         f"{text!r} is not as `{{{placeholder.name}:{placeholder.format}}}` says",
@@ -264,7 +318,7 @@ def _format_problem(form: str) -> str | None:
         parse_moment(text, Placeholder("", form))
     except PatternError:
         return f"whose format `{form}` does not say which day or time is meant"
-    except ValueError:
+    except (ValueError, re.error):
         return f"whose format `{form}` strptime does not take"
     if "%I" in form and "%p" not in form:
         return f"whose format `{form}` has hours of half a day, `%I`, without `%p`"

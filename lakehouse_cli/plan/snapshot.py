@@ -270,7 +270,7 @@ class _Look:
         """What is known of a table's stored data."""
         table = self.tables[name]
         storage = self.storages[table.storage]
-        if table.kind == "computed" and table.partitions:
+        if table.is_many_units:
             return self._partitions.state(name, self.uri(table))
         found = self.manifest(name) if table.kind == "computed" else None
         manifest = found if isinstance(found, Manifest) else None
@@ -399,7 +399,7 @@ class _Look:
         """The manifest of a table, or why it cannot be read."""
         if name not in self._manifests:
             table = self.tables[name]
-            if table.kind == "computed" and table.partitions:  # each has its own
+            if table.is_many_units:  # each has its own
                 return None
             self._manifests[name] = self._asked(table, lambda storage: storage.read_manifest(table))
         return self._manifests[name]
@@ -408,6 +408,8 @@ class _Look:
         """What a table was at other times: what its own manifest says, or those of the tables computed from it."""
         if manifest is not None:
             return (manifest.content,)
+        if self.tables[name].partition is not None:
+            return ()
         found = map(self.manifest, self.graph.downstream(name))
         return tuple(each.inputs[name] for each in found if isinstance(each, Manifest) and name in each.inputs)
 

@@ -45,14 +45,18 @@ class Part(ABC):
 
     Attributes:
         shown: Its path under the root.
-        uri: The same as messages show it.
         values: What its path says, by dimension.
     """
 
-    __slots__ = ("shown", "uri", "values")
+    __slots__ = ("shown", "values")
 
-    def __init__(self, shown: str, uri: str, values: Mapping[str, str | None]) -> None:
-        self.shown, self.uri, self.values = shown, uri, values
+    def __init__(self, shown: str, values: Mapping[str, str | None]) -> None:
+        self.shown, self.values = shown, values
+
+    @property
+    @abstractmethod
+    def uri(self) -> str:
+        """Where it is, as messages show it."""
 
     @property
     @abstractmethod

@@ -147,6 +147,13 @@ class FormatStorage(AssetStorage):
         del listed
         return self.content(file, known)
 
+    def known_contents(self, paths: Sequence[str]) -> Sequence[InputRecord | None]:
+        """Return what is known of files, by their paths under the root with endings, with a look at each and no more.
+
+        None for each of which that does not say enough.
+        """
+        return (None,) * len(paths)
+
     def _suffixes(self, table: Table) -> tuple[str, ...]:
         if isinstance(table, SourceFile):
             return (table.suffix,)

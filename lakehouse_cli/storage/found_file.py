@@ -13,23 +13,28 @@ from lakehouse_cli.storage.format_storage import Listed, SourceFile
 
 
 class FoundFile(Part):
-    """One of the files.
+    """One of the files; what it has in common with very many others it shares with them.
 
     Attributes:
         listed: What the listing says of it.
     """
 
-    __slots__ = ("_ending", "_template", "listed")
+    __slots__ = ("_ending", "_root", "_template", "listed")
 
     def __init__(
-        self, listed: Listed, uri: str, values: Mapping[str, str | None], template: SourceFile, ending: str
+        self, listed: Listed, root: str, values: Mapping[str, str | None], template: SourceFile, ending: str
     ) -> None:
-        super().__init__(listed.path, uri, values)
-        self.listed, self._template, self._ending = listed, template, ending
+        super().__init__(listed.path, values)
+        self.listed, self._root, self._template, self._ending = listed, root, template, ending
+
+    @property
+    def uri(self) -> str:
+        """Under the root as messages show that."""
+        return f"{self._root}{self.shown}"
 
     @property
     def table(self) -> SourceFile:
-        """It alone, as a source; made anew each time, as there may be very many."""
+        """It alone, as a source."""
         return replace(self._template, path=self.shown[: len(self.shown) - len(self._ending)], suffix=self._ending)
 
 

@@ -107,7 +107,7 @@ class _ManyFiles:
         found: dict[str, FoundFile] = {}
         wrong: list[tuple[str, PatternError]] = []
         template = SourceFile(**asdict(replace(self._table, partition=None, selected=None)), suffix="")
-        endings = self._storage._suffixes(self._table)
+        endings, root = self._storage._suffixes(self._table), self._storage._under_root("")
         twice: list[str] = []
         with translate_errors(self._storage, self._table, "looked at"):
             listing = sorted(self._storage.list_files(self._pattern.folder, self._pattern.depth), key=lambda e: e.path)
@@ -128,7 +128,7 @@ class _ManyFiles:
                 twice += [found[path].shown, each.path]
                 continue
             self._refuse_odd(each)
-            found[path] = FoundFile(each, self._storage._under_root(each.path), values, template, ending)
+            found[path] = FoundFile(each, root, values, template, ending)
         if wrong:
             raise self._misnamed(wrong)
         if twice:
@@ -167,16 +167,16 @@ class _ManyFiles:
 
     def _refuse_odd(self, listed: Listed) -> None:
         """Refuse links, which may lead to what is read already or to what the project stores, and names in no UTF-8."""
+        if not listed.is_link and not is_unencodable(listed.path):
+            return
         shown, what = self._storage._under_root(listed.path), f"source `{self._table.name}`"
         hint = "rename the file"
         if listed.is_link:
             message = f"{shown} is a link, and files of {what} are read where they are"
             hint = "put the files in its place, or move it away and declare a source of its own for what it leads to"
-        elif is_unencodable(listed.path):
+        else:
             shown = shown.encode("utf-8", "backslashreplace").decode()
             message = f"the name of {shown}, a file of {what}, is not UTF-8"
-        else:
-            return
         raise StorageError(message, hint=hint, location=self._table.where("path"))
 
     def _misnamed(self, wrong: Sequence[tuple[str, PatternError]]) -> StorageError:
@@ -271,25 +271,33 @@ class _ManyFiles:
                 raise changed_while_read(self._table, self._storage._under_root(file.shown))
             return found
 
-        at_once = min(self._storage.concurrency, len(files))
+        found = list(self._storage.known_contents([file.shown for file in files]))
+        unknown = [at for at, record in enumerate(found) if record is None]
+        at_once = min(self._storage.concurrency, len(unknown))
         if at_once <= 1:
-            return [content(each) for each in files]
-        with ThreadPoolExecutor(at_once) as pool:
-            return list(pool.map(content, files))
+            looked = [content(files[at]) for at in unknown]
+        else:
+            with ThreadPoolExecutor(at_once) as pool:
+                looked = list(pool.map(content, [files[at] for at in unknown]))
+        for at, record in zip(unknown, looked, strict=True):
+            found[at] = record
+        return [record for record in found if record is not None]
 
     def _record(
         self, files: Sequence[FoundFile], contents: Sequence[InputRecord], known: Iterable[InputRecord]
     ) -> InputRecord:
         records = tuple(
-            FileRecord(file.shown, found.content_hash, found.bytes, found.modified_ns)
-            for file, found in zip(files, contents, strict=True)
+            [
+                FileRecord(file.shown, found.content_hash, found.bytes, found.modified_ns)
+                for file, found in zip(files, contents, strict=True)
+            ]
         )
-        digest = xxhash.xxh3_128()
-        for each in records:
-            digest.update(f"{each.path}\0{each.content_hash}\n".encode("utf-8", "surrogateescape"))
+        lines = "".join([f"{each.path}\0{each.content_hash}\n" for each in records])
+        hash_ = xxhash.xxh3_128_hexdigest(lines.encode("utf-8", "surrogateescape"))
         times = [each.modified_ns for each in records if each.modified_ns is not None]
-        size = sum(each.bytes for each in records)
-        return record_of(digest.hexdigest(), size, max(times, default=None), known)._replace(files=records)
+        rows = next((record.rows for record in known if record.content_hash == hash_), -1)
+        size, newest = sum([each.bytes for each in records]), max(times, default=None)
+        return InputRecord(hash_, rows, size, newest, files=records)
 
     def scan(self, columns: Sequence[Column] | None) -> Scan:
         """Their rows, with the columns that their paths hold."""

@@ -27,11 +27,16 @@ from lakehouse_cli.storage.wrapper import WrapperStorage
 class StoredUnit(Part):
     """One partition of a table."""
 
-    __slots__ = ("_table",)
+    __slots__ = ("_table", "_uri")
 
     def __init__(self, unit: Table, uri: str) -> None:
-        super().__init__(unit.path, uri, {})
-        self._table = unit
+        super().__init__(unit.path, {})
+        self._table, self._uri = unit, uri
+
+    @property
+    def uri(self) -> str:
+        """As the storage shows it."""
+        return self._uri
 
     @property
     def table(self) -> Table:

@@ -15,7 +15,10 @@ from msgspec import Struct
 from lakehouse_cli.formats.spec import TEXT_COMPRESSIONS
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.option_hash import hash_of_option, option_hash
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.unit import unit_path
 from lakehouse_cli.storage.base import Stray
+from lakehouse_cli.storage.partition_index import PartitionIndex
 
 CHANGED = "it changed since it was listed"
 
@@ -49,6 +52,42 @@ def _unpacked(ending: str) -> str:
     """An ending without that of a compression."""
     packed = next((each for each in TEXT_COMPRESSIONS.values() if ending.endswith(each)), "")
     return ending.removesuffix(packed)
+
+
+class IndexedManifest(NamedTuple):
+    """The manifest of a partition in the index of its table, as it was when it was listed.
+
+    Attributes:
+        path: Of the table.
+        partition: Which.
+        content_hash: That it gives.
+    """
+
+    path: str
+    partition: Partition
+    content_hash: str
+
+    def is_in(self, index: PartitionIndex) -> bool:
+        """Whether an index has it still."""
+        record = index.records.get(self.partition)
+        return record is not None and record.content_hash == self.content_hash
+
+
+def undeclared_units(
+    path: str, index: PartitionIndex, dimensions: tuple[str, ...] | None
+) -> Iterator[tuple[str, IndexedManifest, str]]:
+    """Return the partitions in an index that are of no declared table, by where they are stored.
+
+    Args:
+        path: Of the table that it is the index of.
+        index: What it says.
+        dimensions: By which a declared table of this path is stored; None where none is by partition.
+    """
+    for partition, record in index.records.items():
+        manifest = index.manifest(partition, f"{path.rpartition('/')[2]}/{partition.path}")
+        if partition.dimensions != dimensions and manifest is not None:
+            unit = unit_path(path, partition)
+            yield unit, IndexedManifest(path, partition, record.content_hash), manifest.to_text()
 
 
 class Trace(Struct, frozen=True):

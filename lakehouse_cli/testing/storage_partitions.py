@@ -16,8 +16,16 @@ from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.unit import selection_of, unit_of
-from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.capabilities import KeepsChecks, check_replaceable, keep_checks
+from lakehouse_cli.storage.base import AssetStorage, Stray
+from lakehouse_cli.storage.capabilities import (
+    Cleans,
+    KeepsChecks,
+    check_replaceable,
+    identities,
+    keep_checks,
+    remove_stray,
+    strays,
+)
 from lakehouse_cli.storage.opening import with_parts
 from lakehouse_cli.storage.partition_capability import Partitioned, contents, drop, partitions
 from lakehouse_cli.storage.partition_index import recipe_digest
@@ -211,3 +219,29 @@ class PartitionsConformance:
         declared = divided()
         with pytest.raises(StorageError, match="stored by partition"):
             parted.publish(declared, data_of(declared, (1, "a")), ORIGIN)
+
+    def test_undeclared_partitions_are_strays(self, parted: AssetStorage) -> None:
+        """Those of a table that is not declared, or by other dimensions; and no declared one."""
+        if parted.capability(Cleans) is None:
+            return
+        daily, other = divided(), divided("other")
+        for declared in (daily, other):
+            for unit in by_day(declared, "2024-01-01", "2024-01-02"):
+                parted.publish(unit, data_of(declared, (1, "a")), ORIGIN)
+
+        def found(*declared: Table) -> list[Stray]:
+            taken = [identity for each in declared for identity in identities(parted, each)]
+            return sorted(strays(parted, declared, frozenset(taken)), key=lambda stray: stray.table or "")
+
+        assert found(daily, other) == []
+        listed = found(daily)
+        assert [stray.table for stray in listed] == ["other/day=2024-01-01", "other/day=2024-01-02"]
+        assert {stray.keep for stray in listed} == {None}
+        assert len(found(daily, replace(other, partitions=("month",)))) == 2
+        parted.publish(by_day(other, "2024-01-02")[0], data_of(other, (2, "b")), ORIGIN)
+        assert [remove_stray(parted, stray) is None for stray in listed] == [True, False]
+        assert [stray.table for stray in found(daily)] == ["other/day=2024-01-02"]
+        assert [remove_stray(parted, stray) for stray in found(daily)] == [None]
+        assert found(daily) == []
+        assert list(partitions(parted, other)) == []
+        assert len(contents(parted, daily, {})) == 2

@@ -21,6 +21,7 @@ from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.table_state import TableState, is_same_content
+from lakehouse_cli.model.unit import unit_of
 from lakehouse_cli.operations.copying.results import CopiedTable, CopyResult
 from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.selection import Selection
@@ -31,6 +32,7 @@ from lakehouse_cli.runs.lock import run_lock
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import identities, in_use, publish_pieces, remove_leftovers
 from lakehouse_cli.storage.hashing import HashingSink
+from lakehouse_cli.storage.partition_capability import partitions
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.redaction import Mask, masked
@@ -377,8 +379,9 @@ def copy_tables(
         hint = "name another one with `--to`"
         raise UsageError(f"tables of `{source.environment}` cannot be copied to where they are", hint=hint)
     names = [name for name in selection.names if sources or source.tables[name].kind == "computed"]
+    source, target, names = _by_partition(source, target, names)
     notes = selection.notes
-    left = len(selection.names) - len(names)
+    left = 0 if sources else sum(source.tables[name].kind == "source" for name in selection.names)
     if left:
         stay = "1 source stays" if left == 1 else f"{left} sources stay"
         notes = (*notes, f"{stay} where {'it is' if left == 1 else 'they are'}; `--sources` copies them too")
@@ -393,3 +396,24 @@ def copy_tables(
         with run_lock(folder, target.environment, run_id=copy.run_id, hint=hint):
             tables = list(copy.carry_out(copy.plan(names), on_table, on_begin))
     return CopyResult(project, source.environment, target.environment, dry_run, tuple(tables), notes)
+
+
+def _by_partition(
+    source: StoredEnvironment, target: StoredEnvironment, names: Iterable[str]
+) -> tuple[StoredEnvironment, StoredEnvironment, list[str]]:
+    """Return environments that also have the stored partitions of tables, each as a table, and what is copied of them.
+
+    Raises:
+        StorageError: What is stored of a table cannot be looked at.
+    """
+    here, there, found = dict(source.tables), dict(target.tables), list[str]()
+    for name in names:
+        table = here[name]
+        if not table.is_partitioned:
+            found.append(name)
+            continue
+        for partition in partitions(source.storages[table.storage], table):
+            unit = unit_of(table, partition)
+            here[unit.name], there[unit.name] = unit, unit_of(there[name], partition)
+            found.append(unit.name)
+    return replace(source, tables=here), replace(target, tables=there), found

@@ -31,7 +31,15 @@ from lakehouse_cli.storage.hashing import HashingSink
 from lakehouse_cli.storage.keyed.head import Head
 from lakehouse_cli.storage.keyed.keys import Keys
 from lakehouse_cli.storage.keyed.unit_keys import UnitKeys
-from lakehouse_cli.storage.strays import Endings, Place, Trace, find_strays, remove_stray
+from lakehouse_cli.storage.strays import (
+    Endings,
+    IndexedManifest,
+    Place,
+    Trace,
+    find_strays,
+    remove_stray,
+    undeclared_units,
+)
 from lakehouse_cli.text.regular_files import hash_of
 
 if TYPE_CHECKING:
@@ -283,8 +291,9 @@ class KeyedStorage(UnitKeys):
         """Return tables that a manifest describes and the project does not declare."""
         tables = list(declared)
         with translate_errors(self, None, "looked through"):
-            place = _KeyedPlace(self, self._any_endings(tables))
-            return list(find_strays(place, {table.path for table in tables}, taken))
+            divided = {table.path: table.partitions for table in tables if table.is_partitioned}
+            place = _KeyedPlace(self, self._any_endings(tables), divided)
+            return list(find_strays(place, {table.path for table in tables} - divided.keys(), taken))
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Remove the very keys that were listed."""
@@ -367,13 +376,24 @@ def _record(found: Head, hash_: str, known: Iterable[InputRecord]) -> InputRecor
 class _KeyedPlace(Place):
     """A storage of bytes under keys as it is searched for strays; root, key and head identify one."""
 
-    def __init__(self, storage: KeyedStorage, endings: Endings | None = None) -> None:
+    def __init__(
+        self,
+        storage: KeyedStorage,
+        endings: Endings | None = None,
+        divided: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        self._divided = divided or {}
         self.name = storage.spec.name
         self._storage = storage
         self._endings = endings or Endings()
 
-    def manifests(self, declared: Collection[str]) -> Iterator[tuple[str, Trace, bytes]]:
+    def manifests(self, declared: Collection[str]) -> Iterator[tuple[str, Trace, str | bytes]]:
         """By the path of the table."""
+        for path in self._storage.divided_paths():
+            with self._storage.index_of(path).reading() as index:
+                for unit, state, manifest in undeclared_units(path, index, self._divided.get(path)):
+                    own = self._storage._place, state
+                    yield unit, Trace(self._storage._under_root(f"{path}/"), len(manifest), 0, own, own), manifest
         for key in sorted(self._storage.manifest_keys()):
             table = key[len(MANIFESTS) + 1 : -len(".json")]
             trace = None if table in declared else self._trace(key)
@@ -398,10 +418,16 @@ class _KeyedPlace(Place):
         """By the version, else by the hash."""
         return self._storage.is_described(manifest, *data.state[1:])
 
-    def is_unchanged(self, state: tuple[str, str, Head]) -> bool:
+    def is_unchanged(self, state: Any) -> bool:
         """By its head."""
-        return self._storage.head_key(state[1]) == state[2]
+        if isinstance(state[1], IndexedManifest):
+            with self._storage.index_of(state[1].path).reading() as index:
+                return state[1].is_in(index)
+        return bool(self._storage.head_key(state[1]) == state[2])
 
-    def remove(self, state: tuple[str, str, Head]) -> None:
-        """Remove the key."""
-        self._storage.delete_key(state[1])
+    def remove(self, state: Any) -> None:
+        """Remove the key, or what an index says."""
+        if isinstance(state[1], IndexedManifest):
+            self._storage.index_of(state[1].path).drop([state[1].partition])
+        else:
+            self._storage.delete_key(state[1])

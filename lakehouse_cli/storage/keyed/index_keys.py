@@ -9,10 +9,12 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.storage.errors import ChangedError
 from lakehouse_cli.storage.keyed.keys import Keys
 from lakehouse_cli.storage.partition_index import PartitionIndex
@@ -118,6 +120,14 @@ class IndexKeys:
             is_full = len(self._pending) >= _BATCH or time.monotonic() - self._pending_since > _BATCH_SECONDS
             if wait or is_full:
                 self.flush()
+
+    def drop(self, partitions: Sequence[Partition]) -> None:
+        """Say that partitions are gone; an index of none is removed. Raises as `append` does."""
+        with self._lock:
+            self.append(partial(PartitionIndex.lines_without, partitions=partitions), wait=True)
+            if self._segments and not self._index.records:
+                self._delete(list(self._segments))
+                self._forget()
 
     def flush(self) -> None:
         """Put what waits; raises ChangedError as `append` does."""

@@ -52,8 +52,16 @@ class UnitKeys(Keys):
                 self._release()
 
     def _index(self, table: Table) -> IndexKeys:
-        path = table.base_path or table.path
+        return self.index_of(table.base_path or table.path)
+
+    def index_of(self, path: str) -> IndexKeys:
+        """Return the index of the table that has a path."""
         return self._indexes.setdefault(path, IndexKeys(self, f"{MANIFESTS}/{path}{_INDEX}"))
+
+    def divided_paths(self) -> Sequence[str]:
+        """Return the paths of all tables that have an index."""
+        folders = {key.rpartition("/")[0] for key in self.keys(f"{MANIFESTS}/") if key.endswith(".jsonl")}
+        return sorted(each[len(MANIFESTS) + 1 : -len(_INDEX)] for each in folders if each.endswith(_INDEX))
 
     @contextmanager
     def _translated(self, table: Table, doing: str) -> Iterator[None]:
@@ -170,7 +178,8 @@ class UnitKeys(Keys):
                 with translate_errors(self, unit, "removed"):
                     self.delete_key(f"{unit.path}{self._suffixes(unit)[0]}")
             partitions = [each.partition for each in group if each.partition is not None]
-            self._append(group[0], partial(PartitionIndex.lines_without, partitions=partitions), wait=True)
+            with self._translated(group[0], "written"):
+                self._index(group[0]).drop(partitions)
 
 
 class _IndexedManifest:

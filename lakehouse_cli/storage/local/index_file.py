@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 from lakehouse_cli.model.partition import Partition
@@ -99,6 +99,22 @@ class IndexFile:
                     self._compact(folder)
             finally:
                 os.close(descriptor)
+
+    def drop(self, partitions: Iterable[Partition]) -> None:
+        """Say that partitions are gone; an index of none is removed.
+
+        Raises:
+            NewerManifestError: A newer version of the tool wrote it.
+            OSError: It cannot be written.
+        """
+        with self.reading() as index:
+            if not index.lines:
+                return
+        with self.appending() as appending, self._open_folder(False) as folder:
+            dropped = [each for each in partitions if each in appending.index.records]
+            appending.append(appending.index.lines_without(dropped), durable=False)
+            if len(dropped) == len(appending.index.records):
+                os.unlink(self._name, dir_fd=folder.descriptor)
 
     def _locked(self, folder: Folder) -> tuple[int, bool]:
         """Open the file that has the name, locked; whether it was made."""

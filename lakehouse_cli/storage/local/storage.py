@@ -364,9 +364,10 @@ class FileStorage(UnitFiles):
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
         """Files aside that nobody holds, and tables that a manifest describes and the project does not declare."""
         tables = list(declared)
-        place = FilePlace(self.spec.name, self.spec.root_text, self._real_root, self._any_endings(tables))
+        divided = {table.path: table.partitions for table in tables if table.is_partitioned}
+        place = FilePlace(self.spec.name, self.spec.root_text, self._real_root, self._any_endings(tables), divided)
         with translate_errors(self, None, "looked through"):
-            return list(find_strays(place, {table.path for table in tables}, taken))
+            return list(find_strays(place, {table.path for table in tables} - divided.keys(), taken))
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Remove the very files that were listed."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from stat import S_ISREG
@@ -16,11 +16,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.model.manifest import Manifest, ManifestError
+from lakehouse_cli.model.unit import unit_path
 from lakehouse_cli.runs.local_state import is_held
 from lakehouse_cli.storage.format_storage import MANIFESTS
 from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
+from lakehouse_cli.storage.local.index_file import IndexFile
 from lakehouse_cli.storage.local.publishing import ASIDE_SUFFIX, aside_begin, remove_unheld, sync_all
-from lakehouse_cli.storage.strays import CHANGED, Endings, Place, Trace
+from lakehouse_cli.storage.partition_index import INDEX_SUFFIX
+from lakehouse_cli.storage.strays import CHANGED, Endings, IndexedManifest, Place, Trace, undeclared_units
 from lakehouse_cli.text.regular_files import hash_file, hash_of, open_regular, read_regular
 
 _ASIDE = re.compile(rf"\..+\.\d+-\d+{re.escape(ASIDE_SUFFIX)}", re.DOTALL)
@@ -63,9 +66,18 @@ class FilePlace(Place):
         shown: The root as the user wrote it.
         root: The root with links resolved: which folder that is, is the user's choice.
         endings: Every ending that a file may have had.
+        divided: The dimensions of the declared tables that are stored by partition, by path.
     """
 
-    def __init__(self, name: str, shown: str, root: str, endings: Endings | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        shown: str,
+        root: str,
+        endings: Endings | None = None,
+        divided: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        self._divided = divided or {}
         self.name = name
         self._shown = shown.rstrip("/")
         self._root = root
@@ -87,7 +99,7 @@ class FilePlace(Place):
             if seen is not None and not is_held(seen.path):
                 yield self._trace(seen)
 
-    def manifests(self, declared: Collection[str]) -> Iterator[tuple[str, Trace, bytes]]:
+    def manifests(self, declared: Collection[str]) -> Iterator[tuple[str, Trace, str | bytes]]:
         """By the path of the table."""
         for folder, names in self._walk_manifests():
             for name in sorted(name for name in names if name.endswith(_MANIFEST) and not name.startswith(".")):
@@ -95,6 +107,18 @@ class FilePlace(Place):
                 seen = None if table in declared else Seen.of(f"{folder}/{name}")
                 if seen is not None:
                     yield table, self._trace(seen), read_regular(seen.path, follow=False)
+            for name in sorted(name for name in names if name.endswith(INDEX_SUFFIX) and not name.startswith(".")):
+                yield from self._units(f"{folder}/{name}")
+
+    def _units(self, path: str) -> Iterator[tuple[str, Trace, str]]:
+        table = os.path.relpath(path, self._manifests).removesuffix(INDEX_SUFFIX)
+        with self._index(table).reading() as index:
+            for unit, state, text in undeclared_units(table, index, self._divided.get(table)):
+                yield unit, Trace(self._uri(path), len(text), 0, state, state), text
+
+    def _index(self, table: str) -> IndexFile:
+        folder, _, name = f"{MANIFESTS}/{table}{INDEX_SUFFIX}".rpartition("/")
+        return IndexFile(lambda make: open_folder(self._root, folder, make=make), name)
 
     def _walk_manifests(self) -> Iterator[tuple[str, list[str]]]:
         if os.path.isdir(self._manifests) and os.path.realpath(self._manifests) == self._manifests:
@@ -124,14 +148,21 @@ class FilePlace(Place):
         """By size and hash."""
         return data.bytes == manifest.bytes and hash_file(data.state.path) == manifest.content_hash
 
-    def is_unchanged(self, state: Seen) -> bool:
+    def is_unchanged(self, state: Seen | IndexedManifest) -> bool:
         """Also the folder, in whose place there may be a link now."""
+        if isinstance(state, IndexedManifest):
+            with self._index(state.path).reading() as index:
+                return state.is_in(index)
         with suppress(LinkedFolderError), self._open_folder(state) as folder:
             return Seen.of(state.path, folder) == state
         return False
 
-    def remove(self, state: Seen) -> str | None:
+    def remove(self, state: Seen | IndexedManifest) -> str | None:
         """Remove a file from the very folder in which it is still as it was; one aside only if nobody holds it."""
+        if isinstance(state, IndexedManifest):
+            self._index(state.path).drop([state.partition])
+            self._remove_empty(state)
+            return None
         name = os.path.basename(state.path)
         with suppress(LinkedFolderError), self._open_folder(state) as folder:
             if Seen.of(state.path, folder) == state:
@@ -141,6 +172,15 @@ class FilePlace(Place):
                 sync_all([folder.path])
                 return None
         return CHANGED
+
+    def _remove_empty(self, state: IndexedManifest) -> None:
+        """Remove the folders that a partition was in, as far as there is nothing left in them."""
+        folder = unit_path(state.path, state.partition).rpartition("/")[0]
+        with suppress(OSError):
+            while folder and folder != state.path:
+                with open_folder(self._root, folder.rpartition("/")[0]) as above:
+                    os.rmdir(folder.rpartition("/")[2], dir_fd=above.descriptor)
+                folder = folder.rpartition("/")[0]
 
     def _open_folder(self, seen: Seen) -> AbstractContextManager[Folder]:
         return open_folder(self._root, os.path.relpath(os.path.dirname(seen.path), self._root))

@@ -108,6 +108,18 @@ class UnitFiles(FolderStorage):
         except IsADirectoryError as error:
             raise self._manifest_is_a_folder(table) from error
 
+    def known_contents(self, paths: Sequence[str]) -> Sequence[InputRecord | None]:
+        """By the hashes that are kept for as long as `stat` shows that files are unchanged."""
+        root, hash_of, found = self._real_root, self._hashes.known_now(), list[InputRecord | None]()
+        for path in paths:
+            record = None
+            with suppress(OSError):
+                status = os.lstat(real := f"{root}/{path}")
+                if S_ISREG(status.st_mode) and (hash_ := hash_of(real, status)) is not None:
+                    record = InputRecord(hash_, -1, status.st_size, status.st_mtime_ns)
+            found.append(record)
+        return found
+
     def partitions(self, table: Table) -> Mapping[Partition, PartitionRecord]:
         """What the index says of each partition, in order."""
         with self._reading_index(table) as index:
@@ -173,9 +185,9 @@ class UnitFiles(FolderStorage):
             with translate_errors(self, unit, "removed"):
                 self._remove_file(self._file(unit), unit)
         for group in self._by_index(units):
-            with self._appending(group[0], "written") as appending:
-                gone = filter(None, [each.partition for each in group])
-                appending.append(appending.index.lines_without(gone), durable=False)
+            with self._translated(group[0], "written"):
+                self._index(group[0]).drop(filter(None, [each.partition for each in group]))
+                self._settle({self._manifest_file(group[0]).rpartition("/")[0]})
             for unit in group:
                 self._remove_empty(unit)
 

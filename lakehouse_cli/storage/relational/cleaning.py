@@ -29,9 +29,13 @@ class CleanedStorage(UnitStorage):
 
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
         """Return tables that a manifest describes and the project does not declare."""
-        known = {self.relation(table) for table in declared}
+        tables = list(declared)
+        divided = {self.relation(table): table.partitions for table in tables if table.is_partitioned}
+        known = {self.relation(table) for table in tables} - divided.keys()
         with translate_errors(self, None, "looked through"), self.session() as session:
-            return () if session is None else list(find_strays(RelationalPlace(self, session), known, taken))
+            if session is None:
+                return ()
+            return list(find_strays(RelationalPlace(self, session, divided), known, taken))
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Drop the very table that was listed, with its manifest."""

@@ -230,6 +230,13 @@ class Session(ABC):
         kept.stamps.update((item, (stamp, sign)) for kind, item, _, stamp, sign in rows if kind == UNIT)
         return kept
 
+    def divided(self) -> Sequence[Relation]:
+        """The tables of whose partitions something is recorded."""
+        if self.find_one(self.records) is None:
+            return ()
+        rows = self.rows(f"SELECT DISTINCT schema_name, table_name FROM {self.sql(self.records)}")
+        return sorted(Relation(schema, name) for schema, name in rows)
+
     def make_records(self) -> None:
         """Make the table in which manifests of partitions are kept, unless it is there."""
         if self.find_one(self.records) is None:

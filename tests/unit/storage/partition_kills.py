@@ -65,7 +65,7 @@ def store_forever(kind: str, root: str, turn: int) -> None:
 
 
 def kill_one(kind: str, root: str, turn: int, chance: random.Random) -> int:
-    """Kill a process that stores, at some moment; return the last turn that it had stored, else the one before."""
+    """Kill a process that stores, at some moment; return the last turn that it had stored, -1 for none."""
     argv = [sys.executable, "-m", "tests.unit.storage.partition_kills", kind, root, str(turn)]
     with subprocess.Popen(argv, cwd=_FOLDER, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -74,7 +74,7 @@ def kill_one(kind: str, root: str, turn: int, chance: random.Random) -> int:
         process.send_signal(signal.SIGKILL)
         said += process.stdout.readlines()
     assert said[0] == "storing\n"
-    return max([turn - 1, *(int(line.split()[1]) for line in said if line.startswith("stored ") and line[-1] == "\n")])
+    return max([-1, *(int(line.split()[1]) for line in said if line.startswith("stored ") and line[-1] == "\n")])
 
 
 def look(kind: str, root: str, at_least: int) -> int:
@@ -150,7 +150,7 @@ def kill(kind: str, root: str, times: int, seed: int) -> None:
     """Kill so many processes one after the other, and look after each."""
     chance, stored, turn = random.Random(seed), -1, 0
     for _ in range(times):
-        stored = max(stored, kill_one(kind, root, turn, chance)) if turn else kill_one(kind, root, turn, chance)
+        stored = max(stored, kill_one(kind, root, turn, chance))
         turn = look(kind, root, stored) + 1
     finish(kind, root, turn)
 
