@@ -143,6 +143,18 @@ def test_bad_file_fails_the_partition_that_reads_it(sales: ProjectFolder, cli: C
     assert ended(daily)["2024-01-31"] == "failed"
     assert list(ended(daily).values()).count("materialized") == 2
     assert "raw/sales_2024-01-31.csv" in str(daily["partitions"])
+    shown = cli("show", "daily", "--failed", "-o", "json").json
+    assert [each["values"] for each in shown["rows"]] == [{"id": "x"}]
+    assert "`lakehouse show daily --partition day=2024-01-31 --failed` shows the row" in cli("run").err
+    sales.write("data/raw/sales_2024-01-30.csv", "id\ny\n")
+    cli("run")
+    assert "failed rows of 2 partitions of `daily` are kept" in cli("show", "daily", "--failed").err
+    one = cli("show", "daily", "--partition", "day=2024-01-30", "--failed", "-o", "json").json
+    assert [each["values"] for each in one["rows"]] == [{"id": "y"}]
+    put(sales, "2024-01-30", 1)
+    put(sales, "2024-01-31", 1)
+    run(cli)
+    assert "no failed rows" in cli("show", "daily", "--failed").out
 
 
 def test_data_modified_outside_are_made_anew(sales: ProjectFolder, cli: Cli) -> None:
