@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lakehouse_cli import Project
 from tests.conftest import Cli, ProjectFolder
 
 TABLES = """
@@ -475,3 +476,20 @@ def test_input_without_the_dimension_comes_whole(sales: ProjectFolder, cli: Cli)
     assert [*planned(cli, "state:modified")["daily"].values()] == 3 * [["input_changed"]]
     run(cli)
     assert total(cli) == 6
+
+
+def test_python_chooses_partitions_too(sales: ProjectFolder) -> None:
+    project = Project.load()
+    assert [len(each.partitions) for each in project.plan(partitions=["month=2024-01"]).tables[1:]] == [2, 1]
+    result = project.run(as_of="2024-02-10", max_partitions=2, newest_first=True, executor="serial")
+    assert {one.key["month"]: one.status for one in result["monthly"].partitions or ()} == {
+        "2024-01": "waiting",
+        "2024-02": "waiting",
+    }
+
+
+def test_query_is_computed_by_partition(sales: ProjectFolder, cli: Cli) -> None:
+    query = 'sql: "select count(*) as n, $month as m from daily"'
+    sales.edit("lakehouse.yaml", "inputs: [daily], columns: {n: int64}", f"{query}, columns: {{n: int64, m: date32}}")
+    assert run(cli)["monthly"] == {"2024-01": "materialized", "2024-02": "materialized"}
+    assert (sales.read("data/monthly/month=2024-01/data.csv"), planned(cli)) == ("n,m\n4,2024-01-01\n", {})
