@@ -90,7 +90,7 @@ def test_clocks_put_back_make_an_hour_of_two() -> None:
     ("zone", "day", "begin"),
     [
         ("America/Havana", "2024-11-03", datetime(2024, 11, 3, 4, tzinfo=UTC)),  # midnight comes twice on that day
-        ("America/St_Johns", "2010-11-08", datetime(2010, 11, 8, 3, 30, tzinfo=UTC)),  # back to 7 November at 00:01
+        ("America/St_Johns", "2010-11-07", datetime(2010, 11, 7, 3, 30, tzinfo=UTC)),  # back to 6 November at 00:01
         ("Pacific/Apia", "2011-12-30", datetime(2011, 12, 30, 10, tzinfo=UTC)),  # a day that there was not
         ("Pacific/Apia", "2011-12-31", datetime(2011, 12, 30, 10, tzinfo=UTC)),
     ],
