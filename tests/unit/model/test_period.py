@@ -101,6 +101,9 @@ def test_day_begins_when_its_date_is_there_for_good(zone: str, day: str, begin: 
 
 def test_day_that_there_was_not_is_none() -> None:
     assert not exists(period_number("2011-12-30", "day"), "day", "Pacific/Apia")
+    hours = periods_in("2011-12-30", "day", "hour")
+    assert not any(exists(each, "hour", "Pacific/Apia") for each in hours)
+    assert {span(each, "hour", "Pacific/Apia").begin for each in hours} == {datetime(2011, 12, 30, 10, tzinfo=UTC)}
     assert period_key(number_at(datetime(2011, 12, 30, 10, tzinfo=UTC), "day", "Pacific/Apia"), "day") == "2011-12-31"
 
 
