@@ -131,7 +131,7 @@ class PartitionPlanner:
             found=self.found,
             readings=readings,
             links=links,
-            periods={name: each.every for name, each in self._dimensions.items()},
+            dimensions=self._dimensions,
             newest_first=self._narrowing.newest_first,
         )
 

@@ -493,3 +493,41 @@ def test_query_is_computed_by_partition(sales: ProjectFolder, cli: Cli) -> None:
     sales.edit("lakehouse.yaml", "inputs: [daily], columns: {n: int64}", f"{query}, columns: {{n: int64, m: date32}}")
     assert run(cli)["monthly"] == {"2024-01": "materialized", "2024-02": "materialized"}
     assert (sales.read("data/monthly/month=2024-01/data.csv"), planned(cli)) == ("n,m\n4,2024-01-01\n", {})
+
+
+def test_rows_of_an_input_are_read_by_time(folder: ProjectFolder, cli: Cli) -> None:
+    columns = "columns: {day: date32, ts: 'timestamp[us]', at: 'timestamp[us, tz=UTC]', n: int64}"
+    folder.declare(
+        f"events: {{kind: source, {columns}}}\n"
+        "local: {partitions: [day], inputs: {events: {within: {column: ts}}}, columns: {n: int64}}\n"
+        "instant: {partitions: [day], inputs: {events: {within: {column: at, around: [-1h, +1h]}}},"
+        " columns: {n: int64}}\n"
+        "dates: {partitions: [day], columns: {n: int64},"
+        " sql: 'select coalesce(sum(n), 0)::bigint as n from events', inputs: {events: {within: {column: day}}}}",
+        "import pyarrow as pa\nimport pyarrow.compute as pc\n\n"
+        "def _sum(events):\n    return pa.table({'n': [pc.sum(events['n']).as_py() or 0]})\n\n"
+        "def local(events: pa.Table) -> pa.Table:\n    return _sum(events)\n\n"
+        "def instant(events: pa.RecordBatchReader) -> pa.Table:\n    return _sum(events.read_all())\n",
+        top="dimensions: {day: {every: day, start: 2024-07-01, end: 2024-07-02, timezone: Europe/Zurich}}\n",
+    )
+    folder.write(
+        "data/events.csv",
+        """
+        day,ts,at,n
+        2024-07-01,2024-07-01T00:00:00,2024-06-30T20:59:59Z,1
+        2024-07-01,2024-07-01T23:59:59,2024-06-30T21:00:00Z,10
+        2024-07-02,2024-07-02T00:00:00,2024-07-01T22:59:59Z,100
+        ,,2024-07-02T23:00:00Z,1000
+        """,
+    )
+    assert run(cli)["local"] == {"2024-07-01": "materialized", "2024-07-02": "materialized"}
+    stored = {
+        name: [folder.read(f"data/{name}/day=2024-07-0{day}/data.csv") for day in (1, 2)]
+        for name in ("local", "instant", "dates")
+    }
+    assert {name: [int(each.split()[1]) for each in texts] for name, texts in stored.items()} == {
+        "local": [11, 100],
+        "instant": [110, 100],
+        "dates": [11, 100],
+    }
+    assert planned(cli) == {}
