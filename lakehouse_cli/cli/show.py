@@ -83,11 +83,11 @@ def command(
     if count is None:
         count = KEPT_ROWS if failed and settings.json else 10
     _refuse_together(count, version is not None, failed, files, out is not None)
-    if partition and (version is not None or failed or files or out is not None):
-        others = "`--version`, `--failed`, `--files` and `--out`"
+    if partition and (version is not None or files or out is not None):
+        others = "`--version`, `--files` and `--out`"
         raise typer.BadParameter(f"it goes with none of {others}", param_hint="`--partition`")
     if failed:
-        _show_failed(table, settings.project().failed_rows(table), count, settings)
+        _show_failed(table, settings.project().failed_rows(table, partition or ()), count, settings)
         return
     if files:
         _show_files(table, settings)

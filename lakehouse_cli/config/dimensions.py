@@ -39,7 +39,7 @@ TABLE_WORDS = {
     **dict.fromkeys(
         ("merge", "upsert", "unique_key"),
         "to replace what has changed and keep the rest, write `partitions: [file]`, or a dimension such as `[month]`;"
-        " `key:` names the columns that identify a row",
+        " `key: [month, id]` names the columns that identify a row",
     ),
     "materialized": "remove it: each table is stored; to compute what is new alone, write `partitions: [file]`",
 }

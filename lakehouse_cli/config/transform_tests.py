@@ -77,6 +77,7 @@ class TransformTest(Struct, frozen=True):
         reader: Of the file it stands in, for the places of its values.
         given: The rows of inputs, by table.
         params: Over those of the table.
+        partition: The partition that is computed: a value by dimension; None where none is named.
         now: What clocks show; None for the time it is.
         expect: What is expected, by result: the empty name for that of the table that has the test.
         strict: Whether the given rows must keep the contracts of their tables.
@@ -91,6 +92,7 @@ class TransformTest(Struct, frozen=True):
     reader: Reader
     given: AnyMapping[str, Rows]
     params: AnyMapping[str, Any]
+    partition: AnyMapping[str, str] | None
     now: datetime | None
     expect: AnyMapping[str, Expectation]
     strict: bool
@@ -272,6 +274,11 @@ _KEYS: AnyMapping[str, Key] = {
         _Given(), "The rows of inputs, by table, or `{csv: path}`. Columns left out are null, tables empty.", {}
     ),
     "params": Key(FreeMap(parameters=True), "Over the `params` of the table.", {}),
+    "partition": Key(
+        FreeMap(item=Text("the value of a dimension")),
+        "Of a table with partitions, the one that is computed: a value by dimension.",
+        examples=({"day": "2024-01-03"},),
+    ),
     "now": Key(_Now(), "The time that clocks show, in UTC.", examples=("2024-01-31T12:00Z",)),
     "expect": Key(
         _Expect(),
@@ -330,6 +337,7 @@ def _test(reader: Reader, node: Node, what: str, owner: str) -> TransformTest | 
         reader=reader,
         given=values.get("given", {}),
         params=values.get("params", {}),
+        partition=values.get("partition"),
         now=values.get("now"),
         expect=values["expect"],
         strict=values.get("strict", False),
@@ -343,7 +351,7 @@ def _test(reader: Reader, node: Node, what: str, owner: str) -> TransformTest | 
 def _places(reader: Reader, node: Mapping) -> Iterator[tuple[str, Location]]:
     for name, (key, value) in node.entries.items():
         yield name, reader.place(key, value)
-        if name in ("given", "params", "expect") and isinstance(value, Mapping):
+        if name in ("given", "params", "partition", "expect") and isinstance(value, Mapping):
             yield from ((f"{name}.{part}", reader.at(of)) for part, (of, _) in value.entries.items())
 
 

@@ -7,14 +7,15 @@ one kind are in the order of time.
 from __future__ import annotations
 
 import re
-from calendar import monthrange
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse_cli.model.dimension import Every
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 _KEYS = {
     "year": re.compile(r"(\d{4})", re.ASCII),
@@ -36,6 +37,8 @@ _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
+# Of each month in a year that is no leap year.
+_DAYS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 # Of each kind, those that its periods lie in. Weeks begin in one month and end in the next.
 _COARSER: dict[str, frozenset[str]] = {
     "hour": frozenset(("day", "week", "month", "year")),
@@ -88,7 +91,7 @@ def period_number(key: str, every: Every) -> int:
         raise PeriodError(f"`{key}` is no {every}: a year has 12 months", "write a month from 01 to 12")
     if every == "month":
         return year * 12 + month - 1
-    last = monthrange(year, month)[1]
+    last = _DAYS[month] + (month == 2 and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0))
     if not 1 <= rest[1] <= last:
         message = f"`{key}` is no {every}: {_MONTHS[month]} {year} has {last} days"
         raise PeriodError(message, f"write a day from 01 to {last}")
@@ -242,6 +245,13 @@ def exists(number: int, every: Every, zone: str) -> bool:
     return begin < end
 
 
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    from zoneinfo import ZoneInfo  # takes longer to load than all else here, and is not needed for most projects
+
+    return ZoneInfo(name)
+
+
 @lru_cache(maxsize=4096)
 def _begin(number: int, every: Every, zone: str) -> datetime:
     """The first instant at which the clocks show a period or a later one, and never an earlier one after that."""
@@ -249,7 +259,7 @@ def _begin(number: int, every: Every, zone: str) -> datetime:
         wall = _wall_begin(number, every)
     except (ValueError, OverflowError):  # behind the last year
         return datetime.max.replace(tzinfo=UTC)
-    info = ZoneInfo(zone)
+    info = _zone(zone)
     try:
         first, second = (wall.replace(tzinfo=info, fold=fold).astimezone(UTC) for fold in (0, 1))
     except OverflowError:
@@ -269,7 +279,7 @@ def _begin(number: int, every: Every, zone: str) -> datetime:
 
 def number_at(instant: datetime, every: Every, zone: str) -> int:
     """The number of the period in which an instant lies, by the clocks of a zone."""
-    number = period_at(instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None), every)
+    number = period_at(instant.astimezone(_zone(zone)).replace(tzinfo=None), every)
     while _begin(number, every, zone) > instant:
         number -= 1
     while _begin(number + 1, every, zone) <= instant:

@@ -81,7 +81,7 @@ def parse_partitions(texts: Iterable[str], dimensions: Mapping[str, Dimension]) 
     chosen: dict[str, tuple[tuple[str, str], ...]] = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        if not equals or not name or not value:
+        if not equals or not name:
             hint = "write a dimension, `=` and a value: `--partition month=2024-01`"
             raise UsageError(f"`{text}` is no partition", hint=hint)
         if name != FILE and name not in dimensions:
@@ -111,8 +111,9 @@ def _values(dimension: Dimension, text: str) -> tuple[str, str]:
         try:
             period_number(each, every)
         except PeriodError as error:
-            hint = error.hint if each else f"write both ends: `{name}={SAMPLES[every]}..{SAMPLES[every]}`"
-            message = str(error) if each else f"`{text}` has one end"
+            has_end = each or not dots
+            hint = error.hint if has_end else f"write both ends: `{name}={SAMPLES[every]}..{SAMPLES[every]}`"
+            message = str(error) if has_end else f"`{text}` has one end"
             raise UsageError(f"`--partition {name}={text}`: {message}", hint=hint) from None
     if last < first:
         raise UsageError(f"`{text}` ends before it begins", hint=f"write `--partition {name}={last}..{first}`")

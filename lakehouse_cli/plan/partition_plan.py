@@ -90,6 +90,11 @@ class PartitionPlanner:
         self.found: dict[str, Found] = {}
         self._blocked: dict[str, StorageError] = {}
 
+    def whole_inputs(self, name: str) -> list[str]:
+        """The inputs of a table that its partitions read whole."""
+        edges = zip(self._graph.inputs.get(name, ()), self.links[name], strict=True)
+        return [edge.table for edge, link in edges if link is None]
+
     def as_stored(self, name: str) -> Found:
         """The partitions of a source, or of a table that is not planned, as they are stored."""
         if name not in self.found:
@@ -126,7 +131,7 @@ class PartitionPlanner:
             found=self.found,
             readings=readings,
             links=links,
-            periods={name: each.every for name, each in self._dimensions.items()},
+            dimensions=self._dimensions,
             newest_first=self._narrowing.newest_first,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -22,6 +22,22 @@ from lakehouse_cli.storage.partition_capability import contents, partitions
 
 if TYPE_CHECKING:
     from lakehouse_cli.storage.partition_index import PartitionRecord
+
+
+class _Recorded(Mapping[Partition, "tuple[InputRecord, ...]"]):
+    """The content of each partition as its index has it, made where it is asked for."""
+
+    def __init__(self, records: Mapping[Partition, PartitionRecord]) -> None:
+        self._records = records
+
+    def __getitem__(self, partition: Partition) -> tuple[InputRecord, ...]:
+        return (self._records[partition].content,)
+
+    def __iter__(self) -> Iterator[Partition]:
+        return iter(self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)
 
 
 class PartitionLook:
@@ -61,7 +77,7 @@ class PartitionLook:
         records = self._index(table.name) if table.kind == "computed" else {}
         if isinstance(records, StorageError):
             return StoredPartitions({}, reading=reading, trouble=records)
-        known: dict[Partition, tuple[InputRecord, ...]] = {each: (record.content,) for each, record in records.items()}
+        known: Mapping[Partition, tuple[InputRecord, ...]] = _Recorded(records)
         if table.kind == "source":
             known = self._known(table, consumers)
         try:

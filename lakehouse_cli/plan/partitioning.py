@@ -357,7 +357,8 @@ def domain_of(dimension: Dimension, now: datetime) -> Domain:
     if dimension.end is not None:
         last = min(last, period_number(dimension.end, every))
     numbers = range(period_number(dimension.start, every), last + 1)
-    keys = [period_key(each, every) for each in numbers if every != "hour" or exists(each, every, zone)]
+    steady = every != "hour" or zone == "UTC"  # clocks that are put forward leave hours out
+    keys = [period_key(each, every) for each in numbers if steady or exists(each, every, zone)]
     return Domain(dimension, tuple(keys), current)
 
 

@@ -20,6 +20,7 @@ class PlainUnits:
     Args:
         stored: What is stored of the table.
         whole: The hash and the reading of inputs that come whole, by name.
+        current: Of each dimension, the period in which now lies; None where there is none.
         of_recipe: The reasons in what partitions were made by, as far as they are known.
         there: Takes the content of those that are up to date.
     """
@@ -28,11 +29,13 @@ class PlainUnits:
         self,
         stored: StoredPartitions,
         whole: Sequence[tuple[str, tuple[str, str] | None]],
+        current: Sequence[str | None],
         of_recipe: Mapping[str, tuple[Reason, ...]],
         there: dict[Partition, InputRecord | None],
     ) -> None:
         self._records, self._contents = stored.records, stored.contents
         self._whole, self._of_recipe, self._there = whole, of_recipe, there
+        self._current = [(place, period) for place, period in enumerate(current) if period is not None]
         self._inputs: list[tuple[str, str, LinkIndex, Mapping[Partition, InputRecord | None]]] = []
 
     def add(self, index: LinkIndex, other: Found, reading: str) -> bool:
@@ -44,6 +47,9 @@ class PlainUnits:
 
     def take(self, unit: Partition, values: Values) -> bool:
         """Take a partition that is up to date; returns whether it is."""
+        for place, period in self._current:
+            if values[place] >= period:
+                return False
         record, content = self._records.get(unit), self._contents.get(unit)
         if record is None or content is None or record.content_hash != content.content_hash:
             return False

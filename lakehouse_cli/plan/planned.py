@@ -11,12 +11,13 @@ from msgspec import Struct, field, to_builtins
 from lakehouse_cli.errors import StorageError, UnreachableError
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.deferred_input import DeferredInput
-from lakehouse_cli.model.dimension import Every
+from lakehouse_cli.model.dimension import Dimension
 from lakehouse_cli.model.given_params import GivenParams
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.model.time_span import TimeSpan
 from lakehouse_cli.plan.partitioning import Link
 from lakehouse_cli.plan.units import Action, Found, UnitPlan
 from lakehouse_cli.plan.uses import Used
@@ -55,6 +56,7 @@ class PlannedTable(Struct, frozen=True):
         needs: Partitions of its inputs that end before it, by name.
         recorded: What manifests call its inputs, where they call them otherwise, by name.
         drops: Whether a run removes what is stored.
+        within: Of inputs of which some rows are read by time, which, by parameter.
     """
 
     name: str
@@ -81,6 +83,7 @@ class PlannedTable(Struct, frozen=True):
     needs: tuple[str, ...] = ()
     recorded: Mapping[str, str] = {}
     drops: bool = False
+    within: Mapping[str, TimeSpan] = {}
 
     @property
     def is_partitioned(self) -> bool:
@@ -130,7 +133,7 @@ class Plan(Struct, frozen=True):
         found: Of tables and sources with dimensions, all of their partitions.
         readings: How partitions of these are read, as of `reading_of`.
         links: What their partitions get of each input, by edge; None for an input that comes whole.
-        periods: Of dimensions; None for those of texts.
+        dimensions: All there are, by name.
         as_of: The moment that stands for now, as the command gave it; None where it gave none.
         cost: What its partitions would take; None where none is due.
         newest_first: Whether the last partitions come first.
@@ -149,7 +152,7 @@ class Plan(Struct, frozen=True):
     found: Mapping[str, Found] = {}
     readings: Mapping[str, str] = {}
     links: Mapping[str, tuple[Link | None, ...]] = {}
-    periods: Mapping[str, Every | None] = {}
+    dimensions: Mapping[str, Dimension] = {}
     as_of: datetime | None = None
     cost: Cost | None = None
     newest_first: bool = False

@@ -304,11 +304,23 @@ def _planned_partitions(
         state=state,
         recipe=recipe,
         would_fail=failures[0] if failures and len(failures) >= len(runs) else None,
+        notes=_whole_notes(partitions, name) if runs else (),
         after=graph.after.get(name, ()),
         checks=together([(str(unit.partition), each) for unit in units for each in unit.checks]),
         partitions=units,
         up_to_date=up_to_date,
     )
+
+
+def _whole_notes(partitions: PartitionPlanner, name: str) -> tuple[str, ...]:
+    """A note on the inputs that each partition of a table reads whole."""
+    whole = partitions.whole_inputs(name)
+    if not whole:
+        return ()
+    one = len(whole) == 1
+    has, come = ("has", "comes") if one else ("have", "come")
+    change = f"a change of {'it' if one else 'them'} makes all partitions anew"
+    return (f"{first_named(whole, 3)} {has} none of its dimensions, and {come} whole: {change}",)
 
 
 def _with_checks(

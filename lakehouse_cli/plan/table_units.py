@@ -193,9 +193,10 @@ class TableUnits:
             or self.judge is not None
         ):
             return None
-        if self.whole_running or self.whole_waits is not None or any(each.current is not None for each in self.domains):
+        if self.whole_running or self.whole_waits is not None:
             return None
-        plain = PlainUnits(self.stored, self.whole_hashes, self._of_recipe, self.result.contents)
+        current = [each.current for each in self.domains]
+        plain = PlainUnits(self.stored, self.whole_hashes, current, self._of_recipe, self.result.contents)
         for index in indexes:
             if index is not None:
                 parts = index.link.parts

@@ -141,10 +141,14 @@ EVERYTHING = Narrowing()
 
 
 def summed_up(units: Sequence[UnitPlan]) -> tuple[Reason, ...]:
-    """The reasons of a table: those of its partitions, by code, with the message of the first of them."""
+    """The reasons of a table: those of its partitions, by code, with the message of the first of them.
+
+    That an input runs is no news of a partition that runs for other reasons too.
+    """
     by_code: dict[str, list[tuple[UnitPlan, str]]] = {}
     for unit in units:
-        for reason in unit.reasons:
+        own = [reason for reason in unit.reasons if reason.code != "upstream_runs"]
+        for reason in own or unit.reasons:
             by_code.setdefault(reason.code, []).append((unit, reason.message))
     return tuple(
         [

@@ -423,7 +423,8 @@ def _narrowed(chosen: Selection, unfinished: Collection[str]) -> Selection:
 def names_in_state(state: str, plan: Plan) -> set[str]:
     """The tables of a lenient plan that ``state:new`` or ``state:modified`` selects."""
     if state == "new":
-        return {t.name for t in plan.runs if t.state is not None and t.state.manifest is None}
+        runs = ((t, t.state) for t in plan.runs if t.state is not None)
+        return {t.name for t, state in runs if (not state.exists if t.partitions else state.manifest is None)}
     return {t.name for t in plan.runs if not t.conditional}
 
 

@@ -340,16 +340,25 @@ class StoredProject:
 
         return answer(self.sql(query), count)
 
-    def failed_rows(self, table: str) -> KeptRows | None:
+    def failed_rows(self, table: str, partitions: Sequence[str] = ()) -> KeptRows | None:
         """The rows of a table that broke its contract when it ran last, with reasons; None where none did.
 
+        Args:
+            table: Its name.
+            partitions: Of a partitioned table, which, as `--partition` takes it; the one of which rows are kept.
+
         Raises:
-            UsageError: There is no such table.
+            UsageError: There is no such table, or rows of several of its partitions are kept.
         """
+        from lakehouse_cli.project.failed_partitions import partition_with_rows
         from lakehouse_cli.runs.failed_rows import FailedRowsStore
 
-        name = self.table(table).name
-        return FailedRowsStore(self.folder, self.planner.spec.environment, self.planner.mask).read(name)
+        found, spec = self.table(table), self.planner.spec
+        store = FailedRowsStore(self.folder, spec.environment, self.planner.mask)
+        name = found.name
+        if found.partitions and found.kind == "computed":
+            name = partition_with_rows(found, store.partitions(name), partitions, spec.dimensions)
+        return store.read(name)
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""

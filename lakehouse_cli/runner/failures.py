@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping
 
@@ -77,4 +78,11 @@ class Failures(Struct):
         environment = "" if self.environment == DEFAULT_ENVIRONMENT else f" -e {self.environment}"
         rows = "the row that fails" if kept.count == 1 else f"the {count_text(kept.count)} rows that fail"
         some = f"{count_text(len(kept.rows))} of " if len(kept.rows) < kept.count else ""
-        return f"`lakehouse show {name}{environment} --failed` shows {some}{rows}"
+        table = self.graph.tables[name]
+        of = name
+        if table.partition is not None:
+            chosen = " ".join(
+                f"--partition {shlex.quote(f'{key}={value}')}" for key, value in table.partition.key.items()
+            )
+            of = f"{name.partition('/')[0]} {chosen}"
+        return f"`lakehouse show {of}{environment} --failed` shows {some}{rows}"

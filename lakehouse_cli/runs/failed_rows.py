@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from msgspec import Struct
 from msgspec.json import Decoder
@@ -81,5 +82,13 @@ class FailedRowsStore:
             with suppress(OSError):
                 (self._kept / file).unlink()
 
+    def partitions(self, table: str) -> list[str]:
+        """The partitions of a table of which rows are kept, by name."""
+        begin, end = quote(f"{table}/", safe=""), f"@{self._environment}.json"
+        with suppress(OSError):
+            names = sorted(path.name for path in self._kept.iterdir())
+            return [unquote(each.removesuffix(end)) for each in names if each.startswith(begin) and each.endswith(end)]
+        return []
+
     def _file(self, table: str) -> str:
-        return f"{table}@{self._environment}.json"
+        return f"{quote(table, safe='')}@{self._environment}.json"  # the name of a partition has slashes

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lakehouse_cli import Project
 from tests.conftest import Cli, ProjectFolder
 
 TABLES = """
@@ -143,6 +144,18 @@ def test_bad_file_fails_the_partition_that_reads_it(sales: ProjectFolder, cli: C
     assert ended(daily)["2024-01-31"] == "failed"
     assert list(ended(daily).values()).count("materialized") == 2
     assert "raw/sales_2024-01-31.csv" in str(daily["partitions"])
+    shown = cli("show", "daily", "--failed", "-o", "json").json
+    assert [each["values"] for each in shown["rows"]] == [{"id": "x"}]
+    assert "`lakehouse show daily --partition day=2024-01-31 --failed` shows the row" in cli("run").err
+    sales.write("data/raw/sales_2024-01-30.csv", "id\ny\n")
+    cli("run")
+    assert "failed rows of 2 partitions of `daily` are kept" in cli("show", "daily", "--failed").err
+    one = cli("show", "daily", "--partition", "day=2024-01-30", "--failed", "-o", "json").json
+    assert [each["values"] for each in one["rows"]] == [{"id": "y"}]
+    put(sales, "2024-01-30", 1)
+    put(sales, "2024-01-31", 1)
+    run(cli)
+    assert "no failed rows" in cli("show", "daily", "--failed").out
 
 
 def test_data_modified_outside_are_made_anew(sales: ProjectFolder, cli: Cli) -> None:
@@ -448,3 +461,73 @@ def test_checks_are_judged_on_each_partition(sales: ProjectFolder, cli: Cli) -> 
     assert "day=2024-01-31: " in cli("run").out
     put(sales, "2024-02-01", 8)
     assert cli("run", "--warnings-as-errors").code == 1
+
+
+def test_input_without_the_dimension_comes_whole(sales: ProjectFolder, cli: Cli) -> None:
+    sales.edit("lakehouse.yaml", "tables:\n", "tables:\n  rates: {kind: source, columns: {x: int64}}\n")
+    sales.edit("lakehouse.yaml", "inputs: [raw]", "inputs: [raw, rates]")
+    sales.edit("transforms.py", "def daily(raw: pa.Table)", "def daily(raw: pa.Table, rates: pa.Table)")
+    sales.edit("transforms.py", "    return raw\n", "    return raw.slice(0, rates.num_rows)\n")
+    sales.write("data/rates.csv", "x\n1\n")
+    assert "`rates` has none of its dimensions, and comes whole" in " ".join(cli("plan").out.split())
+    run(cli)
+    assert (total(cli), planned(cli, "state:new")) == (3, {})
+    sales.write("data/rates.csv", "x\n1\n2\n")
+    assert [*planned(cli, "state:modified")["daily"].values()] == 3 * [["input_changed"]]
+    run(cli)
+    assert total(cli) == 6
+
+
+def test_python_chooses_partitions_too(sales: ProjectFolder) -> None:
+    project = Project.load()
+    assert [len(each.partitions) for each in project.plan(partitions=["month=2024-01"]).tables[1:]] == [2, 1]
+    result = project.run(as_of="2024-02-10", max_partitions=2, newest_first=True, executor="serial")
+    assert {one.key["month"]: one.status for one in result["monthly"].partitions or ()} == {
+        "2024-01": "waiting",
+        "2024-02": "waiting",
+    }
+
+
+def test_query_is_computed_by_partition(sales: ProjectFolder, cli: Cli) -> None:
+    query = 'sql: "select count(*) as n, $month as m from daily"'
+    sales.edit("lakehouse.yaml", "inputs: [daily], columns: {n: int64}", f"{query}, columns: {{n: int64, m: date32}}")
+    assert run(cli)["monthly"] == {"2024-01": "materialized", "2024-02": "materialized"}
+    assert (sales.read("data/monthly/month=2024-01/data.csv"), planned(cli)) == ("n,m\n4,2024-01-01\n", {})
+
+
+def test_rows_of_an_input_are_read_by_time(folder: ProjectFolder, cli: Cli) -> None:
+    columns = "columns: {day: date32, ts: 'timestamp[us]', at: 'timestamp[us, tz=UTC]', n: int64}"
+    folder.declare(
+        f"events: {{kind: source, {columns}}}\n"
+        "local: {partitions: [day], inputs: {events: {within: {column: ts}}}, columns: {n: int64}}\n"
+        "instant: {partitions: [day], inputs: {events: {within: {column: at, around: [-1h, +1h]}}},"
+        " columns: {n: int64}}\n"
+        "dates: {partitions: [day], columns: {n: int64},"
+        " sql: 'select coalesce(sum(n), 0)::bigint as n from events', inputs: {events: {within: {column: day}}}}",
+        "import pyarrow as pa\nimport pyarrow.compute as pc\n\n"
+        "def _sum(events):\n    return pa.table({'n': [pc.sum(events['n']).as_py() or 0]})\n\n"
+        "def local(events: pa.Table) -> pa.Table:\n    return _sum(events)\n\n"
+        "def instant(events: pa.RecordBatchReader) -> pa.Table:\n    return _sum(events.read_all())\n",
+        top="dimensions: {day: {every: day, start: 2024-07-01, end: 2024-07-02, timezone: Europe/Zurich}}\n",
+    )
+    folder.write(
+        "data/events.csv",
+        """
+        day,ts,at,n
+        2024-07-01,2024-07-01T00:00:00,2024-06-30T20:59:59Z,1
+        2024-07-01,2024-07-01T23:59:59,2024-06-30T21:00:00Z,10
+        2024-07-02,2024-07-02T00:00:00,2024-07-01T22:59:59Z,100
+        ,,2024-07-02T23:00:00Z,1000
+        """,
+    )
+    assert run(cli)["local"] == {"2024-07-01": "materialized", "2024-07-02": "materialized"}
+    stored = {
+        name: [folder.read(f"data/{name}/day=2024-07-0{day}/data.csv") for day in (1, 2)]
+        for name in ("local", "instant", "dates")
+    }
+    assert {name: [int(each.split()[1]) for each in texts] for name, texts in stored.items()} == {
+        "local": [11, 100],
+        "instant": [110, 100],
+        "dates": [11, 100],
+    }
+    assert planned(cli) == {}

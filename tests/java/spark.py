@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -231,3 +232,24 @@ def test_a_run_beside_a_session_leaves_it_alone(folder: ProjectFolder, cli: Cli)
     assert (done.code, done.err) == (0, "")
     assert pq.read_table(folder.path / "data/b.parquet").to_pylist() == raw.to_pylist()
     assert spark_session().range(1).count() == 1
+
+
+def test_folders_of_spark_are_partitions(folder: ProjectFolder, cli: Cli) -> None:
+    texts = ["a/b", "x=y", "%41", " lead", "é", "01001", "1d", "2024-01-03", "epoch", "a:b", "A", "a", "{x}", None]
+    frame = spark_session().createDataFrame(list(enumerate(texts)), "n int, k string")
+    frame.write.partitionBy("k").parquet(f"{folder.path}/data/raw")
+    folder.declare(
+        """
+        raw: {kind: source, path: raw/, format: parquet, partitions: [k], columns: {n: int32, k: string}}
+        copied: {partitions: [k], format: parquet, columns: {k: string, n: int32}, inputs: [raw]}
+        """,
+        "def copied(raw): return raw\n",
+    )
+    assert cli("run").code == 0
+    shown = json.loads(cli("show", "copied", "-n", "100", "-o", "json").out)
+    assert {row["n"]: row["k"] for row in shown["rows"]} == dict(enumerate(texts))
+    # Which Spark reads in turn, but for letters beyond ASCII, whose bytes it takes for letters each.
+    read = spark_session().read.schema("n int, k string").parquet(f"{folder.path}/data/copied")
+    assert {row.n: row.k for row in read.collect()} == dict(
+        enumerate(["\u00c3\u00a9" if t == "é" else t for t in texts])
+    )

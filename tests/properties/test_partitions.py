@@ -20,7 +20,10 @@ from lakehouse_cli.runs.events import RunResult, TableResult
 DECLARED = """
 name: law
 module: transforms
-dimensions: {month: {every: month}, week: {every: week, timezone: Asia/Tokyo}}
+dimensions:
+  month: {every: month}
+  week: {every: week, timezone: Asia/Tokyo}
+  moon: {every: month, timezone: Asia/Tokyo, open: partial}
 defaults: {gone: drop}
 tables:
   a: {kind: source, path: "a/{day:%Y-%m-%d}", columns: {x: int64}}
@@ -36,10 +39,12 @@ tables:
   monthly: {partitions: [month], inputs: [daily], columns: {x: int64}}
   weekly: {partitions: [week], inputs: {a: {table: a, missing: skip}}, columns: {x: int64}}
   direct: {partitions: [month], inputs: {a: a}, columns: {x: int64}}
+  early: {partitions: [moon], inputs: {a: a}, columns: {x: int64}}
+  loaded: {partitions: [file], inputs: {a: a}, columns: {x: int64}}
   whole: {inputs: [daily], columns: {x: int64}}
   top: {inputs: [monthly], columns: {x: int64}}
 """
-TABLES = ("daily", "strict", "recent", "so_far", "monthly", "weekly", "direct", "whole", "top")
+TABLES = ("daily", "strict", "recent", "so_far", "monthly", "weekly", "direct", "early", "loaded", "whole", "top")
 CODE = """
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -68,6 +73,12 @@ def weekly(a: pa.Table) -> pa.Table:
 def direct(a: pa.Table) -> pa.Table:
     return _of(a)
 
+def early(a: pa.Table) -> pa.Table:
+    return _of(a)
+
+def loaded(a: pa.Table) -> pa.Table:
+    return _of(a)
+
 def whole(daily: pa.Table) -> pa.Table:
     return _of(daily)
 
@@ -93,6 +104,7 @@ def steps(draw: DrawFn) -> list[tuple[Any, ...]]:
             st.just("choose"), st.sampled_from(("month=2024-01", "day=2024-02-01..2024-02-28", "day=2024-01-31"))
         ),
         st.tuples(st.just("limit"), st.booleans()),
+        st.tuples(st.just("as of"), st.sampled_from(("2024-01-31T14:59", "2024-01-31T15:01", "2024-02-29T23:59"))),
     )
     return draw(st.lists(step, max_size=8))
 
@@ -151,6 +163,8 @@ class History:
                 self.run(selection=(term,) if term else ())
             case "choose", text:
                 self.run(partitions=(text,))
+            case "as of", moment:
+                self.run(as_of=moment)
             case "limit", newest:
                 self.run(max_partitions=1, newest_first=newest)
 
@@ -174,6 +188,8 @@ class History:
         monthly = {month: sum(daily[day] for day in daily if day[:7] == month) for month in {day[:7] for day in daily}}
         found["monthly"] = {month: self.by["monthly"] * value for month, value in monthly.items()}
         found["direct"] = {month: sum(a[day] for day in a if day[:7] == month) for month in {day[:7] for day in a}}
+        found["early"] = found["direct"]
+        found["loaded"] = {f"a%2F{day}.csv": value for day, value in a.items()}
         found["weekly"] = {week: sum(a.values()) for week in {WEEKS[day] for day in a}}
         found["whole"] = {"": sum(daily.values())}
         late = {day[:7] for day in b if day not in a}  # they wait for `a`, and so does what needs them
@@ -182,7 +198,7 @@ class History:
 
     def stored(self) -> dict[str, dict[str, int]]:
         found: dict[str, dict[str, int]] = {name: {} for name in TABLES}
-        for file in sorted((self.folder / "data").rglob("*.csv")):
+        for file in sorted(each for each in (self.folder / "data").rglob("*.csv") if each.is_file()):
             name, *rest = file.relative_to(self.folder / "data").with_suffix("").parts
             if name in found:
                 found[name][rest[0].partition("=")[2] if rest else ""] = int(file.read_text().split()[1])

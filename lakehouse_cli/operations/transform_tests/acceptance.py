@@ -88,7 +88,8 @@ def accept_columns(code: ProjectCode, table: Table, rows: int, seed: int) -> Acc
     if (note := hindrance(code, table.name)) is not None:
         raise UsageError(f"`{table.name}` cannot be rehearsed: {note}", hint="change its `columns:` by hand")
     members = [_open(tables[each]) for each in code.graph.siblings(table.name) if not tables[each].quarantine_of]
-    given = {each: generate_rows(tables[each], rows, seed) for each in code.graph.upstream(table.name)}
+    inputs = [each.table for each in code.graph.inputs[table.name]]
+    given = {each: generate_rows(tables[each], rows, seed) for each in inputs}
     with transforms_of(code) as compute:
         result = compute(members, code.graph.inputs[table.name], given)[table.name]
     changes = _changes(table, result)

@@ -16,6 +16,9 @@ from lakehouse_cli.config.transform_tests import Expectation, TransformTest
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import Table, UnsetValue
 from lakehouse_cli.model.computation import Input
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.period import PeriodError, period_number
+from lakehouse_cli.operations.transform_tests.computing import sample_value
 from lakehouse_cli.operations.transform_tests.rows import RowSource, row_source
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.registry import install_command
@@ -76,6 +79,7 @@ class CaseReader:
         self.problems = Problems()
         self._code = code
         self._tables = code.spec.tables
+        self._dimensions = code.spec.dimensions
         self._folder: Path = code.folder
 
     def cases(self, tests: Mapping[str, Iterable[TransformTest]]) -> Iterator[Case]:
@@ -99,9 +103,14 @@ class CaseReader:
                 self.problems.report(message, hint, test.location)
                 return None
         locations = {**table.locations, **{k: v for k, v in test.places.items() if k.startswith("params")}}
-        table = replace(table, params=params, locations=locations)
+        partition = self._partition(table, test)
+        if table.partitions and partition is None:
+            return None
+        table = replace(table, params=params, partition=partition, locations=locations)
         siblings = [self._tables[name] for name in self._code.graph.siblings(table.name)]
-        members = tuple(table if each.name == table.name else replace(each, params=params) for each in siblings)
+        members = tuple(
+            table if each.name == table.name else replace(each, params=params, partition=partition) for each in siblings
+        )
         inputs = self._inputs(table, test)
         if inputs is None:
             return None
@@ -111,6 +120,33 @@ class CaseReader:
         if given is None or found is None:
             return None
         return Case(test, table, members, inputs, given, *found, self.problems)
+
+    def _partition(self, table: Table, test: TransformTest) -> Partition | None:
+        """The partition that a test computes; None where the table has none, or after a problem was reported."""
+        given, place = test.partition, test.places.get("partition") or test.location
+        owner = f"test {quoted(test.name)} of table {quoted(table.name)}"
+        if not table.partitions:
+            if given is not None:
+                message = f"`partition` of {owner}, and the table has no partitions"
+                self.problems.report(message, "remove it", place)
+            return None
+        written = ", ".join(f"{name}: {self._sample(name)}" for name in table.partitions)
+        if given is None or given.keys() != {*table.partitions}:
+            wrong = "names no partition" if given is None else "names other dimensions than the table has"
+            self.problems.report(f"{owner} {wrong}", f"write `partition: {{{written}}}`", place)
+            return None
+        for name, value in given.items():
+            every = self._dimensions[name].every if name in self._dimensions else None
+            try:
+                _ = every is None or period_number(value, every)
+            except PeriodError as error:
+                where = test.places.get(f"partition.{name}", place)
+                self.problems.report(f"`partition` of {owner}: {error}", error.hint, where)
+                return None
+        return Partition(table.partitions, tuple(given[name] for name in table.partitions))
+
+    def _sample(self, name: str) -> str:
+        return sample_value(name, self._dimensions)
 
     def _refusal(self, table: Table, test: TransformTest) -> Problem | None:
         """Why a table, or this test of it, cannot be tested; None where it can."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from lakehouse_cli.arrow.ordering import order_problem, sort_rows
 from lakehouse_cli.code.importing import pinned
@@ -18,11 +19,15 @@ from lakehouse_cli.engines.spark_session import spark_of_run
 from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, Interrupted, TransformError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.computation import Input
+from lakehouse_cli.model.dimension import Dimension
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.period import SAMPLES
 from lakehouse_cli.operations.transform_tests.checked_rows import CheckedRows
 from lakehouse_cli.operations.transform_tests.clock import frozen_clock
 from lakehouse_cli.plan.computations import runnable_computation
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.runner.contract import explained
+from lakehouse_cli.runner.dimension_columns import DimensionColumns
 from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.transforms import SharedTable, load_transform
 from lakehouse_cli.transforms.several_results import call_for_results
@@ -41,9 +46,27 @@ def transforms_of(code: ProjectCode) -> Iterator[Callable[..., dict[str, pa.Tabl
             now: datetime | None = None,
             checks: CheckedRows | None = None,
         ) -> dict[str, pa.Table]:
-            return _compute(members, inputs, given, now, folder, checks)
+            members = [in_partition(each, code.spec.dimensions) for each in members]
+            return _compute(members, inputs, given, now, folder, checks, code.spec.dimensions)
 
         yield compute
+
+
+def in_partition(table: Table, dimensions: Mapping[str, Dimension]) -> Table:
+    """A table as one of its partitions is computed: that which it has, else any; as it is where it has none."""
+    if not table.partitions:
+        return table
+    values = tuple(sample_value(name, dimensions) for name in table.partitions)
+    table = replace(table, partition=table.partition or Partition(table.partitions, values))
+    return replace(table, params=table.sample_params)
+
+
+def sample_value(name: str, dimensions: Mapping[str, Dimension]) -> str:
+    """A value that a dimension may have."""
+    dimension = dimensions.get(name)
+    if dimension is None or dimension.every is None:
+        return ((dimension and dimension.values) or ("a",))[0]
+    return dimension.start or SAMPLES[dimension.every]
 
 
 def _interrupt() -> NoReturn:
@@ -58,6 +81,7 @@ def _compute(
     now: datetime | None,
     folder: Path,
     checks: CheckedRows | None,
+    dimensions: Mapping[str, Dimension],
 ) -> dict[str, pa.Table]:
     """Compute the tables of one call, each with its contract enforced.
 
@@ -68,6 +92,7 @@ def _compute(
         now: What clocks show; None for the time it is.
         folder: The project's.
         checks: Judges the checks of the results; None where these are not judged.
+        dimensions: Those of the project, by name.
 
     Raises:
         LakehouseError: The transform failed, or a result breaks its contract.
@@ -88,7 +113,13 @@ def _compute(
         computation = runnable_computation(first, folder, now=now or datetime.now(UTC))
         results = {first.name: computation.run(arguments)}
     tables = {each.name: each for each in members}
-    return {name: enforced(_whole(each), tables[name], folder, checks) for name, each in results.items()}
+    every = {name: each.every for name, each in dimensions.items()}
+    found = {}
+    for name, each in results.items():
+        filled = DimensionColumns(tables[name], every)
+        found[name] = enforced(_whole(filled.filled(each)), tables[name], folder, checks)
+        filled.check(found[name])
+    return found
 
 
 def _whole(result: pa.Table | Iterator[pa.Table]) -> pa.Table:

@@ -215,6 +215,9 @@ def _check_recordable(code: ProjectCode, table: Table) -> None:
     if table.serializer or table.runs_in_storage:
         what = f"is stored as {table.serializer}" if table.serializer else "is computed in its database"
         raise UsageError(f"`{table.name}` {what}, and tests compare tables that are computed here")
+    if table.partitions:
+        hint = f"write it by hand, with `partition: {{{table.partitions[0]}: …}}`"
+        raise UsageError(f"`{table.name}` has partitions, and its tests are not recorded yet", hint=hint)
     for each in code.graph.upstream(table.name):
         if serializer := code.spec.tables[each].serializer:
             raise UsageError(f"input `{each}` of `{table.name}` is stored as {serializer}, which a test cannot give")

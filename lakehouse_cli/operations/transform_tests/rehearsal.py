@@ -56,7 +56,7 @@ def rehearse(code: ProjectCode, rows: int, seed: int) -> Iterator[RehearsedTable
             if (note := hindrance(code, name)) is not None:
                 yield from (RehearsedTable(each, "skipped", note) for each in siblings)
                 continue
-            given = {each: generate_rows(tables[each], rows, seed) for each in graph.upstream(name)}
+            given = {each.table: generate_rows(tables[each.table], rows, seed) for each in graph.inputs[name]}
             error = None
             try:
                 compute([tables[each] for each in siblings], graph.inputs[name], given)
@@ -71,7 +71,7 @@ def hindrance(code: ProjectCode, name: str) -> str | None:
     tables = code.spec.tables
     if tables[name].runs_in_storage:
         return "its query runs in the database in which it is stored"
-    for each in code.graph.upstream(name):
+    for each in dict.fromkeys(edge.table for edge in code.graph.inputs[name]):
         if tables[each].serializer:
             return f"input `{each}` is no table"
         if tables[each].columns is None:

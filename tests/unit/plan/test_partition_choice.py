@@ -43,6 +43,8 @@ def includes(choice: PartitionChoice, **key: str) -> bool:
         (["month=2024-01", "region=eu"], {"region": "us", "month": "2024-01"}, False),
         (["month=2024-01", "region=eu"], {"month": "2024-01"}, True),  # which has no region
         (["region=a..b"], {"region": "a..b"}, True),  # a value, not a range
+        (["country="], {"country": ""}, True),
+        (["country="], {"country": "x"}, False),
         (["country=x=y z/é"], {"country": "x=y z/é"}, True),
         (["month=2024-02"], {"day": "2024-02-29"}, True),  # its days
         (["month=2024-02"], {"day": "2024-03-01"}, False),
@@ -68,7 +70,7 @@ def test_choice_includes(texts: list[str], key: dict[str, str], included: bool) 
         ("fiel=a", "there is no dimension `fiel`", "did you mean `file`?"),
         ("month", "`month` is no partition", "write a dimension, `=` and a value"),
         ("=2024", "`=2024` is no partition", "write a dimension"),
-        ("month=", "`month=` is no partition", "write a dimension"),
+        ("month=", "`` is no month", "write it as `2024-01`"),
         ("day=2024-02-30", "February 2024 has 29 days", "write a day from 01 to 29"),
         ("month=2024", "`2024` is no month", "write it as `2024-01`"),
         ("month=2024-01..", "`2024-01..` has one end", "write both ends: `month=2024-01..2024-01`"),
