@@ -565,3 +565,16 @@ def test_plan_hides_secrets_in_reasons(sales: ProjectFolder, cli: Cli, monkeypat
     plan = cli("plan", "-o", "json")
     assert "was modified" in plan.out
     assert "s3cr3t" not in plan.out
+
+
+def test_file_that_nobody_described_is_not_replaced(sales: ProjectFolder, cli: Cli) -> None:
+    sales.write("data/daily/day=2024-01-30/data.csv", "id\n7\n")
+    told = " ".join(cli("plan").out.split())
+    assert "a run would fail: " in told
+    assert "`lakehouse run --force daily --partition day=2024-01-30` replaces what is there" in told
+    assert run(cli, code=1)["daily"]["2024-01-30"] == "failed"
+    assert sales.read("data/daily/day=2024-01-30/data.csv") == "id\n7\n"
+    forced = run(cli, "--force", "daily", "--partition", "day=2024-01-30")
+    assert forced == {"daily": {"2024-01-30": "materialized"}}
+    assert run(cli)["summary"] == "materialized"
+    assert total(cli) == 6
