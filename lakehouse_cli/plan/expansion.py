@@ -90,10 +90,11 @@ class _Expanding:
         }
 
     def expansion(self) -> Expansion:
+        partitioned = {each.name for each in self.plan.partitioned}
         planned: list[PlannedTable] = []
         after = dict(self.graph.after)
         for table in self.plan.tables:
-            if table.is_partitioned:
+            if table.name in partitioned:
                 units = reversed(table.partitions) if self.plan.newest_first else table.partitions
                 planned += [self._unit(table, unit) for unit in units]
             else:

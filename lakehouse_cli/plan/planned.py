@@ -86,11 +86,6 @@ class PlannedTable(Struct, frozen=True):
     within: Mapping[str, TimeSpan] = {}
 
     @property
-    def is_partitioned(self) -> bool:
-        """Whether it is computed by partition."""
-        return bool(self.partitions) or self.up_to_date > 0
-
-    @property
     def is_check(self) -> bool:
         """Whether a run judges checks on what is stored of it, and computes nothing."""
         return self.action == "check" or self.is_judged or self.is_validated
@@ -158,6 +153,11 @@ class Plan(Struct, frozen=True):
     newest_first: bool = False
 
     @property
+    def partitioned(self) -> tuple[PlannedTable, ...]:
+        """The tables whose partitions are planned; without those of which it is not known which they have."""
+        return tuple(table for table in self.tables if table.name in self.links and table.refused is None)
+
+    @property
     def runs(self) -> tuple[PlannedTable, ...]:
         """The tables that would be materialized."""
         return tuple(table for table in self.tables if table.action == "run")
@@ -196,7 +196,7 @@ class Plan(Struct, frozen=True):
                     "schema_change": table.schema_change,
                     "would_fail": table.would_fail,
                     "notes": list(table.notes),
-                    **(_partitions_json(table) if table.is_partitioned else {}),
+                    **(_partitions_json(table) if table.name in self.links else {}),
                     **({"checks": [each.to_json() for each in table.checks]} if table.checks else {}),
                 }
                 for table in self.tables

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import StorageError, UnclaimedError
+from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
@@ -400,8 +400,8 @@ class TableUnits:
             return None
         reasons = reasons or [Reason("input_changed", "there is no record of what it was made from")]
         refused = state.refusal(force=self.known.force)
-        if refused is None and state.exists and state.unclaimed and not self.known.force:
-            refused = UnclaimedError(state.uri, unit_name(self.name, unit), location=self.table.where("path"))
+        if refused is None and state.unclaimed and not self.known.force:
+            refused = self.stored.obstruction(unit)
         would_fail = self.trouble or self._trouble_of(chosen)
         if would_fail is None and refused is not None:
             would_fail = f"`{unit_name(self.name, unit)}` stays as it is: {refused.message}"

@@ -531,3 +531,50 @@ def test_rows_of_an_input_are_read_by_time(folder: ProjectFolder, cli: Cli) -> N
         "dates": [11, 100],
     }
     assert planned(cli) == {}
+
+
+def test_table_without_any_partition_is_waited_for(sales: ProjectFolder, cli: Cli) -> None:
+    sales.edit("lakehouse.yaml", "{every: month}", "{every: month, start: 2024-03, end: 2024-03}")
+    for day in ("2024-01-30", "2024-01-31", "2024-02-01"):
+        put(sales, day, 1)
+    plan = cli("plan", "monthly", "daily", "summary", "-o", "json").json["tables"]
+    assert plan[-2]["partitions"][0]["action"] == "wait"
+    assert run(cli)["summary"] == "waiting"
+    sales.edit("lakehouse.yaml", "start: 2024-03, end: 2024-03", "end: 2023-12")
+    assert run(cli) == {"daily": {}, "monthly": {}, "summary": "waiting"}
+    assert "`monthly` waits: it has no partition yet" in cli("plan").out
+
+
+def test_file_with_another_name_is_told_and_drops_nothing(sales: ProjectFolder, cli: Cli) -> None:
+    sales.edit("lakehouse.yaml", "daily: {", "daily: {gone: drop, ")
+    run(cli)
+    (sales.path / "data/raw/sales_2024-02-01.csv").rename(sales.path / "data/raw/sales_2024-02-30.csv")
+    told = cli("run")
+    assert (told.code, "sales_2024-02-30.csv" in told.err) == (1, True)
+    assert "daily/day=2024-02-01/data.csv" in sales.files()
+
+
+def test_plan_hides_secrets_in_reasons(sales: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACE", "s3cr3t-place")
+    sales.edit("lakehouse.yaml", "tables:\n", "storages: {default: {root: 'data/${PLACE}'}}\ntables:\n")
+    (sales.path / "data/raw").rename(sales.path / "raw")
+    (sales.path / "data/s3cr3t-place").mkdir(parents=True)
+    (sales.path / "raw").rename(sales.path / "data/s3cr3t-place/raw")
+    run(cli)
+    sales.write("data/s3cr3t-place/daily/day=2024-01-30/data.csv", "id\n7\n")
+    plan = cli("plan", "-o", "json")
+    assert "was modified" in plan.out
+    assert "s3cr3t" not in plan.out
+
+
+def test_file_that_nobody_described_is_not_replaced(sales: ProjectFolder, cli: Cli) -> None:
+    sales.write("data/daily/day=2024-01-30/data.csv", "id\n7\n")
+    told = " ".join(cli("plan").out.split())
+    assert "a run would fail: " in told
+    assert "`lakehouse run --force daily --partition day=2024-01-30` replaces what is there" in told
+    assert run(cli, code=1)["daily"]["2024-01-30"] == "failed"
+    assert sales.read("data/daily/day=2024-01-30/data.csv") == "id\n7\n"
+    forced = run(cli, "--force", "daily", "--partition", "day=2024-01-30")
+    assert forced == {"daily": {"2024-01-30": "materialized"}}
+    assert run(cli)["summary"] == "materialized"
+    assert total(cli) == 6
