@@ -22,7 +22,7 @@ from lakehouse_cli.storage.local import unit_files
 from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.storage.opening import with_parts
 from lakehouse_cli.storage.partition_capability import claim, contents, drop, partitions
-from lakehouse_cli.testing.storage_partitions import by_day, divided
+from lakehouse_cli.testing.storage_partitions import RECIPE, by_day, divided
 from lakehouse_cli.testing.stored_tables import ORIGIN, data_of, storage_of
 
 DECLARED = divided()
@@ -153,6 +153,19 @@ def test_torn_lines_say_nothing(storage: AssetStorage, root: Path, torn: bytes) 
     publish(storage, THREE, 3)
     for each in (storage, opened(root)):
         assert list(stored(each)) == ["2024-01-01", "2024-01-03"]
+
+
+@pytest.mark.parametrize("kind", ["recipe", "shared"])
+def test_partitions_whose_recipe_is_lost_are_not_believed(storage: AssetStorage, root: Path, kind: str) -> None:
+    publish(storage, ONE, 1, recipe=RECIPE)
+    publish(storage, TWO, 2, run_id="other", recipe=replace(RECIPE, code="other"))
+    lines = index_of(root).read_bytes().splitlines(keepends=True)
+    first = next(at for at, line in enumerate(lines) if line.startswith(f'["{kind}"'.encode()))
+    index_of(root).write_bytes(b"".join([*lines[:first], lines[first].replace(b"]", b"}"), *lines[first + 1 :]]))
+    again = opened(root)
+    assert list(stored(again)) == ["2024-01-02"]
+    publish(again, ONE, 1, recipe=RECIPE)
+    assert list(stored(opened(root))) == ["2024-01-01", "2024-01-02"]
 
 
 def test_every_cut_of_an_index_is_believed_as_far_as_it_goes(storage: AssetStorage, root: Path) -> None:
