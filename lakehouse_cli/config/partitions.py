@@ -15,6 +15,7 @@ from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.model.period import SAMPLES
 
 _ONLY_PARTITIONED = ("gone", "on_code_change")
+_KEYS = ("partitions", *_ONLY_PARTITIONED)
 
 
 def partition_problems(spec: ProjectSpec, unread: Callable[[Table], Collection[str]]) -> Iterator[Problem]:
@@ -26,6 +27,8 @@ def partition_problems(spec: ProjectSpec, unread: Callable[[Table], Collection[s
     """
     makers: dict[str, str] = {}
     for table in spec.tables.values():
+        if not (table.partitions or table.input_options or any(key in table.locations for key in _KEYS)):
+            continue  # as most are
         owner = f"table {quoted(table.name)}"
         if table.kind == "source":
             yield from _source_problems(table, owner, spec, makers)

@@ -90,7 +90,7 @@ def test_clocks_put_back_make_an_hour_of_two() -> None:
     ("zone", "day", "begin"),
     [
         ("America/Havana", "2024-11-03", datetime(2024, 11, 3, 4, tzinfo=UTC)),  # midnight comes twice on that day
-        ("America/St_Johns", "2010-11-08", datetime(2010, 11, 8, 3, 30, tzinfo=UTC)),  # back to 7 November at 00:01
+        ("America/St_Johns", "2010-11-07", datetime(2010, 11, 7, 3, 30, tzinfo=UTC)),  # back to 6 November at 00:01
         ("Pacific/Apia", "2011-12-30", datetime(2011, 12, 30, 10, tzinfo=UTC)),  # a day that there was not
         ("Pacific/Apia", "2011-12-31", datetime(2011, 12, 30, 10, tzinfo=UTC)),
     ],
@@ -101,6 +101,9 @@ def test_day_begins_when_its_date_is_there_for_good(zone: str, day: str, begin: 
 
 def test_day_that_there_was_not_is_none() -> None:
     assert not exists(period_number("2011-12-30", "day"), "day", "Pacific/Apia")
+    hours = periods_in("2011-12-30", "day", "hour")
+    assert not any(exists(each, "hour", "Pacific/Apia") for each in hours)
+    assert {span(each, "hour", "Pacific/Apia").begin for each in hours} == {datetime(2011, 12, 30, 10, tzinfo=UTC)}
     assert period_key(number_at(datetime(2011, 12, 30, 10, tzinfo=UTC), "day", "Pacific/Apia"), "day") == "2011-12-31"
 
 
