@@ -151,7 +151,7 @@ class PostgreSQLSession(Session):
 
     def make_records(self) -> None:
         """As two may at once."""
-        if self.find_one(self.records) is None:
+        if not self.has_records():
             self.make_schema(self.records.schema)
             self._lock("lakehouse schemas")
             super().make_records()

@@ -177,6 +177,7 @@ class Session(ABC):
         self._connection = connection
         self.manifests = Relation(schema, MANIFESTS)
         self.records = Relation(schema, PARTITIONS)
+        self._has_records = False
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Return all rows of a query."""
@@ -218,7 +219,7 @@ class Session(ABC):
     def units(self, base: Relation, only: Relation | None = None) -> KeptUnits:
         """What is recorded of the partitions of a table, or of one of them."""
         kept = KeptUnits(PartitionIndex(), {})
-        if self.find_one(self.records) is None:
+        if not self.has_records():
             return kept
         where = is_relation(base)
         if only is not None:
@@ -232,14 +233,32 @@ class Session(ABC):
 
     def divided(self) -> Sequence[Relation]:
         """The tables of whose partitions something is recorded."""
-        if self.find_one(self.records) is None:
+        if not self.has_records():
             return ()
         rows = self.rows(f"SELECT DISTINCT schema_name, table_name FROM {self.sql(self.records)}")
         return sorted(Relation(schema, name) for schema, name in rows)
 
+    def has_records(self) -> bool:
+        """Whether the table in which manifests of partitions are kept is there; that it is there is asked once."""
+        self._has_records = self._has_records or self.find_one(self.records) is not None
+        return self._has_records
+
+    def one_unit(self, base: Relation, but: Relation | None = None) -> str | None:
+        """The path of any partition of a table that is recorded, but for one; None where there is none."""
+        if not self.has_records():
+            return None
+        where = f"{is_relation(base)} AND kind = '{UNIT}'"
+        where += "" if but is None else f" AND item <> {literal(but.unit)}"
+        found = self.rows(f"SELECT item FROM {self.sql(self.records)} WHERE {where} LIMIT 1")
+        return str(found[0][0]) if found else None
+
+    def expect_digests(self, units: Mapping[Relation, Found]) -> None:
+        """Announce partitions that are hashed next, for a database that hashes many at once."""
+        del units
+
     def make_records(self) -> None:
         """Make the table in which manifests of partitions are kept, unless it is there."""
-        if self.find_one(self.records) is None:
+        if not self.has_records():
             listed = ", ".join(f"{name} {self.text_type}" for name in RECORD_COLUMNS)
             self.do(f"CREATE TABLE IF NOT EXISTS {self.sql(self.records)} ({listed})")
 

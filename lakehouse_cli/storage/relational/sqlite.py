@@ -172,6 +172,8 @@ class SQLiteSession(Session):
 
     def make_records(self) -> None:
         """With an index of them."""
+        if self.has_records():
+            return
         super().make_records()
         index = quote(f"{self.records.name}_item")
         self.do(f"CREATE INDEX IF NOT EXISTS main.{index} ON {quote(self.records.name)} (table_name, item)")

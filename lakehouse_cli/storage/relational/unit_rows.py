@@ -27,7 +27,6 @@ from lakehouse_cli.storage.relational.session import (
     Digest,
     Found,
     InTheWayError,
-    Kept,
     KeptUnits,
     Relation,
     Session,
@@ -80,29 +79,28 @@ def _forget_units(session: Session, base: Relation, paths: Sequence[str]) -> Non
         session.do(f"DELETE FROM {records} WHERE {of_base} AND kind = '{UNIT}' AND item = {literal(path)}")
 
 
-def refuse_base(
-    storage: RelationNames, session: Session, table: Table, found: Found | None, *, forced: bool
-) -> KeptUnits:
-    """Refuse a table that no run stored by these partitions; return what is recorded of it.
+def refuse_base(storage: RelationNames, session: Session, table: Table, found: Found | None, *, forced: bool) -> None:
+    """Refuse a table that no run stored by these partitions.
 
     Raises:
         StorageError: It is another's, or divided otherwise.
     """
+    if found is None:
+        return
     base = storage.relation(table).base
-    kept = session.units(base)
-    shown = storage.uri_of(base)
-    others = {each.dimensions for each in kept.index.records} - {table.partitions}
-    if found is not None and others:
+    shown, recorded = storage.uri_of(base), session.one_unit(base)
+    # All that are recorded have the same dimensions.
+    divided = tuple([part.partition("=")[0] for part in recorded.split("/")]) if recorded else table.partitions
+    if divided != table.partitions:
         raise StorageError(
-            f"{shown} is divided by {', '.join(min(others))}, and `{table.name.partition('/')[0]}` is"
+            f"{shown} is divided by {', '.join(divided)}, and `{table.name.partition('/')[0]}` is"
             f" by {', '.join(table.partitions)}",
             hint="drop the table, or give this one another `path:`",
             location=table.where("partitions", "path"),
         )
-    is_ours = found is not None and kept.index.records and UNIT_COLUMN in dict(found.columns)
-    if found is not None and not is_ours and not forced:
+    is_ours = recorded is not None and UNIT_COLUMN in dict(found.columns)
+    if not is_ours and not forced:
         raise UnclaimedError(shown, table.name, location=table.where("path"))
-    return kept
 
 
 def publish_unit(
@@ -119,19 +117,16 @@ def publish_unit(
         origin: Where they come from.
 
     Raises:
-        StorageError: The table is another's, or another run stored the partition meanwhile.
+        StorageError: Another run stored the partition meanwhile.
         InTheWayError: Its columns do not go with those of the partitions that are there.
     """
     relation = storage.relation(table)
     base, partition = relation.base, relation.partition
-    found = session.find_one(base)
-    recorded = refuse_base(storage, session, table, found, forced=origin.forced)
-    before = recorded.index.manifest(partition, table.name)
-    kept = None if before is None else Kept(before.to_text(), "", "")
+    found, kept = session.find_one(base), session.kept_of(relation)
     if kept is not None and is_overtaken(kept, digest, origin, table.name):
         raise overtaken(table, storage.uri(table))
     values = {name: text for name, text in partition.key.items() if name not in dict(new.found.columns)}
-    is_alone = not recorded.index.records.keys() - {partition}
+    is_alone = session.one_unit(base, relation) is None
     _make_base(session, base, found, new.found, [*values], is_alone=is_alone)
     if found is not None and UNIT_COLUMN in dict(found.columns):
         session.do(f"DELETE FROM {session.sql(base)} WHERE {UNIT_COLUMN} = {literal(relation.unit)}")

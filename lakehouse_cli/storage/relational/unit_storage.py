@@ -41,6 +41,7 @@ class UnitStorage(SessionStorage):
             wanted = kept.index.of(table.partitions)
             found, unsure = contents_of(session, base, kept, wanted)
             if unsure:
+                session.expect_digests(unsure)
                 digests = self.digests(session, unsure)
                 found |= contents_of(session, base, kept, [each.partition for each in unsure], digests)[0]
         return {each: found[each] for each in wanted if each in found}
