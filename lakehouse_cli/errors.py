@@ -331,6 +331,7 @@ class DataError(LakehouseError):
         violations: Each way in which they do not.
         failed: The rows that do not; None where only the examples of the violations are known.
         checks: What the checks of the table found (`lakehouse_cli.model.check.CheckRecord`), where they were judged.
+        judged: On what, where that was stored already (`lakehouse_cli.model.manifest.InputRecord`).
     """
 
     def __init__(
@@ -345,6 +346,7 @@ class DataError(LakehouseError):
         self.violations = tuple(violations)
         self.failed: FailedRows | None = None
         self.checks: tuple[Any, ...] = ()
+        self.judged: Any = None
 
 
 #: What to do about rows of a source that break its contract.

@@ -136,7 +136,8 @@ class Judged:
         )  # fmt: skip
         if status == "passed" and check.is_of_rows:
             result = replace(result, status=verdict_on_rows(check, result))
-        record = CheckRecord(result, check.judged_as() + code, self.against, self.state())
+        hidden = tuple(sorted(self.sensitive))
+        record = CheckRecord(result, check.judged_as() + code, self.against, self.state(), hidden)
         return record if check.is_of_rows or status != "passed" else self._measured(record, now)
 
     def _measured(self, record: CheckRecord, now: datetime) -> CheckRecord:

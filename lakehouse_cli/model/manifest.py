@@ -70,6 +70,13 @@ class InputRecord(NamedTuple):
     files: tuple[FileRecord, ...] = ()
 
 
+def is_same_content(one: InputRecord | None, other: InputRecord | None) -> bool:
+    """Whether two records are of the same bytes, read in the same way; False if one is unknown."""
+    if one is None or other is None:
+        return False
+    return (one.content_hash, one.reading) == (other.content_hash, other.reading)
+
+
 class ColumnRecord(NamedTuple):
     """One column of a contract as it was; a list in JSON."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from lakehouse_cli.code.fingerprints import has_unseen
@@ -74,15 +74,6 @@ def source_reasons(state: TableState) -> tuple[Reason, ...]:
     if not state.exists:
         return (Reason("missing_source", f"{state.uri} does not exist"),)
     return ()
-
-
-def unjudged_notes(names: Sequence[str]) -> tuple[str, ...]:
-    """A note that the checks of these sources are not judged; none where there are none."""
-    if not names:
-        return ()
-    one = len(names) == 1
-    judges = f"reads it is due; `lakehouse check {names[0]}`" if one else "reads them is due; `lakehouse check`"
-    return (f"checks of {first_named(names, 3)} are not judged: nothing that {judges} judges them",)
 
 
 def of_another_run(table: Table, states: Mapping[str, TableState]) -> Iterator[Reason]:

@@ -23,6 +23,7 @@ from lakehouse_cli.runs.events import Event, Moment, RunResult, ignore_event, ne
 from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.runs.history import reading as history
 from lakehouse_cli.runs.recording import recording
+from lakehouse_cli.runs.source_checks import SourceChecksStore
 from lakehouse_cli.text.redaction import masked
 
 if TYPE_CHECKING:
@@ -51,11 +52,13 @@ def run_project(
             plan = replace(plan, notes=(*plan.notes, note))
         durations = history.durations(spec.folder, environment=environment) if len(plan.runs) > 1 else {}
         store = FailedRowsStore(spec.folder, environment, mask)
+        sources = SourceChecksStore(spec.folder, environment, mask)
         runner = replace(
             runner_of(planner, plan, executor, workers, behind),
             emit=emit,
             durations=durations,
             failed_rows=store,
+            keep_source=sources.replace,
             publishes_together=is_together,
         )
         if request.replay:
@@ -63,7 +66,9 @@ def run_project(
 
             runner = replace(runner, amend=Replay(planner.code.graph.tables, planner.storages, plan).amend)
         planner.keep()
-        return masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), mask)
+        result = masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), mask)
+        sources.write(planner.code.graph.tables)
+        return result
 
 
 def _check_together(planner: Planner, plan: Plan) -> None:

@@ -30,6 +30,7 @@ from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
 from lakehouse_cli.plan.uses import Used, UsedContent
 from lakehouse_cli.project.given_params import given_params, params_again, private_texts
 from lakehouse_cli.project.loading import ValidProject, load_valid_project
+from lakehouse_cli.runs.source_checks import SourceChecksStore
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import close_idle, local_files, query_runner, replaces_in_place
 from lakehouse_cli.storage.opening import open_storages
@@ -97,7 +98,13 @@ class Planner:
         spec = self.spec
         code = self.code
         return StoredEnvironment(
-            spec.environment, spec.tables, self.storages, spec.storages, code.graph, code.of_object
+            spec.environment,
+            spec.tables,
+            self.storages,
+            spec.storages,
+            code.graph,
+            code.of_object,
+            SourceChecksStore(spec.folder, spec.environment).read,
         )
 
     def other(self, environment: str) -> Planner:
@@ -294,7 +301,7 @@ class Planner:
             force=force,
             lenient=lenient,
             defer=None if behind is None else behind.environment,
-            check_codes=code.check_codes(tables),
+            check_codes=code.check_codes(here.tables[name] for name in names),
             replayed={name: aside for name, aside in replayed.items() if name not in empty},
         )
         if code.given:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import EnvironmentSpec, Table
@@ -298,8 +300,13 @@ class StoredProject:
         """
         from lakehouse_cli.runs.failed_rows import FailedRowsStore
 
-        name = self.table(table).name
-        return FailedRowsStore(self.folder, self.planner.spec.environment, self.planner.mask).read(name)
+        declared = self.table(table)
+        kept = FailedRowsStore(self.folder, self.planner.spec.environment, self.planner.mask).read(declared.name)
+        if kept is None or not declared.contract.sensitive:
+            return kept
+        from lakehouse_cli.contracts.hiding import hide_kept
+
+        return structs.replace(kept, failed=hide_kept(kept.failed, declared.contract.sensitive))
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""

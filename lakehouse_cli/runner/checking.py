@@ -190,7 +190,7 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
         kept = tuple(replace(each, result=replace(each.result, location=None)) for each in records)
         keep_checks(storage, table, checks.manifest, kept)
     if failure is not None:
-        failure.checks = records
+        failure.checks, failure.judged = records, found_as._replace(rows=rows)
         failure.hint = failure.hint or (CORRECT_DATA if table.kind == "source" else STORED_HINT)
         hide_sensitive(failure, table.contract.sensitive, table.key)
         raise at_key(failure, table)
@@ -198,7 +198,7 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
         replace(each, result=replace(each.result, earlier=True)) if each.result.quarantined else each
         for each in records
     )
-    return Outcome(None, None, (), checks=tuple(shown), rows=rows)
+    return Outcome(None, None, (), checks=tuple(shown), judged=found_as._replace(rows=rows))
 
 
 def _with_put_aside(record: CheckRecord, before: Sequence[CheckRecord]) -> CheckRecord:

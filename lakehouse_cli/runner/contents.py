@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.model.table_state import is_same_content
+from lakehouse_cli.model.manifest import InputRecord, Manifest, is_same_content
 from lakehouse_cli.plan.planning import Plan, PlannedTable
 from lakehouse_cli.plan.recipes import reading_of
 

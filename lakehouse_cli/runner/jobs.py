@@ -171,7 +171,7 @@ class Outcome(Struct, frozen=True):
         handed_over: Whether it was written for its consumers in other processes.
         notes: Remarks on its inputs.
         checks: What its checks found.
-        rows: Rows of stored data that were validated; None where none were.
+        judged: What was judged, with its rows, of stored data; None where none were.
         results: Of a function with several results, that of each table; an error where it was not stored.
     """
 
@@ -181,7 +181,7 @@ class Outcome(Struct, frozen=True):
     handed_over: bool = False
     notes: tuple[str, ...] = ()
     checks: tuple[CheckRecord, ...] = ()
-    rows: int | None = None
+    judged: InputRecord | None = None
     results: Mapping[str, Outcome | LakehouseError] = {}
 
     def by_table(self, name: str) -> Mapping[str, Outcome | LakehouseError]:

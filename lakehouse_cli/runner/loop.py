@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.code.importing import pinned
 from lakehouse_cli.engines.spark_session import spark_of_run
-from lakehouse_cli.errors import ContractError, LakehouseError, Terminated
+from lakehouse_cli.errors import LakehouseError, Terminated
 from lakehouse_cli.executors.base import Executor
 from lakehouse_cli.executors.forks import end_process
 from lakehouse_cli.model import Table
@@ -28,7 +28,7 @@ from lakehouse_cli.runner.entry import WorkerSetup
 from lakehouse_cli.runner.failures import Failures
 from lakehouse_cli.runner.handover import HandedTables, handover_folder
 from lakehouse_cli.runner.interrupts import Interrupts
-from lakehouse_cli.runner.jobs import InputError, Outcome, ResultError, results_by_table
+from lakehouse_cli.runner.jobs import InputError, Outcome, results_by_table
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.preparation import (
     frame_types,
@@ -40,6 +40,7 @@ from lakehouse_cli.runner.preparation import (
 )
 from lakehouse_cli.runner.run_jobs import RunJobs
 from lakehouse_cli.runner.schedule import Schedule
+from lakehouse_cli.runner.source_records import KeepSource, SourcesOfRun, ignore_source
 from lakehouse_cli.runner.together import Together, together
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.runs.events import (
@@ -83,6 +84,7 @@ class Runner(Struct, frozen=True):
         check_codes: Hashes of the code of functions in checks, by table and check.
         elsewhere: The inputs that are read from another environment, as they are declared there.
         failed_rows: Keeps the rows that break a contract; None where nothing is to be kept.
+        keep_source: Keeps what was found of a source.
         amend: Called with the result of each table as it ends; returns it, perhaps with more notes.
         publishes_together: Whether nothing is stored until all of the run has passed.
         compare: Called with each result, which is then not published; returns whether it equals the stored table.
@@ -98,6 +100,7 @@ class Runner(Struct, frozen=True):
     elsewhere: Mapping[str, Table] = {}
     check_codes: Mapping[str, Mapping[str, str]] = {}
     failed_rows: FailedRowsStore | None = None
+    keep_source: KeepSource = ignore_source
     amend: Callable[[TableResult], TableResult] = as_it_is
     publishes_together: bool = False
     compare: Callable[[PlannedTable, pa.Table], bool] | None = None
@@ -164,7 +167,7 @@ class _Run:
     schedule: Schedule = field(init=False)
     jobs: RunJobs = field(init=False)
     results: dict[str, TableResult] = field(default_factory=dict)
-    sources_read: set[str] = field(default_factory=set)
+    sources: SourcesOfRun = field(init=False)
     emitted: set[str] = field(default_factory=set)
     under_way: dict[str, float] = field(default_factory=dict)
     callbacks: CallbackQueue = field(default_factory=CallbackQueue)
@@ -194,6 +197,7 @@ class _Run:
         )
         told = self.plan.environment, self.run_id, self.started_ns, self.runner.publish
         self.failures = Failures(self.runner.graph, self.runner.storages, self.runner.failed_rows, *told)
+        self.sources = SourcesOfRun(self.runner.graph, self.failures, self.runner.keep_source)
         self.interrupts = Interrupts(self._stop_softly)
         known, limit = self.runner.durations, self.runner.memory_limit
         self.schedule = Schedule(self.plan.due, known, self.contents.bytes_of_inputs, limit)
@@ -208,7 +212,7 @@ class _Run:
 
     def skip_what_is_up_to_date(self) -> None:
         for planned in self.plan.tables:
-            if planned.action == "skip":
+            if planned.action == "skip" or planned.stands:
                 self._end(self._unchanged(planned))
 
     def _unchanged(self, planned: PlannedTable, note: str | None = None) -> TableResult:
@@ -217,7 +221,7 @@ class _Run:
     def read_asked_sources(self) -> None:
         """Fail the sources that were asked for and are not as declared, of those that nothing has read yet."""
         for name in self.plan.asked_sources:
-            if self.jobs.is_unusable(name) or name in self.sources_read or self.cancelled_by is not None:
+            if self.jobs.is_unusable(name) or name in self.sources.read or self.cancelled_by is not None:
                 continue
             failed = self.failures.of_unreadable(name, self._uri(name))
             if failed is not None:
@@ -374,13 +378,7 @@ class _Run:
     def _ended(self, name: str, ended: Ended, given_up: str | None) -> None:
         planned = self.planned[name]
         seconds, attempts = time.perf_counter() - self.under_way.pop(name), self._begun(name)
-        if planned.kind == "source":
-            self.sources_read.add(name)
-        if isinstance(ended, Outcome | ResultError | ContractError):  # its inputs could be read
-            for each in planned.inputs:
-                if self.runner.graph.tables[each].kind == "source" and each not in self.sources_read:
-                    self.sources_read.add(each)
-                    self.failures.keep_rows(each, None)
+        self.sources.ended(planned, ended, self.results)
         siblings = self._members(name)
         if isinstance(ended, InputError):
             for each in siblings:

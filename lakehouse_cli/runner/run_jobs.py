@@ -54,7 +54,7 @@ class RunJobs(Struct):
             planned: The table.
             workers: How many tables are computed at once.
         """
-        table = self.graph.tables[planned.name]
+        table = self.elsewhere.get(planned.name) or self.graph.tables[planned.name]
         computes = planned.action == "run"
         checks = None
         if table.contract.checks or planned.is_validated:
@@ -104,7 +104,7 @@ class RunJobs(Struct):
     def due_checks(self, planned: PlannedTable) -> list[str]:
         """The checks that are to be judged on what is stored of a table, by what is stored of others by now."""
         table = self.graph.tables[planned.name]
-        if planned.is_judged or planned.is_validated:  # of a source nothing is recorded
+        if planned.is_judged or planned.is_validated:
             return [check.name for check in table.contract.checks]
         standing = self._standing(planned)
         if not standing:
@@ -121,6 +121,8 @@ class RunJobs(Struct):
         references = {name: self.elsewhere.get(name) or self.graph.tables[name] for name in names}
         found = self.contents.of_tables(names) if planned.is_validated else self._referenced(planned.name)
         before = None if manifest is None else manifest.row_count
+        if planned.state is not None and planned.state.judged is not None:
+            before = planned.state.judged.rows_before(planned.state.content)
         codes = self.codes.get(planned.name, {})
         return JobChecks(references, found, before, codes)
 
@@ -137,13 +139,15 @@ class RunJobs(Struct):
             for check, record in standing
             if record is not None and check.name not in due
         }
-        before = next((r.state["before"] for _, r in standing if r is not None and "before" in r.state), None)
+        checks = self._checks(planned)
+        if planned.kind == "computed":
+            before = next((r.state["before"] for _, r in standing if r is not None and "before" in r.state), None)
+            checks = replace(checks, before=None if before is None else int(before))
         return replace(
-            self._checks(planned),
+            checks,
             only=due,
             standing=earlier,
             manifest=_manifest(planned),
-            before=None if before is None else int(before),
             validates=planned.is_validated or planned.is_judged,
         )
 
@@ -153,7 +157,7 @@ class RunJobs(Struct):
             return []
         from lakehouse_cli.plan.standing_checks import standing_checks  # not loaded where no table has checks
 
-        return standing_checks(table, manifest, self.codes.get(planned.name, {}))
+        return standing_checks(table, manifest.checks, self.codes.get(planned.name, {}))
 
     def _referenced(self, name: str) -> dict[str, InputRecord]:
         """What is stored of the tables that a table's checks look at; without those that failed in this run."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import ContractError, DataError, FailedRows, LakehouseError, Violation
+from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, FailedRows, LakehouseError, Violation
 from lakehouse_cli.formats.objects.stored import object_record
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord, CheckResult
@@ -93,7 +93,12 @@ def checked(planned: PlannedTable, outcome: Outcome, seconds: float, attempts: i
     # A run goes on where a warning cannot be judged; who asks whether data are good is not told that they are.
     errored = [each.result for each in outcome.checks if each.result.status == "errored"]
     bad = standing_failure(planned, errored) if errored else None
-    return replace(result, status="failed" if bad else "passed", rows=outcome.rows, error=bad and bad.error)
+    return replace(
+        result,
+        status="failed" if bad else "passed",
+        rows=outcome.judged and outcome.judged.rows,
+        error=bad and bad.error,
+    )
 
 
 def not_validated(planned: PlannedTable) -> TableResult | None:
@@ -125,8 +130,9 @@ def standing_failure(planned: PlannedTable, bad: Sequence[CheckResult]) -> Table
         Violation(each.column, each.check, each.count, each.message, each.examples, each.location) for each in bad
     )
     message = violations[0].message if len(bad) == 1 else f"{plural(len(bad), 'check')} failed"
-    error = ContractError(message, violations, hint=STORED_HINT, location=bad[0].location)
-    return replace(unchanged(planned), status="failed", error=ErrorInfo.of(error, f"{planned.uri} is as it was"))
+    hint, left = (CORRECT_DATA, None) if planned.kind == "source" else (STORED_HINT, f"{planned.uri} is as it was")
+    error = ContractError(message, violations, hint=hint, location=bad[0].location)
+    return replace(unchanged(planned), status="failed", error=ErrorInfo.of(error, left))
 
 
 #: What to do about stored data that do not keep a check.

@@ -434,23 +434,6 @@ def test_source_is_judged_as_by_check(weather: ProjectFolder, cli: Cli, argument
     assert found["error"] == table(cli("check", "raw", "-o", "json"), "raw")["error"]
 
 
-def test_plan_says_that_a_source_is_not_judged(weather: ProjectFolder, cli: Cli) -> None:
-    declare(weather)
-    assert cli("run").code == 0
-    text = (weather.path / "lakehouse.yaml").read_text()
-    warn = "high: {type: float64, checks: [{max: 60, severity: warn}]}, email"
-    weather.write("lakehouse.yaml", text.replace("high: float64, email", warn))
-    note = "checks of `raw` are not judged: nothing that reads it is due; `lakehouse check raw` judges them"
-    for ran in cli("plan"), cli("run"):
-        assert (ran.code, ran.out.count(note)) == (0, 1)
-    ran = cli("run", "raw", "--warnings-as-errors")
-    assert (ran.code, "not judged" in ran.out) == (1, False)
-    assert "warning: raw  check `high_max`: 1 value of `high` is above 60" in ran.out
-    # What reads it puts nothing out of the way that was found of it.
-    assert cli("run", "--force").code == 0
-    assert "70.0" in cli("show", "raw", "--failed").out
-
-
 @pytest.mark.parametrize("storage", ["type: sqlite, root: lake.sqlite", "type: duckdb, root: lake.duckdb"])
 def test_query_in_its_database_is_judged_before_it_is_stored(weather: ProjectFolder, cli: Cli, storage: str) -> None:
     def project(limit: int) -> None:
