@@ -44,8 +44,7 @@ class Measure(Judged):
 
     def piece(self, piece: Piece, found: Findings) -> None:
         """Measure a piece."""
-        del found
-        live = live_rows(self, piece)
+        live = live_rows(self, piece, found)
         total = piece.rows if live is None else true_count(live)
         self.rows += total
         if self.check.kind == "row_count":

@@ -105,6 +105,7 @@ def command(
     terminal = settings.stdout
     at = "" if version is None else f" · version {version}"
     output.write(terminal.title(shown.name, f"{shown.uri}{at} · {plural(shown.row_count, 'row')}"))
+    output.write_lines(terminal.wrap(printable(note)) for note in shown.notes)
     output.write()
     output.write_lines(_columns(shown, terminal, every=settings.verbose))
     if shown.rows:

@@ -66,15 +66,23 @@ class Answer(Struct, frozen=True):
 
 
 class Shown(Answer, frozen=True, kw_only=True):
-    """A stored table."""
+    """A stored table.
+
+    Attributes:
+        name: Its name.
+        uri: Where it is.
+        notes: What there is to say of it.
+    """
 
     name: str
     uri: str
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The document of `lakehouse show -o json`."""
         columns = [column.to_json() for column in self.columns]
-        return {"name": self.name, "uri": self.uri, **super().to_json(), "columns": columns}
+        document = {"name": self.name, "uri": self.uri, **super().to_json(), "columns": columns}
+        return document | ({"notes": list(self.notes)} if self.notes else {})
 
 
 def shown(table: Table, uri: str, data: pa.Table, count: int) -> Shown:

@@ -16,6 +16,7 @@ from lakehouse_cli.model import EnvironmentSpec, Table
 from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.manifest import FileRecord
 from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.reasons import of_another_run
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.project.loading import ValidProject
 from lakehouse_cli.project.planning import Planner
@@ -244,9 +245,17 @@ class StoredProject:
 
                 return describe_object(self.stored, table)
             data = self.read_arrow(table) if version is None else read_version(storage, declared, version)
+            notes = () if version is not None else self._notes(declared)
         from lakehouse_cli.operations.preview import shown
 
-        return shown(declared, storage.uri(declared), data, count)
+        return structs.replace(shown(declared, storage.uri(declared), data, count), notes=notes)
+
+    def _notes(self, table: Table) -> tuple[str, ...]:
+        """What there is to say of a quarantine: that its rows are those of another run than stored its table."""
+        if not table.quarantine_of:
+            return ()
+        states = self.stored.snapshot((table.name, table.quarantine_of)).states
+        return tuple(reason.message for reason in of_another_run(table, states))
 
     def files(self, source: str) -> tuple[FileRecord, ...]:
         """The files of a source of many, in order of name.

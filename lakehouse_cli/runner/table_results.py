@@ -115,10 +115,12 @@ def not_validated(planned: PlannedTable) -> TableResult | None:
 
 def violated(outcome: Outcome) -> DataError | None:
     """The first rows that violate checks of a table which is published all the same; None where none do."""
-    found = [each.result for each in outcome.checks if each.result.count and each.result.examples]
+    results = (each.result for each in outcome.checks)
+    found = [each for each in results if (each.count or each.errored) and each.examples]
     if not found:
         return None
-    violations = [Violation(r.column, r.check, r.count, r.message, r.examples, r.location) for r in found]
+    # The values of a condition are of no single column.
+    violations = [Violation(r.column or r.name, r.check, r.count, r.message, r.examples, r.location) for r in found]
     error = DataError(found[0].message, violations)
     error.failed = FailedRows.of_examples(violations)
     return error

@@ -86,6 +86,24 @@ class StoredColumn(Struct, frozen=True):
     type: str
 
 
+class ReplayedRows(Struct, frozen=True):
+    """What became of rows that had been put aside, when they were judged again.
+
+    Attributes:
+        rows: How many had been put aside.
+        quarantined: How many rows are put aside now; None where that cannot be read.
+        passed: How many of those that had been pass now; None where a row cannot be told by a key.
+        again: How many of them were put aside again; None as well.
+        gone: How many of them are not in the result any more; None as well.
+    """
+
+    rows: int
+    quarantined: int | None = None
+    passed: int | None = None
+    again: int | None = None
+    gone: int | None = None
+
+
 class TableResult(Struct, frozen=True):
     """The result of a table.
 
@@ -106,6 +124,7 @@ class TableResult(Struct, frozen=True):
             nothing is known to be stored.
         columns: Those stored, where the contract leaves them open; else unset.
         checks: What its checks found; unset where it has none.
+        replayed: What became of the rows that had been put aside; unset where these were not judged again.
     """
 
     name: str
@@ -123,6 +142,7 @@ class TableResult(Struct, frozen=True):
     content_hash: str | UnsetType = UNSET
     columns: tuple[StoredColumn, ...] | UnsetType = UNSET
     checks: tuple[CheckResult, ...] | UnsetType = UNSET
+    replayed: ReplayedRows | UnsetType = UNSET
 
     @property
     def warnings(self) -> list[CheckResult]:

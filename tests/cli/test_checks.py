@@ -242,6 +242,18 @@ def test_check_that_cannot_be_judged_publishes_nothing(
     assert not (weather.path / "data/daily.csv").exists()
 
 
+@pytest.mark.parametrize(("severity", "code"), [("error", 1), ("warn", 0)])
+def test_rows_that_raise_are_kept(weather: ProjectFolder, cli: Cli, severity: str, code: int) -> None:
+    declare(weather, checks=f'[{{expression: "10 // (high - 70) < 0", severity: {severity}, name: ratio}}]')
+    assert cli("run").code == code
+    found = cli("show", "daily", "--failed", "-o", "json").json
+    assert found["count"] == 1
+    [row] = found["rows"]
+    assert row["row"] == 2
+    assert "check `ratio`: 1 row raises an error in SQL: Division by zero in expression" in row["reasons"][0]
+    assert row["values"].get("high", row["values"].get("ratio")) == "70.0"
+
+
 def test_what_is_not_closed_by_itself_is_refused(weather: ProjectFolder, cli: Cli) -> None:
     wrong = [
         '{expression: "high = 1) or (1=1"}',
