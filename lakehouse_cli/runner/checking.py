@@ -14,13 +14,14 @@ from lakehouse_cli.checks.setting import Setting
 from lakehouse_cli.checks.summaries import passed_by_summary, without_known_nulls
 from lakehouse_cli.contracts.hiding import hide_sensitive
 from lakehouse_cli.contracts.keys import at_key
-from lakehouse_cli.errors import CORRECT_DATA, ContractError
+from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError
 from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.runner.jobs import Job, JobChecks, Outcome
 from lakehouse_cli.runner.table_results import STORED_HINT
+from lakehouse_cli.runner.unfit_columns import add_rest
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import find_lines, keep_checks
@@ -148,12 +149,27 @@ class JudgedPieces:
 def check_stored(job: Job, place: Workplace) -> Outcome:
     """Judge checks on what is stored of a table, which stays as it is, and record what was found in its manifest.
 
-    Nothing is recorded of data that are not those of the manifest.
+    Where values do not fit their declared types, the other columns are judged all the same. Nothing is recorded of data
+    that are not those of the manifest.
 
     Raises:
         ContractError: One failed that keeps others from using the table.
         LakehouseError: It cannot be read.
     """
+    try:
+        return _check_stored(job, place)
+    except ContractError:
+        raise
+    except DataError as error:
+        assert job.checks is not None  # noqa: S101  # the loop gives it
+        due = [check for check in job.table.contract.checks if check.name in (job.checks.only or ())]
+        if job.checks.validates:
+            add_rest(error, job.table, due, place.storages[job.table.storage], _setting(job, place))
+            hide_sensitive(error, job.table.contract.sensitive, job.table.key)
+        raise
+
+
+def _check_stored(job: Job, place: Workplace) -> Outcome:
     table, checks = job.table, job.checks
     assert checks is not None  # noqa: S101  # the loop gives it
     storage = place.storages[table.storage]

@@ -178,3 +178,32 @@ def test_damaged_record_is_as_none(lake: ProjectFolder, cli: Cli) -> None:
     [kept] = (lake.path / ".lakehouse/checks").glob("*.json")
     kept.write_bytes(kept.read_bytes()[:-9])
     assert planned(cli) == ("check", ["never_checked"])
+
+
+@pytest.mark.parametrize("command", [("run", "raw"), ("run", "daily", "--executor", "processes"), ("check", "raw")])
+def test_rest_is_judged_beside_values_of_other_types(lake: ProjectFolder, cli: Cli, command: tuple[str, ...]) -> None:
+    found_of = "[{expression: high < 60, name: low}, {expression: length(station) < 4}, {sql: select * from this}, "
+    declare(
+        lake, checks=found_of + "{unique: station}, {unique: day, where: high > 1, name: days}, {row_count: {max: 2}}]"
+    )
+    lake.edit("lakehouse.yaml", "station: string,", "station: {type: string, nullable: false},")
+    lake.write("data/raw.csv", "station,high,day\nSFO,warm,2026-01-01\nOAKLAND,70,2026-01-02\n,9,2026-01-02\nSFO,8,\n")
+    ran = cli(*command, "-o", "json")
+    assert ran.code == 1
+    violations = raw_of(ran)["error"]["violations"]  # type: ignore[index]
+    assert [(each["check"], each["column"], each["count"]) for each in violations] == [
+        ("type", "high", 1),
+        ("null", "station", 1),
+        ("expression", None, 1),
+        ("unique", "station", 2),
+        ("row_count", None, 1),
+    ]
+    statuses = {each["name"]: each["status"] for each in raw_of(ran)["checks"]}  # type: ignore[attr-defined]
+    assert {name for name, status in statuses.items() if status == "skipped"} == {"low", "sql", "days"}
+    assert "check `low` was not judged: values of `high` are not as declared" in cli(*command).err
+    kept = cli("show", "raw", "--failed", "-o", "json").json
+    assert (kept["count"], [(each["row"], each["line"], len(each["reasons"])) for each in kept["rows"]]) == (
+        4,
+        [(1, 2, 2), (2, 3, 1), (3, 4, 1), (4, 5, 1)],
+    )
+    assert planned(cli)[1] == ["never_checked"]
