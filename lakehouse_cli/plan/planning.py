@@ -272,9 +272,7 @@ def make_plan(
     }
     asked = selection.names if selection.explicit else ()
     sources = (each for each in planned if each.kind == "source")
-    wanted = tuple(
-        each.name for each in sources if each.name in selection.named or (each.is_missing and each.name in asked)
-    )
+    wanted = tuple(s.name for s in sources if s.name in selection.named or (s.is_missing and s.name in asked))
     planned = _with_judged_sources(planned, graph, {*selection.names}, wanted)
     notes = (*selection.notes, *((deferred_note(deferred),) if deferred else ()))
     return Plan(project, environment, tuple(planned), notes, contents, deferred, out_of_reach, wanted, unfit)

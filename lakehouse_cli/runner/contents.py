@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, is_same_content
@@ -19,12 +19,15 @@ class Contents:
 
     def __init__(self, plan: Plan) -> None:
         self._records = dict(plan.contents)
+        self._running = {planned.name for planned in plan.runs}
         self._unpublished: set[str] = set()
+        self._materialized: set[str] = set()
 
     def record_materialized(self, table: Table, planned: PlannedTable, manifest: Manifest) -> None:
         """Take note of a table that was stored anew."""
         # Options are as they were planned: they are part of the recipe.
         options = planned.recipe.storage if planned.recipe is not None else ""
+        self._materialized.add(table.name)
         self._records[table.name] = manifest.content._replace(reading=reading_of(table, manifest, options))
 
     def record_unpublished(self, name: str, *, same: bool) -> None:
@@ -32,6 +35,10 @@ class Contents:
         if not same:
             self._records.pop(name, None)
             self._unpublished.add(name)
+
+    def is_to_come(self, name: str, ended: Collection[str]) -> bool:
+        """Whether a table is computed in this run and has not been yet; `ended` are those that have a result."""
+        return name in self._running and name not in ended and name not in self._materialized | self._unpublished
 
     def of_tables(self, names: Iterable[str]) -> dict[str, InputRecord]:
         """The records of some tables, by name; without those of which nothing is known."""

@@ -42,6 +42,7 @@ from lakehouse_cli.runner.run_jobs import RunJobs
 from lakehouse_cli.runner.schedule import Schedule
 from lakehouse_cli.runner.source_records import KeepSource, SourcesOfRun, ignore_source
 from lakehouse_cli.runner.together import Together, together
+from lakehouse_cli.runner.uncomputed import Uncomputed
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.runs.events import (
     Cancellation,
@@ -177,6 +178,7 @@ class _Run:
     stopped_by: str | None = None
     interrupts: Interrupts = field(init=False)
     failures: Failures = field(init=False)
+    uncomputed: Uncomputed = field(init=False)
     started_ns: int = field(default_factory=time.time_ns)
     started_at: datetime = field(init=False)
 
@@ -197,6 +199,7 @@ class _Run:
         )
         told = self.plan.environment, self.run_id, self.started_ns, self.runner.publish
         self.failures = Failures(self.runner.graph, self.runner.storages, self.runner.failed_rows, *told)
+        self.uncomputed = Uncomputed(self.runner.graph, self.plan, self.jobs, self.failures, self._without_input)
         self.sources = SourcesOfRun(self.runner.graph, self.failures, self.runner.keep_source)
         self.interrupts = Interrupts(self._stop_softly)
         known, limit = self.runner.durations, self.runner.memory_limit
@@ -213,10 +216,10 @@ class _Run:
     def skip_what_is_up_to_date(self) -> None:
         for planned in self.plan.tables:
             if planned.action == "skip" or planned.stands:
-                self._end(self._unchanged(planned))
-
-    def _unchanged(self, planned: PlannedTable, note: str | None = None) -> TableResult:
-        return table_results.as_it_stands(planned, self.runner.graph.tables[planned.name], note)
+                result = self.uncomputed.unchanged(planned)
+                waits = self.runner.publishes_together and self.jobs.looks_ahead(planned.name)
+                if not waits or result.status == "failed":
+                    self._end(result)
 
     def read_asked_sources(self) -> None:
         """Fail the sources that were asked for and are not as declared, of those that nothing has read yet."""
@@ -260,6 +263,7 @@ class _Run:
                         executor, memory, handed, place, self.callbacks, self._why_stopped, emit, self._ended
                     )
                     self._loop(self.attempts)
+                    self._judge_what_looked_ahead(self.attempts)
         except KeyboardInterrupt as error:
             self._stop_now(error)
 
@@ -278,6 +282,24 @@ class _Run:
                 return
             self.callbacks.call_next()
             self.callbacks.call_all()
+
+    def _judge_what_looked_ahead(self, attempts: Attempts) -> None:
+        """Where results wait for one another, judge the checks that look at those which came later."""
+        if self.together is None or self.stopped_by or table_results.first_unusable(self.results.values()):
+            return
+        waiting = [each.as_stored for each in self.together.waiting.values()]
+        for planned in (*waiting, *self._not_ended()):
+            if self.jobs.due_checks(planned):
+                self.planned[planned.name] = planned
+                self.under_way[planned.name] = time.perf_counter()
+                attempts.begin(self.jobs.of(planned, attempts.workers))
+        while self.under_way:
+            self.callbacks.call_next()
+            self.callbacks.call_all()
+
+    def _not_ended(self) -> list[PlannedTable]:
+        """The tables that stay as they are, if checks that look at others of the run allow it."""
+        return [each for name, each in self.planned.items() if each.action == "skip" and name not in self.results]
 
     def _why_stopped(self) -> str | None:
         self.interrupts.raise_lost()
@@ -306,6 +328,8 @@ class _Run:
 
     def publish_together(self, held: Together) -> None:
         """Store the results that wait, one after the other, if all of the run has passed."""
+        for planned in self._not_ended():
+            self._end(self.uncomputed.unchanged(planned))
         blame = table_results.first_unusable(self.results.values())
         if blame is None and self.cancelled_by is None:
             setup = self.runner.setup
@@ -328,7 +352,7 @@ class _Run:
             members = [planned]
             self.planned[planned.name] = planned
             attempts.release_inputs(planned.inputs)
-        ended = self._all_without_computing(members)
+        ended = self.uncomputed.results(members)
         if ended is not None:
             for result in ended:
                 if planned.action == "run":
@@ -346,35 +370,6 @@ class _Run:
         """The tables whose work is one job: those that one call computes; one whose data are checked, alone."""
         return self.runner.graph.siblings(name) if self.planned[name].action == "run" else (name,)
 
-    def _all_without_computing(self, members: list[PlannedTable]) -> list[TableResult] | None:
-        """The results of tables that one call computes, where it is not called; None where it is."""
-        found = {each.name: self._without_computing(each) for each in members}
-        if all(found.values()):
-            return [each for each in found.values() if each is not None]
-        blame = next((each for each in found.values() if each and each.status in table_results.UNUSABLE), None)
-        if blame is None:
-            return None
-        return [found[each.name] or table_results.skipped(each, blame, together=True) for each in members]
-
-    def _without_computing(self, planned: PlannedTable) -> TableResult | None:
-        """Make the result of a table that cannot or need not be computed after all; None if it is computed."""
-        if planned.is_validated:
-            return table_results.not_validated(planned)
-        if planned.action != "run":
-            return None if self.jobs.due_checks(planned) else self._unchanged(planned)
-        for name in planned.inputs:
-            if self.jobs.is_unusable(name):
-                return table_results.skipped(planned, self.results[name])
-            if name in self.plan.unfit:
-                return table_results.without_fit_input(planned, name, self.plan.unfit[name])
-            if name in self.plan.out_of_reach:
-                return self._without_input(planned, InputError(name, self.plan.out_of_reach[name]), seconds=0.0)
-        if planned.refused is not None:
-            return self.failures.of_table(planned, planned.refused, seconds=0.0, attempts=0)
-        if planned.conditional and self.contents.came_out_the_same(planned):
-            return self._unchanged(self.jobs.with_standing(planned), "inputs came out the same")
-        return None
-
     def _ended(self, name: str, ended: Ended, given_up: str | None) -> None:
         planned = self.planned[name]
         seconds, attempts = time.perf_counter() - self.under_way.pop(name), self._begun(name)
@@ -389,6 +384,8 @@ class _Run:
             if isinstance(result, Outcome):
                 self._take(self.planned[each], result, seconds, attempts)
             else:
+                if self.together is not None:
+                    self.together.waiting.pop(each, None)
                 self._end(self.failures.of_table(self.planned[each], result, seconds, attempts, given_up))
         for each in siblings:
             if each not in done:
@@ -400,8 +397,8 @@ class _Run:
         name = planned.name
         if planned.action != "run":
             self.failures.keep_rows(name, table_results.violated(outcome))
-            if self.together is not None:
-                self.together.add_checked(name)
+            if self.together is not None and self.together.add_judged(name, outcome.checks):
+                return
             self._end(table_results.checked(planned, outcome, seconds, attempts))
             return
         if outcome.manifest is not None:

@@ -160,11 +160,20 @@ class RunJobs(Struct):
         return standing_checks(table, manifest.checks, self.codes.get(planned.name, {}))
 
     def _referenced(self, name: str) -> dict[str, InputRecord]:
-        """What is stored of the tables that a table's checks look at; without those that failed in this run."""
+        """What is stored of the tables that checks look at; without those that failed, or are still to come."""
         return self.contents.of_tables(self._usable_references(name))
 
     def _usable_references(self, name: str) -> tuple[str, ...]:
-        return tuple(each for each in self.graph.references(name) if not self.is_unusable(each))
+        return tuple(
+            each for each in self.graph.references(name) if not self.is_unusable(each) and not self._is_to_come(each)
+        )
+
+    def looks_ahead(self, name: str) -> bool:
+        """Whether checks of a table look at one that is computed in this run and has not been yet."""
+        return any(map(self._is_to_come, self.graph.references(name)))
+
+    def _is_to_come(self, name: str) -> bool:
+        return self.contents.is_to_come(name, self.results)
 
 
 def _manifest(planned: PlannedTable) -> Manifest | None:
