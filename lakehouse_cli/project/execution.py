@@ -102,10 +102,22 @@ def _diff_recomputed(planner: Planner, request: RunRequest, limit: int, report: 
         report(masked(event, planner.mask))
 
     with planner.connected():
-        plan = planner.plan(request)
+        plan = _without_unread_sources(planner.plan(request))
         runner = runner_of(planner, plan, find_executor(planner.spec.executor), planner.spec.workers, None)
         found = compare_recomputed(planner.stored, plan, replace(runner, emit=emit), limit, planner.mask)
     return Comparison(plan.project, plan.environment, None, found, plan.notes)
+
+
+def _without_unread_sources(plan: Plan) -> Plan:
+    """A plan without checks of sources that nothing of it reads, and that nobody asked for."""
+    read = {*plan.asked_sources, *(name for each in plan.runs for name in each.inputs)}
+    tables = (
+        replace(each, action="read", reasons=(), checks=(), would_fail=None, is_judged=False)
+        if each.kind == "source" and not each.is_missing and each.name not in read
+        else each
+        for each in plan.tables
+    )
+    return replace(plan, tables=tuple(tables))
 
 
 def _diff_environments(planner: Planner, against: str, chosen: Selection, limit: int) -> Comparison:

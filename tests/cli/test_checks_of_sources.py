@@ -157,8 +157,16 @@ def test_check_keeps_what_it_finds_of_a_source(lake: ProjectFolder, cli: Cli) ->
     declare(lake, WARN)
     assert cli("check", "raw").code == 0
     assert planned(cli) == ("read", [])
-    assert cli("diff", "daily").code in (0, 1)
-    assert planned(cli) == ("read", [])
+    declare(lake, "{type: float64, max: 60}")
+    assert cli("run").code == 1
+    # What is not read for it is no matter of `diff`.
+    compared = cli("diff", "-o", "json").json["tables"]
+    assert [(each["name"], each["status"]) for each in compared] == [("raw", "failed"), ("daily", "skipped")]
+    declare(lake, "{type: float64, checks: [{max: 60, severity: warn}]}")
+    assert cli("run").code == 0
+    declare(lake, "{type: float64, max: 60}")
+    compared = cli("diff", "-o", "json").json["tables"]
+    assert [(each["name"], each["status"]) for each in compared] == [("daily", "equal")]
 
 
 def test_source_of_another_environment_is_judged_there(lake: ProjectFolder, cli: Cli) -> None:
