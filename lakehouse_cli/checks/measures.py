@@ -38,7 +38,7 @@ class Measure(Judged):
         if other is not None:
             content = setting.others.content(other)
             if content is None:
-                self.skipped = f"`{other}` has no data to look at"
+                self.skipped = setting.others.why_not(other)
             else:
                 self.against, self._other = content, setting.others.rows(other)
 

@@ -112,7 +112,7 @@ class RowJudge(Judged):
             return
         content = self._setting.others.content(parent)
         if content is None:
-            self.skipped = f"`{parent}` has no data to look at"
+            self.skipped = self._setting.others.why_not(parent)
         else:
             self.against = content
 

@@ -42,6 +42,10 @@ class _StoredTables:
         record = self._checks.contents.get(name)
         return None if record is None else record.content_hash
 
+    def why_not(self, name: str) -> str:
+        """Why a table cannot be looked at."""
+        return f"`{name}` {self._checks.unusable.get(name, 'has no data to look at')}"
+
     def columns(self, name: str, columns: Sequence[str]) -> Iterator[list[pa.ChunkedArray]]:
         """Some columns of a table, piece by piece."""
         for piece in self._pieces(name, columns):

@@ -54,6 +54,7 @@ class JobChecks(Struct, frozen=True):
     Attributes:
         references: The tables that they look at, by name.
         contents: What is stored of these; without those that cannot be read, or failed in this run.
+        unusable: Why others of these cannot be looked at in this run, as a sentence goes on behind their names.
         before: How many rows were published last; None the first time.
         codes: Hashes of the code of functions, by check.
         only: Names of those to judge on the stored data, which are not computed; None to compute the table.
@@ -65,6 +66,7 @@ class JobChecks(Struct, frozen=True):
 
     references: Mapping[str, Table] = {}
     contents: Mapping[str, InputRecord] = {}
+    unusable: Mapping[str, str] = {}
     before: int | None = None
     codes: Mapping[str, str] = {}
     only: tuple[str, ...] | None = None

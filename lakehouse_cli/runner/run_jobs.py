@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -124,7 +124,8 @@ class RunJobs(Struct):
         if planned.state is not None and planned.state.judged is not None:
             before = planned.state.judged.rows_before(planned.state.content)
         codes = self.codes.get(planned.name, {})
-        return JobChecks(references, found, before, codes)
+        unusable = {} if planned.is_validated else dict(self._unusable(names))
+        return JobChecks(references, found, unusable, before, codes)
 
     def _checks_of_stored(self, planned: PlannedTable) -> JobChecks:
         """The same, of those that are due on what is stored."""
@@ -167,6 +168,14 @@ class RunJobs(Struct):
         return tuple(
             each for each in self.graph.references(name) if not self.is_unusable(each) and not self._is_to_come(each)
         )
+
+    def _unusable(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+        for name in names:
+            if self.is_unusable(name):
+                status = self.results[name].status
+                yield name, "failed" if status == "failed" else f"was {status.replace('_', ' ')}"
+            elif self._is_to_come(name):
+                yield name, "is computed after it"
 
     def looks_ahead(self, name: str) -> bool:
         """Whether checks of a table look at one that is computed in this run and has not been yet."""

@@ -195,6 +195,26 @@ def test_check_that_was_not_judged_is_said(weather: ProjectFolder, cli: Cli) -> 
     assert "was not judged" not in cli("plan").out
 
 
+def test_check_says_why_its_reference_cannot_be_looked_at(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare(
+        """
+        raw: {kind: source, columns: {id: {type: int64, max: 5}}}
+        daily:
+          inputs: []
+          columns: {id: int64}
+          checks: [{foreign_key: {columns: id, references: raw.id}}, {row_count: {equals: report}, name: same}]
+        report: {inputs: [daily], columns: {id: int64}}
+        """,
+        "import pandas as pd\n\ndef daily():\n    return pd.DataFrame({'id': [1]})\n\n"
+        "def report(daily):\n    return daily\n",
+    )
+    folder.write("data/raw.csv", "id\n7\n")
+    ran = cli("run")
+    assert ran.code == 1
+    for each in ("`foreign_key` was not judged: `raw` failed", "`same` was not judged: `report` is computed after it"):
+        assert f"note: `daily`: check {each}\n" in ran.out
+
+
 def test_reference_to_oneself_and_to_what_is_computed_from_it(weather: ProjectFolder, cli: Cli) -> None:
     weather.write(
         "lakehouse.yaml",
