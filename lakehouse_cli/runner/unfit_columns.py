@@ -33,30 +33,42 @@ def add_rest(error: DataError, table: Table, checks: Sequence[Check], storage: A
         storage: Of the table.
         setting: What they are judged with.
     """
-    unfit = [each.column for each in error.violations if each.check == "type"]
-    rest = tuple(each for each in table.columns or () if each.name not in unfit)
-    if not rest or len(unfit) < len(error.violations):
+    partial = without_unfit(error, table)
+    if partial is None:
         return
-    key = () if set(unfit).intersection(table.key) else table.key
+    unfit = _unfit(error)
     judged = [each for each in checks if _looked_at(each, table).isdisjoint(unfit)]
-    partial = replace(table, contract=replace(table.contract, columns=rest, key=key, checks=tuple(judged)))
     found: tuple[CheckRecord, ...]
     try:
-        pieces, _ = scan(storage, partial, rest).pieces_with_content(())
+        pieces, _ = scan(storage, partial, partial.columns).pieces_with_content(())
         with closing(Judge(partial, judged, setting, contract=True)) as judge:
             for piece in pieces():
                 judge.piece(piece)
             try:
                 found = judge.finish()
             except ContractError as more:
-                _add(error, more)
+                add_violations(error, more)
                 found = more.checks
     except LakehouseError:
         return
     by_name = {each.result.name: each for each in found}
-    which = first_named([f"{name}" for name in unfit if name], _NAMED)
+    which = first_named(unfit, _NAMED)
     why = f"values of {which} are not as declared"
     error.checks = tuple(by_name.get(each.name) or _not_judged(each, why, setting) for each in checks)
+
+
+def without_unfit(error: DataError, table: Table) -> Table | None:
+    """The table without the columns whose values do not fit; None where nothing is left, or more is wrong."""
+    unfit = _unfit(error)
+    rest = tuple(each for each in table.columns or () if each.name not in unfit)
+    if not rest or len(unfit) < len(error.violations) or not unfit:
+        return None
+    key = () if set(unfit).intersection(table.key) else table.key
+    return replace(table, contract=replace(table.contract, columns=rest, key=key, checks=()))
+
+
+def _unfit(error: DataError) -> list[str]:
+    return [each.column for each in error.violations if each.check == "type" and each.column is not None]
 
 
 def _looked_at(check: Check, table: Table) -> set[str]:
@@ -83,7 +95,8 @@ def _not_judged(check: Check, why: str, setting: Setting) -> CheckRecord:
     return judged.record(Findings(), setting.now, setting.codes.get(check.name, ""))
 
 
-def _add(error: DataError, more: ContractError) -> None:
+def add_violations(error: DataError, more: DataError) -> None:
+    """Add to an error what else is wrong with the same data."""
     error.violations = (*error.violations, *more.violations)
     error.message = plural(len(error.violations), "violation")
     if error.failed is None or more.failed is None:

@@ -215,3 +215,21 @@ def test_rest_is_judged_beside_values_of_other_types(lake: ProjectFolder, cli: C
         [(1, 2, 2), (2, 3, 1), (3, 4, 1), (4, 5, 1)],
     )
     assert planned(cli)[1] == ["never_checked"]
+
+
+@pytest.mark.parametrize("reader", ["raw", "raw: Iterator[pa.RecordBatch]"])
+def test_source_without_checks_is_judged_whole(lake: ProjectFolder, cli: Cli, reader: str) -> None:
+    declare(lake)
+    lake.edit("lakehouse.yaml", "station: string, high: float64, day: date32}, checks: []", _STRICT)
+    result = "raw if isinstance(raw, pd.DataFrame) else pa.Table.from_batches(raw)"
+    imports = "from collections.abc import Iterator\nimport pandas as pd\nimport pyarrow as pa\n\n"
+    lake.write("transforms.py", f"{imports}def daily({reader}):\n    return {result}\n")
+    lake.write("data/raw.csv", "station,high,day\nSFO,warm,2026-01-01\n,9,2026-01-02\n")
+    ran = cli("run", "daily", "-o", "json")
+    assert ran.code == 1
+    violations = raw_of(ran)["error"]["violations"]  # type: ignore[index]
+    assert [(each["check"], each["column"]) for each in violations] == [("type", "high"), ("null", "station")]
+    assert cli("show", "raw", "--failed", "-o", "json").json["count"] == 2
+
+
+_STRICT = "station: {type: string, nullable: false}, high: float64, day: date32}"
