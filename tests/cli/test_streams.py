@@ -212,7 +212,7 @@ def test_odd_batches(folder: ProjectFolder, code: str, columns: str, rows: int |
 
 
 BAD_SOURCE = [
-    ("5,x,five\n", "`x` in column `half` of `data/numbers.csv` is not float64"),
+    ("-5,x,five\n", "`x` in column `half` of `data/numbers.csv` is not float64"),
     ("0,1.0,again\n", "key `id`: 1 row repeats an earlier key"),
 ]
 
