@@ -201,7 +201,7 @@ def test_source_is_read_as_it_is_declared(files: ProjectFolder, cli: Cli) -> Non
         ("return pd.read_csv(self.place(path))", "return pd.Series().nope", "failed at "),
         ("return pd.read_csv(self.place(path))", "raise SystemExit(3)", "failed at reading `orders`: SystemExit: 3"),
         ("return pd.read_csv(self.place(path))", "return {}['x']", "(`load` raised KeyError('x'))"),
-        ("    def load", "    def lod", "`stores:Files` lacks `content`, `delete`"),
+        ("    def load", "    load = iter\n\n    def lod", "expected at most 2 arguments, got 3 (lakehouse.yaml:"),
     ],
 )
 def test_class_that_cannot_be_used(files: ProjectFolder, cli: Cli, old: str, new: str, message: str) -> None:
@@ -219,6 +219,12 @@ def test_class_that_cannot_be_used(files: ProjectFolder, cli: Cli, old: str, new
         ("obj: pd.DataFrame", "obj: pd.Series", "`pandas.Series` is not a supported frame type"),
         ("obj: pd.DataFrame", "obj: pl.LazyFrame", "rows of polars.LazyFrame have no order"),
         ("    def save", "    async def save", "`async def` of Files: `save` (stores.py:"),
+        ("    def load", "    def lod", "class Files has `save`, and no `load` (stores.py:"),
+        (
+            "path: Tuple[str, ...], _resources) -> None",
+            "path) -> None",
+            "cannot be called as `save(obj, path, resources)`",
+        ),
     ],
 )
 def test_methods_that_no_run_can_use(files: ProjectFolder, cli: Cli, old: str, new: str, message: str) -> None:
