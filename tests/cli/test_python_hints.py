@@ -1,0 +1,60 @@
+"""Hints on projects that are declared in Python, followed as they say."""
+
+from __future__ import annotations
+
+from tests.cli.test_python_declarations import ORDERS, declare
+from tests.conftest import Cli, ProjectFolder
+
+
+def test_path_of_a_module_says_how_to_name_it(folder: ProjectFolder, cli: Cli) -> None:
+    code = "from lakehouse_cli import Lakehouse, source_table\nlakehouse = Lakehouse([source_table('a')])\n"
+    folder.write("sub/inner.py", code)
+    folder.write("../be side/tables.py", code)
+    for path in ("sub/inner", "sub/inner.py", "../project/sub/inner", str(folder.path / "sub/inner.py")):
+        assert "write `sub.inner:lakehouse`" in cli("-m", f"{path}:lakehouse", "plan").err
+    assert "write `lakehouse -C '../be side' -m tables`" in cli("-m", "../be side/tables", "plan").err
+    assert "write it as in an `import`" in cli("-m", "..", "plan").err
+    assert cli("-C", "../be side", "-m", "tables", "validate").code == 0
+
+
+WRAPPED = """
+import functools
+orders = source_table("orders", columns={"customer": "string", "amount": "int64"})
+
+def logged(f):
+    @functools.wraps(f)
+    def inner(*given, **keywords):
+        return f(*given, **keywords)
+    return inner
+
+def plain(f):
+    def inner(orders):
+        return f(orders)
+    return inner
+
+def best(orders):
+    return orders.head(1)
+
+"""
+
+
+def test_hints_of_wrapped_functions_work(folder: ProjectFolder, cli: Cli) -> None:
+    def declares(code: str) -> str:
+        declare(folder, f"{WRAPPED}{code}\nlakehouse = Lakehouse([table])\n")
+        return cli("-m", "tables", "run").err
+
+    folder.write("data/orders.csv", ORDERS)
+    refused = declares("table = computed_table(logged(best), name='best')")
+    assert "function `best` of table `best` is wrapped, and has no name at the top of the module" in refused
+    assert "give it a name there" in refused
+    refused = declares("best_logged = logged(best)\ntable = computed_table(best_logged, name='best')")
+    assert "list the tables it takes under `inputs=…`" in refused
+    assert (
+        declares("best_logged = logged(best)\ntable = computed_table(best_logged, name='best', inputs=[orders])") == ""
+    )
+    assert folder.read("data/best.csv") == "customer,amount\nada,3\n"
+    folder.edit("tables.py", "head(1)", "head(2)")
+    assert cli("-m", "tables", "run", "-o", "json").statuses == {"best": "materialized"}
+    assert "above its other decorators" in declares("table = plain(computed_table(best))")
+    assert "if `plain` is a decorator, have it use `functools.wraps`" in declares("table = computed_table(plain(best))")
+    assert declares("@computed_table\n@logged\ndef table(orders):\n    return orders.tail(1)") == ""
