@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from lakehouse_cli.code.failure import failure_of, hint_of, place_of_result
 from lakehouse_cli.code.importing import activate
-from lakehouse_cli.errors import Interrupted, Location, TransformError
+from lakehouse_cli.errors import Interrupted, LakehouseError, Location, TransformError
 from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.computation import Input
@@ -346,13 +346,16 @@ def _called(
     except BaseException as error:
         failure = failure_of(error, transform.folder, transform.file)
         given.raise_error(failure.location)
+        message, advice = f"`{transform.name}` raised {failure.headline}", hint_of(error, beside)
+        if isinstance(error, LakehouseError):  # of what it was given
+            message, advice = f"`{transform.name}`: {error.message}", error.hint
         raise TransformError(
-            f"`{transform.name}` raised {failure.headline}",
+            message,
             exception=failure.exception,
             frames=failure.frames,
             inputs=shapes,
             traceback=failure.traceback,
-            hint=hint_of(error, beside),
+            hint=advice,
             location=failure.location,
         ) from error
 
