@@ -17,7 +17,7 @@ from lakehouse_cli.code.importing import import_own, is_own_file
 from lakehouse_cli.code.source import PUT_MODULE, in_the_way
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.declarations import DeclaredProject, DeclaredTable, declared_by
-from lakehouse_cli.errors import Interrupted, Location, Problem, did_you_mean
+from lakehouse_cli.errors import Interrupted, LakehouseError, Location, Problem, did_you_mean
 from lakehouse_cli.executors.forks import UNFORKABLE
 from lakehouse_cli.registry import install_command
 
@@ -100,6 +100,8 @@ def _imported(name: str, folder: Path, place: Location | None) -> ModuleType | P
         if isinstance(error, ModuleNotFoundError) and error.name:
             hint = f"{install_command(error.name) or f'install what `{error.name}` belongs to'}, or correct the import"
         message = f"module `{name}` cannot be imported: {failure.headline}"
+        if isinstance(error, LakehouseError):  # such as of a run at import
+            message, hint = f"module `{name}` cannot be imported: {error.message}", error.hint or hint
         return Problem(message, hint, failure.location or place)
 
 
