@@ -58,3 +58,18 @@ def test_hints_of_wrapped_functions_work(folder: ProjectFolder, cli: Cli) -> Non
     assert "above its other decorators" in declares("table = plain(computed_table(best))")
     assert "if `plain` is a decorator, have it use `functools.wraps`" in declares("table = computed_table(plain(best))")
     assert declares("@computed_table\n@logged\ndef table(orders):\n    return orders.tail(1)") == ""
+
+
+def test_commands_in_hints_reach_the_project(folder: ProjectFolder, cli: Cli) -> None:
+    code = "from lakehouse_cli import *\n@computed_table\ndef best():\n    return pd.DataFrame({'x': [1]})\n"
+    folder.write("in/tables.py", f"import pandas as pd\n{code}lakehouse = Lakehouse([best])\n")
+    folder.write("in/data/best.csv", "x\n2\n")
+    refused = cli("-C", "in", "run", "-m", "tables")
+    assert (refused.code, "`lakehouse -C in -m tables run --force best` replaces what is there" in refused.err) == (
+        1,
+        True,
+    )
+    assert "`lakehouse -C in -m tables run --force best` replaces" in cli("-C", "in", "-m", "tables", "plan").out
+    assert "`lakehouse -C in -m tables ls` lists the tables" in cli("-C", "in", "-m", "tables", "run", "nope").err
+    assert cli("-C", "in", "-m", "tables", "run", "--force", "best").code == 0
+    assert "`lakehouse init` makes one" in cli("-C", "in", "plan").err
