@@ -278,6 +278,7 @@ def test_types_that_have_no_name_are_reported_at_their_column(folder: ProjectFol
         ("@computed_table('b')\ndef a(): ...", "3: `computed_table` decorates the function `a`, and is given `'b'`"),
         ("@computed_table([])\ndef a(): ...", "3: `computed_table` decorates the function `a`, and is given a"),
         ("b = source_table('b')\n@computed_table(b)\ndef a(): ...", "4: `computed_table` decorates the function `a`"),
+        ("a = computed_table('a', sql='select * from b')", "3: the query of `a` reads `b`, which is not a table"),
         ("@computed_table(sql='select 1 as n')\ndef a(): ...", "3: table `a` has both a function and `sql`"),
         ("@computed_table\ndef a(b): ...", "4: parameter `b` of `a` matches no table"),
         ("@computed_table\n@computed_table\ndef a(): ...", "3: function `a` is declared as a table twice, first at"),

@@ -73,3 +73,11 @@ def test_commands_in_hints_reach_the_project(folder: ProjectFolder, cli: Cli) ->
     assert "`lakehouse -C in -m tables ls` lists the tables" in cli("-C", "in", "-m", "tables", "run", "nope").err
     assert cli("-C", "in", "-m", "tables", "run", "--force", "best").code == 0
     assert "`lakehouse init` makes one" in cli("-C", "in", "plan").err
+
+
+def test_hints_say_what_python_calls_it(folder: ProjectFolder, cli: Cli) -> None:
+    tables = "a = computed_table('a', sql='from b')\n@computed_table(inputs=['d'])\ndef c(x):\n    return x\n"
+    declare(folder, f"{tables}e = computed_table('e', sql='select $n as n')\nlakehouse = Lakehouse([a, c, e])\n")
+    refused = cli("-m", "tables", "validate").err
+    assert refused.count("declare it, and list it in `assets`") == 2
+    assert "give its value: `params: {n: …}`" in refused
