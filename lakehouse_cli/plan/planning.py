@@ -37,6 +37,7 @@ from lakehouse_cli.plan.replaying import replay_reasons
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.uses import Used
 from lakehouse_cli.text.name_lists import first_named
+from lakehouse_cli.text.python_words import in_python
 
 Action = Literal["run", "check", "skip", "read"]
 
@@ -406,7 +407,7 @@ def _of_another(project: str, table: Table, state: TableState) -> StorageError |
     other = state.manifest.project
     hint = f"give the table another `path:` or its storage another `root:`; `--force` makes it one of `{project}`"
     if table.location is not None and (table.location.file or "").endswith(".py"):  # the name may be the folder's
-        hint = f"if this is the same project, name it: `Lakehouse(name={other!r}, …)`; else {hint}"
+        hint = f"if this is the same project, name it: `Lakehouse(name={other!r}, …)`; else {in_python(hint)}"
     return StorageError(f"{state.uri} belongs to project `{other}`", hint=hint, location=table.where("path", "storage"))
 
 

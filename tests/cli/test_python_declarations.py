@@ -537,7 +537,7 @@ def test_project_in_a_renamed_folder_can_be_named(declared: ProjectFolder, cli: 
     declared.edit("tables.py", "sum", "max")
     done = cli("-m", "tables", "run")
     assert done.code == 1
-    assert "if this is the same project, name it: `Lakehouse(name='project', …)`" in done.err
+    assert "name it: `Lakehouse(name='project', …)`; else give the table another `path=…` or its storage" in done.err
     declared.edit("tables.py", "name='other'", "name='project'")
     assert cli("-m", "tables", "run").code == 0
 
