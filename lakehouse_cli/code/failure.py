@@ -114,7 +114,7 @@ def hint_of(error: BaseException, beside: Collection[str]) -> str | None:
                 " is closed when its table is stored"
             )
         if isinstance(cause, ValueError) and "read-only" in _text_of(cause):
-            return "transforms share the memory of their inputs; change a copy, such as `….to_numpy(copy=True)`"
+            return "arrays of inputs and frames share their memory; change a copy: `array = array.copy()`"
         cause = cause.__cause__ or cause.__context__
     return None
 

@@ -300,6 +300,7 @@ def iterate(transform: Transform, pieces: Iterator[_Taken], given: Given) -> Ite
                 exception=failure.exception,
                 frames=failure.frames,
                 traceback=failure.traceback,
+                hint=hint_of(error, ()),
                 location=failure.location or place_of_result(transform.fn, transform.folder),
             ) from error
         yield piece

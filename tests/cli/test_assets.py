@@ -122,10 +122,8 @@ def test_each_transform_changes_objects_of_its_own(folder: ProjectFolder, cli: C
     done = cli("run")
     assert [json.loads(folder.read(f"data/{name}.json")) for name in ("one", "two")] == [[[7, 7], [8, 2], [1, 9]]] * 2
     assert "`array` raised ValueError: assignment destination is read-only (transforms.py:" in done.err
-    assert (
-        "next: transforms share the memory of their inputs; change a copy, such as `….to_numpy(copy=True)`" in done.err
-    )
-    folder.edit("transforms.py", '["x"].to_numpy()[0]', '["x"].to_numpy(copy=True)[0]')
+    assert "next: arrays of inputs and frames share their memory; change a copy: `array = array.copy()`" in done.err
+    folder.edit("transforms.py", '["x"].to_numpy()[0]', '["x"].to_numpy().copy()[0]')
     assert (cli("run").code, folder.read("data/points.csv")) == (0, "x\n1\n2\n")
 
 
