@@ -12,6 +12,7 @@ import contextlib
 import io
 import os
 import re
+import shlex
 import shutil
 import sys
 import sysconfig
@@ -101,7 +102,10 @@ def fast_commands(rounds: int) -> list[str]:
         what = f"`lakehouse {command}`, 1,000 tables{' whose code no run has read yet' if command == 'plan' else ''}"
         pair = paired(what, ["lakehouse", command], "`import pandas`", pandas, folder, rounds)
         lines.append(row(pair, "wall", wall, 1.0))
-    return lines
+    plan = ["lakehouse", "-m", "declared", "plan"]
+    other = ["sh", "-c", f"lakehouse plan && {shlex.quote(python)} -c 'import declared'"]
+    what, yardstick = "`lakehouse plan`, 1,000 tables declared in Python", "in YAML, and the import of the module"
+    return [*lines, row(paired(what, plan, yardstick, other, folder, rounds), "CPU", cpu, 1.3)]
 
 
 def thousand_tables(rounds: int) -> list[str]:

@@ -31,8 +31,21 @@ for name, function in list(vars(transforms).items()):
 """
 
 
+_DECLARED = """
+import transforms
+from lakehouse_cli import Lakehouse, computed_table, source_table
+
+columns = {"id": "int64", "name": "string", "value": "float64"}
+sources = [source_table(f"s{index:03}", storage="raw", columns=columns) for index in range(100)]
+functions = {name: value for name, value in vars(transforms).items() if name.startswith("t")}
+tables = [computed_table(function, name=name, columns=columns) for name, function in functions.items()]
+storages = {"default": {"root": "data"}, "raw": {"root": "raw"}}
+lakehouse = Lakehouse([*sources, *tables], name="thousand", storages=storages)
+"""
+
+
 def thousand_tables() -> Path:
-    """1,000 trivial computed tables in ten layers over 100 sources of ten rows, and the same as a plain loop."""
+    """1,000 trivial tables in ten layers over 100 sources of ten rows: in YAML, in Python, and as a plain loop."""
     folder = DATA / "thousand"
     (folder / "raw").mkdir(parents=True, exist_ok=True)
     chance = random.Random(1)
@@ -56,6 +69,7 @@ def thousand_tables() -> Path:
     (folder / "lakehouse.yaml").write_text("\n".join(lines) + "\n")
     (folder / "transforms.py").write_text("\n".join(code) + "\n")
     (folder / "loop.py").write_text(_LOOP)
+    (folder / "declared.py").write_text(_DECLARED)
     return folder
 
 
