@@ -387,3 +387,16 @@ def test_quarantines_are_assets_of_the_same_step(folder: ProjectFolder, instance
     }
     [check] = evaluations(run.result).values()
     assert (check.passed, check.severity.name, check.metadata["lakehouse/quarantined"].value) == (False, "WARN", 1)
+
+
+def test_params_are_given_to_every_run(shop: ProjectFolder, instance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Recorded(instance, "totals", "best").result.success
+    assert len(shop.read("data/best.csv").splitlines()) == 2
+    assert Recorded(instance, "best", params={"count": 2}).result.success
+    assert len(shop.read("data/best.csv").splitlines()) == 3
+    with pytest.raises(UsageError, match="there is no param `cnt`"):
+        definitions(params={"cnt": 1})
+    monkeypatch.setenv("COUNT", "1")
+    shop.edit("lakehouse.yaml", "{count: 1}", "{count: '${COUNT}'}")
+    with pytest.raises(UsageError, match="param `count` is filled in from a variable"):
+        definitions(params={"count": "2"})
