@@ -331,6 +331,8 @@ class DataError(LakehouseError):
         violations: Each way in which they do not.
         failed: The rows that do not; None where only the examples of the violations are known.
         checks: What the checks of the table found (`lakehouse_cli.model.check.CheckRecord`), where they were judged.
+        misnamed: Columns that are missing where one is there whose name differs in capitals, spaces or what cannot be
+            seen.
     """
 
     def __init__(
@@ -345,6 +347,7 @@ class DataError(LakehouseError):
         self.violations = tuple(violations)
         self.failed: FailedRows | None = None
         self.checks: tuple[Any, ...] = ()
+        self.misnamed: frozenset[str] = frozenset()
 
 
 #: What to do about rows of a source that break its contract.

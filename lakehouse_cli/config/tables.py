@@ -221,7 +221,8 @@ class Resolution(Struct):
             query = None
         options = dict(self._options(draft, values, storage)) if storage else {}
         file_column, columns = str(options.pop(FILE_COLUMN, "")), values.get("columns")
-        if file_column and columns is not None and file_column not in [each.name for each in columns]:
+        named = {name for each in columns or () for name in (each.name, each.source_name)}
+        if file_column and columns is not None and file_column not in named:
             columns = (*columns, Column(file_column, parse_column_type("string"), nullable=False))
         table = Table(
             name=name,

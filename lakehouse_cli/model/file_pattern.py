@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
+from lakehouse_cli.model.contract import Column
 from lakehouse_cli.model.project import Table
 
 _MARKS = re.compile(r"\*\*|\*|\?|\{([^{}/]*)\}")
@@ -196,6 +197,16 @@ def reads_many_files(table: Table) -> bool:
     if table.kind != "source" or not table.format:
         return False
     return file_pattern(table.path) is not None or any(each.optional for each in table.columns or ())
+
+
+def may_be_of_path(table: Table, column: Column) -> bool:
+    """Whether a column of a source may be filled from the paths of its files; only these say it of `k=v` folders."""
+    pattern, name = file_pattern(table.path), column.source_name
+    if table.kind != "source" or pattern is None:
+        return False
+    if pattern.is_folder and isinstance(column.from_, str):
+        return True
+    return name == table.file_column or any(each.name == name for each in pattern.placeholders)
 
 
 def pattern_problem(path: str) -> tuple[str, str] | None:

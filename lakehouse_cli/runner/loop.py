@@ -407,7 +407,9 @@ class _Run:
             self._end(table_results.checked(planned, outcome, seconds, attempts))
             return
         if outcome.manifest is not None:
+            notes = (*outcome.notes, *self.contents.note_changes(planned, outcome.manifest))
             self.contents.record_materialized(self.runner.graph.tables[name], planned, outcome.manifest)
+            outcome = replace(outcome, notes=notes)
         elif self.runner.compare is not None:
             self.contents.record_unpublished(name, same=self.runner.compare(planned, outcome.data))
         self.failures.keep_rows(name, table_results.violated(outcome) if outcome.checks else None)

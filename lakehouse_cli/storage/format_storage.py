@@ -121,9 +121,7 @@ class FormatStorage(AssetStorage):
         return self._under_root(f"{MANIFESTS}/{table.path}.json")
 
     def _under_root(self, path: str) -> str:
-        """Return a path under the root as the project file spells it."""
-        root = self.spec.root_text.rstrip("/")
-        return f"{root}/{path}" if root not in ("", ".") else path
+        return self.spec.shown(path)
 
     @abstractmethod
     def list_files(self, folder: str, depth: int | None) -> Iterable[Listed]:

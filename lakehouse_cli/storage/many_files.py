@@ -6,7 +6,7 @@ Each file is a source of its own to the storage within, which knows no patterns.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
@@ -64,8 +64,8 @@ class _ManyFiles:
         ending = "" if self._pattern.is_folder else self._storage._suffixes(self._table)[0]
         return self._storage._under_root(f"{self._table.path}{ending}")
 
-    def files(self) -> list[FoundFile]:
-        """The files in order of name.
+    def files(self, planned: Collection[str] | None = None) -> list[FoundFile]:
+        """The files in order of name; of those that came since it was planned, none.
 
         Raises:
             StorageError: Names of files are not as the pattern says, or one is there with two endings.
@@ -77,6 +77,8 @@ class _ManyFiles:
         twice: list[str] = []
         with translate_errors(self._storage, self._table, "looked at"):
             listing = sorted(self._storage.list_files(self._pattern.folder, self._pattern.depth), key=lambda e: e.path)
+        if planned is not None:
+            listing = [each for each in listing if each.path in planned]
         self._refuse_left_out(listing, endings)
         for each in listing:
             ending = next((e for e in endings if each.path.endswith(e) and len(each.path) > len(e)), None)
@@ -221,7 +223,16 @@ class _ManyFiles:
         return Scan(self._storage, self._table, reading.read, reading.read_pieces)
 
     def _look(self, known: tuple[InputRecord, ...]) -> tuple[list[FoundFile], list[InputRecord], InputRecord]:
-        files = self.files()
+        # All tables of a run read the files that it was planned with.
+        planned = next((frozenset(each.path for each in record.files) for record in known if record.files), None)
+        files = self.files(planned)
+        if planned is not None and len(files) < len(planned):
+            gone = min(planned.difference(each.shown for each in files))
+            raise StorageError(
+                f"{self._storage._under_root(gone)} is gone since the run was planned",
+                hint="run again, when no other program moves the files",
+                location=self._table.where("path"),
+            )
         if not files:
             raise self.missing()
         contents = self._contents(files, known)
