@@ -16,30 +16,31 @@ _table: ContextVar[str] = ContextVar("table", default="")
 _listeners: list[Listener] = []
 
 
+def listen(listener: Listener) -> None:
+    """Have a listener told, in whatever thread it happens, in the place of the one before it."""
+    _listeners[:] = [listener]
+
+
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Have a listener told, in whatever thread it happens, within the block."""
-    _listeners.append(listener)
+    """Have a listener told within the block."""
+    before = _listeners.copy()
+    listen(listener)
     try:
         yield
     finally:
-        _listeners.remove(listener)
+        _listeners[:] = before
 
 
-@contextmanager
-def working_on(table: str) -> Iterator[None]:
-    """Let readings that begin within the block, in this thread, be those for a table."""
-    token = _table.set(table)
-    try:
-        yield
-    finally:
-        _table.reset(token)
+def begin_work(table: str) -> None:
+    """Let readings that begin in this thread from now on be those for a table."""
+    _table.set(table)
 
 
 def tell(table: str, source: str, done: int, total: int) -> None:
-    """Tell the listener that was added last."""
-    if _listeners:
-        _listeners[-1](table, source, done, total)
+    """Tell the listener, if there is one."""
+    for listener in _listeners:
+        listener(table, source, done, total)
 
 
 class Progress:
@@ -51,11 +52,11 @@ class Progress:
 
     def __init__(self, source: str) -> None:
         self._table, self._source = _table.get(), source
-        self._told = time.monotonic()
+        self._told, self._is_slow = time.monotonic(), False
 
     def files(self, done: int, total: int) -> None:
-        """Say how many of its files are read; heard now and then, and not for a table that nobody works on."""
+        """Say how many of its files are read: now and then, and at the end of one of which it was said before."""
         now = time.monotonic()
-        if self._table and now - self._told >= PAUSE_S:
-            self._told = now
+        if self._table and (now - self._told >= PAUSE_S or (self._is_slow and done == total)):
+            self._told, self._is_slow = now, True
             tell(self._table, self._source, done, total)

@@ -16,9 +16,9 @@ from lakehouse_cli.integrations.run_process import Message, RunProcess
 from lakehouse_cli.model import Table
 from lakehouse_cli.project.facade import Project
 from lakehouse_cli.registry import install_command
-from lakehouse_cli.rendering.reporters.run_text import failure_lines, retry_text
+from lakehouse_cli.rendering.reporters.run_text import failure_lines, reading_text, retry_text
 from lakehouse_cli.runs.event_json import Beginning, Ending
-from lakehouse_cli.runs.events import TableFinished, TableResult, TableRetrying, TableStarted
+from lakehouse_cli.runs.events import TableFinished, TableReading, TableResult, TableRetrying, TableStarted
 from lakehouse_cli.text.terminal import Terminal
 
 try:
@@ -210,6 +210,8 @@ def _log(context: dagster.AssetExecutionContext, event: object) -> None:
                 context.log.info(note)
         case TableStarted():
             context.log.info(f"{event.table} is computed")
+        case TableReading():
+            context.log.info(f"{event.table}: {reading_text(event)}")
         case TableRetrying():
             context.log.warning(f"{event.table}: {retry_text(event)}")
         case TableFinished(result) if result.error is not None:

@@ -52,21 +52,26 @@ class _FileChangedError(ChangedError):
 class FoundFile:
     """One of the files.
 
-    Attributes:
+    Args:
         listed: What the listing says of it.
-        table: It alone, as a source.
+        source: The source, as one of a file.
+        ending: That of its name.
         values: What its path says, by dimension.
+
+    Attributes:
+        shown: Its path under the root.
     """
 
-    __slots__ = ("listed", "table", "values")
+    __slots__ = ("_ending", "_source", "listed", "shown", "values")
 
-    def __init__(self, listed: Listed, table: SourceFile, values: Mapping[str, str | None]) -> None:
-        self.listed, self.table, self.values = listed, table, values
+    def __init__(self, listed: Listed, source: SourceFile, ending: str, values: Mapping[str, str | None]) -> None:
+        self.listed, self.values, self.shown = listed, values, listed.path
+        self._source, self._ending = source, ending
 
     @property
-    def shown(self) -> str:
-        """Its path under the root."""
-        return self.listed.path
+    def table(self) -> SourceFile:
+        """It alone, as a source."""
+        return replace(self._source, path=self.shown.removesuffix(self._ending), suffix=self._ending)
 
 
 class FilesReading:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import feather, parquet
 
+from lakehouse_cli.rendering.reporters.base import Pace
 from tests.conftest import Cli, ProjectFolder
 from tests.servers.latency import far_away
 from tests.servers.s3 import S3Server
@@ -321,6 +322,29 @@ def test_one_run_reads_the_files_of_its_plan(folder: ProjectFolder, cli: Cli, ex
     folder.write("data/raw/goes.csv", "id\n9\n")
     gone = {each["name"]: each["error"] for each in cli("run", "-o", "json", "--executor", executor).json["tables"]}
     assert gone["sales"]["message"] == "data/raw/goes.csv is gone since the run was planned"
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_log_says_how_many_files_are_read(
+    folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch, executor: str
+) -> None:
+    monkeypatch.setattr("lakehouse_cli.executors.progress.PAUSE_S", 0)
+    monkeypatch.setattr("lakehouse_cli.storage.files_reading._MOST_TOGETHER", 1)
+    for reporter in ("lines", "log_json"):
+        monkeypatch.setattr(f"lakehouse_cli.rendering.reporters.{reporter}.Pace", lambda: Pace(0))
+    declare(folder, "raw/*")
+    for number in range(3):
+        folder.write(f"data/raw/{number}.csv", f"id\n{number}\n")
+    lines = cli("run", "--executor", executor).out.splitlines()
+    assert [line.strip() for line in lines if "read" in line] == [
+        f"copied: sales: {files} of 3 files read" for files in (1, 2, 3)
+    ]
+    logged = cli("run", "-f", "--executor", executor, "--log-format", "json").err.splitlines()
+    events = [event for line in logged if (event := json.loads(line))["event"] == "table_reading"]
+    assert [(each["table"], each["source"], each["files"], each["total"]) for each in events] == [
+        ("copied", "sales", files, 3) for files in (1, 2, 3)
+    ]
+    assert "table_reading" not in "".join(path.read_text() for path in folder.path.glob(".lakehouse/runs/*"))
 
 
 @pytest.mark.parametrize("format_", ["csv", "parquet", "jsonl"])
