@@ -57,3 +57,34 @@ def test_any_depth() -> None:
     assert FilePattern("r/{x}_*").depth == 0
     assert FilePattern("r/**/x").depth is None
     assert pattern_problem("r/**/{day:%Y-%m-%d}") is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "values"),
+    [
+        ("{a}_{m:%Y-%m}", "north_east_2024-01", {"a": "north_east", "m": "2024-01"}),
+        ("{a}{m:%Y%m}", "eu202401", {"a": "eu", "m": "202401"}),
+        ("{y:%Y}{m:%m}", "202401", {"y": "2024", "m": "01"}),
+        ("{m:%Y-%m}_*", "2024-01_a_b", {"m": "2024-01"}),
+        ("{d:%d%b%Y}", "01Jan2024", {"d": "01Jan2024"}),
+        ("{a}_{b}", "x_y", {"a": "x", "b": "y"}),
+        ("**/{a}", "b/c/x", {"a": "x"}),
+        ("{a}_{b}", "x_y_z", "`{a}` may be 'x' and 'x_y' there"),
+        ("*_{a}", "x_y_z", "`{a}` may be 'z' and 'y_z' there"),
+        ("**/{a}/**", "b/c/x", "`{a}` may be 'c' and 'b' there"),
+        ("{a}_{m:%Y-%m}", "north_east_2024-1", "'east_2024-1' is not as `{m:%Y-%m}` says"),
+    ],
+)
+def test_value_is_the_only_one_that_fits(pattern: str, path: str, values: dict[str, str] | str) -> None:
+    if isinstance(values, dict):
+        assert FilePattern(pattern).match(path) == values
+        return
+    with pytest.raises(PatternError) as raised:
+        FilePattern(pattern).match(path)
+    assert str(raised.value) == values
+
+
+@pytest.mark.parametrize("path", ["{a}{b}", "{a}*", "*{a}", "{a}**"])
+def test_marks_side_by_side_are_refused(path: str) -> None:
+    assert "of which nothing says where the one ends" in str(pattern_problem(path))
+    assert pattern_problem("{a}{m:%Y-%m}?") is None
