@@ -105,7 +105,7 @@ class FilePattern(Struct, frozen=True, dict=True):
 
     @cached_property
     def _loose(self) -> re.Pattern[str]:
-        """With dates that may be none."""
+        """With dates that may be none, and values that may be empty: such files are reported, not left out."""
         return self._compiled(exact=False)
 
     def _compiled(self, *, greedy: bool = False, exact: bool = True) -> re.Pattern[str]:
@@ -128,7 +128,7 @@ class FilePattern(Struct, frozen=True, dict=True):
                 parts.append(rf"{visible}[^/]")
             else:
                 form = match.group(1).partition(":")[2] if exact else ""
-                value = _form_expression(form) if form else f"[^/]+{'' if greedy else '?'}"
+                value = _form_expression(form) if form else f"[^/]{'+' if exact else '*'}{'' if greedy else '?'}"
                 parts.append(rf"{visible}(?P<_{groups}>{value})")
                 groups += 1
         return re.compile("".join((*parts, re.escape(self.path[at:]))), re.DOTALL)
@@ -145,7 +145,7 @@ class FilePattern(Struct, frozen=True, dict=True):
             path: Under the root, `/`-separated, without the ending of its format.
 
         Raises:
-            PatternError: A placeholder has two values, or may have, or one that its format does not parse.
+            PatternError: A placeholder has no value, or two, or may have, or one that its format does not parse.
         """
         if self.is_folder:
             within = path.removeprefix(self.path) if path.startswith(self.path) else ""
@@ -161,6 +161,8 @@ class FilePattern(Struct, frozen=True, dict=True):
         values: dict[str, str | None] = {}
         for number, name in enumerate(self._names):
             value = found.group(f"_{number}")
+            if not value:
+                raise PatternError(f"`{{{name}}}` is empty there", "rename the file, or move it away")
             if values.setdefault(name, value) != value:
                 hint = "write the placeholder once, and `*` in the other place"
                 raise PatternError(f"`{{{name}}}` is {values[name]!r} and {value!r} there", hint)

@@ -69,6 +69,8 @@ def test_any_depth() -> None:
         ("{d:%d%b%Y}", "01Jan2024", {"d": "01Jan2024"}),
         ("{a}_{b}", "x_y", {"a": "x", "b": "y"}),
         ("**/{a}", "b/c/x", {"a": "x"}),
+        ("{a}_{b}", "x_", "`{b}` is empty there"),
+        ("{a}_{m:%Y}", "_2024", "`{a}` is empty there"),
         ("{a}_{b}", "x_y_z", "`{a}` may be 'x' and 'x_y' there"),
         ("*_{a}", "x_y_z", "`{a}` may be 'z' and 'y_z' there"),
         ("**/{a}/**", "b/c/x", "`{a}` may be 'c' and 'b' there"),
