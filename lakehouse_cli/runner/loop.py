@@ -241,6 +241,7 @@ class _Run:
                 pinned(folder, code.files),
                 spark_of_run(setup.spark, folder),
                 self.runner.executor(setup) as executor,
+                self.interrupts.left_where_unheeded(),
             ):
                 consumers = readers_by_table(self.plan, graph, publish=publish)
                 types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}
