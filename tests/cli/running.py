@@ -19,6 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from tests.cli.preloaded import Preloaded
+
 COMMAND = [sys.executable, "-c", "from lakehouse_cli.cli.main import main; main()"]
 #: Seconds until what is waited for is taken not to come; far more than any of it needs.
 PATIENCE = 30.0
@@ -109,7 +111,7 @@ class Running:
 @contextmanager
 def running(folder: Path, *argv: str, environ: Mapping[str, str] | None = None) -> Iterator[Running]:
     """Start the command in a folder; at the end of the block it is killed with all its children, if it lives."""
-    process = subprocess.Popen(
+    process = Preloaded(
         [*COMMAND, *argv],
         cwd=folder,
         env={**os.environ, **(environ or {})},
@@ -128,7 +130,7 @@ def on_a_terminal(folder: Path, *argv: str, width: int = 100, code: int = 0) -> 
     """The lines that came to a screen, those of a live table each time it was drawn; styles are left out."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 30, width, 0, 0))
-    process = subprocess.Popen(
+    process = Preloaded(
         [*COMMAND, *argv],
         cwd=folder,
         stdin=subprocess.DEVNULL,
