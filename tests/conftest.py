@@ -16,6 +16,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from lakehouse_cli.cli.main import invoke
+from lakehouse_cli.executors import start_methods
+from tests.preloaded import subprocess_module
 from tests.servers import postgresql
 from tests.servers.azure import azure_server
 from tests.servers.gcs import gcs_server
@@ -112,6 +114,14 @@ def _unsynced() -> Iterator[None]:
     """Whether files are on disk is seen only when the machine ends; waiting for it takes longer than most tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _preloaded_workers() -> Iterator[None]:
+    """Runs within a test's process start theirs anew, for it has threads: each would load all that a run needs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(start_methods, "subprocess", subprocess_module())
         yield
 
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from tests.cli.preloaded import Preloaded
+from tests.preloaded import Preloaded
 
 COMMAND = [sys.executable, "-c", "from lakehouse_cli.cli.main import main; main()"]
 #: Seconds until what is waited for is taken not to come; far more than any of it needs.

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.cli import preloaded
-from tests.cli.preloaded import Preloaded
+from tests import preloaded
 from tests.cli.running import COMMAND, TABLE, Running, running, until
 from tests.conftest import Cli, ProjectFolder
+from tests.preloaded import Preloaded
 
 ON_A_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.cli import preloaded
-from tests.cli.preloaded import Preloaded
+from tests import preloaded
 from tests.cli.running import COMMAND, kill_group
 from tests.conftest import Cli, ProjectFolder
+from tests.preloaded import Preloaded
 
 EXECUTORS = ["threads", "processes", "serial"]
 KILLS = 4

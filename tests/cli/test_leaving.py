@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-from tests.cli import preloaded
+from tests import preloaded
 from tests.conftest import Cli, Invoked, ProjectFolder
 
 # Stands for a thread of Arrow's that lets go of a Python object when the interpreter is already being taken apart.
@@ -64,12 +64,18 @@ def best(totals, count):
 """
 
 
-def late(folder: ProjectFolder, *argv: str, seconds: float = 0.5) -> subprocess.CompletedProcess[str]:
+COMMAND = ("-m", "lakehouse_cli")
+IMPATIENTLY = ("-c", "import lakehouse_cli.cli.main as main; main._PATIENCE_S = 0.5; main.main()")
+
+
+def late(
+    folder: ProjectFolder, *argv: str, seconds: float = 0.5, start: tuple[str, str] = COMMAND
+) -> subprocess.CompletedProcess[str]:
     """A command whose transforms go on, and print a secret, when it has done its work."""
     folder.edit("lakehouse.yaml", "tables:", 'storages: {other: {root: "${TOKEN}"}}\ntables:', 1)
     folder.write("transforms.py", LATE)
     return preloaded.run(
-        [sys.executable, "-m", "lakehouse_cli", *argv],
+        [sys.executable, *start, *argv],
         cwd=folder.path,
         env={**os.environ, "TOKEN": "s3cr3t-token", "SECONDS": str(seconds)},
         capture_output=True,
@@ -94,7 +100,7 @@ def test_what_is_printed_late_is_json_where_stderr_is(project: ProjectFolder) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["threads", "serial"])
 def test_endless_thread_does_not_keep_the_command_alive(project: ProjectFolder, executor: str) -> None:
-    done = late(project, "run", "--executor", executor, seconds=1000)
+    done = late(project, "run", "--executor", executor, seconds=1000, start=IMPATIENTLY)
     assert done.returncode == 0
     reported, registered = done.stderr.splitlines()
     assert reported.startswith("ended with the command, though they went on: threads ")

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from lakehouse_cli.text.printing import PipedLines, PrintedLines, redirected
-from tests.cli import preloaded
+from tests import preloaded
 from tests.cli.running import COMMAND, ON_ARROW, on_a_terminal
 from tests.conftest import Cli, ProjectFolder
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli import preloaded
+from tests import preloaded
 from tests.cli.running import COMMAND, TABLE, children, running, until
 from tests.conftest import ProjectFolder
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import signal
-import subprocess
 from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from lakehouse_cli.cli.main import invoke
 from lakehouse_cli.runner import external_sort, row_order
 from lakehouse_cli.transforms.queries import connection, results
+from tests import preloaded
 from tests.cli.running import COMMAND
 from tests.conftest import Cli, ProjectFolder
 
@@ -608,11 +608,11 @@ def test_killed_in_mid_stream_leaves_nothing(
         f"def t(s: {kind}) -> {kind}:\n    {STREAMS[kind]}\n",
     )
     folder.write("die", "")
-    done = subprocess.run([*COMMAND, "run"], capture_output=True, timeout=120)
+    done = preloaded.run([*COMMAND, "run"], capture_output=True, timeout=120)
     assert done.returncode == -signal.SIGKILL
     assert not (folder.path / "data/t.csv").exists()
     (folder.path / "die").unlink()
-    assert subprocess.run([*COMMAND, "run"], capture_output=True, timeout=120).returncode == 0
+    assert preloaded.run([*COMMAND, "run"], capture_output=True, timeout=120).returncode == 0
     assert sorted(path.name for path in folder.path.glob("data/*")) == [".lakehouse", "s.csv", "t.csv"]
     assert list(temporary.iterdir()) == []
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import fcntl
 import functools
 import gc
 import importlib
@@ -19,8 +20,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 _LOADED = (
@@ -42,55 +45,49 @@ _LOADED = (
     "lakehouse_cli.storage.local.storage",
     "lakehouse_cli.transforms.call",
 )
-_PROGRAM = "from tests.cli.preloaded import serve; exec(serve({}))"
+_PROGRAM = "from tests.preloaded import serve; exec(serve({}))"
 _SUBREAPER = 36  # of prctl(2): who adopts processes whose parents have ended
 _LONGEST = 1 << 17
+# From here on a loaded process has its own descriptors, apart from those that others ask for.
+_OWN = 500
+_one_at_a_time = threading.Lock()
 
 
 class Preloaded(subprocess.Popen[Any]):
-    """`subprocess.Popen` of `[sys.executable, "-c" or "-m", code or module, ...]`; Python itself but on Linux."""
+    """`subprocess.Popen` of Python with `-c` or `-m`, with `-P` before it or not; Python itself but on Linux."""
 
     if sys.platform == "linux":
 
-        def _execute_child(  # type: ignore[override]
-            self,
-            args: list[Any],
-            executable: Any,
-            preexec_fn: Any,
-            close_fds: bool,
-            pass_fds: Any,
-            cwd: Any,
-            env: Any,
-            startupinfo: Any,
-            creationflags: Any,
-            shell: Any,
-            p2cread: int,
-            p2cwrite: int,
-            c2pread: int,
-            c2pwrite: int,
-            errread: int,
-            errwrite: int,
-            restore_signals: bool,
-            gid: Any,
-            gids: Any,
-            uid: Any,
-            umask: Any,
-            start_new_session: bool,
-            process_group: int,
-        ) -> None:
+        def _execute_child(self, args: list[Any], *others: Any) -> None:  # type: ignore[override]
+            at = next(index for index, each in enumerate(args) if each in ("-c", "-m"))
+            flags = args[1:at]
+            if not set(flags) <= {"-P"}:
+                super()._execute_child(args, *others)  # type: ignore[misc]
+                return
+            _, _, _, pass_fds, cwd, env, _, _, _, *pipes, _, _, _, _, _, new_session, group = others
+            reading, writing, errors = pipes[0], pipes[3], pipes[5]
             asked = {
                 "leader": os.getpid(),
-                "args": [os.fspath(each) for each in args[1:]],
+                "args": [os.fspath(each) for each in args[at:]],
+                "safe_path": bool(flags),
                 "folder": os.fspath(cwd or Path.cwd()),
                 "environ": dict(os.environ if env is None else env),
-                "session": start_new_session,
+                "session": new_session,
+                "group": group,
+                "blocked": list(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+                "descriptors": [0, 1, 2, *pass_fds],
             }
-            streams = [end if end != -1 else own for own, end in enumerate((p2cread, c2pwrite, errwrite))]
+            streams = [end if end != -1 else own for own, end in enumerate((reading, writing, errors))]
             try:
-                self.pid = _begin(json.dumps(asked).encode(), streams)
+                self.pid = _begin(json.dumps(asked).encode(), [*streams, *pass_fds])
             finally:
-                self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
+                self._close_pipe_fds(*pipes)
             self._child_created = True
+
+
+def subprocess_module() -> Any:
+    """The module `subprocess`, for one that starts Python by it, with such processes."""
+    return SimpleNamespace(**{**vars(subprocess), "Popen": Preloaded})
 
 
 def run(
@@ -111,15 +108,19 @@ def run(
     return done
 
 
-def _begin(asked: bytes, streams: list[int]) -> int:
+def _begin(asked: bytes, descriptors: list[int]) -> int:
     """Have the loaded process copy itself; returns the number of the copy, which is a child of this process."""
-    line, adopt = _server(os.getpid()), ctypes.CDLL(None).prctl
-    adopt(_SUBREAPER, 1, 0, 0, 0)
-    try:
-        socket.send_fds(line, [asked], streams)
-        return int(line.recv(100))
-    finally:
-        adopt(_SUBREAPER, 0, 0, 0, 0)
+    adopt = ctypes.CDLL(None).prctl
+    with _one_at_a_time:
+        line = _server(os.getpid())
+        adopt(_SUBREAPER, 1, 0, 0, 0)
+        try:
+            socket.send_fds(line, [asked], descriptors)
+            answer = line.recv(100)
+            assert answer, "the loaded process has ended"
+            return int(answer)
+        finally:
+            adopt(_SUBREAPER, 0, 0, 0, 0)
 
 
 @functools.cache
@@ -141,7 +142,7 @@ def _server(process: int) -> socket.socket:
 
 def serve(descriptor: int) -> Any:
     """Load the command line, then begin a process for each that is asked for; returns, in that, the code to run."""
-    with socket.socket(fileno=descriptor) as line:
+    with socket.socket(fileno=_moved(descriptor)) as line:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # who types it means others
         for name in _LOADED:
             importlib.import_module(name)
@@ -150,13 +151,13 @@ def serve(descriptor: int) -> Any:
         gc.collect()
         gc.freeze()
         while True:
-            message, streams, *_ = socket.recv_fds(line, _LONGEST, 3)
+            message, descriptors, *_ = socket.recv_fds(line, _LONGEST, 20)
             if not message:
                 os._exit(0)
             if between := os.fork():
                 os.waitpid(between, 0)
-                for stream in streams:
-                    os.close(stream)
+                for each in descriptors:
+                    os.close(each)
             elif os.fork():
                 os._exit(0)  # so that the one that asked adopts the other
             else:
@@ -164,21 +165,30 @@ def serve(descriptor: int) -> Any:
         asked = json.loads(message)
         while os.getppid() != asked["leader"]:
             time.sleep(0.0005)
-        code = _become(asked, streams)
+        code = _become(asked, descriptors)
         line.send(str(os.getpid()).encode())
     return code
 
 
-def _become(asked: dict[str, Any], streams: list[int]) -> Any:
+def _moved(descriptor: int) -> int:
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _OWN)
+    os.close(descriptor)
+    return moved
+
+
+def _become(asked: dict[str, Any], descriptors: list[int]) -> Any:
     """Make this process what was asked for; returns the code to run."""
-    for own, stream in enumerate(streams):
-        os.dup2(stream, own)
-        os.close(stream)
+    for descriptor, wanted in zip([_moved(each) for each in descriptors], asked["descriptors"], strict=True):
+        os.dup2(descriptor, wanted)
+        os.close(descriptor)
     if asked["session"]:
         os.setsid()
+    if asked["group"] >= 0:
+        os.setpgid(0, asked["group"])
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["environ"])
+    signal.pthread_sigmask(signal.SIG_SETMASK, asked["blocked"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
     sys.stdin = sys.__stdin__ = os.fdopen(0, encoding=sys.stdin.encoding, closefd=False)
@@ -186,8 +196,11 @@ def _become(asked: dict[str, Any], streams: list[int]) -> Any:
     sys.stderr = sys.__stderr__ = _writing(2, "<stderr>", sys.stderr, unbuffered)
     kind, code, *rest = asked["args"]
     sys.argv[:] = [kind, *rest]
-    if kind == "-m":
+    if asked["safe_path"]:
+        del sys.path[0]
+    elif kind == "-m":
         sys.path[0] = str(Path.cwd())
+    if kind == "-m":
         code = f"from {code}.__main__ import main; main()"
     return compile(code, "<string>", "exec")
 
