@@ -109,10 +109,17 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, *argv: str, environ: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """Start the command in a folder; at the end of the block it is killed with all its children, if it lives."""
+def running(folder: Path, *argv: str, environ: Mapping[str, str] | None = None, before: str = "") -> Iterator[Running]:
+    """Start the command in a folder; at the end of the block it is killed with all its children, if it lives.
+
+    Args:
+        folder: Its current one.
+        argv: Its arguments.
+        environ: Variables beside those of this process.
+        before: Code that the process runs first.
+    """
     process = Preloaded(
-        [*COMMAND, *argv],
+        [*COMMAND[:-1], before + COMMAND[-1], *argv],
         cwd=folder,
         env={**os.environ, **(environ or {})},
         stdin=subprocess.DEVNULL,

@@ -128,7 +128,8 @@ def test_termination_that_a_library_loses_ends_the_run(folder: ProjectFolder, ca
         "import pathlib, time\n\ndef t():\n    while True:\n        try:\n            pathlib.Path('begun').touch()\n"
         f"            time.sleep(60)\n        except BaseException:\n            {caught}\n",
     )
-    with running(folder.path, "run", "--executor", "serial") as run:
+    soon = "import lakehouse_cli.runner.unheeded_signals as each; each._PATIENCE_S = 0.5\n"
+    with running(folder.path, "run", "--executor", "serial", before=soon) as run:
         until((folder.path / "begun").exists, "the table")
         run.process.terminate()
         assert run.ends() == 130

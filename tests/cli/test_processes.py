@@ -36,7 +36,7 @@ def only(folder: ProjectFolder, body: str, options: str = "") -> None:
     ],
 )
 def test_every_kind_of_failure_is_tried_again(folder: ProjectFolder, executor: str, trouble: str) -> None:
-    only(folder, f"    if first():\n        {trouble}", ", retries: 1, retry_delay: 0.01, timeout: 4")
+    only(folder, f"    if first():\n        {trouble}", ", retries: 1, retry_delay: 0.01, timeout: 2")
     command = [*COMMAND, "run", "--executor", executor, "-o", "json"]
     done = preloaded.run(command, cwd=folder.path, capture_output=True, text=True)
     [table] = json.loads(done.stdout)["tables"]
@@ -56,7 +56,7 @@ def test_attempts_are_counted_and_last_failure_shown(folder: ProjectFolder) -> N
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 def test_table_waiting_to_retry_blocks_no_other(folder: ProjectFolder, executor: str) -> None:
-    only(folder, "    assert not first()", ", retries: 1, retry_delay: 4")
+    only(folder, "    assert not first()", ", retries: 1, retry_delay: 2")
     folder.add("lakehouse.yaml", "  u: {}\n")
     folder.add("transforms.py", f"\ndef u():\n    return {TABLE}\n")
     command = [*COMMAND, "run", "--executor", executor, "--workers", "1", "--log-format", "json"]
@@ -133,21 +133,21 @@ def test_nothing_is_left_of_a_run_that_is_killed(folder: ProjectFolder, number: 
 
 
 def test_a_timeout_ends_what_the_transform_started(folder: ProjectFolder) -> None:
-    only(folder, "    with multiprocessing.Pool(2) as pool:\n        pool.map(wait, [2, 3])", ", timeout: 5")
+    only(folder, "    with multiprocessing.Pool(2) as pool:\n        pool.map(wait, [2, 3])", ", timeout: 3")
     with running(folder.path, "run", "--executor", "processes") as run:
         assert run.ends() == 1
-        assert "timeout of 5 s" in run.err
+        assert "timeout of 3 s" in run.err
         assert_gone(folder.path)
 
 
 def test_timed_out_transform_is_cleaned_up_silently(folder: ProjectFolder) -> None:
     # The cleaner lives a moment longer than the run, with the run's stderr.
     body = "    pool = multiprocessing.get_context('spawn').Pool(2)\n"
-    only(folder, f"{body}    pool.map(wait, [2, 3])", ", timeout: 5")
+    only(folder, f"{body}    pool.map(wait, [2, 3])", ", timeout: 3")
     command = [*COMMAND, "run", "--executor", "processes", "-o", "json"]
     done = preloaded.run(command, cwd=folder.path, capture_output=True, text=True)
     [table] = json.loads(done.stdout)["tables"]
-    assert "timeout of 5 s" in table["error"]["message"]
+    assert "timeout of 3 s" in table["error"]["message"]
     # On a busy machine one of the pool's processes may still be starting then, and says that it was cut off.
     assert "resource_tracker" not in done.stderr
     assert "leaked" not in done.stderr
@@ -161,7 +161,7 @@ def test_programs_that_a_transform_started_end_with_it(folder: ProjectFolder, ho
     body += "    pid = pathlib.Path('pid2')\n"
     body += "    while not (pid.exists() and pid.read_text()):\n        time.sleep(0.01)\n"
     body += "    ctypes.PyDLL(None).sleep(60)" if how == "holding the lock" else "    time.sleep(60)"
-    only(folder, body, "" if how == "killed" else ", timeout: 4")
+    only(folder, body, "" if how == "killed" else ", timeout: 2")
     with running(folder.path, "run", "--executor", "processes", "--workers", "1") as run:
         if how == "killed":
             until(lambda: written(folder.path / "pid2"), "the programs")
@@ -169,7 +169,7 @@ def test_programs_that_a_transform_started_end_with_it(folder: ProjectFolder, ho
             run.process.wait(30)
         else:
             assert run.ends() == 1
-            assert "timeout of 4 s" in run.out + run.err
+            assert "timeout of 2 s" in run.out + run.err
         assert_gone(folder.path)
 
 
