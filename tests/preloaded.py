@@ -22,6 +22,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -61,7 +62,7 @@ class Preloaded(subprocess.Popen[Any]):
         def _execute_child(self, args: list[Any], *others: Any) -> None:  # type: ignore[override]
             at = next(index for index, each in enumerate(args) if each in ("-c", "-m"))
             flags = args[1:at]
-            if not set(flags) <= {"-P"}:
+            if not all(each in ("-B", "-P") or each.startswith("-W") for each in flags):
                 super()._execute_child(args, *others)  # type: ignore[misc]
                 return
             _, _, _, pass_fds, cwd, env, _, _, _, *pipes, _, _, _, _, _, new_session, group = others
@@ -69,7 +70,9 @@ class Preloaded(subprocess.Popen[Any]):
             asked = {
                 "leader": os.getpid(),
                 "args": [os.fspath(each) for each in args[at:]],
-                "safe_path": bool(flags),
+                "safe_path": "-P" in flags,
+                "keeps_no_bytecode": "-B" in flags,
+                "warnings": [each[2:] for each in flags if each.startswith("-W")],
                 "folder": os.fspath(cwd or Path.cwd()),
                 "environ": dict(os.environ if env is None else env),
                 "session": new_session,
@@ -196,6 +199,10 @@ def _become(asked: dict[str, Any], descriptors: list[int]) -> Any:
     sys.stderr = sys.__stderr__ = _writing(2, "<stderr>", sys.stderr, unbuffered)
     kind, code, *rest = asked["args"]
     sys.argv[:] = [kind, *rest]
+    sys.dont_write_bytecode |= asked["keeps_no_bytecode"]
+    sys.warnoptions += asked["warnings"]
+    for option in asked["warnings"]:
+        warnings._setoption(option)  # type: ignore[attr-defined]
     if asked["safe_path"]:
         del sys.path[0]
     elif kind == "-m":
