@@ -203,3 +203,10 @@ def postgresql_server(request: pytest.FixtureRequest) -> Iterator[postgresql.Pos
     worker = getattr(request.config, "workerinput", {}).get("workerid", "master")
     with postgresql.running(postgresql.worker_number(worker)) as server:
         yield server
+
+
+@pytest.fixture
+def postgresql_database(postgresql_server: postgresql.PostgreSQL) -> Iterator[str]:
+    """A database of a test's own, with nothing in it."""
+    with postgresql_server.database() as name:
+        yield name
