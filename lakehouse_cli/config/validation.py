@@ -19,7 +19,6 @@ from lakehouse_cli.config.many_files import many_files_problems, overlap_problem
 from lakehouse_cli.config.options import column_conflict, option_conflict
 from lakehouse_cli.config.paths import length_problem, suffix_problem
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.quarantine import quarantine_problems
 from lakehouse_cli.config.several_results import result_problems
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.formats import FormatSpec, SerializerSpec, find_form
@@ -63,6 +62,8 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
 
             yield from check_problems(table, spec, places.unread)
         if table.quarantine is not None:
+            from lakehouse_cli.config.quarantine import quarantine_problems
+
             yield from quarantine_problems(table, spec.tables)
             yield from validation.quarantine(quarantine_table(table))
     yield from result_problems(spec.tables.values(), places.unread)

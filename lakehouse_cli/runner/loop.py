@@ -244,6 +244,7 @@ class _Run:
                 spark_of_run(setup.spark, folder),
                 listening(partial(post_reading, self.callbacks, self.runner.emit)),
                 self.runner.executor(setup) as executor,
+                self.interrupts.left_where_unheeded(),
             ):
                 consumers = readers_by_table(self.plan, graph, publish=publish)
                 types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}

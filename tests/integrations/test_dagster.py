@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from lakehouse_cli.errors import ProjectError, UsageError
+from lakehouse_cli.integrations import run_process
 from tests.conftest import Cli, ProjectFolder
+from tests.preloaded import subprocess_module
 
 dagster = pytest.importorskip("dagster")
 
@@ -50,6 +52,12 @@ best: {columns: {customer: string, total: int64}, params: {count: 1}, owner: "te
 report: {}
 other: {}
 """
+
+
+@pytest.fixture(autouse=True)
+def _preloaded_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How a run is started as a process is tested in `test_run_process`."""
+    monkeypatch.setattr(run_process, "subprocess", subprocess_module())
 
 
 @pytest.fixture
