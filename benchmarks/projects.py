@@ -314,6 +314,50 @@ def parquet(rows: int = ROWS) -> Path:
     return folder
 
 
+_COUNTED = """
+import pyarrow as pa
+
+
+def counted(given: pa.RecordBatchReader) -> pa.Table:
+    return pa.table({"rows": [sum(batch.num_rows for batch in given)]})
+"""
+
+
+def daily(files: int = 1_000, rows: int = 10_000) -> tuple[Path, Path]:
+    """So many files of so many rows of CSV as one source, and the same rows in one file, each counted by a table."""
+    text = "".join(f"{row},name {row % 100},{row * 1.5}\n" for row in range(rows)).encode()
+    header = b"id,name,value\n"
+    many, one = _counted("daily", "raw/day_*"), _counted("daily-in-one", "raw/all")
+    (many / f"data/raw/day_{files - 1:06}.csv").exists() or _write_files(many, files, header + text)
+    if not (one / "data/raw/all.csv").exists():
+        with (one / "data/raw/all.csv").open("wb") as sink:
+            sink.write(header)
+            sink.writelines(text for _ in range(files))
+    return many, one
+
+
+def tiny(files: int = 100_000) -> Path:
+    """So many files of one row of CSV."""
+    folder = _counted("tiny", "raw/day_*")
+    (folder / f"data/raw/day_{files - 1:06}.csv").exists() or _write_files(folder, files, b"id,name,value\n1,a,2.5\n")
+    return folder
+
+
+def _counted(name: str, path: str) -> Path:
+    folder = DATA / name
+    (folder / "data/raw").mkdir(parents=True, exist_ok=True)
+    given = f'given: {{kind: source, path: "{path}", columns: {{id: int64, name: string, value: float64}}}}'
+    tables = f"  {given}\n  counted: {{columns: {{rows: int64}}}}\n"
+    (folder / "lakehouse.yaml").write_text(f"name: {name}\nmodule: transforms\ntables:\n{tables}")
+    (folder / "transforms.py").write_text(_COUNTED)
+    return folder
+
+
+def _write_files(folder: Path, files: int, content: bytes) -> None:
+    for number in range(files):
+        (folder / f"data/raw/day_{number:06}.csv").write_bytes(content)
+
+
 _AGGREGATE = 'select name, "at"::date as day, count(*) as n, max(value) as top from given group by name, day'
 _AGGREGATE_DUCKDB = f"""
 import os

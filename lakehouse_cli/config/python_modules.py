@@ -14,7 +14,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from lakehouse_cli.code.importing import import_own, is_own_file
-from lakehouse_cli.code.source import PUT_MODULE, in_the_way
+from lakehouse_cli.code.module_search import PUT_MODULE, in_the_way
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.declarations import DeclaredProject, DeclaredTable, declared_by
 from lakehouse_cli.errors import Interrupted, LakehouseError, Location, Problem, did_you_mean

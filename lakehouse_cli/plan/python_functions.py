@@ -9,7 +9,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, SourceReader, find_module
+from lakehouse_cli.code.module_search import find_module
+from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, SourceReader
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table

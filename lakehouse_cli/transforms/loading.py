@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.code.failure import failure_of
 from lakehouse_cli.code.importing import import_own
-from lakehouse_cli.code.source import PUT_MODULE, in_the_way
+from lakehouse_cli.code.module_search import PUT_MODULE, in_the_way
 from lakehouse_cli.errors import Interrupted, TransformError, UsageError, did_you_mean
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.model.computation import Input

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 
 import pytest
 
+from tests import preloaded
 from tests.conftest import Cli, ProjectFolder
 
 STORES = '''
@@ -111,7 +111,7 @@ def test_run_that_is_killed_behind_save_is_not_taken_for_done(files: ProjectFold
     files.edit("kept/raw/orders/part-00000.csv", "bob,4", "bob,40")
     files.edit("stores.py", "index=False)", "index=False)\n        os.kill(os.getpid(), 9)")
     command = [sys.executable, "-m", "lakehouse_cli", "run", "totals"]
-    assert subprocess.run(command, cwd=files.path, capture_output=True, check=False).returncode == -9
+    assert preloaded.run(command, cwd=files.path, capture_output=True, check=False).returncode == -9
     files.write("stores.py", before)
     assert "bob,40" in files.read("kept/totals/part-00000.csv")
     assert "did not finish storing kept/totals" in reasons(cli, "totals")[0]
