@@ -235,3 +235,17 @@ def with_unique_names(checks: Sequence[Check]) -> Iterable[tuple[Check, str]]:
             name = f"{check.name}_{number}"
         seen.add(name)
         yield check, name
+
+
+def every_check(checks: Sequence[Check], module: str | None) -> tuple[Check, ...]:
+    """The checks of a table, each with a name of its own and its function by its module."""
+    if not checks:
+        return ()
+    named = [check if name == check.name else replace(check, name=name) for check, name in with_unique_names(checks)]
+    return tuple(_with_module(check, module) for check in named)
+
+
+def _with_module(check: Check, module: str | None) -> Check:
+    if check.kind != "function" or ":" in check.arguments["function"] or module is None:
+        return check
+    return replace(check, arguments={"function": f"{module}:{check.arguments['function']}"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from lakehouse_cli.errors import NewerVersionError, ObstructedError, StorageError, UnreachableError
@@ -26,6 +28,7 @@ class TableState(Struct, frozen=True):
         content: What is stored there now; None where nothing is, or where nobody needs to know.
         manifest: What was stored by the last run that did.
         manifest_trouble: Why the manifest cannot be read, None where it can, or where there is none.
+        shown: Makes of the path of one of its files, where it is many, what messages call it.
         environment: The one this was found in, where it was not found in the plan's own.
         judged: What was found of a source when its checks were last judged; None where nothing is known.
     """
@@ -37,6 +40,7 @@ class TableState(Struct, frozen=True):
     manifest: Manifest | None = None
     manifest_trouble: StorageError | None = None
     environment: str | None = None
+    shown: Callable[[str], str] = str
     altered_by: str = OUTSIDE
     refused: StorageError | None = None
     other_options: StorageError | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from lakehouse_cli.code.fingerprints import has_unseen
@@ -243,7 +243,7 @@ def input_reasons(manifest: Manifest, now: Mapping[str, TableState]) -> Iterator
             yield Reason("input_changed", gone(name))
         else:
             if current.content_hash != before.content_hash:
-                files = _file_changes_of(before, current)
+                files = _file_changes_of(before, current, state.shown)
                 change = (
                     f"`{name}`: {files}"
                     if files
@@ -288,7 +288,7 @@ def _content_change(before: InputRecord, now: InputRecord) -> str:
     return _counts(before.bytes, now.bytes, "byte")
 
 
-def _file_changes_of(before: InputRecord, now: InputRecord) -> str:
+def _file_changes_of(before: InputRecord, now: InputRecord, shown: Callable[[str], str]) -> str:
     """What changed of the files of a source, with the first of each by name; empty where it is not many files."""
     if not before.files or not now.files:
         return ""
@@ -301,8 +301,9 @@ def _file_changes_of(before: InputRecord, now: InputRecord) -> str:
     parts, noun = [], "file"
     for what, paths in changes.items():
         if paths:
+            named = first_named([*map(shown, paths[:_NAMED_FILES]), *paths[_NAMED_FILES:]], _NAMED_FILES)
             counted = plural(len(paths), noun) if noun else count_text(len(paths))
-            parts.append(f"{counted} {what} ({first_named(paths, _NAMED_FILES)})")
+            parts.append(f"{counted} {what} ({named})")
             noun = ""
     return ", ".join(parts)
 

@@ -9,6 +9,7 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.pickle_trust import distrust
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.recipes import is_pickle
+from lakehouse_cli.text.python_words import in_python
 
 
 def of_another_project(project: str, table: Table, state: TableState) -> StorageError | None:
@@ -18,7 +19,7 @@ def of_another_project(project: str, table: Table, state: TableState) -> Storage
     other = state.manifest.project
     hint = f"give the table another `path:` or its storage another `root:`; `--force` makes it one of `{project}`"
     if table.location is not None and (table.location.file or "").endswith(".py"):  # the name may be the folder's
-        hint = f"if this is the same project, name it: `Lakehouse(name={other!r}, …)`; else {hint}"
+        hint = f"if this is the same project, name it: `Lakehouse(name={other!r}, …)`; else {in_python(hint)}"
     return StorageError(f"{state.uri} belongs to project `{other}`", hint=hint, location=table.where("path", "storage"))
 
 

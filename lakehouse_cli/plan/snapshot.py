@@ -254,6 +254,8 @@ class _Look:
         state = TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
         if judged := self._judged_source(table):
             state = replace(state, judged=judged)
+        if content is not None and content.files:
+            state = replace(state, shown=self.specs[table.storage].shown)
         if manifest is not None and any(other := self.other_form(name)):
             state = replace(state, other_options=other[0], other_columns=other[1])
         if content is not None and state.altered_since:

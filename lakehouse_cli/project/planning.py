@@ -21,8 +21,6 @@ from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan, PlannedTable, make_plan, tables_of_interest
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.plan.project_params import NOTHING
-from lakehouse_cli.plan.queries import QueryComputation
-from lakehouse_cli.plan.queries_in_databases import DatabaseEngine
 from lakehouse_cli.plan.recipes import reading_of, recipe_hash, recipe_of, stored_as
 from lakehouse_cli.plan.replaying import check_selected, find_replayed, without_rows
 from lakehouse_cli.plan.selection import Selection, mentions_state, select
@@ -38,6 +36,7 @@ from lakehouse_cli.text.redaction import Mask, mask_of, masked, masked_error, un
 
 if TYPE_CHECKING:
     from lakehouse_cli.config.transform_tests import TransformTest
+    from lakehouse_cli.plan.queries_in_databases import DatabaseEngine
     from lakehouse_cli.runs.history.reading import Unfinished
 
 
@@ -254,8 +253,12 @@ class Planner:
     def _computation(self, table: Table, engines: dict[str, DatabaseEngine]) -> Computation | None:
         """How a table is computed; by a database, with the version of that, which is asked for once a storage."""
         found = self.code.computation(table)
-        if table.version is not None or not isinstance(found, QueryComputation) or not table.runs_in_storage:
+        if table.version is not None or not table.runs_in_storage:
             return found
+        from lakehouse_cli.plan.queries import QueryComputation
+        from lakehouse_cli.plan.queries_in_databases import DatabaseEngine
+
+        assert isinstance(found, QueryComputation)  # noqa: S101  # nothing else runs there
         if table.storage not in engines:
             version = None
             with suppress(LakehouseError):  # the snapshot reports what cannot be reached

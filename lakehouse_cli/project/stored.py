@@ -277,10 +277,10 @@ class StoredProject:
         """The result of a query over the stored tables; changes nothing.
 
         Args:
-            query: One SELECT, in DuckDB's SQL.
+            query: One SELECT, in DuckDB's SQL; `$name` is a param of the project.
 
         Raises:
-            UsageError: It is wrong, or names no table.
+            UsageError: It is wrong, or names no table, or a param that there is not.
             TransformError: It failed.
             LakehouseError: A table that it names was never materialized, or cannot be read.
         """
@@ -288,7 +288,7 @@ class StoredProject:
         from lakehouse_cli.plan.queries import QueryCode
 
         with self.planner.connected():
-            return query_tables(query, self.planner.spec.tables, QueryCode(self.folder), self.read_arrow)
+            return query_tables(query, self.planner.spec, QueryCode(self.folder), self.read_arrow)
 
     def ask(self, query: str, count: int | None = None) -> Answer:
         """The result of a query over the stored tables as `lakehouse sql` shows it: its columns and first rows.

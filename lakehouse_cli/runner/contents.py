@@ -57,6 +57,14 @@ class Contents:
             is_same_content(self._records.get(name), manifest.inputs.get(name)) for name in planned.inputs
         )
 
+    def note_changes(self, planned: PlannedTable, manifest: Manifest) -> tuple[str, ...]:
+        """Remarks on the inputs that were read as they are not known to be: others changed them in the middle of it."""
+        return tuple(
+            f"`{name}` changed while this ran, and was read as it was then: run again"
+            for name, record in self.of_inputs(planned).items()
+            if (used := manifest.inputs.get(name)) is not None and used.content_hash != record.content_hash
+        )
+
     def bytes_of_inputs(self, planned: PlannedTable) -> int:
         """Sum up the stored size of a table's inputs."""
         return sum(record.bytes for record in self.of_inputs(planned).values())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Struct
@@ -17,11 +18,12 @@ from lakehouse_cli.engines.spark_session import spark_of_run
 from lakehouse_cli.errors import LakehouseError, Terminated
 from lakehouse_cli.executors.base import Executor
 from lakehouse_cli.executors.forks import end_process
+from lakehouse_cli.executors.progress import listening
 from lakehouse_cli.model import Table
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan, PlannedTable
 from lakehouse_cli.runner import table_results
-from lakehouse_cli.runner.attempts import Attempts, Ended
+from lakehouse_cli.runner.attempts import Attempts, Ended, post_reading
 from lakehouse_cli.runner.callback_queue import CallbackQueue
 from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.entry import WorkerSetup
@@ -247,7 +249,9 @@ class _Run:
                 interrupts,
                 pinned(folder, code.files),
                 spark_of_run(setup.spark, folder),
+                listening(partial(post_reading, self.callbacks, self.runner.emit)),
                 self.runner.executor(setup) as executor,
+                self.interrupts.left_where_unheeded(),
             ):
                 consumers = readers_by_table(self.plan, graph, publish=publish)
                 types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}
@@ -402,7 +406,9 @@ class _Run:
             self._end(table_results.checked(planned, outcome, seconds, attempts))
             return
         if outcome.manifest is not None:
+            notes = (*outcome.notes, *self.contents.note_changes(planned, outcome.manifest))
             self.contents.record_materialized(self.runner.graph.tables[name], planned, outcome.manifest)
+            outcome = replace(outcome, notes=notes)
         elif self.runner.compare is not None:
             self.contents.record_unpublished(name, same=self.runner.compare(planned, outcome.data))
         self.failures.keep_rows(name, table_results.violated(outcome) if outcome.checks else None)

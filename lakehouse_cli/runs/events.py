@@ -249,6 +249,15 @@ class TableRetrying(_Event, frozen=True):
     error: ErrorInfo
 
 
+class TableReading(_Event, frozen=True):
+    """A source of many files is read for a table, and takes its time: `files` of `total` are read."""
+
+    table: str
+    source: str
+    files: int
+    total: int
+
+
 class TableComputed(_Event, frozen=True):
     """A table was computed and passed; it is published at the end of the run, if all others pass as well."""
 
@@ -293,6 +302,7 @@ Event = (
     | RunStarted
     | TableStarted
     | TableRetrying
+    | TableReading
     | TableComputed
     | TableFinished
     | RunStopping

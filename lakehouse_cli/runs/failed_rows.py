@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.json import Decoder
 
 from lakehouse_cli.errors import DataError, FailedRows, LakehouseError
 from lakehouse_cli.runs.local_state import keep, kept, state_folder, with_hash
@@ -30,9 +29,6 @@ class KeptRows(Struct, frozen=True):
     run_id: str
     at: str
     failed: FailedRows
-
-
-_DECODER = Decoder(KeptRows)
 
 
 class FailedRowsStore:
@@ -67,7 +63,7 @@ class FailedRowsStore:
 
     def read(self, table: str) -> KeptRows | None:
         """Return the rows that are kept of a table; None for none."""
-        return kept(self._folder, _FOLDER, self._file(table), _DECODER.decode)
+        return kept(self._folder, _FOLDER, self._file(table), KeptRows)
 
     def _forget(self, table: str) -> None:
         # Nobody else writes those of this environment while a run holds its lock.

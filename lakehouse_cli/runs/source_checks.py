@@ -6,7 +6,6 @@ from collections.abc import Collection
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.json import Decoder
 from msgspec.structs import replace
 
 from lakehouse_cli.model.judged_source import JudgedSource
@@ -20,9 +19,6 @@ class _Document(Struct, frozen=True):
     """The file of an environment."""
 
     sources: dict[str, JudgedSource]
-
-
-_DECODER = Decoder(_Document)
 
 
 class SourceChecksStore:
@@ -73,6 +69,6 @@ class SourceChecksStore:
 
     def _all(self) -> dict[str, JudgedSource]:
         if self._sources is None:
-            found = kept(self._folder, _FOLDER, self._file, _DECODER.decode)
+            found = kept(self._folder, _FOLDER, self._file, _Document)
             self._sources = {} if found is None else found.sources
         return self._sources

@@ -6,13 +6,13 @@ Each file is a source of its own to the storage within, which knows no patterns.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
 import xxhash
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from lakehouse_cli.errors import MissingDataError, StorageError
 from lakehouse_cli.formats import form_of
@@ -64,8 +64,8 @@ class _ManyFiles:
         ending = "" if self._pattern.is_folder else self._storage._suffixes(self._table)[0]
         return self._storage._under_root(f"{self._table.path}{ending}")
 
-    def files(self) -> list[FoundFile]:
-        """The files in order of name.
+    def files(self, planned: Collection[str] | None = None) -> list[FoundFile]:
+        """The files in order of name; of those that came since it was planned, none.
 
         Raises:
             StorageError: Names of files are not as the pattern says, or one is there with two endings.
@@ -77,10 +77,14 @@ class _ManyFiles:
         twice: list[str] = []
         with translate_errors(self._storage, self._table, "looked at"):
             listing = sorted(self._storage.list_files(self._pattern.folder, self._pattern.depth), key=lambda e: e.path)
+        if planned is not None:
+            listing = [each for each in listing if each.path in planned]
         self._refuse_left_out(listing, endings)
         for each in listing:
-            ending = next((e for e in endings if each.path.endswith(e) and len(each.path) > len(e)), None)
-            if ending is None:
+            for ending in endings:
+                if each.path.endswith(ending) and len(each.path) > len(ending):
+                    break
+            else:
                 continue
             path = each.path[: len(each.path) - len(ending)]
             try:
@@ -94,7 +98,7 @@ class _ManyFiles:
                 twice += [found[path].shown, each.path]
                 continue
             self._refuse_odd(each)
-            found[path] = FoundFile(each, replace(template, path=path, suffix=ending), values)
+            found[path] = FoundFile(each, template, ending, values)
         if wrong:
             raise self._misnamed(wrong)
         if twice:
@@ -104,7 +108,7 @@ class _ManyFiles:
                 hint="keep one of the two, and move the other away",
                 location=self._table.where("path", "options"),
             )
-        return [found[path] for path in sorted(found, key=lambda path: found[path].shown)]
+        return [*found.values()]
 
     def _refuse_left_out(self, listing: Iterable[Listed], endings: Sequence[str]) -> None:
         """Refuse folders that are links, and files whose ending is almost one: rows would be missing without a word."""
@@ -133,16 +137,16 @@ class _ManyFiles:
 
     def _refuse_odd(self, listed: Listed) -> None:
         """Refuse links, which may lead to what is read already or to what the project stores, and names in no UTF-8."""
+        if not listed.is_link and (listed.path.isascii() or not _is_unencodable(listed.path)):
+            return
         shown, what = self._storage._under_root(listed.path), f"source `{self._table.name}`"
         hint = "rename the file"
         if listed.is_link:
             message = f"{shown} is a link, and files of {what} are read where they are"
             hint = "put the files in its place, or move it away and declare a source of its own for what it leads to"
-        elif _is_unencodable(listed.path):
+        else:
             shown = shown.encode("utf-8", "backslashreplace").decode()
             message = f"the name of {shown}, a file of {what}, is not UTF-8"
-        else:
-            return
         raise StorageError(message, hint=hint, location=self._table.where("path"))
 
     def _misnamed(self, wrong: Sequence[tuple[str, PatternError]]) -> StorageError:
@@ -182,15 +186,14 @@ class _ManyFiles:
 
     def _contents(self, files: Sequence[FoundFile], known: tuple[InputRecord, ...]) -> list[InputRecord]:
         """The record of each file; all at once where each look waits for a server."""
-        by_path: dict[str, list[InputRecord]] = {}
-        for record in known:
-            for each in record.files:
-                by_path.setdefault(each.path, []).append(
-                    InputRecord(each.content_hash, -1, each.bytes, each.modified_ns)
-                )
+        by_path: list[dict[str, FileRecord]] = [{each.path: each for each in record.files} for record in known]
+
+        def records(file: FoundFile) -> list[InputRecord]:
+            found = [each for record in by_path if (each := record.get(file.shown)) is not None]
+            return [InputRecord(each.content_hash, -1, each.bytes, each.modified_ns) for each in found]
 
         def content(file: FoundFile) -> InputRecord:
-            found = self._storage.content_of(file.table, file.listed, by_path.get(file.shown, ()))
+            found = self._storage.content_of(file.listed, lambda: file.table, lambda: records(file))
             if found is None:  # it was there a moment ago
                 raise changed_while_read(self._table, self._storage._under_root(file.shown))
             return found
@@ -208,9 +211,8 @@ class _ManyFiles:
             FileRecord(file.shown, found.content_hash, found.bytes, found.modified_ns)
             for file, found in zip(files, contents, strict=True)
         )
-        digest = xxhash.xxh3_128()
-        for each in records:
-            digest.update(f"{each.path}\0{each.content_hash}\n".encode("utf-8", "surrogateescape"))
+        lines = "".join([f"{each.path}\0{each.content_hash}\n" for each in records])
+        digest = xxhash.xxh3_128(lines.encode("utf-8", "surrogateescape"))
         times = [each.modified_ns for each in records if each.modified_ns is not None]
         size = sum(each.bytes for each in records)
         return record_of(digest.hexdigest(), size, max(times, default=None), known)._replace(files=records)
@@ -221,7 +223,16 @@ class _ManyFiles:
         return Scan(self._storage, self._table, reading.read, reading.read_pieces)
 
     def _look(self, known: tuple[InputRecord, ...]) -> tuple[list[FoundFile], list[InputRecord], InputRecord]:
-        files = self.files()
+        # All tables of a run read the files that it was planned with.
+        planned = next((frozenset(each.path for each in record.files) for record in known if record.files), None)
+        files = self.files(planned)
+        if planned is not None and len(files) < len(planned):
+            gone = min(planned.difference(each.shown for each in files))
+            raise StorageError(
+                f"{self._storage._under_root(gone)} is gone since the run was planned",
+                hint="run again, when no other program moves the files",
+                location=self._table.where("path"),
+            )
         if not files:
             raise self.missing()
         contents = self._contents(files, known)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from tests import preloaded
 from tests.conftest import Cli, Invoked, ProjectFolder
 from tests.servers.postgresql import PostgreSQL
 
@@ -190,7 +190,7 @@ def test_run_killed_between_both_loses_nothing(
     before = [stored(cli, name) for name in ("daily", "daily__quarantine")]
     weather.write("data/raw.csv", "\n".join(["id,station,high,email", *ROWS[:4], "8,SFO,7,i"]) + "\n")
     command = [sys.executable, "-c", DYING, *store.split(), "run", "daily", "--executor", "serial"]
-    assert subprocess.run(command, cwd=weather.path, check=False, capture_output=True).returncode == -9
+    assert preloaded.run(command, cwd=weather.path, check=False, capture_output=True).returncode == -9
     kept, aside = (stored(cli, name) for name in ("daily", "daily__quarantine"))
     assert (kept == before[0], aside == before[1]) == (are_both_old, True)
     reasons = [each["message"] for each in table(cli("plan", "-o", "json"), "daily__quarantine")["reasons"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from lakehouse_cli.rendering.reporters.base import Reporter
+from lakehouse_cli.rendering.reporters.base import Pace, Reporter
 from lakehouse_cli.rendering.reporters.run_text import (
     Layout,
     computed_line,
@@ -12,6 +12,7 @@ from lakehouse_cli.rendering.reporters.run_text import (
     held_back_lines,
     is_plain,
     layout,
+    reading_text,
     result_line,
     result_note_lines,
     retry_line,
@@ -28,6 +29,7 @@ from lakehouse_cli.runs.events import (
     RunWaiting,
     TableComputed,
     TableFinished,
+    TableReading,
     TableRetrying,
 )
 from lakehouse_cli.text.terminal import Terminal
@@ -64,6 +66,7 @@ class LinesReporter(TextReporter):
     def __init__(self, stream: TextIO, terminal: Terminal) -> None:
         super().__init__(stream, terminal)
         self._headed = False
+        self._pace = Pace()
 
     def handle(self, event: Event) -> None:
         """Write the line of an event that has one."""
@@ -74,6 +77,10 @@ class LinesReporter(TextReporter):
             case TableRetrying():
                 self._head()
                 self._write(retry_line(terminal, event))
+            case TableReading():
+                if self._pace.is_due(event.table):
+                    self._head()
+                    self._write(terminal.fit(f"  {event.table}: {reading_text(event)}"))
             case RunStopping():
                 finishing = f"; finishing {', '.join(event.finishing)}" if event.finishing else ""
                 self._write(f"stopping{finishing}; Ctrl-C again stops at once")

@@ -17,6 +17,7 @@ from lakehouse_cli.rendering.reporters.run_text import (
     computed_line,
     header_line,
     layout,
+    reading_text,
     result_line,
     retry_text,
     row_line,
@@ -31,6 +32,7 @@ from lakehouse_cli.runs.events import (
     RunWaiting,
     TableComputed,
     TableFinished,
+    TableReading,
     TableResult,
     TableRetrying,
     TableStarted,
@@ -59,6 +61,7 @@ class LiveReporter(TextReporter):
         self._objects: tuple[str, ...] = ()
         self._running: dict[str, float] = {}
         self._retrying: dict[str, str] = {}
+        self._reading: dict[str, str] = {}
         self._computed: dict[str, TableComputed] = {}
         self._results: dict[str, TableResult] = {}
         self._live: Live | None = None
@@ -79,6 +82,8 @@ class LiveReporter(TextReporter):
                 self._running[event.table] = time.monotonic()
             case TableRetrying():
                 self._retrying[event.table] = retry_text(event)
+            case TableReading():
+                self._reading[event.table] = "" if event.files == event.total else reading_text(event)
             case RunStopping():
                 self._state = "finishing"
             case TableComputed():
@@ -171,7 +176,13 @@ class LiveReporter(TextReporter):
         if name in running:
             seconds = time_text(time.monotonic() - running[name])
             cells = (name, "", "", seconds)
-            return row_line(self._terminal, self._columns, self._state, cells, self._retrying.get(name, ""))
+            return row_line(
+                self._terminal,
+                self._columns,
+                self._state,
+                cells,
+                self._reading.get(name) or self._retrying.get(name, ""),
+            )
         if name in self._computed:
             return computed_line(self._terminal, self._columns, self._computed[name])
         return row_line(self._terminal, self._columns, "waiting", (name, "", "", ""), "")

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from msgspec import Struct
 
 from lakehouse_cli.rendering.reporters.problems import frame_lines, violation_lines
-from lakehouse_cli.runs.events import ErrorInfo, RunResult, TableComputed, TableResult, TableRetrying
+from lakehouse_cli.runs.events import ErrorInfo, RunResult, TableComputed, TableReading, TableResult, TableRetrying
 from lakehouse_cli.text.abbreviation import cut_end, cut_message
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.name_lists import first_few
@@ -159,6 +159,11 @@ def retry_text(event: TableRetrying) -> str:
     """Format the error of an attempt that another follows, in one short line."""
     cause = cut_end(printable(_without_subject(event.error.message)), _BRIEF)
     return f"attempt {event.attempt} failed: {cause}; next in {event.delay_s:g} s"
+
+
+def reading_text(event: TableReading) -> str:
+    """How far the reading of a source is."""
+    return f"{event.source}: {count_text(event.files)} of {plural(event.total, 'file')} read"
 
 
 def retry_line(terminal: Terminal, event: TableRetrying) -> str:

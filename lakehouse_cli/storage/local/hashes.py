@@ -30,10 +30,9 @@ class FileHashes:
             ChangedError: It has another one by now.
             OSError: It cannot be read.
         """
-        cache = None if self._project is None else stat_cache(self._project)
-        kept = None if cache is None else cache.get(f"hash {path}", (stamp,))
-        if isinstance(kept, str):
+        if (kept := self.kept(path, stamp)) is not None:
             return kept
+        cache = None if self._project is None else stat_cache(self._project)
         is_racy = stamp.is_racy
         with open_unchanged(path, stamp) as file:
             hash_ = hash_of(file)
@@ -41,6 +40,11 @@ class FileHashes:
         if not is_racy and cache is not None:
             cache.put(f"hash {path}", (stamp,), hash_)
         return hash_
+
+    def kept(self, path: str, stamp: Stamp) -> str | None:
+        """The hash of a file that was seen to have a stamp, where it is kept."""
+        found = None if self._project is None else stat_cache(self._project).get(f"hash {path}", (stamp,))
+        return found if isinstance(found, str) else None
 
     def keep(self, path: str, status: os.stat_result | None, hash_: str, *, flush: bool) -> None:
         """Keep the hash of a file that was just put in place, if its stamp proves that nobody wrote to it since.
