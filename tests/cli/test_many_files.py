@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from textwrap import dedent
 from typing import Any
 
 import pyarrow as pa
@@ -333,6 +334,14 @@ def test_log_says_how_many_files_are_read(
     for reporter in ("lines", "log_json"):
         monkeypatch.setattr(f"lakehouse_cli.rendering.reporters.{reporter}.Pace", lambda: Pace(0))
     declare(folder, "raw/*")
+    # What is patched here is not in a worker that starts anew.
+    patched = """
+        from lakehouse_cli.executors import progress
+        from lakehouse_cli.storage import files_reading
+
+        progress.PAUSE_S, files_reading._MOST_TOGETHER = 0, 1
+        """
+    folder.write("transforms.py", dedent(patched) + (folder.path / "transforms.py").read_text("utf-8"))
     for number in range(3):
         folder.write(f"data/raw/{number}.csv", f"id\n{number}\n")
     lines = cli("run", "--executor", executor).out.splitlines()
