@@ -31,8 +31,21 @@ for name, function in list(vars(transforms).items()):
 """
 
 
+_DECLARED = """
+import transforms
+from lakehouse_cli import Lakehouse, computed_table, source_table
+
+columns = {"id": "int64", "name": "string", "value": "float64"}
+sources = [source_table(f"s{index:03}", storage="raw", columns=columns) for index in range(100)]
+functions = {name: value for name, value in vars(transforms).items() if name.startswith("t")}
+tables = [computed_table(function, name=name, columns=columns) for name, function in functions.items()]
+storages = {"default": {"root": "data"}, "raw": {"root": "raw"}}
+lakehouse = Lakehouse([*sources, *tables], name="thousand", storages=storages)
+"""
+
+
 def thousand_tables() -> Path:
-    """1,000 trivial computed tables in ten layers over 100 sources of ten rows, and the same as a plain loop."""
+    """1,000 trivial tables in ten layers over 100 sources of ten rows: in YAML, in Python, and as a plain loop."""
     folder = DATA / "thousand"
     (folder / "raw").mkdir(parents=True, exist_ok=True)
     chance = random.Random(1)
@@ -56,6 +69,7 @@ def thousand_tables() -> Path:
     (folder / "lakehouse.yaml").write_text("\n".join(lines) + "\n")
     (folder / "transforms.py").write_text("\n".join(code) + "\n")
     (folder / "loop.py").write_text(_LOOP)
+    (folder / "declared.py").write_text(_DECLARED)
     return folder
 
 
@@ -298,6 +312,50 @@ def parquet(rows: int = ROWS) -> Path:
         table = pa.table({"id": at, "name": names, "value": value, "at": pa.array(at).cast(pa.timestamp("us"))})
         pyarrow.parquet.write_table(table, file)
     return folder
+
+
+_COUNTED = """
+import pyarrow as pa
+
+
+def counted(given: pa.RecordBatchReader) -> pa.Table:
+    return pa.table({"rows": [sum(batch.num_rows for batch in given)]})
+"""
+
+
+def daily(files: int = 1_000, rows: int = 10_000) -> tuple[Path, Path]:
+    """So many files of so many rows of CSV as one source, and the same rows in one file, each counted by a table."""
+    text = "".join(f"{row},name {row % 100},{row * 1.5}\n" for row in range(rows)).encode()
+    header = b"id,name,value\n"
+    many, one = _counted("daily", "raw/day_*"), _counted("daily-in-one", "raw/all")
+    (many / f"data/raw/day_{files - 1:06}.csv").exists() or _write_files(many, files, header + text)
+    if not (one / "data/raw/all.csv").exists():
+        with (one / "data/raw/all.csv").open("wb") as sink:
+            sink.write(header)
+            sink.writelines(text for _ in range(files))
+    return many, one
+
+
+def tiny(files: int = 100_000) -> Path:
+    """So many files of one row of CSV."""
+    folder = _counted("tiny", "raw/day_*")
+    (folder / f"data/raw/day_{files - 1:06}.csv").exists() or _write_files(folder, files, b"id,name,value\n1,a,2.5\n")
+    return folder
+
+
+def _counted(name: str, path: str) -> Path:
+    folder = DATA / name
+    (folder / "data/raw").mkdir(parents=True, exist_ok=True)
+    given = f'given: {{kind: source, path: "{path}", columns: {{id: int64, name: string, value: float64}}}}'
+    tables = f"  {given}\n  counted: {{columns: {{rows: int64}}}}\n"
+    (folder / "lakehouse.yaml").write_text(f"name: {name}\nmodule: transforms\ntables:\n{tables}")
+    (folder / "transforms.py").write_text(_COUNTED)
+    return folder
+
+
+def _write_files(folder: Path, files: int, content: bytes) -> None:
+    for number in range(files):
+        (folder / f"data/raw/day_{number:06}.csv").write_bytes(content)
 
 
 _AGGREGATE = 'select name, "at"::date as day, count(*) as n, max(value) as top from given group by name, day'

@@ -102,7 +102,7 @@ class DeclaredTable:
         keys: Its keywords, as given.
         place: Of the call or decorator.
         serial: How many were declared before it in this process.
-        decorated: The function above which a source stands, by mistake.
+        decorated: The function above which a source stands, or the table of a call, by mistake.
     """
 
     def __init__(self, kind: str, function: Any, keys: Mapping[str, Any], place: Place) -> None:
@@ -123,13 +123,15 @@ class DeclaredTable:
             return name
         if self.kind == "source":
             path = self.keys.get("path")
-            parts = path if isinstance(path, list | tuple) else str(path).rstrip("/").split("/")
-            return parts[-1] if path is not None and parts else None
+            if isinstance(path, list | tuple):
+                path = "/".join(path) if path and all(isinstance(part, str) for part in path) else None
+            return None if path is None else str(path).rstrip("/").rpartition("/")[2]
         return getattr(self.function, "__name__", None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function that computes it, with frames; of a source, note the function that it decorates."""
-        if self.kind == "source" and len(args) == 1 and callable(args[0]):
+        """Call the function that computes it, with frames; where there is none, note the function that it decorates."""
+        is_computed = callable(self.function) and not isinstance(self.function, DeclaredTable)
+        if not is_computed and len(args) == 1 and callable(args[0]):
             self.decorated = args[0]
             return self
         if not callable(self.function):

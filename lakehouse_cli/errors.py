@@ -1,7 +1,6 @@
 """What can go wrong, as values: problems with their place, violations with their rows, the exceptions.
 
-Nothing here prints or exits. The one error boundary, in ``lakehouse_cli.cli``, turns these into text or JSON
-and into an exit code.
+Nothing here prints or exits: the one error boundary, in ``lakehouse_cli.cli``, makes text, JSON and an exit code of it.
 """
 
 from __future__ import annotations
@@ -9,14 +8,14 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from itertools import chain, zip_longest
 from typing import Any, ClassVar, Self
 
 from msgspec import UNSET, Struct, UnsetType
 
+from lakehouse_cli.text.close_names import close_names
 from lakehouse_cli.text.counts import count_text
-from lakehouse_cli.text.invisible import same_to_the_eye, visible
+from lakehouse_cli.text.invisible import visible
 
 #: How many of the rows that break a contract are kept.
 KEPT_ROWS = 1_000
@@ -339,6 +338,8 @@ class DataError(LakehouseError):
         violations: Each way in which they do not.
         failed: The rows that do not; None where only the examples of the violations are known.
         checks: What the checks of the table found (`lakehouse_cli.model.check.CheckRecord`), where they were judged.
+        judged: On what, where that was stored already (`lakehouse_cli.model.manifest.InputRecord`).
+        misnamed: Missing columns where one is there whose name differs in capitals, spaces or what cannot be seen.
     """
 
     def __init__(
@@ -353,6 +354,8 @@ class DataError(LakehouseError):
         self.violations = tuple(violations)
         self.failed: FailedRows | None = None
         self.checks: tuple[Any, ...] = ()
+        self.judged: Any = None
+        self.misnamed: frozenset[str] = frozenset()
 
 
 #: What to do about rows of a source that break its contract.
@@ -438,22 +441,6 @@ def did_you_mean(name: str, known: Iterable[str], *, written: str = "{}") -> str
     """
     matches = close_names(name, known)
     return suggestion([written.format(match) for match in matches]) if matches else None
-
-
-def close_names(name: str, known: Iterable[str]) -> list[str]:
-    """List the known names that are close to another one, the closest first; at most three."""
-    candidates = list(known)
-    matches = alike(name, candidates) or get_close_matches(name, candidates, n=3, cutoff=0.6)
-    if not matches:
-        folded = {candidate.casefold(): candidate for candidate in candidates}
-        matches = [folded[m] for m in get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]
-    return matches
-
-
-def alike(name: str, known: Iterable[str]) -> list[str]:
-    """List the known names that look the same as another one, which differs in characters that cannot be seen."""
-    seen = same_to_the_eye(name)
-    return [each for each in known if each != name and same_to_the_eye(each) == seen]
 
 
 def suggestion(names: Iterable[str]) -> str:

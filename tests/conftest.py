@@ -16,6 +16,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from lakehouse_cli.cli.main import invoke
+from lakehouse_cli.executors import start_methods
+from tests.preloaded import subprocess_module
 from tests.servers import postgresql
 from tests.servers.azure import azure_server
 from tests.servers.gcs import gcs_server
@@ -115,6 +117,14 @@ def _unsynced() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _preloaded_workers() -> Iterator[None]:
+    """Runs within a test's process start theirs anew, for it has threads: each would load all that a run needs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(start_methods, "subprocess", subprocess_module())
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _search_path() -> Iterator[None]:
     """Where modules are found: a project that a test has imported from is not there for the next."""
@@ -193,3 +203,10 @@ def postgresql_server(request: pytest.FixtureRequest) -> Iterator[postgresql.Pos
     worker = getattr(request.config, "workerinput", {}).get("workerid", "master")
     with postgresql.running(postgresql.worker_number(worker)) as server:
         yield server
+
+
+@pytest.fixture
+def postgresql_database(postgresql_server: postgresql.PostgreSQL) -> Iterator[str]:
+    """A database of a test's own, with nothing in it."""
+    with postgresql_server.database() as name:
+        yield name

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_examples import Installed, _install
+from tests.test_examples import Installed, build_and_install, installed, make_environment
+
+__all__ = ["installed"]
 
 ROOT = Path(__file__).parent.parent
 DOCS = (ROOT / "docs" / "own-storage.md").read_text("utf-8")
@@ -78,22 +80,20 @@ def test_failed_conformance_shows_the_values(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """The wheel, and beside it that of the distribution, in an environment of their own."""
+def beside(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """An environment with the wheel, and beside it that of the distribution."""
     folder = tmp_path_factory.mktemp("own") / "installed"
-    _install(folder)
-    source = shutil.copytree(DISTRIBUTION, folder.parent / "attic", ignore=shutil.ignore_patterns("__pycache__"))
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder.parent), str(source)]
-    done = subprocess.run(build, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (wheel,) = folder.parent.glob("*.whl")
-    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
+    make_environment(folder, installed.folder)
+    shutil.copy(installed.folder / "bin" / "lakehouse", folder / "bin")
+    script = folder / "bin" / "lakehouse"
+    script.write_text(script.read_text().replace(str(installed.folder), str(folder)))
+    ignored = shutil.ignore_patterns("__pycache__")
+    build_and_install(folder, shutil.copytree(DISTRIBUTION, folder.parent / "attic", ignore=ignored))
     return Installed(folder)
 
 
 @pytest.mark.slow
-def test_a_storage_of_a_package(installed: Installed, tmp_path: Path) -> None:
+def test_a_storage_of_a_package(beside: Installed, tmp_path: Path) -> None:
     (tmp_path / "lakehouse.yaml").write_text(
         "name: packed\nmodule: transforms\n"
         "storages: {default: {type: attic, root: attic, format: csv, options: {label: box, null_values: [NA]}}}\n"
@@ -104,26 +104,26 @@ def test_a_storage_of_a_package(installed: Installed, tmp_path: Path) -> None:
         "import pandas as pd\n\n\ndef numbers():\n    return pd.DataFrame({'n': [1, None, 3]})\n\n\n"
         "def doubled(numbers):\n    return numbers * 2\n"
     )
-    installed.lakehouse("run", cwd=tmp_path)
+    beside.lakehouse("run", cwd=tmp_path)
     assert sorted(file.name for file in (tmp_path / "attic").iterdir()) == [
         "box-.lakehouse%2Fmanifests%2Fdoubled.json",
         "box-.lakehouse%2Fmanifests%2Fnumbers.json",
         "box-doubled.csv",
         "box-numbers.csv",
     ]
-    shown = json.loads(installed.lakehouse("show", "doubled", "-o", "json", cwd=tmp_path))
+    shown = json.loads(beside.lakehouse("show", "doubled", "-o", "json", cwd=tmp_path))
     assert shown["rows"] == [{"n": 2}, {"n": None}, {"n": 6}]
-    assert "2 unchanged" in installed.lakehouse("run", cwd=tmp_path)
+    assert "2 unchanged" in beside.lakehouse("run", cwd=tmp_path)
     (tmp_path / "lakehouse.yaml").write_text("name: p\nstorages: {default: {type: atic}}\ntables: {}\n")
-    done = installed.run([str(installed.folder / "bin" / "lakehouse"), "validate"], tmp_path)
+    done = beside.run([str(beside.folder / "bin" / "lakehouse"), "validate"], tmp_path)
     assert done.returncode == 3
     assert "did you mean `attic`?" in done.stderr
 
 
 @pytest.mark.slow
-def test_its_own_tests_pass_where_it_is_installed(installed: Installed, tmp_path: Path) -> None:
+def test_its_own_tests_pass_where_it_is_installed(beside: Installed, tmp_path: Path) -> None:
     tests = shutil.copytree(DISTRIBUTION / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    command = [str(installed.folder / "bin" / "pytest"), "-q", "-p", "no:cacheprovider", str(tests)]
-    done = installed.run(command, tmp_path)
+    command = [str(beside.folder / "bin" / "pytest"), "-q", "-p", "no:cacheprovider", str(tests)]
+    done = beside.run(command, tmp_path)
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.running import TABLE
 from tests.conftest import ProjectFolder
 
 ROOT = Path(__file__).parent.parent
@@ -64,7 +65,7 @@ def test_steps_of_orchestrators_end_with_the_code_of_the_run(folder: ProjectFold
     script.chmod(0o755)
     folder.write("bin/python", f'#!/bin/sh\nexec {sys.executable} "$@"\n').chmod(0o755)
     env = {**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}"}
-    code = "import pyarrow as pa\n\ndef one() -> pa.Table:\n    return pa.table({'a': [1]})\n"
+    code = f"import pyarrow as pa\n\ndef one() -> pa.Table:\n    return {TABLE}\n"
     for column, expected in (("a", 0), ("b", 1), ("int46", 3)):
         folder.declare(f"{{one: {{inputs: [], columns: {{{column}: {'int64' if expected < 3 else column}}}}}}}", code)
         for command in commands if expected == 1 else commands[:1]:

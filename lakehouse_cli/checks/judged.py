@@ -81,6 +81,11 @@ class Judged:
         """The 0-based numbers of the rows that violate it, ascending, as far as they are known; int64."""
         return np.unique(np.concatenate([np.empty(0, np.int64), *self._rejected]))
 
+    def say_raised(self, rows: int) -> str:
+        """What is said of so many rows in which SQL raises."""
+        why, raises = "" if self.raised is None else self.raised[0], "raises" if rows == 1 else "raise"
+        return f"check `{self.check.name}`: {plural(rows, 'row')} {raises} an error in SQL{why}"
+
     def state(self) -> Mapping[str, str]:
         """What was measured."""
         return {}
@@ -119,11 +124,8 @@ class Judged:
                 why = "cannot be judged, and its error may show sensitive values"
             status, message = "errored", f"check `{check.name}` {why}"
         elif self.errored and not self.count:
-            raises = "raises" if self.errored == 1 else "raise"
-            message = f"check `{check.name}`: {plural(self.errored, 'row')} {raises} an error in SQL"
-            if self.raised is not None:
-                message += self.raised[0]
-                examples = self.raised[1]
+            message = self.say_raised(self.errored)
+            examples = () if self.raised is None else self.raised[1]
         if self.skipped is not None:
             status, message = "skipped", f"check `{check.name}` was not judged: {self.skipped}"
         value = None
@@ -136,7 +138,8 @@ class Judged:
         )  # fmt: skip
         if status == "passed" and check.is_of_rows:
             result = replace(result, status=verdict_on_rows(check, result))
-        record = CheckRecord(result, check.judged_as() + code, self.against, self.state())
+        hidden = tuple(sorted(self.sensitive))
+        record = CheckRecord(result, check.judged_as() + code, self.against, self.state(), hidden)
         return record if check.is_of_rows or status != "passed" else self._measured(record, now)
 
     def _measured(self, record: CheckRecord, now: datetime) -> CheckRecord:

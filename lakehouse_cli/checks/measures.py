@@ -38,14 +38,13 @@ class Measure(Judged):
         if other is not None:
             content = setting.others.content(other)
             if content is None:
-                self.skipped = f"`{other}` has no data to look at"
+                self.skipped = setting.others.why_not(other)
             else:
                 self.against, self._other = content, setting.others.rows(other)
 
     def piece(self, piece: Piece, found: Findings) -> None:
         """Measure a piece."""
-        del found
-        live = live_rows(self, piece)
+        live = live_rows(self, piece, found)
         total = piece.rows if live is None else true_count(live)
         self.rows += total
         if self.check.kind == "row_count":

@@ -31,8 +31,8 @@ def true_count(mask: pa.ChunkedArray | pa.Array) -> int:
     return int(mask.true_count)
 
 
-def live_rows(judged: Judged, piece: Piece) -> pa.ChunkedArray | None:
-    """The rows of a piece that a check judges, by `where` and for want of errors; None for all. Errors are counted."""
+def live_rows(judged: Judged, piece: Piece, found: Findings) -> pa.ChunkedArray | None:
+    """The rows of a piece that a check judges, by `where` and for want of errors; None for all. Errors are added."""
     live = None
     texts = judged.texts
     errors = [piece.errored[text] for text in texts if text in piece.errored]
@@ -46,17 +46,27 @@ def live_rows(judged: Judged, piece: Piece) -> pa.ChunkedArray | None:
         if live is not None and len(errors) == len(texts) and len(texts) > 1:
             # Rows that `where` leaves out are none of its business.
             raised = pc.and_(raised, pc.or_(live, errors[0]))
-        judged.errored += true_count(raised)
-        if judged.raised is None and (rows := true_rows(raised)[:EXAMPLES].to_pylist()):
-            text = next(each for each in texts if each in piece.errored and piece.errored[each][rows[0]].as_py())
-            names = judged.conditions[text].columns
-            shown = examples_of(piece.data, names, rows, judged.sensitive)
-            examples = tuple(Example((each.row or 0) + piece.start, each.value) for each in shown)
-            hides = not judged.sensitive.isdisjoint(names)
-            why = "" if hides else f": {judged.why(judged.conditions[text], piece.data.slice(rows[0], 1))}"
-            judged.raised = why, examples
+        _add_raised(judged, found, piece, true_rows(raised))
         live = pc.invert(raised) if live is None else pc.and_(live, pc.invert(raised))
     return live
+
+
+def _add_raised(judged: Judged, found: Findings, piece: Piece, rows: pa.Array) -> None:
+    """Add the rows of a piece in which SQL raises."""
+    if not len(rows):
+        return
+    first = rows[:EXAMPLES].to_pylist()
+    text = next(each for each in judged.texts if each in piece.errored and piece.errored[each][first[0]].as_py())
+    names = judged.conditions[text].columns
+    shown = examples_of(piece.data, names, first, judged.sensitive)
+    if judged.raised is None:
+        examples = tuple(Example((each.row or 0) + piece.start, each.value) for each in shown)
+        hides = not judged.sensitive.isdisjoint(names)
+        why = "" if hides else f": {judged.why(judged.conditions[text], piece.data.slice(first[0], 1))}"
+        judged.raised = why, examples
+    judged.errored += len(rows)
+    violation = Violation(None, judged.check.kind, len(rows), judged.say_raised(len(rows)), shown)
+    found.add(violation, rows, judged.say_raised, names, "" if judged.check.blocks else None)
 
 
 class RowJudge(Judged):
@@ -102,7 +112,7 @@ class RowJudge(Judged):
             return
         content = self._setting.others.content(parent)
         if content is None:
-            self.skipped = f"`{parent}` has no data to look at"
+            self.skipped = self._setting.others.why_not(parent)
         else:
             self.against = content
 
@@ -124,7 +134,7 @@ class RowJudge(Judged):
         """Judge a piece."""
         if self.skipped is not None:
             return
-        live = self._live = live_rows(self, piece)
+        live = self._live = live_rows(self, piece, found)
         try:
             good = self._verdict(piece)
         except (LakehouseError, pa.ArrowException) as error:

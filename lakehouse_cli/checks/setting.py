@@ -19,6 +19,9 @@ class OtherTables(Protocol):
     def content(self, name: str) -> str | None:
         """The hash of what is stored of a table; None where it cannot be looked at, or failed in this run."""
 
+    def why_not(self, name: str) -> str:
+        """Why a table cannot be looked at."""
+
     def columns(self, name: str, columns: Sequence[str]) -> Iterator[list[pa.ChunkedArray]]:
         """Some columns of a table, piece by piece."""
 

@@ -40,7 +40,7 @@ class SharedValues(Judged):
         columns = [piece.column(name) for name in check.columns]
         self._kinds = [column.type for column in columns]
         keys = key_columns(columns, equal_nulls=check.nulls == "equal")
-        live, valid = live_rows(self, piece), valid_rows(keys)
+        live, valid = live_rows(self, piece, found), valid_rows(keys)
         total = piece.rows if live is None else true_count(live)
         wanted = valid if live is None else live if valid is None else pc.and_(live, valid)
         judged = total if wanted is None else true_count(wanted)

@@ -36,6 +36,7 @@ def passed_by_summary(
         judge = _judged(check, types, setting, summary)
         if judge is None:
             continue
+        judge.sensitive = table.contract.sensitive
         record = judge.record(Findings(), setting.now, setting.codes.get(check.name, ""))
         if record.result.status == "passed":
             found[check.name] = record

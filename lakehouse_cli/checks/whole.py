@@ -50,8 +50,7 @@ class _Waiting(Judged):
 
     def piece(self, piece: Piece, found: Findings) -> None:
         """Keep a piece."""
-        del found
-        live = live_rows(self, piece)
+        live = live_rows(self, piece, found)
         data = piece.data if live is None else piece.data.filter(live)
         if live is not None:
             self._numbers.append(np.flatnonzero(av.to_numpy(live)) + piece.start)
@@ -154,7 +153,7 @@ class QueryJudge(_Waiting):
             return
         from lakehouse_cli.checks.rows import add_rows, true_count
 
-        live = live_rows(self, piece)
+        live = live_rows(self, piece, found)
         bad = pc.fill_null(piece.masks[self._condition], False)
         bad = bad if live is None else pc.and_(bad, live)
         self.rows += piece.rows if live is None else true_count(live)

@@ -42,6 +42,7 @@ def command(
     executor: Annotated[
         str | None, options.option("--executor", metavar="NAME", help="threads, serial or processes.")
     ] = None,
+    param: options.Params = None,
 ) -> int:
     """Validate stored data, sources included: types, nulls, keys and checks.
 
@@ -53,7 +54,7 @@ def command(
     now = Moment.now()
     if workers is not None and workers < 1:
         raise typer.BadParameter("the number of workers is 1 or more", param_hint="`--workers`")
-    project = settings.project()
+    project = settings.project(params=options.given_params(param))
     request = replace(request, executor=executor, workers=workers, fail_fast=fail_fast)
     request = replace(request, partitions=tuple(partition or ()))
 

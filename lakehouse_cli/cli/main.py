@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TextIO
@@ -213,6 +212,8 @@ def _usage_error(error: Any, argv: Sequence[str]) -> UsageError:
     option = getattr(error, "option_name", None)
     known = getattr(error, "possibilities", None)
     if option is not None and known is not None:
+        from difflib import get_close_matches
+
         close = [
             each for each in known if each.startswith(option) or each in get_close_matches(option, known, cutoff=0.8)
         ]

@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -87,12 +88,18 @@ class Settings(Struct, frozen=True):
     @property
     def stdout(self) -> Terminal:
         """What stdout can show."""
-        return Terminal.of(output.Streams.stdout)
+        return self._knowing_the_project(Terminal.of(output.Streams.stdout))
 
     @property
     def stderr(self) -> Terminal:
         """What stderr can show."""
-        return Terminal.of(output.Streams.stderr)
+        return self._knowing_the_project(Terminal.of(output.Streams.stderr))
+
+    def _knowing_the_project(self, terminal: Terminal) -> Terminal:
+        """A terminal whose commands name the project as this one does."""
+        named = (("-C", self.project_dir), ("-m", self.module))
+        given = [f"{flag} {quote(value)}" for flag, value in named if value is not None]
+        return replace(terminal, command=" ".join(("lakehouse", *given))) if given else terminal
 
 
 class Current:

@@ -226,7 +226,7 @@ def _shown(table: PlannedTable) -> str:
     """The action, or what stands in its way."""
     if table.would_fail is None:
         return table.action
-    if table.action == "skip":
+    if table.action == "skip" or (table.kind == "source" and not table.is_missing):
         return "failed"
     trouble = table.refused if table.kind == "computed" else table.state and table.state.trouble
     if isinstance(trouble, UnreachableError):

@@ -111,6 +111,7 @@ def command(
     at = "" if version is None else f" · version {version}"
     rows_there = f"{plural(shown.row_count, 'row')}{_in_partitions(shown)}"
     output.write(terminal.title(shown.name, f"{shown.uri}{at} · {rows_there}"))
+    output.write_lines(terminal.wrap(printable(note)) for note in shown.notes)
     output.write()
     output.write_lines(_columns(shown, terminal, every=settings.verbose))
     if shown.rows:
@@ -187,10 +188,11 @@ def _show_files(table: str, settings: options.Settings) -> None:
     """The files that a source is, each with its size and time."""
     project = settings.project()
     found = project.files(table)
+    shown = project.spec.storages[project.table(table).storage].shown
     times = [None if each.modified_ns is None else time_text(each.modified_ns) for each in found]
     if settings.json:
         listed = [
-            {"path": each.path, "bytes": each.bytes, "modified_at": time}
+            {"path": each.path, "uri": shown(each.path), "bytes": each.bytes, "modified_at": time}
             for each, time in zip(found, times, strict=True)
         ]
         output.write_json({"name": table, "files": listed})
@@ -200,7 +202,7 @@ def _show_files(table: str, settings: options.Settings) -> None:
     output.write(terminal.title(table, f"{project.storage(table).uri(project.table(table))} · {title}"))
     output.write()
     cells = [
-        [Cell(printable(each.path)), Cell(size_text(each.bytes)), Cell(moment_text(time) if time else "", "dim")]
+        [Cell(printable(shown(each.path))), Cell(size_text(each.bytes)), Cell(moment_text(time) if time else "", "dim")]
         for each, time in zip(found, times, strict=True)
     ]
     output.write_lines(columns(terminal, ("file", "size", "modified"), cells, right=frozenset((1,)), indent="  "))

@@ -16,6 +16,8 @@ Examples:
   lakehouse sql "select station, max(high) from daily_highs group by station"
   lakehouse sql -n 0 "from daily_highs"        all rows
   lakehouse sql - < report.sql
+  lakehouse sql 'from sales where month = $month' --param month=2025-11
+                                               a param of the project
   lakehouse sql -o json "from daily_highs limit 3" | jq .rows"""
 
 
@@ -29,13 +31,14 @@ def command(
     count: Annotated[
         int, options.option("-n", "--rows", metavar="N", help="How many rows to show; 0 for all of them.")
     ] = 50,
+    param: options.Params = None,
 ) -> None:
-    """Ask the stored tables by SQL; reads, and changes nothing."""
+    """Ask the stored tables by SQL; reads, and changes nothing. `$name` is a param of the project."""
     if count < 0:
         raise typer.BadParameter("the number of rows is 0 or more", param_hint="`-n`")
     text = sys.stdin.read() if query == "-" else query
     options.work_begins()  # what a query spills is removed in the end
-    answer = settings.project().ask(text, count or None)
+    answer = settings.project(params=options.given_params(param)).ask(text, count or None)
     if settings.json:
         output.write_json(answer.to_json())
         return

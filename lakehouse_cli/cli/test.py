@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Mapping
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -55,17 +56,19 @@ def command(
     update: Annotated[
         bool, options.option("--update", help="Record anew what the test expects, of the rows that it gives.")
     ] = False,
+    param: options.Params = None,
 ) -> int:
     """Call transforms on the rows that their tests give, and compare what comes.
 
     Needs no storage, no variable and no network; but `state:` and --record ask what is stored.
     """
+    params = options.given_params(param)
     if record is not None:
-        return _record(settings, request, record, rows, update=update)
+        return _record(settings, request, record, rows, params, update=update)
     if rows is not None or update:
         raise typer.BadParameter("it says how to record: add `--record NAME`", param_hint="`--rows`, `--update`")
     has_state = mentions_state((*request.selection, *request.exclude))
-    project = settings.project(incomplete=not has_state, with_tests=True)
+    project = settings.project(incomplete=not has_state, with_tests=True, params=params)
     output.take_printed(project.planner.mask)
     options.work_begins()
 
@@ -94,13 +97,21 @@ def command(
     return 0 if found.passed else 1
 
 
-def _record(settings: options.Settings, request: RunRequest, name: str, rows: int | None, *, update: bool) -> int:
+def _record(
+    settings: options.Settings,
+    request: RunRequest,
+    name: str,
+    rows: int | None,
+    params: Mapping[str, Any],
+    *,
+    update: bool,
+) -> int:
     if len(request.selection) != 1 or request.exclude:
         raise typer.BadParameter("name the one table that is tested", param_hint="`--record`")
     if rows is not None and (update or rows < 0):
         problem = "a test that is updated keeps the rows that it gives" if update else "the number of rows is 0 or more"
         raise typer.BadParameter(problem, param_hint="`--rows`")
-    project = settings.project(incomplete=update, with_tests=True)
+    project = settings.project(incomplete=update, with_tests=True, params=params)
     output.take_printed(project.planner.mask)
     options.work_begins()
     recorded = project.record_test(request.selection[0], name, _ROWS if rows is None else rows, update=update)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import xxhash
 from msgspec import Struct
-from msgspec.json import Decoder
 
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.packages import find_package
@@ -48,9 +47,6 @@ class _Reading(Struct):
     fingerprints: dict[str, CodeFingerprint]
 
 
-_decode = Decoder(_Reading).decode
-
-
 class CodeCache:
     """The kept reading of one project's code.
 
@@ -74,7 +70,7 @@ class CodeCache:
         self._load()
 
     def _load(self) -> None:
-        reading = None if self.key is None else kept(self._folder, _FOLDER, _FILE, _decode)
+        reading = None if self.key is None else kept(self._folder, _FOLDER, _FILE, _Reading)
         if reading is None or reading.key != self.key or not _same_packages(reading.packages):
             return
         self.fingerprints = reading.fingerprints

@@ -92,7 +92,7 @@ def place_of_result(fn: Callable[..., Any], folder: Path) -> Location | None:
 
 
 def hint_of(error: BaseException, beside: Collection[str]) -> str | None:
-    """Advise on an exception of DuckDB's about connections; None for any other exception.
+    """Advise on an exception of DuckDB's about connections, and on numpy's about shared memory; None for any other.
 
     Args:
         error: As caught.
@@ -113,6 +113,8 @@ def hint_of(error: BaseException, beside: Collection[str]) -> str | None:
                 "use relations of one open connection: those that the function is given are on one of their own, which"
                 " is closed when its table is stored"
             )
+        if isinstance(cause, ValueError) and "read-only" in _text_of(cause):
+            return "arrays of inputs and frames share their memory; change a copy: `array = array.copy()`"
         cause = cause.__cause__ or cause.__context__
     return None
 

@@ -7,7 +7,8 @@ import builtins
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from lakehouse_cli.code.source import ModuleSource, SourceError, SourceReader, imported_module, is_standard, top_level
+from lakehouse_cli.code.module_search import is_standard
+from lakehouse_cli.code.source import ModuleSource, SourceError, SourceReader, imported_module, top_level
 
 #: A class as it is written, with its module.
 Definition: TypeAlias = tuple[ModuleSource, ast.ClassDef]

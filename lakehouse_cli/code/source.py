@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import ast
 import codecs
-import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from msgspec import Struct, field
 
+from lakehouse_cli.code.module_search import PUT_MODULE, find_module, in_the_way, is_standard
 from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.code.table_decorators import undeclared
 from lakehouse_cli.errors import Location, did_you_mean
@@ -29,9 +27,6 @@ from lakehouse_cli.text.regular_files import read_regular
 if TYPE_CHECKING:
     from lakehouse_cli.code.annotations import NamedTypes
 
-PROJECT_FILE = "lakehouse.yaml"
-#: What to do where something else is in the place of a module.
-PUT_MODULE = "put the module in its place"
 # An import that may be inside a function; what is no such thing and looks like it does no harm. Each alternative of
 # these patterns begins with a character of its own: where it does not, the search of a module takes ten times as long.
 _INNER_IMPORT = re.compile(r"(?:\n[ \t]+|;[ \t]*|:[ \t]*)(?:import|from)[ \t]")
@@ -271,49 +266,6 @@ def imported_module(statement: ast.ImportFrom, name: str, *, is_package: bool) -
 def last_name(node: ast.AST) -> str:
     """The name that an expression is, or its last attribute; empty for any other."""
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
-
-
-def in_the_way(name: str, folder: Path) -> str | None:
-    """What is where a module of the project would be and is no file, as the project shows it; None for nothing."""
-    path = Path(*name.split(".")).with_suffix(".py")
-    return path.as_posix() if os.path.lexists(folder / path) and not (folder / path).is_file() else None
-
-
-def find_module(name: str, folder: Path, *, installed: bool = True) -> Path | None:
-    """The source file of a dotted module name, or None; parent packages are searched, not imported."""
-    if not name or not all(part.isidentifier() for part in name.split(".")):
-        return None
-    beside = folder.joinpath(*name.split("."))
-    # A package hides a module of its name.
-    for candidate in (beside / "__init__.py", beside.with_name(f"{beside.name}.py")):
-        if candidate.is_file():
-            return candidate
-    if not installed:
-        return None
-    search: list[str] | None = installed_search()
-    origin: str | None = None
-    for depth in range(name.count(".") + 1):
-        spec = PathFinder.find_spec(".".join(name.split(".")[: depth + 1]), search)
-        if spec is None:
-            return None
-        origin = spec.origin
-        search = list(spec.submodule_search_locations or [])
-    return Path(origin) if origin is not None and origin.endswith(".py") else None
-
-
-def is_standard(top: str, folder: Path) -> bool:
-    """Whether a top-level name is the standard library's, which comes before the project's folder on a run's path."""
-    if top in sys.builtin_module_names or top not in sys.stdlib_module_names:
-        return top in sys.builtin_module_names
-    if find_module(top, folder, installed=False) is None:
-        return True
-    return PathFinder.find_spec(top, installed_search()) is not None  # some exist on other systems only
-
-
-def installed_search() -> list[str]:
-    """Where packages are looked for that are not the project's."""
-    # A run in this process leaves its project's folder on the path; another project is no installed package.
-    return [entry for entry in sys.path if not Path(entry, PROJECT_FILE).exists()]
 
 
 def _decode(data: bytes) -> str:

@@ -14,7 +14,7 @@ from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Key, Read
 from lakehouse_cli.config.value_types import Choice, Text
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 from lakehouse_cli.model import ColumnType
-from lakehouse_cli.model.check import COLUMN_KINDS, TABLE_KINDS, Check, with_unique_names
+from lakehouse_cli.model.check import COLUMN_KINDS, TABLE_KINDS, Check
 from lakehouse_cli.model.column_type import whole_type
 from lakehouse_cli.model.query import TextPlace
 from lakehouse_cli.text.name_lists import any_of
@@ -277,22 +277,3 @@ def _shown_types(kind: str) -> list[str]:
     names = {"int": "int64", "float": "float64", "uint": "", "time32": "", "time64": ""}
     shown = [names.get(each, each) for each in COLUMN_KINDS[kind]]
     return [each for each in shown if each]
-
-
-def every_check(columns: Any, checks: tuple[Check, ...], module: str | None) -> tuple[Check, ...]:
-    """All checks of a table, those of its columns first, each with a name of its own and its function by its module."""
-    found: list[Check] = []
-    for column in columns or ():
-        if column.checks:
-            found += column.checks
-    found += checks
-    if not found:
-        return ()
-    named = [check if name == check.name else replace(check, name=name) for check, name in with_unique_names(found)]
-    return tuple(_with_module(check, module) for check in named)
-
-
-def _with_module(check: Check, module: str | None) -> Check:
-    if check.kind != "function" or ":" in check.arguments["function"] or module is None:
-        return check
-    return replace(check, arguments={"function": f"{module}:{check.arguments['function']}"})

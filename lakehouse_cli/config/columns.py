@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from lakehouse_cli.config.checks import WORDS, column_checks, column_keys
 from lakehouse_cli.config.options import value_type
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Key, Reader, is_misspelt, keys_schema, read_keys
@@ -74,12 +73,14 @@ class Columns:
 
 def read_column(reader: Reader, key: Scalar, value: Mapping, owner: str) -> Column | None:
     """Read a column with more than its type; None after a problem was reported."""
-    known = _KEYS
+    from lakehouse_cli.config.checks import WORDS, column_checks  # not loaded where columns have a type alone
+
+    keys = known = _keys()
     if (entries := _without_pieces(value)) is not value.entries:
         value = Mapping(entries, value.size, value.start, value.end)
-    if not value.entries.keys() <= _KEYS.keys():
+    if not value.entries.keys() <= keys.keys():
         of_table = {name: Key(_OfTable(), "") for name in value.entries if name in _table_options()}
-        known = {**_KEYS, **_option_keys(), **of_table}
+        known = {**keys, **_option_keys(), **of_table}
     what = f"column {quoted(key.text)} of {owner}"
     values, invalid = read_keys(reader, value, known, what, WORDS)
     if "type" not in value.entries and not is_misspelt("type", value.entries, known):
@@ -87,7 +88,7 @@ def read_column(reader: Reader, key: Scalar, value: Mapping, owner: str) -> Colu
     if invalid or "type" not in values:
         return None
     checks = column_checks(reader, key.text, values["type"], values, value.entries, what)
-    placed = [name for name in values if name == "from" or name not in _KEYS]
+    placed = [name for name in values if name == "from" or name not in keys]
     options = {name: values.pop(name) for name in placed if name != "from"}
     return Column(
         key.text,
@@ -151,7 +152,17 @@ class _OfTable:
 
 
 _TYPE = _Type()
-_KEYS = {
+
+
+@cache
+def _keys() -> dict[str, Key]:
+    """The keys of a column that is a map."""
+    from lakehouse_cli.config.checks import column_keys
+
+    return {**_OWN, **column_keys()}
+
+
+_OWN = {
     "type": Key(_TYPE, "Its Arrow type."),
     "nullable": Key(Flag(), "Whether it may hold null.", True),
     "description": Key(Text(), "What the column holds."),
@@ -162,7 +173,6 @@ _KEYS = {
     ),
     "optional": Key(Flag(), "Whether a file of a source may lack it; it is null there.", False),
     "sensitive": Key(Flag(), "Whether its values are hidden in messages, documents and the history.", False),
-    **column_keys(),
 }
 
 
@@ -181,7 +191,7 @@ def _option_keys() -> dict[str, Key]:
 @cache
 def _table_options() -> frozenset[str]:
     """The options of formats that may not."""
-    return frozenset(option.name for option in _options()) - _option_keys().keys() - _KEYS.keys()
+    return frozenset(option.name for option in _options()) - _option_keys().keys() - _keys().keys()
 
 
 def _options() -> Iterator[FormatOption]:
@@ -192,7 +202,7 @@ def _options() -> Iterator[FormatOption]:
 def column_schema() -> JsonSchema:
     """JSON Schema of one column."""
     description = "A type, or a map with `type` and more: options of the format for this column alone among them."
-    keys = keys_schema({**_KEYS, **_option_keys()}, description, ["type"])
+    keys = keys_schema({**_keys(), **_option_keys()}, description, ["type"])
     return {"anyOf": [_TYPE.schema(), keys], "description": description}
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lakehouse_cli.code.source import PROJECT_FILE
+from lakehouse_cli.code.module_search import PROJECT_FILE
 from lakehouse_cli.config.dotenv import ENV_FILE
 from lakehouse_cli.declarations import DeclaredProject, Place
 from lakehouse_cli.errors import Problem, ProjectError, UsageError

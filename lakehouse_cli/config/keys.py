@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping as AnyMapping
+from importlib import import_module
 from typing import Any
 
-from lakehouse_cli.config.checks import TableChecks
+from msgspec import Struct
+
 from lakehouse_cli.config.columns import Columns
 from lakehouse_cli.config.dimensions import PARTITIONS, Inputs
 from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN, path_problem
-from lakehouse_cli.config.quarantine import Quarantine
 from lakehouse_cli.config.reading import JsonSchema, Key, Reader
 from lakehouse_cli.config.uses import FILE_RULES, RefreshAge, UsesMap, file_problem
 from lakehouse_cli.config.value_types import (
@@ -52,20 +53,28 @@ _FUNCTION = Text(
 _OPTIONS = Section("a map of the format's options", "options")
 
 
-class _Tests:
-    """The tests of a table; what reads them is loaded where there are some."""
+class _LoadedWhenWritten(Struct, frozen=True):
+    """The value of a key that few tables have; the class that reads it is loaded where it is written.
+
+    Attributes:
+        module: Within `config`.
+        name: Of the class.
+    """
+
+    module: str
+    name: str
+
+    def _type(self) -> Any:
+        return getattr(import_module(f"lakehouse_cli.config.{self.module}"), self.name)()
 
     def read(self, reader: Reader, node: Node, what: str) -> Any:
-        """The tests."""
-        from lakehouse_cli.config.transform_tests import read_tests
-
-        return read_tests(reader, node, what)
+        """The value."""
+        return self._type().read(reader, node, what)
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""
-        from lakehouse_cli.config.transform_tests import tests_schema
-
-        return tests_schema()
+        schema: JsonSchema = self._type().schema()
+        return schema
 
 
 TABLE_KEYS: AnyMapping[str, Key] = {
@@ -205,19 +214,21 @@ TABLE_KEYS: AnyMapping[str, Key] = {
     "retry_delay": Key(Number(minimum=0), "Seconds before the first retry, doubled each time.", 1, computed=True),
     "timeout": Key(Number(minimum=0, above=True), "Seconds it may take. Default: no limit.", computed=True),
     "checks": Key(
-        TableChecks(),
+        _LoadedWhenWritten("checks", "TableChecks"),
         "What the data must satisfy beyond types; checks of single columns stand in the columns.",
         examples=([{"unique": ["station", "day"]}, {"row_count": {"min": 1}}],),
     ),
     "quarantine": Key(
-        Quarantine(),
+        _LoadedWhenWritten("quarantine", "Quarantine"),
         "Publish the rows that keep its checks, and store the others, with the checks they broke, as"
         " `NAME__quarantine`.",
         examples=({"max": "1%"}, True),
         computed=True,
     ),
     "tests": Key(
-        _Tests(), "Tests of its transform, on rows that they give; `lakehouse test` runs them.", computed=True
+        _LoadedWhenWritten("transform_tests", "Tests"),
+        "Tests of its transform, on rows that they give; `lakehouse test` runs them.",
+        computed=True,
     ),
 }
 

@@ -73,17 +73,17 @@ def _filled_problems(table: Table, owner: str, pattern: FilePattern) -> Iterator
     formats = {each.name: each.format for each in pattern.placeholders if each.format is not None}
     for column in table.columns or ():
         what = f"column {quoted(column.name)} of {owner}"
-        if column.name == table.file_column and column.type.id != "string":
+        if column.source_name == table.file_column and column.type.id != "string":
             message = f"{what} holds the names of files, and is {column.type}"
             yield Problem(message, "declare it as `string`", column.location)
-        form, kind = formats.get(column.name), column.type
+        form, kind = formats.get(str(column.source_name)), column.type
         if form is None:
             continue
         if kind.id in ("date32", "date64", "timestamp") and not says_year(form):
-            message = f"{what} is {kind}, and its placeholder `{{{column.name}:{form}}}` has no year"
+            message = f"{what} is {kind}, and its placeholder `{{{column.source_name}:{form}}}` has no year"
             yield Problem(message, "declare it as `string`", column.location)
         elif kind.id in ("time32", "time64") or (kind.id == "timestamp" and "tz" in str(kind)):
-            message = f"{what} is {kind}, which its placeholder `{{{column.name}:{form}}}` cannot fill"
+            message = f"{what} is {kind}, which its placeholder `{{{column.source_name}:{form}}}` cannot fill"
             yield Problem(message, "declare it as a timestamp without a zone, or as `string`", column.location)
 
 

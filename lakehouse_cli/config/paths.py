@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Sequence
 
@@ -44,7 +45,12 @@ def path_problem(path: str) -> tuple[str, str] | None:
     if path.startswith("/"):
         return "is absolute", "give it relative to the root of its storage"
     if ".." in parts:
-        return "leaves the root of its storage by `..`", "declare a storage with another root for it"
+        within = posixpath.normpath("/".join(parts))
+        if within.partition("/")[0] == "..":
+            return "leaves the root of its storage by `..`", "declare a storage with another root for it"
+        goes_through = any(mark in path.partition("..")[0] for mark in "*?{")
+        hint = f"write {quoted(within + slash)}" if within != "." and not goes_through else "name the folder itself"
+        return "goes up again by `..`", hint
     if "" in parts or "." in parts:
         return (
             "has an empty part or a `.` in it",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -13,10 +14,10 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from lakehouse_cli.code.importing import import_own, is_own_file
-from lakehouse_cli.code.source import PUT_MODULE, in_the_way
+from lakehouse_cli.code.module_search import PUT_MODULE, in_the_way
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.declarations import DeclaredProject, DeclaredTable, declared_by
-from lakehouse_cli.errors import Interrupted, Location, Problem, did_you_mean
+from lakehouse_cli.errors import Interrupted, LakehouseError, Location, Problem, did_you_mean
 from lakehouse_cli.executors.forks import UNFORKABLE
 from lakehouse_cli.registry import install_command
 
@@ -33,9 +34,8 @@ def find_declared(named: str, folder: Path, place: Location | None) -> DeclaredP
     """
     name, _, attribute = named.partition(":")
     if not all(part.isidentifier() for part in name.split(".")) or name.endswith(".py"):
-        stem = name.removesuffix(".py").strip("./").replace("/", ".")
-        hint = f"write `{stem}`" if stem != name else "write it as in an `import`"
-        return Problem(f"{quoted(name)} is not a module's name", hint, place)
+        hint = _module_of_file(name, folder, f":{attribute}" if attribute else "")
+        return Problem(f"{quoted(name)} is not a module's name", hint or "write it as in an `import`", place)
     module = _imported(name, folder, place)
     if isinstance(module, Problem):
         return module
@@ -57,6 +57,21 @@ def find_declared(named: str, folder: Path, place: Location | None) -> DeclaredP
     has_tables = any(isinstance(each, DeclaredTable) or declared_by(each) for each in vars(module).values())
     hint = f"add {_ONE} to it" if has_tables else f"declare the project in it: {_ONE}"
     return Problem(f"module `{name}` declares no `Lakehouse`", hint, place)
+
+
+def _module_of_file(name: str, folder: Path, attribute: str) -> str | None:
+    """How to name the module that a path or file is; None where it can be none."""
+    here, stem = Path.cwd(), name.removesuffix(".py")
+    stem = stem if "/" in stem else stem.strip(".")
+    paths = [Path(os.path.normpath(each / stem)) for each in (folder, here)]
+    path = next((each for each in paths if each.with_suffix(".py").is_file()), paths[0])
+    parts, command = path.relative_to(folder).parts if path.is_relative_to(folder) else (), ""
+    if (not parts or not all(part.isidentifier() for part in parts[:-1])) and path.with_suffix(".py").is_file():
+        parts, command = path.parts[-1:], f"lakehouse -C {shlex.quote(os.path.relpath(path.parent, here))} -m "
+    module = ".".join(parts)
+    if not parts or not all(part.isidentifier() for part in parts) or module + attribute == name:
+        return None
+    return f"write `{command}{module}{attribute}`"
 
 
 def _other(found: dict[str, DeclaredProject]) -> str:
@@ -85,6 +100,8 @@ def _imported(name: str, folder: Path, place: Location | None) -> ModuleType | P
         if isinstance(error, ModuleNotFoundError) and error.name:
             hint = f"{install_command(error.name) or f'install what `{error.name}` belongs to'}, or correct the import"
         message = f"module `{name}` cannot be imported: {failure.headline}"
+        if isinstance(error, LakehouseError):  # such as of a run at import
+            message, hint = f"module `{name}` cannot be imported: {error.message}", error.hint or hint
         return Problem(message, hint, failure.location or place)
 
 

@@ -13,7 +13,7 @@ from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.python_nodes import Nodes, Places, plain_key, plain_value, shown_value
 from lakehouse_cli.config.python_storages import with_named_classes
 from lakehouse_cli.config.reading import Reader
-from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
+from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar
 from lakehouse_cli.declarations import COMPUTES, DeclaredProject, DeclaredTable, TableDecorator, declared_by
 from lakehouse_cli.errors import Location
 
@@ -81,7 +81,10 @@ class PythonProject:
             table = self._declared(asset)
             if table is None:
                 message = f"{shown_value(asset)} in `assets` is no table"
-                self._own.report(message, "declare it by `source_table` or `computed_table`")
+                hint = "declare it by `source_table` or `computed_table`"
+                if "<locals>" in getattr(asset, "__qualname__", ""):
+                    hint = f"{hint}, above its other decorators"
+                self._own.report(message, hint)
             elif id(table) not in found:
                 found[id(table)] = table
                 waiting += [each for each in (*_inputs(table), *self._named(table)) if self._declared(each) is not None]
@@ -112,8 +115,9 @@ class PythonProject:
         """A map of the table's name to its keys; empty after a problem that leaves it without either."""
         nodes = Nodes(self._places.mark(table.place), self._places, self._problems)
         name = table.name
-        if table.kind == "source" and (function := table.decorated or name) is not None and callable(function):
-            self._decorated(function, nodes)
+        function = table.decorated or (name if table.kind == "source" and callable(name) else None)
+        if function is not None:
+            self._decorated(table, function, nodes)
             return nodes.mapping({})
         if not isinstance(name, str) or (name == "<lambda>" and table.kind == "computed"):
             self._nameless(table, nodes)
@@ -147,8 +151,16 @@ class PythonProject:
         return nodes.mapping({name: (nodes.key(name), nodes.mapping(entries))})
 
     @staticmethod
-    def _decorated(function: Any, nodes: Nodes) -> None:
+    def _decorated(table: DeclaredTable, function: Any, nodes: Nodes) -> None:
         named = getattr(function, "__name__", "name")
+        if table.kind == "computed":
+            given = table.keys.get("name") if table.function is None else table.function
+            message = (
+                f"`computed_table` decorates {shown_value(function)}, and is given {shown_value(given)} before keywords"
+            )
+            keyword = f'name="{given}"' if isinstance(given, str) else "inputs=[…]"
+            nodes.report(message, f"a decorator takes keywords alone, such as `{keyword}`")
+            return
         call = f'{named} = source_table("{named}", …)'
         hint = f"declare it by a call, `{call}`; what a function computes by `computed_table`"
         nodes.report(f"a source decorates {shown_value(function)}, and is computed by none", hint)
@@ -157,8 +169,10 @@ class PythonProject:
         given = table.keys.get("name")
         if given is not None and not isinstance(given, str):
             nodes.report(f"the name of a table is {shown_value(given)}", "name it by a text")
-        elif table.kind == "source":
+        elif table.kind == "source" and not isinstance(self._path(nodes, table.keys.get("path"), "`path`"), Broken):
             nodes.report("a source table has no name", "give it one, or a `path` to take it from")
+        elif table.kind == "source":
+            return  # for want of a path
         elif table.function is None:
             nodes.report("`computed_table` decorates no function", "put it above a `def`, or give it `sql=` and a name")
         else:
@@ -167,11 +181,23 @@ class PythonProject:
     def _value(self, nodes: Nodes, key: str, value: Any, what: str) -> Node:
         if key == "columns":
             return nodes.columns(value, what)
-        if key == "path" and isinstance(value, tuple | list) and all(isinstance(part, str) for part in value):
-            return nodes.value("/".join(value), what)
+        if key == "path":
+            return self._path(nodes, value, what)
         if key == "inputs":
             return self._inputs(nodes, value, what)
         return nodes.value(plain_value(self._with_names(value)) if key == "tests" else value, what)
+
+    @staticmethod
+    def _path(nodes: Nodes, value: Any, what: str) -> Node:
+        """A path, or the parts of one."""
+        if not isinstance(value, tuple | list):
+            return nodes.value(value, what)
+        hint = 'write its parts as texts, such as `path=("raw", "orders")`'
+        if not value:
+            return nodes.report(f"{what} has no parts", hint)
+        if wrong := [part for part in value if not isinstance(part, str)]:
+            return nodes.report(f"{what} has {shown_value(wrong[0])}, which is no text", hint)
+        return nodes.value("/".join(value), what)
 
     def _with_names(self, value: Any) -> Any:
         """What tests hold, with tables by their names."""
@@ -228,15 +254,18 @@ class PythonProject:
         if "<locals>" in name or "." in name:
             inside = name.replace(".<locals>", "").rpartition(".")[0]
             message = f"function `{name.rpartition('.')[2]}` of {owner} is defined inside `{inside}`"
-            nodes.report(message, "move it to the top of the module, where a run finds it by its name")
+            hint = "move it to the top of the module, where a run finds it by its name"
+            if "<locals>" in name:
+                hint = f"{hint}; if `{inside}` is a decorator, have it use `functools.wraps`"
+            nodes.report(message, hint)
             return None
-        return self._found(function, name, nodes, owner)
+        return self._found(function, name, nodes, owner, table.place.module)
 
     def _place(self, table: DeclaredTable) -> Location:
         return self._places.mark(table.place).location
 
-    def _found(self, defined: Any, name: str, nodes: Nodes, owner: str) -> str | None:
-        """The name by which a function or class at the top of a module is found there."""
+    def _found(self, defined: Any, name: str, nodes: Nodes, owner: str, declared_in: str = "") -> str | None:
+        """The name by which a function or class at the top of a module is found there, or where it is declared."""
         what = "class" if isinstance(defined, type) else "function"
         module = getattr(defined, "__module__", None)
         if isinstance(module, str) and module.partition(".")[0] in sys.stdlib_module_names:
@@ -247,9 +276,19 @@ class PythonProject:
         bound = getattr(holder, name, None)
         # A module that is still being imported, or run as a script, may not have bound it yet.
         if bound is not None and not any(each is defined for each in _unwrapped(bound)):
-            message = f"`{name}` in module `{module}` is no longer the {what} of {owner}"
-            nodes.report(message, "give one of the two another name")
-            return None
+            # What wraps a function has its name, and may be at the top of a module by another.
+            places = (module, declared_in) if hasattr(defined, "__wrapped__") else ()
+            found = ((place, key) for place in places for key in _names_of(defined, sys.modules.get(place or "")))
+            module, name = next(found, (None, name))
+            if module is None:
+                message = f"`{name}` in module `{defined.__module__}` is no longer the {what} of {owner}"
+                hint = "give one of the two another name"
+                if any(each is bound for each in _unwrapped(defined)):
+                    message = f"{what} `{name}` of {owner} is wrapped, and has no name at the top of the module"
+                    hint = "decorate the `def` with what wraps it, or give it a name there: `name = wrapper(function)`"
+                nodes.report(message, hint)
+                return None
+            holder = sys.modules[module]
         if module == "__main__" or holder is None:
             module = self._script(holder, defined)
         if module is None:
@@ -300,6 +339,11 @@ def _inputs(table: DeclaredTable) -> Iterator[Any]:
             yield from map(_table_of, value.values())
         elif isinstance(value, list | tuple):
             yield from value
+
+
+def _names_of(value: Any, module: types.ModuleType | None) -> Iterator[str]:
+    """The names at the top of a module that stand for a value."""
+    return (name for name, bound in ({} if module is None else vars(module)).items() if bound is value)
 
 
 def _unwrapped(bound: Any) -> Iterator[Any]:

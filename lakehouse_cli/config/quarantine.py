@@ -12,7 +12,7 @@ from lakehouse_cli.config.value_types import Flag
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 from lakehouse_cli.errors import Problem
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.quarantine import REASON_COLUMNS, SUFFIX, judges_for_quarantine
+from lakehouse_cli.model.quarantine import REASON_COLUMNS, SUFFIX, puts_rows_aside
 
 _ANY = "100%"
 _KEYS = {
@@ -47,12 +47,6 @@ class Quarantine:
         }
 
 
-def applies(table: Table) -> bool:
-    """Whether rows of a table can be put aside at all, as defaults for all tables leave it open."""
-    can = table.kind == "computed" and not table.serializer and not table.output and not table.runs_in_storage
-    return can and any(judges_for_quarantine(table, each) for each in table.contract.checks)
-
-
 def quarantine_problems(table: Table, names: Collection[str]) -> Iterator[Problem]:
     """What is wrong with the quarantine of a table.
 
@@ -67,7 +61,7 @@ def quarantine_problems(table: Table, names: Collection[str]) -> Iterator[Proble
     elif table.runs_in_storage:
         message = f"`quarantine` of {owner}, which its database computes"
         yield Problem(message, "remove it, or have DuckDB run the query: `engine: duckdb`", place)
-    elif not applies(table):
+    elif not puts_rows_aside(table):
         message = f"`quarantine` of {owner}, which has no check of rows that keeps it from being published"
         yield Problem(message, 'add one, such as `{expression: "high >= low"}`, or remove `quarantine`', place)
     name = f"{table.name}{SUFFIX}"

@@ -10,13 +10,11 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lakehouse_cli.config.checks import every_check
 from lakehouse_cli.config.dimensions import TABLE_WORDS, split_inputs
 from lakehouse_cli.config.keys import TABLE_KEYS
 from lakehouse_cli.config.made_dimensions import placeholders_of
 from lakehouse_cli.config.options import FILE_COLUMN, MANY_FILES, read_options
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.quarantine import applies
 from lakehouse_cli.config.reading import EMPTY, Reader, read_keys
 from lakehouse_cli.config.scalars import loses_digits
 from lakehouse_cli.config.value_types import NAME_PATTERN, NAME_RULE, is_parameter
@@ -24,6 +22,8 @@ from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location
 from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.model import Column, Contract, FunctionRef, SqlQuery, StorageSpec, Table, Uses, parse_column_type
+from lakehouse_cli.model.check import every_check
+from lakehouse_cli.model.quarantine import puts_rows_aside
 
 _NAME = re.compile(NAME_PATTERN)
 # Without these a table's part in the graph is unknown; what follows from them would be guesswork.
@@ -227,9 +227,11 @@ class Resolution(Struct):
             query = None
         options = dict(self._options(draft, values, storage)) if storage else {}
         file_column, columns = str(options.pop(FILE_COLUMN, "")), values.get("columns")
-        if file_column and columns is not None and file_column not in [each.name for each in columns]:
+        named = {name for each in columns or () for name in (each.name, each.source_name)}
+        if file_column and columns is not None and file_column not in named:
             columns = (*columns, Column(file_column, parse_column_type("string"), nullable=False))
         inputs, input_options = split_inputs(values.get("inputs"))
+        of_columns = [check for column in columns or () if column.checks for check in column.checks]
         table = Table(
             name=name,
             kind="source" if source else "computed",
@@ -241,7 +243,7 @@ class Resolution(Struct):
                 columns,
                 values.get("key", ()),
                 values.get("extra_columns", "error"),
-                every_check(columns, values.get("checks", ()), self.module),
+                every_check((*of_columns, *values.get("checks", ())), self.module),
             ),
             function=self._function(name, draft, values, places) if wants_function else None,
             output=values.get("output", ""),
@@ -275,7 +277,7 @@ class Resolution(Struct):
         if made := tuple(placeholders_of(table)):
             table = replace(table, partitions=made)
         # Defaults speak of all tables, and mean those that have checks.
-        meant = table.quarantine is None or "quarantine" in own or applies(table)
+        meant = table.quarantine is None or "quarantine" in own or puts_rows_aside(table)
         return table if meant else replace(table, quarantine=None)
 
     @staticmethod

@@ -54,10 +54,6 @@ class _Reading(Struct, frozen=True):
     tables: Raw
 
 
-_decode = json.Decoder(_Reading).decode
-_decode_tables = json.Decoder(dict[str, Table]).decode
-
-
 class KeptTables:
     """The tables that were kept of a project in one environment.
 
@@ -68,7 +64,7 @@ class KeptTables:
 
     def __init__(self, folder: Path, environment: str) -> None:
         file = _FILE.format(environment)
-        self._reading = kept(folder, _FOLDER, file, _decode) if environment.isidentifier() else None
+        self._reading = kept(folder, _FOLDER, file, _Reading) if environment.isidentifier() else None
         self._files = {each.name: each for each in self._reading.files} if self._reading is not None else {}
         self._left_out: list[str] = []
 
@@ -95,7 +91,7 @@ class KeptTables:
         if self._reading is None or not [*self._files] == self._left_out == [*files] or self._reading.key != _key(spec):
             return None
         try:
-            return _decode_tables(self._reading.tables)
+            return json.decode(self._reading.tables, type=dict[str, Table])
         except ValidationError:
             return None
 

@@ -292,29 +292,39 @@ _KEYS: AnyMapping[str, Key] = {
 }
 
 
-def read_tests(reader: Reader, node: Node, what: str) -> tuple[TransformTest, ...] | Invalid:
+class Tests:
     """The tests of a table."""
-    owner = what.removeprefix("`tests` of ")
-    if owner == "`defaults`":
-        return reader.report(node, "`tests` stand in a table, not in `defaults`", "move them to the table they test")
-    if not isinstance(node, Sequence):
-        return reader.mismatch(node, what, "a list of tests", "write `- name: …` for each, its keys below it")
-    found: dict[str, TransformTest] = {}
-    broken = False
-    for number, item in enumerate(node.items, 1):
-        test = _test(reader, item, f"test {number} of {owner}", owner)
-        if test is None:
-            broken = True
-        elif test.name in found:
-            reader.problems.report(
-                f"{owner} has two tests called {quoted(test.name)}, the first at {found[test.name].location}",
-                "rename or remove one of the two",
-                test.location,
+
+    def read(self, reader: Reader, node: Node, what: str) -> tuple[TransformTest, ...] | Invalid:
+        """The tests of a table."""
+        owner = what.removeprefix("`tests` of ")
+        if owner == "`defaults`":
+            return reader.report(
+                node, "`tests` stand in a table, not in `defaults`", "move them to the table they test"
             )
-            broken = True
-        else:
-            found[test.name] = test
-    return INVALID if broken else tuple(found.values())
+        if not isinstance(node, Sequence):
+            return reader.mismatch(node, what, "a list of tests", "write `- name: …` for each, its keys below it")
+        found: dict[str, TransformTest] = {}
+        broken = False
+        for number, item in enumerate(node.items, 1):
+            test = _test(reader, item, f"test {number} of {owner}", owner)
+            if test is None:
+                broken = True
+            elif test.name in found:
+                reader.problems.report(
+                    f"{owner} has two tests called {quoted(test.name)}, the first at {found[test.name].location}",
+                    "rename or remove one of the two",
+                    test.location,
+                )
+                broken = True
+            else:
+                found[test.name] = test
+        return INVALID if broken else tuple(found.values())
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        test = keys_schema(_KEYS, "A test of the transform.", ("name", "expect"))
+        return {"type": "array", "items": test}
 
 
 def _test(reader: Reader, node: Node, what: str, owner: str) -> TransformTest | None:
@@ -353,9 +363,3 @@ def _places(reader: Reader, node: Mapping) -> Iterator[tuple[str, Location]]:
         yield name, reader.place(key, value)
         if name in ("given", "params", "partition", "expect") and isinstance(value, Mapping):
             yield from ((f"{name}.{part}", reader.at(of)) for part, (of, _) in value.entries.items())
-
-
-def tests_schema() -> JsonSchema:
-    """JSON Schema of the tests of a table."""
-    test = keys_schema(_KEYS, "A test of the transform.", ("name", "expect"))
-    return {"type": "array", "items": test}

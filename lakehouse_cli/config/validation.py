@@ -20,7 +20,6 @@ from lakehouse_cli.config.options import column_conflict, option_conflict
 from lakehouse_cli.config.partitions import partition_problems
 from lakehouse_cli.config.paths import length_problem, suffix_problem
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.quarantine import quarantine_problems
 from lakehouse_cli.config.several_results import result_problems
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.formats import FormatSpec, SerializerSpec, find_form
@@ -28,6 +27,7 @@ from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import Column, ProjectSpec, StorageSpec, Table
 from lakehouse_cli.model.column_type import whole_type
 from lakehouse_cli.model.dimension import Dimension
+from lakehouse_cli.model.file_pattern import may_be_of_path
 from lakehouse_cli.model.quarantine import quarantine_table
 from lakehouse_cli.storage_types import StorageType, find_type, scheme_of
 from lakehouse_cli.text.name_lists import any_of
@@ -64,6 +64,8 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
 
             yield from check_problems(table, spec, places.unread)
         if table.quarantine is not None:
+            from lakehouse_cli.config.quarantine import quarantine_problems
+
             yield from quarantine_problems(table, spec.tables)
             yield from validation.quarantine(quarantine_table(table))
     yield from result_problems(spec.tables.values(), places.unread)
@@ -306,7 +308,8 @@ def _unusable(
 def _from_problems(table: Table, spec: FormatSpec | None, owner: str, overridden: str | None) -> Iterator[Problem]:
     """Columns whose `from` their table or its format cannot use."""
     by_position = spec is not None and spec.by_position
-    positions = by_position and table.options.get("header") is False
+    of_files = [each for each in table.columns or () if not may_be_of_path(table, each)]
+    positions = by_position and table.options.get("header") is False and any(each.from_ for each in of_files)
     names: dict[str | int, Column] = {}
     for column in table.columns or ():
         place = f"`from` of column {quoted(column.name)} of {owner}"
@@ -320,7 +323,7 @@ def _from_problems(table: Table, spec: FormatSpec | None, owner: str, overridden
             what = f"format {spec.name}" if spec is not None else f"storage `{table.storage}`"
             hint = f'name it: `from: "name in the file"`, and `from: "{column.from_}"` if that is its name'
             yield Problem(f"{place} is a position, and columns of {what} go by name", overridden or hint, where)
-        elif positions and not isinstance(column.from_, int):
+        elif positions and not isinstance(column.from_, int) and column in of_files:
             message = "is a name" if column.from_ else "is not set, though that of another column is"
             hint = "give each column its position in the file, such as `from: 1`"
             yield Problem(f"{place} {message}, and `header: false` leaves positions alone", hint, where)

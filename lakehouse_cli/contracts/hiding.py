@@ -112,6 +112,16 @@ def _hidden(violation: Violation, hidden: Collection[str], key: Collection[str])
     return replace(violation, examples=tuple(examples), message=message)
 
 
+def hide_kept(failed: FailedRows, hidden: Collection[str]) -> FailedRows:
+    """Rows that were kept, without the values of columns that have become sensitive since."""
+    shown = {row.values.get(name) for row in failed.rows for name in hidden} - {None, HIDDEN}
+    reasons = dict.fromkeys(reason for row in failed.rows for reason in row.reasons)
+    said = {reason: reason for reason in reasons}
+    for value in sorted(filter(None, shown), key=len, reverse=True):
+        said = {reason: text.replace(value, HIDDEN) for reason, text in said.items()}
+    return _without_values(failed, hidden, said)
+
+
 def _without_values(failed: FailedRows, hidden: Collection[str], messages: dict[str, str]) -> FailedRows:
     rows = (
         replace(

@@ -17,6 +17,7 @@ from typing import Any
 
 from lakehouse_cli.executors.descendants import kill_descendants
 from lakehouse_cli.executors.forks import forks_end_here, let_process_end
+from lakehouse_cli.executors.progress import listen
 from lakehouse_cli.text.printing import PrintedLines
 
 #: Signals that go to the whole group; the process that leads decides about the work.
@@ -102,6 +103,7 @@ def serve(line: Connection, end: Connection, prepare: Callable[[], None] | None)
     try:
         if prepare is not None:
             prepare()
+        listen(lambda *value: send("progress", value))
         while True:
             fn, args = line.recv()
             send("begun", None)

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from lakehouse_cli.executors.base import WorkerDiedError, WorkerTimeoutError
 from lakehouse_cli.executors.descendants import kill_descendants
+from lakehouse_cli.executors.progress import tell
 from lakehouse_cli.executors.threads import Work
 
 # For the system to take away one that was killed.
@@ -59,6 +60,8 @@ class WorkerProcess(Struct, frozen=True):
                     on_begun()
                     # Before, it may have been loading what it needs.
                     limit = None if work.timeout is None else time.monotonic() + work.timeout
+                elif kind == "progress":
+                    tell(*value)
                 elif kind in ("stdout", "stderr"):
                     with suppress(OSError, ValueError):  # nobody reads what the function printed
                         getattr(sys, kind).write(f"{value}\n")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from unicodedata import normalize
 
-from lakehouse_cli.errors import DataError, Location, Violation, alike, did_you_mean
+from lakehouse_cli.errors import DataError, Location, Violation, did_you_mean
 from lakehouse_cli.model import Column
+from lakehouse_cli.text.close_names import alike
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.invisible import unseen_characters, visible
 from lakehouse_cli.text.name_lists import first_few, first_named
@@ -70,7 +72,9 @@ def missing_columns(
     taken = {str(column.from_ or column.name) for column in declared or ()}
     free = [name for name in there if name not in taken]
     called_so = {column.name: str(column.from_ or column.name) for column in missing}
+    other_cases = {column: found for column, name in called_so.items() if (found := other_case(name, free))}
     close = {column: _look_alike(in_file, free) for column, in_file in called_so.items()}
+    is_near = {column for column, alike in close.items() if alike} | other_cases.keys()
     if hint is None:  # another close match is not what it says to do
         close = {column: close[column] or did_you_mean(in_file, free) for column, in_file in called_so.items()}
     if len(missing) == 1:
@@ -92,7 +96,19 @@ def missing_columns(
     ]
     listed = first_few(names, _LISTED_MISSING)
     message = f"`{name}` lacks {'column' if len(missing) == 1 else 'columns'} {listed}"
-    return DataError(message, violations, hint=hint, location=Location(name, line))
+    error = DataError(message, violations, hint=hint, location=Location(name, line))
+    error.misnamed = frozenset(is_near)
+    return error
+
+
+def other_case(name: str, there: Iterable[str]) -> str | None:
+    """The name there that is the same but for capitals and spaces around it."""
+    folded = _folded(name)
+    return next((each for each in there if _folded(each) == folded), None)
+
+
+def _folded(name: str) -> str:
+    return normalize("NFKC", name).strip().casefold()
 
 
 def _look_alike(name: str, there: Sequence[str]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +16,9 @@ from lakehouse_cli.integrations.run_process import Message, RunProcess
 from lakehouse_cli.model import Table
 from lakehouse_cli.project.facade import Project
 from lakehouse_cli.registry import install_command
-from lakehouse_cli.rendering.reporters.run_text import failure_lines, retry_text
+from lakehouse_cli.rendering.reporters.run_text import failure_lines, reading_text, retry_text
 from lakehouse_cli.runs.event_json import Beginning, Ending
-from lakehouse_cli.runs.events import TableFinished, TableResult, TableRetrying, TableStarted
+from lakehouse_cli.runs.events import TableFinished, TableReading, TableResult, TableRetrying, TableStarted
 from lakehouse_cli.text.terminal import Terminal
 
 try:
@@ -41,6 +42,7 @@ def definitions(
     module: str | None = None,
     key_prefix: str | Sequence[str] = (),
     sources: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
 ) -> dagster.Definitions:
     """Make Dagster's definitions of a project: an asset for each table.
 
@@ -54,12 +56,14 @@ def definitions(
         module: ``module`` or ``module:name`` that declares the project, in place of a project file in folder `path`.
         key_prefix: Of the keys of all assets, such as where two environments of a project are assets side by side.
         sources: Keys of sources that other assets of Dagster make; those are no external assets here.
+        params: Values of params over those of the file, for every run; none that the file takes from a variable.
 
     Raises:
         ProjectError: The project is invalid; carries every problem found, with its place.
-        UsageError: There is no such environment, or no such source.
+        UsageError: There is no such environment, source or param; or its value is of another type, or not to be seen.
     """
-    project = Project.load(path, env=env, declared=module)
+    project = Project.load(path, env=env, declared=module, params=params)
+    where = _arguments(project, module, params or {})
     prefix = [key_prefix] if isinstance(key_prefix, str) else list(key_prefix)
     made = {_source(project, name): dagster.AssetKey.from_coercible(key) for name, key in (sources or {}).items()}
     keys = asset_keys(project.tables, prefix) | made
@@ -70,7 +74,7 @@ def definitions(
     checks = check_keys(project, keys)
     of_sources = {each: key for each, key in checks.items() if each[0] not in computed}
     if of_sources:
-        assets.append(_source_checks(project, module, prefix, of_sources))
+        assets.append(_source_checks(project, where, prefix, of_sources))
     if computed:
         of_computed = {each: key for each, key in checks.items() if each[0] in computed}
         make = dagster.multi_asset(
@@ -80,7 +84,7 @@ def definitions(
             can_subset=True,
             description=project.spec.description,
         )
-        assets.append(make(_computation(project, module, {name: keys[name] for name in computed}, of_computed)))
+        assets.append(make(_computation(project, where, {name: keys[name] for name in computed}, of_computed)))
     return dagster.Definitions(assets=assets)
 
 
@@ -96,43 +100,58 @@ def _op_name(project: Project, prefix: Sequence[str]) -> str:
     return re.sub("[^A-Za-z0-9_]+", "_", "__".join(parts))
 
 
-def _arguments(project: Project, module: str | None) -> list[str]:
-    """Of the command line, that say which project and environment."""
+def _arguments(project: Project, module: str | None, params: Mapping[str, Any]) -> list[str]:
+    """Of the command line, that say which project and environment, and the params."""
     where = ["-C", str(project.folder), "-m", module] if module is not None else ["-C", str(project.spec.file)]
-    return [*where, "-e", project.environment]
+    given = [f"--param={name}={_text_of(project, name)}" for name in params]
+    return [*where, "-e", project.environment, *given]
 
 
-def _source_checks(project: Project, module: str | None, prefix: Sequence[str], keys: CheckKeys) -> Any:
+def _text_of(project: Project, name: str) -> str:
+    """The value of a param as the command line takes it, which all that runs here can see."""
+    tables = [table for table in project.tables.values() if name in table.params]
+    if any(name in table.private for table in tables) or (
+        name in project.spec.params and project.spec.params[name].is_private
+    ):
+        raise UsageError(
+            f"param `{name}` is filled in from a variable, and others could see what is given here",
+            hint="set the variable, and leave it out of `params`",
+        )
+    value = project.spec.params[name].value if name in project.spec.params else tables[0].params[name]
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _source_checks(project: Project, where: Sequence[str], prefix: Sequence[str], keys: CheckKeys) -> Any:
     def check(context: dagster.AssetCheckExecutionContext) -> Iterator[Any]:
         asked = context.selected_asset_check_keys
-        yield from _checked(project, module, {each: key for each, key in keys.items() if key in asked})
+        yield from _checked(project, where, {each: key for each, key in keys.items() if key in asked})
 
     check.__annotations__["context"] = dagster.AssetCheckExecutionContext
     name = f"{_op_name(project, prefix)}__sources"
     return dagster.multi_asset_check(specs=check_specs(project, keys), name=name, can_subset=True)(check)
 
 
-def _checked(project: Project, module: str | None, selected: CheckKeys) -> Iterator[Any]:
+def _checked(project: Project, where: Sequence[str], selected: CheckKeys) -> Iterator[Any]:
     """Judge what is stored."""
     try:
-        yield from checked_alone(project, _arguments(project, module), selected)
+        yield from checked_alone(project, where, selected)
     except LakehouseError as error:
         raise dagster.Failure(str(error)) from None
 
 
-def _computation(project: Project, module: str | None, keys: Mapping[str, dagster.AssetKey], checks: CheckKeys) -> Any:
-    arguments = _arguments(project, module)
-
+def _computation(
+    project: Project, where: Sequence[str], keys: Mapping[str, dagster.AssetKey], checks: CheckKeys
+) -> Any:
     def compute(context: dagster.AssetExecutionContext) -> Iterator[Any]:
         wanted, asked = context.selected_asset_keys, context.selected_asset_check_keys  # made anew each time
         judges = {each: key for each, key in checks.items() if key in asked}
         selected = [name for name, key in keys.items() if key in wanted]
         if not selected:  # checks alone
-            yield from _checked(project, module, judges)
+            yield from _checked(project, where, judges)
             return
         run_id, failed = "", list[TableResult]()
         try:
-            with RunProcess([*arguments, *selected]) as run:
+            with RunProcess([*where, *selected]) as run:
                 for event in run.events():
                     match event:
                         case Beginning():
@@ -191,6 +210,8 @@ def _log(context: dagster.AssetExecutionContext, event: object) -> None:
                 context.log.info(note)
         case TableStarted():
             context.log.info(f"{event.table} is computed")
+        case TableReading():
+            context.log.info(f"{event.table}: {reading_text(event)}")
         case TableRetrying():
             context.log.warning(f"{event.table}: {retry_text(event)}")
         case TableFinished(result) if result.error is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
+from msgspec.structs import replace
 
-from lakehouse_cli.errors import Example, Location
+from lakehouse_cli.errors import HIDDEN, Example, Location
 from lakehouse_cli.model.declaration import Declaration
 from lakehouse_cli.model.query import TextPlace
 
@@ -198,12 +199,29 @@ class CheckRecord(Struct, frozen=True, omit_defaults=True):
         judged: What decided it, as of `Check.judged_as`, and the code of a function.
         against: The content of the other table that it looked at.
         state: What was measured: ``newest``, ``before``, ``other``, as text.
+        hidden: The columns that were sensitive, whose values it does not show.
     """
 
     result: CheckResult
     judged: str
     against: str = ""
     state: Mapping[str, str] = field(default_factory=dict)
+    hidden: tuple[str, ...] = ()
+
+    def without_values(self, sensitive: Collection[str]) -> CheckRecord:
+        """The same without values of columns that have become sensitive since it was judged."""
+        new = {*sensitive}.difference(self.hidden)
+        result = self.result
+        if not new:
+            return self
+        if result.column is None or not new.isdisjoint(result.column.split(", ")):
+            examples = tuple(replace(each, value=HIDDEN) for each in result.examples)
+            message = result.message
+            if result.status == "errored":
+                message = f"check `{result.name}` cannot be judged, and its error may show sensitive values"
+            result = replace(result, examples=examples, message=message)
+        keys = (each if each.key is UNSET else replace(each, key=HIDDEN) for each in result.examples)
+        return replace(self, result=replace(result, examples=tuple(keys)))
 
 
 def with_unique_names(checks: Sequence[Check]) -> Iterable[tuple[Check, str]]:
@@ -217,3 +235,17 @@ def with_unique_names(checks: Sequence[Check]) -> Iterable[tuple[Check, str]]:
             name = f"{check.name}_{number}"
         seen.add(name)
         yield check, name
+
+
+def every_check(checks: Sequence[Check], module: str | None) -> tuple[Check, ...]:
+    """The checks of a table, each with a name of its own and its function by its module."""
+    if not checks:
+        return ()
+    named = [check if name == check.name else replace(check, name=name) for check, name in with_unique_names(checks)]
+    return tuple(_with_module(check, module) for check in named)
+
+
+def _with_module(check: Check, module: str | None) -> Check:
+    if check.kind != "function" or ":" in check.arguments["function"] or module is None:
+        return check
+    return replace(check, arguments={"function": f"{module}:{check.arguments['function']}"})

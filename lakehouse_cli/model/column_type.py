@@ -7,7 +7,6 @@ with the usual short names beside it. ``lakehouse_cli.arrow.types`` turns a `Col
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from functools import lru_cache
 
 from msgspec import Struct
@@ -338,6 +337,8 @@ class _Parser:
         bare = text.strip().lower()
         if bare in _MEANT:
             return suggestion([_MEANT[bare]])
+        from difflib import get_close_matches  # not loaded where all types are known
+
         matches = get_close_matches(bare, [*TYPE_EXAMPLES, *_ALIASES], n=2, cutoff=0.7)
         if matches:
             return suggestion(dict.fromkeys(_ALIASES.get(match, match) for match in matches))
@@ -354,6 +355,7 @@ def _check_timezone(name: str) -> None:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
+        from difflib import get_close_matches
         from zoneinfo import available_timezones
 
         matches = get_close_matches(name, available_timezones(), n=2, cutoff=0.6)

@@ -45,6 +45,11 @@ class Column(Declaration, frozen=True):
     checks: tuple[Check, ...] = ()
     locations: Mapping[str, Location] = field(default_factory=dict)
 
+    @property
+    def source_name(self) -> str | int:
+        """What it goes by in the source: a name, or a position from 1."""
+        return self.name if self.from_ is None else self.from_
+
 
 class Contract(Declaration, frozen=True, dict=True):
     """The contract of a table.

@@ -9,12 +9,14 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
+from lakehouse_cli.model.contract import Column
 from lakehouse_cli.model.dimension import Every
 from lakehouse_cli.model.partition import HIVE_NULL
 from lakehouse_cli.model.period import period_at, period_key
 from lakehouse_cli.model.project import Table
 
 _MARKS = re.compile(r"\*\*|\*|\?|\{([^{}/]*)\}")
+_SIDE_BY_SIDE = re.compile(r"(?=(\{[^{}/:]*\}\*|\*\{[^{}/:]*\}|\{[^{}/:]*\}\{[^{}/:]*\}))")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NUMBERS = {
     "%Y": ("year", 4),
@@ -25,6 +27,15 @@ _NUMBERS = {
     "%S": ("second", 2),
 }
 _FOUR_DIGITS = 1000
+_CODES = re.compile(r"%(.)|([^%]+)")
+_DIGITS = {
+    **dict.fromkeys("mdHIMSyUWV", "[0-9]{2}"),
+    **dict.fromkeys("YG", "[0-9]{4}"),
+    **dict.fromkeys("uw", "[0-9]"),
+    "j": "[0-9]{3}",
+    "f": "[0-9]{1,6}",
+    "%": "%",
+}
 
 
 class PatternError(ValueError):
@@ -106,7 +117,24 @@ class FilePattern(Struct, frozen=True, dict=True):
 
     @cached_property
     def _expression(self) -> re.Pattern[str]:
+        """With as little in each placeholder as can be, and dates of their formats."""
+        return self._compiled()
+
+    @cached_property
+    def _greedy(self) -> re.Pattern[str] | None:
+        """With as much in each placeholder as can be; None where that is the same."""
+        marks = [[m for m in _MARKS.finditer(part) if m.group() != "?"] for part in self.path.split("/")]
+        is_sure = "**" not in self.path and all(len(each) < 2 for each in marks)
+        return None if is_sure or not self._names else self._compiled(greedy=True)
+
+    @cached_property
+    def _loose(self) -> re.Pattern[str]:
+        """With dates that may be none, and values that may be empty: such files are reported, not left out."""
+        return self._compiled(exact=False)
+
+    def _compiled(self, *, greedy: bool = False, exact: bool = True) -> re.Pattern[str]:
         parts, at, groups = [], 0, 0
+        least = "?" if greedy else ""  # what is in no placeholder takes what these leave
         for match in _MARKS.finditer(self.path):
             parts.append(re.escape(self.path[at : match.start()]))
             at = match.end()
@@ -115,14 +143,17 @@ class FilePattern(Struct, frozen=True, dict=True):
             visible = r"(?!\.)" if begins else ""
             if match.group() == "**":
                 slash = begins and self.path[at : at + 1] == "/"
-                parts.append(r"(?:(?!\.)[^/]+/)*" if slash else rf"{visible}[^/]*(?:/(?!\.)[^/]+)*")
+                within = rf"{visible}[^/]*{least}(?:/(?!\.)[^/]+)*{least}"
+                parts.append(rf"(?:(?!\.)[^/]+/)*{least}" if slash else within)
                 at += slash
             elif match.group() == "*":
-                parts.append(rf"{visible}[^/]*")
+                parts.append(rf"{visible}[^/]*{least}")
             elif match.group() == "?":
                 parts.append(rf"{visible}[^/]")
             else:
-                parts.append(rf"{visible}(?P<_{groups}>[^/]+?)")
+                form = match.group(1).partition(":")[2] if exact else ""
+                value = _form_expression(form) if form else f"[^/]{'+' if exact else '*'}{'' if greedy else '?'}"
+                parts.append(rf"{visible}(?P<_{groups}>{value})")
                 groups += 1
         return re.compile("".join((*parts, re.escape(self.path[at:]))), re.DOTALL)
 
@@ -138,7 +169,7 @@ class FilePattern(Struct, frozen=True, dict=True):
             path: Under the root, `/`-separated, without the ending of its format.
 
         Raises:
-            PatternError: A placeholder has two values, or a value that its format does not parse.
+            PatternError: A placeholder has no value, or two, or may have, or one that its format does not parse.
         """
         if self.is_folder:
             within = path.removeprefix(self.path) if path.startswith(self.path) else ""
@@ -146,12 +177,16 @@ class FilePattern(Struct, frozen=True, dict=True):
             if not within or any(part[:1] in ("", "_", ".") for part in parts):
                 return None
             return _hive_values(parts[:-1])
-        found = self._expression.fullmatch(path)
+        found = self._expression.fullmatch(path) or self._loose.fullmatch(path)
         if found is None:
             return None
+        if self._greedy is not None and (other := self._greedy.fullmatch(path)) is not None:
+            self._refuse_two(found, other)
         values: dict[str, str | None] = {}
         for number, name in enumerate(self._names):
             value = found.group(f"_{number}")
+            if not value:
+                raise PatternError(f"`{{{name}}}` is empty there", "rename the file, or move it away")
             if values.setdefault(name, value) != value:
                 hint = "write the placeholder once, and `*` in the other place"
                 raise PatternError(f"`{{{name}}}` is {values[name]!r} and {value!r} there", hint)
@@ -159,6 +194,21 @@ class FilePattern(Struct, frozen=True, dict=True):
             if each.format is not None:
                 parse_moment(str(values[each.name]), each)
         return values
+
+    def _refuse_two(self, one: re.Match[str], other: re.Match[str]) -> None:
+        """Refuse a value that could be another: a guess would be a wrong value without a word."""
+        for name, first, second in zip(self._names, one.groups(), other.groups(), strict=True):
+            if first != second:
+                raise PatternError(
+                    f"`{{{name}}}` may be {first!r} and {second!r} there",
+                    "write more of the names into the pattern, such as the format of a date",
+                )
+
+
+def _form_expression(form: str) -> str:
+    """What a date or time of a strptime format looks like, as far as its width is known."""
+    parts = [_DIGITS.get(code, "[^/]+?") if code else re.escape(text) for code, text in _CODES.findall(form)]
+    return "".join(parts)
 
 
 def _hive_values(folders: list[str]) -> dict[str, str | None]:
@@ -277,6 +327,16 @@ def reads_many_files(table: Table) -> bool:
     return file_pattern(table.path) is not None or any(each.optional for each in table.columns or ())
 
 
+def may_be_of_path(table: Table, column: Column) -> bool:
+    """Whether a column of a source may be filled from the paths of its files; only these say it of `k=v` folders."""
+    pattern, name = file_pattern(table.path), column.source_name
+    if table.kind != "source" or pattern is None:
+        return False
+    if pattern.is_folder and isinstance(column.from_, str):
+        return True
+    return name == table.file_column or any(each.name == name for each in pattern.placeholders)
+
+
 def pattern_problem(path: str) -> tuple[str, str] | None:
     """What is wrong with a path of many files, and what to do; None where nothing is."""
     rest = _MARKS.sub("", path)
@@ -298,6 +358,11 @@ def pattern_problem(path: str) -> tuple[str, str] | None:
             return f"has a placeholder `{match.group()}` {wrong}", "write it as in `{month:%Y-%m}`"
         if names.setdefault(name, form) != form:
             return f"has the placeholder `{name}` twice, with two formats", "write both alike"
+    if found := _SIDE_BY_SIDE.search(path):
+        return (
+            f"holds `{found.group(1)}`, of which nothing says where the one ends and the other begins",
+            "write what stands between the two in the names",
+        )
     if path.endswith("/") and _MARKS.search(path):
         return (
             "is a folder, which ends in `/`, and a pattern",

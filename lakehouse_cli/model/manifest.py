@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from operator import attrgetter
 from typing import Annotated, Any, NamedTuple
 
@@ -68,6 +69,13 @@ class InputRecord(NamedTuple):
     modified_ns: int | None = None
     reading: str = ""
     files: tuple[FileRecord, ...] = ()
+
+
+def is_same_content(one: InputRecord | None, other: InputRecord | None) -> bool:
+    """Whether two records are of the same bytes, read in the same way; False if one is unknown."""
+    if one is None or other is None:
+        return False
+    return (one.content_hash, one.reading) == (other.content_hash, other.reading)
 
 
 class ColumnRecord(NamedTuple):
@@ -259,10 +267,10 @@ class Manifest(Struct, frozen=True):
             ManifestError: It is no manifest, or one that was altered by hand.
         """
         try:
-            written = _read_written(text)
+            written = _decoder(_Written).decode(text)
         except (ValueError, RecursionError) as error:
             with suppress(DecodeError, UnicodeError, RecursionError):
-                _check_format(_read_format(text).format)
+                _check_format(_decoder(_Format).decode(text).format)
             raise ManifestError(_why(error, text)) from error
         _check_format(written.format)
         table, columns, *others = _values(written)
@@ -307,10 +315,14 @@ class _Written(Manifest, frozen=True, kw_only=True):
     format: int
 
 
-_read_written = Decoder(_Written).decode
 _encode = Encoder().encode
 _encode_lines = Encoder().encode_lines
-_read_format = Decoder(_Format).decode
+
+
+@cache
+def _decoder(kind: type[Struct]) -> Decoder[Any]:
+    # What reads manifests takes a while to make, and the first plan of a project has none.
+    return Decoder(kind)
 
 
 def _check_format(number: int) -> None:

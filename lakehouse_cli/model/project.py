@@ -105,6 +105,11 @@ class StorageSpec(Declaration, frozen=True):
         """Without what may be secret."""
         return f"StorageSpec({self.name!r}, {self.root_text!r}, type={self.type!r})"
 
+    def shown(self, path: str) -> str:
+        """A path under the root as messages show it: behind the root as the project file spells it."""
+        root = self.root_text.rstrip("/")
+        return f"{root}/{path}" if root not in ("", ".") else path
+
 
 class SparkSpec(Declaration, frozen=True):
     """The session that transforms on Spark share in a run.

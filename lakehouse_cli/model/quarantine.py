@@ -46,6 +46,12 @@ def judges_for_quarantine(table: Table, check: Check) -> bool:
     return check.is_of_rows and check.blocks and check.references != table.name
 
 
+def puts_rows_aside(table: Table) -> bool:
+    """Whether rows of a table can be put aside at all, as defaults for all tables leave it open."""
+    can = table.kind == "computed" and not table.serializer and not table.output and not table.runs_in_storage
+    return can and any(judges_for_quarantine(table, each) for each in table.contract.checks)
+
+
 def quarantine_rules(table: Table) -> str:
     """All that decides which rows are put aside, but for code and other tables, as text."""
     rules = [

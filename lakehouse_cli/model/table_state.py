@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from lakehouse_cli.errors import NewerVersionError, ObstructedError, StorageError, UnreachableError
+from lakehouse_cli.model.judged_source import JudgedSource
 from lakehouse_cli.model.manifest import OUTSIDE, InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE, ManifestId, StoredVersion
-
-
-def is_same_content(one: InputRecord | None, other: InputRecord | None) -> bool:
-    """Whether two records are of the same bytes, read in the same way; False if one is unknown."""
-    if one is None or other is None:
-        return False
-    return (one.content_hash, one.reading) == (other.content_hash, other.reading)
 
 
 class TableState(Struct, frozen=True):
@@ -32,7 +28,9 @@ class TableState(Struct, frozen=True):
         content: What is stored there now; None where nothing is, or where nobody needs to know.
         manifest: What was stored by the last run that did.
         manifest_trouble: Why the manifest cannot be read, None where it can, or where there is none.
+        shown: Makes of the path of one of its files, where it is many, what messages call it.
         environment: The one this was found in, where it was not found in the plan's own.
+        judged: What was found of a source when its checks were last judged; None where nothing is known.
     """
 
     uri: str
@@ -42,10 +40,12 @@ class TableState(Struct, frozen=True):
     manifest: Manifest | None = None
     manifest_trouble: StorageError | None = None
     environment: str | None = None
+    shown: Callable[[str], str] = str
     altered_by: str = OUTSIDE
     refused: StorageError | None = None
     other_options: StorageError | None = None
     other_columns: StorageError | None = None
+    judged: JudgedSource | None = None
 
     def refusal(self, *, force: bool) -> StorageError | None:
         """Why a run would leave it as it is though it is due; None where it would not.

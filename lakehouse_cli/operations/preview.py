@@ -73,17 +73,21 @@ class Shown(Answer, frozen=True, kw_only=True):
         name: Its name.
         uri: Where it is.
         partitions: Those that are shown, in order; None of a table without partitions.
+        notes: What there is to say of it.
     """
 
     name: str
     uri: str
     partitions: tuple[Partition, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The document of `lakehouse show -o json`."""
         columns = [column.to_json() for column in self.columns]
-        found = {"name": self.name, "uri": self.uri, **super().to_json(), "columns": columns}
-        return found if self.partitions is None else {**found, "partitions": [each.key for each in self.partitions]}
+        document = {"name": self.name, "uri": self.uri, **super().to_json(), "columns": columns}
+        if self.partitions is not None:
+            document["partitions"] = [each.key for each in self.partitions]
+        return document | ({"notes": list(self.notes)} if self.notes else {})
 
 
 def shown(table: Table, uri: str, data: pa.Table, count: int, partitions: Sequence[Partition] = ()) -> Shown:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.plan.planned import Plan
-from lakehouse_cli.runs.events import TableResult
+from lakehouse_cli.runs.events import ReplayedRows, TableResult
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.table_scan import scan
 from lakehouse_cli.text.counts import count_text, plural
@@ -26,6 +26,19 @@ class _Before(Struct, frozen=True):
 
     rows: int
     keys: list[pa.Table] | None
+
+
+def _note(found: ReplayedRows, trouble: str | None) -> str:
+    of = plural(found.rows, "row")
+    if trouble is not None:
+        return f"{of} had been put aside; how many of them pass now is not known: {trouble}"
+    if found.passed is None:
+        now = count_text(found.quarantined) if found.quarantined else "none"
+        return f"{of} had been put aside, {now} now; with a `key`, it would say which of them pass"
+    text = f"{count_text(found.passed)} of {of} that had been put aside pass now"
+    if found.again:
+        text += f", {count_text(found.again)} put aside again"
+    return text + (f", {count_text(found.gone)} not in the result any more" if found.gone else "")
 
 
 class Replay:
@@ -54,23 +67,17 @@ class Replay:
         before = self._before.get(result.name)
         if before is None or result.status != "materialized":
             return result
-        return replace(result, notes=(*result.notes, self._note(result.name, before)))
-
-    def _note(self, name: str, before: _Before) -> str:
-        of = plural(before.rows, "row")
-        if before.keys is None:
-            manifest = self._storage(self._aside[name]).read_manifest(self._tables[self._aside[name]])
-            now = "none" if manifest is None or not manifest.rows else count_text(manifest.rows)
-            return f"{of} had been put aside, {now} now; with a `key`, it would say which of them pass"
+        name, aside = result.name, self._aside[result.name]
+        found, trouble = ReplayedRows(before.rows), None
         try:
-            passing, again = (self._found(each, before.keys) for each in (name, self._aside[name]))
+            manifest = self._storage(aside).read_manifest(self._tables[aside])
+            found = replace(found, quarantined=0 if manifest is None else manifest.rows)
+            if before.keys is not None:
+                passed, again = (self._found(each, before.keys) for each in (name, aside))
+                found = replace(found, passed=passed, again=again, gone=before.rows - passed - again)
         except LakehouseError as error:
-            return f"{of} had been put aside; how many of them pass now is not known: {error.message}"
-        text = f"{count_text(passing)} of {of} that had been put aside pass now"
-        if again:
-            text += f", {count_text(again)} put aside again"
-        gone = before.rows - passing - again
-        return text + (f", {count_text(gone)} not in the result any more" if gone else "")
+            trouble = error.message
+        return replace(result, replayed=found, notes=(*result.notes, _note(found, trouble)))
 
     def _stored_keys(self, name: str) -> list[pa.Table] | None:
         """The keys of the rows that are put aside now; None where there is no key, or where they cannot be read."""

@@ -28,9 +28,6 @@ class _Kept(Struct):
     right: frozenset[str]
 
 
-_decode = json.Decoder(_Kept).decode
-
-
 def check_problems(spec: ProjectSpec, find: Callable[[FunctionRef, Table], object]) -> Iterator[Problem]:
     """What is wrong with the SQL, the patterns and the functions of checks.
 
@@ -45,7 +42,7 @@ def check_problems(spec: ProjectSpec, find: Callable[[FunctionRef, Table], objec
         yield from _function_problems(table, find)
     written = {table.name: [check for check in table.contract.checks if _is_bound(check)] for table in tables}
     keys = {_key(table, check) for table in tables for check in written[table.name]}
-    before = kept(spec.folder, _FOLDER, _FILE, _decode) if keys else None
+    before = kept(spec.folder, _FOLDER, _FILE, _Kept) if keys else None
     right = before.right if before is not None and before.version == __version__ else frozenset[str]()
     if keys <= right:
         return

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, json
+from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.model import Table
@@ -30,9 +30,6 @@ _FOLDER, _FILE = "cache", "lineage.json"
 class _Kept(Struct):
     key: str
     lineages: dict[str, QueryLineage]
-
-
-_decode = json.Decoder(_Kept).decode
 
 
 def column_lineage(
@@ -61,7 +58,7 @@ class _Traced:
 
     def __init__(self, folder: Path, key: str) -> None:
         self._folder = folder
-        read = kept(folder, _FOLDER, _FILE, _decode)
+        read = kept(folder, _FOLDER, _FILE, _Kept)
         self._kept = read if read is not None and read.key == key else _Kept(key, {})
         self._new: dict[str, QueryLineage] = {}
         self._engine = ExitStack()

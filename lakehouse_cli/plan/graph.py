@@ -13,6 +13,7 @@ from lakehouse_cli.errors import Problem
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Input
 from lakehouse_cli.model.quarantine import quarantine_table
+from lakehouse_cli.text.python_words import in_words_of
 
 
 class AssetGraph(Struct, frozen=True, dict=True):
@@ -133,17 +134,24 @@ def build_graph(
         if found is None:
             continue
         matched = found.inputs(spec.tables)
-        problems += matched.problems
+        problems += [_in_words_of(table, problem) for problem in matched.problems]
         if matched.inputs is not None:
             inputs[table.name] = matched.inputs
             if table.query is not None:
-                problems += _no_tables(table, matched.inputs, spec)
+                problems += [_in_words_of(table, each) for each in _no_tables(table, matched.inputs, spec)]
     aside = {name: table.quarantine_of for name, table in spec.tables.items() if table.quarantine_of}
     inputs |= {name: inputs[of] for name, of in aside.items() if of in inputs}
     order, cycles = _order(spec.tables, inputs)
     problems += [_cycle_problem(cycle, spec) for cycle in cycles]
     graph = AssetGraph(spec.tables, inputs, order)
     return graph if cycles else _with_references(graph), problems
+
+
+def _in_words_of(table: Table, problem: Problem) -> Problem:
+    """A problem in the words of the file that declares the table."""
+    file = table.location.file if table.location is not None else None
+    hint = problem.hint and in_words_of(file, problem.hint)
+    return replace(problem, message=in_words_of(file, problem.message), hint=hint)
 
 
 def _with_references(graph: AssetGraph) -> AssetGraph:

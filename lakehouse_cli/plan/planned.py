@@ -91,6 +91,16 @@ class PlannedTable(Struct, frozen=True):
         return self.action == "check" or self.is_judged or self.is_validated
 
     @property
+    def stands(self) -> bool:
+        """Whether it is a source of whose checks a run says what an earlier one found."""
+        return self.kind == "source" and bool(self.checks) and not self.is_check
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is a source that cannot be read, as far as is known."""
+        return self.kind == "source" and self.action == "read" and bool(self.reasons)
+
+    @property
     def conditional(self) -> bool:
         """Whether it runs only if one of its inputs comes out different."""
         return bool(self.reasons) and all(reason.code == "upstream_runs" for reason in self.reasons)

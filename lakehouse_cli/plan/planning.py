@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import StorageError, UnreachableError
+from lakehouse_cli.errors import UnreachableError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.deferred_input import DeferredInput, deferred_note
 from lakehouse_cli.model.manifest import Manifest, Recipe
 from lakehouse_cli.model.partition import Partition
-from lakehouse_cli.model.pickle_trust import distrust
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import schema_change
 from lakehouse_cli.model.table_state import TableState
@@ -30,9 +29,8 @@ from lakehouse_cli.plan.reasons import (
     recipe_reasons,
     refresh_reasons,
     source_reasons,
-    unjudged_notes,
 )
-from lakehouse_cli.plan.recipes import is_pickle
+from lakehouse_cli.plan.refusals import distrusted_input, of_another_project, unread_input
 from lakehouse_cli.plan.replaying import replay_reasons
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.table_units import Judged
@@ -44,10 +42,11 @@ from lakehouse_cli.text.name_lists import first_named
 def tables_of_interest(graph: AssetGraph, selection: Selection) -> tuple[str, ...]:
     """The tables whose state a plan of the selection depends on: the selected ones and their direct inputs."""
     wanted = set(selection.names)
-    looked_at = [each for name, others in graph.all_references.items() if name in wanted for each in others]
     for name in selection.names:
         wanted.update(graph.upstream(name))
-    wanted.update(looked_at)
+    judged = {name for name in wanted if name in selection.names or graph.tables[name].kind == "source"}
+    for name, others in graph.all_references.items():
+        wanted.update(others if name in judged else ())
     return tuple(name for name in graph.order if name in wanted)
 
 
@@ -112,7 +111,7 @@ def make_plan(
 
     for name in tables_of_interest(graph, selection):
         if graph.tables[name].kind == "source":
-            of = _planned_source(graph, name, states[name])
+            of = _planned_source(graph, name, states, running, check_codes.get(name, {}), now)
         elif name in selected:
             if name not in results:
                 together = plan_together(graph, name, states, computed)
@@ -130,12 +129,10 @@ def make_plan(
             failing[name] = of.would_fail
     asked = selection.names if selection.explicit else ()
     sources = (each for each in planned if each.kind == "source")
-    wanted = tuple(
-        each.name for each in sources if each.name in selection.named or (each.would_fail and each.name in asked)
-    )
-    planned, unjudged = _with_judged_sources(planned, graph, wanted)
+    wanted = tuple(s.name for s in sources if s.name in selection.named or (s.is_missing and s.name in asked))
+    planned = _with_judged_sources(planned, graph, {*selection.names}, wanted)
     plan = _with_stored(Plan(project, environment, tuple(planned), asked_sources=wanted, unfit=unfit), states)
-    plan = replace(plan, notes=(*selection.notes, *plan.notes, *unjudged))
+    plan = replace(plan, notes=(*selection.notes, *plan.notes))
     return plan if partitions is None else partitions.completed(plan)
 
 
@@ -155,28 +152,58 @@ def _with_stored(plan: Plan, states: Mapping[str, TableState]) -> Plan:
 
 
 def _with_judged_sources(
-    planned: list[PlannedTable], graph: AssetGraph, wanted: Collection[str]
-) -> tuple[list[PlannedTable], tuple[str, ...]]:
-    """Have the checks of sources judged that are asked for or read; a note says of which others they are not."""
-    read = {*wanted, *(name for each in planned if each.action == "run" for name in each.inputs)}
-    checked = [each.name for each in planned if each.action == "read" and graph.tables[each.name].contract.checks]
-    found = [replace(each, is_judged=True) if each.name in checked and each.name in read else each for each in planned]
-    return found, unjudged_notes([name for name in checked if name not in read])
+    planned: list[PlannedTable], graph: AssetGraph, selected: Collection[str], wanted: Collection[str]
+) -> list[PlannedTable]:
+    """Have the checks of sources judged that are due or asked for; nothing is said of those that nobody needs."""
+    needed = {*selected, *wanted, *(name for each in planned if each.action == "run" for name in each.inputs)}
+
+    def judged(each: PlannedTable) -> PlannedTable:
+        if each.kind != "source" or each.is_missing or not graph.tables[each.name].contract.checks:
+            return each
+        if each.name not in needed:
+            return replace(each, action="read", reasons=(), checks=(), would_fail=None)
+        if each.action != "check" and each.name not in wanted:
+            return each
+        return replace(each, is_judged=True, would_fail=None)
+
+    return [judged(each) for each in planned]
 
 
-def _planned_source(graph: AssetGraph, name: str, state: TableState) -> PlannedTable:
+def _planned_source(
+    graph: AssetGraph,
+    name: str,
+    states: Mapping[str, TableState],
+    running: Collection[str],
+    codes: Mapping[str, str],
+    now: datetime,
+) -> PlannedTable:
+    """A source, with how its checks stand; it is checked where one of them is not judged on what is there."""
+    table, state = graph.tables[name], states[name]
     reasons = source_reasons(state)
-    return PlannedTable(
+    planned = PlannedTable(
         name,
         "source",
-        graph.tables[name].storage,
+        table.storage,
         state.uri,
         (),
         "read",
         reasons,
         state=state,
         would_fail=f"`{name}` cannot be read: {reasons[0].message}" if reasons else None,
+        after=graph.after.get(name, ()),
     )
+    if reasons or not table.contract.checks:
+        return planned
+    from lakehouse_cli.plan.standing_checks import due_source, judged_before  # not loaded where no table has checks
+
+    if (why := due_source(table, state)) is not None:
+        return replace(planned, action="check", reasons=(why,))
+    records = () if state.judged is None else state.judged.checks
+    due, results, wrong = judged_before(table, records, states, codes, now, running)
+    reasons = tuple(reason for _, reason in due)
+    if reasons:
+        return replace(planned, action="check", reasons=reasons, checks=results)
+    return replace(planned, checks=results, would_fail=wrong)
 
 
 def _planned_computed(
@@ -203,15 +230,16 @@ def _planned_computed(
     )
     refused = state.refusal(force=force) if reasons else None
     if refused is None and reasons and not force:
-        refused = _of_another(project, table, state)
+        refused = of_another_project(project, table, state)
     would_fail = remedy = None
     if reasons:
-        troubles = (failing.get(upstream) or _unread(upstream, states, running) for upstream in inputs)
+        troubles = (failing.get(upstream) or unread_input(upstream, states, running) for upstream in inputs)
         would_fail = next(filter(None, troubles), None)
     if would_fail is None and refused is not None:
         would_fail = f"`{name}` stays as it is: {refused.message}"
     if would_fail is None and reasons:
-        distrusted = next(filter(None, (_distrust(graph.tables[each], project, as_stored) for each in inputs)), None)
+        pickles = (distrusted_input(graph.tables[each], project, as_stored) for each in inputs)
+        distrusted = next(filter(None, pickles), None)
         if distrusted is not None:
             would_fail, remedy = distrusted.message, distrusted.hint
     return PlannedTable(
@@ -347,30 +375,18 @@ def _with_checks(
     planned = replace(planned, after=graph.after.get(table.name, ()))
     if manifest is None or planned.reasons:
         return planned
-    from lakehouse_cli.plan.standing_checks import (
-        blocking,
-        due_checks,
-        puts_aside_anew,
-        standing_checks,
-        standing_results,
-    )
+    from lakehouse_cli.plan.standing_checks import judged_before, puts_aside_anew
 
-    standing = standing_checks(table, manifest, codes)
-    found = {name: states[name].content for name in graph.references(table.name)}
-    contents = {name: record.content_hash for name, record in found.items() if record is not None}
-    due = tuple(due_checks(standing, table, contents, running))
+    due, results, wrong = judged_before(table, manifest.checks, states, codes, now, running)
     reasons = tuple(reason for _, reason in due)
     if puts_aside_anew(table, due):
         return replace(planned, action="run", reasons=reasons)
-    results = standing_results(standing, now)
-    bad = blocking(table, results)
-    would_fail = planned.would_fail or (f"`{planned.name}`: {bad[0].message}" if bad else None)
     return replace(
         planned,
         action="check" if reasons else "skip",
         reasons=reasons,
         checks=results,
-        would_fail=would_fail if not reasons else planned.would_fail,
+        would_fail=planned.would_fail or (None if reasons else wrong),
     )
 
 
@@ -381,31 +397,6 @@ def _unfit(table: Table, manifest: Manifest | None, codes: Mapping[str, str], no
     from lakehouse_cli.plan.standing_checks import unfit_for_use  # not loaded where no table has checks
 
     return unfit_for_use(table, manifest, codes, now)
-
-
-def _of_another(project: str, table: Table, state: TableState) -> StorageError | None:
-    """The error that another project stored what is there; None where none did."""
-    if state.manifest is None or state.manifest.project in (None, project):
-        return None
-    other = state.manifest.project
-    hint = f"give the table another `path:` or its storage another `root:`; `--force` makes it one of `{project}`"
-    if table.location is not None and (table.location.file or "").endswith(".py"):  # the name may be the folder's
-        hint = f"if this is the same project, name it: `Lakehouse(name={other!r}, …)`; else {hint}"
-    return StorageError(f"{state.uri} belongs to project `{other}`", hint=hint, location=table.where("path", "storage"))
-
-
-def _distrust(table: Table, project: str, as_stored: Mapping[str, TableState]) -> StorageError | None:
-    """Why an input is not loaded that is a pickle and read as it is stored; None where it is."""
-    state = as_stored.get(table.name)
-    if state is None or not state.exists or not is_pickle(table):
-        return None
-    return state.manifest_trouble or distrust(table.name, project, state.manifest, lambda: state.altered_since)
-
-
-def _unread(name: str, states: Mapping[str, TableState], running: Collection[str]) -> str | None:
-    """Why an input that is read as it is stored cannot be read, as far as that is known."""
-    trouble = states[name].trouble
-    return None if trouble is None or name in running else f"`{name}` cannot be read: {trouble.message}"
 
 
 def _own_reasons(

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from lakehouse_cli.code.cache import CodeCache, code_key
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.shadowed_packages import shadowed_packages
+from lakehouse_cli.code.module_search import PUT_MODULE, in_the_way
 from lakehouse_cli.code.snapshot import CodeSnapshot
-from lakehouse_cli.code.source import PUT_MODULE, FunctionSource, SourceError, SourceReader, in_the_way
+from lakehouse_cli.code.source import FunctionSource, SourceError, SourceReader
 from lakehouse_cli.config.files import own_files
 from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.frame_names import UNORDERED
-from lakehouse_cli.plan.bound_queries import query_problems
 from lakehouse_cli.plan.computations import planned_computation
 from lakehouse_cli.plan.dimension_params import take_dimensions
 from lakehouse_cli.plan.dimensions import dimension_problems
@@ -25,14 +25,14 @@ from lakehouse_cli.plan.graph import build_graph, with_quarantines
 from lakehouse_cli.plan.partition_limits import limit_problems
 from lakehouse_cli.plan.project_params import NOTHING, ByTable, take_params
 from lakehouse_cli.plan.python_functions import FunctionCode
-from lakehouse_cli.plan.queries import QueryCode, query_fingerprint, with_texts
-from lakehouse_cli.plan.queries_in_databases import database_problems
+from lakehouse_cli.plan.query_files import with_texts
 from lakehouse_cli.plan.recipes import is_pickle, object_code
 from lakehouse_cli.registry import install_command
 
 if TYPE_CHECKING:
     from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
     from lakehouse_cli.model.column_lineage import TableLineage
+    from lakehouse_cli.plan.queries import QueryCode
 
 
 class ProjectCode:
@@ -61,7 +61,11 @@ class ProjectCode:
         self._declared, self._again = spec, again
         self._written, unread = with_texts(spec, self.snapshot)
         has_queries = any(table.query is not None for table in self._written.tables.values())
-        self._queries = QueryCode(spec.folder) if has_queries else None
+        self._queries: QueryCode | None = None
+        if has_queries:
+            from lakehouse_cli.plan.queries import QueryCode  # not loaded where no table has a query
+
+            self._queries = QueryCode(spec.folder)
         spec = self.spec = self._queries.with_readings(self._written) if self._queries is not None else self._written
         code = [file for file in own_files(spec) if file.endswith(".py")]
         self._cache = CodeCache(spec.folder, code, self.snapshot)
@@ -77,6 +81,9 @@ class ProjectCode:
         problems += dimension_problems(spec, self.graph)
         problems += limit_problems(self.graph)
         if self._queries is not None:
+            from lakehouse_cli.plan.bound_queries import query_problems
+            from lakehouse_cli.plan.queries_in_databases import database_problems
+
             problems += query_problems(self.graph, self._queries)
             problems += database_problems(self.graph, spec)
             self._queries.close()
@@ -142,6 +149,8 @@ class ProjectCode:
         if table.version is not None or table.kind == "source":
             return None
         if table.query is not None:
+            from lakehouse_cli.plan.queries import query_fingerprint
+
             return query_fingerprint(table, self._queries.version if self._queries is not None else None)
         return None if table.function is None else self._fingerprint(table.function)
 

@@ -49,10 +49,11 @@ def take_params(spec: ProjectSpec, source: SourceReader, again: ByTable = NOTHIN
         again: What a former run was given, by table, over all but what the command gives.
 
     Raises:
-        UsageError: What a former run was given is not known any more, or not of the param's type.
+        UsageError: What a former run was given is not known any more, or not of the param's type; or a query takes what
+            the command gives, and would get it wrong.
     """
     if not (spec.params or spec.given or again):
-        return TakenParams(spec)
+        return TakenParams(spec, problems=tuple(_mixed_lists(spec)))
     problems = [
         Problem(f"param `{name}` has the name of a table", "rename one of the two", param.location)
         for name, param in spec.params.items()
@@ -76,7 +77,8 @@ def take_params(spec: ProjectSpec, source: SourceReader, again: ByTable = NOTHIN
             given[name] = {each: table.params[each] for each in named}
         tables[name] = table
     unused = tuple(name for name in spec.params if name not in used)
-    return TakenParams(replace(spec, tables=tables), given, unused, tuple(problems))
+    spec = replace(spec, tables=tables)
+    return TakenParams(spec, given, unused, (*problems, *_mixed_lists(spec)))
 
 
 def wanted_names(table: Table, source: SourceReader) -> list[str]:
@@ -130,6 +132,51 @@ def _lost(table: Table, params: Mapping[str, Param], given: frozenset[str]) -> I
         if param.loses_digits:
             message = f"param `{name}` has more digits than a number keeps, and the query of `{table.name}` takes it"
             yield Problem(message, "write it in quotes, and cast it to DECIMAL in the query", param.location)
+
+
+def _mixed_lists(spec: ProjectSpec) -> Iterator[Problem]:
+    """The params of queries that are lists of several types, all of which would become one there without a word."""
+    for table in spec.tables.values() if any(each.query is not None for each in spec.tables.values()) else ():
+        for name, value in table.params.items() if table.query is not None else ():
+            if not is_mixed(value):
+                continue
+            error = mixed_list(name)
+            if name in spec.given:
+                raise error
+            yield Problem(f"{error.message} (`{table.name}`)", error.hint, table.where(f"params.{name}", "params"))
+
+
+def mixed_list(name: str) -> UsageError:
+    """The error of a list that a query would get wrong."""
+    return UsageError(
+        f"param `{name}` is a list of several types, and a query takes lists of one",
+        hint="write all as texts, in quotes, or make a param of each",
+    )
+
+
+def is_mixed(value: Any) -> bool:
+    """Whether there is a list in a value whose items have several types; whole numbers are among the others."""
+    if isinstance(value, Mapping):
+        return any(map(is_mixed, value.values()))
+    return isinstance(value, list | tuple) and _are_several(value)
+
+
+def _are_several(items: Sequence[Any]) -> bool:
+    """Whether values that are to have one type have several."""
+    there = [each for each in items if each is not None]
+    if len({_kind(each) for each in there}) > 1:
+        return True
+    if not there or not isinstance(there[0], Mapping | list | tuple):
+        return False
+    if isinstance(there[0], Mapping):
+        return any(_are_several([each[name] for each in there]) for name in there[0])
+    return _are_several([item for each in there for item in each])
+
+
+def _kind(value: Any) -> object:
+    if isinstance(value, Mapping):
+        return frozenset(value)
+    return float if type(value) is int else list if isinstance(value, tuple) else type(value)
 
 
 def _with_params(table: Table, params: Mapping[str, Param]) -> Table:

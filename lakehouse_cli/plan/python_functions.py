@@ -9,7 +9,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, SourceReader, find_module
+from lakehouse_cli.code.module_search import find_module
+from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, SourceReader
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
@@ -18,7 +19,6 @@ from lakehouse_cli.model.frame_names import OPTIONAL, SPARK, UnsupportedType, un
 from lakehouse_cli.model.spark_types import not_in_spark, refusal
 from lakehouse_cli.registry import Entry, install_command, installed, load
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.python_words import in_words_of
 
 # Named, not imported: it loads pandas, which a plan does not need.
 _RUN = Entry("lakehouse_cli.transforms.functions:call_function")
@@ -228,9 +228,7 @@ class _Matcher:
         return name == parameter.name or (parameter.kind == "var_keyword" and name not in {None, *self.named})
 
     def problem(self, message: str, hint: str | None, *keys: str, place: Location | None = None) -> None:
-        file = self.table.location.file if self.table.location is not None else None
-        hint = hint and in_words_of(file, hint)
-        self.problems.append(Problem(in_words_of(file, message), hint, place or self.table.where(*keys)))
+        self.problems.append(Problem(message, hint, place or self.table.where(*keys)))
 
     def signature(self) -> str:
         return f"its parameters are {', '.join(self.named) or 'none'} ({self.function.location})"

@@ -21,7 +21,6 @@ from msgspec.structs import replace
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.packages import find_package
 from lakehouse_cli.code.fingerprints.value import CURRENT_RULES, QUERY, RULES
-from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import Column, ProjectSpec, Table
 from lakehouse_cli.model.computation import Fingerprint, Input, MatchedInputs
@@ -56,56 +55,6 @@ class _Kept(Struct):
     shapes: dict[str, Shape]
 
 
-_decode = json.Decoder(_Kept).decode
-
-
-def with_texts(spec: ProjectSpec, snapshot: CodeSnapshot) -> tuple[ProjectSpec, list[Problem]]:
-    """Read the files under `sql_file`.
-
-    Returns:
-        The project with their texts, without the tables whose files cannot be read; and a problem for each of these.
-    """
-    if not any(table.query is not None and table.query.file is not None for table in spec.tables.values()):
-        return spec, []
-    tables: dict[str, Table] = {}
-    problems: list[Problem] = []
-    for name, table in spec.tables.items():
-        if table.query is None or table.query.file is None:
-            tables[name] = table
-            continue
-        try:
-            text = _text_of(spec.folder, table.query.file, snapshot)
-        except _UnreadableError as error:
-            problems.append(Problem(f"`sql_file` of table `{name}`: {error}", error.hint, table.query.location))
-        else:
-            tables[name] = replace(table, query=replace(table.query, text=text))
-    broken = spec.broken | (spec.tables.keys() - tables.keys())
-    return replace(spec, tables=tables, broken=broken), problems
-
-
-class _UnreadableError(Exception):
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
-
-
-def _text_of(folder: Path, name: str, snapshot: CodeSnapshot) -> str:
-    path = folder / name
-    try:
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise _UnreadableError(f"`{name}` leads out of the project's folder", "move the file into the project")
-        return snapshot.read(path).decode("utf-8-sig")
-    except FileNotFoundError:
-        there = [each.relative_to(folder).as_posix() for each in sorted(path.parent.glob("*.sql"))]
-        raise _UnreadableError(
-            f"`{name}` does not exist", did_you_mean(name, there) or "write the query there"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise _UnreadableError(f"`{name}` is not UTF-8 (byte {error.start + 1})", "save it as UTF-8") from None
-    except OSError as error:
-        raise _UnreadableError(f"`{name}` cannot be read: {error.strerror}", "name a file with a query") from None
-
-
 class QueryCode:
     """The queries of one project, as far as they are known without data.
 
@@ -122,7 +71,7 @@ class QueryCode:
         found = find_package("duckdb", sys.path)
         self.version = None if found is None else found.version
         self.key = f"{_FORMAT} {__version__} {self.version} {sys.version_info[:2]}"
-        read = kept(self._folder, _FOLDER, _FILE, _decode)
+        read = kept(self._folder, _FOLDER, _FILE, _Kept)
         self._kept = read if read is not None and read.key == self.key else _Kept(self.key, {}, {})
         self._used = _Kept(self.key, {}, {})
         self._engine = ExitStack()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from lakehouse_cli.code.fingerprints import has_unseen
@@ -74,15 +74,6 @@ def source_reasons(state: TableState) -> tuple[Reason, ...]:
     if not state.exists:
         return (Reason("missing_source", f"{state.uri} does not exist"),)
     return ()
-
-
-def unjudged_notes(names: Sequence[str]) -> tuple[str, ...]:
-    """A note that the checks of these sources are not judged; none where there are none."""
-    if not names:
-        return ()
-    one = len(names) == 1
-    judges = f"reads it is due; `lakehouse check {names[0]}`" if one else "reads them is due; `lakehouse check`"
-    return (f"checks of {first_named(names, 3)} are not judged: nothing that {judges} judges them",)
 
 
 def of_another_run(table: Table, states: Mapping[str, TableState]) -> Iterator[Reason]:
@@ -255,7 +246,7 @@ def input_reasons(manifest: Manifest, now: Mapping[str, TableState]) -> Iterator
             yield Reason("input_changed", gone(name))
         else:
             if current.content_hash != before.content_hash:
-                files = _file_changes_of(before, current)
+                files = _file_changes_of(before, current, state.shown)
                 change = (
                     f"`{name}`: {files}"
                     if files
@@ -300,7 +291,7 @@ def _content_change(before: InputRecord, now: InputRecord) -> str:
     return _counts(before.bytes, now.bytes, "byte")
 
 
-def _file_changes_of(before: InputRecord, now: InputRecord) -> str:
+def _file_changes_of(before: InputRecord, now: InputRecord, shown: Callable[[str], str]) -> str:
     """What changed of the files of a source, with the first of each by name; empty where it is not many files."""
     if not before.files or not now.files:
         return ""
@@ -313,8 +304,9 @@ def _file_changes_of(before: InputRecord, now: InputRecord) -> str:
     parts, noun = [], "file"
     for what, paths in changes.items():
         if paths:
+            named = first_named([*map(shown, paths[:_NAMED_FILES]), *paths[_NAMED_FILES:]], _NAMED_FILES)
             counted = plural(len(paths), noun) if noun else count_text(len(paths))
-            parts.append(f"{counted} {what} ({first_named(paths, _NAMED_FILES)})")
+            parts.append(f"{counted} {what} ({named})")
             noun = ""
     return ", ".join(parts)
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import DataError, LakehouseError, MissingDataError, StorageError, UnreachableError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Column, StorageSpec, Table
 from lakehouse_cli.model.file_pattern import reads_many_files
+from lakehouse_cli.model.judged_source import JudgedSource
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.model.table_state import TableState
@@ -43,6 +44,7 @@ class StoredEnvironment(Struct, frozen=True):
         specs: Their declarations.
         graph: All tables.
         code_now: As of `reading_of`.
+        judged: What was found of a source when its checks were last judged; None where nothing is known.
     """
 
     environment: str
@@ -51,6 +53,7 @@ class StoredEnvironment(Struct, frozen=True):
     specs: Mapping[str, StorageSpec]
     graph: AssetGraph
     code_now: Callable[[Table], str]
+    judged: Callable[[str], JudgedSource | None]
 
     def snapshot(self, names: Iterable[str], *, source_manifests: bool = False) -> Snapshot:
         """What is stored there now of tables.
@@ -204,6 +207,7 @@ class _Look:
         self.tables, self.storages, self.specs = stored.tables, stored.storages, stored.specs
         self.graph, self.environment = stored.graph, stored.environment
         self.code_now = stored.code_now
+        self._judged = stored.judged
         self._manifests: dict[str, Manifest | StorageError | None] = {}
         self._contents: dict[str, InputRecord | StorageError | None] = {}
         self._out_of_reach: dict[str, UnreachableError] = {}
@@ -281,6 +285,10 @@ class _Look:
         if content is not None:
             content = content._replace(reading=self._reading(table, content, manifest))
         state = TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
+        if judged := self._judged_source(table):
+            state = replace(state, judged=judged)
+        if content is not None and content.files:
+            state = replace(state, shown=self.specs[table.storage].shown)
         if manifest is not None and any(other := self.other_form(name)):
             state = replace(state, other_options=other[0], other_columns=other[1])
         if content is not None and state.altered_since:
@@ -410,8 +418,13 @@ class _Look:
             return (manifest.content,)
         if self.tables[name].partition is not None:
             return ()
+        judged = self._judged_source(self.tables[name])
         found = map(self.manifest, self.graph.downstream(name))
-        return tuple(each.inputs[name] for each in found if isinstance(each, Manifest) and name in each.inputs)
+        records = (each.inputs[name] for each in found if isinstance(each, Manifest) and name in each.inputs)
+        return (*records, judged.content) if judged is not None else tuple(records)
+
+    def _judged_source(self, table: Table) -> JudgedSource | None:
+        return self._judged(table.name) if table.kind == "source" and table.contract.checks else None
 
 
 def _stored_columns(state: TableState) -> tuple[Column, ...] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -10,29 +10,32 @@ from msgspec.structs import replace
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord, CheckResult
 from lakehouse_cli.model.check_verdict import judged_again
+from lakehouse_cli.model.judged_source import rules_of
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.model.table_state import TableState
 
 #: A check, and what was recorded of it on the data that are stored; None where it was not judged on them.
 Standing = tuple[Check, "CheckRecord | None"]
 
 
-def standing_checks(table: Table, manifest: Manifest, codes: Mapping[str, str]) -> list[Standing]:
+def standing_checks(table: Table, recorded: Iterable[CheckRecord], codes: Mapping[str, str]) -> list[Standing]:
     """The checks of a table with their records, found by what is judged, whatever they are called.
 
     Args:
         table: With checks.
-        manifest: Of its stored data.
+        recorded: What was found of its data.
         codes: Hashes of the code of functions, by check.
     """
     records: dict[str, list[CheckRecord]] = {}
-    for record in manifest.checks:
-        records.setdefault(record.judged, []).append(record)
+    for each in recorded:
+        records.setdefault(each.judged, []).append(each)
     found: list[Standing] = []
     for check in table.contract.checks:
         same = records.get(check.judged_as() + codes.get(check.name, ""))
         named = next((each for each in same or () if each.result.name == check.name), None)
-        found.append((check, named or (same[0] if same else None)))
+        record = named or (same[0] if same else None)
+        found.append((check, record and record.without_values(table.contract.sensitive)))
     return found
 
 
@@ -63,6 +66,18 @@ def due_checks(
             )
 
 
+def due_source(table: Table, state: TableState) -> Reason | None:
+    """Why nothing that was found of a source counts any more; None where it does."""
+    judged = state.judged
+    if judged is None:
+        return Reason("never_checked", "never checked, or not as declared")
+    if judged.content.content_hash != (state.content and state.content.content_hash):
+        return Reason("data_changed", "changed since it was checked")
+    if not judged.is_of(state.content) or judged.rules != rules_of(table.contract):
+        return Reason("contract_changed", "contract changed since it was checked")
+    return None
+
+
 def puts_aside_anew(table: Table, due: Collection[tuple[Check, Reason]]) -> bool:
     """Whether the rows of a table must be computed anew, as others are to be put aside; the recipe has other rules."""
     is_new = (check.kind == "function" and reason.code == "check_changed" for check, reason in due)
@@ -89,7 +104,29 @@ def blocking(table: Table, results: Sequence[CheckResult]) -> list[CheckResult]:
     return [each for each in results if each.name in checks and blocks(checks[each.name], each)]
 
 
+def judged_before(
+    table: Table,
+    recorded: Iterable[CheckRecord],
+    states: Mapping[str, TableState],
+    codes: Mapping[str, str],
+    now: datetime,
+    running: Collection[str],
+) -> tuple[tuple[tuple[Check, Reason], ...], tuple[CheckResult, ...], str | None]:
+    """The checks of a table that are due by what was found of it; how they stand; why it may not be used, or None."""
+    standing = standing_checks(table, recorded, codes)
+    others = {each.references for each, _ in standing if each.references is not None}
+    found = {name: states[name].content for name in others if name in states}
+    contents = {name: record.content_hash for name, record in found.items() if record is not None}
+    results = standing_results(standing, now)
+    bad = blocking(table, results)
+    return tuple(due_checks(standing, table, contents, running)), results, _wrong(table, bad)
+
+
 def unfit_for_use(table: Table, manifest: Manifest, codes: Mapping[str, str], now: datetime) -> str | None:
     """Why what is stored of a table may not be used: it fails a check, as was found; None where it may."""
-    bad = blocking(table, standing_results(standing_checks(table, manifest, codes), now))
+    bad = blocking(table, standing_results(standing_checks(table, manifest.checks, codes), now))
+    return _wrong(table, bad)
+
+
+def _wrong(table: Table, bad: Sequence[CheckResult]) -> str | None:
     return f"`{table.name}`: {bad[0].message}" if bad else None

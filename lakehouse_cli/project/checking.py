@@ -30,6 +30,7 @@ from lakehouse_cli.runs.events import (
 )
 from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.runs.lock import RunLockedError, run_lock
+from lakehouse_cli.runs.source_checks import SourceChecksStore
 from lakehouse_cli.text.redaction import masked
 
 _GRAVEST = ("failed", "errored", "warned")
@@ -115,7 +116,11 @@ def check_project(
         plan = _plan(planner, here, chosen, records=store is not None and choice is None)
         runner = runner_of(planner, plan, executor, request.workers or spec.workers, None)
         runner = replace(runner, graph=here.graph, emit=emit, failed_rows=store)
+        sources = SourceChecksStore(planner.spec.folder, planner.spec.environment, mask)
+        if store is not None:
+            runner = replace(runner, keep_source=sources.replace)
         result = masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=asked), mask)
+        sources.write(planner.code.graph.tables)
     return CheckedProject(result, tuple(CheckedTable(each, each.name in chosen.named) for each in result.tables))
 
 

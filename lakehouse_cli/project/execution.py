@@ -24,6 +24,7 @@ from lakehouse_cli.runs.events import Event, Moment, RunResult, ignore_event, ne
 from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.runs.history import reading as history
 from lakehouse_cli.runs.recording import recording
+from lakehouse_cli.runs.source_checks import SourceChecksStore
 from lakehouse_cli.text.name_lists import first_named
 from lakehouse_cli.text.redaction import masked
 
@@ -53,11 +54,13 @@ def run_project(
             plan = replace(plan, notes=(*plan.notes, note))
         durations = history.durations(spec.folder, environment=environment) if len(plan.runs) > 1 else {}
         store = FailedRowsStore(spec.folder, environment, mask)
+        sources = SourceChecksStore(spec.folder, environment, mask)
         runner = replace(
             runner_of(planner, plan, executor, workers, behind),
             emit=emit,
             durations=durations,
             failed_rows=store,
+            keep_source=sources.replace,
             publishes_together=is_together,
         )
         if request.replay:
@@ -65,7 +68,9 @@ def run_project(
 
             runner = replace(runner, amend=Replay(planner.code.graph.tables, planner.storages, plan).amend)
         planner.keep()
-        return masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), mask)
+        result = masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), mask)
+        sources.write(planner.code.graph.tables)
+        return result
 
 
 def _check_together(planner: Planner, plan: Plan) -> None:
@@ -104,10 +109,22 @@ def _diff_recomputed(planner: Planner, request: RunRequest, limit: int, report: 
         report(masked(event, planner.mask))
 
     with planner.connected():
-        plan = planner.plan(request)
+        plan = _without_unread_sources(planner.plan(request))
         runner = runner_of(planner, plan, find_executor(planner.spec.executor), planner.spec.workers, None)
         found = compare_recomputed(planner.stored, plan, replace(runner, emit=emit), limit, planner.mask)
     return Comparison(plan.project, plan.environment, None, found, plan.notes)
+
+
+def _without_unread_sources(plan: Plan) -> Plan:
+    """A plan without checks of sources that nothing of it reads, and that nobody asked for."""
+    read = {*plan.asked_sources, *(name for each in plan.runs for name in each.inputs)}
+    tables = (
+        replace(each, action="read", reasons=(), checks=(), would_fail=None, is_judged=False)
+        if each.kind == "source" and not each.is_missing and each.name not in read
+        else each
+        for each in plan.tables
+    )
+    return replace(plan, tables=tuple(tables))
 
 
 def _diff_environments(planner: Planner, against: str, request: RunRequest, limit: int) -> Comparison:

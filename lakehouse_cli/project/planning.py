@@ -24,8 +24,6 @@ from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.planning import make_plan, tables_of_interest
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.plan.project_params import NOTHING
-from lakehouse_cli.plan.queries import QueryComputation
-from lakehouse_cli.plan.queries_in_databases import DatabaseEngine
 from lakehouse_cli.plan.recipes import reading_of, recipe_hash, recipe_of, stored_as
 from lakehouse_cli.plan.replaying import check_selected, find_replayed, without_rows
 from lakehouse_cli.plan.selection import Selection, mentions_state, select
@@ -45,6 +43,7 @@ from lakehouse_cli.project.partitions import (
     with_unfinished,
 )
 from lakehouse_cli.project.plan_notes import advice_on, shared_connections, with_note, with_used
+from lakehouse_cli.runs.source_checks import SourceChecksStore
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import close_idle, local_files, query_runner, replaces_in_place
 from lakehouse_cli.storage.opening import open_storages
@@ -52,6 +51,7 @@ from lakehouse_cli.text.redaction import Mask, mask_of, masked, masked_error, un
 
 if TYPE_CHECKING:
     from lakehouse_cli.config.transform_tests import TransformTest
+    from lakehouse_cli.plan.queries_in_databases import DatabaseEngine
     from lakehouse_cli.runs.history.reading import Unfinished
 
 
@@ -112,7 +112,13 @@ class Planner:
         spec = self.spec
         code = self.code
         return StoredEnvironment(
-            spec.environment, spec.tables, self.storages, spec.storages, code.graph, code.of_object
+            spec.environment,
+            spec.tables,
+            self.storages,
+            spec.storages,
+            code.graph,
+            code.of_object,
+            SourceChecksStore(spec.folder, spec.environment).read,
         )
 
     def other(self, environment: str) -> Planner:
@@ -291,8 +297,12 @@ class Planner:
     def _computation(self, table: Table, engines: dict[str, DatabaseEngine]) -> Computation | None:
         """How a table is computed; by a database, with the version of that, which is asked for once a storage."""
         found = self.code.computation(table)
-        if table.version is not None or not isinstance(found, QueryComputation) or not table.runs_in_storage:
+        if table.version is not None or not table.runs_in_storage:
             return found
+        from lakehouse_cli.plan.queries import QueryComputation
+        from lakehouse_cli.plan.queries_in_databases import DatabaseEngine
+
+        assert isinstance(found, QueryComputation)  # noqa: S101  # nothing else runs there
         if table.storage not in engines:
             version = None
             with suppress(LakehouseError):  # the snapshot reports what cannot be reached
@@ -356,7 +366,7 @@ class Planner:
             force=force,
             lenient=lenient,
             defer=None if behind is None else behind.environment,
-            check_codes=code.check_codes(tables),
+            check_codes=code.check_codes(here.tables[name] for name in names),
             replayed={name: aside for name, aside in replayed.items() if name not in empty},
             partitions=None
             if not snapshot.partitions

@@ -17,6 +17,7 @@ from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.manifest import FileRecord
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.partition_choice import parse_partitions
+from lakehouse_cli.plan.reasons import of_another_run
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.project.chosen_partitions import narrowed, narrowed_selection, partition_texts, stored_partitions
 from lakehouse_cli.project.loading import ValidProject
@@ -267,9 +268,17 @@ class StoredProject:
             declared = stored.tables[table]
             there = declared.selected or (stored_partitions(storage, declared) if declared.partitions else ())
             data = stored.read(table) if version is None else read_version(storage, declared, version)
+            notes = () if version is not None else self._notes(declared)
         from lakehouse_cli.operations.preview import shown
 
-        return shown(declared, storage.uri(declared), data, count, there)
+        return replace(shown(declared, storage.uri(declared), data, count, there), notes=notes)
+
+    def _notes(self, table: Table) -> tuple[str, ...]:
+        """What there is to say of a quarantine: that its rows are those of another run than stored its table."""
+        if not table.quarantine_of:
+            return ()
+        states = self.stored.snapshot((table.name, table.quarantine_of)).states
+        return tuple(reason.message for reason in of_another_run(table, states))
 
     def stored_partitions(self, *selection: str, partitions: Iterable[str]) -> tuple[Stray, ...]:
         """Stored partitions of computed tables, which `clean` removes where they are given to it. Removes nothing.
@@ -316,10 +325,10 @@ class StoredProject:
         """The result of a query over the stored tables; changes nothing.
 
         Args:
-            query: One SELECT, in DuckDB's SQL.
+            query: One SELECT, in DuckDB's SQL; `$name` is a param of the project.
 
         Raises:
-            UsageError: It is wrong, or names no table.
+            UsageError: It is wrong, or names no table, or a param that there is not.
             TransformError: It failed.
             LakehouseError: A table that it names was never materialized, or cannot be read.
         """
@@ -327,7 +336,7 @@ class StoredProject:
         from lakehouse_cli.plan.queries import QueryCode
 
         with self.planner.connected():
-            return query_tables(query, self.planner.spec.tables, QueryCode(self.folder), self.read_arrow)
+            return query_tables(query, self.planner.spec, QueryCode(self.folder), self.read_arrow)
 
     def ask(self, query: str, count: int | None = None) -> Answer:
         """The result of a query over the stored tables as `lakehouse sql` shows it: its columns and first rows.
@@ -353,12 +362,17 @@ class StoredProject:
         from lakehouse_cli.project.failed_partitions import partition_with_rows
         from lakehouse_cli.runs.failed_rows import FailedRowsStore
 
-        found, spec = self.table(table), self.planner.spec
+        declared, spec = self.table(table), self.planner.spec
         store = FailedRowsStore(self.folder, spec.environment, self.planner.mask)
-        name = found.name
-        if found.partitions and found.kind == "computed":
-            name = partition_with_rows(found, store.partitions(name), partitions, spec.dimensions)
-        return store.read(name)
+        name = declared.name
+        if declared.partitions and declared.kind == "computed":
+            name = partition_with_rows(declared, store.partitions(name), partitions, spec.dimensions)
+        kept = store.read(name)
+        if kept is None or not declared.contract.sensitive:
+            return kept
+        from lakehouse_cli.contracts.hiding import hide_kept
+
+        return replace(kept, failed=hide_kept(kept.failed, declared.contract.sensitive))
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, TransformError, UnexpectedError
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
+from lakehouse_cli.executors.progress import begin_work
 from lakehouse_cli.model import Table
 from lakehouse_cli.runner.callback_queue import CallbackQueue
 from lakehouse_cli.runner.entry import materialize_here
@@ -19,7 +20,7 @@ from lakehouse_cli.runner.handover import HandedTables
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, ResultError, over_time
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.workplace import Workplace
-from lakehouse_cli.runs.events import ErrorInfo, TableRetrying
+from lakehouse_cli.runs.events import ErrorInfo, Event, TableReading, TableRetrying
 from lakehouse_cli.runs.exits import at_work
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class Attempts:
         from lakehouse_cli.runner.several_results import materialize_results
         from lakehouse_cli.transforms import SharedTable, StreamedTable
 
+        begin_work(job.table.name)
         if job.checks is not None and job.is_check:
             from lakehouse_cli.runner.checking import check_stored
 
@@ -224,6 +226,13 @@ class Attempts:
                 if isinstance(outcome, Outcome):
                     self._keep(each, outcome)
         self._on_ended(name, ended, given_up)
+
+
+def post_reading(
+    callbacks: CallbackQueue, emit: Callable[[Event], None], table: str, source: str, files: int, total: int
+) -> None:
+    """Emit in the thread of the loop how far the reading of a source is; called in any thread."""
+    callbacks.post(partial(emit, TableReading(table, source, files, total)))
 
 
 def _failure(table: Table, raised: BaseException) -> LakehouseError:

@@ -14,13 +14,14 @@ from lakehouse_cli.checks.setting import Setting
 from lakehouse_cli.checks.summaries import passed_by_summary, without_known_nulls
 from lakehouse_cli.contracts.hiding import hide_sensitive
 from lakehouse_cli.contracts.keys import at_key
-from lakehouse_cli.errors import CORRECT_DATA, ContractError
+from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError
 from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.runner.jobs import Job, JobChecks, Outcome
 from lakehouse_cli.runner.table_results import STORED_HINT
+from lakehouse_cli.runner.unfit_columns import add_rest
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import find_lines, keep_checks
@@ -40,6 +41,10 @@ class _StoredTables:
             return "unpublished"
         record = self._checks.contents.get(name)
         return None if record is None else record.content_hash
+
+    def why_not(self, name: str) -> str:
+        """Why a table cannot be looked at."""
+        return f"`{name}` {self._checks.unusable.get(name, 'has no data to look at')}"
 
     def columns(self, name: str, columns: Sequence[str]) -> Iterator[list[pa.ChunkedArray]]:
         """Some columns of a table, piece by piece."""
@@ -148,12 +153,27 @@ class JudgedPieces:
 def check_stored(job: Job, place: Workplace) -> Outcome:
     """Judge checks on what is stored of a table, which stays as it is, and record what was found in its manifest.
 
-    Nothing is recorded of data that are not those of the manifest.
+    Where values do not fit their declared types, the other columns are judged all the same. Nothing is recorded of data
+    that are not those of the manifest.
 
     Raises:
         ContractError: One failed that keeps others from using the table.
         LakehouseError: It cannot be read.
     """
+    try:
+        return _check_stored(job, place)
+    except ContractError:
+        raise
+    except DataError as error:
+        assert job.checks is not None  # noqa: S101  # the loop gives it
+        due = [check for check in job.table.contract.checks if check.name in (job.checks.only or ())]
+        if job.checks.validates:
+            add_rest(error, job.table, due, place.storages[job.table.storage], _setting(job, place))
+            hide_sensitive(error, job.table.contract.sensitive, job.table.key)
+        raise
+
+
+def _check_stored(job: Job, place: Workplace) -> Outcome:
     table, checks = job.table, job.checks
     assert checks is not None  # noqa: S101  # the loop gives it
     storage = place.storages[table.storage]
@@ -190,7 +210,7 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
         kept = tuple(replace(each, result=replace(each.result, location=None)) for each in records)
         keep_checks(storage, table, checks.manifest, kept)
     if failure is not None:
-        failure.checks = records
+        failure.checks, failure.judged = records, found_as._replace(rows=rows)
         failure.hint = failure.hint or (CORRECT_DATA if table.kind == "source" else STORED_HINT)
         hide_sensitive(failure, table.contract.sensitive, table.key)
         raise at_key(failure, table)
@@ -198,7 +218,7 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
         replace(each, result=replace(each.result, earlier=True)) if each.result.quarantined else each
         for each in records
     )
-    return Outcome(None, None, (), checks=tuple(shown), rows=rows)
+    return Outcome(None, None, (), checks=tuple(shown), judged=found_as._replace(rows=rows))
 
 
 def _with_put_aside(record: CheckRecord, before: Sequence[CheckRecord]) -> CheckRecord:

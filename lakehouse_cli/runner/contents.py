@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.model.table_state import is_same_content
+from lakehouse_cli.model.manifest import InputRecord, Manifest, is_same_content
 from lakehouse_cli.plan.expansion import Gathered, gathered_content
 from lakehouse_cli.plan.partitioning import unit_name
 from lakehouse_cli.plan.planned import Plan, PlannedTable
@@ -24,12 +23,15 @@ class Contents:
     def __init__(self, plan: Plan, gathered: Mapping[str, Gathered] = {}) -> None:
         self._records = dict(plan.contents)
         self._found, self._readings, self._gathered = plan.found, plan.readings, gathered
+        self._running = {planned.name for planned in plan.runs}
         self._unpublished: set[str] = set()
+        self._materialized: set[str] = set()
 
     def record_materialized(self, table: Table, planned: PlannedTable, manifest: Manifest) -> None:
         """Take note of a table that was stored anew."""
         # Options are as they were planned: they are part of the recipe.
         options = planned.recipe.storage if planned.recipe is not None else ""
+        self._materialized.add(table.name)
         reading = reading_of(table, None if table.partition is not None else manifest, options)
         self._records[table.name] = manifest.content._replace(reading=reading)
 
@@ -47,6 +49,10 @@ class Contents:
         gathered = (self._gathered[name] for name in names if name in self._gathered)
         parts = (unit_name(each.table, member) for each in gathered for member in each.members)
         return next((part for part in parts if part in self._unpublished), None)
+
+    def is_to_come(self, name: str, ended: Collection[str]) -> bool:
+        """Whether a table is computed in this run and has not been yet; `ended` are those that have a result."""
+        return name in self._running and name not in ended and name not in self._materialized | self._unpublished
 
     def of_tables(self, names: Iterable[str]) -> dict[str, InputRecord]:
         """The records of some tables, by name; without those of which nothing is known."""
@@ -72,6 +78,14 @@ class Contents:
         return manifest is not None and all(
             is_same_content(self._record(name), manifest.inputs.get(planned.recorded.get(name, name)))
             for name in planned.inputs
+        )
+
+    def note_changes(self, planned: PlannedTable, manifest: Manifest) -> tuple[str, ...]:
+        """Remarks on the inputs that were read as they are not known to be: others changed them in the middle of it."""
+        return tuple(
+            f"`{name}` changed while this ran, and was read as it was then: run again"
+            for name, record in self.of_inputs(planned).items()
+            if (used := manifest.inputs.get(name)) is not None and used.content_hash != record.content_hash
         )
 
     def bytes_of_inputs(self, planned: PlannedTable) -> int:

@@ -16,6 +16,7 @@ from lakehouse_cli.code.importing import pin
 from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.engines.spark_session import use_in_worker
 from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.executors.progress import begin_work
 from lakehouse_cli.model import FunctionRef, SparkSpec, StorageSpec
 from lakehouse_cli.runner.handover import Handover, read_handover
 from lakehouse_cli.runner.jobs import Job, Outcome, PrivateParams
@@ -83,6 +84,7 @@ def materialize_here(
     from lakehouse_cli.transforms import SharedTable, StreamedTable
 
     assert _own is not None  # noqa: S101  # executors that do not share memory see to it
+    begin_work(job.table.name)
     place, job = _own, job.with_private(_private) if _private else job
     if job.is_check:
         from lakehouse_cli.runner.checking import check_stored

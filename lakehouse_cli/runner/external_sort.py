@@ -69,9 +69,10 @@ def sort_pieces(pieces: Iterator[pa.Table], names: Sequence[str], table: str) ->
 
 
 def _parts(piece: pa.Table) -> Iterator[pa.Table]:
-    """Cut a piece that is larger than what is sorted in memory."""
-    if piece.num_rows == 1 or not are_many(piece):
-        yield piece
+    """Cut a piece that is larger than what is sorted in memory; none without rows, whatever its dictionaries take."""
+    if piece.num_rows <= 1 or not are_many(piece):
+        if piece.num_rows:
+            yield piece
         return
     half = piece.num_rows // 2
     yield from _parts(piece.slice(0, half))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 
 from lakehouse_cli.errors import Interrupted, Terminated
@@ -30,12 +30,17 @@ class Interrupts:
         previous = signal.signal(signal.SIGINT, self._handle)
         self._is_command = is_kept()
         try:
-            # A script, or a notebook, has more to lose than the run.
-            with left_where_unheeded() if self._is_command else nullcontext():
-                yield
+            yield
         finally:
             if previous is not None:  # it was not of Python's
                 signal.signal(signal.SIGINT, previous)
+
+    def left_where_unheeded(self) -> AbstractContextManager[None]:
+        """Leave a command, within `heeded`, that does not end; a script, or a notebook, has more to lose than the run.
+
+        It starts a thread, so processes are forked before.
+        """
+        return left_where_unheeded() if self._is_command else nullcontext()
 
     @contextmanager
     def shielded(self) -> Iterator[None]:

@@ -56,6 +56,7 @@ class JobChecks(Struct, frozen=True):
     Attributes:
         references: The tables that they look at, by name.
         contents: What is stored of these; without those that cannot be read, or failed in this run.
+        unusable: Why others of these cannot be looked at in this run, as a sentence goes on behind their names.
         before: How many rows were published last; None the first time.
         codes: Hashes of the code of functions, by check.
         only: Names of those to judge on the stored data, which are not computed; None to compute the table.
@@ -67,6 +68,7 @@ class JobChecks(Struct, frozen=True):
 
     references: Mapping[str, Table] = {}
     contents: Mapping[str, InputRecord] = {}
+    unusable: Mapping[str, str] = {}
     before: int | None = None
     codes: Mapping[str, str] = {}
     only: tuple[str, ...] | None = None
@@ -179,7 +181,7 @@ class Outcome(Struct, frozen=True):
         handed_over: Whether it was written for its consumers in other processes.
         notes: Remarks on its inputs.
         checks: What its checks found.
-        rows: Rows of stored data that were validated; None where none were.
+        judged: What was judged, with its rows, of stored data; None where none were.
         results: Of a function with several results, that of each table; an error where it was not stored.
     """
 
@@ -189,7 +191,7 @@ class Outcome(Struct, frozen=True):
     handed_over: bool = False
     notes: tuple[str, ...] = ()
     checks: tuple[CheckRecord, ...] = ()
-    rows: int | None = None
+    judged: InputRecord | None = None
     results: Mapping[str, Outcome | LakehouseError] = {}
 
     def by_table(self, name: str) -> Mapping[str, Outcome | LakehouseError]:

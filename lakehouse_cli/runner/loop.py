@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Struct
@@ -14,22 +15,23 @@ from msgspec.structs import replace
 
 from lakehouse_cli.code.importing import pinned
 from lakehouse_cli.engines.spark_session import spark_of_run
-from lakehouse_cli.errors import ContractError, LakehouseError, Terminated
+from lakehouse_cli.errors import LakehouseError, Terminated
 from lakehouse_cli.executors.base import Executor
 from lakehouse_cli.executors.forks import end_process
+from lakehouse_cli.executors.progress import listening
 from lakehouse_cli.model import Table
 from lakehouse_cli.plan.expansion import Gathered
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.runner import table_results
-from lakehouse_cli.runner.attempts import Attempts, Ended
+from lakehouse_cli.runner.attempts import Attempts, Ended, post_reading
 from lakehouse_cli.runner.callback_queue import CallbackQueue
 from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.entry import WorkerSetup
 from lakehouse_cli.runner.failures import Failures
 from lakehouse_cli.runner.handover import HandedTables, handover_folder
 from lakehouse_cli.runner.interrupts import Interrupts
-from lakehouse_cli.runner.jobs import InputError, Outcome, ResultError, results_by_table
+from lakehouse_cli.runner.jobs import InputError, Outcome, results_by_table
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.preparation import (
     claim_partitions,
@@ -42,6 +44,7 @@ from lakehouse_cli.runner.preparation import (
 )
 from lakehouse_cli.runner.run_jobs import RunJobs
 from lakehouse_cli.runner.schedule import Schedule
+from lakehouse_cli.runner.source_records import KeepSource, SourcesOfRun, ignore_source
 from lakehouse_cli.runner.together import Together, together
 from lakehouse_cli.runner.uncomputed import Uncomputed
 from lakehouse_cli.runner.workplace import Workplace
@@ -86,6 +89,7 @@ class Runner(Struct, frozen=True):
         check_codes: Hashes of the code of functions in checks, by table and check.
         elsewhere: The inputs that are read from another environment, as they are declared there.
         failed_rows: Keeps the rows that break a contract; None where nothing is to be kept.
+        keep_source: Keeps what was found of a source.
         amend: Called with the result of each table as it ends; returns it, perhaps with more notes.
         publishes_together: Whether nothing is stored until all of the run has passed.
         compare: Called with each result, which is then not published; returns whether it equals the stored table.
@@ -101,6 +105,7 @@ class Runner(Struct, frozen=True):
     elsewhere: Mapping[str, Table] = {}
     check_codes: Mapping[str, Mapping[str, str]] = {}
     failed_rows: FailedRowsStore | None = None
+    keep_source: KeepSource = ignore_source
     amend: Callable[[TableResult], TableResult] = as_it_is
     publishes_together: bool = False
     compare: Callable[[PlannedTable, pa.Table], bool] | None = None
@@ -186,7 +191,7 @@ class _Run:
     schedule: Schedule = field(init=False)
     jobs: RunJobs = field(init=False)
     results: dict[str, TableResult] = field(default_factory=dict)
-    sources_read: set[str] = field(default_factory=set)
+    sources: SourcesOfRun = field(init=False)
     emitted: set[str] = field(default_factory=set)
     under_way: dict[str, float] = field(default_factory=dict)
     callbacks: CallbackQueue = field(default_factory=CallbackQueue)
@@ -226,6 +231,7 @@ class _Run:
             self.failures,
             self._end,
         )
+        self.sources = SourcesOfRun(self.runner.graph, self.failures, self.runner.keep_source)
         self.interrupts = Interrupts(self._stop_softly)
         known, limit = self.runner.durations, self.runner.memory_limit
         self.schedule = Schedule(self.plan.due, known, self.contents.bytes_of_inputs, limit)
@@ -240,15 +246,18 @@ class _Run:
 
     def skip_what_is_up_to_date(self) -> None:
         for planned in self.plan.tables:
-            if planned.action == "skip":
-                self._end(self.uncomputed.unchanged(planned))
+            if planned.action == "skip" or planned.stands:
+                result = self.uncomputed.unchanged(planned)
+                waits = self.runner.publishes_together and self.jobs.looks_ahead(planned.name)
+                if not waits or result.status == "failed":
+                    self._end(result)
             elif planned.action == "wait":
                 self._end(table_results.waiting(planned))
 
     def read_asked_sources(self) -> None:
         """Fail the sources that were asked for and are not as declared, of those that nothing has read yet."""
         for name in self.plan.asked_sources:
-            if self.jobs.is_unusable(name) or name in self.sources_read or self.cancelled_by is not None:
+            if self.jobs.is_unusable(name) or name in self.sources.read or self.cancelled_by is not None:
                 continue
             failed = self.failures.of_unreadable(name, self._uri(name))
             if failed is not None:
@@ -271,7 +280,9 @@ class _Run:
                 interrupts,
                 pinned(folder, code.files),
                 spark_of_run(setup.spark, folder),
+                listening(partial(post_reading, self.callbacks, self.runner.emit)),
                 self.runner.executor(setup) as executor,
+                self.interrupts.left_where_unheeded(),
             ):
                 consumers = readers_by_table(self.plan, graph, publish=publish)
                 types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}
@@ -289,6 +300,7 @@ class _Run:
                         executor, memory, handed, place, self.callbacks, self._why_stopped, emit, self._ended
                     )
                     self._loop(self.attempts)
+                    self._judge_what_looked_ahead(self.attempts)
         except KeyboardInterrupt as error:
             self._stop_now(error)
 
@@ -307,6 +319,24 @@ class _Run:
                 return
             self.callbacks.call_next()
             self.callbacks.call_all()
+
+    def _judge_what_looked_ahead(self, attempts: Attempts) -> None:
+        """Where results wait for one another, judge the checks that look at those which came later."""
+        if self.together is None or self.stopped_by or table_results.first_unusable(self.results.values()):
+            return
+        waiting = [each.as_stored for each in self.together.waiting.values()]
+        for planned in (*waiting, *self._not_ended()):
+            if self.jobs.due_checks(planned):
+                self.planned[planned.name] = planned
+                self.under_way[planned.name] = time.perf_counter()
+                attempts.begin(self.jobs.of(planned, attempts.workers))
+        while self.under_way:
+            self.callbacks.call_next()
+            self.callbacks.call_all()
+
+    def _not_ended(self) -> list[PlannedTable]:
+        """The tables that stay as they are, if checks that look at others of the run allow it."""
+        return [each for name, each in self.planned.items() if each.action == "skip" and name not in self.results]
 
     def _why_stopped(self) -> str | None:
         self.interrupts.raise_lost()
@@ -335,6 +365,8 @@ class _Run:
 
     def publish_together(self, held: Together) -> None:
         """Store the results that wait, one after the other, if all of the run has passed."""
+        for planned in self._not_ended():
+            self._end(self.uncomputed.unchanged(planned))
         blame = table_results.first_unusable(self.results.values())
         if blame is None and self.cancelled_by is None:
             setup = self.runner.setup
@@ -378,13 +410,7 @@ class _Run:
     def _ended(self, name: str, ended: Ended, given_up: str | None) -> None:
         planned = self.planned[name]
         seconds, attempts = time.perf_counter() - self.under_way.pop(name), self._begun(name)
-        if planned.kind == "source":
-            self.sources_read.add(name)
-        if isinstance(ended, Outcome | ResultError | ContractError):  # its inputs could be read
-            for each in planned.inputs:
-                if self.runner.graph.tables[each].kind == "source" and each not in self.sources_read:
-                    self.sources_read.add(each)
-                    self.failures.keep_rows(each, None)
+        self.sources.ended(planned, ended, self.results)
         siblings = self._members(name)
         if isinstance(ended, InputError):
             for each in siblings:
@@ -395,6 +421,8 @@ class _Run:
             if isinstance(result, Outcome):
                 self._take(self.planned[each], result, seconds, attempts)
             else:
+                if self.together is not None:
+                    self.together.waiting.pop(each, None)
                 self._end(self.failures.of_table(self.planned[each], result, seconds, attempts, given_up))
         for each in siblings:
             if each not in done:
@@ -406,12 +434,14 @@ class _Run:
         name = planned.name
         if planned.action != "run":
             self.failures.keep_rows(name, table_results.violated(outcome))
-            if self.together is not None:
-                self.together.add_checked(name)
+            if self.together is not None and self.together.add_judged(name, outcome.checks):
+                return
             self._end(table_results.checked(planned, outcome, seconds, attempts))
             return
         if outcome.manifest is not None:
+            notes = (*outcome.notes, *self.contents.note_changes(planned, outcome.manifest))
             self.contents.record_materialized(self.runner.graph.tables[name], planned, outcome.manifest)
+            outcome = replace(outcome, notes=notes)
         elif self.runner.compare is not None:
             self.contents.record_unpublished(name, same=self.runner.compare(planned, outcome.data))
         self.failures.keep_rows(name, table_results.violated(outcome) if outcome.checks else None)

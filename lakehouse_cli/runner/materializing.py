@@ -31,6 +31,7 @@ from lakehouse_cli.runner.jobs import InputError, Job, Outcome, within
 from lakehouse_cli.runner.object_inputs import object_inputs, raise_of_input
 from lakehouse_cli.runner.row_order import by_key
 from lakehouse_cli.runner.sensitive_inputs import hide_inputs
+from lakehouse_cli.runner.unfit_columns import add_violations, without_unfit
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, local_files, publish_pieces
@@ -70,10 +71,26 @@ def read_table(
     Raises:
         LakehouseError: It is missing, cannot be read, or is not as declared.
     """
-    data, record = scan(storage, table, table.columns).table_with_content(known)
+    try:
+        data, record = scan(storage, table, table.columns).table_with_content(known)
+    except DataError as error:
+        _add_rest(error, table, storage)
+        raise
     if table.kind == "source":
         _check_source(data, table, storage)
     return data, record
+
+
+def _add_rest(error: DataError, table: Table, storage: AssetStorage) -> None:
+    """Add to the error of a source with values that do not fit their types what nulls and key of the rest break."""
+    rest = without_unfit(error, table) if table.kind == "source" else None
+    if rest is not None:
+        try:
+            read_table(storage, rest)
+        except DataError as more:
+            add_violations(error, more)
+        except LakehouseError:  # it changed meanwhile: what was found first is said
+            return
 
 
 def open_input(job: Job, place: Workplace, name: str, by_itself: Collection[str]) -> StreamedTable:
@@ -93,9 +110,13 @@ def open_input(job: Job, place: Workplace, name: str, by_itself: Collection[str]
 
     def checked() -> Iterator[pa.Table]:
         with closing(Check(table.columns, table.key)) as checking:
-            for piece in pieces():
-                checking.piece(piece)
-                yield piece
+            try:
+                for piece in pieces():
+                    checking.piece(piece)
+                    yield piece
+            except DataError as error:
+                _add_rest(error, table, storage)
+                raise
             _refuse(checking.finish(), table, storage)
 
     try:

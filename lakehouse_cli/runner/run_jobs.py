@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,7 @@ class RunJobs(Struct):
             planned: The table.
             workers: How many tables are computed at once.
         """
-        table = self.graph.tables[planned.name]
+        table = self.elsewhere.get(planned.name) or self.graph.tables[planned.name]
         computes = planned.action == "run"
         checks = None
         if table.contract.checks or planned.is_validated:
@@ -112,7 +112,7 @@ class RunJobs(Struct):
     def due_checks(self, planned: PlannedTable) -> list[str]:
         """The checks that are to be judged on what is stored of a table, by what is stored of others by now."""
         table = self.graph.tables[planned.name]
-        if planned.is_judged or planned.is_validated:  # of a source nothing is recorded
+        if planned.is_judged or planned.is_validated:
             return [check.name for check in table.contract.checks]
         standing = self._standing(planned)
         if not standing:
@@ -129,8 +129,11 @@ class RunJobs(Struct):
         references = {name: self.elsewhere.get(name) or self.graph.tables[name] for name in names}
         found = self.contents.of_tables(names) if planned.is_validated else self._referenced(planned.name)
         before = None if manifest is None else manifest.row_count
+        if planned.state is not None and planned.state.judged is not None:
+            before = planned.state.judged.rows_before(planned.state.content)
         codes = self.codes.get(planned.name, {})
-        return JobChecks(references, found, before, codes)
+        unusable = {} if planned.is_validated else dict(self._unusable(names))
+        return JobChecks(references, found, unusable, before, codes)
 
     def _checks_of_stored(self, planned: PlannedTable) -> JobChecks:
         """The same, of those that are due on what is stored."""
@@ -145,13 +148,15 @@ class RunJobs(Struct):
             for check, record in standing
             if record is not None and check.name not in due
         }
-        before = next((r.state["before"] for _, r in standing if r is not None and "before" in r.state), None)
+        checks = self._checks(planned)
+        if planned.kind == "computed":
+            before = next((r.state["before"] for _, r in standing if r is not None and "before" in r.state), None)
+            checks = replace(checks, before=None if before is None else int(before))
         return replace(
-            self._checks(planned),
+            checks,
             only=due,
             standing=earlier,
             manifest=_manifest(planned),
-            before=None if before is None else int(before),
             validates=planned.is_validated or planned.is_judged,
         )
 
@@ -161,14 +166,31 @@ class RunJobs(Struct):
             return []
         from lakehouse_cli.plan.standing_checks import standing_checks  # not loaded where no table has checks
 
-        return standing_checks(table, manifest, self.codes.get(planned.name, {}))
+        return standing_checks(table, manifest.checks, self.codes.get(planned.name, {}))
 
     def _referenced(self, name: str) -> dict[str, InputRecord]:
-        """What is stored of the tables that a table's checks look at; without those that failed in this run."""
+        """What is stored of the tables that checks look at; without those that failed, or are still to come."""
         return self.contents.of_tables(self._usable_references(name))
 
     def _usable_references(self, name: str) -> tuple[str, ...]:
-        return tuple(each for each in self.graph.references(name) if not self.is_unusable(each))
+        return tuple(
+            each for each in self.graph.references(name) if not self.is_unusable(each) and not self._is_to_come(each)
+        )
+
+    def _unusable(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+        for name in names:
+            if self.is_unusable(name):
+                status = self.results[name].status
+                yield name, "failed" if status == "failed" else f"was {status.replace('_', ' ')}"
+            elif self._is_to_come(name):
+                yield name, "is computed after it"
+
+    def looks_ahead(self, name: str) -> bool:
+        """Whether checks of a table look at one that is computed in this run and has not been yet."""
+        return any(map(self._is_to_come, self.graph.references(name)))
+
+    def _is_to_come(self, name: str) -> bool:
+        return self.contents.is_to_come(name, self.results)
 
 
 def _manifest(planned: PlannedTable) -> Manifest | None:

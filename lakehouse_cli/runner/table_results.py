@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import ContractError, DataError, FailedRows, LakehouseError, Violation
+from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, FailedRows, LakehouseError, Violation
 from lakehouse_cli.formats.objects.stored import object_record
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord, CheckResult
@@ -93,7 +93,12 @@ def checked(planned: PlannedTable, outcome: Outcome, seconds: float, attempts: i
     # A run goes on where a warning cannot be judged; who asks whether data are good is not told that they are.
     errored = [each.result for each in outcome.checks if each.result.status == "errored"]
     bad = standing_failure(planned, errored) if errored else None
-    return replace(result, status="failed" if bad else "passed", rows=outcome.rows, error=bad and bad.error)
+    return replace(
+        result,
+        status="failed" if bad else "passed",
+        rows=outcome.judged and outcome.judged.rows,
+        error=bad and bad.error,
+    )
 
 
 def not_validated(planned: PlannedTable) -> TableResult | None:
@@ -110,10 +115,12 @@ def not_validated(planned: PlannedTable) -> TableResult | None:
 
 def violated(outcome: Outcome) -> DataError | None:
     """The first rows that violate checks of a table which is published all the same; None where none do."""
-    found = [each.result for each in outcome.checks if each.result.count and each.result.examples]
+    results = (each.result for each in outcome.checks)
+    found = [each for each in results if (each.count or each.errored) and each.examples]
     if not found:
         return None
-    violations = [Violation(r.column, r.check, r.count, r.message, r.examples, r.location) for r in found]
+    # The values of a condition are of no single column.
+    violations = [Violation(r.column or r.name, r.check, r.count, r.message, r.examples, r.location) for r in found]
     error = DataError(found[0].message, violations)
     error.failed = FailedRows.of_examples(violations)
     return error
@@ -125,8 +132,9 @@ def standing_failure(planned: PlannedTable, bad: Sequence[CheckResult]) -> Table
         Violation(each.column, each.check, each.count, each.message, each.examples, each.location) for each in bad
     )
     message = violations[0].message if len(bad) == 1 else f"{plural(len(bad), 'check')} failed"
-    error = ContractError(message, violations, hint=STORED_HINT, location=bad[0].location)
-    return replace(unchanged(planned), status="failed", error=ErrorInfo.of(error, f"{planned.uri} is as it was"))
+    hint, left = (CORRECT_DATA, None) if planned.kind == "source" else (STORED_HINT, f"{planned.uri} is as it was")
+    error = ContractError(message, violations, hint=hint, location=bad[0].location)
+    return replace(unchanged(planned), status="failed", error=ErrorInfo.of(error, left))
 
 
 #: What to do about stored data that do not keep a check.

@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import PlannedTable
@@ -36,6 +37,12 @@ class Waiting(Struct, frozen=True):
     outcome: Outcome
     seconds: float
     attempts: int
+
+    @property
+    def as_stored(self) -> PlannedTable:
+        """The table as if its result were stored, so that checks can be judged on that."""
+        state = self.planned.state and replace(self.planned.state, manifest=self.outcome.manifest)
+        return replace(self.planned, action="check", reasons=(), state=state)
 
 
 class Together:
@@ -70,9 +77,14 @@ class Together:
         """Take note of a table that passed."""
         self.waiting[planned.name] = Waiting(planned, outcome, seconds, attempts)
 
-    def add_checked(self, name: str) -> None:
-        """Take note of stored data that passed their checks."""
-        self._checked.append(name)
+    def add_judged(self, name: str, checks: tuple[CheckRecord, ...]) -> bool:
+        """Take note of checks that passed on stored data, or on a result that waits; returns whether it is that."""
+        if name not in self.waiting:
+            self._checked.append(name)
+            return False
+        waiting = self.waiting[name]
+        self.waiting[name] = replace(waiting, outcome=replace(waiting.outcome, checks=checks))
+        return True
 
     def publish(self, failures: Failures, end: Callable[[TableResult], None]) -> TableResult | None:
         """Store what waits, one after the other, up to what cannot be stored, whose result is returned.

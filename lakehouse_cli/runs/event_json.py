@@ -24,6 +24,7 @@ from lakehouse_cli.runs.events import (
     RunStopping,
     RunWaiting,
     TableFinished,
+    TableReading,
     TableRetrying,
     TableStarted,
 )
@@ -73,7 +74,7 @@ class Ending(Struct, frozen=True, tag_field="event", tag="run_finished"):
     result: RunEnd
 
 
-Line = Beginning | TableStarted | TableRetrying | TableFinished | RunStopping | Ending
+Line = Beginning | TableStarted | TableReading | TableRetrying | TableFinished | RunStopping | Ending
 _KNOWN = {kind.__struct_config__.tag for kind in get_args(Line)}
 _DECODER: Decoder[Line] = Decoder(Line)
 _ENCODER = json.JSONEncoder(separators=(",", ":"))

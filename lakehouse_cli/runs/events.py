@@ -122,6 +122,24 @@ class PartitionResult(Struct, frozen=True):
         return ", ".join(f"{name}={value}" for name, value in self.key.items())
 
 
+class ReplayedRows(Struct, frozen=True):
+    """What became of rows that had been put aside, when they were judged again.
+
+    Attributes:
+        rows: How many had been put aside.
+        quarantined: How many rows are put aside now; None where that cannot be read.
+        passed: How many of those that had been pass now; None where a row cannot be told by a key.
+        again: How many of them were put aside again; None as well.
+        gone: How many of them are not in the result any more; None as well.
+    """
+
+    rows: int
+    quarantined: int | None = None
+    passed: int | None = None
+    again: int | None = None
+    gone: int | None = None
+
+
 class TableResult(Struct, frozen=True):
     """The result of a table.
 
@@ -142,6 +160,7 @@ class TableResult(Struct, frozen=True):
             nothing is known to be stored.
         columns: Those stored, where the contract leaves them open; else unset.
         checks: What its checks found; unset where it has none.
+        replayed: What became of the rows that had been put aside; unset where these were not judged again.
         partitions: Of a partitioned table, those that the run did not leave as they were, and those that wait.
         partitions_up_to_date: How many others there are.
     """
@@ -161,6 +180,7 @@ class TableResult(Struct, frozen=True):
     content_hash: str | UnsetType = UNSET
     columns: tuple[StoredColumn, ...] | UnsetType = UNSET
     checks: tuple[CheckResult, ...] | UnsetType = UNSET
+    replayed: ReplayedRows | UnsetType = UNSET
     partitions: tuple[PartitionResult, ...] | UnsetType = UNSET
     partitions_up_to_date: int | UnsetType = UNSET
 
@@ -271,6 +291,15 @@ class TableRetrying(_Event, frozen=True):
     error: ErrorInfo
 
 
+class TableReading(_Event, frozen=True):
+    """A source of many files is read for a table, and takes its time: `files` of `total` are read."""
+
+    table: str
+    source: str
+    files: int
+    total: int
+
+
 class TableComputed(_Event, frozen=True):
     """A table was computed and passed; it is published at the end of the run, if all others pass as well."""
 
@@ -324,6 +353,7 @@ Event = (
     | RunStarted
     | TableStarted
     | TableRetrying
+    | TableReading
     | TableComputed
     | TableFinished
     | PartitionFinished

@@ -8,7 +8,6 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from msgspec import Struct
-from msgspec.json import Decoder
 
 from lakehouse_cli.errors import DataError, FailedRows, LakehouseError
 from lakehouse_cli.runs.local_state import keep, kept, state_folder, with_hash
@@ -31,9 +30,6 @@ class KeptRows(Struct, frozen=True):
     run_id: str
     at: str
     failed: FailedRows
-
-
-_DECODER = Decoder(KeptRows)
 
 
 class FailedRowsStore:
@@ -68,7 +64,7 @@ class FailedRowsStore:
 
     def read(self, table: str) -> KeptRows | None:
         """Return the rows that are kept of a table; None for none."""
-        return kept(self._folder, _FOLDER, self._file(table), _DECODER.decode)
+        return kept(self._folder, _FOLDER, self._file(table), KeptRows)
 
     def _forget(self, table: str) -> None:
         # Nobody else writes those of this environment while a run holds its lock.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -83,20 +82,20 @@ def with_hash(document: Any) -> bytes:
     return xxh3_128_hexdigest(content).encode() + b"\n" + content
 
 
-def kept(project: Path, name: str, file: str, decode: Callable[[bytes], _Document]) -> _Document | None:
+def kept(project: Path, name: str, file: str, kind: type[_Document]) -> _Document | None:
     """The document that was kept `with_hash`; None where it is not there, or not as it was written.
 
     Args:
         project: The project's folder.
         name: Of the folder of its state.
         file: With an ending.
-        decode: Reads it.
+        kind: What it is.
     """
     with suppress(OSError, ValueError):
         digest, _, content = read_regular(state_folder(project, name) / file).partition(b"\n")
         # What was damaged is not even looked at: it might be nested deeply, or be of other types.
         if digest.decode() == xxh3_128_hexdigest(content):
-            return decode(content)
+            return json.decode(content, type=kind)
     return None
 
 

@@ -140,11 +140,14 @@ def own_storage_error(spec: StorageSpec, method: str, table: Table | None, error
     own = [frame for frame in frames if folder is not None and is_own_file(frame.filename, folder)]
     # Of a storage from a package its own line, rather than that of a library that it calls.
     packaged = [frame for frame in frames if not frame.filename.startswith(f"{_PACKAGE}/")]
-    last = own[-1] if own else (packaged or frames)[0]
-    shown = Path(last.filename).relative_to(folder) if own and folder is not None else last.filename
+    hint = f"look at `{spec.type}`"
+    if own or packaged:
+        last = own[-1] if own else packaged[0]
+        shown = Path(last.filename).relative_to(folder) if own and folder is not None else last.filename
+        hint = f"look at {shown}:{last.lineno}"
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return StorageError(
         f"storage `{spec.name}` ({spec.type}) failed at {what}: {text}",
-        hint=f"look at {shown}:{last.lineno}",
+        hint=hint,
         location=table.where("storage") if table is not None else spec.location,
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -20,6 +22,7 @@ from lakehouse_cli.errors import (
     MissingDataError,
     StorageError,
 )
+from lakehouse_cli.executors.progress import Progress
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.file_pattern import FilePattern
 from lakehouse_cli.model.manifest import InputRecord
@@ -32,8 +35,14 @@ if TYPE_CHECKING:
 
 #: Files of up to so many bytes are read as a whole, several at once.
 _SMALL = 16 << 20
+#: So many bytes, and files, are read by one thread before another takes its turn.
+_TOGETHER, _MOST_TOGETHER = 1 << 20, 64
 #: So many files that are not as declared are reported one by one.
 REPORTED = 20
+
+
+#: The place of a file among all, and a piece of it, or what is wrong with it.
+_FileRead = tuple[int, "pa.Table | LakehouseError"]
 
 
 class _FileChangedError(ChangedError):
@@ -120,41 +129,82 @@ class FilesReading:
 
     def _pieces(self, files: Sequence[Part], contents: Sequence[InputRecord]) -> Iterator[pa.Table]:
         """Read the files in order, those that are small several at once, and report all that are not as declared."""
+        from lakehouse_cli.arrow.types import without_rows
+
         if not files:
             yield self._nothing()
             return
         failures: list[tuple[Part, LakehouseError]] = []
         schema: pa.Schema | None = None
-        workers = _workers()
-        with ThreadPoolExecutor(workers) as pool:
-            ahead: dict[int, Future[list[pa.Table]]] = {}
-            try:
-                for at, (file, content) in enumerate(zip(files, contents, strict=True)):
-                    for near in range(at, min(at + 2 * workers, len(files))):
-                        if near not in ahead and contents[near].bytes <= _SMALL:
-                            ahead[near] = pool.submit(lambda n: list(self._file(files[n], contents[n])), near)
-                    whole = ahead.pop(at, None)
-                    try:
-                        for piece in self._file(file, content) if whole is None else whole.result():
-                            if schema is None:
-                                schema = piece.schema
-                            alike = self._alike(piece, schema, file, files[0])
-                            if not failures:
-                                yield alike
-                    except (DataError, StorageError) as error:
-                        if isinstance(error, MissingDataError):
-                            raise _FileChangedError(file.uri) from error
-                        failures.append((file, error))
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+        progress = Progress(self._table.name)
+        for group, outcomes in self._read_ahead(files, contents):
+            together: list[pa.Table] = []
+            for at, outcome in outcomes:
+                if isinstance(outcome, LakehouseError):
+                    failures.append((files[at], outcome))
+                    continue
+                if schema is None:
+                    schema = outcome.schema
+                    yield without_rows(schema)
+                try:
+                    alike = self._alike(outcome, schema, files[at], files[0])
+                except DataError as error:
+                    failures.append((files[at], error))
+                    continue
+                if failures or not alike.num_rows:
+                    continue
+                if contents[at].bytes > _SMALL:
+                    yield alike
+                else:
+                    together.append(alike)
+            if together and not failures:
+                yield _as_one(together)
+            progress.files(group.stop, len(files))
         if failures:
             raise self._failure(failures, len(files))
+
+    def _read_ahead(
+        self, files: Sequence[Part], contents: Sequence[InputRecord]
+    ) -> Iterator[tuple[range, Iterable[_FileRead]]]:
+        """The files, group by group in their order, and what is read of each; some groups are read ahead."""
+        workers = _workers()
+        groups = _groups([each.bytes for each in contents])
+        ahead: deque[tuple[range, Future[list[_FileRead]] | None]] = deque()
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                while True:
+                    for group in islice(groups, 2 * workers - len(ahead)):
+                        small = contents[group.start].bytes <= _SMALL
+                        ahead.append((group, pool.submit(self._read_group, files, contents, group) if small else None))
+                    if not ahead:
+                        return
+                    group, found = ahead.popleft()
+                    yield group, self._read_files(files, contents, group) if found is None else found.result()
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _read_group(self, files: Sequence[Part], contents: Sequence[InputRecord], group: range) -> list[_FileRead]:
+        return list(self._read_files(files, contents, group))
+
+    def _read_files(self, files: Sequence[Part], contents: Sequence[InputRecord], group: range) -> Iterator[_FileRead]:
+        """The pieces of each file of a group, and what is wrong with it, if anything, behind them."""
+        for at in group:
+            try:
+                for piece in self._file(files[at], contents[at]):
+                    yield at, piece
+            except MissingDataError as error:
+                raise _FileChangedError(files[at].uri) from error
+            except ChangedError:
+                raise
+            except (DataError, StorageError) as error:
+                yield at, error
 
     def _file(self, file: Part, content: InputRecord) -> Iterator[pa.Table]:
         """The rows of one file, with what its path says."""
         columns = self._columns
         if columns is not None:
-            columns = [each for each in columns if each.name not in file.values and each.name != file.table.file_column]
+            of_path = {*file.values, file.table.file_column}
+            columns = [each for each in columns if each.source_name not in of_path]
         optional = [each.name for each in columns or () if each.optional]
         lacking: frozenset[str] = frozenset()
         done = 0
@@ -171,11 +221,25 @@ class FilesReading:
                     again = 0
             except DataError as error:
                 found = {each.column for each in error.violations if each.check == "missing"} & {*optional}
-                if last or not found:
+                lacking = frozenset(name for name in optional if name in found - error.misnamed)
+                if last or not lacking:
                     raise
-                lacking = frozenset(name for name in optional if name in found)
+                self._refuse_other_case((each for each in columns or () if each.name in lacking), file)
             else:
                 return
+
+    def _refuse_other_case(self, columns: Iterable[Column], file: Part) -> None:
+        """Refuse to read a column as null whose values the path has under another name."""
+        from lakehouse_cli.formats.missing_columns import other_case
+
+        for column in columns:
+            if (other := other_case(str(column.source_name), file.values)) is not None:
+                shown = file.uri
+                raise DataError(
+                    f"`{shown}` lacks column `{column.source_name}`, and its path has `{other}`",
+                    hint=f"declare it with `from: {other}`, or call both alike",
+                    location=Location(shown),
+                )
 
     def _filled(
         self, file: Part, content: InputRecord, columns: Sequence[Column] | None, lacking: Collection[str]
@@ -187,17 +251,19 @@ class FilesReading:
         if found.content_hash != content.content_hash:
             raise _FileChangedError(file.uri)
         wanted = self._columns
+        if wanted is None or (self._pattern is None and self._table.extra_columns == "keep"):
+            yield from (self._with_path(piece, file) for piece in pieces())
+            return
+        names, read = [each.name for each in wanted], {each.name for each in there or ()}
         for piece in pieces():
-            if wanted is None or (self._pattern is None and self._table.extra_columns == "keep"):
-                yield self._with_path(piece, file)
+            if len(read) == len(names):  # in the order in which they were asked for
+                yield piece
                 continue
             arrays = [
-                piece.column(each.name)
-                if there is not None and each.name in piece.column_names and each in there
-                else pa.chunked_array([self._constant(each, file, piece.num_rows)])
+                piece.column(each.name) if each.name in read else self._constant(each, file, piece.num_rows)
                 for each in wanted
             ]
-            yield pa.table(dict(zip([each.name for each in wanted], arrays, strict=True)))
+            yield pa.table(dict(zip(names, arrays, strict=True)))
 
     def _scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
         if columns is not None:
@@ -230,10 +296,10 @@ class FilesReading:
         from lakehouse_cli.storage.path_values import path_value
 
         kind = to_arrow(column.type)
-        if column.name == file.table.file_column:
+        if column.source_name == file.table.file_column:
             return pa.array([file.shown], kind).take(_zeros(rows))
-        text = file.values.get(column.name)
-        if column.name not in file.values or text is None:
+        text = file.values.get(str(column.source_name))
+        if text is None:
             return pa.nulls(rows, kind)
         assert self._pattern is not None  # noqa: S101  # whose paths say nothing have no values
         return path_value(column, text, self._pattern, file.uri).take(_zeros(rows))
@@ -296,6 +362,25 @@ class FilesReading:
         if others:
             found.message += f"; {'; '.join(others)}"
         return found
+
+
+def _groups(sizes: Sequence[int]) -> Iterator[range]:
+    """Files that are read one after the other by one thread: a large one alone, small ones up to some bytes."""
+    start = total = 0
+    for at, size in enumerate(sizes):
+        if at > start and (total + size > _TOGETHER or at - start == _MOST_TOGETHER):
+            yield range(start, at)
+            start, total = at, 0
+        total += size
+    if sizes:
+        yield range(start, len(sizes))
+
+
+def _as_one(pieces: list[pa.Table]) -> pa.Table:
+    """Pieces of small files in one: what takes them has little to do for each."""
+    import pyarrow as pa
+
+    return pieces[0] if len(pieces) == 1 else pa.concat_tables(pieces).combine_chunks()
 
 
 def _workers() -> int:

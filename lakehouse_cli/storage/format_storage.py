@@ -127,9 +127,7 @@ class FormatStorage(AssetStorage):
         return self._under_root(f"{MANIFESTS}/{table.path}.json")
 
     def _under_root(self, path: str) -> str:
-        """Return a path under the root as the project file spells it."""
-        root = self.spec.root_text.rstrip("/")
-        return f"{root}/{path}" if root not in ("", ".") else path
+        return self.spec.shown(path)
 
     @abstractmethod
     def list_files(self, folder: str, depth: int | None) -> Iterable[Listed]:
@@ -142,10 +140,12 @@ class FormatStorage(AssetStorage):
             depth: How many folders below that they are in; None for any number.
         """
 
-    def content_of(self, file: SourceFile, listed: Listed, known: Iterable[InputRecord]) -> InputRecord | None:
-        """As `content`, of a file that was just listed."""
+    def content_of(
+        self, listed: Listed, file: Callable[[], SourceFile], known: Callable[[], Iterable[InputRecord]]
+    ) -> InputRecord | None:
+        """As `content`, of a file that was just listed; of a hundred thousand, most are known by that."""
         del listed
-        return self.content(file, known)
+        return self.content(file(), known())
 
     def known_contents(self, paths: Sequence[str]) -> Sequence[InputRecord | None]:
         """Return what is known of files, by their paths under the root with endings, with a look at each and no more.

@@ -6,7 +6,7 @@ Each file is a source of its own to the storage within, which knows no patterns.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, TypeVar, cast
@@ -98,8 +98,8 @@ class _ManyFiles:
         ending = "" if self._pattern.is_folder else self._storage._suffixes(self._table)[0]
         return self._storage._under_root(f"{self._table.path}{ending}")
 
-    def files(self) -> list[FoundFile]:
-        """The files in order of name.
+    def files(self, planned: Collection[str] | None = None) -> list[FoundFile]:
+        """The files in order of name; of those that came since it was planned, none.
 
         Raises:
             StorageError: Names of files are not as the pattern says, or one is there with two endings.
@@ -111,10 +111,14 @@ class _ManyFiles:
         twice: list[str] = []
         with translate_errors(self._storage, self._table, "looked at"):
             listing = sorted(self._storage.list_files(self._pattern.folder, self._pattern.depth), key=lambda e: e.path)
+        if planned is not None:
+            listing = [each for each in listing if each.path in planned]
         self._refuse_left_out(listing, endings)
         for each in listing:
-            ending = next((e for e in endings if each.path.endswith(e) and len(each.path) > len(e)), None)
-            if ending is None:
+            for ending in endings:
+                if each.path.endswith(ending) and len(each.path) > len(ending):
+                    break
+            else:
                 continue
             path = each.path[: len(each.path) - len(ending)]
             try:
@@ -138,7 +142,7 @@ class _ManyFiles:
                 hint="keep one of the two, and move the other away",
                 location=self._table.where("path", "options"),
             )
-        return [found[path] for path in sorted(found, key=lambda path: found[path].shown)]
+        return [*found.values()]
 
     def _refuse_left_out(self, listing: Iterable[Listed], endings: Sequence[str]) -> None:
         """Refuse folders that are links, and files whose ending is almost one: rows would be missing without a word."""
@@ -258,15 +262,14 @@ class _ManyFiles:
 
     def _contents(self, files: Sequence[FoundFile], known: tuple[InputRecord, ...]) -> list[InputRecord]:
         """The record of each file; all at once where each look waits for a server."""
-        by_path: dict[str, list[InputRecord]] = {}
-        for record in known:
-            for each in record.files:
-                by_path.setdefault(each.path, []).append(
-                    InputRecord(each.content_hash, -1, each.bytes, each.modified_ns)
-                )
+        by_path: list[dict[str, FileRecord]] = [{each.path: each for each in record.files} for record in known]
+
+        def records(file: FoundFile) -> list[InputRecord]:
+            found = [each for record in by_path if (each := record.get(file.shown)) is not None]
+            return [InputRecord(each.content_hash, -1, each.bytes, each.modified_ns) for each in found]
 
         def content(file: FoundFile) -> InputRecord:
-            found = self._storage.content_of(file.table, file.listed, by_path.get(file.shown, ()))
+            found = self._storage.content_of(file.listed, lambda: file.table, lambda: records(file))
             if found is None:  # it was there a moment ago
                 raise changed_while_read(self._table, self._storage._under_root(file.shown))
             return found
@@ -305,11 +308,22 @@ class _ManyFiles:
         return Scan(self._storage, self._table, reading.read, reading.read_pieces)
 
     def _look(self, known: tuple[InputRecord, ...]) -> tuple[Sequence[FoundFile], list[InputRecord], InputRecord]:
-        files = self.files()
+        planned = _planned(known)
+        files = self.files(planned)
+        self._refuse_gone(files, planned)
         if not files:
             raise self.missing()
         contents = self._contents(files, known)
         return files, contents, self._record(files, contents, known)
+
+    def _refuse_gone(self, files: Sequence[FoundFile], planned: Collection[str] | None) -> None:
+        if planned is not None and len(files) < len(planned):
+            gone = min(set(planned).difference(each.shown for each in files))
+            raise StorageError(
+                f"{self._storage._under_root(gone)} is gone since the run was planned",
+                hint="run again, when no other program moves the files",
+                location=self._table.where("path"),
+            )
 
     def count_rows(self) -> int | None:
         """Together; None where one cannot be counted."""
@@ -397,9 +411,10 @@ class _SomeFiles(_ManyFiles):
             divided = {each: sorted(files, key=lambda file: file.shown) for each, files in fewer.items()}
         return [(each, divided.get(each, [])) for each in self._chosen]
 
-    def files(self) -> list[FoundFile]:
+    def files(self, planned: Collection[str] | None = None) -> list[FoundFile]:
         """Those of each partition in its turn."""
-        return [file for _, files in self._groups() for file in files]
+        files = [file for _, group in self._groups() for file in group]
+        return files if planned is None else [each for each in files if each.shown in planned]
 
     def content(self, known: Iterable[InputRecord]) -> InputRecord | None:
         """By the content of each partition; None where one of them has no file."""
@@ -413,6 +428,10 @@ class _SomeFiles(_ManyFiles):
             error = missing_data(self._table, self.uri())
             error.message = f"no file of {self.uri()} is of {lacking}"
             raise error
+        planned = _planned(known)
+        if planned is not None:
+            groups = [(each, [file for file in files if file.shown in planned]) for each, files in groups]
+            self._refuse_gone([file for _, files in groups for file in files], planned)
         return self._looked(groups, known)
 
     def _looked(
@@ -426,6 +445,11 @@ class _SomeFiles(_ManyFiles):
         rows = record_of(whole.content_hash, whole.bytes, None, known).rows if groups else 0
         parts = tuple([file for _, record in records for file in record.files])
         return files, contents, whole._replace(rows=rows, files=parts)
+
+
+def _planned(known: Iterable[InputRecord]) -> frozenset[str] | None:
+    """The files that a run was planned with, which all of its tables read; None where it was planned with none."""
+    return next((frozenset(each.path for each in record.files) for record in known if record.files), None)
 
 
 _REFUSED = {"publish": "written", "publish_pieces": "written", "delete": "removed"}

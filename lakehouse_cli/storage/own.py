@@ -18,6 +18,7 @@ from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.errors import own_storage_error
 from lakehouse_cli.storage.wrapper import WrapperStorage
 from lakehouse_cli.storage_types import StorageType, find_type
+from lakehouse_cli.storage_types.own_methods import MAKE_STORAGE, lacking_message
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -111,16 +112,14 @@ def _imported(spec: StorageSpec, storage_type: StorageType, folder: Path) -> Any
     if not isinstance(found, type) or not issubclass(found, AssetStorage):
         raise LakehouseError(
             f"storage `{spec.name}`: `{storage_type.implementation}` is no storage",
-            hint="make it a subclass of `lakehouse_cli.AssetStorage` or `KeyedStorage`, or give it `save` and `load`",
+            hint=MAKE_STORAGE,
             location=spec.location,
         )
-    lacking = sorted(getattr(found, "__abstractmethods__", ()))
+    lacking: frozenset[str] = getattr(found, "__abstractmethods__", frozenset())
     if lacking:
-        renamed = "scan" in lacking and hasattr(found, "read")
+        what, hint = lacking_message(lacking, dir(found))
         raise LakehouseError(
-            f"storage `{spec.name}`: `{storage_type.implementation}` lacks `{'`, `'.join(lacking)}`",
-            hint="let `read` become `scan`" if renamed else "define what its base class leaves open",
-            location=spec.location,
+            f"storage `{spec.name}`: `{storage_type.implementation}` {what}", hint=hint, location=spec.location
         )
     return found
 

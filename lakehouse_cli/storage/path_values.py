@@ -35,7 +35,7 @@ def path_value(column: Column, text: str, pattern: FilePattern, shown: str) -> p
         DataError: The text is no value of that type.
     """
     kind = to_arrow(column.type)
-    placeholder = next((each for each in pattern.placeholders if each.name == column.name), None)
+    placeholder = next((each for each in pattern.placeholders if each.name == column.source_name), None)
     try:
         if placeholder is not None and placeholder.format is not None and not _is_text(kind):
             moment = parse_moment(text, placeholder)

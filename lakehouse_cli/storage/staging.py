@@ -107,8 +107,13 @@ class StagingStorage(WrapperStorage):
         return manifest
 
     def keep_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
-        """Keep what was found on stored data until the run has passed."""
-        self._keep(table, StagedChecks(manifest, checks))
+        """Keep what was found on stored data, or on a result that waits, until the run has passed."""
+        staged = self._staged(table)
+        if staged is None:
+            self._keep(table, StagedChecks(manifest, checks))
+        else:
+            judged = replace(staged.manifest, checks=checks)
+            self._keep(table, StagedTable(replace(staged.origin, checks=checks), judged))
         return True
 
     def read_manifest(self, table: Table) -> Manifest | None:

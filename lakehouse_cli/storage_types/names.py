@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from string import ascii_lowercase, ascii_uppercase
 
 from msgspec import Struct
 
@@ -16,7 +15,7 @@ OWN = frozenset((MANIFESTS, PARTITIONS))
 #: What to do where a query reads it.
 MANIFESTS_HINT = f"leave it out: `{MANIFESTS}` is lakehouse's own, and no table of a project"
 
-_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
+_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
 def ascii_lower(name: str) -> str:

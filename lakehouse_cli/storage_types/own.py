@@ -56,18 +56,18 @@ def read_type(name: str, target: str, folder: Path) -> StorageType:
     module_name, _, class_name = target.partition(":")
     code = SourceReader(folder)
     own, bases = _line_of_descent(code.module(module_name), class_name, code)
-    check_methods(own)
     fields, constants = _fields(own)
     required = [each for each, (_, is_required) in fields.items() if is_required]
     root = constants.get("root_is", "text")
     if root not in _ROOTS:
         raise _error(f"`root_is` of {class_name} is {root!r}", f"write one of {', '.join(_ROOTS)}", *own[0])
+    check_methods(own, bases)
     return StorageType(
         name,
         target,
         root=root,
         schemes=tuple(constants.get("schemes") or ()),
-        formats=bool(_BASES_WITH_FORMATS & bases),
+        formats=any(each.rpartition(".")[2] in _BASES_WITH_FORMATS for each in bases),
         options=tuple(option for option, _ in fields.values()),
         refusal=refusal_of(class_name, constants.get("cannot_hold") or ()),
         required=tuple(required),
@@ -103,7 +103,7 @@ def _fields(line: list[Definition]) -> tuple[dict[str, tuple[FormatOption, bool]
 
 
 def _line_of_descent(module: ModuleSource, name: str, code: SourceReader) -> tuple[list[Definition], frozenset[str]]:
-    """Return the class and those it descends from, nearest first; and the names of bases that are the tool's own."""
+    """Return the class and those it descends from, nearest first; full names of bases that are not the project's."""
     origins = Origins(code)
     first = origins.find(module, name)
     if first is None or isinstance(first, str):
@@ -111,7 +111,7 @@ def _line_of_descent(module: ModuleSource, name: str, code: SourceReader) -> tup
         hint = did_you_mean(name, known) or (f"its classes are {', '.join(known)}" if known else "define it there")
         raise SourceError(f"class `{name}` is not in {module.shown}", hint)
     line: list[Definition] = []
-    ours: set[str] = set()
+    others: set[str] = set()
 
     def descend(where: ModuleSource, definition: ast.ClassDef, below: tuple[ast.ClassDef, ...]) -> None:
         line.append((where, definition))
@@ -123,14 +123,14 @@ def _line_of_descent(module: ModuleSource, name: str, code: SourceReader) -> tup
                 hint = "import or define it at the top of the module, by its name: its options are read from its source"
                 raise _error(message, hint, where, definition)
             if isinstance(found, str):
-                ours.add(found.rpartition(".")[2])
+                others.add(found)
             else:
                 descend(*found, (*below, found[1]))
 
     descend(*first, (first[1],))
     # Who is reached by two ways comes behind both, as in Python's own order.
     last = [each for index, each in enumerate(line) if all(each[1] is not later for _, later in line[index + 1 :])]
-    return last, frozenset(ours)
+    return last, frozenset(others)
 
 
 def _literal(value: ast.expr | None) -> Any:

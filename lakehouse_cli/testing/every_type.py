@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,4 +42,12 @@ VALUES: Mapping[str, list[Any]] = {
     "struct<a: int64, b: string>": [{"a": 1, "b": ""}, None, {"a": None, "b": "x"}],
     "map<string, int64>": [[("b", 1), ("", None)], None, [], [("ü", 2**63 - 1)]],
     "map<date32, list<string>>": [[(_DAY, ["x", None]), (dt.date(1, 1, 1), None)], None, []],
+}
+
+#: Floats that are not numbers, by the text of their type, beside nulls.
+NOT_A_NUMBER: Mapping[str, list[Any]] = {
+    "float64": [1.0, math.nan, None],
+    "float32": [1.0, math.nan, None],
+    "list<float64>": [[1.0, math.nan, None], None, [math.nan]],
+    "struct<f: float32>": [{"f": math.nan}, {"f": None}, None],
 }

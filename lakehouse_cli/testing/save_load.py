@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from lakehouse_cli.errors import StorageError
+from lakehouse_cli.model import parse_column_type
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.testing.every_type import VALUES
+from lakehouse_cli.testing.every_type import NOT_A_NUMBER, VALUES
 from lakehouse_cli.testing.storage import StorageConformance
 from lakehouse_cli.testing.stored_tables import ORIGIN, column, data_of, table
 
@@ -26,35 +27,34 @@ _NOT_ATOMIC = "what `save` replaces is not replaced all at once"
 
 
 @contextmanager
-def _kept_or_refused() -> Iterator[None]:
+def _kept_or_refused(name: str) -> Iterator[None]:
     refusal = ""
     try:
         yield
     except StorageError as error:
         refusal = error.message
-    assert not refusal or "does not keep `typed` as it is: column `value`" in refusal
+    assert not refusal or f"does not keep `typed` as it is: column `{name}`" in refusal
 
 
 class SaveLoadConformance(StorageConformance):
     """The suite without atomic replacement and deletion; what is not kept as it is shows when it is published."""
 
-    @pytest.mark.parametrize("type_name", VALUES)
-    def test_every_type_is_held_exactly_or_refused_at_load(self, storage: AssetStorage, type_name: str) -> None:
+    def test_every_type_is_held_exactly_or_refused_at_load(self, storage: AssetStorage) -> None:
         """Or refused when it is published: nobody knows before what comes back."""
-        with _kept_or_refused():
-            super().test_every_type_is_held_exactly_or_refused_at_load(storage, type_name)
+        for type_name in VALUES:
+            if self.refusal(storage, parse_column_type(type_name)) is None:
+                with _kept_or_refused("value_0"):
+                    self.check_types(storage, table("typed"), [type_name])
 
-    @pytest.mark.parametrize(
-        ("type_name", "values"),
-        [("float64", [1.0, float("nan"), None]), ("list<float64>", [[float("nan"), None], None])],
-    )
-    def test_nan_is_no_null(self, storage: AssetStorage, type_name: str, values: list[Any]) -> None:
+    def test_nan_is_no_null(self, storage: AssetStorage) -> None:
         """Or is refused when it is published."""
-        declared = table("typed", column("id", "int64"), column("value", type_name))
-        with _kept_or_refused():
-            storage.publish(declared, data_of(declared, *enumerate(values)), ORIGIN)
-            read = storage.scan(declared, declared.columns).table()
-            assert repr(read["value"].to_pylist()) == repr(values)
+        for type_name in ("float64", "list<float64>"):
+            declared = table("typed", column("id", "int64"), column("value", type_name))
+            values = NOT_A_NUMBER[type_name]
+            with _kept_or_refused("value"):
+                storage.publish(declared, data_of(declared, *enumerate(values)), ORIGIN)
+                read = storage.scan(declared, declared.columns).table()
+                assert repr(read["value"].to_pylist()) == repr(values)
 
     def test_deletion(self, storage: AssetStorage) -> None:
         """Refused in words, and nothing is gone."""

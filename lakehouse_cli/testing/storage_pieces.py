@@ -22,12 +22,12 @@ from lakehouse_cli.testing.stored_tables import ORIGIN, data_of, planned, table
 
 _ROWS = 300
 #: Where 300 rows are split: in one piece, in two, in many, some of them empty, in one a row.
-SPLITS: dict[str, Sequence[int]] = {
-    "one": (0, _ROWS),
-    "two": (0, 299, _ROWS),
-    "many": (0, 0, 1, 1, 64, 128, 128, 300, 300),
-    "rows": range(_ROWS + 1),
-}
+SPLITS: Sequence[Sequence[int]] = (
+    (0, _ROWS),
+    (0, 299, _ROWS),
+    (0, 0, 1, 1, 64, 128, 128, 300, 300),
+    range(_ROWS + 1),
+)
 
 
 def _rows() -> pa.Table:
@@ -46,15 +46,16 @@ class PiecesConformance(ABC):
     def get(self, storage: AssetStorage, declared: Table) -> bytes | None:
         """As of `StorageConformance`."""
 
-    @pytest.mark.parametrize("split", SPLITS)
-    def test_pieces_are_stored_as_the_whole_table_is(self, storage: AssetStorage, split: str) -> None:
+    def test_pieces_are_stored_as_the_whole_table_is(self, storage: AssetStorage) -> None:
         """The same rows, manifest and content, wherever they are split."""
         declared, data = table(), _rows()
         whole = storage.publish(declared, data, ORIGIN)
-        manifest = publish_pieces(storage, declared, pieces_of(data, SPLITS[split]), lambda: ORIGIN)
-        assert (manifest.content_hash, manifest.rows, manifest.columns) == (whole.content_hash, _ROWS, whole.columns)
-        assert storage.read_manifest(declared) == manifest
-        assert storage.scan(declared, declared.columns).table().equals(data)
+        for split in SPLITS:
+            manifest = publish_pieces(storage, declared, pieces_of(data, split), lambda: ORIGIN)
+            stored = (manifest.content_hash, manifest.rows, manifest.columns)
+            assert stored == (whole.content_hash, _ROWS, whole.columns), split
+            assert storage.read_manifest(declared) == manifest
+            assert storage.scan(declared, declared.columns).table().equals(data), split
 
     def test_piece_without_rows_makes_an_empty_table(self, storage: AssetStorage) -> None:
         """With the columns of that piece."""
@@ -78,28 +79,24 @@ class PiecesConformance(ABC):
         assert publish_pieces(storage, declared, pieces(), origin).memory_bytes == _ROWS
 
     @pytest.mark.parametrize("failure", [TransformError, KeyboardInterrupt])
-    @pytest.mark.parametrize("there", [True, False], ids=["replaced", "new"])
-    def test_failing_piece_leaves_what_was_there(
-        self, storage: AssetStorage, failure: type[BaseException], there: bool
-    ) -> None:
-        """However many came before it; also where nothing was."""
+    def test_failing_piece_leaves_what_was_there(self, storage: AssetStorage, failure: type[BaseException]) -> None:
+        """However many came before it: nothing at first, then the table that is stored next."""
         declared = table()
-        if there:
-            storage.publish(declared, data_of(declared, (1, "old")), ORIGIN)
-        before, manifest = self.get(storage, declared), storage.read_manifest(declared)
 
         def pieces() -> Iterator[pa.Table]:
             for _ in range(3):
                 yield _rows()
             raise failure("late")
 
-        with pytest.raises(failure, match="late"):
-            publish_pieces(storage, declared, pieces(), lambda: planned(storage, declared))
-        assert self.get(storage, declared) == before
-        assert storage.read_manifest(declared) == manifest
-        # And in nobody's way.
-        again = storage.publish(declared, _rows(), ORIGIN)
-        assert again.rows == _ROWS
+        for _ in range(2):
+            before, manifest = self.get(storage, declared), storage.read_manifest(declared)
+            with pytest.raises(failure, match="late"):
+                publish_pieces(storage, declared, pieces(), lambda: planned(storage, declared))
+            assert self.get(storage, declared) == before
+            assert storage.read_manifest(declared) == manifest
+            # And in nobody's way.
+            again = storage.publish(declared, data_of(declared, (1, "old")), ORIGIN)
+            assert again.rows == 1
 
     def test_pieces_are_asked_for_one_by_one(self, storage: AssetStorage) -> None:
         """A storage that takes pieces has put away what came before it asks for many more: that bounds its memory."""
@@ -112,12 +109,12 @@ class PiecesConformance(ABC):
 
         def pieces() -> Iterator[pa.Table]:
             for number in range(100):
-                texts = [f"{number:0100}"] * 10_000
-                yield pa.table({"id": pa.array(range(10_000), pa.int64()), "text": pa.array(texts)})
+                texts = [f"{number:0130}"] * 5_000
+                yield pa.table({"id": pa.array(range(5_000), pa.int64()), "text": pa.array(texts)})
                 held.append(pa.total_allocated_bytes() - start)
 
-        assert publish_pieces(storage, declared, pieces(), lambda: ORIGIN).rows == 1_000_000
-        assert max(held) < 60 << 20  # of 110 MB
+        assert publish_pieces(storage, declared, pieces(), lambda: ORIGIN).rows == 500_000
+        assert max(held) < 45 << 20  # of 69 MB
 
     def test_table_is_read_by_pieces_any_number_of_times(self, storage: AssetStorage) -> None:
         """All of it each time, with the content that it has, also while it is being read already."""

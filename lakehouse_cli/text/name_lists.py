@@ -30,7 +30,7 @@ def first_named(names: Sequence[str], limit: int) -> str:
     >>> first_named(["a", "b"], 1)
     '`a` and 1 more'
     """
-    return first_few([f"`{visible(name)}`" for name in names], limit)
+    return first_few([*(f"`{visible(name)}`" for name in names[:limit]), *names[limit:]], limit)
 
 
 def any_of(names: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ def in_python(text: str) -> str:
     >>> in_python("set `extra_columns: drop`, `nullable: false` or `inputs:`")
     "set `extra_columns='drop'`, `nullable=False` or `inputs=…`"
     """
-    return _SETTING.sub(_keyword, text)
+    return _SETTING.sub(_keyword, text.replace("declare it under `tables:`", "declare it, and list it in `assets`"))
 
 
 def _keyword(found: re.Match[str]) -> str:

@@ -35,6 +35,10 @@ _ASCII = str.maketrans(
 )
 
 
+# A command on the project, in a text.
+_COMMAND = re.compile(r"`lakehouse (?=[a-z])(?!init\b|schema\b|[^`]*--help)")
+
+
 class Terminal(Struct, frozen=True):
     """What a stream can show.
 
@@ -44,6 +48,7 @@ class Terminal(Struct, frozen=True):
         height: Lines of the screen.
         unicode: Whether the stream's encoding holds the marks.
         interactive: Whether it is a terminal on which lines can be redrawn.
+        command: How the command line begins that reaches the project, in the place of ``lakehouse`` alone.
     """
 
     color: bool = False
@@ -51,6 +56,7 @@ class Terminal(Struct, frozen=True):
     height: int = 24
     unicode: bool = True
     interactive: bool = False
+    command: str = ""
 
     @classmethod
     def of(cls, stream: TextIO, environ: Mapping[str, str] | None = None) -> Terminal:
@@ -95,6 +101,10 @@ class Terminal(Struct, frozen=True):
             for text, short in zip(texts, shorts, strict=True)
         ]
 
+    def advice(self, text: str) -> str:
+        """The text, with commands that reach the project from where this one was called."""
+        return _COMMAND.sub(f"`{self.command} ", text) if self.command and "`lakehouse " in text else text
+
     def wrap(self, text: str, hanging: str = "") -> str:
         """The text broken between words, and between wide characters, where it is wider than the screen.
 
@@ -102,6 +112,7 @@ class Terminal(Struct, frozen=True):
             text: Of one line.
             hanging: Stands before each line but the first, after what the text itself is indented by.
         """
+        text = self.advice(text)
         if self.width is None or text_width(text) <= self.width:
             return text
         words = text.lstrip(" ")

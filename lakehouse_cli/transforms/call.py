@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from lakehouse_cli.code.failure import failure_of, hint_of, place_of_result
 from lakehouse_cli.code.importing import activate
-from lakehouse_cli.errors import Interrupted, Location, TransformError
+from lakehouse_cli.errors import Interrupted, LakehouseError, Location, TransformError
 from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.computation import Input
@@ -69,9 +69,7 @@ def apply(
         result: Any, given: Given, scopes: ExitStack, enter: Callable[[FrameType], None]
     ) -> pa.Table | Iterator[pa.Table]:
         if serializer:
-            found = serialize(transform, result, serializer)
-            if result is None and not transform.may_return_none:
-                raise _forgotten_return(transform, serializer)
+            found = object_of(transform, result, serializer)
             given.finish()
             return found
         return to_arrow(transform, result, given, columns, scopes, enter)
@@ -80,11 +78,27 @@ def apply(
     return call(transform, inputs, params or {}, take, uses_duckdb=uses_duckdb, workers=workers, returns=returns)
 
 
-def _forgotten_return(transform: Transform, serializer: str) -> TransformError:
-    """The error of a None that nobody said was meant."""
+def object_of(transform: Transform, result: Any, serializer: str, output: str = "") -> pa.Table:
+    """The bytes of a result that is no table.
+
+    Args:
+        transform: The transform.
+        result: Of it.
+        serializer: What writes it.
+        output: Its name, where the transform gives several.
+
+    Raises:
+        TransformError: It cannot be stored so, or is a None that nobody said was meant.
+    """
+    found = serialize(transform, result, serializer)
+    if result is not None or transform.may_return_none(output):
+        return found
     message = f"result of `{transform.name}`: it returned None, to be stored as {serializer}"
     hint = "did it forget to `return`? Where None is meant, annotate it: `-> … | None`"
-    return TransformError(message, hint=hint, location=place_of_result(transform.fn, transform.folder))
+    if output:
+        message = f"`{transform.name}` gave None as `{output}`, to be stored as {serializer}"
+        hint = f"where None is meant, annotate it: `-> dict[str, … | None]`, or `{output}: … | None` in a NamedTuple"
+    raise TransformError(message, hint=hint, location=place_of_result(transform.fn, transform.folder))
 
 
 def call(
@@ -286,6 +300,7 @@ def iterate(transform: Transform, pieces: Iterator[_Taken], given: Given) -> Ite
                 exception=failure.exception,
                 frames=failure.frames,
                 traceback=failure.traceback,
+                hint=hint_of(error, ()),
                 location=failure.location or place_of_result(transform.fn, transform.folder),
             ) from error
         yield piece
@@ -332,13 +347,16 @@ def _called(
     except BaseException as error:
         failure = failure_of(error, transform.folder, transform.file)
         given.raise_error(failure.location)
+        message, advice = f"`{transform.name}` raised {failure.headline}", hint_of(error, beside)
+        if isinstance(error, LakehouseError):  # of what it was given
+            message, advice = f"`{transform.name}`: {error.message}", error.hint
         raise TransformError(
-            f"`{transform.name}` raised {failure.headline}",
+            message,
             exception=failure.exception,
             frames=failure.frames,
             inputs=shapes,
             traceback=failure.traceback,
-            hint=hint_of(error, beside),
+            hint=advice,
             location=failure.location,
         ) from error
 

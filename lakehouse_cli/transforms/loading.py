@@ -5,17 +5,17 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, ForwardRef, get_args, get_origin
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.code.failure import failure_of
 from lakehouse_cli.code.importing import import_own
-from lakehouse_cli.code.source import PUT_MODULE, in_the_way
+from lakehouse_cli.code.module_search import PUT_MODULE, in_the_way
 from lakehouse_cli.errors import Interrupted, TransformError, UsageError, did_you_mean
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.model.computation import Input
@@ -88,12 +88,16 @@ class Transform(Struct, frozen=True):
         except TransformError as error:
             raise TransformError(f"result of `{self.name}`: {error.message}", hint=error.hint) from error
 
-    @property
-    def may_return_none(self) -> bool:
-        """Whether its annotation says that None may be the result."""
-        if isinstance(self.returns, str):
-            return "None" in self.returns or "Optional" in self.returns
-        return type(None) in (self.returns, *get_args(self.returns))
+    def may_return_none(self, output: str = "") -> bool:
+        """Whether its annotation says that None may be the result.
+
+        Args:
+            output: The name of the result, of a function with several: said by the field of that name, or anywhere.
+        """
+        annotation = self.returns
+        if output and isinstance(annotation, type):
+            annotation = getattr(annotation, "__annotations__", {}).get(output)  # of a NamedTuple or TypedDict
+        return _allows_none(annotation, inside=bool(output))
 
     def keyword(self, name: str) -> Parameter | None:
         """Find the parameter that takes the keyword `name`: the one of that name, or ``**kwargs``."""
@@ -117,6 +121,19 @@ class Transform(Struct, frozen=True):
             self.positional(next(positions)) if each.positional else self.keyword(each.parameter or "")
             for each in inputs
         ]
+
+
+def _allows_none(annotation: Any, *, inside: bool) -> bool:
+    if isinstance(annotation, ForwardRef):
+        annotation = annotation.__forward_arg__
+    if isinstance(annotation, str):
+        return "None" in annotation or "Optional" in annotation
+    parts = get_args(annotation)
+    if get_origin(annotation) is Generator:
+        parts = parts[:1]  # the others are of what is sent to it, and of its end
+    if inside:
+        return annotation is types.NoneType or any(_allows_none(part, inside=True) for part in parts)
+    return types.NoneType in (annotation, *parts)
 
 
 def load_transform(ref: FunctionRef, folder: Path, *, of_table: bool = True) -> Transform:

@@ -67,6 +67,8 @@ def serialize(transform: Transform, result: Any, name: str) -> pa.Table:
             hint = "return what Python can pickle: no lambda, generator, open file or connection is"
             if "local object" in failure.headline and "<lambda>" not in failure.headline:
                 hint = "define it at the top of its module, outside of any function: a pickle names it by its module"
+            if isinstance(error, RecursionError):
+                hint = "return an object that is nested less deeply"
         raise TransformError(
             f"the result of `{transform.name}` cannot be stored as {name}: {failure.headline}",
             exception=failure.exception,

@@ -16,10 +16,10 @@ from lakehouse_cli.model import FunctionRef, Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.text.counts import count_text, plural, with_article
 from lakehouse_cli.text.name_lists import first_named
-from lakehouse_cli.transforms.call import Given, Unordered, call, iterate, to_arrow
+from lakehouse_cli.transforms.call import Given, Unordered, call, iterate, object_of, to_arrow
 from lakehouse_cli.transforms.frames import FrameType, owner_of
 from lakehouse_cli.transforms.loading import Transform, load_transform
-from lakehouse_cli.transforms.objects import Argument, serialize
+from lakehouse_cli.transforms.objects import Argument
 
 #: A result that is in memory, in pieces where it came so.
 Result: TypeAlias = "pa.Table | Iterator[pa.Table]"
@@ -121,7 +121,7 @@ class _Results:
 
     def _converted(self, part: Any, table: Table) -> Result:
         if table.serializer:
-            return serialize(self._transform, part, table.serializer)
+            return object_of(self._transform, part, table.serializer, table.output)
         if owner_of(part) is None:
             shown = "None" if part is None else with_article(type(part).__name__)
             hint = "give a frame, such as a pandas.DataFrame, or declare a `format` of assets that are not tables"

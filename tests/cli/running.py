@@ -19,6 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from tests.preloaded import Preloaded
+
 COMMAND = [sys.executable, "-c", "from lakehouse_cli.cli.main import main; main()"]
 #: Seconds until what is waited for is taken not to come; far more than any of it needs.
 PATIENCE = 30.0
@@ -107,10 +109,17 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, *argv: str, environ: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """Start the command in a folder; at the end of the block it is killed with all its children, if it lives."""
-    process = subprocess.Popen(
-        [*COMMAND, *argv],
+def running(folder: Path, *argv: str, environ: Mapping[str, str] | None = None, before: str = "") -> Iterator[Running]:
+    """Start the command in a folder; at the end of the block it is killed with all its children, if it lives.
+
+    Args:
+        folder: Its current one.
+        argv: Its arguments.
+        environ: Variables beside those of this process.
+        before: Code that the process runs first.
+    """
+    process = Preloaded(
+        [*COMMAND[:-1], before + COMMAND[-1], *argv],
         cwd=folder,
         env={**os.environ, **(environ or {})},
         stdin=subprocess.DEVNULL,
@@ -128,7 +137,7 @@ def on_a_terminal(folder: Path, *argv: str, width: int = 100, code: int = 0) -> 
     """The lines that came to a screen, those of a live table each time it was drawn; styles are left out."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 30, width, 0, 0))
-    process = subprocess.Popen(
+    process = Preloaded(
         [*COMMAND, *argv],
         cwd=folder,
         stdin=subprocess.DEVNULL,

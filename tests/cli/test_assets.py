@@ -87,6 +87,46 @@ def test_assets_pass_from_one_to_the_next(assets: ProjectFolder, cli: Cli, execu
     assert cli("run", "--force", "scores", "raw", "--executor", executor).code == 0
 
 
+@pytest.mark.parametrize("form", ["pickle", "joblib"])
+def test_each_transform_changes_objects_of_its_own(folder: ProjectFolder, cli: Cli, form: str) -> None:
+    outputs = "one: {format: json}\n  two: {format: json}"
+    folder.write(
+        "lakehouse.yaml",
+        f"name: own\nmodule: transforms\ntables:\n  points: {{columns: {{x: int64}}}}\n"
+        f"  kept: {{format: {form}}}\n  {outputs}\n  array: {{format: json}}\n",
+    )
+    code = """
+        import pandas as pd
+
+        def points():
+            return pd.DataFrame({"x": [1, 2]})
+
+        def kept(points) -> dict:
+            return {"frame": points, "array": points["x"].to_numpy(), "list": [1]}
+
+        def one(kept) -> list:
+            kept["frame"].loc[:, "x"] = 7
+            kept["array"][0] = 8
+            kept["list"].append(9)
+            return [kept["frame"]["x"].tolist(), kept["array"].tolist(), kept["list"]]
+
+        def two(kept) -> list:
+            return one(kept)
+
+        def array(points) -> list:
+            points.loc[:, "x"] = 0
+            points["x"].to_numpy()[0] = 1
+            return []
+        """
+    folder.write("transforms.py", code)
+    done = cli("run")
+    assert [json.loads(folder.read(f"data/{name}.json")) for name in ("one", "two")] == [[[7, 7], [8, 2], [1, 9]]] * 2
+    assert "`array` raised ValueError: assignment destination is read-only (transforms.py:" in done.err
+    assert "next: arrays of inputs and frames share their memory; change a copy: `array = array.copy()`" in done.err
+    folder.edit("transforms.py", '["x"].to_numpy()[0]', '["x"].to_numpy().copy()[0]')
+    assert (cli("run").code, folder.read("data/points.csv")) == (0, "x\n1\n2\n")
+
+
 def test_assets_in_memory_storage(assets: ProjectFolder) -> None:
     project = Project.load(assets.path, env="memory")
     assert project.run().status == "success"

@@ -195,6 +195,26 @@ def test_check_that_was_not_judged_is_said(weather: ProjectFolder, cli: Cli) -> 
     assert "was not judged" not in cli("plan").out
 
 
+def test_check_says_why_its_reference_cannot_be_looked_at(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare(
+        """
+        raw: {kind: source, columns: {id: {type: int64, max: 5}}}
+        daily:
+          inputs: []
+          columns: {id: int64}
+          checks: [{foreign_key: {columns: id, references: raw.id}}, {row_count: {equals: report}, name: same}]
+        report: {inputs: [daily], columns: {id: int64}}
+        """,
+        "import pandas as pd\n\ndef daily():\n    return pd.DataFrame({'id': [1]})\n\n"
+        "def report(daily):\n    return daily\n",
+    )
+    folder.write("data/raw.csv", "id\n7\n")
+    ran = cli("run")
+    assert ran.code == 1
+    for each in ("`foreign_key` was not judged: `raw` failed", "`same` was not judged: `report` is computed after it"):
+        assert f"note: `daily`: check {each}\n" in ran.out
+
+
 def test_reference_to_oneself_and_to_what_is_computed_from_it(weather: ProjectFolder, cli: Cli) -> None:
     weather.write(
         "lakehouse.yaml",
@@ -240,6 +260,18 @@ def test_check_that_cannot_be_judged_publishes_nothing(
     assert ran.code == 1
     assert message in ran.err
     assert not (weather.path / "data/daily.csv").exists()
+
+
+@pytest.mark.parametrize(("severity", "code"), [("error", 1), ("warn", 0)])
+def test_rows_that_raise_are_kept(weather: ProjectFolder, cli: Cli, severity: str, code: int) -> None:
+    declare(weather, checks=f'[{{expression: "10 // (high - 70) < 0", severity: {severity}, name: ratio}}]')
+    assert cli("run").code == code
+    found = cli("show", "daily", "--failed", "-o", "json").json
+    assert found["count"] == 1
+    [row] = found["rows"]
+    assert row["row"] == 2
+    assert "check `ratio`: 1 row raises an error in SQL: Division by zero in expression" in row["reasons"][0]
+    assert row["values"].get("high", row["values"].get("ratio")) == "70.0"
 
 
 def test_what_is_not_closed_by_itself_is_refused(weather: ProjectFolder, cli: Cli) -> None:
@@ -434,23 +466,6 @@ def test_source_is_judged_as_by_check(weather: ProjectFolder, cli: Cli, argument
     assert found["error"] == table(cli("check", "raw", "-o", "json"), "raw")["error"]
 
 
-def test_plan_says_that_a_source_is_not_judged(weather: ProjectFolder, cli: Cli) -> None:
-    declare(weather)
-    assert cli("run").code == 0
-    text = (weather.path / "lakehouse.yaml").read_text()
-    warn = "high: {type: float64, checks: [{max: 60, severity: warn}]}, email"
-    weather.write("lakehouse.yaml", text.replace("high: float64, email", warn))
-    note = "checks of `raw` are not judged: nothing that reads it is due; `lakehouse check raw` judges them"
-    for ran in cli("plan"), cli("run"):
-        assert (ran.code, ran.out.count(note)) == (0, 1)
-    ran = cli("run", "raw", "--warnings-as-errors")
-    assert (ran.code, "not judged" in ran.out) == (1, False)
-    assert "warning: raw  check `high_max`: 1 value of `high` is above 60" in ran.out
-    # What reads it puts nothing out of the way that was found of it.
-    assert cli("run", "--force").code == 0
-    assert "70.0" in cli("show", "raw", "--failed").out
-
-
 @pytest.mark.parametrize("storage", ["type: sqlite, root: lake.sqlite", "type: duckdb, root: lake.duckdb"])
 def test_query_in_its_database_is_judged_before_it_is_stored(weather: ProjectFolder, cli: Cli, storage: str) -> None:
     def project(limit: int) -> None:
@@ -596,6 +611,21 @@ WRONG_SQL = {
     '{expression: "daily.high > 3"}': ("23", "names a column of `daily`", "write the column alone, without `daily.`"),
     '{expression: "high > > 3"}': ("30", "has a syntax error at or near `>`", "write one condition on a row"),
     '{expression: "high + 1"}': ("23", "is DOUBLE, not true or false", "compare it"),
+    '{expression: "station = high"}': ("23", "compares VARCHAR with DOUBLE", "cast one of the two"),
+    '{expression: "high > 1 and station in (1, 2)"}': ("36", "compares VARCHAR with INTEGER", "cast one of the two"),
+    "{expression: \"case when station = 'x' then high = (high > 2) end\"}": (
+        "52",
+        "compares DOUBLE with BOOLEAN",
+        "cast",
+    ),
+    '{expression: "high > 3 and not high"}': ("40", "takes DOUBLE as true or false", "compare it"),
+    '{unique: station, where: "high or high > 1"}': ("35", "takes DOUBLE as true or false", "compare it"),
+    '{sql: "select * from this a join this b on a.high = b.station"}': ("52", "compares DOUBLE with VARCHAR", "cast"),
+    '{sql: "select * from (select high as h from this) where h"}': (
+        "65",
+        "takes DOUBLE as true or false",
+        "compare it",
+    ),
     '{expression: "3 > 1"}': ("23", "names no column of the table", "name one"),
     '{expression: "lenght(station) > 3"}': ("23", "calls `lenght`, which DuckDB does not", "did you mean `length`?"),
     '{expression: "length(high) > 3"}': ("23", "calls `length(DOUBLE)`, which DuckDB", "`length(string VARCHAR)"),

@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import pty
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from lakehouse_cli.runs.lock import run_lock
 from tests.cli.running import on_a_terminal
 from tests.cli.test_what_is_loaded import SLOW, loaded
 from tests.conftest import Cli, ProjectFolder
+from tests.preloaded import Preloaded
 
 ASIDE = "data/.totals.csv.4711-0.lakehouse-tmp"
 
@@ -113,7 +113,7 @@ def test_json(stale: ProjectFolder, cli: Cli) -> None:
 def test_on_a_terminal_it_asks(stale: ProjectFolder, answer: str, code: int, left: list[str]) -> None:
     leader, follower = pty.openpty()
     command = [sys.executable, "-c", "from lakehouse_cli.cli.main import main; main()", "clean"]
-    process = subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, cwd=stale.path)
+    process = Preloaded(command, stdin=follower, stdout=follower, stderr=follower, cwd=stale.path)
     os.close(follower)
     seen = b""
     while b"[y/N]" not in seen:

@@ -36,7 +36,7 @@ def lake(request: pytest.FixtureRequest, project: ProjectFolder, monkeypatch: py
     kind = request.param
     if kind == "postgresql":
         server: PostgreSQL = request.getfixturevalue("postgresql_server")
-        name = server.new_database()
+        name = request.getfixturevalue("postgresql_database")
         monkeypatch.setenv("PGUSER", USER)
         monkeypatch.setenv("PGPASSWORD_", server.url().split(":")[2].split("@")[0])
         root = f"postgresql://${{PGUSER}}:${{PGPASSWORD_}}@127.0.0.1:{server.port}/{name}"

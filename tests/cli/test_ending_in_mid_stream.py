@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests import preloaded
 from tests.cli.running import COMMAND, PATIENCE, kill_group, running, until
 from tests.conftest import Cli, ProjectFolder
 
@@ -119,7 +119,7 @@ def test_next_run_removes_what_a_killed_one_left(
         kill_group(run.process)
     assert any(name.endswith(".lakehouse-tmp") for name in left(streaming, tmp_path))
     streaming.write("go", "")
-    done = subprocess.run([*COMMAND, "run"], cwd=streaming.path, capture_output=True, text=True)
+    done = preloaded.run([*COMMAND, "run"], cwd=streaming.path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     names = left(streaming, tmp_path)
     assert not [name for name in names if "tmp" in name or "#" in name or "spill" in name]
@@ -141,7 +141,7 @@ def test_termination_does_not_undo_what_is_stored(streaming: ProjectFolder) -> N
     into(streaming, "delta")
     streaming.write("go", "")
     streaming.edit("transforms.py", 'while not pathlib.Path("go").exists()', 'while not pathlib.Path("begun").exists()')
-    assert subprocess.run([*COMMAND, "run", "-q"], cwd=streaming.path).returncode == 0
+    assert preloaded.run([*COMMAND, "run", "-q"], cwd=streaming.path).returncode == 0
     files = sorted(path.name for path in streaming.path.glob("made/**/*"))
     for each in ("go", "begun"):
         (streaming.path / each).unlink()

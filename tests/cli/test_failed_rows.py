@@ -91,7 +91,8 @@ def test_all_rows_with_values_that_do_not_fit_are_kept(readings: ProjectFolder, 
     if format_ == "csv":
         lines = ["station,day,high", *(f"a{row},2024-01-01,{value}" for row, value in enumerate(values))]
     else:
-        lines = [json.dumps({"station": "a", "day": "2024-01-01", "high": value}) for value in values]
+        records = ({"station": f"a{row}", "day": "2024-01-01", "high": value} for row, value in enumerate(values))
+        lines = [json.dumps(each) for each in records]
     readings.write(f"data/s.{format_}", "\n".join(lines) + "\n")
     ran = cli("run")
     assert "14 of 700 values of column `high` are not float64" in ran.err

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests import preloaded
 from tests.cli.running import COMMAND
 from tests.conftest import ProjectFolder
 
@@ -63,7 +63,7 @@ def declared(folder: ProjectFolder, storage: str) -> None:
 
 
 def run(executor: str = "processes") -> int:
-    return subprocess.run([*COMMAND, "run", "--force", "--executor", executor], timeout=120).returncode
+    return preloaded.run([*COMMAND, "run", "--force", "--executor", executor], timeout=120).returncode
 
 
 def stored(folder: ProjectFolder) -> list[bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import time
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import preloaded
 from tests.cli.running import COMMAND
 from tests.conftest import Cli, ProjectFolder
 
@@ -505,5 +505,5 @@ def test_edit_of_the_same_size_and_second_is_computed(tmp_path: Path) -> None:
     for value in (1, 2):
         code.write_text(f"import pandas as pd\n\n\ndef a():\n    return pd.DataFrame({{'v': [{value}]}})\n")
         os.utime(code, (1_700_000_000, 1_700_000_000))
-        subprocess.run([*COMMAND, "run", "-q"], cwd=tmp_path, env=environ, check=True)
+        preloaded.run([*COMMAND, "run", "-q"], cwd=tmp_path, env=environ, check=True)
         assert (tmp_path / "data/a.csv").read_text() == f"v\n{value}\n"

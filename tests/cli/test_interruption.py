@@ -13,8 +13,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests import preloaded
 from tests.cli.running import COMMAND, TABLE, Running, running, until
 from tests.conftest import Cli, ProjectFolder
+from tests.preloaded import Preloaded
 
 ON_A_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
 
@@ -126,7 +128,8 @@ def test_termination_that_a_library_loses_ends_the_run(folder: ProjectFolder, ca
         "import pathlib, time\n\ndef t():\n    while True:\n        try:\n            pathlib.Path('begun').touch()\n"
         f"            time.sleep(60)\n        except BaseException:\n            {caught}\n",
     )
-    with running(folder.path, "run", "--executor", "serial") as run:
+    soon = "import lakehouse_cli.runner.unheeded_signals as each; each._PATIENCE_S = 0.5\n"
+    with running(folder.path, "run", "--executor", "serial", before=soon) as run:
         until((folder.path / "begun").exists, "the table")
         run.process.terminate()
         assert run.ends() == 130
@@ -175,7 +178,7 @@ def ctrl_c_at_a_terminal(slow: ProjectFolder, executor: str, times: int = 1) -> 
 
     leader, follower = pty.openpty()
     command = [*COMMAND[:-1], ON_A_TERMINAL + COMMAND[-1], "run", "--executor", executor]
-    process = subprocess.Popen(
+    process = Preloaded(
         command,
         stdin=follower,
         stdout=follower,
@@ -208,7 +211,7 @@ def ctrl_c_at_a_terminal(slow: ProjectFolder, executor: str, times: int = 1) -> 
 def test_a_terminal_that_is_closed_ends_the_run_in_order(slow: ProjectFolder, cli: Cli, executor: str) -> None:
     leader, follower = pty.openpty()
     begin = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n" + ON_A_TERMINAL + COMMAND[-1]
-    process = subprocess.Popen(
+    process = Preloaded(
         [*COMMAND[:-1], begin, "run", "--executor", executor],
         stdin=follower,
         stdout=follower,
@@ -228,7 +231,7 @@ def test_a_terminal_that_is_closed_ends_the_run_in_order(slow: ProjectFolder, cl
 
 def test_a_run_under_nohup_goes_on(slow: ProjectFolder) -> None:
     begin = "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + COMMAND[-1]
-    process = subprocess.Popen([*COMMAND[:-1], begin, "run", "-q"], cwd=slow.path)
+    process = Preloaded([*COMMAND[:-1], begin, "run", "-q"], cwd=slow.path)
     until((slow.path / "begun").exists, "the second table")
     process.send_signal(signal.SIGHUP)
     (slow.path / "go").touch()
@@ -258,7 +261,7 @@ def test_termination_before_the_first_table_cancels_all(project: ProjectFolder, 
     code = project.read("transforms.py")
     project.write("transforms.py", f"import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n{code}")
     argv = [*COMMAND, "run", "-o", "json", "--executor", executor]
-    done = subprocess.run(argv, cwd=project.path, capture_output=True, text=True)
+    done = preloaded.run(argv, cwd=project.path, capture_output=True, text=True)
     assert done.returncode == 130
     document = json.loads(done.stdout)
     assert document["status"] == "cancelled"

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests import preloaded
 from tests.cli.running import COMMAND, kill_group
 from tests.conftest import Cli, ProjectFolder
+from tests.preloaded import Preloaded
 
 EXECUTORS = ["threads", "processes", "serial"]
 KILLS = 4
@@ -74,7 +76,7 @@ def stored(folder: ProjectFolder) -> dict[str, bytes]:
 
 def started(folder: ProjectFolder, executor: str) -> subprocess.Popen[bytes]:
     """A run that writes its events to stderr."""
-    return subprocess.Popen(
+    return Preloaded(
         [*COMMAND, "run", "--executor", executor, "--workers", "2", "--log-format", "json"],
         cwd=folder.path,
         stdout=subprocess.DEVNULL,
@@ -92,11 +94,11 @@ def run_to_the_end(folder: ProjectFolder, executor: str) -> None:
 def killed(folder: ProjectFolder, executor: str, chance: random.Random) -> tuple[bool, str]:
     """Run, and kill it with all its processes; returns whether it lived until then, and when that was, for people.
 
-    Most of a run's time goes into loading Arrow, and little can be broken then: the moment is chosen among the events,
-    and some milliseconds, in which a table is computed, checked and written, after one.
+    The moment is chosen among the events, and some milliseconds, in which a table is computed, checked and written,
+    after one.
     """
     event = chance.randint(0, EVENTS)
-    pause = chance.uniform(0, 0.25 if event == 0 else 0.02)
+    pause = chance.uniform(0, 0.02)
     process = started(folder, executor)
     try:
         assert process.stderr is not None
@@ -178,7 +180,7 @@ def test_data_without_manifest_are_the_killed_runs(project: ProjectFolder, cli: 
     [first] = cli("runs", "-o", "json").json["runs"]
     project.write("data/orders.csv", "customer,amount\n007,50\n")
     before = project.read("data/totals.csv")
-    ran = subprocess.run([sys.executable, "-c", DYING, "run"], cwd=project.path, capture_output=True)
+    ran = preloaded.run([sys.executable, "-c", DYING, "run"], cwd=project.path, capture_output=True)
     assert ran.returncode == -signal.SIGKILL
     assert project.read("data/totals.csv") != before
     killed = cli("runs", "-o", "json").json["runs"][0]["run_id"]

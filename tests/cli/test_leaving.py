@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import pytest
 
+from tests import preloaded
 from tests.conftest import Cli, Invoked, ProjectFolder
 
 # Stands for a thread of Arrow's that lets go of a Python object when the interpreter is already being taken apart.
@@ -26,7 +27,7 @@ main(sys.argv[1:])
 
 def test_commands_without_user_code_exit_at_once(project: ProjectFolder) -> None:
     for command in (["validate"], ["plan"], ["ls"]):
-        done = subprocess.run([sys.executable, "-c", AT_THE_END, *command], cwd=project.path, check=False)
+        done = preloaded.run([sys.executable, "-c", AT_THE_END, *command], cwd=project.path)
         assert done.returncode == 0
 
 
@@ -35,7 +36,7 @@ def test_atexit_callbacks_and_threads_finish_after_a_run(project: ProjectFolder)
     code += "threading.Thread(target=lambda: (time.sleep(1), open('waited', 'w').close())).start()\n"
     code += "print('the last word', end='')\n" + project.read("transforms.py")
     project.write("transforms.py", code)
-    done = subprocess.run([sys.executable, "-m", "lakehouse_cli", "run"], cwd=project.path, check=False)
+    done = preloaded.run([sys.executable, "-m", "lakehouse_cli", "run"], cwd=project.path)
     assert done.returncode == 0
     assert (project.path / "left").exists()
     assert (project.path / "waited").exists()
@@ -63,18 +64,22 @@ def best(totals, count):
 """
 
 
-def late(folder: ProjectFolder, *argv: str, seconds: float = 0.5) -> subprocess.CompletedProcess[str]:
+COMMAND = ("-m", "lakehouse_cli")
+IMPATIENTLY = ("-c", "import lakehouse_cli.cli.main as main; main._PATIENCE_S = 0.5; main.main()")
+
+
+def late(
+    folder: ProjectFolder, *argv: str, seconds: float = 0.5, start: tuple[str, str] = COMMAND
+) -> subprocess.CompletedProcess[str]:
     """A command whose transforms go on, and print a secret, when it has done its work."""
     folder.edit("lakehouse.yaml", "tables:", 'storages: {other: {root: "${TOKEN}"}}\ntables:', 1)
     folder.write("transforms.py", LATE)
-    return subprocess.run(
-        [sys.executable, "-m", "lakehouse_cli", *argv],
+    return preloaded.run(
+        [sys.executable, *start, *argv],
         cwd=folder.path,
         env={**os.environ, "TOKEN": "s3cr3t-token", "SECONDS": str(seconds)},
         capture_output=True,
         text=True,
-        check=False,
-        timeout=60,
     )
 
 
@@ -95,7 +100,7 @@ def test_what_is_printed_late_is_json_where_stderr_is(project: ProjectFolder) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["threads", "serial"])
 def test_endless_thread_does_not_keep_the_command_alive(project: ProjectFolder, executor: str) -> None:
-    done = late(project, "run", "--executor", executor, seconds=1000)
+    done = late(project, "run", "--executor", executor, seconds=1000, start=IMPATIENTLY)
     assert done.returncode == 0
     reported, registered = done.stderr.splitlines()
     assert reported.startswith("ended with the command, though they went on: threads ")
@@ -108,7 +113,7 @@ def test_closing_stderr_loses_no_message(project: ProjectFolder, executor: str) 
     failing = "def totals(orders):\n    import sys\n    sys.stderr = None\n    raise ValueError('so')\n"
     project.add("transforms.py", failing)
     argv = [sys.executable, "-m", "lakehouse_cli", "run", "--executor", executor]
-    done = subprocess.run(argv, cwd=project.path, capture_output=True, text=True, check=False, timeout=60)
+    done = preloaded.run(argv, cwd=project.path, capture_output=True, text=True)
     assert done.returncode == 1
     assert "`totals` raised ValueError: so" in done.stderr
 
@@ -117,15 +122,13 @@ def unread(folder: ProjectFolder, *argv: str, errors: bool = False, buffered: bo
     """The exit code of a command whose output nobody reads, as after `| head -1`, and what it wrote to stderr."""
     read_end, write_end = os.pipe()
     os.close(read_end)
-    done = subprocess.run(
+    done = preloaded.run(
         [sys.executable, "-m", "lakehouse_cli", *argv],
         cwd=folder.path,
         stdout=write_end,
         stderr=write_end if errors else subprocess.PIPE,
         env={**os.environ, "PYTHONUNBUFFERED": "" if buffered else "1"},
         text=True,
-        check=False,
-        timeout=60,
     )
     os.close(write_end)
     return done.returncode, done.stderr or ""
@@ -157,13 +160,12 @@ def test_a_failure_is_one_though_nobody_reads_of_it(project: ProjectFolder, buff
 def test_full_stderr_does_not_fail_the_command(project: ProjectFolder) -> None:
     for argv, code in ((["run"], 0), (["runs"], 0), (["ls"], 0), (["ls", "nothing"], 2)):
         with Path("/dev/full").open("w") as full:
-            done = subprocess.run(
+            done = preloaded.run(
                 [sys.executable, "-m", "lakehouse_cli", *argv],
                 cwd=project.path,
                 stdout=subprocess.PIPE,
                 stderr=full,
                 text=True,
-                check=False,
             )
         assert (argv, done.returncode, bool(done.stdout)) == (argv, code, code == 0)
 
@@ -173,7 +175,7 @@ def test_full_stderr_does_not_fail_the_command(project: ProjectFolder) -> None:
 def test_results_that_find_no_room_are_a_failure(project: ProjectFolder, argv: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "lakehouse_cli", *argv]
-        done = subprocess.run(command, cwd=project.path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = preloaded.run(command, cwd=project.path, stdout=full, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (1, "error: the output cannot be written: no space left on device\n")
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from textwrap import dedent
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from pyarrow import feather, parquet
 
+from lakehouse_cli.rendering.reporters.base import Pace
 from tests.conftest import Cli, ProjectFolder
 from tests.servers.latency import far_away
 from tests.servers.s3 import S3Server
@@ -50,15 +52,15 @@ def test_pattern_is_one_table_in_order_of_name(folder: ProjectFolder, cli: Cli) 
     folder.write("data/raw/sales_d.csv", "id\n5\n")
     folder.write("data/raw/sales_a.csv", "id\n1\n")
     (folder.path / "data/raw/sales_b.csv").unlink()
-    changes = "2 files new (`raw/sales_c.csv`, `raw/sales_d.csv`), 1 changed (`raw/sales_a.csv`), 1 gone"
-    assert f"`sales`: {changes} (`raw/sales_b.csv`)" in why(cli)
+    changes = "2 files new (`data/raw/sales_c.csv`, `data/raw/sales_d.csv`), 1 changed (`data/raw/sales_a.csv`), 1 gone"
+    assert f"`sales`: {changes} (`data/raw/sales_b.csv`)" in why(cli)
     listed = cli("show", "sales", "--files", "-o", "json").json["files"]
-    assert [(each["path"], each["bytes"]) for each in listed] == [
-        ("raw/sales_a.csv", 5),
-        ("raw/sales_c.csv", 5),
-        ("raw/sales_d.csv", 5),
+    assert [(each["path"], each["uri"], each["bytes"]) for each in listed] == [
+        (f"raw/sales_{name}.csv", f"data/raw/sales_{name}.csv", 5) for name in "acd"
     ]
-    assert "3 files, 15 B" in cli("show", "sales", "--files").out
+    shown = cli("show", "sales", "--files").out
+    assert "3 files, 15 B" in shown
+    assert "data/raw/sales_a.csv " in shown
 
 
 def test_placeholders_are_typed_as_declared(folder: ProjectFolder, cli: Cli) -> None:
@@ -184,6 +186,7 @@ def test_no_file_and_two_endings_are_refused(folder: ProjectFolder, cli: Cli) ->
     ("path", "more", "message"),
     [
         ("../*", "", "leaves the root of its storage"),
+        ("raw/../*", "", "goes up again by `..`"),
         ("raw/{a,b}", "", "is a placeholder here and no list of names"),
         ("raw/{month:%Q}", "", "strptime does not take"),
         ("raw/{month", "", "has a `{` or `}` without the other"),
@@ -274,31 +277,133 @@ def test_leap_day_without_a_year_is_a_text(folder: ProjectFolder, cli: Cli) -> N
     assert rows(cli) == [[1, "0229", "59.5"]]
 
 
-def test_file_that_changes_while_it_is_read(folder: ProjectFolder, cli: Cli) -> None:
-    declare(folder, "raw/*")
-    for number in range(3):
-        folder.write(f"data/raw/{number}.csv", f"id\n{number}\n")
-    assert cli("run").code == 0
-    folder.write(
-        "transforms.py",
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_one_run_reads_the_files_of_its_plan(folder: ProjectFolder, cli: Cli, executor: str) -> None:
+    tables = """
+    sales: {kind: source, path: "raw/*", columns: {id: int64}}
+    before: {inputs: [sales]}
+    changed: {inputs: [before]}
+    after: {inputs: [changed, sales]}
+    """
+    folder.declare(
+        tables,
         """
         import pathlib
         import pyarrow as pa
 
-        def copied(sales: pa.RecordBatchReader) -> pa.Table:
-            first = sales.read_next_batch()
-            pathlib.Path("data/raw/3.csv").write_text("id\\n3\\n")
-            pathlib.Path("data/raw/2.csv").unlink()
-            return pa.Table.from_batches([first, *sales])
+        def before(sales: pa.RecordBatchReader) -> pa.Table:
+            return sales.read_all()
+
+        def changed(before: pa.Table) -> pa.Table:
+            raw = pathlib.Path(__file__).parent / "data/raw"
+            (raw / "0.csv").write_text("id\\n7\\n")
+            (raw / "2.csv").write_text("id\\n2\\n")
+            (raw / "wrong.csv.xz").write_text("")
+            if (raw / "goes.csv").exists():
+                (raw / "goes.csv").unlink()
+            return before
+
+        def after(changed: pa.Table, sales: pa.RecordBatchReader) -> pa.Table:
+            return sales.read_all()
         """,
     )
-    os.chdir(folder.path)
-    result = cli("run", "-o", "json")
-    error = result.json["tables"][0]["error"]
-    assert error["message"] == "data/raw/2.csv changed while it was read"
-    folder.write("transforms.py", TRANSFORMS)
+    folder.write("data/raw/0.csv", "id\n0\n")
+    folder.write("data/raw/1.csv", "id\n1\n")
+    done = cli("run", "-o", "json", "--executor", executor)
+    assert done.code == 0
+    assert (rows(cli, "before"), rows(cli, "after")) == ([[0], [1]], [[7], [1]])
+    notes = {each["name"]: each["notes"] for each in done.json["tables"]}
+    assert notes == {
+        "before": [],
+        "changed": [],
+        "after": ["`sales` changed while this ran, and was read as it was then: run again"],
+    }
+    (folder.path / "data/raw/wrong.csv.xz").unlink()
+    assert "`sales`: 1 file new (`data/raw/2.csv`)" in why(cli, "after")
+    folder.write("data/raw/goes.csv", "id\n9\n")
+    gone = {each["name"]: each["error"] for each in cli("run", "-o", "json", "--executor", executor).json["tables"]}
+    assert gone["sales"]["message"] == "data/raw/goes.csv is gone since the run was planned"
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_log_says_how_many_files_are_read(
+    folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch, executor: str
+) -> None:
+    monkeypatch.setattr("lakehouse_cli.executors.progress.PAUSE_S", 0)
+    monkeypatch.setattr("lakehouse_cli.storage.files_reading._MOST_TOGETHER", 1)
+    for reporter in ("lines", "log_json"):
+        monkeypatch.setattr(f"lakehouse_cli.rendering.reporters.{reporter}.Pace", lambda: Pace(0))
+    declare(folder, "raw/*")
+    # What is patched here is not in a worker that starts anew.
+    patched = """
+        from lakehouse_cli.executors import progress
+        from lakehouse_cli.storage import files_reading
+
+        progress.PAUSE_S, files_reading._MOST_TOGETHER = 0, 1
+        """
+    folder.write("transforms.py", dedent(patched) + (folder.path / "transforms.py").read_text("utf-8"))
+    for number in range(3):
+        folder.write(f"data/raw/{number}.csv", f"id\n{number}\n")
+    lines = cli("run", "--executor", executor).out.splitlines()
+    assert [line.strip() for line in lines if "read" in line] == [
+        f"copied: sales: {files} of 3 files read" for files in (1, 2, 3)
+    ]
+    logged = cli("run", "-f", "--executor", executor, "--log-format", "json").err.splitlines()
+    events = [event for line in logged if (event := json.loads(line))["event"] == "table_reading"]
+    assert [(each["table"], each["source"], each["files"], each["total"]) for each in events] == [
+        ("copied", "sales", files, 3) for files in (1, 2, 3)
+    ]
+    assert "table_reading" not in "".join(path.read_text() for path in folder.path.glob(".lakehouse/runs/*"))
+
+
+@pytest.mark.parametrize("format_", ["csv", "parquet", "jsonl"])
+def test_optional_column_in_another_case_is_an_error(folder: ProjectFolder, cli: Cli, format_: str) -> None:
+    columns = "{id: int64, note: {type: string, optional: true}, more: {type: string, optional: true}}"
+    declare(folder, "raw/*", columns, f", format: {format_}")
+    (folder.path / "data/raw").mkdir(parents=True)
+    for number, name in enumerate(["note", "Note", "other"]):
+        file = folder.path / f"data/raw/{number}.{format_}"
+        if format_ == "parquet":
+            parquet.write_table(pa.table({"id": [number], name: ["x"]}), file)
+        else:
+            file.write_text(f"id,{name}\n1,x\n" if format_ == "csv" else json.dumps({"id": 1, name: "x"}) + "\n")
+    error = cli("run", "-o", "json").json["tables"][0]["error"]
+    assert error["message"] == f"`data/raw/1.{format_}` lacks column `note`"
+    assert error["hint"] == "did you mean `Note`?"
+
+
+def test_optional_column_of_a_folder_in_another_case_is_an_error(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, "raw/", "{id: int64, country: {type: string, optional: true}}")
+    folder.write("data/raw/Country=CH/a.csv", "id\n1\n")
+    error = cli("run", "-o", "json").json["tables"][0]["error"]
+    assert error["message"] == "`data/raw/Country=CH/a.csv` lacks column `country`, and its path has `Country`"
+    folder.edit("lakehouse.yaml", "optional: true", "from: Country")
     assert cli("run").code == 0
-    assert rows(cli, "copied") == [[0], [1], [3]]
+    assert rows(cli, "copied") == [[1, "CH"]]
+
+
+@pytest.mark.parametrize("more", ["", ", format: parquet", ", options: {header: false}"])
+def test_from_names_a_value_of_the_path(folder: ProjectFolder, cli: Cli, more: str) -> None:
+    columns = "{id: int64, land: {type: string, from: region}, day: {type: date32, from: month}"
+    columns += "}" if "header" in more else ", region: {type: string, from: zone}}"
+    declare(folder, "raw/{region}_{month:%Y-%m}", columns, more)
+    if "parquet" in more:
+        (folder.path / "data/raw").mkdir(parents=True)
+        parquet.write_table(pa.table({"zone": ["z"], "id": [1]}), folder.path / "data/raw/eu_2024-02.parquet")
+    else:
+        folder.write("data/raw/eu_2024-02.csv", "1,z\n" if "header" in more else "zone,id\nz,1\n")
+    assert cli("run").code == 0
+    assert rows(cli, "copied") == [[1, "eu", "2024-02-01", *([] if "header" in more else ["z"])]]
+    folder.edit("lakehouse.yaml", "%Y-%m", "%m")
+    assert "its placeholder `{month:%m}` has no year" in cli("validate").err
+
+
+def test_from_names_the_column_of_files(folder: ProjectFolder, cli: Cli) -> None:
+    columns = "{id: int64, file: {type: string, from: source_file}}"
+    declare(folder, "raw/*", columns, ", options: {file_column: source_file}")
+    folder.write("data/raw/a.csv", "id\n1\n")
+    assert cli("run").code == 0
+    assert rows(cli, "copied") == [[1, "raw/a.csv"]]
 
 
 def test_objects_are_listed_once(folder: ProjectFolder, cli: Cli, s3_server: S3Server) -> None:
@@ -317,4 +422,4 @@ def test_objects_are_listed_once(folder: ProjectFolder, cli: Cli, s3_server: S3S
         assert "nothing to do" in cli("plan").out
         assert far.requests <= 10
         bucket.put("p/raw/r0/39.csv", b"id\n39\n")
-        assert "`sales`: 1 file new (`raw/r0/39.csv`)" in why(cli)
+        assert "`sales`: 1 file new (`s3://many/p/raw/r0/39.csv`)" in why(cli)

@@ -144,6 +144,48 @@ def test_digits_that_a_query_would_lose_are_refused(shop: ProjectFolder, cli: Cl
     assert cli("plan", "--param", "month=12345678901234567.890123456").code == 0, "a text keeps them"
 
 
+def test_lists_of_several_types_are_not_for_queries(shop: ProjectFolder, cli: Cli) -> None:
+    shop.edit("lakehouse.yaml", "select $top as top from by_month", "select $regions as r from by_month")
+    assert cli("validate").code == 0
+    message = "param `regions` is a list of several types, and a query takes lists of one"
+    for given in ("[eu, 7]", "[true, 1]", "[[a], [1]]", "[{a: 1}, {b: 1}]"):
+        done = cli("plan", "--param", f"regions={given}")
+        assert (done.code, message in done.err) == (2, True), given
+    assert cli("plan", "--param", "regions=[1, 2.5, null]").code == 0
+    shop.edit("lakehouse.yaml", "[eu, us]", "[eu, 7]")
+    done = cli("validate")
+    assert (done.code, f"error: {message} (`asked`)\n  lakehouse.yaml:7:3\n" in done.err) == (3, True)
+    shop.edit("lakehouse.yaml", "select $regions as r", "select 1 as r")
+    assert cli("validate").code == 0, "a function takes them as they are"
+
+
+def test_sql_takes_params_of_the_project(shop: ProjectFolder, cli: Cli) -> None:
+    assert cli("run", "by_month").code == 0
+    query = "select month = $month as same, $top as top from by_month"
+    assert cli("sql", query, "-o", "json").json["rows"] == [{"same": True, "top": 5}]
+    given = ("--param", "month=2025-11", "--param", "top=6")
+    assert cli("sql", query, *given, "-o", "json").json["rows"] == [{"same": False, "top": 6}]
+    for name, message in {
+        "tpo": "the query has a param `$tpo`, which the project has not\n  did you mean `top`?",
+        "token": "param `token` is filled in from a variable, and is not shown",
+    }.items():
+        done = cli("sql", f"select ${name} as x from by_month")
+        assert (done.code, message in done.err) == (2, True)
+
+
+def test_check_and_test_take_params(shop: ProjectFolder, cli: Cli) -> None:
+    tests = "tests: [{name: one, expect: [{month: 2025-12}]}]"
+    shop.edit(
+        "lakehouse.yaml", "by_month: {inputs: []}", f"by_month: {{inputs: [], columns: {{month: string}}, {tests}}}"
+    )
+    assert cli("run", "by_month").code == 0
+    assert cli("test", "by_month").code == 1
+    assert cli("test", "by_month", "--param", "month=2025-12").code == 0
+    assert cli("check", "by_month", "--param", "month=2025-12").code == 0
+    for command in ("check", "test"):
+        assert "there is no param `mnth`" in cli(command, "--param", "mnth=1").err
+
+
 def test_failed_is_given_the_same_again(shop: ProjectFolder, cli: Cli) -> None:
     shop.edit("transforms.py", "    return row(top=top)", "    raise ValueError(top)")
     assert cli("run", "--param", "top=9", "--param", "month=2025-12").code == 1

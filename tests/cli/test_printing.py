@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from lakehouse_cli.text.printing import PipedLines, PrintedLines, redirected
+from tests import preloaded
 from tests.cli.running import COMMAND, ON_ARROW, on_a_terminal
 from tests.conftest import Cli, ProjectFolder
 
@@ -36,7 +37,7 @@ def printing(project: ProjectFolder) -> ProjectFolder:
 
 
 def run(folder: ProjectFolder, *argv: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, "run", *argv], cwd=folder.path, capture_output=True, text=True, timeout=60)
+    return preloaded.run([*COMMAND, "run", *argv], cwd=folder.path, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
@@ -52,7 +53,7 @@ def test_stdout_has_results_and_nothing_else(printing: ProjectFolder, executor: 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_line_without_end_does_not_run_into_ours(printing: ProjectFolder, executor: str) -> None:
     command = [*COMMAND, "run", "--executor", executor]
-    done = subprocess.run(command, cwd=printing.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = preloaded.run(command, cwd=printing.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     lines = done.stdout.splitlines()
     assert lines[lines.index("two") + 1 :][0].startswith(("✓ totals", ""))
     assert {"one", "two", "three"} <= set(lines)
@@ -145,7 +146,7 @@ def test_no_secret_is_shown_on_a_terminal_either(leaking: ProjectFolder, executo
 
 
 def test_no_secret_is_shown_by_a_comparison(leaking: ProjectFolder) -> None:
-    done = subprocess.run([*COMMAND, "diff"], cwd=leaking.path, capture_output=True, text=True, timeout=60)
+    done = preloaded.run([*COMMAND, "diff"], cwd=leaking.path, capture_output=True, text=True)
     assert "hunter2" not in done.stdout + done.stderr
     assert {"printed ${PW}", "errors ${ROOT}", "shell ${ROOT}"} <= set(done.stderr.splitlines())
 
@@ -171,7 +172,7 @@ def test_a_comparison_has_its_own_stdout_too(project: ProjectFolder) -> None:
     project.edit("transforms.py", "    return orders", '    os.system("echo shell")\n    return orders')
     project.edit("transforms.py", "import pyarrow as pa", "import os\nimport pyarrow as pa")
     command = [*COMMAND, "diff", "-o", "json"]
-    done = subprocess.run(command, cwd=project.path, capture_output=True, text=True, timeout=60)
+    done = preloaded.run(command, cwd=project.path, capture_output=True, text=True)
     assert json.loads(done.stdout)["status"] == "different"
     assert done.stderr == "shell\n"
 

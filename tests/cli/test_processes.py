@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import preloaded
 from tests.cli.running import COMMAND, TABLE, children, running, until
 from tests.conftest import ProjectFolder
 
@@ -35,9 +36,9 @@ def only(folder: ProjectFolder, body: str, options: str = "") -> None:
     ],
 )
 def test_every_kind_of_failure_is_tried_again(folder: ProjectFolder, executor: str, trouble: str) -> None:
-    only(folder, f"    if first():\n        {trouble}", ", retries: 1, retry_delay: 0.01, timeout: 4")
+    only(folder, f"    if first():\n        {trouble}", ", retries: 1, retry_delay: 0.01, timeout: 2")
     command = [*COMMAND, "run", "--executor", executor, "-o", "json"]
-    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    done = preloaded.run(command, cwd=folder.path, capture_output=True, text=True)
     [table] = json.loads(done.stdout)["tables"]
     assert (done.returncode, table["status"], table["attempts"]) == (0, "materialized", 2), table
 
@@ -45,7 +46,7 @@ def test_every_kind_of_failure_is_tried_again(folder: ProjectFolder, executor: s
 def test_attempts_are_counted_and_last_failure_shown(folder: ProjectFolder) -> None:
     only(folder, "    os._exit(3)", ", retries: 2, retry_delay: 0.01")
     command = [*COMMAND, "run", "--executor", "processes", "--log-format", "json", "-o", "json"]
-    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    done = preloaded.run(command, cwd=folder.path, capture_output=True, text=True)
     [table] = json.loads(done.stdout)["tables"]
     assert (table["status"], table["attempts"]) == ("failed", 3)
     assert "ended with exit code 3" in table["error"]["message"]
@@ -55,11 +56,11 @@ def test_attempts_are_counted_and_last_failure_shown(folder: ProjectFolder) -> N
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 def test_table_waiting_to_retry_blocks_no_other(folder: ProjectFolder, executor: str) -> None:
-    only(folder, "    assert not first()", ", retries: 1, retry_delay: 4")
+    only(folder, "    assert not first()", ", retries: 1, retry_delay: 2")
     folder.add("lakehouse.yaml", "  u: {}\n")
     folder.add("transforms.py", f"\ndef u():\n    return {TABLE}\n")
     command = [*COMMAND, "run", "--executor", executor, "--workers", "1", "--log-format", "json"]
-    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    done = preloaded.run(command, cwd=folder.path, capture_output=True, text=True)
     events = [json.loads(line) for line in done.stderr.splitlines()]
     reported = [(event["event"], event["table"]) for event in events if event["event"].startswith("table_")]
     assert reported == [
@@ -115,7 +116,7 @@ def test_ctrl_c_while_processes_start_ends_the_run(folder: ProjectFolder, which:
 def test_transforms_may_start_processes(folder: ProjectFolder) -> None:
     only(folder, "    with multiprocessing.Pool(2) as pool:\n        assert pool.map(square, [2, 3]) == [4, 9]")
     command = [*COMMAND, "run", "--executor", "processes"]
-    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    done = preloaded.run(command, cwd=folder.path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert_gone(folder.path)
 
@@ -132,21 +133,21 @@ def test_nothing_is_left_of_a_run_that_is_killed(folder: ProjectFolder, number: 
 
 
 def test_a_timeout_ends_what_the_transform_started(folder: ProjectFolder) -> None:
-    only(folder, "    with multiprocessing.Pool(2) as pool:\n        pool.map(wait, [2, 3])", ", timeout: 5")
+    only(folder, "    with multiprocessing.Pool(2) as pool:\n        pool.map(wait, [2, 3])", ", timeout: 3")
     with running(folder.path, "run", "--executor", "processes") as run:
         assert run.ends() == 1
-        assert "timeout of 5 s" in run.err
+        assert "timeout of 3 s" in run.err
         assert_gone(folder.path)
 
 
 def test_timed_out_transform_is_cleaned_up_silently(folder: ProjectFolder) -> None:
     # The cleaner lives a moment longer than the run, with the run's stderr.
     body = "    pool = multiprocessing.get_context('spawn').Pool(2)\n"
-    only(folder, f"{body}    pool.map(wait, [2, 3])", ", timeout: 5")
+    only(folder, f"{body}    pool.map(wait, [2, 3])", ", timeout: 3")
     command = [*COMMAND, "run", "--executor", "processes", "-o", "json"]
-    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    done = preloaded.run(command, cwd=folder.path, capture_output=True, text=True)
     [table] = json.loads(done.stdout)["tables"]
-    assert "timeout of 5 s" in table["error"]["message"]
+    assert "timeout of 3 s" in table["error"]["message"]
     # On a busy machine one of the pool's processes may still be starting then, and says that it was cut off.
     assert "resource_tracker" not in done.stderr
     assert "leaked" not in done.stderr
@@ -160,7 +161,7 @@ def test_programs_that_a_transform_started_end_with_it(folder: ProjectFolder, ho
     body += "    pid = pathlib.Path('pid2')\n"
     body += "    while not (pid.exists() and pid.read_text()):\n        time.sleep(0.01)\n"
     body += "    ctypes.PyDLL(None).sleep(60)" if how == "holding the lock" else "    time.sleep(60)"
-    only(folder, body, "" if how == "killed" else ", timeout: 4")
+    only(folder, body, "" if how == "killed" else ", timeout: 2")
     with running(folder.path, "run", "--executor", "processes", "--workers", "1") as run:
         if how == "killed":
             until(lambda: written(folder.path / "pid2"), "the programs")
@@ -168,7 +169,7 @@ def test_programs_that_a_transform_started_end_with_it(folder: ProjectFolder, ho
             run.process.wait(30)
         else:
             assert run.ends() == 1
-            assert "timeout of 4 s" in run.out + run.err
+            assert "timeout of 2 s" in run.out + run.err
         assert_gone(folder.path)
 
 
@@ -178,7 +179,7 @@ def test_raised_keyboard_interrupt_fails_its_table(folder: ProjectFolder, execut
         "{t: {}, u: {}}", f"import pyarrow as pa\ndef t():\n    raise KeyboardInterrupt\ndef u():\n    return {TABLE}\n"
     )
     command = [*COMMAND, "run", "--executor", executor, "-o", "json"]
-    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    done = preloaded.run(command, cwd=folder.path, capture_output=True, text=True)
     tables = {table["name"]: table for table in json.loads(done.stdout)["tables"]}
     assert (done.returncode, tables["t"]["status"], tables["u"]["status"]) == (1, "failed", "materialized")
     assert tables["t"]["error"]["message"] == "`t` raised KeyboardInterrupt"
@@ -212,7 +213,7 @@ def test_exception_without_text_fails_its_table(folder: ProjectFolder, executor:
     """
     folder.write("transforms.py", source.replace("TROUBLE", trouble))
     command = [*COMMAND, "run", "--executor", executor, "-o", "json"]
-    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    done = preloaded.run(command, cwd=folder.path, capture_output=True, text=True)
     tables = {table["name"]: table for table in json.loads(done.stdout)["tables"]}
     assert (done.returncode, [tables[name]["status"] for name in "tuv"]) == (1, ["failed", "failed", "materialized"])
     kind = trouble.partition("(")[0]
@@ -250,7 +251,7 @@ def test_process_forked_by_a_transform_ends_with_it(
     """
     folder.write("transforms.py", source.replace("ENDING", ending).replace("TABLE", TABLE))
     command = [*COMMAND, "run", "--executor", executor, "--workers", "1", "-o", "json"]
-    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    done = preloaded.run(command, cwd=folder.path, capture_output=True, text=True)
     statuses = {table["name"]: table["status"] for table in json.loads(done.stdout)["tables"]}
     assert statuses == {"a": "materialized", "b": "failed", "c": "materialized"}, done
     assert folder.files() == ["a.csv", "c.csv"]
@@ -260,7 +261,7 @@ def test_process_forked_by_a_transform_ends_with_it(
 def test_process_forked_on_import_ends_there(folder: ProjectFolder) -> None:
     only(folder, "    pass")
     folder.write("transforms.py", "import os\nos.fork()\n" + folder.read("transforms.py"))
-    done = subprocess.run([*COMMAND, "run", "--executor", "serial"], cwd=folder.path, capture_output=True, text=True)
+    done = preloaded.run([*COMMAND, "run", "--executor", "serial"], cwd=folder.path, capture_output=True, text=True)
     assert (done.returncode, done.stdout.count("1 materialized")) == (0, 1), done
 
 
@@ -295,8 +296,21 @@ def counted(folder: ProjectFolder, tables: dict[str, str], *argv: str) -> tuple[
     code += "".join(f"\ndef {name}({of}):\n    return {TABLE}\n" for name, of in tables.items())
     folder.write("transforms.py", code)
     command = [*COMMAND, "run", "--executor", "processes", *argv]
-    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=120)
+    done = preloaded.run(command, cwd=folder.path, capture_output=True, text=True)
     return done, len(list(folder.path.glob("process-*")))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nowhere else processes are forked")
+def test_processes_are_copies_of_the_command(folder: ProjectFolder) -> None:
+    """Which start in a tenth of the time, and have its command line."""
+    only(
+        folder,
+        "    own, leader = (pathlib.Path(f'/proc/{n}/cmdline').read_text() for n in (os.getpid(), os.getppid()))",
+    )
+    folder.edit("transforms.py", "\n    return pa", "\n    assert own == leader\n    return pa")
+    command = [*COMMAND, "run", "--executor", "processes"]
+    done = preloaded.run(command, cwd=folder.path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("workers", ["2", "64", "300"])

@@ -256,6 +256,10 @@ def test_types_that_have_no_name_are_reported_at_their_column(folder: ProjectFol
         ("a = source_table('a', storage='x')", "3: storage `x` of table `a` is not declared"),
         ("a = source_table('a', path='../a')", "3: `path` of table `a`: `../a` leaves the root of its storage by `..`"),
         ("a = source_table('a-b')", "3: `a-b` is not a table's name"),
+        ("a = source_table(path=('a', 3))", "3: `path` has `3`, which is no text"),
+        ("a = source_table('a', path=('a', None))", "3: `path` of table `a` has `None`, which is no text"),
+        ("a = source_table(path=())", "3: `path` has no parts"),
+        ("a = computed_table('a', path=(), sql='select 1 as n')", "3: `path` of table `a` has no parts"),
         ("a = source_table()", "3: a source table has no name"),
         ("a = source_table(7)", "3: the name of a table is `7`"),
         ("a = source_table('a', meta={7: 2})", "3: `meta` of table `a` has the key `7`, which is no text"),
@@ -271,6 +275,10 @@ def test_types_that_have_no_name_are_reported_at_their_column(folder: ProjectFol
         ("@computed_table(inputs=[7])\ndef a(b): ...", "3: `inputs` of table `a` has `7`, which is no table"),
         ("@computed_table(inputs=['c'])\ndef a(b): ...", "3: input `c` of table `a` is not a table"),
         ("@computed_table(inputs={'b'})\ndef a(b): ...", "3: `inputs` of table `a` is a set, which has no order"),
+        ("@computed_table('b')\ndef a(): ...", "3: `computed_table` decorates the function `a`, and is given `'b'`"),
+        ("@computed_table([])\ndef a(): ...", "3: `computed_table` decorates the function `a`, and is given a"),
+        ("b = source_table('b')\n@computed_table(b)\ndef a(): ...", "4: `computed_table` decorates the function `a`"),
+        ("a = computed_table('a', sql='select * from b')", "3: the query of `a` reads `b`, which is not a table"),
         ("@computed_table(sql='select 1 as n')\ndef a(): ...", "3: table `a` has both a function and `sql`"),
         ("@computed_table\ndef a(b): ...", "4: parameter `b` of `a` matches no table"),
         ("@computed_table\n@computed_table\ndef a(): ...", "3: function `a` is declared as a table twice, first at"),
@@ -367,7 +375,7 @@ def test_kept_tables_do_not_hide_those_of_python(declared: ProjectFolder, cli: C
 def test_module_that_is_no_name_is_refused(declared: ProjectFolder, cli: Cli, name: str) -> None:
     done = cli("-m", name, "plan")
     assert (done.code, "is not a module's name" in done.err) == (3, True)
-    assert ("write `tables`" in done.err) == ("tables" in name)
+    assert ("write `tables" in done.err) == ("tables" in name)
 
 
 def test_problems_stand_at_the_call(folder: ProjectFolder, cli: Cli) -> None:
@@ -529,7 +537,7 @@ def test_project_in_a_renamed_folder_can_be_named(declared: ProjectFolder, cli: 
     declared.edit("tables.py", "sum", "max")
     done = cli("-m", "tables", "run")
     assert done.code == 1
-    assert "if this is the same project, name it: `Lakehouse(name='project', …)`" in done.err
+    assert "name it: `Lakehouse(name='project', …)`; else give the table another `path=…` or its storage" in done.err
     declared.edit("tables.py", "name='other'", "name='project'")
     assert cli("-m", "tables", "run").code == 0
 

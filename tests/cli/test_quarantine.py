@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from tests import preloaded
 from tests.conftest import Cli, Invoked, ProjectFolder
 from tests.servers.postgresql import PostgreSQL
 
@@ -190,11 +190,12 @@ def test_run_killed_between_both_loses_nothing(
     before = [stored(cli, name) for name in ("daily", "daily__quarantine")]
     weather.write("data/raw.csv", "\n".join(["id,station,high,email", *ROWS[:4], "8,SFO,7,i"]) + "\n")
     command = [sys.executable, "-c", DYING, *store.split(), "run", "daily", "--executor", "serial"]
-    assert subprocess.run(command, cwd=weather.path, check=False, capture_output=True).returncode == -9
+    assert preloaded.run(command, cwd=weather.path, check=False, capture_output=True).returncode == -9
     kept, aside = (stored(cli, name) for name in ("daily", "daily__quarantine"))
     assert (kept == before[0], aside == before[1]) == (are_both_old, True)
     reasons = [each["message"] for each in table(cli("plan", "-o", "json"), "daily__quarantine")["reasons"]]
     assert any(each.startswith("its rows were put aside by run") for each in reasons) != are_both_old
+    assert ("its rows were put aside by run" in cli("show", "daily__quarantine").out) != are_both_old
     assert cli("run").code == 0
     assert [each["id"] for each in stored(cli, "daily")] == [1, 3, 8]
     assert [each["id"] for each in stored(cli, "daily__quarantine")] == [2, 4]
@@ -361,6 +362,7 @@ def test_replay_says_how_many_rows_pass_now(replayed: ProjectFolder, cli: Cli) -
     again = cli("run", "daily+", "--replay", "daily__quarantine", "-o", "json").json["tables"]
     assert {each["name"]: each["status"] for each in again}["report"] == "materialized"
     assert again[0]["notes"] == ["0 of 1 row that had been put aside pass now, 1 put aside again"]
+    assert again[0]["replayed"] == {"rows": 1, "quarantined": 1, "passed": 0, "again": 1, "gone": 0}
 
 
 def test_replay_without_a_key_counts_alone(replayed: ProjectFolder, cli: Cli) -> None:
@@ -370,6 +372,7 @@ def test_replay_without_a_key_counts_alone(replayed: ProjectFolder, cli: Cli) ->
     replayed.write("fixed", "")
     shown = cli("run", "--replay", "daily__quarantine", "-o", "json").json["tables"][0]
     assert shown["notes"] == ["4 rows had been put aside, 1 now; with a `key`, it would say which of them pass"]
+    assert shown["replayed"] == {"rows": 4, "quarantined": 1, "passed": None, "again": None, "gone": None}
 
 
 def test_replay_of_nothing_computes_nothing(replayed: ProjectFolder, cli: Cli) -> None:

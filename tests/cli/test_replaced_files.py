@@ -17,6 +17,7 @@ import pytest
 
 from lakehouse_cli.storage.local import hashes as file_hashes
 from lakehouse_cli.storage.local import stat_cache
+from tests import preloaded
 from tests.conftest import Cli, ProjectFolder
 
 CACHE = ".lakehouse/cache/stat.jsonl"
@@ -195,8 +196,8 @@ def test_another_process_uses_what_was_kept(project: ProjectFolder, cli: Cli, mo
         "import lakehouse_cli.storage.local.stat_cache as c; c.RACY_MTIME_NS = 0; "
         "from lakehouse_cli.cli.main import main; main()"
     )
-    subprocess.run([sys.executable, "-c", code, "run", "-q"], cwd=project.path, check=True)
-    subprocess.run([sys.executable, "-c", code, "plan"], cwd=project.path, check=True, stdout=subprocess.DEVNULL)
+    preloaded.run([sys.executable, "-c", code, "run", "-q"], cwd=project.path, check=True)
+    preloaded.run([sys.executable, "-c", code, "plan"], cwd=project.path, check=True, stdout=subprocess.DEVNULL)
     lines = [json.loads(line) for line in (project.path / CACHE).read_text().splitlines()]
     kept = {Path(name.partition(" ")[2]).name for name, _, _ in lines}
     assert kept == {"orders.csv", "totals.csv", "best.csv"}

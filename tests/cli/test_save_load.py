@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 
 import pytest
 
+from tests import preloaded
 from tests.conftest import Cli, ProjectFolder
 
 STORES = '''
@@ -111,7 +111,7 @@ def test_run_that_is_killed_behind_save_is_not_taken_for_done(files: ProjectFold
     files.edit("kept/raw/orders/part-00000.csv", "bob,4", "bob,40")
     files.edit("stores.py", "index=False)", "index=False)\n        os.kill(os.getpid(), 9)")
     command = [sys.executable, "-m", "lakehouse_cli", "run", "totals"]
-    assert subprocess.run(command, cwd=files.path, capture_output=True, check=False).returncode == -9
+    assert preloaded.run(command, cwd=files.path, capture_output=True, check=False).returncode == -9
     files.write("stores.py", before)
     assert "bob,40" in files.read("kept/totals/part-00000.csv")
     assert "did not finish storing kept/totals" in reasons(cli, "totals")[0]
@@ -201,7 +201,7 @@ def test_source_is_read_as_it_is_declared(files: ProjectFolder, cli: Cli) -> Non
         ("return pd.read_csv(self.place(path))", "return pd.Series().nope", "failed at "),
         ("return pd.read_csv(self.place(path))", "raise SystemExit(3)", "failed at reading `orders`: SystemExit: 3"),
         ("return pd.read_csv(self.place(path))", "return {}['x']", "(`load` raised KeyError('x'))"),
-        ("    def load", "    def lod", "`stores:Files` lacks `content`, `delete`"),
+        ("    def load", "    load = iter\n\n    def lod", "expected at most 2 arguments, got 3 (lakehouse.yaml:"),
     ],
 )
 def test_class_that_cannot_be_used(files: ProjectFolder, cli: Cli, old: str, new: str, message: str) -> None:
@@ -219,6 +219,12 @@ def test_class_that_cannot_be_used(files: ProjectFolder, cli: Cli, old: str, new
         ("obj: pd.DataFrame", "obj: pd.Series", "`pandas.Series` is not a supported frame type"),
         ("obj: pd.DataFrame", "obj: pl.LazyFrame", "rows of polars.LazyFrame have no order"),
         ("    def save", "    async def save", "`async def` of Files: `save` (stores.py:"),
+        ("    def load", "    def lod", "class Files has `save`, and no `load` (stores.py:"),
+        (
+            "path: Tuple[str, ...], _resources) -> None",
+            "path) -> None",
+            "cannot be called as `save(obj, path, resources)`",
+        ),
     ],
 )
 def test_methods_that_no_run_can_use(files: ProjectFolder, cli: Cli, old: str, new: str, message: str) -> None:

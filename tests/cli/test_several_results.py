@@ -221,6 +221,13 @@ def test_diff_computes_them_once(parts: ProjectFolder, cli: Cli) -> None:
         (RETURN.replace("test}", "[1]}").replace("test,", "[1],"), "gave a list as `test`", "frame"),
         ('yield "tset", test', "yielded `tset`, which is the result of no table", "`test`"),
         ("yield test", "yielded a DataFrame", "name"),
+        (RETURN.replace("info}", "None}"), "`split` gave None as `info`, to be stored as json", "dict[str, … | None]"),
+        ("return Parts(None, test, train)", "`split` gave None as `info`", "`info: … | None` in a NamedTuple"),
+        (
+            'yield "info", None\n    yield "test", test\n    yield "train", train',
+            "`split` gave None as `info`",
+            "annotate it",
+        ),
         ('yield "info", 1\n    yield "info", 2', "yielded `info` twice", "once"),
         ('yield "info", 1\n    raise ValueError("late")', "`split` raised ValueError: late", "transforms.py"),
     ],
@@ -233,6 +240,18 @@ def test_other_returns_are_refused(parts: ProjectFolder, cli: Cli, returned: str
     assert hint in done.err
     assert "Traceback" not in done.err
     assert parts.files() == ["points.csv"]
+
+
+def test_none_that_is_meant_is_stored(parts: ProjectFolder, cli: Cli) -> None:
+    parts.edit("transforms.py", RETURN, "return Parts(None, test, train)")
+    parts.edit("transforms.py", "    info: dict", "    info: 'dict | None'")
+    parts.edit("transforms.py", "-> dict[str, pd.DataFrame]", "-> Parts")
+    assert (statuses(cli)["info"], parts.read("data/info.json")) == ("materialized", "null\n")
+    parts.edit("transforms.py", "Parts(None, test, train)", '{"info": None, "test": test, "train": train}')
+    parts.edit("transforms.py", "-> Parts", "-> dict[str, pd.DataFrame | None]")
+    assert statuses(cli)["info"] == "materialized"
+    parts.edit("transforms.py", "pd.DataFrame | None]", "pd.DataFrame]")
+    assert statuses(cli)["info"] == "failed"
 
 
 def test_tables_that_do_not_fit_together_are_refused(folder: ProjectFolder, cli: Cli) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lakehouse_cli import Project
+from tests import preloaded
 from tests.cli.running import COMMAND, running, until
 from tests.conftest import Cli, Invoked, ProjectFolder
 
@@ -374,22 +375,25 @@ def test_a_timeout_ends_a_query(weather: ProjectFolder, executor: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
-@pytest.mark.parametrize("command", ["run", "sql"])
-def test_ctrl_c_ends_a_long_query(weather: ProjectFolder, tmp_path: Path, executor: str, command: str) -> None:
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes", None])
+def test_ctrl_c_ends_a_long_query(weather: ProjectFolder, tmp_path: Path, executor: str | None) -> None:
+    """Of a run by an executor, or of `lakehouse sql`."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     declare(weather, f"  slow:\n    sql: {SLOW_QUERY}\n")
-    argv = ["run", "--executor", executor] if command == "run" else ["sql", SLOW_QUERY]
+    argv = ["run", "--executor", executor] if executor else ["sql", SLOW_QUERY]
     with running(weather.path, *argv, environ={"TMPDIR": str(temporary)}) as process:
         until(lambda: any(temporary.glob("lakehouse-*")), "the query")
         process.interrupt()
-        if command == "run":  # the first finishes what is under way
-            time.sleep(1)  # between two keystrokes; under `serial` nothing shows that the first was taken
+        if executor:  # the first finishes what is under way
+            if executor == "serial":
+                time.sleep(1)  # between two keystrokes; nothing shows that the first was taken
+            else:
+                process.says("Ctrl-C again stops at once")
             process.interrupt()
         assert process.ends(patience=10) == 130, process
     assert "Traceback" not in process.err
-    if command == "sql":  # of a run that is stopped at once, the next query removes them
+    if not executor:  # of a run that is stopped at once, the next query removes them
         assert list(temporary.iterdir()) == []
     assert weather.files() == ["obs.csv"]
 
@@ -456,7 +460,7 @@ def test_five_runs_give_the_same_bytes(weather: ProjectFolder) -> None:
     script = [COMMAND[0], "-c", threads + COMMAND[2], "run", "--force", "--workers", "1"]
     found = set()
     for _ in range(5):
-        done = subprocess.run(script, cwd=weather.path, capture_output=True, text=True, check=False)
+        done = preloaded.run(script, cwd=weather.path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         found.add(tuple(weather.path.joinpath(f"data/{name}.parquet").read_bytes() for name in AGGREGATES))
     assert len(found) == 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.cli.running import running
-from tests.conftest import Cli, ProjectFolder
+from tests.conftest import Cli, Invoked, ProjectFolder
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.s3 import S3Server
 
@@ -230,6 +231,46 @@ def test_verdicts_on_stored_data_wait_as_well(folder: ProjectFolder, cli: Cli) -
     assert {each["name"]: each["action"] for each in plan}["parent"] == "run"
     folder.write("data/raw.csv", "id\n1\n2\n")
     assert cli("run", "-o", "json").statuses == {"parent": "materialized", "child": "unchanged", "bad": "materialized"}
+    assert "nothing to do" in cli("plan").out
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_checks_that_look_at_what_comes_later(folder: ProjectFolder, cli: Cli, executor: str) -> None:
+    folder.declare(
+        """
+        raw: {kind: source, columns: {id: int64}}
+        daily:
+          inputs: [raw]
+          columns: {id: int64}
+          checks: [{row_count: {equals: report}, name: same}]
+        report: {inputs: [daily], columns: {id: int64}}
+        """,
+        "def daily(raw):\n    return raw\n\ndef report(daily):\n    return daily\n",
+        top="execution: {publish: together}\n",
+    )
+    run = partial(cli, "run", "--executor", executor)
+
+    def same(ran: Invoked) -> tuple[int, str, str, int]:
+        [daily] = [each for each in ran.json["tables"] if each["name"] == "daily"]
+        return ran.code, daily["status"], daily["checks"][0]["status"], daily["checks"][0]["rows"]
+
+    folder.write("data/raw.csv", "id\n1\n2\n")
+    assert same(run("-o", "json")) == (0, "materialized", "passed", 2)
+    assert "nothing to do" in cli("plan").out
+    # By what is stored now, neither could ever grow.
+    folder.write("data/raw.csv", "id\n1\n2\n3\n")
+    assert same(run("-o", "json")) == (0, "materialized", "passed", 3)
+    shorter = "def report(daily):\n    return daily[:1]\n"
+    folder.write("transforms.py", f"def daily(raw):\n    return raw\n\n{shorter}")
+    folder.write("data/raw.csv", "id\n1\n2\n")
+    for again in range(2):  # with both computed, and with `daily` left as it is
+        ran = run("-o", "json")
+        assert same(ran) == (1, "failed", "failed", 2 + again)
+        assert ran.statuses["report"] == "held_back"
+        assert folder.read("data/report.csv") == folder.read("data/daily.csv") == "id\n1\n2\n3\n"
+        folder.write("data/raw.csv", "id\n1\n2\n3\n")
+    folder.write("transforms.py", f"def daily(raw):\n    return raw\n\n{shorter.replace('[:1]', '[::-1]')}")
+    assert same(run("-o", "json")) == (0, "unchanged", "passed", 3)
     assert "nothing to do" in cli("plan").out
 
 

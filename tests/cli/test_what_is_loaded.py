@@ -6,6 +6,7 @@ import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pyarrow as pa
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.model import parse_column_type
 from lakehouse_cli.testing.every_type import VALUES
+from tests import preloaded
 from tests.conftest import Cli, ProjectFolder
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.s3 import S3Server
@@ -30,12 +32,17 @@ print(json.dumps([max(codes), sorted(sys.modules)]))
 """
 
 
-def loaded(*argv: str) -> set[str]:
+def loaded(*argv: str, start: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run) -> set[str]:
     """What a process has loaded after a command that succeeds, or several with `&&` between."""
-    done = subprocess.run([sys.executable, "-c", SCRIPT, *argv], capture_output=True, text=True, check=True)
+    done = start([sys.executable, "-c", SCRIPT, *argv], capture_output=True, text=True, check=True)
     code, modules = json.loads(done.stdout)
     assert code == 0
     return {name.partition(".")[0] for name in modules}
+
+
+def loaded_beside_arrow(*argv: str) -> set[str]:
+    """The same of a process that begins with Arrow, of which nothing is said."""
+    return loaded(*argv, start=preloaded.run)
 
 
 FAST = "--help && --version && run --help && validate && ls && ls -o json && plan && plan -o json && run --dry-run"
@@ -61,7 +68,7 @@ def test_a_run_of_pandas_loads_no_more(project: ProjectFolder) -> None:
 def test_what_changed_is_counted_without_the_users_code(project: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
     project.write("data/orders.csv", "customer,amount\n007,5\n")
-    assert loaded("plan") & {"pandas", "polars", "transforms"} == set()
+    assert loaded_beside_arrow("plan") & {"pandas", "polars", "transforms"} == set()
 
 
 @pytest.fixture(
@@ -88,9 +95,9 @@ def elsewhere(request: pytest.FixtureRequest, project: ProjectFolder) -> Project
 
 
 def test_a_plan_loads_no_frames_wherever_tables_live(elsewhere: ProjectFolder, cli: Cli) -> None:
-    assert loaded("plan") & FRAMES == set()
+    assert loaded_beside_arrow("plan") & FRAMES == set()
     assert cli("run").code == 0
-    assert loaded("plan", "&&", "run") & FRAMES == set()
+    assert loaded_beside_arrow("plan", "&&", "run") & FRAMES == set()
 
 
 def test_without_dagster_its_module_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +183,7 @@ def arrow_project(request: pytest.FixtureRequest, folder: ProjectFolder) -> Proj
 )
 def test_run_without_pandas_imports_none(arrow_project: ProjectFolder, executor: str) -> None:
     run = ["run", "--executor", executor]
-    assert "pandas" not in loaded(*run, "&&", "plan", "&&", *run, "--force", "twice", "last")
+    assert "pandas" not in loaded_beside_arrow(*run, "&&", "plan", "&&", *run, "--force", "twice", "last")
 
 
 def test_queries_that_were_read_load_no_engine(project: ProjectFolder, cli: Cli) -> None:

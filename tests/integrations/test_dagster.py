@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from lakehouse_cli.errors import ProjectError, UsageError
+from lakehouse_cli.integrations import run_process
 from tests.conftest import Cli, ProjectFolder
+from tests.preloaded import subprocess_module
 
 dagster = pytest.importorskip("dagster")
 
@@ -50,6 +52,12 @@ best: {columns: {customer: string, total: int64}, params: {count: 1}, owner: "te
 report: {}
 other: {}
 """
+
+
+@pytest.fixture(autouse=True)
+def _preloaded_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How a run is started as a process is tested in `test_run_process`."""
+    monkeypatch.setattr(run_process, "subprocess", subprocess_module())
 
 
 @pytest.fixture
@@ -387,3 +395,16 @@ def test_quarantines_are_assets_of_the_same_step(folder: ProjectFolder, instance
     }
     [check] = evaluations(run.result).values()
     assert (check.passed, check.severity.name, check.metadata["lakehouse/quarantined"].value) == (False, "WARN", 1)
+
+
+def test_params_are_given_to_every_run(shop: ProjectFolder, instance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Recorded(instance, "totals", "best").result.success
+    assert len(shop.read("data/best.csv").splitlines()) == 2
+    assert Recorded(instance, "best", params={"count": 2}).result.success
+    assert len(shop.read("data/best.csv").splitlines()) == 3
+    with pytest.raises(UsageError, match="there is no param `cnt`"):
+        definitions(params={"cnt": 1})
+    monkeypatch.setenv("COUNT", "1")
+    shop.edit("lakehouse.yaml", "{count: 1}", "{count: '${COUNT}'}")
+    with pytest.raises(UsageError, match="param `count` is filled in from a variable"):
+        definitions(params={"count": "2"})

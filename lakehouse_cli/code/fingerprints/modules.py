@@ -12,7 +12,8 @@ from lakehouse_cli.code.cached_methods import cached_method
 from lakehouse_cli.code.fingerprints.exports import exported
 from lakehouse_cli.code.fingerprints.module_code import ModuleCode
 from lakehouse_cli.code.fingerprints.packages import Found, find_package, list_distributions
-from lakehouse_cli.code.source import SourceError, SourceReader, find_module, installed_search, is_standard
+from lakehouse_cli.code.module_search import find_module, installed_search, is_standard
+from lakehouse_cli.code.source import SourceError, SourceReader
 
 Provenance = Literal["own", "standard", "package"]
 

@@ -12,18 +12,30 @@ import sys
 from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
-# What has neither names nor scopes in it.
-_LEAVES = (ast.Constant, ast.Pass, ast.Break, ast.Continue, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
-# What has names only as expressions have them, and begins no scope.
-_PLAIN = frozenset[type](
-    (
-        *(ast.Subscript, ast.Slice, ast.Starred, ast.Call, ast.keyword, ast.JoinedStr, ast.FormattedValue),
-        *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Tuple, ast.List, ast.Dict, ast.Set),
-        *(ast.Expr, ast.Return, ast.Assign, ast.AugAssign, ast.Raise, ast.Assert, ast.If, ast.For, ast.While),
-        *(ast.With, ast.withitem),
-    )
-)
-_PARTS = (ast.expr, ast.stmt)
+# What has names only as expressions have them, and begins no scope; in each, the fields that may hold such again.
+_PLAIN: Mapping[type, tuple[str, ...]] = {
+    **dict.fromkeys((ast.Constant, ast.Pass, ast.Break, ast.Continue), ()),
+    **dict.fromkeys((ast.Attribute, ast.Expr, ast.Return, ast.Starred, ast.keyword), ("value",)),
+    ast.Call: ("func", "args", "keywords"),
+    ast.Subscript: ("value", "slice"),
+    ast.Slice: ("lower", "upper", "step"),
+    ast.BinOp: ("left", "right"),
+    ast.Compare: ("left", "comparators"),
+    ast.UnaryOp: ("operand",),
+    **dict.fromkeys((ast.BoolOp, ast.JoinedStr), ("values",)),
+    ast.FormattedValue: ("value", "format_spec"),
+    **dict.fromkeys((ast.Tuple, ast.List, ast.Set), ("elts",)),
+    ast.Dict: ("keys", "values"),
+    **dict.fromkeys((ast.IfExp, ast.If), ("test", "body", "orelse")),
+    ast.Assign: ("targets", "value"),
+    ast.AugAssign: ("target", "value"),
+    ast.Raise: ("exc", "cause"),
+    ast.Assert: ("test", "msg"),
+    ast.For: ("target", "iter", "body", "orelse"),
+    ast.While: ("test", "body", "orelse"),
+    ast.With: ("items", "body"),
+    ast.withitem: ("context_expr", "optional_vars"),
+}
 # Names that mean more to the compiler: `super` uses `__class__`, `__debug__` cannot be bound.
 _SPECIAL = frozenset(("super", "__class__", "__debug__"))
 
@@ -110,15 +122,14 @@ def _names_in(nodes: Iterable[ast.AST | None]) -> tuple[set[str], set[str]] | No
             if context is ast.Del:
                 return None
             (used if context is ast.Load else stored).add(node.id)
-        elif kind is ast.Attribute:
-            waiting.append(node.value)
-        elif kind in _PLAIN:
-            for field in kind._fields:
+        elif node is not None:
+            fields = _PLAIN.get(kind)
+            if fields is None:
+                return None
+            for field in fields:
                 value = getattr(node, field)
                 if value.__class__ is list:
                     waiting += value
-                elif isinstance(value, _PARTS):
+                else:
                     waiting.append(value)
-        elif node is not None and not isinstance(node, _LEAVES):
-            return None
     return used, stored

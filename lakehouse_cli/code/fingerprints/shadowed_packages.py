@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from lakehouse_cli.code.fingerprints.packages import comes_from_index, find_package
+from lakehouse_cli.code.module_search import installed_search
 from lakehouse_cli.code.snapshot import CodeSnapshot
-from lakehouse_cli.code.source import installed_search
 
 # What lakehouse imports, and what that imports.
 _NEEDED = frozenset(

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 import pyarrow as pa
@@ -111,7 +112,9 @@ def read_pieces(
 def _pieces(source: CsvSource, readings: Sequence[ColumnReading], options: CsvOptions) -> Iterator[pa.Table | None]:
     """The blocks of a file as tables; None, at last, where a row or value of one does not fit."""
     native = [_native_type(each.type, each.options) for each in readings]
-    policies = [_converting(readings, types, options) for types in (native, [_TEXT] * len(readings))]
+    policies = [_converting(readings, native, options)]
+    if native != (texts := [_TEXT] * len(readings)):
+        policies.append(_converting(readings, texts, options))
     parsing = _parsing(source, options)
     positions = [str(at) for at in range(source.width or 0)]
 
@@ -134,19 +137,27 @@ def _pieces(source: CsvSource, readings: Sequence[ColumnReading], options: CsvOp
             chunks.append(decoded)
         return pa.chunked_array(chunks, reading.type)
 
+    try:
+        yield from _ahead(parse, iter(source.read, b""))
+    except StorageError:  # of a record that is malformed: reading it as a whole says which values do not fit besides
+        yield None
+
+
+def _ahead(parse: Callable[[bytes], pa.Table | None], blocks: Iterator[bytes]) -> Iterator[pa.Table | None]:
+    """Blocks as they are parsed, in their order; several at once."""
+    first = list(islice(blocks, 2))
+    if len(first) < 2:  # to begin threads takes longer than to parse a small file
+        yield from map(parse, first)
+        return
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="csv-read") as pool:
         waiting: deque[Future[pa.Table | None]] = deque()
         try:
-            while block := source.read():
+            for block in chain(first, blocks):
                 waiting.append(pool.submit(parse, block))
                 if len(waiting) > _THREADS:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
-        except (
-            StorageError
-        ):  # of a record that is malformed: reading it as a whole says which values do not fit besides
-            yield None
         finally:
             for each in waiting:
                 each.cancel()

@@ -55,6 +55,8 @@ _ROWS = {
     ("pyarrow", "ChunkedArray"): "….to_pylist()",
     ("pyarrow", "Array"): "….to_pylist()",
     ("dask", "DataFrame"): "….compute().to_dict('records')",
+    ("dask", "Series"): "….compute().tolist()",
+    ("dask", "Scalar"): "….compute().item()",
     ("pyspark", "DataFrame"): "[row.asDict() for row in ….collect()]",
     ("_duckdb", "DuckDBPyRelation"): "….to_arrow_table().to_pylist()",
     ("duckdb", "DuckDBPyRelation"): "….to_arrow_table().to_pylist()",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import types
+from functools import partial
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
@@ -71,6 +72,24 @@ def _refuse_lazy(kind: type) -> None:
         raise TransformError(message, hint=f"return what it computes: `….{rows}`")
 
 
+class _Unpickler(pickle.Unpickler):
+    """Makes arrays of numpy that can be changed, as those are that were pickled from memory of their own.
+
+    One that was read-only, such as a column of a frame that transforms share, would be so again.
+    """
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        """Find what something is made by; callers see to it that the bytes are ours."""
+        found = super().find_class(module, name)
+        is_array = name == "_frombuffer" and module.partition(".")[0] == "numpy"
+        return partial(_changeable_array, found) if is_array else found
+
+
+def _changeable_array(make: Any, *arguments: Any) -> Any:
+    array = make(*arguments)
+    return array if array.flags.writeable else array.copy(order="K")
+
+
 class _Nowhere:
     def write(self, data: Any, /) -> int:
         return len(data)
@@ -89,7 +108,7 @@ class Pickle(Serializer):
 
     def load(self, source: BinaryIO) -> Any:
         """Read an object, which imports its classes."""
-        return pickle.load(source)  # noqa: S301  # callers see to it that the bytes are ours
+        return _Unpickler(source).load()
 
 
 class Joblib(Serializer):

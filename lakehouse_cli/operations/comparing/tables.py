@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import Interrupted, LakehouseError, Terminated
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import is_same_content
 from lakehouse_cli.model.quarantine import RUN_COLUMN
-from lakehouse_cli.model.table_state import TableState, is_same_content
+from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.operations.comparing.results import ComparedTable, DiffStatus
 from lakehouse_cli.operations.comparing.united import united
 from lakehouse_cli.plan.expansion import expand

@@ -19,9 +19,9 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.manifest import InputRecord, Manifest, is_same_content
 from lakehouse_cli.model.partition import Partition
-from lakehouse_cli.model.table_state import TableState, is_same_content
+from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.model.unit import unit_of
 from lakehouse_cli.operations.copying.parts import CopiedParts
 from lakehouse_cli.operations.copying.results import CopiedTable, CopyResult

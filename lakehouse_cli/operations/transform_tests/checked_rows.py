@@ -87,6 +87,10 @@ class _GivenTables:
         """Any text for a table that is given; else None."""
         return name if name in self._given else None
 
+    def why_not(self, name: str) -> str:
+        """Why a table cannot be looked at."""
+        return f"`{name}` is not given"
+
     def columns(self, name: str, columns: Sequence[str]) -> Iterator[list[pa.ChunkedArray]]:
         """Some columns of a table."""
         yield [self._given[name].column(each) for each in columns]

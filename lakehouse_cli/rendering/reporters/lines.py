@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from lakehouse_cli.rendering.reporters.base import Reporter
+from lakehouse_cli.rendering.reporters.base import Pace, Reporter
 from lakehouse_cli.rendering.reporters.run_text import (
     Layout,
     computed_line,
@@ -13,6 +13,7 @@ from lakehouse_cli.rendering.reporters.run_text import (
     is_plain,
     layout,
     partition_line,
+    reading_text,
     result_line,
     result_note_lines,
     retry_line,
@@ -30,6 +31,7 @@ from lakehouse_cli.runs.events import (
     RunWaiting,
     TableComputed,
     TableFinished,
+    TableReading,
     TableRetrying,
 )
 from lakehouse_cli.text.terminal import Terminal
@@ -66,6 +68,7 @@ class LinesReporter(TextReporter):
     def __init__(self, stream: TextIO, terminal: Terminal) -> None:
         super().__init__(stream, terminal)
         self._headed = False
+        self._pace = Pace()
 
     def handle(self, event: Event) -> None:
         """Write the line of an event that has one."""
@@ -76,9 +79,12 @@ class LinesReporter(TextReporter):
             case TableRetrying():
                 self._head()
                 self._write(retry_line(terminal, event))
+            case TableReading():
+                if self._pace.is_due(event.table):
+                    self._head()
+                    self._write(terminal.fit(f"  {event.table}: {reading_text(event)}"))
             case RunStopping():
-                finishing = f"; finishing {', '.join(event.finishing)}" if event.finishing else ""
-                self._write(f"stopping{finishing}; Ctrl-C again stops at once")
+                self._stop(event)
             case RunWaiting() | RunTrouble():
                 self._write(event.message)
             case TableComputed():
@@ -93,9 +99,12 @@ class LinesReporter(TextReporter):
                 self._head()
                 self._write(result_line(terminal, self._columns, event.result))
             case RunFinished():
-                if self._headed:
-                    self._write("")
+                self._write(*([""] if self._headed else []))
                 self._end(event.result)
+
+    def _stop(self, event: RunStopping) -> None:
+        finishing = f"; finishing {', '.join(event.finishing)}" if event.finishing else ""
+        self._write(f"stopping{finishing}; Ctrl-C again stops at once")
 
     def _head(self) -> None:
         """Write the names of the columns before the first line of a table."""

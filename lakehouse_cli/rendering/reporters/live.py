@@ -18,6 +18,7 @@ from lakehouse_cli.rendering.reporters.run_text import (
     header_line,
     layout,
     progress_text,
+    reading_text,
     result_line,
     retry_text,
     row_line,
@@ -33,6 +34,7 @@ from lakehouse_cli.runs.events import (
     RunWaiting,
     TableComputed,
     TableFinished,
+    TableReading,
     TableResult,
     TableRetrying,
     TableStarted,
@@ -62,6 +64,7 @@ class LiveReporter(TextReporter):
         self._running: dict[str, float] = {}
         self._retrying: dict[str, str] = {}
         self._progress: dict[str, str] = {}
+        self._reading: dict[str, str] = {}
         self._computed: dict[str, TableComputed] = {}
         self._results: dict[str, TableResult] = {}
         self._live: Live | None = None
@@ -76,12 +79,13 @@ class LiveReporter(TextReporter):
             case RunWaiting():
                 self._write(self._terminal.fit(event.message))
             case RunTrouble():
-                for line in (self._terminal.fit(event.message), ""):
-                    self.print_above(line)
+                self.print_above(f"{self._terminal.fit(event.message)}\n")
             case TableStarted():
                 self._running[event.table] = time.monotonic()
             case TableRetrying():
                 self._retrying[event.table] = retry_text(event)
+            case TableReading():
+                self._reading[event.table] = "" if event.files == event.total else reading_text(event)
             case RunStopping():
                 self._state = "finishing"
             case TableComputed():
@@ -181,7 +185,7 @@ class LiveReporter(TextReporter):
                 self._columns,
                 self._state,
                 cells,
-                self._retrying.get(name) or self._progress.get(name, ""),
+                self._reading.get(name) or self._retrying.get(name) or self._progress.get(name, ""),
             )
         if name in self._computed:
             return computed_line(self._terminal, self._columns, self._computed[name])

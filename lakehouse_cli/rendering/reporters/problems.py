@@ -70,7 +70,7 @@ def _excerpt(terminal: Terminal, place: Location, hint: str | None) -> list[str]
     pointer = f"{blank} {bar} {indent}{carets}"
     if hint is None:
         return [*lines, pointer]
-    beside = f"{pointer}  {hint}"
+    beside = f"{pointer}  {terminal.advice(hint)}"
     if terminal.width is None or text_width(beside) <= terminal.width:
         return [*lines, beside]
     room = replace(terminal, width=max(terminal.width - len(blank) - 3, 1))

@@ -13,6 +13,7 @@ from lakehouse_cli.runs.events import (
     PartitionFinished,
     RunResult,
     TableComputed,
+    TableReading,
     TableResult,
     TableRetrying,
     TableStatus,
@@ -174,6 +175,11 @@ def retry_text(event: TableRetrying) -> str:
     """Format the error of an attempt that another follows, in one short line."""
     cause = cut_end(printable(_without_subject(event.error.message)), _BRIEF)
     return f"attempt {event.attempt} failed: {cause}; next in {event.delay_s:g} s"
+
+
+def reading_text(event: TableReading) -> str:
+    """How far the reading of a source is."""
+    return f"{event.source}: {count_text(event.files)} of {plural(event.total, 'file')} read"
 
 
 def retry_line(terminal: Terminal, event: TableRetrying) -> str:

@@ -71,9 +71,12 @@ class KeyedStorage(UnitKeys):
             if key.startswith(prefix) and not hidden and (depth is None or len(parts) == depth + 1):
                 yield Listed(key, head)
 
-    def content_of(self, file: SourceFile, listed: Listed, known: Iterable[InputRecord]) -> InputRecord | None:
+    def content_of(
+        self, listed: Listed, file: Callable[[], SourceFile], known: Callable[[], Iterable[InputRecord]]
+    ) -> InputRecord | None:
         """By what the listing shows, without a request where that is known."""
-        return (_known(listed.seen, known) if listed.seen else None) or self.content(file, known)
+        records = tuple(known())
+        return (_known(listed.seen, records) if listed.seen else None) or self.content(file(), records)
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
         """Explain why something could not be done; to override where more can be said than the exception does."""

@@ -50,8 +50,7 @@ class FileHashes:
             ChangedError: It has another one by now.
             OSError: It cannot be read.
         """
-        kept = self.known(path, stamp)
-        if kept is not None:
+        if (kept := self.known(path, stamp)) is not None:
             return kept
         is_racy = stamp.is_racy
         with open_unchanged(path, stamp) as file:

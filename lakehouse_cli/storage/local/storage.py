@@ -19,7 +19,9 @@ from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray, record_o
 from lakehouse_cli.storage.errors import ChangedError, changed_while_read, translate_errors
 from lakehouse_cli.storage.format_storage import (
     MANIFESTS,
+    Listed,
     Opened,
+    SourceFile,
     make_manifest,
     needs_manifest,
     parse_manifest,
@@ -93,6 +95,19 @@ class FileStorage(UnitFiles):
         """By the hash of the file, which is kept for as long as `stat` shows that the file is unchanged."""
         known = tuple(known)
         return self._until_unchanged(table, lambda: self._content(table, known))
+
+    def content_of(
+        self, listed: Listed, file: Callable[[], SourceFile], known: Callable[[], Iterable[InputRecord]]
+    ) -> InputRecord | None:
+        """By the hash that is kept, where `stat` shows that the file is unchanged."""
+        real = self._in_folder(f"{self.spec.root}/{listed.path}")
+        with suppress(OSError):
+            status = os.lstat(real)
+            if S_ISREG(status.st_mode) and real.startswith(self._inside_root):
+                stamp = Stamp.of(status)
+                if (hash_ := self._hashes.known(real, stamp)) is not None:
+                    return InputRecord(hash_, -1, stamp.size, stamp.modified_ns)
+        return self.content(file(), known())
 
     def _content(self, table: Table, known: tuple[InputRecord, ...]) -> InputRecord | None:
         found = self._find(table)

@@ -41,7 +41,7 @@ def _text(value: Any) -> str:
 def made(kind: str, request: pytest.FixtureRequest, folder: ProjectFolder) -> Database:
     if kind == "postgresql":
         running: PostgreSQL = request.getfixturevalue("postgresql_server")
-        name = running.new_database()
+        name = request.getfixturevalue("postgresql_database")
         url = running.url(name)
         storages = f"""storages:
   default: {{root: '{url}', options: {{schema: mart}}}}

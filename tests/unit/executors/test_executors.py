@@ -6,6 +6,7 @@ import ctypes
 import os
 import resource
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse_cli.executors import start_methods
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError
 from lakehouse_cli.executors.processes import ProcessesExecutor
 from lakehouse_cli.executors.serial import SerialExecutor
@@ -22,6 +24,12 @@ from lakehouse_cli.executors.start_methods import start
 from lakehouse_cli.executors.threads import ThreadsExecutor
 from lakehouse_cli.executors.worker_process import WorkerProcess
 from lakehouse_cli.testing.executors import ExecutorConformance, double, end_process, meet, wait_for_go
+
+
+@pytest.fixture(autouse=True)
+def _real_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are started anew load all by themselves here."""
+    monkeypatch.setattr(start_methods, "subprocess", subprocess)
 
 
 class TestThreads(ExecutorConformance):

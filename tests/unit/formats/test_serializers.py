@@ -207,6 +207,8 @@ def shown(value: Any) -> str:
         (pd.DataFrame({"x": [1]}), "is pandas.DataFrame", "`….to_dict('records')`"),
         (pl.DataFrame({"x": [1]}), "polars.dataframe.frame.DataFrame", "return `….to_dicts()`"),
         (pl.LazyFrame({"x": [1]}), "LazyFrame", "return `….collect().to_dicts()`"),
+        (type("Series", (), {"__module__": "dask.dataframe"})(), "Series", "return `….compute().tolist()`"),
+        (type("Scalar", (), {"__module__": "dask.dataframe"})(), "Scalar", "return `….compute().item()`"),
         ([pl.Series([1])], "Series", "return `….to_list()`"),
         (pa.table({"x": [1]}), "pyarrow.lib.Table", "return `….to_pylist()`"),
         (pa.array([1]), "pyarrow.lib.Int64Array", "return `….to_pylist()`"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ PATTERNS = st.lists(st.text("ab_.*?", min_size=1, max_size=4).filter(lambda n: n
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(paths=st.sets(PATHS, max_size=6), parts=PATTERNS)
 def test_marks_match_as_in_a_shell(paths: set[str], parts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
-    pattern = "/".join(parts).replace("**", "*")
+    pattern = re.sub(r"\*+", "*", "/".join(parts))  # `**` is another thing
     root = tmp_path_factory.mktemp("files")
     written = set()
     for path in sorted(paths):
@@ -57,3 +58,36 @@ def test_any_depth() -> None:
     assert FilePattern("r/{x}_*").depth == 0
     assert FilePattern("r/**/x").depth is None
     assert pattern_problem("r/**/{day:%Y-%m-%d}") is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "values"),
+    [
+        ("{a}_{m:%Y-%m}", "north_east_2024-01", {"a": "north_east", "m": "2024-01"}),
+        ("{a}{m:%Y%m}", "eu202401", {"a": "eu", "m": "202401"}),
+        ("{y:%Y}{m:%m}", "202401", {"y": "2024", "m": "01"}),
+        ("{m:%Y-%m}_*", "2024-01_a_b", {"m": "2024-01"}),
+        ("{d:%d%b%Y}", "01Jan2024", {"d": "01Jan2024"}),
+        ("{a}_{b}", "x_y", {"a": "x", "b": "y"}),
+        ("**/{a}", "b/c/x", {"a": "x"}),
+        ("{a}_{b}", "x_", "`{b}` is empty there"),
+        ("{a}_{m:%Y}", "_2024", "`{a}` is empty there"),
+        ("{a}_{b}", "x_y_z", "`{a}` may be 'x' and 'x_y' there"),
+        ("*_{a}", "x_y_z", "`{a}` may be 'z' and 'y_z' there"),
+        ("**/{a}/**", "b/c/x", "`{a}` may be 'c' and 'b' there"),
+        ("{a}_{m:%Y-%m}", "north_east_2024-1", "'east_2024-1' is not as `{m:%Y-%m}` says"),
+    ],
+)
+def test_value_is_the_only_one_that_fits(pattern: str, path: str, values: dict[str, str] | str) -> None:
+    if isinstance(values, dict):
+        assert FilePattern(pattern).match(path) == values
+        return
+    with pytest.raises(PatternError) as raised:
+        FilePattern(pattern).match(path)
+    assert str(raised.value) == values
+
+
+@pytest.mark.parametrize("path", ["{a}{b}", "{a}*", "*{a}", "{a}**"])
+def test_marks_side_by_side_are_refused(path: str) -> None:
+    assert "of which nothing says where the one ends" in str(pattern_problem(path))
+    assert pattern_problem("{a}{m:%Y-%m}?") is None

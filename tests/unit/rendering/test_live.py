@@ -23,6 +23,7 @@ from lakehouse_cli.runs.events import (
     RunWaiting,
     TableComputed,
     TableFinished,
+    TableReading,
     TableResult,
     TableRetrying,
     TableStarted,
@@ -249,6 +250,18 @@ def test_what_waits_for_the_rest_is_computed(monkeypatch: pytest.MonkeyPatch) ->
     drawn = CODES.sub("", "\n".join(reporter._lines()))
     assert re.search(r"✓ daily +computed +91 +0.04 s", drawn)
     assert "report  waiting" in drawn
+    reporter.close()
+
+
+def test_row_says_how_many_files_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    reporter = LiveReporter(Screen(), Terminal(color=True, width=100, height=24, interactive=True))
+    reporter.handle(RunStarted("20260101-000000-abcd", "shop", "default", ("daily", "report")))
+    reporter.handle(TableStarted("daily"))
+    reporter.handle(TableReading("daily", "sales", 2_000, 6_000))
+    assert re.search(r"daily +running .* sales: 2,000 of 6,000 files read", CODES.sub("", "\n".join(reporter._lines())))
+    reporter.handle(TableReading("daily", "sales", 6_000, 6_000))
+    assert "files read" not in "\n".join(reporter._lines())
     reporter.close()
 
 

@@ -68,6 +68,15 @@ def test_runs_are_merged_as_sorted_in_memory(given: tuple[list[pa.Table], list[s
     assert result.schema == pieces[0].schema
 
 
+def test_pieces_without_rows_are_no_run() -> None:
+    words = pa.DictionaryArray.from_arrays(pa.array([], pa.int8()), [f"{number:09}" for number in range(50)])
+    rows = pa.table({"c": pa.array(["b", "a"]).cast(pa.string()).dictionary_encode().cast(words.type)})
+    pieces = [pa.table({"c": words}), pa.table({"c": words}), rows, rows]
+    result = sort_pieces(iter(pieces), ["c"], "t")
+    result = result if isinstance(result, pa.Table) else pa.concat_tables(result)
+    assert result.to_pylist() == [{"c": "a"}, {"c": "a"}, {"c": "b"}, {"c": "b"}]
+
+
 def test_sorted_table_stays_where_it_is() -> None:
     table = pa.table({"a": pa.nulls(100, pa.int8()), "b": range(100), "l": [[1]] * 100})
     assert sort_pieces(iter([table]), ["a", "b"], "t") is table

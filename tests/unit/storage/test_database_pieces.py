@@ -127,11 +127,9 @@ def test_values_of_duckdb_are_refused_in_every_way(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def server(postgresql_server: PostgreSQL) -> Any:
-    name = postgresql_server.new_database()
-    spec = StorageSpec("lake", postgresql_server.url(name), "lake", "", type="postgresql")
-    yield lambda statement: postgresql_server.run(statement, name), PostgreSQLStorage(spec)
-    postgresql_server.run(f'DROP DATABASE "{name}" WITH (FORCE)')
+def server(postgresql_server: PostgreSQL, postgresql_database: str) -> Any:
+    spec = StorageSpec("lake", postgresql_server.url(postgresql_database), "lake", "", type="postgresql")
+    return lambda statement: postgresql_server.run(statement, postgresql_database), PostgreSQLStorage(spec)
 
 
 def test_nan_of_postgresql_is_the_same_in_any_pieces(server: Any) -> None:

@@ -32,7 +32,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
     root = str(tmp_path / "lake.db")
     if request.param == "postgresql":
         server: PostgreSQL = request.getfixturevalue("postgresql_server")
-        root = server.url(server.new_database())
+        root = server.url(request.getfixturevalue("postgresql_database"))
 
     def open_() -> RelationalStorage:
         storage = open_storage(StorageSpec("lake", root, "lake", format="", type=request.param))

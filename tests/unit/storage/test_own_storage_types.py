@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ from jsonschema import Draft202012Validator
 
 from lakehouse_cli.config import json_schema, load_project
 from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.storage import AssetStorage, KeyedStorage
+from lakehouse_cli.storage.save_load import SaveLoadStorage
+from lakehouse_cli.storage_types import own_methods
 from lakehouse_cli.storage_types.own import read_type
 from tests.conftest import ProjectFolder
 
@@ -23,6 +28,10 @@ from lakehouse_cli.storage.base import AssetStorage
 
 
 class Base(AssetStorage):
+    def save(self, frame, path, resources): ...
+
+    def load(self, python_type, path, resources): ...
+
     root_is: ClassVar[str] = "none"
     endpoint: str
     retries: int = 3
@@ -109,6 +118,84 @@ def test_types_that_are_not_there(own: ProjectFolder, name: str, message: str, h
     assert problems(own, f'{{type: "{name}"}}') == [(message, hint)]
 
 
+METHODS = """
+import functools
+from lakehouse_cli import AssetStorage, KeyedStorage
+
+class Mine{}:
+    def save(self, frame, path, resources): ...
+    def load(self, python_type, path, resources): ...
+"""
+SAVE, LOAD = "save(self, frame, path, resources)", "load(self, python_type, path, resources)"
+
+
+@pytest.mark.parametrize(
+    ("base", "old", "new", "message", "hint"),
+    [
+        ("", "def load", "def lod", "class Mine has `save`, and no `load` (stores.py:4)", f"define `def {LOAD}`"),
+        (
+            "(AssetStorage)",
+            "def save",
+            "def _save",
+            "class Mine has `load`, and no `save` (stores.py:4)",
+            "define `def",
+        ),
+        (
+            "(AssetStorage)",
+            "ve(self, frame, path, resources)",
+            "ve(self, frame, path)",
+            "`save(obj, path,",
+            "write `def",
+        ),
+        ("", LOAD, "load(self)", "`load` of Mine cannot be called as `load(python_type, path, resources)`", "write `"),
+        ("", LOAD, "load(self, a, b, c, d)", "`load` of Mine cannot be called as", f"write `def {LOAD}`"),
+        ("", LOAD, "load(self, a, b, c, *, d)", "`load` of Mine cannot be called as", f"write `def {LOAD}`"),
+        ("", LOAD, "load(a, b, c)", "`load` of Mine cannot be called as", f"write `def {LOAD}`"),
+        ("(KeyedStorage)", "", "", "class Mine lacks `delete_key`, `get_key`, `head_key`, `keys`, `put_key`", "define"),
+        ("(AssetStorage)", "def save", "def uri", "class Mine has `load`, and no `save`", "define `def save(self, obj"),
+        ("(AssetStorage)", SAVE, "scan(self, table)", "class Mine lacks `content`, `delete`, `list`", "define what"),
+    ],
+)
+def test_methods_that_a_run_could_not_call(
+    folder: ProjectFolder, base: str, old: str, new: str, message: str, hint: str
+) -> None:
+    folder.write("stores.py", METHODS.format(base).replace(old, new) if old else METHODS.format(base))
+    ((found, advice),) = problems(folder, '{type: "stores:Mine"}')
+    assert found.startswith("`type` of storage `mine`: ")
+    assert message in found
+    assert str(advice).startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("def save(self, frame, path, resources)", "@staticmethod\n    def save(frame, path, resources)"),
+        (LOAD, "load(self, *given, **more)"),
+        (LOAD, "load(self, python_type, path, resources, retries=3, *, wait=1)"),
+        ("def save(self, frame, path, resources)", "@functools.lru_cache\n    def save(self)"),
+        (f"def {LOAD}: ...", "load = functools.partial(print)"),
+        (f"def {LOAD}: ...", "def keys(self, a, b): ...\n\nMine.load = print"),
+    ],
+)
+def test_methods_that_may_be_called_are_left(folder: ProjectFolder, old: str, new: str) -> None:
+    folder.write("stores.py", METHODS.format("").replace(old, new))
+    assert problems(folder, '{type: "stores:Mine"}') == []
+
+
+def test_calls_are_those_of_the_bases() -> None:
+    def called(of: type, names: Iterable[str]) -> dict[str, str]:
+        signatures = {name: inspect.signature(getattr(of, name)).parameters.values() for name in names}
+        plain = {
+            name: [each.replace(annotation=inspect.Parameter.empty) for each in of] for name, of in signatures.items()
+        }
+        return {name: str(inspect.Signature(each[1:]))[1:-1] for name, each in plain.items()}
+
+    assert called(AssetStorage, AssetStorage.__abstractmethods__) == own_methods._ASSET
+    assert called(KeyedStorage, KeyedStorage.__abstractmethods__) == own_methods._KEYED
+    assert called(SaveLoadStorage, ["may_replace"]).items() <= own_methods._OPTIONAL.items()
+    assert called(KeyedStorage, own_methods._OPTIONAL.keys() - {"may_replace"}).items() <= own_methods._OPTIONAL.items()
+
+
 def test_a_module_with_a_syntax_error(own: ProjectFolder) -> None:
     own.write("stores.py", "class Mine(:\n")
     ((message, _),) = problems(own, '{type: "stores:Mine"}')
@@ -169,6 +256,7 @@ def test_class_options_are_apart_from_format_options(own: ProjectFolder) -> None
         class Mine(Keyed):
             level: int = 1
             delimiter: str = ","
+            head_key = get_key = put_key = delete_key = keys = None
         """,
     )
     assert problems(own, '{type: "stores:Mine", options: {level: 2, null_values: [x]}}') == [
@@ -206,7 +294,7 @@ def test_types_of_packages_are_found_by_their_entry_point(
     (info / "entry_points.txt").write_text("[lakehouse.storages]\nattic = lake_attic.storage:Attic\n")
     (site / "lake_attic").mkdir()
     (site / "lake_attic" / "__init__.py").write_text("raise RuntimeError\n")
-    (site / "lake_attic" / "storage.py").write_text("class Attic:\n    floor: int\n")
+    (site / "lake_attic" / "storage.py").write_text("class Attic:\n    floor: int\n    save = load = print\n")
     monkeypatch.syspath_prepend(site)
     assert spec(own, "{type: attic, options: {floor: 3}}").connection == {"floor": 3}
     assert problems(own, "{type: atic}") == [("`type` of storage `mine`: there is no `atic`", "did you mean `attic`?")]
@@ -232,6 +320,7 @@ def test_what_bases_declare_is_inherited(folder: ProjectFolder, base: str) -> No
             root_is: ClassVar[str] = "none"
             sep: str = ","
             level: int = 1
+            save = load = print
 
         class Base(Root):
             root_is = "folder"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -25,10 +24,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def database(postgresql_server: PostgreSQL) -> Iterator[str]:
-    name = postgresql_server.new_database()
-    yield name
-    postgresql_server.run(f'DROP DATABASE "{name}" WITH (FORCE)')
+def database(postgresql_database: str) -> str:
+    return postgresql_database
 
 
 @pytest.fixture

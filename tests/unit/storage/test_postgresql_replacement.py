@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,13 +57,10 @@ class Warehouse:
 
 
 @pytest.fixture
-def warehouse(postgresql_server: PostgreSQL) -> Iterator[Warehouse]:
-    name = postgresql_server.new_database()
-    root = postgresql_server.url(name)
-    yield Warehouse(
-        PostgreSQLStorage(StorageSpec("warehouse", root, root, format="", type="postgresql")), postgresql_server, name
-    )
-    postgresql_server.run(f'DROP DATABASE "{name}" WITH (FORCE)')
+def warehouse(postgresql_server: PostgreSQL, postgresql_database: str) -> Warehouse:
+    root = postgresql_server.url(postgresql_database)
+    storage = PostgreSQLStorage(StorageSpec("warehouse", root, root, format="", type="postgresql"))
+    return Warehouse(storage, postgresql_server, postgresql_database)
 
 
 HANGING = [

@@ -107,7 +107,7 @@ def test_objects_keep_their_values(tmp_path: Path) -> None:
         ),
         ("return t.missing", "`f` raised AttributeError", 5),
         ("return t.a.sum()", "`f` returned a Scalar", None),
-        ("return t.compute(scheduler='processes')", "an input cannot be computed in other processes", None),
+        ("return t.compute(scheduler='processes')", "`f`: an input cannot be computed in other processes", 5),
     ],
 )
 def test_failures_name_the_line(tmp_path: Path, body: str, message: str, place: int | None) -> None:
