@@ -161,7 +161,8 @@ def compare_recomputed(
             status: DiffStatus = "skipped" if table.status == "skipped" else "failed"
             compared[table.name] = _failed(found, table.error, mask, status)
         elif table.name in units:
-            compared[table.name] = united(found, units[table.name], limit)
+            rows = _rows_of_partitions(plan, planned[table.name])
+            compared[table.name] = united(replace(found, rows_before=rows), units[table.name], limit)
         elif table.status == "unchanged" and stored.tables[table.name].kind == "computed":
             compared[table.name] = replace(found, note=next(iter(table.notes), "up to date"))
     return tuple(compared[table.name] for table in result.tables if table.name in compared)
@@ -178,6 +179,16 @@ def _dropped(plan: Plan) -> dict[str, list[ComparedTable]]:
         for table in plan.tables
         if any(unit.drops for unit in table.partitions)
     }
+
+
+def _rows_of_partitions(plan: Plan, planned: PlannedTable) -> int | None:
+    """How many rows all stored partitions of a table have; None where none is stored."""
+    there = {each: record.rows for each, record in plan.found[planned.name].contents.items() if record is not None}
+    for unit in planned.partitions:
+        rows = None if unit.state is None else _rows(unit.state)
+        if rows is not None:
+            there.setdefault(unit.partition, rows)
+    return sum(there.values()) if there else None
 
 
 def _has_same_bytes(planned: PlannedTable, data: pa.Table) -> bool:
