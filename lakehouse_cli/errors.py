@@ -5,7 +5,6 @@ Nothing here prints or exits: the one error boundary, in ``lakehouse_cli.cli``, 
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
@@ -277,11 +276,8 @@ class UnclaimedError(StorageError):
 
     Args:
         shown: Where it is, as messages show it.
-        table: What would be stored there.
+        table: What would be stored there, as a command line selects it.
         location: Where that is declared.
-
-    Attributes:
-        table: The same.
     """
 
     def __init__(self, shown: str, table: str, *, location: Location | None = None) -> None:
@@ -291,18 +287,12 @@ class UnclaimedError(StorageError):
 
     @classmethod
     def advice(cls, tables: Sequence[str]) -> str:
-        """What to do next where this is so of these tables, or of partitions by their names."""
-        if len(tables) == 1 and "/" in tables[0]:
-            from urllib.parse import unquote  # slow to load, and seldom needed
-
-            table, *pairs = tables[0].split("/")
-            tables = [" ".join([table, *(f"--partition {shlex.quote(unquote(each))}" for each in pairs)])]
-        else:
-            tables = list(dict.fromkeys(each.partition("/")[0] for each in tables))
+        """What to do next where this is so of these tables, or partitions, as a command line selects them."""
+        tables = tables if len(tables) == 1 else list(dict.fromkeys(each.partition(" ")[0] for each in tables))
         named, more = " ".join(tables[:_NAMED]), len(tables) - _NAMED
         others = f", and so on for {count_text(more)} more" if more > 0 else ""
-        which = "table" if len(tables) == 1 else "tables"
-        return f"give the {which} another `path:`; `lakehouse run --force {named}` replaces what is there{others}"
+        s = "" if len(tables) == 1 else "s"
+        return f"give the table{s} another `path:`; `lakehouse run --force {named}` replaces what is there{others}"
 
 
 class OvertakenError(StorageError):

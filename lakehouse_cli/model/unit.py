@@ -42,10 +42,15 @@ def selection_of(table: Table, partitions: Iterable[Partition]) -> Table:
 
 def as_selected(table: Table) -> str:
     """Return what selects a table, or one of its partitions, and what it needs, on the command line."""
+    return f"+{selected_alone(table)}"
+
+
+def selected_alone(table: Table) -> str:
+    """Return what selects a table, or one of its partitions, and nothing else, on the command line."""
     if table.partition is None:
-        return f"+{table.name}"
+        return table.name
     options = " ".join([f"--partition {shlex.quote(f'{name}={value}')}" for name, value in table.partition.key.items()])
-    return f"+{table.name.partition('/')[0]} {options}"
+    return f"{table.name.partition('/')[0]} {options}"
 
 
 def unit_path(path: str, partition: Partition) -> str:

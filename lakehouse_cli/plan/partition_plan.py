@@ -54,7 +54,8 @@ def read_by_partition(
         for edge, link in zip(edges, links.get(name, (None,) * len(edges)), strict=True):
             (whole if link is None else linked).add(edge.table)
         whole.update(graph.references(name))
-    return frozenset(linked - whole)
+    judged = {name for name in linked if graph.tables[name].kind == "source" and graph.tables[name].contract.checks}
+    return frozenset(linked - whole - judged)
 
 
 class PartitionPlanner:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, LakehouseError, MissingDataError, StorageError, UnreachableError
-from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Column, StorageSpec, Table
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT, StorageSpec, Table
 from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.judged_source import JudgedSource
 from lakehouse_cli.model.manifest import InputRecord, Manifest
@@ -21,10 +21,10 @@ from lakehouse_cli.plan.partition_snapshot import PartitionLook
 from lakehouse_cli.plan.partitioning import parts_name
 from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.stored_form import columns_changed, options_changed
+from lakehouse_cli.plan.stored_states import changed_input, described, gone_data, stored_columns, with_rows
 from lakehouse_cli.plan.units import StoredPartitions
 from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.capabilities import ProtectsOthers, altered_by, check_replaceable, count_rows, prefetch
-from lakehouse_cli.storage.format_storage import columns_of
 from lakehouse_cli.storage.opening import not_installed
 from lakehouse_cli.storage.table_scan import scan
 
@@ -69,7 +69,7 @@ class StoredEnvironment(Struct, frozen=True):
         if source_manifests:
             sources = [name for name in names if self.tables[name].kind == "source"]
             look.at_once(look.manifest, sources)
-            states.update((name, _described(states[name], look.manifest(name))) for name in sources)
+            states.update((name, described(states[name], look.manifest(name))) for name in sources)
         return Snapshot(self.environment, states)
 
     def read(self, name: str) -> pa.Table:
@@ -92,7 +92,7 @@ class StoredEnvironment(Struct, frozen=True):
             return scan(self.storages[table.storage], table, table.columns).table()
         except MissingDataError as error:
             if table.kind == "computed" and look.manifest(name) is not None:
-                raise _gone(error, table, look.uri(table)) from error
+                raise gone_data(error, table, look.uri(table)) from error
             raise
 
     def read_as_stored(self, name: str, state: TableState) -> tuple[pa.Table, InputRecord]:
@@ -128,7 +128,7 @@ class StoredEnvironment(Struct, frozen=True):
         """The ways to read a table as it was stored, of which the first without a DataError counts."""
         if state.other_options is not None:
             raise state.other_options
-        table, stored = self.tables[name], _stored_columns(state)
+        table, stored = self.tables[name], stored_columns(state)
         as_declared = [table.columns] if stored is None or state.altered else []
         as_stored = [] if stored is None else [stored]
         return [scan(self.storages[table.storage], table, columns) for columns in (*as_declared, *as_stored)]
@@ -180,11 +180,11 @@ def take_snapshot(
         there = {name: state for name, state in found.items() if state.exists or state.trouble is not None}
         states |= {name: replace(state, environment=behind.environment) for name, state in there.items()}
     if not lenient:
-        changed = [name for name in names if name not in computed and _changed(name, states, here.graph, computed)]
+        changed = [name for name in names if name not in computed and changed_input(name, states, here.graph, computed)]
         counts = look.count([name for name in changed if states[name].environment is None])
         if farther is not None:
             counts |= farther.count([name for name in changed if states[name].environment is not None])
-        states |= {name: _with_rows(states[name], rows) for name, rows in counts.items()}
+        states |= {name: with_rows(states[name], rows) for name, rows in counts.items()}
         whole = (name for name in names if name in computed and not look.tables[name].partitions)
         unclaimed = [name for name in whole if states[name].unclaimed]
         refusals = look.refusals(unclaimed, forced=forced)
@@ -425,39 +425,3 @@ class _Look:
 
     def _judged_source(self, table: Table) -> JudgedSource | None:
         return self._judged(table.name) if table.kind == "source" and table.contract.checks else None
-
-
-def _stored_columns(state: TableState) -> tuple[Column, ...] | None:
-    """The columns of a table by its manifest; None where there is none, or a type that cannot be declared."""
-    if state.manifest is None:
-        return None
-    try:
-        return columns_of(state.manifest, None, state.uri)
-    except StorageError:
-        return None
-
-
-def _gone(error: MissingDataError, table: Table, shown: str) -> MissingDataError:
-    """The error of a table that a run stored, of which nothing is there but the manifest."""
-    message = f"what was stored of `{table.name}` is gone: {shown} does not exist"
-    return MissingDataError(message, hint=error.hint, location=error.location)
-
-
-def _described(state: TableState, manifest: Manifest | StorageError | None) -> TableState:
-    if isinstance(manifest, StorageError):
-        return replace(state, manifest_trouble=manifest)
-    return replace(state, manifest=manifest)
-
-
-def _with_rows(state: TableState, rows: int) -> TableState:
-    return state if state.content is None else replace(state, content=state.content._replace(rows=rows))
-
-
-def _changed(name: str, states: Mapping[str, TableState], graph: AssetGraph, computed: Collection[str]) -> bool:
-    """Whether it is not known how many rows an input has now, and its content is another than it was computed from."""
-    content = states[name].content
-    if content is None or content.rows >= 0:
-        return False
-    manifests = [states[consumer].manifest for consumer in graph.downstream(name) if consumer in computed]
-    records = [manifest.inputs.get(name) for manifest in manifests if manifest is not None]
-    return any(record is not None and record.content_hash != content.content_hash for record in records)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -43,6 +43,7 @@ from lakehouse_cli.project.partitions import (
     with_unfinished,
 )
 from lakehouse_cli.project.plan_notes import advice_on, shared_connections, with_note, with_used
+from lakehouse_cli.project.unfinished import narrowed_to, unfinished_tables
 from lakehouse_cli.runs.source_checks import SourceChecksStore
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import close_idle, local_files, query_runner, replaces_in_place
@@ -52,7 +53,6 @@ from lakehouse_cli.text.redaction import Mask, mask_of, masked, masked_error, un
 if TYPE_CHECKING:
     from lakehouse_cli.config.transform_tests import TransformTest
     from lakehouse_cli.plan.queries_in_databases import DatabaseEngine
-    from lakehouse_cli.runs.history.reading import Unfinished
 
 
 class Planner:
@@ -215,7 +215,7 @@ class Planner:
 
         def in_state(state: str) -> set[str]:
             if state == "failed":
-                return {*_unfinished(self.spec)}
+                return {*unfinished_tables(self.spec)}
             with self.connected():
                 return names_in_state(state, self._plan(Selection(self.code.graph.order), defer, lenient=True))
 
@@ -239,8 +239,8 @@ class Planner:
             chosen = self.select(request.selection or tuple(replayed), request.exclude, request.defer)
             again = NOTHING
             if request.failed:
-                unfinished = _unfinished(self.spec)
-                chosen = _narrowed(chosen, unfinished)
+                unfinished = unfinished_tables(self.spec)
+                chosen = narrowed_to(chosen, unfinished)
                 again = params_again(self.code.graph, {name: unfinished[name] for name in chosen.names})
                 asked = with_unfinished(asked, {name: unfinished[name] for name in chosen.names})
             self.code = self.code.with_former_params(again)
@@ -411,24 +411,6 @@ def _names(spec: ProjectSpec) -> Iterator[str]:
     for table in spec.tables.values():
         yield from table.key
         yield from (column.name for column in table.columns or ())
-
-
-def _unfinished(spec: ProjectSpec) -> dict[str, Unfinished]:
-    """The tables that failed, were skipped or were cancelled in the last run that went for them, with that run."""
-    from lakehouse_cli.runs.history import reading as history
-
-    computed = (name for name, table in spec.tables.items() if table.kind == "computed")
-    return history.unfinished(spec.folder, spec.environment, computed)
-
-
-def _narrowed(chosen: Selection, unfinished: Collection[str]) -> Selection:
-    """The tables of a selection that are to be tried again."""
-    names = tuple(name for name in chosen.names if name in unfinished)
-    if names or not chosen.names:
-        return replace(chosen, names=names)
-    which = "none of the selected tables" if unfinished else "no table"
-    note = f"{which} failed, was skipped or was cancelled when a run last went for it"
-    return replace(chosen, names=names, notes=(*chosen.notes, note))
 
 
 def names_in_state(state: str, plan: Plan) -> set[str]:

@@ -132,19 +132,16 @@ class Runner(Struct, frozen=True):
         """
         asked = asked or Moment.now()
         names = tuple(table.name for table in plan.tables if table.kind == "computed" or table.is_validated)
-        assembly = None
+        runner, assembly = self, None
         if plan.partitioned:
             from lakehouse_cli.runner.assembly import Assembly  # not loaded where no table has partitions
 
             assembly = Assembly(plan, self.graph, self.emit)
             made = assembly.expansion
-            plan, runner = (
-                made.plan,
-                replace(self, graph=made.graph, emit=assembly.handle, check_codes=made.by_unit(self.check_codes)),
-            )
-            run = _Run(runner, plan, run_id or new_run_id(), fail_fast, made.gathered)
-        else:
-            run = _Run(self, plan, run_id or new_run_id(), fail_fast)
+            plan, codes = made.plan, made.by_unit(self.check_codes)
+            runner = replace(self, graph=made.graph, emit=assembly.handle, check_codes=codes)
+        gathered = {} if assembly is None else assembly.expansion.gathered
+        run = _Run(runner, plan, run_id or new_run_id(), fail_fast, gathered)
         objects = tuple(name for name in names if self.graph.tables[name].serializer)
         params = plan.params or UNSET
         as_of = UNSET if plan.as_of is None else plan.as_of.isoformat()
@@ -153,9 +150,8 @@ class Runner(Struct, frozen=True):
         if assembly is not None:
             assembly.begin()
         run.skip_what_is_up_to_date()
-        with together(
-            run.runner.graph, self.storages, is_needed=self.publishes_together and bool(plan.due)
-        ) as run.together:
+        is_needed = self.publishes_together and bool(plan.due)
+        with together(runner.graph, self.storages, is_needed=is_needed) as run.together:
             if plan.due:
                 run.carry_out()
             run.read_asked_sources()
@@ -206,35 +202,19 @@ class _Run:
     started_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
+        runner, graph = self.runner, self.runner.graph
         self.planned = {table.name: table for table in self.plan.tables}
         self.contents = Contents(self.plan, self.gathered)
         self.started_at = datetime.fromtimestamp(self.started_ns // 1000 / 1e6, UTC)
-        self.jobs = RunJobs(
-            self.runner.graph,
-            self.runner.elsewhere,
-            self.runner.check_codes,
-            self.plan,
-            self.contents,
-            self.results,
-            self.run_id,
-            self.plan.as_of or self.started_at,
-            publish=self.runner.publish,
-        )
-        told = self.plan.environment, self.run_id, self.started_ns, self.runner.publish
-        self.failures = Failures(self.runner.graph, self.runner.storages, self.runner.failed_rows, *told)
-        self.uncomputed = Uncomputed(
-            self.plan,
-            self.runner.graph,
-            self.runner.storages,
-            self.jobs,
-            self.contents,
-            self.failures,
-            self._end,
-        )
-        self.sources = SourcesOfRun(self.runner.graph, self.failures, self.runner.keep_source)
+        told = self.plan, self.contents, self.results, self.run_id, self.plan.as_of or self.started_at
+        self.jobs = RunJobs(graph, runner.elsewhere, runner.check_codes, *told, publish=runner.publish)
+        known = self.plan.environment, self.run_id, self.started_ns, runner.publish
+        self.failures = Failures(graph, runner.storages, runner.failed_rows, *known)
+        knows = self.jobs, self.contents, self.failures
+        self.uncomputed = Uncomputed(self.plan, graph, runner.storages, *knows, self._end)
+        self.sources = SourcesOfRun(graph, self.failures, runner.keep_source)
         self.interrupts = Interrupts(self._stop_softly)
-        known, limit = self.runner.durations, self.runner.memory_limit
-        self.schedule = Schedule(self.plan.due, known, self.contents.bytes_of_inputs, limit)
+        self.schedule = Schedule(self.plan.due, runner.durations, self.contents.bytes_of_inputs, runner.memory_limit)
 
     def status(self) -> RunStatus:
         if self.cancelled_by is not None:
@@ -246,20 +226,18 @@ class _Run:
 
     def skip_what_is_up_to_date(self) -> None:
         for planned in self.plan.tables:
-            if planned.action == "skip" or planned.stands:
+            if planned.action in ("skip", "wait") or planned.stands:
                 result = self.uncomputed.unchanged(planned)
                 waits = self.runner.publishes_together and self.jobs.looks_ahead(planned.name)
                 if not waits or result.status == "failed":
                     self._end(result)
-            elif planned.action == "wait":
-                self._end(table_results.waiting(planned))
 
     def read_asked_sources(self) -> None:
         """Fail the sources that were asked for and are not as declared, of those that nothing has read yet."""
         for name in self.plan.asked_sources:
             if self.jobs.is_unusable(name) or name in self.sources.read or self.cancelled_by is not None:
                 continue
-            failed = self.failures.of_unreadable(name, self._uri(name))
+            failed = self.failures.of_unreadable(name, self.planned[name].uri if name in self.planned else "")
             if failed is not None:
                 self._end(failed)
 
@@ -324,8 +302,7 @@ class _Run:
         """Where results wait for one another, judge the checks that look at those which came later."""
         if self.together is None or self.stopped_by or table_results.first_unusable(self.results.values()):
             return
-        waiting = [each.as_stored for each in self.together.waiting.values()]
-        for planned in (*waiting, *self._not_ended()):
+        for planned in (*(each.as_stored for each in self.together.waiting.values()), *self._not_ended()):
             if self.jobs.due_checks(planned):
                 self.planned[planned.name] = planned
                 self.under_way[planned.name] = time.perf_counter()
@@ -454,9 +431,6 @@ class _Run:
 
     def _begun(self, name: str) -> int:
         return self.attempts.begun(name) if self.attempts is not None else 0
-
-    def _uri(self, name: str) -> str:
-        return self.planned[name].uri if name in self.planned else ""
 
     def _end(self, result: TableResult) -> None:
         result = self.runner.amend(result)

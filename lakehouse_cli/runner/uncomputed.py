@@ -41,7 +41,9 @@ class Uncomputed(Struct):
     end: Callable[[TableResult], None]
 
     def unchanged(self, planned: PlannedTable, note: str | None = None) -> TableResult:
-        """The result of a table that stays as it is stored."""
+        """The result of a table that stays as it is stored, or of a partition that waits."""
+        if planned.action == "wait":
+            return table_results.waiting(planned)
         return table_results.as_it_stands(planned, self.graph.tables[planned.name], note)
 
     def of_call(self, members: Sequence[PlannedTable]) -> list[TableResult] | None:

@@ -15,6 +15,7 @@ from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, U
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import OUTSIDE, Amendment, InputRecord, Manifest
 from lakehouse_cli.model.row_place import RowPlace
+from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Stray
 from lakehouse_cli.storage.partition_capability import Partitioned
 
@@ -354,7 +355,7 @@ def check_replaceable(storage: AssetStorage, table: Table, *, forced: bool) -> N
     if found is not None:
         found.may_replace(table, forced=forced)
     elif not forced and storage.stat(table) is not None and not _is_described(storage, table):
-        raise UnclaimedError(storage.uri(table), table.name, location=table.where("path"))
+        raise UnclaimedError(storage.uri(table), selected_alone(table), location=table.where("path"))
 
 
 def _is_described(storage: AssetStorage, table: Table) -> bool:

@@ -35,6 +35,7 @@ from lakehouse_cli.errors import (
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import OUTSIDE, UNFINISHED, Amendment, InputRecord, Manifest
+from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.runs.local_state import put, state_folder
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, record_of
 from lakehouse_cli.storage.errors import overtaken
@@ -268,7 +269,7 @@ class SaveLoadStorage(AssetStorage):
             return
         with suppress(MissingDataError):
             self._loaded(table, self._columns(table))
-            raise UnclaimedError(self.uri(table), table.name, location=table.where("path"))
+            raise UnclaimedError(self.uri(table), selected_alone(table), location=table.where("path"))
 
     def altered_by(self, table: Table, content: InputRecord) -> str:
         """Return what a run that did not finish has changed as such."""

@@ -19,7 +19,7 @@ from lakehouse_cli.formats.stored_types import read_declared_pieces, wanted_name
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
-from lakehouse_cli.model.unit import unit_of
+from lakehouse_cli.model.unit import selected_alone, unit_of
 from lakehouse_cli.runs.exits import undo_at_exit
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, record_of
 from lakehouse_cli.storage.delta.files import has_wall_clock, new_file, write_file
@@ -158,7 +158,7 @@ class DeltaStorage(DeltaTables):
             found, files, record = self._looked(table)
             self._refuse_unit(table, found, forced=forced)
             if files and record is None and not forced:
-                raise UnclaimedError(self.uri(table), table.name, location=table.where("path", "storage"))
+                raise UnclaimedError(self.uri(table), selected_alone(table), location=table.where("path", "storage"))
 
     def _refuse_unit(self, table: Table, found: UnitSnapshot | None, *, forced: bool) -> None:
         if found is None:
@@ -347,7 +347,9 @@ class DeltaStorage(DeltaTables):
             raise overtaken(table, f"{self.uri(table)}/{unit.partition.path}")
         if found is not None and now is None and found.files.get(unit.values) and not unit.origin.forced:
             raise UnclaimedError(
-                f"{self.uri(table)}/{unit.partition.path}", table.name, location=table.where("path", "storage")
+                f"{self.uri(table)}/{unit.partition.path}",
+                selected_alone(table),
+                location=table.where("path", "storage"),
             )
 
     def drop(self, units: Sequence[Table]) -> None:

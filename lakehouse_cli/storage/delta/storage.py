@@ -29,6 +29,7 @@ from lakehouse_cli.formats.stored_types import read_declared, read_declared_piec
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE
+from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.runs.exits import undisturbed, undo_at_exit
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, record_of
 from lakehouse_cli.storage.delta.files import WHAT, file_schema, has_wall_clock, new_file, write_file
@@ -249,7 +250,7 @@ class DeltaTables(AssetStorage):
                 location=table.where("path", "storage"),
             )
         if found.own_version is None and not forced:
-            raise UnclaimedError(self.uri(table), table.name, location=table.where("path", "storage"))
+            raise UnclaimedError(self.uri(table), selected_alone(table), location=table.where("path", "storage"))
 
     def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
         """As `publish_pieces`, of one piece."""

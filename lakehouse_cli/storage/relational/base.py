@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, UnreachableError
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.storage.base import Provenance, Scan, Stored
 from lakehouse_cli.storage.capabilities import TableToPublish
 from lakehouse_cli.storage.errors import Cause, translate_errors
@@ -286,7 +287,7 @@ class RelationalStorage(CleanedStorage):
                 location=table.where("path"),
             )
         if kept is None and not forced:
-            raise UnclaimedError(shown, table.name, location=table.where("path"))
+            raise UnclaimedError(shown, selected_alone(table), location=table.where("path"))
 
     def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
         """As `publish_pieces`, of one piece that is in memory already."""

@@ -15,6 +15,7 @@ from lakehouse_cli.errors import StorageError, UnclaimedError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.errors import overtaken
 from lakehouse_cli.storage.format_storage import make_manifest
@@ -100,7 +101,7 @@ def refuse_base(storage: RelationNames, session: Session, table: Table, found: F
         )
     is_ours = recorded is not None and UNIT_COLUMN in dict(found.columns)
     if not is_ours and not forced:
-        raise UnclaimedError(shown, table.name, location=table.where("path"))
+        raise UnclaimedError(shown, selected_alone(table), location=table.where("path"))
 
 
 def publish_unit(
