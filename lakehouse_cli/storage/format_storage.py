@@ -148,10 +148,7 @@ class FormatStorage(AssetStorage):
         return self.content(file(), known())
 
     def known_contents(self, paths: Sequence[str]) -> Sequence[InputRecord | None]:
-        """Return what is known of files, by their paths under the root with endings, with a look at each and no more.
-
-        None for each of which that does not say enough.
-        """
+        """Return what a look at each of some files, by their paths under the root, says of it; None if too little."""
         return (None,) * len(paths)
 
     def _suffixes(self, table: Table) -> tuple[str, ...]:
