@@ -5,6 +5,7 @@ Nothing here prints or exits: the one error boundary, in ``lakehouse_cli.cli``, 
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
@@ -290,7 +291,14 @@ class UnclaimedError(StorageError):
 
     @classmethod
     def advice(cls, tables: Sequence[str]) -> str:
-        """What to do next where this is so of these tables."""
+        """What to do next where this is so of these tables, or of partitions by their names."""
+        if len(tables) == 1 and "/" in tables[0]:
+            from urllib.parse import unquote  # slow to load, and seldom needed
+
+            table, *pairs = tables[0].split("/")
+            tables = [" ".join([table, *(f"--partition {shlex.quote(unquote(each))}" for each in pairs)])]
+        else:
+            tables = list(dict.fromkeys(each.partition("/")[0] for each in tables))
         named, more = " ".join(tables[:_NAMED]), len(tables) - _NAMED
         others = f", and so on for {count_text(more)} more" if more > 0 else ""
         which = "table" if len(tables) == 1 else "tables"

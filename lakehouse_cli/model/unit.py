@@ -9,6 +9,7 @@ from functools import lru_cache
 from urllib.parse import quote
 
 from msgspec.structs import replace
+from xxhash import xxh3_128_hexdigest
 
 from lakehouse_cli.model.file_pattern import Placeholder
 from lakehouse_cli.model.partition import HIVE_NULL, Partition
@@ -17,6 +18,8 @@ from lakehouse_cli.model.project import Table
 
 #: The name of the file of a partition, in its folder, without an ending.
 DATA = "data"
+# A name of a file has 255 bytes; an ending follows, and around it what a file aside is called.
+_LONGEST = 180
 _PLACEHOLDER = re.compile(r"\{([^{}/:]*)(?::([^{}/]*))?\}")
 
 
@@ -53,9 +56,18 @@ def unit_path(path: str, partition: Partition) -> str:
         partition: The partition.
     """
     if "{" not in path:
-        return f"{path}/{partition.path}/{DATA}"
+        within = partition.path
+        if len(within) > _LONGEST:
+            within = "/".join(map(_short, within.split("/")))
+        return f"{path}/{within}/{DATA}"
     key = partition.key
-    return _PLACEHOLDER.sub(lambda found: _filled(key[found[1]], found[2]), path)
+    filled = _PLACEHOLDER.sub(lambda found: _filled(key[found[1]], found[2]), path)
+    return filled if len(filled) <= _LONGEST else "/".join(map(_short, filled.split("/")))
+
+
+def _short(part: str) -> str:
+    """A part of a path that is too long for a name of a file, such as of an encoded text: its begin and a hash."""
+    return part if len(part) <= _LONGEST else f"{part[: _LONGEST - 33]}~{xxh3_128_hexdigest(part.encode())}"
 
 
 def _filled(value: str, form: str | None) -> str:

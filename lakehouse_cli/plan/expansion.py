@@ -10,9 +10,11 @@ from msgspec.structs import replace
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.computation import Input
+from lakehouse_cli.model.dimension import Within
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_content import content_of_partitions
+from lakehouse_cli.model.time_span import TimeSpan, time_span
 from lakehouse_cli.model.unit import selection_of, unit_of
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.partitioning import Chosen, Link, unit_name
@@ -88,10 +90,11 @@ class _Expanding:
         }
 
     def expansion(self) -> Expansion:
+        partitioned = {each.name for each in self.plan.partitioned}
         planned: list[PlannedTable] = []
         after = dict(self.graph.after)
         for table in self.plan.tables:
-            if table.is_partitioned:
+            if table.name in partitioned:
                 units = reversed(table.partitions) if self.plan.newest_first else table.partitions
                 planned += [self._unit(table, unit) for unit in units]
             else:
@@ -114,11 +117,15 @@ class _Expanding:
         self.table_of[name], self.partitions[name] = planned.name, unit.partition
         links, recorded = self.plan.links[planned.name], dict[str, str]()
         edges: list[Input] = []
+        within: dict[str, TimeSpan] = {}
         needs = [*unit.needs]
         if unit.action == "run" and not unit.drops and unit.refused is None:
             for edge, link, chosen in zip(self.graph.inputs[planned.name], links, unit.chosen, strict=True):
                 if link is None or chosen is None:
                     edges.append(edge)
+                    options = table.input_options.get(edge.parameter or "")
+                    if options is not None and options.within is not None:
+                        within[edge.parameter or ""] = self._span(options.within, unit.partition)
                     needs += self.changing.get(edge.table, ())
                     continue
                 edges.append(replace(edge, table=chosen.name))
@@ -149,7 +156,14 @@ class _Expanding:
             needs=tuple(dict.fromkeys(needs)),
             recorded=recorded,
             drops=unit.drops,
+            within=within,
         )
+
+    def _span(self, within: Within, partition: Partition) -> TimeSpan:
+        """The time of a partition, of which rows are read."""
+        dimensions = ((self.plan.dimensions[name], value) for name, value in partition.key.items())
+        dimension, value = next((each, value) for each, value in dimensions if each.every is not None)
+        return time_span(within, dimension, value)
 
     def _input(self, link: Link, chosen: Chosen) -> None:
         """Take up what a partition reads of an input."""

@@ -31,7 +31,6 @@ def _of_table(table: Table) -> Iterator[Problem]:
         "several results of one function (`output`)": table.output,
         "assets that are no tables": table.serializer,
         "queries that their database runs (`engine: storage`)": table.runs_in_storage,
-        "rows of an input by time (`within`)": any(each.within for each in table.input_options.values()),
     }
     for what, asked in refused.items():
         if asked:

@@ -120,7 +120,7 @@ class PartitionPlanner:
             return f"{each} is as it was made before, and {found.waiting[each]}"
         if self._narrowing.limit is not None and LEFT in found.waiting.values():
             return LEFT
-        return None if found.contents else next(iter(found.waiting.values()), None)
+        return None if found.contents else next(iter(found.waiting.values()), "it has no partition yet")
 
     def completed(self, plan: Plan) -> Plan:
         """A plan with the partitions of all its tables."""
@@ -131,7 +131,7 @@ class PartitionPlanner:
             found=self.found,
             readings=readings,
             links=links,
-            periods={name: each.every for name, each in self._dimensions.items()},
+            dimensions=self._dimensions,
             newest_first=self._narrowing.newest_first,
         )
 

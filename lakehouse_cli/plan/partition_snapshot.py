@@ -18,6 +18,7 @@ from lakehouse_cli.plan.partitioning import parts_name
 from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.units import StoredPartitions
 from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.capabilities import check_replaceable
 from lakehouse_cli.storage.partition_capability import contents, partitions
 
 if TYPE_CHECKING:
@@ -84,9 +85,24 @@ class PartitionLook:
             found = contents(storage, table, known)
         except StorageError as error:
             return StoredPartitions({}, reading=reading, trouble=error)
-        return StoredPartitions(
+        stored = StoredPartitions(
             found, records, self._manifest(table), lambda each: storage.uri(unit_of(table, each)), reading
         )
+        # To ask a server of each would take long; there a run finds it.
+        is_at_hand = table.kind == "computed" and storage.concurrency == 1
+        return replace(stored, obstruction=self._obstruction(table)) if is_at_hand else stored
+
+    def _obstruction(self, table: Table) -> Callable[[Partition], StorageError | None]:
+        storage = self._storages[table.storage]
+
+        def obstruction(partition: Partition) -> StorageError | None:
+            try:
+                check_replaceable(storage, unit_of(table, partition), forced=False)
+            except StorageError as error:
+                return error
+            return None
+
+        return obstruction
 
     def _index(self, name: str) -> Mapping[Partition, PartitionRecord] | StorageError:
         if name not in self._records:

@@ -11,12 +11,13 @@ from msgspec import Struct, field, to_builtins
 from lakehouse_cli.errors import StorageError, UnreachableError
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.deferred_input import DeferredInput
-from lakehouse_cli.model.dimension import Every
+from lakehouse_cli.model.dimension import Dimension
 from lakehouse_cli.model.given_params import GivenParams
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.model.time_span import TimeSpan
 from lakehouse_cli.plan.partitioning import Link
 from lakehouse_cli.plan.units import Action, Found, UnitPlan
 from lakehouse_cli.plan.uses import Used
@@ -55,6 +56,7 @@ class PlannedTable(Struct, frozen=True):
         needs: Partitions of its inputs that end before it, by name.
         recorded: What manifests call its inputs, where they call them otherwise, by name.
         drops: Whether a run removes what is stored.
+        within: Of inputs of which some rows are read by time, which, by parameter.
     """
 
     name: str
@@ -81,11 +83,7 @@ class PlannedTable(Struct, frozen=True):
     needs: tuple[str, ...] = ()
     recorded: Mapping[str, str] = {}
     drops: bool = False
-
-    @property
-    def is_partitioned(self) -> bool:
-        """Whether it is computed by partition."""
-        return bool(self.partitions) or self.up_to_date > 0
+    within: Mapping[str, TimeSpan] = {}
 
     @property
     def is_check(self) -> bool:
@@ -140,7 +138,7 @@ class Plan(Struct, frozen=True):
         found: Of tables and sources with dimensions, all of their partitions.
         readings: How partitions of these are read, as of `reading_of`.
         links: What their partitions get of each input, by edge; None for an input that comes whole.
-        periods: Of dimensions; None for those of texts.
+        dimensions: All there are, by name.
         as_of: The moment that stands for now, as the command gave it; None where it gave none.
         cost: What its partitions would take; None where none is due.
         newest_first: Whether the last partitions come first.
@@ -159,10 +157,15 @@ class Plan(Struct, frozen=True):
     found: Mapping[str, Found] = {}
     readings: Mapping[str, str] = {}
     links: Mapping[str, tuple[Link | None, ...]] = {}
-    periods: Mapping[str, Every | None] = {}
+    dimensions: Mapping[str, Dimension] = {}
     as_of: datetime | None = None
     cost: Cost | None = None
     newest_first: bool = False
+
+    @property
+    def partitioned(self) -> tuple[PlannedTable, ...]:
+        """The tables whose partitions are planned; without those of which it is not known which they have."""
+        return tuple(table for table in self.tables if table.name in self.links and table.refused is None)
 
     @property
     def runs(self) -> tuple[PlannedTable, ...]:
@@ -203,7 +206,7 @@ class Plan(Struct, frozen=True):
                     "schema_change": table.schema_change,
                     "would_fail": table.would_fail,
                     "notes": list(table.notes),
-                    **(_partitions_json(table) if table.is_partitioned else {}),
+                    **(_partitions_json(table) if table.name in self.links else {}),
                     **({"checks": [each.to_json() for each in table.checks]} if table.checks else {}),
                 }
                 for table in self.tables

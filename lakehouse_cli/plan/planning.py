@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -285,9 +285,11 @@ def _planned_partitions(
     table, state = graph.tables[name], states[name]
     function = table.function.name if table.function is not None else name
 
-    def reasons_of(unit: Partition, state: TableState, as_stored: Mapping[str, TableState]) -> tuple[Reason, ...]:
+    def reasons_of(
+        unit: Partition, state: TableState, as_stored: Mapping[str, TableState], made: tuple[Reason, ...]
+    ) -> tuple[Reason, ...]:
         one = replace(table, name=unit_name(name, unit))
-        return tuple(_run_reasons(one, (), state, as_stored, recipe, False, now))
+        return tuple(_own_reasons(one, state, as_stored, recipe, made, now))
 
     def of_recipe(manifest: Manifest) -> tuple[Reason, ...]:
         return tuple(recipe_reasons(function, manifest, recipe))
@@ -397,6 +399,22 @@ def _unfit(table: Table, manifest: Manifest | None, codes: Mapping[str, str], no
     return unfit_for_use(table, manifest, codes, now)
 
 
+def _own_reasons(
+    table: Table,
+    state: TableState,
+    as_stored: Mapping[str, TableState],
+    recipe: Recipe,
+    made: Iterable[Reason],
+    now: datetime,
+) -> Iterator[Reason]:
+    """The reasons in what is stored, in what it was `made` by, in inputs, and in its age."""
+    yield from data_reasons(table, state, recipe)
+    if state.manifest is not None and state.manifest.recipe is not None:
+        yield from made
+        yield from input_reasons(state.manifest, as_stored)
+        yield from refresh_reasons(table, state.manifest, now)
+
+
 def _run_reasons(
     table: Table,
     inputs: tuple[str, ...],
@@ -407,13 +425,10 @@ def _run_reasons(
     now: datetime,
 ) -> Iterator[Reason]:
     """Every reason that applies, the table's own before its neighbours'."""
-    manifest = state.manifest
-    yield from data_reasons(table, state, recipe)
-    if manifest is not None and manifest.recipe is not None:
-        name = table.function.name if table.function is not None else table.name
-        yield from recipe_reasons(name, manifest, recipe)
-        yield from input_reasons(manifest, as_stored)
-        yield from refresh_reasons(table, manifest, now)
+    manifest, made = state.manifest, list[Reason]()
+    if manifest is not None:
+        made += recipe_reasons(table.function.name if table.function is not None else table.name, manifest, recipe)
+    yield from _own_reasons(table, state, as_stored, recipe, made, now)
     upstream = [name for name in inputs if name not in as_stored]
     if upstream:
         yield Reason("upstream_runs", f"{first_named(upstream, 3)} {'runs' if len(upstream) == 1 else 'run'}")

@@ -78,7 +78,11 @@ def _input_texts(graph: AssetGraph, table: Table, links: Sequence[Link | None]) 
     """Which table goes into which parameter; of a partitioned table, also which partitions of it."""
     for place, edge in enumerate(graph.inputs.get(table.name, ())):
         link = links[place] if links else None
+        options = table.input_options.get(edge.parameter or "")
+        within = None if options is None else options.within
         by = "" if link is None else f" ({link.text()})"
+        if within is not None:
+            by = f" ({within.column} within {within.around[0]}..{within.around[1]})"
         yield f"{edge.parameter or '*'}{by}: {edge.table}"
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import StorageError, UnclaimedError
+from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
@@ -19,8 +19,8 @@ from lakehouse_cli.plan.plain_units import PlainUnits
 from lakehouse_cli.plan.units import Action, Found, Narrowing, Stored, StoredPartitions, UnitPlan
 from lakehouse_cli.text.name_lists import first_named
 
-#: Gives the reasons of one partition, by its state and that of its inputs as they are stored.
-ReasonsOf = Callable[[Partition, TableState, Mapping[str, TableState]], tuple[Reason, ...]]
+#: Gives the reasons of one partition, by its state, that of its inputs as they are stored, and those in its recipe.
+ReasonsOf = Callable[[Partition, TableState, Mapping[str, TableState], tuple[Reason, ...]], tuple[Reason, ...]]
 #: Why partitions wait that are more than the user asked for.
 LEFT = "left for a later run (`--max-partitions`)"
 #: Codes of reasons that come of code, params and packages.
@@ -384,7 +384,9 @@ class TableUnits:
                 upstream[link.table] = None
             else:
                 as_stored[link.record_name] = TableState(each.name, True, content=content)
-        reasons = [*self.reasons_of(unit, state, as_stored)]
+        record = self.stored.records.get(unit)
+        made = () if record is None or not record.recipe else self._recipe_changes(unit, record)
+        reasons = [*self.reasons_of(unit, state, as_stored, made)]
         if self.table.on_code_change == "new" and state.manifest is not None:
             reasons = [each for each in reasons if each.code not in CODE_REASONS]
         if upstream:
@@ -400,8 +402,8 @@ class TableUnits:
             return None
         reasons = reasons or [Reason("input_changed", "there is no record of what it was made from")]
         refused = state.refusal(force=self.known.force)
-        if refused is None and state.exists and state.unclaimed and not self.known.force:
-            refused = UnclaimedError(state.uri, unit_name(self.name, unit), location=self.table.where("path"))
+        if refused is None and state.unclaimed and not self.known.force:
+            refused = self.stored.obstruction(unit)
         would_fail = self.trouble or self._trouble_of(chosen)
         if would_fail is None and refused is not None:
             would_fail = f"`{unit_name(self.name, unit)}` stays as it is: {refused.message}"

@@ -49,6 +49,7 @@ class StoredPartitions(Struct, frozen=True):
         uri: Where one is.
         reading: How each is read, as of `reading_of`.
         trouble: Why it cannot be looked at.
+        obstruction: Finds what stands where one that is not described would be stored.
     """
 
     contents: Mapping[Partition, InputRecord]
@@ -57,6 +58,7 @@ class StoredPartitions(Struct, frozen=True):
     uri: Callable[[Partition], str] = str
     reading: str = ""
     trouble: StorageError | None = None
+    obstruction: Callable[[Partition], StorageError | None] = lambda _: None
 
 
 class UnitPlan(Struct, frozen=True):

@@ -148,7 +148,7 @@ def _accept(planner: Planner, planned: PlannedTable) -> Accepted:
         else:
             code = []
         left.update({each.message: each for each in due if each not in code})
-    named = tuple(taken) if planned.is_partitioned else ()
+    named = tuple(taken) if table.partitions else ()
     return Accepted(planned.name, len(taken), named, tuple(reasons.values()), tuple(left.values()))
 
 
@@ -156,7 +156,7 @@ def _stored(
     table: Table, planned: PlannedTable
 ) -> Iterator[tuple[Table, dict[str, str], tuple[Reason, ...], Manifest | None]]:
     """What is due of a table: itself or its partitions, with why, and what is recorded of each."""
-    if not planned.is_partitioned:
+    if not table.partitions:
         yield table, {}, planned.reasons, None if planned.state is None else planned.state.manifest
         return
     for unit in planned.partitions:

@@ -80,7 +80,7 @@ def _check_together(planner: Planner, plan: Plan) -> None:
         UsageError: There are some.
     """
     tables = planner.code.graph.tables
-    if units := [each.name for each in plan.runs if each.is_partitioned]:
+    if units := [each.name for each in plan.partitioned if each.action == "run"]:
         hint = "run them without `--together`, and without `publish: together` in the project file"
         raise UsageError(
             f"{first_named(units, 3)} cannot be published together with others by partition yet", hint=hint

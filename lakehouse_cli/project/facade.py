@@ -118,6 +118,8 @@ class Project(StoredProject):
         self,
         *selection: str,
         exclude: Iterable[str] = (),
+        partitions: Iterable[str] = (),
+        as_of: str | None = None,
         force: bool = False,
         failed: bool = False,
         defer: str | None = None,
@@ -127,6 +129,8 @@ class Project(StoredProject):
         Args:
             selection: Terms of the selection grammar; none selects every table.
             exclude: Terms of what to leave out.
+            partitions: Which partitions, as `--partition` takes them; none for all.
+            as_of: The moment that stands for now, such as ``2024-03-01T06:00Z``; None for now itself.
             force: Plan to run what is up to date as well.
             failed: Only tables that failed, were skipped or were cancelled in the last run that went for them.
             defer: Name of the environment from which inputs are read that are neither selected nor here.
@@ -135,12 +139,16 @@ class Project(StoredProject):
             UsageError: The selection is wrong, or needs a table that was never materialized; no such environment.
         """
         terms = RunRequest(selection=selection, exclude=tuple(exclude), force=force, failed=failed, defer=defer)
-        return self.planner.plan(terms)
+        return self.planner.plan(replace(terms, partitions=tuple(partitions), as_of=as_of))
 
     def run(
         self,
         *selection: str,
         exclude: Iterable[str] = (),
+        partitions: Iterable[str] = (),
+        as_of: str | None = None,
+        max_partitions: int | None = None,
+        newest_first: bool = False,
         force: bool = False,
         failed: bool = False,
         defer: str | None = None,
@@ -160,6 +168,10 @@ class Project(StoredProject):
         Args:
             selection: Terms of the selection grammar; none selects every table.
             exclude: Terms of what to leave out.
+            partitions: As of `plan`.
+            as_of: As of `plan`.
+            max_partitions: How many partitions of a table to make at most.
+            newest_first: Whether the last partitions of a table come first.
             force: Run what is up to date as well.
             failed: Only tables that failed, were skipped or were cancelled in the last run that went for them.
             defer: Name of the environment from which inputs are read that are neither selected nor here; nothing is
@@ -183,7 +195,8 @@ class Project(StoredProject):
 
         terms = RunRequest(selection=selection, exclude=tuple(exclude), force=force, failed=failed, defer=defer)
         request = replace(terms, fail_fast=fail_fast, executor=executor, workers=workers)
-        request = replace(request, together=together, replay=tuple(replay), wait=wait)
+        request = replace(request, together=together, replay=tuple(replay), wait=wait, partitions=tuple(partitions))
+        request = replace(request, as_of=as_of, max_partitions=max_partitions, newest_first=newest_first)
         result = run_project(self.planner, request, on_event, asked)
         for error in (each.error for each in result.tables):
             if error is not None and error.message == RUN_ON_IMPORT:

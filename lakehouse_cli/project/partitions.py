@@ -19,6 +19,7 @@ from lakehouse_cli.plan.planned import Cost, Plan
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.units import Narrowing, UnitPlan
 from lakehouse_cli.text.name_lists import first_named
+from lakehouse_cli.text.redaction import Mask, masked, masked_error
 
 if TYPE_CHECKING:
     from lakehouse_cli.runs.history.reading import Unfinished
@@ -145,6 +146,13 @@ def _bytes_read(plan: Plan, name: str, units: Iterable[UnitPlan]) -> int:
                 size += sum(record.bytes for each in chosen.members if (record := contents.get(each)) is not None)
     whole = {each for each in upstream if each not in linked and each in plan.contents}
     return size + sum(plan.contents[each].bytes for each in whole)
+
+
+def masked_unit(unit: UnitPlan, mask: Mask) -> UnitPlan:
+    """A planned partition without the values of variables."""
+    refused = None if unit.refused is None else masked_error(unit.refused, mask)
+    would_fail = masked(unit.would_fail, mask)
+    return replace(unit, reasons=masked(unit.reasons, mask), refused=refused, would_fail=would_fail)
 
 
 def check_deferred(plan: Plan, tables: Mapping[str, Table]) -> None:

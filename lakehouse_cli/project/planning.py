@@ -38,6 +38,7 @@ from lakehouse_cli.project.partitions import (
     check_chosen,
     check_deferred,
     concerned,
+    masked_unit,
     with_cost,
     with_unfinished,
 )
@@ -455,4 +456,5 @@ def _masked(planned: PlannedTable, mask: Mask) -> PlannedTable:
     reasons, would_fail = masked(planned.reasons, mask), masked(planned.would_fail, mask)
     notes = masked(planned.notes, mask)
     uri = mask.location(planned.uri)
-    return replace(planned, reasons=reasons, refused=refused, notes=notes, would_fail=would_fail, uri=uri)
+    planned = replace(planned, reasons=reasons, refused=refused, notes=notes, would_fail=would_fail, uri=uri)
+    return replace(planned, partitions=tuple(masked_unit(each, mask) for each in planned.partitions))

@@ -57,9 +57,7 @@ class Assembly:
     def __init__(self, plan: Plan, graph: AssetGraph, emit: Callable[[Event], None]) -> None:
         self.expansion = expand(plan, graph)
         self._plan, self._emit = plan, emit
-        self._tables = {
-            each.name: _Gathering(each, len(each.partitions)) for each in plan.tables if each.is_partitioned
-        }
+        self._tables = {each.name: _Gathering(each, len(each.partitions)) for each in plan.partitioned}
         self._done: dict[str, TableResult] = {}
 
     def handle(self, event: Event) -> None:

@@ -20,6 +20,7 @@ from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.dimension import Every
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.stored_version import StoredVersion
+from lakehouse_cli.model.time_span import TimeSpan
 from lakehouse_cli.plan.uses import Used
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Job(Struct, frozen=True):
         checks: What its checks are judged with; None where it has none.
         is_last: Whether no other attempt follows where this one fails.
         recorded: What the manifest calls its inputs, where it calls them otherwise, by name.
+        within: Of inputs of which some rows are read by time, which, by parameter.
         periods: Of a partition, the periods of its dimensions; None for those of texts.
     """
 
@@ -120,6 +122,7 @@ class Job(Struct, frozen=True):
     checks: JobChecks | None = None
     is_last: bool = True
     recorded: Mapping[str, str] = {}
+    within: Mapping[str, TimeSpan] = {}
     periods: Mapping[str, Every | None] = {}
 
     def without_private(self) -> Job:

@@ -133,7 +133,7 @@ class Runner(Struct, frozen=True):
         asked = asked or Moment.now()
         names = tuple(table.name for table in plan.tables if table.kind == "computed" or table.is_validated)
         assembly = None
-        if any(table.is_partitioned for table in plan.tables):
+        if plan.partitioned:
             from lakehouse_cli.runner.assembly import Assembly  # not loaded where no table has partitions
 
             assembly = Assembly(plan, self.graph, self.emit)

@@ -20,6 +20,7 @@ from lakehouse_cli.contracts.keys import at_key
 from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, LakehouseError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord
+from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.plan.computations import runnable_computation
 from lakehouse_cli.runner.contract import enforced_result, explained, judged_pieces, kept_pieces
@@ -397,6 +398,16 @@ def _used_recipe(job: Job, place: Workplace) -> Recipe | None:
     return recipe if job.used is None else job.used.recorded(recipe, job.table, place.folder)
 
 
+def _argument(job: Job, given: Mapping[str, Argument], edge: Input) -> Argument:
+    """What a parameter gets: an input, or some of its rows by time."""
+    span = job.within.get(edge.parameter or "")
+    if span is None:
+        return given[edge.table]
+    from lakehouse_cli.runner.within import rows_within  # seldom needed
+
+    return rows_within(given[edge.table], span, edge.parameter or edge.table)
+
+
 def _compute(
     job: Job, folder: Path, given: Mapping[str, Argument], timeout: float | None
 ) -> pa.Table | Iterator[pa.Table]:
@@ -410,7 +421,7 @@ def _compute(
     computation = runnable_computation(table, folder, uses_duckdb=uses_duckdb, workers=job.workers, now=job.run_started)
 
     def result_of() -> pa.Table | Iterator[pa.Table]:
-        return computation.run([(each, given[each.table]) for each in job.inputs])
+        return computation.run([(each, _argument(job, given, each)) for each in job.inputs])
 
     def whole() -> pa.Table | Iterator[pa.Table]:
         result = result_of()

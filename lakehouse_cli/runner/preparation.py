@@ -94,6 +94,8 @@ def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[st
                 continue
             try:
                 wanted.setdefault(edge.table, set()).add(parameter.frame_type.name if parameter else "")
+                if edge.parameter in planned.within:  # rows of it are taken, for which it stays as it was read
+                    unknown.add(edge.table)
             except LakehouseError:
                 unknown.add(edge.table)
     return {name: set() if name in unknown else types for name, types in wanted.items()}

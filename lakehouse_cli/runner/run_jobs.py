@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.dimension import Every
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan, PlannedTable
@@ -77,8 +78,13 @@ class RunJobs(Struct):
             run_started=self.now,
             checks=checks,
             recorded=planned.recorded,
-            periods={name: self.plan.periods.get(name) for name in table.partitions},
+            periods={name: self._every(name) for name in table.partitions},
+            within=planned.within,
         )
+
+    def _every(self, dimension: str) -> Every | None:
+        found = self.plan.dimensions.get(dimension)
+        return None if found is None else found.every
 
     def is_unusable(self, name: str) -> bool:
         """Whether a table ended in a way that nothing can be computed from it."""

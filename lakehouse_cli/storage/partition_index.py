@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from operator import itemgetter
+from secrets import token_hex
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -89,6 +90,8 @@ class _FormatLine(Struct, frozen=True, array_like=True, tag="format", omit_defau
     number: int
     # Whether what follows is all that there is, whatever stands before.
     is_all: bool = False
+    # What begins no other file: the system gives the number of one that was removed to the next.
+    token: str = ""
 
 
 class _RecipeLine(Struct, frozen=True, array_like=True, tag="recipe"):
@@ -294,7 +297,7 @@ class PartitionIndex:
 
     def lines_for(self, manifests: Iterable[tuple[Partition, Manifest]]) -> bytes:
         """Return the lines to append for partitions that are stored, and for what they share with none yet."""
-        lines: list[bytes] = [] if self.lines else [_encoder.encode(_FormatLine(INDEX_FORMAT))]
+        lines: list[bytes] = [] if self.lines else [_encoder.encode(_FormatLine(INDEX_FORMAT, token=token_hex(8)))]
         known = {*self._recipes, *self._shared}  # nothing is known of these lines before they are read
         for partition, manifest in manifests:
             names = sorted(manifest.inputs)
@@ -361,7 +364,7 @@ class PartitionIndex:
     def compacted(self) -> bytes:
         """Return all that counts, as lines."""
         used = {record.recipe for record in self.records.values()}
-        lines = [_encoder.encode(_FormatLine(INDEX_FORMAT, is_all=True))]
+        lines = [_encoder.encode(_FormatLine(INDEX_FORMAT, is_all=True, token=token_hex(8)))]
         lines += [_encoded(_RecipeLine(each, self._recipes[each])) for each in sorted(used) if each]
         digests: dict[int, str] = {}
         for partition in sorted(self.records):

@@ -163,7 +163,24 @@ class PartitionsConformance:
     def test_values_of_any_text(self, parted: AssetStorage) -> None:
         """Which the paths of files would not bear."""
         declared = divided("odd", "region", "day")
-        texts = ["eu", "a/b", "a=b", "100%", "%2F", " x ", "zürich", "..", ".hidden", "ä\n\"'", "EU", "_x", "{d}", ""]
+        texts = [
+            "eu",
+            "a/b",
+            "a=b",
+            "100%",
+            "%2F",
+            " x ",
+            "zürich",
+            "..",
+            ".hidden",
+            "ä\n\"'",
+            "EU",
+            "_x",
+            "{d}",
+            "ü" * 60,
+            f"{'ü' * 60}!",
+            "",
+        ]
         values, refused = [(text, "2024-01-01") for text in texts], []
         for number, value in enumerate(values):
             unit = unit_of(declared, Partition(("region", "day"), value))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lakehouse_cli import Project
 from tests.conftest import Cli, ProjectFolder
 
 TABLES = """
@@ -474,4 +475,106 @@ def test_input_without_the_dimension_comes_whole(sales: ProjectFolder, cli: Cli)
     sales.write("data/rates.csv", "x\n1\n2\n")
     assert [*planned(cli, "state:modified")["daily"].values()] == 3 * [["input_changed"]]
     run(cli)
+    assert total(cli) == 6
+
+
+def test_python_chooses_partitions_too(sales: ProjectFolder) -> None:
+    project = Project.load()
+    assert [len(each.partitions) for each in project.plan(partitions=["month=2024-01"]).tables[1:]] == [2, 1]
+    result = project.run(as_of="2024-02-10", max_partitions=2, newest_first=True, executor="serial")
+    assert {one.key["month"]: one.status for one in result["monthly"].partitions or ()} == {
+        "2024-01": "waiting",
+        "2024-02": "waiting",
+    }
+
+
+def test_query_is_computed_by_partition(sales: ProjectFolder, cli: Cli) -> None:
+    query = 'sql: "select count(*) as n, $month as m from daily"'
+    sales.edit("lakehouse.yaml", "inputs: [daily], columns: {n: int64}", f"{query}, columns: {{n: int64, m: date32}}")
+    assert run(cli)["monthly"] == {"2024-01": "materialized", "2024-02": "materialized"}
+    assert (sales.read("data/monthly/month=2024-01/data.csv"), planned(cli)) == ("n,m\n4,2024-01-01\n", {})
+
+
+def test_rows_of_an_input_are_read_by_time(folder: ProjectFolder, cli: Cli) -> None:
+    columns = "columns: {day: date32, ts: 'timestamp[us]', at: 'timestamp[us, tz=UTC]', n: int64}"
+    folder.declare(
+        f"events: {{kind: source, {columns}}}\n"
+        "local: {partitions: [day], inputs: {events: {within: {column: ts}}}, columns: {n: int64}}\n"
+        "instant: {partitions: [day], inputs: {events: {within: {column: at, around: [-1h, +1h]}}},"
+        " columns: {n: int64}}\n"
+        "dates: {partitions: [day], columns: {n: int64},"
+        " sql: 'select coalesce(sum(n), 0)::bigint as n from events', inputs: {events: {within: {column: day}}}}",
+        "import pyarrow as pa\nimport pyarrow.compute as pc\n\n"
+        "def _sum(events):\n    return pa.table({'n': [pc.sum(events['n']).as_py() or 0]})\n\n"
+        "def local(events: pa.Table) -> pa.Table:\n    return _sum(events)\n\n"
+        "def instant(events: pa.RecordBatchReader) -> pa.Table:\n    return _sum(events.read_all())\n",
+        top="dimensions: {day: {every: day, start: 2024-07-01, end: 2024-07-02, timezone: Europe/Zurich}}\n",
+    )
+    folder.write(
+        "data/events.csv",
+        """
+        day,ts,at,n
+        2024-07-01,2024-07-01T00:00:00,2024-06-30T20:59:59Z,1
+        2024-07-01,2024-07-01T23:59:59,2024-06-30T21:00:00Z,10
+        2024-07-02,2024-07-02T00:00:00,2024-07-01T22:59:59Z,100
+        ,,2024-07-02T23:00:00Z,1000
+        """,
+    )
+    assert run(cli)["local"] == {"2024-07-01": "materialized", "2024-07-02": "materialized"}
+    stored = {
+        name: [folder.read(f"data/{name}/day=2024-07-0{day}/data.csv") for day in (1, 2)]
+        for name in ("local", "instant", "dates")
+    }
+    assert {name: [int(each.split()[1]) for each in texts] for name, texts in stored.items()} == {
+        "local": [11, 100],
+        "instant": [110, 100],
+        "dates": [11, 100],
+    }
+    assert planned(cli) == {}
+
+
+def test_table_without_any_partition_is_waited_for(sales: ProjectFolder, cli: Cli) -> None:
+    sales.edit("lakehouse.yaml", "{every: month}", "{every: month, start: 2024-03, end: 2024-03}")
+    for day in ("2024-01-30", "2024-01-31", "2024-02-01"):
+        put(sales, day, 1)
+    plan = cli("plan", "monthly", "daily", "summary", "-o", "json").json["tables"]
+    assert plan[-2]["partitions"][0]["action"] == "wait"
+    assert run(cli)["summary"] == "waiting"
+    sales.edit("lakehouse.yaml", "start: 2024-03, end: 2024-03", "end: 2023-12")
+    assert run(cli) == {"daily": {}, "monthly": {}, "summary": "waiting"}
+    assert "`monthly` waits: it has no partition yet" in cli("plan").out
+
+
+def test_file_with_another_name_is_told_and_drops_nothing(sales: ProjectFolder, cli: Cli) -> None:
+    sales.edit("lakehouse.yaml", "daily: {", "daily: {gone: drop, ")
+    run(cli)
+    (sales.path / "data/raw/sales_2024-02-01.csv").rename(sales.path / "data/raw/sales_2024-02-30.csv")
+    told = cli("run")
+    assert (told.code, "sales_2024-02-30.csv" in told.err) == (1, True)
+    assert "daily/day=2024-02-01/data.csv" in sales.files()
+
+
+def test_plan_hides_secrets_in_reasons(sales: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACE", "s3cr3t-place")
+    sales.edit("lakehouse.yaml", "tables:\n", "storages: {default: {root: 'data/${PLACE}'}}\ntables:\n")
+    (sales.path / "data/raw").rename(sales.path / "raw")
+    (sales.path / "data/s3cr3t-place").mkdir(parents=True)
+    (sales.path / "raw").rename(sales.path / "data/s3cr3t-place/raw")
+    run(cli)
+    sales.write("data/s3cr3t-place/daily/day=2024-01-30/data.csv", "id\n7\n")
+    plan = cli("plan", "-o", "json")
+    assert "was modified" in plan.out
+    assert "s3cr3t" not in plan.out
+
+
+def test_file_that_nobody_described_is_not_replaced(sales: ProjectFolder, cli: Cli) -> None:
+    sales.write("data/daily/day=2024-01-30/data.csv", "id\n7\n")
+    told = " ".join(cli("plan").out.split())
+    assert "a run would fail: " in told
+    assert "`lakehouse run --force daily --partition day=2024-01-30` replaces what is there" in told
+    assert run(cli, code=1)["daily"]["2024-01-30"] == "failed"
+    assert sales.read("data/daily/day=2024-01-30/data.csv") == "id\n7\n"
+    forced = run(cli, "--force", "daily", "--partition", "day=2024-01-30")
+    assert forced == {"daily": {"2024-01-30": "materialized"}}
+    assert run(cli)["summary"] == "materialized"
     assert total(cli) == 6

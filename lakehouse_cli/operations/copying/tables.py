@@ -20,8 +20,10 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, is_same_content
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.model.unit import unit_of
+from lakehouse_cli.operations.copying.parts import CopiedParts
 from lakehouse_cli.operations.copying.results import CopiedTable, CopyResult
 from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.selection import Selection
@@ -67,6 +69,7 @@ class _Copy:
     _there: dict[str, TableState] = field(default_factory=dict)
     _copies: dict[str, InputRecord] = field(default_factory=dict)
     _equal: set[str] = field(default_factory=set)
+    _divided: dict[str, CopiedParts] = field(default_factory=dict)
     _sources: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def plan(self, names: Iterable[str]) -> list[CopiedTable]:
@@ -293,19 +296,42 @@ class _Copy:
             # The copy is written with the target's format and options as they are now.
             table = self.target.tables[name]
             recipe = replace(recipe, storage=stored_as(table, self.target.specs[table.storage]))
-        inputs = {each: self._input(each, record) for each, record in manifest.inputs.items()}
+        by = self.source.tables[name].partition
+        inputs = {each: self._input(each, record, by) for each, record in manifest.inputs.items()}
         project = manifest.project or self.project
         made = (manifest.run_id, manifest.started_at, recipe, inputs, manifest.memory_bytes, project)
         return Provenance(*made, object=manifest.object)
 
-    def _input(self, name: str, record: InputRecord) -> InputRecord:
+    def _input(self, name: str, record: InputRecord, by: Partition | None) -> InputRecord:
         """Return the target's record of an input, if that is a copy of the one that was used; else the record."""
+        table = self.source.tables.get(name)
+        if table is not None and table.is_partitioned:
+            return self._parts(name).record(record, by) or record
         if name not in self.source.tables or not is_same_content(self._here[name].content, record):
             return record
         if name in self._copies:
             return self._copies[name]
         there = self._there[name]
         return there.content if there.content and self._is_the_same(name, self._here[name], there) else record
+
+    def _parts(self, name: str) -> CopiedParts:
+        """The partitions of a table that are copied, or were already."""
+        if name in self._divided:
+            return self._divided[name]
+        tables = self.source.tables.values()
+        units = {each.partition: each.name for each in tables if each.name.startswith(f"{name}/") and each.partition}
+
+        def here(partition: Partition) -> InputRecord | None:
+            return self._here[units[partition]].content
+
+        def there(partition: Partition) -> InputRecord | None:
+            unit = units[partition]
+            if unit in self._copies:
+                return self._copies[unit]
+            state = self._there[unit]
+            return state.content if state.content and self._is_the_same(unit, self._here[unit], state) else None
+
+        return self._divided.setdefault(name, CopiedParts([each for each in units if each is not None], here, there))
 
     def _copied(self, planned: CopiedTable) -> CopiedTable:
         clock = time.perf_counter()

@@ -27,8 +27,9 @@ class IndexFile:
         self._open_folder, self._name = open_folder, name
         self._lock = threading.RLock()
         self._index = PartitionIndex()
-        # Of the file that was read, and how much of it.
+        # Of the file that was read, how it begins, and how much of it was read.
         self._identity: tuple[int, int] | None = None
+        self._begin = b""
         self._size = 0
 
     @contextmanager
@@ -66,20 +67,26 @@ class IndexFile:
                 os.close(descriptor)
 
     def _forget(self) -> None:
-        self._index, self._identity, self._size = PartitionIndex(), None, 0
+        self._index, self._identity, self._begin, self._size = PartitionIndex(), None, b"", 0
 
     def _refresh(self, descriptor: int) -> None:
         """Read what was appended since, up to the end of the last line."""
         status = os.fstat(descriptor)
         identity = status.st_dev, status.st_ino
-        if identity != self._identity or status.st_size < self._size:
+        if identity != self._identity or status.st_size < self._size or self._begins_otherwise(descriptor):
             self._forget()
         if status.st_size == self._size:
             return
         content = _read(descriptor, self._size, status.st_size)
         whole = content[: content.rfind(b"\n") + 1]
         self._index.read(whole)
+        if not self._size:
+            self._begin = whole.partition(b"\n")[0]
         self._identity, self._size = identity, self._size + len(whole)
+
+    def _begins_otherwise(self, descriptor: int) -> bool:
+        """Whether it is another file, which the system gave the number of the one that was read."""
+        return os.pread(descriptor, len(self._begin), 0) != self._begin
 
     @contextmanager
     def appending(self) -> Iterator[Appending]:

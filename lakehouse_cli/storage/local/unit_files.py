@@ -275,6 +275,8 @@ class UnitFiles(FolderStorage):
 
     def _take_back(self, table: Table, before: Manifest | None) -> None:
         """Have the index say again what it did before data that could not be put in place."""
+        if before is None and os.path.lexists(self._file(table)):
+            return  # interrupted when they were there already: without a record, nobody would know that they are ours
         with suppress(Exception), self._appending(table, "written") as appending:
             partition, index = table.partition, appending.index
             assert partition is not None  # noqa: S101  # as above

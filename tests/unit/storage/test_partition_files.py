@@ -22,7 +22,7 @@ from lakehouse_cli.storage.local import unit_files
 from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.storage.opening import with_parts
 from lakehouse_cli.storage.partition_capability import claim, contents, drop, partitions
-from lakehouse_cli.testing.storage_partitions import by_day, divided
+from lakehouse_cli.testing.storage_partitions import RECIPE, by_day, divided
 from lakehouse_cli.testing.stored_tables import ORIGIN, data_of, storage_of
 
 DECLARED = divided()
@@ -125,6 +125,24 @@ def test_what_cannot_be_put_in_place_changes_nothing(
     assert sorted(path.name for path in (root / "daily/day=2024-01-01").iterdir()) == ["data.csv"]
 
 
+def test_interrupted_behind_the_data_they_stay_ours(
+    storage: AssetStorage, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = os.replace
+
+    def interrupted(*arguments: Any, **keywords: Any) -> None:
+        put(*arguments, **keywords)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            publish(storage, ONE, 7)
+    again = opened(root)
+    check_replaceable(again, ONE, forced=False)
+    assert list(stored(again)) == ["2024-01-01"]
+
+
 @pytest.mark.parametrize("torn", [b'["partition",["2024-01-02"],"abc', b"\0\0\0\0", b'["partition",["2024', b"]\n[\n"])
 def test_torn_lines_say_nothing(storage: AssetStorage, root: Path, torn: bytes) -> None:
     publish(storage, ONE, 1)
@@ -135,6 +153,19 @@ def test_torn_lines_say_nothing(storage: AssetStorage, root: Path, torn: bytes) 
     publish(storage, THREE, 3)
     for each in (storage, opened(root)):
         assert list(stored(each)) == ["2024-01-01", "2024-01-03"]
+
+
+@pytest.mark.parametrize("kind", ["recipe", "shared"])
+def test_partitions_whose_recipe_is_lost_are_not_believed(storage: AssetStorage, root: Path, kind: str) -> None:
+    publish(storage, ONE, 1, recipe=RECIPE)
+    publish(storage, TWO, 2, run_id="other", recipe=replace(RECIPE, code="other"))
+    lines = index_of(root).read_bytes().splitlines(keepends=True)
+    first = next(at for at, line in enumerate(lines) if line.startswith(f'["{kind}"'.encode()))
+    index_of(root).write_bytes(b"".join([*lines[:first], lines[first].replace(b"]", b"}"), *lines[first + 1 :]]))
+    again = opened(root)
+    assert list(stored(again)) == ["2024-01-02"]
+    publish(again, ONE, 1, recipe=RECIPE)
+    assert list(stored(opened(root))) == ["2024-01-01", "2024-01-02"]
 
 
 def test_every_cut_of_an_index_is_believed_as_far_as_it_goes(storage: AssetStorage, root: Path) -> None:
@@ -225,6 +256,17 @@ def test_many_writers_append_to_one_index(root: Path, monkeypatch: pytest.Monkey
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
     assert list(stored(opened(root))) == days
+
+
+def test_file_of_the_same_number_is_another_one(storage: AssetStorage, root: Path) -> None:
+    """The system gives the number of a file that was removed to the next one that is made."""
+    publish(storage, ONE, 1)
+    other = opened(root.parent / "other")
+    for unit in (TWO, THREE):
+        publish(other, unit, 1)
+    assert len(partitions(storage, DECLARED)) == 1
+    index_of(root).write_bytes(index_of(root.parent / "other").read_bytes())
+    assert list(partitions(storage, DECLARED)) == [TWO.partition, THREE.partition]
 
 
 def test_newer_index_is_left_alone(storage: AssetStorage, root: Path) -> None:
