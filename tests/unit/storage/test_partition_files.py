@@ -80,6 +80,18 @@ def test_layout(storage: AssetStorage, root: Path) -> None:
     assert storage.uri(placed).endswith("/lake/out/{region}/m_{month:%Y%m}.csv")
 
 
+def test_values_that_are_too_long_for_names(storage: AssetStorage, root: Path) -> None:
+    values = ["ü" * 60, "ü" * 60 + "!", "x" * 300]
+    placed = replace(DECLARED, name="placed", path="out/m_{day}")
+    for declared in (DECLARED, placed):
+        for number, unit in enumerate(by_day(declared, *values)):
+            publish(storage, unit, number)
+        assert sorted(each.values[0] for each in partitions(storage, declared)) == sorted(values)
+        for number, unit in enumerate(by_day(declared, *values)):
+            assert storage.scan(unit, DECLARED.columns).table()["id"].to_pylist() == [number]
+    assert len(list((root / "daily").iterdir())) == 3
+
+
 def test_killed_between_manifest_and_data(storage: AssetStorage, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = publish(storage, ONE, 1)
 
