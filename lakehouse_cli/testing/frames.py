@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
-import pytest
 
 from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import TransformError
@@ -54,27 +53,25 @@ class FrameConformance(ABC):
         for returned in (False, True):
             assert frames.accepts(type(frame), returned=returned)
 
-    @pytest.mark.parametrize(
-        "value", [None, 1, "text", [], {}, object()], ids=["None", "1", "text", "list", "dict", "object"]
-    )
-    def test_other_values_are_not_its_own(self, frames: FrameType, value: Any) -> None:
+    def test_other_values_are_not_its_own(self, frames: FrameType) -> None:
         """Whatever a transform returns by mistake."""
-        assert not frames.owns(value)
-        assert not frames.accepts(type(value), returned=True)
+        for value in (None, 1, "text", [], {}, object()):
+            assert not frames.owns(value), value
+            assert not frames.accepts(type(value), returned=True), value
 
-    @pytest.mark.parametrize("type_name", VALUES)
-    def test_every_type_comes_back_exactly_or_is_refused(self, frames: FrameType, type_name: str) -> None:
+    def test_every_type_comes_back_exactly_or_is_refused(self, frames: FrameType) -> None:
         """Values at the edges of each type, a null among them."""
-        declared = declared_table("typed", column("id", "int64"), column("value", type_name))
-        data = data_of(declared, *enumerate(VALUES[type_name]))
-        try:
-            frame = frames.from_arrow(data)
-        except TransformError as refusal:
-            assert refusal.message.strip()  # noqa: PT017  # most types are not refused
-            return
-        back = self.back(frames, frame, declared.columns)
-        assert back.schema == data.schema
-        assert back.equals(data)
+        for type_name, values in VALUES.items():
+            declared = declared_table("typed", column("id", "int64"), column("value", type_name))
+            data = data_of(declared, *enumerate(values))
+            try:
+                frame = frames.from_arrow(data)
+            except TransformError as refusal:
+                assert refusal.message.strip(), type_name  # noqa: PT017  # most types are not refused
+                continue
+            back = self.back(frames, frame, declared.columns)
+            assert back.schema == data.schema, type_name
+            assert back.equals(data), type_name
 
     def test_columns_keep_their_order(self, frames: FrameType) -> None:
         """Also where none are declared."""

@@ -156,12 +156,12 @@ def unnamed_changes(
     others = dict(rows)
     for table, column in nowhere:
         others[table] = changed(draw, others[table], TABLES[table][column], column)
-    put(connection, {table: others[table] for table in read})
-    is_same = result(connection, query, params) == before
-    put(connection, {table: rows[table] for table in read})
+    put(connection, {table: others[table] for table in dict(nowhere)})
+    if not nowhere or result(connection, query, params) == before:
+        unnamed = {at: places for at, places in unnamed.items() if at not in nowhere}
+    if unnamed:
+        put(connection, {table: rows[table] for table in read})
     for (table, column), places in unnamed.items():
-        if is_same and (table, column) in nowhere:
-            continue
         put(connection, {table: changed(draw, rows[table], TABLES[table][column], column)})
         after = result(connection, query, params)
         put(connection, {table: rows[table]})

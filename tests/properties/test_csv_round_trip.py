@@ -9,6 +9,7 @@ import re
 import struct
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -79,11 +80,13 @@ column_types = st.recursive(
 )
 
 
+@cache
 def values_of(kind: ColumnType) -> st.SearchStrategy[Any]:
     """Values of a type as Python objects; temporal ones as their counts, which reach further than datetime."""
     return st.one_of(st.none(), _present(kind))
 
 
+@cache
 def _present(kind: ColumnType) -> st.SearchStrategy[Any]:
     if kind.id in RANGES:
         low, high = RANGES[kind.id]

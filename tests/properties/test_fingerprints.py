@@ -254,12 +254,15 @@ def test_edit_of_the_result_changes_the_fingerprint(chance: Random) -> None:
     files = program(chance)
     before = outcome(files)
     assume(before is not None)
+    edits = []
     for _ in range(5):
         after_files = edited(chance, files)
         after = outcome(after_files)
         event(f"runs: {after is not None}, matters: {before != after}")
         if after is not None and before != after:
-            assert fingerprint(files).hash != fingerprint(after_files).hash
+            edits.append(after_files)
+    if edits:
+        assert fingerprint(files).hash not in [fingerprint(each).hash for each in edits]
 
 
 def with_comments(text: str) -> str:
