@@ -120,7 +120,8 @@ class Link(Struct, frozen=True, dict=True):
         """The content of what it gives; of one partition that a run stored, as it was stored."""
         if self.is_single and not self.of_source and len(members) == 1:
             return members[0][1]
-        return content_of_partitions(members)
+        content = content_of_partitions(members)
+        return content._replace(files=tuple([file for _, record in members for file in record.files]))
 
     def content_hash(self, members: Sequence[tuple[Partition, InputRecord]]) -> str:
         """Return the hash in `content`, alone."""

@@ -411,7 +411,7 @@ def test_accepted_partitions_are_not_made_again(sales: ProjectFolder, cli: Cli) 
     assert planned(cli, "daily") == {"daily": {"2024-02-01": ["function_changed", "input_changed"]}}
     text = cli("accept", "daily", "summary").out
     assert "daily  1 partition accepted: `daily` changed (transforms.py)" in text
-    assert "still due: content of `raw` changed" in text
+    assert "still due: `raw`: 1 file changed (`raw/sales_2024-02-01.csv`)" in text
     assert planned(cli) == {
         "daily": {"2024-02-01": ["input_changed"]},
         "monthly": {"2024-02": ["upstream_runs"]},
@@ -578,3 +578,18 @@ def test_file_that_nobody_described_is_not_replaced(sales: ProjectFolder, cli: C
     assert forced == {"daily": {"2024-01-30": "materialized"}}
     assert run(cli)["summary"] == "materialized"
     assert total(cli) == 6
+
+
+def test_file_that_arrives_while_the_run_reads_is_for_the_next(sales: ProjectFolder, cli: Cli) -> None:
+    sales.edit("lakehouse.yaml", "raw/sales_{day:%Y-%m-%d}", "raw/{day:%Y-%m-%d}_*")
+    for day in ("2024-01-30", "2024-01-31", "2024-02-01"):
+        (sales.path / f"data/raw/sales_{day}.csv").rename(sales.path / f"data/raw/{day}_a.csv")
+    loop = "    for day in ('2024-01-31', '2024-03-01'):\n"
+    arrive = loop + "        Path(f'data/raw/{day}_b.csv').write_text('id\\n5\\n')\n"
+    sales.edit("transforms.py", "    if 13 in", f"{arrive}    if 13 in")
+    sales.edit("transforms.py", "import pyarrow as pa\n", "import pyarrow as pa\nfrom pathlib import Path\n")
+    run(cli, "--executor", "serial")
+    assert sales.read("data/daily/day=2024-01-31/data.csv") == "id\n1\n2\n"
+    assert planned(cli, "daily") == {"daily": {"2024-01-31": ["input_changed"], "2024-03-01": ["never_materialized"]}}
+    assert run(cli, "--executor", "processes", "--workers", "1")["summary"] == "materialized"
+    assert (total(cli), planned(cli)) == (8, {})
