@@ -593,3 +593,23 @@ def test_file_that_arrives_while_the_run_reads_is_for_the_next(sales: ProjectFol
     assert planned(cli, "daily") == {"daily": {"2024-01-31": ["input_changed"], "2024-03-01": ["never_materialized"]}}
     assert run(cli, "--executor", "processes", "--workers", "1")["summary"] == "materialized"
     assert (total(cli), planned(cli)) == (8, {})
+
+
+def test_sum_waits_where_a_stored_part_of_it_is_outdated(sales: ProjectFolder, cli: Cli) -> None:
+    sales.edit("lakehouse.yaml", "tables:\n", 'tables:\n  more: {kind: source, path: "more/{day:%Y-%m-%d}"}\n')
+    sales.edit("lakehouse.yaml", "inputs: [raw]", "inputs: [raw, more]")
+    sales.edit("transforms.py", "def daily(raw: pa.Table)", "def daily(raw: pa.Table, more: pa.Table)")
+    for day in ("2024-01-30", "2024-01-31", "2024-02-01"):
+        sales.write(f"data/more/{day}.csv", "id\n1\n")
+    run(cli)
+    put(sales, "2024-01-29", 1)
+    put(sales, "2024-02-01", 1, 2, 3)
+    assert run(cli) == {
+        "daily": {"2024-01-29": "waiting", "2024-02-01": "materialized"},
+        "monthly": {"2024-01": "waiting", "2024-02": "materialized"},
+        "summary": "waiting",
+    }
+    assert total(cli) == 6, "as it was"
+    sales.write("data/more/2024-01-29.csv", "id\n1\n")
+    assert run(cli)["summary"] == "materialized"
+    assert total(cli) == 8
