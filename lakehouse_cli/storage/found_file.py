@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
 from lakehouse_cli.model.file_pattern import Placeholder
+from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.partition import HIVE_NULL
 from lakehouse_cli.storage.files_reading import Part
 from lakehouse_cli.storage.format_storage import Listed, SourceFile
@@ -52,3 +53,8 @@ def is_unencodable(text: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
+
+
+def planned_files(known: Iterable[InputRecord]) -> frozenset[str] | None:
+    """Return the files that a run was planned with, which all of its tables read; None where there were none."""
+    return next((frozenset(each.path for each in record.files) for record in known if record.files), None)

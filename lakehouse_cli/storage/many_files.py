@@ -27,7 +27,7 @@ from lakehouse_cli.storage.capabilities import Prefetches, count_rows, find_line
 from lakehouse_cli.storage.errors import changed_while_read, translate_errors
 from lakehouse_cli.storage.files_reading import REPORTED, FilesReading
 from lakehouse_cli.storage.format_storage import FormatStorage, Listed, SourceFile, missing_data
-from lakehouse_cli.storage.found_file import FoundFile, is_unencodable, partition_value
+from lakehouse_cli.storage.found_file import FoundFile, is_unencodable, partition_value, planned_files
 from lakehouse_cli.storage.wrapper import WrapperStorage
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.name_lists import any_of, first_named
@@ -302,7 +302,7 @@ class _ManyFiles:
         return Scan(self._storage, self._table, reading.read, reading.read_pieces)
 
     def _look(self, known: tuple[InputRecord, ...]) -> tuple[Sequence[FoundFile], list[InputRecord], InputRecord]:
-        planned = _planned(known)
+        planned = planned_files(known)
         files = self.files(planned)
         self._refuse_gone(files, planned)
         if not files:
@@ -422,7 +422,7 @@ class _SomeFiles(_ManyFiles):
             error = missing_data(self._table, self.uri())
             error.message = f"no file of {self.uri()} is of {lacking}"
             raise error
-        planned = _planned(known)
+        planned = planned_files(known)
         if planned is not None:
             groups = [(each, [file for file in files if file.shown in planned]) for each, files in groups]
             self._refuse_gone([file for _, files in groups for file in files], planned)
@@ -439,11 +439,6 @@ class _SomeFiles(_ManyFiles):
         rows = record_of(whole.content_hash, whole.bytes, None, known).rows if groups else 0
         parts = tuple([file for _, record in records for file in record.files])
         return files, contents, whole._replace(rows=rows, files=parts)
-
-
-def _planned(known: Iterable[InputRecord]) -> frozenset[str] | None:
-    """The files that a run was planned with, which all of its tables read; None where it was planned with none."""
-    return next((frozenset(each.path for each in record.files) for record in known if record.files), None)
 
 
 _REFUSED = {"publish": "written", "publish_pieces": "written", "delete": "removed"}
