@@ -84,13 +84,7 @@ class _ManyFiles:
         listed: What was found of sources, by partition.
     """
 
-    def __init__(
-        self,
-        storage: FormatStorage,
-        table: Table,
-        pattern: FilePattern,
-        listed: _Listed,
-    ) -> None:
+    def __init__(self, storage: FormatStorage, table: Table, pattern: FilePattern, listed: _Listed) -> None:
         self._storage, self._table, self._pattern, self._listed = storage, table, pattern, listed
 
     def uri(self) -> str:
