@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 import inspect
 import sys
 import threading
@@ -32,6 +33,27 @@ class _Stream(ctypes.Structure):
         ("release", ctypes.c_void_p),
         ("private_data", ctypes.c_void_p),
     )
+
+
+_looking = threading.Lock()
+
+
+def _frame_of(thread: int) -> FrameType | None:
+    """The innermost frame of another thread; None for this one.
+
+    Python 3.11 holds a lock meanwhile, and may collect garbage. A reader that is let go of there waits for the thread
+    that runs Python code, and that thread, if it looks as well, for the lock.
+    """
+    if thread == threading.get_ident():
+        return None
+    with _looking:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return sys._current_frames().get(thread)
+        finally:
+            if collects:
+                gc.enable()
 
 
 _Fill = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
@@ -91,7 +113,7 @@ class InputReading:
     def _note_readers(self) -> None:
         """Note the readers that user code has before any row of this input is read."""
         # An engine reads in threads of its own.
-        for top in (sys._getframe(1).f_back, sys._current_frames().get(self._thread)):
+        for top in (sys._getframe(1).f_back, _frame_of(self._thread)):
             for reader in _readers_of(top):
                 self._beside.add(reader)
                 _read_after.setdefault(reader, []).append(self)

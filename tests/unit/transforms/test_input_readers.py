@@ -77,3 +77,38 @@ def test_process_ends_with_readers_that_are_left() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+_LET_GO = """
+import gc, threading
+from ctypes import addressof
+import pyarrow as pa
+from lakehouse_cli.transforms import input_reader
+
+class Cycle: ...
+
+def let_go():
+    stream = input_reader._Stream()
+    pa.RecordBatchReader.from_batches(pa.schema([]), iter([]))._export_to_c(addressof(stream))
+    cycle = Cycle()
+    cycle.itself, cycle.reader = cycle, pa.RecordBatchReader._import_from_c(addressof(stream))
+
+def look():
+    for _ in range(300):
+        gc.set_threshold(100_000)
+        for _ in range(10):
+            let_go()
+        gc.set_threshold(1)
+        input_reader._frame_of(threading.main_thread().ident)
+
+threads = [threading.Thread(target=look, daemon=True) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_threads_that_look_at_frames_do_not_wait_for_each_other() -> None:
+    # In a process of its own: where they do, it does not end.
+    subprocess.run([sys.executable, "-c", _LET_GO], check=True, timeout=60)
