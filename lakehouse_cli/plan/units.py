@@ -164,4 +164,4 @@ def named_partitions(partitions: Sequence[Partition]) -> str:
     """One partition or two by name, more by their number and the ends of their range."""
     if len(partitions) <= _NAMED:
         return " and ".join(map(str, partitions))
-    return f"{plural(len(partitions), 'partition')} ({partitions[0]} to {partitions[-1]})"
+    return f"{plural(len(partitions), 'partition')} ({min(partitions)} to {max(partitions)})"

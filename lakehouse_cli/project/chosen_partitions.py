@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import MissingDataError, UsageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.dimension import Dimension
-from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.partition import HIVE_NULL, Partition
 from lakehouse_cli.model.period import period_at, period_key
 from lakehouse_cli.model.unit import selection_of
 from lakehouse_cli.plan.partition_choice import PartitionChoice
@@ -30,7 +30,7 @@ def partition_texts(partition: Mapping[str, Any], dimensions: Mapping[str, Dimen
 def _text(value: Any, dimension: Dimension | None) -> str:
     if isinstance(value, date) and dimension is not None and dimension.every is not None:
         return period_key(period_at(value, dimension.every), dimension.every)
-    return str(value)
+    return HIVE_NULL if value is None else str(value)
 
 
 def stored_partitions(storage: AssetStorage, table: Table) -> tuple[Partition, ...]:

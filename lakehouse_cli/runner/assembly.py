@@ -119,7 +119,7 @@ class Assembly:
         planned, results = gathering.planned, list(gathering.results.values())
         statuses = [each.status for each in results]
         status: TableStatus = next((each for each in _GRAVEST if each in statuses), "unchanged")
-        if status == "unchanged" and not planned.up_to_date and "waiting" in statuses:
+        if status == "unchanged" and "waiting" in statuses:
             status = "waiting"
         seconds = [each.duration_s for each in results if each.duration_s is not None]
         content, content_hash = self._content_after(gathering)
@@ -133,18 +133,20 @@ class Assembly:
             uri=planned.uri,
             attempts=max((each.attempts for each in results), default=0),
             error=self._error(results),
-            notes=(*planned.notes, *self._notes(results)),
+            notes=(*planned.notes, *self._notes(results, says_why_waiting=status != "waiting")),
             content_hash=content_hash,
             checks=self._checks(results),
             partitions=tuple([self._of(each) for each in results]),
             partitions_up_to_date=planned.up_to_date,
         )
 
-    def _notes(self, results: Iterable[TableResult]) -> list[str]:
-        """The remarks on partitions, each once."""
+    def _notes(self, results: Iterable[TableResult], *, says_why_waiting: bool) -> list[str]:
+        """The remarks on partitions, and why some wait, each once."""
         by_note: dict[str, list[TableResult]] = {}
         for each in results:
-            for note in each.notes if each.error is None else ():
+            late = each.reasons[:1] if says_why_waiting and each.status == "waiting" else ()
+            waits = [f"waiting: {reason.message}" for reason in late]
+            for note in (*each.notes, *waits) if each.error is None else ():
                 by_note.setdefault(note, []).append(each)
         return [
             f"{named_partitions([self.expansion.partitions[each.name] for each in found])}: {note}"

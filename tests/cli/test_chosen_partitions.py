@@ -174,3 +174,12 @@ def test_clean_leaves_what_was_modified_outside(sold: ProjectFolder, cli: Cli) -
     done = cli("clean", "daily", "--partition", "month=2024-02", "--yes")
     assert "`daily/day=2024-02-02`: stays: it was modified outside lakehouse" in done.out
     assert [each for each in sold.files() if "2024-02" in each and "daily" in each] == ["daily/day=2024-02-02/data.csv"]
+
+
+def test_null_is_read_by_none(folder: ProjectFolder, cli: Cli) -> None:
+    tables = "s: {kind: source, path: raw/, partitions: [region], columns: {id: int64}}\nd: {partitions: [region], inputs: [s]}"
+    folder.declare(tables, "def d(s):\n    return s\n")
+    folder.write("data/raw/region=__HIVE_DEFAULT_PARTITION__/a.csv", "id\n1\n")
+    folder.write("data/raw/region=eu/a.csv", "id\n2\n")
+    assert cli("run").code == 0
+    assert Project.load(folder.path).read("d", {"region": None})["id"].tolist() == [1]

@@ -307,7 +307,9 @@ def test_only_so_many_partitions_are_made(sales: ProjectFolder, cli: Cli) -> Non
         "monthly": {"2024-01": "waiting", "2024-02": "waiting"},
         "summary": "waiting",
     }
-    newest = run(cli, "--max-partitions", "1", "--newest-first")
+    done = cli("run", "--max-partitions", "1", "--newest-first", "-o", "json").json["tables"]
+    newest = {table["name"]: ended(table) for table in done}
+    assert done[0]["notes"] == ["day=2024-01-31: waiting: left for a later run (`--max-partitions`)"]
     assert newest["daily"] == {"2024-02-01": "materialized", "2024-01-31": "waiting"}
     assert newest["monthly"] == {"2024-02": "materialized", "2024-01": "waiting"}
     assert run(cli)["summary"] == "materialized"
@@ -330,6 +332,8 @@ def test_failed_partitions_are_tried_again_alone(sales: ProjectFolder, cli: Cli)
 
 def test_open_period_waits_or_is_made_each_time(sales: ProjectFolder, cli: Cli) -> None:
     assert run(cli, "--as-of", "2024-02-29T23:59")["monthly"] == {"2024-01": "materialized", "2024-02": "waiting"}
+    late = cli("run", "--as-of", "2024-02-29T23:59", "-o", "json").json["tables"]
+    assert next(table["status"] for table in late if table["name"] == "monthly") == "waiting"
     assert total(cli) == 4
     assert "month=2024-02: 2024-02 has not ended" in cli("plan", "--as-of", "2024-02-29").out
     sales.edit("lakehouse.yaml", "{every: month}", "{every: month, open: partial}")
