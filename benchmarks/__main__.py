@@ -21,7 +21,7 @@ from math import inf
 from pathlib import Path
 from statistics import median
 
-from benchmarks import projects
+from benchmarks import partitions, projects
 from benchmarks.measuring import Measured, Paired, machine, paired
 
 DATA = projects.DATA
@@ -236,6 +236,43 @@ def many_files(rounds: int) -> list[str]:
     return [*lines, limit(pair, wall, 3.0), limit(pair, cpu, inf)]
 
 
+_PARTITIONS = """## Partitions
+
+Written by `make bench`, or `python -m benchmarks partitions`, on {machine}.
+A table by day is made of 1,000 files of 10^4 rows of three columns of CSV, and gets one more. What a replaced Delta
+partition takes is a run of 100, of 10^4 rows of two columns each, beyond a run of one, without the time in which Arrow
+writes the same files. One new file takes two processes, and most of their time to start and to import what they need.
+
+| what | quantity | ours | yardstick | ratio | promised |
+|---|---|---:|---:|---:|---:|
+"""
+
+
+def by_partition(rounds: int) -> list[str]:
+    """A new file of a table by day, the plan of very many partitions, and Delta partitions that are replaced."""
+    lines = []
+
+    def add(what: str, quantity: str, found: float, promised: float, shown: str, unit: str = "") -> None:
+        verdict = "" if found <= promised else " **missed**"
+        lines.append(f"| {what} | {quantity} | {shown} | ≤ {promised:g}{unit}{verdict} |")
+        print(lines[-1], flush=True)
+
+    for frame in ("pandas", "pyarrow"):
+        pair = partitions.one_new_file(rounds, frame=frame)
+        for quantity, of in (("CPU", cpu), ("wall", wall)):
+            ours, theirs = pair.medians(of)
+            ratio = pair.ratio(of)
+            add(pair.what, quantity, ratio, 0.02, f"{ours:.2f} s | {theirs:.1f} s | {ratio:.3f}")
+    found = partitions.up_to_date(3 * rounds)
+    plan = "`lakehouse plan`, 10^5 partitions up to date"
+    add(plan, "CPU", found.cpu, 2, f"{found.cpu:.2f} s | – | –", " s")
+    add(plan, "wall", found.wall, 2, f"{found.wall:.2f} s | – | –", " s")
+    add(plan, "peak memory", found.peak_mb, 300, f"{found.peak_mb:.0f} MB | – | –", " MB")
+    for quantity, each in zip(("CPU", "wall"), partitions.replaced(rounds), strict=True):
+        add("a Delta partition replaced, of 100, beyond its data", quantity, each, 5, f"{each:.1f} ms | – | –", " ms")
+    return lines
+
+
 _STORED = ("data", ".lakehouse")
 _BESIDE = """
 ## Beside the version before
@@ -309,9 +346,12 @@ def main() -> None:
         "queries": (queries, 5),
         "parquet": (parquet_batches, 3),
         "files": (many_files, 5),
+        "partitions": (by_partition, 3),
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("part", nargs="*", choices=[*parts, []], help="only these; the report is left as it is")
+    parser.add_argument(
+        "part", nargs="*", choices=[*parts, []], help="only these, which leaves the report's table as it is"
+    )
     parser.add_argument("--rounds", type=int, help="instead of each part's own number")
     parser.add_argument("--against", type=Path, help="measure beside another version: the folder of its `lakehouse`")
     arguments = parser.parse_args()
@@ -324,7 +364,11 @@ def main() -> None:
     lines = []
     for name in arguments.part or parts:
         measured, rounds = parts[name]
-        lines += measured(arguments.rounds or rounds)
+        found = measured(arguments.rounds or rounds)
+        if measured is by_partition:
+            _write("## Partitions", _PARTITIONS.format(machine=machine()) + "\n".join(found) + "\n\n")
+        else:
+            lines += found
     if not arguments.part:
         _write("# Performance", _INTRO.format(machine=machine()) + "\n".join(lines) + "\n\n")
         shutil.rmtree(projects.DATA / "weather")

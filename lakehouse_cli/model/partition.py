@@ -39,6 +39,8 @@ class Partition(Struct, frozen=True, order=True):
     @property
     def path(self) -> str:
         """Its folder below that of its table, such as ``region=eu/month=2024-01``; each value percent-encoded."""
+        if len(self.values) == 1:  # as of nearly all, of very many
+            return f"{self.dimensions[0]}={quoted_value(self.values[0])}"
         pairs = zip(self.dimensions, self.values, strict=True)
         return "/".join([f"{name}={quoted_value(value)}" for name, value in pairs])
 

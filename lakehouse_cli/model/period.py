@@ -138,6 +138,7 @@ def _week_key(number: int) -> str:
     return f"{year:04}-W{week:02}"
 
 
+@lru_cache(2)  # for the hours of a day
 def _day_key(number: int) -> str:
     return date.fromordinal(number).isoformat()
 

@@ -162,11 +162,9 @@ class TableUnits:
         found: list[UnitPlan] = []
         wanted = self.known.narrowing.wanted
         stored = self.stored.records
-        seen: set[Partition] = set()
         plain = self._plain(indexes)
         for values in keys:
             unit = Partition(dimensions, values)
-            seen.add(unit)
             if plain is not None and plain.take(unit, values):
                 continue
             if wanted is not None and not wanted(self.name, unit):
@@ -176,8 +174,9 @@ class TableUnits:
             planned = self._unit(unit, values, chosen)
             if planned is not None:
                 found.append(planned)
+        seen = set(keys)
         for unit in stored:
-            if unit not in seen and (wanted is None or wanted(self.name, unit)):
+            if unit.values not in seen and (wanted is None or wanted(self.name, unit)):
                 planned = self._gone(unit, None)
                 if planned is not None:
                     found.append(planned)

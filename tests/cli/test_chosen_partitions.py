@@ -177,8 +177,8 @@ def test_clean_leaves_what_was_modified_outside(sold: ProjectFolder, cli: Cli) -
 
 
 def test_null_is_read_by_none(folder: ProjectFolder, cli: Cli) -> None:
-    tables = "s: {kind: source, path: raw/, partitions: [region], columns: {id: int64}}\nd: {partitions: [region], inputs: [s]}"
-    folder.declare(tables, "def d(s):\n    return s\n")
+    source = "s: {kind: source, path: raw/, partitions: [region], columns: {id: int64}}"
+    folder.declare(f"{source}\nd: {{partitions: [region], inputs: [s]}}", "def d(s):\n    return s\n")
     folder.write("data/raw/region=__HIVE_DEFAULT_PARTITION__/a.csv", "id\n1\n")
     folder.write("data/raw/region=eu/a.csv", "id\n2\n")
     assert cli("run").code == 0

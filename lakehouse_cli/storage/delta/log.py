@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import deltalake
 import pyarrow as pa
@@ -34,6 +34,13 @@ _UNDERSTOOD = frozenset(("timestampNtz", "appendOnly", "invariants", "columnMapp
 def filesystem(uri: str, settings: Mapping[str, str]) -> pyarrow.fs.PyFileSystem:
     """Return the files of a folder or of a prefix, as Arrow reads and writes them."""
     return pyarrow.fs.PyFileSystem(DeltaStorageHandler(uri, dict(settings)))
+
+
+class Undivided(NamedTuple):
+    """What is judged of a version before a run commits to it, as of `Snapshot`."""
+
+    peculiarities: tuple[str, ...]
+    own_version: int | None
 
 
 class Snapshot(Struct, frozen=True, dict=True):

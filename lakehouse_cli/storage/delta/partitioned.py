@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,17 @@ class DeltaStorage(DeltaTables):
             yield
         finally:
             self._is_in_use = False
-            for path in tuple(self._schemas):
+            with ExitStack() as closing:  # all of them, whichever fails
+                for path in self._schemas:
+                    closing.callback(self._close, path)
+
+    def _close(self, path: str) -> None:
+        try:
+            self._flush(path, closing=True)
+        except StorageError:
+            with suppress(StorageError):  # one was refused: the others are stored all the same
                 self._flush(path, closing=True)
+            raise
 
     def _whole(self, table: Table) -> Table:
         """The table that a partition is of."""
@@ -77,11 +86,18 @@ class DeltaStorage(DeltaTables):
             self._units.setdefault(path, DeltaUnits(place, self._settings, there))
         return self._units[path]
 
-    def _looked(self, table: Table) -> tuple[UnitSnapshot | None, list[StoredFile], PartitionRecord | None]:
-        """The version, the files of a partition in it, and what is recorded of it."""
+    def _looked(
+        self, table: Table, *, judging: bool = False
+    ) -> tuple[UnitSnapshot | None, list[StoredFile], PartitionRecord | None]:
+        """The version, the files of a partition in it, and what is recorded of it.
+
+        Partitions that wait are committed first, unless this only judges one that is to wait with them: it is judged
+        again by the version that it is committed to.
+        """
         units = self._of(table)
-        self._flush(table.base_path)
-        found = units.look()
+        if not judging:
+            self._flush(table.base_path)
+        found = units.look(recent=judging and self._is_in_use)
         if found is None or table.partition is None or found.dimensions != table.partitions:
             return found, [], None
         values = self._values(table, found)
@@ -155,7 +171,7 @@ class DeltaStorage(DeltaTables):
             return
         with translate_errors(self, table, "looked at"):
             self._refuse_inside(self._whole(table))
-            found, files, record = self._looked(table)
+            found, files, record = self._looked(table, judging=True)
             self._refuse_unit(table, found, forced=forced)
             if files and record is None and not forced:
                 raise UnclaimedError(self.uri(table), selected_alone(table), location=table.where("path", "storage"))
@@ -171,11 +187,7 @@ class DeltaStorage(DeltaTables):
                 hint="remove the table, or give this one another `path:`",
                 location=table.where("partitions", "path"),
             )
-        self._refuse_foreign(
-            _Undivided(found.snapshot, {"partitions"}),  # type: ignore[arg-type]
-            self._whole(table),
-            forced=forced,
-        )
+        self._refuse_foreign(found.undivided, self._whole(table), forced=forced)
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
         """Return the declared columns of the latest version, or of a partition in it."""
@@ -298,7 +310,7 @@ class DeltaStorage(DeltaTables):
             if before is not None and units.pending and before[1] != schema:
                 self._flush(path)
             self._schemas[path] = self._whole(table), schema
-            self._judge(table, units.look(), unit)
+            self._judge(table, units.look(recent=self._is_in_use), unit)
             is_time = units.add(unit)
             try:
                 if is_time or not self._is_in_use:
@@ -389,14 +401,6 @@ class DeltaStorage(DeltaTables):
         """In the folders of these tables, or of those that these partitions are of."""
         by_path = {each.path: each for each in map(self._whole, tables)}
         super().remove_leftovers(by_path.values())
-
-
-class _Undivided:
-    """A version as it is judged whether a run may commit to it, but for some of what would speak against it."""
-
-    def __init__(self, snapshot: Any, allowed: set[str]) -> None:
-        self.peculiarities = tuple(each for each in snapshot.peculiarities if each not in allowed)
-        self.own_version = snapshot.own_version
 
 
 def _content(

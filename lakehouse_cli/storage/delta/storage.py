@@ -37,6 +37,7 @@ from lakehouse_cli.storage.delta.log import (
     ConflictError,
     DataFile,
     Snapshot,
+    Undivided,
     allow_wall_clock,
     commit,
     filesystem,
@@ -240,7 +241,7 @@ class DeltaTables(AssetStorage):
         place = self._place(path)
         return os.path.isdir(f"{place}/{_LOG}") if self._local else Snapshot.open(place, self._settings) is not None
 
-    def _refuse_foreign(self, found: Snapshot | None, table: Table, *, forced: bool) -> None:
+    def _refuse_foreign(self, found: Snapshot | Undivided | None, table: Table, *, forced: bool) -> None:
         if found is None:
             return
         if found.peculiarities:

@@ -20,10 +20,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import RemoveAction, create_table_with_add_actions
 from msgspec.structs import replace
 
+from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.storage.base import Provenance
-from lakehouse_cli.storage.delta.log import APPLICATION, ConflictError, DataFile, Snapshot
+from lakehouse_cli.storage.delta.log import APPLICATION, ConflictError, DataFile, Snapshot, Undivided
 from lakehouse_cli.storage.delta.partition_values import in_log
 from lakehouse_cli.storage.delta.reading import rows_of
 from lakehouse_cli.storage.partition_index import PartitionIndex
@@ -102,6 +103,12 @@ class UnitSnapshot:
         return tuple(self.snapshot.table.metadata().partition_columns)
 
     @cached_property
+    def undivided(self) -> Undivided:
+        """As it is judged whether a run may commit to it: partitions are no peculiarity."""
+        found = tuple(each for each in self.snapshot.peculiarities if each != "partitions")
+        return Undivided(found, self.snapshot.own_version)
+
+    @cached_property
     def files(self) -> Mapping[tuple[Any, ...], list[StoredFile]]:
         """The files of each partition, by its values."""
         added, found = self.added, dict[tuple[Any, ...], list[StoredFile]]()
@@ -126,7 +133,7 @@ class DeltaUnits:
         self.lock = threading.RLock()
         self.pending: list[PendingUnit] = []
         self._place, self._settings, self._there = place, settings, there
-        self._since = 0.0
+        self._since = self._looked = 0.0
         self._forget()
 
     def _forget(self) -> None:
@@ -136,9 +143,18 @@ class DeltaUnits:
         self._own: int | None = None
         self._links = self._lines = 0
 
-    def look(self) -> UnitSnapshot | None:
-        """Return the latest version, with the index as it is there; None where there is no table."""
+    def look(self, *, recent: bool = False) -> UnitSnapshot | None:
+        """Return the latest version, with the index as it is there; None where there is no table.
+
+        Args:
+            recent: Whether the one will do that was the latest as long ago as a commit may wait: a look at the log
+                takes longer than all else that is done for a partition.
+        """
         with self.lock:
+            now = time.monotonic()
+            if recent and self._version is not None and now - self._looked < _BATCH_SECONDS:
+                return self._version
+            self._looked = now
             if not self._there():
                 self._forget()
                 return None
@@ -210,19 +226,27 @@ class DeltaUnits:
         Args:
             schema: Of the table; those of its columns that it lacks are added.
             dimensions: By which it is divided.
-            judge: Raises where one of them may not be stored.
+            judge: Raises where one of them may not be stored; that one does not wait any more.
             dropped: Partitions that are to be gone, with their values.
             closing: Whether nothing follows soon.
 
         Raises:
             ConflictError: Others committed again and again.
+            StorageError: One may not be stored; nothing was committed.
             TypeChangedError: A column has another type in the table.
         """
         with self.lock:
             for _ in range(_COMMITS):
                 found = self.look()
-                for each in self.pending:
-                    judge(found, each)
+                refused: list[StorageError] = []
+                for each in tuple(self.pending):
+                    try:
+                        judge(found, each)
+                    except StorageError as error:  # which would keep all that follow from being committed
+                        self.pending.remove(each)
+                        refused.append(error)
+                if refused:
+                    raise refused[0]
                 try:
                     self._commit(found, schema, dimensions, dropped, closing=closing)
                 except ConflictError:

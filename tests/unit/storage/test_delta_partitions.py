@@ -71,6 +71,7 @@ def test_finished_partitions_are_few_commits(storage: AssetStorage, root: Path) 
         before = commits(root)
         with in_use([storage]):
             for unit in MANY:
+                check_replaceable(storage, unit, forced=False)
                 publish(storage, unit, turn)
         assert commits(root) - before <= len(MANY) / 20
     assert [row["id"] for row in rows(root)] == [2] * len(MANY)
@@ -168,6 +169,25 @@ def test_second_of_two_runs_is_refused(root: Path) -> None:
         publish(second, TWO, 2)
         assert [(row["id"], row["text"]) for row in rows(root)] == [(turn, "first"), (2, "a")]
     assert len(stored(opened(root))) == 2
+
+
+def test_overtaken_partition_keeps_no_other_from_being_stored(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delta_units, "_BATCH_SECONDS", 1000)
+    first, second = opened(root), opened(root)
+    for unit in (ONE, TWO, THREE):
+        publish(second, unit, 1)
+    origins = [(unit, planned(first, unit)) for unit in (ONE, TWO, THREE)]
+
+    def run() -> None:
+        with in_use([first]):
+            for unit, origin in origins:
+                first.publish(unit, data_of(DECLARED, (7, "first")), origin)
+            publish(second, TWO, 2)
+
+    with pytest.raises(OvertakenError, match="day=2024-01-02 while"):
+        run()
+    assert [(row["day"][-1], row["id"]) for row in rows(root)] == [("2", 2), ("1", 7), ("3", 7)]
+    assert len(stored(opened(root))) == 3
 
 
 def test_index_is_read_from_few_commits(storage: AssetStorage, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
