@@ -129,7 +129,7 @@ def _column_problems(column: Column, owner: str, dimension: Dimension | None) ->
         is_year = every == "year" and kind.is_integer
         if kind.id in ("string", "dictionary") or is_year or (is_date and (every != "hour" or kind.id == "timestamp")):
             return
-        good = "a timestamp" if every == "hour" else "`date32`"
+        good = "a timestamp without a zone" if every == "hour" else "`date32`"
         hint = f"declare it as `string`, or as {good}, which is its first {'moment' if every == 'hour' else 'day'}"
         yield Problem(f"{what} a key such as `{SAMPLES[every]}`", hint, column.location)
     elif kind.is_nested:
