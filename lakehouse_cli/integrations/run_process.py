@@ -27,6 +27,7 @@ OPTIONS = (
     *("SELECTION", "SELECT", "EXCLUDE", "PROJECT_DIR", "MODULE", "ENV", "OUTPUT", "QUIET", "VERBOSE"),
     *("DEFER", "FORCE", "FAIL_FAST", "FAILED", "WORKERS", "EXECUTOR", "WAIT", "WATCH", "LOG_FORMAT", "REPORTER"),
     *("DRY_RUN", "PARAM", "REPLAY", "TOGETHER", "WARNINGS_AS_ERRORS"),
+    *("PARTITION", "AS_OF", "MAX_PARTITIONS", "NEWEST_FIRST"),
 )
 # Seconds between two looks whether the process is still there, while it is silent.
 _LOOK_S = 1.0

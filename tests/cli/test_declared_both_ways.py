@@ -15,7 +15,7 @@ import yaml
 
 from lakehouse_cli.declarations import Column, DeclaredTable, declared_by
 from tests.conftest import Cli
-from tests.test_examples import EXAMPLES, ROOT, TEMPLATES, copy_of
+from tests.test_examples import EXAMPLES, ROOT, TEMPLATES, copy_of, generate_data
 
 IN_PYTHON = {"simple_lakehouse": "simple_lakehouse", "multi_type_lakehouse": "multi_type_lakehouse"}
 
@@ -109,6 +109,7 @@ def test_project_declared_both_ways_is_the_same(
         assert cli("init", str(written), "--template", name).code == 0
     else:
         copy_of(ROOT / name, written)
+        generate_data(short, written)
     shutil.copytree(written, declared)
     module = ["-m", "assets"]
     if short in IN_PYTHON:

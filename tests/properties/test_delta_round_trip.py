@@ -13,7 +13,7 @@ from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Column, ColumnType, ColumnTypeError, Contract, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import Manifest
-from lakehouse_cli.storage.delta.storage import DeltaStorage
+from lakehouse_cli.storage.delta.partitioned import DeltaStorage
 from lakehouse_cli.storage_types.delta import DELTA
 from lakehouse_cli.testing.storage import ORIGIN
 from tests.properties.test_csv_round_trip import plain, tables

@@ -17,7 +17,7 @@ import pytest
 
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.model import StorageSpec
-from lakehouse_cli.storage.delta.storage import DeltaStorage
+from lakehouse_cli.storage.delta.partitioned import DeltaStorage
 from lakehouse_cli.testing.storage import ORIGIN, column, data_of, table
 from tests.unit.storage.test_delta import deletion_vector
 
