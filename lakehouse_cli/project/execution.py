@@ -177,8 +177,9 @@ def _made(
 ) -> Callable[[Callable[[], None]], Executor]:
     if not executor.is_cluster:
         return partial(executor, workers, at_once=plan.at_once)
-    make: Callable[..., Executor] = executor
-    return partial(make, workers, at_once=plan.at_once, options=planner.spec.executor_options)
+    from lakehouse_cli.executors.clusters.opening import make_cluster  # of such runs alone
+
+    return partial(make_cluster, executor, planner.spec.executor_options, workers, at_once=plan.at_once)
 
 
 def runner_of(

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, TransformError, UnexpectedError
-from lakehouse_cli.executors.base import Ask, Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
+from lakehouse_cli.executors.base import (
+    Ask,
+    Executor,
+    WorkerDiedError,
+    WorkerKilledError,
+    WorkerStartError,
+    WorkerTimeoutError,
+)
 from lakehouse_cli.executors.progress import begin_work
 from lakehouse_cli.model import Table
 from lakehouse_cli.runner.callback_queue import CallbackQueue
@@ -19,6 +26,7 @@ from lakehouse_cli.runner.entry import materialize_here
 from lakehouse_cli.runner.handover import HandedTables
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, ResultError, over_time
 from lakehouse_cli.runner.memory import TablesInMemory
+from lakehouse_cli.runner.own_publication import own_publication
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.runs.events import ErrorInfo, Event, TableReading, TableRetrying
 from lakehouse_cli.runs.exits import at_work
@@ -114,7 +122,7 @@ class Attempts:
             each: amounts[min(self._grown[name], len(amounts) - 1)] for each, amounts in job.table.resources.items()
         }
         near = next((self._written_by[each] for each in job.tables if each in self._written_by), "")
-        ask = Ask(f"{job.run_id}-{name}-{attempt}", resources, near, partial(self._placed, name))
+        ask = Ask(f"{job.run_id}-{name}-{attempt}", resources, attempt > 1, near, partial(self._placed, name))
         given = self._memory.tables(job.tables)
         submit: Callable[..., Future[Outcome]] = executor.submit
         return submit(materialize_here, job.for_cluster(), given, {}, {}, timeout=job.table.timeout, ask=ask)
@@ -196,10 +204,16 @@ class Attempts:
 
     def _take(self, job: Job, future: Future[Outcome]) -> None:
         error = future.exception()
+        if isinstance(error, WorkerDiedError) and self._executor.is_cluster:
+            stored = own_publication(job, self._place.storages)
+            if stored is not None:  # it died before it could say so
+                self._end(job, stored)
+                return
         stopped_by = None if error is None else self._stopped_by()
         if error is None or isinstance(error, InputError):
             self._end(job, future.result() if error is None else error)
             return
+        self._grown[job.table.name] += _lacked_memory(error)
         failure = error if isinstance(error, ResultError) else _failure(job.table, error)
         if isinstance(failure, UnexpectedError) or self.begun(job.table.name) > job.table.retries:
             self._end(job, failure)
@@ -250,6 +264,13 @@ class Attempts:
                 if isinstance(outcome, Outcome):
                     self._keep(each, outcome)
         self._on_ended(name, ended, given_up)
+
+
+def _lacked_memory(error: BaseException) -> bool:
+    """Whether an attempt failed in a way in which more memory may help."""
+    if isinstance(error, TransformError):
+        return "MemoryError" in error.exception.partition(":")[0]
+    return isinstance(error, WorkerKilledError)
 
 
 def post_reading(

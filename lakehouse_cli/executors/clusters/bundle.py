@@ -19,7 +19,7 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.executors.base import ClusterError
 from lakehouse_cli.executors.clusters.requirements import Requirements
 
 #: Bytes above which a bundle is noted, and refused.
@@ -64,11 +64,11 @@ class Bundle(Struct, frozen=True, dict=True):
         """A zip, the same for the same content.
 
         Raises:
-            LakehouseError: It is too large.
+            ClusterError: It is too large.
         """
         size = sum(map(len, self.files.values()))
         if size > TOO_LARGE:
-            raise LakehouseError(
+            raise ClusterError(
                 f"the project's code has {megabytes(size)}, and no more than {megabytes(TOO_LARGE)} are sent to a"
                 f" worker: {self.biggest}",
                 hint="keep data in a storage, and large files on the workers; `uses: {files: …}` names what is sent",

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import msgspec
 
 from lakehouse_cli.errors import system_reason
-from lakehouse_cli.executors.base import WorkerDiedError, WorkerTimeoutError, WorkUnwantedError
+from lakehouse_cli.executors.base import WorkerDiedError, WorkerKilledError, WorkerTimeoutError, WorkUnwantedError
 from lakehouse_cli.executors.clusters.bundle import unpack
 from lakehouse_cli.executors.clusters.messages import Answer, Message, call_packed, packed, prepare, unpacked
 from lakehouse_cli.executors.start_methods import start
@@ -26,6 +27,9 @@ from lakehouse_cli.executors.threads import Work
 from lakehouse_cli.executors.worker import prepared
 from lakehouse_cli.executors.worker_process import WorkerProcess, always
 
+#: What is said of a process that the system ended for want of memory.
+OUT_OF_MEMORY = "was ended by the system, which was out of memory"
+_COUNTS = Path("/proc/vmstat")
 # Seconds for a process to end by itself; for which one without work is kept; between two looks at these.
 _PATIENCE_S = 1.0
 _IDLE_S = 60.0
@@ -83,12 +87,15 @@ def _work(asked: Message, place: Path, say: Callable[[str, Any], None], is_wante
         process = _processes.take(place, asked.threads)
     except OSError as error:
         return Answer("start", text=system_reason(error))
-    work = Work(Future(), call_packed, (asked.content,), asked.timeout)
+    kills = _oom_kills()
+    work = Work(Future(), call_packed, (asked.content, asked.again), asked.timeout)
     try:
         found = Answer("result", process.compute(work, _nothing, say, is_wanted))
     except WorkerDiedError as error:
         end(process)
-        return Answer("died", text=str(error))
+        if not isinstance(error, WorkerKilledError):
+            return Answer("died", text=str(error))
+        return Answer("killed", text=OUT_OF_MEMORY if _oom_kills() > kills else str(error))
     except (WorkerTimeoutError, WorkUnwantedError):
         end(process)
         return Answer("late")
@@ -100,6 +107,13 @@ def _work(asked: Message, place: Path, say: Callable[[str, Any], None], is_wante
 
 def _nothing() -> None:
     return None
+
+
+def _oom_kills() -> int:
+    """How many processes the system has ended for want of memory, as far as it says so."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(_COUNTS.read_text().partition("oom_kill ")[2].split()[0])
+    return 0
 
 
 def end(process: WorkerProcess) -> None:
