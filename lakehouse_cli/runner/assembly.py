@@ -21,6 +21,7 @@ from lakehouse_cli.runs.events import (
     PartitionFinished,
     PartitionResult,
     TableFinished,
+    TablePlaced,
     TableResult,
     TableRetrying,
     TableStarted,
@@ -65,6 +66,8 @@ class Assembly:
         match event:
             case TableStarted(name, _) if name in self.expansion.table_of:
                 self._start(self.expansion.table_of[name])
+            case TablePlaced(name, _) if name in self.expansion.table_of:
+                return  # of so many partitions the last one says nothing
             case TableRetrying(name) if name in self.expansion.table_of:
                 self._emit(event)
             case TableFinished(result) if result.name in self.expansion.table_of:

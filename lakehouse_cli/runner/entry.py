@@ -20,8 +20,9 @@ from lakehouse_cli.executors.clusters.messages import was_given_before
 from lakehouse_cli.executors.progress import begin_work
 from lakehouse_cli.model import FunctionRef, SparkSpec, StorageSpec
 from lakehouse_cli.runner.handover import Handover, read_handover
-from lakehouse_cli.runner.jobs import Job, Outcome, PrivateParams
+from lakehouse_cli.runner.jobs import InputError, Job, Outcome, PrivateParams, ResultError
 from lakehouse_cli.runner.workplace import WorkerStorages, Workplace
+from lakehouse_cli.text.redaction import masked_error
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,16 +97,23 @@ def materialize_here(
 
 def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Table]) -> Outcome:
     """Materialize at a worker of a cluster, where the run may have stored the table already."""
+    from lakehouse_cli.executors.clusters.bundle import mask_of_bundle
     from lakehouse_cli.runner.own_publication import own_publication
 
     if was_given_before() and (stored := own_publication(job, place.storages)) is not None:
         return stored
+    mask = mask_of_bundle(place.folder.parent)
     try:
         return _materialize(job, place, given, {}, {})
-    except OvertakenError:
-        if (stored := own_publication(job, place.storages)) is not None:
+    except LakehouseError as error:
+        if isinstance(error, OvertakenError) and (stored := own_publication(job, place.storages)) is not None:
             return stored
-        raise
+        raise masked_error(error, mask) from None
+    except InputError as error:
+        raise InputError(error.name, masked_error(error.error, mask)) from None
+    except ResultError as error:
+        masked = {name: masked_error(each, mask) for name, each in error.errors.items()}
+        raise ResultError(masked, error.stored) from None
 
 
 def _materialize(

@@ -20,7 +20,7 @@ import msgspec
 
 from lakehouse_cli.errors import system_reason
 from lakehouse_cli.executors.base import WorkerDiedError, WorkerKilledError, WorkerTimeoutError, WorkUnwantedError
-from lakehouse_cli.executors.clusters.bundle import unpack
+from lakehouse_cli.executors.clusters.bundle import mask_of_bundle, unpack
 from lakehouse_cli.executors.clusters.messages import Answer, Message, call_packed, packed, prepare, unpacked
 from lakehouse_cli.executors.start_methods import start
 from lakehouse_cli.executors.threads import Work
@@ -34,6 +34,8 @@ _COUNTS = Path("/proc/vmstat")
 _PATIENCE_S = 1.0
 _IDLE_S = 60.0
 _LOOK_S = 10.0
+# How many processes without work are kept while others are started, as for another run.
+_MOST_IDLE = 4
 _encoder, _messages = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Message)
 
 
@@ -87,10 +89,15 @@ def _work(asked: Message, place: Path, say: Callable[[str, Any], None], is_wante
         process = _processes.take(place, asked.threads)
     except OSError as error:
         return Answer("start", text=system_reason(error))
+    mask = mask_of_bundle(place)
+
+    def say_masked(kind: str, value: Any) -> None:
+        say(kind, mask(value) if isinstance(value, str) else value)
+
     kills = _oom_kills()
     work = Work(Future(), call_packed, (asked.content, asked.again), asked.timeout)
     try:
-        found = Answer("result", process.compute(work, _nothing, say, is_wanted))
+        found = Answer("result", process.compute(work, _nothing, say_masked, is_wanted))
     except WorkerDiedError as error:
         end(process)
         if not isinstance(error, WorkerKilledError):
@@ -132,7 +139,7 @@ class _Processes:
         self._watcher: threading.Thread | None = None
 
     def take(self, place: Path, threads: int) -> WorkerProcess:
-        """One that is prepared with a bundle; another one ends those of others.
+        """One that is prepared with a bundle; where one is started, some of those that others left are ended.
 
         Raises:
             OSError: None can be started.
@@ -142,8 +149,8 @@ class _Processes:
             if own:
                 self._idle.remove(own[-1])
                 return own[-1][2]
-            others, self._idle = self._idle, []
-        for _, _, process in others:
+            gone, self._idle = self._idle[:-_MOST_IDLE], self._idle[-_MOST_IDLE:]
+        for _, _, process in gone:
             end(process)
         return start(partial(prepared, threads, partial(prepare, place)), fork=False)
 

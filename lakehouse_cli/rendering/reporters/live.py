@@ -34,6 +34,7 @@ from lakehouse_cli.runs.events import (
     RunWaiting,
     TableComputed,
     TableFinished,
+    TablePlaced,
     TableReading,
     TableResult,
     TableRetrying,
@@ -65,6 +66,7 @@ class LiveReporter(TextReporter):
         self._retrying: dict[str, str] = {}
         self._progress: dict[str, str] = {}
         self._reading: dict[str, str] = {}
+        self._workers: dict[str, str] = {}
         self._computed: dict[str, TableComputed] = {}
         self._results: dict[str, TableResult] = {}
         self._live: Live | None = None
@@ -84,8 +86,8 @@ class LiveReporter(TextReporter):
                 self._running[event.table] = time.monotonic()
             case TableRetrying():
                 self._retrying[event.table] = retry_text(event)
-            case TableReading():
-                self._reading[event.table] = "" if event.files == event.total else reading_text(event)
+            case TableReading() | TablePlaced():
+                self._note(event)
             case RunStopping():
                 self._state = "finishing"
             case TableComputed():
@@ -100,6 +102,14 @@ class LiveReporter(TextReporter):
                 self._results[event.result.name] = event.result
             case RunFinished():
                 self._finish(event.result)
+
+    def _note(self, event: TableReading | TablePlaced) -> None:
+        """Note what is said of a table while it is computed."""
+        if isinstance(event, TablePlaced):
+            self._workers[event.table] = f"on {event.worker}"
+            self._retrying.pop(event.table, None)
+        else:
+            self._reading[event.table] = "" if event.files == event.total else reading_text(event)
 
     def _finish(self, result: RunResult) -> None:
         self.close()
@@ -185,11 +195,16 @@ class LiveReporter(TextReporter):
                 self._columns,
                 self._state,
                 cells,
-                self._reading.get(name) or self._retrying.get(name) or self._progress.get(name, ""),
+                self._doing(name),
             )
         if name in self._computed:
             return computed_line(self._terminal, self._columns, self._computed[name])
         return row_line(self._terminal, self._columns, "waiting", (name, "", "", ""), "")
+
+    def _doing(self, name: str) -> str:
+        """What is said of a table that is computed now."""
+        told = (self._reading, self._retrying, self._progress, self._workers)
+        return next((each[name] for each in told if each.get(name)), "")
 
     def _rest(self, results: dict[str, TableResult], running: dict[str, float], shown: set[str]) -> str:
         hidden = [name for name in self._tables if name not in shown]
