@@ -130,9 +130,8 @@ def _cluster(folder: Path) -> Iterator[tuple[str, list[int]]]:
         _await_workers(address)
         yield address, [each.pid for each in started]
     finally:
-        for process in started:
+        for process in reversed(started):  # workers do not end while they look for a scheduler that is gone
             process.terminate()
-        for process in started:
             process.wait(30)
 
 
