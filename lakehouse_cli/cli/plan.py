@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from lakehouse_cli.cli import options, output
 from lakehouse_cli.errors import StorageError, UnclaimedError, UnreachableError
 from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.text.causes import without_values
 from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import HANGING, Terminal, note_lines, printable, size_text, table_notes, time_text
@@ -112,7 +113,13 @@ def _not_judged(table: PlannedTable) -> list[str]:
 
 def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:
     """Why a run would fail, and what to do about it; nothing where it would not."""
-    blocked = [each.would_fail for each in _runs(plan) if each.would_fail is not None]
+    from lakehouse_cli.plan.units import UnitPlan
+
+    blocked = [
+        (each.would_fail, each.partition.values if isinstance(each, UnitPlan) else ())
+        for each in _runs(plan)
+        if each.would_fail is not None
+    ]
     if not blocked:
         return []
     causes = _causes(plan, blocked)
@@ -149,12 +156,18 @@ def _next(plan: Plan) -> str | None:
     return None if trouble is None else trouble.hint
 
 
-def _causes(plan: Plan, would_fail: list[str]) -> list[str]:
-    """Why tables would fail, each cause once: an unreachable storage is so for all its tables."""
+def _causes(plan: Plan, would_fail: list[tuple[str, tuple[str, ...]]]) -> list[str]:
+    """Why tables would fail, each cause once: an unreachable storage is so for all its tables.
+
+    Args:
+        plan: The plan.
+        would_fail: Why each would, and of a partition its values.
+    """
     reasons = dict.fromkeys(error.reason for error in plan.out_of_reach.values())
     causes: dict[str, str] = {}
-    for each in would_fail:
-        causes.setdefault(next((reason for reason in reasons if each.endswith(reason)), each), each)
+    for each, values in would_fail:
+        cause = next((reason for reason in reasons if each.endswith(reason)), without_values(each, values))
+        causes.setdefault(cause, each)
     return list(causes.values())
 
 
@@ -191,7 +204,8 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
         if shown == "blocked" and table.would_fail is not None:
             # The row of the table that is to blame says the rest.
             brief = table.would_fail.partition(": ")[0] if table.would_fail in out_of_reach else table.would_fail
-            why = [brief, *(each for each in why if each not in missing)]
+            says_more = not any(reason.message in brief for unit in table.partitions for reason in unit.reasons)
+            why = [*([brief] if says_more else []), *(each for each in why if each not in missing)]
         elif table.kind == "source" and isinstance(trouble, UnreachableError):
             why = [trouble.reason]
         elif shown == "failed" and table.would_fail is not None:
@@ -200,7 +214,7 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
             why = _refusal(table.refused, table)
         waiting = [unit for unit in table.partitions if unit.action == "wait"]
         if waiting and table.action != "wait":
-            why.append(f"waiting: {summed_up(waiting)[0].message}")
+            why += [f"waiting: {reason.message}" for reason in summed_up(waiting)]
         if table.state is not None and table.state.environment is not None:
             why.append(f"from `{table.state.environment}`")
         if table.would_fail is not None and shown == "no access":
