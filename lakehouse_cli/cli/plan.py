@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec.structs import replace
 
 from lakehouse_cli.cli import options, output
-from lakehouse_cli.errors import StorageError, UnclaimedError, UnreachableError
+from lakehouse_cli.errors import MissingDataError, StorageError, UnclaimedError, UnreachableError
 from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.storage.errors import MisnamedFilesError
 from lakehouse_cli.text.causes import without_values
 from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import count_text, plural
@@ -39,11 +40,15 @@ _MARKS = {
     "skip": ("=", "dim"),
     "wait": ("○", "dim"),
     "missing": ("✗", "red"),
+    "misnamed": ("✗", "red"),
+    "unreadable": ("✗", "red"),
     "failed": ("✗", "red"),
     "refused": ("✗", "red"),
     "no access": ("✗", "red"),
     "blocked": ("○", "yellow"),
 }
+# Sources that no run can read.
+_UNREAD = ("missing", "misnamed", "unreadable")
 # What is counted below a plan.
 _COUNTED = (
     ("run", "table", "to materialize"),
@@ -55,6 +60,8 @@ _COUNTED = (
     ("wait", "table", "waiting"),
     ("read", "source", "to read"),
     ("missing", "source", "missing"),
+    ("misnamed", "source", "with misnamed files"),
+    ("unreadable", "source", "not readable"),
 )
 
 
@@ -149,7 +156,7 @@ def _next(plan: Plan) -> str | None:
     remedy = next((table.remedy for table in plan.runs if table.remedy is not None), None)
     if remedy is not None:
         return remedy
-    unread = next((table for table in plan.tables if _shown(table) == "missing"), None)
+    unread = next((table for table in plan.tables if _shown(table) in _UNREAD), None)
     if unread is None:
         return None
     trouble = unread.state.trouble if unread.state is not None else None
@@ -196,6 +203,7 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
     # The rows of the tables that need these say that they are gone.
     missing = {gone(table.name) for table in plan.tables if table.kind == "source" and table.would_fail is not None}
     out_of_reach: set[str] = set()
+    unread: dict[str, str] = {}
     for table in plan.tables:
         shown = _shown(table)
         mark, style = _MARKS[shown]
@@ -215,6 +223,10 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
         waiting = [unit for unit in table.partitions if unit.action == "wait"]
         if waiting and table.action != "wait":
             why += [f"waiting: {reason.message}" for reason in summed_up(waiting)]
+        if shown in ("misnamed", "unreadable"):  # the message may be long
+            unread |= dict.fromkeys(why, table.name)
+        elif unread:
+            why = [*dict.fromkeys(_brief(each, unread) for each in why)]
         if table.state is not None and table.state.environment is not None:
             why.append(f"from `{table.state.environment}`")
         if table.would_fail is not None and shown == "no access":
@@ -224,6 +236,11 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
     # The mark shows the action as well.
     header = ("", "table", "action", "why")
     return columns(terminal, header, rows, dispensable=(2,), shortened=1, shortest=16, least=26, fold=True)
+
+
+def _brief(why: str, unread: Mapping[str, str]) -> str:
+    """Why a table cannot be made; where that is what the row of a source says, the source alone."""
+    return next((f"`{name}` cannot be read" for message, name in unread.items() if message in why), why)
 
 
 def _refusal(refused: StorageError, table: PlannedTable) -> list[str]:
@@ -246,5 +263,7 @@ def _shown(table: PlannedTable) -> str:
     if isinstance(trouble, UnreachableError):
         return "no access"
     if table.kind == "source":
-        return "missing"
+        is_misnamed = isinstance(trouble, MisnamedFilesError)
+        is_missing = trouble is None or isinstance(trouble, MissingDataError)
+        return "misnamed" if is_misnamed else "missing" if is_missing else "unreadable"
     return "refused" if table.refused is not None else "blocked"

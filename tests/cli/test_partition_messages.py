@@ -6,8 +6,12 @@ import re
 
 import pytest
 
+from lakehouse_cli import Project
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.unit import unit_of
+from lakehouse_cli.storage.partition_capability import claim
 from tests.cli.test_partitions import MONTH, TRANSFORMS, planned, put, run
-from tests.conftest import Cli, ProjectFolder
+from tests.conftest import Cli, Invoked, ProjectFolder
 
 DAYS = [f"2024-01-{day:02}" for day in range(1, 28)]
 TABLES = """
@@ -130,3 +134,98 @@ both: {partitions: [day], inputs: [raw, other], columns: {id: int64}}
     assert (
         "`both`: 3 partitions (day=2024-01-01 to day=2024-01-03): waiting: `other` has no 2024-01-01, and so on" in out
     )
+
+
+#: What people write, what the hint says, and the table and the dimensions that follow from it.
+WORDS = [
+    ("partition_by: day", "`partitions: [day]`, with `day: {every: day}`", "partitions: [day]"),
+    ("incremental: true", "`partitions: [file]`", "partitions: [file]"),
+    ("append: true", "`partitions: [file]`", "partitions: [file]"),
+    ("incremental_strategy: append", "`partitions: [file]`", "partitions: [file]"),
+    ("merge: true", "`partitions: [file]`, or `partitions: [day]`", "partitions: [day]"),
+    ("unique_key: id", "`key: [day, id]`", "partitions: [day], key: [day, id]"),
+    ("materialized: incremental", "`partitions: [file]`", "partitions: [file]"),
+    ("kind: incremental", "write `partitions: [day]`", "partitions: [day]"),
+    ("kind: view", "remove it", "tags: []"),
+    ("batch_size: day", "`partitions: [day]`", "partitions: [day]"),
+    (
+        "event_time: ts",
+        "within: {column: ts}",
+        "partitions: [day], inputs: {daily: {table: events, within: {column: ts}}}",
+    ),
+    ("lookback: 2", "at: {day: [-2, 0]}", "partitions: [day], inputs: {daily: {table: daily, at: {day: [-2, 0]}}}"),
+    ("begin: 2024-01-01", "`day: {every: day, start: 2024-01-01}`", "partitions: [day]"),
+    ("forward_only: true", "`on_code_change: new`", "partitions: [day], on_code_change: new"),
+    (
+        "format: delta",
+        "`storage: lake` in its place, and under `storages:` `lake: {type: delta, root: lake}`",
+        "storage: lake",
+    ),
+]
+
+
+def test_words_of_others_have_hints_that_work(folder: ProjectFolder, cli: Cli) -> None:
+    top = """
+dimensions: {day: {every: day, start: 2024-01-01}}
+storages: {default: {root: data}, lake: {type: delta, root: lake}}
+"""
+    tables = """
+raw: {kind: source, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}
+events: {kind: source, columns: {id: int64, ts: "timestamp[s]"}}
+daily: {partitions: [day], inputs: [raw], columns: {id: int64}}
+tidy: {WORDS, columns: {day: date32, id: int64}}
+"""
+    code = TRANSFORMS + "def tidy(daily: pa.Table) -> pa.Table:\n    return daily\n"
+
+    def validated(words: str) -> Invoked:
+        words = f"function: tidy, {words}" if "inputs" in words else f"function: daily, inputs: {{raw: raw}}, {words}"
+        folder.declare(tables.replace("WORDS", words), code, top=top)
+        return cli("validate")
+
+    for written, hint, followed in WORDS:
+        assert hint in validated(written).err
+        assert validated(followed).code == 0, (written, validated(followed))
+
+
+def test_format_of_a_storage_that_is_a_type_has_a_hint(days: ProjectFolder, cli: Cli) -> None:
+    days.add("lakehouse.yaml", "storages: {default: {root: data, format: delta}}\n")
+    assert "write `type: delta` in the place of `format`" in cli("validate").err
+
+
+def test_misnamed_files_have_a_label_of_their_own(days: ProjectFolder, cli: Cli) -> None:
+    for name in ("2024-02-30", "today"):
+        days.write(f"data/raw/sales_{name}.csv", "id\n1\n")
+    plan = cli("plan").out
+    assert re.search(r"✗  raw +misnamed +2 files of source `raw` are not named as its path says: \S+2024-02-30", plan)
+    assert "data/raw/sales_today.csv ('today' is not as `{day:%Y-%m-%d}` says)" in plan
+    assert re.search("✗  daily +refused +`raw` cannot be read; it is not known which partitions it has", plan)
+    assert "1 source with misnamed files" in plan
+    days.write("data/raw/sales_2024-02-01.CSV", "id\n1\n")
+    assert re.search(r"✗  raw +misnamed +1 file of source `raw` cannot be read, for their ending", cli("plan").out)
+
+
+def test_table_by_period_without_inputs_is_not_computed_once(folder: ProjectFolder, cli: Cli) -> None:
+    top = "dimensions: {day: {every: day, start: 2024-01-01, end: 2024-01-02}}\n"
+    code = "import pyarrow as pa\n\ndef daily(day) -> pa.Table:\n    return pa.table({'n': [1]})\n"
+    folder.declare("daily: {partitions: [day], columns: {n: int64}}", code, top=top)
+    assert "computed once" not in cli("plan").out
+
+
+def test_column_of_a_wrong_type_is_reported_once(folder: ProjectFolder, cli: Cli) -> None:
+    tables = """
+events: {kind: source, columns: {ts: timestampp}}
+daily: {partitions: [day], inputs: {raw: {table: events, within: {column: ts}}}, columns: {id: int64}}
+"""
+    folder.declare(tables, TRANSFORMS, top="dimensions: {day: {every: day, start: 2024-01-01}}\n")
+    assert cli("validate").err.endswith("\n\n1 problem\n")
+
+
+def test_run_that_was_killed_changes_no_columns(days: ProjectFolder, cli: Cli) -> None:
+    """Its claim of a partition says nothing of columns."""
+    project = Project.load(days.path)
+    unit = unit_of(project.table("daily"), Partition(("day",), (DAYS[0],)))
+    claim(project.storage("daily"), [unit], "killed", "2026-01-01T00:00:00.000+00:00")
+    assert "run killed did not finish" in cli("plan").out
+    daily = cli("run", "-o", "json").json["tables"][0]
+    assert daily["status"] == "materialized"
+    assert "column" not in str(daily)
