@@ -27,7 +27,7 @@ def dimension_problems(spec: ProjectSpec, graph: AssetGraph) -> Iterator[Problem
     for name, edges in graph.inputs.items():
         table = graph.tables[name]
         if table.partitions and not table.quarantine_of:
-            yield from _Mapping(table, edges, spec).problems()
+            yield from _Mapping(table, edges, spec, graph.inputs).problems()
 
 
 def _may_have_more(table: Table) -> bool:
@@ -40,6 +40,7 @@ class _Mapping(Struct):
     table: Table
     edges: tuple[Input, ...]
     spec: ProjectSpec
+    inputs: Mapping[str, tuple[Input, ...]]
 
     @property
     def owner(self) -> str:
@@ -64,14 +65,28 @@ class _Mapping(Struct):
 
     def _of_files(self) -> Iterator[Problem]:
         place = self.table.where("partitions")
-        sources = [f"`{each.name}`" for _, each in self.others if reads_many_files(each) and file_pattern(each.path)]
+        sources = [f"`{each}`" for each in self._sources_of_files()]
         if not sources:
             message = f"{self.owner} has a partition of each file, and reads no source of many files"
-            yield Problem(message, "read a source whose path is a pattern or a folder: `raw/sales_*`", place)
+            hint = (
+                "read a source whose path is a pattern or a folder: `raw/sales_*`, or a table with `partitions: [file]`"
+            )
+            yield Problem(message, hint, place)
         elif len(sources) > 1:
             message = f"{self.owner} has a partition of each file, and reads more than one source of many files:"
-            hint = "give each a table of its own between the two, with `partitions: [file]`"
+            hint = "give each a table of its own with `partitions: [file]`, and read those in a table without"
             yield Problem(f"{message} {', '.join(sources)}", hint, place)
+
+    def _sources_of_files(self) -> list[str]:
+        """The sources of many files that it reads by file, itself or through tables that do so."""
+        read = {each.name: each for _, each in self.others}
+        names = [*read]
+        for name in names:
+            if read[name].partitions == (FILE,):
+                more = {edge.table: self.spec.tables[edge.table] for edge in self.inputs.get(name, ())}
+                names += [each for each in more if each not in read]
+                read |= more
+        return [name for name in names if reads_many_files(read[name]) and file_pattern(read[name].path)]
 
     def _of_dimensions(self) -> Iterator[Problem]:
         place, unknown = self.table.where("partitions"), False

@@ -107,7 +107,7 @@ def test_partitions_that_inputs_have_are_accepted(folder: ProjectFolder, cli: Cl
         (
             "t: {partitions: [file], inputs: [trips, rates]}",
             "table `t` has a partition of each file, and reads more than one source of many files: `trips`, `rates`",
-            "give each a table of its own between the two, with `partitions: [file]`",
+            "give each a table of its own with `partitions: [file]`, and read those in a table without",
         ),
         (
             "t: {partitions: [hour], inputs: {a: {table: plain, at: {hour: -1}}}}",
