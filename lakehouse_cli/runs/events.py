@@ -140,6 +140,22 @@ class ReplayedRows(Struct, frozen=True):
     gone: int | None = None
 
 
+class PartitionsEnded(Struct, frozen=True):
+    """How partitions of a table ended that all ended in one way.
+
+    Attributes:
+        count: How many there are.
+        first: The key of the first.
+        last: That of the last.
+        median_s: Seconds that one took, the median; None where none was begun.
+    """
+
+    count: int
+    first: Mapping[str, str]
+    last: Mapping[str, str]
+    median_s: float | None = None
+
+
 class TableResult(Struct, frozen=True):
     """The result of a table.
 
@@ -163,6 +179,7 @@ class TableResult(Struct, frozen=True):
         replayed: What became of the rows that had been put aside; unset where these were not judged again.
         partitions: Of a partitioned table, those that the run did not leave as they were, and those that wait.
         partitions_up_to_date: How many others there are.
+        partitions_ended: In lines that are kept, those of them that are not in `partitions`, by status.
     """
 
     name: str
@@ -183,6 +200,7 @@ class TableResult(Struct, frozen=True):
     replayed: ReplayedRows | UnsetType = UNSET
     partitions: tuple[PartitionResult, ...] | UnsetType = UNSET
     partitions_up_to_date: int | UnsetType = UNSET
+    partitions_ended: Mapping[str, PartitionsEnded] | UnsetType = UNSET
 
     @property
     def warnings(self) -> list[CheckResult]:

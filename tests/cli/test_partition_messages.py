@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -229,3 +230,36 @@ def test_run_that_was_killed_changes_no_columns(days: ProjectFolder, cli: Cli) -
     daily = cli("run", "-o", "json").json["tables"][0]
     assert daily["status"] == "materialized"
     assert "column" not in str(daily)
+
+
+def test_history_has_partitions_in_short(days: ProjectFolder, cli: Cli) -> None:
+    for day in DAYS[1:4]:
+        put(days, day, 13)
+    run(cli, code=1)
+    daily = cli("runs", "show", "last", "-o", "json").json["tables"][0]
+    assert [each["key"]["day"] for each in daily["partitions"]] == DAYS[1:4]
+    assert all("thirteen" in each["error"]["message"] for each in daily["partitions"])
+    ended = daily["partitions_ended"]["materialized"]
+    assert (ended["count"], ended["first"], ended["last"]) == (1, {"day": DAYS[0]}, {"day": DAYS[0]})
+    shown = cli("runs", "show", "last")
+    assert f"daily (3 partitions, day={DAYS[1]} to day={DAYS[3]})" in shown.out + shown.err
+    put(days, DAYS[0], 5)
+    put(days, DAYS[1], 5)
+    assert run(cli, "--failed", code=1)["daily"] == {
+        **dict.fromkeys(DAYS[2:4], "failed"),
+        DAYS[1]: "materialized",
+    }
+
+
+def test_durations_of_partitions_are_read_from_lines_of_all_versions(days: ProjectFolder, cli: Cli) -> None:
+    run(cli)
+    put(days, DAYS[0], 5)
+    assert cli("plan", "-o", "json").json["cost"]["seconds"] > 0
+    (file,) = (days.path / ".lakehouse/runs").glob("*.jsonl")
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    for line in lines:
+        if line["event"] == "table_finished":
+            del line["result"]["partitions_ended"]  # as before lines had it
+            line["result"]["partitions"] = [{"key": {"day": DAYS[0]}, "status": "materialized", "duration_s": 1000.0}]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert cli("plan", "-o", "json").json["cost"]["seconds"] > 500
