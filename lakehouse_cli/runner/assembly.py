@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.manifest import InputRecord
@@ -22,6 +24,7 @@ from lakehouse_cli.runs.events import (
     PartitionFinished,
     PartitionResult,
     TableFinished,
+    TableReading,
     TableResult,
     TableRetrying,
     TableStarted,
@@ -40,7 +43,7 @@ class _Gathering:
     planned: PlannedTable
     total: int
     results: dict[str, TableResult] = field(default_factory=dict)
-    began: bool = False
+    began: float | None = None
 
 
 class Assembly:
@@ -67,7 +70,10 @@ class Assembly:
             case TableStarted(name, _) if name in self.expansion.table_of:
                 self._start(self.expansion.table_of[name])
             case TableRetrying(name) if name in self.expansion.table_of:
-                self._emit(event)
+                partition = str(self.expansion.partitions[name])
+                self._emit(replace(event, table=self.expansion.table_of[name], partition=partition))
+            case TableReading(name) if name in self.expansion.table_of:
+                self._emit(replace(event, table=self.expansion.table_of[name]))
             case TableFinished(result) if result.name in self.expansion.table_of:
                 self._finish(result)
             case _:
@@ -81,8 +87,8 @@ class Assembly:
 
     def _start(self, table: str) -> None:
         gathering = self._tables[table]
-        if not gathering.began:
-            gathering.began = True
+        if gathering.began is None:
+            gathering.began = time.perf_counter()
             self._emit(TableStarted(table))
 
     def _finish(self, result: TableResult) -> None:
@@ -123,7 +129,6 @@ class Assembly:
         status: TableStatus = next((each for each in _GRAVEST if each in statuses), "unchanged")
         if status == "unchanged" and "waiting" in statuses:
             status = "waiting"
-        seconds = [each.duration_s for each in results if each.duration_s is not None]
         content, content_hash = self._content_after(gathering)
         return TableResult(
             planned.name,
@@ -131,7 +136,7 @@ class Assembly:
             planned.reasons if status != "unchanged" else (),
             rows=sum(each.rows for each in content) if content else None,
             bytes=sum(each.bytes for each in content) if content else None,
-            duration_s=round(sum(seconds), 6) if seconds else None,
+            duration_s=None if gathering.began is None else round(time.perf_counter() - gathering.began, 6),
             uri=planned.uri,
             attempts=max((each.attempts for each in results), default=0),
             error=self._error(results),

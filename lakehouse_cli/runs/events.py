@@ -301,12 +301,13 @@ class TableStarted(_Event, frozen=True):
 
 
 class TableRetrying(_Event, frozen=True):
-    """An attempt failed and another follows after `delay_s` seconds."""
+    """An attempt at a table, or at a partition of it, failed, and another follows after `delay_s` seconds."""
 
     table: str
     attempt: int
     delay_s: float
     error: ErrorInfo
+    partition: str | UnsetType = UNSET
 
 
 class TableReading(_Event, frozen=True):

@@ -263,3 +263,24 @@ def test_durations_of_partitions_are_read_from_lines_of_all_versions(days: Proje
             line["result"]["partitions"] = [{"key": {"day": DAYS[0]}, "status": "materialized", "duration_s": 1000.0}]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert cli("plan", "-o", "json").json["cost"]["seconds"] > 500
+
+
+def test_log_names_the_partition_that_is_tried_again(days: ProjectFolder, cli: Cli) -> None:
+    days.edit("lakehouse.yaml", "daily: {", "daily: {retries: 1, retry_delay: 0, ")
+    put(days, DAYS[1], 13)
+    done = cli("run")
+    assert f"  daily (day={DAYS[1]}): attempt 1 failed: `daily` raised ValueError: thirteen; next in 0 s\n" in done.out
+    events = [json.loads(line) for line in cli("run", "--log-format", "json").err.splitlines()]
+    (retrying,) = [each for each in events if each["event"] == "table_retrying"]
+    assert (retrying["table"], retrying["partition"]) == ("daily", f"day={DAYS[1]}")
+
+
+def test_run_says_what_waits_where_others_failed(days: ProjectFolder, cli: Cli) -> None:
+    days.write("data/raw/other_2024-01-02.csv", "id\n1\n")
+    days.edit("lakehouse.yaml", "inputs: [raw]", "inputs: [raw, other]")
+    days.edit("lakehouse.yaml", "tables:\n", "tables:\n  other: {kind: source, path: 'raw/other_{day:%Y-%m-%d}'}\n")
+    days.edit("transforms.py", "def daily(raw: pa.Table)", "def daily(raw: pa.Table, other: pa.Table = None)")
+    put(days, DAYS[1], 13)
+    done = cli("run", "daily")
+    assert done.code == 1
+    assert f"note: `daily`: 3 partitions (day={DAYS[0]} to day={DAYS[3]}): waiting: `other` has no" in done.out

@@ -62,7 +62,8 @@ class LiveReporter(TextReporter):
         self._tables: tuple[str, ...] = ()
         self._objects: tuple[str, ...] = ()
         self._running: dict[str, float] = {}
-        self._retrying: dict[str, str] = {}
+        self._retrying: dict[str, tuple[str, str]] = {}
+        self._failed: dict[str, int] = {}
         self._progress: dict[str, str] = {}
         self._reading: dict[str, str] = {}
         self._computed: dict[str, TableComputed] = {}
@@ -83,7 +84,8 @@ class LiveReporter(TextReporter):
             case TableStarted():
                 self._running[event.table] = time.monotonic()
             case TableRetrying():
-                self._retrying[event.table] = retry_text(event)
+                text = f"{event.partition}: {retry_text(event)}" if event.partition else retry_text(event)
+                self._retrying[event.table] = event.partition or "", text
             case TableReading():
                 self._reading[event.table] = "" if event.files == event.total else reading_text(event)
             case RunStopping():
@@ -93,7 +95,7 @@ class LiveReporter(TextReporter):
                 self._retrying.pop(event.table, None)
                 self._computed[event.table] = event
             case PartitionFinished():
-                self._progress[event.table] = progress_text(event.done, event.total)
+                self._finish_partition(event)
             case TableFinished():
                 self._running.pop(event.result.name, None)
                 self._retrying.pop(event.result.name, None)
@@ -185,11 +187,24 @@ class LiveReporter(TextReporter):
                 self._columns,
                 self._state,
                 cells,
-                self._reading.get(name) or self._retrying.get(name) or self._progress.get(name, ""),
+                self._how_far(name),
             )
         if name in self._computed:
             return computed_line(self._terminal, self._columns, self._computed[name])
         return row_line(self._terminal, self._columns, "waiting", (name, "", "", ""), "")
+
+    def _finish_partition(self, event: PartitionFinished) -> None:
+        table, result = event.table, event.result
+        if self._retrying.get(table, ("", ""))[0] == result.text:
+            del self._retrying[table]
+        failed = self._failed[table] = self._failed.get(table, 0) + (result.status == "failed")
+        counted = f", {count_text(failed)} failed" if failed else ""
+        self._progress[table] = f"{progress_text(event.done, event.total)}{counted}"
+
+    def _how_far(self, name: str) -> str:
+        """How far a running table is."""
+        retrying = self._retrying.get(name, ("", ""))[1]
+        return self._reading.get(name) or "; ".join(filter(None, (self._progress.get(name), retrying)))
 
     def _rest(self, results: dict[str, TableResult], running: dict[str, float], shown: set[str]) -> str:
         hidden = [name for name in self._tables if name not in shown]

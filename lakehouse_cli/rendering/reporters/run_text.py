@@ -186,7 +186,8 @@ def reading_text(event: TableReading) -> str:
 
 def retry_line(terminal: Terminal, event: TableRetrying) -> str:
     """Format the same with its table, as a line of a log."""
-    return terminal.fit(f"  {event.table}: {retry_text(event)}")
+    named = f"{event.table} ({event.partition})" if event.partition else event.table
+    return terminal.fit(f"  {named}: {retry_text(event)}")
 
 
 def _without_subject(message: str) -> str:
@@ -245,7 +246,8 @@ def result_note_lines(terminal: Terminal, results: Iterable[TableResult]) -> lis
 
     Those of tables that failed stand with their errors.
     """
-    notes = [note for each in results if each.error is None for note in table_notes(each.name, each.remarks)]
+    shown = [each for each in results if each.error is None or each.partitions]  # else they stand with the error
+    notes = [note for each in shown for note in table_notes(each.name, each.remarks)]
     return list(note_lines(terminal, notes))
 
 
