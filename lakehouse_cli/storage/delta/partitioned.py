@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -20,10 +19,9 @@ from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import selected_alone, unit_of
-from lakehouse_cli.runs.exits import undo_at_exit
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, record_of
-from lakehouse_cli.storage.delta.files import has_wall_clock, new_file, write_file
-from lakehouse_cli.storage.delta.log import ConflictError, allow_wall_clock, filesystem
+from lakehouse_cli.storage.delta.files import FileAside, has_wall_clock
+from lakehouse_cli.storage.delta.log import ConflictError, allow_wall_clock
 from lakehouse_cli.storage.delta.partition_values import partition_schema, refuse_others, typed_values
 from lakehouse_cli.storage.delta.reading import DeltaReader
 from lakehouse_cli.storage.delta.storage import _LOG, DeltaTables, _storable
@@ -37,7 +35,6 @@ from lakehouse_cli.storage.delta.units import (
 )
 from lakehouse_cli.storage.errors import overtaken, translate_errors
 from lakehouse_cli.storage.format_storage import columns_of, make_manifest, missing_data, needs_manifest
-from lakehouse_cli.storage.local.folders import make_folder
 from lakehouse_cli.storage.local.publishing import sync_all
 from lakehouse_cli.storage.partition_index import PartitionRecord
 
@@ -264,42 +261,34 @@ class DeltaStorage(DeltaTables):
             values = typed_values(table, table.partition, divided)
             by_name = dict(zip(table.partitions, values, strict=True))
             stored = pa.schema([field for field in schema if field.name not in by_name])
-            made = make_folder(place) if self._local else set()
-            files = filesystem(place, self._settings)
-            name = f"part-00000-{uuid.uuid4()}-c000.zstd.parquet"
-
-            def discard() -> None:
-                with suppress(Exception):
-                    files.delete_file(name)
 
             def without_values() -> Iterator[pa.Table]:
                 for piece in counted:
                     refuse_others(table, piece, by_name)
                     yield piece.select(stored.names)
 
-            forget = undo_at_exit(discard) if self._local else lambda: None
+            aside = FileAside(place, self._settings, local=self._local, is_alone=False)
             try:
-                with new_file(place, name, files, local=self._local) as sink:
-                    file = write_file(sink, name, without_values(), stored)
+                file, content_hash = aside.write(without_values(), stored)
                 origin = origin_of()
                 manifest = make_manifest(
                     table,
                     counted.first,
                     origin,
                     size=file.bytes,
-                    content_hash=xxhash.xxh3_128_hexdigest(f"{sink.hexdigest()} {by_name}".encode()),
-                    modified_ns=file_stamp(name, file.modified_ms),
+                    content_hash=xxhash.xxh3_128_hexdigest(f"{content_hash} {by_name}".encode()),
+                    modified_ns=file_stamp(aside.name, file.modified_ms),
                     rows=counted.rows,
                 )
                 full = pa.schema([*schema, *(field for field in divided if field.name not in schema.names)])
                 self._wait_for_commit(table, PendingUnit(table.partition, values, file, manifest, origin), full)
             except BaseException:
-                discard()
+                aside.discard()
                 raise
             finally:
-                forget()
-        if self._local and made:
-            sync_all([place, *made])
+                aside.forget()
+        if aside.made:
+            sync_all([place, *aside.made])
         return manifest
 
     def _wait_for_commit(self, table: Table, unit: PendingUnit, schema: pa.Schema) -> None:

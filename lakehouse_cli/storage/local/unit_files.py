@@ -22,7 +22,7 @@ from lakehouse_cli.storage.local.folders import Folder
 from lakehouse_cli.storage.local.hashes import FileHashes
 from lakehouse_cli.storage.local.index_file import Appending, IndexFile
 from lakehouse_cli.storage.local.paths import FolderStorage
-from lakehouse_cli.storage.local.publishing import replacing, sync_all
+from lakehouse_cli.storage.local.publishing import HashingFile, replacing, sync_all
 from lakehouse_cli.storage.local.strays import endings_there, remove_former
 from lakehouse_cli.storage.partition_index import INDEX_SUFFIX, PartitionIndex, PartitionRecord
 
@@ -249,17 +249,7 @@ class UnitFiles(FolderStorage):
             with self._open_folder(file, table, make=True) as folder, ExitStack() as undo:
                 durable = not is_new or self._unsynced is None
                 with replacing(folder, target.rpartition("/")[2], mode=mode, durable=durable) as sink:
-                    data, rows = write(sink)
-                    sink.settle()
-                    manifest = make_manifest(
-                        table,
-                        data,
-                        origin(),
-                        rows=rows,
-                        size=sink.bytes,
-                        content_hash=sink.hexdigest(),
-                        modified_ns=sink.modified_ns,
-                    )
+                    manifest = write_described(sink, table, write, origin)
                     sink.flush()
                     folder.refuse_moved()
                     with self._appending(table, "written") as appending:
@@ -291,3 +281,28 @@ class UnitFiles(FolderStorage):
         there = endings_there(f"{folder.path}/{stem}")
         former = set(self._any_endings([table]).of(before, lambda: there)) - {now}
         remove_former(folder, [stem + suffix for suffix in former], before)
+
+
+def write_described(
+    sink: HashingFile, table: Table, write: Callable[[Sink], tuple[pa.Table, int]], origin: Callable[[], Provenance]
+) -> Manifest:
+    """Write a file of a table, or of a partition, aside, and return its manifest.
+
+    Args:
+        sink: The file.
+        table: What it is of.
+        write: Writes the data; returns them, or a part of them, and how many rows there are.
+        origin: Gives where they come from, asked once they are written.
+    """
+    data, rows = write(sink)
+    sink.settle()
+    manifest: Manifest = make_manifest(
+        table,
+        data,
+        origin(),
+        rows=rows,
+        size=sink.bytes,
+        content_hash=sink.hexdigest(),
+        modified_ns=sink.modified_ns,
+    )
+    return manifest

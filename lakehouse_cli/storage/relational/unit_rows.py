@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,8 @@ from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.errors import overtaken
-from lakehouse_cli.storage.format_storage import make_manifest
 from lakehouse_cli.storage.relational.inspection import is_overtaken
-from lakehouse_cli.storage.relational.publishing import NewTable
+from lakehouse_cli.storage.relational.publishing import NewTable, manifest_of
 from lakehouse_cli.storage.relational.session import (
     RECORD_COLUMNS,
     UNIT,
@@ -138,15 +136,7 @@ def publish_unit(
         f"INSERT INTO {session.sql(base)} ({', '.join(into)}) SELECT {', '.join(texts)} FROM {session.sql(new.aside)}"
     )
     session.do(f"DROP TABLE {session.sql(new.aside)}")
-    manifest: Manifest = make_manifest(
-        table,
-        new.columns,
-        origin,
-        size=digest.bytes,
-        content_hash=digest.hash,
-        modified_ns=time.time_ns(),
-        rows=new.rows,
-    )
+    manifest = manifest_of(table, new, digest, origin)
     keep_unit(session, relation, manifest, new.found.signature, None)
     if session.digest(relation, new.found) != digest:
         raise InTheWayError(
