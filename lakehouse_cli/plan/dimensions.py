@@ -14,6 +14,7 @@ from lakehouse_cli.model.file_pattern import file_pattern, reads_many_files
 from lakehouse_cli.model.nesting import dimensions_for, of_time
 from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.model.period import nests
+from lakehouse_cli.model.project import UNREAD_PATH
 from lakehouse_cli.plan.graph import AssetGraph
 
 
@@ -31,7 +32,9 @@ def dimension_problems(spec: ProjectSpec, graph: AssetGraph) -> Iterator[Problem
 
 
 def _may_have_more(table: Table) -> bool:
-    """Whether a table may have dimensions that only a look at its files shows."""
+    """Whether a table may have dimensions that only a look at its files shows, or that are written and wrong."""
+    if UNREAD_PATH in table.locations:
+        return True
     pattern = file_pattern(table.path) if table.kind == "source" and not table.partitions else None
     return pattern is not None and (pattern.is_folder or "=" in table.path)
 

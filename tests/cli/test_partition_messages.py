@@ -221,6 +221,12 @@ daily: {partitions: [day], inputs: {raw: {table: events, within: {column: ts}}},
     assert cli("validate").err.endswith("\n\n1 problem\n")
 
 
+def test_path_that_is_wrong_is_reported_once(days: ProjectFolder, cli: Cli) -> None:
+    """Not as a dimension that nothing has, either."""
+    days.edit("lakehouse.yaml", "raw/sales_{day", "raw/${SHOP}_{day")
+    assert cli("validate").err.endswith("\n\n1 problem\n")
+
+
 def test_run_that_was_killed_changes_no_columns(days: ProjectFolder, cli: Cli) -> None:
     """Its claim of a partition says nothing of columns."""
     project = Project.load(days.path)
