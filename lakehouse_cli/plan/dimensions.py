@@ -100,6 +100,8 @@ class _Mapping(Struct):
             if holders or open_ended:
                 continue
             unknown = True
+            if of_time([name], self.dimensions) and any(self._does_not_nest(name, each) for _, each in self.others):
+                continue  # which is reported of that input
             where = self.table.where(f"partitions.{self.table.partitions.index(name)}", "partitions")
             yield self._unheld(name, where or place)
         if unknown or open_ended or len(made) < 2:
@@ -122,6 +124,11 @@ class _Mapping(Struct):
         start = "give it a `start` under `dimensions:`" if dimension is not None and dimension.every else ""
         start = start or "list its values under `dimensions:`"
         return Problem(message, f"read an input that has it, or {start}", place)
+
+    def _does_not_nest(self, name: str, other: Table) -> bool:
+        """Whether an input has periods, and none that nest with those of a dimension of time."""
+        is_of_time = of_time(other.partitions, self.dimensions)
+        return bool(is_of_time) and not dimensions_for(name, other.partitions, self.dimensions)
 
     def _is_given(self, name: str) -> bool:
         """Whether the values of a dimension are known without any input."""
@@ -148,7 +155,7 @@ class _Mapping(Struct):
             if len(found) > 1:
                 message = f"{what} has the dimensions `{found[0]}` and `{found[1]}`, either of which could be `{name}`"
                 yield Problem(message, f"call one of the two `{name}`, or divide the table by one of them", place)
-            elif of_input and not found:
+            elif self._does_not_nest(name, other):
                 kinds = (f"`{name}` of {self.owner}", f"`{of_input[0]}` of `{other.name}`")
                 hint = "divide one of the two by days: weeks begin in one month or year and end in the next"
                 yield Problem(f"{kinds[0]} and {kinds[1]} do not nest", hint, place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -21,6 +21,7 @@ from lakehouse_cli.plan.partitioning import (
 from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.table_units import LEFT, Judge, Known, ReasonsOf, TableUnits
 from lakehouse_cli.plan.units import Found, Narrowing, StoredPartitions, UnitPlan
+from lakehouse_cli.text.name_lists import first_named
 
 
 def links_of(graph: AssetGraph, name: str, dimensions: Mapping[str, Dimension]) -> tuple[Link | None, ...]:
@@ -105,6 +106,17 @@ class PartitionPlanner:
                 known = {each: record for each, record in known.items() if each in stored.records}
             self.found[name] = Found(dict(known))
         return self.found[name]
+
+    def unlisted(self, name: str) -> Iterator[str]:
+        """Notes on the inputs of a planned table that have values which a list of its dimensions leaves out."""
+        for link in self.links[name]:
+            for each in () if link is None or link.is_self else link.shared:
+                dimension = self._dimensions.get(self._graph.tables[name].partitions[each.place])
+                if link is not None and dimension is not None and dimension.values is not None:
+                    there = {unit.values[each.own] for unit in self.found[link.parts].contents}
+                    if more := sorted(there.difference(dimension.values)):
+                        named = first_named(more, 3)
+                        yield f"left out: `{link.table}` has {named}, which dimension `{dimension.name}` does not list"
 
     def up_to_date(self, name: str) -> int:
         """How many partitions of a planned table stay as they are."""

@@ -334,7 +334,10 @@ def _planned_partitions(
         state=state,
         recipe=recipe,
         would_fail=failures[0] if failures and len(failures) >= len(runs) else None,
-        notes=_whole_notes(partitions, name) if runs else (),
+        notes=(
+            *(_whole_notes(partitions.whole_inputs(name), table, graph) if runs else ()),
+            *partitions.unlisted(name),
+        ),
         after=graph.after.get(name, ()),
         checks=together([(str(unit.partition), each) for unit in units for each in unit.checks]),
         partitions=units,
@@ -342,15 +345,22 @@ def _planned_partitions(
     )
 
 
-def _whole_notes(partitions: PartitionPlanner, name: str) -> tuple[str, ...]:
-    """A note on the inputs that each partition of a table reads whole."""
-    whole = partitions.whole_inputs(name)
-    if not whole:
-        return ()
-    one = len(whole) == 1
-    has, come = ("has", "comes") if one else ("have", "come")
-    change = f"a change of {'it' if one else 'them'} makes all partitions anew"
-    return (f"{first_named(whole, 3)} {has} none of its dimensions, and {come} whole: {change}",)
+def _whole_notes(whole: Collection[str], table: Table, graph: AssetGraph) -> Iterator[str]:
+    """Notes on the inputs that each partition of a table reads whole, and on those of which it gets rows by time."""
+    edges = graph.inputs.get(table.name, ())
+    options = {edge.table: table.input_options.get(edge.parameter or "") for edge in edges}
+    by_time = [name for name in whole if (given := options[name]) is not None and given.within is not None]
+    for names, has, have in (
+        ([name for name in whole if name not in by_time], "comes whole", "come whole"),
+        (by_time, "is read by time", "are read by time"),
+    ):
+        if names:
+            one = len(names) == 1
+            verb, come, change = ("has", has, "it") if one else ("have", have, "them")
+            yield (
+                f"{first_named(names, 3)} {verb} none of its dimensions, and {come}:"
+                f" a change of {change} makes all partitions anew"
+            )
 
 
 def _with_checks(

@@ -222,9 +222,14 @@ daily: {partitions: [day], inputs: {raw: {table: events, within: {column: ts}}},
 
 
 def test_path_that_is_wrong_is_reported_once(days: ProjectFolder, cli: Cli) -> None:
-    """Not as a dimension that nothing has, either."""
+    """Not as a dimension that nothing has, either; and so are periods that do not nest."""
     days.edit("lakehouse.yaml", "raw/sales_{day", "raw/${SHOP}_{day")
     assert cli("validate").err.endswith("\n\n1 problem\n")
+    tables = "raw: {kind: source, path: 'raw/{month:%Y-%m}'}\ndaily: {partitions: [week], inputs: [raw]}"
+    days.declare(tables, TRANSFORMS, top="dimensions: {week: {every: week}}\n")
+    found = cli("validate").err
+    assert "`week` of table `daily` and `month` of `raw` do not nest" in found
+    assert found.endswith("\n\n1 problem\n")
 
 
 def test_run_that_was_killed_changes_no_columns(days: ProjectFolder, cli: Cli) -> None:
@@ -290,3 +295,34 @@ def test_run_says_what_waits_where_others_failed(days: ProjectFolder, cli: Cli) 
     done = cli("run", "daily")
     assert done.code == 1
     assert f"note: `daily`: 3 partitions (day={DAYS[0]} to day={DAYS[3]}): waiting: `other` has no" in done.out
+
+
+def test_values_that_no_list_has_are_noted(folder: ProjectFolder, cli: Cli) -> None:
+    tables = """
+raw: {kind: source, path: "raw/{region}_*", columns: {id: int64}}
+daily: {partitions: [region], inputs: [raw], columns: {id: int64}}
+"""
+    folder.declare(tables, TRANSFORMS, top="dimensions: {region: [eu, us]}\n")
+    for region in ("eu", "us", "asia"):
+        folder.write(f"data/raw/{region}_1.csv", "id\n1\n")
+    note = "`daily`: left out: `raw` has `asia`, which dimension `region` does not list"
+    assert note in cli("run").out
+    assert note in cli("plan").out
+
+
+def test_inputs_without_the_dimension_are_noted(folder: ProjectFolder, cli: Cli) -> None:
+    tables = """
+events: {kind: source, columns: {id: int64, ts: "timestamp[s]"}}
+prices: {kind: source, columns: {id: int64}}
+daily:
+  partitions: [day]
+  inputs: {raw: {table: events, within: {column: ts}}, prices: prices}
+  columns: {id: int64}
+"""
+    code = "import pyarrow as pa\n\ndef daily(raw: pa.Table, prices: pa.Table) -> pa.Table:\n    return prices\n"
+    folder.declare(tables, code, top="dimensions: {day: {every: day, start: 2024-01-01, end: 2024-01-02}}\n")
+    folder.write("data/events.csv", "id,ts\n1,2024-01-01 00:00:00\n")
+    folder.write("data/prices.csv", "id\n1\n")
+    plan = cli("plan").out
+    assert "`prices` has none of its dimensions, and comes whole: a change of it makes all partitions anew" in plan
+    assert "`events` has none of its dimensions, and is read by time: a change of it makes" in plan
