@@ -214,11 +214,12 @@ class PartitionIndex:
     Attributes:
         records: What it says of each partition, of whatever dimensions.
         lines: How many lines it has.
+        token: What begins it, and no other one.
     """
 
     def __init__(self) -> None:
         self.records: dict[Partition, PartitionRecord] = {}
-        self.lines = 0
+        self.lines, self.token = 0, ""
         self._recipes: dict[str, Raw] = {}
         self._shared: dict[str, SharedRecord] = {}
         self._texts: dict[str, str] = {}
@@ -253,6 +254,7 @@ class PartitionIndex:
             raise NewerManifestError(
                 f"a newer version of lakehouse wrote it (format {line.number}, this version reads {INDEX_FORMAT})"
             )
+        self.token = line.token
         if line.is_all:
             self.records.clear()
             self.lines = 1
