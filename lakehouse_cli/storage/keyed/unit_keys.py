@@ -13,7 +13,7 @@ from lakehouse_cli.errors import NewerVersionError, StorageError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import UNFINISHED, Amendment, InputRecord, Manifest, NewerManifestError
 from lakehouse_cli.model.partition import Partition
-from lakehouse_cli.model.unit import unit_of, unit_path
+from lakehouse_cli.model.unit import unit_of, unit_paths
 from lakehouse_cli.storage.errors import translate_errors
 from lakehouse_cli.storage.format_storage import MANIFESTS
 from lakehouse_cli.storage.keyed.head import Head
@@ -93,8 +93,8 @@ class UnitKeys(Keys):
         are_as_recorded = True
         found: dict[Partition, InputRecord] = {}
         suffix = self._suffixes(table)[0]
-        for each, record in records.items():
-            key = f"{unit_path(table.path, each)}{suffix}"
+        for (each, record), within in zip(records.items(), unit_paths(table.path, records), strict=True):
+            key = f"{within}{suffix}"
             head = heads.get(key)
             seen = None if head is None or head.version is None else (head.bytes, head.stamp)
             if seen == (record.bytes, record.modified_ns):
