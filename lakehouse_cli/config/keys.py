@@ -36,7 +36,7 @@ _NAME_TYPES = ("string", "boolean")
 
 MEMORY_SIZE = r"\d+(?:\.\d+)? ?(?:B|kB|MB|GB|KiB|MiB|GiB)"
 ENGINES = ("duckdb", "storage")
-EXECUTORS = ("threads", "serial", "processes")
+EXECUTORS = ("threads", "serial", "processes", "dask", "ray")
 
 
 DESCRIPTION = Key(Text(), "What it is, for people.")
@@ -229,6 +229,13 @@ TABLE_KEYS: AnyMapping[str, Key] = {
     "retries": Key(Number(whole=True, minimum=0), "Attempts beyond the first.", 0, computed=True),
     "retry_delay": Key(Number(minimum=0), "Seconds before the first retry, doubled each time.", 1, computed=True),
     "timeout": Key(Number(minimum=0, above=True), "Seconds it may take. Default: no limit.", computed=True),
+    "resources": Key(
+        _LoadedWhenWritten("cluster_options", "Resources"),
+        "What it asks of a worker of a cluster: `memory`, of which a list is one size for each attempt, and amounts of"
+        " what workers offer.",
+        examples=({"memory": "4GiB", "gpus": 1}, {"memory": ["4GiB", "8GiB"]}),
+        computed=True,
+    ),
     "checks": Key(
         _LoadedWhenWritten("checks", "TableChecks"),
         "What the data must satisfy beyond types; checks of single columns stand in the columns.",
@@ -267,6 +274,9 @@ STORAGE_KEYS: AnyMapping[str, Key] = {
         "csv",
     ),
     "options": Key(_OPTIONS, "Options of the format, and of the storage itself.", {}),
+    "shared": Key(
+        Flag(), "Whether the workers of a cluster see the same at its root, a path, as this machine.", default=False
+    ),
 }
 
 SPARK_KEYS: AnyMapping[str, Key] = {
@@ -304,7 +314,9 @@ EXECUTION_KEYS: AnyMapping[str, Key] = {
         "`each`: a result is published once it has passed; `together`: once all of its run have.",
         "each",
     ),
-    "options": Key(FreeMap(), "Options of the executor; those there are have none.", {}),
+    "options": Key(
+        FreeMap(), "Options of the executor.", {}, examples=({"address": "tcp://10.0.0.5:8786", "reconnect": "60s"},)
+    ),
     "spark": Key(_SPARK, "The session that all transforms on Spark share in a run."),
 }
 

@@ -271,6 +271,7 @@ class Resolution(Struct):
             retries=values.get("retries", 0),
             retry_delay=values.get("retry_delay", 1.0),
             timeout=values.get("timeout"),
+            resources=values.get("resources", {}),
             quarantine=values.get("quarantine"),
             location=draft.location,
             locations=places,

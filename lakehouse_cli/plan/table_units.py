@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -164,8 +164,8 @@ class TableUnits:
         wanted = self.known.narrowing.wanted
         stored = self.stored.records
         plain = self._plain(indexes)
-        for values in keys:
-            unit = Partition(dimensions, values)
+        for unit in _as_stored(dimensions, keys, stored):
+            values = unit.values
             if plain is not None and plain.take(unit, values):
                 continue
             if wanted is not None and not wanted(self.name, unit):
@@ -432,3 +432,13 @@ class TableUnits:
         trouble = found if isinstance(found, StorageError) else None
         content = None if content is None else content._replace(reading=stored.reading)
         return TableState(stored.uri(unit), content is not None, stored.trouble, content, manifest, trouble)
+
+
+def _as_stored(dimensions: tuple[str, ...], keys: Sequence[Values], stored: Iterable[Partition]) -> Iterator[Partition]:
+    """Yield the partitions of keys: those that are stored as they are, whose hashes are known; both are in order."""
+    others = iter(stored)
+    other = next(others, None)
+    for values in keys:
+        while other is not None and other.values < values:
+            other = next(others, None)
+        yield other if other is not None and other.values == values else Partition(dimensions, values)

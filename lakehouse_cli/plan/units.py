@@ -26,6 +26,14 @@ _SAID = 2
 Action = Literal["run", "check", "skip", "read", "wait"]
 
 
+class Content(Protocol):
+    """What an index says of an input of a partition."""
+
+    @property
+    def content_hash(self) -> str:
+        """Of its data."""
+
+
 class Stored(Protocol):
     """What an index says of a partition."""
 
@@ -36,6 +44,14 @@ class Stored(Protocol):
     @property
     def recipe(self) -> str:
         """A digest of what it was made by."""
+
+    @property
+    def input_names(self) -> tuple[tuple[str, str], ...]:
+        """The name and the reading of each input: the same tuple for many partitions."""
+
+    @property
+    def input_contents(self) -> Sequence[Content]:
+        """What it was made from, in the order of `input_names`."""
 
     @property
     def input_hashes(self) -> Mapping[str, tuple[str, str]]:
