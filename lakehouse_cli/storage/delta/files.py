@@ -45,7 +45,9 @@ class _Pieces:
 
 
 @contextmanager
-def new_file(place: str, name: str, files: pyarrow.fs.FileSystem, *, local: bool) -> Iterator[HashingSink]:
+def new_file(
+    place: str, name: str, files: pyarrow.fs.FileSystem, *, local: bool, durable: bool = True
+) -> Iterator[HashingSink]:
     """Open a data file to be written, which no version has yet: whole or not there in a folder.
 
     Args:
@@ -53,9 +55,13 @@ def new_file(place: str, name: str, files: pyarrow.fs.FileSystem, *, local: bool
         name: Of the file.
         files: Where it goes.
         local: Whether that is a folder, of which delta-rs would leave a part of the file where it is killed.
+        durable: Whether to wait until it is on disk there.
     """
     if local:
-        with open_folder(os.path.realpath(place), "") as folder, replacing(folder, name, mode=None) as file:
+        with (
+            open_folder(os.path.realpath(place), "") as folder,
+            replacing(folder, name, mode=None, durable=durable) as file,
+        ):
             yield file
     else:
         with files.open_output_stream(name, buffer_size=_BUFFER) as stream:

@@ -279,7 +279,7 @@ class DeltaStorage(DeltaTables):
 
             forget = undo_at_exit(discard) if self._local else lambda: None
             try:
-                with new_file(place, name, files, local=self._local) as sink:
+                with new_file(place, name, files, local=self._local, durable=False) as sink:
                     file = write_file(sink, name, without_values(), stored)
                 origin = origin_of()
                 manifest = make_manifest(
@@ -329,6 +329,8 @@ class DeltaStorage(DeltaTables):
             if not units.pending and not (closing and units.lacks_all):
                 return
             with translate_errors(self, table, "written"):
+                if self._local:  # all at once, which takes a tenth of the time of one after the other
+                    sync_all([f"{self._place(path)}/{each.file.name}" for each in units.pending])
                 found = units.look()
                 if found is not None and has_wall_clock(schema):
                     allow_wall_clock(found.snapshot.table)
