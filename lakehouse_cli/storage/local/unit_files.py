@@ -76,7 +76,7 @@ class UnitFiles(FolderStorage):
         found = self._indexes.get(path)
         if found is None:
             opened = partial(self._opened_index_folder, path, table)
-            found = self._indexes.setdefault(path, IndexFile(opened, path.rpartition("/")[2]))
+            found = self._indexes.setdefault(path, IndexFile(opened, path))
         return found
 
     def _opened_index_folder(self, path: str, table: Table, make: bool) -> AbstractContextManager[Folder]:
