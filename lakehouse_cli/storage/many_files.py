@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, TypeVar, cast
 
@@ -28,6 +27,7 @@ from lakehouse_cli.storage.errors import MisnamedFilesError, changed_while_read,
 from lakehouse_cli.storage.files_reading import REPORTED, FilesReading
 from lakehouse_cli.storage.format_storage import FormatStorage, Listed, SourceFile, missing_data
 from lakehouse_cli.storage.found_file import FoundFile, is_unencodable, partition_value, planned_files
+from lakehouse_cli.storage.local.stat_cache import kept_together
 from lakehouse_cli.storage.wrapper import WrapperStorage
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.name_lists import any_of, first_named
@@ -272,8 +272,11 @@ class _ManyFiles:
         unknown = [at for at, record in enumerate(found) if record is None]
         at_once = min(self._storage.concurrency, len(unknown))
         if at_once <= 1:
-            looked = [content(files[at]) for at in unknown]
+            with kept_together(self._storage.spec.folder):
+                looked = [content(files[at]) for at in unknown]
         else:
+            from concurrent.futures import ThreadPoolExecutor  # not loaded for files, which are at hand
+
             with ThreadPoolExecutor(at_once) as pool:
                 looked = list(pool.map(content, [files[at] for at in unknown]))
         for at, record in zip(unknown, looked, strict=True):

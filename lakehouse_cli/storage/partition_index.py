@@ -7,11 +7,11 @@ partition names it. The last line of a partition counts. A line that was cut off
 from __future__ import annotations
 
 import json as plain_json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from operator import itemgetter
-from secrets import token_hex
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -310,7 +310,9 @@ class PartitionIndex:
 
     def lines_for(self, manifests: Iterable[tuple[Partition, Manifest]]) -> bytes:
         """Return the lines to append for partitions that are stored, and for what they share with none yet."""
-        lines: list[bytes] = [] if self.lines else [_encoder.encode(_FormatLine(INDEX_FORMAT, token=token_hex(8)))]
+        lines: list[bytes] = (
+            [] if self.lines else [_encoder.encode(_FormatLine(INDEX_FORMAT, token=os.urandom(8).hex()))]
+        )
         known = {*self._recipes, *self._shared}  # nothing is known of these lines before they are read
         for partition, manifest in manifests:
             names = sorted(manifest.inputs)
@@ -377,7 +379,7 @@ class PartitionIndex:
     def compacted(self) -> bytes:
         """Return all that counts, as lines."""
         used = {record.recipe for record in self.records.values()}
-        lines = [_encoder.encode(_FormatLine(INDEX_FORMAT, is_all=True, token=token_hex(8)))]
+        lines = [_encoder.encode(_FormatLine(INDEX_FORMAT, is_all=True, token=os.urandom(8).hex()))]
         lines += [_encoded(_RecipeLine(each, self._recipes[each])) for each in sorted(used) if each]
         digests: dict[int, str] = {}
         for partition in sorted(self.records):

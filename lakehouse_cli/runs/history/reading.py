@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from statistics import median
 from typing import TypeVar, get_args
 
 from msgspec import UNSET, Struct
@@ -17,7 +16,15 @@ from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.model.given_params import GivenParams
 from lakehouse_cli.runs.events import Cancellation, ErrorInfo, TableResult
 from lakehouse_cli.runs.history.files import UnreadableRunError, head, run_files
-from lakehouse_cli.runs.history.records import RecordStatus, RunList, RunRecord, RunSummary, TableHistory, TableTime
+from lakehouse_cli.runs.history.records import (
+    RecordStatus,
+    RunList,
+    RunRecord,
+    RunSummary,
+    TableHistory,
+    TableTime,
+    median,
+)
 from lakehouse_cli.runs.history.replay import RunReplay, replay
 from lakehouse_cli.runs.kept_partitions import ENDED_WELL
 from lakehouse_cli.runs.local_state import is_held

@@ -47,7 +47,9 @@ class _Pieces:
 
 
 @contextmanager
-def new_file(place: str, name: str, files: pyarrow.fs.FileSystem, *, local: bool) -> Iterator[HashingSink]:
+def new_file(
+    place: str, name: str, files: pyarrow.fs.FileSystem, *, local: bool, durable: bool = True
+) -> Iterator[HashingSink]:
     """Open a data file to be written, which no version has yet: whole or not there in a folder.
 
     Args:
@@ -55,9 +57,13 @@ def new_file(place: str, name: str, files: pyarrow.fs.FileSystem, *, local: bool
         name: Of the file.
         files: Where it goes.
         local: Whether that is a folder, of which delta-rs would leave a part of the file where it is killed.
+        durable: Whether to wait until it is on disk there.
     """
     if local:
-        with open_folder(os.path.realpath(place), "") as folder, replacing(folder, name, mode=None) as file:
+        with (
+            open_folder(os.path.realpath(place), "") as folder,
+            replacing(folder, name, mode=None, durable=durable) as file,
+        ):
             yield file
     else:
         with files.open_output_stream(name, buffer_size=_BUFFER) as stream:
@@ -73,7 +79,8 @@ class FileAside:
         place: Of the table.
         settings: Of the storage.
         local: Whether the place is a folder, which is made where it is not there.
-        is_alone: Whether nothing else is written to the table meanwhile, so that a folder that was made goes with it.
+        is_alone: Whether nothing else is written to the table meanwhile, so that a folder that was made goes with it;
+            else whoever commits it waits until it is on disk, with others.
 
     Attributes:
         made: Folders that were made.
@@ -89,7 +96,7 @@ class FileAside:
 
     def write(self, pieces: Iterable[pa.Table], schema: pa.Schema) -> tuple[DataFile, str]:
         """Write it, whole or not at all in a folder; return what it is, and its hash."""
-        with new_file(self._place, self.name, self._files, local=self._local) as sink:
+        with new_file(self._place, self.name, self._files, local=self._local, durable=self._is_alone) as sink:
             file = write_file(sink, self.name, pieces, schema)
         return file, sink.hexdigest()
 

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.storage.local.folders import Folder, naming
 from lakehouse_cli.storage.local.publishing import replacing
+from lakehouse_cli.storage.local.stat_cache import Stamp
 from lakehouse_cli.storage.partition_index import PartitionIndex, hashes_of
 from lakehouse_cli.text.regular_files import open_regular
 
@@ -20,17 +21,19 @@ class IndexFile:
 
     Args:
         open_folder: Opens the folder that it is in, which is made where it is to be written.
-        name: Of the file.
+        path: Of the file.
     """
 
-    def __init__(self, open_folder: Callable[[bool], AbstractContextManager[Folder]], name: str) -> None:
-        self._open_folder, self._name = open_folder, name
+    def __init__(self, open_folder: Callable[[bool], AbstractContextManager[Folder]], path: str) -> None:
+        self._open_folder, self._path, self._name = open_folder, path, path.rpartition("/")[2]
         self._lock = threading.RLock()
         self._index = PartitionIndex()
         # Of the file that was read, how it begins, and how much of it was read.
         self._identity: tuple[int, int] | None = None
         self._begin = b""
         self._size = 0
+        # What `stat` showed of it when all of it was read.
+        self._stamp: Stamp | None = None
 
     @contextmanager
     def reading(self) -> Iterator[PartitionIndex]:
@@ -41,6 +44,9 @@ class IndexFile:
             OSError: It cannot be read.
         """
         with self._lock:
+            if self._is_unchanged():
+                yield self._index
+                return
             try:
                 with self._open_folder(False) as folder, naming(folder.path):
                     descriptor = open_regular(self._name, follow=False, folder=folder.descriptor)
@@ -52,6 +58,12 @@ class IndexFile:
                 finally:
                     os.close(descriptor)
             yield self._index
+
+    def _is_unchanged(self) -> bool:
+        """Whether it is the file that was read, to its end: whoever appends to it makes it longer."""
+        with suppress(OSError):
+            return self._stamp is not None and Stamp.of(os.lstat(self._path)) == self._stamp
+        return False
 
     def former_hashes(self, partition: Partition | None) -> frozenset[str]:
         """The hashes that a partition had before the last, as far as they were not compacted away.
@@ -68,14 +80,16 @@ class IndexFile:
 
     def _forget(self) -> None:
         self._index, self._identity, self._begin, self._size = PartitionIndex(), None, b"", 0
+        self._stamp = None
 
     def _refresh(self, descriptor: int) -> None:
         """Read what was appended since, up to the end of the last line."""
-        status = os.fstat(descriptor)
+        status, self._stamp = os.fstat(descriptor), None
         identity = status.st_dev, status.st_ino
         if identity != self._identity or status.st_size < self._size or self._begins_otherwise(descriptor):
             self._forget()
         if status.st_size == self._size:
+            self._stamp = Stamp.of(status)
             return
         content = _read(descriptor, self._size, status.st_size)
         whole = content[: content.rfind(b"\n") + 1]
@@ -83,6 +97,8 @@ class IndexFile:
         if not self._size:
             self._begin = whole.partition(b"\n")[0]
         self._identity, self._size = identity, self._size + len(whole)
+        if self._size == status.st_size:
+            self._stamp = Stamp.of(status)
 
     def _begins_otherwise(self, descriptor: int) -> bool:
         """Whether it is another file, which the system gave the number of the one that was read."""

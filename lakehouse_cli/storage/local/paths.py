@@ -185,10 +185,16 @@ class FolderStorage(FormatStorage):
             )
 
     def _real_folder(self, folder: str) -> str:
-        # Resolving costs a system call for every part of the path; a thousand tables share a few folders.
+        # Resolving costs a system call for every part of the path; a thousand tables share a few folders, and of very
+        # many partitions each has one in the same folder.
         real = self._real_folders.get(folder)
         if real is None:
-            real = self._real_folders[folder] = os.path.realpath(folder)
+            above, _, name = os.fspath(folder).rpartition("/")
+            if above.startswith(f"{self.spec.root}/") and name not in ("", ".", ".."):
+                real = f"{self._real_folder(above)}/{name}"
+            if real is None or os.path.islink(real):
+                real = os.path.realpath(folder)
+            self._real_folders[folder] = real
         return real
 
     @contextmanager

@@ -118,7 +118,7 @@ class FilePlace(Place):
 
     def _index(self, table: str) -> IndexFile:
         folder, _, name = f"{MANIFESTS}/{table}{INDEX_SUFFIX}".rpartition("/")
-        return IndexFile(lambda make: open_folder(self._root, folder, make=make), name)
+        return IndexFile(lambda make: open_folder(self._root, folder, make=make), f"{self._root}/{folder}/{name}")
 
     def _walk_manifests(self) -> Iterator[tuple[str, list[str]]]:
         if os.path.isdir(self._manifests) and os.path.realpath(self._manifests) == self._manifests:

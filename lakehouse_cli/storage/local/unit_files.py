@@ -23,6 +23,7 @@ from lakehouse_cli.storage.local.hashes import FileHashes
 from lakehouse_cli.storage.local.index_file import Appending, IndexFile
 from lakehouse_cli.storage.local.paths import FolderStorage
 from lakehouse_cli.storage.local.publishing import HashingFile, replacing, sync_all
+from lakehouse_cli.storage.local.stat_cache import kept_together
 from lakehouse_cli.storage.local.strays import endings_there, remove_former
 from lakehouse_cli.storage.partition_index import INDEX_SUFFIX, PartitionIndex, PartitionRecord
 
@@ -75,7 +76,7 @@ class UnitFiles(FolderStorage):
         found = self._indexes.get(path)
         if found is None:
             opened = partial(self._opened_index_folder, path, table)
-            found = self._indexes.setdefault(path, IndexFile(opened, path.rpartition("/")[2]))
+            found = self._indexes.setdefault(path, IndexFile(opened, path))
         return found
 
     def _opened_index_folder(self, path: str, table: Table, make: bool) -> AbstractContextManager[Folder]:
@@ -133,7 +134,7 @@ class UnitFiles(FolderStorage):
         found: dict[Partition, InputRecord] = {}
         suffix, root, hash_of = self._suffixes(table)[0], self._real_root, self._hashes.known_now()
         lstat = os.lstat
-        records = self.partitions(table)
+        records, unknown = self.partitions(table), list[Partition]()
         for (each, record), within in zip(records.items(), unit_paths(table.path, records), strict=True):
             path = f"{root}/{within}{suffix}"
             try:
@@ -144,10 +145,13 @@ class UnitFiles(FolderStorage):
             if status is not None and S_ISREG(status.st_mode) and hash_of(path, status) == record.content_hash:
                 found[each] = InputRecord(record.content_hash, record.rows, status.st_size, status.st_mtime_ns)
                 continue
-            with suppress(StorageError):
-                content = self.content(unit_of(table, each), (record.content,))
-                if content is not None:
-                    found[each] = content
+            unknown.append(each)
+        with kept_together(self.spec.folder):
+            for each in unknown:
+                with suppress(StorageError):
+                    content = self.content(unit_of(table, each), (records[each].content,))
+                    if content is not None:
+                        found[each] = content
         return found
 
     def claim(self, units: Sequence[Table], run_id: str, started_at: str) -> None:

@@ -203,6 +203,8 @@ class Session(ABC):
         """Return the condition, as SQL, that a row is of a partition."""
         return f"{UNIT_COLUMN} = {literal(relation.unit)}"
 
+    #: Whether rows are surely stored as they are inserted: by no trigger, rule or type of column in another way.
+    stores_as_given: ClassVar[bool] = False
     #: The type of texts, as SQL.
     text_type: ClassVar[str] = "TEXT"
 
