@@ -47,7 +47,7 @@ class Installed:
             key: value for key, value in os.environ.items() if not key.startswith(("LAKEHOUSE_", "PYTHON", "PYTEST"))
         }
         path = f"{self.folder / 'bin'}{os.pathsep}{kept.get('PATH', '')}"
-        env = {**kept, "PATH": path, "PYTHONWARNINGS": "error", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
+        env = {**kept, "PATH": path, "PYTHONWARNINGS": "error", "PYTHONUTF8": "1"}
         return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120, check=False)
 
     def lakehouse(self, *arguments: str, cwd: Path, code: int = 0) -> str:
