@@ -592,6 +592,7 @@ def test_many_batches_or_one_of_many_rows(
     folder.write("transforms.py", f"{head}def t() -> Iterator[pa.RecordBatch]:\n    {code}\n")
     exit_code, tables_of = run_of()
     assert (exit_code, tables_of["t"]["rows"]) == (0, rows), tables_of
+    assert pq.read_metadata(folder.path / "pq/t.parquet").num_rows == rows
 
 
 STREAMS = {
