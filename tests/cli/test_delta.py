@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import deltalake
 import pyarrow as pa
 import pytest
 
+from tests import preloaded
 from tests.conftest import Cli, ProjectFolder
 
 
@@ -120,7 +120,7 @@ def test_what_is_missing_is_named(lake: ProjectFolder, command: str) -> None:
     script = (
         f"import sys; sys.modules['deltalake'] = None; from lakehouse_cli.cli.main import main; main(['{command}'])"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = preloaded.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 3
     assert "storage `lake` needs `deltalake`, which is not installed" in done.stderr
     assert "pip install 'lakehouse-cli[delta]'" in done.stderr
@@ -128,5 +128,5 @@ def test_what_is_missing_is_named(lake: ProjectFolder, command: str) -> None:
 
 def test_projects_without_delta_do_not_load_it(project: ProjectFolder) -> None:
     script = "import sys; from lakehouse_cli.cli.main import invoke; invoke(['run']); print('deltalake' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = preloaded.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"

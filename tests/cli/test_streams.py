@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lakehouse_cli.cli.main import invoke
+from lakehouse_cli.contracts import keys
+from lakehouse_cli.formats.parquet import format as parquet
 from lakehouse_cli.runner import external_sort, row_order
 from lakehouse_cli.transforms.queries import connection, results
 from tests import preloaded
@@ -22,7 +24,7 @@ from tests.cli.running import COMMAND
 from tests.conftest import Cli, ProjectFolder
 
 EXECUTORS = ["threads", "serial", "processes"]
-ROWS = 200_000
+ROWS = 140_000
 HEAD = """\
 from collections.abc import Generator, Iterator
 import pandas as pd
@@ -569,12 +571,18 @@ def test_aggregates_on_four_threads_are_the_same_each_time(
 @pytest.mark.parametrize(
     ("code", "rows"),
     [
-        ("empty = pa.RecordBatch.from_pydict({'a': [], 'b': []}, schema=s)\n    yield from [empty] * 100_000", 0),
-        ("yield pa.RecordBatch.from_pydict({'a': pa.array(range(10_000_000)), 'b': pa.nulls(10_000_000)})", 10_000_000),
+        ("empty = pa.RecordBatch.from_pydict({'a': [], 'b': []}, schema=s)\n    yield from [empty] * 20_000", 0),
+        ("yield pa.RecordBatch.from_pydict({'a': pa.array(range(1_000_000)), 'b': pa.nulls(1_000_000)})", 1_000_000),
     ],
     ids=["empty", "large"],
 )
-def test_many_batches_or_one_of_ten_million_rows(folder: ProjectFolder, code: str, rows: int) -> None:
+def test_many_batches_or_one_of_many_rows(
+    folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch, code: str, rows: int
+) -> None:
+    """Of more than is held, sorted, compared or written at once."""
+    limits = ((row_order, "_HELD"), (external_sort, "_IN_MEMORY"), (keys, "_IN_MEMORY"), (parquet, "_CELLS"))
+    for module, name in limits:
+        monkeypatch.setattr(module, name, 1 << 20)
     tables = "  t: {storage: pq, columns: {a: int64, b: int64}, key: a}\n"
     folder.write(
         "lakehouse.yaml",
@@ -584,6 +592,7 @@ def test_many_batches_or_one_of_ten_million_rows(folder: ProjectFolder, code: st
     folder.write("transforms.py", f"{head}def t() -> Iterator[pa.RecordBatch]:\n    {code}\n")
     exit_code, tables_of = run_of()
     assert (exit_code, tables_of["t"]["rows"]) == (0, rows), tables_of
+    assert pq.read_metadata(folder.path / "pq/t.parquet").num_rows == rows
 
 
 STREAMS = {

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import pyarrow as pa
 import pytest
@@ -42,7 +43,7 @@ def loaded(*argv: str, start: Callable[..., subprocess.CompletedProcess[str]] = 
 
 def loaded_beside_arrow(*argv: str) -> set[str]:
     """The same of a process that begins with Arrow, of which nothing is said."""
-    return loaded(*argv, start=preloaded.run)
+    return loaded(*argv, start=partial(preloaded.run, kind=preloaded.PreloadedWithoutPandas))
 
 
 FAST = "--help && --version && run --help && validate && ls && ls -o json && plan && plan -o json && run --dry-run"
