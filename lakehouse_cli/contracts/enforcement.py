@@ -30,7 +30,7 @@ from lakehouse_cli.errors import ContractError, Violation, did_you_mean
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.column_type import unnameable
-from lakehouse_cli.text.counts import plural
+from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.invisible import visible
 
 _SMALL_CHUNK = 65_536
@@ -98,7 +98,7 @@ class Enforcement:
         self._extra_columns = extra_columns
         self._found = Findings()
         self._keys = PiecewiseKey(columns, key)
-        self._pieces = 0
+        self._rows_before = 0
         self._misplaced: dict[str, str] = {}
 
     def piece(self, result: pa.Table, *, whole: bool = False) -> pa.Table | None:
@@ -107,7 +107,6 @@ class Enforcement:
         Raises:
             ContractError: Its columns cannot be told apart.
         """
-        self._pieces += 1
         if not whole:
             self.most_bytes = max(self.most_bytes, result.nbytes)
         names, columns, found = result.schema.names, self._columns, self._found
@@ -121,13 +120,13 @@ class Enforcement:
             if column.name in places:
                 _judge(result, places[column.name], column, kept, found)
             else:
-                found.add(_missing(column, extras, self._batch(column.name)))
+                found.add(_missing(column, extras, self._since(column.name)))
         if columns is not None and self._extra_columns == "drop":
             self.dropped, extras = tuple(extras), []
         elif columns is not None and self._extra_columns == "error":
             lacking = [column.name for column in columns if column.name not in places]
             for name in extras:
-                found.add(_extra(result.schema.field(places[name]), lacking, self._batch(name)))
+                found.add(_extra(result.schema.field(places[name]), lacking, self._since(name)))
             extras = []
         for name in extras:
             _judge(result, places[name], None, kept, found)
@@ -137,11 +136,13 @@ class Enforcement:
         for name, converted in () if found.is_piece_clean else kept.items():  # as declared: a day without its time
             result = result.set_column(places[name], name, converted)
         found.end_piece(result, self._key)
+        self._rows_before += result.num_rows
         return None if found.violations else table
 
-    def _batch(self, name: str) -> str:
-        """The batch where a column was first missing, or there, that was there, or missing, before; empty for none."""
-        return self._misplaced.setdefault(name, f"batch {self._pieces}" if self._pieces > 1 else "")
+    def _since(self, name: str) -> str:
+        """From which row on a column is missing, or there, that was there, or missing, before; empty for all rows."""
+        row = f" from row {count_text(self._rows_before + 1)} on" if self._rows_before else ""
+        return self._misplaced.setdefault(name, row)
 
     def finish(self) -> None:
         """Judge what only the whole table shows.
@@ -233,14 +234,14 @@ def _name_violations(names: Sequence[str]) -> list[Violation]:
     return violations
 
 
-def _missing(column: Column, extras: Sequence[str], batch: str) -> Violation:
+def _missing(column: Column, extras: Sequence[str], since: str) -> Violation:
     close = did_you_mean(column.name, extras)
     hint = f"; {close.replace('did you mean', 'is it').rstrip('?')}?" if close else ""
-    message = f"column `{visible(column.name)}` is not in {batch and f'{batch} of '}the result{hint}"
+    message = f"column `{visible(column.name)}` is not in the result{since}{hint}"
     return Violation(column.name, "missing", 1, message, (), column.location)
 
 
-def _extra(field: pa.Field, lacking: Sequence[str], batch: str) -> Violation:
+def _extra(field: pa.Field, lacking: Sequence[str], since: str) -> Violation:
     for refused in violations_in(field):
         if refused.check == "extra":
             return refused
@@ -249,7 +250,7 @@ def _extra(field: pa.Field, lacking: Sequence[str], batch: str) -> Violation:
         message = f"index level `{visible(field.name)}` is not a declared column"
         hint = close or "drop it with `.reset_index(drop=True)`"
     else:
-        message = f"column `{visible(field.name)}`{batch and f' of {batch}'} is not declared"
+        message = f"column `{visible(field.name)}`{since and f', which comes{since},'} is not declared"
         hint = close or "declare it, or set `extra_columns: drop`"
     return Violation(field.name, "extra", 1, f"{message}; {hint}")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 import deltalake
 import pyarrow as pa
 import pytest
 
+from lakehouse_cli.storage.delta import storage
 from tests import preloaded
 from tests.conftest import Cli, ProjectFolder
 
@@ -52,6 +55,16 @@ def test_outside_commit_is_seen(lake: ProjectFolder, cli: Cli) -> None:
     cli("run")
     assert cli("show", "totals", "-o", "json").json["row_count"] == 2
     assert cli("show", "totals", "--version", "1", "-o", "json").json["row_count"] == 3
+
+
+def test_full_disk_is_said_with_what_to_do(lake: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(storage, "write_file", fail)
+    error = cli("run", "-o", "json").json["tables"][0]["error"]
+    assert error["message"] == "lake/delta/totals cannot be written: no space left on device"
+    assert error["hint"] == "make room on the disk and run again"
 
 
 def test_plan_refuses_a_table_inside_of_another(lake: ProjectFolder, cli: Cli) -> None:

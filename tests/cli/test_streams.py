@@ -191,14 +191,20 @@ def test_violations_count_over_all_batches(folder: ProjectFolder, cli: Cli) -> N
             "return batches([1], [2.5])",
             "{}",
             None,
-            "result of `t`: in batch 2, column `a` is float64, and int64 in the first",
+            "result of `t`: column `a` is float64 from row 2 on, and int64 before",
         ),
         ("return batches([1], [2.0])", "{columns: {a: int64}}", 2, None),
         (
             "yield from batches([1])\n    yield pa.RecordBatch.from_pydict({'b': [2]})",
             "{columns: {a: int64}, extra_columns: drop}",
             None,
-            "column `a` is not in batch 2 of the result",
+            "column `a` is not in the result from row 2 on",
+        ),
+        (
+            "yield from batches([1], [2])\n    yield pa.RecordBatch.from_pydict({'a': [3], 'b': [3]})",
+            "{columns: {a: int64}}",
+            None,
+            "column `b`, which comes from row 3 on, is not declared; declare it, or set `extra_columns: drop`",
         ),
         ("return batches(list(range(300_000)))", "{key: a}", 300_000, None),
         ("return pa.table({'a': [1]})", "{}", 1, None),
@@ -211,6 +217,25 @@ def test_odd_batches(folder: ProjectFolder, code: str, columns: str, rows: int |
     exit_code, tables = run_of()
     assert (exit_code, tables["t"]["rows"]) == (0 if message is None else 1, rows)
     assert message is None or tables["t"]["error"]["message"] == message
+
+
+def test_many_tiny_batches_take_little_memory(folder: ProjectFolder, cli: Cli) -> None:
+    code = (
+        "before, most = pa.total_allocated_bytes(), 0\n"
+        "    for row in range(20_000):\n"
+        "        yield pa.RecordBatch.from_pydict({'a': [row], 'b': pa.array([str(row)]).dictionary_encode()})\n"
+        "        most = max(most, pa.total_allocated_bytes() - before)\n"
+        "    assert most < 3_000_000, most\n"
+    )
+    folder.declare(
+        "t: {columns: {a: int64, b: string}, key: a}", f"{HEAD}def t() -> Iterator[pa.RecordBatch]:\n    {code}"
+    )
+    folder.edit("lakehouse.yaml", "tables:", "storages: {default: {root: data, format: parquet}}\ntables:")
+    exit_code, tables = run_of()
+    assert (exit_code, tables["t"]["rows"]) == (0, 20_000), tables
+    assert cli("sql", "select sum(a) as a, sum(b::int) as b from t", "-o", "json").json["rows"] == [
+        {"a": 199_990_000, "b": 199_990_000}
+    ]
 
 
 BAD_SOURCE = [
