@@ -41,10 +41,11 @@ from lakehouse_cli.text.name_lists import first_named
 
 def tables_of_interest(graph: AssetGraph, selection: Selection) -> tuple[str, ...]:
     """The tables whose state a plan of the selection depends on: the selected ones and their direct inputs."""
-    wanted = set(selection.names)
-    for name in selection.names:
+    selected = frozenset(selection.names)
+    wanted = {*selected}
+    for name in selected:
         wanted.update(graph.upstream(name))
-    judged = {name for name in wanted if name in selection.names or graph.tables[name].kind == "source"}
+    judged = {name for name in wanted if name in selected or graph.tables[name].kind == "source"}
     for name, others in graph.all_references.items():
         wanted.update(others if name in judged else ())
     return tuple(name for name in graph.order if name in wanted)
