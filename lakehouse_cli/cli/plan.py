@@ -177,7 +177,6 @@ def _cost(cost: Cost) -> str:
 
 def _lines(plan: Plan, terminal: Terminal) -> list[str]:
     from lakehouse_cli.plan.reasons import gone
-    from lakehouse_cli.plan.units import summed_up
 
     rows = []
     # The rows of the tables that need these say that they are gone.
@@ -200,6 +199,8 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
             why = _refusal(table.refused, table)
         waiting = [unit for unit in table.partitions if unit.action == "wait"]
         if waiting and table.action != "wait":
+            from lakehouse_cli.plan.units import summed_up  # not loaded where no table has partitions
+
             why.append(f"waiting: {summed_up(waiting)[0].message}")
         if table.state is not None and table.state.environment is not None:
             why.append(f"from `{table.state.environment}`")
