@@ -197,7 +197,6 @@ def _cost(cost: Cost) -> str:
 
 def _lines(plan: Plan, terminal: Terminal) -> list[str]:
     from lakehouse_cli.plan.reasons import gone
-    from lakehouse_cli.plan.units import summed_up
 
     rows = []
     # The rows of the tables that need these say that they are gone.
@@ -222,6 +221,8 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
             why = _refusal(table.refused, table)
         waiting = [unit for unit in table.partitions if unit.action == "wait"]
         if waiting and table.action != "wait":
+            from lakehouse_cli.plan.units import summed_up  # not loaded where no table has partitions
+
             why += [f"waiting: {reason.message}" for reason in summed_up(waiting)]
         if shown in ("misnamed", "unreadable"):  # the message may be long
             unread |= dict.fromkeys(why, table.name)

@@ -23,11 +23,16 @@ _LONGEST = 180
 _PLACEHOLDER = re.compile(r"\{([^{}/:]*)(?::([^{}/]*))?\}")
 
 
+def unit_name(table: str, partition: Partition) -> str:
+    """Return what messages, manifests and events call a partition of a table."""
+    return f"{table}/{partition.path}"
+
+
 def unit_of(table: Table, partition: Partition) -> Table:
     """Return one partition of a table, as a table: its own name and path, and all else as declared."""
     return replace(
         table,
-        name=f"{table.name}/{partition.path}",
+        name=unit_name(table.name, partition),
         path=unit_path(table.path, partition),
         base_path=table.path,
         partition=partition,

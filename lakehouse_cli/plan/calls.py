@@ -44,6 +44,8 @@ def plan_together(
         plan: Plans a table with reasons beside its own.
     """
     names = graph.siblings(name)
+    if len(names) == 1:  # as most
+        return {name: plan(name, ())}
     found = {each: plan(each, ()) for each in names}
     moments = _moments(graph, names, states)
     newest = max(moments, key=lambda each: moments[each], default=name)
@@ -62,8 +64,6 @@ def plan_together(
 
 def _moments(graph: AssetGraph, names: tuple[str, ...], states: Mapping[str, TableState]) -> dict[str, str]:
     """When the call began that each of several results is stored from; rows put aside are judged with their table."""
-    if len(names) == 1:
-        return {}
     manifests = {name: states[name].manifest for name in names if name in states and graph.tables[name].output}
     return {name: each.started_at for name, each in manifests.items() if each is not None and each.recipe is not None}
 

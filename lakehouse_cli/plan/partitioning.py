@@ -27,6 +27,7 @@ from lakehouse_cli.model.period import (
     period_number,
     shift,
 )
+from lakehouse_cli.model.unit import unit_name
 
 Values = tuple[str, ...]
 
@@ -315,11 +316,6 @@ def _neighbours(value: str, shared: Shared) -> Iterator[str]:
 
 def _values(partition: Partition) -> Values:
     return partition.values
-
-
-def unit_name(table: str, partition: Partition) -> str:
-    """What messages, manifests and events call a partition of a table."""
-    return f"{table}/{partition.path}"
 
 
 class Domain(Struct, frozen=True):

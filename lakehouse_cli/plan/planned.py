@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field, to_builtins
 
@@ -18,9 +18,11 @@ from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.model.time_span import TimeSpan
-from lakehouse_cli.plan.partitioning import Link
-from lakehouse_cli.plan.units import Action, Found, UnitPlan
 from lakehouse_cli.plan.uses import Used
+
+if TYPE_CHECKING:  # not loaded where no table has partitions
+    from lakehouse_cli.plan.partitioning import Link
+    from lakehouse_cli.plan.units import Action, Found, UnitPlan
 
 
 class PlannedTable(Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -15,11 +16,10 @@ from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import schema_change
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.model.unit import unit_name
 from lakehouse_cli.plan.calls import call_notes, plan_together
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.missing_inputs import refuse_missing_inputs
-from lakehouse_cli.plan.partition_plan import PartitionPlanner
-from lakehouse_cli.plan.partitioning import unit_name
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.reasons import (
     data_reasons,
@@ -33,18 +33,19 @@ from lakehouse_cli.plan.reasons import (
 from lakehouse_cli.plan.refusals import distrusted_input, of_another_project, unread_input
 from lakehouse_cli.plan.replaying import replay_reasons
 from lakehouse_cli.plan.selection import Selection
-from lakehouse_cli.plan.table_units import Judged
-from lakehouse_cli.plan.unit_checks import together
-from lakehouse_cli.plan.units import summed_up
 from lakehouse_cli.text.name_lists import first_named
+
+if TYPE_CHECKING:
+    from lakehouse_cli.plan.partition_plan import PartitionPlanner
 
 
 def tables_of_interest(graph: AssetGraph, selection: Selection) -> tuple[str, ...]:
     """The tables whose state a plan of the selection depends on: the selected ones and their direct inputs."""
-    wanted = set(selection.names)
-    for name in selection.names:
+    selected = frozenset(selection.names)
+    wanted = {*selected}
+    for name in selected:
         wanted.update(graph.upstream(name))
-    judged = {name for name in wanted if name in selection.names or graph.tables[name].kind == "source"}
+    judged = {name for name in wanted if name in selected or graph.tables[name].kind == "source"}
     for name, others in graph.all_references.items():
         wanted.update(others if name in judged else ())
     return tuple(name for name in graph.order if name in wanted)
@@ -282,6 +283,10 @@ def _planned_partitions(
     codes: Mapping[str, str],
 ) -> PlannedTable:
     """A selected table that is computed by partition, all it needs being planned already."""
+    from lakehouse_cli.plan.table_units import Judged  # these are not loaded where no table has partitions
+    from lakehouse_cli.plan.unit_checks import together
+    from lakehouse_cli.plan.units import summed_up
+
     table, state = graph.tables[name], states[name]
     function = table.function.name if table.function is not None else name
 

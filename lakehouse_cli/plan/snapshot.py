@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
@@ -18,12 +19,9 @@ from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.partition_snapshot import PartitionLook
-from lakehouse_cli.plan.partitioning import parts_name
 from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.stored_form import columns_changed, options_changed
 from lakehouse_cli.plan.stored_states import changed_input, described, gone_data, stored_columns, with_rows
-from lakehouse_cli.plan.units import StoredPartitions
 from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.capabilities import ProtectsOthers, altered_by, check_replaceable, count_rows, prefetch
 from lakehouse_cli.storage.opening import not_installed
@@ -31,6 +29,9 @@ from lakehouse_cli.storage.table_scan import scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakehouse_cli.plan.partition_snapshot import PartitionLook
+    from lakehouse_cli.plan.units import StoredPartitions
 
 _Answer = TypeVar("_Answer")
 
@@ -218,12 +219,18 @@ class _Look:
         self._manifests: dict[str, Manifest | StorageError | None] = {}
         self._contents: dict[str, InputRecord | StorageError | None] = {}
         self._out_of_reach: dict[str, UnreachableError] = {}
-        self._partitions = PartitionLook(self.tables, self.storages, self.specs, remembering=remembering)
+        self._remembering = remembering
+
+    @cached_property
+    def _partitions(self) -> PartitionLook:
+        from lakehouse_cli.plan.partition_snapshot import PartitionLook  # not loaded where no table has partitions
+
+        return PartitionLook(self.tables, self.storages, self.specs, remembering=self._remembering)
 
     @property
     def has_remembered(self) -> bool:
         """Whether some partitions were not looked at."""
-        return self._partitions.has_remembered
+        return "_partitions" in vars(self) and self._partitions.has_remembered
 
     def at(self, names: Sequence[str]) -> None:
         """Look at many tables, as many at once as their storages bear; `state` then answers without waiting.
@@ -273,6 +280,8 @@ class _Look:
             if reads_many_files(self.tables[name]):
                 consumers = [each for each in self.graph.downstream(name) if self.tables[each].partitions == (FILE,)]
                 if consumers:
+                    from lakehouse_cli.plan.partitioning import parts_name
+
                     found[parts_name(name, by_file=True)] = self._partitions.of(name, consumers, by_file=True)
         return found
 

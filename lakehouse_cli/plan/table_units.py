@@ -13,9 +13,10 @@ from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.model.unit import unit_name
 from lakehouse_cli.plan.gone_sources import refuse_gone, why_gone, without_source
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.partitioning import Chosen, Domain, Link, LinkIndex, Values, expected, unit_name
+from lakehouse_cli.plan.partitioning import Chosen, Domain, Link, LinkIndex, Values, expected
 from lakehouse_cli.plan.plain_units import PlainUnits
 from lakehouse_cli.plan.units import Action, Found, Narrowing, Stored, StoredPartitions, UnitPlan
 from lakehouse_cli.text.name_lists import first_named

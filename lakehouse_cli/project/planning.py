@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,8 +18,6 @@ from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.partition_plan import PartitionPlanner, links_of, read_by_partition
-from lakehouse_cli.plan.partitioning import Link
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.planning import make_plan, tables_of_interest
 from lakehouse_cli.plan.project_code import ProjectCode
@@ -39,6 +37,7 @@ from lakehouse_cli.project.partitions import (
     check_deferred,
     concerned,
     masked_unit,
+    partition_planner,
     with_cost,
     with_unfinished,
 )
@@ -52,6 +51,7 @@ from lakehouse_cli.text.redaction import Mask, mask_of, masked, masked_error, un
 
 if TYPE_CHECKING:
     from lakehouse_cli.config.transform_tests import TransformTest
+    from lakehouse_cli.plan.partitioning import Link
     from lakehouse_cli.plan.queries_in_databases import DatabaseEngine
 
 
@@ -291,8 +291,12 @@ class Planner:
 
     def _links(self, tables: Iterable[Table]) -> dict[str, tuple[Link | None, ...]]:
         """What the partitions of tables get of each input, by table; those without partitions are left out."""
-        graph = self.code.graph
-        return {each.name: links_of(graph, each.name, self.spec.dimensions) for each in tables if each.partitions}
+        divided = [each.name for each in tables if each.partitions]
+        if not divided:
+            return {}
+        from lakehouse_cli.plan.partition_plan import links_of  # not loaded where no table has partitions
+
+        return {name: links_of(self.code.graph, name, self.spec.dimensions) for name in divided}
 
     def _computation(self, table: Table, engines: dict[str, DatabaseEngine]) -> Computation | None:
         """How a table is computed; by a database, with the version of that, which is asked for once a storage."""
@@ -348,6 +352,11 @@ class Planner:
             for table in tables
         }
         names = tables_of_interest(here.graph, chosen)
+        by_partition: Collection[str] = ()
+        if links:
+            from lakehouse_cli.plan.partition_plan import read_by_partition
+
+            by_partition = read_by_partition(here.graph, links, recipes)
         snapshot = take_snapshot(
             here,
             names,
@@ -355,7 +364,7 @@ class Planner:
             behind=behind,
             forced=force,
             lenient=lenient,
-            by_partition=read_by_partition(here.graph, links, recipes),
+            by_partition=by_partition,
             remembering=remembering,
         )
         states = snapshot.states
@@ -376,18 +385,7 @@ class Planner:
             defer=None if behind is None else behind.environment,
             check_codes=code.check_codes(here.tables[name] for name in names),
             replayed={name: aside for name, aside in replayed.items() if name not in empty},
-            partitions=None
-            if not snapshot.partitions
-            else PartitionPlanner(
-                here.graph,
-                self.spec.dimensions,
-                links,
-                snapshot.partitions,
-                states,
-                now,
-                asked.narrowing,
-                force=force,
-            ),
+            partitions=partition_planner(here.graph, self.spec.dimensions, links, snapshot, now, asked, force=force),
         )
         if code.given:
             plan = replace(plan, params=given_params(code, recipes, self.mask))

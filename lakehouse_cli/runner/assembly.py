@@ -17,7 +17,6 @@ from lakehouse_cli.plan.expansion import expand
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.unit_checks import together
-from lakehouse_cli.plan.units import by_message
 from lakehouse_cli.runs.events import (
     ErrorInfo,
     Event,
@@ -149,6 +148,8 @@ class Assembly:
 
     def _notes(self, results: Iterable[TableResult], *, says_why_waiting: bool) -> list[str]:
         """The remarks on partitions, and why some wait, each once."""
+        from lakehouse_cli.plan.units import by_message  # not loaded where no table has partitions
+
         found: list[tuple[Partition, str]] = []
         for each in results:
             late = each.reasons[:1] if says_why_waiting and each.status == "waiting" else ()

@@ -30,7 +30,6 @@ from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
 from lakehouse_cli.storage.capabilities import PublishesPieces, RehearsesWriting
 from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, translate_errors
 from lakehouse_cli.storage.hashing import HashingSink
-from lakehouse_cli.storage.partition_index import INDEX_SUFFIX
 from lakehouse_cli.storage.strays import Endings
 from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.yaml_text import quote_yaml
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
 
 #: Where manifests lie under the root of a storage.
 MANIFESTS = ".lakehouse/manifests"
+#: What follows the path of a table in the name of the index of its partitions, beside the manifests of other tables.
+INDEX_SUFFIX = ".partitions.jsonl"
 #: The packages that shape data on their way.
 _SHAPING = ("numpy", "pandas", "polars", "pyarrow")
 #: Before a table that changed is read again; twice as long each time, for a second in all.

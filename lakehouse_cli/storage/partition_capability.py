@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.partition_index import PartitionRecord
+
+if TYPE_CHECKING:
+    from lakehouse_cli.storage.partition_index import PartitionRecord
 
 
 @runtime_checkable

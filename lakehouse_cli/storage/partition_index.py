@@ -35,8 +35,6 @@ from lakehouse_cli.version import __version__
 
 #: Of the lines.
 INDEX_FORMAT = 1
-#: What follows the path of a table in the name of its index, beside the manifests of other tables.
-INDEX_SUFFIX = ".partitions.jsonl"
 # An index is written anew where so many of its lines are outdated, and half as many as those that are not.
 _FEW = 1000
 _AT_ONCE = 1 << 20

@@ -17,18 +17,19 @@ from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import unit_of, unit_paths
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.errors import translate_errors
-from lakehouse_cli.storage.format_storage import MANIFESTS, make_manifest
+from lakehouse_cli.storage.format_storage import INDEX_SUFFIX, MANIFESTS, make_manifest
 from lakehouse_cli.storage.local.folders import Folder
 from lakehouse_cli.storage.local.hashes import FileHashes
-from lakehouse_cli.storage.local.index_file import Appending, IndexFile
 from lakehouse_cli.storage.local.paths import FolderStorage
 from lakehouse_cli.storage.local.publishing import HashingFile, replacing, sync_all
 from lakehouse_cli.storage.local.stat_cache import kept_together
 from lakehouse_cli.storage.local.strays import endings_there, remove_former
-from lakehouse_cli.storage.partition_index import INDEX_SUFFIX, PartitionIndex, PartitionRecord
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakehouse_cli.storage.local.index_file import Appending, IndexFile
+    from lakehouse_cli.storage.partition_index import PartitionIndex, PartitionRecord
 
 
 class UnitFiles(FolderStorage):
@@ -75,6 +76,8 @@ class UnitFiles(FolderStorage):
         path = self._manifest_file(table)
         found = self._indexes.get(path)
         if found is None:
+            from lakehouse_cli.storage.local.index_file import IndexFile  # not loaded where no table has partitions
+
             opened = partial(self._opened_index_folder, path, table)
             found = self._indexes.setdefault(path, IndexFile(opened, path))
         return found
