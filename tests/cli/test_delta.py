@@ -10,7 +10,7 @@ import deltalake
 import pyarrow as pa
 import pytest
 
-from lakehouse_cli.storage.delta import storage
+from lakehouse_cli.storage.delta import files
 from tests import preloaded
 from tests.conftest import Cli, ProjectFolder
 
@@ -61,7 +61,7 @@ def test_full_disk_is_said_with_what_to_do(lake: ProjectFolder, cli: Cli, monkey
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(storage, "write_file", fail)
+    monkeypatch.setattr(files, "write_file", fail)
     error = cli("run", "-o", "json").json["tables"][0]["error"]
     assert error["message"] == "lake/delta/totals cannot be written: no space left on device"
     assert error["hint"] == "make room on the disk and run again"
