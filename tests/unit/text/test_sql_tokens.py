@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from lakehouse_cli.text.sql import literal, placeholders, tokens, without_semicolon
+from tests.cases import each_case
 
 #: What DuckDB takes for nothing.
 GAPS = st.sampled_from(
@@ -138,7 +139,7 @@ def test_queries_of_equal_tokens_are_the_same(written: list[tuple[str, str, str]
     assert None in trees or trees[0] == trees[1]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("one", "other"),
     [
         ("select x'ab'", "select x 'ab'"),
@@ -167,7 +168,7 @@ def test_different_queries_have_different_tokens(one: str, other: str) -> None:
     assert tokens(one) != tokens(other)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "bare"),
     [
         ("select 1", "select 1"),
