@@ -176,7 +176,8 @@ def pieces_are_the_table(name: str, options: Mapping[str, Any], made: Made, cuts
         found = list(format_.read_pieces(lambda: io.BytesIO(stored), "x", declared, checked))
         assert all(piece.schema == whole.schema for piece in found)
         together = pa.concat_tables(found)
-        for field in whole.schema:  # by their values: dictionaries are those of each piece
+        # By their values where not by their memory: dictionaries are those of each piece.
+        for field in whole.schema if not together.equals(whole) else ():
             kind = from_arrow(field.type)
             assert kind is not None
             column = Column(field.name, kind)

@@ -143,6 +143,7 @@ def test_text_of_many_chunks_is_one_for_pandas() -> None:
         assert pandas.to_arrow(frame, None)["text"].to_pylist() == texts.to_pylist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["csv", "jsonl", "ipc"])
 def test_result_goes_out_in_batches(name: str) -> None:
     """Beside a frame of 48 MB there is neither all of it as Arrow nor as text, but a few batches."""
