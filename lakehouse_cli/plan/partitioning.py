@@ -255,6 +255,11 @@ class LinkIndex:
             return Chosen(name, tuple(members))
         return self._choose_neighbours(values)
 
+    def lacks(self, values: Values) -> str | None:
+        """The period that the partition of these values would be computed from, if the input has none of it."""
+        own = tuple([values[index] for index in self._indexes])
+        return None if own in self.by_key else self._shown(own)
+
     def _choose_neighbours(self, values: Values) -> Chosen:
         link, found = self.link, list[Partition]()
         keys, name = self._keys(values)

@@ -16,6 +16,7 @@ from lakehouse_cli.model.judged_source import JudgedSource
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.partition_snapshot import PartitionLook
 from lakehouse_cli.plan.partitioning import parts_name
@@ -350,7 +351,7 @@ class _Look:
 
     def _not_as_declared(self, table: Table, message: str, *keys: str) -> StorageError:
         chosen = "" if self.environment == DEFAULT_ENVIRONMENT else f" -e {self.environment}"
-        hint = f"`lakehouse run {table.name}{chosen}` stores it anew; or take the change back"
+        hint = f"`lakehouse run {selected_alone(table)}{chosen}` stores it anew; or take the change back"
         return StorageError(message, hint=hint, location=table.where(*keys))
 
     def count(self, names: Sequence[str]) -> dict[str, int]:

@@ -13,6 +13,7 @@ from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.plan.gone_sources import refuse_gone, why_gone, without_source
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.partitioning import Chosen, Domain, Link, LinkIndex, Values, expected, unit_name
 from lakehouse_cli.plan.plain_units import PlainUnits
@@ -177,7 +178,7 @@ class TableUnits:
         seen = set(keys)
         for unit in stored:
             if unit.values not in seen and (wanted is None or wanted(self.name, unit)):
-                planned = self._gone(unit, None)
+                planned = self._gone(unit, why_gone(table, unit, indexes, self.domains))
                 if planned is not None:
                     found.append(planned)
         return tuple(self._limited(found))
@@ -243,7 +244,9 @@ class TableUnits:
         for link, each in zip(self.links, chosen, strict=True):
             if link is not None and each is not None and each.lacks is not None:
                 why = f"`{link.table}` has no {each.lacks}"
-                return self._gone(unit, why) if is_stored else self._waiting(unit, "input_missing", why)
+                if is_stored:
+                    return self._gone(unit, without_source(link.table, each.lacks))
+                return self._waiting(unit, "input_missing", why)
         needs: list[str] = []
         for link, each in zip(self.links, chosen, strict=True):
             if link is None or each is None:
@@ -290,25 +293,18 @@ class TableUnits:
             state = self._state(unit)
         return UnitPlan(unit, "wait", (Reason(code, why),), state)
 
-    def _gone(self, unit: Partition, why: str | None) -> UnitPlan | None:
+    def _gone(self, unit: Partition, why: str) -> UnitPlan | None:
         """Plan a stored partition whose source has gone; None where it is kept."""
         gone = self.table.gone
         if gone == "keep":
             self._leave(unit)
             return None
-        reason = Reason("source_gone", f"its source is gone{'' if why is None else f': {why}'}")
+        reason = Reason("source_gone", why)
         state = self._state(unit)
         if gone == "drop":
             self.result.dropped.add(unit)
             return UnitPlan(unit, "run", (reason,), state, drops=True)
-        name = unit_name(self.name, unit)
-        option = " ".join(f"--partition {key}={value}" for key, value in unit.key.items())
-        refused = StorageError(
-            f"the source of `{name}` is gone{'' if why is None else f': {why}'}",
-            hint=f"`gone: keep` keeps such partitions, `gone: drop` removes them;"
-            f" `lakehouse clean {self.name} {option}` removes this one",
-            location=self.table.where("gone", "partitions"),
-        )
+        refused = refuse_gone(self.table, unit, why)
         self.result.contents[unit] = None
         self.result.due.add(unit)
         self.result.failing[unit] = refused.message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from lakehouse_cli.model import FunctionRef, Table
 from lakehouse_cli.model.frame_names import QUERY
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan
+from lakehouse_cli.runner.entry import WorkerSetup
 from lakehouse_cli.runs.temporary_files import remove_abandoned
 from lakehouse_cli.storage import capabilities
 from lakehouse_cli.storage.base import AssetStorage
@@ -99,6 +100,15 @@ def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[st
             except LakehouseError:
                 unknown.add(edge.table)
     return {name: set() if name in unknown else types for name, types in wanted.items()}
+
+
+def prepare_of(setup: WorkerSetup, plan: Plan, graph: AssetGraph, elsewhere: Mapping[str, Table]) -> Callable[[], None]:
+    """What prepares the processes of a run, be they on other machines."""
+    if not setup.is_cluster:
+        return setup
+    from lakehouse_cli.runner.cluster_setup import ClusterNeeds, ToCluster  # of such runs alone
+
+    return ToCluster(setup, ClusterNeeds.of(plan, graph, elsewhere))
 
 
 def readers_by_table(plan: Plan, graph: AssetGraph, *, publish: bool) -> Counter[str]:
