@@ -21,7 +21,7 @@ from math import inf
 from pathlib import Path
 from statistics import median
 
-from benchmarks import partitions, projects
+from benchmarks import clusters, partitions, projects
 from benchmarks.measuring import Measured, Paired, machine, paired
 
 DATA = projects.DATA
@@ -278,6 +278,17 @@ def by_partition(rounds: int) -> list[str]:
     return lines
 
 
+def on_dask(rounds: int) -> list[str]:
+    """Trivial tables on the workers of a Dask cluster, beside futures of its own."""
+    many, one = clusters.beside_futures(rounds)
+    lines = [row(many, "CPU", cpu, 1.5), row(many, "wall", wall, inf), difference(one, 0.5)]
+    size = clusters.job_size()
+    verdict = "" if size <= 4096 else " **missed**"
+    lines.append(f"| the largest job of these, as it travels | – | bytes | {size:,} | – | – | ≤ 4,096{verdict} |")
+    print(lines[-1], flush=True)
+    return lines
+
+
 _STORED = ("data", ".lakehouse")
 _BESIDE = """
 ## Beside the version before
@@ -351,6 +362,7 @@ def main() -> None:
         "queries": (queries, 5),
         "parquet": (parquet_batches, 3),
         "files": (many_files, 5),
+        "clusters": (on_dask, 3),
         "partitions": (by_partition, 3),
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from lakehouse_cli.cli import options, output
 from lakehouse_cli.errors import MissingDataError, StorageError, UnclaimedError, UnreachableError
 from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.project.cluster_notes import with_bundle_note
 from lakehouse_cli.storage.errors import MisnamedFilesError
 from lakehouse_cli.text.causes import without_values
 from lakehouse_cli.text.columns import Cell, columns
@@ -83,7 +84,7 @@ def command(
     """
     project = settings.project(params=options.given_params(param))
     plan = project.planner.plan(replace(request, defer=defer, partitions=tuple(partition or ()), as_of=as_of))
-    render(plan, settings)
+    render(with_bundle_note(project.planner, plan, always=settings.verbose), settings)
     return EXIT_SOMETHING_TO_DO if exit_code and any(each.action in ("run", "check") for each in plan.tables) else 0
 
 

@@ -323,10 +323,11 @@ class _Loader:
 
     def others(self, spec: ProjectSpec) -> Iterator[ProjectSpec]:
         """The project in the environments that are not the chosen one; problems found there name theirs."""
-        for name in spec.environments:
+        for name, each in spec.environments.items():
             if name != spec.environment:
                 with self.reader.problems.of_environment(name):
-                    yield self.with_tables(spec, name)
+                    executor = str(each.execution.get("executor", "threads"))
+                    yield self.with_tables(replace(spec, executor=executor), name)
 
     def tests(self) -> dict[str, tuple[TransformTest, ...]]:
         """The tests that were read, by table."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from msgspec import Struct
 
+from lakehouse_cli.errors import LakehouseError
+
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
@@ -19,12 +21,14 @@ class Ask(Struct, frozen=True):
     Attributes:
         key: Its name among all that were ever submitted: run, table and attempt.
         resources: How much of what it takes beside a place to work: `memory` in bytes, and whatever workers offer.
+        again: Whether the same was submitted before: another attempt.
         near: The worker that it had best be given to, as it has just written what is read; empty for any.
         on_placed: Called with the name of the worker that it was given to, in any thread.
     """
 
     key: str
     resources: Mapping[str, float] = {}
+    again: bool = False
     near: str = ""
     on_placed: Callable[[str], None] | None = None
 
@@ -95,12 +99,20 @@ class Executor(ABC):
         self.shutdown()
 
 
+class ClusterError(LakehouseError):
+    """Nothing can be computed on a cluster: it does not answer, or no worker of it fits; it ends the run."""
+
+
 class WorkerStartError(Exception):
     """No worker could be started; the message says why."""
 
 
 class WorkerDiedError(Exception):
     """A process ended before its function did; the message says of what."""
+
+
+class WorkerKilledError(WorkerDiedError):
+    """A process was killed, as a system does that is out of memory."""
 
 
 class WorkerTimeoutError(Exception):

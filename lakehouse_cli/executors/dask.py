@@ -5,22 +5,28 @@ from __future__ import annotations
 import importlib.util
 import logging
 import threading
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import partial
 from pathlib import PurePath
+from queue import SimpleQueue
 from typing import Any
 from uuid import uuid4
 
 from distributed import Client, get_worker
+from distributed.versions import VersionMismatchWarning
 
 from lakehouse_cli.executors.base import WorkerDiedError
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, OnAnswer, OnSaid, Slots
 from lakehouse_cli.executors.clusters.executor import ClusterExecutor
 from lakehouse_cli.executors.clusters.worker import answer
 
-_CONNECT_S = 10.0
+# Seconds to wait for a scheduler: for the first time, and for one that went away.
+_CONNECT_S, _AGAIN_S = 10.0, 2.0
+# Bytes up to which an answer is said; the scheduler keeps some of what is said.
+_ANSWER, _SMALL = "answer", 1 << 16
 # States of a task at its worker that is still waited for.
 _WANTED = frozenset(("executing", "long-running"))
 
@@ -58,11 +64,15 @@ class DaskEngine(Engine):
         # What it logs of connections that end is said by the run.
         for name in ("distributed.client", "distributed.core", "distributed.utils_comm", "distributed.comm"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        self._said: SimpleQueue[Any] = SimpleQueue()
         self._client = self._connected()
+        threading.Thread(target=self._serve, name="lakehouse answers", daemon=True).start()
 
-    def _connected(self) -> Any:
+    def _connected(self, seconds: float = _CONNECT_S) -> Any:
+        # Versions are compared by the run itself, in words.
+        warnings.filterwarnings("ignore", category=VersionMismatchWarning)
         try:
-            client = Client(self._address, timeout=_CONNECT_S, set_as_default=False, name="lakehouse")
+            client = Client(self._address, timeout=seconds, set_as_default=False, name="lakehouse")
         except (OSError, ValueError) as error:
             raise self._lost() from error
         client.subscribe_topic(self._topic, self._take_event)
@@ -76,6 +86,8 @@ class DaskEngine(Engine):
 
     def workers(self) -> Mapping[str, Slots]:
         """The workers that the scheduler knows, by their ids."""
+        if self._client.status != "running":
+            raise self._lost()
         try:
             info = self._client.sync(self._client.scheduler.identity, n_workers=-1, callback_timeout=_CONNECT_S)
         except (TimeoutError, OSError, RuntimeError, AttributeError) as error:
@@ -92,13 +104,14 @@ class DaskEngine(Engine):
 
     def missing(self, worker: str) -> str | None:
         """Whether lakehouse is there; a function of it would break the connection of a worker that lacks it."""
+        address = self._addresses[worker]
         try:
-            for module in ("lakehouse_cli", "lakehouse_cli.executors.dask"):
-                if self._client.run(importlib.util.find_spec, module, workers=[self._addresses[worker]]) == {}:
-                    return None
-        except ModuleNotFoundError:
+            found = self._client.run(importlib.util.find_spec, __name__, workers=[address])
+        except ModuleNotFoundError:  # of a package that it is in
             return "has no lakehouse-cli"
-        return None
+        except Exception:  # noqa: BLE001  # it has gone, which is seen when it is looked for again
+            return None
+        return None if found.get(address) is not None else "has an older lakehouse-cli, without this executor"
 
     def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float]) -> None:
         """Submit `work_at_worker`, for one worker only."""
@@ -122,9 +135,9 @@ class DaskEngine(Engine):
         future.add_done_callback(partial(self._done, key))
 
     def _done(self, key: str, future: Any) -> None:
-        with self._lock:
-            if self._futures.pop(key, None) is None:
-                return
+        """Take an answer that was too large to be said, or none at all."""
+        if self._forget(key) is None:  # it was said
+            return
         content: bytes | None = None
         error: WorkerDiedError | ClusterLostError | None = None
         try:
@@ -138,13 +151,26 @@ class DaskEngine(Engine):
         self._on_answer(key, content, error)
 
     def _take_event(self, event: tuple[float, Any]) -> None:
-        key, kind, value = event[1]
-        self._on_said(key, kind, value)
+        """Take what a worker says, in the thread of the client, which must not wait."""
+        self._said.put(event[1])
+
+    def _serve(self) -> None:
+        while (said := self._said.get()) is not None:
+            key, kind, value = said
+            if kind != _ANSWER:
+                self._on_said(key, kind, value)
+            elif (future := self._forget(key)) is not None:
+                with suppress(Exception):  # the cluster is gone
+                    future.release()
+                self._on_answer(key, value, None)
+
+    def _forget(self, key: str) -> Any:
+        with self._lock:
+            return self._futures.pop(key, None)
 
     def cancel(self, key: str) -> None:
         """Cancel the future, by which the scheduler has its worker forget it."""
-        with self._lock:
-            future = self._futures.pop(key, None)
+        future = self._forget(key)
         if future is not None:
             with suppress(Exception):  # the cluster is gone
                 future.cancel()
@@ -155,10 +181,11 @@ class DaskEngine(Engine):
             self._client.close(timeout=1)
         with self._lock:
             self._futures.clear()
-        self._client = self._connected()
+        self._client = self._connected(_AGAIN_S)
 
     def close(self) -> None:
         """Close the client."""
+        self._said.put(None)
         with suppress(Exception):
             self._client.close(timeout=2)
 
@@ -175,5 +202,9 @@ def work_at_worker(message: bytes, topic: str) -> bytes:
         task = worker.state.tasks.get(key)
         return task is not None and task.state in _WANTED
 
-    wanted: Callable[[], bool] = is_wanted
-    return answer(message, worker.local_directory, say, wanted)
+    found = answer(message, worker.local_directory, say, is_wanted)
+    if len(found) > _SMALL:
+        return found
+    # By the way of what it says, it is there though the worker dies the next moment, and nobody has to ask for it.
+    say(_ANSWER, found)
+    return b""

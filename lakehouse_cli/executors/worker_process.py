@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from lakehouse_cli.executors.base import WorkerDiedError, WorkerTimeoutError, WorkUnwantedError
+from lakehouse_cli.executors.base import WorkerDiedError, WorkerKilledError, WorkerTimeoutError, WorkUnwantedError
 from lakehouse_cli.executors.descendants import kill_descendants
 from lakehouse_cli.executors.progress import tell
 from lakehouse_cli.executors.threads import Work
@@ -89,7 +89,9 @@ class WorkerProcess(Struct, frozen=True):
                     break
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
             self._await_end(time.monotonic() + _LEAVING_S)
-            raise WorkerDiedError(_death(self.exit_code())) from error
+            code = self.exit_code()
+            error_type = WorkerKilledError if code == -signal.SIGKILL else WorkerDiedError
+            raise error_type(_death(code)) from error
         if kind == "error":
             raise value
         return value

@@ -34,13 +34,15 @@ class StoredVersion(Struct, frozen=True):
     Attributes:
         content: The data; None where there were none.
         manifest: Their manifest; None where there was none.
+        once: Whether the run itself may store no more than once: on a cluster, what was given up may still be computed.
     """
 
     content: InputRecord | None
     manifest: ManifestId | None
+    once: bool = False
 
     def is_described_by(self, manifest: Manifest | None, run_id: str) -> bool:
-        """Whether a manifest is still the one that was seen, or that of the run itself, which may store twice.
+        """Whether a manifest is still the one that was seen, or that of the run itself, where it may store twice.
 
         Args:
             manifest: The one that is there now; None where there is none.
@@ -49,4 +51,5 @@ class StoredVersion(Struct, frozen=True):
         if manifest is None or self.manifest is None:
             return manifest is None and self.manifest is None
         # Storages give a manifest's time as that of the data they have now.
-        return manifest.run_id == run_id or ManifestId.of(manifest)[:3] == self.manifest[:3]
+        is_ours = manifest.run_id == run_id and not self.once
+        return is_ours or ManifestId.of(manifest)[:3] == self.manifest[:3]

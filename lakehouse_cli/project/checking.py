@@ -104,7 +104,7 @@ def check_project(
         event = replace(event, run_id="") if isinstance(event, RunStarted) else event  # it is no run of the history
         report(masked(event, mask))
 
-    executor = find_executor(request.executor or spec.executor)
+    executor = find_executor(planner, request.executor)
     run_id = new_run_id()
     with planner.connected(), _recording(planner, run_id) as (store, note):
         chosen, here = planner.select(request.selection, request.exclude, None), planner.stored

@@ -18,6 +18,7 @@ from lakehouse_cli.plan.partition_choice import parse_partitions
 from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.project.chosen_partitions import narrowed, narrowed_selection
+from lakehouse_cli.project.cluster_notes import with_bundle_note
 from lakehouse_cli.project.planning import Planner
 from lakehouse_cli.registry import EXECUTORS, lookup
 from lakehouse_cli.runner import Runner, WorkerSetup
@@ -41,10 +42,8 @@ def run_project(
 ) -> RunResult:
     """Plan and run what is asked for, under the lock and recorded in the history; see `Project.run`."""
     spec = planner.spec
-    executor = find_executor(request.executor or spec.executor)
+    executor = find_executor(planner, request.executor)
     workers, is_together = request.workers or spec.workers, request.together or spec.together
-    if executor.is_cluster:
-        check_cluster(planner, request.executor or spec.executor)
     behind = planner.behind(request.defer)
     run_id = new_run_id()
     asked = asked or Moment.now()
@@ -55,6 +54,8 @@ def run_project(
         plan = planner.plan(request)
         if is_together:
             _check_together(planner, plan)
+        if executor.is_cluster:
+            plan = with_bundle_note(planner, plan, always=False)
         if plan.runs and (note := executor.note_on(workers)) is not None:
             plan = replace(plan, notes=(*plan.notes, note))
         durations = history.durations(spec.folder, environment=environment) if len(plan.runs) > 1 else {}
@@ -78,7 +79,7 @@ def run_project(
         return result
 
 
-def check_cluster(planner: Planner, executor: str) -> None:
+def _check_cluster(planner: Planner, executor: str) -> None:
     """Refuse to compute on a cluster what the project file says nothing of, or what cannot work there.
 
     Raises:
@@ -132,7 +133,7 @@ def _diff_recomputed(planner: Planner, request: RunRequest, limit: int, report: 
 
     with planner.connected():
         plan = _without_unread_sources(planner.plan(request))
-        runner = runner_of(planner, plan, find_executor(planner.spec.executor), planner.spec.workers, None)
+        runner = runner_of(planner, plan, find_executor(planner), planner.spec.workers, None)
         found = compare_recomputed(planner.stored, plan, replace(runner, emit=emit), limit, planner.mask)
     return Comparison(plan.project, plan.environment, None, found, plan.notes)
 
@@ -200,11 +201,20 @@ def copy_project(
         )
 
 
-def find_executor(name: str) -> type[Executor]:
-    """The class of an executor, by its name."""
+def find_executor(planner: Planner, name: str | None = None) -> type[Executor]:
+    """The class of an executor, by its name; the project's by default.
+
+    Raises:
+        UsageError: There is none of that name, or the project file does not say where the cluster is.
+        ProjectError: Tables cannot be computed there.
+    """
     from lakehouse_cli.executors.base import Executor
 
-    return lookup(EXECUTORS, "executors", name, Executor)
+    name = name or planner.spec.executor
+    found = lookup(EXECUTORS, "executors", name, Executor)
+    if found.is_cluster:
+        _check_cluster(planner, name)
+    return found
 
 
 def _made(
@@ -212,8 +222,9 @@ def _made(
 ) -> Callable[[Callable[[], None]], Executor]:
     if not executor.is_cluster:
         return partial(executor, workers, at_once=plan.at_once)
-    make: Callable[..., Executor] = executor
-    return partial(make, workers, at_once=plan.at_once, options=planner.spec.executor_options)
+    from lakehouse_cli.executors.clusters.opening import make_cluster  # of such runs alone
+
+    return partial(make_cluster, executor, planner.spec.executor_options, workers, at_once=plan.at_once)
 
 
 def runner_of(

@@ -23,6 +23,7 @@ from lakehouse_cli.runs.events import (
     PartitionFinished,
     PartitionResult,
     TableFinished,
+    TablePlaced,
     TableReading,
     TableResult,
     TableRetrying,
@@ -68,6 +69,8 @@ class Assembly:
         match event:
             case TableStarted(name, _) if name in self.expansion.table_of:
                 self._start(self.expansion.table_of[name])
+            case TablePlaced(name, _) if name in self.expansion.table_of:
+                return  # of so many partitions the last one says nothing
             case TableRetrying(name) if name in self.expansion.table_of:
                 partition = str(self.expansion.partitions[name])
                 self._emit(replace(event, table=self.expansion.table_of[name], partition=partition))

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import LakehouseError, TransformError, UnexpectedError
-from lakehouse_cli.executors.base import Ask, Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
+from lakehouse_cli.errors import LakehouseError, OvertakenError, TransformError, UnexpectedError
+from lakehouse_cli.executors.base import (
+    Ask,
+    ClusterError,
+    Executor,
+    WorkerDiedError,
+    WorkerKilledError,
+    WorkerStartError,
+    WorkerTimeoutError,
+)
 from lakehouse_cli.executors.progress import begin_work
 from lakehouse_cli.model import Table
 from lakehouse_cli.runner.callback_queue import CallbackQueue
@@ -19,13 +27,16 @@ from lakehouse_cli.runner.entry import materialize_here
 from lakehouse_cli.runner.handover import HandedTables
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, ResultError, over_time
 from lakehouse_cli.runner.memory import TablesInMemory
+from lakehouse_cli.runner.own_publication import own_publication
 from lakehouse_cli.runner.workplace import Workplace
-from lakehouse_cli.runs.events import ErrorInfo, Event, TableReading, TableRetrying
+from lakehouse_cli.runs.events import ErrorInfo, Event, TablePlaced, TableReading, TableRetrying
 from lakehouse_cli.runs.exits import at_work
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+# What another attempt would fail of, too.
+_FINAL = (UnexpectedError, ClusterError, OvertakenError)
 #: The result of a table after its last attempt.
 Ended = Outcome | InputError | ResultError | LakehouseError
 
@@ -44,7 +55,7 @@ class Attempts:
         callbacks: Brings events of other threads into the thread of the loop, in which all else is called.
         stopped_by: Returns why nothing more is to be begun, no further attempt either; None if nothing stopped the run.
             Raises an interruption of which a failure was made.
-        on_retrying: Called for each attempt that failed and is followed by another.
+        emit: Called for each attempt that failed and is followed by another, and for each worker that is given a table.
         on_ended: Called with a table's name, its result, and why no other attempt followed though there might have been
             one. Its inputs are released then, its data are there for others.
     """
@@ -57,7 +68,7 @@ class Attempts:
         place: Workplace,
         callbacks: CallbackQueue,
         stopped_by: Callable[[], str | None],
-        on_retrying: Callable[[TableRetrying], None],
+        emit: Callable[[TableRetrying | TablePlaced], None],
         on_ended: Callable[[str, Ended, str | None], None],
     ) -> None:
         self._executor = executor
@@ -66,7 +77,7 @@ class Attempts:
         self._place = place
         self._callbacks = callbacks
         self._stopped_by = stopped_by
-        self._on_retrying = on_retrying
+        self._emit = emit
         self._on_ended = on_ended
         self._waiting: dict[str, tuple[threading.Timer, Job, LakehouseError | ResultError]] = {}
         self._begun: Counter[str] = Counter()
@@ -114,7 +125,7 @@ class Attempts:
             each: amounts[min(self._grown[name], len(amounts) - 1)] for each, amounts in job.table.resources.items()
         }
         near = next((self._written_by[each] for each in job.tables if each in self._written_by), "")
-        ask = Ask(f"{job.run_id}-{name}-{attempt}", resources, near, partial(self._placed, name))
+        ask = Ask(f"{job.run_id}-{name}-{attempt}", resources, attempt > 1, near, partial(self._placed, name))
         given = self._memory.tables(job.tables)
         submit: Callable[..., Future[Outcome]] = executor.submit
         return submit(materialize_here, job.for_cluster(), given, {}, {}, timeout=job.table.timeout, ask=ask)
@@ -122,6 +133,7 @@ class Attempts:
     def _placed(self, name: str, worker: str) -> None:
         """Take note of the worker that has a table, in any thread."""
         self._workers_of[name] = worker
+        self._callbacks.post(partial(self._emit, TablePlaced(name, worker)))
 
     def _with_unpublished(self, job: Job) -> Job:
         """A job with what its checks look at, as far as that is stored nowhere."""
@@ -196,12 +208,18 @@ class Attempts:
 
     def _take(self, job: Job, future: Future[Outcome]) -> None:
         error = future.exception()
+        if isinstance(error, WorkerDiedError) and self._executor.is_cluster:
+            stored = own_publication(job, self._place.storages)
+            if stored is not None:  # it died before it could say so
+                self._end(job, stored)
+                return
         stopped_by = None if error is None else self._stopped_by()
         if error is None or isinstance(error, InputError):
             self._end(job, future.result() if error is None else error)
             return
+        self._grown[job.table.name] += _lacked_memory(error)
         failure = error if isinstance(error, ResultError) else _failure(job.table, error)
-        if isinstance(failure, UnexpectedError) or self.begun(job.table.name) > job.table.retries:
+        if isinstance(failure, _FINAL) or self.begun(job.table.name) > job.table.retries:
             self._end(job, failure)
         elif stopped_by is not None:
             self._give_up(job, failure)
@@ -215,7 +233,7 @@ class Attempts:
         timer.daemon = True
         self._waiting[name] = (timer, job, failure)
         error = failure.first if isinstance(failure, ResultError) else failure
-        self._on_retrying(TableRetrying(name, attempt, delay, ErrorInfo.of(error)))
+        self._emit(TableRetrying(name, attempt, delay, ErrorInfo.of(error)))
         timer.start()
 
     def _again(self, name: str) -> None:
@@ -250,6 +268,13 @@ class Attempts:
                 if isinstance(outcome, Outcome):
                     self._keep(each, outcome)
         self._on_ended(name, ended, given_up)
+
+
+def _lacked_memory(error: BaseException) -> bool:
+    """Whether an attempt failed in a way in which more memory may help."""
+    if isinstance(error, TransformError):
+        return "MemoryError" in error.exception.partition(":")[0]
+    return isinstance(error, WorkerKilledError)
 
 
 def post_reading(

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from lakehouse_cli.code.fingerprints.packages import find_distributions
@@ -23,6 +24,7 @@ from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.uses import UsedContent
 from lakehouse_cli.runner.entry import WorkerSetup
 from lakehouse_cli.storage_types import STORAGE_TYPES
+from lakehouse_cli.version import __version__
 
 _PACKAGE = "package "
 # Folders, hidden so that no project has them, of modules that are not in the project's.
@@ -93,13 +95,21 @@ def bundle_of(
     """
     used = {name: spec for name, spec in sorted(specs.items()) if name in needs.storages}
     roots = _roots_elsewhere(folder, code.files)
-    files = dict(_code_files(folder, code.files, roots))
+    setup = ClusterSetup(folder, {name: spec.as_written for name, spec in used.items()}, tuple(transforms), len(roots))
+    named = dict.fromkeys(name for spec in used.values() for name in variables_of(spec.template))
+    files, requirements = files_of(folder, code, needs), _requirements(used.values(), needs)
+    key = msgspec.json.encode([__version__, setup], order="deterministic", enc_hook=str)
+    return Bundle(setup, files, requirements, tuple(named), key)
+
+
+def files_of(folder: Path, code: CodeSnapshot, needs: ClusterNeeds) -> dict[str, bytes]:
+    """The files that are taken to workers, by path; arguments as of `bundle_of`."""
+    files = dict(_code_files(folder, code.files, _roots_elsewhere(folder, code.files)))
     content = UsedContent(folder)
     for table in needs.tables:
         for path in content.files(table):
             files[path] = (folder / path).read_bytes()
-    setup = ClusterSetup(folder, {name: spec.as_written for name, spec in used.items()}, tuple(transforms), len(roots))
-    return Bundle(setup, dict(sorted(files.items())), _requirements(used.values(), needs))
+    return dict(sorted(files.items()))
 
 
 def _requirements(specs: Iterable[StorageSpec], needs: ClusterNeeds) -> Requirements:

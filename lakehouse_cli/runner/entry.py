@@ -15,12 +15,14 @@ from msgspec import Struct
 from lakehouse_cli.code.importing import pin
 from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.engines.spark_session import use_in_worker
-from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.errors import LakehouseError, OvertakenError
+from lakehouse_cli.executors.clusters.messages import was_given_before
 from lakehouse_cli.executors.progress import begin_work
 from lakehouse_cli.model import FunctionRef, SparkSpec, StorageSpec
 from lakehouse_cli.runner.handover import Handover, read_handover
-from lakehouse_cli.runner.jobs import Job, Outcome, PrivateParams
+from lakehouse_cli.runner.jobs import InputError, Job, Outcome, PrivateParams, ResultError
 from lakehouse_cli.runner.workplace import WorkerStorages, Workplace
+from lakehouse_cli.text.redaction import masked_error
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,14 +87,46 @@ def materialize_here(
         handed: Of those, the ones that other processes have written for it.
         hand_to: Where results are written for their consumers, by table; those that have none are left out.
     """
-    from lakehouse_cli.runner.materializing import input_frames, materialize, open_input, read_input, streamed_inputs
-    from lakehouse_cli.transforms import SharedTable, StreamedTable
-
     assert _own is not None  # noqa: S101  # executors that do not share memory see to it
     begin_work(job.table.name)
     place, job = _own, job.with_private(_private) if _private else job
     if place.is_unpacked:
-        job = job.on_worker(place.folder)
+        return _materialize_at_worker(job.on_worker(place.folder), place, given)
+    return _materialize(job, place, given, handed, hand_to)
+
+
+def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Table]) -> Outcome:
+    """Materialize at a worker of a cluster, where the run may have stored the table already."""
+    from lakehouse_cli.executors.clusters.bundle import mask_of_bundle
+    from lakehouse_cli.runner.own_publication import own_publication
+
+    if was_given_before() and (stored := own_publication(job, place.storages)) is not None:
+        return stored
+    mask = mask_of_bundle(place.folder.parent)
+    try:
+        return _materialize(job, place, given, {}, {})
+    except LakehouseError as error:
+        if isinstance(error, OvertakenError) and (stored := own_publication(job, place.storages)) is not None:
+            return stored
+        raise masked_error(error, mask) from None
+    except InputError as error:
+        raise InputError(error.name, masked_error(error.error, mask)) from None
+    except ResultError as error:
+        masked = {name: masked_error(each, mask) for name, each in error.errors.items()}
+        raise ResultError(masked, error.stored) from None
+
+
+def _materialize(
+    job: Job,
+    place: Workplace,
+    given: Mapping[str, pa.Table],
+    handed: Mapping[str, Handover],
+    hand_to: Mapping[str, str],
+) -> Outcome:
+    """Materialize in this process; arguments as of `materialize_here`."""
+    from lakehouse_cli.runner.materializing import input_frames, materialize, open_input, read_input, streamed_inputs
+    from lakehouse_cli.transforms import SharedTable, StreamedTable
+
     if job.is_check:
         from lakehouse_cli.runner.checking import check_stored
 

@@ -139,8 +139,13 @@ class Job(Struct, frozen=True):
         return self._with_tables(lambda table: _with_private(table, params))
 
     def for_cluster(self) -> Job:
-        """The same without what is of no use to a worker of a cluster, which is sent it: it tries nothing again."""
-        return self._with_tables(_as_sent)
+        """The same for a worker of a cluster, which tries nothing again, and stores over what the plan saw alone.
+
+        Results of one call are stored anew by each attempt, so that all are of the same one.
+        """
+        sent = self._with_tables(_as_sent)
+        once = None if self.expected is None or self.siblings else replace(self.expected, once=True)
+        return replace(sent, expected=once or self.expected)
 
     def on_worker(self, folder: Path) -> Job:
         """The same where the project's files are unpacked."""

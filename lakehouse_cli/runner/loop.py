@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from lakehouse_cli.code.importing import pinned
 from lakehouse_cli.engines.spark_session import spark_of_run
 from lakehouse_cli.errors import LakehouseError, Terminated
-from lakehouse_cli.executors.base import Executor
+from lakehouse_cli.executors.base import ClusterError, Executor
 from lakehouse_cli.executors.forks import end_process
 from lakehouse_cli.executors.progress import listening
 from lakehouse_cli.model import Table
@@ -306,9 +306,7 @@ class _Run:
                 self.planned[planned.name] = planned
                 self.under_way[planned.name] = time.perf_counter()
                 attempts.begin(self.jobs.of(planned, attempts.workers))
-        while self.under_way:
-            self.callbacks.call_next()
-            self.callbacks.call_all()
+        self._loop(attempts)
 
     def _not_ended(self) -> list[PlannedTable]:
         """The tables that stay as they are, if checks that look at others of the run allow it."""
@@ -387,6 +385,8 @@ class _Run:
         planned = self.planned[name]
         seconds, attempts = time.perf_counter() - self.under_way.pop(name), self._begun(name)
         self.sources.ended(planned, ended, self.results)
+        if isinstance(ended, ClusterError):
+            self.stopped_by = self.stopped_by or ended.message
         siblings = self._members(name)
         if isinstance(ended, InputError):
             for each in siblings:

@@ -319,6 +319,13 @@ class TableReading(_Event, frozen=True):
     total: int
 
 
+class TablePlaced(_Event, frozen=True):
+    """A table was given to a worker of a cluster."""
+
+    table: str
+    worker: str
+
+
 class TableComputed(_Event, frozen=True):
     """A table was computed and passed; it is published at the end of the run, if all others pass as well."""
 
@@ -373,6 +380,7 @@ Event = (
     | TableStarted
     | TableRetrying
     | TableReading
+    | TablePlaced
     | TableComputed
     | TableFinished
     | PartitionFinished

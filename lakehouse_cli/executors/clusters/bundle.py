@@ -5,13 +5,14 @@ A worker is given it once, and unpacks it into a folder of that name; it is ther
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
@@ -19,14 +20,16 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.executors.base import ClusterError
 from lakehouse_cli.executors.clusters.requirements import Requirements
+from lakehouse_cli.text.redaction import Mask, mask_of, unmasked
 
 #: Bytes above which a bundle is noted, and refused.
 LARGE, TOO_LARGE = 10_000_000, 100_000_000
 #: The folder, below that of a bundle, with the project's files.
 FILES = "files"
 _PREPARE = "prepare.pickle"
+_VARIABLES = "variables"
 # The oldest time that a zip can hold: what is unpacked is the same at all times.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _SHOWN = 3
@@ -48,11 +51,15 @@ class Bundle(Struct, frozen=True, dict=True):
         prepare: Called in each process, with the folder of the unpacked files; can be pickled, and holds no secret.
         files: Bytes by path, `/`-separated.
         requirements: What a worker must have.
+        variables: Names of environment variables whose values are shown nowhere.
+        key: What `prepare` does, as bytes that are the same each time; by default, those that it is pickled to.
     """
 
     prepare: Callable[[Path], None]
     files: Mapping[str, bytes] = {}
     requirements: Requirements = Requirements()
+    variables: tuple[str, ...] = ()
+    key: bytes = b""
 
     @classmethod
     def of(cls, prepare: Callable[[], None] | None) -> Bundle:
@@ -61,42 +68,43 @@ class Bundle(Struct, frozen=True, dict=True):
 
     @cached_property
     def packed(self) -> bytes:
-        """A zip, the same for the same content.
-
-        Raises:
-            LakehouseError: It is too large.
-        """
-        size = sum(map(len, self.files.values()))
-        if size > TOO_LARGE:
-            raise LakehouseError(
-                f"the project's code has {megabytes(size)}, and no more than {megabytes(TOO_LARGE)} are sent to a"
-                f" worker: {self.biggest}",
-                hint="keep data in a storage, and large files on the workers; `uses: {files: …}` names what is sent",
-            )
+        """A zip."""
         target = BytesIO()
         with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(zipfile.ZipInfo(_PREPARE, _TIME), pickle.dumps(self.prepare))
+            archive.writestr(zipfile.ZipInfo(_VARIABLES, _TIME), "\n".join(self.variables))
             for path, content in sorted(self.files.items()):
                 archive.writestr(zipfile.ZipInfo(f"{FILES}/{path}", _TIME), content, zipfile.ZIP_DEFLATED)
         return target.getvalue()
 
     @cached_property
     def id(self) -> str:
-        """The hash of its content."""
-        return blake2b(self.packed, digest_size=16).hexdigest()
+        """The hash of its content.
+
+        Raises:
+            ClusterError: It is too large.
+        """
+        self._check_size()
+        digest = blake2b(self.key or pickle.dumps(self.prepare), digest_size=16)
+        for path, content in sorted(self.files.items()):
+            digest.update(f"\0{path}\0{len(content)}\0".encode())
+            digest.update(content)
+        return digest.hexdigest()
+
+    def _check_size(self) -> None:
+        size = sum(map(len, self.files.values()))
+        if size > TOO_LARGE:
+            raise ClusterError(
+                f"the project's code has {megabytes(size)}, and no more than {megabytes(TOO_LARGE)} are sent to a"
+                f" worker: {self.biggest}",
+                hint="keep data in a storage, and large files on the workers; `uses: {files: …}` names what is sent",
+            )
 
     @property
     def biggest(self) -> str:
         """Its biggest files, with their sizes."""
         by_size = sorted(self.files.items(), key=lambda each: (-len(each[1]), each[0]))
         return ", ".join(f"`{path}` {megabytes(len(content))}" for path, content in by_size[:_SHOWN])
-
-    @property
-    def note(self) -> str | None:
-        """A remark on its size; None where it is small."""
-        if len(self.packed) <= LARGE:
-            return None
-        return f"{megabytes(len(self.packed))} of code are sent to each worker: {self.biggest}"
 
 
 class _AsItIs(Struct, frozen=True):
@@ -135,6 +143,14 @@ def unpack(packed: bytes, folder: Path) -> None:
             Path(part).rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@cache
+def mask_of_bundle(folder: Path) -> Mask:
+    """What hides the values that variables of an unpacked bundle have here."""
+    names = (folder / _VARIABLES).read_text().split()
+    values = {name: os.environ[name] for name in names if os.environ.get(name)}
+    return mask_of(values) if values else unmasked
 
 
 def load(folder: Path) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.executors.base import WorkerDiedError
+from lakehouse_cli.executors.base import ClusterError, WorkerDiedError
 
 
 class Slots(Struct, frozen=True):
@@ -27,7 +26,7 @@ class Slots(Struct, frozen=True):
     resources: Mapping[str, float] = {}
 
 
-class ClusterLostError(LakehouseError):
+class ClusterLostError(ClusterError):
     """Nothing answers where the cluster is: not at all, or not any more."""
 
 

@@ -13,16 +13,20 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, ClassVar, Literal
 from uuid import uuid4
 
-from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.executors.base import Ask, Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
+from lakehouse_cli.executors.base import (
+    Ask,
+    ClusterError,
+    Executor,
+    WorkerDiedError,
+)
 from lakehouse_cli.executors.clusters.bundle import Bundle
-from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, OnAnswer, OnSaid, Slots
-from lakehouse_cli.executors.clusters.messages import Answer, Message, packed, unpacked
+from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, OnAnswer, OnSaid
+from lakehouse_cli.executors.clusters.members import Member, Piece, fail, settle, shown
+from lakehouse_cli.executors.clusters.messages import Answer, Message, packed
 from lakehouse_cli.executors.clusters.worker import pack_message, unpack_answer
 from lakehouse_cli.executors.worker_process import say_here
 
@@ -32,40 +36,6 @@ LOOK_S = 0.5
 RECONNECT_S = 60.0
 #: Seconds for which a first worker is waited for before the first table, and then others that there are.
 GREETING_S, SETTLING_S = 10.0, 1.0
-
-
-@dataclass(slots=True, eq=False)
-class _Piece:
-    """A piece of work, and the future that waits for it."""
-
-    future: Future[Any]
-    content: bytes
-    timeout: float | None
-    ask: Ask
-    key: str
-    worker: str = ""
-
-
-@dataclass(slots=True, eq=False)
-class _Worker:
-    """A worker, as the run knows it."""
-
-    slots: Slots
-    state: Literal["new", "greeted", "taking", "ready", "unfit"] = "new"
-    why: str = ""
-    pieces: set[str] = field(default_factory=set)
-    taken: dict[str, float] = field(default_factory=dict)
-
-    def has_room(self, asked: Mapping[str, float], *, is_crowded: bool) -> bool:
-        """Whether it may be given a piece that asks for resources."""
-        if self.state != "ready" or not (is_crowded or len(self.pieces) < self.slots.count):
-            return False
-        has = self.slots.resources
-        return all(self.taken.get(name, 0) + amount <= has.get(name, 0) for name, amount in asked.items())
-
-    def take(self, piece: _Piece, sign: int) -> None:
-        for name, amount in piece.ask.resources.items():
-            self.taken[name] = self.taken.get(name, 0) + sign * amount
 
 
 class ClusterExecutor(Executor):
@@ -78,8 +48,7 @@ class ClusterExecutor(Executor):
         options: Those of `execution.options`, checked.
 
     Raises:
-        ClusterLostError: Nothing answers there.
-        LakehouseError: No worker has what the run requires.
+        ClusterError: Nothing answers there, or no worker has what the run requires.
     """
 
     shares_memory: ClassVar[bool] = False
@@ -98,9 +67,9 @@ class ClusterExecutor(Executor):
         self._most = workers
         self._reconnect_s = float(options.get("reconnect", RECONNECT_S))
         self._lock = threading.RLock()
-        self._queue: deque[_Piece] = deque()
-        self._pieces: dict[str, _Piece] = {}
-        self._workers: dict[str, _Worker] = {}
+        self._queue: deque[Piece] = deque()
+        self._pieces: dict[str, Piece] = {}
+        self._workers: dict[str, Member] = {}
         self._session, self._numbers = uuid4().hex[:12], count(1)
         self._lost: ClusterLostError | None = None
         self._lost_since: float | None = None
@@ -146,7 +115,7 @@ class ClusterExecutor(Executor):
             return future
         number = next(self._numbers)
         ask = ask or Ask(str(number))
-        piece = _Piece(future, content, timeout, ask, f"{ask.key}-{self._session}-{number}")
+        piece = Piece(future, content, timeout, ask, f"{ask.key}-{self._session}-{number}", ask.again)
         with self._lock:
             self._queue.append(piece)
         self._dispatch()
@@ -156,7 +125,7 @@ class ClusterExecutor(Executor):
 
     def _dispatch(self) -> None:
         """Give what waits to workers that have a place."""
-        ended: list[tuple[_Piece, BaseException]] = []
+        ended: list[tuple[Piece, BaseException]] = []
         with self._lock:
             if self._lost is not None or self._is_closed:
                 ended = [(piece, self._why_not()) for piece in self._queue]
@@ -168,12 +137,12 @@ class ClusterExecutor(Executor):
                 self._queue.remove(piece)
                 self._give(piece, name)
         for piece, error in ended:
-            _fail(piece, error)
+            fail(piece, error)
 
     def _why_not(self) -> BaseException:
         return self._lost or WorkerDiedError("was not started")
 
-    def _placeable(self) -> tuple[_Piece, str] | None:
+    def _placeable(self) -> tuple[Piece, str] | None:
         """The first piece that a worker has room for, and that worker."""
         states = {each.state for each in self._workers.values()}
         # The user may want more at once than there are places: by that, clusters are known to grow.
@@ -186,19 +155,19 @@ class ClusterExecutor(Executor):
                     return piece, min(names, key=lambda name: self._load(piece, name))
         return None
 
-    def _load(self, piece: _Piece, name: str) -> float:
+    def _load(self, piece: Piece, name: str) -> float:
         """How much a worker has to do; less than nothing where the piece had best be given to it."""
         each = self._workers[name]
         is_near = shown(name) == piece.ask.near and len(each.pieces) < each.slots.count
         return -1.0 if is_near else len(each.pieces) / each.slots.count
 
-    def _give(self, piece: _Piece, name: str) -> None:
+    def _give(self, piece: Piece, name: str) -> None:
         worker = self._workers[name]
         piece.worker = name
         self._pieces[piece.key] = piece
         worker.pieces.add(piece.key)
         worker.take(piece, 1)
-        message = pack_message(Message(self._bundle_id, "work", piece.content, piece.timeout))
+        message = pack_message(Message(self._bundle_id, "work", piece.content, piece.timeout, again=piece.again))
         if piece.ask.on_placed is not None:
             piece.ask.on_placed(shown(name))
         with suppress(ClusterLostError):  # the watcher finds out, and gives it anew
@@ -234,9 +203,9 @@ class ClusterExecutor(Executor):
                     self._send_bundle(piece.worker, worker)
                 self._queue.appendleft(piece)
                 return
-        _settle(piece, found)
+        settle(piece, found)
 
-    def _leave(self, piece: _Piece) -> _Worker | None:
+    def _leave(self, piece: Piece) -> Member | None:
         worker = self._workers.get(piece.worker)
         if worker is not None:
             worker.pieces.discard(piece.key)
@@ -257,13 +226,13 @@ class ClusterExecutor(Executor):
                     worker.state = "ready"
             self._changed.notify_all()
 
-    def _refuse(self, name: str, worker: _Worker, why: str) -> None:
+    def _refuse(self, name: str, worker: Member, why: str) -> None:
         """Give nothing to a worker; said where the run goes on all the same."""
         worker.state, worker.why = "unfit", why
         if self._is_begun:
             say_here("stderr", f"note: {shown(name)} is given nothing: it {why}")
 
-    def _send_bundle(self, name: str, worker: _Worker) -> None:
+    def _send_bundle(self, name: str, worker: Member) -> None:
         worker.state = "taking"
         self._ask(name, "take", self._bundle.packed)
 
@@ -281,10 +250,10 @@ class ClusterExecutor(Executor):
         found = self._engine.workers()
         came = [name for name in found if name not in self._workers]
         lacking = {name: self._engine.missing(name) for name in came}
-        gone: list[_Piece] = []
+        gone: list[Piece] = []
         with self._changed:
             for name in came:
-                worker = self._workers[name] = _Worker(found[name])
+                worker = self._workers[name] = Member(found[name])
                 if (why := lacking[name]) is not None:
                     self._refuse(name, worker, why)
                 else:
@@ -296,13 +265,13 @@ class ClusterExecutor(Executor):
             self._changed.notify_all()
         for piece in gone:
             self._engine.cancel(piece.key)
-            _settle(piece, Answer("died", text=f"was on worker {shown(piece.worker)}, which is gone"))
+            settle(piece, Answer("died", text=f"was on worker {shown(piece.worker)}, which is gone"))
 
     def _await_workers(self) -> None:
         """Wait for the workers that there are to be ready, or at least for one.
 
         Raises:
-            LakehouseError: There is none.
+            ClusterError: There is none.
         """
         now = time.monotonic()
         while not self._is_settled(time.monotonic() - now):
@@ -324,19 +293,19 @@ class ClusterExecutor(Executor):
             return True
         return seconds > (SETTLING_S if "ready" in states else GREETING_S)
 
-    def _refusal(self, unfit: Mapping[str, str]) -> LakehouseError:
+    def _refusal(self, unfit: Mapping[str, str]) -> ClusterError:
         cluster = f"the {self._engine.name} cluster"
         if not self._workers:
-            return LakehouseError(f"{cluster} has no workers", hint="start some, then run again")
+            return ClusterError(f"{cluster} has no workers", hint="start some, then run again")
         if not unfit:
             hint = "look at their logs; they may be busy with work of others"
-            return LakehouseError(f"no worker of {cluster} answers", hint=hint)
+            return ClusterError(f"no worker of {cluster} answers", hint=hint)
         by_why: dict[str, list[str]] = {}
         for name, why in unfit.items():
             by_why.setdefault(why, []).append(name)
         whys = "; ".join(f"{', '.join(names)}: it {why}" for why, names in by_why.items())
         hint = "give the workers what this machine has: the same packages, and the variables that the project names"
-        return LakehouseError(f"no worker of {cluster} fits this project: {whys}", hint=hint)
+        return ClusterError(f"no worker of {cluster} fits this project: {whys}", hint=hint)
 
     # Watching.
 
@@ -362,24 +331,27 @@ class ClusterExecutor(Executor):
         with self._lock:
             self._lost_since = None
             for piece in self._pieces.values():
+                piece.again = True
                 self._queue.appendleft(piece)
             self._pieces.clear()
             self._workers.clear()
         self._look()
 
     def _be_lost(self, error: ClusterLostError) -> None:
+        """Wait for a cluster that does not answer any more, or end all that is under way where that took too long."""
         now = time.monotonic()
-        failed: list[_Piece] = []
+        failed: list[Piece] = []
         with self._lock:
             if self._lost_since is None:
                 self._lost_since = now
             if now - self._lost_since >= self._reconnect_s:
-                self._lost = error
+                waited = f"{error.message} any more; it was waited for {self._reconnect_s:g} s"
+                error = self._lost = ClusterLostError(waited, hint=f"{error.hint}; then run again")
                 failed = [*self._pieces.values(), *self._queue]
                 self._pieces.clear()
                 self._queue.clear()
         for piece in failed:
-            _fail(piece, error)
+            fail(piece, error)
 
     # The end.
 
@@ -394,9 +366,9 @@ class ClusterExecutor(Executor):
         for piece in under_way:
             with suppress(ClusterLostError):
                 self._engine.cancel(piece.key)
-            _fail(piece, WorkerDiedError("was ended with the run"))
+            fail(piece, WorkerDiedError("was ended with the run"))
         for piece in waiting:
-            _fail(piece, WorkerDiedError("was not started"))
+            fail(piece, WorkerDiedError("was not started"))
 
     def shutdown(self) -> None:
         """Leave the cluster."""
@@ -404,34 +376,3 @@ class ClusterExecutor(Executor):
         self._wake.set()
         self._watcher.join(timeout=5)
         self._engine.close()
-
-
-def shown(worker: str) -> str:
-    """The name of a worker as messages show it: without what makes it another one than its predecessor there."""
-    return worker.partition("#")[0]
-
-
-def _fail(piece: _Piece, error: BaseException) -> None:
-    with suppress(Exception):  # it has ended
-        piece.future.set_exception(error)
-
-
-def _settle(piece: _Piece, found: Answer) -> None:
-    """Give a piece its result, or the error that it ended with."""
-    try:
-        match found.kind:
-            case "result":
-                piece.future.set_result(unpacked(found.content))
-                return
-            case "error":
-                error: BaseException = unpacked(found.content)
-            case "late":
-                error = WorkerTimeoutError()
-            case "died":
-                error = WorkerDiedError(found.text)
-            case _:
-                error = WorkerStartError(found.text or f"worker {shown(piece.worker)} answered `{found.kind}`")
-    except Exception as broken:  # noqa: BLE001  # whatever its own methods raise
-        why = f"{type(broken).__name__}: {broken}"
-        error = RuntimeError(f"what worker {shown(piece.worker)} answered cannot be read: {why}")
-    _fail(piece, error)

@@ -17,7 +17,7 @@ from lakehouse_cli.executors.clusters.bundle import load
 _SMALL = 512
 
 #: How a piece of work ended, or why it was not begun: with its value or error as bytes, or a text.
-AnswerKind = Literal["ready", "result", "error", "died", "late", "lacks", "unlike", "start"]
+AnswerKind = Literal["ready", "result", "error", "died", "killed", "late", "lacks", "unlike", "start"]
 
 
 class Message(Struct, frozen=True):
@@ -29,6 +29,7 @@ class Message(Struct, frozen=True):
         content: Requirements, a bundle, or a function with its arguments.
         timeout: Seconds that the work may take; None for no limit.
         threads: How many threads libraries may start for it.
+        again: Whether the same work was given to a worker before, which may have done it.
     """
 
     bundle: str
@@ -36,6 +37,7 @@ class Message(Struct, frozen=True):
     content: bytes
     timeout: float | None = None
     threads: int = 1
+    again: bool = False
 
 
 class Answer(Struct, frozen=True):
@@ -81,7 +83,15 @@ def prepare(place: Path) -> None:
         _unprepared.append(error)
 
 
-def call_packed(call: bytes) -> bytes:
+_again = [False]
+
+
+def was_given_before() -> bool:
+    """Whether the work of this process was given to a worker before, which may have done it."""
+    return _again[0]
+
+
+def call_packed(call: bytes, again: bool) -> bytes:
     """Call a function with its arguments, and pack what it returns; in the process of a worker's that is prepared.
 
     Raises:
@@ -89,6 +99,7 @@ def call_packed(call: bytes) -> bytes:
     """
     for error in _unprepared:
         raise error
+    _again[0] = again
     fn: Callable[..., Any]
     fn, args = unpacked(call)
     return packed(fn(*args))

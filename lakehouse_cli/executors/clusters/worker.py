@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,23 @@ from typing import Any
 import msgspec
 
 from lakehouse_cli.errors import system_reason
-from lakehouse_cli.executors.base import WorkerDiedError, WorkerTimeoutError, WorkUnwantedError
-from lakehouse_cli.executors.clusters.bundle import unpack
+from lakehouse_cli.executors.base import WorkerDiedError, WorkerKilledError, WorkerTimeoutError, WorkUnwantedError
+from lakehouse_cli.executors.clusters.bundle import mask_of_bundle, unpack
 from lakehouse_cli.executors.clusters.messages import Answer, Message, call_packed, packed, prepare, unpacked
 from lakehouse_cli.executors.start_methods import start
 from lakehouse_cli.executors.threads import Work
 from lakehouse_cli.executors.worker import prepared
 from lakehouse_cli.executors.worker_process import WorkerProcess, always
 
+#: What is said of a process that the system ended for want of memory.
+OUT_OF_MEMORY = "was ended by the system, which was out of memory"
+_COUNTS = Path("/proc/vmstat")
 # Seconds for a process to end by itself; for which one without work is kept; between two looks at these.
 _PATIENCE_S = 1.0
 _IDLE_S = 60.0
 _LOOK_S = 10.0
+# How many processes without work are kept while others are started, as for another run.
+_MOST_IDLE = 4
 _encoder, _messages = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Message)
 
 
@@ -83,12 +89,20 @@ def _work(asked: Message, place: Path, say: Callable[[str, Any], None], is_wante
         process = _processes.take(place, asked.threads)
     except OSError as error:
         return Answer("start", text=system_reason(error))
-    work = Work(Future(), call_packed, (asked.content,), asked.timeout)
+    mask = mask_of_bundle(place)
+
+    def say_masked(kind: str, value: Any) -> None:
+        say(kind, mask(value) if isinstance(value, str) else value)
+
+    kills = _oom_kills()
+    work = Work(Future(), call_packed, (asked.content, asked.again), asked.timeout)
     try:
-        found = Answer("result", process.compute(work, _nothing, say, is_wanted))
+        found = Answer("result", process.compute(work, _nothing, say_masked, is_wanted))
     except WorkerDiedError as error:
         end(process)
-        return Answer("died", text=str(error))
+        if not isinstance(error, WorkerKilledError):
+            return Answer("died", text=str(error))
+        return Answer("killed", text=OUT_OF_MEMORY if _oom_kills() > kills else str(error))
     except (WorkerTimeoutError, WorkUnwantedError):
         end(process)
         return Answer("late")
@@ -100,6 +114,13 @@ def _work(asked: Message, place: Path, say: Callable[[str, Any], None], is_wante
 
 def _nothing() -> None:
     return None
+
+
+def _oom_kills() -> int:
+    """How many processes the system has ended for want of memory, as far as it says so."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(_COUNTS.read_text().partition("oom_kill ")[2].split()[0])
+    return 0
 
 
 def end(process: WorkerProcess) -> None:
@@ -118,7 +139,7 @@ class _Processes:
         self._watcher: threading.Thread | None = None
 
     def take(self, place: Path, threads: int) -> WorkerProcess:
-        """One that is prepared with a bundle; another one ends those of others.
+        """One that is prepared with a bundle; where one is started, some of those that others left are ended.
 
         Raises:
             OSError: None can be started.
@@ -128,8 +149,8 @@ class _Processes:
             if own:
                 self._idle.remove(own[-1])
                 return own[-1][2]
-            others, self._idle = self._idle, []
-        for _, _, process in others:
+            gone, self._idle = self._idle[:-_MOST_IDLE], self._idle[-_MOST_IDLE:]
+        for _, _, process in gone:
             end(process)
         return start(partial(prepared, threads, partial(prepare, place)), fork=False)
 

@@ -34,6 +34,7 @@ from lakehouse_cli.runs.events import (
     RunWaiting,
     TableComputed,
     TableFinished,
+    TablePlaced,
     TableReading,
     TableResult,
     TableRetrying,
@@ -66,6 +67,7 @@ class LiveReporter(TextReporter):
         self._failed: dict[str, int] = {}
         self._progress: dict[str, str] = {}
         self._reading: dict[str, str] = {}
+        self._workers: dict[str, str] = {}
         self._computed: dict[str, TableComputed] = {}
         self._results: dict[str, TableResult] = {}
         self._live: Live | None = None
@@ -86,8 +88,8 @@ class LiveReporter(TextReporter):
             case TableRetrying():
                 text = f"{event.partition}: {retry_text(event)}" if event.partition else retry_text(event)
                 self._retrying[event.table] = event.partition or "", text
-            case TableReading():
-                self._reading[event.table] = "" if event.files == event.total else reading_text(event)
+            case TableReading() | TablePlaced():
+                self._note(event)
             case RunStopping():
                 self._state = "finishing"
             case TableComputed():
@@ -102,6 +104,14 @@ class LiveReporter(TextReporter):
                 self._results[event.result.name] = event.result
             case RunFinished():
                 self._finish(event.result)
+
+    def _note(self, event: TableReading | TablePlaced) -> None:
+        """Note what is said of a table while it is computed."""
+        if isinstance(event, TablePlaced):
+            self._workers[event.table] = f"on {event.worker}"
+            self._retrying.pop(event.table, None)
+        else:
+            self._reading[event.table] = "" if event.files == event.total else reading_text(event)
 
     def _finish(self, result: RunResult) -> None:
         self.close()
@@ -187,7 +197,7 @@ class LiveReporter(TextReporter):
                 self._columns,
                 self._state,
                 cells,
-                self._how_far(name),
+                self._doing(name),
             )
         if name in self._computed:
             return computed_line(self._terminal, self._columns, self._computed[name])
@@ -201,10 +211,11 @@ class LiveReporter(TextReporter):
         counted = f", {count_text(failed)} failed" if failed else ""
         self._progress[table] = f"{progress_text(event.done, event.total)}{counted}"
 
-    def _how_far(self, name: str) -> str:
-        """How far a running table is."""
+    def _doing(self, name: str) -> str:
+        """What is said of a table that is computed now."""
         retrying = self._retrying.get(name, ("", ""))[1]
-        return self._reading.get(name) or "; ".join(filter(None, (self._progress.get(name), retrying)))
+        how_far = "; ".join(filter(None, (self._progress.get(name), retrying)))
+        return self._reading.get(name) or how_far or self._workers.get(name, "")
 
     def _rest(self, results: dict[str, TableResult], running: dict[str, float], shown: set[str]) -> str:
         hidden = [name for name in self._tables if name not in shown]

@@ -344,8 +344,8 @@ class DeltaStorage(DeltaTables):
         self._refuse_unit(unit_of(self._whole(table), unit.partition), found, forced=unit.origin.forced)
         index = self._of(table).index
         now = index.manifest(unit.partition, "") if unit.partition in index.records else None
-        is_ours = now is not None and now.run_id == unit.origin.run_id
         expected = unit.origin.expected
+        is_ours = now is not None and now.run_id == unit.origin.run_id and not (expected and expected.once)
         if expected is not None and not is_ours and not expected.is_described_by(now, unit.origin.run_id):
             raise overtaken(table, f"{self.uri(table)}/{unit.partition.path}")
         if found is not None and now is None and found.files.get(unit.values) and not unit.origin.forced:

@@ -177,7 +177,8 @@ class KeyedStorage(UnitKeys):
             beside = self._unit_manifest(table) or _ManifestKey(self, self._manifest_key(table))
             is_new, seen = beside.is_new, self.head_key(key)
             try:
-                ours = seen is not None and seen == self._put.get(key)
+                once = source.expected is not None and source.expected.once
+                ours = seen is not None and seen == self._put.get(key) and not once
                 if source.expected is not None and not ours and not _is(seen, source.expected.content):
                     raise ChangedError(f"`{key}` is not what was planned")
                 if is_new:

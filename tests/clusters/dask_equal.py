@@ -1,0 +1,87 @@
+"""The examples computed here and on a cluster are the same; `make test-clusters` runs this file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clusters.servers import DaskCluster, dask_cluster
+from tests.conftest import Cli, ProjectFolder
+from tests.servers.postgresql import PASSWORD, USER, PostgreSQL
+from tests.servers.s3 import S3Server
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server, postgresql_server: PostgreSQL
+) -> Iterator[DaskCluster]:
+    """Workers with the variables of the examples, which this process has under other values or not at all."""
+    port = str(postgresql_server.port)
+    secrets = {"PG_PASSWORD": PASSWORD, "PG_USER": USER, "PG_PORT": port, "LAKE_BUCKET": "lake"}
+    with dask_cluster(tmp_path_factory.mktemp("dask"), environ={**s3_server.environ, **secrets}) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch, s3_server: S3Server, postgresql_server: PostgreSQL) -> None:
+    s3_server.make_bucket("lake")
+    known = {"PG_PASSWORD": PASSWORD, "PG_USER": USER, "PG_PORT": str(postgresql_server.port), "LAKE_BUCKET": "lake"}
+    for name, value in {**s3_server.environ, **known}.items():
+        monkeypatch.setenv(name, value)
+
+
+def copied(folder: ProjectFolder, example: str, cluster: DaskCluster, storage: str, sources: str) -> None:
+    """An example with an environment on the cluster, whose sources are where all see them."""
+    for item in (EXAMPLES / example).iterdir():
+        if item.is_dir():
+            shutil.copytree(item, folder.path / item.name, ignore=shutil.ignore_patterns("__pycache__", "made"))
+        else:
+            shutil.copy(item, folder.path)
+    if "environments:" not in folder.read("lakehouse.yaml"):
+        folder.edit("lakehouse.yaml", "\ntables:", "\nenvironments:\n  here: {}\n\ntables:", 1)
+    address = f'execution: {{executor: dask, options: {{address: "{cluster.address}"}}}}'
+    sources = f"{sources}: {{shared: true}}"
+    folder.edit(
+        "lakehouse.yaml",
+        "\nenvironments:\n",
+        f"\nenvironments:\n  cluster:\n    {address}\n    storages: {{{sources}, default: {storage}}}\n",
+        1,
+    )
+
+
+BUCKET = '{root: "s3://${LAKE_BUCKET}/%s", format: parquet}'
+WAREHOUSE = '{root: "postgresql://${PG_USER}:${PG_PASSWORD}@127.0.0.1:${PG_PORT}/%s", type: postgresql}'
+
+
+@pytest.mark.parametrize("place", ["bucket", "warehouse"])
+def test_lake_is_the_same(
+    folder: ProjectFolder, cli: Cli, cluster: DaskCluster, postgresql_database: str, place: str
+) -> None:
+    storage = BUCKET % "metering" if place == "bucket" else WAREHOUSE % postgresql_database
+    copied(folder, "lake", cluster, storage, "raw")
+    assert cli("run", "--env", "local").code == 0
+    ran = cli("run", "--env", "cluster", "-o", "json")
+    assert set(ran.statuses.values()) == {"materialized"}, ran.err
+    compared = cli("diff", "--env", "cluster", "--against", "local")
+    assert compared.code == 0, compared.out
+    assert set(cli("run", "--env", "cluster", "-o", "json").statuses.values()) == {"unchanged"}
+
+
+def test_nightly_is_the_same(folder: ProjectFolder, cli: Cli, cluster: DaskCluster) -> None:
+    copied(folder, "nightly", cluster, BUCKET % "nightly", "files")
+    subprocess.run([sys.executable, "generate.py", "--days", "33"], cwd=folder.path, check=True, env=dict(os.environ))
+    here = cli("run", "--env", "here", "-o", "json")
+    ran = cli("run", "--env", "cluster", "-o", "json")
+    assert ran.statuses == here.statuses, ran.err
+    assert ran.statuses["monthly"] == "materialized"
+    compared = cli("diff", "--env", "cluster", "--against", "here")
+    assert compared.code == 0, compared.out
+    assert set(cli("run", "--env", "cluster", "-o", "json").statuses.values()) == {"unchanged"}

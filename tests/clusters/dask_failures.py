@@ -1,0 +1,234 @@
+"""Workers, schedulers and drivers that die in the middle of a run; `make test-clusters` runs this file.
+
+Every table of the project holds a number that is drawn anew each time that it is computed, and notes in a file that it
+was: what is computed twice, or published twice, has other bytes than what others were computed from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import PATIENCE, Running, running
+from tests.clusters.servers import DaskCluster, await_that, dask_cluster
+from tests.conftest import Cli, ProjectFolder
+from tests.servers.s3 import S3Server
+
+#: So many in CI; a hundred, and ten, by hand: `LAKEHOUSE_KILLS=100,10`.
+KILLS, SCHEDULERS = (int(number) for number in os.environ.get("LAKEHOUSE_KILLS", "5,1").split(","))
+CODE = """
+import os
+import random
+import time
+from pathlib import Path
+
+import pyarrow as pa
+
+NOTES = Path({notes!r})
+
+
+def draw(*inputs: pa.Table, name: str, seconds: float) -> pa.Table:
+    (NOTES / f"{{name}}.{{os.getpid()}}.{{time.time_ns()}}").touch()
+    time.sleep(seconds)
+    return pa.table({{"n": [random.getrandbits(60)]}})
+
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, s3_server: S3Server) -> Iterator[DaskCluster]:
+    with dask_cluster(tmp_path / "dask", environ=s3_server.environ) as running_cluster:
+        yield running_cluster
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch, s3_server: S3Server) -> None:
+    for name, value in s3_server.environ.items():
+        monkeypatch.setenv(name, value)
+
+
+class Chains:
+    """Chains of tables in a bucket, each computed from the one before it."""
+
+    def __init__(self, folder: ProjectFolder, cluster: DaskCluster, s3: S3Server, *, chains: int, length: int) -> None:
+        self.folder, self.notes = folder, folder.path / "notes"
+        self.notes.mkdir()
+        self.names = [f"t{chain}_{step}" for chain in range(chains) for step in range(length)]
+        bucket = s3.make_bucket(f"kills{time.time_ns()}")
+        tables, code = [], [CODE.format(notes=str(self.notes))]
+        for chain in range(chains):
+            for step in range(length):
+                name, before = f"t{chain}_{step}", f"t{chain}_{step - 1}" if step else ""
+                parameter = f"{before}: pa.Table" if before else ""
+                code.append(f'def {name}({parameter}) -> pa.Table:\n    return draw(name="{name}", seconds=0.2)\n\n')
+                tables.append(f"{name}: {{columns: {{n: int64}}}}")
+        execution = f'{{executor: dask, options: {{address: "{cluster.address}"}}}}'
+        top = f'storages: {{default: {{root: "s3://{bucket}/lake", format: parquet}}}}\nexecution: {execution}\n'
+        folder.declare("\n".join(tables), "\n".join(code), top=f"{top}defaults: {{retries: 50, retry_delay: 0.1}}\n")
+
+    def computed(self) -> Counter[str]:
+        """How often each table was computed."""
+        return Counter(each.name.partition(".")[0] for each in self.notes.iterdir())
+
+    def is_whole(self, cli: Cli) -> None:
+        """Check that each table is what the next was computed from, and that nothing is due."""
+        plan = cli("plan", "-o", "json")
+        assert {table["action"] for table in plan.json["tables"]} == {"skip"}, plan.out
+
+
+def events_of(run: Running) -> list[dict[str, object]]:
+    """What a run with `--log-format json` has logged."""
+    return [json.loads(line) for line in run.err.splitlines() if line.startswith("{")]
+
+
+def test_workers_that_are_killed(folder: ProjectFolder, cli: Cli, cluster: DaskCluster, s3_server: S3Server) -> None:
+    """Nothing is lost, nothing that was finished is computed again, and nothing waits long."""
+    chains = Chains(folder, cluster, s3_server, chains=4, length=max(4, KILLS))
+    chosen = random.Random(5)
+    with running(folder.path, "run", "-o", "json") as run:
+        for kill in range(KILLS):
+            begun = chains.computed().total()
+            await_that(lambda begun=begun: chains.computed().total() > begun + 2)
+            cluster.kill_worker(chosen.choice(sorted(cluster.workers)))
+            cluster.start_worker(3 + kill)
+        assert run.ends(patience=PATIENCE + 5 * KILLS) == 0, run
+        tables = json.loads(run.out)["tables"]
+    assert {table["status"] for table in tables} == {"materialized"}
+    computed = chains.computed()
+    for table in tables:
+        assert computed[table["name"]] <= table["attempts"], "computed again though it was finished"
+    assert sum(table["attempts"] for table in tables) <= len(tables) + KILLS
+    chains.is_whole(cli)
+
+
+def test_scheduler_that_is_killed(folder: ProjectFolder, cli: Cli, cluster: DaskCluster, s3_server: S3Server) -> None:
+    """It is waited for; where it comes back in time, with its workers, the run goes on."""
+    chains = Chains(folder, cluster, s3_server, chains=3, length=4 * SCHEDULERS)
+    with running(folder.path, "run", "-o", "json") as run:
+        for _ in range(SCHEDULERS):
+            begun = chains.computed().total()
+            await_that(lambda begun=begun: chains.computed().total() > begun + 3)
+            cluster.kill_scheduler()
+            for number in list(cluster.workers):
+                cluster.kill_worker(number)
+            cluster.start_scheduler()
+            for number in range(3):
+                cluster.start_worker(number)
+        assert run.ends(patience=PATIENCE + 30 * SCHEDULERS) == 0, run
+        tables = json.loads(run.out)["tables"]
+    assert {table["status"] for table in tables} == {"materialized"}
+    assert max(chains.computed().values()) <= 1 + SCHEDULERS
+    chains.is_whole(cli)
+
+
+def test_scheduler_that_stays_away(folder: ProjectFolder, cli: Cli, cluster: DaskCluster, s3_server: S3Server) -> None:
+    """The run ends with that cause, and the next one computes what is left."""
+    chains = Chains(folder, cluster, s3_server, chains=2, length=4)
+    folder.edit("lakehouse.yaml", f'"{cluster.address}"', f'"{cluster.address}", reconnect: 1s')
+    with running(folder.path, "run", "-o", "json") as run:
+        await_that(lambda: chains.computed().total() > 4)
+        cluster.kill_scheduler()
+        assert run.ends(patience=120) == 1
+        tables = json.loads(run.out)["tables"]
+    failed = [table["error"]["message"] for table in tables if table["status"] == "failed"]
+    assert failed
+    assert all("any more; it was waited for 1 s" in message for message in failed)
+    done = [table["name"] for table in tables if table["status"] == "materialized"]
+    for number in list(cluster.workers):
+        cluster.kill_worker(number)
+    before = chains.computed()
+    cluster.start_scheduler()
+    cluster.start_worker(7)
+    cluster.await_worker(7)
+    again = cli("run", "-o", "json")
+    assert set(again.statuses.values()) <= {"materialized", "unchanged"}, again.out
+    after = chains.computed()
+    assert all(after[name] == before[name] for name in done)
+    chains.is_whole(cli)
+
+
+def test_driver_that_is_killed(folder: ProjectFolder, cli: Cli, cluster: DaskCluster, s3_server: S3Server) -> None:
+    """What its workers are at is ended, and the next run computes it."""
+    chains = Chains(folder, cluster, s3_server, chains=3, length=3)
+    with running(folder.path, "run") as run:
+        await_that(lambda: chains.computed().total() > 3)
+        os.kill(run.process.pid, signal.SIGKILL)
+        run.process.wait()
+    again = cli("run", "-o", "json")
+    assert set(again.statuses.values()) <= {"materialized", "unchanged"}, again.out
+    chains.is_whole(cli)
+
+
+def test_two_drivers_at_once(
+    folder: ProjectFolder, cli: Cli, cluster: DaskCluster, s3_server: S3Server, tmp_path: Path
+) -> None:
+    """One of them stores each table; the other says so, or finds nothing to do."""
+    chains = Chains(folder, cluster, s3_server, chains=2, length=2)
+    other = ProjectFolder(tmp_path / "other")
+    other.write("lakehouse.yaml", folder.read("lakehouse.yaml"))
+    other.write("transforms.py", folder.read("transforms.py"))
+    with running(folder.path, "run", "-o", "json") as one, running(other.path, "run", "-o", "json") as two:
+        codes = one.ends(patience=120), two.ends(patience=120)
+        results = [table for run in (one, two) for table in json.loads(run.out)["tables"]]
+    stored = Counter(table["name"] for table in results if table["status"] == "materialized")
+    assert max(stored.values()) == 1
+    messages = {table["error"]["message"] for table in results if table["status"] == "failed"}
+    assert all("another run stored" in message for message in messages)
+    assert cli("run", "-o", "json").code == 0
+    chains.is_whole(cli)
+    assert set(codes) <= {0, 1}
+
+
+def test_interrupted_once_and_twice(folder: ProjectFolder, cli: Cli, cluster: DaskCluster, s3_server: S3Server) -> None:
+    """Once: what is under way is finished; twice: it is ended, at once."""
+    chains = Chains(folder, cluster, s3_server, chains=1, length=3)
+    folder.edit("transforms.py", "seconds=0.2", "seconds=1.0")
+    with running(folder.path, "run", "-o", "json") as run:
+        await_that(lambda: chains.computed().total() == 1)
+        run.interrupt()
+        assert run.ends(patience=120) == 130
+        statuses = {table["name"]: table["status"] for table in json.loads(run.out)["tables"]}
+    assert statuses == {"t0_0": "materialized", "t0_1": "cancelled", "t0_2": "cancelled"}
+    folder.edit("transforms.py", "seconds=1.0", "seconds=60.0")
+    with running(folder.path, "run") as run:
+        await_that(lambda: chains.computed().total() == 2)
+        run.interrupt()
+        run.says("Ctrl-C again stops at once")
+        run.interrupt()
+        assert run.ends(patience=120) == 130
+    assert "interrupted: 2 cancelled in" in run.out
+
+
+def test_next_attempt_asks_for_more_memory(
+    folder: ProjectFolder, cli: Cli, cluster: DaskCluster, s3_server: S3Server
+) -> None:
+    """Where the system killed the first, it is given to a worker that has it."""
+    Chains(folder, cluster, s3_server, chains=1, length=1)
+    for number in list(cluster.workers):
+        cluster.kill_worker(number)
+    for number, size in ((7, "1GiB"), (8, "1GiB"), (9, "3GiB")):
+        cluster.start_worker(number, "--memory-limit", size)
+        cluster.await_worker(number)
+    folder.edit("lakehouse.yaml", "columns: {n: int64}", "resources: {memory: [512MiB, 2GiB]}, columns: {n: string}")
+    folder.edit("transforms.py", 'return draw(name="t0_0", seconds=0.2)', "return place()")
+    folder.add(
+        "transforms.py",
+        """
+def place() -> pa.Table:
+    if not list(NOTES.iterdir()):
+        (NOTES / "first").touch()
+        os.kill(os.getpid(), 9)
+    return pa.table({"n": [os.getcwd()]})
+""",
+    )
+    ran = cli("run", "-o", "json")
+    assert ran.json["tables"][0]["attempts"] == 2, ran.err
+    assert "worker-9" in cli("show", "t0_0").out

@@ -1,0 +1,147 @@
+"""Which workers are given something, and what travels to them; `make test-clusters` runs this file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import running
+from tests.clusters.servers import DaskCluster, dask_cluster, free_port
+from tests.conftest import Cli, ProjectFolder
+
+# Hides a package from a worker, as if it were not installed there.
+WITHOUT = """
+import sys
+
+class Without:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] == "lakehouse_cli":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Without)
+"""
+CODE = """
+import os
+from pathlib import Path
+
+import pyarrow as pa
+
+
+def place() -> pa.Table:
+    print("computed with", os.environ.get("LAKE_TOKEN"))
+    return pa.table({"folder": [os.getcwd()], "module": [__file__]})
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[DaskCluster]:
+    with dask_cluster(tmp_path / "dask", workers=0) as running_cluster:
+        yield running_cluster
+
+
+def declare(folder: ProjectFolder, cluster: DaskCluster, *, root: str = "data", **more: str) -> None:
+    """One table, stored where all workers see it."""
+    execution = f'execution: {{executor: dask, options: {{address: "{cluster.address}"}}}}\n'
+    storages = f'storages: {{default: {{root: "{root}", shared: true}}}}\n'
+    table = "".join(f", {key}: {value}" for key, value in more.items())
+    folder.declare(f"place: {{columns: {{folder: string, module: string}}{table}}}", CODE, top=storages + execution)
+
+
+def started(cluster: DaskCluster, number: int, **environ: str) -> None:
+    cluster.start_worker(number, environ=environ)
+    cluster.await_worker(number)
+
+
+def test_worker_that_differs_is_given_nothing(folder: ProjectFolder, cli: Cli, cluster: DaskCluster) -> None:
+    """Each is said with all of its differences; others do the work."""
+    declare(folder, cluster, root="${LAKE_ROOT:-data}/${LAKE_TOKEN}", uses="{env: [MARKET]}")
+    folder.write("without/sitecustomize.py", WITHOUT)
+    folder.write("older/pandas-0.9.dist-info/METADATA", "Metadata-Version: 2.1\nName: pandas\nVersion: 0.9\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAKE_TOKEN", "t0k3n")
+        patch.setenv("MARKET", "north")
+        started(cluster, 0, PYTHONPATH=str(folder.path / "without"), LAKE_TOKEN="t0k3n", MARKET="north")
+        started(cluster, 1, PYTHONPATH=str(folder.path / "older"), MARKET="south")
+        ran = cli("run")
+        assert ran.code == 1
+        assert "no worker of the Dask cluster fits this project" in ran.err
+        assert "it has no lakehouse-cli" in ran.err
+        assert "it has pandas 0.9, not " in ran.err
+        assert "it lacks the environment variable `LAKE_TOKEN`" in ran.err
+        assert "it has another value of the environment variable `MARKET`" in ran.err
+        started(cluster, 2, LAKE_TOKEN="t0k3n-of-the-worker", MARKET="north")
+        ran = cli("run", "-o", "json")
+        assert ran.statuses == {"place": "materialized"}, ran.err
+        assert "is given nothing: it has no lakehouse-cli" in ran.err
+        assert "computed with ${LAKE_TOKEN}" in ran.err
+        assert "t0k3n-of-the-worker" not in ran.err + ran.out
+    stored = (folder.path / "data" / "t0k3n-of-the-worker" / "place.csv").read_text()
+    assert f"{cluster.folder}/worker-2" in stored
+    for name in ("worker-2", "scheduler"):
+        assert "t0k3n" not in cluster.log(name)
+
+
+def test_code_and_files_travel(folder: ProjectFolder, cli: Cli, cluster: DaskCluster) -> None:
+    """To a folder of the worker's, named by their content; an edit makes another, in another process."""
+    declare(folder, cluster, uses="{files: [lookups/*.txt]}")
+    folder.write("lookups/name.txt", "first")
+    folder.add("transforms.py", '\nassert Path(__file__).with_name("lookups").joinpath("name.txt").read_text()\n')
+    started(cluster, 0)
+    assert cli("run").code == 0
+    first = folder.read("data/place.csv")
+    assert f"{cluster.folder}/worker-0" in first
+    assert "/files/transforms.py" in first
+    assert cli("run", "-o", "json").statuses == {"place": "unchanged"}
+    folder.write("lookups/name.txt", "second")
+    again = cli("run", "-o", "json")
+    assert again.json["tables"][0]["reasons"][0]["code"] == "file_changed"
+    assert folder.read("data/place.csv") != first
+    assert cli("run", "-o", "json").statuses == {"place": "unchanged"}
+
+
+def test_bundle_that_is_too_large(folder: ProjectFolder, cli: Cli, cluster: DaskCluster) -> None:
+    declare(folder, cluster, uses="{files: [large.bin, small.txt]}")
+    folder.write("small.txt", "small")
+    with (folder.path / "large.bin").open("wb") as file:
+        file.truncate(200_000_000)
+    ran = cli("run")
+    assert ran.code == 1
+    assert "200.0 MB" in ran.out
+    assert "`large.bin` 200.0 MB" in ran.out
+
+
+def test_address_where_nothing_answers(folder: ProjectFolder, cli: Cli, cluster: DaskCluster) -> None:
+    declare(folder, cluster)
+    folder.edit("lakehouse.yaml", str(cluster.port), str(free_port()))
+    ran = cli("run")
+    assert ran.code == 1
+    assert "no Dask scheduler answers at `tcp://127.0.0.1:" in ran.out
+    assert cli("runs", "-o", "json").json["runs"][0]["status"] == "failed"
+
+
+def test_worker_that_joins_later(folder: ProjectFolder, cluster: DaskCluster) -> None:
+    """It is compared and given work, in a run that has begun: the first table waits for one that it computes."""
+    declare(folder, cluster)
+    folder.edit("lakehouse.yaml", "place: {", "first: {columns: {n: int64}}\n  place: {")
+    other = folder.path / "data" / "place.csv"
+    folder.add(
+        "transforms.py",
+        f"""
+
+def first() -> pa.Table:
+    print("begun")
+    while not Path({str(other)!r}).exists():
+        time.sleep(0.05)
+    return pa.table({{"n": [1]}})
+""",
+    )
+    folder.edit("transforms.py", "import os\n", "import os\nimport time\n", 1)
+    started(cluster, 0)
+    with running(folder.path, "run", "first", "place") as run:
+        run.reports("begun")
+        started(cluster, 1)
+        assert run.ends() == 0
+    assert f"{cluster.folder}/worker-1" in other.read_text()
