@@ -17,8 +17,8 @@ from lakehouse_cli.plan.expansion import expand
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.unit_checks import together
+from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.runs.events import (
-    ErrorInfo,
     Event,
     PartitionFinished,
     PartitionResult,

@@ -21,7 +21,7 @@ from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.recipes import is_pickle
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.runner import Runner
-from lakehouse_cli.runs.events import ErrorInfo
+from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.text.redaction import Mask, masked
 
 if TYPE_CHECKING:

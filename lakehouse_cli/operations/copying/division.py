@@ -13,7 +13,7 @@ from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import unit_of
 from lakehouse_cli.operations.copying.results import GRAVEST, CopiedPartition, CopiedTable
 from lakehouse_cli.plan.snapshot import StoredEnvironment
-from lakehouse_cli.runs.events import ErrorInfo
+from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.storage.partition_capability import partitions
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.redaction import Mask, masked

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from lakehouse_cli.runs.events import ErrorInfo, error_json
+from lakehouse_cli.runs.error_info import ErrorInfo, error_json
 
 CopyStatus = Literal["copied", "planned", "unchanged", "missing", "refused", "held_back", "failed"]
 #: Statuses of tables that were selected and are not in the target.

@@ -30,7 +30,8 @@ from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.plan.stored_form import reading_changed
-from lakehouse_cli.runs.events import ErrorInfo, new_run_id
+from lakehouse_cli.runs.error_info import ErrorInfo
+from lakehouse_cli.runs.events import new_run_id
 from lakehouse_cli.runs.lock import run_lock
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import identities, in_use, publish_pieces, remove_leftovers

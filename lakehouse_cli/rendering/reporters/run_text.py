@@ -8,8 +8,8 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from lakehouse_cli.rendering.reporters.problems import frame_lines, violation_lines
+from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.runs.events import (
-    ErrorInfo,
     PartitionFinished,
     PartitionResult,
     RunResult,

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.model.given_params import GivenParams
-from lakehouse_cli.runs.events import Cancellation, ErrorInfo, TableResult
+from lakehouse_cli.runs.error_info import ErrorInfo
+from lakehouse_cli.runs.events import Cancellation, TableResult
 from lakehouse_cli.runs.history.files import UnreadableRunError, head, run_files
 from lakehouse_cli.runs.history.records import (
     RecordStatus,

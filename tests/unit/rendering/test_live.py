@@ -13,8 +13,8 @@ from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.rendering.reporters.live import LiveReporter
 from lakehouse_cli.rendering.reporters.problems import problem_lines
 from lakehouse_cli.rendering.reporters.run_text import failure_lines, layout, result_line, why_text
+from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.runs.events import (
-    ErrorInfo,
     PartitionFinished,
     PartitionResult,
     RunFinished,

@@ -16,9 +16,9 @@ from msgspec.structs import asdict, fields
 from lakehouse_cli.errors import Example, Location, Violation
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.rendering.reporters.log_json import LogJsonReporter
+from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.runs.event_json import Beginning, Ending, event_line, read_line
 from lakehouse_cli.runs.events import (
-    ErrorInfo,
     Event,
     PartitionResult,
     RunFinished,

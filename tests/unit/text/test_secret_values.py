@@ -13,7 +13,8 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 
 from lakehouse_cli.errors import Location, Violation
-from lakehouse_cli.runs.events import ErrorInfo, TableResult
+from lakehouse_cli.runs.error_info import ErrorInfo
+from lakehouse_cli.runs.events import TableResult
 from lakehouse_cli.text.redaction import mask_of, masked, without_password, without_secrets
 from tests.cases import each_case
 from tests.properties.drawn_tables import CHANCES, Chance
