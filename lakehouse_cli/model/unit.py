@@ -86,3 +86,11 @@ def _filled(value: str, form: str | None) -> str:
 def _written(value: str, form: str) -> str:
     every = Placeholder("", form).every
     return value if every is None else first_moment(value, every).strftime(form)
+
+
+def table_of(unit: Table) -> Table:
+    """Return the table that a partition is of, as it is declared."""
+    if unit.partition is None:
+        return unit
+    name, path = unit.name.partition("/")[0], unit.base_path
+    return replace(unit, name=name, path=path, base_path="", partition=None)

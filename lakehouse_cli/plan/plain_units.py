@@ -55,6 +55,8 @@ class PlainUnits:
             return False
         if not record.recipe or self._of_recipe.get(record.recipe, _UNKNOWN):
             return False
+        if record.keys and any(each.beside for each in record.keys.values()):
+            return False
         hashes = record.input_hashes
         for name, now in self._whole:
             if hashes.get(name) != now:

@@ -322,6 +322,8 @@ class TableUnits:
             return False
         if not record.recipe or self.table.refresh is not None or self._recipe_changes(unit, record):
             return False
+        if self.stored.left_beside(unit) is not None:
+            return False
         inputs = record.input_hashes
         if not all(inputs.get(name) == now for name, now in self.whole_hashes):
             return False
@@ -391,6 +393,7 @@ class TableUnits:
         if upstream:
             names = [*upstream]
             reasons.append(Reason("upstream_runs", f"{first_named(names, 3)} {'runs' if len(names) == 1 else 'run'}"))
+        reasons += self.stored.reasons_of_keys(unit)
         if is_open:
             reasons = [each for each in reasons if each.code != "partition_open"]
             reasons.append(Reason("partition_open", "its period has not ended"))

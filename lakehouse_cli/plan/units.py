@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.check import CheckResult
+from lakehouse_cli.model.key_bounds import KeyBounds
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
@@ -38,6 +39,10 @@ class Stored(Protocol):
     def input_hashes(self) -> Mapping[str, tuple[str, str]]:
         """The content hash and the reading of what it was made from."""
 
+    @property
+    def keys(self) -> Mapping[str, KeyBounds]:
+        """What it keeps of its keys."""
+
 
 class StoredPartitions(Struct, frozen=True):
     """What is stored of a table by partition, looked at once.
@@ -59,6 +64,23 @@ class StoredPartitions(Struct, frozen=True):
     reading: str = ""
     trouble: StorageError | None = None
     obstruction: Callable[[Partition], StorageError | None] = lambda _: None
+
+    def left_beside(self, unit: Partition) -> Partition | None:
+        """A partition with keys of one that was about to be replaced as these were judged, and is as it was."""
+        record = self.records.get(unit)
+        for bounds in () if record is None else record.keys.values():
+            for values, content_hash in bounds.beside:
+                other = Partition(unit.dimensions, values)
+                left = self.records.get(other)
+                if left is not None and left.content_hash == content_hash:
+                    return other
+        return None
+
+    def reasons_of_keys(self, unit: Partition) -> Iterator[Reason]:
+        """Why the keys of a partition must be judged anew."""
+        other = self.left_beside(unit)
+        if other is not None:
+            yield Reason("keys_changed", f"has keys of {other}, which was to be replaced and was not")
 
 
 class UnitPlan(Struct, frozen=True):

@@ -19,6 +19,7 @@ from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
 from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.model.partition_keys import across_partitions
 from lakehouse_cli.runner.jobs import Job, JobChecks, Outcome
 from lakehouse_cli.runner.table_results import STORED_HINT
 from lakehouse_cli.runner.unfit_columns import add_rest
@@ -74,10 +75,11 @@ def open_judge(
     job: Job, place: Workplace, checks: Sequence[Check], *, contract: bool = False, rejects: bool = False
 ) -> Judge:
     """Make what judges checks of a job's table; to be closed."""
-    return Judge(job.table, checks, _setting(job, place), contract=contract, rejects=rejects)
+    return Judge(job.table, checks, setting_of(job, place), contract=contract, rejects=rejects)
 
 
-def _setting(job: Job, place: Workplace) -> Setting:
+def setting_of(job: Job, place: Workplace) -> Setting:
+    """What the checks of a job's table are judged with."""
     of = job.checks or JobChecks()
     table = job.table
     lines = partial(find_lines, place.storages[table.storage], table) if table.kind == "source" else None
@@ -89,7 +91,23 @@ def _setting(job: Job, place: Workplace) -> Setting:
         before=of.before,
         codes=of.codes,
         find_lines=lines,
+        partitions=job.keys,
     )
+
+
+def with_keys(job: Job, place: Workplace) -> Job:
+    """The job with the keys of its partition, where these are judged by those of the other partitions.
+
+    Raises:
+        StorageError: What is stored of these cannot be looked at.
+    """
+    table = job.table
+    if table.partition is None or not job.publish or not across_partitions(table):
+        return job
+    from lakehouse_cli.runner.partition_keys import PartitionKeys  # seldom needed
+
+    keys = PartitionKeys(table, place.storages[table.storage], job.run_id, partial(setting_of, job, place))
+    return replace(job, keys=keys)
 
 
 def judge_table(job: Job, place: Workplace, table: pa.Table) -> tuple[CheckRecord, ...]:
@@ -168,12 +186,13 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
         assert job.checks is not None  # noqa: S101  # the loop gives it
         due = [check for check in job.table.contract.checks if check.name in (job.checks.only or ())]
         if job.checks.validates:
-            add_rest(error, job.table, due, place.storages[job.table.storage], _setting(job, place))
+            add_rest(error, job.table, due, place.storages[job.table.storage], setting_of(job, place))
             hide_sensitive(error, job.table.contract.sensitive, job.table.key)
         raise
 
 
 def _check_stored(job: Job, place: Workplace) -> Outcome:
+    job = with_keys(job, place)
     table, checks = job.table, job.checks
     assert checks is not None  # noqa: S101  # the loop gives it
     storage = place.storages[table.storage]
@@ -182,7 +201,7 @@ def _check_stored(job: Job, place: Workplace) -> Outcome:
     found_as, data, summary = _open_stored(job, storage)
     known: dict[str, CheckRecord] = {}
     if summary is not None:
-        known = passed_by_summary(table, due, _setting(job, place), summary)
+        known = passed_by_summary(table, due, setting_of(job, place), summary)
         due, judged = [each for each in due if each.name not in known], without_known_nulls(table, summary)
         job = replace(job, table=judged)
     names = _judged_columns(job.table, due, validates=checks.validates)

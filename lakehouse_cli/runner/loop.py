@@ -40,6 +40,7 @@ from lakehouse_cli.runner.preparation import (
     modules_of,
     readers_by_table,
     remove_leftovers,
+    replacing_announced,
     streaming_types,
 )
 from lakehouse_cli.runner.run_jobs import RunJobs
@@ -254,7 +255,9 @@ class _Run:
             if publish:
                 remove_leftovers(self.plan, graph, storages)
             interrupts = self.interrupts.heeded() if publish else nullcontext()
+            announced = replacing_announced(self.plan, graph, storages, self.run_id) if publish else nullcontext()
             with (
+                announced,
                 interrupts,
                 pinned(folder, code.files),
                 spark_of_run(setup.spark, folder),

@@ -22,6 +22,7 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
+from lakehouse_cli.model.partition_keys import across_partitions
 from lakehouse_cli.plan.computations import runnable_computation
 from lakehouse_cli.runner.contract import enforced_result, explained, judged_pieces, kept_pieces
 from lakehouse_cli.runner.external_sort import are_many
@@ -208,6 +209,24 @@ def materialize(
     Raises:
         LakehouseError: The transform failed, its result breaks the contract, or it could not be published.
     """
+    if across_partitions(job.table):
+        from lakehouse_cli.runner.checking import with_keys  # seldom needed
+
+        job = with_keys(job, place)
+    outcome = _materialize(job, place, given, keep, gather, hand_to, timeout, on_computed)
+    return outcome if job.keys is None else replace(outcome, notes=(*outcome.notes, *job.keys.notes))
+
+
+def _materialize(
+    job: Job,
+    place: Workplace,
+    given: Mapping[str, SharedTable | StreamedTable],
+    keep: bool,
+    gather: bool,
+    hand_to: str | None,
+    timeout: float | None,
+    on_computed: Callable[[], None] | None,
+) -> Outcome:
     table = job.table
     started_at = now_text()
     objects: dict[str, ObjectInput] = {}
@@ -305,7 +324,7 @@ def _publish_pieces(
 ) -> Outcome:
     """Enforce the contract on a result piece by piece, and publish it; nothing is where a piece breaks it."""
     table = job.table
-    with closing(Enforcement(table.columns, table.key, table.extra_columns)) as enforcement:
+    with closing(Enforcement(table.columns, table.key, table.extra_columns, job.keys)) as enforcement:
         pieces = kept_pieces(job, place, storage, result, enforcement)
         judged = judged_pieces(job, place, pieces) if job.judges else None
 
@@ -374,7 +393,16 @@ def _provenance(
     if job.recorded:
         inputs = {job.recorded.get(name, name): record for name, record in inputs.items()}
     return Provenance(
-        job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected, checks=kept
+        job.run_id,
+        started_at,
+        recipe,
+        inputs,
+        memory,
+        job.project,
+        job.forced,
+        job.expected,
+        checks=kept,
+        keys=None if job.keys is None else job.keys.own(),
     )
 
 

@@ -175,7 +175,7 @@ def publish_passing(
     """
     table, whole = job.table, isinstance(result, pa.Table)
     with ExitStack() as stack:
-        enforcement = stack.enter_context(closing(Enforcement(table.columns, table.key, table.extra_columns)))
+        enforcement = stack.enter_context(closing(Enforcement(table.columns, table.key, table.extra_columns, job.keys)))
         dropped: tuple[str, ...] = ()
         if isinstance(result, pa.Table):
             enforced = enforced_result(replace(job, checks=None), place, storage, result)

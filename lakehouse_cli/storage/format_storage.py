@@ -418,6 +418,7 @@ def make_manifest(
         packages=_packages(tuple([name for name in _SHAPING if name in sys.modules])),
         memory_bytes=origin.memory_bytes,
         checks=origin.checks,
+        keys={} if origin.keys is None else origin.keys.bounds,
     )
 
 

@@ -56,7 +56,7 @@ class PartitionedStorage(WrapperStorage):
 
 
 #: What the storage does for a partitioned table by itself.
-_OF_TABLES = frozenset(("partitions", "contents", "uri"))
+_OF_TABLES = frozenset(("partitions", "contents", "uri", "keep_digests", "kept_digests", "drop_digests"))
 
 
 class _Units:

@@ -249,7 +249,7 @@ def test_table_reads_its_own_past(sales: ProjectFolder, cli: Cli) -> None:
     assert (total(cli), planned(cli)) == (3 + 5, {})
 
 
-@pytest.mark.parametrize("limit", ["quarantine: {max: 1%}", "key: [id]"])
+@pytest.mark.parametrize("limit", ["quarantine: {max: 1%}"])
 def test_what_is_not_done_by_partition_is_refused(sales: ProjectFolder, cli: Cli, limit: str) -> None:
     sales.edit("lakehouse.yaml", "daily: {", f"daily: {{{limit}, ")
     sales.edit("lakehouse.yaml", "columns: {id: int64}}\n  monthly", "columns: {id: {type: int64, min: 0}}}\n  monthly")

@@ -19,6 +19,7 @@ from lakehouse_cli.formats.stored_types import read_declared_pieces, wanted_name
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.partition_keys import digests_name
 from lakehouse_cli.model.unit import selected_alone, unit_of
 from lakehouse_cli.runs.exits import undo_at_exit
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, record_of
@@ -39,9 +40,12 @@ from lakehouse_cli.storage.errors import overtaken, translate_errors
 from lakehouse_cli.storage.format_storage import columns_of, make_manifest, missing_data, needs_manifest
 from lakehouse_cli.storage.local.folders import make_folder
 from lakehouse_cli.storage.local.publishing import sync_all
+from lakehouse_cli.storage.partition_digests import Recorded, drop_former, keep_own
 from lakehouse_cli.storage.partition_index import PartitionRecord
 
 _AHEAD = 1
+#: In the folder of a table.
+_DIGESTS = "_lakehouse_keys"
 
 
 class DeltaStorage(DeltaTables):
@@ -310,7 +314,12 @@ class DeltaStorage(DeltaTables):
             if before is not None and units.pending and before[1] != schema:
                 self._flush(path)
             self._schemas[path] = self._whole(table), schema
-            self._judge(table, units.look(recent=self._is_in_use), unit)
+            keys = unit.origin.keys
+            # Those that wait were judged as this one is.
+            found = units.look(recent=self._is_in_use and keys is None)
+            unit = self._judge(table, found, unit, units.pending)
+            if keys is not None:
+                keep_own(self, table, keys, unit.manifest.content_hash)
             is_time = units.add(unit)
             try:
                 if is_time or not self._is_in_use:
@@ -328,6 +337,8 @@ class DeltaStorage(DeltaTables):
         with units.lock:
             if not units.pending and not (closing and units.lacks_all):
                 return
+            pending, records = tuple(units.pending), units.index.records
+            former = {each.partition: records.get(each.partition) for each in pending}
             with translate_errors(self, table, "written"):
                 found = units.look()
                 if found is not None and has_wall_clock(schema):
@@ -343,14 +354,29 @@ class DeltaStorage(DeltaTables):
                         hint="remove the table and run again, which computes its partitions anew; or keep the type",
                         location=table.where(f"columns.{name}", "columns"),
                     ) from error
+            for each in pending:
+                of_unit = unit_of(self._whole(table), each.partition)
+                drop_former(self, of_unit, former[each.partition], each.manifest)
             if self._local:
                 place = self._place(path)
                 newest = max(Path(place, _LOG).glob("*.json"), default=Path(place))
                 sync_all([str(newest), f"{place}/{_LOG}", place])
 
-    def _judge(self, table: Table, found: UnitSnapshot | None, unit: PendingUnit) -> None:
-        """Refuse a partition that another run stored meanwhile, or that no run did."""
-        self._refuse_unit(unit_of(self._whole(table), unit.partition), found, forced=unit.origin.forced)
+    def _judge(
+        self, table: Table, found: UnitSnapshot | None, unit: PendingUnit, waiting: Sequence[PendingUnit] = ()
+    ) -> PendingUnit:
+        """Refuse a partition that another run stored meanwhile, or that no run did, or with a key of another.
+
+        Returns:
+            The partition, with what its checks found by what is stored now.
+        """
+        of_unit = unit_of(self._whole(table), unit.partition)
+        self._refuse_unit(of_unit, found, forced=unit.origin.forced)
+        if unit.origin.keys is not None:
+            records: dict[Partition, Recorded] = {**self._of(table).index.records}
+            records.update((each.partition, each.manifest) for each in waiting)
+            read = partial(self.kept_digests, table)
+            unit = unit._replace(manifest=unit.origin.keys.judged_anew(of_unit, unit.manifest, records, read))
         index = self._of(table).index
         now = index.manifest(unit.partition, "") if unit.partition in index.records else None
         is_ours = now is not None and now.run_id == unit.origin.run_id
@@ -363,6 +389,38 @@ class DeltaStorage(DeltaTables):
                 selected_alone(table),
                 location=table.where("path", "storage"),
             )
+        return unit
+
+    def keep_digests(self, table: Table, name: str, content: bytes) -> None:
+        """In a folder of the table that no reader of Delta Lake looks at."""
+        place = self._place(table.base_path or table.path)
+        with translate_errors(self, table, "written"):
+            if self._local:
+                make_folder(f"{place}/{_DIGESTS}")
+            files, within = filesystem(place, self._settings), "" if self._local else f"{_DIGESTS}/"
+            where = f"{place}/{_DIGESTS}" if self._local else place
+            with new_file(where, within + name, files, local=self._local) as sink:
+                sink.write(content)
+
+    def kept_digests(self, table: Table, name: str) -> bytes | None:
+        """From the folder of the table."""
+        place, path = self._place(table.base_path or table.path), f"{_DIGESTS}/{name}"
+        with translate_errors(self, table, "read"), suppress(FileNotFoundError):
+            if self._local:
+                return Path(place, path).read_bytes()
+            with filesystem(place, self._settings).open_input_stream(path) as stream:
+                return bytes(stream.read())
+        return None
+
+    def drop_digests(self, table: Table, names: Iterable[str]) -> None:
+        """Remove the files."""
+        place = self._place(table.base_path or table.path)
+        for name in names:
+            with translate_errors(self, table, "removed"), suppress(FileNotFoundError):
+                if self._local:
+                    Path(place, _DIGESTS, name).unlink()
+                else:
+                    filesystem(place, self._settings).delete_file(f"{_DIGESTS}/{name}")
 
     def drop(self, units: Sequence[Table]) -> None:
         """Take partitions out of the table, in one commit."""
@@ -383,7 +441,10 @@ class DeltaStorage(DeltaTables):
                 ]
                 if dropped:
                     schema = pa.schema(found.snapshot.table.schema().to_arrow())
-                    of.commit(schema, found.dimensions, lambda *_: None, dropped)
+                    records = {each: of.index.records.get(each) for each, _ in dropped}
+                    of.commit(schema, found.dimensions, partial(self._judge, self._whole(group[0])), dropped)
+                    names = [digests_name(each, record.content_hash) for each, record in records.items() if record]
+                    self.drop_digests(group[0], names)
 
     def delete(self, table: Table) -> None:
         """Remove a table with all its versions, or take a partition out of one."""

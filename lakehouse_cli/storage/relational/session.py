@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from base64 import b64decode, b64encode
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -30,6 +31,8 @@ UNIT_COLUMN = "lakehouse_partition"
 #: The columns of the table of ours that holds what is recorded of partitions, and the kind of those that are of one.
 RECORD_COLUMNS = ("schema_name", "table_name", "kind", "item", "line", "stamp", "signature")
 UNIT = "partition"
+#: The kind of those that are the digests of its keys, which nobody reads with the others.
+DIGESTS = "digests"
 
 
 class Relation(NamedTuple):
@@ -221,7 +224,7 @@ class Session(ABC):
         kept = KeptUnits(PartitionIndex(), {})
         if not self.has_records():
             return kept
-        where = is_relation(base)
+        where = f"{is_relation(base)} AND kind <> '{DIGESTS}'"
         if only is not None:
             where += f" AND (kind <> '{UNIT}' OR item = {literal(only.unit)})"
         rows = self.rows(f"SELECT kind, item, line, stamp, signature FROM {self.sql(self.records)} WHERE {where}")
@@ -230,6 +233,28 @@ class Session(ABC):
         kept.index.read("".join([f"{line}\n" for _, _, line, *_ in rows]).encode())
         kept.stamps.update((item, (stamp, sign)) for kind, item, _, stamp, sign in rows if kind == UNIT)
         return kept
+
+    def keep_digests(self, base: Relation, name: str, content: bytes) -> None:
+        """Keep bytes beside what is recorded of the partitions of a table."""
+        self.make_records()
+        self.drop_digests(base, [name])
+        texts = (base.schema, base.name, DIGESTS, name, b64encode(content).decode(), "", "")
+        values = ", ".join(map(literal, texts))
+        self.do(f"INSERT INTO {self.sql(self.records)} ({', '.join(RECORD_COLUMNS)}) VALUES ({values})")
+
+    def digests(self, base: Relation, name: str) -> bytes | None:
+        """Return bytes that were kept; None where there are none."""
+        if not self.has_records():
+            return None
+        where = f"{is_relation(base)} AND kind = '{DIGESTS}' AND item = {literal(name)}"
+        found = self.rows(f"SELECT line FROM {self.sql(self.records)} WHERE {where}")
+        return b64decode(found[0][0]) if found else None
+
+    def drop_digests(self, base: Relation, names: Iterable[str]) -> None:
+        """Remove bytes that were kept."""
+        for name in names if self.has_records() else ():
+            where = f"{is_relation(base)} AND kind = '{DIGESTS}' AND item = {literal(name)}"
+            self.do(f"DELETE FROM {self.sql(self.records)} WHERE {where}")
 
     def divided(self) -> Sequence[Relation]:
         """The tables of whose partitions something is recorded."""

@@ -9,12 +9,14 @@ import json
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lakehouse_cli.errors import StorageError, UnclaimedError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.partition_keys import digests_name
 from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.errors import overtaken
@@ -147,6 +149,12 @@ def publish_unit(
         modified_ns=time.time_ns(),
         rows=new.rows,
     )
+    if origin.keys is not None:
+        records = session.units(base).index.records
+        manifest = origin.keys.judged_anew(table, manifest, records, partial(session.digests, base))
+        session.keep_digests(base, digests_name(partition, digest.hash), origin.keys.content)
+        if (before := records.get(partition)) is not None and before.content_hash != digest.hash:
+            session.drop_digests(base, [digests_name(partition, before.content_hash)])
     keep_unit(session, relation, manifest, new.found.signature, None)
     if session.digest(relation, new.found) != digest:
         raise InTheWayError(
@@ -197,6 +205,9 @@ def drop_units(session: Session, base: Relation, units: Sequence[Relation]) -> N
     if found is not None and UNIT_COLUMN in dict(found.columns):
         for path in paths:
             session.do(f"DELETE FROM {session.sql(base)} WHERE {UNIT_COLUMN} = {literal(path)}")
+    records = recorded.index.records
+    dropped = [each.partition for each in units if each.partition in records]
+    session.drop_digests(base, [digests_name(each, records[each].content_hash) for each in dropped])
     _forget_units(session, base, paths)
     if len(paths) == len(recorded.index.records):
         session.do(f"DELETE FROM {session.sql(session.records)} WHERE {is_relation(base)}")
