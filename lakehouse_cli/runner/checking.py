@@ -27,6 +27,7 @@ from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import find_lines, keep_checks
 from lakehouse_cli.storage.table_scan import scan
+from lakehouse_cli.text.counts import plural
 
 
 class _StoredTables:
@@ -204,17 +205,20 @@ def _check_stored(job: Job, place: Workplace) -> Outcome:
         known = passed_by_summary(table, due, setting_of(job, place), summary)
         due, judged = [each for each in due if each.name not in known], without_known_nulls(table, summary)
         job = replace(job, table=judged)
-    names = _judged_columns(job.table, due, validates=checks.validates)
     found: tuple[CheckRecord, ...] = ()
+    if table.is_many_units:
+        due, found, failure = _judged_partitions(job, place, due)
+    names = _judged_columns(job.table, due, validates=checks.validates)
     rows = 0 if summary is None else summary.rows
     if summary is None or names is None or names or due:
         with closing(open_judge(job, place, due, contract=checks.validates)) as judge:
             for piece in data(names):
                 judge.piece(piece)
             try:
-                found = judge.finish()
+                found += judge.finish()
             except ContractError as error:
-                failure, found = error, error.checks
+                found += error.checks
+                failure = error if failure is None else _merged(failure, error)
             rows = judge.rows
     found = (*known.values(), *found)
     before = () if checks.manifest is None else checks.manifest.checks
@@ -238,6 +242,38 @@ def _check_stored(job: Job, place: Workplace) -> Outcome:
         for each in records
     )
     return Outcome(None, None, (), checks=tuple(shown), judged=found_as._replace(rows=rows))
+
+
+def _judged_partitions(
+    job: Job, place: Workplace, due: list[Check]
+) -> tuple[list[Check], tuple[CheckRecord, ...], ContractError | None]:
+    """The checks that are left, once those were judged that a run judges by partition; with what was found of these."""
+    from lakehouse_cli.runner.partition_checking import JudgedPartitions, is_of_partitions  # seldom needed
+
+    table, each = job.table, [check for check in due if is_of_partitions(job.table, check)]
+    if not each:
+        return due, (), None
+
+    def opened(unit: Table, checks: Sequence[Check], before: int | None) -> Judge:
+        of = job.checks or JobChecks()
+        return open_judge(replace(job, table=unit, checks=replace(of, before=before)), place, checks)
+
+    left = [check for check in due if check not in each]
+    judging = JudgedPartitions(table, place.storages[table.storage], each, opened)
+    try:
+        return left, judging.judge(_judged_columns(table, each, validates=False)), None
+    except ContractError as error:
+        return left, error.checks, error
+
+
+def _merged(one: ContractError, other: ContractError) -> ContractError:
+    """Two failures of one table as one."""
+    from lakehouse_cli.runner.partition_checking import merged_rows
+
+    violations = (*one.violations, *other.violations)
+    error = ContractError(plural(len(violations), "violation"), violations, location=violations[0].location)
+    error.failed = merged_rows([each.failed for each in (one, other) if each.failed is not None])
+    return error
 
 
 def _with_put_aside(record: CheckRecord, before: Sequence[CheckRecord]) -> CheckRecord:
