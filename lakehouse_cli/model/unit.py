@@ -32,6 +32,7 @@ def unit_of(table: Table, partition: Partition) -> Table:
         base_path=table.path,
         partition=partition,
         selected=None,
+        quarantine_of=f"{table.quarantine_of}/{partition.path}" if table.quarantine_of else "",
     )
 
 
@@ -93,4 +94,5 @@ def table_of(unit: Table) -> Table:
     if unit.partition is None:
         return unit
     name, path = unit.name.partition("/")[0], unit.base_path
-    return replace(unit, name=name, path=path, base_path="", partition=None)
+    of = unit.quarantine_of.partition("/")[0]
+    return replace(unit, name=name, path=path, base_path="", partition=None, quarantine_of=of)

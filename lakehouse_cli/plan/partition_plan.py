@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.dimension import Dimension
 from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.graph import AssetGraph
@@ -19,6 +20,7 @@ from lakehouse_cli.plan.partitioning import (
     link_of,
 )
 from lakehouse_cli.plan.planned import Plan
+from lakehouse_cli.plan.replaying import replay_reasons
 from lakehouse_cli.plan.table_units import LEFT, Judge, Known, ReasonsOf, TableUnits
 from lakehouse_cli.plan.units import Found, Narrowing, StoredPartitions, UnitPlan
 
@@ -123,6 +125,15 @@ class PartitionPlanner:
             return LEFT
         return None if found.contents else next(iter(found.waiting.values()), "it has no partition yet")
 
+    def replayed(self, name: str, replayed: Mapping[str, str]) -> dict[Partition, Reason]:
+        """The partitions of a table that run so that what was put aside of them is judged again, with why."""
+        return {
+            each: reason
+            for reason in replay_reasons(name, replayed)
+            for each, record in self._stored[replayed[name]].contents.items()
+            if record.rows
+        }
+
     def completed(self, plan: Plan) -> Plan:
         """A plan with the partitions of all its tables."""
         readings = {name: each.reading for name, each in self._stored.items()}
@@ -166,6 +177,7 @@ class PartitionPlanner:
         reasons_of: ReasonsOf,
         recipe_reasons: Callable[[Manifest], tuple[Reason, ...]],
         judge: Judge | None = None,
+        more: Mapping[Partition, Reason] = {},
     ) -> tuple[UnitPlan, ...]:
         """Plan the partitions of a table, all it needs being planned already.
 
@@ -177,6 +189,7 @@ class PartitionPlanner:
             reasons_of: Gives the reasons of one partition.
             recipe_reasons: Gives the reasons that are in what a partition was made by.
             judge: Tells how the checks of a stored one stand; None where there are none.
+            more: Reasons of partitions beside their own.
 
         Returns:
             The partitions that are not up to date; `found` has all.
@@ -195,4 +208,4 @@ class PartitionPlanner:
             failing,
             waiting,
         )
-        return TableUnits(known, name, reasons_of, recipe_reasons, judge).units()
+        return TableUnits(known, name, reasons_of, recipe_reasons, judge, more).units()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -15,7 +17,7 @@ from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import schema_change
 from lakehouse_cli.model.table_state import TableState
-from lakehouse_cli.plan.calls import call_notes, plan_together
+from lakehouse_cli.plan.calls import call_notes, partitions_together, plan_together
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.missing_inputs import refuse_missing_inputs
 from lakehouse_cli.plan.partition_plan import PartitionPlanner
@@ -96,13 +98,10 @@ def make_plan(
     unfit: dict[str, str] = {}
     planned = []
     results: dict[str, PlannedTable] = {}
+    known = graph, states, recipes, running, failing, waiting, now, partitions, check_codes, replayed
+    by_partition = partial(_planned_partitions, known)
 
     def computed(name: str, reasons: tuple[Reason, ...] = ()) -> PlannedTable:
-        if partitions is not None and graph.tables[name].partitions:
-            codes = check_codes.get(name, {})
-            return _planned_partitions(
-                graph, name, states, recipes[name], running, failing, waiting, now, partitions, codes
-            )
         reasons = (*reasons, *replay_reasons(name, replayed))
         planned = _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now, reasons)
         if late := _waiting(planned, waiting):
@@ -114,7 +113,10 @@ def make_plan(
             of = _planned_source(graph, name, states, running, check_codes.get(name, {}), now)
         elif name in selected:
             if name not in results:
-                together = plan_together(graph, name, states, computed)
+                if partitions is not None and graph.tables[name].partitions:
+                    together = partitions_together(graph.siblings(name), by_partition)
+                else:
+                    together = plan_together(graph, name, states, computed)
                 running.update(each.name for each in together.values() if each.action == "run")
                 results |= together
             of = results[name]
@@ -127,13 +129,18 @@ def make_plan(
             running.add(name)
         if of.would_fail is not None:
             failing[name] = of.would_fail
-    asked = selection.names if selection.explicit else ()
-    sources = (each for each in planned if each.kind == "source")
-    wanted = tuple(s.name for s in sources if s.name in selection.named or (s.is_missing and s.name in asked))
+    wanted = _wanted_sources(planned, selection)
     planned = _with_judged_sources(planned, graph, {*selection.names}, wanted)
     plan = _with_stored(Plan(project, environment, tuple(planned), asked_sources=wanted, unfit=unfit), states)
     plan = replace(plan, notes=(*selection.notes, *plan.notes))
     return plan if partitions is None else partitions.completed(plan)
+
+
+def _wanted_sources(planned: Sequence[PlannedTable], selection: Selection) -> tuple[str, ...]:
+    """The sources that the user asked for, or that are missing among those."""
+    asked = selection.names if selection.explicit else ()
+    sources = (each for each in planned if each.kind == "source")
+    return tuple(s.name for s in sources if s.name in selection.named or (s.is_missing and s.name in asked))
 
 
 def _with_stored(plan: Plan, states: Mapping[str, TableState]) -> Plan:
@@ -269,20 +276,13 @@ def _waiting(planned: PlannedTable, waiting: dict[str, str]) -> PlannedTable | N
     return replace(planned, action="wait", reasons=(Reason("input_waits", why),), refused=None, would_fail=None)
 
 
-def _planned_partitions(
-    graph: AssetGraph,
-    name: str,
-    states: Mapping[str, TableState],
-    recipe: Recipe,
-    running: Collection[str],
-    failing: Mapping[str, str],
-    waiting: dict[str, str],
-    now: datetime,
-    partitions: PartitionPlanner,
-    codes: Mapping[str, str],
-) -> PlannedTable:
-    """A selected table that is computed by partition, all it needs being planned already."""
-    table, state = graph.tables[name], states[name]
+def _planned_partitions(known: tuple[Any, ...], name: str, more: Mapping[Partition, Reason]) -> PlannedTable:
+    """A selected table that is computed by partition, all it needs being planned already; `more` are reasons."""
+    partitions: PartitionPlanner
+    graph, states, recipes, running, failing, waiting, now, partitions, check_codes, replayed = known
+    table, state, recipe, codes = graph.tables[name], states[name], recipes[name], check_codes.get(name, {})
+    waiting.pop(name, None)
+    more = {**partitions.replayed(name, replayed), **more}
     function = table.function.name if table.function is not None else name
 
     def reasons_of(
@@ -315,7 +315,7 @@ def _planned_partitions(
         return Judged(found.action, found.reasons, found.checks, found.would_fail)
 
     judges = judge if table.contract.checks else None
-    units = partitions.plan(name, running, failing, waiting, reasons_of, of_recipe, judges)
+    units = partitions.plan(name, running, failing, waiting, reasons_of, of_recipe, judges, more)
     if (why := partitions.incomplete(name)) is not None:
         waiting[name] = why
     runs = [each for each in units if each.action == "run"]

@@ -88,6 +88,7 @@ class TableUnits:
         reasons_of: Gives the reasons of one partition.
         recipe_reasons: Gives the reasons that are in what a partition was made by.
         judge: Tells how the checks of a stored one stand; None where there are none.
+        more: Reasons of partitions beside their own.
     """
 
     def __init__(
@@ -97,12 +98,14 @@ class TableUnits:
         reasons_of: ReasonsOf,
         recipe_reasons: Callable[[Manifest], tuple[Reason, ...]],
         judge: Judge | None,
+        more: Mapping[Partition, Reason],
     ) -> None:
-        self.judge = judge
+        self.judge, self.more = judge, more
         self.known, self.name = known, name
         running, failing, waiting = known.running, known.failing, known.waiting
         self.table = known.graph.tables[name]
         self.stored = known.stored[name]
+        self.aside_of = known.stored.get(self.table.quarantine_of)
         self.edges = known.graph.inputs.get(name, ())
         self.links = known.links[name]
         self.reasons_of, self.recipe_reasons = reasons_of, recipe_reasons
@@ -185,14 +188,10 @@ class TableUnits:
     def _plain(self, indexes: Sequence[LinkIndex | None]) -> PlainUnits | None:
         """What finds those of very many partitions that are up to date; None where there is more to look at."""
         known = self.known
-        if (
-            known.narrowing.wanted is not None
-            or known.force
-            or self.table.refresh is not None
-            or self.judge is not None
-        ):
+        table, is_narrowed = self.table, known.narrowing.wanted is not None
+        if is_narrowed or known.force or table.refresh is not None or self.judge is not None:
             return None
-        if self.whole_running or self.whole_waits is not None:
+        if self.more or table.quarantine_of or self.whole_running or self.whole_waits is not None:
             return None
         current = [each.current for each in self.domains]
         plain = PlainUnits(self.stored, self.whole_hashes, current, self._of_recipe, self.result.contents)
@@ -255,7 +254,10 @@ class TableUnits:
                 needs += [unit_name(link.table, m) for m in each.members if m in other.due]
         if not needs and not is_open and not self.whole_running and self._is_up_to_date(unit, chosen):
             self.result.contents[unit] = self.stored.contents[unit]
-            return None if self.judge is None else self._judged(unit, self.judge)
+            judged = None if self.judge is None else self._judged(unit, self.judge)
+            if judged is not None and judged.action == "run":
+                return self._due(unit, chosen, (), is_open=False, more=judged.reasons)
+            return judged
         if self.whole_waits is not None:
             return self._waiting(unit, "input_waits", self.whole_waits)
         return self._due(unit, chosen, tuple(needs), is_open=is_open)
@@ -322,7 +324,7 @@ class TableUnits:
             return False
         if not record.recipe or self.table.refresh is not None or self._recipe_changes(unit, record):
             return False
-        if self.stored.left_beside(unit) is not None:
+        if unit in self.more or any(self.stored.reasons_beside(unit, self.aside_of)):
             return False
         inputs = record.input_hashes
         if not all(inputs.get(name) == now for name, now in self.whole_hashes):
@@ -366,7 +368,13 @@ class TableUnits:
         return link.content(there)._replace(reading=reading)
 
     def _due(
-        self, unit: Partition, chosen: tuple[Chosen | None, ...], needs: tuple[str, ...], *, is_open: bool
+        self,
+        unit: Partition,
+        chosen: tuple[Chosen | None, ...],
+        needs: tuple[str, ...],
+        *,
+        is_open: bool,
+        more: tuple[Reason, ...] = (),
     ) -> UnitPlan | None:
         state = self._state(unit)
         chosen = tuple(
@@ -393,7 +401,7 @@ class TableUnits:
         if upstream:
             names = [*upstream]
             reasons.append(Reason("upstream_runs", f"{first_named(names, 3)} {'runs' if len(names) == 1 else 'run'}"))
-        reasons += self.stored.reasons_of_keys(unit)
+        reasons += (*self.stored.reasons_beside(unit, self.aside_of), *more, *filter(None, [self.more.get(unit)]))
         if is_open:
             reasons = [each for each in reasons if each.code != "partition_open"]
             reasons.append(Reason("partition_open", "its period has not ended"))

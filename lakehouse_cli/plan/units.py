@@ -43,6 +43,10 @@ class Stored(Protocol):
     def keys(self) -> Mapping[str, KeyBounds]:
         """What it keeps of its keys."""
 
+    @property
+    def run_id(self) -> str:
+        """The run that stored it."""
+
 
 class StoredPartitions(Struct, frozen=True):
     """What is stored of a table by partition, looked at once.
@@ -65,7 +69,7 @@ class StoredPartitions(Struct, frozen=True):
     trouble: StorageError | None = None
     obstruction: Callable[[Partition], StorageError | None] = lambda _: None
 
-    def left_beside(self, unit: Partition) -> Partition | None:
+    def _left_beside(self, unit: Partition) -> Partition | None:
         """A partition with keys of one that was about to be replaced as these were judged, and is as it was."""
         record = self.records.get(unit)
         for bounds in () if record is None else record.keys.values():
@@ -76,11 +80,20 @@ class StoredPartitions(Struct, frozen=True):
                     return other
         return None
 
-    def reasons_of_keys(self, unit: Partition) -> Iterator[Reason]:
-        """Why the keys of a partition must be judged anew."""
-        other = self.left_beside(unit)
+    def reasons_beside(self, unit: Partition, of: StoredPartitions | None) -> Iterator[Reason]:
+        """Why a stored partition does not go with what is stored beside it.
+
+        Args:
+            unit: Which.
+            of: The table whose rows are put aside here; None of any other table.
+        """
+        other = self._left_beside(unit)
         if other is not None:
             yield Reason("keys_changed", f"has keys of {other}, which was to be replaced and was not")
+        mine, its = self.records.get(unit), None if of is None else of.records.get(unit)
+        if mine is not None and its is not None and mine.run_id != its.run_id:
+            what = f"its rows were put aside by run {mine.run_id}, and run {its.run_id} stored the others"
+            yield Reason("data_changed", what)
 
 
 class UnitPlan(Struct, frozen=True):

@@ -137,7 +137,7 @@ class Runner(Struct, frozen=True):
         if plan.partitioned:
             from lakehouse_cli.runner.assembly import Assembly  # not loaded where no table has partitions
 
-            assembly = Assembly(plan, self.graph, self.emit)
+            assembly = Assembly(plan, self.graph, self.emit, self.amend)
             made = assembly.expansion
             plan, codes = made.plan, made.by_unit(self.check_codes)
             runner = replace(self, graph=made.graph, emit=assembly.handle, check_codes=codes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +101,7 @@ class PartitionKeys(CollectedKeys):
         self._replaced = replaced_partitions(storage, table, run_id)
         self._others, self._left = other_partitions(storage, table, run_id, self._replaced)
         self._beside: dict[str, set[Partition]] = {name: set() for name in self.uniques}
+        self._stored: Mapping[str, Digests] | None = None
         self.read = 0
 
     def _look_up(self, unique: Unique, digests: Digests) -> tuple[Any, Sequence[Partition]]:
@@ -132,31 +133,39 @@ class PartitionKeys(CollectedKeys):
             keeps.keep_digests(self._table, name, encoded(found))
         return found
 
+    def take_anew(self, pieces: Iterator[pa.Table]) -> None:
+        """Take the keys of the rows that are stored, where others were put aside."""
+        self._stored = self._collected(self._table, pieces)
+
     def _of_data(self, partition: Partition, record: Recorded) -> Mapping[str, Digests]:
         unit = unit_of(table_of(self._table), partition)
-        collected = CollectedKeys(unit)
-        checks = [each for each in unit.contract.checks if each.name in collected.uniques]
-        setting = replace(self._setting(), partitions=collected, find_lines=None)
         try:
             pieces, content = scan(self._storage, unit, unit.columns).pieces_with_content(())
             if content.content_hash != record.content_hash:
                 raise StorageError("its data are not those that a run stored", hint="run again without --partition")
-            with closing(Judge(unit, checks, setting)) as judge:
-                for piece in pieces():
-                    if KEY in collected.uniques:
-                        collected.taken(KEY, [piece.column(each) for each in unit.key])
-                    judge.piece(piece)
+            return self._collected(unit, pieces())
         except LakehouseError as error:
             raise StorageError(
                 f"the keys of partition {partition}, of which no digests are kept, cannot be read: {error.message}",
                 hint=error.hint,
                 location=error.location or unit.where("partitions"),
             ) from error
+
+    def _collected(self, unit: Table, pieces: Iterator[pa.Table]) -> Mapping[str, Digests]:
+        """The digests of a partition's rows that are judged nowhere else."""
+        collected = CollectedKeys(unit)
+        checks = [each for each in unit.contract.checks if each.name in collected.uniques]
+        setting = replace(self._setting(), partitions=collected, find_lines=None)
+        with closing(Judge(unit, checks, setting)) as judge:
+            for piece in pieces:
+                if KEY in collected.uniques:
+                    collected.taken(KEY, [piece.column(each) for each in unit.key])
+                judge.piece(piece)
         return collected.found()
 
     def own(self) -> OwnKeys:
         """What is stored of them with the partition."""
-        found = self.found()
+        found = self.found() if self._stored is None else self._stored
         judged = {each: record.content_hash for each, record in self._others.items()}
         uniques = []
         for name, unique in self.uniques.items():
