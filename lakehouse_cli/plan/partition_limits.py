@@ -27,7 +27,6 @@ def limit_problems(graph: AssetGraph) -> Iterator[Problem]:
 def _of_table(table: Table) -> Iterator[Problem]:
     owner, place = f"table `{table.name}`", table.where("partitions")
     refused = {
-        "several results of one function (`output`)": table.output,
         "assets that are no tables": table.serializer,
         "queries that their database runs (`engine: storage`)": table.runs_in_storage,
     }

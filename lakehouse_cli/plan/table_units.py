@@ -105,7 +105,8 @@ class TableUnits:
         running, failing, waiting = known.running, known.failing, known.waiting
         self.table = known.graph.tables[name]
         self.stored = known.stored[name]
-        self.aside_of = known.stored.get(self.table.quarantine_of)
+        beside = [each for each in known.graph.siblings(name) if each != name]
+        self.beside = {each: known.stored[each] for each in beside if each in known.stored}
         self.edges = known.graph.inputs.get(name, ())
         self.links = known.links[name]
         self.reasons_of, self.recipe_reasons = reasons_of, recipe_reasons
@@ -191,7 +192,7 @@ class TableUnits:
         table, is_narrowed = self.table, known.narrowing.wanted is not None
         if is_narrowed or known.force or table.refresh is not None or self.judge is not None:
             return None
-        if self.more or table.quarantine_of or self.whole_running or self.whole_waits is not None:
+        if self.more or self.beside or self.whole_running or self.whole_waits is not None:
             return None
         current = [each.current for each in self.domains]
         plain = PlainUnits(self.stored, self.whole_hashes, current, self._of_recipe, self.result.contents)
@@ -324,7 +325,7 @@ class TableUnits:
             return False
         if not record.recipe or self.table.refresh is not None or self._recipe_changes(unit, record):
             return False
-        if unit in self.more or any(self.stored.reasons_beside(unit, self.aside_of)):
+        if unit in self.more or any(self.stored.reasons_beside(unit, self.beside)):
             return False
         inputs = record.input_hashes
         if not all(inputs.get(name) == now for name, now in self.whole_hashes):
@@ -401,7 +402,7 @@ class TableUnits:
         if upstream:
             names = [*upstream]
             reasons.append(Reason("upstream_runs", f"{first_named(names, 3)} {'runs' if len(names) == 1 else 'run'}"))
-        reasons += (*self.stored.reasons_beside(unit, self.aside_of), *more, *filter(None, [self.more.get(unit)]))
+        reasons += (*self.stored.reasons_beside(unit, self.beside), *more, *filter(None, [self.more.get(unit)]))
         if is_open:
             reasons = [each for each in reasons if each.code != "partition_open"]
             reasons.append(Reason("partition_open", "its period has not ended"))

@@ -80,20 +80,21 @@ class StoredPartitions(Struct, frozen=True):
                     return other
         return None
 
-    def reasons_beside(self, unit: Partition, of: StoredPartitions | None) -> Iterator[Reason]:
+    def reasons_beside(self, unit: Partition, others: Mapping[str, StoredPartitions]) -> Iterator[Reason]:
         """Why a stored partition does not go with what is stored beside it.
 
         Args:
             unit: Which.
-            of: The table whose rows are put aside here; None of any other table.
+            others: The other tables that one call computes, by name.
         """
         other = self._left_beside(unit)
         if other is not None:
             yield Reason("keys_changed", f"has keys of {other}, which was to be replaced and was not")
-        mine, its = self.records.get(unit), None if of is None else of.records.get(unit)
-        if mine is not None and its is not None and mine.run_id != its.run_id:
-            what = f"its rows were put aside by run {mine.run_id}, and run {its.run_id} stored the others"
-            yield Reason("data_changed", what)
+        mine = self.records.get(unit)
+        for name, stored in others.items() if mine is not None else ():
+            its = stored.records.get(unit)
+            if mine is not None and its is not None and mine.run_id != its.run_id:
+                yield Reason("computed_with", f"run {mine.run_id} stored it, and run {its.run_id} that of `{name}`")
 
 
 class UnitPlan(Struct, frozen=True):

@@ -426,7 +426,7 @@ def _used_recipe(job: Job, place: Workplace) -> Recipe | None:
     return recipe if job.used is None else job.used.recorded(recipe, job.table, place.folder)
 
 
-def _argument(job: Job, given: Mapping[str, Argument], edge: Input) -> Argument:
+def argument_of(job: Job, given: Mapping[str, Argument], edge: Input) -> Argument:
     """What a parameter gets: an input, or some of its rows by time."""
     span = job.within.get(edge.parameter or "")
     if span is None:
@@ -449,7 +449,7 @@ def _compute(
     computation = runnable_computation(table, folder, uses_duckdb=uses_duckdb, workers=job.workers, now=job.run_started)
 
     def result_of() -> pa.Table | Iterator[pa.Table]:
-        return computation.run([(each, _argument(job, given, each)) for each in job.inputs])
+        return computation.run([(each, argument_of(job, given, each)) for each in job.inputs])
 
     def whole() -> pa.Table | Iterator[pa.Table]:
         result = result_of()
