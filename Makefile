@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-spark check format lint types layers bench screenshots dist servers clean
+.PHONY: help run test test-quick test-clusters test-spark check format lint types layers bench screenshots dist servers clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -25,6 +25,9 @@ test: $(VENV)/installed ## The whole suite
 
 test-quick: $(VENV)/installed ## What takes under a minute: the modules, without servers and databases
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow" tests/unit
+
+test-clusters: $(VENV)/installed ## Runs on clusters that it starts on the loopback
+	$(BIN)/pytest -q tests/clusters/dask_*.py
 
 test-spark: $(VENV)/installed ## Frames of Spark on Java's Spark, in one session (after `make servers`)
 	$(BIN)/pytest -q tests/java/spark.py

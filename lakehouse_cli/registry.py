@@ -31,6 +31,8 @@ EXECUTORS: Mapping[str, Entry] = {
     "serial": Entry("lakehouse_cli.executors.serial:SerialExecutor"),
     "threads": Entry("lakehouse_cli.executors.threads:ThreadsExecutor"),
     "processes": Entry("lakehouse_cli.executors.processes:ProcessesExecutor"),
+    "dask": Entry("lakehouse_cli.executors.dask:DaskExecutor", "pip install 'lakehouse-cli[dask]'"),
+    "ray": Entry("lakehouse_cli.executors.ray:RayExecutor", "pip install 'lakehouse-cli[ray]'"),
 }
 
 #: Packages of the extras by the names they are imported by. Of those that several extras bring, any one will do.
@@ -39,6 +41,8 @@ EXTRAS: Mapping[str, str] = {
     "adbc_driver_postgresql": "postgresql",
     "dagster": "dagster",
     "dask": "dask",
+    "distributed": "dask",
+    "ray": "ray",
     "deltalake": "delta",
     "duckdb": "duckdb",
     "ibis": "ibis",

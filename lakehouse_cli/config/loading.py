@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from lakehouse_cli.config.cluster_options import CLUSTERS
+from lakehouse_cli.config.clusters import cluster_problems
 from lakehouse_cli.config.dimensions import read_dimensions
 from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.environments import Environments
@@ -298,6 +300,8 @@ class _Loader:
             params=environments.all[environments.chosen].params,
             dimensions={} if dimensions is None else read_dimensions(self.reader, dimensions),
             together=execution.together,
+            executor_options=execution.options,
+            execution_location=execution.location,
             module_location=self.place("module"),
             environments=environments.all,
         )
@@ -312,7 +316,8 @@ class _Loader:
             return None
         spec = with_made_dimensions(replace(spec, tables=tables, storages=marked(spec.storages, tables)))
         together = together_problems(tables.values()) if spec.together else ()
-        for problem in (*find_collisions(spec), *overlap_problems(spec), *together):
+        clusters = cluster_problems(spec) if spec.executor in CLUSTERS else ()
+        for problem in (*find_collisions(spec), *overlap_problems(spec), *together, *clusters):
             self.reader.problems.add(problem)
         return spec
 

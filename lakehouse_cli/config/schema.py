@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lakehouse_cli.config.cluster_options import options_of_executors
 from lakehouse_cli.config.columns import column_schema, column_type_schema
 from lakehouse_cli.config.dimensions import DIMENSION_KEYS
 from lakehouse_cli.config.keys import (
@@ -37,7 +38,7 @@ def json_schema() -> JsonSchema:
     environments = _named({"$ref": "#/$defs/environment"})
     environments["propertyNames"]["not"] = {"const": DEFAULT_ENVIRONMENT}
     execution = keys_schema(EXECUTION_KEYS, "Where and how.", filled_in=("executor", "workers", "memory"))
-    execution["properties"]["options"]["maxProperties"] = 0
+    execution.update(options_of_executors())
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:lakehouse-cli:lakehouse.yaml",

@@ -11,7 +11,7 @@ from lakehouse_cli.model import Table
 # What decides the one call that computes them all.
 _OF_THE_CALL = (
     *("inputs", "input_options", "partitions", "gone", "on_code_change", "params"),
-    *("version", "uses", "refresh", "retries", "retry_delay", "timeout"),
+    *("version", "uses", "refresh", "retries", "retry_delay", "timeout", "resources"),
 )
 
 

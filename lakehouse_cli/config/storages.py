@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.code.source import SourceError
+from lakehouse_cli.config.cluster_options import executor_options, size_in_bytes
 from lakehouse_cli.config.keys import (
     EXECUTION_KEYS,
     SPARK_KEYS,
@@ -24,9 +25,9 @@ from lakehouse_cli.config.paths import root_problem, url_problem
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Reader, is_misspelt, read_keys
 from lakehouse_cli.config.value_types import NAME_PATTERN, NAME_RULE
-from lakehouse_cli.config.variables import Filled
+from lakehouse_cli.config.variables import Filled, template_of
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar
-from lakehouse_cli.errors import did_you_mean
+from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatSpec
 from lakehouse_cli.model import SparkSpec, StorageSpec
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, StorageType, find_type, known_names, scheme_of
@@ -45,6 +46,8 @@ class Execution(Struct, frozen=True):
     memory: int | None = None
     spark: SparkSpec = SparkSpec()
     together: bool = False
+    options: AnyMapping[str, Any] = {}
+    location: Location | None = None
 
 
 def default_storage(folder: Path) -> StorageSpec:
@@ -69,7 +72,9 @@ def named_entries(reader: Reader, section: Mapping | None, name_of: str) -> dict
     return named
 
 
-def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str = "") -> StorageSpec:
+def read_storage(
+    reader: Reader, key: Scalar, node: Node, folder: Path, of: str = "", *, home: Path | None = None
+) -> StorageSpec:
     """One storage, variables filled in; as far as it could be read where something is wrong with it.
 
     Args:
@@ -78,6 +83,7 @@ def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str 
         node: Its value.
         folder: The project's.
         of: What messages say of it beyond its name.
+        home: The folder below which relative roots are, where that is not the project's.
     """
     name = key.text
     owner = f"storage `{name}`{of}"
@@ -101,7 +107,7 @@ def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str 
         return replace(fallback, format=UNKNOWN, root=root, root_text=root_text)
     root, root_text = _root(reader, key, node, values, storage_type, owner) or (DEFAULT_ROOT, DEFAULT_ROOT)
     if scheme_of(root) is None and storage_type.root not in ("text", "none"):
-        root = os.path.normpath(folder / root)
+        root = os.path.normpath((home or folder) / root)
     format_name = _format(reader, node, values, storage_type, owner)
     spec = FORMATS.get(format_name)
     options: dict[str, Any] = {}
@@ -112,7 +118,17 @@ def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str 
         written = dict.fromkeys(values["options"].entries) if "options" in values else {}
         _check_options(reader, key, written, storage_type, spec)
     return StorageSpec(
-        name, root, root_text, format_name, options, storage_type.name, connection, folder, location=place
+        name,
+        root,
+        root_text,
+        format_name,
+        options,
+        storage_type.name,
+        connection,
+        folder,
+        shared=values.get("shared", False),
+        template=template_of(node),
+        location=place,
     )
 
 
@@ -238,13 +254,13 @@ def read_execution(reader: Reader, node: Node | None) -> Execution:
         return Execution()
     values, _ = read_keys(reader, node, EXECUTION_KEYS, "`execution`")
     options = node.get("options") if "options" in values else None
-    # None of the executors takes any; an option that does nothing would be ignored.
-    for name, (key, _) in options.entries.items() if isinstance(options, Mapping) else ():
-        reader.report(key, f"unknown option {quoted(name)} of the executor", "remove it: it has no options")
+    executor = values.get("executor", "threads")
+    known = executor_options(reader, node, executor, options if isinstance(options, Mapping) else None)
     memory = size_in_bytes(values["memory"]) if "memory" in values else None
     spark = _read_spark(reader, values["spark"]) if "spark" in values else SparkSpec()
     together = values.get("publish") == "together"
-    return Execution(values.get("executor", "threads"), values.get("workers"), memory, spark, together)
+    place = reader.at(node.entries["executor"][1]) if "executor" in node.entries else None
+    return Execution(executor, values.get("workers"), memory, spark, together, known, place)
 
 
 def _read_spark(reader: Reader, node: Mapping) -> SparkSpec:
@@ -263,16 +279,3 @@ def _read_spark(reader: Reader, node: Mapping) -> SparkSpec:
         if name in SPARK_OWN:
             reader.report(key, f"{quoted(name)} cannot be configured", SPARK_OWN[name])
     return SparkSpec(remote, values.get("master", "local[*]"), config, location=reader.at(node))
-
-
-_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-
-
-def size_in_bytes(text: str) -> int:
-    """The bytes of a size such as ``4GiB``.
-
-    >>> size_in_bytes("1.5 kB")
-    1500
-    """
-    digits = text.rstrip("BkKMGi ")
-    return int(float(digits) * _UNITS[text[len(digits) :].strip()])

@@ -270,10 +270,17 @@ class Resolution(Struct):
             retries=values.get("retries", 0),
             retry_delay=values.get("retry_delay", 1.0),
             timeout=values.get("timeout"),
+            resources=values.get("resources", {}),
             quarantine=values.get("quarantine"),
             location=draft.location,
             locations=places,
         )
+        written = self._draft_of_columns(table)
+        if len(written.columns) > len(columns or ()):  # some could not be read; that they are there, their places say
+            read = {each.name for each in columns or ()}
+            unread = {key.text: key for key, _ in written.columns.values() if key.text not in read}
+            places = {**places, **{f"columns.{each}": written.reader.at(key) for each, key in unread.items()}}
+            table = replace(table, locations=places)
         if made := tuple(placeholders_of(table)):
             table = replace(table, partitions=made)
         # Defaults speak of all tables, and mean those that have checks.

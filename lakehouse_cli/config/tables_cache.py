@@ -32,7 +32,7 @@ from lakehouse_cli.storage_types import STORAGE_TYPES, scheme_of
 from lakehouse_cli.version import __version__
 
 _FOLDER, _FILE = "cache", "tables-{}.json"
-_FORMAT = 6
+_FORMAT = 7
 # The largest number that JSON gives back as it was.
 _LARGEST = 2**63 - 1
 

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 from msgspec import Struct, field
 
 from lakehouse_cli.code.source import SourceError
+from lakehouse_cli.config.cluster_options import CLUSTERS
+from lakehouse_cli.config.clusters import cluster_problems
 from lakehouse_cli.config.collisions import Collisions
 from lakehouse_cli.config.many_files import many_files_problems, overlap_problems
 from lakehouse_cli.config.options import column_conflict, option_conflict
@@ -73,6 +75,8 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
     yield from partition_problems(spec, places.unread)
     if spec.together:
         yield from together_problems(spec.tables.values())
+    if spec.executor in CLUSTERS:
+        yield from cluster_problems(spec)
 
 
 def together_problems(tables: Iterable[Table]) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.reading import Reader
@@ -94,6 +95,22 @@ def settle(node: Node, reader: Reader | None) -> Node:
             hint = f"{node.set_it}, or give a default: `${{{name}:-default}}`"
             _report(reader, node, f"${{{name}}}", f"environment variable `{name}` is not set", hint)
     return Broken(node.start, node.end)
+
+
+def template_of(node: Node) -> Any:
+    """A node as it is written, no variable filled in: maps, lists, and of each scalar its text and whether it is plain.
+
+    >>> from lakehouse_cli.config.yaml_tree import Sequence
+    >>> template_of(Sequence([], 0, None, None))
+    []
+    """
+    if isinstance(node, Filled):
+        return node.written, node.was_plain
+    if isinstance(node, Mapping):
+        return {name: template_of(value) for name, (_, value) in node.entries.items()}
+    if isinstance(node, Sequence):
+        return [template_of(item) for item in node.items]
+    return (node.text, node.plain) if isinstance(node, Scalar) else ("", True)
 
 
 def unset_in(node: Node) -> Iterator[str]:

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+
+class Ask(Struct, frozen=True):
+    """What a piece of work asks of a cluster.
+
+    Attributes:
+        key: Its name among all that were ever submitted: run, table and attempt.
+        resources: How much of what it takes beside a place to work: `memory` in bytes, and whatever workers offer.
+        near: The worker that it had best be given to, as it has just written what is read; empty for any.
+        on_placed: Called with the name of the worker that it was given to, in any thread.
+    """
+
+    key: str
+    resources: Mapping[str, float] = {}
+    near: str = ""
+    on_placed: Callable[[str], None] | None = None
 
 
 class Executor(ABC):
@@ -24,9 +42,12 @@ class Executor(ABC):
     Attributes:
         workers: How many may be under way at once.
         shares_memory: Whether submitted functions run in this process, with its objects.
+        is_cluster: Whether they run where the files of this machine may not be: `submit` is given an `Ask`, and what
+            it is given names no files of the run's own.
     """
 
     shares_memory: ClassVar[bool] = True
+    is_cluster: ClassVar[bool] = False
 
     def __init__(
         self, workers: int | None = None, prepare: Callable[[], None] | None = None, *, at_once: int | None = None
@@ -84,3 +105,7 @@ class WorkerDiedError(Exception):
 
 class WorkerTimeoutError(Exception):
     """A process was ended because its function was over its time."""
+
+
+class WorkUnwantedError(Exception):
+    """A process must be ended because nobody waits for its function any more."""

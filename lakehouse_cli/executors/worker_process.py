@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from lakehouse_cli.executors.base import WorkerDiedError, WorkerTimeoutError
+from lakehouse_cli.executors.base import WorkerDiedError, WorkerTimeoutError, WorkUnwantedError
 from lakehouse_cli.executors.descendants import kill_descendants
 from lakehouse_cli.executors.progress import tell
 from lakehouse_cli.executors.threads import Work
@@ -23,6 +23,20 @@ _LEAVING_S = 5.0
 # Between two looks at whether it has ended: while it ends, and while it works and says nothing.
 _PAUSE_S = 0.001
 _LOOK_S = 0.5
+
+
+def say_here(kind: str, value: Any) -> None:
+    """Print what a process printed, or tell the listener of this one how far it is."""
+    if kind == "progress":
+        tell(*value)
+    else:
+        with suppress(OSError, ValueError):  # nobody reads what the function printed
+            getattr(sys, kind).write(f"{value}\n")
+
+
+def always() -> bool:
+    """Whether work is wanted that nobody takes back."""
+    return True
 
 
 class WorkerProcess(Struct, frozen=True):
@@ -40,31 +54,37 @@ class WorkerProcess(Struct, frozen=True):
     number: int
     exit_code: Callable[[], int | None]
 
-    def compute(self, work: Work, on_begun: Callable[[], None]) -> Any:
+    def compute(
+        self,
+        work: Work,
+        on_begun: Callable[[], None],
+        say: Callable[[str, Any], None] = say_here,
+        is_wanted: Callable[[], bool] = always,
+    ) -> Any:
         """Have the process do a piece of work; return or raise what it did.
 
         Args:
             work: The function and its arguments.
             on_begun: Called when the process has begun it.
+            say: Takes what it prints (`stdout`, `stderr`), line by line, and how far it is (`progress`).
+            is_wanted: Asked now and then whether somebody still waits for the work.
 
         Raises:
             WorkerDiedError: The process ended first.
             WorkerTimeoutError: It was over its time.
+            WorkUnwantedError: Nobody waits for it any more.
         """
         limit = None
         try:
             self.line.send((work.fn, work.args))
             while True:
-                kind, value = self._next(limit)
+                kind, value = self._next(limit, is_wanted)
                 if kind == "begun":
                     on_begun()
                     # Before, it may have been loading what it needs.
                     limit = None if work.timeout is None else time.monotonic() + work.timeout
-                elif kind == "progress":
-                    tell(*value)
-                elif kind in ("stdout", "stderr"):
-                    with suppress(OSError, ValueError):  # nobody reads what the function printed
-                        getattr(sys, kind).write(f"{value}\n")
+                elif kind in ("progress", "stdout", "stderr"):
+                    say(kind, value)
                 else:
                     break
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
@@ -74,7 +94,7 @@ class WorkerProcess(Struct, frozen=True):
             raise value
         return value
 
-    def _next(self, limit: float | None) -> tuple[str, Any]:
+    def _next(self, limit: float | None, is_wanted: Callable[[], bool]) -> tuple[str, Any]:
         """Receive the next message of the process.
 
         A line does not end as long as any process has it open, and one that was started past Python may. So the exit
@@ -90,6 +110,8 @@ class WorkerProcess(Struct, frozen=True):
                 raise EOFError
             if limit is not None and time.monotonic() >= limit:
                 raise WorkerTimeoutError
+            if not is_wanted():
+                raise WorkUnwantedError
 
     def _await_end(self, limit: float) -> None:
         """Wait for its end until a moment of the monotonic clock.

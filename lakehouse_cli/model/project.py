@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import Location
 from lakehouse_cli.model.contract import Column, Contract, ExtraColumns
@@ -89,6 +90,9 @@ class StorageSpec(Declaration, frozen=True):
         folder: The project's, where the class of a type of its own is found; None for a storage of no project.
         many_files: Whether files of some of its sources are looked for, as a pattern names them, or some of its tables
             are stored by partition.
+        shared: Whether the workers of a cluster find the same there, though it is a path of this machine.
+        template: Its keys as they are written, no variable filled in, for `config.templates`; None where it is not
+            declared.
     """
 
     name: str
@@ -100,6 +104,13 @@ class StorageSpec(Declaration, frozen=True):
     connection: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
     many_files: bool = False
+    shared: bool = False
+    template: Any = None
+
+    @property
+    def as_written(self) -> StorageSpec:
+        """The same without what variables stand for, as it may be sent to other machines."""
+        return self if self.template is None else replace(self, root="", options={}, connection={}, folder=None)
 
     def __repr__(self) -> str:
         """Without what may be secret."""
@@ -221,6 +232,8 @@ class Asset(Declaration, frozen=True):
         retries: Attempts beyond the first.
         retry_delay: Seconds before the first retry, doubled each time.
         timeout: Seconds, None for none.
+        resources: What it asks of a worker of a cluster, beside a place: `memory` in bytes, of one attempt after the
+            other, and amounts of whatever workers offer.
         version: Stands for the code where it is set.
         uses: Files and environment variables that its transform uses; None where nothing is said of them.
         refresh: ``always``, or the age at which it is out of date, such as ``6h``; None for no age.
@@ -254,6 +267,7 @@ class Asset(Declaration, frozen=True):
     retries: int = 0
     retry_delay: _Seconds = 1.0
     timeout: _Seconds | None = None
+    resources: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     locations: Mapping[str, Location] = field(default_factory=dict)
 
     @property
@@ -397,7 +411,9 @@ class ProjectSpec(Declaration, frozen=True):
         spark: The session of transforms on Spark.
         params: Of the environment, by name.
         given: Names of the params, of the project and of tables, whose values the command gave.
+        executor_options: Of the executor, by name.
         together: Whether results are published once all of their run have passed.
+        execution_location: Where ``execution`` stands.
         module_location: Where ``module`` stands.
         environment: The one that storages and execution are of.
         environments: All there are, by name; always holds ``default``.
@@ -418,6 +434,8 @@ class ProjectSpec(Declaration, frozen=True):
     params: Mapping[str, Param] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
     together: bool = False
+    executor_options: Mapping[str, Any] = field(default_factory=dict)
+    execution_location: Location | None = None
     module_location: Location | None = None
     environment: str = DEFAULT_ENVIRONMENT
     environments: Mapping[str, EnvironmentSpec] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from xxhash import xxh3_128_hexdigest
 
 from lakehouse_cli.model.file_pattern import Placeholder
-from lakehouse_cli.model.partition import HIVE_NULL, Partition
+from lakehouse_cli.model.partition import HIVE_NULL, Partition, is_plain
 from lakehouse_cli.model.period import first_moment
 from lakehouse_cli.model.project import Table
 
@@ -69,6 +69,18 @@ def unit_path(path: str, partition: Partition) -> str:
     key = partition.key
     filled = _PLACEHOLDER.sub(lambda found: _filled(key[found[1]], found[2]), path)
     return filled if len(filled) <= _LONGEST else "/".join(map(_short, filled.split("/")))
+
+
+def unit_paths(path: str, partitions: Iterable[Partition]) -> Iterator[str]:
+    """Yield `unit_path` of each partition of a table; with less work for each of very many."""
+    dimensions, begin, room = None, "", 0
+    for each in partitions:
+        if each.dimensions is not dimensions:
+            dimensions = each.dimensions
+            begin = f"{path}/{dimensions[0]}="
+            room = 0 if len(dimensions) > 1 or "{" in path else _LONGEST - len(dimensions[0]) - 1
+        value = each.values[0]
+        yield f"{begin}{value}/{DATA}" if len(value) <= room and is_plain(value) else unit_path(path, each)
 
 
 def _short(part: str) -> str:

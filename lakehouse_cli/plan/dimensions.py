@@ -155,7 +155,8 @@ class _Mapping(Struct):
             yield Problem(f"`within` of {what}: `{other.name}` is partitioned by time itself", hint, place)
         elif other.columns is not None:
             declared = {each.name: each.type for each in other.columns}
-            if column not in declared and other.extra_columns != "keep":
+            is_unread = f"columns.{column}" in other.locations
+            if column not in declared and other.extra_columns != "keep" and not is_unread:
                 hint = did_you_mean(column, declared) or "name one of its columns"
                 yield Problem(f"`within` of {what}: `{other.name}` has no column `{column}`", hint, place)
             elif column in declared and declared[column].id not in ("date32", "date64", "timestamp"):

@@ -23,6 +23,7 @@ from lakehouse_cli.model.period import (
     number_at,
     period_around,
     period_key,
+    period_keys,
     period_number,
     shift,
 )
@@ -254,6 +255,11 @@ class LinkIndex:
             return Chosen(name, tuple(members))
         return self._choose_neighbours(values)
 
+    def lacks(self, values: Values) -> str | None:
+        """The period that the partition of these values would be computed from, if the input has none of it."""
+        own = tuple([values[index] for index in self._indexes])
+        return None if own in self.by_key else self._shown(own)
+
     def _choose_neighbours(self, values: Values) -> Chosen:
         link, found = self.link, list[Partition]()
         keys, name = self._keys(values)
@@ -359,7 +365,9 @@ def domain_of(dimension: Dimension, now: datetime) -> Domain:
         last = min(last, period_number(dimension.end, every))
     numbers = range(period_number(dimension.start, every), last + 1)
     steady = every != "hour" or zone == "UTC"  # clocks that are put forward leave hours out
-    keys = [period_key(each, every) for each in numbers if steady or exists(each, every, zone)]
+    keys = period_keys(numbers, every)
+    if not steady:
+        keys = [key for key, number in zip(keys, numbers, strict=True) if exists(number, every, zone)]
     return Domain(dimension, tuple(keys), current)
 
 
@@ -388,7 +396,8 @@ def expected(dimensions: Sequence[str], domains: Sequence[Domain], links: Iterab
     if order != sorted(order):
         rows = [tuple([row[place] for place in order]) for row in rows]
     for index, domain in enumerate(domains):
-        if domain.dimension is not None:
+        is_listed = domain.listed is not None and index not in together
+        if domain.dimension is not None and not is_listed:
             rows = [row for row in rows if domain.has(row[index])]
     return sorted(rows)
 

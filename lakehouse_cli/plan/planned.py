@@ -142,6 +142,7 @@ class Plan(Struct, frozen=True):
         as_of: The moment that stands for now, as the command gave it; None where it gave none.
         cost: What its partitions would take; None where none is due.
         newest_first: Whether the last partitions come first.
+        has_remembered: As of `Snapshot`.
     """
 
     project: str
@@ -161,6 +162,7 @@ class Plan(Struct, frozen=True):
     as_of: datetime | None = None
     cost: Cost | None = None
     newest_first: bool = False
+    has_remembered: bool = False
 
     @property
     def partitioned(self) -> tuple[PlannedTable, ...]:

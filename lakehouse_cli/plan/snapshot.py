@@ -16,6 +16,7 @@ from lakehouse_cli.model.judged_source import JudgedSource
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.partition_snapshot import PartitionLook
 from lakehouse_cli.plan.partitioning import parts_name
@@ -141,11 +142,13 @@ class Snapshot(Struct, frozen=True):
         environment: Where.
         states: By table; those that were found in another environment name it.
         partitions: By partition, of tables that have some.
+        has_remembered: Whether some of these were not looked at, but found as recorded a short while ago.
     """
 
     environment: str
     states: Mapping[str, TableState]
     partitions: Mapping[str, StoredPartitions] = {}
+    has_remembered: bool = False
 
 
 def take_snapshot(
@@ -157,6 +160,7 @@ def take_snapshot(
     forced: bool = False,
     lenient: bool = False,
     by_partition: Collection[str] = (),
+    remembering: bool = False,
 ) -> Snapshot:
     """Look at the tables that a plan depends on.
 
@@ -168,8 +172,9 @@ def take_snapshot(
         forced: Whether the user asked to replace whatever is there.
         lenient: Whether it is only asked which tables would run: neither rows nor refusals are.
         by_partition: Tables and sources that are read by partition alone, or not at all.
+        remembering: Whether what storages remember of very many partitions will do.
     """
-    look, names = _Look(here), tuple(names)
+    look, names = _Look(here, remembering=remembering), tuple(names)
     look.at([name for name in names if name not in by_partition])
     states = {name: look.by_partition(name) if name in by_partition else look.state(name) for name in names}
     farther = None if behind is None else _Look(behind)
@@ -193,7 +198,8 @@ def take_snapshot(
         absent = next((name for name in names if look.lacks_source(states[name], name)), None)
         if absent is not None:
             states[absent] = replace(states[absent], trouble=look.absence(absent))
-    return Snapshot(here.environment, states, look.stored_partitions(names))
+    partitions = look.stored_partitions(names)
+    return Snapshot(here.environment, states, partitions, look.has_remembered)
 
 
 class _Look:
@@ -201,9 +207,10 @@ class _Look:
 
     Args:
         stored: The environment.
+        remembering: Whether what storages remember of very many partitions will do.
     """
 
-    def __init__(self, stored: StoredEnvironment) -> None:
+    def __init__(self, stored: StoredEnvironment, *, remembering: bool = False) -> None:
         self.tables, self.storages, self.specs = stored.tables, stored.storages, stored.specs
         self.graph, self.environment = stored.graph, stored.environment
         self.code_now = stored.code_now
@@ -211,7 +218,12 @@ class _Look:
         self._manifests: dict[str, Manifest | StorageError | None] = {}
         self._contents: dict[str, InputRecord | StorageError | None] = {}
         self._out_of_reach: dict[str, UnreachableError] = {}
-        self._partitions = PartitionLook(self.tables, self.storages, self.specs)
+        self._partitions = PartitionLook(self.tables, self.storages, self.specs, remembering=remembering)
+
+    @property
+    def has_remembered(self) -> bool:
+        """Whether some partitions were not looked at."""
+        return self._partitions.has_remembered
 
     def at(self, names: Sequence[str]) -> None:
         """Look at many tables, as many at once as their storages bear; `state` then answers without waiting.
@@ -339,7 +351,7 @@ class _Look:
 
     def _not_as_declared(self, table: Table, message: str, *keys: str) -> StorageError:
         chosen = "" if self.environment == DEFAULT_ENVIRONMENT else f" -e {self.environment}"
-        hint = f"`lakehouse run {table.name}{chosen}` stores it anew; or take the change back"
+        hint = f"`lakehouse run {selected_alone(table)}{chosen}` stores it anew; or take the change back"
         return StorageError(message, hint=hint, location=table.where(*keys))
 
     def count(self, names: Sequence[str]) -> dict[str, int]:

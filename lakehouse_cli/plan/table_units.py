@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -13,6 +13,7 @@ from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.plan.gone_sources import refuse_gone, why_gone, without_source
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.partitioning import Chosen, Domain, Link, LinkIndex, Values, expected, unit_name
 from lakehouse_cli.plan.plain_units import PlainUnits
@@ -43,6 +44,8 @@ class Judged(NamedTuple):
     would_fail: str | None
 
 
+#: What a partition gets of each input, by edge.
+_Choice = tuple[Chosen | None, ...]
 #: Judges a stored partition that is up to date by the records of its checks.
 Judge = Callable[[str, TableState], Judged]
 
@@ -105,8 +108,7 @@ class TableUnits:
         running, failing, waiting = known.running, known.failing, known.waiting
         self.table = known.graph.tables[name]
         self.stored = known.stored[name]
-        beside = [each for each in known.graph.siblings(name) if each != name]
-        self.beside = {each: known.stored[each] for each in beside if each in known.stored}
+        self.beside = {n: known.stored[n] for n in known.graph.siblings(name) if n != name and n in known.stored}
         self.edges = known.graph.inputs.get(name, ())
         self.links = known.links[name]
         self.reasons_of, self.recipe_reasons = reasons_of, recipe_reasons
@@ -167,8 +169,8 @@ class TableUnits:
         wanted = self.known.narrowing.wanted
         stored = self.stored.records
         plain = self._plain(indexes)
-        for values in keys:
-            unit = Partition(dimensions, values)
+        for unit in _as_stored(dimensions, keys, stored):
+            values = unit.values
             if plain is not None and plain.take(unit, values):
                 continue
             if wanted is not None and not wanted(self.name, unit):
@@ -181,7 +183,7 @@ class TableUnits:
         seen = set(keys)
         for unit in stored:
             if unit.values not in seen and (wanted is None or wanted(self.name, unit)):
-                planned = self._gone(unit, None)
+                planned = self._gone(unit, why_gone(table, unit, indexes, self.domains))
                 if planned is not None:
                     found.append(planned)
         return tuple(self._limited(found))
@@ -243,7 +245,9 @@ class TableUnits:
         for link, each in zip(self.links, chosen, strict=True):
             if link is not None and each is not None and each.lacks is not None:
                 why = f"`{link.table}` has no {each.lacks}"
-                return self._gone(unit, why) if is_stored else self._waiting(unit, "input_missing", why)
+                if is_stored:
+                    return self._gone(unit, without_source(link.table, each.lacks))
+                return self._waiting(unit, "input_missing", why)
         needs: list[str] = []
         for link, each in zip(self.links, chosen, strict=True):
             if link is None or each is None:
@@ -255,18 +259,17 @@ class TableUnits:
                 needs += [unit_name(link.table, m) for m in each.members if m in other.due]
         if not needs and not is_open and not self.whole_running and self._is_up_to_date(unit, chosen):
             self.result.contents[unit] = self.stored.contents[unit]
-            judged = None if self.judge is None else self._judged(unit, self.judge)
-            if judged is not None and judged.action == "run":
-                return self._due(unit, chosen, (), is_open=False, more=judged.reasons)
-            return judged
+            return None if self.judge is None else self._judged(unit, chosen, self.judge)
         if self.whole_waits is not None:
             return self._waiting(unit, "input_waits", self.whole_waits)
         return self._due(unit, chosen, tuple(needs), is_open=is_open)
 
-    def _judged(self, unit: Partition, judge: Judge) -> UnitPlan | None:
+    def _judged(self, unit: Partition, chosen: _Choice, judge: Judge) -> UnitPlan | None:
         """Plan a partition that is up to date by its checks; None where all of them passed."""
         state = self._state(unit)
         found = judge(unit_name(self.name, unit), state)
+        if found.action == "run":
+            return self._due(unit, chosen, (), is_open=False, more=found.reasons)
         if found.action == "skip" and all(each.status == "passed" for each in found.checks):
             return None
         if found.would_fail is not None:
@@ -293,25 +296,18 @@ class TableUnits:
             state = self._state(unit)
         return UnitPlan(unit, "wait", (Reason(code, why),), state)
 
-    def _gone(self, unit: Partition, why: str | None) -> UnitPlan | None:
+    def _gone(self, unit: Partition, why: str) -> UnitPlan | None:
         """Plan a stored partition whose source has gone; None where it is kept."""
         gone = self.table.gone
         if gone == "keep":
             self._leave(unit)
             return None
-        reason = Reason("source_gone", f"its source is gone{'' if why is None else f': {why}'}")
+        reason = Reason("source_gone", why)
         state = self._state(unit)
         if gone == "drop":
             self.result.dropped.add(unit)
             return UnitPlan(unit, "run", (reason,), state, drops=True)
-        name = unit_name(self.name, unit)
-        option = " ".join(f"--partition {key}={value}" for key, value in unit.key.items())
-        refused = StorageError(
-            f"the source of `{name}` is gone{'' if why is None else f': {why}'}",
-            hint=f"`gone: keep` keeps such partitions, `gone: drop` removes them;"
-            f" `lakehouse clean {self.name} {option}` removes this one",
-            location=self.table.where("gone", "partitions"),
-        )
+        refused = refuse_gone(self.table, unit, why)
         self.result.contents[unit] = None
         self.result.due.add(unit)
         self.result.failing[unit] = refused.message
@@ -369,13 +365,7 @@ class TableUnits:
         return link.content(there)._replace(reading=reading)
 
     def _due(
-        self,
-        unit: Partition,
-        chosen: tuple[Chosen | None, ...],
-        needs: tuple[str, ...],
-        *,
-        is_open: bool,
-        more: tuple[Reason, ...] = (),
+        self, unit: Partition, chosen: _Choice, needs: tuple[str, ...], *, is_open: bool, more: tuple[Reason, ...] = ()
     ) -> UnitPlan | None:
         state = self._state(unit)
         chosen = tuple(
@@ -448,3 +438,13 @@ class TableUnits:
         trouble = found if isinstance(found, StorageError) else None
         content = None if content is None else content._replace(reading=stored.reading)
         return TableState(stored.uri(unit), content is not None, stored.trouble, content, manifest, trouble)
+
+
+def _as_stored(dimensions: tuple[str, ...], keys: Sequence[Values], stored: Iterable[Partition]) -> Iterator[Partition]:
+    """Yield the partitions of keys: those that are stored as they are, whose hashes are known; both are in order."""
+    others = iter(stored)
+    other = next(others, None)
+    for values in keys:
+        while other is not None and other.values < values:
+            other = next(others, None)
+        yield other if other is not None and other.values == values else Partition(dimensions, values)

@@ -16,12 +16,23 @@ from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.partitioning import Chosen
+from lakehouse_cli.text.causes import by_cause, without_values
 from lakehouse_cli.text.counts import plural
 
 # Partitions that are named one by one.
 _NAMED = 2
+# Messages of one kind about partitions of a table that are said.
+_SAID = 2
 #: What would be done to a table, or to a partition of it.
 Action = Literal["run", "check", "skip", "read", "wait"]
+
+
+class Content(Protocol):
+    """What an index says of an input of a partition."""
+
+    @property
+    def content_hash(self) -> str:
+        """Of its data."""
 
 
 class Stored(Protocol):
@@ -34,6 +45,14 @@ class Stored(Protocol):
     @property
     def recipe(self) -> str:
         """A digest of what it was made by."""
+
+    @property
+    def input_names(self) -> tuple[tuple[str, str], ...]:
+        """The name and the reading of each input: the same tuple for many partitions."""
+
+    @property
+    def input_contents(self) -> Sequence[Content]:
+        """What it was made from, in the order of `input_names`."""
 
     @property
     def input_hashes(self) -> Mapping[str, tuple[str, str]]:
@@ -179,21 +198,27 @@ EVERYTHING = Narrowing()
 
 
 def summed_up(units: Sequence[UnitPlan]) -> tuple[Reason, ...]:
-    """The reasons of a table: those of its partitions, by code, with the message of the first of them.
+    """The reasons of a table: those of its partitions, each with the partitions that it holds of.
 
-    That an input runs is no news of a partition that runs for other reasons too.
+    That an input runs is no news of a partition that runs for other reasons too. Of one code the first few are said.
     """
-    by_code: dict[str, list[tuple[UnitPlan, str]]] = {}
+    by_code: dict[str, list[tuple[Partition, str]]] = {}
     for unit in units:
         own = [reason for reason in unit.reasons if reason.code != "upstream_runs"]
         for reason in own or unit.reasons:
-            by_code.setdefault(reason.code, []).append((unit, reason.message))
-    return tuple(
-        [
-            Reason(code, f"{named_partitions([unit.partition for unit, _ in found])}: {found[0][1]}")
-            for code, found in by_code.items()
-        ]
-    )
+            by_code.setdefault(reason.code, []).append((unit.partition, reason.message))
+    return tuple([Reason(code, message) for code, found in by_code.items() for message in by_message(found)])
+
+
+def by_message(found: Sequence[tuple[Partition, str]]) -> Iterator[str]:
+    """Messages about partitions, each once, with the partitions that it holds of; the first few of many."""
+    causes = by_cause(((part, message), without_values(message, part.values)) for part, message in found)
+    for alike in causes[:_SAID]:
+        messages = [message for _, message in alike]
+        more = "" if messages.count(messages[0]) == len(messages) else ", and so on"
+        yield f"{named_partitions([part for part, _ in alike])}: {messages[0]}{more}"
+    if rest := sorted({part for alike in causes[_SAID:] for part, _ in alike}):
+        yield f"{named_partitions(rest)}: likewise, by other numbers or names (`-o json`)"
 
 
 def named_partitions(partitions: Sequence[Partition]) -> str:

@@ -51,6 +51,13 @@ class Used(Struct, frozen=True):
         variables = {name: value if after[name] == value else UNSETTLED for name, value in self.variables.items()}
         return replace(recipe, files=files, variables=variables)
 
+    def on_worker(self, table: Table, folder: Path) -> Used:
+        """The same at a worker of a cluster, with the stamps of the files there; one that is another is unsettled."""
+        there = UsedContent(folder).of(table)
+        assert there is not None  # noqa: S101  # the table declares what it uses
+        files = {path: found if there.files.get(path) == found else UNSETTLED for path, found in self.files.items()}
+        return replace(there, files=files, variables=self.variables)
+
     def _is_still(self, path: str, stamp: Stamp | None, folder: Path) -> bool:
         before = self.stamps.get(path)
         if before is None or stamp != before:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from lakehouse_cli.config.cluster_options import NEEDED, lacks
+from lakehouse_cli.config.clusters import cluster_problems
 from lakehouse_cli.config.validation import together_problems
-from lakehouse_cli.errors import UsageError
+from lakehouse_cli.errors import ProjectError, UsageError, in_order
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.deferral import Deferral
 from lakehouse_cli.plan.partition_choice import parse_partitions
@@ -31,6 +33,7 @@ from lakehouse_cli.text.redaction import masked
 if TYPE_CHECKING:
     from lakehouse_cli.executors.base import Executor
     from lakehouse_cli.operations.comparing import Comparison
+    from lakehouse_cli.operations.copying import CopiedTable, CopyResult
 
 
 def run_project(
@@ -40,6 +43,8 @@ def run_project(
     spec = planner.spec
     executor = find_executor(request.executor or spec.executor)
     workers, is_together = request.workers or spec.workers, request.together or spec.together
+    if executor.is_cluster:
+        check_cluster(planner, request.executor or spec.executor)
     behind = planner.behind(request.defer)
     run_id = new_run_id()
     asked = asked or Moment.now()
@@ -71,6 +76,23 @@ def run_project(
         result = masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), mask)
         sources.write(planner.code.graph.tables)
         return result
+
+
+def check_cluster(planner: Planner, executor: str) -> None:
+    """Refuse to compute on a cluster what the project file says nothing of, or what cannot work there.
+
+    Raises:
+        UsageError: The project file does not say where the cluster is.
+        ProjectError: Tables cannot be computed there.
+    """
+    spec = planner.spec
+    if spec.executor == executor:
+        return  # it was looked at as the project was loaded
+    if executor in NEEDED:
+        message, hint = lacks(executor)
+        raise UsageError(message, hint=hint.replace("say where it is", "say so under `execution` in the project file"))
+    if problems := list(cluster_problems(spec)):
+        raise ProjectError(in_order(problems, spec.file.name))
 
 
 def _check_together(planner: Planner, plan: Plan) -> None:
@@ -144,11 +166,54 @@ def _diff_environments(planner: Planner, against: str, request: RunRequest, limi
     return Comparison(here.name, here.environment, against, found, chosen.notes)
 
 
+def copy_project(
+    planner: Planner,
+    request: RunRequest,
+    to: str,
+    on_table: Callable[[CopiedTable], None],
+    on_begin: Callable[[str], None],
+    *,
+    sources: bool,
+    dry_run: bool,
+) -> CopyResult:
+    """Copy stored tables to another environment. See `Project.copy`."""
+    from lakehouse_cli.operations.copying import copy_tables
+
+    chosen, stored, other = planner.select(request.selection, request.exclude, None), planner.stored, planner.other(to)
+    choice = parse_partitions(request.partitions, planner.spec.dimensions)
+    with planner.connected(), other.connected():
+        if choice is not None:
+            names = tuple(name for name in chosen.names if stored.tables[name].kind == "computed")
+            stored, chosen = narrowed_selection(stored, replace(chosen, names=names), choice)
+        return copy_tables(
+            planner.spec.name,
+            planner.spec.folder,
+            chosen,
+            stored,
+            other.stored,
+            sources=sources,
+            force=request.force,
+            dry_run=dry_run,
+            mask=planner.mask_with(other),
+            on_table=on_table,
+            on_begin=on_begin,
+        )
+
+
 def find_executor(name: str) -> type[Executor]:
     """The class of an executor, by its name."""
     from lakehouse_cli.executors.base import Executor
 
     return lookup(EXECUTORS, "executors", name, Executor)
+
+
+def _made(
+    planner: Planner, executor: type[Executor], workers: int | None, plan: Plan
+) -> Callable[[Callable[[], None]], Executor]:
+    if not executor.is_cluster:
+        return partial(executor, workers, at_once=plan.at_once)
+    make: Callable[..., Executor] = executor
+    return partial(make, workers, at_once=plan.at_once, options=planner.spec.executor_options)
 
 
 def runner_of(
@@ -169,8 +234,9 @@ def runner_of(
             planner.code.snapshot,
             spark=spec.spark,
             params=private_params(planner.code.graph.tables.values()),
+            is_cluster=executor.is_cluster,
         ),
-        partial(executor, workers, at_once=plan.at_once),
+        _made(planner, executor, workers, plan),
         memory_limit=spec.memory,
         elsewhere=elsewhere,
         check_codes=planner.code.check_codes(planner.code.graph.tables[each.name] for each in plan.tables),

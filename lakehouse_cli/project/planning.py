@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -310,15 +310,22 @@ class Planner:
             engines[table.storage] = DatabaseEngine(self.spec.storages[table.storage].type, version)
         return replace(found, engine=engines[table.storage])
 
-    def _plan(
+    def _plan(self, chosen: Selection, defer: str | None, *, force: bool = False, **narrowing: Any) -> Plan:
+        """Plan a selection; data that storages only remember do where nothing is due, and nothing is read for it."""
+        plan = self._plan_once(chosen, defer, force=force, remembering=not force, **narrowing)
+        looks_again = plan.has_remembered and plan.due
+        return self._plan_once(chosen, defer, force=force, **narrowing) if looks_again else plan
+
+    def _plan_once(
         self,
         chosen: Selection,
         defer: str | None,
         *,
-        force: bool = False,
+        force: bool,
         lenient: bool = False,
         replayed: Mapping[str, str] = {},
         asked: Asked = ALL_PARTITIONS,
+        remembering: bool = False,
     ) -> Plan:
         """Plan a selection; `lenient` where it is only asked which tables would run, so that inputs may lack."""
         here, code, behind = self.stored, self.code, self.behind(defer)
@@ -349,6 +356,7 @@ class Planner:
             forced=force,
             lenient=lenient,
             by_partition=read_by_partition(here.graph, links, recipes),
+            remembering=remembering,
         )
         states = snapshot.states
         now = asked.as_of or datetime.now(UTC)
@@ -383,9 +391,9 @@ class Planner:
         )
         if code.given:
             plan = replace(plan, params=given_params(code, recipes, self.mask))
+        plan = replace(plan, as_of=asked.as_of, has_remembered=snapshot.has_remembered)
         if lenient:
             return plan
-        plan = replace(plan, as_of=asked.as_of)
         shared = shared_connections(code, tables)
         in_place = {name: replaces_in_place(storage) for name, storage in here.storages.items()}
         planned = (

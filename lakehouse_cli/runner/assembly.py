@@ -9,12 +9,13 @@ from msgspec import UNSET, UnsetType
 
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_content import hash_of_partitions
 from lakehouse_cli.plan.expansion import expand
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.unit_checks import together
-from lakehouse_cli.plan.units import named_partitions
+from lakehouse_cli.plan.units import by_message
 from lakehouse_cli.runs.events import (
     ErrorInfo,
     Event,
@@ -124,7 +125,8 @@ class Assembly:
         self._emit(TableFinished(result))
 
     def _result(self, gathering: _Gathering) -> TableResult:
-        planned, results = gathering.planned, list(gathering.results.values())
+        planned, parts = gathering.planned, self.expansion.partitions
+        results = sorted(gathering.results.values(), key=lambda each: parts[each.name])
         statuses = [each.status for each in results]
         status: TableStatus = next((each for each in _GRAVEST if each in statuses), "unchanged")
         if status == "unchanged" and "waiting" in statuses:
@@ -150,16 +152,13 @@ class Assembly:
 
     def _notes(self, results: Iterable[TableResult], *, says_why_waiting: bool) -> list[str]:
         """The remarks on partitions, and why some wait, each once."""
-        by_note: dict[str, list[TableResult]] = {}
+        found: list[tuple[Partition, str]] = []
         for each in results:
             late = each.reasons[:1] if says_why_waiting and each.status == "waiting" else ()
             waits = [f"waiting: {reason.message}" for reason in late]
-            for note in (*each.notes, *waits) if each.error is None else ():
-                by_note.setdefault(note, []).append(each)
-        return [
-            f"{named_partitions([self.expansion.partitions[each.name] for each in found])}: {note}"
-            for note, found in by_note.items()
-        ]
+            partition = self.expansion.partitions[each.name]
+            found += [(partition, note) for note in (*each.notes, *waits)] if each.error is None else []
+        return [*by_message(found)]
 
     def _checks(self, results: Iterable[TableResult]) -> tuple[CheckResult, ...] | UnsetType:
         """What the checks of all partitions found that were judged, or stand otherwise than passed."""

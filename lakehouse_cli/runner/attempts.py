@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, TransformError, UnexpectedError
-from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
+from lakehouse_cli.executors.base import Ask, Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
 from lakehouse_cli.executors.progress import begin_work
 from lakehouse_cli.model import Table
 from lakehouse_cli.runner.callback_queue import CallbackQueue
@@ -70,6 +70,10 @@ class Attempts:
         self._on_ended = on_ended
         self._waiting: dict[str, tuple[threading.Timer, Job, LakehouseError | ResultError]] = {}
         self._begun: Counter[str] = Counter()
+        # On a cluster: the worker that each table was given to, and that wrote it; how often it lacked memory.
+        self._workers_of: dict[str, str] = {}
+        self._written_by: dict[str, str] = {}
+        self._grown: Counter[str] = Counter()
         self._done_reading: set[str] = set()
 
     @property
@@ -91,6 +95,8 @@ class Attempts:
             job = self._with_unpublished(job)
         if self._executor.shares_memory:
             future = self._executor.submit(self._with_memory, job)
+        elif self._executor.is_cluster:
+            future = self._submit_to_cluster(self._executor, job)
         else:
             # Unpublished inputs are in this process alone.
             given = self._memory.tables(job.tables)
@@ -100,6 +106,22 @@ class Attempts:
             sent = job.without_private()
             future = self._executor.submit(materialize_here, sent, given, handed, hand_to, timeout=job.table.timeout)
         future.add_done_callback(partial(self._done, job))
+
+    def _submit_to_cluster(self, executor: Executor, job: Job) -> Future[Outcome]:
+        """Give a job to a worker that has none of this machine's files."""
+        name, attempt = job.table.name, self.begun(job.table.name)
+        resources = {
+            each: amounts[min(self._grown[name], len(amounts) - 1)] for each, amounts in job.table.resources.items()
+        }
+        near = next((self._written_by[each] for each in job.tables if each in self._written_by), "")
+        ask = Ask(f"{job.run_id}-{name}-{attempt}", resources, near, partial(self._placed, name))
+        given = self._memory.tables(job.tables)
+        submit: Callable[..., Future[Outcome]] = executor.submit
+        return submit(materialize_here, job.for_cluster(), given, {}, {}, timeout=job.table.timeout, ask=ask)
+
+    def _placed(self, name: str, worker: str) -> None:
+        """Take note of the worker that has a table, in any thread."""
+        self._workers_of[name] = worker
 
     def _with_unpublished(self, job: Job) -> Job:
         """A job with what its checks look at, as far as that is stored nowhere."""
@@ -221,6 +243,8 @@ class Attempts:
             released = (*tuple(job.tables) * len(job.members), *looked_at)
         self._release(() if name in self._done_reading else released)
         if isinstance(ended, Outcome | ResultError):
+            if name in self._workers_of:
+                self._written_by[name] = self._workers_of[name]
             stored = ended.by_table(name) if isinstance(ended, Outcome) else ended.stored
             for each, outcome in stored.items():
                 if isinstance(outcome, Outcome):

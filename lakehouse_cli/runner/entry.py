@@ -40,6 +40,8 @@ class WorkerSetup(Struct, frozen=True):
         spark: The session of transforms on Spark.
         params: Those that are never shown, as no job has.
         staging: The folder in which results wait until all of the run have passed; None where they are stored at once.
+        is_cluster: Whether the processes are those of a cluster's workers.
+        is_unpacked: Whether the folder is a copy, at a worker of a cluster.
     """
 
     folder: Path
@@ -49,6 +51,8 @@ class WorkerSetup(Struct, frozen=True):
     spark: SparkSpec = SparkSpec()
     params: PrivateParams = {}
     staging: str | None = None
+    is_cluster: bool = False
+    is_unpacked: bool = False
 
     def __call__(self) -> None:
         """Load all that computing needs, before there is anything to compute.
@@ -62,7 +66,8 @@ class WorkerSetup(Struct, frozen=True):
         pin(self.folder, self.code.files)
         use_in_worker(self.spark, self.folder)
         # Storages that the leading process has opened stay its own, also where this is a copy of it.
-        _own = Workplace(self.folder, WorkerStorages(self.specs, self.staging), self.code.taken_ns)
+        storages = WorkerStorages(self.specs, self.staging)
+        _own = Workplace(self.folder, storages, self.code.taken_ns, self.is_unpacked)
         _private = self.params
         for transform in self.transforms:
             with suppress(LakehouseError):
@@ -86,6 +91,8 @@ def materialize_here(
     assert _own is not None  # noqa: S101  # executors that do not share memory see to it
     begin_work(job.table.name)
     place, job = _own, job.with_private(_private) if _private else job
+    if place.is_unpacked:
+        job = job.on_worker(place.folder)
     if job.is_check:
         from lakehouse_cli.runner.checking import check_stored
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
@@ -50,6 +51,10 @@ def _without_private(table: Table) -> Table:
 
 def _with_private(table: Table, params: PrivateParams) -> Table:
     return replace(table, params={**table.params, **params[table.name]}) if table.name in params else table
+
+
+def _as_sent(table: Table) -> Table:
+    return replace(_without_private(table), retries=0, resources={}, description=None, owner=None, meta={}, tags=())
 
 
 class JobChecks(Struct, frozen=True):
@@ -136,6 +141,15 @@ class Job(Struct, frozen=True):
     def with_private(self, params: PrivateParams) -> Job:
         """The same with these values."""
         return self._with_tables(lambda table: _with_private(table, params))
+
+    def for_cluster(self) -> Job:
+        """The same without what is of no use to a worker of a cluster, which is sent it: it tries nothing again."""
+        return self._with_tables(_as_sent)
+
+    def on_worker(self, folder: Path) -> Job:
+        """The same where the project's files are unpacked."""
+        used = None if self.used is None else self.used.on_worker(self.table, folder)
+        return replace(self, used=used, siblings=tuple(each.on_worker(folder) for each in self.siblings))
 
     def _with_tables(self, change: Callable[[Table], Table]) -> Job:
         checks = self.checks

@@ -38,6 +38,7 @@ from lakehouse_cli.runner.preparation import (
     frame_types,
     import_anew,
     modules_of,
+    prepare_of,
     readers_by_table,
     remove_leftovers,
     replacing_announced,
@@ -151,8 +152,9 @@ class Runner(Struct, frozen=True):
         if assembly is not None:
             assembly.begin()
         run.skip_what_is_up_to_date()
-        is_needed = self.publishes_together and bool(plan.due)
-        with together(runner.graph, self.storages, is_needed=is_needed) as run.together:
+        with together(
+            runner.graph, self.storages, is_needed=self.publishes_together and bool(plan.due)
+        ) as run.together:
             if plan.due:
                 run.carry_out()
             run.read_asked_sources()
@@ -254,15 +256,13 @@ class _Run:
             import_anew(self.plan, graph, folder)
             if publish:
                 remove_leftovers(self.plan, graph, storages)
-            interrupts = self.interrupts.heeded() if publish else nullcontext()
-            announced = replacing_announced(self.plan, graph, storages, self.run_id) if publish else nullcontext()
             with (
-                announced,
-                interrupts,
+                replacing_announced(self.plan, graph, storages, self.run_id if publish else None),
+                self.interrupts.heeded() if publish else nullcontext(),
                 pinned(folder, code.files),
                 spark_of_run(setup.spark, folder),
                 listening(partial(post_reading, self.callbacks, self.runner.emit)),
-                self.runner.executor(setup) as executor,
+                self.runner.executor(prepare_of(setup, self.plan, graph, self.runner.elsewhere)) as executor,
                 self.interrupts.left_where_unheeded(),
             ):
                 consumers = readers_by_table(self.plan, graph, publish=publish)
@@ -270,16 +270,14 @@ class _Run:
                 memory = TablesInMemory(consumers, types, streaming_types(types))
                 # Where each process stores by itself, none keeps what the others wait for.
                 names = {planned.storage for planned in self.plan.due} if publish and executor.shares_memory else ()
-                hands_over = publish and not executor.shares_memory and self.together is None
+                hands_over = publish and not (executor.shares_memory or executor.is_cluster or self.together)
                 is_needed = hands_over and any(each.name in consumers for each in self.plan.runs)
                 with in_use(storages[name] for name in names), handover_folder(is_needed=is_needed) as scratch:
                     if names:
                         claim_partitions(self.plan, graph, storages, self.run_id, self.started_at)
                     handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
-                    emit = self.runner.emit
-                    self.attempts = Attempts(
-                        executor, memory, handed, place, self.callbacks, self._why_stopped, emit, self._ended
-                    )
+                    told = self.callbacks, self._why_stopped, self.runner.emit, self._ended
+                    self.attempts = Attempts(executor, memory, handed, place, *told)
                     self._loop(self.attempts)
                     self._judge_what_looked_ahead(self.attempts)
         except KeyboardInterrupt as error:

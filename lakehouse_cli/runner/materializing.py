@@ -20,10 +20,10 @@ from lakehouse_cli.contracts.keys import at_key
 from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, LakehouseError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord
-from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.partition_keys import across_partitions
 from lakehouse_cli.plan.computations import runnable_computation
+from lakehouse_cli.runner.arguments import argument_of
 from lakehouse_cli.runner.contract import enforced_result, explained, judged_pieces, kept_pieces
 from lakehouse_cli.runner.external_sort import are_many
 from lakehouse_cli.runner.handover import write_handover
@@ -218,15 +218,9 @@ def materialize(
 
 
 def _materialize(
-    job: Job,
-    place: Workplace,
-    given: Mapping[str, SharedTable | StreamedTable],
-    keep: bool,
-    gather: bool,
-    hand_to: str | None,
-    timeout: float | None,
-    on_computed: Callable[[], None] | None,
-) -> Outcome:
+    job: Job, place: Workplace, given: Mapping[str, SharedTable | StreamedTable], keep: bool, gather: bool,
+    hand_to: str | None, timeout: float | None, on_computed: Callable[[], None] | None,
+) -> Outcome:  # fmt: skip
     table = job.table
     started_at = now_text()
     objects: dict[str, ObjectInput] = {}
@@ -424,16 +418,6 @@ def _used_recipe(job: Job, place: Workplace) -> Recipe | None:
     if NOT_FOLLOWED in recipe.code_parts and was_edited(place.folder, place.code_ns):
         recipe = replace(recipe, code=f"{recipe.code} edited")
     return recipe if job.used is None else job.used.recorded(recipe, job.table, place.folder)
-
-
-def argument_of(job: Job, given: Mapping[str, Argument], edge: Input) -> Argument:
-    """What a parameter gets: an input, or some of its rows by time."""
-    span = job.within.get(edge.parameter or "")
-    if span is None:
-        return given[edge.table]
-    from lakehouse_cli.runner.within import rows_within  # seldom needed
-
-    return rows_within(given[edge.table], span, edge.parameter or edge.table)
 
 
 def _compute(

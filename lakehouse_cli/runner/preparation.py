@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from lakehouse_cli.model.partition_keys import across_partitions
 from lakehouse_cli.model.unit import table_of
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan
+from lakehouse_cli.runner.entry import WorkerSetup
 from lakehouse_cli.runs.temporary_files import remove_abandoned
 from lakehouse_cli.storage import capabilities
 from lakehouse_cli.storage.base import AssetStorage
@@ -56,7 +57,7 @@ def claim_partitions(
 
 @contextmanager
 def replacing_announced(
-    plan: Plan, graph: AssetGraph, storages: Mapping[str, AssetStorage], run_id: str
+    plan: Plan, graph: AssetGraph, storages: Mapping[str, AssetStorage], run_id: str | None
 ) -> Iterator[None]:
     """Say for as long as a run goes on which stored partitions it replaces, of tables with keys across partitions.
 
@@ -69,7 +70,7 @@ def replacing_announced(
         if table.partition is not None and is_stored and planned.refused is None and across_partitions(table):
             of = table_of(table)
             replaced.setdefault(of.name, (of, []))[1].append(table.partition)
-    if not replaced:
+    if run_id is None or not replaced:  # nothing is stored, or there is nothing to replace
         yield
         return
     from lakehouse_cli.runner.stored_keys import announce_replaced, forget_replaced  # seldom needed
@@ -133,6 +134,15 @@ def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[st
             except LakehouseError:
                 unknown.add(edge.table)
     return {name: set() if name in unknown else types for name, types in wanted.items()}
+
+
+def prepare_of(setup: WorkerSetup, plan: Plan, graph: AssetGraph, elsewhere: Mapping[str, Table]) -> Callable[[], None]:
+    """What prepares the processes of a run, be they on other machines."""
+    if not setup.is_cluster:
+        return setup
+    from lakehouse_cli.runner.cluster_setup import ClusterNeeds, ToCluster  # of such runs alone
+
+    return ToCluster(setup, ClusterNeeds.of(plan, graph, elsewhere))
 
 
 def readers_by_table(plan: Plan, graph: AssetGraph, *, publish: bool) -> Counter[str]:

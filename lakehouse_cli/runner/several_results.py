@@ -11,9 +11,10 @@ from lakehouse_cli.arrow.memory import owned
 from lakehouse_cli.contracts import Enforced
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model.partition_keys import across_partitions
+from lakehouse_cli.runner.arguments import argument_of
 from lakehouse_cli.runner.contract import enforced_result
 from lakehouse_cli.runner.jobs import Job, Outcome, ResultError, within
-from lakehouse_cli.runner.materializing import argument_of, publish, reaches_duckdb
+from lakehouse_cli.runner.materializing import publish, reaches_duckdb
 from lakehouse_cli.runner.object_inputs import object_inputs, raise_of_input
 from lakehouse_cli.runner.row_order import by_key
 from lakehouse_cli.runner.sensitive_inputs import hide_inputs

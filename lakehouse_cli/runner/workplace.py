@@ -20,11 +20,13 @@ class Workplace(Struct, frozen=True):
         folder: The project's, absolute and with links resolved, for its modules.
         storages: By name; also those of another environment from which inputs are read.
         code_ns: When the code was read, nanoseconds since 1970.
+        is_unpacked: Whether the folder is a copy, at a worker of a cluster.
     """
 
     folder: Path
     storages: Mapping[str, AssetStorage]
     code_ns: int
+    is_unpacked: bool = False
 
 
 class WorkerStorages(dict[str, AssetStorage]):

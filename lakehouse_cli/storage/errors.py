@@ -94,6 +94,10 @@ class ChangedError(StorageError):
     """Something else is stored by now than what was seen there."""
 
 
+class MisnamedFilesError(StorageError):
+    """Files of a source have names that are not as its path says."""
+
+
 def overtaken(table: Table, shown: str) -> OvertakenError:
     """Return the error of a table that another run stored while this one computed it; `shown` is where it is."""
     return OvertakenError(

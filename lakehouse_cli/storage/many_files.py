@@ -24,7 +24,7 @@ from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.row_place import FileLine, RowPlace
 from lakehouse_cli.storage.base import Scan, Stored, record_of
 from lakehouse_cli.storage.capabilities import Prefetches, count_rows, find_lines, identities, prefetch
-from lakehouse_cli.storage.errors import changed_while_read, translate_errors
+from lakehouse_cli.storage.errors import MisnamedFilesError, changed_while_read, translate_errors
 from lakehouse_cli.storage.files_reading import REPORTED, FilesReading
 from lakehouse_cli.storage.format_storage import FormatStorage, Listed, SourceFile, missing_data
 from lakehouse_cli.storage.found_file import FoundFile, is_unencodable, partition_value, planned_files
@@ -151,7 +151,7 @@ class _ManyFiles:
                 unread.append(self._storage._under_root(each.path))
         if unread:
             what = f"{plural(len(unread), 'file')} of source `{self._table.name}`"
-            raise StorageError(
+            raise MisnamedFilesError(
                 f"{what} cannot be read, for their ending: {first_named(unread, REPORTED)}",
                 hint=f"rename or unpack them to {any_of([f'`{each}`' for each in endings])}, or move them away",
                 location=self._table.where("path", "options"),
@@ -181,7 +181,7 @@ class _ManyFiles:
         names = [f"{self._storage._under_root(path)} ({error})" for path, error in wrong]
         more = f", and {plural(len(wrong) - REPORTED, 'more file')}" if len(wrong) > REPORTED else ""
         counted = f"{plural(len(wrong), 'file')} of source `{self._table.name}` {'is' if len(wrong) == 1 else 'are'}"
-        return StorageError(
+        return MisnamedFilesError(
             f"{counted} not named as its path says: {', '.join(names[:REPORTED])}{more}",
             hint=wrong[0][1].hint,
             location=self._table.where("path"),

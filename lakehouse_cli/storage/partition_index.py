@@ -75,7 +75,7 @@ class _Rest(NamedTuple):
 
 
 class _Hash(Struct, array_like=True, gc=False):
-    content_hash: str
+    content_hash: str  # the first of `InputRecord`
 
 
 class _RestHashes(Struct, array_like=True, gc=False):
@@ -171,10 +171,20 @@ class PartitionRecord(Struct, frozen=True, gc=False):
         return self._inputs(_rest_decoder.decode(self.rest))
 
     @property
+    def input_names(self) -> tuple[tuple[str, str], ...]:
+        """The name and the reading of each input: the same tuple for many partitions."""
+        return self.shared.inputs
+
+    @property
+    def input_contents(self) -> tuple[_Hash, ...]:
+        """What it was made from, in the order of `input_names`; made anew each time."""
+        return _hashes_decoder.decode(self.rest).inputs
+
+    @property
     def input_hashes(self) -> dict[str, tuple[str, str]]:
         """The content hash and the reading of what it was made from, by table; made anew each time."""
-        hashes = _hashes_decoder.decode(self.rest).inputs
-        return {name: (each.content_hash, reading) for (name, reading), each in zip(self.shared.inputs, hashes)}  # noqa: B905
+        contents = self.input_contents
+        return {name: (each.content_hash, reading) for (name, reading), each in zip(self.shared.inputs, contents)}  # noqa: B905
 
     def _inputs(self, rest: _Rest) -> dict[str, InputRecord]:
         return {
@@ -219,11 +229,12 @@ class PartitionIndex:
     Attributes:
         records: What it says of each partition, of whatever dimensions.
         lines: How many lines it has.
+        token: What begins it, and no other one.
     """
 
     def __init__(self) -> None:
         self.records: dict[Partition, PartitionRecord] = {}
-        self.lines = 0
+        self.lines, self.token = 0, ""
         self._recipes: dict[str, Raw] = {}
         self._shared: dict[str, SharedRecord] = {}
         self._texts: dict[str, str] = {}
@@ -240,8 +251,9 @@ class PartitionIndex:
             self._read(piece)
 
     def _read(self, content: bytes) -> None:
-        for line in _lines(content):
-            self.lines += 1
+        lines = _lines(content)
+        self.lines += len(lines)
+        for line in lines:
             if type(line) is _PartitionLine:
                 self._take(line)
             elif type(line) is _SharedLine:
@@ -258,6 +270,7 @@ class PartitionIndex:
             raise NewerManifestError(
                 f"a newer version of lakehouse wrote it (format {line.number}, this version reads {INDEX_FORMAT})"
             )
+        self.token = line.token
         if line.is_all:
             self.records.clear()
             self.lines = 1

@@ -189,7 +189,7 @@ def test_partition_whose_source_is_gone(sales: ProjectFolder, cli: Cli, gone: st
         found = run(cli, code=1)
         assert found["daily"] == {"2024-01-31": "failed", "2024-02-01": "materialized"}
         assert found["monthly"] == {"2024-01": "skipped", "2024-02": "materialized"}
-        assert "the source of `daily/day=2024-01-31` is gone" in cli("plan").out
+        assert "day=2024-01-31: its source `raw` has no 2024-01-31 any more" in cli("plan").out
 
 
 def test_plan_and_log_say_how_many_partitions(sales: ProjectFolder, cli: Cli) -> None:

@@ -23,11 +23,12 @@ from lakehouse_cli.model.partition_keys import digests_name
 from lakehouse_cli.model.unit import selected_alone, unit_of
 from lakehouse_cli.runs.exits import undo_at_exit
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, record_of
+from lakehouse_cli.storage.delta.digests import DeltaDigests
 from lakehouse_cli.storage.delta.files import has_wall_clock, new_file, write_file
 from lakehouse_cli.storage.delta.log import ConflictError, allow_wall_clock, filesystem
 from lakehouse_cli.storage.delta.partition_values import partition_schema, refuse_others, typed_values
 from lakehouse_cli.storage.delta.reading import DeltaReader
-from lakehouse_cli.storage.delta.storage import _LOG, DeltaTables, _storable
+from lakehouse_cli.storage.delta.storage import _LOG, _storable
 from lakehouse_cli.storage.delta.units import (
     DeltaUnits,
     PendingUnit,
@@ -44,11 +45,9 @@ from lakehouse_cli.storage.partition_digests import Recorded, drop_former, keep_
 from lakehouse_cli.storage.partition_index import PartitionRecord
 
 _AHEAD = 1
-#: In the folder of a table.
-_DIGESTS = "_lakehouse_keys"
 
 
-class DeltaStorage(DeltaTables):
+class DeltaStorage(DeltaDigests):
     """A folder, or a prefix of a bucket, of Delta tables."""
 
     def __init__(self, spec: StorageSpec) -> None:
@@ -390,37 +389,6 @@ class DeltaStorage(DeltaTables):
                 location=table.where("path", "storage"),
             )
         return unit
-
-    def keep_digests(self, table: Table, name: str, content: bytes) -> None:
-        """In a folder of the table that no reader of Delta Lake looks at."""
-        place = self._place(table.base_path or table.path)
-        with translate_errors(self, table, "written"):
-            if self._local:
-                make_folder(f"{place}/{_DIGESTS}")
-            files, within = filesystem(place, self._settings), "" if self._local else f"{_DIGESTS}/"
-            where = f"{place}/{_DIGESTS}" if self._local else place
-            with new_file(where, within + name, files, local=self._local) as sink:
-                sink.write(content)
-
-    def kept_digests(self, table: Table, name: str) -> bytes | None:
-        """From the folder of the table."""
-        place, path = self._place(table.base_path or table.path), f"{_DIGESTS}/{name}"
-        with translate_errors(self, table, "read"), suppress(FileNotFoundError):
-            if self._local:
-                return Path(place, path).read_bytes()
-            with filesystem(place, self._settings).open_input_stream(path) as stream:
-                return bytes(stream.read())
-        return None
-
-    def drop_digests(self, table: Table, names: Iterable[str]) -> None:
-        """Remove the files."""
-        place = self._place(table.base_path or table.path)
-        for name in names:
-            with translate_errors(self, table, "removed"), suppress(FileNotFoundError):
-                if self._local:
-                    Path(place, _DIGESTS, name).unlink()
-                else:
-                    filesystem(place, self._settings).delete_file(f"{_DIGESTS}/{name}")
 
     def drop(self, units: Sequence[Table]) -> None:
         """Take partitions out of the table, in one commit."""

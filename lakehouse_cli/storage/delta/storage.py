@@ -420,7 +420,7 @@ class DeltaTables(AssetStorage):
         if cause is None and isinstance(error, FileNotFoundError) and ".parquet" in str(error):
             hint = "restore the file from a copy"
             if table is not None and table.kind == "computed":
-                hint = f"`lakehouse run --force {table.name}` stores it anew"
+                hint = f"`lakehouse run --force {selected_alone(table)}` stores it anew"
             return Cause("a data file that its log names is gone", hint)
         if cause is not None or (isinstance(error, OSError) and error.strerror):
             return cause

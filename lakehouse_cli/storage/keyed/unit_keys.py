@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -13,12 +14,13 @@ from lakehouse_cli.errors import NewerVersionError, StorageError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import UNFINISHED, Amendment, InputRecord, Manifest, NewerManifestError
 from lakehouse_cli.model.partition import Partition
-from lakehouse_cli.model.unit import unit_of, unit_path
+from lakehouse_cli.model.unit import unit_of, unit_paths
 from lakehouse_cli.storage.errors import translate_errors
 from lakehouse_cli.storage.format_storage import MANIFESTS
 from lakehouse_cli.storage.keyed.head import Head
 from lakehouse_cli.storage.keyed.index_keys import IndexKeys
 from lakehouse_cli.storage.keyed.keys import Keys
+from lakehouse_cli.storage.local.stat_cache import stat_cache
 from lakehouse_cli.storage.partition_digests import OwnKeys, drop_former, keep_own
 from lakehouse_cli.storage.partition_index import PartitionIndex, PartitionRecord
 
@@ -26,6 +28,10 @@ from lakehouse_cli.storage.partition_index import PartitionIndex, PartitionRecor
 _INDEX = ".partitions"
 #: So many keys are looked at one by one; of more, all are listed.
 _FEW = 10
+#: A listing of more partitions takes more than three requests, and is not made for each plan that has nothing to do.
+MANY = 3000
+#: For so long what a listing showed is good enough for that.
+REMEMBERED_SECONDS = 3600
 
 
 class UnitKeys(Keys):
@@ -84,24 +90,51 @@ class UnitKeys(Keys):
     ) -> Mapping[Partition, InputRecord]:
         """What one listing shows of the partitions that the index has; without those whose look fails."""
         del known
-        records = self.partitions(table)
+        records, token = self._recorded(table)
         heads = self._data_heads(table) if records else {}
+        are_as_recorded = True
         found: dict[Partition, InputRecord] = {}
         suffix = self._suffixes(table)[0]
-        for each, record in records.items():
-            key = f"{unit_path(table.path, each)}{suffix}"
-            if key not in heads:
-                continue
-            head = heads[key]
+        for (each, record), within in zip(records.items(), unit_paths(table.path, records), strict=True):
+            key = f"{within}{suffix}"
+            head = heads.get(key)
             seen = None if head is None or head.version is None else (head.bytes, head.stamp)
             if seen == (record.bytes, record.modified_ns):
                 found[each] = record.content
+                continue
+            are_as_recorded = False
+            if key not in heads:
                 continue
             with suppress(StorageError):
                 content = self.content(unit_of(table, each), (record.content,))
                 if content is not None:
                     found[each] = content
+        if are_as_recorded and token and len(records) > MANY and self.spec.folder is not None:
+            stat_cache(self.spec.folder).put(self._listed_name(table), (), [token, time.time()])
         return found
+
+    def remembered_contents(self, table: Table) -> Mapping[Partition, InputRecord] | None:
+        """By the index, where a listing of the last hour showed that it describes all that is there.
+
+        What others removed or replaced since is not seen before the hour has passed.
+        """
+        if self.spec.folder is None:
+            return None
+        records, token = self._recorded(table)
+        if len(records) <= MANY:
+            return None
+        kept = stat_cache(self.spec.folder).get(self._listed_name(table), ())
+        if not isinstance(kept, list) or kept[0] != token or not 0 <= time.time() - kept[1] < REMEMBERED_SECONDS:
+            return None
+        return {each: record.content for each, record in records.items()}
+
+    def _recorded(self, table: Table) -> tuple[Mapping[Partition, PartitionRecord], str]:
+        """What the index said a moment ago, and what begins it."""
+        with self._translated(table, "read"), self._index(table).reading(fresh=False) as index:
+            return index.of(table.partitions), index.token
+
+    def _listed_name(self, table: Table) -> str:
+        return f"listed {self._under_root(self._index(table).prefix)}"
 
     def _data_heads(self, table: Table) -> dict[str, Head | None]:
         """The keys in which partitions of a table may be, with what a listing shows of them."""

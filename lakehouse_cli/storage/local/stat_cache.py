@@ -135,7 +135,10 @@ class StatCache:
                 return False
             lines = _lines(read_regular(self._path))
             kept = {name: (stamps, value) for name, stamps, value in lines}
-            self._values |= kept
+            if self._values:
+                self._values |= kept
+            else:  # of a hundred thousand files, not twice
+                self._values = kept
             self._known = seen
             if status.st_size > _MOST_OUTDATED and len(lines) > len(kept):
                 content = b"".join([json.encode((name, *rest)) + b"\n" for name, rest in kept.items()])

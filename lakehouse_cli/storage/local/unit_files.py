@@ -14,7 +14,7 @@ from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import UNFINISHED, Amendment, InputRecord, Manifest, NewerManifestError
 from lakehouse_cli.model.partition import Partition
-from lakehouse_cli.model.unit import unit_of, unit_path
+from lakehouse_cli.model.unit import unit_of, unit_paths
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.errors import translate_errors
 from lakehouse_cli.storage.format_storage import MANIFESTS, make_manifest
@@ -134,8 +134,9 @@ class UnitFiles(FolderStorage):
         found: dict[Partition, InputRecord] = {}
         suffix, root, hash_of = self._suffixes(table)[0], self._real_root, self._hashes.known_now()
         lstat = os.lstat
-        for each, record in self.partitions(table).items():
-            path = f"{root}/{unit_path(table.path, each)}{suffix}"
+        records = self.partitions(table)
+        for (each, record), within in zip(records.items(), unit_paths(table.path, records), strict=True):
+            path = f"{root}/{within}{suffix}"
             try:
                 status = lstat(path)
             except OSError:  # looked at below

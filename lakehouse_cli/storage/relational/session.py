@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from base64 import b64decode, b64encode
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -233,28 +232,6 @@ class Session(ABC):
         kept.index.read("".join([f"{line}\n" for _, _, line, *_ in rows]).encode())
         kept.stamps.update((item, (stamp, sign)) for kind, item, _, stamp, sign in rows if kind == UNIT)
         return kept
-
-    def keep_digests(self, base: Relation, name: str, content: bytes) -> None:
-        """Keep bytes beside what is recorded of the partitions of a table."""
-        self.make_records()
-        self.drop_digests(base, [name])
-        texts = (base.schema, base.name, DIGESTS, name, b64encode(content).decode(), "", "")
-        values = ", ".join(map(literal, texts))
-        self.do(f"INSERT INTO {self.sql(self.records)} ({', '.join(RECORD_COLUMNS)}) VALUES ({values})")
-
-    def digests(self, base: Relation, name: str) -> bytes | None:
-        """Return bytes that were kept; None where there are none."""
-        if not self.has_records():
-            return None
-        where = f"{is_relation(base)} AND kind = '{DIGESTS}' AND item = {literal(name)}"
-        found = self.rows(f"SELECT line FROM {self.sql(self.records)} WHERE {where}")
-        return b64decode(found[0][0]) if found else None
-
-    def drop_digests(self, base: Relation, names: Iterable[str]) -> None:
-        """Remove bytes that were kept."""
-        for name in names if self.has_records() else ():
-            where = f"{is_relation(base)} AND kind = '{DIGESTS}' AND item = {literal(name)}"
-            self.do(f"DELETE FROM {self.sql(self.records)} WHERE {where}")
 
     def divided(self) -> Sequence[Relation]:
         """The tables of whose partitions something is recorded."""

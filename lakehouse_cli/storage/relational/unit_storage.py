@@ -12,7 +12,7 @@ from lakehouse_cli.storage.errors import translate_errors
 from lakehouse_cli.storage.partition_index import PartitionRecord
 from lakehouse_cli.storage.relational.session import Digest, Found, Relation, Session
 from lakehouse_cli.storage.relational.session_storage import SessionStorage
-from lakehouse_cli.storage.relational.unit_rows import contents_of, drop_units
+from lakehouse_cli.storage.relational.unit_rows import contents_of, drop_digests, drop_units, keep_digests, kept_digests
 
 
 class UnitStorage(SessionStorage):
@@ -55,12 +55,12 @@ class UnitStorage(SessionStorage):
         with translate_errors(self, table, "written"), self.session(write=True) as session:
             assert session is not None  # noqa: S101  # writing makes the database
             session.lock(base)
-            session.keep_digests(base, name, content)
+            keep_digests(session, base, name, content)
 
     def kept_digests(self, table: Table, name: str) -> bytes | None:
         """From the table of what is recorded of partitions."""
         with translate_errors(self, table, "read"), self.session() as session:
-            return None if session is None else session.digests(self.relation(table).base, name)
+            return None if session is None else kept_digests(session, self.relation(table).base, name)
 
     def drop_digests(self, table: Table, names: Iterable[str]) -> None:
         """Remove the rows."""
@@ -68,7 +68,7 @@ class UnitStorage(SessionStorage):
         with translate_errors(self, table, "removed"), self.session(write=True) as session:
             assert session is not None  # noqa: S101  # writing makes the database
             session.lock(base)
-            session.drop_digests(base, names)
+            drop_digests(session, base, names)
 
     def drop(self, units: Sequence[Table]) -> None:
         """Delete their rows and manifests, of each table in one transaction."""

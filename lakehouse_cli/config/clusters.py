@@ -1,0 +1,79 @@
+"""What of a project cannot work on a cluster, whose workers are on other machines and are sent no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from lakehouse_cli.config.problems import quoted
+from lakehouse_cli.errors import Problem
+from lakehouse_cli.model import ProjectSpec, SparkSpec, StorageSpec, Table
+from lakehouse_cli.storage_types import STORAGE_TYPES, scheme_of
+from lakehouse_cli.text.redaction import without_password
+
+
+def cluster_problems(spec: ProjectSpec) -> Iterator[Problem]:
+    """What is wrong with a project whose tables are computed by the workers of a cluster."""
+    used = dict.fromkeys(table.storage for table in spec.tables.values())
+    for name in used:
+        if name in spec.storages:
+            yield from _storage_problems(spec.storages[name])
+    for table in spec.tables.values():
+        yield from _table_problems(table)
+    if spec.together:
+        hint = "remove `publish: together`: on a cluster each table is published by itself"
+        yield Problem("results of a cluster cannot be published together yet", hint, spec.execution_location)
+    if spec.spark != SparkSpec():
+        hint = "run Spark transforms with another executor, such as `threads`: their work is done by Spark's cluster"
+        yield Problem("`spark` under `execution` does not reach the workers of a cluster", hint, spec.spark.location)
+
+
+def _storage_problems(storage: StorageSpec) -> Iterator[Problem]:
+    if storage.type == "memory":
+        hint = "choose another root, or another executor: `threads`"
+        yield Problem(f"storage {quoted(storage.name)} is in the memory of one process", hint, storage.location)
+    elif not storage.shared and (what := _of_this_machine(storage)) is not None:
+        hint = "use an object store or a database server, or say `shared: true` if every worker sees the same path"
+        message = f"storage {quoted(storage.name)} is {what}, which the workers of a cluster may not see"
+        yield Problem(message, hint, storage.location)
+    for option in _written_secrets(storage):
+        hint = "put it into an environment variable, and write `${NAME}`: workers have their own"
+        message = f"`{option}` of storage {quoted(storage.name)} has a secret, and none is sent to workers"
+        yield Problem(message, hint, storage.location)
+
+
+def _of_this_machine(storage: StorageSpec) -> str | None:
+    """What a storage is, where that is on one machine."""
+    known = STORAGE_TYPES.get(storage.type)
+    root = known.root if known is not None else "text"
+    if storage.type in ("sqlite", "duckdb"):
+        return "a file of this machine"
+    if root in ("folder", "file") or (root == "folder or url" and scheme_of(storage.root) is None):
+        return "a folder of this machine"
+    return None
+
+
+def _written_secrets(storage: StorageSpec) -> Iterator[str]:
+    """The keys of a storage with a secret that stands in the file itself."""
+    template: Any = storage.template
+    if not isinstance(template, dict):
+        return
+    root = template.get("root")
+    if isinstance(root, tuple) and without_password(root[0]) != root[0]:
+        yield "root"
+    known = STORAGE_TYPES.get(storage.type)
+    secret = {option.name for option in known.options if option.secret} if known is not None else set()
+    options = template.get("options")
+    for name, value in options.items() if isinstance(options, dict) else ():
+        if name in secret and isinstance(value, tuple) and value[0] and "${" not in value[0]:
+            yield name
+
+
+def _table_problems(table: Table) -> Iterator[Problem]:
+    if table.private:
+        names = ", ".join(f"`{name}`" for name in sorted(table.private))
+        hint = "have the transform read it from the environment, named under `uses: {env: …}`"
+        message = (
+            f"{names} under `params` of table {quoted(table.name)} comes from a variable, and is not sent to workers"
+        )
+        yield Problem(message, hint, table.where("params"))

@@ -1,0 +1,98 @@
+"""The seam of engines: where the workers of a cluster are, and how a message gets to one of them and its answer back.
+
+Which worker does what is decided by `executor.ClusterExecutor`, so that no engine tries anything again by itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.executors.base import WorkerDiedError
+
+
+class Slots(Struct, frozen=True):
+    """What a worker offers.
+
+    Attributes:
+        count: How many pieces of work it does at once.
+        resources: How much there is of what work may ask for, `memory` in bytes.
+    """
+
+    count: int
+    resources: Mapping[str, float] = {}
+
+
+class ClusterLostError(LakehouseError):
+    """Nothing answers where the cluster is: not at all, or not any more."""
+
+
+#: Is given the key of a call, and its answer, or why there is none: `WorkerDiedError` or `ClusterLostError`.
+OnAnswer = Callable[[str, bytes | None, WorkerDiedError | ClusterLostError | None], None]
+#: Is given the key of a call, and what its work says: a kind and a value, as `worker.answer` says them.
+OnSaid = Callable[[str, str, Any], None]
+
+
+class Engine(ABC):
+    """One cluster; its methods are called in any thread, one at a time.
+
+    Args:
+        options: `execution.options`, checked.
+        on_answer: Called once for each call that is not cancelled, in any thread; never within `call`.
+        on_said: Called in any thread, before the answer.
+
+    Raises:
+        ClusterLostError: Nothing answers there within ten seconds, or what answers is something else.
+    """
+
+    #: What messages call the engine, and what is done where a cluster does not answer.
+    name: str = ""
+
+    @abstractmethod
+    def __init__(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> None: ...
+
+    @abstractmethod
+    def workers(self) -> Mapping[str, Slots]:
+        """The workers that there are now, by names without blanks that no two ever have, be it one after the other.
+
+        What is behind a `#` is not shown.
+
+        Raises:
+            ClusterLostError: Nothing answers.
+        """
+
+    def missing(self, worker: str) -> str | None:
+        """Why a worker cannot be given messages at all: what must be installed there; None where it can.
+
+        Asked once for each worker, before its first message, by functions that every Python has.
+        """
+        del worker
+        return None
+
+    @abstractmethod
+    def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float]) -> None:
+        """Have one worker, and no other, call `worker.answer` with a message, once.
+
+        Raises:
+            ClusterLostError: Nothing answers.
+        """
+
+    @abstractmethod
+    def cancel(self, key: str) -> None:
+        """Let a call be unwanted: it is not begun any more, and `is_wanted` of one that is under way is false soon."""
+
+    def reconnect(self) -> None:
+        """Look for the cluster again, after `workers` found that nothing answers; no former call is answered then.
+
+        Raises:
+            ClusterLostError: Nothing answers yet.
+        """
+        self.workers()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Leave the cluster; its workers stay."""

@@ -1,0 +1,94 @@
+"""What travels between the runner and a worker: bytes, which neither the engine nor the worker's own process opens."""
+
+from __future__ import annotations
+
+import pickle
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.executors.clusters.bundle import load
+
+#: Bytes from which it is worth while to compress.
+_SMALL = 512
+
+#: How a piece of work ended, or why it was not begun: with its value or error as bytes, or a text.
+AnswerKind = Literal["ready", "result", "error", "died", "late", "lacks", "unlike", "start"]
+
+
+class Message(Struct, frozen=True):
+    """What a worker is asked to do.
+
+    Attributes:
+        bundle: The id of the bundle that it is done with.
+        kind: To compare the worker with what the run requires (`greet`), to take the bundle (`take`), or to work.
+        content: Requirements, a bundle, or a function with its arguments.
+        timeout: Seconds that the work may take; None for no limit.
+        threads: How many threads libraries may start for it.
+    """
+
+    bundle: str
+    kind: Literal["greet", "take", "work"]
+    content: bytes
+    timeout: float | None = None
+    threads: int = 1
+
+
+class Answer(Struct, frozen=True):
+    """What a worker answers.
+
+    Attributes:
+        kind: How it ended.
+        content: A result or an error, as bytes.
+        text: Of what it died, or why it was not begun.
+        differences: Between the worker and what the run requires.
+    """
+
+    kind: AnswerKind
+    content: bytes = b""
+    text: str = ""
+    differences: tuple[str, ...] = ()
+
+
+def packed(value: Any) -> bytes:
+    """A value as bytes, small where it can be.
+
+    Raises:
+        Exception: Whatever its own methods raise as it is pickled.
+    """
+    content = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    return b"z" + zlib.compress(content, 6) if len(content) > _SMALL else b"p" + content
+
+
+def unpacked(content: bytes) -> Any:
+    """The value of bytes of ours."""
+    return pickle.loads(zlib.decompress(content[1:]) if content[:1] == b"z" else content[1:])  # noqa: S301
+
+
+#: Why this process could not be prepared; said when there is work.
+_unprepared: list[LakehouseError] = []
+
+
+def prepare(place: Path) -> None:
+    """Prepare this process with the bundle that is unpacked in a folder; what the user can act on is said with work."""
+    try:
+        load(place)
+    except LakehouseError as error:
+        _unprepared.append(error)
+
+
+def call_packed(call: bytes) -> bytes:
+    """Call a function with its arguments, and pack what it returns; in the process of a worker's that is prepared.
+
+    Raises:
+        BaseException: Whatever the function raises.
+    """
+    for error in _unprepared:
+        raise error
+    fn: Callable[..., Any]
+    fn, args = unpacked(call)
+    return packed(fn(*args))

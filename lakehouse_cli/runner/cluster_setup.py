@@ -1,0 +1,181 @@
+"""What a run takes to the workers of a cluster: code, files, and declarations of storages without their secrets."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from lakehouse_cli.code.fingerprints.packages import find_distributions
+from lakehouse_cli.code.importing import is_own_file
+from lakehouse_cli.code.snapshot import CodeSnapshot, file_key
+from lakehouse_cli.config.templates import storage_of, variables_of
+from lakehouse_cli.executors.clusters.bundle import Bundle
+from lakehouse_cli.executors.clusters.requirements import ALWAYS, Requirements, hash_of, installed_version
+from lakehouse_cli.model import FunctionRef, StorageSpec, Table
+from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.planned import Plan
+from lakehouse_cli.plan.uses import UsedContent
+from lakehouse_cli.runner.entry import WorkerSetup
+from lakehouse_cli.storage_types import STORAGE_TYPES
+
+_PACKAGE = "package "
+# Folders, hidden so that no project has them, of modules that are not in the project's.
+_ELSEWHERE = ".elsewhere"
+
+
+class ClusterNeeds(Struct, frozen=True):
+    """What a plan needs on workers.
+
+    Attributes:
+        storages: Names of the storages that are read or written.
+        packages: Names by which installed packages are imported.
+        tables: Those that declare what they use beside their inputs.
+    """
+
+    storages: frozenset[str] = frozenset()
+    packages: frozenset[str] = frozenset()
+    tables: tuple[Table, ...] = ()
+
+    @classmethod
+    def of(cls, plan: Plan, graph: AssetGraph, elsewhere: Mapping[str, Table]) -> ClusterNeeds:
+        """What the tables need that a plan computes or checks."""
+        named = dict.fromkeys(name for each in plan.due for name in (each.name, *each.inputs, *each.needs))
+        tables = [elsewhere.get(name) or graph.tables[name] for name in named]
+        recipes = (each.recipe for each in plan.runs if each.recipe is not None)
+        parts = (part for recipe in recipes for part in recipe.code_parts)
+        packages = frozenset(part.removeprefix(_PACKAGE) for part in parts if part.startswith(_PACKAGE))
+        due = {each.name for each in plan.due}
+        uses = tuple(table for table in tables if table.uses is not None and table.name in due)
+        return cls(frozenset(table.storage for table in tables), packages, uses)
+
+
+class ToCluster(Struct, frozen=True):
+    """The setup of a run as it is taken to a cluster.
+
+    Attributes:
+        setup: As for processes of this machine.
+        needs: What the plan needs.
+    """
+
+    setup: WorkerSetup
+    needs: ClusterNeeds
+
+    def __call__(self) -> None:
+        """Prepare nothing in this process, in which nothing is computed."""
+
+    def bundle(self) -> Bundle:
+        """What is taken to the workers."""
+        setup = self.setup
+        return bundle_of(setup.folder, setup.specs, setup.code, setup.transforms, self.needs)
+
+
+def bundle_of(
+    folder: Path,
+    specs: Mapping[str, StorageSpec],
+    code: CodeSnapshot,
+    transforms: Iterable[FunctionRef],
+    needs: ClusterNeeds,
+) -> Bundle:
+    """The bundle of a run.
+
+    Args:
+        folder: The project's, absolute and with links resolved.
+        specs: The storages as declared, by the names that jobs use.
+        code: The project's Python files as the plan read them.
+        transforms: One of each module that the run loads.
+        needs: What the plan needs.
+    """
+    used = {name: spec for name, spec in sorted(specs.items()) if name in needs.storages}
+    roots = _roots_elsewhere(folder, code.files)
+    files = dict(_code_files(folder, code.files, roots))
+    content = UsedContent(folder)
+    for table in needs.tables:
+        for path in content.files(table):
+            files[path] = (folder / path).read_bytes()
+    setup = ClusterSetup(folder, {name: spec.as_written for name, spec in used.items()}, tuple(transforms), len(roots))
+    return Bundle(setup, dict(sorted(files.items())), _requirements(used.values(), needs))
+
+
+def _requirements(specs: Iterable[StorageSpec], needs: ClusterNeeds) -> Requirements:
+    packages = {name: installed_version(name) or "" for name in ALWAYS}
+    for top in sorted(needs.packages):
+        packages |= find_distributions(top, sys.path)
+    variables: dict[str, bool] = {}
+    for spec in specs:
+        for name, needed in variables_of(spec.template).items():
+            variables[name] = needed or variables.get(name, False)
+        for module in STORAGE_TYPES[spec.type].needs if spec.type in STORAGE_TYPES else ():
+            packages |= {name: packages.get(name, "") for name in find_distributions(module, sys.path)}
+    salt = secrets.token_bytes(16)
+    names = dict.fromkeys(name for table in needs.tables if table.uses is not None for name in table.uses.env or ())
+    values = {name: hash_of(os.environ.get(name), salt) for name in names}
+    return Requirements(
+        packages=packages,
+        variables=tuple(name for name, needed in variables.items() if needed),
+        values=values,
+        salt=salt,
+    )
+
+
+def _roots_elsewhere(folder: Path, files: Iterable[str]) -> list[str]:
+    """The folders, outside of the project's, from which modules of its own are imported."""
+    outside = [file for file in files if not file.startswith(f"{folder}/") and _is_of_nobody(file)]
+    search = sorted((entry for entry in sys.path if entry), key=len, reverse=True)
+    roots = (next((e for e in search if file.startswith(f"{os.path.realpath(e)}/")), None) for file in outside)
+    return list(dict.fromkeys(os.path.realpath(root) for root in roots if root is not None))
+
+
+def _is_of_nobody(file: str) -> bool:
+    """Whether a file belongs neither to Python nor to what is installed, this tool among it."""
+    tool = str(Path(__file__).resolve().parent.parent)
+    prefixes = (f"{tool}/", f"{sys.prefix}/lib", f"{sys.base_prefix}/lib")
+    return not file.startswith(prefixes) and "/site-packages/" not in file and "/dist-packages/" not in file
+
+
+def _code_files(folder: Path, files: Mapping[str, bytes], roots: list[str]) -> Iterator[tuple[str, bytes]]:
+    for file, content in files.items():
+        if file.startswith(f"{folder}/"):
+            if is_own_file(file, folder):
+                yield file.removeprefix(f"{folder}/"), content
+            continue
+        for number, root in enumerate(roots):
+            if file.startswith(f"{root}/") and _is_of_nobody(file):
+                yield f"{_ELSEWHERE}/{number}/{file.removeprefix(f'{root}/')}", content
+                break
+
+
+class ClusterSetup(Struct, frozen=True):
+    """The setup of a process of a worker's; has no secret.
+
+    Attributes:
+        home: The project's folder on the machine of the run.
+        specs: The storages as written, by the names that jobs use.
+        transforms: As of `WorkerSetup`.
+        elsewhere: How many folders of modules there are beside the project's.
+    """
+
+    home: Path
+    specs: Mapping[str, StorageSpec]
+    transforms: tuple[FunctionRef, ...]
+    elsewhere: int = 0
+
+    def __call__(self, folder: Path) -> None:
+        """Load all that computing needs; variables are those of this process.
+
+        Raises:
+            ProjectError: Storages cannot be made of them.
+        """
+        folder = folder.resolve()
+        sys.path += [str(folder / _ELSEWHERE / str(number)) for number in range(self.elsewhere)]
+        specs = {name: storage_of(spec, os.environ, folder, self.home) for name, spec in self.specs.items()}
+        code = CodeSnapshot()
+        code.taken_ns = time.time_ns()
+        for file in folder.rglob("*.py"):
+            code.files[file_key(str(file))] = file.read_bytes()
+        WorkerSetup(folder, specs, code, self.transforms, is_unpacked=True)()
