@@ -251,7 +251,6 @@ class _Run:
         folder, code, seen = setup.folder, setup.code, storages
         if self.together is not None:
             setup, seen = replace(setup, staging=self.together.folder), self.together.staging_storages()
-        place = Workplace(folder, seen, code.taken_ns)
         try:
             import_anew(self.plan, graph, folder)
             if publish:
@@ -277,7 +276,7 @@ class _Run:
                         claim_partitions(self.plan, graph, storages, self.run_id, self.started_at)
                     handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
                     told = self.callbacks, self._why_stopped, self.runner.emit, self._ended
-                    self.attempts = Attempts(executor, memory, handed, place, *told)
+                    self.attempts = Attempts(executor, memory, handed, Workplace(folder, seen, code.taken_ns), *told)
                     self._loop(self.attempts)
                     self._judge_what_looked_ahead(self.attempts)
         except KeyboardInterrupt as error:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -239,6 +239,7 @@ def test_no_key_is_in_two_partitions_after_success(tmp_path: Path, nights: list[
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([("put", "a", "2024-01-31", 0), ("run", ""), ("remove", "a", "2024-01-30")])  # the neighbour is dropped
 @given(steps())
 def test_stored_partitions_equal_a_computation_from_nothing(tmp_path: Path, happened: list[tuple[Any, ...]]) -> None:
     shutil.rmtree(tmp_path)
