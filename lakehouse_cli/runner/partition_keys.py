@@ -91,12 +91,23 @@ class PartitionKeys(CollectedKeys):
         run_id: The run.
         setting: What checks are judged with.
 
+    Raises:
+        StorageError: What is stored of others cannot be looked at, or nothing is kept of keys there.
+
     Attributes:
         read: How many stored partitions were read, as no digests were kept of them.
     """
 
     def __init__(self, table: Table, storage: AssetStorage, run_id: str, setting: Callable[[], Setting]) -> None:
         super().__init__(table)
+        keeps = storage.capability(KeepsDigests)
+        if keeps is None:
+            raise StorageError(
+                f"storage `{table.storage}` keeps no digests of keys, by which those of other partitions are judged",
+                hint="let the key, and `unique`, name all dimensions as columns; or give the storage `KeepsDigests`",
+                location=table.where("key", "checks"),
+            )
+        self._keeps = keeps
         self._table, self._storage, self._run_id, self._setting = table, storage, run_id, setting
         self._replaced = replaced_partitions(storage, table, run_id)
         self._others, self._left = other_partitions(storage, table, run_id, self._replaced)
@@ -122,15 +133,13 @@ class PartitionKeys(CollectedKeys):
 
     def _read(self, partition: Partition, record: Recorded) -> Mapping[str, Digests]:
         """The digests of a stored partition, as they are kept; else its data are read for them, once."""
-        keeps = self._storage.capability(KeepsDigests)
-        assert keeps is not None  # noqa: S101  # whoever stores partitions
         name = digests_name(partition, record.content_hash)
-        found = decoded(keeps.kept_digests(self._table, name))
+        found = decoded(self._keeps.kept_digests(self._table, name))
         if not all(each.id in found for each in self.uniques.values()):
             of_data = self._of_data(partition, record)
             self.read += 1
             found |= of_data
-            keeps.keep_digests(self._table, name, encoded(found))
+            self._keeps.keep_digests(self._table, name, encoded(found))
         return found
 
     def take_anew(self, pieces: Iterator[pa.Table]) -> None:
