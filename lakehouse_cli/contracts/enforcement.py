@@ -25,7 +25,7 @@ from lakehouse_cli.arrow.conversion.stand_in import refusals_in, violations_in
 from lakehouse_cli.arrow.maps import holds_map
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts.findings import Findings
-from lakehouse_cli.contracts.keys import PiecewiseKey, place_of
+from lakehouse_cli.contracts.keys import OtherPartitions, PiecewiseKey, place_of
 from lakehouse_cli.errors import ContractError, Violation, did_you_mean
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.model.check import CheckRecord
@@ -58,6 +58,7 @@ def enforce(
     *,
     key: Sequence[str] = (),
     extra_columns: str = "error",
+    others: OtherPartitions | None = None,
 ) -> Enforced:
     """Convert a transform's result exactly to the declared columns, and judge it.
 
@@ -66,11 +67,12 @@ def enforce(
         columns: The contract's; None where none are declared, and each column keeps the nearest declarable type.
         key: Columns that must be non-null and, together, unique.
         extra_columns: What becomes of columns that are not declared: ``error``, ``drop`` or ``keep``.
+        others: Of one partition, the others, in which no key may be again.
 
     Raises:
         ContractError: Carries every violation found in any column.
     """
-    enforcement = Enforcement(columns, key, extra_columns)
+    enforcement = Enforcement(columns, key, extra_columns, others)
     table = enforcement.piece(result, whole=True)
     enforcement.finish()
     assert table is not None  # noqa: S101  # what is refused was raised
@@ -84,20 +86,27 @@ class Enforcement:
         columns: As of `enforce`.
         key: As of `enforce`.
         extra_columns: As of `enforce`.
+        others: As of `enforce`.
 
     Attributes:
         dropped: Names of extra columns that were dropped.
         most_bytes: What the largest piece took in memory, of a table that comes in several.
     """
 
-    def __init__(self, columns: Sequence[Column] | None, key: Sequence[str], extra_columns: str) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column] | None,
+        key: Sequence[str],
+        extra_columns: str,
+        others: OtherPartitions | None = None,
+    ) -> None:
         self.dropped: tuple[str, ...] = ()
         self.most_bytes = 0
         self._columns = columns
         self._key = key
         self._extra_columns = extra_columns
         self._found = Findings()
-        self._keys = PiecewiseKey(columns, key)
+        self._keys = PiecewiseKey(columns, key, others)
         self._rows_before = 0
         self._misplaced: dict[str, str] = {}
 
@@ -181,12 +190,19 @@ class Check:
         columns: As of `check`.
         key: As of `check`.
         found: Takes what is wrong; its own by default.
+        others: As of `enforce`.
     """
 
-    def __init__(self, columns: Sequence[Column] | None, key: Sequence[str], found: Findings | None = None) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column] | None,
+        key: Sequence[str],
+        found: Findings | None = None,
+        others: OtherPartitions | None = None,
+    ) -> None:
         self._columns = columns
         self._key = key
-        self._keys = PiecewiseKey(columns, key)
+        self._keys = PiecewiseKey(columns, key, others)
         self._found = found or Findings()
 
     def piece(self, table: pa.Table, *, whole: bool = False) -> None:

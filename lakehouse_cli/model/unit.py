@@ -37,6 +37,7 @@ def unit_of(table: Table, partition: Partition) -> Table:
         base_path=table.path,
         partition=partition,
         selected=None,
+        quarantine_of=f"{table.quarantine_of}/{partition.path}" if table.quarantine_of else "",
     )
 
 
@@ -103,3 +104,12 @@ def _filled(value: str, form: str | None) -> str:
 def _written(value: str, form: str) -> str:
     every = Placeholder("", form).every
     return value if every is None else first_moment(value, every).strftime(form)
+
+
+def table_of(unit: Table) -> Table:
+    """Return the table that a partition is of, as it is declared."""
+    if unit.partition is None:
+        return unit
+    name, path = unit.name.partition("/")[0], unit.base_path
+    of = unit.quarantine_of.partition("/")[0]
+    return replace(unit, name=name, path=path, base_path="", partition=None, quarantine_of=of)

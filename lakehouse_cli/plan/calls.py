@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.planned import PlannedTable
+
+# Where the user limits how many partitions run, which these are may depend on those of the other tables.
+_TIMES = 5
 
 
 class _Planned(Protocol):
@@ -60,6 +65,30 @@ def plan_together(
         name: each if each.action == "run" and not each.conditional else plan(name, (beside,))
         for name, each in found.items()
     }
+
+
+def partitions_together(
+    names: Sequence[str], plan: Callable[[str, Mapping[Partition, Reason]], PlannedTable]
+) -> dict[str, PlannedTable]:
+    """Plan the partitions of tables that one call computes: where one of them runs, it does of all tables.
+
+    Args:
+        names: The tables.
+        plan: Plans a table with reasons of partitions beside their own.
+    """
+    found = {name: plan(name, {}) for name in names}
+    for _ in range(_TIMES if len(names) > 1 else 0):
+        due = {name: _due(each) for name, each in found.items()}
+        everywhere = {unit: name for name, units in due.items() for unit in units}
+        if all(len(units) == len(everywhere) for units in due.values()):
+            break
+        more = {unit: Reason("computed_with", f"computed with `{name}`") for unit, name in everywhere.items()}
+        found = {name: plan(name, {u: r for u, r in more.items() if u not in due[name]}) for name in names}
+    return found
+
+
+def _due(planned: PlannedTable) -> set[Partition]:
+    return {unit.partition for unit in planned.partitions if unit.action == "run" and not unit.drops}
 
 
 def _moments(graph: AssetGraph, names: tuple[str, ...], states: Mapping[str, TableState]) -> dict[str, str]:

@@ -30,6 +30,8 @@ from lakehouse_cli.model.period import (
 from lakehouse_cli.model.unit import unit_name
 
 Values = tuple[str, ...]
+# Follows the name of a selection without partitions: the partition that it would be may be one that the run removes.
+_NONE = " (none)"
 
 
 class Shared(NamedTuple):
@@ -252,7 +254,7 @@ class LinkIndex:
                 return Chosen("", (members[0],))
             name = self._name(key)
             if members is None:
-                return Chosen(name, (), None if link.skips else self._shown(key))
+                return Chosen(f"{name}{_NONE}", (), None if link.skips else self._shown(key))
             return Chosen(name, tuple(members))
         return self._choose_neighbours(values)
 
@@ -274,6 +276,7 @@ class LinkIndex:
         if self._single and len(found) == 1:
             name = unit_name(link.table, found[0])
         found.sort(key=_values)
+        name = name if found else f"{name}{_NONE}"
         return Chosen(name, tuple(found), lacks)
 
     def _keys(self, values: Values) -> tuple[list[Values], str]:

@@ -8,7 +8,7 @@ from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.plan.partitioning import LinkIndex, Values
-from lakehouse_cli.plan.units import Found, StoredPartitions
+from lakehouse_cli.plan.units import Found, Stored, StoredPartitions
 
 _Names = tuple[tuple[str, str], ...]
 # Stands for the reasons in what partitions were made by, before any of these was looked at.
@@ -74,7 +74,7 @@ class PlainUnits:
         record, content = self._records.get(unit), self._contents.get(unit)
         if record is None or content is None or record.content_hash != content.content_hash:
             return False
-        if not record.recipe or self._of_recipe.get(record.recipe, _UNKNOWN):
+        if not record.recipe or (record.keys and _met_others(record)) or self._of_recipe.get(record.recipe, _UNKNOWN):
             return False
         names = record.input_names
         if names is not self._names:
@@ -94,3 +94,8 @@ class PlainUnits:
                 return False
         self._there[unit] = content
         return True
+
+
+def _met_others(record: Stored) -> bool:
+    """Whether keys of a partition were those of others as well, which is looked at by itself."""
+    return any(each.beside for each in record.keys.values())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
@@ -17,7 +18,7 @@ from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import schema_change
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.model.unit import unit_name
-from lakehouse_cli.plan.calls import call_notes, plan_together
+from lakehouse_cli.plan.calls import call_notes, partitions_together, plan_together
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.missing_inputs import refuse_missing_inputs
 from lakehouse_cli.plan.planned import Plan, PlannedTable
@@ -97,13 +98,9 @@ def make_plan(
     unfit: dict[str, str] = {}
     planned = []
     results: dict[str, PlannedTable] = {}
+    known = _Known(graph, states, recipes, running, failing, waiting, now, check_codes, replayed)
 
     def computed(name: str, reasons: tuple[Reason, ...] = ()) -> PlannedTable:
-        if partitions is not None and graph.tables[name].partitions:
-            codes = check_codes.get(name, {})
-            return _planned_partitions(
-                graph, name, states, recipes[name], running, failing, waiting, now, partitions, codes
-            )
         reasons = (*reasons, *replay_reasons(name, replayed))
         planned = _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now, reasons)
         if late := _waiting(planned, waiting):
@@ -115,7 +112,11 @@ def make_plan(
             of = _planned_source(graph, name, states, running, check_codes.get(name, {}), now)
         elif name in selected:
             if name not in results:
-                together = plan_together(graph, name, states, computed)
+                if partitions is not None and graph.tables[name].partitions:
+                    by_partition = partial(_planned_partitions, known, partitions)
+                    together = partitions_together(graph.siblings(name), by_partition)
+                else:
+                    together = plan_together(graph, name, states, computed)
                 running.update(each.name for each in together.values() if each.action == "run")
                 results |= together
             of = results[name]
@@ -128,13 +129,18 @@ def make_plan(
             running.add(name)
         if of.would_fail is not None:
             failing[name] = of.would_fail
-    asked = selection.names if selection.explicit else ()
-    sources = (each for each in planned if each.kind == "source")
-    wanted = tuple(s.name for s in sources if s.name in selection.named or (s.is_missing and s.name in asked))
+    wanted = _wanted_sources(planned, selection)
     planned = _with_judged_sources(planned, graph, {*selection.names}, wanted)
     plan = _with_stored(Plan(project, environment, tuple(planned), asked_sources=wanted, unfit=unfit), states)
     plan = replace(plan, notes=(*selection.notes, *plan.notes))
     return plan if partitions is None else partitions.completed(plan)
+
+
+def _wanted_sources(planned: Sequence[PlannedTable], selection: Selection) -> tuple[str, ...]:
+    """The sources that the user asked for, or that are missing among those."""
+    asked = selection.names if selection.explicit else ()
+    sources = (each for each in planned if each.kind == "source")
+    return tuple(s.name for s in sources if s.name in selection.named or (s.is_missing and s.name in asked))
 
 
 def _with_stored(plan: Plan, states: Mapping[str, TableState]) -> Plan:
@@ -270,24 +276,33 @@ def _waiting(planned: PlannedTable, waiting: dict[str, str]) -> PlannedTable | N
     return replace(planned, action="wait", reasons=(Reason("input_waits", why),), refused=None, would_fail=None)
 
 
+class _Known(NamedTuple):
+    """What is known of a plan that is being made, as of `make_plan`; the sets and maps of it grow."""
+
+    graph: AssetGraph
+    states: Mapping[str, TableState]
+    recipes: Mapping[str, Recipe]
+    running: Collection[str]
+    failing: Mapping[str, str]
+    waiting: dict[str, str]
+    now: datetime
+    check_codes: Mapping[str, Mapping[str, str]]
+    replayed: Mapping[str, str]
+
+
 def _planned_partitions(
-    graph: AssetGraph,
-    name: str,
-    states: Mapping[str, TableState],
-    recipe: Recipe,
-    running: Collection[str],
-    failing: Mapping[str, str],
-    waiting: dict[str, str],
-    now: datetime,
-    partitions: PartitionPlanner,
-    codes: Mapping[str, str],
+    known: _Known, partitions: PartitionPlanner, name: str, more: Mapping[Partition, Reason]
 ) -> PlannedTable:
-    """A selected table that is computed by partition, all it needs being planned already."""
-    from lakehouse_cli.plan.table_units import Judged  # these are not loaded where no table has partitions
+    """A selected table that is computed by partition, all it needs being planned already; `more` are reasons."""
+    from lakehouse_cli.plan.partition_plan import whole_notes  # these are not loaded where no table has partitions
+    from lakehouse_cli.plan.table_units import Judged
     from lakehouse_cli.plan.unit_checks import together
     from lakehouse_cli.plan.units import summed_up
 
-    table, state = graph.tables[name], states[name]
+    graph, states, recipes, running, failing, waiting, now, check_codes, replayed = known
+    table, state, recipe, codes = graph.tables[name], states[name], recipes[name], check_codes.get(name, {})
+    waiting.pop(name, None)
+    more = {**partitions.replayed(name, replayed), **more}
     function = table.function.name if table.function is not None else name
 
     def reasons_of(
@@ -320,7 +335,7 @@ def _planned_partitions(
         return Judged(found.action, found.reasons, found.checks, found.would_fail)
 
     judges = judge if table.contract.checks else None
-    units = partitions.plan(name, running, failing, waiting, reasons_of, of_recipe, judges)
+    units = partitions.plan(name, running, failing, waiting, reasons_of, of_recipe, judges, more)
     if (why := partitions.incomplete(name)) is not None:
         waiting[name] = why
     runs = [each for each in units if each.action == "run"]
@@ -340,7 +355,7 @@ def _planned_partitions(
         recipe=recipe,
         would_fail=failures[0] if failures and len(failures) >= len(runs) else None,
         notes=(
-            *(_whole_notes(partitions.whole_inputs(name), table, graph) if runs else ()),
+            *(whole_notes(partitions.whole_inputs(name), table, graph) if runs else ()),
             *partitions.unlisted(name),
         ),
         after=graph.after.get(name, ()),
@@ -348,24 +363,6 @@ def _planned_partitions(
         partitions=units,
         up_to_date=up_to_date,
     )
-
-
-def _whole_notes(whole: Collection[str], table: Table, graph: AssetGraph) -> Iterator[str]:
-    """Notes on the inputs that each partition of a table reads whole, and on those of which it gets rows by time."""
-    edges = graph.inputs.get(table.name, ())
-    options = {edge.table: table.input_options.get(edge.parameter or "") for edge in edges}
-    by_time = [name for name in whole if (given := options[name]) is not None and given.within is not None]
-    for names, has, have in (
-        ([name for name in whole if name not in by_time], "comes whole", "come whole"),
-        (by_time, "is read by time", "are read by time"),
-    ):
-        if names:
-            one = len(names) == 1
-            verb, come, change = ("has", has, "it") if one else ("have", have, "them")
-            yield (
-                f"{first_named(names, 3)} {verb} none of its dimensions, and {come}:"
-                f" a change of {change} makes all partitions anew"
-            )
 
 
 def _with_checks(

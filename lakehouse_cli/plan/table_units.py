@@ -45,6 +45,8 @@ class Judged(NamedTuple):
     would_fail: str | None
 
 
+#: What a partition gets of each input, by edge.
+_Choice = tuple[Chosen | None, ...]
 #: Judges a stored partition that is up to date by the records of its checks.
 Judge = Callable[[str, TableState], Judged]
 
@@ -90,6 +92,7 @@ class TableUnits:
         reasons_of: Gives the reasons of one partition.
         recipe_reasons: Gives the reasons that are in what a partition was made by.
         judge: Tells how the checks of a stored one stand; None where there are none.
+        more: Reasons of partitions beside their own.
     """
 
     def __init__(
@@ -99,12 +102,14 @@ class TableUnits:
         reasons_of: ReasonsOf,
         recipe_reasons: Callable[[Manifest], tuple[Reason, ...]],
         judge: Judge | None,
+        more: Mapping[Partition, Reason],
     ) -> None:
-        self.judge = judge
+        self.judge, self.more = judge, more
         self.known, self.name = known, name
         running, failing, waiting = known.running, known.failing, known.waiting
         self.table = known.graph.tables[name]
         self.stored = known.stored[name]
+        self.beside = {n: known.stored[n] for n in known.graph.siblings(name) if n != name and n in known.stored}
         self.edges = known.graph.inputs.get(name, ())
         self.links = known.links[name]
         self.reasons_of, self.recipe_reasons = reasons_of, recipe_reasons
@@ -187,14 +192,10 @@ class TableUnits:
     def _plain(self, indexes: Sequence[LinkIndex | None]) -> PlainUnits | None:
         """What finds those of very many partitions that are up to date; None where there is more to look at."""
         known = self.known
-        if (
-            known.narrowing.wanted is not None
-            or known.force
-            or self.table.refresh is not None
-            or self.judge is not None
-        ):
+        table, is_narrowed = self.table, known.narrowing.wanted is not None
+        if is_narrowed or known.force or table.refresh is not None or self.judge is not None:
             return None
-        if self.whole_running or self.whole_waits is not None:
+        if self.more or self.beside or self.whole_running or self.whole_waits is not None:
             return None
         current = [each.current for each in self.domains]
         plain = PlainUnits(self.stored, self.whole_hashes, current, self._of_recipe, self.result.contents)
@@ -259,15 +260,17 @@ class TableUnits:
                 needs += [unit_name(link.table, m) for m in each.members if m in other.due]
         if not needs and not is_open and not self.whole_running and self._is_up_to_date(unit, chosen):
             self.result.contents[unit] = self.stored.contents[unit]
-            return None if self.judge is None else self._judged(unit, self.judge)
+            return None if self.judge is None else self._judged(unit, chosen, self.judge)
         if self.whole_waits is not None:
             return self._waiting(unit, "input_waits", self.whole_waits)
         return self._due(unit, chosen, tuple(needs), is_open=is_open)
 
-    def _judged(self, unit: Partition, judge: Judge) -> UnitPlan | None:
+    def _judged(self, unit: Partition, chosen: _Choice, judge: Judge) -> UnitPlan | None:
         """Plan a partition that is up to date by its checks; None where all of them passed."""
         state = self._state(unit)
         found = judge(unit_name(self.name, unit), state)
+        if found.action == "run":
+            return self._due(unit, chosen, (), is_open=False, more=found.reasons)
         if found.action == "skip" and all(each.status == "passed" for each in found.checks):
             return None
         if found.would_fail is not None:
@@ -319,6 +322,8 @@ class TableUnits:
             return False
         if not record.recipe or self.table.refresh is not None or self._recipe_changes(unit, record):
             return False
+        if unit in self.more or any(self.stored.reasons_beside(unit, self.beside)):
+            return False
         inputs = record.input_hashes
         if not all(inputs.get(name) == now for name, now in self.whole_hashes):
             return False
@@ -361,7 +366,7 @@ class TableUnits:
         return link.content(there)._replace(reading=reading)
 
     def _due(
-        self, unit: Partition, chosen: tuple[Chosen | None, ...], needs: tuple[str, ...], *, is_open: bool
+        self, unit: Partition, chosen: _Choice, needs: tuple[str, ...], *, is_open: bool, more: tuple[Reason, ...] = ()
     ) -> UnitPlan | None:
         state = self._state(unit)
         chosen = tuple(
@@ -388,6 +393,7 @@ class TableUnits:
         if upstream:
             names = [*upstream]
             reasons.append(Reason("upstream_runs", f"{first_named(names, 3)} {'runs' if len(names) == 1 else 'run'}"))
+        reasons += (*self.stored.reasons_beside(unit, self.beside), *more, *filter(None, [self.more.get(unit)]))
         if is_open:
             reasons = [each for each in reasons if each.code != "partition_open"]
             reasons.append(Reason("partition_open", "its period has not ended"))
@@ -437,8 +443,7 @@ class TableUnits:
 
 def _as_stored(dimensions: tuple[str, ...], keys: Sequence[Values], stored: Iterable[Partition]) -> Iterator[Partition]:
     """Yield the partitions of keys: those that are stored as they are, whose hashes are known; both are in order."""
-    others = iter(stored)
-    other = next(others, None)
+    other = next(others := iter(stored), None)
     for values in keys:
         while other is not None and other.values < values:
             other = next(others, None)

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.check import CheckResult
+from lakehouse_cli.model.key_bounds import KeyBounds
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
@@ -57,6 +58,14 @@ class Stored(Protocol):
     def input_hashes(self) -> Mapping[str, tuple[str, str]]:
         """The content hash and the reading of what it was made from."""
 
+    @property
+    def keys(self) -> Mapping[str, KeyBounds]:
+        """What it keeps of its keys."""
+
+    @property
+    def run_id(self) -> str:
+        """The run that stored it."""
+
 
 class StoredPartitions(Struct, frozen=True):
     """What is stored of a table by partition, looked at once.
@@ -78,6 +87,33 @@ class StoredPartitions(Struct, frozen=True):
     reading: str = ""
     trouble: StorageError | None = None
     obstruction: Callable[[Partition], StorageError | None] = lambda _: None
+
+    def _left_beside(self, unit: Partition) -> Partition | None:
+        """A partition with keys of one that was about to be replaced as these were judged, and is as it was."""
+        record = self.records.get(unit)
+        for bounds in () if record is None else record.keys.values():
+            for values, content_hash in bounds.beside:
+                other = Partition(unit.dimensions, values)
+                left = self.records.get(other)
+                if left is not None and left.content_hash == content_hash:
+                    return other
+        return None
+
+    def reasons_beside(self, unit: Partition, others: Mapping[str, StoredPartitions]) -> Iterator[Reason]:
+        """Why a stored partition does not go with what is stored beside it.
+
+        Args:
+            unit: Which.
+            others: The other tables that one call computes, by name.
+        """
+        other = self._left_beside(unit)
+        if other is not None:
+            yield Reason("keys_changed", f"has keys of {other}, which was to be replaced and was not")
+        mine = self.records.get(unit)
+        for name, stored in others.items() if mine is not None else ():
+            its = stored.records.get(unit)
+            if mine is not None and its is not None and mine.run_id != its.run_id:
+                yield Reason("computed_with", f"run {mine.run_id} stored it, and run {its.run_id} that of `{name}`")
 
 
 class UnitPlan(Struct, frozen=True):

@@ -369,7 +369,7 @@ class Planner:
         )
         states = snapshot.states
         now = asked.as_of or datetime.now(UTC)
-        empty = without_rows(replayed, states)
+        empty = without_rows(replayed, states, snapshot.partitions)
         if empty:
             chosen = replace(chosen, notes=(*chosen.notes, *empty.values()))
         plan = make_plan(

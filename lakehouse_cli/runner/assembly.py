@@ -53,12 +53,20 @@ class Assembly:
         plan: The plan, by table.
         graph: All tables.
         emit: Takes the events of tables.
+        amend: Called with the result of each table; returns it, perhaps with more notes.
 
     Attributes:
         expansion: The same by partition.
     """
 
-    def __init__(self, plan: Plan, graph: AssetGraph, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        graph: AssetGraph,
+        emit: Callable[[Event], None],
+        amend: Callable[[TableResult], TableResult],
+    ) -> None:
+        self._amend = amend
         self.expansion = expand(plan, graph)
         self._plan, self._emit = plan, emit
         self._tables = {each.name: _Gathering(each, len(each.partitions)) for each in plan.partitioned}
@@ -120,7 +128,7 @@ class Assembly:
         )
 
     def _end(self, table: str) -> None:
-        result = self._result(self._tables[table])
+        result = self._amend(self._result(self._tables[table]))
         self._done[table] = result
         self._emit(TableFinished(result))
 

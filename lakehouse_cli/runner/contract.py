@@ -49,14 +49,14 @@ def enforced_result(
             rehearsed(storage, table, iter([result]))
         return Enforced(result, ())
     if not isinstance(result, pa.Table):
-        with closing(Enforcement(table.columns, table.key, table.extra_columns)) as enforcement:
+        with closing(Enforcement(table.columns, table.key, table.extra_columns, job.keys)) as enforcement:
             pieces = kept_pieces(job, place, storage, result, enforcement)
             if not job.publish:
                 pieces = rehearsed(storage, table, pieces)
             whole = pa.concat_tables(pieces)
             return Enforced(whole, enforcement.dropped, _judged(job, place, whole))
     try:
-        enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
+        enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns, others=job.keys)
         _check_dimensions(job, enforced.table)
     except ContractError as error:
         raise explained(error, table, place.folder, result.schema) from None

@@ -18,6 +18,7 @@ from lakehouse_cli.model.row_place import RowPlace
 from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Stray
 from lakehouse_cli.storage.partition_capability import Partitioned, RemembersContents
+from lakehouse_cli.storage.partition_digests import KeepsDigests
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -217,6 +218,7 @@ CAPABILITIES = (
     Cleans,
     Partitioned,
     RemembersContents,
+    KeepsDigests,
 )
 
 

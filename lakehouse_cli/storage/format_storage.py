@@ -399,14 +399,13 @@ def make_manifest(
     """
     from lakehouse_cli.arrow.types import from_arrow
 
-    stored = origin.object or object_record(data)
     columns = () if table.serializer else tuple((each.name, str(from_arrow(each.type))) for each in data.schema)
     return Manifest(
         table=table.name,
         project=origin.project,
         columns=columns,
         rows=0 if table.serializer else data.num_rows if rows is None else rows,
-        object=(stored or ObjectRecord("")) if table.serializer else None,
+        object=(origin.object or object_record(data) or ObjectRecord("")) if table.serializer else None,
         bytes=size,
         content_hash=content_hash,
         modified_ns=modified_ns,
@@ -419,6 +418,7 @@ def make_manifest(
         packages=_packages(tuple([name for name in _SHAPING if name in sys.modules])),
         memory_bytes=origin.memory_bytes,
         checks=origin.checks,
+        keys={} if origin.keys is None else origin.keys.bounds,
     )
 
 

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from xxhash import xxh3_64_hexdigest, xxh3_128_hexdigest
 
 from lakehouse_cli.model.check import CheckRecord
+from lakehouse_cli.model.key_bounds import KeyBounds
 from lakehouse_cli.model.manifest import (
     MANIFEST_FORMAT,
     UNFINISHED,
@@ -111,6 +112,7 @@ class _PartitionLine(Struct, frozen=True, array_like=True, tag="partition", gc=F
     recipe: str
     shared: str
     rest: Raw
+    keys: Mapping[str, KeyBounds] = {}
 
 
 class _DropLine(Struct, frozen=True, array_like=True, tag="drop"):
@@ -125,6 +127,7 @@ _hashes_decoder = msgspec.json.Decoder(_RestHashes)
 _recipe_decoder = msgspec.json.Decoder(Recipe)
 _by_partition = itemgetter(0)
 _encoder = msgspec.json.Encoder(order="deterministic")
+_NO_KEYS: Mapping[str, KeyBounds] = {}
 
 
 class PartitionRecord(Struct, frozen=True, gc=False):
@@ -143,6 +146,7 @@ class PartitionRecord(Struct, frozen=True, gc=False):
     recipe: str
     shared: SharedRecord
     rest: Raw
+    keys: Mapping[str, KeyBounds] = {}
 
     @property
     def run_id(self) -> str:
@@ -207,6 +211,7 @@ class PartitionRecord(Struct, frozen=True, gc=False):
             project=shared.project,
             object=shared.object,
             checks=rest.checks,
+            keys=self.keys,
             format=shared.format,
         )
 
@@ -281,6 +286,7 @@ class PartitionIndex:
             self._texts.setdefault(line.recipe, line.recipe),
             shared,
             line.rest,
+            line.keys or _NO_KEYS,
         )
 
     def of(self, dimensions: tuple[str, ...]) -> Mapping[Partition, PartitionRecord]:
@@ -350,6 +356,7 @@ class PartitionIndex:
                 recipe,
                 digest,
                 Raw(_encoded(rest)),
+                manifest.keys,
             )
             lines.append(_encoded(line))
         return b"".join([line + b"\n" for line in lines])
@@ -397,6 +404,7 @@ class PartitionIndex:
                         record.recipe,
                         digest,
                         record.rest,
+                        record.keys,
                     )
                 )
             )

@@ -249,10 +249,9 @@ def test_table_reads_its_own_past(sales: ProjectFolder, cli: Cli) -> None:
     assert (total(cli), planned(cli)) == (3 + 5, {})
 
 
-@pytest.mark.parametrize("limit", ["quarantine: {max: 1%}", "key: [id]"])
-def test_what_is_not_done_by_partition_is_refused(sales: ProjectFolder, cli: Cli, limit: str) -> None:
-    sales.edit("lakehouse.yaml", "daily: {", f"daily: {{{limit}, ")
-    sales.edit("lakehouse.yaml", "columns: {id: int64}}\n  monthly", "columns: {id: {type: int64, min: 0}}}\n  monthly")
+def test_what_is_not_done_by_partition_is_refused(sales: ProjectFolder, cli: Cli) -> None:
+    own = "checks: [{foreign_key: {columns: id, references: daily.id}}], "
+    sales.edit("lakehouse.yaml", "daily: {", f"daily: {{{own}")
     refused = cli("validate")
     assert refused.code == 3, refused
     assert "lakehouse.yaml:" in refused.err

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import signal
 from contextlib import redirect_stdout
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,8 +17,6 @@ from lakehouse_cli.contracts import keys
 from lakehouse_cli.formats.parquet import format as parquet
 from lakehouse_cli.runner import external_sort, row_order
 from lakehouse_cli.transforms.queries import connection, results
-from tests import preloaded
-from tests.cli.running import COMMAND
 from tests.conftest import Cli, ProjectFolder
 
 EXECUTORS = ["threads", "serial", "processes"]
@@ -618,45 +614,6 @@ def test_many_batches_or_one_of_many_rows(
     exit_code, tables_of = run_of()
     assert (exit_code, tables_of["t"]["rows"]) == (0, rows), tables_of
     assert pq.read_metadata(folder.path / "pq/t.parquet").num_rows == rows
-
-
-STREAMS = {
-    "Iterator[pa.RecordBatch]": "for batch in s:\n        yield batch\n        die(True)",
-    "pl.LazyFrame": "return s.map_batches(lambda frame: (die(True), frame)[1], streamable=True)",
-    "ibis.Table": "return s.mutate(b=late(s.a))",
-}
-LIBRARIES = {
-    "pl.LazyFrame": "import polars as pl\n",
-    "ibis.Table": (
-        "import ibis\n\n@ibis.udf.scalar.python\ndef late(a: int) -> int:\n    die(a == 100_000)\n    return a\n"
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", STREAMS)
-def test_killed_in_mid_stream_leaves_nothing(
-    folder: ProjectFolder, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """But what the next run removes."""
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    folder.write("lakehouse.yaml", "name: x\nmodule: transforms\ntables:\n  s: {kind: source}\n  t: {}\n")
-    folder.write("data/s.csv", "a\n" + "".join(f"{number}\n" for number in range(ROWS)))
-    folder.write(
-        "transforms.py",
-        f"{HEAD}import os, pathlib, signal\n{LIBRARIES.get(kind, '')}\n"
-        "def die(now):\n    if now and pathlib.Path('die').exists():\n        os.kill(os.getpid(), signal.SIGKILL)\n\n"
-        f"def t(s: {kind}) -> {kind}:\n    {STREAMS[kind]}\n",
-    )
-    folder.write("die", "")
-    done = preloaded.run([*COMMAND, "run"], capture_output=True, timeout=120)
-    assert done.returncode == -signal.SIGKILL
-    assert not (folder.path / "data/t.csv").exists()
-    (folder.path / "die").unlink()
-    assert preloaded.run([*COMMAND, "run"], capture_output=True, timeout=120).returncode == 0
-    assert sorted(path.name for path in folder.path.glob("data/*")) == [".lakehouse", "s.csv", "t.csv"]
-    assert list(temporary.iterdir()) == []
 
 
 LATE = """\

@@ -18,13 +18,15 @@ from lakehouse_cli.formats.stored_types import read_declared_pieces, wanted_name
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.partition_keys import digests_name
 from lakehouse_cli.model.unit import selected_alone, unit_of
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, record_of
+from lakehouse_cli.storage.delta.digests import DeltaDigests
 from lakehouse_cli.storage.delta.files import FileAside, has_wall_clock
 from lakehouse_cli.storage.delta.log import ConflictError, allow_wall_clock
 from lakehouse_cli.storage.delta.partition_values import partition_schema, refuse_others, typed_values
 from lakehouse_cli.storage.delta.reading import DeltaReader
-from lakehouse_cli.storage.delta.storage import _LOG, DeltaTables, _storable
+from lakehouse_cli.storage.delta.storage import _LOG, _storable
 from lakehouse_cli.storage.delta.units import (
     DeltaUnits,
     PendingUnit,
@@ -36,12 +38,13 @@ from lakehouse_cli.storage.delta.units import (
 from lakehouse_cli.storage.errors import overtaken, translate_errors
 from lakehouse_cli.storage.format_storage import columns_of, make_manifest, missing_data, needs_manifest
 from lakehouse_cli.storage.local.publishing import sync_all
+from lakehouse_cli.storage.partition_digests import Recorded, drop_former, keep_own
 from lakehouse_cli.storage.partition_index import PartitionRecord
 
 _AHEAD = 1
 
 
-class DeltaStorage(DeltaTables):
+class DeltaStorage(DeltaDigests):
     """A folder, or a prefix of a bucket, of Delta tables."""
 
     def __init__(self, spec: StorageSpec) -> None:
@@ -299,7 +302,12 @@ class DeltaStorage(DeltaTables):
             if before is not None and units.pending and before[1] != schema:
                 self._flush(path)
             self._schemas[path] = self._whole(table), schema
-            self._judge(table, units.look(recent=self._is_in_use), unit)
+            keys = unit.origin.keys
+            # Those that wait were judged as this one is.
+            found = units.look(recent=self._is_in_use and keys is None)
+            unit = self._judge(table, found, unit, units.pending)
+            if keys is not None:
+                keep_own(self, table, keys, unit.manifest.content_hash)
             is_time = units.add(unit)
             try:
                 if is_time or not self._is_in_use:
@@ -317,9 +325,11 @@ class DeltaStorage(DeltaTables):
         with units.lock:
             if not units.pending and not (closing and units.lacks_all):
                 return
+            pending, records = tuple(units.pending), units.index.records
+            former = {each.partition: records.get(each.partition) for each in pending}
             with translate_errors(self, table, "written"):
                 if self._local:  # all at once, which takes a tenth of the time of one after the other
-                    sync_all([f"{self._place(path)}/{each.file.name}" for each in units.pending])
+                    sync_all([f"{self._place(path)}/{each.file.name}" for each in units.pending], strict=True)
                 found = units.look()
                 if found is not None and has_wall_clock(schema):
                     allow_wall_clock(found.snapshot.table)
@@ -334,14 +344,29 @@ class DeltaStorage(DeltaTables):
                         hint="remove the table and run again, which computes its partitions anew; or keep the type",
                         location=table.where(f"columns.{name}", "columns"),
                     ) from error
+            for each in pending:
+                of_unit = unit_of(self._whole(table), each.partition)
+                drop_former(self, of_unit, former[each.partition], each.manifest)
             if self._local:
                 place = self._place(path)
                 newest = max(Path(place, _LOG).glob("*.json"), default=Path(place))
                 sync_all([str(newest), f"{place}/{_LOG}", place])
 
-    def _judge(self, table: Table, found: UnitSnapshot | None, unit: PendingUnit) -> None:
-        """Refuse a partition that another run stored meanwhile, or that no run did."""
-        self._refuse_unit(unit_of(self._whole(table), unit.partition), found, forced=unit.origin.forced)
+    def _judge(
+        self, table: Table, found: UnitSnapshot | None, unit: PendingUnit, waiting: Sequence[PendingUnit] = ()
+    ) -> PendingUnit:
+        """Refuse a partition that another run stored meanwhile, or that no run did, or with a key of another.
+
+        Returns:
+            The partition, with what its checks found by what is stored now.
+        """
+        of_unit = unit_of(self._whole(table), unit.partition)
+        self._refuse_unit(of_unit, found, forced=unit.origin.forced)
+        if unit.origin.keys is not None:
+            records: dict[Partition, Recorded] = {**self._of(table).index.records}
+            records.update((each.partition, each.manifest) for each in waiting)
+            read = partial(self.kept_digests, table)
+            unit = unit._replace(manifest=unit.origin.keys.judged_anew(of_unit, unit.manifest, records, read))
         index = self._of(table).index
         now = index.manifest(unit.partition, "") if unit.partition in index.records else None
         expected = unit.origin.expected
@@ -354,6 +379,7 @@ class DeltaStorage(DeltaTables):
                 selected_alone(table),
                 location=table.where("path", "storage"),
             )
+        return unit
 
     def drop(self, units: Sequence[Table]) -> None:
         """Take partitions out of the table, in one commit."""
@@ -374,7 +400,10 @@ class DeltaStorage(DeltaTables):
                 ]
                 if dropped:
                     schema = pa.schema(found.snapshot.table.schema().to_arrow())
-                    of.commit(schema, found.dimensions, lambda *_: None, dropped)
+                    records = {each: of.index.records.get(each) for each, _ in dropped}
+                    of.commit(schema, found.dimensions, partial(self._judge, self._whole(group[0])), dropped)
+                    names = [digests_name(each, record.content_hash) for each, record in records.items() if record]
+                    self.drop_digests(group[0], names)
 
     def delete(self, table: Table) -> None:
         """Remove a table with all its versions, or take a partition out of one."""

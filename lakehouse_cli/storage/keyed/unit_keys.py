@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -20,6 +21,7 @@ from lakehouse_cli.storage.keyed.head import Head
 from lakehouse_cli.storage.keyed.index_keys import IndexKeys
 from lakehouse_cli.storage.keyed.keys import Keys
 from lakehouse_cli.storage.local.stat_cache import stat_cache
+from lakehouse_cli.storage.partition_digests import OwnKeys, drop_former, keep_own
 from lakehouse_cli.storage.partition_index import PartitionIndex, PartitionRecord
 
 #: What is in the name of an index behind the path of its table.
@@ -161,13 +163,28 @@ class UnitKeys(Keys):
         self._append(table, lines, wait=not self._is_in_use)
         return kept[-1]
 
-    def _append(self, table: Table, make: Callable[[PartitionIndex], bytes], *, wait: bool) -> None:
+    def _append(self, table: Table, make: Callable[[PartitionIndex], bytes], *, wait: bool, **how: Any) -> None:
         with self._translated(table, "written"):
-            self._index(table).append(make, wait=wait)
+            self._index(table).append(make, wait=wait, **how)
 
-    def _unit_manifest(self, table: Table) -> _IndexedManifest | None:
+    def keep_digests(self, table: Table, name: str, content: bytes) -> None:
+        """Under a key beside the index."""
+        with self._translated(table, "written"):
+            self._index(table).keep_digests(name, content)
+
+    def kept_digests(self, table: Table, name: str) -> bytes | None:
+        """From the key beside the index."""
+        with self._translated(table, "read"):
+            return self._index(table).digests(name)
+
+    def drop_digests(self, table: Table, names: Iterable[str]) -> None:
+        """Delete the keys."""
+        with self._translated(table, "written"):
+            self._index(table).drop_digests(names)
+
+    def _unit_manifest(self, table: Table, keys: OwnKeys | None) -> _IndexedManifest | None:
         """Where the manifest of a partition is kept; None of any other table."""
-        return None if table.partition is None else _IndexedManifest(self, table, table.partition)
+        return None if table.partition is None else _IndexedManifest(self, table, table.partition, keys)
 
     def claim(self, units: Sequence[Table], run_id: str, started_at: str) -> None:
         """Say in the index that these are about to be ours, in one request and not in one for each of them."""
@@ -222,10 +239,31 @@ class _IndexedManifest:
         is_new: Whether there was none when it was looked at.
     """
 
-    def __init__(self, storage: UnitKeys, table: Table, partition: Partition) -> None:
-        self._storage, self._table, self._partition = storage, table, partition
+    def __init__(self, storage: UnitKeys, table: Table, partition: Partition, keys: OwnKeys | None) -> None:
+        self._storage, self._table, self._partition, self._keys = storage, table, partition, keys
         with storage._translated(table, "looked at"), storage._index(table).reading(fresh=False) as index:
             self.is_new = partition not in index.records
+            self._before = index.records.get(partition)
+
+    @contextmanager
+    def replacing(self, content_hash: str) -> Iterator[None]:
+        """Let no other partition of the table be stored by this process meanwhile, whose keys must not be there twice.
+
+        Another process may all the same, which is found as the line is appended: this one is not recorded then.
+        """
+        if self._keys is None:
+            yield
+            return
+        nothing = Manifest("", (), 0, 0, 0, content_hash, "", "", "", "")
+        with self._storage._index(self._table).judging(partial(self._judged, nothing)):
+            keep_own(self._storage, self._table, self._keys, content_hash)
+            yield
+
+    def _judged(self, manifest: Manifest, index: PartitionIndex) -> Manifest:
+        if self._keys is None:
+            return manifest
+        read = partial(self._storage.kept_digests, self._table)
+        return self._keys.judged_anew(self._table, manifest, index.records, read)
 
     def claim(self, manifest: Manifest) -> None:
         """Append at once what says whose the data are, before there are any."""
@@ -233,10 +271,14 @@ class _IndexedManifest:
 
     def put(self, manifest: Manifest) -> None:
         """Append it."""
-        self._append(manifest, wait=not self._storage._is_in_use)
+        self._append(manifest, wait=not self._storage._is_in_use or self._keys is not None)
+        drop_former(self._storage, self._table, self._before, manifest)
 
     def _append(self, manifest: Manifest, *, wait: bool) -> None:
-        self._storage._append(self._table, lambda index: index.lines_for([(self._partition, manifest)]), wait=wait)
+        def lines(index: PartitionIndex) -> bytes:
+            return index.lines_for([(self._partition, self._judged(manifest, index))])
+
+        self._storage._append(self._table, lines, wait=wait, judge=partial(self._judged, manifest))
 
 
 def _by_table(units: Sequence[Table]) -> Iterable[list[Table]]:

@@ -230,7 +230,7 @@ class FileStorage(UnitFiles):
                     replacing(manifests, manifest_path.rpartition("/")[2], mode=before, durable=False)
                 )
                 with replacing(folder, target.rpartition("/")[2], mode=mode, together=together) as sink:
-                    manifest = write_described(sink, table, write, origin)
+                    manifest, _ = write_described(sink, table, write, origin)
                     beside.write(manifest.to_text().encode())
                     beside.flush()
                     folder.refuse_moved()

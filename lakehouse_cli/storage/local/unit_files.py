@@ -24,6 +24,7 @@ from lakehouse_cli.storage.local.paths import FolderStorage
 from lakehouse_cli.storage.local.publishing import HashingFile, replacing, sync_all
 from lakehouse_cli.storage.local.stat_cache import kept_together
 from lakehouse_cli.storage.local.strays import endings_there, remove_former
+from lakehouse_cli.storage.partition_digests import drop_former, keep_own
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -199,6 +200,21 @@ class UnitFiles(FolderStorage):
             for unit in group:
                 self._remove_empty(unit)
 
+    def keep_digests(self, table: Table, name: str, content: bytes) -> None:
+        """In a folder beside the index."""
+        with self._translated(table, "written"):
+            self._index(table).keep_digests(name, content)
+
+    def kept_digests(self, table: Table, name: str) -> bytes | None:
+        """From the folder beside the index."""
+        with self._translated(table, "read"):
+            return self._index(table).digests(name)
+
+    def drop_digests(self, table: Table, names: Iterable[str]) -> None:
+        """Remove them from the folder beside the index."""
+        with self._translated(table, "written"):
+            self._index(table).drop_digests(names)
+
     def _remove_file(self, path: str, table: Table) -> None:
         with suppress(FileNotFoundError), self._open_folder(path, table) as folder:
             os.unlink(os.path.basename(path), dir_fd=folder.descriptor)
@@ -257,16 +273,21 @@ class UnitFiles(FolderStorage):
             with self._open_folder(file, table, make=True) as folder, ExitStack() as undo:
                 durable = not is_new or self._unsynced is None
                 with replacing(folder, target.rpartition("/")[2], mode=mode, durable=durable) as sink:
-                    manifest = write_described(sink, table, write, origin)
+                    manifest, source = write_described(sink, table, write, origin)
                     sink.flush()
                     folder.refuse_moved()
                     with self._appending(table, "written") as appending:
                         before = appending.index.manifest(partition, table.name)
+                        if source.keys is not None:
+                            others, read = appending.index.records, partial(self.kept_digests, table)
+                            manifest = source.keys.judged_anew(table, manifest, others, read)
+                            keep_own(self, table, source.keys, manifest.content_hash)
                         lines = appending.index.lines_for([(partition, manifest)])
                         appending.append(lines, durable=before is None)
                     undo.callback(self._take_back, table, before)
                 undo.pop_all()
                 self._remove_former_unit(table, folder, before, is_new=is_new)
+                drop_former(self, table, before, manifest)
             self._settle({folder.path, *folder.made, *(() if durable else (target,))})
             self._hashes.keep(target, sink.status, manifest.content_hash, flush=self._unsynced is None)
         return manifest
@@ -293,8 +314,8 @@ class UnitFiles(FolderStorage):
 
 def write_described(
     sink: HashingFile, table: Table, write: Callable[[Sink], tuple[pa.Table, int]], origin: Callable[[], Provenance]
-) -> Manifest:
-    """Write a file of a table, or of a partition, aside, and return its manifest.
+) -> tuple[Manifest, Provenance]:
+    """Write a file of a table, or of a partition, aside, and return its manifest, and where its data come from.
 
     Args:
         sink: The file.
@@ -304,13 +325,14 @@ def write_described(
     """
     data, rows = write(sink)
     sink.settle()
+    source = origin()
     manifest: Manifest = make_manifest(
         table,
         data,
-        origin(),
+        source,
         rows=rows,
         size=sink.bytes,
         content_hash=sink.hexdigest(),
         modified_ns=sink.modified_ns,
     )
-    return manifest
+    return manifest, source
