@@ -215,25 +215,6 @@ def test_odd_batches(folder: ProjectFolder, code: str, columns: str, rows: int |
     assert message is None or tables["t"]["error"]["message"] == message
 
 
-def test_many_tiny_batches_take_little_memory(folder: ProjectFolder, cli: Cli) -> None:
-    code = (
-        "before, most = pa.total_allocated_bytes(), 0\n"
-        "    for row in range(20_000):\n"
-        "        yield pa.RecordBatch.from_pydict({'a': [row], 'b': pa.array([str(row)]).dictionary_encode()})\n"
-        "        most = max(most, pa.total_allocated_bytes() - before)\n"
-        "    assert most < 3_000_000, most\n"
-    )
-    folder.declare(
-        "t: {columns: {a: int64, b: string}, key: a}", f"{HEAD}def t() -> Iterator[pa.RecordBatch]:\n    {code}"
-    )
-    folder.edit("lakehouse.yaml", "tables:", "storages: {default: {root: data, format: parquet}}\ntables:")
-    exit_code, tables = run_of()
-    assert (exit_code, tables["t"]["rows"]) == (0, 20_000), tables
-    assert cli("sql", "select sum(a) as a, sum(b::int) as b from t", "-o", "json").json["rows"] == [
-        {"a": 199_990_000, "b": 199_990_000}
-    ]
-
-
 BAD_SOURCE = [
     ("-5,x,five\n", "`x` in column `half` of `data/numbers.csv` is not float64"),
     ("0,1.0,again\n", "key `id`: 1 row repeats an earlier key"),
