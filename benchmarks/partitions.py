@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -87,6 +88,12 @@ def one_new_file(rounds: int, *, frame: str) -> Paired:
     what = f"plan and run, one new file, a table by day by {frame}"
     yardstick = f"run of all {_FILES:,} files of 10^4 rows"
     return Paired(what, yardstick, tuple(ours[1:]), tuple(theirs[1:]))
+
+
+def two_starts(rounds: int, *, frame: str) -> Measured:
+    """What plan and run take at the least, medians: two starts of Python, of which one imports what frames are of."""
+    code = f"'{sys.executable}' -c pass && '{sys.executable}' -c 'import {frame}'"
+    return _medians([measure(["sh", "-c", code], DATA) for _ in range(rounds)])
 
 
 def up_to_date(rounds: int) -> Measured:

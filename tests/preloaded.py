@@ -28,7 +28,9 @@ from types import SimpleNamespace
 from typing import Any
 
 _LOADED = (
+    "lakehouse_cli.cli.commands",
     "lakehouse_cli.cli.diff",
+    "lakehouse_cli.cli.main",
     "lakehouse_cli.cli.plan",
     "lakehouse_cli.cli.run",
     "lakehouse_cli.executors.processes",
@@ -44,9 +46,12 @@ _LOADED = (
     "lakehouse_cli.runner.materializing",
     "lakehouse_cli.runner.run_jobs",
     "lakehouse_cli.storage.local.storage",
+    "lakehouse_cli.transforms.arrow_frame",
     "lakehouse_cli.transforms.call",
 )
-_PROGRAM = "from tests.preloaded import serve; exec(serve({}))"
+# Which loads pandas.
+_FRAMES = "lakehouse_cli.transforms.pandas_frame"
+_PROGRAM = "from tests.preloaded import serve; exec(serve({}, {}))"
 _SUBREAPER = 36  # of prctl(2): who adopts processes whose parents have ended
 _LONGEST = 1 << 17
 # From here on a loaded process has its own descriptors, apart from those that others ask for.
@@ -56,6 +61,9 @@ _one_at_a_time = threading.Lock()
 
 class Preloaded(subprocess.Popen[Any]):
     """`subprocess.Popen` of Python with `-c` or `-m`, with `-P` before it or not; Python itself but on Linux."""
+
+    #: Whether they begin with pandas, too.
+    frames = True
 
     if sys.platform == "linux":
 
@@ -82,10 +90,16 @@ class Preloaded(subprocess.Popen[Any]):
             }
             streams = [end if end != -1 else own for own, end in enumerate((reading, writing, errors))]
             try:
-                self.pid = _begin(json.dumps(asked).encode(), [*streams, *pass_fds])
+                self.pid = _begin(json.dumps(asked).encode(), [*streams, *pass_fds], self.frames)
             finally:
                 self._close_pipe_fds(*pipes)
             self._child_created = True
+
+
+class PreloadedWithoutPandas(Preloaded):
+    """The same, where it is seen whether pandas is loaded."""
+
+    frames = False
 
 
 def subprocess_module() -> Any:
@@ -94,12 +108,18 @@ def subprocess_module() -> Any:
 
 
 def run(
-    args: list[Any], *, timeout: float = 60, check: bool = False, capture_output: bool = False, **options: Any
+    args: list[Any],
+    *,
+    timeout: float = 60,
+    check: bool = False,
+    capture_output: bool = False,
+    kind: type[Preloaded] = Preloaded,
+    **options: Any,
 ) -> subprocess.CompletedProcess[Any]:
     """`subprocess.run` of such a process."""
     if capture_output:
         options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with Preloaded(args, **options) as process:
+    with kind(args, **options) as process:
         try:
             out, err = process.communicate(timeout=timeout)
         except BaseException:
@@ -111,11 +131,11 @@ def run(
     return done
 
 
-def _begin(asked: bytes, descriptors: list[int]) -> int:
+def _begin(asked: bytes, descriptors: list[int], frames: bool) -> int:
     """Have the loaded process copy itself; returns the number of the copy, which is a child of this process."""
     adopt = ctypes.CDLL(None).prctl
     with _one_at_a_time:
-        line = _server(os.getpid())
+        line = _server(os.getpid(), frames)
         adopt(_SUBREAPER, 1, 0, 0, 0)
         try:
             socket.send_fds(line, [asked], descriptors)
@@ -127,12 +147,12 @@ def _begin(asked: bytes, descriptors: list[int]) -> int:
 
 
 @functools.cache
-def _server(process: int) -> socket.socket:
-    """The line to this process's own loaded one, which ends when the line does."""
+def _server(process: int, frames: bool) -> socket.socket:
+    """The line to this process's own loaded one, with pandas or without, which ends when the line does."""
     del process
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        command = [sys.executable, "-c", _PROGRAM.format(theirs.fileno())]
+        command = [sys.executable, "-c", _PROGRAM.format(theirs.fileno(), frames)]
         server = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
 
     def end() -> None:
@@ -143,11 +163,11 @@ def _server(process: int) -> socket.socket:
     return ours
 
 
-def serve(descriptor: int) -> Any:
+def serve(descriptor: int, frames: bool) -> Any:
     """Load the command line, then begin a process for each that is asked for; returns, in that, the code to run."""
     with socket.socket(fileno=_moved(descriptor)) as line:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # who types it means others
-        for name in _LOADED:
+        for name in (*_LOADED, _FRAMES) if frames else _LOADED:
             importlib.import_module(name)
         for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
             del sys.modules[name]

@@ -47,7 +47,7 @@ class Installed:
             key: value for key, value in os.environ.items() if not key.startswith(("LAKEHOUSE_", "PYTHON", "PYTEST"))
         }
         path = f"{self.folder / 'bin'}{os.pathsep}{kept.get('PATH', '')}"
-        env = {**kept, "PATH": path, "PYTHONWARNINGS": "error", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
+        env = {**kept, "PATH": path, "PYTHONWARNINGS": "error", "PYTHONUTF8": "1"}
         return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120, check=False)
 
     def lakehouse(self, *arguments: str, cwd: Path, code: int = 0) -> str:
@@ -459,7 +459,8 @@ def test_the_lake_holds_the_same_in_three_places(
     assert reported.count("3 materialized in ") == 3
     assert reported.count("5 same") == 2
     assert PASSWORD not in reported
-    again = installed.shell(f"{exported}./run_everywhere.sh", project)
+    every = "for environment in local lake warehouse; do lakehouse run --env $environment; done"
+    again = installed.shell(f"{exported}set -a; . ./.env; set +a\n{every}", project)
     assert again.count("3 unchanged in ") == 3
     (count,) = postgresql_server.run("SELECT count(*) FROM metering.bills", database)
     assert count == ("36",)

@@ -89,7 +89,7 @@ class Judge:
         self._rows = 0
         self._rejects = rejects
         self._pool: ThreadPoolExecutor | None = None
-        self._contract = NullsAndKey(table.columns, table.key, self._found) if contract else None
+        self._contract = NullsAndKey(table.columns, table.key, self._found, setting.partitions) if contract else None
         if self._contract is not None:
             self._stack.enter_context(closing(self._contract))
 
@@ -177,7 +177,7 @@ class Judge:
         if check.kind in ("row_count", "nulls", "freshness"):
             return Measure(check, self._setting)
         if check.kind == "unique":
-            return SharedValues(check, limit, hidden)
+            return SharedValues(check, limit, hidden, self._setting.partitions)
         if check.kind == "sql":
             return QueryJudge(check, self._opened, schema, hidden)
         if check.kind == "function":

@@ -10,6 +10,7 @@ from typing import Protocol
 import pyarrow as pa
 from msgspec import Struct
 
+from lakehouse_cli.contracts.keys import OtherPartitions
 from lakehouse_cli.model.row_place import RowPlace
 
 
@@ -40,6 +41,7 @@ class Setting(Struct, frozen=True):
         before: How many rows were published last; None the first time.
         codes: Hashes of the code of functions, by check.
         find_lines: Gives the lines of a source's file on which rows begin, both from 1; None where there are none.
+        partitions: Of one partition, the others, in which what is `unique` may not be again.
     """
 
     folder: Path
@@ -49,3 +51,4 @@ class Setting(Struct, frozen=True):
     before: int | None = None
     codes: Mapping[str, str] = {}
     find_lines: Callable[[Sequence[int]], Mapping[int, RowPlace]] | None = None
+    partitions: OtherPartitions | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +17,14 @@ from lakehouse_cli.checks.keys import key_columns, shown_keys, valid_rows
 from lakehouse_cli.checks.piece import Piece
 from lakehouse_cli.checks.rows import add_rows, examples_of, live_rows, true_count
 from lakehouse_cli.checks.uniqueness import Uniqueness
+from lakehouse_cli.contracts.keys import OtherPartitions, add_taken
 from lakehouse_cli.errors import Violation
-from lakehouse_cli.model.check import Check
+from lakehouse_cli.model.check import SHARED, Check
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.text.counts import plural
+
+# Other partitions that are named.
+_FEW = 3
 
 
 class SharedValues(Judged):
@@ -26,11 +34,13 @@ class SharedValues(Judged):
         check: The check.
         limit: Bytes of values that may wait in memory.
         hidden: The columns whose values are not shown.
+        others: Of one partition, the others.
     """
 
-    def __init__(self, check: Check, limit: int, hidden: frozenset[str]) -> None:
+    def __init__(self, check: Check, limit: int, hidden: frozenset[str], others: OtherPartitions | None = None) -> None:
         super().__init__(check)
-        self._hidden = hidden
+        self._hidden, self._others = hidden, others
+        self._shared = Counter[Partition]()
         self._values = Uniqueness(limit)
         self._kinds: Sequence[pa.DataType] = ()
 
@@ -52,11 +62,42 @@ class SharedValues(Judged):
         else:
             self.not_judged += total - judged
         self.rows += judged
-        if wanted is None:
-            self._values.add(keys, range(piece.start, piece.start + piece.rows))
-        else:
+        rows: Any = range(piece.start, piece.start + piece.rows)
+        if wanted is not None:
             rows = np.flatnonzero(av.to_numpy(wanted)) + piece.start
-            self._values.add([key.filter(wanted) for key in keys], rows)
+            keys, columns = [key.filter(wanted) for key in keys], [column.filter(wanted) for column in columns]
+        if self._others is not None:
+            taken, partitions = self._others.taken(check.name, columns)
+            if len(taken):
+                numbers = np.asarray(rows, np.int64)
+                self._add_taken(found, piece, numbers[taken], [column.take(taken) for column in columns], partitions)
+                left = np.ones(len(numbers), np.uint8)
+                left[taken] = 0
+                rows, mask = numbers[left > 0], av.from_numpy(left, pa.uint8()).cast(pa.bool_())
+                keys = [key.filter(mask) for key in keys]
+        self._values.add(keys, rows)
+
+    def _add_taken(
+        self, found: Findings, piece: Piece, rows: Any, values: Sequence[Any], partitions: Sequence[Partition]
+    ) -> None:
+        """Add rows of which other partitions have the values; none of them is judged among those of its own."""
+        self.count += len(rows)
+        self.reject(rows)
+        self._shared.update(partitions)
+        self.note = f", {plural(self._shared.total(), 'row')} with {self._partitions}"
+        shown = pa.table([column[:EXAMPLES] for column in values], names=list(self.check.columns))
+        violation = Violation(self.column, self.check.kind, len(rows), self.say(len(rows)), (), self.check.location)
+        add_taken(found, violation, rows - piece.start, shown, partitions, self.say)
+
+    @property
+    def _partitions(self) -> str:
+        some = sorted(self._shared)
+        more = f" and {len(some) - _FEW:,} more" if len(some) > _FEW else ""
+        return f"partition{'s' * (len(some) > 1)} {'; '.join(map(str, some[:_FEW]))}{more}"
+
+    def state(self) -> Mapping[str, str]:
+        """The other partitions that have some of the values."""
+        return {SHARED: self._partitions} if self._shared else {}
 
     def finish(self, found: Findings) -> None:
         """Judge the values of all pieces."""

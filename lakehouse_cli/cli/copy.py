@@ -25,6 +25,7 @@ Examples:
   lakehouse copy +summary --from dev --to prod --dry-run
   lakehouse copy --from prod --to dev --sources      sources as well
   lakehouse copy summary --to prod --force           over what is newer there
+  lakehouse copy daily --to prod --partition month=2024-03
 
 \b
 Exit codes:
@@ -52,6 +53,7 @@ def command(
     target: Annotated[
         str | None, options.option("--to", metavar="ENV", help="Environment to copy to; required.")
     ] = None,
+    partition: options.Partitions = None,
     sources: Annotated[bool, options.option("--sources", help="Copy sources too: what they declare.")] = False,
     force: Annotated[
         bool, options.option("-f", "--force", help="Overwrite also what is newer there, or another's.")
@@ -75,6 +77,7 @@ def command(
             *request.selection,
             to=target,
             exclude=request.exclude,
+            partitions=partition or (),
             sources=sources,
             force=force,
             dry_run=dry_run,
@@ -136,7 +139,8 @@ class _Progress:
     def _lines(self, table: CopiedTable) -> list[str]:
         mark, style, word = _MARKS[table.status]
         width = min(max((len(name) for name in self._names), default=5), _WIDEST_NAME)
-        parts = [plural(table.rows, "row")] if table.rows is not None else []
+        parts = [_counted(table)] if table.partitions else []
+        parts += [plural(table.rows, "row")] if table.rows is not None else []
         if table.status == "copied":
             parts += [size_text(table.bytes), time_text(table.duration_s), table.uri]
         # What did not come about is explained below.
@@ -148,6 +152,13 @@ class _Progress:
             Cell(printable(", ".join(parts)), "dim"),
         ]
         return columns(self._terminal, ("", "table", "", ""), [row])
+
+
+def _counted(table: CopiedTable) -> str:
+    """How many partitions of a table ended as it did, of how many: ``10 partitions``, ``2 of 120 partitions``."""
+    parts = table.partitions or ()
+    here, total = sum(each.status == table.status for each in parts), len(parts) + table.partitions_unchanged
+    return plural(total, "partition") if here == total else f"{count_text(here)} of {plural(total, 'partition')}"
 
 
 def _finish(result: CopyResult) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import re
 import sys
@@ -152,11 +153,16 @@ def invoke(argv: Sequence[str]) -> int:
         output.Streams.lasting.close()
 
 
+@functools.cache
+def _command() -> Any:
+    return typer.main.get_command(app)
+
+
 def _invoke(argv: Sequence[str]) -> int:
     options.Current.reset()
     output.write_to(sys.stdout, sys.stderr)
     _output_before_parsing(argv)
-    command = typer.main.get_command(app)
+    command = _command()
     take_plainly()
     termination = Termination()
     try:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec.structs import replace
 
 from lakehouse_cli.cli import options, output
-from lakehouse_cli.errors import StorageError, UnclaimedError, UnreachableError
+from lakehouse_cli.errors import MissingDataError, StorageError, UnclaimedError, UnreachableError
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.project.cluster_notes import with_bundle_note
+from lakehouse_cli.storage.errors import MisnamedFilesError
+from lakehouse_cli.text.causes import without_values
 from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import HANGING, Terminal, note_lines, printable, size_text, table_notes, time_text
@@ -39,11 +41,15 @@ _MARKS = {
     "skip": ("=", "dim"),
     "wait": ("○", "dim"),
     "missing": ("✗", "red"),
+    "misnamed": ("✗", "red"),
+    "unreadable": ("✗", "red"),
     "failed": ("✗", "red"),
     "refused": ("✗", "red"),
     "no access": ("✗", "red"),
     "blocked": ("○", "yellow"),
 }
+# Sources that no run can read.
+_UNREAD = ("missing", "misnamed", "unreadable")
 # What is counted below a plan.
 _COUNTED = (
     ("run", "table", "to materialize"),
@@ -55,6 +61,8 @@ _COUNTED = (
     ("wait", "table", "waiting"),
     ("read", "source", "to read"),
     ("missing", "source", "missing"),
+    ("misnamed", "source", "with misnamed files"),
+    ("unreadable", "source", "not readable"),
 )
 
 
@@ -113,7 +121,13 @@ def _not_judged(table: PlannedTable) -> list[str]:
 
 def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:
     """Why a run would fail, and what to do about it; nothing where it would not."""
-    blocked = [each.would_fail for each in _runs(plan) if each.would_fail is not None]
+    from lakehouse_cli.plan.planned import PlannedTable
+
+    blocked = [
+        (each.would_fail, () if isinstance(each, PlannedTable) else each.partition.values)
+        for each in _runs(plan)
+        if each.would_fail is not None
+    ]
     if not blocked:
         return []
     causes = _causes(plan, blocked)
@@ -143,19 +157,25 @@ def _next(plan: Plan) -> str | None:
     remedy = next((table.remedy for table in plan.runs if table.remedy is not None), None)
     if remedy is not None:
         return remedy
-    unread = next((table for table in plan.tables if _shown(table) == "missing"), None)
+    unread = next((table for table in plan.tables if _shown(table) in _UNREAD), None)
     if unread is None:
         return None
     trouble = unread.state.trouble if unread.state is not None else None
     return None if trouble is None else trouble.hint
 
 
-def _causes(plan: Plan, would_fail: list[str]) -> list[str]:
-    """Why tables would fail, each cause once: an unreachable storage is so for all its tables."""
+def _causes(plan: Plan, would_fail: list[tuple[str, tuple[str, ...]]]) -> list[str]:
+    """Why tables would fail, each cause once: an unreachable storage is so for all its tables.
+
+    Args:
+        plan: The plan.
+        would_fail: Why each would, and of a partition its values.
+    """
     reasons = dict.fromkeys(error.reason for error in plan.out_of_reach.values())
     causes: dict[str, str] = {}
-    for each in would_fail:
-        causes.setdefault(next((reason for reason in reasons if each.endswith(reason)), each), each)
+    for each, values in would_fail:
+        cause = next((reason for reason in reasons if each.endswith(reason)), without_values(each, values))
+        causes.setdefault(cause, each)
     return list(causes.values())
 
 
@@ -178,12 +198,12 @@ def _cost(cost: Cost) -> str:
 
 def _lines(plan: Plan, terminal: Terminal) -> list[str]:
     from lakehouse_cli.plan.reasons import gone
-    from lakehouse_cli.plan.units import summed_up
 
     rows = []
     # The rows of the tables that need these say that they are gone.
     missing = {gone(table.name) for table in plan.tables if table.kind == "source" and table.would_fail is not None}
     out_of_reach: set[str] = set()
+    unread: dict[str, str] = {}
     for table in plan.tables:
         shown = _shown(table)
         mark, style = _MARKS[shown]
@@ -192,7 +212,8 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
         if shown == "blocked" and table.would_fail is not None:
             # The row of the table that is to blame says the rest.
             brief = table.would_fail.partition(": ")[0] if table.would_fail in out_of_reach else table.would_fail
-            why = [brief, *(each for each in why if each not in missing)]
+            says_more = not any(reason.message in brief for unit in table.partitions for reason in unit.reasons)
+            why = [*([brief] if says_more else []), *(each for each in why if each not in missing)]
         elif table.kind == "source" and isinstance(trouble, UnreachableError):
             why = [trouble.reason]
         elif shown == "failed" and table.would_fail is not None:
@@ -201,7 +222,13 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
             why = _refusal(table.refused, table)
         waiting = [unit for unit in table.partitions if unit.action == "wait"]
         if waiting and table.action != "wait":
-            why.append(f"waiting: {summed_up(waiting)[0].message}")
+            from lakehouse_cli.plan.units import summed_up  # not loaded where no table has partitions
+
+            why += [f"waiting: {reason.message}" for reason in summed_up(waiting)]
+        if shown in ("misnamed", "unreadable"):  # the message may be long
+            unread |= dict.fromkeys(why, table.name)
+        elif unread:
+            why = [*dict.fromkeys(_brief(each, unread) for each in why)]
         if table.state is not None and table.state.environment is not None:
             why.append(f"from `{table.state.environment}`")
         if table.would_fail is not None and shown == "no access":
@@ -211,6 +238,11 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
     # The mark shows the action as well.
     header = ("", "table", "action", "why")
     return columns(terminal, header, rows, dispensable=(2,), shortened=1, shortest=16, least=26, fold=True)
+
+
+def _brief(why: str, unread: Mapping[str, str]) -> str:
+    """Why a table cannot be made; where that is what the row of a source says, the source alone."""
+    return next((f"`{name}` cannot be read" for message, name in unread.items() if message in why), why)
 
 
 def _refusal(refused: StorageError, table: PlannedTable) -> list[str]:
@@ -233,5 +265,7 @@ def _shown(table: PlannedTable) -> str:
     if isinstance(trouble, UnreachableError):
         return "no access"
     if table.kind == "source":
-        return "missing"
+        is_misnamed = isinstance(trouble, MisnamedFilesError)
+        is_missing = trouble is None or isinstance(trouble, MissingDataError)
+        return "misnamed" if is_misnamed else "missing" if is_missing else "unreadable"
     return "refused" if table.refused is not None else "blocked"

@@ -39,12 +39,14 @@ class _ProjectModules(Struct):
         displaced: Modules of others that stand in the way of this project's, while it is active.
         pinned: The bytes that its files are taken to have, by `file_key`; None where they are read as they are.
         hidden: Modules of a run, of which the caller has others of the same names; until the next run.
+        shown: The files whose lines tracebacks show as they are pinned.
     """
 
     aside: dict[str, ModuleType] = field(default_factory=dict)
     displaced: dict[str, ModuleType] = field(default_factory=dict)
     pinned: dict[str, bytes] | None = None
     hidden: dict[str, ModuleType] = field(default_factory=dict)
+    shown: set[str] = field(default_factory=set)
 
     def text(self, file: str) -> bytes:
         """The bytes of a file."""
@@ -89,6 +91,7 @@ class _FromSource(SourceFileLoader):
             with suppress(SyntaxError, UnicodeDecodeError):
                 lines = decode_source(self.text).splitlines(keepends=True)
                 linecache.cache[self.path] = len(self.text), None, lines, self.path
+                self.project.shown.add(self.path)
 
 
 class _OwnModules:
@@ -184,13 +187,13 @@ def pin(folder: Path, files: dict[str, bytes]) -> Mapping[str, ModuleType]:
         project = _projects[folder]
         project.pinned = files
         foreign = {}
-        for name, module in list(sys.modules.items()):
+        has_installed = any(_is_installed(file) and not file.startswith(f"{_PACKAGE}/") for file in files)
+        for name, module in list(sys.modules.items()) if has_installed else _not_installed():
             if name != "__main__" and project.is_own(_file_of(module), folder) and _loader_of(module) is None:
                 foreign[name] = sys.modules.pop(name)
         sys.modules.update(project.hidden)
         project.hidden.clear()
-        _forget_changed(project)
-        for loader in _loaded(project).values():
+        for loader in _forget_changed(project):
             loader.show_lines()
         return foreign
 
@@ -205,9 +208,9 @@ def unpin(folder: Path, foreign: Mapping[str, ModuleType]) -> None:
             if name in modules:
                 project.hidden[name] = modules[name]
             modules[name] = module
-        for loader in filter(None, map(_loader_of, [*modules.values(), *project.hidden.values()])):
-            if loader.project is project:
-                linecache.cache.pop(loader.path, None)
+        for file in project.shown:
+            linecache.cache.pop(file, None)
+        project.shown.clear()
 
 
 @contextmanager
@@ -271,6 +274,8 @@ def activate(folder: Path) -> None:
 
 _LIBRARY = os.path.dirname(os.__file__)
 _STANDARD = frozenset({_LIBRARY, f"{_LIBRARY}/lib-dynload"})
+_NO_PROJECTS = (f"{_PACKAGE}/", f"{_LIBRARY}/")
+_installed: dict[str, ModuleType] = {}  # by name, as they were found in `sys.modules`
 
 
 def _on_path(folder: Path) -> list[str]:
@@ -285,12 +290,29 @@ def _on_path(folder: Path) -> list[str]:
 
 def is_own_file(file: str, folder: Path) -> bool:
     """Whether a source file is the project's: under its folder, and neither installed there nor this tool's."""
-    if not file.startswith(f"{folder}/") or file.startswith(f"{_PACKAGE}/"):
-        return False
-    if "/site-packages/" in file or "/dist-packages/" in file:
+    if not file.startswith(f"{folder}/") or _is_installed(file):
         return False
     # A project may hold its virtual environment, and may lie within a prefix as wide as /usr or /.
     return not any(file.startswith(f"{prefix}/") and not str(folder).startswith(prefix) for prefix in _INSTALLED)
+
+
+def _is_installed(file: str) -> bool:
+    """Whether a file is no project's, wherever that lies: of a package, of the standard library or of this tool."""
+    return file.startswith(_NO_PROJECTS) or "/site-packages/" in file or "/dist-packages/" in file
+
+
+def _not_installed() -> list[tuple[str, ModuleType]]:
+    """The loaded modules that may be a project's; to look at all takes longer than a run of two small tables."""
+    found = []
+    for name, module in list(sys.modules.items()):
+        if _installed.get(name) is module:
+            continue
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and _is_installed(file) and _loader_of(module) is None:
+            _installed[name] = module
+        else:
+            found.append((name, module))
+    return found
 
 
 def _file_of(module: ModuleType) -> str:
@@ -323,7 +345,7 @@ def _displace(name: str, folder: Path, project: _ProjectModules) -> None:
 
 def _deactivate(folder: Path) -> None:
     project = _projects[folder]
-    for name, module in list(sys.modules.items()):
+    for name, module in _not_installed():
         if name != "__main__" and is_own_file(_file_of(module), folder):
             project.aside[name] = sys.modules.pop(name)
     for name, module in project.displaced.items():
@@ -339,18 +361,24 @@ def _loader_of(module: ModuleType) -> _FromSource | None:
     return loader if isinstance(loader, _FromSource) else None
 
 
-def _forget_changed(project: _ProjectModules) -> None:
-    """Drop the project's modules if a file of theirs has changed; `from` imports want them dropped together."""
+def _forget_changed(project: _ProjectModules) -> list[_FromSource]:
+    """Drop the project's modules if a file of theirs has changed; `from` imports want them dropped together.
+
+    Returns:
+        What loaded those that stay.
+    """
     own = _loaded(project)
     if any(_has_changed(loader) for loader in own.values()):
         for name in own:
             sys.modules.pop(name, None)
+        own = {}
     importlib.invalidate_caches()
+    return list(own.values())
 
 
 def _loaded(project: _ProjectModules) -> dict[str, _FromSource]:
     """What loaded the project's modules from their text, by their names."""
-    loaders = {name: _loader_of(module) for name, module in list(sys.modules.items())}
+    loaders = {name: _loader_of(module) for name, module in _not_installed()}
     return {name: loader for name, loader in loaders.items() if loader is not None and loader.project is project}
 
 

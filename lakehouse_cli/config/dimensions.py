@@ -25,23 +25,46 @@ PARTITIONS = Texts(
 )
 _PERIOD = Text("a period such as `2024-01`")
 
-#: What to do in the place of words for parts of a table that people bring.
+_BY_FILE = "give its source a pattern such as `path: raw/sales_*`, and write `partitions: [file]`"
+_BY_PERIOD = "`partitions: [day]`, with `day: {every: day}` under `dimensions:`"
+#: What to do in the place of words for parts of a table that people bring, such as those of dbt and SQLMesh.
 TABLE_WORDS = {
     **dict.fromkeys(
         ("partition_by", "partitioned_by", "partition_keys", "partition_cols"),
-        "to compute and store it in parts, write `partitions: [month]`; their folders follow from that",
+        f"to compute and store it in parts, write {_BY_PERIOD}; their folders follow from that",
     ),
     **dict.fromkeys(
-        ("append", "incremental", "incremental_strategy", "write", "write_mode"),
-        "to add what is new and keep the rest, write `partitions: [file]`: each file of its source is computed once,"
-        " and again when it changes",
+        ("append", "incremental", "incremental_strategy", "strategy", "write", "write_mode"),
+        f"to add what is new and keep the rest, {_BY_FILE}: each file is computed once, and again when it changes",
     ),
     **dict.fromkeys(
         ("merge", "upsert", "unique_key"),
-        "to replace what has changed and keep the rest, write `partitions: [file]`, or a dimension such as `[month]`;"
-        " `key: [month, id]` names the columns that identify a row",
+        f"to replace what has changed and keep the rest, {_BY_FILE}, or {_BY_PERIOD};"
+        " `key: [day, id]` names the columns that identify a row",
     ),
-    "materialized": "remove it: each table is stored; to compute what is new alone, write `partitions: [file]`",
+    "materialized": f"remove it: each table is stored; to compute what is new alone, {_BY_FILE}",
+    "lookback": "remove it: a partition is computed again when its input changes, however late; a function gets the two"
+    " days before as well by `inputs: {daily: {table: daily, at: {day: [-2, 0]}}}`",
+    **dict.fromkeys(
+        ("batch_size", "interval_unit"),
+        f"write {_BY_PERIOD}: each day is a batch; `lakehouse run --max-partitions 10` makes ten of them",
+    ),
+    **dict.fromkeys(
+        ("event_time", "time_column"),
+        f"write {_BY_PERIOD}; of an input without partitions it gets the rows of its day by"
+        " `inputs: {events: {table: events, within: {column: ts}}}`",
+    ),
+    **dict.fromkeys(("begin", "start"), "write it under `dimensions:`, as in `day: {every: day, start: 2024-01-01}`"),
+    "end": "write it under `dimensions:`, as in `day: {every: day, end: 2024-12-31}`",
+    "forward_only": "write `on_code_change: new`: partitions that are stored stay when the code changes",
+    "full_refresh": "remove it: `lakehouse run --force NAME` computes all of a table",
+}
+_INPUT_WORDS = {
+    **dict.fromkeys(
+        ("lookback", "window", "offset", "lag", "shift"), "write `at: {day: [-2, 0]}`, of the table's dimension"
+    ),
+    **dict.fromkeys(("column", "time_column", "event_time"), "write `within: {column: ts}`"),
+    "optional": "write `missing: skip`",
 }
 _DIMENSION_WORDS = {
     "values": "write the values as a list: `region: [eu, us]`",
@@ -293,7 +316,7 @@ class Inputs(Struct, frozen=True):
     def _input(self, reader: Reader, key: Scalar, node: Node, what: str) -> str | tuple[str, InputOptions] | Invalid:
         if not isinstance(node, Mapping):
             return self.table.read(reader, reader.value(key, node), what)
-        values, invalid = read_keys(reader, node, self._keys, what)
+        values, invalid = read_keys(reader, node, self._keys, what, _INPUT_WORDS)
         if invalid or len(values) < len(node.entries):
             return INVALID
         table = values.pop("table", key.text)

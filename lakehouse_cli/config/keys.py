@@ -77,9 +77,25 @@ class _LoadedWhenWritten(Struct, frozen=True):
         return schema
 
 
+_KINDS = {
+    **dict.fromkeys(
+        ("incremental", "incremental_by_time_range", "incremental_by_partition", "incremental_by_unique_key"),
+        "remove it, and write `partitions: [day]`, or `[file]` where its source is files",
+    ),
+    **dict.fromkeys(
+        ("table", "view", "model", "full", "ephemeral"), "remove it: a table is `computed` where it says nothing"
+    ),
+    **dict.fromkeys(("seed", "external"), "write `source`"),
+}
+# Types of storages that people take for formats, and the end of a root of each.
+_PLACES = {"delta": "", "duckdb": ".duckdb", "sqlite": ".sqlite"}
+_STORAGES_FOR_FORMATS = {
+    name: f"write `storage: lake` in its place, and under `storages:` `lake: {{type: {name}, root: lake{end}}}`"
+    for name, end in _PLACES.items()
+}
 TABLE_KEYS: AnyMapping[str, Key] = {
     "kind": Key(
-        Choice(("source", "computed")),
+        Choice(("source", "computed"), (), _KINDS),
         "`source` for a table that is there already, `computed` for one that a transform makes.",
         "computed",
     ),
@@ -90,7 +106,7 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         examples=("raw/weather",),
     ),
     "format": Key(
-        Choice(tuple(dict.fromkeys((*FORMATS, *SERIALIZERS))), ("formats", "serializers")),
+        Choice(tuple(dict.fromkeys((*FORMATS, *SERIALIZERS))), ("formats", "serializers"), _STORAGES_FOR_FORMATS),
         "The format it is stored in. Default: its storage's. Assets that are not tables have one of their own, such as"
         " `pickle`, and no columns; `json` without columns is any JSON value.",
     ),
@@ -250,7 +266,13 @@ STORAGE_KEYS: AnyMapping[str, Key] = {
         "The folder its tables live in, relative to the project file or absolute, or a URL.",
         examples=("data", "${HOME}/lake", *(f"{scheme}://…" for scheme in SCHEMES)),
     ),
-    "format": Key(Choice(tuple(FORMATS), ("formats",)), "The format of its tables, where they are files.", "csv"),
+    "format": Key(
+        Choice(
+            tuple(FORMATS), ("formats",), {name: f"write `type: {name}` in the place of `format`" for name in _PLACES}
+        ),
+        "The format of its tables, where they are files.",
+        "csv",
+    ),
     "options": Key(_OPTIONS, "Options of the format, and of the storage itself.", {}),
     "shared": Key(
         Flag(), "Whether the workers of a cluster see the same at its root, a path, as this machine.", default=False

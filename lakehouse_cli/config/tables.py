@@ -23,6 +23,7 @@ from lakehouse_cli.errors import Location
 from lakehouse_cli.formats import FORMATS, SERIALIZERS
 from lakehouse_cli.model import Column, Contract, FunctionRef, SqlQuery, StorageSpec, Table, Uses, parse_column_type
 from lakehouse_cli.model.check import every_check
+from lakehouse_cli.model.project import UNREAD_PATH
 from lakehouse_cli.model.quarantine import puts_rows_aside
 
 _NAME = re.compile(NAME_PATTERN)
@@ -275,6 +276,14 @@ class Resolution(Struct):
             location=draft.location,
             locations=places,
         )
+        written = self._draft_of_columns(table)
+        if len(written.columns) > len(columns or ()):  # some could not be read; that they are there, their places say
+            read = {each.name for each in columns or ()}
+            unread = {key.text: key for key, _ in written.columns.values() if key.text not in read}
+            places = {**places, **{f"columns.{each}": written.reader.at(key) for each, key in unread.items()}}
+            table = replace(table, locations=places)
+        if "path" in draft.invalid:  # nor could what it says of partitions
+            table = replace(table, locations={**table.locations, UNREAD_PATH: draft.location})
         if made := tuple(placeholders_of(table)):
             table = replace(table, partitions=made)
         # Defaults speak of all tables, and mean those that have checks.

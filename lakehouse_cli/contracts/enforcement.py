@@ -25,12 +25,12 @@ from lakehouse_cli.arrow.conversion.stand_in import refusals_in, violations_in
 from lakehouse_cli.arrow.maps import holds_map
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts.findings import Findings
-from lakehouse_cli.contracts.keys import PiecewiseKey, place_of
+from lakehouse_cli.contracts.keys import OtherPartitions, PiecewiseKey, place_of
 from lakehouse_cli.errors import ContractError, Violation, did_you_mean
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.column_type import unnameable
-from lakehouse_cli.text.counts import plural
+from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.invisible import visible
 
 _SMALL_CHUNK = 65_536
@@ -58,6 +58,7 @@ def enforce(
     *,
     key: Sequence[str] = (),
     extra_columns: str = "error",
+    others: OtherPartitions | None = None,
 ) -> Enforced:
     """Convert a transform's result exactly to the declared columns, and judge it.
 
@@ -66,11 +67,12 @@ def enforce(
         columns: The contract's; None where none are declared, and each column keeps the nearest declarable type.
         key: Columns that must be non-null and, together, unique.
         extra_columns: What becomes of columns that are not declared: ``error``, ``drop`` or ``keep``.
+        others: Of one partition, the others, in which no key may be again.
 
     Raises:
         ContractError: Carries every violation found in any column.
     """
-    enforcement = Enforcement(columns, key, extra_columns)
+    enforcement = Enforcement(columns, key, extra_columns, others)
     table = enforcement.piece(result, whole=True)
     enforcement.finish()
     assert table is not None  # noqa: S101  # what is refused was raised
@@ -84,21 +86,28 @@ class Enforcement:
         columns: As of `enforce`.
         key: As of `enforce`.
         extra_columns: As of `enforce`.
+        others: As of `enforce`.
 
     Attributes:
         dropped: Names of extra columns that were dropped.
         most_bytes: What the largest piece took in memory, of a table that comes in several.
     """
 
-    def __init__(self, columns: Sequence[Column] | None, key: Sequence[str], extra_columns: str) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column] | None,
+        key: Sequence[str],
+        extra_columns: str,
+        others: OtherPartitions | None = None,
+    ) -> None:
         self.dropped: tuple[str, ...] = ()
         self.most_bytes = 0
         self._columns = columns
         self._key = key
         self._extra_columns = extra_columns
         self._found = Findings()
-        self._keys = PiecewiseKey(columns, key)
-        self._pieces = 0
+        self._keys = PiecewiseKey(columns, key, others)
+        self._rows_before = 0
         self._misplaced: dict[str, str] = {}
 
     def piece(self, result: pa.Table, *, whole: bool = False) -> pa.Table | None:
@@ -107,7 +116,6 @@ class Enforcement:
         Raises:
             ContractError: Its columns cannot be told apart.
         """
-        self._pieces += 1
         if not whole:
             self.most_bytes = max(self.most_bytes, result.nbytes)
         names, columns, found = result.schema.names, self._columns, self._found
@@ -121,13 +129,13 @@ class Enforcement:
             if column.name in places:
                 _judge(result, places[column.name], column, kept, found)
             else:
-                found.add(_missing(column, extras, self._batch(column.name)))
+                found.add(_missing(column, extras, self._since(column.name)))
         if columns is not None and self._extra_columns == "drop":
             self.dropped, extras = tuple(extras), []
         elif columns is not None and self._extra_columns == "error":
             lacking = [column.name for column in columns if column.name not in places]
             for name in extras:
-                found.add(_extra(result.schema.field(places[name]), lacking, self._batch(name)))
+                found.add(_extra(result.schema.field(places[name]), lacking, self._since(name)))
             extras = []
         for name in extras:
             _judge(result, places[name], None, kept, found)
@@ -137,11 +145,13 @@ class Enforcement:
         for name, converted in () if found.is_piece_clean else kept.items():  # as declared: a day without its time
             result = result.set_column(places[name], name, converted)
         found.end_piece(result, self._key)
+        self._rows_before += result.num_rows
         return None if found.violations else table
 
-    def _batch(self, name: str) -> str:
-        """The batch where a column was first missing, or there, that was there, or missing, before; empty for none."""
-        return self._misplaced.setdefault(name, f"batch {self._pieces}" if self._pieces > 1 else "")
+    def _since(self, name: str) -> str:
+        """From which row on a column is missing, or there, that was there, or missing, before; empty for all rows."""
+        row = f" from row {count_text(self._rows_before + 1)} on" if self._rows_before else ""
+        return self._misplaced.setdefault(name, row)
 
     def finish(self) -> None:
         """Judge what only the whole table shows.
@@ -180,12 +190,19 @@ class Check:
         columns: As of `check`.
         key: As of `check`.
         found: Takes what is wrong; its own by default.
+        others: As of `enforce`.
     """
 
-    def __init__(self, columns: Sequence[Column] | None, key: Sequence[str], found: Findings | None = None) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column] | None,
+        key: Sequence[str],
+        found: Findings | None = None,
+        others: OtherPartitions | None = None,
+    ) -> None:
         self._columns = columns
         self._key = key
-        self._keys = PiecewiseKey(columns, key)
+        self._keys = PiecewiseKey(columns, key, others)
         self._found = found or Findings()
 
     def piece(self, table: pa.Table, *, whole: bool = False) -> None:
@@ -233,14 +250,14 @@ def _name_violations(names: Sequence[str]) -> list[Violation]:
     return violations
 
 
-def _missing(column: Column, extras: Sequence[str], batch: str) -> Violation:
+def _missing(column: Column, extras: Sequence[str], since: str) -> Violation:
     close = did_you_mean(column.name, extras)
     hint = f"; {close.replace('did you mean', 'is it').rstrip('?')}?" if close else ""
-    message = f"column `{visible(column.name)}` is not in {batch and f'{batch} of '}the result{hint}"
+    message = f"column `{visible(column.name)}` is not in the result{since}{hint}"
     return Violation(column.name, "missing", 1, message, (), column.location)
 
 
-def _extra(field: pa.Field, lacking: Sequence[str], batch: str) -> Violation:
+def _extra(field: pa.Field, lacking: Sequence[str], since: str) -> Violation:
     for refused in violations_in(field):
         if refused.check == "extra":
             return refused
@@ -249,7 +266,7 @@ def _extra(field: pa.Field, lacking: Sequence[str], batch: str) -> Violation:
         message = f"index level `{visible(field.name)}` is not a declared column"
         hint = close or "drop it with `.reset_index(drop=True)`"
     else:
-        message = f"column `{visible(field.name)}`{batch and f' of {batch}'} is not declared"
+        message = f"column `{visible(field.name)}`{since and f', which comes{since},'} is not declared"
         hint = close or "declare it, or set `extra_columns: drop`"
     return Violation(field.name, "extra", 1, f"{message}; {hint}")
 

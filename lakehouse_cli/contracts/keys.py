@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import pyarrow as pa
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, examples_at, shown_
 from lakehouse_cli.contracts.findings import Findings
 from lakehouse_cli.errors import KEPT_ROWS, DataError, Example, Location, Violation
 from lakehouse_cli.model import Column, Table
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.text.counts import plural
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from lakehouse_cli.runs.spilled_pieces import SpilledPieces
 
 _DataError = TypeVar("_DataError", bound=DataError)
+#: Says something of so many rows.
+Say: TypeAlias = Callable[[int], str]
 _FEW = 1_000
 # Bytes of keys that are kept in memory.
 _IN_MEMORY = 1 << 24
@@ -59,6 +62,12 @@ def repeated_keys_text(key: Sequence[str], count: int) -> str:
     """Say that so many rows have a key that an earlier row has."""
     names = ", ".join(f"`{name}`" for name in key)
     return f"key {names}: {plural(count, 'row')} {'repeats an earlier key' if count == 1 else 'repeat earlier keys'}"
+
+
+def taken_keys_text(key: Sequence[str], count: int) -> str:
+    """Say that so many rows have a key that another partition has."""
+    names = ", ".join(f"`{name}`" for name in key)
+    return f"key {names}: {plural(count, 'row')} {'has' if count == 1 else 'have'} a key of another partition"
 
 
 def key_nulls_text(name: str, count: int) -> str:
@@ -107,6 +116,39 @@ def _is_plain(value: object) -> bool:
     return not isinstance(value, (list, dict)) and value == value
 
 
+class OtherPartitions(Protocol):
+    """The stored partitions of the table that a result is a partition of."""
+
+    def taken(self, name: str, columns: Sequence[pa.ChunkedArray]) -> tuple[Any, Sequence[Partition]]:
+        """Which rows, 0-based and ascending, have values that another partition has, and which partition that is.
+
+        Args:
+            name: Of the check `unique`; empty for the key.
+            columns: Of the rows.
+        """
+
+
+def add_taken(
+    found: Findings, violation: Violation, rows: Any, shown: pa.Table, partitions: Sequence[Partition], say: Say
+) -> None:
+    """Add rows of which other partitions have the values.
+
+    Args:
+        found: Takes them.
+        violation: Without examples.
+        rows: 0-based positions in the piece, ascending.
+        shown: The values of the first of them.
+        partitions: That have them.
+        say: The message for so many rows.
+    """
+    values = zip(*(shown_values(column, range(shown.num_rows)) for column in shown.columns), strict=True)
+    examples = tuple(
+        Example(int(row) + 1, f"{', '.join(each)} (also in {partition})")
+        for row, each, partition in zip(rows, values, partitions, strict=False)
+    )
+    found.add(replace(violation, examples=examples), av.from_numpy(rows, pa.int64()), say, shown.column_names)
+
+
 class PiecewiseKey:
     """Judges the key of the pieces of a table; to be closed.
 
@@ -116,9 +158,13 @@ class PiecewiseKey:
     Args:
         columns: The contract's; None where none are declared.
         key: Names of the columns that together identify a row.
+        others: Of one partition, the others.
     """
 
-    def __init__(self, columns: Sequence[Column] | None, key: Sequence[str]) -> None:
+    def __init__(
+        self, columns: Sequence[Column] | None, key: Sequence[str], others: OtherPartitions | None = None
+    ) -> None:
+        self._others = others
         self._declared = {column.name: column for column in columns or ()}
         self._key = list(key)
         self._pieces: list[pa.Table] = []
@@ -153,11 +199,22 @@ class PiecewiseKey:
                 _add_key_nulls(name, array, place_of(column), found)
         if not self._is_whole:
             return
+        if self._others is not None:
+            self._judge_by_others(self._others, table.select(self._key), found)
         if not whole:
             self._keep(table.select(self._key))
         elif len(repeated := repeated_rows(table, self._key)):
             shown = repeated[:EXAMPLES]
             found.add(self._violation(table.select(self._key).take(shown), shown.to_pylist(), len(repeated)), repeated)
+
+    def _judge_by_others(self, others: OtherPartitions, keys: pa.Table, found: Findings) -> None:
+        rows, partitions = others.taken("", keys.columns)
+        if not len(rows):
+            return
+        say, place = partial(taken_keys_text, self._key), place_of(self._declared.get(self._key[0]))
+        name = self._key[0] if len(self._key) == 1 else None
+        shown = keys.take(av.from_numpy(rows[:EXAMPLES], pa.int64()))
+        add_taken(found, Violation(name, "key", len(rows), say(len(rows)), (), place), rows, shown, partitions, say)
 
     def _violation(self, shown: pa.Table, rows: Sequence[int], count: int) -> Violation:
         return key_violation(shown, rows, count, place_of(self._declared.get(self._key[0])))

@@ -6,6 +6,43 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
+#: Rows or bytes of a piece that is not joined with others.
+_ROWS, _BYTES = 1 << 13, 1 << 20
+
+
+def joined(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Make one piece of small ones that follow each other and have one schema.
+
+    Each takes as long to judge and to write as a hundred rows, and as much memory while it waits.
+    """
+    waiting: list[pa.Table] = []
+    rows = size = 0
+    for piece in pieces:
+        is_large = piece.num_rows >= _ROWS or piece.nbytes >= _BYTES
+        if waiting and (is_large or not piece.schema.equals(waiting[0].schema, check_metadata=True)):
+            yield _one(waiting)
+            rows = size = 0
+        waiting.append(piece)
+        rows, size = rows + piece.num_rows, size + piece.nbytes
+        del piece
+        if rows >= _ROWS or size >= _BYTES:
+            yield _one(waiting)
+            rows = size = 0
+    if waiting:
+        yield _one(waiting)
+
+
+def _one(waiting: list[pa.Table]) -> pa.Table:
+    """One table of some, which are no longer waiting then."""
+    if len(waiting) == 1:
+        return waiting.pop()
+    table = pa.concat_tables(waiting)
+    waiting.clear()
+    try:
+        return table.combine_chunks()
+    except pa.ArrowInvalid:  # the index of a dictionary is too small for the values of all
+        return table
+
 
 def resized(pieces: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
     """Make pieces of so many rows each, the last of fewer, whatever those are of that come; none where no row comes.

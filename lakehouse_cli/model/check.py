@@ -191,6 +191,10 @@ class CheckResult(Struct, frozen=True, omit_defaults=True):
         return document | ({"earlier": True} if self.earlier else {})
 
 
+#: In the state of a check `unique` of a partition: the other partitions that have the same values.
+SHARED = "shared"
+
+
 class CheckRecord(Struct, frozen=True, omit_defaults=True):
     """What a manifest keeps of a check that was judged on the stored data.
 
@@ -198,7 +202,7 @@ class CheckRecord(Struct, frozen=True, omit_defaults=True):
         result: What was found.
         judged: What decided it, as of `Check.judged_as`, and the code of a function.
         against: The content of the other table that it looked at.
-        state: What was measured: ``newest``, ``before``, ``other``, as text.
+        state: What was measured: ``newest``, ``before``, ``other``, `SHARED`, as text.
         hidden: The columns that were sensitive, whose values it does not show.
     """
 

@@ -14,6 +14,7 @@ from msgspec.json import Decoder, Encoder
 from msgspec.structs import replace
 
 from lakehouse_cli.model.check import CheckRecord
+from lakehouse_cli.model.key_bounds import KeyBounds
 
 MANIFEST_FORMAT = 2
 _OLDEST_FORMAT = 1
@@ -206,6 +207,7 @@ class Manifest(Struct, frozen=True):
         project: Name of the project that stored it; None where that was not recorded.
         object: Of an asset that is no table, which has neither columns nor rows; None for a table.
         checks: What was found by the checks of the contract.
+        keys: Of a partition, what is kept of its keys that hold across partitions, by `Unique.id`.
         format: Version of the manifest's own layout.
     """
 
@@ -226,6 +228,7 @@ class Manifest(Struct, frozen=True):
     project: str | None = None
     object: ObjectRecord | None = None
     checks: tuple[CheckRecord, ...] = ()
+    keys: Mapping[str, KeyBounds] = field(default_factory=dict)
     format: int = MANIFEST_FORMAT
 
     @property

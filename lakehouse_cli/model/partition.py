@@ -14,12 +14,13 @@ from lakehouse_cli.model.period import SAMPLES, first_moment
 
 #: The dimension that stands for each file of a source of many files.
 FILE = "file"
-_PLAIN = re.compile(r"[A-Za-z0-9_-]+", re.ASCII).fullmatch  # of very many partitions, nearly all
+#: Matches values that need no encoding: of very many partitions, nearly all.
+is_plain = re.compile(r"[A-Za-z0-9_-]+", re.ASCII).fullmatch
 #: What Hive, Spark and Athena write as the value of a folder where it is null.
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
-class Partition(Struct, frozen=True, order=True):
+class Partition(Struct, frozen=True, order=True, cache_hash=True):
     """One partition: a value of each dimension of its table.
 
     Attributes:
@@ -56,7 +57,7 @@ class Partition(Struct, frozen=True, order=True):
 
 def quoted_value(value: str) -> str:
     """A value as a part of a path: percent-encoded, but for what every path may hold."""
-    return value if _PLAIN(value) else quote(value, safe="")
+    return value if is_plain(value) else quote(value, safe="")
 
 
 def dimension_params(periods: Mapping[str, Every | None], partition: Partition | None) -> dict[str, date | str | None]:

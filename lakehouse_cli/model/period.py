@@ -125,6 +125,15 @@ def period_key(number: int, every: Every) -> str:
         raise PeriodError("the period is outside of the years 1 to 9999", "choose nearer ones") from None
 
 
+def period_keys(numbers: range, every: Every) -> list[str]:
+    """The keys of periods that follow each other; raises PeriodError as `period_key` does."""
+    if every != "hour" or not numbers:
+        return [period_key(each, every) for each in numbers]
+    days = range(numbers[0] // 24, numbers[-1] // 24 + 1)
+    keys = [begin + hour for begin in period_keys(days, "day") for hour in _HOURS]
+    return keys[numbers[0] % 24 :][: len(numbers)]
+
+
 def _year_key(number: int) -> str:
     return _month_key(number * 12)[:4]
 
@@ -147,6 +156,7 @@ def _hour_key(number: int) -> str:
     return f"{_day_key(number // 24)}T{number % 24:02}"
 
 
+_HOURS = tuple([f"T{hour:02}" for hour in range(24)])
 _KEY_OF: dict[Every, Callable[[int], str]] = {
     "year": _year_key,
     "month": _month_key,

@@ -29,6 +29,8 @@ DEFAULT_ENVIRONMENT = "default"
 
 #: What runs a query in the database in which its result is stored.
 STORAGE_ENGINE = "storage"
+#: Under which a table whose `path` could not be read, which was reported, has a place.
+UNREAD_PATH = "path (unread)"
 _Seconds = int | float  # a whole number comes back from JSON as it was
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
-from lakehouse_cli.model.manifest import ColumnRecord, Manifest, Recipe
+from lakehouse_cli.model.manifest import UNFINISHED, ColumnRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import short_names
 from lakehouse_cli.text.name_lists import first_few
 
@@ -62,8 +62,11 @@ def stored_columns(manifest: Manifest) -> tuple[ColumnRecord, ...]:
 
 
 def stored_change(before: Manifest | None, now: Manifest) -> tuple[str, SchemaChange] | None:
-    """How the columns that are stored now differ from those stored before, in one line; None where they do not."""
-    if before is None or before.columns == now.columns:
+    """How the columns that are stored now differ from those stored before, in one line; None where they do not.
+
+    A run that was ended while it stored a table leaves no word of what was there before.
+    """
+    if before is None or before.content_hash == UNFINISHED or before.columns == now.columns:
         return None
     changes = list(column_changes(stored_columns(before), stored_columns(now)))
     change = gravest(kind for _, kind in changes)

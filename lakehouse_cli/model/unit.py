@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from xxhash import xxh3_128_hexdigest
 
 from lakehouse_cli.model.file_pattern import Placeholder
-from lakehouse_cli.model.partition import HIVE_NULL, Partition
+from lakehouse_cli.model.partition import HIVE_NULL, Partition, is_plain
 from lakehouse_cli.model.period import first_moment
 from lakehouse_cli.model.project import Table
 
@@ -23,15 +23,21 @@ _LONGEST = 180
 _PLACEHOLDER = re.compile(r"\{([^{}/:]*)(?::([^{}/]*))?\}")
 
 
+def unit_name(table: str, partition: Partition) -> str:
+    """Return what messages, manifests and events call a partition of a table."""
+    return f"{table}/{partition.path}"
+
+
 def unit_of(table: Table, partition: Partition) -> Table:
     """Return one partition of a table, as a table: its own name and path, and all else as declared."""
     return replace(
         table,
-        name=f"{table.name}/{partition.path}",
+        name=unit_name(table.name, partition),
         path=unit_path(table.path, partition),
         base_path=table.path,
         partition=partition,
         selected=None,
+        quarantine_of=f"{table.quarantine_of}/{partition.path}" if table.quarantine_of else "",
     )
 
 
@@ -70,6 +76,18 @@ def unit_path(path: str, partition: Partition) -> str:
     return filled if len(filled) <= _LONGEST else "/".join(map(_short, filled.split("/")))
 
 
+def unit_paths(path: str, partitions: Iterable[Partition]) -> Iterator[str]:
+    """Yield `unit_path` of each partition of a table; with less work for each of very many."""
+    dimensions, begin, room = None, "", 0
+    for each in partitions:
+        if each.dimensions is not dimensions:
+            dimensions = each.dimensions
+            begin = f"{path}/{dimensions[0]}="
+            room = 0 if len(dimensions) > 1 or "{" in path else _LONGEST - len(dimensions[0]) - 1
+        value = each.values[0]
+        yield f"{begin}{value}/{DATA}" if len(value) <= room and is_plain(value) else unit_path(path, each)
+
+
 def _short(part: str) -> str:
     """A part of a path that is too long for a name of a file, such as of an encoded text: its begin and a hash."""
     return part if len(part) <= _LONGEST else f"{part[: _LONGEST - 33]}~{xxh3_128_hexdigest(part.encode())}"
@@ -86,3 +104,12 @@ def _filled(value: str, form: str | None) -> str:
 def _written(value: str, form: str) -> str:
     every = Placeholder("", form).every
     return value if every is None else first_moment(value, every).strftime(form)
+
+
+def table_of(unit: Table) -> Table:
+    """Return the table that a partition is of, as it is declared."""
+    if unit.partition is None:
+        return unit
+    name, path = unit.name.partition("/")[0], unit.base_path
+    of = unit.quarantine_of.partition("/")[0]
+    return replace(unit, name=name, path=path, base_path="", partition=None, quarantine_of=of)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from lakehouse_cli.model import Column, Table
 from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.runs.events import ReplayedRows, TableResult
 from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.partition_capability import partitions
 from lakehouse_cli.storage.table_scan import scan
 from lakehouse_cli.text.counts import count_text, plural
 
@@ -54,12 +55,12 @@ class Replay:
         self._tables = tables
         self._storages = storages
         self._aside = {of: name for name, each in tables.items() if (of := each.quarantine_of)}
-        states = {each.name: each.state for each in plan.tables}
         self._before: dict[str, _Before] = {}
         for planned in plan.runs:
             if any(reason.code == "replayed" for reason in planned.reasons):
-                state = states[self._aside[planned.name]]
-                rows = 0 if state is None or state.manifest is None else state.manifest.rows
+                rows = 0
+                with suppress(LakehouseError):  # it is computed anew
+                    rows = self._rows(planned.name)
                 self._before[planned.name] = _Before(rows, self._stored_keys(planned.name))
 
     def amend(self, result: TableResult) -> TableResult:
@@ -70,14 +71,22 @@ class Replay:
         name, aside = result.name, self._aside[result.name]
         found, trouble = ReplayedRows(before.rows), None
         try:
-            manifest = self._storage(aside).read_manifest(self._tables[aside])
-            found = replace(found, quarantined=0 if manifest is None else manifest.rows)
+            found = replace(found, quarantined=self._rows(name))
             if before.keys is not None:
                 passed, again = (self._found(each, before.keys) for each in (name, aside))
                 found = replace(found, passed=passed, again=again, gone=before.rows - passed - again)
         except LakehouseError as error:
             trouble = error.message
         return replace(result, replayed=found, notes=(*result.notes, _note(found, trouble)))
+
+    def _rows(self, name: str) -> int:
+        """How many rows of a table are put aside now."""
+        aside = self._tables[self._aside[name]]
+        storage = self._storage(aside.name)
+        if aside.is_many_units:
+            return sum(record.rows for record in partitions(storage, aside).values())
+        manifest = storage.read_manifest(aside)
+        return 0 if manifest is None else manifest.rows
 
     def _stored_keys(self, name: str) -> list[pa.Table] | None:
         """The keys of the rows that are put aside now; None where there is no key, or where they cannot be read."""

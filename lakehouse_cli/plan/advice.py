@@ -49,7 +49,7 @@ def advice_for(
     undeclared = [read for read in reads if not _is_declared(read, table.uses or Uses(), files)]
     if undeclared:
         return f"`{table.name}` {_reads_in_words(undeclared, table.uses or Uses())}"
-    if not inputs and table.uses is None:
+    if not inputs and table.uses is None and not table.partitions:  # new periods are computed as they end
         once = "`refresh: 1d` computes it each day, and `uses: {}` says that once is enough"
         return f"`{table.name}` has no inputs and is computed once: {once}"
     return None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.planned import PlannedTable
+
+# Where the user limits how many partitions run, which these are may depend on those of the other tables.
+_TIMES = 5
 
 
 class _Planned(Protocol):
@@ -44,6 +49,8 @@ def plan_together(
         plan: Plans a table with reasons beside its own.
     """
     names = graph.siblings(name)
+    if len(names) == 1:  # as most
+        return {name: plan(name, ())}
     found = {each: plan(each, ()) for each in names}
     moments = _moments(graph, names, states)
     newest = max(moments, key=lambda each: moments[each], default=name)
@@ -60,10 +67,32 @@ def plan_together(
     }
 
 
+def partitions_together(
+    names: Sequence[str], plan: Callable[[str, Mapping[Partition, Reason]], PlannedTable]
+) -> dict[str, PlannedTable]:
+    """Plan the partitions of tables that one call computes: where one of them runs, it does of all tables.
+
+    Args:
+        names: The tables.
+        plan: Plans a table with reasons of partitions beside their own.
+    """
+    found = {name: plan(name, {}) for name in names}
+    for _ in range(_TIMES if len(names) > 1 else 0):
+        due = {name: _due(each) for name, each in found.items()}
+        everywhere = {unit: name for name, units in due.items() for unit in units}
+        if all(len(units) == len(everywhere) for units in due.values()):
+            break
+        more = {unit: Reason("computed_with", f"computed with `{name}`") for unit, name in everywhere.items()}
+        found = {name: plan(name, {u: r for u, r in more.items() if u not in due[name]}) for name in names}
+    return found
+
+
+def _due(planned: PlannedTable) -> set[Partition]:
+    return {unit.partition for unit in planned.partitions if unit.action == "run" and not unit.drops}
+
+
 def _moments(graph: AssetGraph, names: tuple[str, ...], states: Mapping[str, TableState]) -> dict[str, str]:
     """When the call began that each of several results is stored from; rows put aside are judged with their table."""
-    if len(names) == 1:
-        return {}
     manifests = {name: states[name].manifest for name in names if name in states and graph.tables[name].output}
     return {name: each.started_at for name, each in manifests.items() if each is not None and each.recipe is not None}
 

@@ -14,6 +14,7 @@ from lakehouse_cli.model.file_pattern import file_pattern, reads_many_files
 from lakehouse_cli.model.nesting import dimensions_for, of_time
 from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.model.period import nests
+from lakehouse_cli.model.project import UNREAD_PATH
 from lakehouse_cli.plan.graph import AssetGraph
 
 
@@ -27,11 +28,13 @@ def dimension_problems(spec: ProjectSpec, graph: AssetGraph) -> Iterator[Problem
     for name, edges in graph.inputs.items():
         table = graph.tables[name]
         if table.partitions and not table.quarantine_of:
-            yield from _Mapping(table, edges, spec).problems()
+            yield from _Mapping(table, edges, spec, graph.inputs).problems()
 
 
 def _may_have_more(table: Table) -> bool:
-    """Whether a table may have dimensions that only a look at its files shows."""
+    """Whether a table may have dimensions that only a look at its files shows, or that are written and wrong."""
+    if UNREAD_PATH in table.locations:
+        return True
     pattern = file_pattern(table.path) if table.kind == "source" and not table.partitions else None
     return pattern is not None and (pattern.is_folder or "=" in table.path)
 
@@ -40,6 +43,7 @@ class _Mapping(Struct):
     table: Table
     edges: tuple[Input, ...]
     spec: ProjectSpec
+    inputs: Mapping[str, tuple[Input, ...]]
 
     @property
     def owner(self) -> str:
@@ -64,14 +68,28 @@ class _Mapping(Struct):
 
     def _of_files(self) -> Iterator[Problem]:
         place = self.table.where("partitions")
-        sources = [f"`{each.name}`" for _, each in self.others if reads_many_files(each) and file_pattern(each.path)]
+        sources = [f"`{each}`" for each in self._sources_of_files()]
         if not sources:
             message = f"{self.owner} has a partition of each file, and reads no source of many files"
-            yield Problem(message, "read a source whose path is a pattern or a folder: `raw/sales_*`", place)
+            hint = (
+                "read a source whose path is a pattern or a folder: `raw/sales_*`, or a table with `partitions: [file]`"
+            )
+            yield Problem(message, hint, place)
         elif len(sources) > 1:
             message = f"{self.owner} has a partition of each file, and reads more than one source of many files:"
-            hint = "give each a table of its own between the two, with `partitions: [file]`"
+            hint = "give each a table of its own with `partitions: [file]`, and read those in a table without"
             yield Problem(f"{message} {', '.join(sources)}", hint, place)
+
+    def _sources_of_files(self) -> list[str]:
+        """The sources of many files that it reads by file, itself or through tables that do so."""
+        read = {each.name: each for _, each in self.others}
+        names = [*read]
+        for name in names:
+            if read[name].partitions == (FILE,):
+                more = {edge.table: self.spec.tables[edge.table] for edge in self.inputs.get(name, ())}
+                names += [each for each in more if each not in read]
+                read |= more
+        return [name for name in names if reads_many_files(read[name]) and file_pattern(read[name].path)]
 
     def _of_dimensions(self) -> Iterator[Problem]:
         place, unknown = self.table.where("partitions"), False
@@ -82,6 +100,8 @@ class _Mapping(Struct):
             if holders or open_ended:
                 continue
             unknown = True
+            if of_time([name], self.dimensions) and any(self._does_not_nest(name, each) for _, each in self.others):
+                continue  # which is reported of that input
             where = self.table.where(f"partitions.{self.table.partitions.index(name)}", "partitions")
             yield self._unheld(name, where or place)
         if unknown or open_ended or len(made) < 2:
@@ -104,6 +124,11 @@ class _Mapping(Struct):
         start = "give it a `start` under `dimensions:`" if dimension is not None and dimension.every else ""
         start = start or "list its values under `dimensions:`"
         return Problem(message, f"read an input that has it, or {start}", place)
+
+    def _does_not_nest(self, name: str, other: Table) -> bool:
+        """Whether an input has periods, and none that nest with those of a dimension of time."""
+        is_of_time = of_time(other.partitions, self.dimensions)
+        return bool(is_of_time) and not dimensions_for(name, other.partitions, self.dimensions)
 
     def _is_given(self, name: str) -> bool:
         """Whether the values of a dimension are known without any input."""
@@ -130,7 +155,7 @@ class _Mapping(Struct):
             if len(found) > 1:
                 message = f"{what} has the dimensions `{found[0]}` and `{found[1]}`, either of which could be `{name}`"
                 yield Problem(message, f"call one of the two `{name}`, or divide the table by one of them", place)
-            elif of_input and not found:
+            elif self._does_not_nest(name, other):
                 kinds = (f"`{name}` of {self.owner}", f"`{of_input[0]}` of `{other.name}`")
                 hint = "divide one of the two by days: weeks begin in one month or year and end in the next"
                 yield Problem(f"{kinds[0]} and {kinds[1]} do not nest", hint, place)
@@ -155,7 +180,8 @@ class _Mapping(Struct):
             yield Problem(f"`within` of {what}: `{other.name}` is partitioned by time itself", hint, place)
         elif other.columns is not None:
             declared = {each.name: each.type for each in other.columns}
-            if column not in declared and other.extra_columns != "keep":
+            is_unread = f"columns.{column}" in other.locations
+            if column not in declared and other.extra_columns != "keep" and not is_unread:
                 hint = did_you_mean(column, declared) or "name one of its columns"
                 yield Problem(f"`within` of {what}: `{other.name}` has no column `{column}`", hint, place)
             elif column in declared and declared[column].id not in ("date32", "date64", "timestamp"):

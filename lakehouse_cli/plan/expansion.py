@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,11 +15,13 @@ from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.time_span import TimeSpan, time_span
-from lakehouse_cli.model.unit import selection_of, unit_of
+from lakehouse_cli.model.unit import selection_of, unit_name, unit_of
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.partitioning import Chosen, Link, unit_name
 from lakehouse_cli.plan.planned import Plan, PlannedTable
-from lakehouse_cli.plan.units import UnitPlan
+
+if TYPE_CHECKING:
+    from lakehouse_cli.plan.partitioning import Chosen, Link
+    from lakehouse_cli.plan.units import UnitPlan
 
 _Value = TypeVar("_Value")
 
@@ -68,7 +70,7 @@ def expand(plan: Plan, graph: AssetGraph) -> Expansion:
         plan: The plan.
         graph: All tables.
     """
-    return _Expanding(plan, graph).expansion()
+    return _Expanding(plan, graph).expansion() if plan.partitioned else Expansion(plan, graph, {}, {}, {})
 
 
 class _Expanding:

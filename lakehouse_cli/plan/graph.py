@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import Problem
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Input
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.quarantine import quarantine_table
 from lakehouse_cli.text.python_words import in_words_of
 
@@ -72,12 +73,14 @@ class AssetGraph(Struct, frozen=True, dict=True):
 
     @cached_property
     def _siblings(self) -> dict[str, tuple[str, ...]]:
-        results: dict[FunctionRef | str, list[str]] = {}
+        results: dict[tuple[FunctionRef | str, Partition | None], list[str]] = {}
         for name, table in self.tables.items():
-            if table.quarantine_of:
-                results[table.quarantine_of] = [table.quarantine_of, name]
+            if table.selected is not None:
+                continue
+            if table.quarantine_of in self.tables:
+                results[table.quarantine_of, None] = [table.quarantine_of, name]
             if table.output and table.function is not None:
-                results.setdefault(table.function, []).append(name)
+                results.setdefault((table.function, table.partition), []).append(name)
         return {name: tuple(names) for names in results.values() for name in names}
 
     def ancestors(self, name: str) -> set[str]:

@@ -9,7 +9,6 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.file_pattern import file_pattern
 from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.text.name_lists import first_named
 
 
 def limit_problems(graph: AssetGraph) -> Iterator[Problem]:
@@ -28,8 +27,6 @@ def limit_problems(graph: AssetGraph) -> Iterator[Problem]:
 def _of_table(table: Table) -> Iterator[Problem]:
     owner, place = f"table `{table.name}`", table.where("partitions")
     refused = {
-        "rows that are put aside (`quarantine`)": table.quarantine is not None or table.quarantine_of,
-        "several results of one function (`output`)": table.output,
         "assets that are no tables": table.serializer,
         "queries that their database runs (`engine: storage`)": table.runs_in_storage,
     }
@@ -39,21 +36,6 @@ def _of_table(table: Table) -> Iterator[Problem]:
     if any(each.references == table.name for each in table.contract.checks):
         message = f"a check of {owner} looks at the table itself, and each partition is judged by itself"
         yield Problem(message, "remove the check, or `partitions`", table.where("checks", "partitions"))
-    columns = {each.name for each in table.columns or ()}
-    lacking = [each for each in table.partitions if each not in columns or each not in table.key]
-    if table.key and lacking:
-        named = first_named(lacking, len(lacking))
-        message = f"the key of {owner} would hold in each partition alone, as it lacks {named}"
-        hint = f"add {named} to `key` and to `columns`, or remove the key"
-        yield Problem(message, hint, table.where("key", "partitions"))
-    for check in table.contract.checks:
-        unseen = [each for each in table.partitions if each not in columns or each not in check.columns]
-        if check.kind == "unique" and unseen:
-            named = first_named(unseen, len(unseen))
-            message = f"`unique` of {owner} would be judged in each partition alone, as it lacks {named}"
-            whole = ", ".join((*check.columns, *unseen))
-            hint = f"write `- {{unique: [{whole}]}}` under the table's `checks`, or remove it"
-            yield Problem(message, hint, check.location or table.where("checks", "partitions"))
 
 
 def _hint(what: str) -> str:

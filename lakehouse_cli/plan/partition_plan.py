@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError
+from lakehouse_cli.model import Table
 from lakehouse_cli.model.dimension import Dimension
 from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.graph import AssetGraph
@@ -19,8 +21,28 @@ from lakehouse_cli.plan.partitioning import (
     link_of,
 )
 from lakehouse_cli.plan.planned import Plan
+from lakehouse_cli.plan.replaying import replay_reasons
 from lakehouse_cli.plan.table_units import LEFT, Judge, Known, ReasonsOf, TableUnits
 from lakehouse_cli.plan.units import Found, Narrowing, StoredPartitions, UnitPlan
+from lakehouse_cli.text.name_lists import first_named
+
+
+def whole_notes(whole: Collection[str], table: Table, graph: AssetGraph) -> Iterator[str]:
+    """Notes on the inputs that each partition of a table reads whole, and on those of which it gets rows by time."""
+    edges = graph.inputs.get(table.name, ())
+    options = {edge.table: table.input_options.get(edge.parameter or "") for edge in edges}
+    by_time = [name for name in whole if (given := options[name]) is not None and given.within is not None]
+    for names, has, have in (
+        ([name for name in whole if name not in by_time], "comes whole", "come whole"),
+        (by_time, "is read by time", "are read by time"),
+    ):
+        if names:
+            one = len(names) == 1
+            verb, come, change = ("has", has, "it") if one else ("have", have, "them")
+            yield (
+                f"{first_named(names, 3)} {verb} none of its dimensions, and {come}:"
+                f" a change of {change} makes all partitions anew"
+            )
 
 
 def links_of(graph: AssetGraph, name: str, dimensions: Mapping[str, Dimension]) -> tuple[Link | None, ...]:
@@ -106,6 +128,17 @@ class PartitionPlanner:
             self.found[name] = Found(dict(known))
         return self.found[name]
 
+    def unlisted(self, name: str) -> Iterator[str]:
+        """Notes on the inputs of a planned table that have values which a list of its dimensions leaves out."""
+        for link in self.links[name]:
+            for each in () if link is None or link.is_self else link.shared:
+                dimension = self._dimensions.get(self._graph.tables[name].partitions[each.place])
+                if link is not None and dimension is not None and dimension.values is not None:
+                    there = {unit.values[each.own] for unit in self.found[link.parts].contents}
+                    if more := sorted(there.difference(dimension.values)):
+                        named = first_named(more, 3)
+                        yield f"left out: `{link.table}` has {named}, which dimension `{dimension.name}` does not list"
+
     def up_to_date(self, name: str) -> int:
         """How many partitions of a planned table stay as they are."""
         found = self.found[name]
@@ -122,6 +155,15 @@ class PartitionPlanner:
         if self._narrowing.limit is not None and LEFT in found.waiting.values():
             return LEFT
         return None if found.contents else next(iter(found.waiting.values()), "it has no partition yet")
+
+    def replayed(self, name: str, replayed: Mapping[str, str]) -> dict[Partition, Reason]:
+        """The partitions of a table that run so that what was put aside of them is judged again, with why."""
+        return {
+            each: reason
+            for reason in replay_reasons(name, replayed)
+            for each, record in self._stored[replayed[name]].contents.items()
+            if record.rows
+        }
 
     def completed(self, plan: Plan) -> Plan:
         """A plan with the partitions of all its tables."""
@@ -166,6 +208,7 @@ class PartitionPlanner:
         reasons_of: ReasonsOf,
         recipe_reasons: Callable[[Manifest], tuple[Reason, ...]],
         judge: Judge | None = None,
+        more: Mapping[Partition, Reason] = {},
     ) -> tuple[UnitPlan, ...]:
         """Plan the partitions of a table, all it needs being planned already.
 
@@ -177,6 +220,7 @@ class PartitionPlanner:
             reasons_of: Gives the reasons of one partition.
             recipe_reasons: Gives the reasons that are in what a partition was made by.
             judge: Tells how the checks of a stored one stand; None where there are none.
+            more: Reasons of partitions beside their own.
 
         Returns:
             The partitions that are not up to date; `found` has all.
@@ -195,4 +239,4 @@ class PartitionPlanner:
             failing,
             waiting,
         )
-        return TableUnits(known, name, reasons_of, recipe_reasons, judge).units()
+        return TableUnits(known, name, reasons_of, recipe_reasons, judge, more).units()

@@ -19,7 +19,7 @@ from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.units import StoredPartitions
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import check_replaceable
-from lakehouse_cli.storage.partition_capability import contents, partitions
+from lakehouse_cli.storage.partition_capability import contents, partitions, remembered_contents
 
 if TYPE_CHECKING:
     from lakehouse_cli.storage.partition_index import PartitionRecord
@@ -48,11 +48,21 @@ class PartitionLook:
         tables: By name.
         storages: By name.
         specs: Their declarations.
+        remembering: Whether what storages remember of very many partitions will do.
+
+    Attributes:
+        has_remembered: Whether some were not looked at for that.
     """
 
     def __init__(
-        self, tables: Mapping[str, Table], storages: Mapping[str, AssetStorage], specs: Mapping[str, StorageSpec]
+        self,
+        tables: Mapping[str, Table],
+        storages: Mapping[str, AssetStorage],
+        specs: Mapping[str, StorageSpec],
+        *,
+        remembering: bool,
     ) -> None:
+        self._remembering, self.has_remembered = remembering, False
         self._tables, self._storages, self._specs = tables, storages, specs
         self._found: dict[str, StoredPartitions] = {}
         self._records: dict[str, Mapping[Partition, PartitionRecord] | StorageError] = {}
@@ -82,7 +92,7 @@ class PartitionLook:
         if table.kind == "source":
             known = self._known(table, consumers)
         try:
-            found = contents(storage, table, known)
+            found = self._remembered(storage, table) or contents(storage, table, known)
         except StorageError as error:
             return StoredPartitions({}, reading=reading, trouble=error)
         stored = StoredPartitions(
@@ -91,6 +101,13 @@ class PartitionLook:
         # To ask a server of each would take long; there a run finds it.
         is_at_hand = table.kind == "computed" and storage.concurrency == 1
         return replace(stored, obstruction=self._obstruction(table)) if is_at_hand else stored
+
+    def _remembered(self, storage: AssetStorage, table: Table) -> Mapping[Partition, InputRecord] | None:
+        if not self._remembering or table.kind == "source":
+            return None
+        found = remembered_contents(storage, table)
+        self.has_remembered = self.has_remembered or found is not None
+        return found
 
     def _obstruction(self, table: Table) -> Callable[[Partition], StorageError | None]:
         storage = self._storages[table.storage]

@@ -23,11 +23,15 @@ from lakehouse_cli.model.period import (
     number_at,
     period_around,
     period_key,
+    period_keys,
     period_number,
     shift,
 )
+from lakehouse_cli.model.unit import unit_name
 
 Values = tuple[str, ...]
+# Follows the name of a selection without partitions: the partition that it would be may be one that the run removes.
+_NONE = " (none)"
 
 
 class Shared(NamedTuple):
@@ -250,9 +254,14 @@ class LinkIndex:
                 return Chosen("", (members[0],))
             name = self._name(key)
             if members is None:
-                return Chosen(name, (), None if link.skips else self._shown(key))
+                return Chosen(f"{name}{_NONE}", (), None if link.skips else self._shown(key))
             return Chosen(name, tuple(members))
         return self._choose_neighbours(values)
+
+    def lacks(self, values: Values) -> str | None:
+        """The period that the partition of these values would be computed from, if the input has none of it."""
+        own = tuple([values[index] for index in self._indexes])
+        return None if own in self.by_key else self._shown(own)
 
     def _choose_neighbours(self, values: Values) -> Chosen:
         link, found = self.link, list[Partition]()
@@ -267,6 +276,7 @@ class LinkIndex:
         if self._single and len(found) == 1:
             name = unit_name(link.table, found[0])
         found.sort(key=_values)
+        name = name if found else f"{name}{_NONE}"
         return Chosen(name, tuple(found), lacks)
 
     def _keys(self, values: Values) -> tuple[list[Values], str]:
@@ -309,11 +319,6 @@ def _neighbours(value: str, shared: Shared) -> Iterator[str]:
 
 def _values(partition: Partition) -> Values:
     return partition.values
-
-
-def unit_name(table: str, partition: Partition) -> str:
-    """What messages, manifests and events call a partition of a table."""
-    return f"{table}/{partition.path}"
 
 
 class Domain(Struct, frozen=True):
@@ -359,7 +364,9 @@ def domain_of(dimension: Dimension, now: datetime) -> Domain:
         last = min(last, period_number(dimension.end, every))
     numbers = range(period_number(dimension.start, every), last + 1)
     steady = every != "hour" or zone == "UTC"  # clocks that are put forward leave hours out
-    keys = [period_key(each, every) for each in numbers if steady or exists(each, every, zone)]
+    keys = period_keys(numbers, every)
+    if not steady:
+        keys = [key for key, number in zip(keys, numbers, strict=True) if exists(number, every, zone)]
     return Domain(dimension, tuple(keys), current)
 
 
@@ -388,7 +395,8 @@ def expected(dimensions: Sequence[str], domains: Sequence[Domain], links: Iterab
     if order != sorted(order):
         rows = [tuple([row[place] for place in order]) for row in rows]
     for index, domain in enumerate(domains):
-        if domain.dimension is not None:
+        is_listed = domain.listed is not None and index not in together
+        if domain.dimension is not None and not is_listed:
             rows = [row for row in rows if domain.has(row[index])]
     return sorted(rows)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field, to_builtins
 
@@ -18,9 +18,11 @@ from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.model.time_span import TimeSpan
-from lakehouse_cli.plan.partitioning import Link
-from lakehouse_cli.plan.units import Action, Found, UnitPlan
 from lakehouse_cli.plan.uses import Used
+
+if TYPE_CHECKING:  # not loaded where no table has partitions
+    from lakehouse_cli.plan.partitioning import Link
+    from lakehouse_cli.plan.units import Action, Found, UnitPlan
 
 
 class PlannedTable(Struct, frozen=True):
@@ -142,6 +144,7 @@ class Plan(Struct, frozen=True):
         as_of: The moment that stands for now, as the command gave it; None where it gave none.
         cost: What its partitions would take; None where none is due.
         newest_first: Whether the last partitions come first.
+        has_remembered: As of `Snapshot`.
     """
 
     project: str
@@ -161,6 +164,7 @@ class Plan(Struct, frozen=True):
     as_of: datetime | None = None
     cost: Cost | None = None
     newest_first: bool = False
+    has_remembered: bool = False
 
     @property
     def partitioned(self) -> tuple[PlannedTable, ...]:

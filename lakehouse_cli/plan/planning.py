@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
@@ -15,11 +17,10 @@ from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import schema_change
 from lakehouse_cli.model.table_state import TableState
-from lakehouse_cli.plan.calls import call_notes, plan_together
+from lakehouse_cli.model.unit import unit_name
+from lakehouse_cli.plan.calls import call_notes, partitions_together, plan_together
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.missing_inputs import refuse_missing_inputs
-from lakehouse_cli.plan.partition_plan import PartitionPlanner
-from lakehouse_cli.plan.partitioning import unit_name
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.reasons import (
     data_reasons,
@@ -33,18 +34,19 @@ from lakehouse_cli.plan.reasons import (
 from lakehouse_cli.plan.refusals import distrusted_input, of_another_project, unread_input
 from lakehouse_cli.plan.replaying import replay_reasons
 from lakehouse_cli.plan.selection import Selection
-from lakehouse_cli.plan.table_units import Judged
-from lakehouse_cli.plan.unit_checks import together
-from lakehouse_cli.plan.units import summed_up
 from lakehouse_cli.text.name_lists import first_named
+
+if TYPE_CHECKING:
+    from lakehouse_cli.plan.partition_plan import PartitionPlanner
 
 
 def tables_of_interest(graph: AssetGraph, selection: Selection) -> tuple[str, ...]:
     """The tables whose state a plan of the selection depends on: the selected ones and their direct inputs."""
-    wanted = set(selection.names)
-    for name in selection.names:
+    selected = frozenset(selection.names)
+    wanted = {*selected}
+    for name in selected:
         wanted.update(graph.upstream(name))
-    judged = {name for name in wanted if name in selection.names or graph.tables[name].kind == "source"}
+    judged = {name for name in wanted if name in selected or graph.tables[name].kind == "source"}
     for name, others in graph.all_references.items():
         wanted.update(others if name in judged else ())
     return tuple(name for name in graph.order if name in wanted)
@@ -96,13 +98,9 @@ def make_plan(
     unfit: dict[str, str] = {}
     planned = []
     results: dict[str, PlannedTable] = {}
+    known = _Known(graph, states, recipes, running, failing, waiting, now, check_codes, replayed)
 
     def computed(name: str, reasons: tuple[Reason, ...] = ()) -> PlannedTable:
-        if partitions is not None and graph.tables[name].partitions:
-            codes = check_codes.get(name, {})
-            return _planned_partitions(
-                graph, name, states, recipes[name], running, failing, waiting, now, partitions, codes
-            )
         reasons = (*reasons, *replay_reasons(name, replayed))
         planned = _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now, reasons)
         if late := _waiting(planned, waiting):
@@ -114,7 +112,11 @@ def make_plan(
             of = _planned_source(graph, name, states, running, check_codes.get(name, {}), now)
         elif name in selected:
             if name not in results:
-                together = plan_together(graph, name, states, computed)
+                if partitions is not None and graph.tables[name].partitions:
+                    by_partition = partial(_planned_partitions, known, partitions)
+                    together = partitions_together(graph.siblings(name), by_partition)
+                else:
+                    together = plan_together(graph, name, states, computed)
                 running.update(each.name for each in together.values() if each.action == "run")
                 results |= together
             of = results[name]
@@ -127,13 +129,18 @@ def make_plan(
             running.add(name)
         if of.would_fail is not None:
             failing[name] = of.would_fail
-    asked = selection.names if selection.explicit else ()
-    sources = (each for each in planned if each.kind == "source")
-    wanted = tuple(s.name for s in sources if s.name in selection.named or (s.is_missing and s.name in asked))
+    wanted = _wanted_sources(planned, selection)
     planned = _with_judged_sources(planned, graph, {*selection.names}, wanted)
     plan = _with_stored(Plan(project, environment, tuple(planned), asked_sources=wanted, unfit=unfit), states)
     plan = replace(plan, notes=(*selection.notes, *plan.notes))
     return plan if partitions is None else partitions.completed(plan)
+
+
+def _wanted_sources(planned: Sequence[PlannedTable], selection: Selection) -> tuple[str, ...]:
+    """The sources that the user asked for, or that are missing among those."""
+    asked = selection.names if selection.explicit else ()
+    sources = (each for each in planned if each.kind == "source")
+    return tuple(s.name for s in sources if s.name in selection.named or (s.is_missing and s.name in asked))
 
 
 def _with_stored(plan: Plan, states: Mapping[str, TableState]) -> Plan:
@@ -269,20 +276,33 @@ def _waiting(planned: PlannedTable, waiting: dict[str, str]) -> PlannedTable | N
     return replace(planned, action="wait", reasons=(Reason("input_waits", why),), refused=None, would_fail=None)
 
 
+class _Known(NamedTuple):
+    """What is known of a plan that is being made, as of `make_plan`; the sets and maps of it grow."""
+
+    graph: AssetGraph
+    states: Mapping[str, TableState]
+    recipes: Mapping[str, Recipe]
+    running: Collection[str]
+    failing: Mapping[str, str]
+    waiting: dict[str, str]
+    now: datetime
+    check_codes: Mapping[str, Mapping[str, str]]
+    replayed: Mapping[str, str]
+
+
 def _planned_partitions(
-    graph: AssetGraph,
-    name: str,
-    states: Mapping[str, TableState],
-    recipe: Recipe,
-    running: Collection[str],
-    failing: Mapping[str, str],
-    waiting: dict[str, str],
-    now: datetime,
-    partitions: PartitionPlanner,
-    codes: Mapping[str, str],
+    known: _Known, partitions: PartitionPlanner, name: str, more: Mapping[Partition, Reason]
 ) -> PlannedTable:
-    """A selected table that is computed by partition, all it needs being planned already."""
-    table, state = graph.tables[name], states[name]
+    """A selected table that is computed by partition, all it needs being planned already; `more` are reasons."""
+    from lakehouse_cli.plan.partition_plan import whole_notes  # these are not loaded where no table has partitions
+    from lakehouse_cli.plan.table_units import Judged
+    from lakehouse_cli.plan.unit_checks import together
+    from lakehouse_cli.plan.units import summed_up
+
+    graph, states, recipes, running, failing, waiting, now, check_codes, replayed = known
+    table, state, recipe, codes = graph.tables[name], states[name], recipes[name], check_codes.get(name, {})
+    waiting.pop(name, None)
+    more = {**partitions.replayed(name, replayed), **more}
     function = table.function.name if table.function is not None else name
 
     def reasons_of(
@@ -315,7 +335,7 @@ def _planned_partitions(
         return Judged(found.action, found.reasons, found.checks, found.would_fail)
 
     judges = judge if table.contract.checks else None
-    units = partitions.plan(name, running, failing, waiting, reasons_of, of_recipe, judges)
+    units = partitions.plan(name, running, failing, waiting, reasons_of, of_recipe, judges, more)
     if (why := partitions.incomplete(name)) is not None:
         waiting[name] = why
     runs = [each for each in units if each.action == "run"]
@@ -334,23 +354,15 @@ def _planned_partitions(
         state=state,
         recipe=recipe,
         would_fail=failures[0] if failures and len(failures) >= len(runs) else None,
-        notes=_whole_notes(partitions, name) if runs else (),
+        notes=(
+            *(whole_notes(partitions.whole_inputs(name), table, graph) if runs else ()),
+            *partitions.unlisted(name),
+        ),
         after=graph.after.get(name, ()),
         checks=together([(str(unit.partition), each) for unit in units for each in unit.checks]),
         partitions=units,
         up_to_date=up_to_date,
     )
-
-
-def _whole_notes(partitions: PartitionPlanner, name: str) -> tuple[str, ...]:
-    """A note on the inputs that each partition of a table reads whole."""
-    whole = partitions.whole_inputs(name)
-    if not whole:
-        return ()
-    one = len(whole) == 1
-    has, come = ("has", "comes") if one else ("have", "come")
-    change = f"a change of {'it' if one else 'them'} makes all partitions anew"
-    return (f"{first_named(whole, 3)} {has} none of its dimensions, and {come} whole: {change}",)
 
 
 def _with_checks(

@@ -20,9 +20,7 @@ from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.frame_names import UNORDERED
 from lakehouse_cli.plan.computations import planned_computation
 from lakehouse_cli.plan.dimension_params import take_dimensions
-from lakehouse_cli.plan.dimensions import dimension_problems
 from lakehouse_cli.plan.graph import build_graph, with_quarantines
-from lakehouse_cli.plan.partition_limits import limit_problems
 from lakehouse_cli.plan.project_params import NOTHING, ByTable, take_params
 from lakehouse_cli.plan.python_functions import FunctionCode
 from lakehouse_cli.plan.query_files import with_texts
@@ -78,8 +76,12 @@ class ProjectCode:
         spec = self.spec = with_quarantines(taken.spec)
         self._functions = FunctionCode(spec, self._source, self._fingerprint)
         self.graph, problems = build_graph(spec, self.computation)
-        problems += dimension_problems(spec, self.graph)
-        problems += limit_problems(self.graph)
+        if any(table.partitions for table in spec.tables.values()):
+            from lakehouse_cli.plan.dimensions import dimension_problems  # not loaded where no table has partitions
+            from lakehouse_cli.plan.partition_limits import limit_problems
+
+            problems += dimension_problems(spec, self.graph)
+            problems += limit_problems(self.graph)
         if self._queries is not None:
             from lakehouse_cli.plan.bound_queries import query_problems
             from lakehouse_cli.plan.queries_in_databases import database_problems

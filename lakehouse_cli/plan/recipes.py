@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import xxhash
@@ -18,8 +18,10 @@ from lakehouse_cli.model.manifest import PRIVATE, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.option_hash import option_hash, plain_option
 from lakehouse_cli.model.quarantine import quarantine_rules
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.partitioning import Link
 from lakehouse_cli.plan.uses import Used, value_hash
+
+if TYPE_CHECKING:
+    from lakehouse_cli.plan.partitioning import Link
 
 _NONE: Mapping[str, str] = {}
 # What begins the second half of how a pickle is read.

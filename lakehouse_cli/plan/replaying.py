@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
+
+if TYPE_CHECKING:  # not loaded where no table has partitions
+    from lakehouse_cli.plan.units import StoredPartitions
 
 
 def find_replayed(tables: Mapping[str, Table], names: Iterable[str]) -> dict[str, str]:
@@ -47,11 +51,22 @@ def replay_reasons(name: str, replayed: Mapping[str, str]) -> Iterator[Reason]:
         yield Reason("replayed", f"`{replayed[name]}` is judged again (`--replay`)")
 
 
-def without_rows(replayed: Mapping[str, str], states: Mapping[str, TableState]) -> dict[str, str]:
-    """Those of the tables of which no row was put aside, each with a note that says so."""
+def without_rows(
+    replayed: Mapping[str, str], states: Mapping[str, TableState], partitions: Mapping[str, StoredPartitions]
+) -> dict[str, str]:
+    """Those of the tables of which no row was put aside, each with a note that says so.
+
+    Args:
+        replayed: The tables, each with the name of its quarantine.
+        states: Of all tables that are looked at.
+        partitions: What is stored of those that are stored by partition.
+    """
     found = {}
     for name, aside in replayed.items():
         manifest = states[aside].manifest
-        if manifest is None or not manifest.rows:
+        has_rows = manifest is not None and manifest.rows > 0
+        if aside in partitions:
+            has_rows = any(record.rows for record in partitions[aside].contents.values())
+        if not has_rows:
             found[name] = f"`{aside}` has no rows: there is nothing to judge again"
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
@@ -16,13 +17,11 @@ from lakehouse_cli.model.judged_source import JudgedSource
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.partition_snapshot import PartitionLook
-from lakehouse_cli.plan.partitioning import parts_name
 from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.stored_form import columns_changed, options_changed
 from lakehouse_cli.plan.stored_states import changed_input, described, gone_data, stored_columns, with_rows
-from lakehouse_cli.plan.units import StoredPartitions
 from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.capabilities import ProtectsOthers, altered_by, check_replaceable, count_rows, prefetch
 from lakehouse_cli.storage.opening import not_installed
@@ -30,6 +29,9 @@ from lakehouse_cli.storage.table_scan import scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakehouse_cli.plan.partition_snapshot import PartitionLook
+    from lakehouse_cli.plan.units import StoredPartitions
 
 _Answer = TypeVar("_Answer")
 
@@ -141,11 +143,13 @@ class Snapshot(Struct, frozen=True):
         environment: Where.
         states: By table; those that were found in another environment name it.
         partitions: By partition, of tables that have some.
+        has_remembered: Whether some of these were not looked at, but found as recorded a short while ago.
     """
 
     environment: str
     states: Mapping[str, TableState]
     partitions: Mapping[str, StoredPartitions] = {}
+    has_remembered: bool = False
 
 
 def take_snapshot(
@@ -157,6 +161,7 @@ def take_snapshot(
     forced: bool = False,
     lenient: bool = False,
     by_partition: Collection[str] = (),
+    remembering: bool = False,
 ) -> Snapshot:
     """Look at the tables that a plan depends on.
 
@@ -168,8 +173,9 @@ def take_snapshot(
         forced: Whether the user asked to replace whatever is there.
         lenient: Whether it is only asked which tables would run: neither rows nor refusals are.
         by_partition: Tables and sources that are read by partition alone, or not at all.
+        remembering: Whether what storages remember of very many partitions will do.
     """
-    look, names = _Look(here), tuple(names)
+    look, names = _Look(here, remembering=remembering), tuple(names)
     look.at([name for name in names if name not in by_partition])
     states = {name: look.by_partition(name) if name in by_partition else look.state(name) for name in names}
     farther = None if behind is None else _Look(behind)
@@ -193,7 +199,8 @@ def take_snapshot(
         absent = next((name for name in names if look.lacks_source(states[name], name)), None)
         if absent is not None:
             states[absent] = replace(states[absent], trouble=look.absence(absent))
-    return Snapshot(here.environment, states, look.stored_partitions(names))
+    partitions = look.stored_partitions(names)
+    return Snapshot(here.environment, states, partitions, look.has_remembered)
 
 
 class _Look:
@@ -201,9 +208,10 @@ class _Look:
 
     Args:
         stored: The environment.
+        remembering: Whether what storages remember of very many partitions will do.
     """
 
-    def __init__(self, stored: StoredEnvironment) -> None:
+    def __init__(self, stored: StoredEnvironment, *, remembering: bool = False) -> None:
         self.tables, self.storages, self.specs = stored.tables, stored.storages, stored.specs
         self.graph, self.environment = stored.graph, stored.environment
         self.code_now = stored.code_now
@@ -211,7 +219,18 @@ class _Look:
         self._manifests: dict[str, Manifest | StorageError | None] = {}
         self._contents: dict[str, InputRecord | StorageError | None] = {}
         self._out_of_reach: dict[str, UnreachableError] = {}
-        self._partitions = PartitionLook(self.tables, self.storages, self.specs)
+        self._remembering = remembering
+
+    @cached_property
+    def _partitions(self) -> PartitionLook:
+        from lakehouse_cli.plan.partition_snapshot import PartitionLook  # not loaded where no table has partitions
+
+        return PartitionLook(self.tables, self.storages, self.specs, remembering=self._remembering)
+
+    @property
+    def has_remembered(self) -> bool:
+        """Whether some partitions were not looked at."""
+        return "_partitions" in vars(self) and self._partitions.has_remembered
 
     def at(self, names: Sequence[str]) -> None:
         """Look at many tables, as many at once as their storages bear; `state` then answers without waiting.
@@ -261,6 +280,8 @@ class _Look:
             if reads_many_files(self.tables[name]):
                 consumers = [each for each in self.graph.downstream(name) if self.tables[each].partitions == (FILE,)]
                 if consumers:
+                    from lakehouse_cli.plan.partitioning import parts_name
+
                     found[parts_name(name, by_file=True)] = self._partitions.of(name, consumers, by_file=True)
         return found
 
@@ -339,7 +360,7 @@ class _Look:
 
     def _not_as_declared(self, table: Table, message: str, *keys: str) -> StorageError:
         chosen = "" if self.environment == DEFAULT_ENVIRONMENT else f" -e {self.environment}"
-        hint = f"`lakehouse run {table.name}{chosen}` stores it anew; or take the change back"
+        hint = f"`lakehouse run {selected_alone(table)}{chosen}` stores it anew; or take the change back"
         return StorageError(message, hint=hint, location=table.where(*keys))
 
     def count(self, names: Sequence[str]) -> dict[str, int]:

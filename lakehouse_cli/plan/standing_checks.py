@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.check import Check, CheckRecord, CheckResult
+from lakehouse_cli.model.check import SHARED, Check, CheckRecord, CheckResult
 from lakehouse_cli.model.check_verdict import judged_again
 from lakehouse_cli.model.judged_source import rules_of
 from lakehouse_cli.model.manifest import Manifest
@@ -55,6 +55,9 @@ def due_checks(
         other = check.references
         if record is None:
             yield check, Reason("check_changed", f"check `{check.name}` is new, or judges by other rules")
+        elif SHARED in record.state:
+            what = f"check `{check.name}` found values of {record.state[SHARED]}, which may not have them any more"
+            yield check, Reason("reference_changed", what)
         elif other is None or other == table.name:
             continue
         elif other in running:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -13,8 +13,10 @@ from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.model.unit import unit_name
+from lakehouse_cli.plan.gone_sources import refuse_gone, why_gone, without_source
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.partitioning import Chosen, Domain, Link, LinkIndex, Values, expected, unit_name
+from lakehouse_cli.plan.partitioning import Chosen, Domain, Link, LinkIndex, Values, expected
 from lakehouse_cli.plan.plain_units import PlainUnits
 from lakehouse_cli.plan.units import Action, Found, Narrowing, Stored, StoredPartitions, UnitPlan
 from lakehouse_cli.text.name_lists import first_named
@@ -43,6 +45,8 @@ class Judged(NamedTuple):
     would_fail: str | None
 
 
+#: What a partition gets of each input, by edge.
+_Choice = tuple[Chosen | None, ...]
 #: Judges a stored partition that is up to date by the records of its checks.
 Judge = Callable[[str, TableState], Judged]
 
@@ -88,6 +92,7 @@ class TableUnits:
         reasons_of: Gives the reasons of one partition.
         recipe_reasons: Gives the reasons that are in what a partition was made by.
         judge: Tells how the checks of a stored one stand; None where there are none.
+        more: Reasons of partitions beside their own.
     """
 
     def __init__(
@@ -97,12 +102,14 @@ class TableUnits:
         reasons_of: ReasonsOf,
         recipe_reasons: Callable[[Manifest], tuple[Reason, ...]],
         judge: Judge | None,
+        more: Mapping[Partition, Reason],
     ) -> None:
-        self.judge = judge
+        self.judge, self.more = judge, more
         self.known, self.name = known, name
         running, failing, waiting = known.running, known.failing, known.waiting
         self.table = known.graph.tables[name]
         self.stored = known.stored[name]
+        self.beside = {n: known.stored[n] for n in known.graph.siblings(name) if n != name and n in known.stored}
         self.edges = known.graph.inputs.get(name, ())
         self.links = known.links[name]
         self.reasons_of, self.recipe_reasons = reasons_of, recipe_reasons
@@ -163,8 +170,8 @@ class TableUnits:
         wanted = self.known.narrowing.wanted
         stored = self.stored.records
         plain = self._plain(indexes)
-        for values in keys:
-            unit = Partition(dimensions, values)
+        for unit in _as_stored(dimensions, keys, stored):
+            values = unit.values
             if plain is not None and plain.take(unit, values):
                 continue
             if wanted is not None and not wanted(self.name, unit):
@@ -177,7 +184,7 @@ class TableUnits:
         seen = set(keys)
         for unit in stored:
             if unit.values not in seen and (wanted is None or wanted(self.name, unit)):
-                planned = self._gone(unit, None)
+                planned = self._gone(unit, why_gone(table, unit, indexes, self.domains))
                 if planned is not None:
                     found.append(planned)
         return tuple(self._limited(found))
@@ -185,14 +192,10 @@ class TableUnits:
     def _plain(self, indexes: Sequence[LinkIndex | None]) -> PlainUnits | None:
         """What finds those of very many partitions that are up to date; None where there is more to look at."""
         known = self.known
-        if (
-            known.narrowing.wanted is not None
-            or known.force
-            or self.table.refresh is not None
-            or self.judge is not None
-        ):
+        table, is_narrowed = self.table, known.narrowing.wanted is not None
+        if is_narrowed or known.force or table.refresh is not None or self.judge is not None:
             return None
-        if self.whole_running or self.whole_waits is not None:
+        if self.more or self.beside or self.whole_running or self.whole_waits is not None:
             return None
         current = [each.current for each in self.domains]
         plain = PlainUnits(self.stored, self.whole_hashes, current, self._of_recipe, self.result.contents)
@@ -243,7 +246,9 @@ class TableUnits:
         for link, each in zip(self.links, chosen, strict=True):
             if link is not None and each is not None and each.lacks is not None:
                 why = f"`{link.table}` has no {each.lacks}"
-                return self._gone(unit, why) if is_stored else self._waiting(unit, "input_missing", why)
+                if is_stored:
+                    return self._gone(unit, without_source(link.table, each.lacks))
+                return self._waiting(unit, "input_missing", why)
         needs: list[str] = []
         for link, each in zip(self.links, chosen, strict=True):
             if link is None or each is None:
@@ -255,15 +260,17 @@ class TableUnits:
                 needs += [unit_name(link.table, m) for m in each.members if m in other.due]
         if not needs and not is_open and not self.whole_running and self._is_up_to_date(unit, chosen):
             self.result.contents[unit] = self.stored.contents[unit]
-            return None if self.judge is None else self._judged(unit, self.judge)
+            return None if self.judge is None else self._judged(unit, chosen, self.judge)
         if self.whole_waits is not None:
             return self._waiting(unit, "input_waits", self.whole_waits)
         return self._due(unit, chosen, tuple(needs), is_open=is_open)
 
-    def _judged(self, unit: Partition, judge: Judge) -> UnitPlan | None:
+    def _judged(self, unit: Partition, chosen: _Choice, judge: Judge) -> UnitPlan | None:
         """Plan a partition that is up to date by its checks; None where all of them passed."""
         state = self._state(unit)
         found = judge(unit_name(self.name, unit), state)
+        if found.action == "run":
+            return self._due(unit, chosen, (), is_open=False, more=found.reasons)
         if found.action == "skip" and all(each.status == "passed" for each in found.checks):
             return None
         if found.would_fail is not None:
@@ -290,25 +297,18 @@ class TableUnits:
             state = self._state(unit)
         return UnitPlan(unit, "wait", (Reason(code, why),), state)
 
-    def _gone(self, unit: Partition, why: str | None) -> UnitPlan | None:
+    def _gone(self, unit: Partition, why: str) -> UnitPlan | None:
         """Plan a stored partition whose source has gone; None where it is kept."""
         gone = self.table.gone
         if gone == "keep":
             self._leave(unit)
             return None
-        reason = Reason("source_gone", f"its source is gone{'' if why is None else f': {why}'}")
+        reason = Reason("source_gone", why)
         state = self._state(unit)
         if gone == "drop":
             self.result.dropped.add(unit)
             return UnitPlan(unit, "run", (reason,), state, drops=True)
-        name = unit_name(self.name, unit)
-        option = " ".join(f"--partition {key}={value}" for key, value in unit.key.items())
-        refused = StorageError(
-            f"the source of `{name}` is gone{'' if why is None else f': {why}'}",
-            hint=f"`gone: keep` keeps such partitions, `gone: drop` removes them;"
-            f" `lakehouse clean {self.name} {option}` removes this one",
-            location=self.table.where("gone", "partitions"),
-        )
+        refused = refuse_gone(self.table, unit, why)
         self.result.contents[unit] = None
         self.result.due.add(unit)
         self.result.failing[unit] = refused.message
@@ -321,6 +321,8 @@ class TableUnits:
         if record is None or content is None or self.known.force or record.content_hash != content.content_hash:
             return False
         if not record.recipe or self.table.refresh is not None or self._recipe_changes(unit, record):
+            return False
+        if unit in self.more or any(self.stored.reasons_beside(unit, self.beside)):
             return False
         inputs = record.input_hashes
         if not all(inputs.get(name) == now for name, now in self.whole_hashes):
@@ -364,7 +366,7 @@ class TableUnits:
         return link.content(there)._replace(reading=reading)
 
     def _due(
-        self, unit: Partition, chosen: tuple[Chosen | None, ...], needs: tuple[str, ...], *, is_open: bool
+        self, unit: Partition, chosen: _Choice, needs: tuple[str, ...], *, is_open: bool, more: tuple[Reason, ...] = ()
     ) -> UnitPlan | None:
         state = self._state(unit)
         chosen = tuple(
@@ -391,6 +393,7 @@ class TableUnits:
         if upstream:
             names = [*upstream]
             reasons.append(Reason("upstream_runs", f"{first_named(names, 3)} {'runs' if len(names) == 1 else 'run'}"))
+        reasons += (*self.stored.reasons_beside(unit, self.beside), *more, *filter(None, [self.more.get(unit)]))
         if is_open:
             reasons = [each for each in reasons if each.code != "partition_open"]
             reasons.append(Reason("partition_open", "its period has not ended"))
@@ -436,3 +439,12 @@ class TableUnits:
         trouble = found if isinstance(found, StorageError) else None
         content = None if content is None else content._replace(reading=stored.reading)
         return TableState(stored.uri(unit), content is not None, stored.trouble, content, manifest, trouble)
+
+
+def _as_stored(dimensions: tuple[str, ...], keys: Sequence[Values], stored: Iterable[Partition]) -> Iterator[Partition]:
+    """Yield the partitions of keys: those that are stored as they are, whose hashes are known; both are in order."""
+    other = next(others := iter(stored), None)
+    for values in keys:
+        while other is not None and other.values < values:
+            other = next(others, None)
+        yield other if other is not None and other.values == values else Partition(dimensions, values)

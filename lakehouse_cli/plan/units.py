@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -10,17 +10,29 @@ from msgspec import Struct
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.check import CheckResult
+from lakehouse_cli.model.key_bounds import KeyBounds
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.partitioning import Chosen
+from lakehouse_cli.text.causes import by_cause, without_values
 from lakehouse_cli.text.counts import plural
 
 # Partitions that are named one by one.
 _NAMED = 2
+# Messages of one kind about partitions of a table that are said.
+_SAID = 2
 #: What would be done to a table, or to a partition of it.
 Action = Literal["run", "check", "skip", "read", "wait"]
+
+
+class Content(Protocol):
+    """What an index says of an input of a partition."""
+
+    @property
+    def content_hash(self) -> str:
+        """Of its data."""
 
 
 class Stored(Protocol):
@@ -35,8 +47,24 @@ class Stored(Protocol):
         """A digest of what it was made by."""
 
     @property
+    def input_names(self) -> tuple[tuple[str, str], ...]:
+        """The name and the reading of each input: the same tuple for many partitions."""
+
+    @property
+    def input_contents(self) -> Sequence[Content]:
+        """What it was made from, in the order of `input_names`."""
+
+    @property
     def input_hashes(self) -> Mapping[str, tuple[str, str]]:
         """The content hash and the reading of what it was made from."""
+
+    @property
+    def keys(self) -> Mapping[str, KeyBounds]:
+        """What it keeps of its keys."""
+
+    @property
+    def run_id(self) -> str:
+        """The run that stored it."""
 
 
 class StoredPartitions(Struct, frozen=True):
@@ -59,6 +87,33 @@ class StoredPartitions(Struct, frozen=True):
     reading: str = ""
     trouble: StorageError | None = None
     obstruction: Callable[[Partition], StorageError | None] = lambda _: None
+
+    def _left_beside(self, unit: Partition) -> Partition | None:
+        """A partition with keys of one that was about to be replaced as these were judged, and is as it was."""
+        record = self.records.get(unit)
+        for bounds in () if record is None else record.keys.values():
+            for values, content_hash in bounds.beside:
+                other = Partition(unit.dimensions, values)
+                left = self.records.get(other)
+                if left is not None and left.content_hash == content_hash:
+                    return other
+        return None
+
+    def reasons_beside(self, unit: Partition, others: Mapping[str, StoredPartitions]) -> Iterator[Reason]:
+        """Why a stored partition does not go with what is stored beside it.
+
+        Args:
+            unit: Which.
+            others: The other tables that one call computes, by name.
+        """
+        other = self._left_beside(unit)
+        if other is not None:
+            yield Reason("keys_changed", f"has keys of {other}, which was to be replaced and was not")
+        mine = self.records.get(unit)
+        for name, stored in others.items() if mine is not None else ():
+            its = stored.records.get(unit)
+            if mine is not None and its is not None and mine.run_id != its.run_id:
+                yield Reason("computed_with", f"run {mine.run_id} stored it, and run {its.run_id} that of `{name}`")
 
 
 class UnitPlan(Struct, frozen=True):
@@ -143,21 +198,27 @@ EVERYTHING = Narrowing()
 
 
 def summed_up(units: Sequence[UnitPlan]) -> tuple[Reason, ...]:
-    """The reasons of a table: those of its partitions, by code, with the message of the first of them.
+    """The reasons of a table: those of its partitions, each with the partitions that it holds of.
 
-    That an input runs is no news of a partition that runs for other reasons too.
+    That an input runs is no news of a partition that runs for other reasons too. Of one code the first few are said.
     """
-    by_code: dict[str, list[tuple[UnitPlan, str]]] = {}
+    by_code: dict[str, list[tuple[Partition, str]]] = {}
     for unit in units:
         own = [reason for reason in unit.reasons if reason.code != "upstream_runs"]
         for reason in own or unit.reasons:
-            by_code.setdefault(reason.code, []).append((unit, reason.message))
-    return tuple(
-        [
-            Reason(code, f"{named_partitions([unit.partition for unit, _ in found])}: {found[0][1]}")
-            for code, found in by_code.items()
-        ]
-    )
+            by_code.setdefault(reason.code, []).append((unit.partition, reason.message))
+    return tuple([Reason(code, message) for code, found in by_code.items() for message in by_message(found)])
+
+
+def by_message(found: Sequence[tuple[Partition, str]]) -> Iterator[str]:
+    """Messages about partitions, each once, with the partitions that it holds of; the first few of many."""
+    causes = by_cause(((part, message), without_values(message, part.values)) for part, message in found)
+    for alike in causes[:_SAID]:
+        messages = [message for _, message in alike]
+        more = "" if messages.count(messages[0]) == len(messages) else ", and so on"
+        yield f"{named_partitions([part for part, _ in alike])}: {messages[0]}{more}"
+    if rest := sorted({part for alike in causes[_SAID:] for part, _ in alike}):
+        yield f"{named_partitions(rest)}: likewise, by other numbers or names (`-o json`)"
 
 
 def named_partitions(partitions: Sequence[Partition]) -> str:

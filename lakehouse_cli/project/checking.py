@@ -18,16 +18,8 @@ from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.project.chosen_partitions import narrowed_selection
 from lakehouse_cli.project.execution import find_executor, runner_of
 from lakehouse_cli.project.planning import Planner
-from lakehouse_cli.runs.events import (
-    Event,
-    Moment,
-    RunResult,
-    RunStarted,
-    TableResult,
-    error_json,
-    ignore_event,
-    new_run_id,
-)
+from lakehouse_cli.runs.error_info import error_json
+from lakehouse_cli.runs.events import Event, Moment, RunResult, RunStarted, TableResult, ignore_event, new_run_id
 from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.runs.lock import RunLockedError, run_lock
 from lakehouse_cli.runs.source_checks import SourceChecksStore

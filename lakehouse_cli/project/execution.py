@@ -34,6 +34,7 @@ from lakehouse_cli.text.redaction import masked
 if TYPE_CHECKING:
     from lakehouse_cli.executors.base import Executor
     from lakehouse_cli.operations.comparing import Comparison
+    from lakehouse_cli.operations.copying import CopiedTable, CopyResult
 
 
 def run_project(
@@ -164,6 +165,40 @@ def _diff_environments(planner: Planner, against: str, request: RunRequest, limi
             behind = narrowed(behind, chosen.names, choice, lenient=True)
         found = compare_environments(stored, behind, chosen.names, limit, planner.mask_with(other))
     return Comparison(here.name, here.environment, against, found, chosen.notes)
+
+
+def copy_project(
+    planner: Planner,
+    request: RunRequest,
+    to: str,
+    on_table: Callable[[CopiedTable], None],
+    on_begin: Callable[[str], None],
+    *,
+    sources: bool,
+    dry_run: bool,
+) -> CopyResult:
+    """Copy stored tables to another environment. See `Project.copy`."""
+    from lakehouse_cli.operations.copying import copy_tables
+
+    chosen, stored, other = planner.select(request.selection, request.exclude, None), planner.stored, planner.other(to)
+    choice = parse_partitions(request.partitions, planner.spec.dimensions)
+    with planner.connected(), other.connected():
+        if choice is not None:
+            names = tuple(name for name in chosen.names if stored.tables[name].kind == "computed")
+            stored, chosen = narrowed_selection(stored, replace(chosen, names=names), choice)
+        return copy_tables(
+            planner.spec.name,
+            planner.spec.folder,
+            chosen,
+            stored,
+            other.stored,
+            sources=sources,
+            force=request.force,
+            dry_run=dry_run,
+            mask=planner.mask_with(other),
+            on_table=on_table,
+            on_begin=on_begin,
+        )
 
 
 def find_executor(planner: Planner, name: str | None = None) -> type[Executor]:

@@ -17,6 +17,7 @@ from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.project.loading import load_valid_project
 from lakehouse_cli.project.stored import StoredProject
+from lakehouse_cli.runs.events import ignore_event
 from lakehouse_cli.storage.base import Stray
 from lakehouse_cli.storage.opening import check_installed
 from lakehouse_cli.text.counts import plural
@@ -373,6 +374,7 @@ class Project(StoredProject):
         *selection: str,
         to: str,
         exclude: Iterable[str] = (),
+        partitions: Iterable[str] = (),
         sources: bool = False,
         force: bool = False,
         dry_run: bool = False,
@@ -385,34 +387,22 @@ class Project(StoredProject):
             selection: Terms of the selection grammar; none selects every table.
             to: Name of the other environment.
             exclude: Terms of what to leave out.
+            partitions: Which partitions, as `--partition` takes them; none for all.
             sources: Copy sources as well: the columns they declare.
             force: Overwrite also what is newer there, was altered there, or has no manifest there.
             dry_run: Report what would be done, and copy nothing.
             on_table: Called with each table when it has ended.
-            on_begin: Called with each table that is begun.
+            on_begin: Called with each table, or partition of one, that is begun.
 
         Raises:
-            UsageError: The selection is wrong; there is no such environment, or it is this one.
+            UsageError: The selection is wrong; there is no such partition or environment, or it is this one.
             LakehouseError: A run goes on there.
         """
-        from lakehouse_cli.operations.copying import copy_tables
+        from lakehouse_cli.project.execution import copy_project
 
-        chosen = self.select(*selection, exclude=exclude)
-        other = self.planner.other(to)
-        with self.planner.connected(), other.connected():
-            return copy_tables(
-                self.name,
-                self.folder,
-                chosen,
-                self.stored,
-                other.stored,
-                sources=sources,
-                force=force,
-                dry_run=dry_run,
-                mask=self.planner.mask_with(other),
-                on_table=on_table,
-                on_begin=on_begin,
-            )
+        terms = RunRequest(selection=selection, exclude=tuple(exclude), partitions=tuple(partitions), force=force)
+        reports = (on_table or ignore_event, on_begin or ignore_event)
+        return copy_project(self.planner, terms, to, *reports, sources=sources, dry_run=dry_run)
 
     def diff(
         self,

@@ -14,14 +14,18 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.dimension import Dimension
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.run_request import RunRequest
-from lakehouse_cli.plan.partition_choice import PartitionChoice, parse_partitions
 from lakehouse_cli.plan.planned import Cost, Plan
 from lakehouse_cli.plan.selection import Selection
-from lakehouse_cli.plan.units import Narrowing, UnitPlan
 from lakehouse_cli.text.name_lists import first_named
 from lakehouse_cli.text.redaction import Mask, masked, masked_error
 
 if TYPE_CHECKING:
+    from lakehouse_cli.plan.graph import AssetGraph
+    from lakehouse_cli.plan.partition_choice import PartitionChoice
+    from lakehouse_cli.plan.partition_plan import PartitionPlanner
+    from lakehouse_cli.plan.partitioning import Link
+    from lakehouse_cli.plan.snapshot import Snapshot
+    from lakehouse_cli.plan.units import Narrowing, UnitPlan
     from lakehouse_cli.runs.history.reading import Unfinished
 
 
@@ -45,6 +49,8 @@ class Asked(Struct, frozen=True):
     @property
     def narrowing(self) -> Narrowing:
         """The same, for the plan."""
+        from lakehouse_cli.plan.units import Narrowing  # not loaded where no table has partitions
+
         is_all = self.choice is None and not self.again
         return Narrowing(None if is_all else self._wants, self.limit, self.newest_first)
 
@@ -65,7 +71,11 @@ def asked_partitions(request: RunRequest, dimensions: Mapping[str, Dimension]) -
     Raises:
         UsageError: It names what there is not.
     """
-    choice = parse_partitions(request.partitions, dimensions)
+    choice = None
+    if request.partitions:
+        from lakehouse_cli.plan.partition_choice import parse_partitions
+
+        choice = parse_partitions(request.partitions, dimensions)
     as_of = None if request.as_of is None else parse_moment(request.as_of)
     return Asked(choice, None, request.max_partitions, request.newest_first, as_of)
 
@@ -113,6 +123,25 @@ def concerned(chosen: Selection, asked: Asked, tables: Mapping[str, Table]) -> S
     note = f"left as they are, having no partitions by {names}: {first_named(left, 3)}"
     notes = (*chosen.notes, note) if left else chosen.notes
     return replace(chosen, names=tuple([name for name in chosen.names if name not in left]), notes=notes)
+
+
+def partition_planner(
+    graph: AssetGraph,
+    dimensions: Mapping[str, Dimension],
+    links: Mapping[str, tuple[Link | None, ...]],
+    snapshot: Snapshot,
+    now: datetime,
+    asked: Asked,
+    *,
+    force: bool,
+) -> PartitionPlanner | None:
+    """Return what plans the partitions of tables, as of `PartitionPlanner`; None where no table has some."""
+    if not snapshot.partitions:
+        return None
+    from lakehouse_cli.plan.partition_plan import PartitionPlanner
+
+    stored, states = snapshot.partitions, snapshot.states
+    return PartitionPlanner(graph, dimensions, links, stored, states, now, asked.narrowing, force=force)
 
 
 def with_cost(plan: Plan, seconds: Callable[[], Mapping[str, float]], workers: Callable[[], int]) -> Plan:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -18,8 +18,6 @@ from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.partition_plan import PartitionPlanner, links_of, read_by_partition
-from lakehouse_cli.plan.partitioning import Link
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.planning import make_plan, tables_of_interest
 from lakehouse_cli.plan.project_code import ProjectCode
@@ -39,6 +37,7 @@ from lakehouse_cli.project.partitions import (
     check_deferred,
     concerned,
     masked_unit,
+    partition_planner,
     with_cost,
     with_unfinished,
 )
@@ -52,6 +51,7 @@ from lakehouse_cli.text.redaction import Mask, mask_of, masked, masked_error, un
 
 if TYPE_CHECKING:
     from lakehouse_cli.config.transform_tests import TransformTest
+    from lakehouse_cli.plan.partitioning import Link
     from lakehouse_cli.plan.queries_in_databases import DatabaseEngine
 
 
@@ -291,8 +291,12 @@ class Planner:
 
     def _links(self, tables: Iterable[Table]) -> dict[str, tuple[Link | None, ...]]:
         """What the partitions of tables get of each input, by table; those without partitions are left out."""
-        graph = self.code.graph
-        return {each.name: links_of(graph, each.name, self.spec.dimensions) for each in tables if each.partitions}
+        divided = [each.name for each in tables if each.partitions]
+        if not divided:
+            return {}
+        from lakehouse_cli.plan.partition_plan import links_of  # not loaded where no table has partitions
+
+        return {name: links_of(self.code.graph, name, self.spec.dimensions) for name in divided}
 
     def _computation(self, table: Table, engines: dict[str, DatabaseEngine]) -> Computation | None:
         """How a table is computed; by a database, with the version of that, which is asked for once a storage."""
@@ -310,15 +314,22 @@ class Planner:
             engines[table.storage] = DatabaseEngine(self.spec.storages[table.storage].type, version)
         return replace(found, engine=engines[table.storage])
 
-    def _plan(
+    def _plan(self, chosen: Selection, defer: str | None, *, force: bool = False, **narrowing: Any) -> Plan:
+        """Plan a selection; data that storages only remember do where nothing is due, and nothing is read for it."""
+        plan = self._plan_once(chosen, defer, force=force, remembering=not force, **narrowing)
+        looks_again = plan.has_remembered and plan.due
+        return self._plan_once(chosen, defer, force=force, **narrowing) if looks_again else plan
+
+    def _plan_once(
         self,
         chosen: Selection,
         defer: str | None,
         *,
-        force: bool = False,
+        force: bool,
         lenient: bool = False,
         replayed: Mapping[str, str] = {},
         asked: Asked = ALL_PARTITIONS,
+        remembering: bool = False,
     ) -> Plan:
         """Plan a selection; `lenient` where it is only asked which tables would run, so that inputs may lack."""
         here, code, behind = self.stored, self.code, self.behind(defer)
@@ -341,6 +352,11 @@ class Planner:
             for table in tables
         }
         names = tables_of_interest(here.graph, chosen)
+        by_partition: Collection[str] = ()
+        if links:
+            from lakehouse_cli.plan.partition_plan import read_by_partition
+
+            by_partition = read_by_partition(here.graph, links, recipes)
         snapshot = take_snapshot(
             here,
             names,
@@ -348,11 +364,12 @@ class Planner:
             behind=behind,
             forced=force,
             lenient=lenient,
-            by_partition=read_by_partition(here.graph, links, recipes),
+            by_partition=by_partition,
+            remembering=remembering,
         )
         states = snapshot.states
         now = asked.as_of or datetime.now(UTC)
-        empty = without_rows(replayed, states)
+        empty = without_rows(replayed, states, snapshot.partitions)
         if empty:
             chosen = replace(chosen, notes=(*chosen.notes, *empty.values()))
         plan = make_plan(
@@ -368,24 +385,13 @@ class Planner:
             defer=None if behind is None else behind.environment,
             check_codes=code.check_codes(here.tables[name] for name in names),
             replayed={name: aside for name, aside in replayed.items() if name not in empty},
-            partitions=None
-            if not snapshot.partitions
-            else PartitionPlanner(
-                here.graph,
-                self.spec.dimensions,
-                links,
-                snapshot.partitions,
-                states,
-                now,
-                asked.narrowing,
-                force=force,
-            ),
+            partitions=partition_planner(here.graph, self.spec.dimensions, links, snapshot, now, asked, force=force),
         )
         if code.given:
             plan = replace(plan, params=given_params(code, recipes, self.mask))
+        plan = replace(plan, as_of=asked.as_of, has_remembered=snapshot.has_remembered)
         if lenient:
             return plan
-        plan = replace(plan, as_of=asked.as_of)
         shared = shared_connections(code, tables)
         in_place = {name: replaces_in_place(storage) for name, storage in here.storages.items()}
         planned = (

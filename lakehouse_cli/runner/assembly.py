@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_content import hash_of_partitions
 from lakehouse_cli.plan.expansion import expand
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.unit_checks import together
-from lakehouse_cli.plan.units import named_partitions
+from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.runs.events import (
-    ErrorInfo,
     Event,
     PartitionFinished,
     PartitionResult,
     TableFinished,
     TablePlaced,
+    TableReading,
     TableResult,
     TableRetrying,
     TableStarted,
@@ -40,7 +43,7 @@ class _Gathering:
     planned: PlannedTable
     total: int
     results: dict[str, TableResult] = field(default_factory=dict)
-    began: bool = False
+    began: float | None = None
 
 
 class Assembly:
@@ -50,12 +53,20 @@ class Assembly:
         plan: The plan, by table.
         graph: All tables.
         emit: Takes the events of tables.
+        amend: Called with the result of each table; returns it, perhaps with more notes.
 
     Attributes:
         expansion: The same by partition.
     """
 
-    def __init__(self, plan: Plan, graph: AssetGraph, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        graph: AssetGraph,
+        emit: Callable[[Event], None],
+        amend: Callable[[TableResult], TableResult],
+    ) -> None:
+        self._amend = amend
         self.expansion = expand(plan, graph)
         self._plan, self._emit = plan, emit
         self._tables = {each.name: _Gathering(each, len(each.partitions)) for each in plan.partitioned}
@@ -69,7 +80,10 @@ class Assembly:
             case TablePlaced(name, _) if name in self.expansion.table_of:
                 return  # of so many partitions the last one says nothing
             case TableRetrying(name) if name in self.expansion.table_of:
-                self._emit(event)
+                partition = str(self.expansion.partitions[name])
+                self._emit(replace(event, table=self.expansion.table_of[name], partition=partition))
+            case TableReading(name) if name in self.expansion.table_of:
+                self._emit(replace(event, table=self.expansion.table_of[name]))
             case TableFinished(result) if result.name in self.expansion.table_of:
                 self._finish(result)
             case _:
@@ -83,8 +97,8 @@ class Assembly:
 
     def _start(self, table: str) -> None:
         gathering = self._tables[table]
-        if not gathering.began:
-            gathering.began = True
+        if gathering.began is None:
+            gathering.began = time.perf_counter()
             self._emit(TableStarted(table))
 
     def _finish(self, result: TableResult) -> None:
@@ -114,17 +128,17 @@ class Assembly:
         )
 
     def _end(self, table: str) -> None:
-        result = self._result(self._tables[table])
+        result = self._amend(self._result(self._tables[table]))
         self._done[table] = result
         self._emit(TableFinished(result))
 
     def _result(self, gathering: _Gathering) -> TableResult:
-        planned, results = gathering.planned, list(gathering.results.values())
+        planned, parts = gathering.planned, self.expansion.partitions
+        results = sorted(gathering.results.values(), key=lambda each: parts[each.name])
         statuses = [each.status for each in results]
         status: TableStatus = next((each for each in _GRAVEST if each in statuses), "unchanged")
         if status == "unchanged" and "waiting" in statuses:
             status = "waiting"
-        seconds = [each.duration_s for each in results if each.duration_s is not None]
         content, content_hash = self._content_after(gathering)
         return TableResult(
             planned.name,
@@ -132,7 +146,7 @@ class Assembly:
             planned.reasons if status != "unchanged" else (),
             rows=sum(each.rows for each in content) if content else None,
             bytes=sum(each.bytes for each in content) if content else None,
-            duration_s=round(sum(seconds), 6) if seconds else None,
+            duration_s=None if gathering.began is None else round(time.perf_counter() - gathering.began, 6),
             uri=planned.uri,
             attempts=max((each.attempts for each in results), default=0),
             error=self._error(results),
@@ -145,16 +159,15 @@ class Assembly:
 
     def _notes(self, results: Iterable[TableResult], *, says_why_waiting: bool) -> list[str]:
         """The remarks on partitions, and why some wait, each once."""
-        by_note: dict[str, list[TableResult]] = {}
+        from lakehouse_cli.plan.units import by_message  # not loaded where no table has partitions
+
+        found: list[tuple[Partition, str]] = []
         for each in results:
             late = each.reasons[:1] if says_why_waiting and each.status == "waiting" else ()
             waits = [f"waiting: {reason.message}" for reason in late]
-            for note in (*each.notes, *waits) if each.error is None else ():
-                by_note.setdefault(note, []).append(each)
-        return [
-            f"{named_partitions([self.expansion.partitions[each.name] for each in found])}: {note}"
-            for note, found in by_note.items()
-        ]
+            partition = self.expansion.partitions[each.name]
+            found += [(partition, note) for note in (*each.notes, *waits)] if each.error is None else []
+        return [*by_message(found)]
 
     def _checks(self, results: Iterable[TableResult]) -> tuple[CheckResult, ...] | UnsetType:
         """What the checks of all partitions found that were judged, or stand otherwise than passed."""

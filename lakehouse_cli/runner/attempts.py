@@ -29,7 +29,8 @@ from lakehouse_cli.runner.jobs import InputError, Job, Outcome, ResultError, ove
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.stored_already import stored_already
 from lakehouse_cli.runner.workplace import Workplace
-from lakehouse_cli.runs.events import ErrorInfo, Event, TablePlaced, TableReading, TableRetrying
+from lakehouse_cli.runs.error_info import ErrorInfo
+from lakehouse_cli.runs.events import Event, TablePlaced, TableReading, TableRetrying
 from lakehouse_cli.runs.exits import at_work
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
 from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.model.partition_keys import across_partitions
 from lakehouse_cli.runner.jobs import Job, JobChecks, Outcome
 from lakehouse_cli.runner.table_results import STORED_HINT
 from lakehouse_cli.runner.unfit_columns import add_rest
@@ -26,6 +27,7 @@ from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import find_lines, keep_checks
 from lakehouse_cli.storage.table_scan import scan
+from lakehouse_cli.text.counts import plural
 
 
 class _StoredTables:
@@ -74,10 +76,11 @@ def open_judge(
     job: Job, place: Workplace, checks: Sequence[Check], *, contract: bool = False, rejects: bool = False
 ) -> Judge:
     """Make what judges checks of a job's table; to be closed."""
-    return Judge(job.table, checks, _setting(job, place), contract=contract, rejects=rejects)
+    return Judge(job.table, checks, setting_of(job, place), contract=contract, rejects=rejects)
 
 
-def _setting(job: Job, place: Workplace) -> Setting:
+def setting_of(job: Job, place: Workplace) -> Setting:
+    """What the checks of a job's table are judged with."""
     of = job.checks or JobChecks()
     table = job.table
     lines = partial(find_lines, place.storages[table.storage], table) if table.kind == "source" else None
@@ -89,7 +92,23 @@ def _setting(job: Job, place: Workplace) -> Setting:
         before=of.before,
         codes=of.codes,
         find_lines=lines,
+        partitions=job.keys,
     )
+
+
+def with_keys(job: Job, place: Workplace) -> Job:
+    """The job with the keys of its partition, where these are judged by those of the other partitions.
+
+    Raises:
+        StorageError: What is stored of these cannot be looked at.
+    """
+    table = job.table
+    if table.partition is None or not job.publish or not across_partitions(table):
+        return job
+    from lakehouse_cli.runner.partition_keys import PartitionKeys  # seldom needed
+
+    keys = PartitionKeys(table, place.storages[table.storage], job.run_id, partial(setting_of, job, place))
+    return replace(job, keys=keys)
 
 
 def judge_table(job: Job, place: Workplace, table: pa.Table) -> tuple[CheckRecord, ...]:
@@ -168,12 +187,13 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
         assert job.checks is not None  # noqa: S101  # the loop gives it
         due = [check for check in job.table.contract.checks if check.name in (job.checks.only or ())]
         if job.checks.validates:
-            add_rest(error, job.table, due, place.storages[job.table.storage], _setting(job, place))
+            add_rest(error, job.table, due, place.storages[job.table.storage], setting_of(job, place))
             hide_sensitive(error, job.table.contract.sensitive, job.table.key)
         raise
 
 
 def _check_stored(job: Job, place: Workplace) -> Outcome:
+    job = with_keys(job, place)
     table, checks = job.table, job.checks
     assert checks is not None  # noqa: S101  # the loop gives it
     storage = place.storages[table.storage]
@@ -182,20 +202,23 @@ def _check_stored(job: Job, place: Workplace) -> Outcome:
     found_as, data, summary = _open_stored(job, storage)
     known: dict[str, CheckRecord] = {}
     if summary is not None:
-        known = passed_by_summary(table, due, _setting(job, place), summary)
+        known = passed_by_summary(table, due, setting_of(job, place), summary)
         due, judged = [each for each in due if each.name not in known], without_known_nulls(table, summary)
         job = replace(job, table=judged)
-    names = _judged_columns(job.table, due, validates=checks.validates)
     found: tuple[CheckRecord, ...] = ()
+    if table.is_many_units:
+        due, found, failure = _judged_partitions(job, place, due)
+    names = _judged_columns(job.table, due, validates=checks.validates)
     rows = 0 if summary is None else summary.rows
     if summary is None or names is None or names or due:
         with closing(open_judge(job, place, due, contract=checks.validates)) as judge:
             for piece in data(names):
                 judge.piece(piece)
             try:
-                found = judge.finish()
+                found += judge.finish()
             except ContractError as error:
-                failure, found = error, error.checks
+                found += error.checks
+                failure = error if failure is None else _merged(failure, error)
             rows = judge.rows
     found = (*known.values(), *found)
     before = () if checks.manifest is None else checks.manifest.checks
@@ -219,6 +242,38 @@ def _check_stored(job: Job, place: Workplace) -> Outcome:
         for each in records
     )
     return Outcome(None, None, (), checks=tuple(shown), judged=found_as._replace(rows=rows))
+
+
+def _judged_partitions(
+    job: Job, place: Workplace, due: list[Check]
+) -> tuple[list[Check], tuple[CheckRecord, ...], ContractError | None]:
+    """The checks that are left, once those were judged that a run judges by partition; with what was found of these."""
+    from lakehouse_cli.runner.partition_checking import JudgedPartitions, is_of_partitions  # seldom needed
+
+    table, each = job.table, [check for check in due if is_of_partitions(job.table, check)]
+    if not each:
+        return due, (), None
+
+    def opened(unit: Table, checks: Sequence[Check], before: int | None) -> Judge:
+        of = job.checks or JobChecks()
+        return open_judge(replace(job, table=unit, checks=replace(of, before=before)), place, checks)
+
+    left = [check for check in due if check not in each]
+    judging = JudgedPartitions(table, place.storages[table.storage], each, opened)
+    try:
+        return left, judging.judge(_judged_columns(table, each, validates=False)), None
+    except ContractError as error:
+        return left, error.checks, error
+
+
+def _merged(one: ContractError, other: ContractError) -> ContractError:
+    """Two failures of one table as one."""
+    from lakehouse_cli.runner.partition_checking import merged_rows
+
+    violations = (*one.violations, *other.violations)
+    error = ContractError(plural(len(violations), "violation"), violations, location=violations[0].location)
+    error.failed = merged_rows([each.failed for each in (one, other) if each.failed is not None])
+    return error
 
 
 def _with_put_aside(record: CheckRecord, before: Sequence[CheckRecord]) -> CheckRecord:

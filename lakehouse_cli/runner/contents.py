@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, is_same_content
+from lakehouse_cli.model.unit import unit_name
 from lakehouse_cli.plan.expansion import Gathered, gathered_content
-from lakehouse_cli.plan.partitioning import unit_name
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.recipes import reading_of
 

@@ -26,6 +26,7 @@ from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import rehearsed
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.storage_types.duckdb import cast_hint
+from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.python_words import in_words_of
 from lakehouse_cli.transforms import load_transform
 
@@ -48,14 +49,14 @@ def enforced_result(
             rehearsed(storage, table, iter([result]))
         return Enforced(result, ())
     if not isinstance(result, pa.Table):
-        with closing(Enforcement(table.columns, table.key, table.extra_columns)) as enforcement:
+        with closing(Enforcement(table.columns, table.key, table.extra_columns, job.keys)) as enforcement:
             pieces = kept_pieces(job, place, storage, result, enforcement)
             if not job.publish:
                 pieces = rehearsed(storage, table, pieces)
             whole = pa.concat_tables(pieces)
             return Enforced(whole, enforcement.dropped, _judged(job, place, whole))
     try:
-        enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
+        enforced = enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns, others=job.keys)
         _check_dimensions(job, enforced.table)
     except ContractError as error:
         raise explained(error, table, place.folder, result.schema) from None
@@ -107,9 +108,11 @@ def kept_pieces(
     def judged() -> Iterator[pa.Table]:
         first: pa.Schema | None = None
         schema = pa.schema([])
+        rows = 0
         try:
-            for number, piece in enumerate(result, 1):
+            for piece in result:
                 schema = piece.schema
+                rows += piece.num_rows
                 kept = enforcement.piece(piece)
                 if kept is None:
                     continue
@@ -119,7 +122,7 @@ def kept_pieces(
                     _check_order(first, table)
                     check_undeclared_types(storage, table, first, kept.num_rows)
                 elif kept.schema != first:
-                    raise _other_types(table, place.folder, number, first, kept.schema)
+                    raise _other_types(table, place.folder, rows - kept.num_rows, first, kept.schema)
                 yield kept
             enforcement.finish()
         except ContractError as error:
@@ -155,17 +158,17 @@ def _check_order(schema: pa.Schema, table: Table) -> None:
         raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
 
 
-def _other_types(table: Table, folder: Path, number: int, first: pa.Schema, schema: pa.Schema) -> TransformError:
-    """The error of a batch that has other columns than the first, where these are not declared."""
+def _other_types(table: Table, folder: Path, before: int, first: pa.Schema, schema: pa.Schema) -> TransformError:
+    """The error of a batch that has other columns than those before it, where these are not declared."""
     names = [
         name for name in dict.fromkeys((*first.names, *schema.names)) if _type_in(first, name) != _type_in(schema, name)
     ]
     name = names[0] if names else schema.names[0]
     was, is_ = (_type_in(each, name) or "not there" for each in (first, schema))
     what = f"column `{name}` is {is_}" if names else "the columns are in another order"
-    before = f", and {was} in the first" if names else ""
+    row = f" from row {count_text(before + 1)} on" + (f", and {was} before" if names else "")
     return TransformError(
-        f"result of {table.computed_by}: in batch {number}, {what}{before}",
+        f"result of {table.computed_by}: {what}{row}",
         hint=f"make all batches of one schema in {_place(table, folder)}, or declare `columns:`",
     )
 

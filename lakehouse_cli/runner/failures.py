@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Mapping
 
@@ -10,6 +9,7 @@ from msgspec import Struct
 
 from lakehouse_cli.errors import LakehouseError, OvertakenError, UnreachableError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT
+from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import PlannedTable
 from lakehouse_cli.runner import table_results
@@ -78,11 +78,4 @@ class Failures(Struct):
         environment = "" if self.environment == DEFAULT_ENVIRONMENT else f" -e {self.environment}"
         rows = "the row that fails" if kept.count == 1 else f"the {count_text(kept.count)} rows that fail"
         some = f"{count_text(len(kept.rows))} of " if len(kept.rows) < kept.count else ""
-        table = self.graph.tables[name]
-        of = name
-        if table.partition is not None:
-            chosen = " ".join(
-                f"--partition {shlex.quote(f'{key}={value}')}" for key, value in table.partition.key.items()
-            )
-            of = f"{name.partition('/')[0]} {chosen}"
-        return f"`lakehouse show {of}{environment} --failed` shows {some}{rows}"
+        return f"`lakehouse show {selected_alone(self.graph.tables[name])}{environment} --failed` shows {some}{rows}"

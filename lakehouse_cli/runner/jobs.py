@@ -27,6 +27,8 @@ from lakehouse_cli.plan.uses import Used
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse_cli.runner.partition_keys import PartitionKeys
+
 _Result = TypeVar("_Result")
 
 
@@ -108,6 +110,7 @@ class Job(Struct, frozen=True):
         recorded: What the manifest calls its inputs, where it calls them otherwise, by name.
         within: Of inputs of which some rows are read by time, which, by parameter.
         periods: Of a partition, the periods of its dimensions; None for those of texts.
+        keys: Its keys that hold across partitions, while it is computed; never sent.
     """
 
     table: Table
@@ -129,6 +132,7 @@ class Job(Struct, frozen=True):
     recorded: Mapping[str, str] = {}
     within: Mapping[str, TimeSpan] = {}
     periods: Mapping[str, Every | None] = {}
+    keys: PartitionKeys | None = None
 
     def without_private(self) -> Job:
         """The same without the values of params that are never shown, as it may be sent."""

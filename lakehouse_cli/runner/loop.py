@@ -41,6 +41,7 @@ from lakehouse_cli.runner.preparation import (
     prepare_of,
     readers_by_table,
     remove_leftovers,
+    replacing_announced,
     streaming_types,
 )
 from lakehouse_cli.runner.run_jobs import RunJobs
@@ -137,7 +138,7 @@ class Runner(Struct, frozen=True):
         if plan.partitioned:
             from lakehouse_cli.runner.assembly import Assembly  # not loaded where no table has partitions
 
-            assembly = Assembly(plan, self.graph, self.emit)
+            assembly = Assembly(plan, self.graph, self.emit, self.amend)
             made = assembly.expansion
             plan, codes = made.plan, made.by_unit(self.check_codes)
             runner = replace(self, graph=made.graph, emit=assembly.handle, check_codes=codes)
@@ -151,8 +152,9 @@ class Runner(Struct, frozen=True):
         if assembly is not None:
             assembly.begin()
         run.skip_what_is_up_to_date()
-        is_needed = self.publishes_together and bool(plan.due)
-        with together(runner.graph, self.storages, is_needed=is_needed) as run.together:
+        with together(
+            runner.graph, self.storages, is_needed=self.publishes_together and bool(plan.due)
+        ) as run.together:
             if plan.due:
                 run.carry_out()
             run.read_asked_sources()
@@ -249,14 +251,13 @@ class _Run:
         folder, code, seen = setup.folder, setup.code, storages
         if self.together is not None:
             setup, seen = replace(setup, staging=self.together.folder), self.together.staging_storages()
-        place = Workplace(folder, seen, code.taken_ns)
         try:
             import_anew(self.plan, graph, folder)
             if publish:
                 remove_leftovers(self.plan, graph, storages)
-            interrupts = self.interrupts.heeded() if publish else nullcontext()
             with (
-                interrupts,
+                replacing_announced(self.plan, graph, storages, self.run_id if publish else None),
+                self.interrupts.heeded() if publish else nullcontext(),
                 pinned(folder, code.files),
                 spark_of_run(setup.spark, folder),
                 listening(partial(post_reading, self.callbacks, self.runner.emit)),
@@ -275,7 +276,7 @@ class _Run:
                         claim_partitions(self.plan, graph, storages, self.run_id, self.started_at)
                     handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
                     told = self.callbacks, self._why_stopped, self.runner.emit, self._ended
-                    self.attempts = Attempts(executor, memory, handed, place, *told)
+                    self.attempts = Attempts(executor, memory, handed, Workplace(folder, seen, code.taken_ns), *told)
                     self._loop(self.attempts)
                     self._judge_what_looked_ahead(self.attempts)
         except KeyboardInterrupt as error:

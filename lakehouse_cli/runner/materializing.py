@@ -20,9 +20,10 @@ from lakehouse_cli.contracts.keys import at_key
 from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, LakehouseError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord
-from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
+from lakehouse_cli.model.partition_keys import across_partitions
 from lakehouse_cli.plan.computations import runnable_computation
+from lakehouse_cli.runner.arguments import argument_of
 from lakehouse_cli.runner.contract import enforced_result, explained, judged_pieces, kept_pieces
 from lakehouse_cli.runner.external_sort import are_many
 from lakehouse_cli.runner.handover import write_handover
@@ -208,6 +209,18 @@ def materialize(
     Raises:
         LakehouseError: The transform failed, its result breaks the contract, or it could not be published.
     """
+    if across_partitions(job.table):
+        from lakehouse_cli.runner.checking import with_keys  # seldom needed
+
+        job = with_keys(job, place)
+    outcome = _materialize(job, place, given, keep, gather, hand_to, timeout, on_computed)
+    return outcome if job.keys is None else replace(outcome, notes=(*outcome.notes, *job.keys.notes))
+
+
+def _materialize(
+    job: Job, place: Workplace, given: Mapping[str, SharedTable | StreamedTable], keep: bool, gather: bool,
+    hand_to: str | None, timeout: float | None, on_computed: Callable[[], None] | None,
+) -> Outcome:  # fmt: skip
     table = job.table
     started_at = now_text()
     objects: dict[str, ObjectInput] = {}
@@ -305,7 +318,7 @@ def _publish_pieces(
 ) -> Outcome:
     """Enforce the contract on a result piece by piece, and publish it; nothing is where a piece breaks it."""
     table = job.table
-    with closing(Enforcement(table.columns, table.key, table.extra_columns)) as enforcement:
+    with closing(Enforcement(table.columns, table.key, table.extra_columns, job.keys)) as enforcement:
         pieces = kept_pieces(job, place, storage, result, enforcement)
         judged = judged_pieces(job, place, pieces) if job.judges else None
 
@@ -374,7 +387,16 @@ def _provenance(
     if job.recorded:
         inputs = {job.recorded.get(name, name): record for name, record in inputs.items()}
     return Provenance(
-        job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected, checks=kept
+        job.run_id,
+        started_at,
+        recipe,
+        inputs,
+        memory,
+        job.project,
+        job.forced,
+        job.expected,
+        checks=kept,
+        keys=None if job.keys is None else job.keys.own(),
     )
 
 
@@ -398,16 +420,6 @@ def _used_recipe(job: Job, place: Workplace) -> Recipe | None:
     return recipe if job.used is None else job.used.recorded(recipe, job.table, place.folder)
 
 
-def _argument(job: Job, given: Mapping[str, Argument], edge: Input) -> Argument:
-    """What a parameter gets: an input, or some of its rows by time."""
-    span = job.within.get(edge.parameter or "")
-    if span is None:
-        return given[edge.table]
-    from lakehouse_cli.runner.within import rows_within  # seldom needed
-
-    return rows_within(given[edge.table], span, edge.parameter or edge.table)
-
-
 def _compute(
     job: Job, folder: Path, given: Mapping[str, Argument], timeout: float | None
 ) -> pa.Table | Iterator[pa.Table]:
@@ -421,7 +433,7 @@ def _compute(
     computation = runnable_computation(table, folder, uses_duckdb=uses_duckdb, workers=job.workers, now=job.run_started)
 
     def result_of() -> pa.Table | Iterator[pa.Table]:
-        return computation.run([(each, _argument(job, given, each)) for each in job.inputs])
+        return computation.run([(each, argument_of(job, given, each)) for each in job.inputs])
 
     def whole() -> pa.Table | Iterator[pa.Table]:
         result = result_of()

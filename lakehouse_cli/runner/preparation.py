@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +12,9 @@ from lakehouse_cli.code.importing import forget
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import FunctionRef, Table
 from lakehouse_cli.model.frame_names import QUERY
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.partition_keys import across_partitions
+from lakehouse_cli.model.unit import table_of
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.runner.entry import WorkerSetup
@@ -50,6 +53,37 @@ def claim_partitions(
     for name, tables in by_storage.items():
         with suppress(LakehouseError):
             claim(storages[name], tables, run_id, now.isoformat(timespec="milliseconds"))
+
+
+@contextmanager
+def replacing_announced(
+    plan: Plan, graph: AssetGraph, storages: Mapping[str, AssetStorage], run_id: str | None
+) -> Iterator[None]:
+    """Say for as long as a run goes on which stored partitions it replaces, of tables with keys across partitions.
+
+    Where that cannot be said, keys are judged as though these stayed.
+    """
+    replaced: dict[str, tuple[Table, list[Partition]]] = {}
+    for planned in plan.runs:
+        table = graph.tables[planned.name]
+        is_stored = planned.state is not None and planned.state.content is not None
+        if table.partition is not None and is_stored and planned.refused is None and across_partitions(table):
+            of = table_of(table)
+            replaced.setdefault(of.name, (of, []))[1].append(table.partition)
+    if run_id is None or not replaced:  # nothing is stored, or there is nothing to replace
+        yield
+        return
+    from lakehouse_cli.runner.stored_keys import announce_replaced, forget_replaced  # seldom needed
+
+    for table, some in replaced.values():
+        with suppress(LakehouseError):
+            announce_replaced(storages[table.storage], table, run_id, some)
+    try:
+        yield
+    finally:
+        for table, _ in replaced.values():
+            with suppress(LakehouseError):
+                forget_replaced(storages[table.storage], table)
 
 
 def import_anew(plan: Plan, graph: AssetGraph, folder: Path) -> None:

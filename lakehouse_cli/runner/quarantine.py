@@ -19,7 +19,7 @@ from lakehouse_cli.checks.judge import Rejection
 from lakehouse_cli.contracts import Enforced, Enforcement
 from lakehouse_cli.errors import ContractError, LakehouseError, TransformError
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.check import CheckRecord, Limit
+from lakehouse_cli.model.check import SHARED, CheckRecord, Limit
 from lakehouse_cli.model.column_type import parse_column_type
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.quarantine import REASON_COLUMNS, judges_for_quarantine
@@ -175,7 +175,7 @@ def publish_passing(
     """
     table, whole = job.table, isinstance(result, pa.Table)
     with ExitStack() as stack:
-        enforcement = stack.enter_context(closing(Enforcement(table.columns, table.key, table.extra_columns)))
+        enforcement = stack.enter_context(closing(Enforcement(table.columns, table.key, table.extra_columns, job.keys)))
         dropped: tuple[str, ...] = ()
         if isinstance(result, pa.Table):
             enforced = enforced_result(replace(job, checks=None), place, storage, result)
@@ -262,6 +262,8 @@ def _split(
         if found.error is not None:
             _refuse_too_many(job, found, len(rows), total)
         split = Split(held, rows, broken, job.run_id)
+        if job.keys is not None:
+            job.keys.take_anew(split.passing())
         records = {each.result.name: each for each in _of_published(found, rows)}
         if rest:
             with closing(open_judge(job, place, rest)) as judge:
@@ -310,6 +312,7 @@ def _of_published(found: Rejection, rows: Any) -> Sequence[CheckRecord]:
         if gone and result.name in found.failed:
             message = f"{result.message}; {plural(gone, 'row')} put aside"
             result = replace(result, status="warned", quarantined=gone, message=message)
+            record = replace(record, state={name: text for name, text in record.state.items() if name != SHARED})
         elif gone:
             result = replace(result, count=result.count - gone, rows=result.rows - gone)
         records.append(replace(record, result=result))

@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow.memory import owned
 from lakehouse_cli.contracts import Enforced
 from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.model.partition_keys import across_partitions
+from lakehouse_cli.runner.arguments import argument_of
 from lakehouse_cli.runner.contract import enforced_result
 from lakehouse_cli.runner.jobs import Job, Outcome, ResultError, within
 from lakehouse_cli.runner.materializing import publish, reaches_duckdb
@@ -54,18 +56,30 @@ def materialize_results(
     try:
         for each in job.members:
             check_replaceable(place.storages[each.table.storage], each.table, forced=each.forced)
+        job, *others = (_with_keys(each, place) for each in job.members)
+        job = replace(job, siblings=tuple(others))
         objects = object_inputs(job, place, given)
         taken: dict[str, Argument] = {**given, **objects}
-        results = _compute(job, place, taken, timeout)
+        computed = _compute(job, place, taken, timeout)
         if on_computed is not None:
             on_computed()
-        done = _Publishing(job, place, taken, started_at, keep, hand_to or {}).of(results)
+        done = _Publishing(job, place, taken, started_at, keep, hand_to or {}).of(computed)
         notes = tuple(note for each in objects.values() for note in each.notes)
-        return Outcome(None, None, (), results={n: _with_notes(each, notes) for n, each in done.items()})
+        of_keys = {each.table.name: each.keys.notes for each in job.members if each.keys is not None}
+        results = {n: _with_notes(each, (*notes, *of_keys.get(n, ()))) for n, each in done.items()}
+        return Outcome(None, None, (), results=results)
     except LakehouseError as error:
         raise_of_input({**given, **objects})
         hide_inputs(error, job.tables, given)
         raise error.with_traceback(None) from None
+
+
+def _with_keys(job: Job, place: Workplace) -> Job:
+    if not across_partitions(job.table):
+        return job
+    from lakehouse_cli.runner.checking import with_keys  # seldom needed
+
+    return with_keys(job, place)
 
 
 def _with_notes(ended: Outcome | LakehouseError, notes: tuple[str, ...]) -> Outcome | LakehouseError:
@@ -74,7 +88,7 @@ def _with_notes(ended: Outcome | LakehouseError, notes: tuple[str, ...]) -> Outc
 
 def _compute(job: Job, place: Workplace, given: Mapping[str, Argument], timeout: float | None) -> dict[str, Taken]:
     tables = [each.table for each in job.members]
-    inputs = [(each, given[each.table]) for each in job.inputs]
+    inputs = [(each, argument_of(job, given, each)) for each in job.inputs]
     function = job.table.transform
     call = partial(
         call_for_results,
@@ -144,6 +158,10 @@ class _Publishing:
         table = member.table
         if isinstance(result, LakehouseError):
             raise result
+        if member.periods:
+            from lakehouse_cli.runner.dimension_columns import DimensionColumns  # not loaded for whole tables
+
+            result = DimensionColumns(table, member.periods).filled(result)
         if isinstance(result, Unordered) and table.key and not table.order_by:
             result = by_key(result, table)
         return enforced_result(member, self._place, self._place.storages[table.storage], result)

@@ -16,7 +16,8 @@ from lakehouse_cli.model.manifest import UNFINISHED, Manifest
 from lakehouse_cli.model.schema_change import gravest, stored_change
 from lakehouse_cli.plan.planned import PlannedTable
 from lakehouse_cli.runner.jobs import Outcome
-from lakehouse_cli.runs.events import ErrorInfo, StoredColumn, TableResult, TableStatus
+from lakehouse_cli.runs.error_info import ErrorInfo
+from lakehouse_cli.runs.events import StoredColumn, TableResult, TableStatus
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import replaces_in_place
 from lakehouse_cli.text.counts import plural

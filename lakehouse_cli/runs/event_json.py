@@ -13,7 +13,7 @@ from typing import get_args
 
 from msgspec import Struct, convert, to_builtins
 from msgspec.json import Decoder, Encoder
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from lakehouse_cli.model.deferred_input import DeferredInput
 from lakehouse_cli.runs.events import (
@@ -28,6 +28,7 @@ from lakehouse_cli.runs.events import (
     TableRetrying,
     TableStarted,
 )
+from lakehouse_cli.runs.kept_partitions import kept_partitions
 from lakehouse_cli.version import __version__
 
 #: Version of the lines' layout, in those that may be the first.
@@ -84,6 +85,8 @@ _encode = Encoder(enc_hook=str).encode
 def event_line(event: Event, at: datetime) -> str:
     """Write an event as one line with its newline, in ASCII: no text in it can end the line or spoil its encoding."""
     line: Event | Ending = event
+    if isinstance(event, TableFinished):
+        line = replace(event, result=kept_partitions(event.result))
     if isinstance(event, RunFinished):
         tables = event.result.tables
         names, counts = tuple(table.name for table in tables), dict(Counter(table.status for table in tables))

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType, to_builtins
 
-from lakehouse_cli.errors import DataError, Example, LakehouseError, Location, TransformError, Violation
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.deferred_input import DeferredInput
 from lakehouse_cli.model.given_params import GivenParams
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
+from lakehouse_cli.runs.error_info import ErrorInfo, error_json
 
 #: ``passed`` comes of validating stored data alone.
 #: ``held_back``: it was computed and passed, and was not published, as not all of its run passed.
@@ -38,48 +38,6 @@ def new_run_id() -> str:
 
 def _snake_case(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
-
-
-class ErrorInfo(Struct, frozen=True):
-    """The error of a table, as a value.
-
-    Attributes:
-        type: Name of the error's kind.
-        message: One sentence without a full stop.
-        hint: What to do next.
-        location: Its place in a file.
-        violations: Each way in which data break their contract.
-        frames: The user's own frames: (file, line, function, source line), innermost last.
-        inputs: Shape of each input of a transform that raised: (parameter, table, rows, columns).
-        traceback: Full text for ``-v``.
-        note: The state of the stored data now.
-    """
-
-    type: str
-    message: str
-    hint: str | None = None
-    location: Location | None = None
-    violations: tuple[Violation, ...] = ()
-    frames: tuple[tuple[str, int, str, str], ...] = ()
-    inputs: tuple[tuple[str, str, int, int], ...] = ()
-    traceback: str = ""
-    note: str | None = None
-
-    @classmethod
-    def of(cls, error: LakehouseError, note: str | None = None) -> ErrorInfo:
-        """Make a value of an error."""
-        transform = error if isinstance(error, TransformError) else None
-        return cls(
-            type(error).__name__,
-            error.message,
-            error.hint,
-            error.location,
-            error.violations if isinstance(error, DataError) else (),
-            transform.frames if transform else (),
-            transform.inputs if transform else (),
-            getattr(error, "traceback", ""),
-            note,
-        )
 
 
 class StoredColumn(Struct, frozen=True):
@@ -140,6 +98,22 @@ class ReplayedRows(Struct, frozen=True):
     gone: int | None = None
 
 
+class PartitionsEnded(Struct, frozen=True):
+    """How partitions of a table ended that all ended in one way.
+
+    Attributes:
+        count: How many there are.
+        first: The key of the first.
+        last: That of the last.
+        median_s: Seconds that one took, the median; None where none was begun.
+    """
+
+    count: int
+    first: Mapping[str, str]
+    last: Mapping[str, str]
+    median_s: float | None = None
+
+
 class TableResult(Struct, frozen=True):
     """The result of a table.
 
@@ -163,6 +137,7 @@ class TableResult(Struct, frozen=True):
         replayed: What became of the rows that had been put aside; unset where these were not judged again.
         partitions: Of a partitioned table, those that the run did not leave as they were, and those that wait.
         partitions_up_to_date: How many others there are.
+        partitions_ended: In lines that are kept, those of them that are not in `partitions`, by status.
     """
 
     name: str
@@ -183,6 +158,7 @@ class TableResult(Struct, frozen=True):
     replayed: ReplayedRows | UnsetType = UNSET
     partitions: tuple[PartitionResult, ...] | UnsetType = UNSET
     partitions_up_to_date: int | UnsetType = UNSET
+    partitions_ended: Mapping[str, PartitionsEnded] | UnsetType = UNSET
 
     @property
     def warnings(self) -> list[CheckResult]:
@@ -283,12 +259,13 @@ class TableStarted(_Event, frozen=True):
 
 
 class TableRetrying(_Event, frozen=True):
-    """An attempt failed and another follows after `delay_s` seconds."""
+    """An attempt at a table, or at a partition of it, failed, and another follows after `delay_s` seconds."""
 
     table: str
     attempt: int
     delay_s: float
     error: ErrorInfo
+    partition: str | UnsetType = UNSET
 
 
 class TableReading(_Event, frozen=True):
@@ -377,45 +354,6 @@ def ignore_event(_: object) -> None:
 def as_it_is(result: TableResult) -> TableResult:
     """Return a result: what amends none."""
     return result
-
-
-def location_json(location: Location | None) -> dict[str, Any] | None:
-    """A place as JSON: file, line, column."""
-    if location is None:
-        return None
-    return {"file": location.file, "line": location.line, "column": location.column}
-
-
-def error_json(error: ErrorInfo | None) -> dict[str, Any] | None:
-    """A table's error as `cli.md` documents it."""
-    if error is None:
-        return None
-    return {
-        "type": error.type,
-        "message": error.message,
-        "hint": error.hint,
-        "location": location_json(error.location),
-        "violations": violations_json(error.violations),
-    }
-
-
-def violations_json(violations: Sequence[Violation]) -> list[dict[str, Any]]:
-    """Violations as JSON: column, check, count, message, examples, where the contract says so."""
-    return [
-        to_builtins(violation)
-        | {
-            "examples": [_example_json(example) for example in violation.examples],
-            "location": location_json(violation.location),
-        }
-        for violation in violations
-    ]
-
-
-def _example_json(example: Example) -> dict[str, Any]:
-    """Row and value; line and key where they are known."""
-    known = {"line": example.line, "key": example.key or None, "file": example.file or None}
-    document = {"row": example.row, "value": example.value}
-    return document | {name: value for name, value in known.items() if value is not None}
 
 
 def result_json(result: RunResult) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ObjectRecord, Recipe
 from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.storage.errors import changed_while_read
+from lakehouse_cli.storage.partition_digests import OwnKeys
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,6 +82,7 @@ class Provenance(Struct, frozen=True):
         expected: What they replace, as the plan saw it; None where nobody looked, and whatever is there is replaced.
         object: What is recorded of an asset that is no table, where its data do not say it.
         checks: What its checks found.
+        keys: Of a partition, its keys that hold across partitions; None where there are none.
     """
 
     run_id: str
@@ -93,6 +95,7 @@ class Provenance(Struct, frozen=True):
     expected: StoredVersion | None = None
     object: ObjectRecord | None = None
     checks: tuple[CheckRecord, ...] = ()
+    keys: OwnKeys | None = None
 
 
 #: Reads a table, and the record of the very content that was read. It is given what that was at other times; None where

@@ -17,7 +17,8 @@ from lakehouse_cli.model.manifest import OUTSIDE, Amendment, InputRecord, Manife
 from lakehouse_cli.model.row_place import RowPlace
 from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Stray
-from lakehouse_cli.storage.partition_capability import Partitioned
+from lakehouse_cli.storage.partition_capability import Partitioned, RemembersContents
+from lakehouse_cli.storage.partition_digests import KeepsDigests
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -216,6 +217,8 @@ CAPABILITIES = (
     IsLocal,
     Cleans,
     Partitioned,
+    RemembersContents,
+    KeepsDigests,
 )
 
 

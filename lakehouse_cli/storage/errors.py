@@ -5,6 +5,7 @@ A storage says what an exception means (`Explaining.explain`); the message is ma
 
 from __future__ import annotations
 
+import errno
 import traceback
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,17 @@ from lakehouse_cli.model import StorageSpec, Table
 _PACKAGE = Path(__file__).resolve().parent.parent
 #: What is out of reach: all tables of a storage, or one.
 OutOfReach = Literal["storage", "table"]
+#: What to do about an operating system's error.
+_ADVICE = {
+    errno.ENOSPC: "make room on the disk and run again",
+    errno.EDQUOT: "make room within the quota and run again",
+    errno.EFBIG: "the limit on file sizes (`ulimit -f`) is too low for this table",
+    errno.EROFS: "the storage is read-only; give it another `root:` in the project file",
+    errno.EACCES: "check the permissions of the storage's folder",
+    errno.EPERM: "check the permissions of the storage's folder",
+    errno.ELOOP: "remove the link that leads to itself",
+    errno.ENAMETOOLONG: "give the table a shorter `path:`",
+}
 
 
 class Cause(NamedTuple):
@@ -36,6 +48,11 @@ class Cause(NamedTuple):
     hint: str | None = None
     out_of_reach: OutOfReach | None = None
     shown: str | None = None
+
+
+def system_cause(error: OSError) -> Cause:
+    """What an error of the operating system means."""
+    return Cause(system_reason(error), _ADVICE.get(error.errno or 0))
 
 
 class Explaining(Protocol):
@@ -74,7 +91,7 @@ class translate_errors(Struct):  # noqa: N801  # used as a function is; a class,
         storage, table = self.storage, self.table
         cause = storage.explain(error, table)
         if cause is None and isinstance(error, OSError) and error.strerror:
-            cause = Cause(system_reason(error))
+            cause = system_cause(error)
         if cause is None:
             return
         named = f"storage `{storage.spec.name}`"
@@ -92,6 +109,10 @@ class translate_errors(Struct):  # noqa: N801  # used as a function is; a class,
 
 class ChangedError(StorageError):
     """Something else is stored by now than what was seen there."""
+
+
+class MisnamedFilesError(StorageError):
+    """Files of a source have names that are not as its path says."""
 
 
 def overtaken(table: Table, shown: str) -> OvertakenError:

@@ -6,7 +6,6 @@ import os
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -31,6 +30,8 @@ from lakehouse_cli.storage.errors import ChangedError, changed_while_read
 from lakehouse_cli.text.counts import plural
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import pyarrow as pa
 
 #: Files of up to so many bytes are read as a whole, several at once.
@@ -167,6 +168,8 @@ class FilesReading:
         self, files: Sequence[Part], contents: Sequence[InputRecord]
     ) -> Iterator[tuple[range, Iterable[_FileRead]]]:
         """The files, group by group in their order, and what is read of each; some groups are read ahead."""
+        from concurrent.futures import ThreadPoolExecutor  # a plan reads nothing
+
         workers = _workers()
         groups = _groups([each.bytes for each in contents])
         ahead: deque[tuple[range, Future[list[_FileRead]] | None]] = deque()

@@ -30,7 +30,6 @@ from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
 from lakehouse_cli.storage.capabilities import PublishesPieces, RehearsesWriting
 from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, translate_errors
 from lakehouse_cli.storage.hashing import HashingSink
-from lakehouse_cli.storage.partition_index import INDEX_SUFFIX
 from lakehouse_cli.storage.strays import Endings
 from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.yaml_text import quote_yaml
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
 
 #: Where manifests lie under the root of a storage.
 MANIFESTS = ".lakehouse/manifests"
+#: What follows the path of a table in the name of the index of its partitions, beside the manifests of other tables.
+INDEX_SUFFIX = ".partitions.jsonl"
 #: The packages that shape data on their way.
 _SHAPING = ("numpy", "pandas", "polars", "pyarrow")
 #: Before a table that changed is read again; twice as long each time, for a second in all.
@@ -398,14 +399,13 @@ def make_manifest(
     """
     from lakehouse_cli.arrow.types import from_arrow
 
-    stored = origin.object or object_record(data)
     columns = () if table.serializer else tuple((each.name, str(from_arrow(each.type))) for each in data.schema)
     return Manifest(
         table=table.name,
         project=origin.project,
         columns=columns,
         rows=0 if table.serializer else data.num_rows if rows is None else rows,
-        object=(stored or ObjectRecord("")) if table.serializer else None,
+        object=(origin.object or object_record(data) or ObjectRecord("")) if table.serializer else None,
         bytes=size,
         content_hash=content_hash,
         modified_ns=modified_ns,
@@ -418,6 +418,7 @@ def make_manifest(
         packages=_packages(tuple([name for name in _SHAPING if name in sys.modules])),
         memory_bytes=origin.memory_bytes,
         checks=origin.checks,
+        keys={} if origin.keys is None else origin.keys.bounds,
     )
 
 

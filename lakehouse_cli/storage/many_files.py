@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, TypeVar, cast
 
@@ -24,10 +23,11 @@ from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.row_place import FileLine, RowPlace
 from lakehouse_cli.storage.base import Scan, Stored, record_of
 from lakehouse_cli.storage.capabilities import Prefetches, count_rows, find_lines, identities, prefetch
-from lakehouse_cli.storage.errors import changed_while_read, translate_errors
+from lakehouse_cli.storage.errors import MisnamedFilesError, changed_while_read, translate_errors
 from lakehouse_cli.storage.files_reading import REPORTED, FilesReading
 from lakehouse_cli.storage.format_storage import FormatStorage, Listed, SourceFile, missing_data
 from lakehouse_cli.storage.found_file import FoundFile, is_unencodable, partition_value, planned_files
+from lakehouse_cli.storage.local.stat_cache import kept_together
 from lakehouse_cli.storage.wrapper import WrapperStorage
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.name_lists import any_of, first_named
@@ -151,7 +151,7 @@ class _ManyFiles:
                 unread.append(self._storage._under_root(each.path))
         if unread:
             what = f"{plural(len(unread), 'file')} of source `{self._table.name}`"
-            raise StorageError(
+            raise MisnamedFilesError(
                 f"{what} cannot be read, for their ending: {first_named(unread, REPORTED)}",
                 hint=f"rename or unpack them to {any_of([f'`{each}`' for each in endings])}, or move them away",
                 location=self._table.where("path", "options"),
@@ -181,7 +181,7 @@ class _ManyFiles:
         names = [f"{self._storage._under_root(path)} ({error})" for path, error in wrong]
         more = f", and {plural(len(wrong) - REPORTED, 'more file')}" if len(wrong) > REPORTED else ""
         counted = f"{plural(len(wrong), 'file')} of source `{self._table.name}` {'is' if len(wrong) == 1 else 'are'}"
-        return StorageError(
+        return MisnamedFilesError(
             f"{counted} not named as its path says: {', '.join(names[:REPORTED])}{more}",
             hint=wrong[0][1].hint,
             location=self._table.where("path"),
@@ -272,8 +272,11 @@ class _ManyFiles:
         unknown = [at for at, record in enumerate(found) if record is None]
         at_once = min(self._storage.concurrency, len(unknown))
         if at_once <= 1:
-            looked = [content(files[at]) for at in unknown]
+            with kept_together(self._storage.spec.folder):
+                looked = [content(files[at]) for at in unknown]
         else:
+            from concurrent.futures import ThreadPoolExecutor  # not loaded for files, which are at hand
+
             with ThreadPoolExecutor(at_once) as pool:
                 looked = list(pool.map(content, [files[at] for at in unknown]))
         for at, record in zip(unknown, looked, strict=True):

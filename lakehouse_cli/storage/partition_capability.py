@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.partition_index import PartitionRecord
+
+if TYPE_CHECKING:
+    from lakehouse_cli.storage.partition_index import PartitionRecord
 
 
 @runtime_checkable
@@ -45,6 +47,14 @@ class Partitioned(Protocol):
         """Remove stored partitions and what is recorded of them, if there."""
 
 
+@runtime_checkable
+class RemembersContents(Protocol):
+    """Needs many requests to look at very many partitions, and remembers that it found all of them as recorded."""
+
+    def remembered_contents(self, table: Table) -> Mapping[Partition, InputRecord] | None:
+        """Return what `contents` is to find, by what is recorded alone; None where all must be looked at."""
+
+
 def partitions(storage: AssetStorage, table: Table) -> Mapping[Partition, PartitionRecord]:
     """Return what is recorded of each stored partition of a table, in order.
 
@@ -63,6 +73,12 @@ def contents(
         StorageError: It cannot be looked at, or the storage stores nothing by partition.
     """
     return _partitioned(storage, table).contents(table, known)
+
+
+def remembered_contents(storage: AssetStorage, table: Table) -> Mapping[Partition, InputRecord] | None:
+    """Return what is stored of each partition without a look, as `RemembersContents`; None where there must be one."""
+    found = storage.capability(RemembersContents)
+    return None if found is None else found.remembered_contents(table)
 
 
 def claim(storage: AssetStorage, units: Sequence[Table], run_id: str, started_at: str) -> None:

@@ -7,11 +7,11 @@ partition names it. The last line of a partition counts. A line that was cut off
 from __future__ import annotations
 
 import json as plain_json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from operator import itemgetter
-from secrets import token_hex
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from xxhash import xxh3_64_hexdigest, xxh3_128_hexdigest
 
 from lakehouse_cli.model.check import CheckRecord
+from lakehouse_cli.model.key_bounds import KeyBounds
 from lakehouse_cli.model.manifest import (
     MANIFEST_FORMAT,
     UNFINISHED,
@@ -35,8 +36,6 @@ from lakehouse_cli.version import __version__
 
 #: Of the lines.
 INDEX_FORMAT = 1
-#: What follows the path of a table in the name of its index, beside the manifests of other tables.
-INDEX_SUFFIX = ".partitions.jsonl"
 # An index is written anew where so many of its lines are outdated, and half as many as those that are not.
 _FEW = 1000
 _AT_ONCE = 1 << 20
@@ -74,7 +73,7 @@ class _Rest(NamedTuple):
 
 
 class _Hash(Struct, array_like=True, gc=False):
-    content_hash: str
+    content_hash: str  # the first of `InputRecord`
 
 
 class _RestHashes(Struct, array_like=True, gc=False):
@@ -113,6 +112,7 @@ class _PartitionLine(Struct, frozen=True, array_like=True, tag="partition", gc=F
     recipe: str
     shared: str
     rest: Raw
+    keys: Mapping[str, KeyBounds] = {}
 
 
 class _DropLine(Struct, frozen=True, array_like=True, tag="drop"):
@@ -127,6 +127,7 @@ _hashes_decoder = msgspec.json.Decoder(_RestHashes)
 _recipe_decoder = msgspec.json.Decoder(Recipe)
 _by_partition = itemgetter(0)
 _encoder = msgspec.json.Encoder(order="deterministic")
+_NO_KEYS: Mapping[str, KeyBounds] = {}
 
 
 class PartitionRecord(Struct, frozen=True, gc=False):
@@ -145,6 +146,7 @@ class PartitionRecord(Struct, frozen=True, gc=False):
     recipe: str
     shared: SharedRecord
     rest: Raw
+    keys: Mapping[str, KeyBounds] = {}
 
     @property
     def run_id(self) -> str:
@@ -167,10 +169,20 @@ class PartitionRecord(Struct, frozen=True, gc=False):
         return self._inputs(_rest_decoder.decode(self.rest))
 
     @property
+    def input_names(self) -> tuple[tuple[str, str], ...]:
+        """The name and the reading of each input: the same tuple for many partitions."""
+        return self.shared.inputs
+
+    @property
+    def input_contents(self) -> tuple[_Hash, ...]:
+        """What it was made from, in the order of `input_names`; made anew each time."""
+        return _hashes_decoder.decode(self.rest).inputs
+
+    @property
     def input_hashes(self) -> dict[str, tuple[str, str]]:
         """The content hash and the reading of what it was made from, by table; made anew each time."""
-        hashes = _hashes_decoder.decode(self.rest).inputs
-        return {name: (each.content_hash, reading) for (name, reading), each in zip(self.shared.inputs, hashes)}  # noqa: B905
+        contents = self.input_contents
+        return {name: (each.content_hash, reading) for (name, reading), each in zip(self.shared.inputs, contents)}  # noqa: B905
 
     def _inputs(self, rest: _Rest) -> dict[str, InputRecord]:
         return {
@@ -199,6 +211,7 @@ class PartitionRecord(Struct, frozen=True, gc=False):
             project=shared.project,
             object=shared.object,
             checks=rest.checks,
+            keys=self.keys,
             format=shared.format,
         )
 
@@ -214,11 +227,12 @@ class PartitionIndex:
     Attributes:
         records: What it says of each partition, of whatever dimensions.
         lines: How many lines it has.
+        token: What begins it, and no other one.
     """
 
     def __init__(self) -> None:
         self.records: dict[Partition, PartitionRecord] = {}
-        self.lines = 0
+        self.lines, self.token = 0, ""
         self._recipes: dict[str, Raw] = {}
         self._shared: dict[str, SharedRecord] = {}
         self._texts: dict[str, str] = {}
@@ -235,8 +249,9 @@ class PartitionIndex:
             self._read(piece)
 
     def _read(self, content: bytes) -> None:
-        for line in _lines(content):
-            self.lines += 1
+        lines = _lines(content)
+        self.lines += len(lines)
+        for line in lines:
             if type(line) is _PartitionLine:
                 self._take(line)
             elif type(line) is _SharedLine:
@@ -253,6 +268,7 @@ class PartitionIndex:
             raise NewerManifestError(
                 f"a newer version of lakehouse wrote it (format {line.number}, this version reads {INDEX_FORMAT})"
             )
+        self.token = line.token
         if line.is_all:
             self.records.clear()
             self.lines = 1
@@ -270,6 +286,7 @@ class PartitionIndex:
             self._texts.setdefault(line.recipe, line.recipe),
             shared,
             line.rest,
+            line.keys or _NO_KEYS,
         )
 
     def of(self, dimensions: tuple[str, ...]) -> Mapping[Partition, PartitionRecord]:
@@ -297,7 +314,9 @@ class PartitionIndex:
 
     def lines_for(self, manifests: Iterable[tuple[Partition, Manifest]]) -> bytes:
         """Return the lines to append for partitions that are stored, and for what they share with none yet."""
-        lines: list[bytes] = [] if self.lines else [_encoder.encode(_FormatLine(INDEX_FORMAT, token=token_hex(8)))]
+        lines: list[bytes] = (
+            [] if self.lines else [_encoder.encode(_FormatLine(INDEX_FORMAT, token=os.urandom(8).hex()))]
+        )
         known = {*self._recipes, *self._shared}  # nothing is known of these lines before they are read
         for partition, manifest in manifests:
             names = sorted(manifest.inputs)
@@ -337,6 +356,7 @@ class PartitionIndex:
                 recipe,
                 digest,
                 Raw(_encoded(rest)),
+                manifest.keys,
             )
             lines.append(_encoded(line))
         return b"".join([line + b"\n" for line in lines])
@@ -364,7 +384,7 @@ class PartitionIndex:
     def compacted(self) -> bytes:
         """Return all that counts, as lines."""
         used = {record.recipe for record in self.records.values()}
-        lines = [_encoder.encode(_FormatLine(INDEX_FORMAT, is_all=True, token=token_hex(8)))]
+        lines = [_encoder.encode(_FormatLine(INDEX_FORMAT, is_all=True, token=os.urandom(8).hex()))]
         lines += [_encoded(_RecipeLine(each, self._recipes[each])) for each in sorted(used) if each]
         digests: dict[int, str] = {}
         for partition in sorted(self.records):
@@ -384,6 +404,7 @@ class PartitionIndex:
                         record.recipe,
                         digest,
                         record.rest,
+                        record.keys,
                     )
                 )
             )

@@ -56,7 +56,9 @@ class PartitionedStorage(WrapperStorage):
 
 
 #: What the storage does for a partitioned table by itself.
-_OF_TABLES = frozenset(("partitions", "contents", "uri"))
+_OF_TABLES = frozenset(
+    ("partitions", "contents", "remembered_contents", "uri", "keep_digests", "kept_digests", "drop_digests")
+)
 
 
 class _Units:

@@ -106,7 +106,7 @@ class SaveLoadStorage(AssetStorage):
         if manifest is not None and manifest.content_hash == UNFINISHED:
             raise StorageError(
                 f"{self.uri(table)} may be incomplete: run {manifest.run_id} did not finish storing it",
-                hint=f"`lakehouse run {table.name}` stores it anew",
+                hint=f"`lakehouse run {selected_alone(table)}` stores it anew",
                 location=table.where("storage"),
             )
         by_manifest = manifest is not None and needs_manifest(table, columns)

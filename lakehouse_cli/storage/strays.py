@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
@@ -18,7 +18,9 @@ from lakehouse_cli.model.option_hash import hash_of_option, option_hash
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import unit_path
 from lakehouse_cli.storage.base import Stray
-from lakehouse_cli.storage.partition_index import PartitionIndex
+
+if TYPE_CHECKING:
+    from lakehouse_cli.storage.partition_index import PartitionIndex
 
 CHANGED = "it changed since it was listed"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lakehouse_cli.errors import DataError, LakehouseError, MissingDataError, StorageError, UnreachableError
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.model.unit import as_selected
 from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.capabilities import altered_by
 from lakehouse_cli.storage.source_columns import renamed_scan
@@ -81,7 +82,7 @@ def explain_stored(error: LakehouseError, storage: AssetStorage, table: Table) -
     if modified is not None:
         error.message = f"`{table.name}` was modified {modified}: {error.message}"
     if modified is not None or isinstance(error, DataError):
-        error.hint = f"`lakehouse run +{table.name}` stores it anew"
+        error.hint = f"`lakehouse run {as_selected(table)}` stores it anew"
 
 
 def _modified(storage: AssetStorage, table: Table) -> str | None:

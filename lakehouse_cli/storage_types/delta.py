@@ -23,6 +23,8 @@ def _refusal(column_type: ColumnType) -> str | None:
         return f"Delta Lake has no {unmakeable} that delta-rs can make, for its timestamps have no zone; declare tz=UTC"
     if first_refused(column_type, _is_ambiguous) is not None:
         return "two fields of a struct differ only in upper and lower case, which Delta Lake does not distinguish"
+    if first_refused(column_type, lambda t: any("\0" in name for name, _ in t.fields)) is not None:
+        return f"{column_type} has a field with a NUL character in its name"
     return None
 
 

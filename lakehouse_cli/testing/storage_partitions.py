@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import MissingDataError, StorageError
+from lakehouse_cli.errors import ContractError, MissingDataError, StorageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckRecord, CheckResult
-from lakehouse_cli.model.manifest import InputRecord, Recipe
+from lakehouse_cli.model.key_bounds import KeyBounds
+from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_content import content_of_partitions
+from lakehouse_cli.model.partition_keys import KEY, Unique, digests_name
 from lakehouse_cli.model.unit import selection_of, unit_of
-from lakehouse_cli.storage.base import AssetStorage, Stray
+from lakehouse_cli.storage.base import AssetStorage, Provenance, Stray
 from lakehouse_cli.storage.capabilities import (
     Cleans,
     KeepsChecks,
@@ -28,6 +32,7 @@ from lakehouse_cli.storage.capabilities import (
 )
 from lakehouse_cli.storage.opening import with_parts
 from lakehouse_cli.storage.partition_capability import Partitioned, contents, drop, partitions
+from lakehouse_cli.storage.partition_digests import Digests, KeepsDigests, OwnKeys
 from lakehouse_cli.storage.partition_index import recipe_digest
 from lakehouse_cli.testing.stored_tables import ORIGIN, data_of, table
 
@@ -51,6 +56,14 @@ def refusal_of(act: Callable[[], object]) -> str:
     except StorageError as error:
         return error.message
     return ""
+
+
+def keys_of(*ids: int) -> OwnKeys:
+    """The keys of a partition that is about to be stored, judged by no others."""
+    unique = Unique(KEY, ("id",), "id", equal_nulls=False, blocks=True)
+    high, low = (np.array(sorted(ids), np.uint64) for _ in range(2))
+    digests = Digests(high, low, KeyBounds(len(ids), ((min(ids), max(ids)),)))
+    return OwnKeys(ORIGIN.run_id, [(unique, digests)], {}, ())
 
 
 class PartitionsConformance:
@@ -220,6 +233,42 @@ class PartitionsConformance:
         assert kept.checks == checks
         assert parted.read_manifest(two) == other
         assert not keep_checks(parted, one, other, checks)
+
+    def test_key_of_another_partition_is_refused(self, parted: AssetStorage) -> None:
+        """Where it was stored since keys were judged, and is not replaced; its digests go with it."""
+        keeps = parted.capability(KeepsDigests)
+        if keeps is None:
+            return
+        declared = divided()
+        one, two, three = by_day(declared, "2024-01-01", "2024-01-02", "2024-01-03")
+        former = parted.publish(one, data_of(declared, (1, "a")), replace(ORIGIN, keys=keys_of(1)))
+        assert former.keys == {"id": KeyBounds(1, ((1, 1),))}
+
+        def publish(unit: Table, *ids: int, **known: Any) -> Manifest:
+            return parted.publish(unit, data_of(declared, *((each, "a") for each in ids)), known_to(*ids, **known))
+
+        def known_to(*ids: int, **known: Any) -> Provenance:
+            return replace(ORIGIN, keys=replace(keys_of(*ids), **known), run_id=known.get("run_id", ORIGIN.run_id))
+
+        with pytest.raises(ContractError, match="1 row has a key that partition day=2024-01-01 has"):
+            publish(two, 1, 2)
+        assert parted.read_manifest(two) is None
+        first = one.partition
+        assert first is not None
+        publish(two, 1, 2, judged={first: former.content_hash})
+        drop(parted, [two])
+        publish(two, 1, 2, run_id="next", replaced=(first,))
+        publish(one, 4, run_id="next", replaced=(first,))
+        with pytest.raises(ContractError, match="partition day=2024-01-02 has"):
+            publish(three, 2)
+        names = [
+            digests_name(first, each)
+            for each in (former.content_hash, partitions(parted, declared)[first].content_hash)
+        ]
+        assert [keeps.kept_digests(one, each) is None for each in names] == [True, False]
+        drop(parted, [one, two])
+        assert keeps.kept_digests(one, names[1]) is None
+        publish(three, 2)
 
     def test_extra_columns_are_read_by_the_manifest(self, parted: AssetStorage) -> None:
         """Of a table that declares none."""

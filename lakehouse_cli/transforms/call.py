@@ -17,6 +17,7 @@ from lakehouse_cli.code.failure import failure_of, hint_of, place_of_result
 from lakehouse_cli.code.importing import activate
 from lakehouse_cli.errors import Interrupted, LakehouseError, Location, TransformError
 from lakehouse_cli.executors.forks import forks_end_here
+from lakehouse_cli.formats.pieces import joined
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.frame_names import DASK, PANDAS, READER
@@ -226,7 +227,7 @@ def _arrow_of(
         found = owner.to_pieces(result, columns)
         if owner.name == DASK:
             found = restore_dates_in(found, [each.schema for _, each in given.inputs], columns)
-        pieces = _pieces(transform, found, given, scopes)
+        pieces = _pieces(transform, joined(found), given, scopes)
         return pieces if owner.orders_rows else Unordered(pieces)
     given.finish()
     try:

@@ -60,44 +60,39 @@ class ReaderFrame(FrameType):
         loses = loses_rows(reader)
         if _was_read(frame, reader) or (loses and frame is reader):
             raise _read_before(found)
-        empty = without_rows(frame.schema) if isinstance(frame, pa.RecordBatchReader) else None
+        schema = frame.schema if isinstance(frame, pa.RecordBatchReader) else None
         has_rows = has_batches = False
-        # What makes the batches may write the next one where this one is: it is kept, and written, later.
-        own = frame if reading_of(frame) is not None else map(_copied, frame)
-        for batch in own:
+        is_ours = reading_of(frame) is not None
+        for batch in frame:
             has_batches = True
             if not isinstance(batch, pa.RecordBatch | pa.Table):
                 raise TransformError(
                     f"a value of type {type(batch).__name__} is yielded where pyarrow.RecordBatch is expected",
                     hint="make batches, as with `pyarrow.RecordBatch.from_pylist` or `from_pandas`",
                 )
+            schema = batch.schema
+            if not batch.num_rows:
+                continue
             piece = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
-            if piece.num_rows:
-                yield piece
-                has_rows = True
-            empty = piece.slice(0, 0)
+            # What makes the batches may write the next one where this one is: it is kept, and written, later.
+            yield piece if is_ours else copied(piece)
+            has_rows = True
         if has_rows:
             return
         if loses is None and not has_batches:
             raise _read_before(found)
-        if empty is None and columns is None:
+        if schema is None and columns is None:
             raise TransformError(
                 "no batch is yielded, so that nobody knows the columns",
                 hint="declare `columns:`, or yield one batch without rows",
             )
         declared = pa.schema([(column.name, to_arrow(column.type)) for column in columns or ()])
-        yield without_rows(declared) if empty is None else empty
+        yield without_rows(declared if schema is None else schema)
 
     def accepts(self, annotation: type, *, returned: bool) -> bool:
         """Whether it is pyarrow.RecordBatchReader."""
         del returned
         return issubclass(annotation, pa.RecordBatchReader)
-
-
-def _copied(batch: Any) -> Any:
-    if isinstance(batch, pa.RecordBatch):
-        batch = pa.Table.from_batches([batch])
-    return copied(batch) if isinstance(batch, pa.Table) else batch
 
 
 def _reader_of(frame: Any) -> tuple[Any, str]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from lakehouse_cli.arrow.memory import copied
 from lakehouse_cli.code.failure import place_of_result
 from lakehouse_cli.errors import LakehouseError, TransformError, did_you_mean
+from lakehouse_cli.formats.pieces import joined
 from lakehouse_cli.model import FunctionRef, Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.text.counts import count_text, plural, with_article
@@ -174,4 +175,4 @@ def _joined(batches: Sequence[Taken], table: Table) -> Taken:
         if isinstance(batch, LakehouseError):
             return batch
         pieces.extend([batch] if isinstance(batch, pa.Table) else batch)
-    return iter(pieces)
+    return joined(pieces)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
+import errno
+import os
 import sys
 
 import deltalake
 import pyarrow as pa
 import pytest
 
+from lakehouse_cli.storage.delta import files
+from tests import preloaded
 from tests.conftest import Cli, ProjectFolder
 
 
@@ -52,6 +55,16 @@ def test_outside_commit_is_seen(lake: ProjectFolder, cli: Cli) -> None:
     cli("run")
     assert cli("show", "totals", "-o", "json").json["row_count"] == 2
     assert cli("show", "totals", "--version", "1", "-o", "json").json["row_count"] == 3
+
+
+def test_full_disk_is_said_with_what_to_do(lake: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files, "write_file", fail)
+    error = cli("run", "-o", "json").json["tables"][0]["error"]
+    assert error["message"] == "lake/delta/totals cannot be written: no space left on device"
+    assert error["hint"] == "make room on the disk and run again"
 
 
 def test_plan_refuses_a_table_inside_of_another(lake: ProjectFolder, cli: Cli) -> None:
@@ -120,7 +133,7 @@ def test_what_is_missing_is_named(lake: ProjectFolder, command: str) -> None:
     script = (
         f"import sys; sys.modules['deltalake'] = None; from lakehouse_cli.cli.main import main; main(['{command}'])"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = preloaded.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 3
     assert "storage `lake` needs `deltalake`, which is not installed" in done.stderr
     assert "pip install 'lakehouse-cli[delta]'" in done.stderr
@@ -128,5 +141,5 @@ def test_what_is_missing_is_named(lake: ProjectFolder, command: str) -> None:
 
 def test_projects_without_delta_do_not_load_it(project: ProjectFolder) -> None:
     script = "import sys; from lakehouse_cli.cli.main import invoke; invoke(['run']); print('deltalake' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = preloaded.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"

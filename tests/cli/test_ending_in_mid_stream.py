@@ -151,3 +151,43 @@ def test_termination_does_not_undo_what_is_stored(streaming: ProjectFolder) -> N
         run.process.send_signal(signal.SIGTERM)
         assert run.ends() == 130
     assert sorted(path.name for path in streaming.path.glob("made/**/*")) == files
+
+
+STREAMS = {
+    "Iterator[pa.RecordBatch]": "for batch in s:\n        yield batch\n        die(True)",
+    "pl.LazyFrame": "return s.map_batches(lambda frame: (die(True), frame)[1], streamable=True)",
+    "ibis.Table": "return s.mutate(b=late(s.a))",
+}
+LIBRARIES = {
+    "pl.LazyFrame": "import polars as pl\n",
+    "ibis.Table": (
+        "import ibis\n\n@ibis.udf.scalar.python\ndef late(a: int) -> int:\n    die(a == 100_000)\n    return a\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_killed_in_mid_stream_leaves_nothing(
+    folder: ProjectFolder, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But what the next run removes."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    folder.write("lakehouse.yaml", "name: x\nmodule: transforms\ntables:\n  s: {kind: source}\n  t: {}\n")
+    folder.write("data/s.csv", "a\n" + "".join(f"{number}\n" for number in range(140_000)))
+    folder.write(
+        "transforms.py",
+        "from collections.abc import Iterator\nimport os, pathlib, signal\nimport pyarrow as pa\n"
+        f"{LIBRARIES.get(kind, '')}\n"
+        "def die(now):\n    if now and pathlib.Path('die').exists():\n        os.kill(os.getpid(), signal.SIGKILL)\n\n"
+        f"def t(s: {kind}) -> {kind}:\n    {STREAMS[kind]}\n",
+    )
+    folder.write("die", "")
+    done = preloaded.run([*COMMAND, "run"], capture_output=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    assert not (folder.path / "data/t.csv").exists()
+    (folder.path / "die").unlink()
+    assert preloaded.run([*COMMAND, "run"], capture_output=True, timeout=120).returncode == 0
+    assert sorted(path.name for path in folder.path.glob("data/*")) == [".lakehouse", "s.csv", "t.csv"]
+    assert list(temporary.iterdir()) == []

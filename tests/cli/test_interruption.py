@@ -430,7 +430,7 @@ def test_script_ends_though_a_query_goes_on(folder: ProjectFolder) -> None:
         "import atexit\nfrom lakehouse_cli import Project\natexit.register(print, 'farewell')\n"
         "print(Project.load().run(on_event=lambda e: print(type(e).__name__, flush=True)).status)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as script:
+    with Preloaded([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as script:
         assert script.stdout is not None
         until((folder.path / "begun").exists, "the query")
         script.send_signal(signal.SIGINT)

@@ -240,3 +240,23 @@ def test_what_a_transform_still_holds_is_not_what_others_get(
     assert {name: folder.read(f"data/{name}.csv") for name in (*takes, "q")} == dict.fromkeys(
         (*takes, "q"), "price\n100.0\n"
     )
+
+
+def test_many_tiny_batches_are_joined(folder: ProjectFolder, cli: Cli) -> None:
+    code = """\
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+
+def t() -> Iterator[pa.RecordBatch]:
+    before = pa.total_allocated_bytes()
+    for row in range(20_000):
+        yield pa.record_batch({"a": [row], "b": pa.array([str(row)]).dictionary_encode()})
+    assert pa.total_allocated_bytes() - before < 3_000_000
+"""
+    folder.declare("t: {columns: {a: int64, b: string}, key: a}", code)
+    folder.edit("lakehouse.yaml", "tables:", "storages: {default: {root: data, format: parquet}}\ntables:")
+    assert cli("run", "--executor", "serial").code == 0
+    found = cli("sql", "select sum(a) as a, sum(b::int) as b from t", "-o", "json").json["rows"]
+    assert found == [{"a": 199_990_000, "b": 199_990_000}]

@@ -14,6 +14,7 @@ sales: {kind: source, path: raw/sales_*, columns: {id: int64}}
 loaded: {partitions: [file], columns: {file: string, id: int64}, inputs: [sales]}
 total: {inputs: [loaded], columns: {n: int64}}
 """
+CHAINED = "both: {partitions: [file], inputs: [loaded, sales], columns: {id: int64}}\n"
 CODE = """
 import pandas as pd
 
@@ -102,3 +103,35 @@ def test_key_needs_the_file(files: ProjectFolder, cli: Cli) -> None:
     assert "add `file` to `key` and to `columns`, or remove the key" in cli("validate").err
     files.edit("lakehouse.yaml", "key: id", "key: [file, id]")
     assert cli("run").code == 0
+
+
+def test_tables_by_file_read_one_another(files: ProjectFolder, cli: Cli) -> None:
+    """Beside the source itself; a file that is gone is gone from all."""
+    files.edit("lakehouse.yaml", "total: {inputs: [loaded]", f"{CHAINED}  total: {{inputs: {{loaded: both}}")
+    files.add("transforms.py", "\ndef both(loaded, sales, file):\n    return pd.concat([loaded[['id']], sales])\n")
+    both = ["raw/sales_1.csv", "raw/sales_a b=é.csv"]
+    assert ran(cli) == {"loaded": both, "both": both, "total": []}
+    files.write("data/raw/sales_1.csv", "id\n10\n11\n")
+    files.write("data/raw/sales_2.csv", "id\n3\n")
+    assert ran(cli)["both"] == ["raw/sales_1.csv", "raw/sales_2.csv"]
+    assert json.loads(cli("show", "total", "-o", "json").out)["rows"] == [{"n": 8}]
+    files.edit("lakehouse.yaml", "[file]", "[file], gone: drop")
+    (files.path / "data/raw/sales_2.csv").unlink()
+    assert ran(cli)["both"] == ["raw/sales_2.csv"]
+    assert json.loads(cli("show", "total", "-o", "json").out)["rows"] == [{"n": 6}]
+    assert not any(ran(cli).values())
+
+
+def test_files_of_two_sources_are_no_partitions(files: ProjectFolder, cli: Cli) -> None:
+    """Through other tables either."""
+    tables = f"{TABLES}other: {{kind: source, path: raw/other_*, columns: {{id: int64}}}}\n"
+    code = f"{CODE}\ndef both(loaded, other):\n    return loaded\n"
+    files.declare(tables + CHAINED.replace("sales]", "other]"), code)
+    refused = cli("validate")
+    assert refused.code == 3
+    assert "`both` has a partition of each file, and reads more than one source of many files: `other`, `sales`" in (
+        refused.err
+    )
+    tables += "second: {partitions: [file], function: loaded, inputs: [other], columns: {file: string, id: int64}}\n"
+    files.declare(f"{tables}both: {{inputs: [loaded, second], columns: {{id: int64}}}}\n", code)
+    assert cli("validate").code == 0  # as the hint says

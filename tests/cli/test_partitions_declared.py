@@ -75,16 +75,6 @@ def test_partitions_that_inputs_have_are_accepted(folder: ProjectFolder, cli: Cl
             "give a dimension of time a `start`, and list the values of another: `region: [eu, us]`",
         ),
         (
-            "t: {partitions: [region, month], inputs: [trips], key: [month, id], columns: {month: string, id: int64}}",
-            "the key of table `t` would hold in each partition alone, as it lacks `region`",
-            "add `region` to `key` and to `columns`, or remove the key",
-        ),
-        (
-            "t: {partitions: [month], inputs: [trips], columns: {month: string, id: {type: int64, unique: true}}}",
-            "`unique` of table `t` would be judged in each partition alone, as it lacks `month`",
-            "write `- {unique: [id, month]}` under the table's `checks`, or remove it",
-        ),
-        (
             "t: {partitions: [week], inputs: [trips, rates]}",
             "`week` of table `t` and `month` of `rates` do not nest",
             "divide one of the two by days: weeks begin in one month or year and end in the next",
@@ -107,7 +97,7 @@ def test_partitions_that_inputs_have_are_accepted(folder: ProjectFolder, cli: Cl
         (
             "t: {partitions: [file], inputs: [trips, rates]}",
             "table `t` has a partition of each file, and reads more than one source of many files: `trips`, `rates`",
-            "give each a table of its own between the two, with `partitions: [file]`",
+            "give each a table of its own with `partitions: [file]`, and read those in a table without",
         ),
         (
             "t: {partitions: [hour], inputs: {a: {table: plain, at: {hour: -1}}}}",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import pytest
 
-from tests.cli.test_partitions import MONTH, TRANSFORMS, put, run
+from tests.cli.test_partitions import MONTH, TRANSFORMS, planned, put, run
 from tests.conftest import Cli, ProjectFolder
 
 TABLES = """
@@ -54,16 +56,77 @@ def test_copies_of_partitions_are_up_to_date(folder: ProjectFolder, cli: Cli, ki
     run(cli)
     copied = cli("copy", "--from", "default", "--to", "dev", "-o", "json")
     assert copied.code == 0, copied
-    assert set(copied.statuses.values()) == {"copied"}
-    assert len(copied.statuses) == 3 + 2 + 1
+    assert copied.statuses == dict.fromkeys(("daily", "monthly", "summary"), "copied")
     assert all(each["action"] in ("skip", "read") for each in cli("plan", "-e", "dev", "-o", "json").json["tables"])
     assert cli("show", "summary", "-e", "dev", "-o", "json").json["rows"] == [{"n": 6}]
     put(folder, "2024-01-30", 1)
     run(cli)
-    again = cli("copy", "--from", "default", "--to", "dev", "-o", "json").statuses
-    assert {name for name, status in again.items() if status == "copied"} == {
-        *("daily/day=2024-01-30", "monthly/month=2024-01", "summary"),
-    }
+    again = cli("copy", "--from", "default", "--to", "dev", "-o", "json").json["tables"]
+    assert [copied_of(each) for each in again] == [(["2024-01-30"], 2), (["2024-01"], 1), ([], 0)]
+
+
+def copied_of(table: dict[str, Any]) -> tuple[list[str], int]:
+    """The partitions of a table that were copied, and how many were there already."""
+    assert table["status"] == "copied"
+    parts = table.get("partitions", ())
+    assert {each["status"] for each in parts} <= {"copied"}
+    return ["/".join(each["key"].values()) for each in parts], table.get("partitions_unchanged", 0)
+
+
+def test_copy_has_a_line_for_each_table(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, KINDS["parquet"], "{root: dev}")
+    run(cli)
+    done = cli("copy", "--to", "dev", "--dry-run")
+    assert re.findall(r"^▸ +(\S+) +to copy +(.*)", done.out, re.MULTILINE) == [
+        *(("daily", "3 partitions, 6 rows"), ("monthly", "2 partitions, 2 rows"), ("summary", "1 row")),
+    ]
+    assert cli("copy", "--to", "dev", "--partition", "day=2024-01-31").code == 0
+    done = cli("copy", "daily", "--to", "dev", "--dry-run")
+    assert "to copy    2 of 3 partitions, 6 rows" in done.out
+
+
+def test_chosen_partitions_are_copied_alone(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, KINDS["sqlite"], "{type: files, root: dev}")
+    run(cli)
+    copied = cli("copy", "--to", "dev", "--partition", "month=2024-01..2024-01", "-o", "json").json["tables"]
+    assert [copied_of(each) for each in copied] == [(["2024-01-30", "2024-01-31"], 0), (["2024-01"], 0)]
+    stored = sorted(each.parent.name for each in (folder.path / "dev").rglob("data.csv"))
+    assert stored == ["day=2024-01-30", "day=2024-01-31", "month=2024-01"]
+    none = cli("copy", "--to", "dev", "--partition", "month=2023-01")
+    assert none.code == 2
+    assert "no partition of `daily` is month=2023-01" in none.err
+
+
+def test_copies_one_after_the_other_are_up_to_date(folder: ProjectFolder, cli: Cli) -> None:
+    """Those of a month that was computed from days which were copied before, by other hashes."""
+    declare(folder, KINDS["parquet"], "{root: dev}")
+    run(cli)
+    assert cli("copy", "daily", "--to", "dev").code == 0
+    assert cli("copy", "monthly", "--to", "dev").code == 0
+    assert planned(cli, "monthly", "-e", "dev") == {}
+
+
+def test_partition_that_was_modified_is_not_copied(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, "{root: lake}", "{root: dev}")
+    run(cli)
+    for day in ("2024-01-30", "2024-01-31"):
+        folder.add(f"lake/daily/day={day}/data.csv", f"{day},9\n")
+    done = cli("copy", "--to", "dev")
+    assert done.code == 1
+    assert done.err.count("error:") == 1
+    assert "day=2024-01-30 (and 1 partition more): lake/daily/day=2024-01-30/data.csv was modified" in done.err
+    hint = re.search("`lakehouse (run daily .*) -e default` computes it anew", done.err)
+    assert hint is not None, done.err
+    assert cli(*hint[1].split()).code == 0  # the hint works
+    assert "and 1 partition more" not in cli("copy", "--to", "dev").err
+    assert cli("copy", "daily", "--to", "dev", "--force").code == 0
+
+
+def test_table_that_was_never_computed_is_missing_in_a_copy(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, KINDS["parquet"], "{root: dev}")
+    done = cli("copy", "daily", "--to", "dev", "-o", "json")
+    assert (done.code, done.statuses) == (1, {"daily": "missing"})
+    assert done.json["tables"][0]["partitions"] == []
 
 
 @pytest.mark.parametrize("kind", ["parquet", "sqlite"])

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import preloaded
 from tests.conftest import Cli, ProjectFolder
+from tests.preloaded import Preloaded
 
 ROOT = Path(__file__).parent.parent.parent
 ORDERS = "customer,amount\nada,3\nbob,4\nada,5\n"
@@ -152,7 +154,7 @@ def test_decorated_function_is_called_with_frames(declared: ProjectFolder) -> No
     code = (
         "import tables, pandas as pd; print(tables.totals(pd.DataFrame({'customer': ['a'], 'amount': [2]})).total[0])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=declared.path)
+    done = preloaded.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=declared.path)
     assert (done.stdout, done.stderr) == ("2\n", "")
 
 
@@ -429,7 +431,7 @@ def test_package_is_run_as_a_module(folder: ProjectFolder, cli: Cli) -> None:
     done = subprocess.run([sys.executable, "-m", "pkg.tables"], capture_output=True, text=True, cwd=folder.path)
     assert (done.stdout, done.stderr) == ("success\n", "")
     assert cli("-m", "pkg.tables", "run", "-o", "json").statuses == {"totals": "unchanged"}
-    done = subprocess.run(
+    done = preloaded.run(
         [sys.executable, "-c", "import pkg.tables as t; print(t.lakehouse.run().status)"],
         capture_output=True,
         text=True,
@@ -446,7 +448,7 @@ try:
 except Exception as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder.path)
+    done = preloaded.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder.path)
     assert done.stdout.startswith("<cell 1>:8: function `totals` of table `totals` is in no module"), done
 
 
@@ -458,7 +460,7 @@ def test_endless_import_is_interrupted(declared: ProjectFolder) -> None:
     declared.write("tables.py", "import helper\n")
     declared.write("helper.py", "print('here', flush=True)\ndef f():\n    while True: pass\nf()\n")
     command = [sys.executable, "-m", "lakehouse_cli", "-m", "tables", "plan"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with Preloaded(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "here\n"
         process.send_signal(signal.SIGINT)
@@ -579,7 +581,7 @@ def test_tables_of_a_comprehension_are_no_code(folder: ProjectFolder, cli: Cli) 
 
 def test_project_in_memory_runs_again(declared: ProjectFolder) -> None:
     code = "import tables\nfor _ in range(2):\n    print(tables.lakehouse.run()['totals'].status)\nprint(tables.totals)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=declared.path)
+    done = preloaded.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=declared.path)
     assert done.stdout.startswith("materialized\nunchanged\n<function totals"), done
 
 

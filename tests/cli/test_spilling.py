@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -13,16 +14,18 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from tests import preloaded
 from tests.conftest import ProjectFolder
+from tests.preloaded import Preloaded
 
 pytestmark = pytest.mark.slow
 #: Of this many rows, and of their keys, an eighth fits into the memory that is given to them.
-ROWS = 1_250_000
+ROWS = 250_000
 SMALL = """
 from lakehouse_cli.contracts import keys, spilled_parts
 from lakehouse_cli.cli.main import main
 from lakehouse_cli.runner import external_sort
-external_sort._IN_MEMORY, keys._IN_MEMORY, spilled_parts._WAITING = 1 << 23, 1 << 21, 1 << 20
+external_sort._IN_MEMORY, keys._IN_MEMORY, spilled_parts._WAITING = 1 << 20, 1 << 18, 1 << 17
 main()
 """
 COMMAND = [sys.executable, "-c", SMALL]
@@ -36,8 +39,8 @@ import pyarrow as pa
 
 
 def blocks():
-    for start in reversed(range(0, {ROWS}, 62_500)):
-        yield pa.record_batch({{"a": pa.array(range(start, start + 62_500))}})
+    for start in reversed(range(0, {ROWS}, 12_500)):
+        yield pa.record_batch({{"a": pa.array(range(start, start + 12_500))}})
 
 
 def turned() -> Iterator[pa.RecordBatch]:
@@ -89,9 +92,11 @@ def scratch(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder.path / "tmp"
 
 
-def run_of(table: str, limit: str = "unlimited") -> dict[str, Any]:
-    command = ["bash", "-c", f'ulimit -f {limit}; exec "$@"', "bash", *COMMAND, "run", "-o", "json", table]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+def run_of(table: str, limit: int = resource.RLIM_INFINITY) -> dict[str, Any]:
+    """A run whose files may have so many bytes."""
+    limited = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n{SMALL}"
+    command = [sys.executable, "-c", limited, "run", "-o", "json", table]
+    done = preloaded.run(command, capture_output=True, text=True, timeout=300)
     found: dict[str, Any] = json.loads(done.stdout)["tables"][0]
     return found
 
@@ -101,7 +106,7 @@ def test_rows_beyond_memory_are_sorted(folder: ProjectFolder, scratch: Path, tab
     found = run_of(table)
     assert (found["error"], found["rows"]) == (None, ROWS)
     stored = pq.read_table(folder.path / f"data/{table}.parquet")["a"].to_numpy()
-    assert stored[::124_999].tolist() == [*range(0, ROWS, 124_999)]
+    assert stored[::24_999].tolist() == [*range(0, ROWS, 24_999)]
     assert list(scratch.iterdir()) == []
 
 
@@ -121,12 +126,12 @@ def test_keys_beyond_memory_are_compared(scratch: Path) -> None:
     ],
 )
 def test_full_disk_is_said_and_the_old_table_stays(folder: ProjectFolder, scratch: Path, table: str, what: str) -> None:
-    old = CODE.replace(f"reversed(range(0, {ROWS}, 62_500))", "[0]")
+    old = CODE.replace(f"reversed(range(0, {ROWS}, 12_500))", "[0]")
     folder.write("transforms.py", old)
-    assert run_of(table)["rows"] == 62_500
+    assert run_of(table)["rows"] == 12_500
     before = (folder.path / f"data/{table}.parquet").read_bytes()
     folder.write("transforms.py", CODE)
-    error = run_of(table, limit="2500")["error"]
+    error = run_of(table, limit=512_000)["error"]
     assert error["message"] == f"{what} do not fit into memory, and not into {scratch} either: file too large"
     assert error["hint"] == f"make room in {scratch}, or set the environment variable TMPDIR to a folder that has some"
     assert (folder.path / f"data/{table}.parquet").read_bytes() == before
@@ -142,12 +147,12 @@ def test_nothing_is_left_of_a_result_that_no_storage_takes(folder: ProjectFolder
         folder.edit("lakehouse.yaml", "big: {}", f'big: {{sql: "{query} order by a"}}')
     code = f"def big(src: {kind}) -> {kind}:\n    return src.query('src', {query!r})\n"
     folder.write("transforms.py", f"import duckdb\n\n\n{'' if kind == 'query' else code}")
-    assert "file too large" in run_of("big", limit="1000")["error"]["message"]
+    assert "file too large" in run_of("big", limit=1_024_000)["error"]["message"]
     assert list(scratch.iterdir()) == []
 
 
 def test_nothing_is_left_of_a_killed_run(folder: ProjectFolder, scratch: Path) -> None:
-    process = subprocess.Popen([*COMMAND, "run", "endless"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = Preloaded([*COMMAND, "run", "endless"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (folder.path / "spilled").exists() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -5,7 +5,7 @@ Where rows are cut, they are ordered by all columns, so that the same rows are c
 
 from __future__ import annotations
 
-from hypothesis import strategies as st
+from random import Random
 
 _BASES = (
     ("select a as c0, c as c1, b as c2 from t", 3),
@@ -17,22 +17,21 @@ _BASES = (
 _NUMBERS = 2  # of each relation, the first two columns are numbers, or null
 
 
-@st.composite
-def made_queries(draw: st.DrawFn, depth: int = 3) -> str:
+def made_query(chance: Random, depth: int) -> str:
     """A query of up to so many steps on each path."""
-    return _Maker(draw).relation(depth)[0]
+    return _Maker(chance).relation(depth)[0]
 
 
 class _Maker:
-    def __init__(self, draw: st.DrawFn) -> None:
-        self._draw = draw
+    def __init__(self, chance: Random) -> None:
+        self._chance = chance
 
     def _one(self, *choices: str) -> str:
-        return self._draw(st.sampled_from(choices))
+        return self._chance.choice(choices)
 
     def _any(self, count: int, name: str = "") -> str:
         """Any column."""
-        return f"{name}{'.' if name else ''}c{self._draw(st.integers(0, count - 1))}"
+        return f"{name}{'.' if name else ''}c{self._chance.randrange(count)}"
 
     def _number(self, name: str = "") -> str:
         return self._any(_NUMBERS, name)
@@ -44,7 +43,7 @@ class _Maker:
     def _test(self, name: str = "", other: str | None = None) -> str:
         """A condition on one relation, or on two."""
         sign = self._one("=", "<", "<>", ">=", "is not distinct from")
-        right = self._number(name if other is None else other) if other or self._draw(st.booleans()) else "2"
+        right = self._number(name if other is None else other) if other or self._chance.random() < 0.5 else "2"
         return f"{self._number(name)} {sign} {right}"
 
     def _aggregate(self) -> str:
@@ -60,13 +59,13 @@ class _Maker:
     def relation(self, depth: int) -> tuple[str, int]:
         """A query and how many columns it has."""
         if depth == 0:
-            return self._draw(st.sampled_from(_BASES))
+            return self._chance.choice(_BASES)
         steps = (
             *(self._filtered, self._projected, self._joined, self._grouped, self._windowed, self._distinct),
             *(self._united, self._cut, self._scalar, self._exists, self._member, self._lateral, self._named),
             *(self._recursive, self._total),
         )
-        return self._draw(st.sampled_from(steps))(depth - 1)
+        return self._chance.choice(steps)(depth - 1)
 
     def _filtered(self, depth: int) -> tuple[str, int]:
         query, count = self.relation(depth)
@@ -122,7 +121,7 @@ class _Maker:
         )
 
     def _scalar(self, depth: int) -> tuple[str, int]:
-        (query, count), (inner, _) = self.relation(depth), self.relation(self._draw(st.integers(0, 1)))
+        (query, count), (inner, _) = self.relation(depth), self.relation(self._chance.randint(0, 1))
         where = self._one("", f"where {self._test('y', 'x')}", f"where {self._test('y', 'x')} and {self._test('y')}")
         what = self._one(f"max({self._number('y')})", "count(*)", f"sum({self._number('y')} + {self._number('x')})")
         cut = f"select {self._number('y')} from ({inner}) as y {where} order by 1 limit 1"
@@ -133,24 +132,24 @@ class _Maker:
         )
 
     def _exists(self, depth: int) -> tuple[str, int]:
-        (query, count), (inner, _) = self.relation(depth), self.relation(self._draw(st.integers(0, 1)))
+        (query, count), (inner, _) = self.relation(depth), self.relation(self._chance.randint(0, 1))
         negated = self._one("", "not ")
         where = self._one(self._test("y", "x"), f"{self._test('y', 'x')} and {self._test('x', 'y')}", self._test("y"))
         return f"select * from ({query}) as x where {negated}exists (from ({inner}) as y where {where})", count
 
     def _member(self, depth: int) -> tuple[str, int]:
-        (query, count), (inner, _) = self.relation(depth), self.relation(self._draw(st.integers(0, 1)))
+        (query, count), (inner, _) = self.relation(depth), self.relation(self._chance.randint(0, 1))
         how = self._one("in", "not in", "= any", "> all")
         where = self._one("", f"where {self._test('y', 'x')}")
         found = f"{self._number('x')} {how} (select {self._number('y')} from ({inner}) as y {where})"
-        if self._draw(st.booleans()):
+        if self._chance.random() < 0.5:
             return f"select * from ({query}) as x where {found}", count
         return f"select {self._number('x')} as c0, ({found})::int as c1 from ({query}) as x", 2
 
     def _lateral(self, depth: int) -> tuple[str, int]:
         (query, _), (inner, _) = self.relation(depth), self.relation(0)
         where = self._one("", f"where {self._test('y', 'x')}")
-        cut = self._one("", f"order by all limit {self._draw(st.integers(1, 2))}")
+        cut = self._one("", f"order by all limit {self._chance.randint(1, 2)}")
         value = self._one(
             f"{self._number('x')} as v", f"{self._number('x')} + {self._number('y')} as v", "sum(y.c0) as v"
         )

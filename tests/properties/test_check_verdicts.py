@@ -176,9 +176,9 @@ def judged(data: pa.Table, pieces: int) -> list[CheckRecord]:
             return list(error.checks)
 
 
-def agree(data: pa.Table, verdicts: list[list[bool | None]], pieces: int, cases: list[Case]) -> None:
+def agree(records: list[CheckRecord], verdicts: list[list[bool | None]], cases: list[Case]) -> None:
     """Compare counts and first rows with the verdicts of another engine, row by row."""
-    found = {id(case): record.result for case, record in zip(CASES, judged(data, pieces), strict=True)}
+    found = {id(case): record.result for case, record in zip(CASES, records, strict=True)}
     for case, verdict in zip(cases, verdicts, strict=True):
         result = found[id(case)]
         bad = [row + 1 for row, good in enumerate(verdict) if good is False]
@@ -201,13 +201,14 @@ LIMITS = settings(max_examples=15, deadline=None, suppress_health_check=[HealthC
 @given(data=drawn(), pieces=st.sampled_from([1, 3, ROWS]))
 @LIMITS
 def test_duckdb_and_polars(data: pa.Table, pieces: int) -> None:
+    records = judged(data, pieces)
     with duckdb.connect() as connection:
         connection.register("data", data.append_column("n", pa.array(range(data.num_rows))))
         selected = ", ".join(f"({case.duckdb}) AS c{number}" for number, case in enumerate(CASES))
         rows = connection.sql(f"SELECT {selected} FROM data ORDER BY n").to_arrow_table()
-    agree(data, [column.to_pylist() for column in rows.columns], pieces, CASES)
+    agree(records, [column.to_pylist() for column in rows.columns], CASES)
     frame = pl.DataFrame(data).select(case.polars.alias(f"c{number}") for number, case in enumerate(CASES))
-    agree(data, [column.to_list() for column in frame.get_columns()], pieces, CASES)
+    agree(records, [column.to_list() for column in frame.get_columns()], CASES)
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +236,7 @@ def test_postgresql(data: pa.Table, pieces: int, postgresql_server: PostgreSQL, 
     query = f"SELECT {selected} FROM (VALUES {', '.join(rows)}) AS v(n, {', '.join(kinds)}) ORDER BY n"
     found = postgresql_server.run(query, database)
     spoken = {"true": True, "false": False, "": None}
-    agree(data, [[spoken[value] for value in column] for column in zip(*found, strict=True)], pieces, cases)
+    agree(judged(data, pieces), [[spoken[value] for value in column] for column in zip(*found, strict=True)], cases)
 
 
 def test_without_rows_everything_passes() -> None:

@@ -17,14 +17,14 @@ import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.model.column_lineage import QueryLineage
 from lakehouse_cli.transforms.queries.column_lineage import LineageAnalysis
 from lakehouse_cli.transforms.queries.connection import private_connection
-from tests.properties.made_queries import made_queries
+from tests.properties.drawn_tables import CHANCES, Chance
+from tests.properties.made_queries import made_query
 
 LAW = settings(
     max_examples=150,
@@ -179,7 +179,7 @@ def hold(analysis: LineageAnalysis, connection: Any, query: str, seed: int, roun
         return
     draw = random.Random(f"{seed} {query}")
     found = [each for _ in range(rounds) for each in unnamed_changes(connection, lineage, query, params, draw)]
-    assert found == [], lineage
+    assert found == [], (query, lineage)
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -194,13 +194,13 @@ def test_on_many_rows(analysis: LineageAnalysis, connection: Any, query: str) ->
 
 
 @LAW
-@given(query=made_queries(), seed=st.integers(0, 2**16))
-def test_of_queries_made_at_random(analysis: LineageAnalysis, connection: Any, query: str, seed: int) -> None:
-    hold(analysis, connection, query, seed)
+@given(chance=CHANCES)
+def test_of_queries_made_at_random(analysis: LineageAnalysis, connection: Any, chance: Chance) -> None:
+    hold(analysis, connection, made_query(chance, 3), chance.randrange(2**16))
 
 
 @pytest.mark.slow
 @settings(LAW, max_examples=250)
-@given(query=made_queries(depth=4), seed=st.integers(0, 2**16))
-def test_of_larger_queries_made_at_random(analysis: LineageAnalysis, connection: Any, query: str, seed: int) -> None:
-    hold(analysis, connection, query, seed)
+@given(chance=CHANCES)
+def test_of_larger_queries_made_at_random(analysis: LineageAnalysis, connection: Any, chance: Chance) -> None:
+    hold(analysis, connection, made_query(chance, 4), chance.randrange(2**16))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.formats import FORMATS, compression
 from lakehouse_cli.registry import Entry, load
-from tests.properties.test_csv_round_trip import LAW, tables
-from tests.properties.test_formats_round_trip import OPTIONS, WRITTEN, Made, written
+from tests.properties.drawn_tables import CHANCES, LAW, Chance, tables
+from tests.properties.test_formats_round_trip import options_of_each, written
 
 
 def format_of(name: str) -> Any:
@@ -21,15 +21,16 @@ def format_of(name: str) -> Any:
 
 
 @LAW
-@given(tables(), st.fixed_dictionaries({name: st.sampled_from(OPTIONS[name]) for name in WRITTEN}))
-def test_what_is_written_is_counted(made: Made, drawn: dict[str, Any]) -> None:
-    for name, options in drawn.items():
+@given(CHANCES)
+def test_what_is_written_is_counted(chance: Chance) -> None:
+    table, _ = tables(chance)
+    for name, options in options_of_each(chance).items():
         try:
-            stored = written(name, made[0], options)
+            stored = written(name, table, options)
         except LakehouseError:
             continue
         counted = format_of(name).count_rows(lambda: io.BytesIO(stored), "x", FORMATS[name].checked(options))  # noqa: B023
-        assert counted == made[0].num_rows, name
+        assert counted == table.num_rows, name
 
 
 SOUP = st.lists(st.sampled_from(["a", ",", "\n", "\r", "\r\n", '"', '""', "'", ";", '"a,\n"', " "]), max_size=40)

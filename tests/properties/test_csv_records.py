@@ -17,7 +17,7 @@ from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.read import read_csv
 from lakehouse_cli.formats.csv.source import CsvSource
 from lakehouse_cli.model import Column, ColumnType
-from tests.properties.test_csv_round_trip import LAW
+from tests.properties.drawn_tables import LAW
 
 DIALECTS: list[dict[str, Any]] = [
     {},

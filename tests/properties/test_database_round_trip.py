@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import unicodedata
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, Phase, assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, assume, given, note, settings
 from msgspec.structs import replace
 
 from lakehouse_cli.arrow.types import to_arrow
@@ -21,7 +21,19 @@ from lakehouse_cli.storage.opening import open_storage
 from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.storage_types import STORAGE_TYPES
 from lakehouse_cli.testing.storage import ORIGIN
-from tests.properties.test_csv_round_trip import RANGES, build, column_types, plain, storage_type, values_of
+from tests.properties.drawn_tables import (
+    CHANCES,
+    RANGES,
+    Chance,
+    build,
+    column_type,
+    common,
+    first_that,
+    plain,
+    storage_type,
+    unique_texts,
+    value,
+)
 from tests.servers.postgresql import PostgreSQL
 
 LAW = settings(
@@ -31,7 +43,6 @@ LAW = settings(
     database=None,
     phases=[Phase.explicit, Phase.generate],
 )
-names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=5)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "duckdb", "postgresql"])
@@ -84,24 +95,27 @@ def is_written(kind: ColumnType) -> bool:
         return False
 
 
-@st.composite
-def columns(draw: st.DrawFn) -> tuple[dict[str, ColumnType], dict[str, pa.Array]]:
-    kinds = draw(st.lists(column_types, min_size=1, max_size=3))
-    column_names = draw(st.lists(names, min_size=len(kinds), max_size=len(kinds), unique_by=str.casefold))
-    rows = draw(st.integers(0, 5))
-    arrays = [build(draw(st.lists(values_of(kind), min_size=rows, max_size=rows)), kind) for kind in kinds]
-    return dict(zip(column_names, kinds, strict=True)), dict(zip(column_names, arrays, strict=True))
+def names(chance: Chance, count: int) -> list[str]:
+    """Names of columns, of no control characters."""
+    return first_that(
+        lambda found: not any(unicodedata.category(each) == "Cc" for each in "".join(found)),
+        lambda: unique_texts(chance, count, str.casefold),
+    )
 
 
 @LAW
-@given(made=columns())
-def test_what_is_not_refused_comes_back_as_it_was(
-    storage: RelationalStorage, made: tuple[dict[str, ColumnType], dict[str, pa.Array]]
-) -> None:
-    kinds = {name: kind for name, kind in made[0].items() if not refused(storage, kind)}
+@given(chance=CHANCES)
+def test_what_is_not_refused_comes_back_as_it_was(storage: RelationalStorage, chance: Chance) -> None:
+    drawn = [column_type(chance) for _ in range(chance.randint(1, 3))]
+    rows = chance.randrange(6)
+    kinds = {
+        name: kind for name, kind in zip(names(chance, len(drawn)), drawn, strict=True) if not refused(storage, kind)
+    }
     assume(kinds)
+    arrays = {name: build([value(chance, kind) for _ in range(rows)], kind) for name, kind in kinds.items()}
+    note(arrays)
     try:
-        compare = publish(storage, {name: made[1][name] for name in kinds}, kinds)
+        compare = publish(storage, arrays, kinds)
     except StorageError as error:
         refusal = error
     else:
@@ -111,43 +125,17 @@ def test_what_is_not_refused_comes_back_as_it_was(
     assert refusal.hint
 
 
-def common(kind: ColumnType) -> st.SearchStrategy[Any]:
-    """Values of which no database has reason to refuse any."""
-    if kind.id == "date32":
-        return st.integers(-100_000, 100_000)
-    if kind.id in ("timestamp", "duration"):
-        per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit or "s"]
-        return st.integers(-(2**31) * per_second, 2**31 * per_second)
-    if kind.id == "string":
-        return st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
-    if kind.is_float:
-        return st.floats(allow_nan=False, width=32 if kind.id == "float32" else 64)
-    if kind.id == "dictionary":
-        return common(kind.item)
-    if kind.id == "list":
-        return st.lists(st.one_of(st.none(), common(kind.item)), max_size=3)
-    if kind.id == "struct":
-        return st.fixed_dictionaries({name: st.one_of(st.none(), common(child)) for name, child in kind.fields})
-    if kind.id == "map":
-        (_, key), (_, value) = kind.fields
-        pairs = st.tuples(common(key).filter(lambda each: each is not None), st.one_of(st.none(), common(value)))
-        return st.lists(pairs, max_size=3, unique_by=lambda pair: pair[0])
-    return values_of(kind)
-
-
 @settings(LAW, max_examples=20)
-@given(data=st.data())
-def test_common_values_are_never_refused(storage: RelationalStorage, data: st.DataObject) -> None:
+@given(chance=CHANCES)
+def test_common_values_are_never_refused(storage: RelationalStorage, chance: Chance) -> None:
     """Four columns at once: to store one takes as long."""
-    drawn = data.draw(st.lists(column_types, min_size=4, max_size=4))
+    drawn = [column_type(chance) for _ in range(4)]
     kinds = {f"column {at}": kind for at, kind in enumerate(drawn) if not refused(storage, kind)}
     assume(kinds)
-    rows = data.draw(st.integers(0, 5))
-    values = {
-        name: data.draw(st.lists(st.one_of(st.none(), common(kind)), min_size=rows, max_size=rows))
-        for name, kind in kinds.items()
-    }
-    publish(storage, {name: build(values[name], kind) for name, kind in kinds.items()}, kinds)()
+    rows = chance.randrange(6)
+    arrays = {name: build([common(chance, kind) for _ in range(rows)], kind) for name, kind in kinds.items()}
+    note(arrays)
+    publish(storage, arrays, kinds)()
 
 
 def test_a_table_of_every_type_there_is(storage: RelationalStorage) -> None:

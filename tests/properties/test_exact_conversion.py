@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from lakehouse_cli.arrow.conversion.exact import convert
@@ -22,12 +22,14 @@ from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import ContractError, TransformError
 from lakehouse_cli.model import Column, ColumnType, parse_column_type
 from lakehouse_cli.transforms import frame_type_of
+from tests.properties.drawn_tables import CHANCES, Chance, first_that, floating, integer, nested, present
 
 QUICK = settings(max_examples=25)
 
 INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 NUMBERS = [*INTEGERS, "float32", "float64", "decimal128(20, 0)", "decimal128(12, 4)", "decimal128(38, 10)"]
 UNITS = ("s", "ms", "us", "ns")
+EDGE_DAYS = [2**31 - 1, -(2**31), 2**31, 106_751, 106_752, -106_752, 2**40]
 MOMENTS = ["date32", *(f"timestamp[{unit}]" for unit in UNITS)]
 EDGES = [0, 1, -1, 127, 128, 255, 256, 2**15, 2**24 + 1, 2**31, 2**32, 2**53, 2**53 + 1, 2**60, 2**63 - 1, 2**63]
 
@@ -41,59 +43,45 @@ def column_type(text: str) -> pa.DataType:
     return to_arrow(parse_column_type(text))
 
 
-def values_of(type_: ColumnType) -> st.SearchStrategy[Any]:
-    """Values of a declared type, as `pa.array` takes them with that type; null left out."""
-    arrow = to_arrow(type_)
+def value_of(chance: Chance, type_: ColumnType) -> Any:
+    """A value of a declared type, as `pa.array` takes it with that type; never null, and no NaN."""
     match type_.id:
-        case "float32":
-            return st.floats(width=32, allow_nan=False)
-        case "float64":
-            return st.floats(allow_nan=False)
-        case "bool":
-            return st.booleans()
-        case "string":
-            return st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-        case "binary":
-            return st.binary(max_size=8)
-        case "date32":
-            return st.dates()
+        case "float32" | "float64":
+            bits = 32 if type_.id == "float32" else 64
+            return first_that(lambda value: not math.isnan(value), lambda: floating(chance, bits))
         case "timestamp" | "duration":
-            return st.integers(-(2**62), 2**62)
-        case "time32" | "time64":
-            per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[arrow.unit]
-            return st.integers(0, 86_400 * per_second - 1)
-        case "decimal128":
-            assert type_.precision is not None
-            assert type_.scale is not None
-            most = 10**type_.precision - 1
-            # By its text: Decimal's arithmetic rounds to 28 digits.
-            return st.integers(-most, most).map(lambda digits: Decimal(f"{digits}e-{type_.scale}"))
-        case "list":
-            return st.lists(st.none() | values_of(type_.item), max_size=3)
-        case "struct":
-            return st.fixed_dictionaries({name: st.none() | values_of(child) for name, child in type_.fields})
-        case "dictionary":
-            return values_of(type_.item)
-    bits = arrow.bit_width
-    return st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if type_.id[0] == "i" else st.integers(0, 2**bits - 1)
+            return integer(chance, -(2**62), 2**62)
+        case "date32":
+            return dt.date.fromordinal(integer(chance, 1, dt.date.max.toordinal()))
+        case "list" | "struct" | "dictionary":
+            return nested(chance, type_, value_or_null, value_of)
+    return present(chance, type_)
 
 
-@st.composite
-def numbers(draw: st.DrawFn, source: str) -> list[Any]:
+def value_or_null(chance: Chance, type_: ColumnType) -> Any:
+    return None if chance.random() < 0.2 else value_of(chance, type_)
+
+
+def numbers(chance: Chance, source: str) -> list[Any]:
     """Values of a number type, with many at the edges of the others."""
-    type_ = parse_column_type(source)
-    arrow = column_type(source)
-    near = st.sampled_from(EDGES) | st.sampled_from(EDGES).map(lambda value: -value)
-    if type_.is_float:
-        halves = st.integers(-(2**20), 2**20).map(lambda value: value / 16)
-        pool: st.SearchStrategy[Any] = values_of(type_) | near.map(float) | halves
-        if type_.id == "float32":
-            pool = pool.map(lambda value: pa.scalar(value, pa.float32()).as_py())
-    elif type_.id == "decimal128":
-        pool = values_of(type_) | st.integers(-(10**8) + 1, 10**8 - 1).map(Decimal)
-    else:
-        pool = values_of(type_) | near.filter(lambda value: _fits(value, arrow))
-    return draw(st.lists(st.none() | pool, min_size=1, max_size=4))
+    type_, arrow = parse_column_type(source), column_type(source)
+
+    def number() -> Any:
+        if chance.random() < 0.2:
+            return None
+        how, near = chance.random(), chance.choice(EDGES) * chance.choice((1, -1))
+        if how < 0.4:
+            return value_of(chance, type_)
+        if type_.is_float:
+            value = float(near) if how < 0.7 else chance.randint(-(2**20), 2**20) / 16
+            return pa.scalar(value, arrow).as_py()
+        if type_.id == "decimal128":
+            return Decimal(chance.randint(-(10**8) + 1, 10**8 - 1))
+        return near if _fits(near, arrow) else value_of(chance, type_)
+
+    drawn = [number() for _ in range(chance.randint(1, 4))]
+    note(drawn)
+    return drawn
 
 
 def _fits(value: int, integer: pa.DataType) -> bool:
@@ -113,9 +101,9 @@ def exact_value(value: Any) -> Any:
 
 @pytest.mark.parametrize("source", NUMBERS)
 @QUICK
-@given(data=st.data())
-def test_numbers_keep_their_value_or_are_refused_by_row(source: str, data: st.DataObject) -> None:
-    values = data.draw(numbers(source))
+@given(chance=CHANCES)
+def test_numbers_keep_their_value_or_are_refused_by_row(source: str, chance: Chance) -> None:
+    values = numbers(chance, source)
     column = pa.chunked_array([pa.array(values, column_type(source))])
     before = column.to_pylist()
     for wanted in map(column_type, NUMBERS):
@@ -154,16 +142,21 @@ def _representable(value: Any, target: pa.DataType) -> bool:
 @pytest.mark.parametrize("target", MOMENTS)
 @pytest.mark.parametrize("source", MOMENTS)
 @settings(QUICK, max_examples=40)
-@given(data=st.data())
-def test_moments_keep_their_instant_or_are_refused_by_row(source: str, target: str, data: st.DataObject) -> None:
+@given(chance=CHANCES)
+def test_moments_keep_their_instant_or_are_refused_by_row(source: str, target: str, chance: Chance) -> None:
     per_day = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
     here = 1 if source == "date32" else per_day[parse_column_type(source).unit or "s"]
     there = 1 if target == "date32" else per_day[parse_column_type(target).unit or "s"]
-    days = st.integers(-800_000, 2_900_000)
-    edges = st.sampled_from([2**31 - 1, -(2**31), 2**31, 106_751, 106_752, -106_752, 2**40])
     extent = 31 if source == "date32" else 63
-    ticks = (days | edges).map(lambda day: day * here) | st.integers(-(2**extent), 2**extent - 1)
-    values = data.draw(st.lists(ticks.filter(lambda tick: -(2**extent) <= tick < 2**extent), min_size=1, max_size=4))
+
+    def tick() -> int:
+        how = chance.random()
+        if how < 0.5:
+            return (chance.randint(-800_000, 2_900_000) if how < 0.25 else chance.choice(EDGE_DAYS)) * here
+        return integer(chance, -(2**extent), 2**extent - 1)
+
+    values = [first_that(lambda tick: -(2**extent) <= tick < 2**extent, tick) for _ in range(chance.randint(1, 4))]
+    note(values)
     storage = pa.int32() if source == "date32" else pa.int64()
     column = pa.chunked_array([pa.array(values, storage).cast(column_type(source))])
     try:
@@ -185,10 +178,11 @@ def test_moments_keep_their_instant_or_are_refused_by_row(source: str, target: s
     "target", [*INTEGERS, "float64", "bool", "date32", "timestamp[us]", "time64[us]", "decimal128(12, 4)"]
 )
 @QUICK
-@given(data=st.data())
-def test_text_as_a_type_prints_it_is_read_as_that_value(target: str, data: st.DataObject) -> None:
+@given(chance=CHANCES)
+def test_text_as_a_type_prints_it_is_read_as_that_value(target: str, chance: Chance) -> None:
     type_ = parse_column_type(target)
-    value = data.draw(values_of(type_))
+    value = value_of(chance, type_)
+    note(value)
     array = pa.array([value], to_arrow(type_))
     if type_.id == "timestamp":
         assume(-(2**55) < value < 2**57)  # the years of four digits
@@ -239,37 +233,42 @@ TYPES = [
     "list<struct<a: float64, b: date32>>",
     "struct<a: list<time64[ns]>>",
 ]
+MOST = 2**63 // 1000
 
 
 @pytest.mark.parametrize("frame", ["pandas", "pyarrow", "polars"])
-@pytest.mark.parametrize("text", TYPES)
 @settings(QUICK, max_examples=15)
-@given(data=st.data())
-def test_a_column_survives_its_way_through_a_frame(frame: str, text: str, data: st.DataObject) -> None:
-    type_ = parse_column_type(text)
-    values = data.draw(st.lists(st.none() | values_of(type_), max_size=6))
-    array = pa.array(values, to_arrow(type_.item)).dictionary_encode() if type_.id == "dictionary" else None
-    column = array if array is not None else pa.array(values, to_arrow(type_))
-    cut = data.draw(st.integers(0, len(values)))
-    table = pa.table({"x": pa.chunked_array([column.slice(0, cut), column.slice(cut)])})
-    kind = frame_type_of({"pandas": None, "pyarrow": pa.Table, "polars": pl.DataFrame}[frame])
-    columns = (Column("x", type_),)
-    try:
-        seen = kind.from_arrow(table)
-    except TransformError:
+@given(chance=CHANCES)
+def test_columns_survive_their_way_through_a_frame(frame: str, chance: Chance) -> None:
+    rows, columns, arrays = chance.randrange(7), tuple(Column(text, parse_column_type(text)) for text in TYPES), {}
+    cut = chance.randint(0, rows)
+    apart: list[str] = []
+    for column in columns:
+        type_ = column.type
+        values = [value_or_null(chance, type_) for _ in range(rows)]
+        array = pa.array(values, to_arrow(type_.item if type_.id == "dictionary" else type_))
+        array = array.dictionary_encode() if type_.id == "dictionary" else array
+        arrays[column.name] = pa.chunked_array([array.slice(0, cut), array.slice(cut)])
         # polars has no seconds, and its milliseconds end a thousand times sooner.
-        assert frame == "polars"
-        assert type_.unit == "s"
-        assert any(value is not None and abs(value) > 2**63 // 1000 for value in values)
-        return
-    enforced = enforce(kind.to_arrow(seen, columns), columns).table
-    assert enforced.schema == pa.schema({"x": to_arrow(type_)})
-    back = enforced.column("x")
-    if type_.id == "dictionary":
-        back, expected = back.cast(to_arrow(type_.item)), table.column("x").cast(to_arrow(type_.item))
-    else:
-        expected = table.column("x")
-    assert back.equals(expected)
+        if frame == "polars" and type_.unit == "s" and any(each is not None and abs(each) > MOST for each in values):
+            apart.append(column.name)
+    table = pa.table(arrays)
+    note(table)
+    kind = frame_type_of({"pandas": None, "pyarrow": pa.Table, "polars": pl.DataFrame}[frame])
+    for names in ([name for name in TYPES if name not in apart], *([name] for name in apart)):
+        of_names = tuple(column for column in columns if column.name in names)
+        try:
+            seen = kind.from_arrow(table.select(names))
+        except TransformError:
+            assert names[0] in apart
+            continue
+        enforced = enforce(kind.to_arrow(seen, of_names), of_names).table
+        assert enforced.schema == pa.schema({column.name: to_arrow(column.type) for column in of_names})
+        for column in of_names:
+            back, expected = enforced.column(column.name), table.column(column.name)
+            if column.type.id == "dictionary":
+                back, expected = (each.cast(to_arrow(column.type.item)) for each in (back, expected))
+            assert back.equals(expected), column
 
 
 PYTHON_VALUES = st.one_of(
@@ -350,8 +349,8 @@ def test_unprintable_values_are_reported(kind: str) -> None:
     assert shown_values(pa.chunked_array([far]), [0]) == [f"{count} ({arrow_type})"]
     dictionary = far.dictionary_encode()
     assert shown_values(pa.chunked_array([dictionary]), [0]) == [f"{count} ({dictionary.type})"]
-    for nested in (pa.ListArray.from_arrays([0, 1], far), pa.StructArray.from_arrays([far], ["x"])):
-        assert shown_values(pa.chunked_array([nested]), [0]) == [f"a value of {nested.type}"]
+    for holder in (pa.ListArray.from_arrays([0, 1], far), pa.StructArray.from_arrays([far], ["x"])):
+        assert shown_values(pa.chunked_array([holder]), [0]) == [f"a value of {holder.type}"]
 
 
 def _decimal_texts() -> st.SearchStrategy[str]:

@@ -19,13 +19,13 @@ from random import Random
 from types import FrameType, ModuleType
 from typing import Any
 
-from hypothesis import HealthCheck, assume, event, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, assume, event, given, note, settings
 
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
 from lakehouse_cli.code.source import SourceReader
 from lakehouse_cli.model import FunctionRef
+from tests.properties.drawn_tables import CHANCES, Chance
 
 Files = dict[str, list[str]]
 """Of each module, its top-level statements."""
@@ -244,14 +244,13 @@ def edited(chance: Random, files: Files) -> Files:
 
 
 LAW = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-# Seeded once: a program takes hundreds of choices, and to draw each of them costs more than to judge the program.
-CHANCES = st.randoms(use_true_random=True)
 
 
 @given(CHANCES)
 @LAW
-def test_edit_of_the_result_changes_the_fingerprint(chance: Random) -> None:
+def test_edit_of_the_result_changes_the_fingerprint(chance: Chance) -> None:
     files = program(chance)
+    note(files)
     before = outcome(files)
     assume(before is not None)
     edits = []
@@ -326,12 +325,12 @@ REWRITINGS: list[Callable[[str], str]] = [
 ]
 
 
-@given(CHANCES, st.lists(st.sampled_from(REWRITINGS), min_size=1, max_size=3), st.sampled_from(MODULES))
+@given(CHANCES)
 @LAW
-def test_equivalent_rewrite_keeps_the_fingerprint(
-    chance: Random, rewritings: list[Callable[[str], str]], module: str
-) -> None:
+def test_equivalent_rewrite_keeps_the_fingerprint(chance: Chance) -> None:
     files = program(chance)
+    note(files)
+    rewritings, module = chance.choices(REWRITINGS, k=chance.randint(1, 3)), chance.choice(MODULES)
     if any("import *" in line for line in (*files["transforms"], *files["helpers"])):
         rewritings = [rewriting for rewriting in rewritings if rewriting is not with_more_definitions]
     text = "\n".join(files[module]) + "\n"
@@ -341,39 +340,37 @@ def test_equivalent_rewrite_keeps_the_fingerprint(
     assert fingerprint(files) == fingerprint({**files, module: [text]})
 
 
-@st.composite
-def plain_programs(draw: st.DrawFn) -> tuple[Files, list[str]]:
+def plain_program(chance: Random) -> tuple[Files, set[str]]:
     """Definitions whose order cannot matter, and those of them that `daily` reaches."""
-    names = [f"f{index}" for index in range(draw(st.integers(2, 7)))]
-    calls = {name: draw(st.lists(st.sampled_from(names), max_size=2)) for name in names}
+    names = [f"f{index}" for index in range(chance.randint(2, 7))]
+    calls = {name: chance.choices(names, k=chance.randrange(3)) for name in names}
     lines = {}
     for name, called in calls.items():
-        body = " + ".join([str(draw(st.integers(0, 9))), *(f"{other}()" for other in called)])
-        style = draw(
-            st.sampled_from(["def {0}():\n    return {1}", "{0} = lambda: {1}", "class {0}:\n    n = lambda self: {1}"])
+        body = " + ".join([str(chance.randrange(10)), *(f"{other}()" for other in called)])
+        style = chance.choice(
+            ["def {0}():\n    return {1}", "{0} = lambda: {1}", "class {0}:\n    n = lambda self: {1}"]
         )
         lines[name] = style.format(name, body)
-    first = draw(st.sampled_from(names))
+    first = chance.choice(names)
     reached, waiting = {first}, [first]
     while waiting:
         more = set(calls[waiting.pop()]) - reached
         reached |= more
         waiting += more
     files = {"transforms": [f"def daily(x):\n    return {first}()", *lines.values()]}
-    return files, sorted(reached)
+    return files, reached
 
 
-@given(plain_programs(), CHANCES, st.data())
+@given(CHANCES)
 @LAW
-def test_only_reached_code_counts_and_order_does_not(
-    program: tuple[Files, list[str]], chance: Any, data: st.DataObject
-) -> None:
-    files, reached = program
+def test_only_reached_code_counts_and_order_does_not(chance: Chance) -> None:
+    files, reached = plain_program(chance)
+    note(files)
     before = fingerprint(files)
     shuffled = list(files["transforms"])
     chance.shuffle(shuffled)
     assert fingerprint({"transforms": shuffled}) == before
-    at = data.draw(st.integers(1, len(shuffled) - 1))
+    at = chance.randrange(1, len(shuffled))
     line = files["transforms"][at]
     name = re.search(r"f\d", line)
     assert name is not None

@@ -13,7 +13,7 @@ from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.python_values import convert_values
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.registry import Entry, load
-from tests.properties.test_csv_round_trip import LAW
+from tests.properties.drawn_tables import LAW
 
 TARGET = pa.map_(pa.string(), pa.int16())
 maps = st.lists(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -205,7 +205,41 @@ class History:
         return found
 
 
+KEYED = """
+name: keys
+module: transforms
+tables:
+  a: {kind: source, path: "a/{day:%Y-%m-%d}", columns: {x: int64}}
+  daily: {partitions: [day], inputs: [a], columns: {x: int64}, key: [x], gone: drop}
+"""
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.dictionaries(st.sampled_from(DAYS), st.sets(st.integers(0, 4), max_size=2)), min_size=1, max_size=4))
+def test_no_key_is_in_two_partitions_after_success(tmp_path: Path, nights: list[dict[str, set[int]]]) -> None:
+    """And a run fails where, and only where, the files have one twice: whatever files come, change and go."""
+    shutil.rmtree(tmp_path)
+    (tmp_path / "data/a").mkdir(parents=True)
+    (tmp_path / "lakehouse.yaml").write_text(KEYED)
+    (tmp_path / "transforms.py").write_text("def daily(a):\n    return a\n")
+    for files in nights:
+        for day in DAYS:
+            file = tmp_path / f"data/a/{day}.csv"
+            if files.get(day):
+                file.write_text("x\n" + "".join(f"{x}\n" for x in sorted(files[day])))
+            else:
+                file.unlink(missing_ok=True)
+        if not any(files.values()):
+            continue
+        ended = run_project(Project.load(tmp_path).planner, RunRequest(executor="serial"), None, None)
+        keys = sorted(x for each in files.values() for x in each)
+        assert (ended.status == "success") == (len({*keys}) == len(keys))
+        if ended.status == "success":
+            assert sorted(Project.load(tmp_path).read("daily")["x"].tolist()) == keys
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([("put", "a", "2024-01-31", 0), ("run", ""), ("remove", "a", "2024-01-30")])  # the neighbour is dropped
 @given(steps())
 def test_stored_partitions_equal_a_computation_from_nothing(tmp_path: Path, happened: list[tuple[Any, ...]]) -> None:
     shutil.rmtree(tmp_path)

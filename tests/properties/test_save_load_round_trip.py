@@ -17,9 +17,9 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.model import Column, Contract
+from lakehouse_cli.model import Contract
 from lakehouse_cli.testing.storage import ORIGIN, storage_of, table
-from tests.properties.test_csv_round_trip import LAW, plain, tables
+from tests.properties.drawn_tables import CHANCES, LAW, Chance, plain, tables
 
 Kept = dict[tuple[str, ...], Any]
 
@@ -63,9 +63,9 @@ WAYS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 @settings(LAW, max_examples=25)
-@given(made=tables())
-def test_values_are_read_as_they_were_or_refused(way: str, made: tuple[pa.Table, list[Column]]) -> None:
-    data, columns = made
+@given(chance=CHANCES)
+def test_values_are_read_as_they_were_or_refused(way: str, chance: Chance) -> None:
+    data, columns = tables(chance)
     kind, write, read = WAYS[way]
     declared = replace(table(), contract=Contract(tuple(columns)))
     with tempfile.TemporaryDirectory() as folder:

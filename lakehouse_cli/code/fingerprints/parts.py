@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import blake2b
 
 from msgspec import Struct, field
 
@@ -47,6 +48,4 @@ def value_of_acting(code: ModuleCode, entries: Iterable[Event], acting: list[Pie
 def digest_of(texts: Iterable[str], size: int) -> str:
     """Twice `size` hexadecimal digits that distinguish sequences of texts."""
     whole = "".join([f"{len(text)}:{text}" for text in texts])
-    from hashlib import blake2b  # slow to load, and not needed where the cache knows
-
     return blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
@@ -61,6 +62,12 @@ class _Scope(Struct):
 
 _Item = Any
 """Text to write, or a node with its scope and flags."""
+
+
+@cache
+def _counted_fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields of a kind of node that its text has."""
+    return tuple([field for field in kind._fields if field not in _SKIPPED])
 
 
 class _Walk:
@@ -116,24 +123,21 @@ class _Walk:
         )
 
     def _generic(self, node: ast.AST, scope: _Scope, flags: int) -> None:
-        text = node.__class__.__name__
+        kind: Any = node.__class__
+        text: str = kind.__name__
         children: list[Any] = []
-        for field in node._fields:
+        for field in _counted_fields(kind):
             value = getattr(node, field, None)
-            if not value and (value is None or value == []):
-                continue  # versions of Python differ in which empty fields there are
-            if field in _SKIPPED:
-                continue
-            if value.__class__ is list:
-                if isinstance(value[0], ast.stmt):
-                    value = _meaning(value)
-                if value:
-                    text += f" {field}[{len(value)}]"
-                    children += value
-            elif isinstance(value, ast.AST):
+            if isinstance(value, ast.AST):
                 text += f" {field}"
                 children.append(value)
-            else:
+            elif value.__class__ is list:
+                if value and isinstance(value[0], ast.stmt):
+                    value = _meaning(value)
+                if value:  # versions of Python differ in which empty fields there are
+                    text += f" {field}[{len(value)}]"
+                    children += value
+            elif value is not None:
                 text += f" {field}={value!r}"
         self._out.append(f"{text}(")
         self._stack += [

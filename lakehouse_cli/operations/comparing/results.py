@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import HIDDEN
 from lakehouse_cli.operations.preview import hide_values
-from lakehouse_cli.runs.events import ErrorInfo, error_json
+from lakehouse_cli.runs.error_info import ErrorInfo, error_json
 
 DiffStatus = Literal["equal", "different", "added", "removed", "missing", "failed", "skipped"]
 

@@ -13,15 +13,15 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import is_same_content
 from lakehouse_cli.model.quarantine import RUN_COLUMN
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.model.unit import unit_name
 from lakehouse_cli.operations.comparing.results import ComparedTable, DiffStatus
 from lakehouse_cli.operations.comparing.united import united
 from lakehouse_cli.plan.expansion import expand
-from lakehouse_cli.plan.partitioning import unit_name
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.recipes import is_pickle
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.runner import Runner
-from lakehouse_cli.runs.events import ErrorInfo
+from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.text.redaction import Mask, masked
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ class CopiedParts:
 
     Args:
         partitions: All that are stored here.
+        look: Looks some of them up, here and there.
         here: Gives what is stored of one here.
         there: Gives the copy of that; None where there is none.
     """
@@ -21,10 +22,11 @@ class CopiedParts:
     def __init__(
         self,
         partitions: Iterable[Partition],
+        look: Callable[[Iterable[Partition]], None],
         here: Callable[[Partition], InputRecord | None],
         there: Callable[[Partition], InputRecord | None],
     ) -> None:
-        self._partitions, self._here, self._there = sorted(partitions), here, there
+        self._partitions, self._look, self._here, self._there = sorted(partitions), look, here, there
 
     def record(self, used: InputRecord, by: Partition | None) -> InputRecord | None:
         """Return the record of the copies of the partitions that something was computed from; None if that is not sure.
@@ -34,6 +36,7 @@ class CopiedParts:
             by: The partition that was computed; None for a whole table.
         """
         for chosen in self._candidates(by):
+            self._look(chosen)
             only = self._here(chosen[0]) if len(chosen) == 1 else None
             if only is not None and only.content_hash == used.content_hash:  # as it was stored
                 return self._there(chosen[0])
@@ -48,9 +51,9 @@ class CopiedParts:
 
     def _candidates(self, by: Partition | None) -> Iterator[Sequence[Partition]]:
         """Partitions that may have been read together; that they were, their content shows."""
-        yield self._partitions
         if by is not None:
             yield [each for each in self._partitions if _lies_in(each, by)]
+        yield self._partitions
 
 
 def _lies_in(finer: Partition, coarser: Partition) -> bool:

@@ -2,16 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from lakehouse_cli.runs.events import ErrorInfo, error_json
+from lakehouse_cli.runs.error_info import ErrorInfo, error_json
 
 CopyStatus = Literal["copied", "planned", "unchanged", "missing", "refused", "held_back", "failed"]
 #: Statuses of tables that were selected and are not in the target.
 NOT_DONE = frozenset(("missing", "refused", "held_back", "failed"))
+
+
+#: The status of a table is the first of these that a partition of it has.
+GRAVEST: tuple[CopyStatus, ...] = ("failed", "refused", "held_back", "missing", "copied", "planned", "unchanged")
+
+
+class CopiedPartition(Struct, frozen=True):
+    """The result of one partition of a table.
+
+    Attributes:
+        key: Value by dimension.
+        status: As of `CopiedTable`, and so the others.
+        from_uri: Its location in the source.
+        uri: Its location in the target.
+        note: The reason, in words; empty where the status suffices.
+        hint: The remedy for one that was refused; empty for the others.
+        rows: How many, if known.
+        bytes: Stored size of the copy.
+        duration_s: Seconds it took.
+        error: Why it failed.
+    """
+
+    key: Mapping[str, str]
+    status: CopyStatus
+    from_uri: str
+    uri: str
+    note: str = ""
+    hint: str = ""
+    rows: int | None = None
+    bytes: int | None = None
+    duration_s: float | None = None
+    error: ErrorInfo | None = None
+
+    @property
+    def text(self) -> str:
+        """As messages name it: ``region=eu, month=2024-01``."""
+        return ", ".join(f"{name}={value}" for name, value in self.key.items())
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the document of `lakehouse copy -o json`."""
+        return asdict(self) | {"hint": self.hint or None, "error": error_json(self.error)}
 
 
 class CopiedTable(Struct, frozen=True):
@@ -31,6 +73,9 @@ class CopiedTable(Struct, frozen=True):
         bytes: Stored size of the copy.
         duration_s: Seconds it took.
         error: Why it failed.
+        partitions: Of a table that is stored by partition, those that were looked at and are not ``unchanged``; None
+            for any other.
+        partitions_unchanged: How many are there already.
     """
 
     name: str
@@ -44,10 +89,17 @@ class CopiedTable(Struct, frozen=True):
     bytes: int | None = None
     duration_s: float | None = None
     error: ErrorInfo | None = None
+    partitions: tuple[CopiedPartition, ...] | None = None
+    partitions_unchanged: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As in the document of `lakehouse copy -o json`."""
-        return asdict(self) | {"hint": self.hint or None, "error": error_json(self.error)}
+        document = asdict(self) | {"hint": self.hint or None, "error": error_json(self.error)}
+        if self.partitions is None:
+            del document["partitions"], document["partitions_unchanged"]
+        else:
+            document["partitions"] = [each.to_json() for each in self.partitions]
+        return document
 
 
 class CopyResult(Struct, frozen=True):

@@ -22,19 +22,20 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, is_same_content
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.table_state import TableState
-from lakehouse_cli.model.unit import unit_of
+from lakehouse_cli.model.unit import selected_alone
+from lakehouse_cli.operations.copying.division import divide
 from lakehouse_cli.operations.copying.parts import CopiedParts
 from lakehouse_cli.operations.copying.results import CopiedTable, CopyResult
 from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.plan.stored_form import reading_changed
-from lakehouse_cli.runs.events import ErrorInfo, ignore_event, new_run_id
+from lakehouse_cli.runs.error_info import ErrorInfo
+from lakehouse_cli.runs.events import new_run_id
 from lakehouse_cli.runs.lock import run_lock
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import identities, in_use, publish_pieces, remove_leftovers
 from lakehouse_cli.storage.hashing import HashingSink
-from lakehouse_cli.storage.partition_capability import partitions
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.redaction import Mask, masked
@@ -90,14 +91,11 @@ class _Copy:
         # A plan does not read the manifests of copied sources.
         self._there |= self.target.snapshot(names, source_manifests=True).states
 
-    def carry_out(
-        self, planned: Iterable[CopiedTable], on_table: Callable[[CopiedTable], None], on_begin: Callable[[str], None]
-    ) -> Iterable[CopiedTable]:
+    def carry_out(self, planned: Iterable[CopiedTable], on_begin: Callable[[str], None]) -> Iterable[CopiedTable]:
         """Copy the planned tables; one that fails does not stop the others.
 
         Args:
             planned: From `plan`.
-            on_table: Called with each table when it has ended.
             on_begin: Called with each table that is begun.
         """
         planned = tuple(planned)
@@ -109,7 +107,6 @@ class _Copy:
                 if table.status == "planned":
                     on_begin(table.name)
                     table = self._copied(table)
-                on_table(table)
                 yield table
 
     def _remove_leftovers(self, tables: Iterable[Table]) -> None:
@@ -254,7 +251,7 @@ class _Copy:
 
     def _why_not_from(self, name: str, here: TableState) -> tuple[str, str]:
         """Explain why the source's table is not the one that was materialized, and what to do about it."""
-        run = f"lakehouse run {name} -e {self.source.environment}"
+        run = f"lakehouse run {selected_alone(self.source.tables[name])} -e {self.source.environment}"
         if here.manifest is not None:
             hint = f"`{run}` computes it anew; `--force` copies it as it is"
             return f"{here.uri} was modified outside lakehouse", hint
@@ -321,6 +318,9 @@ class _Copy:
         tables = self.source.tables.values()
         units = {each.partition: each.name for each in tables if each.name.startswith(f"{name}/") and each.partition}
 
+        def look(chosen: Iterable[Partition]) -> None:
+            self._look_up(tuple([units[each] for each in chosen if units[each] not in self._here]))
+
         def here(partition: Partition) -> InputRecord | None:
             return self._here[units[partition]].content
 
@@ -331,7 +331,9 @@ class _Copy:
             state = self._there[unit]
             return state.content if state.content and self._is_the_same(unit, self._here[unit], state) else None
 
-        return self._divided.setdefault(name, CopiedParts([each for each in units if each is not None], here, there))
+        return self._divided.setdefault(
+            name, CopiedParts([each for each in units if each is not None], look, here, there)
+        )
 
     def _copied(self, planned: CopiedTable) -> CopiedTable:
         clock = time.perf_counter()
@@ -392,8 +394,8 @@ def copy_tables(
     force: bool,
     dry_run: bool,
     mask: Mask,
-    on_table: Callable[[CopiedTable], None] | None = None,
-    on_begin: Callable[[str], None] | None = None,
+    on_table: Callable[[CopiedTable], None],
+    on_begin: Callable[[str], None],
 ) -> CopyResult:
     """Copy the selected tables while no run goes on in the target; see `Project.copy`.
 
@@ -405,41 +407,25 @@ def copy_tables(
         hint = "name another one with `--to`"
         raise UsageError(f"tables of `{source.environment}` cannot be copied to where they are", hint=hint)
     names = [name for name in selection.names if sources or source.tables[name].kind == "computed"]
-    source, target, names = _by_partition(source, target, names)
     notes = selection.notes
     left = 0 if sources else sum(source.tables[name].kind == "source" for name in selection.names)
     if left:
         stay = "1 source stays" if left == 1 else f"{left} sources stay"
         notes = (*notes, f"{stay} where {'it is' if left == 1 else 'they are'}; `--sources` copies them too")
-    copy = _Copy(source, target, force, project, mask)
-    on_table, on_begin = on_table or ignore_event, on_begin or ignore_event
-    if dry_run:
-        tables = copy.plan(names)
-        for table in tables:
+    parts = divide(source, target, names, mask)
+    copy = _Copy(parts.source, parts.target, force, project, mask)
+    tables: list[CopiedTable] = []
+
+    def report(ended: Iterable[CopiedTable]) -> None:
+        for table in parts.tables(ended):
             on_table(table)
+            tables.append(table)
+
+    if dry_run:
+        report(copy.plan(parts.names))
     else:
         hint = "nothing is copied there while a run goes on; wait until it has ended"
         with run_lock(folder, target.environment, run_id=copy.run_id, hint=hint):
-            tables = list(copy.carry_out(copy.plan(names), on_table, on_begin))
+            report(copy.carry_out(copy.plan(parts.names), on_begin))
+    tables.sort(key=lambda each: names.index(each.name))
     return CopyResult(project, source.environment, target.environment, dry_run, tuple(tables), notes)
-
-
-def _by_partition(
-    source: StoredEnvironment, target: StoredEnvironment, names: Iterable[str]
-) -> tuple[StoredEnvironment, StoredEnvironment, list[str]]:
-    """Return environments that also have the stored partitions of tables, each as a table, and what is copied of them.
-
-    Raises:
-        StorageError: What is stored of a table cannot be looked at.
-    """
-    here, there, found = dict(source.tables), dict(target.tables), list[str]()
-    for name in names:
-        table = here[name]
-        if not table.is_partitioned:
-            found.append(name)
-            continue
-        for partition in partitions(source.storages[table.storage], table):
-            unit = unit_of(table, partition)
-            here[unit.name], there[unit.name] = unit, unit_of(there[name], partition)
-            found.append(unit.name)
-    return replace(source, tables=here), replace(target, tables=there), found

@@ -11,7 +11,7 @@ from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.operations.transform_tests.computing import transforms_of
 from lakehouse_cli.operations.transform_tests.generation import generate_rows
 from lakehouse_cli.plan.project_code import ProjectCode
-from lakehouse_cli.runs.events import ErrorInfo, error_json
+from lakehouse_cli.runs.error_info import ErrorInfo, error_json
 
 
 class RehearsedTable(Struct, frozen=True):

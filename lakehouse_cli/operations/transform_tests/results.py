@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from lakehouse_cli.errors import Location
 from lakehouse_cli.operations.transform_tests.comparer import Difference, Row
-from lakehouse_cli.runs.events import ErrorInfo, error_json, location_json
+from lakehouse_cli.runs.error_info import ErrorInfo, error_json, location_json
 
 Status = Literal["passed", "failed", "errored"]
 

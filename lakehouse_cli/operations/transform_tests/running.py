@@ -18,7 +18,7 @@ from lakehouse_cli.operations.transform_tests.computing import check_given, tran
 from lakehouse_cli.operations.transform_tests.results import Status, TestResult
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.runner.sensitive_inputs import hide_inputs
-from lakehouse_cli.runs.events import ErrorInfo
+from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.name_lists import first_named
 from lakehouse_cli.transforms import SharedTable, load_transform

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TextIO
 
 from lakehouse_cli.rendering.reporters.base import Pace, Reporter
 from lakehouse_cli.rendering.reporters.run_text import (
     Layout,
     computed_line,
+    failure_cause,
     header_line,
     held_back_lines,
     is_plain,
@@ -69,6 +71,7 @@ class LinesReporter(TextReporter):
         super().__init__(stream, terminal)
         self._headed = False
         self._pace = Pace()
+        self._causes = set[Hashable]()
 
     def handle(self, event: Event) -> None:
         """Write the line of an event that has one."""
@@ -91,8 +94,7 @@ class LinesReporter(TextReporter):
                 self._head()
                 self._write(computed_line(terminal, self._columns, event))
             case PartitionFinished(_, result) if result.status == "failed":
-                self._head()
-                self._write(partition_line(terminal, self._columns, event))
+                self._failed(event)
             case TableFinished(result) if is_plain(result):
                 return
             case TableFinished():
@@ -101,6 +103,14 @@ class LinesReporter(TextReporter):
             case RunFinished():
                 self._write(*([""] if self._headed else []))
                 self._end(event.result)
+
+    def _failed(self, event: PartitionFinished) -> None:
+        """Write the line of a partition that failed, unless another one failed for the same: its table counts them."""
+        cause = event.table, failure_cause(event.result)
+        if cause not in self._causes:
+            self._causes.add(cause)
+            self._head()
+            self._write(partition_line(self._terminal, self._columns, event))
 
     def _stop(self, event: RunStopping) -> None:
         finishing = f"; finishing {', '.join(event.finishing)}" if event.finishing else ""

@@ -63,7 +63,8 @@ class LiveReporter(TextReporter):
         self._tables: tuple[str, ...] = ()
         self._objects: tuple[str, ...] = ()
         self._running: dict[str, float] = {}
-        self._retrying: dict[str, str] = {}
+        self._retrying: dict[str, tuple[str, str]] = {}
+        self._failed: dict[str, int] = {}
         self._progress: dict[str, str] = {}
         self._reading: dict[str, str] = {}
         self._workers: dict[str, str] = {}
@@ -85,7 +86,8 @@ class LiveReporter(TextReporter):
             case TableStarted():
                 self._running[event.table] = time.monotonic()
             case TableRetrying():
-                self._retrying[event.table] = retry_text(event)
+                text = f"{event.partition}: {retry_text(event)}" if event.partition else retry_text(event)
+                self._retrying[event.table] = event.partition or "", text
             case TableReading() | TablePlaced():
                 self._note(event)
             case RunStopping():
@@ -95,7 +97,7 @@ class LiveReporter(TextReporter):
                 self._retrying.pop(event.table, None)
                 self._computed[event.table] = event
             case PartitionFinished():
-                self._progress[event.table] = progress_text(event.done, event.total)
+                self._finish_partition(event)
             case TableFinished():
                 self._running.pop(event.result.name, None)
                 self._retrying.pop(event.result.name, None)
@@ -201,10 +203,19 @@ class LiveReporter(TextReporter):
             return computed_line(self._terminal, self._columns, self._computed[name])
         return row_line(self._terminal, self._columns, "waiting", (name, "", "", ""), "")
 
+    def _finish_partition(self, event: PartitionFinished) -> None:
+        table, result = event.table, event.result
+        if self._retrying.get(table, ("", ""))[0] == result.text:
+            del self._retrying[table]
+        failed = self._failed[table] = self._failed.get(table, 0) + (result.status == "failed")
+        counted = f", {count_text(failed)} failed" if failed else ""
+        self._progress[table] = f"{progress_text(event.done, event.total)}{counted}"
+
     def _doing(self, name: str) -> str:
         """What is said of a table that is computed now."""
-        told = (self._reading, self._retrying, self._progress, self._workers)
-        return next((each[name] for each in told if each.get(name)), "")
+        retrying = self._retrying.get(name, ("", ""))[1]
+        how_far = "; ".join(filter(None, (self._progress.get(name), retrying)))
+        return self._reading.get(name) or how_far or self._workers.get(name, "")
 
     def _rest(self, results: dict[str, TableResult], running: dict[str, float], shown: set[str]) -> str:
         hidden = [name for name in self._tables if name not in shown]

@@ -19,7 +19,7 @@ from lakehouse_cli.errors import (
     UnexpectedError,
     Violation,
 )
-from lakehouse_cli.runs.events import location_json, violations_json
+from lakehouse_cli.runs.error_info import location_json, violations_json
 from lakehouse_cli.text.abbreviation import cut_message
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import HANGING, Terminal, beginning, printable, text_width

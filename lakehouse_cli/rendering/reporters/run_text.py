@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
 from lakehouse_cli.rendering.reporters.problems import frame_lines, violation_lines
+from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.runs.events import (
-    ErrorInfo,
     PartitionFinished,
+    PartitionResult,
     RunResult,
     TableComputed,
     TableReading,
@@ -19,6 +20,7 @@ from lakehouse_cli.runs.events import (
     TableStatus,
 )
 from lakehouse_cli.text.abbreviation import cut_end, cut_message
+from lakehouse_cli.text.causes import by_cause, without_values
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.name_lists import first_few
 from lakehouse_cli.text.terminal import (
@@ -63,7 +65,7 @@ _MIN_NAME, _MIN_WHY = 12, 26
 _SHORT_NAME, _WIDE_WHY = 16, 52
 _BRIEF = 72
 _ROW = 200  # characters of an error in a row of a log, which has no width
-# Partitions of a table whose errors are shown in full.
+# Causes for which partitions of a table failed that are shown in full.
 _FAILURES = 5
 # Columns of a tab in the text of an exception.
 _TAB = 4
@@ -184,7 +186,8 @@ def reading_text(event: TableReading) -> str:
 
 def retry_line(terminal: Terminal, event: TableRetrying) -> str:
     """Format the same with its table, as a line of a log."""
-    return terminal.fit(f"  {event.table}: {retry_text(event)}")
+    named = f"{event.table} ({event.partition})" if event.partition else event.table
+    return terminal.fit(f"  {named}: {retry_text(event)}")
 
 
 def _without_subject(message: str) -> str:
@@ -243,7 +246,8 @@ def result_note_lines(terminal: Terminal, results: Iterable[TableResult]) -> lis
 
     Those of tables that failed stand with their errors.
     """
-    notes = [note for each in results if each.error is None for note in table_notes(each.name, each.remarks)]
+    shown = [each for each in results if each.error is None or each.partitions]  # else they stand with the error
+    notes = [note for each in shown for note in table_notes(each.name, each.remarks)]
     return list(note_lines(terminal, notes))
 
 
@@ -265,14 +269,32 @@ def failure_lines(terminal: Terminal, results: Iterable[TableResult], *, verbose
 
 
 def _by_partition(results: Iterable[TableResult]) -> Iterator[TableResult]:
-    """The results, with the first partitions that failed in the place of their tables."""
+    """The results, with the partitions that failed, those of one cause together, in the place of their tables."""
     for result in results:
         failed = [each for each in result.partitions or () if each.status == "failed"]
         if not failed:
             yield result
-        for each in failed[:_FAILURES]:
-            name = f"{result.name} ({each.text})"
-            yield TableResult(name, each.status, each.reasons, error=each.error, notes=each.notes)
+        causes = by_cause((each, failure_cause(each)) for each in failed)
+        for first, *others in causes[:_FAILURES]:
+            named = (
+                f"{plural(len(others) + 1, 'partition')}, {first.text} to {others[-1].text}" if others else first.text
+            )
+            yield TableResult(
+                f"{result.name} ({named})", first.status, first.reasons, error=first.error, notes=first.notes
+            )
+        if left := sum(map(len, causes[_FAILURES:])):
+            message = "failed otherwise"
+            error = ErrorInfo("PartitionsError", message, "`-o json` and `lakehouse runs show` have each of them")
+            yield TableResult(f"{result.name} ({plural(left, 'more partition')})", "failed", error=error)
+
+
+def failure_cause(result: PartitionResult) -> Hashable:
+    """Make a key that failures of partitions of one table share where they say the same of each."""
+    error = result.error
+    if error is None:
+        return None
+    texts = (error.message, error.hint or "", *(each.message for each in error.violations))
+    return (error.type, error.frames, *(without_values(text, result.key.values()) for text in texts))
 
 
 def partition_line(terminal: Terminal, columns: Layout, event: PartitionFinished) -> str:

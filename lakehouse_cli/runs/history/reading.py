@@ -7,24 +7,32 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from statistics import median
 from typing import TypeVar, get_args
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.model.given_params import GivenParams
-from lakehouse_cli.runs.events import Cancellation, ErrorInfo, TableResult
+from lakehouse_cli.runs.error_info import ErrorInfo
+from lakehouse_cli.runs.events import Cancellation, TableResult
 from lakehouse_cli.runs.history.files import UnreadableRunError, head, run_files
-from lakehouse_cli.runs.history.records import RecordStatus, RunList, RunRecord, RunSummary, TableHistory, TableTime
+from lakehouse_cli.runs.history.records import (
+    RecordStatus,
+    RunList,
+    RunRecord,
+    RunSummary,
+    TableHistory,
+    TableTime,
+    median,
+)
 from lakehouse_cli.runs.history.replay import RunReplay, replay
+from lakehouse_cli.runs.kept_partitions import ENDED_WELL
 from lakehouse_cli.runs.local_state import is_held
 
 _Read = TypeVar("_Read")
 # A duration is expected from so many of its last times, in no more than so many runs.
 _TIMES, _RUNS = 5, 10
-_ENDED_WELL = frozenset(("materialized", "unchanged", "waiting", "dropped"))
 _CANCELLATIONS: tuple[Cancellation, ...] = get_args(Cancellation)
 
 
@@ -121,7 +129,7 @@ def unfinished(folder: Path, environment: str, tables: Iterable[str]) -> dict[st
             # A run that died has no results of the tables after that; one that ended has results of all.
             if past.finish is not None and asked - past.results.keys():
                 raise UnreadableRunError(path.stem, "lines are missing")
-            ended = {name for name, end in past.results.items() if end.status in _ENDED_WELL}
+            ended = {name for name, end in past.results.items() if end.status in ENDED_WELL}
             params = run.params or {}
             for name in sorted(asked - ended):
                 given, left = params.get(name, GivenParams()), _left(past.results.get(name))
@@ -134,7 +142,7 @@ def _left(result: TableResult | None) -> frozenset[tuple[str, ...]] | None:
     """The values of a table's partitions that did not end well; None where that is not known by partition."""
     if result is None or not result.partitions:
         return None
-    return frozenset(tuple(each.key.values()) for each in result.partitions if each.status not in _ENDED_WELL)
+    return frozenset(tuple(each.key.values()) for each in result.partitions if each.status not in ENDED_WELL)
 
 
 def table_history(
@@ -166,9 +174,12 @@ def partition_durations(folder: Path, *, environment: str | None = None) -> Mapp
     found: dict[str, list[float]] = {}
     for past in islice(_each(replay, folder, environment, []), _RUNS):
         for name, result in past.results.items():
-            if not result.partitions or len(found.get(name, ())) >= _TIMES:
+            ended = {} if result.partitions_ended is UNSET else result.partitions_ended
+            parts = result.partitions or ()
+            if not (parts or ended) or len(found.get(name, ())) >= _TIMES:
                 continue
-            made = (each.duration_s for each in result.partitions if each.status == "materialized")
+            made = [each.duration_s for each in parts if each.status == "materialized"]
+            made += [each.median_s for status, each in ended.items() if status == "materialized"]
             found.setdefault(name, []).extend(each for each in made if each is not None)
     return {name: median(values) for name, values in found.items() if values}
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pyarrow as pa
@@ -18,9 +19,10 @@ from lakehouse_cli.formats.arrow_streams import arrow_file, finished
 from lakehouse_cli.formats.pieces import resized
 from lakehouse_cli.formats.stored_types import in_types_of_file
 from lakehouse_cli.model import Table
-from lakehouse_cli.storage.delta.log import DataFile
+from lakehouse_cli.runs.exits import undo_at_exit
+from lakehouse_cli.storage.delta.log import DataFile, filesystem
 from lakehouse_cli.storage.hashing import HashingSink
-from lakehouse_cli.storage.local.folders import open_folder
+from lakehouse_cli.storage.local.folders import make_folder, open_folder, remove_made
 from lakehouse_cli.storage.local.publishing import replacing
 from lakehouse_cli.storage_types.delta import NAMES
 
@@ -45,7 +47,9 @@ class _Pieces:
 
 
 @contextmanager
-def new_file(place: str, name: str, files: pyarrow.fs.FileSystem, *, local: bool) -> Iterator[HashingSink]:
+def new_file(
+    place: str, name: str, files: pyarrow.fs.FileSystem, *, local: bool, durable: bool = True
+) -> Iterator[HashingSink]:
     """Open a data file to be written, which no version has yet: whole or not there in a folder.
 
     Args:
@@ -53,13 +57,55 @@ def new_file(place: str, name: str, files: pyarrow.fs.FileSystem, *, local: bool
         name: Of the file.
         files: Where it goes.
         local: Whether that is a folder, of which delta-rs would leave a part of the file where it is killed.
+        durable: Whether to wait until it is on disk there.
     """
     if local:
-        with open_folder(os.path.realpath(place), "") as folder, replacing(folder, name, mode=None) as file:
+        with (
+            open_folder(os.path.realpath(place), "") as folder,
+            replacing(folder, name, mode=None, durable=durable) as file,
+        ):
             yield file
     else:
         with files.open_output_stream(name, buffer_size=_BUFFER) as stream:
             yield HashingSink(_Pieces(stream))
+
+
+class FileAside:
+    """A data file that no version has yet.
+
+    Of a folder, it is removed where the process exits before `forget` is called.
+
+    Args:
+        place: Of the table.
+        settings: Of the storage.
+        local: Whether the place is a folder, which is made where it is not there.
+        is_alone: Whether nothing else is written to the table meanwhile, so that a folder that was made goes with it;
+            else whoever commits it waits until it is on disk, with others.
+
+    Attributes:
+        made: Folders that were made.
+        forget: Has it stay where the process exits.
+    """
+
+    def __init__(self, place: str, settings: Mapping[str, str], *, local: bool, is_alone: bool) -> None:
+        self._place, self._local, self._is_alone = place, local, is_alone
+        self.made = make_folder(place) if local else set[str]()
+        self._files = filesystem(place, settings)
+        self.name = f"part-00000-{uuid.uuid4()}-c000.zstd.parquet"
+        self.forget: Callable[[], None] = undo_at_exit(self.discard) if local else lambda: None
+
+    def write(self, pieces: Iterable[pa.Table], schema: pa.Schema) -> tuple[DataFile, str]:
+        """Write it, whole or not at all in a folder; return what it is, and its hash."""
+        with new_file(self._place, self.name, self._files, local=self._local, durable=self._is_alone) as sink:
+            file = write_file(sink, self.name, pieces, schema)
+        return file, sink.hexdigest()
+
+    def discard(self) -> None:
+        """Remove it."""
+        with suppress(Exception):
+            self._files.delete_file(self.name)
+        if self._is_alone:
+            remove_made(self._place, self.made)
 
 
 def write_file(sink: HashingSink, name: str, pieces: Iterable[pa.Table], schema: pa.Schema) -> DataFile:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -19,14 +18,15 @@ from lakehouse_cli.formats.stored_types import read_declared_pieces, wanted_name
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.partition_keys import digests_name
 from lakehouse_cli.model.unit import selected_alone, unit_of
-from lakehouse_cli.runs.exits import undo_at_exit
 from lakehouse_cli.storage.base import Provenance, Scan, Stored, record_of
-from lakehouse_cli.storage.delta.files import has_wall_clock, new_file, write_file
-from lakehouse_cli.storage.delta.log import ConflictError, allow_wall_clock, filesystem
+from lakehouse_cli.storage.delta.digests import DeltaDigests
+from lakehouse_cli.storage.delta.files import FileAside, has_wall_clock
+from lakehouse_cli.storage.delta.log import ConflictError, allow_wall_clock
 from lakehouse_cli.storage.delta.partition_values import partition_schema, refuse_others, typed_values
 from lakehouse_cli.storage.delta.reading import DeltaReader
-from lakehouse_cli.storage.delta.storage import _LOG, DeltaTables, _storable
+from lakehouse_cli.storage.delta.storage import _LOG, _storable
 from lakehouse_cli.storage.delta.units import (
     DeltaUnits,
     PendingUnit,
@@ -37,14 +37,14 @@ from lakehouse_cli.storage.delta.units import (
 )
 from lakehouse_cli.storage.errors import overtaken, translate_errors
 from lakehouse_cli.storage.format_storage import columns_of, make_manifest, missing_data, needs_manifest
-from lakehouse_cli.storage.local.folders import make_folder
 from lakehouse_cli.storage.local.publishing import sync_all
+from lakehouse_cli.storage.partition_digests import Recorded, drop_former, keep_own
 from lakehouse_cli.storage.partition_index import PartitionRecord
 
 _AHEAD = 1
 
 
-class DeltaStorage(DeltaTables):
+class DeltaStorage(DeltaDigests):
     """A folder, or a prefix of a bucket, of Delta tables."""
 
     def __init__(self, spec: StorageSpec) -> None:
@@ -264,42 +264,34 @@ class DeltaStorage(DeltaTables):
             values = typed_values(table, table.partition, divided)
             by_name = dict(zip(table.partitions, values, strict=True))
             stored = pa.schema([field for field in schema if field.name not in by_name])
-            made = make_folder(place) if self._local else set()
-            files = filesystem(place, self._settings)
-            name = f"part-00000-{uuid.uuid4()}-c000.zstd.parquet"
-
-            def discard() -> None:
-                with suppress(Exception):
-                    files.delete_file(name)
 
             def without_values() -> Iterator[pa.Table]:
                 for piece in counted:
                     refuse_others(table, piece, by_name)
                     yield piece.select(stored.names)
 
-            forget = undo_at_exit(discard) if self._local else lambda: None
+            aside = FileAside(place, self._settings, local=self._local, is_alone=False)
             try:
-                with new_file(place, name, files, local=self._local) as sink:
-                    file = write_file(sink, name, without_values(), stored)
+                file, content_hash = aside.write(without_values(), stored)
                 origin = origin_of()
                 manifest = make_manifest(
                     table,
                     counted.first,
                     origin,
                     size=file.bytes,
-                    content_hash=xxhash.xxh3_128_hexdigest(f"{sink.hexdigest()} {by_name}".encode()),
-                    modified_ns=file_stamp(name, file.modified_ms),
+                    content_hash=xxhash.xxh3_128_hexdigest(f"{content_hash} {by_name}".encode()),
+                    modified_ns=file_stamp(aside.name, file.modified_ms),
                     rows=counted.rows,
                 )
                 full = pa.schema([*schema, *(field for field in divided if field.name not in schema.names)])
                 self._wait_for_commit(table, PendingUnit(table.partition, values, file, manifest, origin), full)
             except BaseException:
-                discard()
+                aside.discard()
                 raise
             finally:
-                forget()
-        if self._local and made:
-            sync_all([place, *made])
+                aside.forget()
+        if aside.made:
+            sync_all([place, *aside.made])
         return manifest
 
     def _wait_for_commit(self, table: Table, unit: PendingUnit, schema: pa.Schema) -> None:
@@ -310,7 +302,12 @@ class DeltaStorage(DeltaTables):
             if before is not None and units.pending and before[1] != schema:
                 self._flush(path)
             self._schemas[path] = self._whole(table), schema
-            self._judge(table, units.look(recent=self._is_in_use), unit)
+            keys = unit.origin.keys
+            # Those that wait were judged as this one is.
+            found = units.look(recent=self._is_in_use and keys is None)
+            unit = self._judge(table, found, unit, units.pending)
+            if keys is not None:
+                keep_own(self, table, keys, unit.manifest.content_hash)
             is_time = units.add(unit)
             try:
                 if is_time or not self._is_in_use:
@@ -328,7 +325,11 @@ class DeltaStorage(DeltaTables):
         with units.lock:
             if not units.pending and not (closing and units.lacks_all):
                 return
+            pending, records = tuple(units.pending), units.index.records
+            former = {each.partition: records.get(each.partition) for each in pending}
             with translate_errors(self, table, "written"):
+                if self._local:  # all at once, which takes a tenth of the time of one after the other
+                    sync_all([f"{self._place(path)}/{each.file.name}" for each in units.pending], strict=True)
                 found = units.look()
                 if found is not None and has_wall_clock(schema):
                     allow_wall_clock(found.snapshot.table)
@@ -343,14 +344,29 @@ class DeltaStorage(DeltaTables):
                         hint="remove the table and run again, which computes its partitions anew; or keep the type",
                         location=table.where(f"columns.{name}", "columns"),
                     ) from error
+            for each in pending:
+                of_unit = unit_of(self._whole(table), each.partition)
+                drop_former(self, of_unit, former[each.partition], each.manifest)
             if self._local:
                 place = self._place(path)
                 newest = max(Path(place, _LOG).glob("*.json"), default=Path(place))
                 sync_all([str(newest), f"{place}/{_LOG}", place])
 
-    def _judge(self, table: Table, found: UnitSnapshot | None, unit: PendingUnit) -> None:
-        """Refuse a partition that another run stored meanwhile, or that no run did."""
-        self._refuse_unit(unit_of(self._whole(table), unit.partition), found, forced=unit.origin.forced)
+    def _judge(
+        self, table: Table, found: UnitSnapshot | None, unit: PendingUnit, waiting: Sequence[PendingUnit] = ()
+    ) -> PendingUnit:
+        """Refuse a partition that another run stored meanwhile, or that no run did, or with a key of another.
+
+        Returns:
+            The partition, with what its checks found by what is stored now.
+        """
+        of_unit = unit_of(self._whole(table), unit.partition)
+        self._refuse_unit(of_unit, found, forced=unit.origin.forced)
+        if unit.origin.keys is not None:
+            records: dict[Partition, Recorded] = {**self._of(table).index.records}
+            records.update((each.partition, each.manifest) for each in waiting)
+            read = partial(self.kept_digests, table)
+            unit = unit._replace(manifest=unit.origin.keys.judged_anew(of_unit, unit.manifest, records, read))
         index = self._of(table).index
         now = index.manifest(unit.partition, "") if unit.partition in index.records else None
         expected = unit.origin.expected
@@ -363,6 +379,7 @@ class DeltaStorage(DeltaTables):
                 selected_alone(table),
                 location=table.where("path", "storage"),
             )
+        return unit
 
     def drop(self, units: Sequence[Table]) -> None:
         """Take partitions out of the table, in one commit."""
@@ -383,7 +400,10 @@ class DeltaStorage(DeltaTables):
                 ]
                 if dropped:
                     schema = pa.schema(found.snapshot.table.schema().to_arrow())
-                    of.commit(schema, found.dimensions, lambda *_: None, dropped)
+                    records = {each: of.index.records.get(each) for each, _ in dropped}
+                    of.commit(schema, found.dimensions, partial(self._judge, self._whole(group[0])), dropped)
+                    names = [digests_name(each, record.content_hash) for each, record in records.items() if record]
+                    self.drop_digests(group[0], names)
 
     def delete(self, table: Table) -> None:
         """Remove a table with all its versions, or take a partition out of one."""

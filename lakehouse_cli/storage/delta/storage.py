@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
@@ -30,9 +29,9 @@ from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE
 from lakehouse_cli.model.unit import selected_alone
-from lakehouse_cli.runs.exits import undisturbed, undo_at_exit
+from lakehouse_cli.runs.exits import undisturbed
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, record_of
-from lakehouse_cli.storage.delta.files import WHAT, file_schema, has_wall_clock, new_file, write_file
+from lakehouse_cli.storage.delta.files import WHAT, FileAside, file_schema, has_wall_clock, write_file
 from lakehouse_cli.storage.delta.log import (
     ConflictError,
     DataFile,
@@ -55,7 +54,7 @@ from lakehouse_cli.storage.format_storage import (
 from lakehouse_cli.storage.hashing import HashingSink
 from lakehouse_cli.storage.keyed.aws_flags import aws_flags
 from lakehouse_cli.storage.keyed.object_errors import explain_text, without_addresses
-from lakehouse_cli.storage.local.folders import make_folder, open_folder, remove_made
+from lakehouse_cli.storage.local.folders import open_folder
 from lakehouse_cli.storage.local.publishing import remove_leftovers, sync_all
 from lakehouse_cli.storage_types import scheme_of
 
@@ -263,39 +262,29 @@ class DeltaTables(AssetStorage):
         with translate_errors(self, table, "written"):
             self._refuse_link(table)
             counted, schema = _storable(table, pieces)
-            made = make_folder(place) if self._local else set()
-            files = filesystem(place, self._settings)
-            name = f"part-00000-{uuid.uuid4()}-c000.zstd.parquet"
-
-            def discard() -> None:
-                with suppress(Exception):
-                    files.delete_file(name)
-                remove_made(place, made)
-
-            forget = undo_at_exit(discard) if self._local else lambda: None
+            aside = FileAside(place, self._settings, local=self._local, is_alone=True)
             try:
-                with new_file(place, name, files, local=self._local) as sink:
-                    file = write_file(sink, name, counted, schema)
+                file, content_hash = aside.write(counted, schema)
                 origin = origin_of()
                 manifest = make_manifest(
                     table,
                     counted.first,
                     origin,
                     size=file.bytes,
-                    content_hash=sink.hexdigest(),
+                    content_hash=content_hash,
                     modified_ns=file.modified_ms,
                     rows=counted.rows,
                 )
                 with undisturbed() if self._local else nullcontext():
                     committed = self._commit(table, file, schema, manifest, origin)
-                    forget()
+                    aside.forget()
             except BaseException:
-                discard()
-                forget()
+                aside.discard()
+                aside.forget()
                 raise
         if self._local:
             newest = max(Path(place, _LOG).glob("*.json"), default=Path(place))
-            sync_all([str(newest), f"{place}/{_LOG}", place, *made])
+            sync_all([str(newest), f"{place}/{_LOG}", place, *aside.made])
         return committed
 
     def rehearse(self, table: Table, pieces: Iterator[pa.Table]) -> None:
@@ -420,7 +409,7 @@ class DeltaTables(AssetStorage):
         if cause is None and isinstance(error, FileNotFoundError) and ".parquet" in str(error):
             hint = "restore the file from a copy"
             if table is not None and table.kind == "computed":
-                hint = f"`lakehouse run --force {table.name}` stores it anew"
+                hint = f"`lakehouse run --force {selected_alone(table)}` stores it anew"
             return Cause("a data file that its log names is gone", hint)
         if cause is not None or (isinstance(error, OSError) and error.strerror):
             return cause

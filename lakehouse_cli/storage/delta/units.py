@@ -216,7 +216,7 @@ class DeltaUnits:
         self,
         schema: pa.Schema,
         dimensions: Sequence[str],
-        judge: Callable[[UnitSnapshot | None, PendingUnit], None],
+        judge: Callable[[UnitSnapshot | None, PendingUnit], PendingUnit],
         dropped: Sequence[tuple[Partition, tuple[Any, ...]]] = (),
         *,
         closing: bool = False,
@@ -226,7 +226,7 @@ class DeltaUnits:
         Args:
             schema: Of the table; those of its columns that it lacks are added.
             dimensions: By which it is divided.
-            judge: Raises where one of them may not be stored; that one does not wait any more.
+            judge: Gives one of them as it is stored; raises where it may not be, and that one does not wait any more.
             dropped: Partitions that are to be gone, with their values.
             closing: Whether nothing follows soon.
 
@@ -239,14 +239,14 @@ class DeltaUnits:
             for _ in range(_COMMITS):
                 found = self.look()
                 refused: list[StorageError] = []
-                for each in tuple(self.pending):
+                for number, each in reversed([*enumerate(self.pending)]):
                     try:
-                        judge(found, each)
+                        self.pending[number] = judge(found, each)
                     except StorageError as error:  # which would keep all that follow from being committed
-                        self.pending.remove(each)
+                        del self.pending[number]
                         refused.append(error)
                 if refused:
-                    raise refused[0]
+                    raise refused[-1]
                 try:
                     self._commit(found, schema, dimensions, dropped, closing=closing)
                 except ConflictError:

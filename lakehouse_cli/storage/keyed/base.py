@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -174,27 +174,28 @@ class KeyedStorage(UnitKeys):
             file.seek(0)
             hash_ = sink.hexdigest()
             described = partial(make_manifest, table, data, source, size=sink.bytes, content_hash=hash_, rows=rows)
-            beside = self._unit_manifest(table) or _ManifestKey(self, self._manifest_key(table))
+            beside = self._unit_manifest(table, source.keys) or _ManifestKey(self, self._manifest_key(table))
             is_new, seen = beside.is_new, self.head_key(key)
-            try:
-                once = source.expected is not None and source.expected.once
-                ours = seen is not None and seen == self._put.get(key) and not once
-                if source.expected is not None and not ours and not _is(seen, source.expected.content):
-                    raise ChangedError(f"`{key}` is not what was planned")
-                if is_new:
-                    beside.claim(described(modified_ns=0))
-                head = self.put_key(key, file, seen)
-            except ChangedError as error:
-                head = self._same_there(key, hash_) or self._lost(table, error)
-            self._put[key] = head
-            manifest = described(modified_ns=head.stamp)
-            if not is_new:
-                # Before the old manifest goes, without which nobody would know that the data are ours.
-                self._remove_former(table, key, seen, source.expected)
-            try:
-                beside.put(manifest)
-            except ChangedError as error:
-                self._lost(table, error)
+            with beside.replacing(hash_):
+                try:
+                    once = source.expected is not None and source.expected.once
+                    ours = seen is not None and seen == self._put.get(key) and not once
+                    if source.expected is not None and not ours and not _is(seen, source.expected.content):
+                        raise ChangedError(f"`{key}` is not what was planned")
+                    if is_new:
+                        beside.claim(described(modified_ns=0))
+                    head = self.put_key(key, file, seen)
+                except ChangedError as error:
+                    head = self._same_there(key, hash_) or self._lost(table, error)
+                self._put[key] = head
+                manifest = described(modified_ns=head.stamp)
+                if not is_new:
+                    # Before the old manifest goes, without which nobody would know that the data are ours.
+                    self._remove_former(table, key, seen, source.expected)
+                try:
+                    beside.put(manifest)
+                except ChangedError as error:
+                    self._lost(table, error)
         return manifest
 
     def _remove_former(self, table: Table, key: str, seen: Head | None, expected: StoredVersion | None) -> None:
@@ -349,6 +350,11 @@ class _ManifestKey:
         self._storage, self._key = storage, key
         self._seen = storage.head_key(key)
         self.is_new = self._seen is None
+
+    def replacing(self, content_hash: str) -> AbstractContextManager[None]:
+        """Entered for as long as data and manifest are put."""
+        del content_hash
+        return nullcontext()
 
     def claim(self, manifest: Manifest) -> None:
         """Put it before there are data, whose time it lacks; raises ChangedError as `put` does."""

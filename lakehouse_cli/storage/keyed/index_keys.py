@@ -9,14 +9,16 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
 from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.partition_keys import digests_name
 from lakehouse_cli.storage.errors import ChangedError
 from lakehouse_cli.storage.keyed.keys import Keys
+from lakehouse_cli.storage.partition_digests import REPLACING
 from lakehouse_cli.storage.partition_index import PartitionIndex
 
 #: As many partitions, or so many seconds, go into one segment.
@@ -41,6 +43,7 @@ class IndexKeys:
 
     def __init__(self, storage: Keys, prefix: str) -> None:
         self._storage, self.prefix = storage, prefix
+        self._digests = f"{prefix}.keys"
         self._lock = threading.RLock()
         self._forget()
         self._pending: list[bytes] = []
@@ -99,12 +102,19 @@ class IndexKeys:
         with ThreadPoolExecutor(at_once) as pool:
             return list(pool.map(self._storage.get_key, keys))
 
-    def append(self, make: Callable[[PartitionIndex], bytes], *, wait: bool) -> None:
+    def append(
+        self,
+        make: Callable[[PartitionIndex], bytes],
+        *,
+        wait: bool,
+        judge: Callable[[PartitionIndex], object] = lambda _: None,
+    ) -> None:
         """Append lines.
 
         Args:
             make: Makes them of the index as it is.
             wait: Whether they are put at once; else they may wait for others.
+            judge: Called with what others put meanwhile, of lines that are put at once; raises where these may not be.
 
         Raises:
             ChangedError: Others put segments at the same time, again and again.
@@ -119,18 +129,46 @@ class IndexKeys:
                 self._pending.append(lines)
             is_full = len(self._pending) >= _BATCH or time.monotonic() - self._pending_since > _BATCH_SECONDS
             if wait or is_full:
-                self.flush()
+                self.flush(judge)
 
     def drop(self, partitions: Sequence[Partition]) -> None:
         """Say that partitions are gone; an index of none is removed. Raises as `append` does."""
         with self._lock:
+            with self.reading() as index:
+                records = index.records
+                names = [digests_name(each, records[each].content_hash) for each in partitions if each in records]
             self.append(partial(PartitionIndex.lines_without, partitions=partitions), wait=True)
             if self._segments and not self._index.records:
                 self._delete(list(self._segments))
                 self._forget()
+                names.append(REPLACING)
+            if names and any(self._storage.keys(f"{self._digests}/")):
+                self.drop_digests(names)
 
-    def flush(self) -> None:
-        """Put what waits; raises ChangedError as `append` does."""
+    @contextmanager
+    def judging(self, judge: Callable[[PartitionIndex], object]) -> Iterator[None]:
+        """Let no other thread append meanwhile, once the index as it is now was judged."""
+        with self._lock:
+            self._refresh()
+            judge(self._index)
+            yield
+
+    def keep_digests(self, name: str, content: bytes) -> None:
+        """Keep bytes beside the index."""
+        key = f"{self._digests}/{name}"
+        self._storage.put_key(key, io.BytesIO(content), self._storage.head_key(key))
+
+    def digests(self, name: str) -> bytes | None:
+        """Return bytes that were kept beside the index; None where there are none."""
+        return self._storage.get_key(f"{self._digests}/{name}")
+
+    def drop_digests(self, names: Iterable[str]) -> None:
+        """Remove bytes that were kept beside the index."""
+        for name in names:
+            self._storage.delete_key(f"{self._digests}/{name}")
+
+    def flush(self, judge: Callable[[PartitionIndex], object] = lambda _: None) -> None:
+        """Put what waits; raises as `append` does."""
         with self._lock:
             if not self._pending:
                 return
@@ -144,6 +182,12 @@ class IndexKeys:
                     self._storage.put_key(key, io.BytesIO(former + lines), None)
                 except ChangedError:  # another run took the number
                     self._refresh()
+                    try:
+                        judge(self._index)
+                    except BaseException:
+                        self._pending.clear()
+                        self._forget()
+                        raise
                     continue
                 if any(each > key for each in self._list()):
                     # Another run may have put all together to one before it saw this.

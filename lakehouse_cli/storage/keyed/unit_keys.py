@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -12,18 +14,24 @@ from lakehouse_cli.errors import NewerVersionError, StorageError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import UNFINISHED, Amendment, InputRecord, Manifest, NewerManifestError
 from lakehouse_cli.model.partition import Partition
-from lakehouse_cli.model.unit import unit_of, unit_path
+from lakehouse_cli.model.unit import unit_of, unit_paths
 from lakehouse_cli.storage.errors import translate_errors
 from lakehouse_cli.storage.format_storage import MANIFESTS
 from lakehouse_cli.storage.keyed.head import Head
 from lakehouse_cli.storage.keyed.index_keys import IndexKeys
 from lakehouse_cli.storage.keyed.keys import Keys
+from lakehouse_cli.storage.local.stat_cache import stat_cache
+from lakehouse_cli.storage.partition_digests import OwnKeys, drop_former, keep_own
 from lakehouse_cli.storage.partition_index import PartitionIndex, PartitionRecord
 
 #: What is in the name of an index behind the path of its table.
 _INDEX = ".partitions"
 #: So many keys are looked at one by one; of more, all are listed.
 _FEW = 10
+#: A listing of more partitions takes more than three requests, and is not made for each plan that has nothing to do.
+MANY = 3000
+#: For so long what a listing showed is good enough for that.
+REMEMBERED_SECONDS = 3600
 
 
 class UnitKeys(Keys):
@@ -82,24 +90,51 @@ class UnitKeys(Keys):
     ) -> Mapping[Partition, InputRecord]:
         """What one listing shows of the partitions that the index has; without those whose look fails."""
         del known
-        records = self.partitions(table)
+        records, token = self._recorded(table)
         heads = self._data_heads(table) if records else {}
+        are_as_recorded = True
         found: dict[Partition, InputRecord] = {}
         suffix = self._suffixes(table)[0]
-        for each, record in records.items():
-            key = f"{unit_path(table.path, each)}{suffix}"
-            if key not in heads:
-                continue
-            head = heads[key]
+        for (each, record), within in zip(records.items(), unit_paths(table.path, records), strict=True):
+            key = f"{within}{suffix}"
+            head = heads.get(key)
             seen = None if head is None or head.version is None else (head.bytes, head.stamp)
             if seen == (record.bytes, record.modified_ns):
                 found[each] = record.content
+                continue
+            are_as_recorded = False
+            if key not in heads:
                 continue
             with suppress(StorageError):
                 content = self.content(unit_of(table, each), (record.content,))
                 if content is not None:
                     found[each] = content
+        if are_as_recorded and token and len(records) > MANY and self.spec.folder is not None:
+            stat_cache(self.spec.folder).put(self._listed_name(table), (), [token, time.time()])
         return found
+
+    def remembered_contents(self, table: Table) -> Mapping[Partition, InputRecord] | None:
+        """By the index, where a listing of the last hour showed that it describes all that is there.
+
+        What others removed or replaced since is not seen before the hour has passed.
+        """
+        if self.spec.folder is None:
+            return None
+        records, token = self._recorded(table)
+        if len(records) <= MANY:
+            return None
+        kept = stat_cache(self.spec.folder).get(self._listed_name(table), ())
+        if not isinstance(kept, list) or kept[0] != token or not 0 <= time.time() - kept[1] < REMEMBERED_SECONDS:
+            return None
+        return {each: record.content for each, record in records.items()}
+
+    def _recorded(self, table: Table) -> tuple[Mapping[Partition, PartitionRecord], str]:
+        """What the index said a moment ago, and what begins it."""
+        with self._translated(table, "read"), self._index(table).reading(fresh=False) as index:
+            return index.of(table.partitions), index.token
+
+    def _listed_name(self, table: Table) -> str:
+        return f"listed {self._under_root(self._index(table).prefix)}"
 
     def _data_heads(self, table: Table) -> dict[str, Head | None]:
         """The keys in which partitions of a table may be, with what a listing shows of them."""
@@ -128,13 +163,28 @@ class UnitKeys(Keys):
         self._append(table, lines, wait=not self._is_in_use)
         return kept[-1]
 
-    def _append(self, table: Table, make: Callable[[PartitionIndex], bytes], *, wait: bool) -> None:
+    def _append(self, table: Table, make: Callable[[PartitionIndex], bytes], *, wait: bool, **how: Any) -> None:
         with self._translated(table, "written"):
-            self._index(table).append(make, wait=wait)
+            self._index(table).append(make, wait=wait, **how)
 
-    def _unit_manifest(self, table: Table) -> _IndexedManifest | None:
+    def keep_digests(self, table: Table, name: str, content: bytes) -> None:
+        """Under a key beside the index."""
+        with self._translated(table, "written"):
+            self._index(table).keep_digests(name, content)
+
+    def kept_digests(self, table: Table, name: str) -> bytes | None:
+        """From the key beside the index."""
+        with self._translated(table, "read"):
+            return self._index(table).digests(name)
+
+    def drop_digests(self, table: Table, names: Iterable[str]) -> None:
+        """Delete the keys."""
+        with self._translated(table, "written"):
+            self._index(table).drop_digests(names)
+
+    def _unit_manifest(self, table: Table, keys: OwnKeys | None) -> _IndexedManifest | None:
         """Where the manifest of a partition is kept; None of any other table."""
-        return None if table.partition is None else _IndexedManifest(self, table, table.partition)
+        return None if table.partition is None else _IndexedManifest(self, table, table.partition, keys)
 
     def claim(self, units: Sequence[Table], run_id: str, started_at: str) -> None:
         """Say in the index that these are about to be ours, in one request and not in one for each of them."""
@@ -189,10 +239,31 @@ class _IndexedManifest:
         is_new: Whether there was none when it was looked at.
     """
 
-    def __init__(self, storage: UnitKeys, table: Table, partition: Partition) -> None:
-        self._storage, self._table, self._partition = storage, table, partition
+    def __init__(self, storage: UnitKeys, table: Table, partition: Partition, keys: OwnKeys | None) -> None:
+        self._storage, self._table, self._partition, self._keys = storage, table, partition, keys
         with storage._translated(table, "looked at"), storage._index(table).reading(fresh=False) as index:
             self.is_new = partition not in index.records
+            self._before = index.records.get(partition)
+
+    @contextmanager
+    def replacing(self, content_hash: str) -> Iterator[None]:
+        """Let no other partition of the table be stored by this process meanwhile, whose keys must not be there twice.
+
+        Another process may all the same, which is found as the line is appended: this one is not recorded then.
+        """
+        if self._keys is None:
+            yield
+            return
+        nothing = Manifest("", (), 0, 0, 0, content_hash, "", "", "", "")
+        with self._storage._index(self._table).judging(partial(self._judged, nothing)):
+            keep_own(self._storage, self._table, self._keys, content_hash)
+            yield
+
+    def _judged(self, manifest: Manifest, index: PartitionIndex) -> Manifest:
+        if self._keys is None:
+            return manifest
+        read = partial(self._storage.kept_digests, self._table)
+        return self._keys.judged_anew(self._table, manifest, index.records, read)
 
     def claim(self, manifest: Manifest) -> None:
         """Append at once what says whose the data are, before there are any."""
@@ -200,10 +271,14 @@ class _IndexedManifest:
 
     def put(self, manifest: Manifest) -> None:
         """Append it."""
-        self._append(manifest, wait=not self._storage._is_in_use)
+        self._append(manifest, wait=not self._storage._is_in_use or self._keys is not None)
+        drop_former(self._storage, self._table, self._before, manifest)
 
     def _append(self, manifest: Manifest, *, wait: bool) -> None:
-        self._storage._append(self._table, lambda index: index.lines_for([(self._partition, manifest)]), wait=wait)
+        def lines(index: PartitionIndex) -> bytes:
+            return index.lines_for([(self._partition, self._judged(manifest, index))])
+
+        self._storage._append(self._table, lines, wait=wait, judge=partial(self._judged, manifest))
 
 
 def _by_table(units: Sequence[Table]) -> Iterable[list[Table]]:

@@ -38,8 +38,9 @@ class FileHashes:
             kept = values.get("hash " + path)
             if kept is None or len(kept[0]) != 1:
                 return None
-            stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            return kept[1] if kept[0][0] == stamp and isinstance(kept[1], str) else None
+            (stamp,), hash_ = kept
+            now = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            return hash_ if stamp == now and isinstance(hash_, str) else None
 
         return known
 

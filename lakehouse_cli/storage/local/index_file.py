@@ -7,10 +7,14 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from secrets import token_hex
 
 from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.partition_keys import digests_name
 from lakehouse_cli.storage.local.folders import Folder, naming
 from lakehouse_cli.storage.local.publishing import replacing
+from lakehouse_cli.storage.local.stat_cache import Stamp
+from lakehouse_cli.storage.partition_digests import REPLACING
 from lakehouse_cli.storage.partition_index import PartitionIndex, hashes_of
 from lakehouse_cli.text.regular_files import open_regular
 
@@ -20,17 +24,20 @@ class IndexFile:
 
     Args:
         open_folder: Opens the folder that it is in, which is made where it is to be written.
-        name: Of the file.
+        path: Of the file.
     """
 
-    def __init__(self, open_folder: Callable[[bool], AbstractContextManager[Folder]], name: str) -> None:
-        self._open_folder, self._name = open_folder, name
+    def __init__(self, open_folder: Callable[[bool], AbstractContextManager[Folder]], path: str) -> None:
+        self._open_folder, self._path, self._name = open_folder, path, path.rpartition("/")[2]
+        self._digests = f"{self._name.removesuffix('.jsonl')}.keys"
         self._lock = threading.RLock()
         self._index = PartitionIndex()
         # Of the file that was read, how it begins, and how much of it was read.
         self._identity: tuple[int, int] | None = None
         self._begin = b""
         self._size = 0
+        # What `stat` showed of it when all of it was read.
+        self._stamp: Stamp | None = None
 
     @contextmanager
     def reading(self) -> Iterator[PartitionIndex]:
@@ -41,6 +48,9 @@ class IndexFile:
             OSError: It cannot be read.
         """
         with self._lock:
+            if self._is_unchanged():
+                yield self._index
+                return
             try:
                 with self._open_folder(False) as folder, naming(folder.path):
                     descriptor = open_regular(self._name, follow=False, folder=folder.descriptor)
@@ -52,6 +62,12 @@ class IndexFile:
                 finally:
                     os.close(descriptor)
             yield self._index
+
+    def _is_unchanged(self) -> bool:
+        """Whether it is the file that was read, to its end: whoever appends to it makes it longer."""
+        with suppress(OSError):
+            return self._stamp is not None and Stamp.of(os.lstat(self._path)) == self._stamp
+        return False
 
     def former_hashes(self, partition: Partition | None) -> frozenset[str]:
         """The hashes that a partition had before the last, as far as they were not compacted away.
@@ -68,14 +84,16 @@ class IndexFile:
 
     def _forget(self) -> None:
         self._index, self._identity, self._begin, self._size = PartitionIndex(), None, b"", 0
+        self._stamp = None
 
     def _refresh(self, descriptor: int) -> None:
         """Read what was appended since, up to the end of the last line."""
-        status = os.fstat(descriptor)
+        status, self._stamp = os.fstat(descriptor), None
         identity = status.st_dev, status.st_ino
         if identity != self._identity or status.st_size < self._size or self._begins_otherwise(descriptor):
             self._forget()
         if status.st_size == self._size:
+            self._stamp = Stamp.of(status)
             return
         content = _read(descriptor, self._size, status.st_size)
         whole = content[: content.rfind(b"\n") + 1]
@@ -83,6 +101,8 @@ class IndexFile:
         if not self._size:
             self._begin = whole.partition(b"\n")[0]
         self._identity, self._size = identity, self._size + len(whole)
+        if self._size == status.st_size:
+            self._stamp = Stamp.of(status)
 
     def _begins_otherwise(self, descriptor: int) -> bool:
         """Whether it is another file, which the system gave the number of the one that was read."""
@@ -119,9 +139,57 @@ class IndexFile:
                 return
         with self.appending() as appending, self._open_folder(False) as folder:
             dropped = [each for each in partitions if each in appending.index.records]
+            records = appending.index.records
+            names = [digests_name(each, records[each].content_hash) for each in dropped]
             appending.append(appending.index.lines_without(dropped), durable=False)
-            if len(dropped) == len(appending.index.records):
+            if len(dropped) == len(records):
                 os.unlink(self._name, dir_fd=folder.descriptor)
+                names.append(REPLACING)
+            self.drop_digests(names)
+
+    def keep_digests(self, name: str, content: bytes) -> None:
+        """Keep bytes beside the index; raises OSError where they cannot be written."""
+        aside = f".{name}.{token_hex(8)}"
+        with self._digests_folder(make=True) as folder:
+            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder)
+            try:
+                with open(descriptor, "wb") as file:
+                    file.write(content)
+                os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(aside, dir_fd=folder)
+                raise
+
+    def digests(self, name: str) -> bytes | None:
+        """Return bytes that were kept beside the index; None where there are none."""
+        with suppress(FileNotFoundError), self._digests_folder(make=False) as folder:
+            descriptor = open_regular(name, follow=False, folder=folder)
+            with open(descriptor, "rb") as file:
+                return file.read()
+        return None
+
+    def drop_digests(self, names: Iterable[str]) -> None:
+        """Remove bytes that were kept beside the index, and the folder where nothing is left in it."""
+        with suppress(FileNotFoundError), self._digests_folder(make=False) as folder:
+            for name in names:
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=folder)
+        with suppress(OSError), self._open_folder(False) as above:
+            os.rmdir(self._digests, dir_fd=above.descriptor)
+
+    @contextmanager
+    def _digests_folder(self, *, make: bool) -> Iterator[int]:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        with self._open_folder(make) as above, naming(f"{above.path}/{self._digests}"):
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(self._digests, dir_fd=above.descriptor)
+            folder = os.open(self._digests, flags, dir_fd=above.descriptor)
+            try:
+                yield folder
+            finally:
+                os.close(folder)
 
     def _locked(self, folder: Folder) -> tuple[int, bool]:
         """Open the file that has the name, locked; whether it was made."""

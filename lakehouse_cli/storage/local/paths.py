@@ -11,24 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from stat import S_ISLNK
 
-from lakehouse_cli.errors import MissingDataError, ObstructedError, system_reason
+from lakehouse_cli.errors import MissingDataError, ObstructedError
 from lakehouse_cli.model import StorageSpec, Table
-from lakehouse_cli.storage.errors import Cause, OutOfReach
+from lakehouse_cli.storage.errors import Cause, OutOfReach, system_cause
 from lakehouse_cli.storage.format_storage import MANIFESTS, FormatStorage, Listed
 from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
 from lakehouse_cli.storage.local.strays import endings_there
-
-#: What to do about an operating system's error.
-ADVICE = {
-    errno.ENOSPC: "make room on the disk and run again",
-    errno.EDQUOT: "make room within the quota and run again",
-    errno.EFBIG: "the limit on file sizes (`ulimit -f`) is too low for this table",
-    errno.EROFS: "the storage is read-only; give it another `root:` in the project file",
-    errno.EACCES: "check the permissions of the storage's folder",
-    errno.EPERM: "check the permissions of the storage's folder",
-    errno.ELOOP: "remove the link that leads to itself",
-    errno.ENAMETOOLONG: "give the table a shorter `path:`",
-}
 
 
 class FolderStorage(FormatStorage):
@@ -185,10 +173,16 @@ class FolderStorage(FormatStorage):
             )
 
     def _real_folder(self, folder: str) -> str:
-        # Resolving costs a system call for every part of the path; a thousand tables share a few folders.
+        # Resolving costs a system call for every part of the path; a thousand tables share a few folders, and of very
+        # many partitions each has one in the same folder.
         real = self._real_folders.get(folder)
         if real is None:
-            real = self._real_folders[folder] = os.path.realpath(folder)
+            above, _, name = os.fspath(folder).rpartition("/")
+            if above.startswith(f"{self.spec.root}/") and name not in ("", ".", ".."):
+                real = f"{self._real_folder(above)}/{name}"
+            if real is None or os.path.islink(real):
+                real = os.path.realpath(folder)
+            self._real_folders[folder] = real
         return real
 
     @contextmanager
@@ -222,7 +216,7 @@ class FolderStorage(FormatStorage):
         shown = self._shown_manifest(table) if table is not None and self._is_of_ours(error) else None
         # A plan says so, and nothing is computed for what cannot be stored.
         out_of_reach: OutOfReach | None = "table" if error.errno == errno.ELOOP else None
-        return Cause(system_reason(error), ADVICE.get(error.errno or 0), out_of_reach, shown)
+        return system_cause(error)._replace(out_of_reach=out_of_reach, shown=shown)
 
     def _is_of_ours(self, error: OSError) -> bool:
         """Whether it is manifests that could not be worked with, not data."""

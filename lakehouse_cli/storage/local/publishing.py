@@ -6,6 +6,7 @@ run is writing now, whatever process ids have been used again meanwhile.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import itertools
@@ -24,6 +25,8 @@ from lakehouse_cli.text.regular_files import open_regular
 ASIDE_SUFFIX = ".lakehouse-tmp"
 #: How many files are waited for at once.
 _SYNCS = 8
+# What a disk says that has not taken what was written.
+_NOT_TAKEN = frozenset((errno.EIO, errno.ENOSPC, errno.EDQUOT))
 _counter = itertools.count()
 
 
@@ -122,29 +125,39 @@ def _create_aside(folder: Folder, name: str) -> tuple[str, int]:
         os.close(descriptor)
 
 
-def sync_all(paths: Sequence[str]) -> None:
+def sync_all(paths: Sequence[str], *, strict: bool = False) -> None:
     """Wait until files, and which files are in folders, are on disk; where the file system cannot do that, go on.
 
     Side by side, which the file system's journal takes as one: a tenth of the time of one after the other.
+
+    Args:
+        paths: The files and folders.
+        strict: Whether what the disk did not take is an error.
+
+    Raises:
+        OSError: The disk is full, or fails, where that is asked for.
     """
     if len(paths) > _SYNCS:
         from concurrent.futures import ThreadPoolExecutor
 
         with suppress(RuntimeError), ThreadPoolExecutor(_SYNCS) as pool:  # the system may allow no thread
-            for _ in pool.map(_sync, [paths[at::_SYNCS] for at in range(_SYNCS)]):
+            for _ in pool.map(partial(_sync, strict=strict), [paths[at::_SYNCS] for at in range(_SYNCS)]):
                 pass
             return
-    _sync(paths)
+    _sync(paths, strict=strict)
 
 
-def _sync(paths: Sequence[str]) -> None:
+def _sync(paths: Sequence[str], *, strict: bool) -> None:
     for path in paths:
-        with suppress(OSError):  # some network file systems cannot sync a folder; a file may be gone again
+        try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+        except OSError as error:  # some network file systems cannot sync a folder; a file may be gone again
+            if strict and error.errno in _NOT_TAKEN:
+                raise
 
 
 def remove_leftovers(folder: Folder) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from stat import S_ISREG
@@ -24,6 +24,8 @@ _FOLDER, _FILE = "cache", "stat.jsonl"
 #: An mtime this recent does not prove that a file is unchanged (git: racily clean): file systems count ticks, some of
 #: two seconds, and a change within the tick of the last one leaves the same time.
 RACY_MTIME_NS = 2_000_000_000
+#: Values that are put together are written so often.
+TOGETHER_SECONDS = 1.0
 # The file may hold this much of what is outdated before it is written anew.
 _MOST_OUTDATED = 1 << 16
 
@@ -75,6 +77,8 @@ class StatCache:
         # Inode and size of the file as far as its lines are known.
         self._known: tuple[int, int] | None = None
         self._unwritten: list[bytes] = []
+        # How many blocks put values together, and when some were written last.
+        self._blocks, self._written = 0, 0.0
 
     def get(self, name: str, stamps: Stamps) -> Any | None:
         """The value computed from files that had these stamps; None where it is not known."""
@@ -102,12 +106,23 @@ class StatCache:
         self._values[name] = stamps, value
         with suppress(ValueError):  # a name of a file may be no text
             self._unwritten.append(json.encode((name, stamps, value)) + b"\n")
-        if flush:
+        if flush and (not self._blocks or time.monotonic() - self._written > TOGETHER_SECONDS):
+            self.flush()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what the block puts every second and at its end, in place of one append for each of very many files."""
+        self._blocks += 1
+        try:
+            yield
+        finally:
+            self._blocks -= 1
             self.flush()
 
     def flush(self) -> None:
         """Write what was kept and not written yet, in one append."""
         lines, self._unwritten = self._unwritten, []
+        self._written = time.monotonic()
         if lines:
             with suppress(OSError):
                 try:
@@ -135,7 +150,10 @@ class StatCache:
                 return False
             lines = _lines(read_regular(self._path))
             kept = {name: (stamps, value) for name, stamps, value in lines}
-            self._values |= kept
+            if self._values:
+                self._values |= kept
+            else:  # of a hundred thousand files, not twice
+                self._values = kept
             self._known = seen
             if status.st_size > _MOST_OUTDATED and len(lines) > len(kept):
                 content = b"".join([json.encode((name, *rest)) + b"\n" for name, rest in kept.items()])
@@ -143,6 +161,11 @@ class StatCache:
                     keep(self._project, _FOLDER, _FILE, content)
             return True
         return False
+
+
+def kept_together(project: Path | None) -> AbstractContextManager[None]:
+    """A block in which values of very many files are kept, if the project keeps any; see `StatCache.together`."""
+    return nullcontext() if project is None else stat_cache(project).together()
 
 
 @cache

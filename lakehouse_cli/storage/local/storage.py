@@ -22,7 +22,6 @@ from lakehouse_cli.storage.format_storage import (
     Listed,
     Opened,
     SourceFile,
-    make_manifest,
     needs_manifest,
     parse_manifest,
 )
@@ -31,7 +30,7 @@ from lakehouse_cli.storage.local.hashes import open_unchanged
 from lakehouse_cli.storage.local.publishing import remove_leftovers, replacing
 from lakehouse_cli.storage.local.stat_cache import Stamp
 from lakehouse_cli.storage.local.strays import FilePlace, Seen, endings_there, left_aside, remove_former
-from lakehouse_cli.storage.local.unit_files import UnitFiles
+from lakehouse_cli.storage.local.unit_files import UnitFiles, write_described
 from lakehouse_cli.storage.strays import find_strays, remove_stray
 from lakehouse_cli.text.regular_files import hash_of, read_regular
 
@@ -231,17 +230,7 @@ class FileStorage(UnitFiles):
                     replacing(manifests, manifest_path.rpartition("/")[2], mode=before, durable=False)
                 )
                 with replacing(folder, target.rpartition("/")[2], mode=mode, together=together) as sink:
-                    data, rows = write(sink)
-                    sink.settle()
-                    manifest = make_manifest(
-                        table,
-                        data,
-                        origin(),
-                        rows=rows,
-                        size=sink.bytes,
-                        content_hash=sink.hexdigest(),
-                        modified_ns=sink.modified_ns,
-                    )
+                    manifest, _ = write_described(sink, table, write, origin)
                     beside.write(manifest.to_text().encode())
                     beside.flush()
                     folder.refuse_moved()

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from stat import S_ISREG
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,13 +19,14 @@ from msgspec.structs import replace
 from lakehouse_cli.model.manifest import Manifest, ManifestError
 from lakehouse_cli.model.unit import unit_path
 from lakehouse_cli.runs.local_state import is_held
-from lakehouse_cli.storage.format_storage import MANIFESTS
+from lakehouse_cli.storage.format_storage import INDEX_SUFFIX, MANIFESTS
 from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
-from lakehouse_cli.storage.local.index_file import IndexFile
 from lakehouse_cli.storage.local.publishing import ASIDE_SUFFIX, aside_begin, remove_unheld, sync_all
-from lakehouse_cli.storage.partition_index import INDEX_SUFFIX
 from lakehouse_cli.storage.strays import CHANGED, Endings, IndexedManifest, Place, Trace, undeclared_units
 from lakehouse_cli.text.regular_files import hash_file, hash_of, open_regular, read_regular
+
+if TYPE_CHECKING:
+    from lakehouse_cli.storage.local.index_file import IndexFile
 
 _ASIDE = re.compile(rf"\..+\.\d+-\d+{re.escape(ASIDE_SUFFIX)}", re.DOTALL)
 _MANIFEST = ".json"
@@ -117,8 +119,10 @@ class FilePlace(Place):
                 yield unit, Trace(self._uri(path), len(text), 0, state, state), text
 
     def _index(self, table: str) -> IndexFile:
+        from lakehouse_cli.storage.local.index_file import IndexFile  # not loaded where no table has partitions
+
         folder, _, name = f"{MANIFESTS}/{table}{INDEX_SUFFIX}".rpartition("/")
-        return IndexFile(lambda make: open_folder(self._root, folder, make=make), name)
+        return IndexFile(lambda make: open_folder(self._root, folder, make=make), f"{self._root}/{folder}/{name}")
 
     def _walk_manifests(self) -> Iterator[tuple[str, list[str]]]:
         if os.path.isdir(self._manifests) and os.path.realpath(self._manifests) == self._manifests:

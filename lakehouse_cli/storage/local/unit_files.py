@@ -14,20 +14,23 @@ from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import UNFINISHED, Amendment, InputRecord, Manifest, NewerManifestError
 from lakehouse_cli.model.partition import Partition
-from lakehouse_cli.model.unit import unit_of, unit_path
+from lakehouse_cli.model.unit import unit_of, unit_paths
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.errors import translate_errors
-from lakehouse_cli.storage.format_storage import MANIFESTS, make_manifest
+from lakehouse_cli.storage.format_storage import INDEX_SUFFIX, MANIFESTS, make_manifest
 from lakehouse_cli.storage.local.folders import Folder
 from lakehouse_cli.storage.local.hashes import FileHashes
-from lakehouse_cli.storage.local.index_file import Appending, IndexFile
 from lakehouse_cli.storage.local.paths import FolderStorage
-from lakehouse_cli.storage.local.publishing import replacing, sync_all
+from lakehouse_cli.storage.local.publishing import HashingFile, replacing, sync_all
+from lakehouse_cli.storage.local.stat_cache import kept_together
 from lakehouse_cli.storage.local.strays import endings_there, remove_former
-from lakehouse_cli.storage.partition_index import INDEX_SUFFIX, PartitionIndex, PartitionRecord
+from lakehouse_cli.storage.partition_digests import drop_former, keep_own
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakehouse_cli.storage.local.index_file import Appending, IndexFile
+    from lakehouse_cli.storage.partition_index import PartitionIndex, PartitionRecord
 
 
 class UnitFiles(FolderStorage):
@@ -74,8 +77,10 @@ class UnitFiles(FolderStorage):
         path = self._manifest_file(table)
         found = self._indexes.get(path)
         if found is None:
+            from lakehouse_cli.storage.local.index_file import IndexFile  # not loaded where no table has partitions
+
             opened = partial(self._opened_index_folder, path, table)
-            found = self._indexes.setdefault(path, IndexFile(opened, path.rpartition("/")[2]))
+            found = self._indexes.setdefault(path, IndexFile(opened, path))
         return found
 
     def _opened_index_folder(self, path: str, table: Table, make: bool) -> AbstractContextManager[Folder]:
@@ -133,8 +138,9 @@ class UnitFiles(FolderStorage):
         found: dict[Partition, InputRecord] = {}
         suffix, root, hash_of = self._suffixes(table)[0], self._real_root, self._hashes.known_now()
         lstat = os.lstat
-        for each, record in self.partitions(table).items():
-            path = f"{root}/{unit_path(table.path, each)}{suffix}"
+        records, unknown = self.partitions(table), list[Partition]()
+        for (each, record), within in zip(records.items(), unit_paths(table.path, records), strict=True):
+            path = f"{root}/{within}{suffix}"
             try:
                 status = lstat(path)
             except OSError:  # looked at below
@@ -143,10 +149,13 @@ class UnitFiles(FolderStorage):
             if status is not None and S_ISREG(status.st_mode) and hash_of(path, status) == record.content_hash:
                 found[each] = InputRecord(record.content_hash, record.rows, status.st_size, status.st_mtime_ns)
                 continue
-            with suppress(StorageError):
-                content = self.content(unit_of(table, each), (record.content,))
-                if content is not None:
-                    found[each] = content
+            unknown.append(each)
+        with kept_together(self.spec.folder):
+            for each in unknown:
+                with suppress(StorageError):
+                    content = self.content(unit_of(table, each), (records[each].content,))
+                    if content is not None:
+                        found[each] = content
         return found
 
     def claim(self, units: Sequence[Table], run_id: str, started_at: str) -> None:
@@ -190,6 +199,21 @@ class UnitFiles(FolderStorage):
                 self._settle({self._manifest_file(group[0]).rpartition("/")[0]})
             for unit in group:
                 self._remove_empty(unit)
+
+    def keep_digests(self, table: Table, name: str, content: bytes) -> None:
+        """In a folder beside the index."""
+        with self._translated(table, "written"):
+            self._index(table).keep_digests(name, content)
+
+    def kept_digests(self, table: Table, name: str) -> bytes | None:
+        """From the folder beside the index."""
+        with self._translated(table, "read"):
+            return self._index(table).digests(name)
+
+    def drop_digests(self, table: Table, names: Iterable[str]) -> None:
+        """Remove them from the folder beside the index."""
+        with self._translated(table, "written"):
+            self._index(table).drop_digests(names)
 
     def _remove_file(self, path: str, table: Table) -> None:
         with suppress(FileNotFoundError), self._open_folder(path, table) as folder:
@@ -249,26 +273,21 @@ class UnitFiles(FolderStorage):
             with self._open_folder(file, table, make=True) as folder, ExitStack() as undo:
                 durable = not is_new or self._unsynced is None
                 with replacing(folder, target.rpartition("/")[2], mode=mode, durable=durable) as sink:
-                    data, rows = write(sink)
-                    sink.settle()
-                    manifest = make_manifest(
-                        table,
-                        data,
-                        origin(),
-                        rows=rows,
-                        size=sink.bytes,
-                        content_hash=sink.hexdigest(),
-                        modified_ns=sink.modified_ns,
-                    )
+                    manifest, source = write_described(sink, table, write, origin)
                     sink.flush()
                     folder.refuse_moved()
                     with self._appending(table, "written") as appending:
                         before = appending.index.manifest(partition, table.name)
+                        if source.keys is not None:
+                            others, read = appending.index.records, partial(self.kept_digests, table)
+                            manifest = source.keys.judged_anew(table, manifest, others, read)
+                            keep_own(self, table, source.keys, manifest.content_hash)
                         lines = appending.index.lines_for([(partition, manifest)])
                         appending.append(lines, durable=before is None)
                     undo.callback(self._take_back, table, before)
                 undo.pop_all()
                 self._remove_former_unit(table, folder, before, is_new=is_new)
+                drop_former(self, table, before, manifest)
             self._settle({folder.path, *folder.made, *(() if durable else (target,))})
             self._hashes.keep(target, sink.status, manifest.content_hash, flush=self._unsynced is None)
         return manifest
@@ -291,3 +310,29 @@ class UnitFiles(FolderStorage):
         there = endings_there(f"{folder.path}/{stem}")
         former = set(self._any_endings([table]).of(before, lambda: there)) - {now}
         remove_former(folder, [stem + suffix for suffix in former], before)
+
+
+def write_described(
+    sink: HashingFile, table: Table, write: Callable[[Sink], tuple[pa.Table, int]], origin: Callable[[], Provenance]
+) -> tuple[Manifest, Provenance]:
+    """Write a file of a table, or of a partition, aside, and return its manifest, and where its data come from.
+
+    Args:
+        sink: The file.
+        table: What it is of.
+        write: Writes the data; returns them, or a part of them, and how many rows there are.
+        origin: Gives where they come from, asked once they are written.
+    """
+    data, rows = write(sink)
+    sink.settle()
+    source = origin()
+    manifest: Manifest = make_manifest(
+        table,
+        data,
+        source,
+        rows=rows,
+        size=sink.bytes,
+        content_hash=sink.hexdigest(),
+        modified_ns=sink.modified_ns,
+    )
+    return manifest, source

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.storage.relational.session import UNIT_COLUMN, Digest, Found, Raw, Relation, Session, is_relation
 from lakehouse_cli.storage_types.duckdb import sql_type
-from lakehouse_cli.storage_types.names import MANIFESTS
+from lakehouse_cli.storage_types.names import MANIFESTS, PARTITIONS
 from lakehouse_cli.text.sql import literal, literals, quote
 
 if TYPE_CHECKING:
@@ -15,24 +15,32 @@ if TYPE_CHECKING:
     from lakehouse_cli.storage.spool import SpooledTable
 
 _INCOMING = "lakehouse_incoming"
+# Statements that change what is in the catalog.
+_DEFINES = ("CREATE ", "DROP ", "ALTER ")
 
 
 class DuckDBSession(Session):
     """A transaction; one that writes is alone with the file but for readers of its own process."""
 
     text_type = "VARCHAR"
+    stores_as_given = True
 
     def __init__(self, connection: Any, schema: str) -> None:
         super().__init__(connection, schema)
         # In full: a schema may be called as the database is.
         self._catalog = quote(self.rows("SELECT current_database()")[0][0])
         self._has_manifests: bool | None = None
+        # What was found in this transaction, for as long as no statement of it names that.
+        self._found: dict[Relation, Found | None] = {}
         # Partitions that are hashed together, and the digests of those that were, by table and columns.
         self._expected: Mapping[Relation, Found] = {}
         self._digests: dict[tuple[Relation, tuple[tuple[str, str], ...]], dict[str, Digest]] = {}
 
     def do(self, statement: str, params: Mapping[str, Any] | None = None) -> None:
         """Run a statement that gives no rows."""
+        if statement.startswith(_DEFINES):
+            named = statement.lower()
+            self._found = {each: found for each, found in self._found.items() if each.quoted.lower() not in named}
         self._connection.execute(statement, params)
 
     def relation(self, query: str, params: Mapping[str, Any] | None) -> Any:
@@ -44,19 +52,29 @@ class DuckDBSession(Session):
         return f"{self._catalog}.{relation.quoted}"
 
     def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
-        """By name, in whatever case."""
+        """By name, in whatever case; what was found is known until the transaction changes it."""
+        new = [each for each in wanted if each not in self._found]
+        if new or self._has_manifests is None:
+            self._found |= {**dict.fromkeys(new), **self._look(new)}
+        return {each: found for each in wanted if (found := self._found[each]) is not None}
+
+    def _look(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
         by_name = {(relation.schema.lower(), relation.name.lower()): relation for relation in wanted}
         # Whether there are manifests is asked next, and each look at the catalog goes through all of it.
-        names = literals({MANIFESTS, *(name for _, name in by_name)})
+        names = literals({MANIFESTS, PARTITIONS, *(name for _, name in by_name)})
         here = "database_name = current_database() AND NOT internal"
         kinds = self.rows(
             f"SELECT schema_name, table_name, 'table' FROM duckdb_tables() WHERE {here}"
-            f" AND lower(table_name) IN {names} UNION ALL"
-            f" SELECT schema_name, view_name, 'view' FROM duckdb_views() WHERE {here} AND lower(view_name) IN {names}"
+            f" AND lower(table_name) IN {names}"
         )
-        self._has_manifests = any(
-            (s.lower(), n.lower()) == (self.manifests.schema.lower(), MANIFESTS) for s, n, _ in kinds
-        )
+        if not by_name.keys() <= {(s.lower(), n.lower()) for s, n, _ in kinds}:
+            kinds += self.rows(
+                f"SELECT schema_name, view_name, 'view' FROM duckdb_views() WHERE {here}"
+                f" AND lower(view_name) IN {names}"
+            )
+        there = {(s.lower(), n.lower()) for s, n, _ in kinds}
+        schema = self.manifests.schema.lower()
+        self._has_manifests, self._has_records = (schema, MANIFESTS) in there, (schema, PARTITIONS) in there
         kinds = [each for each in kinds if (each[0].lower(), each[1].lower()) in by_name]
         columns = self._columns(kinds[0][:2] if len(kinds) == 1 else None, here, names) if kinds else {}
         return {by_name[s.lower(), n.lower()]: Found(kind, tuple(columns.get((s, n), ()))) for s, n, kind in kinds}
@@ -80,6 +98,17 @@ class DuckDBSession(Session):
         if self._has_manifests is None:
             self.find(())
         return bool(self._has_manifests)
+
+    def has_records(self) -> bool:
+        """As `find` saw it."""
+        if self._has_manifests is None:
+            self.find(())
+        return self._has_records
+
+    def make_records(self) -> None:
+        """As any session; they are there then."""
+        super().make_records()
+        self._has_records = True
 
     def digest(self, relation: Relation, found: Found) -> Digest:
         """By DuckDB: the sum, over rows in whatever order, of the two halves of the MD5 of each row's text."""
@@ -153,6 +182,8 @@ class DuckDBSession(Session):
         self._connection.register(_INCOMING, pa.RecordBatchReader.from_batches(schema, batches))
         self.do(f"INSERT INTO {self.sql(relation)} SELECT {expressions} FROM {_INCOMING}")
         self.make_again(hung)
+        written = self._columns((relation.schema, relation.name), "", "")
+        self._found[relation] = Found("table", tuple(written[relation.schema, relation.name]))
         return relation
 
     def keep(self, relation: Relation, text: str, signature: str) -> None:

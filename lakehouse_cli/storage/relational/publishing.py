@@ -64,6 +64,15 @@ def publish_table(
         raise StorageError(f"{storage.names.owner} took {rows} of `{table.name}`")
     if kept is not None and is_overtaken(kept, digest, origin, table.name):
         raise overtaken(table, storage.uri(table))
+    manifest = manifest_of(table, new, digest, origin)
+    relation = storage.relation(table)
+    session.put_in_place(new.aside, relation, digest, forced=origin.forced)
+    session.keep(relation, manifest.to_text(), new.found.signature)
+    return manifest
+
+
+def manifest_of(table: Table, new: NewTable, digest: Digest, origin: Provenance) -> Manifest:
+    """Make the manifest of a table, or of a partition, that was written aside."""
     manifest: Manifest = make_manifest(
         table,
         new.columns,
@@ -73,7 +82,4 @@ def publish_table(
         modified_ns=time.time_ns(),
         rows=new.rows,
     )
-    relation = storage.relation(table)
-    session.put_in_place(new.aside, relation, digest, forced=origin.forced)
-    session.keep(relation, manifest.to_text(), new.found.signature)
     return manifest

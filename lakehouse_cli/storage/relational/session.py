@@ -30,6 +30,8 @@ UNIT_COLUMN = "lakehouse_partition"
 #: The columns of the table of ours that holds what is recorded of partitions, and the kind of those that are of one.
 RECORD_COLUMNS = ("schema_name", "table_name", "kind", "item", "line", "stamp", "signature")
 UNIT = "partition"
+#: The kind of those that are the digests of its keys, which nobody reads with the others.
+DIGESTS = "digests"
 
 
 class Relation(NamedTuple):
@@ -203,6 +205,8 @@ class Session(ABC):
         """Return the condition, as SQL, that a row is of a partition."""
         return f"{UNIT_COLUMN} = {literal(relation.unit)}"
 
+    #: Whether rows are surely stored as they are inserted: by no trigger, rule or type of column in another way.
+    stores_as_given: ClassVar[bool] = False
     #: The type of texts, as SQL.
     text_type: ClassVar[str] = "TEXT"
 
@@ -221,7 +225,7 @@ class Session(ABC):
         kept = KeptUnits(PartitionIndex(), {})
         if not self.has_records():
             return kept
-        where = is_relation(base)
+        where = f"{is_relation(base)} AND kind <> '{DIGESTS}'"
         if only is not None:
             where += f" AND (kind <> '{UNIT}' OR item = {literal(only.unit)})"
         rows = self.rows(f"SELECT kind, item, line, stamp, signature FROM {self.sql(self.records)} WHERE {where}")

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lakehouse_cli.errors import StorageError, UnclaimedError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.partition_keys import digests_name
 from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.errors import overtaken
-from lakehouse_cli.storage.format_storage import make_manifest
 from lakehouse_cli.storage.relational.inspection import is_overtaken
-from lakehouse_cli.storage.relational.publishing import NewTable
+from lakehouse_cli.storage.relational.publishing import NewTable, manifest_of
 from lakehouse_cli.storage.relational.session import (
+    DIGESTS,
     RECORD_COLUMNS,
     UNIT,
     UNIT_COLUMN,
@@ -72,6 +74,31 @@ def _inserted(
         f"INSERT INTO {session.sql(session.records)} ({', '.join(RECORD_COLUMNS)})"
         f" SELECT {', '.join(texts)}, {stamped}, {literal(signature)}"
     )
+
+
+def keep_digests(session: Session, base: Relation, name: str, content: bytes) -> None:
+    """Keep bytes beside what is recorded of the partitions of a table."""
+    session.make_records()
+    drop_digests(session, base, [name])
+    texts = (base.schema, base.name, DIGESTS, name, b64encode(content).decode(), "", "")
+    values = ", ".join(map(literal, texts))
+    session.do(f"INSERT INTO {session.sql(session.records)} ({', '.join(RECORD_COLUMNS)}) VALUES ({values})")
+
+
+def kept_digests(session: Session, base: Relation, name: str) -> bytes | None:
+    """Return bytes that were kept; None where there are none."""
+    if not session.has_records():
+        return None
+    where = f"{is_relation(base)} AND kind = '{DIGESTS}' AND item = {literal(name)}"
+    found = session.rows(f"SELECT line FROM {session.sql(session.records)} WHERE {where}")
+    return b64decode(found[0][0]) if found else None
+
+
+def drop_digests(session: Session, base: Relation, names: Iterable[str]) -> None:
+    """Remove bytes that were kept."""
+    for name in names if session.has_records() else ():
+        where = f"{is_relation(base)} AND kind = '{DIGESTS}' AND item = {literal(name)}"
+        session.do(f"DELETE FROM {session.sql(session.records)} WHERE {where}")
 
 
 def _forget_units(session: Session, base: Relation, paths: Sequence[str]) -> None:
@@ -127,8 +154,7 @@ def publish_unit(
     if kept is not None and is_overtaken(kept, digest, origin, table.name):
         raise overtaken(table, storage.uri(table))
     values = {name: text for name, text in partition.key.items() if name not in dict(new.found.columns)}
-    is_alone = session.one_unit(base, relation) is None
-    _make_base(session, base, found, new.found, [*values], is_alone=is_alone)
+    _make_base(session, relation, found, new.found, [*values])
     if found is not None and UNIT_COLUMN in dict(found.columns):
         session.do(f"DELETE FROM {session.sql(base)} WHERE {UNIT_COLUMN} = {literal(relation.unit)}")
     names = [quote(name) for name, _ in new.found.columns]
@@ -138,17 +164,15 @@ def publish_unit(
         f"INSERT INTO {session.sql(base)} ({', '.join(into)}) SELECT {', '.join(texts)} FROM {session.sql(new.aside)}"
     )
     session.do(f"DROP TABLE {session.sql(new.aside)}")
-    manifest: Manifest = make_manifest(
-        table,
-        new.columns,
-        origin,
-        size=digest.bytes,
-        content_hash=digest.hash,
-        modified_ns=time.time_ns(),
-        rows=new.rows,
-    )
+    manifest = manifest_of(table, new, digest, origin)
+    if origin.keys is not None:
+        records = session.units(base).index.records
+        manifest = origin.keys.judged_anew(table, manifest, records, partial(kept_digests, session, base))
+        keep_digests(session, base, digests_name(partition, digest.hash), origin.keys.content)
+        if (before := records.get(partition)) is not None and before.content_hash != digest.hash:
+            drop_digests(session, base, [digests_name(partition, before.content_hash)])
     keep_unit(session, relation, manifest, new.found.signature, None)
-    if session.digest(relation, new.found) != digest:
+    if not session.stores_as_given and session.digest(relation, new.found) != digest:
         raise InTheWayError(
             "the table holds other rows than those that were stored, by its types of columns, a trigger or a rule",
             "drop what changes them, or the table, and run again",
@@ -161,13 +185,12 @@ def aside_of(relation: Relation) -> Relation:
     return Relation(relation.schema, f"lakehouse_new_{secrets.token_hex(8)}")
 
 
-def _make_base(
-    session: Session, base: Relation, found: Found | None, new: Found, values: Sequence[str], *, is_alone: bool
-) -> None:
-    """Make the table, or let it have the columns of new rows."""
+def _make_base(session: Session, relation: Relation, found: Found | None, new: Found, values: Sequence[str]) -> None:
+    """Make the table of a partition, or let it have the columns of new rows."""
+    base = relation.base
     present = {} if found is None else dict(found.columns)
     changed = [(name, kind) for name, kind in new.columns if present.get(name, kind) != kind]
-    if found is not None and (UNIT_COLUMN not in present or (changed and is_alone)):
+    if found is not None and (UNIT_COLUMN not in present or (changed and session.one_unit(base, relation) is None)):
         session.do(f"DROP TABLE {session.sql(base)}")
         present, changed, found = {}, [], None
     if changed:
@@ -197,6 +220,9 @@ def drop_units(session: Session, base: Relation, units: Sequence[Relation]) -> N
     if found is not None and UNIT_COLUMN in dict(found.columns):
         for path in paths:
             session.do(f"DELETE FROM {session.sql(base)} WHERE {UNIT_COLUMN} = {literal(path)}")
+    records = recorded.index.records
+    dropped = [each.partition for each in units if each.partition in records]
+    drop_digests(session, base, [digests_name(each, records[each].content_hash) for each in dropped])
     _forget_units(session, base, paths)
     if len(paths) == len(recorded.index.records):
         session.do(f"DELETE FROM {session.sql(session.records)} WHERE {is_relation(base)}")

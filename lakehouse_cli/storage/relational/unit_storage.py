@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord
@@ -12,7 +12,7 @@ from lakehouse_cli.storage.errors import translate_errors
 from lakehouse_cli.storage.partition_index import PartitionRecord
 from lakehouse_cli.storage.relational.session import Digest, Found, Relation, Session
 from lakehouse_cli.storage.relational.session_storage import SessionStorage
-from lakehouse_cli.storage.relational.unit_rows import contents_of, drop_units
+from lakehouse_cli.storage.relational.unit_rows import contents_of, drop_digests, drop_units, keep_digests, kept_digests
 
 
 class UnitStorage(SessionStorage):
@@ -48,6 +48,27 @@ class UnitStorage(SessionStorage):
 
     def claim(self, units: Sequence[Table], run_id: str, started_at: str) -> None:
         """Nothing to do: rows and manifests are one transaction."""
+
+    def keep_digests(self, table: Table, name: str, content: bytes) -> None:
+        """In the table of what is recorded of partitions."""
+        base = self.relation(table).base
+        with translate_errors(self, table, "written"), self.session(write=True) as session:
+            assert session is not None  # noqa: S101  # writing makes the database
+            session.lock(base)
+            keep_digests(session, base, name, content)
+
+    def kept_digests(self, table: Table, name: str) -> bytes | None:
+        """From the table of what is recorded of partitions."""
+        with translate_errors(self, table, "read"), self.session() as session:
+            return None if session is None else kept_digests(session, self.relation(table).base, name)
+
+    def drop_digests(self, table: Table, names: Iterable[str]) -> None:
+        """Remove the rows."""
+        base = self.relation(table).base
+        with translate_errors(self, table, "removed"), self.session(write=True) as session:
+            assert session is not None  # noqa: S101  # writing makes the database
+            session.lock(base)
+            drop_digests(session, base, names)
 
     def drop(self, units: Sequence[Table]) -> None:
         """Delete their rows and manifests, of each table in one transaction."""

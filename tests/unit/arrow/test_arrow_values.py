@@ -10,38 +10,41 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given
+from hypothesis import given, note
 from hypothesis import strategies as st
 
 from lakehouse_cli.arrow import values as av
+from tests.cases import each_case
+from tests.properties.drawn_tables import CHANCES, Chance, floating, integer, text
 
 INTEGERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()]
 COUNTS = [pa.date32(), pa.time32("s"), pa.time64("ns"), pa.timestamp("us", "UTC"), pa.timestamp("s"), pa.duration("ms")]
-SPANS = st.timedeltas(-dt.timedelta(days=10**8), dt.timedelta(days=10**8))
-DECIMALS = st.decimals(-(10**9), 10**9, places=3, allow_nan=False, allow_infinity=False)
+#: Microseconds of a hundred million days.
+MOST = 10**8 * 86_400 * 10**6
+OTHERS = [pa.float32(), pa.float64(), pa.string(), pa.large_string(), pa.binary(), pa.large_binary(), pa.bool_()]
+OTHERS += [pa.decimal128(20, 3), pa.decimal256(60, 5)]
 
 
-def bounds(type_: pa.DataType) -> st.SearchStrategy[int]:
+def value_of(chance: Chance, type_: pa.DataType) -> Any:
     if type_ in COUNTS:
-        return st.integers(0, 86_399)
-    signed = pa.types.is_signed_integer(type_)
-    return st.integers(-(1 << type_.bit_width - 1) if signed else 0, (1 << type_.bit_width - signed) - 1)
+        return chance.randint(0, 86_399)
+    if type_ in INTEGERS:
+        signed = pa.types.is_signed_integer(type_)
+        return integer(chance, -(1 << type_.bit_width - 1) if signed else 0, (1 << type_.bit_width - signed) - 1)
+    if pa.types.is_floating(type_):
+        return floating(chance, type_.bit_width)
+    if pa.types.is_decimal(type_):
+        return Decimal(f"{integer(chance, -(10**12), 10**12)}e-3")
+    if pa.types.is_boolean(type_):
+        return chance.random() < 0.5
+    return chance.randbytes(chance.randrange(9)) if "binary" in str(type_) else text(chance)
 
 
-@st.composite
-def typed(draw: st.DrawFn) -> tuple[list[Any], pa.DataType]:
-    numbers = [(each, bounds(each)) for each in INTEGERS + COUNTS]
-    floats = [(pa.float32(), st.floats(width=32)), (pa.float64(), st.floats())]
-    texts = [(each, st.text(st.characters(exclude_categories=["Cs"]))) for each in (pa.string(), pa.large_string())]
-    blobs = [(each, st.binary()) for each in (pa.binary(), pa.large_binary())]
-    others = [(pa.bool_(), st.booleans()), (pa.decimal128(20, 3), DECIMALS), (pa.decimal256(60, 5), DECIMALS)]
-    type_, values = draw(st.sampled_from([*numbers, *floats, *texts, *blobs, *others]))
-    return draw(st.lists(st.none() | values)), type_
-
-
-@given(typed())
-def test_arrays_are_those_of_arrow(case: tuple[list[Any], pa.DataType]) -> None:
-    values, type_ = case
+@given(CHANCES)
+def test_arrays_are_those_of_arrow(chance: Chance) -> None:
+    type_ = chance.choice([*INTEGERS, *COUNTS, *OTHERS])
+    values = [None if chance.random() < 0.2 else value_of(chance, type_) for _ in range(chance.randrange(12))]
+    note((type_, values))
     made = av.array(values, type_)
     made.validate(full=True)
     assert made.type == type_
@@ -52,7 +55,7 @@ def test_arrays_are_those_of_arrow(case: tuple[list[Any], pa.DataType]) -> None:
         assert av.scalar(values[0], type_).is_valid == (values[0] is not None)
 
 
-@pytest.mark.parametrize("value", [5, -1, 1.5, 0.0, -0.0, True, False, "x", "", b"x", None])
+@each_case("value", [5, -1, 1.5, 0.0, -0.0, True, False, "x", "", b"x", None])
 def test_scalars_are_those_of_arrow(value: Any) -> None:
     assert av.scalar(value).equals(pa.scalar(value))
     assert repr(av.scalar(value)) == repr(pa.scalar(value))
@@ -98,7 +101,7 @@ def test_functions_take_values_of_python() -> None:
     assert av.compute.if_else(numbers.is_valid(), texts, None).equals(pc.if_else(numbers.is_valid(), texts, None))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "values",
     [
         ["1E+5", "1.5"], ["0"], ["0.00"], ["1E+38", "0.001"], ["1" * 50], ["-12.30", "4"], ["0E+3"], ["0." + "1" * 50],
@@ -111,12 +114,19 @@ def test_decimals_become_the_type_that_arrow_infers(values: list[str]) -> None:
     assert convert_values(decimals, None, nan_is_null=False).combine_chunks().equals(pa.array(decimals))
 
 
-@given(st.lists(st.dates()), st.lists(st.times()), st.lists(st.datetimes()), st.lists(SPANS))
-def test_moments_are_those_of_arrow(
-    dates: list[dt.date], times: list[dt.time], moments: list[dt.datetime], spans: list[dt.timedelta]
-) -> None:
+@given(CHANCES)
+def test_moments_are_those_of_arrow(chance: Chance) -> None:
     from lakehouse_cli.arrow.conversion.python_values import convert_values
 
+    def some(low: dt.datetime, high: dt.datetime) -> list[dt.datetime]:
+        most = (high - low) // dt.timedelta(microseconds=1)
+        return [low + dt.timedelta(microseconds=integer(chance, 0, most)) for _ in range(chance.randrange(8))]
+
+    moments = some(dt.datetime.min, dt.datetime.max)
+    dates = [each.date() for each in some(dt.datetime.min, dt.datetime.max)]
+    times = [each.time() for each in some(dt.datetime(2000, 1, 1), dt.datetime(2000, 1, 1, 23, 59, 59, 999_999))]
+    spans = [dt.timedelta(microseconds=integer(chance, -MOST, MOST)) for _ in range(chance.randrange(8))]
+    note((moments, dates, times, spans))
     zoned = [each.replace(tzinfo=dt.timezone(dt.timedelta(hours=2))) for each in moments if 1 < each.year < 9999]
     for values, type_ in (
         (dates, pa.date32()),

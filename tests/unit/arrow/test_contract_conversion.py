@@ -16,6 +16,7 @@ from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import ContractError, Violation
 from lakehouse_cli.model import Column, parse_column_type
+from tests.cases import each_case
 
 UTC = dt.UTC
 BERLIN = dt.timezone(dt.timedelta(hours=1))
@@ -33,7 +34,7 @@ def rows(violation: Violation) -> list[tuple[int | None, str]]:
     return [(example.row, example.value) for example in violation.examples]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "target", "expected"),
     [
         (pa.array([1, None], pa.int64()), "float64", [1.0, None]),
@@ -93,7 +94,7 @@ def test_values_with_an_exact_counterpart_are_converted(values: pa.Array, target
     assert enforced.to_pylist() == expected * 2
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "target", "message", "shown"),
     [
         ([1.5, 2.0, None, NAN], "int64", "2 values that are not whole", [(1, "1.5"), (4, "nan")]),
@@ -213,7 +214,7 @@ def test_dictionary_is_in_order_of_appearance() -> None:
     assert enforced.chunk(0).dictionary.to_pylist() == ["z", "a", "y"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "target", "expected"),
     [
         ([1, 2.0, None], "int64", [1, 2, None]),
@@ -253,7 +254,7 @@ def test_python_objects_become_what_is_declared(values: list[Any], target: str |
     assert column.to_pylist() == expected
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "target", "message", "shown"),
     [
         ([1, "a", None, 2], "int64", "holds text among integers in 1 row", [(2, "'a'")]),
@@ -317,7 +318,7 @@ def test_python_objects_that_do_not_are_refused_by_row(
         assert rows(violation) == shown
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "target"),
     [
         (pa.array([str(2**128 - 1)]), "decimal128(5, 0)"),

@@ -15,6 +15,7 @@ from lakehouse_cli.errors import ContractError, DataError, Violation
 from lakehouse_cli.formats.ipc.format import IpcFormat
 from lakehouse_cli.formats.parquet.format import ParquetFormat
 from lakehouse_cli.model import Column, parse_column_type
+from tests.cases import each_case
 
 DIGITS_38 = pa.decimal128(38, 0)
 
@@ -195,8 +196,8 @@ NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize("kind", UNUSUAL, ids=str)
-@pytest.mark.parametrize("declared", [*NUMBERS, "float32"])
+@each_case("kind", UNUSUAL)
+@each_case("declared", [*NUMBERS, "float32"])
 def test_decimal_of_unusual_scale_is_exact_or_refused(kind: pa.DataType, declared: str) -> None:
     target = to_arrow(parse_column_type(declared))
     for digits in (0, 1, -7, 10_000, 100_000_000, 10**37, 1 - 10**kind.precision):
@@ -213,7 +214,7 @@ def test_decimal_of_unusual_scale_is_exact_or_refused(kind: pa.DataType, declare
             assert rows_of(violation(result, a=declared)) == [2]
 
 
-@pytest.mark.parametrize("kind", UNUSUAL, ids=str)
+@each_case("kind", UNUSUAL)
 def test_decimal_of_unusual_scale_needs_a_declared_type(kind: pa.DataType) -> None:
     assert "which no column type holds" in violation(pa.table({"a": numbers(kind, 1)})).message
     assert "make text of them" in violation(pa.table({"a": numbers(kind, 1)}), a="string").message

@@ -12,6 +12,7 @@ from lakehouse_cli.arrow.ordering import are_sorted, order_problem, sort_rows
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.model import parse_column_type
 from lakehouse_cli.testing.every_type import VALUES
+from tests.cases import each_case
 
 FLAT = [name for name in VALUES if not parse_column_type(name).is_nested]
 
@@ -31,7 +32,7 @@ def table(name: str) -> pa.Table:
     return pa.table({"x": pa.chunked_array([values, values[::-1]]), "row": range(2 * len(values))})
 
 
-@pytest.mark.parametrize("name", FLAT)
+@each_case("name", FLAT)
 def test_order_is_that_of_duckdb(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     data = table(name)
     column = data["x"].cast(data["x"].type.value_type) if "dict" in name else data["x"]

@@ -17,6 +17,7 @@ from lakehouse_cli.errors import ContractError
 from lakehouse_cli.model import Column, Contract, Table, parse_column_type
 from lakehouse_cli.model.check import Check
 from lakehouse_cli.model.exact_value import UnfitValueError, exact_value
+from tests.cases import each_case
 
 UTC = dt.UTC
 LAST = dt.datetime(2023, 12, 31, 23, 59, 59, tzinfo=UTC)
@@ -39,7 +40,7 @@ CASES: list[tuple[str, str, Any, Any, pa.DataType]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "bound", "value", "smaller", "type_"), CASES, ids=[case[0] for case in CASES])
+@each_case(("kind", "bound", "value", "smaller", "type_"), CASES)
 def test_bound_is_exact(kind: str, bound: str, value: Any, smaller: Any, type_: pa.DataType) -> None:
     checks = tuple(
         Check(kind=each, name=each, columns=("c",), arguments={"bound": bound, "values": [bound]})
@@ -54,7 +55,7 @@ def test_bound_is_exact(kind: str, bound: str, value: Any, smaller: Any, type_: 
     assert found == {"min": [2], "above": [1, 2], "max": [], "below": [1], "in": [2], "not_in": [1], "unique": []}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "text"),
     [
         ("int8", "128"),

@@ -37,6 +37,7 @@ def exported(count: int) -> str:
     return f"__all__ = {' + '.join(['[]'] * count)}\nfrom transforms import *\ndef daily(raw): return raw\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "count"),
     [

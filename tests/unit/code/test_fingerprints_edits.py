@@ -10,8 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-import pytest
-
+from tests.cases import each_case
 from tests.unit.code.projects import PACKAGE, fingerprint
 
 CORPUS = Path(__file__).parents[2] / "corpus" / "edits"
@@ -41,7 +40,7 @@ def sides_of(case: str) -> tuple[dict[str, str], dict[str, str]]:
     return before, after
 
 
-@pytest.mark.parametrize("case", cases("matters"))
+@each_case("case", cases("matters"))
 def test_edits_that_matter(tmp_path: Path, case: str) -> None:
     old, new = sides_of(case)
     before = fingerprint(tmp_path, old)
@@ -50,7 +49,7 @@ def test_edits_that_matter(tmp_path: Path, case: str) -> None:
     assert before.parts != after.parts
 
 
-@pytest.mark.parametrize("case", cases("ignored"))
+@each_case("case", cases("ignored"))
 def test_edits_that_do_not(tmp_path: Path, case: str) -> None:
     before, after = sides_of(case)
     assert fingerprint(tmp_path / "before", before) == fingerprint(tmp_path / "after", after)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli.code.fingerprints.explanation import explain
+from tests.cases import each_case
 from tests.unit.code.projects import fingerprint
 
 
@@ -78,7 +79,7 @@ MANY = {**REGISTRY, "plug.py": "from reg import reg\n" + "".join(f"@reg\ndef f{i
 IMPORTED = "statements that run when {} is imported changed"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("before", "file", "old", "new", "reported"),
     [
         (SIDE, "side.py", "2", "3", [IMPORTED.format("side.py")]),

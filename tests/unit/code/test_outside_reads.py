@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import each_case
 from tests.unit.code.projects import fingerprint
 
 IMPORTS = """\
@@ -34,7 +35,7 @@ def reads(folder: Path, text: str, others: Mapping[str, str] | None = None) -> l
     return [tuple(read) for read in found.reads]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("expression", "expected"),
     [
         ('os.environ["MARKET"]', ("variable", "MARKET")),
@@ -114,7 +115,7 @@ def test_expression_reads(tmp_path: Path, expression: str, expected: tuple[str, 
     assert found == [(*expected, "transforms.py", 19)]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "expression",
     [
         'open("a.json", "w")',

@@ -10,6 +10,7 @@ import pytest
 
 import lakehouse_cli
 from lakehouse_cli.code.fingerprints.scopes import _of_any_module, _of_plain_module, names_by_line
+from tests.cases import each_case
 
 STANDARD = Path(sysconfig.get_path("stdlib"))
 OURS = Path(lakehouse_cli.__file__).parent
@@ -47,7 +48,7 @@ def test_plain_code_is_resolved_as_by_the_compiler(folder: Path) -> None:
     assert plain > 300
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         "return [x for x in a]",

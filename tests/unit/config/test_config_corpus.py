@@ -15,6 +15,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from lakehouse_cli.config import json_schema, load_project
+from tests.cases import each_case
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 ENVIRON = {
@@ -86,12 +87,12 @@ def test_corpus_is_there() -> None:
     assert len(BAD) >= 60
 
 
-@pytest.mark.parametrize("path", GOOD, ids=_id)
+@each_case("path", GOOD)
 def test_good_file_has_no_problems(path: Path) -> None:
     assert load_project(path, ENVIRON, thorough=True).problems == ()
 
 
-@pytest.mark.parametrize("path", GOOD, ids=_id)
+@each_case("path", GOOD)
 def test_schema_accepts_good_file(path: Path) -> None:
     errors = list(Draft202012Validator(json_schema()).iter_errors(yaml.load(path.read_text("utf-8"), EditorLoader)))
     assert [error.message for error in errors] == []
@@ -106,7 +107,7 @@ def test_schema_accepts_good_included_file(path: Path) -> None:
     assert not _rejected(path, _included_schema())
 
 
-@pytest.mark.parametrize("path", BAD, ids=_id)
+@each_case("path", BAD)
 def test_bad_file_has_the_expected_problems(path: Path) -> None:
     text = path.read_text("utf-8")
     expected = re.findall(r"^# expect: (\S+) (.*)$", text, re.MULTILINE)
@@ -120,7 +121,7 @@ def test_bad_file_has_the_expected_problems(path: Path) -> None:
     assert found == expected
 
 
-@pytest.mark.parametrize("path", BAD, ids=_id)
+@each_case("path", BAD)
 def test_every_problem_can_be_shown_and_acted_on(path: Path) -> None:
     for problem in load_project(path, ENVIRON, thorough=True).problems:
         place = problem.location
@@ -138,7 +139,7 @@ def test_every_problem_can_be_shown_and_acted_on(path: Path) -> None:
         assert "s3cr3t" not in f"{problem}"
 
 
-@pytest.mark.parametrize("path", BAD, ids=_id)
+@each_case("path", BAD)
 def test_schema_rejects_bad_file_unless_it_cannot(path: Path) -> None:
     cannot = "# schema: cannot express: " in path.read_text("utf-8")
     assert _rejected(path, json_schema()) is not cannot

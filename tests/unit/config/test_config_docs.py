@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from lakehouse_cli.config import load_project
 from lakehouse_cli.config.keys import EXECUTION_KEYS, PROJECT_KEYS, SPARK_KEYS, STORAGE_KEYS, TABLE_KEYS
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import parse_column_type
+from tests.cases import each_case
 
 DOCS = (Path(__file__).parents[3] / "docs" / "project-file.md").read_text("utf-8")
 OPTIONS = [option.name for spec in FORMATS.values() for option in spec.options]
 
 
-@pytest.mark.parametrize("key", [*PROJECT_KEYS, *TABLE_KEYS, *STORAGE_KEYS, *EXECUTION_KEYS, *SPARK_KEYS, *OPTIONS])
+@each_case("key", [*PROJECT_KEYS, *TABLE_KEYS, *STORAGE_KEYS, *EXECUTION_KEYS, *SPARK_KEYS, *OPTIONS])
 def test_every_key_is_documented(key: str) -> None:
     assert f"`{key}`" in DOCS
 

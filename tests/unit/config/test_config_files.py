@@ -18,6 +18,7 @@ from lakehouse_cli.config.scalars import core_value
 from lakehouse_cli.config.source import MAX_BYTES, SourceFile
 from lakehouse_cli.config.yaml_tree import PurePythonParser, parse_yaml
 from lakehouse_cli.errors import Problem
+from tests.cases import each_case
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 
@@ -161,7 +162,7 @@ def test_heavy_libraries_stay_unloaded() -> None:
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "value"),
     [
         ("7", 7),
@@ -207,7 +208,7 @@ def _value(path: Path, parser: Any) -> tuple[Any, list[str]]:
     return None if node is None else free_value(node), places
 
 
-@pytest.mark.parametrize("path", sorted(CORPUS.rglob("*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}")
+@each_case("path", sorted(CORPUS.rglob("*.yaml")))
 def test_both_parsers_read_the_same(path: Path) -> None:
     fast, pure = _value(path, None), _value(path, PurePythonParser)
     assert fast[0] == pure[0]

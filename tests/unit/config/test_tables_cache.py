@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakehouse_cli.config import LoadedSpec, load_project, tables_cache
-from tests.unit.config.test_config_corpus import CORPUS, ENVIRON, GOOD, _id
+from tests.cases import each_case
+from tests.unit.config.test_config_corpus import CORPUS, ENVIRON, GOOD
 from tests.unit.config.test_config_mutations import TEXTS, mutated
 
 PROJECT = """\
@@ -69,7 +70,7 @@ def test_tables_are_read_once(file: Path) -> None:
     assert everything(again) == everything(first)
 
 
-@pytest.mark.parametrize("path", GOOD, ids=_id)
+@each_case("path", GOOD)
 def test_good_files_load_as_without(path: Path, tmp_path: Path) -> None:
     shutil.copytree(path.parent if path.name == "lakehouse.yaml" else CORPUS / "good", tmp_path, dirs_exist_ok=True)
     copied = tmp_path / path.name
@@ -80,8 +81,8 @@ def test_good_files_load_as_without(path: Path, tmp_path: Path) -> None:
         assert again.reading is None, "nothing was kept"
 
 
-@pytest.mark.parametrize("end", ["", "\n", "\n\n", " ", "  # last", "\n# last", "\nmodule: m", "\nmodule: m\n"])
-@pytest.mark.parametrize(
+@each_case("end", ["", "\n", "\n\n", " ", "  # last", "\n# last", "\nmodule: m", "\nmodule: m\n"])
+@each_case(
     "last",
     ["  a: {kind: source}", "  a:\n    kind: source", "  a: {kind: source,\n    tags: [x]}", "  a:\n    tags: [x]"],
 )

@@ -17,6 +17,7 @@ from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.contracts import check, enforce
 from lakehouse_cli.errors import ContractError, Location, Violation
 from lakehouse_cli.model import Column, parse_column_type
+from tests.cases import each_case
 
 
 def columns(**types: str) -> tuple[Column, ...]:
@@ -166,8 +167,8 @@ def test_a_key_names_the_rows_that_repeat_one(size: int) -> None:
     assert broken.location == Location("lakehouse.yaml", 10)
 
 
-@pytest.mark.parametrize("size", [3, 5_000])
-@pytest.mark.parametrize(
+@each_case("size", [3, 5_000])
+@each_case(
     "type_",
     ["int64", "string", "float64", "date32", "timestamp[us]", "decimal128(20, 2)", "dictionary<string>", "bool"],
 )
@@ -261,8 +262,8 @@ def is_refused(kind: pa.DataType, contract: tuple[Column, ...] | None) -> str:
 BAD_NAMES = ["a:b", "a: b", "a,b", "a<b>", "", " ", "\u2028", "a ", "\ta", "a\n", "\u00a0a", "a: int64, b", "dc:title"]
 
 
-@pytest.mark.parametrize("name", BAD_NAMES)
-@pytest.mark.parametrize("contract", [None, columns(id="int64")], ids=["undeclared", "kept"])
+@each_case("name", BAD_NAMES)
+@each_case("contract", [None, columns(id="int64")])
 def test_field_name_no_type_can_have_is_refused(name: str, contract: tuple[Column, ...] | None) -> None:
     for kind in (struct_of(name), pa.list_(struct_of(name)), pa.struct([pa.field("inner", struct_of(name))])):
         message = is_refused(kind, contract)
@@ -274,7 +275,7 @@ def test_field_name_no_type_can_have_is_refused(name: str, contract: tuple[Colum
 ZONES = ["Z", "utc", "+01", "+0100", "GMT+01:00", "UTC+1", "PST", "europe/berlin", "+23:59", "Mars/Olympus", "a b", "]"]
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@each_case("zone", ZONES)
 def test_time_zone_no_type_can_have_is_refused(zone: str) -> None:
     for kind in (pa.timestamp("us", zone), pa.list_(pa.timestamp("us", zone))):
         message = is_refused(kind, None)

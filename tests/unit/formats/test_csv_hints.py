@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from lakehouse_cli.errors import DataError
+from tests.cases import each_case
 from tests.unit.formats.csv_files import columns_of, read
 
 
@@ -33,7 +34,7 @@ def said(hint: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "texts", "hint"),
     [
         ("bool", ["yes", "no", "Yes"], "set `true_values: [yes, Yes]` and `false_values: [no]` in the options"),
@@ -96,7 +97,7 @@ def test_hint_names_the_options_that_read_it(kind: str, texts: list[str], hint: 
     assert values(kind, texts, said(hint)).null_count == 0
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "texts", "options", "formats"),
     [
         ("date32", ["31/01/2024", "2024.02.03"], {}, 'date_format: ["%d/%m/%Y", "%Y.%m.%d"]'),
@@ -123,7 +124,7 @@ def test_hint_names_formats_that_read_values_together(
     assert values(kind, texts, said(hint)).null_count == 0
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "text", "options", "reason", "other"),
     [
         ("date32", "2024-02-29 00:00:00", {}, "it has a time of day", "timestamp[s]"),
@@ -161,7 +162,7 @@ def test_hint_names_the_type_that_reads_it(
     assert values(other, [text], options).null_count == 0
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "text", "options", "hint"),
     [
         (
@@ -207,7 +208,7 @@ def test_utc_is_no_wall_clock_time() -> None:
     assert hint_of("timestamp[s]", [text], {}) == "it has a time zone: declare `timestamp[s, tz=UTC]`"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "texts", "options"),
     [
         ("float64", ["$1", "€2"], {}),
@@ -244,7 +245,7 @@ def test_unknown_words_of_a_boolean_column_are_named() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "text", "format_"),
     [
         ("date32", "20240102", "%Y%m%d"),

@@ -11,6 +11,7 @@ import pytest
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.read import read_csv
+from tests.cases import each_case
 from tests.unit.formats.csv_files import read, write
 
 
@@ -21,7 +22,7 @@ def infer(*texts: str, **options: Any) -> tuple[str, list[Any]]:
     return str(column.type), [str(value) for value in column.to_pylist()]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("texts", "kind"),
     [
         (["1", "-5", "", "0"], "int64"),
@@ -55,7 +56,7 @@ def test_plain_spellings_get_their_type(texts: list[str], kind: str) -> None:
     assert [value == "None" for value in values] == [text == "" for text in texts]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "texts",
     [
         ["007", "1"],

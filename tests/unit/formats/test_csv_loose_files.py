@@ -13,6 +13,7 @@ import yaml
 from lakehouse_cli.errors import LakehouseError, StorageError
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.read import count_rows
+from tests.cases import each_case
 from tests.unit.formats.csv_files import AB, columns_of, read, write
 
 
@@ -58,7 +59,7 @@ def test_options_read_what_they_say(
     assert count_rows(lambda: io.BytesIO(data.encode()), "x.csv", CsvOptions.from_mapping(options)) == len(expected)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("data", "expected"),
     [
         ("a,b\n1,x\n2\n", [(1, "x"), (2, None)]),

@@ -22,6 +22,7 @@ from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.read import read_csv
 from lakehouse_cli.formats.csv.write import write_csv
 from lakehouse_cli.model import Column, parse_column_type
+from tests.cases import each_case
 from tests.unit.formats.csv_files import AB, columns_of, read, refusal, set_block, write
 
 #: Some blocks of them.
@@ -32,7 +33,7 @@ def texts(data: bytes | str, **options: Any) -> list[str | None]:
     return read(data, columns_of(b="string"), **options)["b"].to_pylist()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("data", "options", "message", "line"),
     [
         ('a,b\n1,"2"3\n', {}, "`3` follows a closing quote on line 2 of `x.csv`, in column `b`", 2),
@@ -124,7 +125,7 @@ def test_hints_name_the_option_that_reads_the_file() -> None:
     assert texts(stray, quote_char="none") == ['"Hi" there', '"y']
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("written", "value"),
     [
         (r'"say \"hi\""', 'say "hi"'),
@@ -151,7 +152,7 @@ def test_escape_char(written: str, value: str | None) -> None:
     assert texts(data, escape_char="\\") == [value, "last"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("written", "value"),
     [
         ("a\\\tb", "a\tb"),
@@ -221,8 +222,8 @@ def test_a_header_may_hold_escapes() -> None:
     assert read('a\\,b,"c \\"d\\""\n1,2\n', escape_char="\\").column_names == ["a,b", 'c "d"']
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\r\r\n"])
-@pytest.mark.parametrize("last", [True, False])
+@each_case("end", ["\n", "\r\n", "\r", "\r\r\n"])
+@each_case("last", [True, False])
 def test_line_ends_in_a_file_of_one_column(end: str, last: bool) -> None:
     data = end.join(["a", "1", "2"]) + (end if last else "")
     assert read(data, columns_of(a="int64"))["a"].to_pylist() == [1, 2]
@@ -327,7 +328,7 @@ def test_any_special_character_is_read_back(option: str, others: dict[str, str])
         assert read_csv(lambda file=sink: io.BytesIO(file.getvalue()), "x.csv", columns, options).equals(table), mark
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "value"),
     [
         ("int64", "5"),

@@ -16,6 +16,7 @@ from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.csv.format import CsvFormat
 from lakehouse_cli.model import Column
+from tests.cases import each_case
 from tests.unit.formats.csv_files import AB, columns_of, read, refusal, set_block
 
 
@@ -26,7 +27,7 @@ def values(data: bytes | str, columns: list[Column] | None = None, **options: An
 WANTED = {"a": [1, 2], "b": ["x", "y"]}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("data", "options"),
     [
         ("a,b\n1,x\n2,y\n", {}),
@@ -247,7 +248,7 @@ def test_text_is_kept_to_the_letter() -> None:
     assert values("b\n" + "\n".join(texts) + "\n", columns_of(b="string")) == {"b": texts}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "text", "meant"),
     [
         ("date32", "31/12/2020", dt.date(2020, 12, 31)),
@@ -286,7 +287,7 @@ def test_ambiguous_or_missing_local_time_is_refused() -> None:
     assert [example.line for example in error.violations[0].examples] == [2, 3]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "text", "utc"),
     [
         ("timestamp[s, tz=Europe/Berlin]", "2050-07-01 12:00:00", "2050-07-01 10:00:00Z"),
@@ -357,7 +358,7 @@ def test_gap_in_one_format_is_a_reading_too() -> None:
     assert "2024-10-03 02:30 by" in caught.value.message
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "unit", "text", "microseconds"),
     [
         ("duration[ms]", "ms", "93600000", 93_600_000_000),

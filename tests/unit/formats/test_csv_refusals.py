@@ -10,6 +10,7 @@ import pytest
 from lakehouse_cli.errors import Example, StorageError
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.model import parse_column_type
+from tests.cases import each_case
 from tests.unit.formats import csv_files
 
 
@@ -21,7 +22,7 @@ def refusal(data: bytes | str, types: dict[str, str]) -> Any:
     return csv_files.refusal(data, csv_files.columns_of(**types), "raw/x.csv")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "bad"),
     [
         ("int8", ["128", "-129", "1.5", "1.000", "1.", "1e3", "1e-1", "0x10", "0xFF", "1 000", "x", "٣", "--1", "1_0"]),
@@ -59,7 +60,7 @@ def test_values_that_do_not_fit_are_reported(kind: str, bad: list[str]) -> None:
     assert violation.message.endswith(f"not {parse_column_type(kind)}")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "text", "meant"),
     [
         ("float64", "0.1", "0.1"),
@@ -115,7 +116,7 @@ def test_a_long_value_is_shortened() -> None:
     assert len(refusal("a,b\n" + "x" * 10_000 + ",1\n", {"a": "int64"}).message) < 150
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "text", "hint"),
     [
         ("timestamp[s]", "2020-01-01 00:00:00Z", "declare `timestamp[s, tz=UTC]`"),
@@ -205,7 +206,7 @@ def test_compressed_data_that_are_said_to_be_plain(codec: str) -> None:
     assert read(data, {"a": "int64"}).to_pydict() == {"a": [1]}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("options", "message"),
     [
         ({"delimiter": "é"}, "`delimiter` of format csv cannot be 'é', values are made of it"),
@@ -250,7 +251,7 @@ def test_options_that_cannot_stand(options: dict[str, Any], message: str) -> Non
     assert caught.value.hint
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("option", "letters", "meant"),
     [
         ("date_format", "dd/mm/yyyy", "%d/%m/%Y"),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats.csv.options import CsvOptions
+from tests.cases import each_case
 from tests.unit.formats.csv_files import columns_of, read, write
 
 
@@ -57,7 +58,7 @@ def test_decimal_comma_in_integers_written_as_floats() -> None:
     assert refused("int64", ["1.0"], decimal=",") == 1
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("options", "texts", "meant"),
     [
         (
@@ -98,7 +99,7 @@ def test_numbers_are_read_as_people_write_them(options: dict[str, Any], texts: l
     assert values("decimal128(20, 6)", plain, **options) == exact
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("options", "texts"),
     [
         ({"thousands": ","}, ["1,23", "0,123", ",123", "1,,234", "1,2345", "1.5,000", "12,34", "1 234"]),
@@ -114,7 +115,7 @@ def test_numbers_are_read_as_people_write_them(options: dict[str, Any], texts: l
         ({}, ["1,234", "50%", "$1", "(1)", "1-"]),
     ],
 )
-@pytest.mark.parametrize("kind", ["float64", "int64", "decimal128(9, 3)"])
+@each_case("kind", ["float64", "int64", "decimal128(9, 3)"])
 def test_numbers_that_may_be_others_are_refused(kind: str, options: dict[str, Any], texts: list[str]) -> None:
     assert refused(kind, texts, **options) == len(texts)
 
@@ -270,7 +271,7 @@ def test_bytes_that_are_no_text_are_not_written_as_text() -> None:
         write(pa.table({"a": [b"ok", b"\xff"]}), binary="text")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("options", "message"),
     [
         ({"thousands": "1"}, "`thousands` cannot be '1'"),
@@ -299,7 +300,7 @@ def test_formats_that_are_refused_are_printed_visibly(options: dict[str, Any]) -
     assert caught.value.message.isprintable()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "text", "iso"),
     [
         ("date32", "12345-06-07", "+12345-06-07"),
@@ -348,7 +349,7 @@ def test_moments_of_databases_that_do_not_fit_are_refused(kind: str, texts: list
     assert refused(kind, texts) == len(texts)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("style", "kind", "text", "meant"),
     [
         ("postgresql", "list<int64>", "{1,NULL,2}", [1, None, 2]),
@@ -389,7 +390,7 @@ def test_lists_are_read_as_databases_print_them(style: str, kind: str, text: str
     assert values(kind, [text], lists=style, binary="hex", time_format="interval") == [meant]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("style", "kind", "texts"),
     [
         (

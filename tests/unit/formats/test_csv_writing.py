@@ -22,6 +22,7 @@ from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.read import read_csv
 from lakehouse_cli.formats.csv.write import write_csv
 from lakehouse_cli.model import Column, parse_column_type
+from tests.cases import each_case
 from tests.unit.formats.csv_files import write
 
 
@@ -31,7 +32,7 @@ def cells(values: pa.Array, **options: Any) -> list[str]:
     return [row[0] for row in csv.reader(io.StringIO(data, newline=""), delimiter=delimiter)][1:]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "texts"),
     [
         (pa.array([-128, 127, None], pa.int8()), ["-128", "127", ""]),
@@ -146,7 +147,7 @@ def test_a_table_without_columns_is_refused() -> None:
         write(pa.table({}))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "options", "message"),
     [
         (pa.array([None, 1]), {"null_values": []}, "column `a` holds null, and `null_values` is empty"),

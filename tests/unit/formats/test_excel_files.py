@@ -18,6 +18,7 @@ from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.excel.format import ExcelFormat
 from lakehouse_cli.formats.excel.spec import ExcelOptions
 from lakehouse_cli.model import Column, parse_column_type
+from tests.cases import each_case
 from tests.unit.formats.csv_files import columns_of
 
 
@@ -65,7 +66,7 @@ def refusal(data: bytes, declared: list[Column] | None, **options: Any) -> DataE
     return caught.value
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("cell", "declared", "expected"),
     [
         (5, "int8", 5),
@@ -96,7 +97,6 @@ def refusal(data: bytes, declared: list[Column] | None, **options: Any) -> DataE
         (timedelta(hours=30, seconds=1), "duration[s]", timedelta(hours=30, seconds=1)),
         (time(1, 30), "duration[ms]", timedelta(minutes=90)),
     ],
-    ids=str,
 )
 def test_cells_that_are_read(cell: Any, declared: str, expected: Any) -> None:
     table = read(workbook(["other", "x"], ["a", cell], ["b", None]), columns_of(x=declared))
@@ -191,7 +191,7 @@ def test_without_a_header_columns_are_taken_by_position() -> None:
     assert table.to_pydict() == {"a": [1, 2], "b": ["x", None]}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("options", "cell", "declared", "expected"),
     [
         ({"thousands": ",", "currency": "$"}, "$1,234.50", "decimal128(9, 2)", Decimal("1234.50")),
@@ -221,8 +221,8 @@ def in_percent(*cells: Any, form: str = "0%") -> bytes:
     return saved(book)
 
 
-@pytest.mark.parametrize("kind", ["float64", "decimal128(9, 4)", "dictionary<float64>"])
-@pytest.mark.parametrize("form", ["0%", "0.00%", '0.0 %;[Red]-0.0 %;"none"'])
+@each_case("kind", ["float64", "decimal128(9, 4)", "dictionary<float64>"])
+@each_case("form", ["0%", "0.00%", '0.0 %;[Red]-0.0 %;"none"'])
 def test_percents_of_two_scales_are_refused(kind: str, form: str) -> None:
     data = in_percent("50%", 0.5, 0.25, form=form)
     error = refusal(data, columns_of(x=kind), percent="number")
@@ -400,8 +400,8 @@ def formulas(*cells: str, calculation: str = DUE) -> bytes:
     return altered(data, "workbook.xml", (DUE, calculation))
 
 
-@pytest.mark.parametrize("calculation", [DUE, '<calcPr fullCalcOnLoad="true"'])
-@pytest.mark.parametrize(
+@each_case("calculation", [DUE, '<calcPr fullCalcOnLoad="true"'])
+@each_case(
     "cell",
     [
         "<c><f>1+1</f><v>0</v></c>",
@@ -411,7 +411,7 @@ def formulas(*cells: str, calculation: str = DUE) -> bytes:
         "<c><f>1+1</f><v></v></c>",
     ],
 )
-@pytest.mark.parametrize("declared", ["int64", "string", "bool", None])
+@each_case("declared", ["int64", "string", "bool", None])
 def test_formulas_nobody_computed_are_refused(cell: str, calculation: str, declared: str | None) -> None:
     data = formulas("<c><v>0</v></c>", cell, "<c><f>6*7</f><v>42</v></c>", calculation=calculation)
     with pytest.raises(DataError, match=r"cell A[23] of `data/t\.xlsx`, in column `x`, holds ") as caught:
@@ -504,11 +504,9 @@ def test_formulas_in_prefixed_and_wide_xml_are_seen() -> None:
             read(each, columns_of(x="int64"))
 
 
-@pytest.mark.parametrize("calculation", ['<calcPr calcId="191029"', "<absent"])
-@pytest.mark.parametrize("value", ["<v></v>", "<v/>"])
-@pytest.mark.parametrize(
-    ("declared", "expected"), [("string", ["", "7"]), ("int64", [None, 7]), ("bool", None), (None, [None, 7])]
-)
+@each_case("calculation", ['<calcPr calcId="191029"', "<absent"])
+@each_case("value", ["<v></v>", "<v/>"])
+@each_case(("declared", "expected"), [("string", ["", "7"]), ("int64", [None, 7]), ("bool", None), (None, [None, 7])])
 def test_computed_empty_texts_are_read(
     calculation: str, value: str, declared: str | None, expected: list[Any] | None
 ) -> None:

@@ -108,6 +108,7 @@ class TestCompressedJsonlFiles(FormatFiles):
         path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in data.to_pylist()).encode()))
 
 
+@pytest.mark.slow
 class TestJsonFiles(FormatFiles):
     format = "json"
 

@@ -6,17 +6,16 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
 from lakehouse_cli.config import load_project
 from lakehouse_cli.formats import FORMATS, FormatOption
+from tests.cases import each_case
 
 DOCS = (Path(__file__).parents[3] / "docs" / "formats.md").read_text("utf-8")
 SECTIONS = {"parquet": "Parquet", "ipc": "Arrow IPC", "jsonl": "JSON Lines", "json": "JSON", "excel": "Excel"}
 OPTIONS = [(name, option) for name in SECTIONS for option in FORMATS[name].options]
 
 
-@pytest.mark.parametrize(("name", "option"), OPTIONS, ids=lambda each: getattr(each, "name", each))
+@each_case(("name", "option"), OPTIONS)
 def test_every_option_is_documented_with_its_default(name: str, option: FormatOption) -> None:
     section = DOCS.split(f"\n## {SECTIONS[name]}\n")[1].split("\n## ")[0]
     row = next(line for line in section.splitlines() if line.startswith(f"| `{option.name}` |"))

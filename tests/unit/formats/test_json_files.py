@@ -11,7 +11,7 @@ from unittest import mock
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from lakehouse_cli.errors import DataError, StorageError
@@ -23,7 +23,8 @@ from lakehouse_cli.formats.jsonl.fast import read_fast
 from lakehouse_cli.formats.jsonl.format import JsonFormat, JsonlFormat
 from lakehouse_cli.formats.jsonl.spec import JsonlOptions
 from lakehouse_cli.model import Column
-from tests.properties.test_csv_round_trip import LAW
+from tests.cases import each_case
+from tests.properties.drawn_tables import CHANCES, LAW, Chance, integer, text
 from tests.unit.formats.csv_files import columns_of, set_block
 
 
@@ -93,7 +94,7 @@ def test_a_name_that_every_object_lacks_is_an_error() -> None:
     assert caught.value.violations[0].message == "column `staton`: no object has such a name"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "line", "message"),
     [
         ('[{"x": 1},\n{"x": 01}]', 2, "element 2 of `data/t.json` (line 2) is not JSON: "),
@@ -118,7 +119,7 @@ def test_a_name_that_every_object_lacks_is_an_error() -> None:
         ('[{"x": ' + "[" * 100_000 + "]" * 100_000 + "}]", 1, "element 1 of `data/t.json` (line 1) is nested too deep"),
     ],
 )
-@pytest.mark.parametrize("declared", [columns_of(x="int64"), columns_of(x="list<int64>"), None])
+@each_case("declared", [columns_of(x="int64"), columns_of(x="list<int64>"), None])
 def test_what_is_no_array_of_objects_is_refused(
     text: str, line: int, message: str, declared: list[Column] | None
 ) -> None:
@@ -138,32 +139,34 @@ def test_other_encodings_and_cut_compressions_are_refused() -> None:
         read(b'[{"x": "\xff"}]', columns_of(x="string"))
 
 
-objects = st.lists(
-    st.dictionaries(
-        st.text(max_size=3),
-        st.recursive(
-            st.none() | st.booleans() | st.integers() | st.text(alphabet='a"\\[]{},\n\r\u2028é', max_size=5),
-            lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=2), each, max_size=3),
-            max_leaves=6,
-        ),
-        max_size=3,
-    ),
-    max_size=5,
-)
+def anything(chance: Chance, depth: int = 3) -> Any:
+    """A value of JSON."""
+    how = chance.randrange(6 if depth else 4)
+    if how < 2:
+        return chance.choice((None, True, False, integer(chance, -(2**70), 2**70)))
+    if how < 4:
+        return "".join(chance.choices('a"\\[]{},\n\r\u2028é', k=chance.randrange(6)))
+    if how == 4:
+        return [anything(chance, depth - 1) for _ in range(chance.randrange(4))]
+    return {text(chance, 2): anything(chance, depth - 1) for _ in range(chance.randrange(4))}
 
 
 @settings(LAW, max_examples=50)
-@given(objects, st.integers(1, 40), st.sampled_from([None, 0, 2]), st.booleans())
-def test_elements_are_those_of_the_array(rows: list[Any], block: int, indent: int | None, is_ascii: bool) -> None:
-    text = json.dumps(rows, indent=indent, ensure_ascii=is_ascii)
-    opened = OpenedArray(lambda: io.BytesIO(text.encode()), "t.json", None)
+@given(CHANCES)
+def test_elements_are_those_of_the_array(chance: Chance) -> None:
+    rows = [{text(chance, 3): anything(chance) for _ in range(chance.randrange(4))} for _ in range(chance.randrange(6))]
+    block, indent, is_ascii = chance.randint(1, 40), chance.choice((None, 0, 2)), chance.random() < 0.5
+    note((rows, block, indent, is_ascii))
+    given_text = json.dumps(rows, indent=indent, ensure_ascii=is_ascii)
+    opened = OpenedArray(lambda: io.BytesIO(given_text.encode()), "t.json", None)
     with mock.patch.object(compression, "BLOCK", block):
         found = list(opened.records())
         lines = b"".join(opened.json_lines()).splitlines() if is_ascii else None
     assert [json.loads(element) for _, element in found] == rows
     assert lines is None or [json.loads(line) for line in lines] == rows
     for line, element in found:
-        assert "\n".join(text.split("\n")[line - 1 :]).lstrip("[, ").startswith(element.decode()) or indent is None
+        rest = "\n".join(given_text.split("\n")[line - 1 :]).lstrip("[, ")
+        assert rest.startswith(element.decode()) or indent is None
 
 
 @LAW

@@ -21,6 +21,7 @@ from lakehouse_cli.formats.jsonl.format import JsonlFormat
 from lakehouse_cli.formats.jsonl.lines import Opened
 from lakehouse_cli.formats.jsonl.spec import JsonlOptions
 from lakehouse_cli.model import Column, parse_column_type
+from tests.cases import each_case
 from tests.unit.formats.csv_files import columns_of, set_block
 
 
@@ -104,7 +105,7 @@ def test_a_column_that_is_null_everywhere_is_not_missing() -> None:
     assert read('{"a": 1}\n{"a": 2, "b": null}\n', columns_of(a="int64", b="date32"))["b"].to_pylist() == [None, None]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "declared", "expected"),
     [
         ('"5"', "int64", 5),
@@ -138,7 +139,7 @@ def test_spellings_that_are_read(text: str, declared: str, expected: Any) -> Non
     assert read(f'{{"x": {text}}}\r\n', columns_of(x=declared))["x"].to_pylist() == [expected]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "declared"),
     [
         ("1.5", "int64"),
@@ -184,7 +185,7 @@ def test_every_column_is_judged_and_five_values_shown() -> None:
     assert [e.value for e in second.examples] == ["128", "129", "130", "131", "132"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("line", "reported"),
     [
         (b'{"x": 1', "line 2 of `data/t.jsonl` is not JSON: "),
@@ -199,18 +200,18 @@ def test_every_column_is_judged_and_five_values_shown() -> None:
         (b'{"x": ' + b"[" * 100_000, "is nested too deep"),
     ],
 )
-@pytest.mark.parametrize("declared", [columns_of(x="int64"), columns_of(x="string"), None])
+@each_case("declared", [columns_of(x="int64"), columns_of(x="string"), None])
 def test_line_that_is_no_object_is_refused(line: bytes, reported: str, declared: list[Column] | None) -> None:
     with pytest.raises(StorageError, match=reported) as caught:
         read(b'{"x": null}\n' + line + b'\n{"x": null}\n', declared)
     assert str(caught.value.location) == "data/t.jsonl:2"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("first", "kind"),
     [("null", "null"), ("[]", "a list"), ('"x"', "a text"), ("1", "a number"), ("true", "a truth value")],
 )
-@pytest.mark.parametrize("rest", ["", '\n{"x":1}', "\nnull", '\n{}\n{"x":NaN}\n{"x":{"x":1}}'])
+@each_case("rest", ["", '\n{"x":1}', "\nnull", '\n{}\n{"x":NaN}\n{"x":{"x":1}}'])
 def test_first_line_that_is_no_object_is_refused(first: str, kind: str, rest: str) -> None:
     with pytest.raises(StorageError, match=f"line 1 of `data/t.jsonl` holds {kind}, and a row is an object"):
         read(first + rest, columns_of(x="int64"))
@@ -271,7 +272,7 @@ def test_undeclared_columns_lose_nothing() -> None:
         read('{"e": 1e400}', None)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("numbers", "kind"),
     [
         (["1" + "0" * 23], "decimal128(24, 0)"),
@@ -370,7 +371,7 @@ def test_words_as_durations_are_no_matter_of_the_unit(word: str) -> None:
         assert caught.value.hint == "correct the file, or declare another type"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("options", "value", "kind", "expected"),
     [
         ({"epoch_unit": "ms"}, "1700000000123", "timestamp[ms]", datetime(2023, 11, 14, 22, 13, 20, 123_000)),

@@ -21,6 +21,7 @@ from lakehouse_cli.formats.parquet import reading
 from lakehouse_cli.formats.parquet.format import ParquetFormat
 from lakehouse_cli.formats.parquet.reading import ParquetReader
 from lakehouse_cli.formats.parquet.spec import ParquetOptions
+from tests.cases import each_case
 from tests.unit.formats.csv_files import columns_of
 from tests.unit.formats.test_typed_files import read
 
@@ -87,8 +88,8 @@ def moments() -> pa.Table:
     )
 
 
-@pytest.mark.parametrize("zone", ["", ", tz=UTC", ", tz=Europe/Berlin"])
-@pytest.mark.parametrize("unit", ["us", "ms", "s"])
+@each_case("zone", ["", ", tz=UTC", ", tz=Europe/Berlin"])
+@each_case("unit", ["us", "ms", "s"])
 def test_int96_of_any_year(unit: str, zone: str) -> None:
     kind = f"timestamp[{unit}{zone}]"
     declared = columns_of(

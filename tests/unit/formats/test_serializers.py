@@ -28,6 +28,7 @@ from lakehouse_cli.formats.objects.models import Onnx
 from lakehouse_cli.formats.objects.pickles import Joblib, Pickle
 from lakehouse_cli.formats.objects.plain import PlainBytes, PlainText
 from lakehouse_cli.testing.serializers import SerializerConformance
+from tests.cases import each_case
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -185,7 +186,7 @@ def shown(value: Any) -> str:
     return hex(value) if type(value) is int else repr(value)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("value", "message", "hint"),
     [
         ({"a": [1.0, float("nan")]}, "`$.a[1]` is nan", "None"),

@@ -20,6 +20,7 @@ from lakehouse_cli.formats.parquet.format import ParquetFormat
 from lakehouse_cli.formats.parquet.spec import ParquetOptions
 from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.registry import Entry, load
+from tests.cases import each_case
 from tests.unit.formats.csv_files import columns_of
 
 FORMATS_OF_TYPES = ["parquet", "ipc"]
@@ -44,8 +45,8 @@ def read(name: str, opener: Opener, declared: list[Column] | None) -> pa.Table:
     return table
 
 
-@pytest.mark.parametrize("name", FORMATS_OF_TYPES)
-@pytest.mark.parametrize(
+@each_case("name", FORMATS_OF_TYPES)
+@each_case(
     ("values", "declared"),
     [
         (pa.array([1, 2**31 - 1, None]), "int32"),
@@ -70,7 +71,6 @@ def read(name: str, opener: Opener, declared: list[Column] | None) -> pa.Table:
             "struct<a: string, b: int32>",
         ),
     ],
-    ids=str,
 )
 def test_stored_types_that_lose_nothing_are_read(name: str, values: pa.Array, declared: str) -> None:
     back = read(name, stored(name, pa.table({"x": values})), columns_of(x=declared))
@@ -83,8 +83,8 @@ def test_stored_types_that_lose_nothing_are_read(name: str, values: pa.Array, de
     assert back["x"].to_pylist() == expected
 
 
-@pytest.mark.parametrize("name", FORMATS_OF_TYPES)
-@pytest.mark.parametrize(
+@each_case("name", FORMATS_OF_TYPES)
+@each_case(
     ("values", "declared", "reported"),
     [
         (pa.array(["1", "2"]), "int64", "is stored as string, declared int64"),
@@ -107,7 +107,6 @@ def test_stored_types_that_lose_nothing_are_read(name: str, values: pa.Array, de
         (pa.array([datetime(2020, 1, 1, 5)]), "date32", "stored as timestamp[us], declared date32, and holds 1 value"),
         (pa.array([Decimal("1.234")]), "decimal128(5, 2)", "is stored as decimal128(4, 3), declared decimal128(5, 2)"),
     ],
-    ids=str,
 )
 def test_drifted_schema_is_refused(name: str, values: pa.Array, declared: str, reported: str) -> None:
     with pytest.raises(DataError) as caught:
@@ -223,10 +222,8 @@ def test_duplicate_columns_are_refused_if_read(name: str) -> None:
         load(Entry(FORMATS[name].implementation))().write(table, io.BytesIO(), FORMATS[name].checked({}))
 
 
-@pytest.mark.parametrize("name", FORMATS_OF_TYPES)
-@pytest.mark.parametrize(
-    "spoil", [lambda b: b"", lambda b: b"id,text\n1,a\n", lambda b: b[:-40], lambda b: b[: len(b) // 2]]
-)
+@each_case("name", FORMATS_OF_TYPES)
+@each_case("spoil", [lambda b: b"", lambda b: b"id,text\n1,a\n", lambda b: b[:-40], lambda b: b[: len(b) // 2]])
 def test_bytes_of_something_else_are_refused(name: str, spoil: Callable[[bytes], bytes]) -> None:
     whole = stored(name, pa.table({"x": list(range(1000))}))().read()
     with pytest.raises(StorageError, match=rf"`data/t.{name}` is not an? (Parquet|Arrow IPC) file, or is damaged: ."):

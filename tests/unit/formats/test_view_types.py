@@ -8,6 +8,7 @@ import pytest
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import ContractError, DataError
+from tests.cases import each_case
 from tests.unit.formats.csv_files import columns_of
 from tests.unit.formats.test_typed_files import read, stored
 
@@ -39,7 +40,7 @@ VIEWS: dict[str, tuple[pa.Array, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", VIEWS)
+@each_case("case", VIEWS)
 def test_views_in_ipc_files_are_read(case: str) -> None:
     values, declared = VIEWS[case]
     opener = stored("ipc", pa.table({"x": values}))
@@ -49,8 +50,8 @@ def test_views_in_ipc_files_are_read(case: str) -> None:
     assert undeclared["x"].to_pylist() == values.to_pylist()
 
 
-@pytest.mark.parametrize("case", VIEWS)
-@pytest.mark.parametrize("start", [0, 1, 4])
+@each_case("case", VIEWS)
+@each_case("start", [0, 1, 4])
 def test_views_in_results_are_kept(case: str, start: int) -> None:
     values, declared = VIEWS[case]
     result = pa.table({"x": values}).slice(start)

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakehouse_cli.model.file_pattern import FilePattern, PatternError, is_pattern, pattern_problem
+from tests.cases import each_case
 
 NAMES = st.text("ab_.1", min_size=1, max_size=3).filter(lambda name: name.strip("."))
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
@@ -60,7 +61,7 @@ def test_any_depth() -> None:
     assert pattern_problem("r/**/{day:%Y-%m-%d}") is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("pattern", "path", "values"),
     [
         ("{a}_{m:%Y-%m}", "north_east_2024-01", {"a": "north_east", "m": "2024-01"}),

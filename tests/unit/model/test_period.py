@@ -19,9 +19,10 @@ from lakehouse_cli.model.period import (
     shift,
     span,
 )
+from tests.cases import each_case
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("key", "every", "why"),
     [
         ("2024-02-30", "day", "February 2024 has 29 days"),

@@ -8,6 +8,7 @@ import pytest
 
 from lakehouse_cli.model.manifest import ColumnRecord, Manifest, Recipe
 from lakehouse_cli.model.schema_change import describe_contract_change, schema_change
+from tests.cases import each_case
 
 A, B, N = ColumnRecord("a", "int64"), ColumnRecord("b", "int64"), ColumnRecord("n", "int64", nullable=False)
 CONTRACT = (A, B, N)
@@ -24,7 +25,7 @@ def stored(by: Recipe, *kept: str) -> Manifest:
     return Manifest("t", columns, 1, 1, 1, "", "", "", "", "", by)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("before", "now", "change"),
     [
         ("", "a", "compatible"),

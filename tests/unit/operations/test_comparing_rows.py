@@ -19,6 +19,7 @@ from lakehouse_cli.contracts import spilled_parts
 from lakehouse_cli.operations.comparing import pieces
 from lakehouse_cli.operations.comparing.results import RowDifference
 from lakehouse_cli.operations.comparing.rows import NOT_IDENTIFYING, compare_rows, compare_schemas
+from tests.cases import each_case
 
 NAN = float("nan")
 
@@ -48,7 +49,7 @@ def test_whole_rows_as_multisets() -> None:
     assert found.examples_removed == ({"a": 1, "b": "x"}, {"a": 1, "b": "x"})
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "type_"),
     [
         ([1, None, 2**63 - 1], pa.int64()),
@@ -64,7 +65,7 @@ def test_whole_rows_as_multisets() -> None:
         ([{"a": NAN, "b": [1]}, None, {"a": None, "b": []}], pa.struct({"a": pa.float64(), "b": pa.list_(pa.int8())})),
         ([None, None, None], pa.null()),
     ],
-    ids=str,
+
 )  # fmt: skip
 def test_every_type(values: list[Any], type_: pa.DataType) -> None:
     column = pa.array([np.float16(v) if pa.types.is_float16(type_) and v is not None else v for v in values], type_)

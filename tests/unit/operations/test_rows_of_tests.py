@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +22,7 @@ from lakehouse_cli.operations.transform_tests.generation import generate_rows
 from lakehouse_cli.operations.transform_tests.values import RowReader
 from lakehouse_cli.operations.transform_tests.yaml_rows import yaml_rows
 from lakehouse_cli.testing.every_type import VALUES
+from tests.cases import each_case
 
 
 def read_again(data: pa.Table) -> pa.Table:
@@ -38,7 +38,7 @@ def read_again(data: pa.Table) -> pa.Table:
     return pa.table(columns)
 
 
-@pytest.mark.parametrize("name", VALUES)
+@each_case("name", VALUES)
 def test_values_of_every_type_are_read_as_they_were(name: str) -> None:
     kind = to_arrow(parse_column_type(name))
     values = VALUES[name]

@@ -6,12 +6,12 @@ from fractions import Fraction
 from typing import Any
 
 import pyarrow as pa
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse_cli.config.transform_tests import Tolerance
 from lakehouse_cli.operations.transform_tests.comparer import compare_rows
+from tests.cases import each_case
 
 NAN = float("nan")
 SCHEMA = pa.schema(
@@ -41,7 +41,7 @@ def mutated(row: int, column: str, value: Any) -> list[tuple[Any, ...]]:
     return [(*each[:index], value, *each[index + 1 :]) if n == row else each for n, each in enumerate(ROWS)]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("row", "column", "value"),
     [
         (0, "id", 7),
@@ -107,7 +107,7 @@ def test_zeros_are_equal_and_nan_equals_nan() -> None:
     assert compare_rows(table([(-0.0,)], schema), table([(0.0,)], schema), ordered=True) is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("expected", "came", "rel", "absolute", "equal"),
     [
         (100.0, 100.1, "0.001", "0", True),

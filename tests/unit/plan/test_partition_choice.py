@@ -8,6 +8,7 @@ from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model.dimension import Dimension
 from lakehouse_cli.model.partition import FILE, HIVE_NULL, Partition
 from lakehouse_cli.plan.partition_choice import PartitionChoice, parse_partitions
+from tests.cases import each_case
 
 DIMENSIONS = {
     "year": Dimension(name="year", every="year"),
@@ -30,7 +31,7 @@ def includes(choice: PartitionChoice, **key: str) -> bool:
     return choice.includes(Partition(tuple(key), tuple(key.values())))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("texts", "key", "included"),
     [
         (["month=2024-01"], {"month": "2024-01"}, True),
@@ -63,7 +64,7 @@ def test_choice_includes(texts: list[str], key: dict[str, str], included: bool) 
     assert includes(parsed(*texts), **key) is included
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "message", "hint"),
     [
         ("mnth=2024-01", "there is no dimension `mnth`", "did you mean `month`?"),

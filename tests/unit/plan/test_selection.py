@@ -8,6 +8,7 @@ from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.plan.graph import AssetGraph, Input
 from lakehouse_cli.plan.selection import select
+from tests.cases import each_case
 
 GRAPH = AssetGraph(
     {"raw": Table("raw", kind="source", path="raw"), "daily": Table("daily", path="daily", tags=("daily",))},
@@ -16,7 +17,7 @@ GRAPH = AssetGraph(
 )
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("term", "message", "hint"),
     [
         ("dayly", "there is no table `dayly`", "did you mean `daily`?"),
@@ -36,7 +37,7 @@ def test_refused(term: str, message: str, hint: str) -> None:
     assert hint in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("term", "message", "hint"),
     [
         ("tag:dialy", "no table has the tag `dialy`", "did you mean `tag:daily`?"),
@@ -48,7 +49,7 @@ def test_refused(term: str, message: str, hint: str) -> None:
         ("storage:s3", "no table is in a storage `s3`", "there are `storage:default`"),
     ],
 )
-@pytest.mark.parametrize("excluded", [False, True])
+@each_case("excluded", [False, True])
 def test_terms_that_cannot_match_are_refused(term: str, message: str, hint: str, excluded: bool) -> None:
     with pytest.raises(UsageError) as caught:
         select(GRAPH, ["raw"] if excluded else [term], [term] if excluded else [])

@@ -13,8 +13,10 @@ from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.rendering.reporters.live import LiveReporter
 from lakehouse_cli.rendering.reporters.problems import problem_lines
 from lakehouse_cli.rendering.reporters.run_text import failure_lines, layout, result_line, why_text
+from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.runs.events import (
-    ErrorInfo,
+    PartitionFinished,
+    PartitionResult,
     RunFinished,
     RunResult,
     RunStarted,
@@ -238,6 +240,20 @@ def test_live_table_shows_retry_and_second_ctrl_c(monkeypatch: pytest.MonkeyPatc
     assert "\x07" not in shown
     assert "two" not in shown
     assert "finishing 2 tables; Ctrl-C again stops at once" in shown
+
+
+def test_partitions_that_fail_are_counted_while_a_table_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    reporter = LiveReporter(Screen(), Terminal(width=140, height=24, interactive=True))
+    reporter.handle(RunStarted("20260101-000000-abcd", "shop", "default", ("daily",)))
+    reporter.handle(TableStarted("daily"))
+    boom = ErrorInfo("TransformError", "boom")
+    reporter.handle(TableRetrying("daily", 1, 2.0, boom, "day=2024-01-02"))
+    reporter.handle(PartitionFinished("daily", PartitionResult({"day": "2024-01-01"}, "failed", error=boom), 1, 4))
+    assert "██░░░░░░░░ 1/4, 1 failed; day=2024-01-02: attempt 1 failed: boom; next in 2 s" in reporter._lines()[1]
+    reporter.handle(PartitionFinished("daily", PartitionResult({"day": "2024-01-02"}, "materialized"), 2, 4))
+    assert reporter._lines()[1].endswith("█████░░░░░ 2/4, 1 failed")
+    reporter.close()
 
 
 def test_what_waits_for_the_rest_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:

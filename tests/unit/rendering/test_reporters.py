@@ -15,8 +15,8 @@ from lakehouse_cli.rendering.reporters.base import Reporter
 from lakehouse_cli.rendering.reporters.lines import LinesReporter
 from lakehouse_cli.rendering.reporters.log_json import LogJsonReporter
 from lakehouse_cli.rendering.reporters.plugin import PluginReporter
+from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.runs.events import (
-    ErrorInfo,
     Event,
     RunFinished,
     RunResult,

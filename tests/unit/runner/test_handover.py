@@ -11,12 +11,13 @@ from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.runner.handover import HandedTables, handover_folder, read_handover, write_handover
 from lakehouse_cli.testing.every_type import VALUES
 from lakehouse_cli.testing.storage import column, data_of, table
+from tests.cases import each_case
 
 RECORD = InputRecord("hash", 1, 1)
 
 
-@pytest.mark.parametrize("type_name", VALUES)
-@pytest.mark.parametrize("chunks", [0, 1, 3])
+@each_case("type_name", VALUES)
+@each_case("chunks", [0, 1, 3])
 def test_every_type_comes_back_exactly(tmp_path: Path, type_name: str, chunks: int) -> None:
     declared = table("typed", column("id", "int64"), column("value", type_name))
     data = pa.concat_tables([data_of(declared, *enumerate(VALUES[type_name]))] * max(chunks, 1))

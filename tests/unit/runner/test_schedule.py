@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from hypothesis import given
-from hypothesis import strategies as st
 
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.planned import PlannedTable
 from lakehouse_cli.runner.schedule import MEMORY_FACTOR, Schedule, longest_paths
+from tests.properties.drawn_tables import CHANCES, Chance
 
 
 def planned(name: str, *inputs: str, memory: int = 0) -> PlannedTable:
@@ -60,15 +60,15 @@ def test_room_is_made_before_more_is_begun() -> None:
     assert names(schedule) == ["huge"]
 
 
-@given(st.data())
-def test_every_table_is_scheduled_once_after_its_inputs(data: st.DataObject) -> None:
-    count = data.draw(st.integers(1, 12))
+@given(CHANCES)
+def test_every_table_is_scheduled_once_after_its_inputs(chance: Chance) -> None:
+    count = chance.randint(1, 12)
     tables = []
     for index in range(count):
-        inputs = data.draw(st.lists(st.sampled_from(range(index)), unique=True, max_size=3)) if index else []
-        tables.append(planned(f"t{index}", *(f"t{i}" for i in inputs), memory=data.draw(st.integers(0, 5))))
-    durations = {t.name: data.draw(st.floats(0, 10)) for t in tables}
-    schedule = Schedule(tuple(tables), durations, nothing, memory_limit=data.draw(st.none() | st.integers(1, 10)))
+        inputs = chance.sample(range(index), chance.randint(0, min(3, index)))
+        tables.append(planned(f"t{index}", *(f"t{i}" for i in inputs), memory=chance.randint(0, 5)))
+    durations = {t.name: chance.choice((0, 1, chance.uniform(0, 10))) for t in tables}
+    schedule = Schedule(tuple(tables), durations, nothing, memory_limit=chance.choice((None, chance.randint(1, 10))))
     ended: list[str] = []
     running: list[str] = []
     while len(ended) < count:
@@ -76,7 +76,7 @@ def test_every_table_is_scheduled_once_after_its_inputs(data: st.DataObject) -> 
             assert set(table.inputs) <= set(ended)
             running.append(table.name)
         assert running
-        ended.append(running.pop(data.draw(st.integers(0, len(running) - 1))))
+        ended.append(running.pop(chance.randrange(len(running))))
         schedule.ended(ended[-1])
     assert sorted(ended) == sorted(t.name for t in tables)
     assert schedule.rest() == []

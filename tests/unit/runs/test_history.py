@@ -14,8 +14,8 @@ import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.errors import LakehouseError, UsageError
+from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.runs.events import (
-    ErrorInfo,
     RunFinished,
     RunResult,
     RunStarted,

@@ -23,6 +23,7 @@ from lakehouse_cli.storage.opening import open_storage
 from lakehouse_cli.storage.partition_capability import claim, contents, partitions
 from lakehouse_cli.testing.storage_partitions import by_day, divided
 from lakehouse_cli.testing.stored_tables import ORIGIN, data_of
+from tests.preloaded import Preloaded
 
 KINDS = ("csv", "parquet", "delta", "postgresql")
 _FOLDER = Path(__file__).resolve().parents[3]
@@ -66,8 +67,8 @@ def store_forever(kind: str, root: str, turn: int) -> None:
 
 def kill_one(kind: str, root: str, turn: int, chance: random.Random) -> int:
     """Kill a process that stores, at some moment; return the last turn that it had stored, -1 for none."""
-    argv = [sys.executable, "-m", "tests.unit.storage.partition_kills", kind, root, str(turn)]
-    with subprocess.Popen(argv, cwd=_FOLDER, stdout=subprocess.PIPE, text=True) as process:
+    code = f"from tests.unit.storage.partition_kills import store_forever; store_forever({kind!r}, {root!r}, {turn})"
+    with Preloaded([sys.executable, "-c", code], cwd=_FOLDER, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = [process.stdout.readline()]
         time.sleep(chance.uniform(0, _LONGEST))
@@ -168,7 +169,4 @@ def main(times: int) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 2:
-        main(int(sys.argv[1]))
-    else:
-        store_forever(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(int(sys.argv[1]))

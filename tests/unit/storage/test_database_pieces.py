@@ -10,8 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, note, settings
 
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES
 from lakehouse_cli.errors import DataError, StorageError
@@ -23,18 +22,18 @@ from lakehouse_cli.storage.relational.duckdb import DuckDBStorage
 from lakehouse_cli.storage.relational.postgresql import PostgreSQLStorage
 from lakehouse_cli.storage.relational.sqlite import SQLiteStorage
 from lakehouse_cli.testing.storage import ORIGIN, column, table
+from tests.properties.drawn_tables import CHANCES, Chance
 from tests.servers.postgresql import PostgreSQL
 
 pytestmark = pytest.mark.slow
 
-VALUES = st.one_of(
-    st.none(),
-    st.sampled_from([0, 1, 7, -(2**63), 2**60]),
-    st.sampled_from([0.0, -0.0, 1.5, 2.0, 1e300, 0.1]),
-    st.sampled_from(["", "1", "f", "t", "2026-01-02", "2026-01-02 03:04:05", "x"]),
-    st.sampled_from([b"", b"1", b"\xff"]),
-)
-COLUMNS = st.one_of(st.lists(VALUES, max_size=12), VALUES.flatmap(lambda v: st.lists(st.sampled_from([v, None]))))
+VALUES: list[list[Any]] = [
+    [None],
+    [0, 1, 7, -(2**63), 2**60],
+    [0.0, -0.0, 1.5, 2.0, 1e300, 0.1],
+    ["", "1", "f", "t", "2026-01-02", "2026-01-02 03:04:05", "x"],
+    [b"", b"1", b"\xff"],
+]
 NUMBERS = ["int8", "int64", "float32", "float64", "bool", "decimal128(10,2)"]
 TYPES = [*NUMBERS, "string", "binary", "date32", "timestamp[s]", "duration[s]"]
 SQL_TYPES = ["", "INTEGER", "REAL", "TEXT", "BLOB", "BOOLEAN", "DECIMAL(10, 2)", "DURATION_S"]
@@ -55,26 +54,31 @@ def outcome(storage: AssetStorage, declared: Table) -> Any:
     return data.schema, repr([column.to_pylist() for column in columns])
 
 
-@given(st.data())
+def values_of(chance: Chance) -> list[Any]:
+    """Values of all kinds, or one of them and nulls."""
+    if chance.random() < 0.5:
+        return [chance.choice(chance.choice(VALUES)) for _ in range(chance.randrange(13))]
+    return chance.choices((chance.choice(chance.choice(VALUES)), None), k=chance.randrange(13))
+
+
+@given(chance=CHANCES)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_sqlite_values_are_the_same_in_any_pieces(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, data: st.DataObject
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chance: Chance
 ) -> None:
-    file = tmp_path_factory.mktemp("lake") / "lake.db"
-    values, kind, sql_type = (
-        data.draw(COLUMNS),
-        data.draw(st.sampled_from(TYPES)),
-        data.draw(st.sampled_from(SQL_TYPES)),
-    )
+    file = tmp_path / "lake.db"
+    file.unlink(missing_ok=True)
+    values, kind, sql_type = values_of(chance), chance.choice(TYPES), chance.choice(SQL_TYPES)
+    note((values, kind, sql_type))
     with closing(sqlite3.connect(file)) as connection:
         connection.execute(f"CREATE TABLE source (value {sql_type})")
         connection.executemany("INSERT INTO source VALUES (?)", [(value,) for value in values])
         connection.commit()
-    unit = data.draw(st.sampled_from([None, "s"]))
+    unit = chance.choice((None, "s"))
     spec = StorageSpec("lake", str(file), "lake.db", "", type="sqlite", connection={"epoch_unit": unit} if unit else {})
     declared = table("source", column("value", kind), kind="source")
     found = []
-    for size in (1 << 16, data.draw(st.integers(1, 4))):
+    for size in (1 << 16, chance.randint(1, 4)):
         monkeypatch.setattr(sqlite, "_READ_AT_ONCE", size)
         found.append(outcome(SQLiteStorage(spec), declared))
     whole, pieces = found

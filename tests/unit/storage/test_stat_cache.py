@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse_cli.storage.local import stat_cache
 from lakehouse_cli.storage.local.stat_cache import RACY_MTIME_NS, Stamp, StatCache
 
 STAMP = Stamp(1, 2, 3, 4, 5)
@@ -88,3 +89,28 @@ def test_fifo_in_place_of_the_file(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.stdout == "x\n"
+
+
+def test_values_put_together_are_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    appended: list[bytes] = []
+    append = StatCache._append
+
+    def counted(self: StatCache, lines: bytes) -> None:
+        append(self, lines)
+        appended.append(lines)
+
+    monkeypatch.setattr(StatCache, "_append", counted)
+    monkeypatch.setattr(stat_cache, "TOGETHER_SECONDS", float("inf"))
+    cache = StatCache(tmp_path)
+    cache.put("before", (STAMP,), "x")
+    with cache.together():
+        for number in range(1000):
+            cache.put(f"{number}", (STAMP,), number)
+        monkeypatch.setattr(stat_cache, "TOGETHER_SECONDS", -1)
+        cache.put("late", (STAMP,), "x")
+        assert StatCache(tmp_path).get("999", (STAMP,)) == 999
+        monkeypatch.undo()
+        cache.put("last", (STAMP,), "x")
+    cache.put("behind", (STAMP,), "x")
+    assert len(appended) == 2
+    assert [StatCache(tmp_path).get(name, (STAMP,)) for name in ("0", "last", "behind")] == [0, "x", "x"]

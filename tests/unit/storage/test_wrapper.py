@@ -16,6 +16,7 @@ from lakehouse_cli.storage.own import GuardedStorage
 from lakehouse_cli.storage.read_only import ReadOnlyStorage
 from lakehouse_cli.storage.wrapper import WrapperStorage
 from lakehouse_cli.testing.storage import table
+from tests.cases import each_case
 
 PROTOCOLS = [
     each
@@ -72,8 +73,8 @@ def test_there_are_methods_and_protocols() -> None:
     assert len(PROTOCOLS) == len(capabilities.CAPABILITIES)
 
 
-@pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("kind", [0, 1, 2], ids=["plain", "read-only", "guarded"])
+@each_case("name", METHODS)
+@each_case("kind", [0, 1, 2])
 def test_every_method_is_forwarded(kind: int, name: str) -> None:
     inner, calls = recording(METHODS)
     wrapper = wrappers(inner)[kind]
@@ -120,7 +121,7 @@ def test_every_attribute_is_that_of_the_storage_within(kind: int, name: str) -> 
     assert getattr(wrappers(inner)[kind], name) is value
 
 
-@pytest.mark.parametrize("name", sorted(CHANGING))
+@each_case("name", sorted(CHANGING))
 def test_what_is_read_only_is_not_changed(name: str) -> None:
     inner, calls = recording(METHODS)
     storage = ReadOnlyStorage(inner, "prod")

@@ -9,17 +9,21 @@ from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, note
 from hypothesis import strategies as st
 
 from lakehouse_cli.errors import Location, Violation
-from lakehouse_cli.runs.events import ErrorInfo, TableResult
+from lakehouse_cli.runs.error_info import ErrorInfo
+from lakehouse_cli.runs.events import TableResult
 from lakehouse_cli.text.redaction import mask_of, masked, without_password, without_secrets
+from tests.cases import each_case
+from tests.properties.drawn_tables import CHANCES, Chance
+from tests.properties.drawn_tables import text as text_of
 
 URL = "postgresql://me:p%40ss%2Fw%25rd1@host/db?sslpassword=quuxly99"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "shown"),
     [
         ("lakehouse.yaml:40:3", "lakehouse.yaml:40:3"),
@@ -63,7 +67,7 @@ def test_undeclared_column_name_is_masked() -> None:
     assert shown == ["${TOKEN}", "lake", "hunter2-x7Q", "a", None]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("line", "shown"),
     [
         ("options: {token: TOKSECRET, foo: 1}", "options: {token: *********, foo: 1}"),
@@ -137,7 +141,7 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("form", list(FORMS))
+@each_case("form", list(FORMS))
 def test_password_of_letters_and_both_quotes(form: str) -> None:
     secret = "Zx/9 \xe9\"Qq#?&'w7"
     shown = mask_of({"DB_PASSWORD": secret})(f"could not: {FORMS[form](secret)}, sorry")
@@ -146,9 +150,11 @@ def test_password_of_letters_and_both_quotes(form: str) -> None:
 
 
 # Letters and digits at both ends make it something to look for whatever is between them.
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=4), st.sampled_from(list(FORMS)))
-def test_secrets_leave_no_trace_in_any_form(middle: str, form: str) -> None:
-    secret = f"Zq7xR2{middle}Kw9pT5"
+@given(CHANCES)
+def test_secrets_leave_no_trace_in_any_form(chance: Chance) -> None:
+    form = chance.choice(list(FORMS))
+    secret = f"Zq7xR2{text_of(chance, 12, least=4)}Kw9pT5"
+    note((form, secret))
     text = f"could not: {FORMS[form](secret)}, sorry"
     url = f"postgresql://me:{quote(secret, '')}@host/db"
     for values in ({"DB_PASSWORD": secret}, {"WAREHOUSE": url}, {"WAREHOUSE": f"postgresql://me:{secret}@host/db"}):

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import json
-from itertools import product
 from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 
 from lakehouse_cli.text.sql import literal, placeholders, tokens, without_semicolon
+from tests.cases import each_case
+from tests.properties.drawn_tables import CHANCES, Chance
 
 #: What DuckDB takes for nothing.
-GAPS = st.sampled_from(
-    [
-        " ",
-        "\n",
-        "\t",
-        "\r\n",
-        "\v",
-        "\f",
-        "-- it's; \"a\n",
-        "--\r",
-        "/**/",
-        "/* -- ' \" ; */",
-        "/* a /* b */ ' */",
-        "--/*\n",
-        "/*--\n*/",
-    ]
-)
+GAPS = [
+    " ",
+    "\n",
+    "\t",
+    "\r\n",
+    "\v",
+    "\f",
+    "-- it's; \"a\n",
+    "--\r",
+    "/**/",
+    "/* -- ' \" ; */",
+    "/* a /* b */ ' */",
+    "--/*\n",
+    "/*--\n*/",
+]
 QUERIES = (
     "select a, 'it''s' as \"A b\", 1e-5, .5, 1., 0x1F, 1_000 from t where a <> -1 and b >= $since;",
     "from t select a :: int, b[1:-1], {'k': [1, 2]}, x'ab', e'\\'', $$ it's -- $$, $q$a$b$q$ order by all",
@@ -60,13 +59,13 @@ def without_places(node: Any) -> Any:
     return node
 
 
-@given(query=st.sampled_from(QUERIES), data=st.data())
-def test_gaps_between_tokens_change_nothing(query: str, data: st.DataObject) -> None:
+@given(query=st.sampled_from(QUERIES), chance=CHANCES)
+def test_gaps_between_tokens_change_nothing(query: str, chance: Chance) -> None:
     parts = tokens(query)
-    gaps = data.draw(st.lists(GAPS, min_size=len(parts), max_size=len(parts)))
+    gaps = chance.choices(GAPS, k=len(parts))
     # A comment directly after an operator would be part of it.
     ends = [f"{part} " if part[-1] in "-/*<>=~!@&|:?+" else part for part in parts]
-    spaced = "".join(gap + part for gap, part in zip(gaps, ends, strict=True)) + data.draw(GAPS)
+    spaced = "".join(gap + part for gap, part in zip(gaps, ends, strict=True)) + chance.choice(GAPS)
     assert tokens(spaced) == parts
     assert tree(spaced) == tree(query)
 
@@ -128,17 +127,19 @@ BETWEEN = ["", "", " ", "\n", "--\n", "/**/"]
 
 @pytest.mark.slow
 @settings(max_examples=500, suppress_health_check=[HealthCheck.filter_too_much])
-@given(st.lists(st.sampled_from([*product(PIECES, BETWEEN, BETWEEN)]), max_size=6))
-def test_queries_of_equal_tokens_are_the_same(written: list[tuple[str, str, str]]) -> None:
+@given(CHANCES)
+def test_queries_of_equal_tokens_are_the_same(chance: Chance) -> None:
     """Whatever is written, with whatever between: nothing that DuckDB tells apart is lost."""
+    written = [(chance.choice(PIECES), *chance.choices(BETWEEN, k=2)) for _ in range(chance.randint(1, 6))]
     one = "select 1" + "".join(gap + piece for piece, gap, _ in written)
     other = "select 1" + "".join(gap + piece for piece, _, gap in written)
+    note((one, other))
     assume(tokens(one) == tokens(other))
     trees = [tree(one), tree(other)]
     assert None in trees or trees[0] == trees[1]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("one", "other"),
     [
         ("select x'ab'", "select x 'ab'"),
@@ -167,7 +168,7 @@ def test_different_queries_have_different_tokens(one: str, other: str) -> None:
     assert tokens(one) != tokens(other)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "bare"),
     [
         ("select 1", "select 1"),

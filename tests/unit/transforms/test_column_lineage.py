@@ -13,6 +13,7 @@ from lakehouse_cli.testing.every_type import VALUES
 from lakehouse_cli.transforms.queries.column_lineage import LineageAnalysis
 from lakehouse_cli.transforms.queries.inputs import unheld
 from lakehouse_cli.transforms.queries.results import empty_table
+from tests.cases import each_case
 
 INPUTS = {
     "orders": [("id", "int64"), ("customer", "int64"), ("day", "date32"), ("total", "decimal128(10, 2)")],
@@ -43,7 +44,7 @@ def _refs(refs: tuple[ColumnRef | IndirectRef, ...]) -> list[str]:
     return [f"{getattr(each, 'by', '')}{'@' if hasattr(each, 'by') else ''}{each.table}.{each.column}" for each in refs]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("query", "expected"),
     [
         (

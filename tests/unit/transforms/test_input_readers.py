@@ -15,6 +15,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from lakehouse_cli.transforms.input_reader import InputReading
+from tests.cases import each_case
 
 BATCH = pa.RecordBatch.from_pydict({"a": [1, 2]})
 
@@ -37,7 +38,7 @@ READINGS: dict[str, Callable[[Any], int]] = {
 }
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("first", "second"), [each for each in itertools.product(READINGS, READINGS) if "loop" in each or len({*each}) == 1]
 )
 def test_second_reading_fails(first: str, second: str) -> None:

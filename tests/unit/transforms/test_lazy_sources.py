@@ -11,6 +11,7 @@ import pytest
 
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.transforms import StreamedTable, frame_type_of
+from tests.cases import each_case
 
 ROWS, PIECE = 100_000, 1_000
 PIECES = [
@@ -56,7 +57,7 @@ QUERIES: dict[str, Callable[[pl.LazyFrame], Any]] = {
 }
 
 
-@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+@each_case("query", QUERIES.values())
 def test_query_gives_what_a_frame_gives(query: Callable[[pl.LazyFrame], pl.LazyFrame]) -> None:
     source = Source()
     expected = query(pl.from_arrow(pa.concat_tables(PIECES)).lazy()).collect()

@@ -19,6 +19,7 @@ from lakehouse_cli.storage_types.duckdb import sql_type
 from lakehouse_cli.transforms.queries import binding
 from lakehouse_cli.transforms.queries.analysis import QueryAnalysis
 from lakehouse_cli.transforms.queries.call import run_query
+from tests.cases import each_case
 
 TYPES = {
     "i8": "int8",
@@ -114,7 +115,8 @@ def computed(query: str, columns: Mapping[str, str] | None) -> Table:
     return Table("r", contract=contract, query=SqlQuery(query), params={"p": 7} if "$p" in query else {})
 
 
-@pytest.mark.parametrize("expression", EXPRESSIONS)
+@pytest.mark.slow
+@each_case("expression", EXPRESSIONS)
 def test_a_closer_look_finds_the_same(analysis: QueryAnalysis, connection: Any, expression: str) -> None:
     used = {"i", "s", *re.findall(r"\w+", expression)}
     inputs = {"t": columns_of({name: kind for name, kind in TYPES.items() if name in used})}
@@ -124,7 +126,8 @@ def test_a_closer_look_finds_the_same(analysis: QueryAnalysis, connection: Any, 
         assert analysis.bind(query, inputs, table) == binding.bind(connection, query, inputs, table)
 
 
-@pytest.mark.parametrize(
+@pytest.mark.slow
+@each_case(
     "query",
     [
         "select 1 as a, 2 as a",
@@ -153,7 +156,7 @@ def test_a_closer_look_finds_the_same(analysis: QueryAnalysis, connection: Any, 
         "select",
     ],
 )
-@pytest.mark.parametrize("declared", [None, {"id": "int64"}, {"a": "int32", "a_1": "int32"}, {"ID": "int64"}])
+@each_case("declared", [None, {"id": "int64"}, {"a": "int32", "a_1": "int32"}, {"ID": "int64"}])
 def test_whole_queries_are_bound_the_same(
     analysis: QueryAnalysis, connection: Any, query: str, declared: Mapping[str, str] | None
 ) -> None:
@@ -287,7 +290,8 @@ LITERALS = {
 }
 
 
-@pytest.mark.parametrize("returned", LITERALS)
+@pytest.mark.slow
+@each_case("returned", LITERALS)
 def test_hints_for_other_types_work(analysis: QueryAnalysis, connection: Any, returned: str) -> None:
     """What a hint says to write is bound, computed, and stored as what is declared."""
     value = LITERALS[returned]

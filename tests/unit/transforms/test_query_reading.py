@@ -10,6 +10,7 @@ import pytest
 from lakehouse_cli.transforms.queries.analysis import QueryAnalysis
 from lakehouse_cli.transforms.queries.inputs import registered
 from lakehouse_cli.transforms.queries.results import QueryError, result_of
+from tests.cases import each_case
 
 #: Each with the tables that it reads.
 READS: dict[str, tuple[str, ...]] = {
@@ -92,7 +93,7 @@ def names(analysis: QueryAnalysis, query: str) -> tuple[str, ...]:
     return tuple(sorted(mention.name for mention in reading.tables))
 
 
-@pytest.mark.parametrize(("query", "tables"), READS.items(), ids=READS)
+@each_case(("query", "tables"), READS.items())
 def test_tables_are_found(analysis: QueryAnalysis, query: str, tables: tuple[str, ...]) -> None:
     assert names(analysis, query) == tuple(sorted(tables))
 
@@ -106,7 +107,7 @@ def test_each_spelling_is_found(analysis: QueryAnalysis) -> None:
     assert names(analysis, "select * from t, T as x, t as y") == ("T", "t")
 
 
-@pytest.mark.parametrize("query", READS)
+@each_case("query", READS)
 def test_duckdb_asks_for_the_same_tables(analysis: QueryAnalysis, connection: Any, query: str) -> None:
     """With those that were found a query can be bound, and without any of them it cannot."""
     found = names(analysis, query)
@@ -162,7 +163,7 @@ def test_params_are_found(analysis: QueryAnalysis, query: str, params: tuple[str
     assert analysis.read([query])[0].params == params
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("query", "message"),
     [
         ("select ?", "it has parameters without names"),
@@ -196,7 +197,7 @@ def test_what_is_no_select_is_refused(analysis: QueryAnalysis, query: str, messa
     assert problem.hint
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("query", "line", "column"),
     [
         ("select * frm t", 1, 14),
@@ -217,7 +218,7 @@ def test_a_syntax_error_has_a_place(analysis: QueryAnalysis, query: str, line: i
     assert (problem.line, problem.column) == (line, column)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("query", "ordered"),
     [
         ("from t order by a", True),
@@ -235,7 +236,7 @@ def test_only_the_outer_order_counts(analysis: QueryAnalysis, query: str, ordere
     assert analysis.read([query])[0].ordered is ordered
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("query", "sensitive"),
     [
         ("select a, count(*), min(b), max(b), bool_and(b > 1) from t group by a", ()),

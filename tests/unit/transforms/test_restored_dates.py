@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 
 import pyarrow as pa
-import pytest
 
 from lakehouse_cli.transforms.restored_dates import restore_dates
+from tests.cases import each_case
 
 DATES = pa.schema([("d", pa.date32())])
 BOTH = pa.schema([("d", pa.date32()), ("t", pa.timestamp("s"))])
@@ -18,7 +18,7 @@ def seconds(*values: dt.datetime | None) -> pa.Array:
     return pa.array(values, pa.timestamp("s"))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "name", "inputs", "kind"),
     [
         ([MIDNIGHT, None, EARLY], "d", [DATES], "date32[day]"),

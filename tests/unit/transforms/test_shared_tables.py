@@ -16,6 +16,7 @@ from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.testing.storage import column
 from lakehouse_cli.transforms import SharedTable, frame_type_of
+from tests.cases import each_case
 
 TABLE = pa.table(
     {
@@ -51,7 +52,7 @@ CHANGES: dict[str, Callable[[pd.DataFrame], Any]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@each_case("change", CHANGES.values())
 def test_a_change_in_place_harms_nobody(change: Callable[[pd.DataFrame], Any]) -> None:
     pandas = frame_type_of(None)
     shared = SharedTable(TABLE, {pandas.name})
@@ -142,6 +143,7 @@ def test_text_of_many_chunks_is_one_for_pandas() -> None:
         assert pandas.to_arrow(frame, None)["text"].to_pylist() == texts.to_pylist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["csv", "jsonl", "ipc"])
 def test_result_goes_out_in_batches(name: str) -> None:
     """Beside a frame of 48 MB there is neither all of it as Arrow nor as text, but a few batches."""

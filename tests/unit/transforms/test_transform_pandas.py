@@ -15,6 +15,7 @@ from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import ContractError, Violation
 from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.transforms import frame_type_of
+from tests.cases import each_case
 
 PANDAS = frame_type_of(None)
 
@@ -39,7 +40,7 @@ def messages(result: Any, **types: str) -> list[str]:
     return [violation.message for violation in violations(result, **types)]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("array", "dtype"),
     [
         (pa.array([1, 2]), "int64"),
@@ -255,7 +256,7 @@ def test_an_empty_frame_is_valid(empty: pd.DataFrame) -> None:
     assert enforced(empty, d="date32", n="list<int64>") == {"d": [], "n": []}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "target", "expected"),
     [
         (pd.array([1, None], dtype="Int64"), "int8", [1, None]),
@@ -298,7 +299,7 @@ class Colour(enum.Enum):
     RED = 1
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "target", "message"),
     [
         (

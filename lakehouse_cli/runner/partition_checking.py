@@ -1,0 +1,120 @@
+"""The checks of a stored table that a run judges partition by partition, judged likewise on all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+
+import pyarrow as pa
+from msgspec.structs import replace
+
+from lakehouse_cli.checks.judge import Judge
+from lakehouse_cli.errors import KEPT_ROWS, ContractError, Example, FailedRow, FailedRows, Violation, some_rows
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.check import Check, CheckRecord
+from lakehouse_cli.model.unit import unit_of
+from lakehouse_cli.plan.unit_checks import together
+from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.partition_capability import partitions
+from lakehouse_cli.storage.table_scan import scan
+from lakehouse_cli.text.counts import plural
+
+_OF_ALL_ROWS = ("row_count", "nulls", "freshness", "sql", "function")
+#: Makes what judges checks of a partition, given how many rows it had before; to be closed.
+OpenJudge = Callable[[Table, Sequence[Check], int | None], Judge]
+
+
+def is_of_partitions(table: Table, check: Check) -> bool:
+    """Whether the verdict of a check depends on which rows are judged together: in a run, those of a partition."""
+    if not table.is_many_units or check.kind == "unique":
+        return False
+    return check.kind in _OF_ALL_ROWS or check.threshold is not None
+
+
+class JudgedPartitions:
+    """Judges checks on each of the partitions of a stored table.
+
+    Args:
+        table: The table, or some of its partitions.
+        storage: Where it is.
+        checks: Those to judge.
+        open_judge: Makes what judges them.
+    """
+
+    def __init__(self, table: Table, storage: AssetStorage, checks: Sequence[Check], open_judge: OpenJudge) -> None:
+        self._table, self._storage, self._checks, self._open = table, storage, checks, open_judge
+        self._found: list[tuple[str, CheckRecord]] = []
+        self._violations: list[Violation] = []
+        self._failed: list[FailedRows] = []
+        self._rows = 0
+
+    def judge(self, names: set[str] | None) -> tuple[CheckRecord, ...]:
+        """Read the partitions one after the other; returns what was found of each check.
+
+        Args:
+            names: The columns to read; None for all.
+
+        Raises:
+            ContractError: A check failed in some of them.
+        """
+        table, storage = self._table, self._storage
+        stored = partitions(storage, replace(table, selected=None))
+        changes = any(check.arguments.get("change") for check in self._checks)
+        for each in stored if table.selected is None else table.selected:
+            unit, before = unit_of(table, each), None
+            if changes and (manifest := storage.read_manifest(unit)) is not None:
+                states = (record.state for record in manifest.checks)
+                before = next((int(state["before"]) for state in states if "before" in state), None)
+            columns = table.columns
+            if columns is not None and names is not None:
+                columns = tuple(column for column in columns if column.name in names) or columns[:1]
+            pieces, _ = scan(storage, unit, columns).pieces_with_content(())
+            self._judge_one(str(each), unit, before, pieces())
+        records = self._records()
+        if self._violations:
+            many = f"{plural(len(self._violations), 'check')} of partitions failed"
+            message = self._violations[0].message if len(self._violations) == 1 else many
+            error = ContractError(message, self._violations, location=self._violations[0].location)
+            error.checks, error.failed = records, merged_rows(self._failed)
+            raise error
+        return records
+
+    def _judge_one(self, partition: str, unit: Table, before: int | None, pieces: Iterator[pa.Table]) -> None:
+        with closing(self._open(unit, self._checks, before)) as judge:
+            for piece in pieces:
+                judge.piece(piece)
+            try:
+                records = judge.finish()
+            except ContractError as error:
+                records = error.checks
+                for each in error.violations:
+                    examples = self._shifted(each.examples)
+                    violation = replace(each, message=f"{partition}: {each.message}", examples=examples)
+                    self._violations.append(violation)
+                if error.failed is not None:
+                    self._failed.append(replace(error.failed, rows=tuple(map(self._moved, error.failed.rows))))
+            for record in records:
+                result = replace(record.result, examples=self._shifted(record.result.examples))
+                self._found.append((partition, replace(record, result=result)))
+            self._rows += judge.rows
+
+    def _shifted(self, examples: Sequence[Example]) -> tuple[Example, ...]:
+        """Examples with their rows in the table."""
+        return tuple(each if each.row is None else replace(each, row=self._rows + each.row) for each in examples)
+
+    def _moved(self, row: FailedRow) -> FailedRow:
+        return row if row.row is None else replace(row, row=self._rows + row.row)
+
+    def _records(self) -> tuple[CheckRecord, ...]:
+        first = {record.result.name: record for _, record in reversed(self._found)}
+        results = together((partition, record.result) for partition, record in self._found)
+        return tuple(replace(first[each.name], result=each, state={}) for each in results)
+
+
+def merged_rows(some: Sequence[FailedRows]) -> FailedRows | None:
+    """The rows that fail of several judgements, as of one; None where there are none."""
+    if not some:
+        return None
+    rows = sorted((row for each in some for row in each.rows), key=lambda row: row.row or 0)
+    names = dict.fromkeys(name for each in some for name in each.columns)
+    return FailedRows(sum(each.count for each in some), tuple(names), some_rows(rows, KEPT_ROWS))

@@ -1,0 +1,235 @@
+"""Digests of the keys of a stored partition, kept beside the index of its table, by which keys of others are judged.
+
+A digest has 128 bits. Those of a partition are kept as bytes: a hash of what follows, a line of JSON that says how many
+there are of each `Unique`, and of each the upper halves, ascending, and the lower halves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+from xxhash import xxh3_128_digest
+
+from lakehouse_cli.errors import ContractError, StorageError
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.check import SHARED
+from lakehouse_cli.model.key_bounds import KeyBounds
+from lakehouse_cli.model.manifest import UNFINISHED, Manifest
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.partition_keys import KEY, Unique, digests_name
+from lakehouse_cli.text.counts import plural
+
+#: What the partitions are called, beside the digests, that a run is about to replace.
+REPLACING = "replacing"
+# Bytes of the hash before all else, of what a killed system did not write as a whole.
+_CHECKSUM = 16
+_encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder(dict[str, KeyBounds]).decode
+
+
+@runtime_checkable
+class KeepsDigests(Protocol):
+    """Keeps bytes beside the index of a partitioned table, by name."""
+
+    def keep_digests(self, table: Table, name: str, content: bytes) -> None:
+        """Keep bytes; those that had the name are replaced."""
+
+    def kept_digests(self, table: Table, name: str) -> bytes | None:
+        """Return bytes that were kept; None where there are none."""
+
+    def drop_digests(self, table: Table, names: Iterable[str]) -> None:
+        """Remove bytes, if there."""
+
+
+class Recorded(Protocol):
+    """What an index says of a partition, as far as its keys are judged by it."""
+
+    @property
+    def content_hash(self) -> str:
+        """As of `Manifest`."""
+
+    @property
+    def run_id(self) -> str:
+        """As of `Manifest`."""
+
+    @property
+    def keys(self) -> Mapping[str, KeyBounds]:
+        """As of `Manifest`."""
+
+
+class Digests(NamedTuple):
+    """The digests of keys; arrays of numpy's of uint64.
+
+    Attributes:
+        high: Their upper halves, ascending.
+        low: Their lower halves, in the same order.
+        bounds: What is known of the keys without these.
+    """
+
+    high: Any
+    low: Any
+    bounds: KeyBounds
+
+    def count_in(self, other: Digests) -> int:
+        """How many of these are among others."""
+        import numpy as np
+
+        at, count = np.searchsorted(other.high, self.high), 0
+        left = np.arange(len(self.high))
+        while len(left):
+            places = at[left]
+            inside = places < len(other.high)
+            left, places = left[inside], places[inside]
+            alike = other.high[places] == self.high[left]
+            left, places = left[alike], places[alike]
+            same = other.low[places] == self.low[left]
+            count += int(same.sum())
+            left = left[~same]
+            at[left] += 1
+        return count
+
+
+def encoded(found: Mapping[str, Digests]) -> bytes:
+    """Return digests as they are kept, by `Unique.id`."""
+    head = _encode({id_: each.bounds for id_, each in found.items()})
+    rest = b"".join([head, b"\n", *(part.astype("<u8").tobytes() for each in found.values() for part in each[:2])])
+    return xxh3_128_digest(rest) + rest
+
+
+def decoded(content: bytes | None) -> dict[str, Digests]:
+    """Return digests as of `encoded`; none of what is not whole."""
+    import numpy as np
+
+    if content is None or content[:_CHECKSUM] != xxh3_128_digest(memoryview(content)[_CHECKSUM:]):
+        return {}
+    end = content.index(b"\n", _CHECKSUM)
+    found: dict[str, Digests] = {}
+    at = end + 1
+    for id_, bounds in _decode(content[_CHECKSUM:end]).items():
+        high, low = (np.frombuffer(content, "<u8", bounds.rows, at + part * 8 * bounds.rows) for part in (0, 1))
+        found[id_] = Digests(high, low, bounds)
+        at += 16 * bounds.rows
+    return found
+
+
+class OwnKeys(Struct, frozen=True):
+    """The keys of a partition that is about to be stored.
+
+    Attributes:
+        run_id: The run.
+        found: Their digests, with what must not be there twice.
+        judged: The content of the partitions by which they were judged already.
+        replaced: The partitions that the run replaces or removes.
+    """
+
+    run_id: str
+    found: Sequence[tuple[Unique, Digests]]
+    judged: Mapping[Partition, str]
+    replaced: Collection[Partition]
+
+    @property
+    def bounds(self) -> Mapping[str, KeyBounds]:
+        """What an index keeps of them."""
+        return {unique.id: digests.bounds for unique, digests in self.found}
+
+    @property
+    def content(self) -> bytes:
+        """As they are kept."""
+        return encoded({unique.id: digests for unique, digests in self.found})
+
+    def judged_anew(
+        self,
+        unit: Table,
+        manifest: Manifest,
+        records: Mapping[Partition, Recorded],
+        read: Callable[[str], bytes | None],
+    ) -> Manifest:
+        """Judge them by the partitions that were stored since they were judged; called while nobody else stores one.
+
+        Args:
+            unit: The partition.
+            manifest: Of it.
+            records: What is stored by now.
+            read: Gives the digests that have a name.
+
+        Returns:
+            The manifest, in which the checks that may find more by now are such as the next run judges.
+
+        Raises:
+            ContractError: Another partition has one of them, which is one too many.
+            StorageError: Nothing is kept of the keys of another partition.
+        """
+        late: dict[str, Partition] = {}
+        for partition, record in records.items():
+            if not self._counts(unit, partition, record) or self.judged.get(partition) == record.content_hash:
+                continue
+            kept: Mapping[str, Digests] | None = None
+            for unique, own in self.found:
+                known = record.keys.get(unique.id)
+                if known is not None and not own.bounds.may_share(known):
+                    continue
+                kept = decoded(read(digests_name(partition, record.content_hash))) if kept is None else kept
+                if unique.id not in kept:
+                    raise StorageError(
+                        f"partition {partition} was stored meanwhile, and nothing is kept of its keys",
+                        hint="run again",
+                        location=unit.where("partitions"),
+                    )
+                if not (count := own.count_in(kept[unique.id])):
+                    continue
+                if unique.blocks:
+                    raise _taken(unit, unique, count, partition)
+                late[unique.name] = partition
+        if not late:
+            return manifest
+        checks = [
+            replace(each, state={**each.state, SHARED: f"partition {late[each.result.name]}"})
+            if each.result.name in late
+            else each
+            for each in manifest.checks
+        ]
+        return replace(manifest, checks=tuple(checks))
+
+    def _counts(self, unit: Table, partition: Partition, record: Recorded) -> bool:
+        assert unit.partition is not None  # noqa: S101  # of units alone
+        if partition == unit.partition or partition.dimensions != unit.partition.dimensions:
+            return False
+        return counts(partition, record, self.run_id, self.replaced)
+
+
+def counts(partition: Partition, record: Recorded, run_id: str, replaced: Collection[Partition]) -> bool:
+    """Whether the keys of a stored partition count: not where a run replaces it, before it did."""
+    return record.content_hash != UNFINISHED and (record.run_id == run_id or partition not in replaced)
+
+
+def _taken(unit: Table, unique: Unique, count: int, partition: Partition) -> ContractError:
+    names = ", ".join(f"`{name}`" for name in unique.columns)
+    have = "has" if count == 1 else "have"
+    what = (
+        f"key {names}: {plural(count, 'row')} {have} a key"
+        if unique.name == KEY
+        else f"{names}: {plural(count, 'row')} {have} values"
+    )
+    return ContractError(
+        f"{what} that partition {partition} has, which was stored at the same time",
+        hint="leave the rows out of one of the partitions, or relax the contract",
+        location=unit.where("key" if unique.name == KEY else "checks"),
+    )
+
+
+def keep_own(storage: KeepsDigests, unit: Table, keys: OwnKeys, content_hash: str) -> None:
+    """Keep the digests of a partition that is about to be stored."""
+    assert unit.partition is not None  # noqa: S101  # of units alone
+    storage.keep_digests(unit, digests_name(unit.partition, content_hash), keys.content)
+
+
+def drop_former(storage: KeepsDigests, unit: Table, before: Recorded | None, now: Recorded) -> None:
+    """Remove the digests of what a partition was before."""
+    assert unit.partition is not None  # noqa: S101  # of units alone
+    if before is None or before.content_hash in (UNFINISHED, now.content_hash):
+        return
+    if before.keys or now.keys:
+        storage.drop_digests(unit, [digests_name(unit.partition, before.content_hash)])

@@ -1,0 +1,32 @@
+"""Messages about many parts of one thing: those that say the same of each are one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable
+from typing import TypeVar
+from urllib.parse import quote
+
+_Part = TypeVar("_Part")
+_NO_WORD = re.compile(r"[^0-9A-Za-z]")
+
+
+def without_values(message: str, values: Iterable[str]) -> str:
+    """A message about a part without the values that name that, however a path writes them.
+
+    >>> without_values("raw/sales_20240103.csv has no 2024-01-03", ["2024-01-03"])
+    'raw/sales_….csv has no …'
+    """
+    for value in sorted({*values}, key=len, reverse=True):
+        for written in (value, quote(value, safe=""), _NO_WORD.sub("", value)):
+            if written:
+                message = message.replace(written, "…")
+    return message
+
+
+def by_cause(found: Iterable[tuple[_Part, Hashable]]) -> list[list[_Part]]:
+    """Parts, those of one cause together, in the order of the first of each."""
+    causes: dict[Hashable, list[_Part]] = {}
+    for part, cause in found:
+        causes.setdefault(cause, []).append(part)
+    return [*causes.values()]

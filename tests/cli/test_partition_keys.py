@@ -1,0 +1,197 @@
+"""Keys, and values that are unique, across the partitions of a table, as a user meets them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.cli.test_partitions import put, run
+from tests.conftest import Cli, ProjectFolder
+
+KINDS = {
+    "csv": "{root: lake}",
+    "memory": "{type: memory, root: 'memory://partition-keys'}",
+    "sqlite": "{type: sqlite, root: w.sqlite}",
+    "duckdb": "{type: duckdb, root: w.duckdb}",
+    "delta": "{type: delta, root: delta}",
+}
+RAW = 'raw: {kind: source, storage: files, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}\n'
+DAILY = "daily: {partitions: [day], inputs: [raw], columns: {id: int64}, %s}\n"
+CODE = """
+import pyarrow as pa
+
+def daily(raw: pa.Table) -> pa.Table:
+    if 13 in raw["id"].to_pylist():
+        raise ValueError("thirteen")
+    return raw
+"""
+
+
+def declare(folder: ProjectFolder, kind: str = "csv", more: str = "key: [id]") -> None:
+    top = f"storages:\n  files: {{root: data}}\n  default: {KINDS[kind]}\n"
+    folder.declare(RAW + DAILY % more, CODE, top=top)
+    put(folder, "2024-01-01", 1, 2)
+    put(folder, "2024-01-02", 3, 4)
+
+
+def rows(cli: Cli) -> list[int]:
+    return [each["id"] for each in cli("show", "daily", "-o", "json").json["rows"]]
+
+
+def failure(cli: Cli, *arguments: str) -> dict[str, Any]:
+    """The partitions that failed, each with its error."""
+    done = cli("run", "-o", "json", *arguments)
+    assert done.code == 1, done
+    table = next(each for each in done.json["tables"] if each["name"] == "daily")
+    return {"/".join(p["key"].values()): p["error"] for p in table["partitions"] if p["status"] == "failed"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_key_of_another_partition_fails(folder: ProjectFolder, cli: Cli, kind: str) -> None:
+    declare(folder, kind)
+    run(cli)
+    put(folder, "2024-01-03", 5, 2, 3)
+    error = failure(cli)["2024-01-03"]
+    assert error["message"] == "key `id`: 2 rows have a key of another partition"
+    [violation] = error["violations"]
+    assert [(each["row"], each["value"]) for each in violation["examples"]] == [
+        (2, "2 (also in day=2024-01-01)"),
+        (3, "3 (also in day=2024-01-02)"),
+    ]
+    assert rows(cli) == [1, 2, 3, 4]
+    put(folder, "2024-01-03", 5)
+    assert run(cli)["daily"] == {"2024-01-03": "materialized"}
+    put(folder, "2024-01-01", 1)  # its former keys count no more
+    put(folder, "2024-01-04", 2)
+    assert run(cli)["daily"] == {"2024-01-01": "materialized", "2024-01-04": "materialized"}
+    put(folder, "2024-01-05", 5)
+    assert list(failure(cli)) == ["2024-01-05"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keys_move_between_partitions_of_a_run(folder: ProjectFolder, cli: Cli, kind: str) -> None:
+    declare(folder, kind)
+    run(cli)
+    put(folder, "2024-01-01", 3, 4)
+    put(folder, "2024-01-02", 1, 2)
+    assert set(run(cli)["daily"].values()) == {"materialized"}
+    assert rows(cli) == [3, 4, 1, 2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_one_of_two_new_partitions_is_stored(folder: ProjectFolder, cli: Cli, kind: str) -> None:
+    declare(folder, kind)
+    for day in range(3, 9):
+        put(folder, f"2024-01-0{day}", 7, 20 + day)
+    failed = failure(cli, "--workers", "4")
+    assert len(failed) == 5
+    assert {each["message"] for each in failed.values()} <= {
+        "key `id`: 1 row has a key of another partition",
+        *(
+            f"key `id`: 1 row has a key that partition day=2024-01-0{day} has, which was stored at the same time"
+            for day in range(3, 9)
+        ),
+    }
+    assert rows(cli).count(7) == 1
+
+
+def test_processes_store_only_one_of_two(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder)
+    for day in range(3, 9):
+        put(folder, f"2024-01-0{day}", 7)
+    assert len(failure(cli, "--workers", "2", "--executor", "processes")) == 5
+    assert rows(cli).count(7) == 1
+
+
+def test_values_that_two_partitions_share_are_counted(folder: ProjectFolder, cli: Cli) -> None:
+    """Once a row, also where its own partition has them twice; those that only warn are stored."""
+    declare(folder, more="checks: [{unique: [id], severity: warn, where: 'id < 100', name: once}]")
+    run(cli)
+    put(folder, "2024-01-03", 2, 2, 5, 5, 3, 100)
+    put(folder, "2024-01-04", 100)
+    done = cli("run", "-o", "json")
+    assert done.code == 0
+    [table] = [each for each in done.json["tables"] if each["name"] == "daily"]
+    [check] = table["checks"]
+    assert (check["status"], check["count"]) == ("warned", 5)
+    assert check["message"].startswith("day=2024-01-03: ")
+    assert check["message"].endswith(", 3 rows with partitions day=2024-01-01; day=2024-01-02")
+    put(folder, "2024-01-03", 5)
+    assert cli("run", "--warnings-as-errors").code == 0
+
+
+def test_changed_unique_reads_stored_partitions_once(folder: ProjectFolder, cli: Cli) -> None:
+    """As those have no digests of it; nothing is computed."""
+    declare(folder, more="gone: drop")
+    put(folder, "2024-01-03", 3, 5)
+    run(cli)
+    folder.edit("lakehouse.yaml", "gone: drop", "checks: [unique: [id]], gone: drop")
+    done = cli("run", "-o", "json")
+    [table] = [each for each in done.json["tables"] if each["name"] == "daily"]
+    assert {"/".join(p["key"].values()) for p in table["partitions"] if p["status"] == "failed"} == {
+        *("2024-01-02", "2024-01-03"),
+    }
+    assert rows(cli) == [1, 2, 3, 4, 3, 5]
+    (folder.path / "data/raw/sales_2024-01-02.csv").unlink()  # a partition that is dropped counts no more
+    assert run(cli)["daily"]["2024-01-02"] == "dropped"
+    assert cli("check", "daily").code == 0
+    keys = folder.path / "lake/.lakehouse/manifests/daily.partitions.keys"
+    for each in keys.iterdir():
+        each.unlink()
+    put(folder, "2024-01-04", 4, 5)
+    assert failure(cli)["2024-01-04"]["message"] == (
+        "check `unique`: 1 row shares its `id` with others, 1 row with partition day=2024-01-03"
+    )
+    put(folder, "2024-01-04", 4)
+    done = cli("run", "daily", "-v")
+    assert done.code == 0
+
+
+def test_no_value_of_a_sensitive_key_is_shown(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, more="key: [id]")
+    folder.edit("lakehouse.yaml", "columns: {id: int64}, key", "columns: {id: {type: int64, sensitive: true}}, key")
+    put(folder, "2024-01-01", 987654)
+    put(folder, "2024-01-02", 987654)
+    done = cli("run")
+    assert done.code == 1
+    assert "key `id`: 1 row has a key of another partition" in done.err
+    assert "987654" not in done.out + done.err
+    index = folder.path / "lake/.lakehouse/manifests/daily.partitions.jsonl"
+    assert "987654" not in index.read_text()
+
+
+def test_key_is_judged_over_the_stored_table(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, more="gone: drop")
+    put(folder, "2024-01-02", 2)
+    run(cli)
+    assert cli("check", "daily").code == 0
+    folder.edit("lakehouse.yaml", "gone: drop", "key: [id]")
+    done = cli("check", "daily")
+    assert done.code == 1
+    assert "key `id`: 1 row repeats an earlier key" in done.err
+    assert cli("check", "daily", "--partition", "day=2024-01-02").code == 0
+
+
+def test_table_divided_by_a_column_of_the_key_keeps_nothing(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, more="key: [day, id]")
+    folder.edit("lakehouse.yaml", "columns: {id: int64}, key", "columns: {day: date32, id: int64}, key")
+    put(folder, "2024-01-02", 1)
+    run(cli)
+    assert not (folder.path / "lake/.lakehouse/manifests/daily.partitions.keys").exists()
+
+
+def test_key_of_a_partition_that_was_not_replaced_is_found(folder: ProjectFolder, cli: Cli) -> None:
+    """Where its file is as it was again, nothing else would be due."""
+    declare(folder)
+    run(cli)
+    put(folder, "2024-01-01", 3)
+    put(folder, "2024-01-02", 13)  # its transform fails
+    assert list(failure(cli)) == ["2024-01-02"]
+    assert rows(cli) == [3, 3, 4]
+    put(folder, "2024-01-02", 3, 4)
+    assert list(failure(cli)) == ["2024-01-01"]
+    put(folder, "2024-01-01", 5)
+    run(cli)
+    assert rows(cli) == [5, 3, 4]
+    assert cli("run").code == 0

@@ -1,0 +1,103 @@
+"""Quarantines of tables by partition: each partition's rows are put aside with it, and replaced with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.cli.test_partitions import put
+from tests.cli.test_partitions import run as run_all
+from tests.conftest import Cli, ProjectFolder
+
+KINDS = {
+    "csv": "{root: lake}",
+    "sqlite": "{type: sqlite, root: w.sqlite}",
+    "duckdb": "{type: duckdb, root: w.duckdb}",
+    "delta": "{type: delta, root: delta}",
+}
+TABLES = """
+raw: {kind: source, storage: files, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}
+daily: {partitions: [day], inputs: [raw], columns: {id: {type: int64, max: 9}}, quarantine: true, gone: drop}
+"""
+CODE = "import pyarrow as pa\ndef daily(raw: pa.Table) -> pa.Table:\n    return raw\n"
+
+
+def declare(folder: ProjectFolder, kind: str = "csv") -> None:
+    folder.declare(TABLES, CODE, top=f"storages:\n  files: {{root: data}}\n  default: {KINDS[kind]}\n")
+    put(folder, "2024-01-01", 1, 10, 2)
+    put(folder, "2024-01-02", 3, 11, 12)
+
+
+def run(cli: Cli) -> dict[str, Any]:
+    """As of all tables, without the partitions of which only warnings are told again."""
+    found = run_all(cli)
+    return {name: {key: how for key, how in each.items() if how != "unchanged"} for name, each in found.items()}
+
+
+def rows(cli: Cli, name: str) -> list[Any]:
+    return [each["id"] for each in cli("show", name, "-o", "json").json["rows"]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_partition_computed_again_replaces_its_rows(folder: ProjectFolder, cli: Cli, kind: str) -> None:
+    declare(folder, kind)
+    assert run(cli) == {
+        "daily": {"2024-01-01": "materialized", "2024-01-02": "materialized"},
+        "daily__quarantine": {"2024-01-01": "materialized", "2024-01-02": "materialized"},
+    }
+    assert (rows(cli, "daily"), rows(cli, "daily__quarantine")) == ([1, 2, 3], [10, 11, 12])
+    shown = cli("show", "daily__quarantine", "-o", "json").json["rows"][1]
+    assert (shown["_checks"], shown["_row"]) == ("id_max", 2)
+    put(folder, "2024-01-02", 3, 4, 13)
+    again = run(cli)
+    assert again == {"daily": {"2024-01-02": "materialized"}, "daily__quarantine": {"2024-01-02": "materialized"}}
+    assert (rows(cli, "daily"), rows(cli, "daily__quarantine")) == ([1, 2, 3, 4], [10, 13])
+    assert run(cli) == {"daily": {}, "daily__quarantine": {}}
+    (folder.path / "data/raw/sales_2024-01-01.csv").unlink()
+    assert run(cli)["daily__quarantine"] == {"2024-01-01": "dropped"}
+    assert (rows(cli, "daily"), rows(cli, "daily__quarantine")) == ([3, 4], [13])
+
+
+def test_quarantine_is_replayed_by_partition(folder: ProjectFolder, cli: Cli) -> None:
+    """Those partitions that have rows aside, and no others."""
+    declare(folder)
+    put(folder, "2024-01-02", 3)
+    run(cli)
+    folder.edit("lakehouse.yaml", "max: 9", "max: 9, description: x")
+    done = cli("run", "--replay", "daily__quarantine", "-o", "json")
+    table = next(each for each in done.json["tables"] if each["name"] == "daily")
+    assert [each["key"] for each in table["partitions"]] == [{"day": "2024-01-01"}]
+    assert table["replayed"]["rows"] == table["replayed"]["quarantined"] == 1
+    put(folder, "2024-01-01", 1)
+    run(cli)
+    nothing = cli("run", "--replay", "daily__quarantine")
+    assert (nothing.code, "there is nothing to judge again" in nothing.out + nothing.err) == (0, True)
+
+
+def test_rows_put_aside_have_no_keys(folder: ProjectFolder, cli: Cli) -> None:
+    """A value of another partition is put aside; one that was put aside there may be anywhere."""
+    declare(folder)
+    folder.edit("lakehouse.yaml", "max: 9}}", "max: 9}}, checks: [unique: [id]]")
+    put(folder, "2024-01-02", 10, 3)
+    run(cli)
+    put(folder, "2024-01-03", 2, 3, 5)
+    run(cli)
+    assert rows(cli, "daily") == [1, 2, 3, 5]
+    assert rows(cli, "daily__quarantine") == [10, 10, 2, 3]
+    put(folder, "2024-01-01", 1)
+    put(folder, "2024-01-04", 2)
+    run(cli)
+    assert rows(cli, "daily") == [1, 3, 5, 2]
+
+
+def test_lost_rows_aside_are_made_with_their_partition(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder)
+    run(cli)
+    (folder.path / "lake/daily__quarantine/day=2024-01-01/data.csv").unlink()
+    assert run(cli) == {"daily": {"2024-01-01": "materialized"}, "daily__quarantine": {"2024-01-01": "materialized"}}
+    listed = {each["name"] for each in cli("ls", "-o", "json").json["tables"]}
+    assert "daily__quarantine" in listed
+    folder.edit("lakehouse.yaml", "quarantine: true", "on_code_change: all")
+    found = cli("clean", "--dry-run", "-o", "json").json["found"]
+    assert {each["table"].partition("/")[0] for each in found} == {"daily__quarantine"}
