@@ -25,8 +25,13 @@ def stored_already(job: Job, storages: Mapping[str, AssetStorage]) -> Outcome | 
     if not job.publish or job.is_check or job.siblings:
         return None
     with suppress(LakehouseError):
-        manifest = storages[job.table.storage].read_manifest(job.table)
-        if manifest is not None and manifest.content_hash != UNFINISHED and _is_of(manifest, job):
+        storage = storages[job.table.storage]
+        manifest = storage.read_manifest(job.table)
+        if manifest is None or manifest.content_hash == UNFINISHED or not _is_of(manifest, job):
+            return None
+        # A manifest may come before its data, by which a worker was killed.
+        found = storage.content(job.table, (manifest.content,))
+        if found is not None and found.content_hash == manifest.content_hash:
             return Outcome(manifest, None, (), checks=manifest.checks)
     return None
 
