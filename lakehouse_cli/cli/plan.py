@@ -120,10 +120,10 @@ def _not_judged(table: PlannedTable) -> list[str]:
 
 def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:
     """Why a run would fail, and what to do about it; nothing where it would not."""
-    from lakehouse_cli.plan.units import UnitPlan
+    from lakehouse_cli.plan.planned import PlannedTable
 
     blocked = [
-        (each.would_fail, each.partition.values if isinstance(each, UnitPlan) else ())
+        (each.would_fail, () if isinstance(each, PlannedTable) else each.partition.values)
         for each in _runs(plan)
         if each.would_fail is not None
     ]
