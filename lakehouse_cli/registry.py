@@ -32,7 +32,6 @@ EXECUTORS: Mapping[str, Entry] = {
     "threads": Entry("lakehouse_cli.executors.threads:ThreadsExecutor"),
     "processes": Entry("lakehouse_cli.executors.processes:ProcessesExecutor"),
     "dask": Entry("lakehouse_cli.executors.dask:DaskExecutor", "pip install 'lakehouse-cli[dask]'"),
-    "ray": Entry("lakehouse_cli.executors.ray:RayExecutor", "pip install 'lakehouse-cli[ray]'"),
 }
 
 #: Packages of the extras by the names they are imported by. Of those that several extras bring, any one will do.
@@ -42,7 +41,6 @@ EXTRAS: Mapping[str, str] = {
     "dagster": "dagster",
     "dask": "dask",
     "distributed": "dask",
-    "ray": "ray",
     "deltalake": "delta",
     "duckdb": "duckdb",
     "ibis": "ibis",

@@ -35,18 +35,13 @@ class Span(Struct, frozen=True):
         return {"type": "string", "pattern": f"^(?:{_SPAN})$"}
 
 
-_RECONNECT = Key(
-    Span(), "How long a cluster that does not answer any more is waited for.", "60s", examples=("60s", "5m")
-)
 #: Options by executor; those that are not named have none.
 EXECUTOR_OPTIONS: AnyMapping[str, AnyMapping[str, Key]] = {
     "dask": {
         "address": Key(Text("the address of a scheduler"), "Of the scheduler.", examples=("tcp://10.0.0.5:8786",)),
-        "reconnect": _RECONNECT,
-    },
-    "ray": {
-        "address": Key(Text("the address of a cluster"), "Of the cluster; `auto`: the one of this machine.", "auto"),
-        "reconnect": _RECONNECT,
+        "reconnect": Key(
+            Span(), "How long a cluster that does not answer any more is waited for.", "60s", examples=("60s", "5m")
+        ),
     },
 }
 #: Executors whose workers are elsewhere.

@@ -253,8 +253,9 @@ def read_execution(reader: Reader, node: Node | None) -> Execution:
     if not isinstance(node, Mapping):
         return Execution()
     values, _ = read_keys(reader, node, EXECUTION_KEYS, "`execution`")
-    options = node.get("options") if "options" in values else None
     executor = values.get("executor", "threads")
+    is_named = "executor" in values or node.get("executor") is None  # else its options are not known
+    options = node.get("options") if is_named and "options" in values else None
     known = executor_options(reader, node, executor, options if isinstance(options, Mapping) else None)
     memory = size_in_bytes(values["memory"]) if "memory" in values else None
     spark = _read_spark(reader, values["spark"]) if "spark" in values else SparkSpec()
