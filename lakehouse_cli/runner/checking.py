@@ -84,6 +84,11 @@ def setting_of(job: Job, place: Workplace) -> Setting:
     of = job.checks or JobChecks()
     table = job.table
     lines = partial(find_lines, place.storages[table.storage], table) if table.kind == "source" else None
+    newest = {}
+    if table.is_many_units and table.selected is not None:
+        from lakehouse_cli.runner.partition_checking import newest_beside  # seldom needed
+
+        newest = newest_beside(table, place.storages[table.storage])
     return Setting(
         place.folder,
         job.run_started,
@@ -93,6 +98,7 @@ def setting_of(job: Job, place: Workplace) -> Setting:
         codes=of.codes,
         find_lines=lines,
         partitions=job.keys,
+        newest=newest,
     )
 
 
