@@ -94,3 +94,35 @@ def test_freshness_is_of_the_whole_table(folder: ProjectFolder, cli: Cli) -> Non
     assert cli("clean", "daily", "--partition", "day=2024-03-08", "--yes").code == 0
     (folder.path / "data/raw/sales_2024-03-08.csv").unlink()
     assert freshness(cli, "plan", *late)[1]["status"] == "failed"
+
+
+COUNTED = """
+raw: {kind: source, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}
+other: {partitions: [day], inputs: [raw], columns: {id: int64}}
+daily:
+  partitions: [day]
+  inputs: [raw]
+  columns: {id: int64}
+  checks: [{row_count: {equals: other}}, {foreign_key: {columns: id, references: other.id}}]
+"""
+COUNTED_CODE = """
+import pyarrow as pa
+def other(raw: pa.Table) -> pa.Table:
+    return raw
+def daily(raw: pa.Table) -> pa.Table:
+    return pa.table({"id": [each for each in raw["id"].to_pylist() if each < 9] + [1] * raw["id"].to_pylist().count(8)})
+"""
+
+
+def test_equals_compares_partition_by_partition(folder: ProjectFolder, cli: Cli) -> None:
+    """Two partitions whose sum is right fail both; values of a foreign key may be in any partition."""
+    folder.declare(COUNTED, COUNTED_CODE)
+    put(folder, "2024-01-01", 1, 2)
+    put(folder, "2024-01-02", 8, 9)  # as many rows, with 1, which the other partition has
+    assert run(cli)["daily"] == {"2024-01-01": "materialized", "2024-01-02": "materialized"}
+    assert cli("check", "daily").code == 0
+    put(folder, "2024-01-01", 1, 9)
+    put(folder, "2024-01-02", 8, 2)
+    assert run(cli, code=1)["daily"] == {"2024-01-01": "failed", "2024-01-02": "failed"}
+    folder.declare(COUNTED.replace("other: {partitions: [day], ", "other: {"), COUNTED_CODE)
+    assert "compares the rows of each partition, and `other` has not the same partitions" in cli("validate").err
