@@ -68,6 +68,7 @@ def beside_futures(rounds: int, tables: int = TABLES) -> tuple[Paired, Paired]:
 
 def job_size() -> int:
     """Bytes of the largest job of the project above, as it travels."""
+    from lakehouse_cli.cli.main import invoke
     from lakehouse_cli.executors.clusters import messages
     from lakehouse_cli.runner import attempts
     from lakehouse_cli.runner.entry import materialize_here
@@ -81,9 +82,7 @@ def job_size() -> int:
 
     attempts.Attempts.begin = counting  # type: ignore[method-assign]
     try:
-        from lakehouse_cli import load_project
-
-        load_project(DATA / "clusters").run(["t1"], force=True, executor="serial")
+        invoke(["-C", str(DATA / "clusters"), "run", "t1", "--force", "--executor", "serial", "-q"])
     finally:
         attempts.Attempts.begin = begin  # type: ignore[method-assign]
     return max(sizes)
@@ -130,9 +129,8 @@ def _cluster(folder: Path) -> Iterator[tuple[str, list[int]]]:
         _await_workers(address)
         yield address, [each.pid for each in started]
     finally:
-        for process in started:
+        for process in reversed(started):  # workers do not end while they look for a scheduler that is gone
             process.terminate()
-        for process in started:
             process.wait(30)
 
 

@@ -63,6 +63,8 @@ class Collisions:
 
     def _link(self, table: Table, own: tuple[str, ...], behind: tuple[str, ...]) -> Problem | None:
         """A problem where a link leads from this table to another one, or from that one to this; sources may share."""
+        if not behind and not self._linked:
+            return None
         found: Problem | None = None
         for place in (*own, *behind):
             other = self._linked.get(place) or self._taken[place] if place in own else self._other(place)

@@ -227,6 +227,8 @@ def _valid_type(node: Node) -> ColumnType | None:
 
 def _without_pieces(node: Mapping) -> dict[str, tuple[Scalar, Node]]:
     """The entries of a map but those that YAML makes of a type without quotes: of what is behind its commas."""
+    if not any(isinstance(value, Scalar) and value.is_null for _, value in node.entries.values()):
+        return node.entries
     entries: dict[str, tuple[Scalar, Node]] = {}
     unclosed = 0
     for name, (key, value) in node.entries.items():
@@ -240,8 +242,6 @@ def _without_pieces(node: Mapping) -> dict[str, tuple[Scalar, Node]]:
 
 def _unclosed(text: str) -> int:
     """How many brackets a text opens and does not close."""
-    if text.isidentifier():  # as most are
-        return 0
     return sum(text.count(each) for each in "[(<") - sum(text.count(each) for each in "])>")
 
 

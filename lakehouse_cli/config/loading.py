@@ -30,7 +30,7 @@ from lakehouse_cli.config.tables import Draft, Resolution, read_draft, read_tabl
 from lakehouse_cli.config.tables_cache import KeptTables, TablesReading
 from lakehouse_cli.config.validation import find_collisions, together_problems, validate
 from lakehouse_cli.config.variables import values_in
-from lakehouse_cli.config.yaml_tree import Mapping, Node
+from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 from lakehouse_cli.declarations import DeclaredProject
 from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, ProjectSpec
@@ -381,18 +381,18 @@ class _Loader:
         include = self.reader.section(self.root, "include")
         if include is not None:
             self.includes.follow(self.reader, include, (self.source,))
-        declared: dict[str, Location] = {}
+        declared: dict[str, tuple[Reader, Scalar]] = {}
         python = self.python
         in_python = [] if python is None else [(python.reader, mapping) for mapping in python.tables]
         for reader, mapping in (*self.includes.tables, *in_python):
             reader.types = self.reader.types
             for name, (key, node) in mapping.entries.items():
-                here = reader.at(key)
                 if name in declared:
-                    message = f"table {quoted(name)} is declared twice, first at {declared[name]}"
-                    reader.problems.report(message, "rename or remove one of the two", here)
+                    first, there = declared[name]
+                    message = f"table {quoted(name)} is declared twice, first at {first.at(there)}"
+                    reader.report(key, message, "rename or remove one of the two")
                     continue
-                declared[name] = here
+                declared[name] = reader, key
                 if (draft := read_table(reader, key, node)) is None:
                     self.broken.add(name)
                 else:

@@ -48,6 +48,14 @@ _OF_TABLES = (
     "engine",
     "reproducible",
 )
+# What a table has as it is written, and its own defaults where nothing is.
+_AS_WRITTEN = frozenset(
+    (
+        *("output", "publish", "order_by", "reproducible", "partitions", "gone", "on_code_change", "params"),
+        *("tags", "description", "owner", "meta", "version", "refresh", "retries", "retry_delay", "timeout"),
+        *("resources", "quarantine"),
+    )
+)
 _WITH_PARTS = frozenset(("inputs", "params", "key", "order_by", "uses", "partitions"))
 
 
@@ -228,9 +236,10 @@ class Resolution(Struct):
             query = None
         options = dict(self._options(draft, values, storage)) if storage else {}
         file_column, columns = str(options.pop(FILE_COLUMN, "")), values.get("columns")
-        named = {name for each in columns or () for name in (each.name, each.source_name)}
-        if file_column and columns is not None and file_column not in named:
-            columns = (*columns, Column(file_column, parse_column_type("string"), nullable=False))
+        if file_column and columns is not None:
+            named = {name for each in columns for name in (each.name, each.source_name)}
+            if file_column not in named:
+                columns = (*columns, Column(file_column, parse_column_type("string"), nullable=False))
         inputs, input_options = split_inputs(values.get("inputs"))
         of_columns = [check for column in columns or () if column.checks for check in column.checks]
         table = Table(
@@ -247,34 +256,16 @@ class Resolution(Struct):
                 every_check((*of_columns, *values.get("checks", ())), self.module),
             ),
             function=self._function(name, draft, values, places) if wants_function else None,
-            output=values.get("output", ""),
-            publish=values.get("publish", "together"),
             query=query,
-            order_by=values.get("order_by", ()),
-            reproducible=values.get("reproducible", True),
             inputs=inputs,
             input_options=input_options,
-            partitions=values.get("partitions", ()),
-            gone=values.get("gone", "fail"),
-            on_code_change=values.get("on_code_change", "all"),
-            params=values.get("params", {}),
             private=private & values.get("params", {}).keys() if private else private,
             options=options,
             file_column=file_column,
-            tags=values.get("tags", ()),
-            description=values.get("description"),
-            owner=values.get("owner"),
-            meta=values.get("meta", {}),
-            version=values.get("version"),
             uses=Uses(**values["uses"]) if "uses" in values else None,
-            refresh=values.get("refresh"),
-            retries=values.get("retries", 0),
-            retry_delay=values.get("retry_delay", 1.0),
-            timeout=values.get("timeout"),
-            resources=values.get("resources", {}),
-            quarantine=values.get("quarantine"),
             location=draft.location,
             locations=places,
+            **{key: values[key] for key in _AS_WRITTEN & values.keys()},
         )
         written = self._draft_of_columns(table)
         if len(written.columns) > len(columns or ()):  # some could not be read; that they are there, their places say
@@ -427,8 +418,10 @@ class Resolution(Struct):
         serializer = _serializer(draft, values)
         inherited = storage.options if format_name == storage.format and not serializer else {}
         layers = [each for each in (self.defaults, draft) if each is not None and "options" in each.values]
+        if not layers:
+            return inherited
         spec = SERIALIZERS.get(serializer) if serializer else FORMATS.get(format_name)
-        if not layers or spec is None:
+        if spec is None:
             return inherited
         options = dict(inherited)
         for each in layers:

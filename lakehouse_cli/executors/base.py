@@ -45,6 +45,7 @@ class Executor(ABC):
 
     Attributes:
         workers: How many may be under way at once.
+        on_more: Called, in any thread, where that has become more.
         shares_memory: Whether submitted functions run in this process, with its objects.
         is_cluster: Whether they run where the files of this machine may not be: `submit` is given an `Ask`, and what
             it is given names no files of the run's own.
@@ -59,6 +60,7 @@ class Executor(ABC):
         del at_once
         self.prepare = prepare
         self.workers = workers or 1
+        self.on_more: Callable[[], None] = _do_nothing
 
     @classmethod
     def note_on(cls, workers: int | None) -> str | None:
@@ -97,6 +99,10 @@ class Executor(ABC):
         if error is not None:
             self.stop()
         self.shutdown()
+
+
+def _do_nothing() -> None:
+    return
 
 
 class ClusterError(LakehouseError):

@@ -7,9 +7,8 @@ import logging
 import threading
 import warnings
 from collections.abc import Mapping
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import PurePath
 from queue import SimpleQueue
 from typing import Any
@@ -26,7 +25,9 @@ from lakehouse_cli.executors.clusters.worker import answer
 # Seconds to wait for a scheduler: for the first time, and for one that went away.
 _CONNECT_S, _AGAIN_S = 10.0, 2.0
 # Bytes up to which an answer is said; the scheduler keeps some of what is said.
-_ANSWER, _SMALL = "answer", 1 << 16
+_SMALL = 1 << 16
+# What is said of an answer: it, that it must be fetched, that it is there.
+_ANSWER, _LARGE, _DONE = "answer", "large", "done"
 # States of a task at its worker that is still waited for.
 _WANTED = frozenset(("executing", "long-running"))
 
@@ -59,6 +60,8 @@ class DaskEngine(Engine):
         self._on_said = on_said
         self._topic = f"lakehouse-{uuid4().hex}"
         self._futures: dict[str, Any] = {}
+        self._large: set[str] = set()
+        self._asking = ThreadPoolExecutor(4, "lakehouse greeting")
         self._lock = threading.Lock()
         self._addresses: dict[str, str] = {}
         # What it logs of connections that end is said by the run.
@@ -113,8 +116,12 @@ class DaskEngine(Engine):
             return None
         return None if found.get(address) is not None else "has an older lakehouse-cli, without this executor"
 
-    def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float]) -> None:
-        """Submit `work_at_worker`, for one worker only."""
+    def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float] | None) -> None:
+        """Submit `work_at_worker`, for one worker only; what is no work is not queued behind work."""
+        address = self._addresses[worker]
+        if resources is None:
+            self._asking.submit(self._ask, address, key, message)
+            return
         own = {name: amount for name, amount in resources.items() if name != "memory"}
         try:
             future = self._client.submit(
@@ -122,7 +129,7 @@ class DaskEngine(Engine):
                 message,
                 self._topic,
                 key=key,
-                workers=[self._addresses[worker]],
+                workers=[address],
                 allow_other_workers=False,
                 pure=False,
                 retries=0,
@@ -132,22 +139,14 @@ class DaskEngine(Engine):
             raise self._lost() from error
         with self._lock:
             self._futures[key] = future
-        future.add_done_callback(partial(self._done, key))
+        future.add_done_callback(lambda future: self._said.put((key, _DONE, future)))
 
-    def _done(self, key: str, future: Any) -> None:
-        """Take an answer that was too large to be said, or none at all."""
-        if self._forget(key) is None:  # it was said
-            return
-        content: bytes | None = None
-        error: WorkerDiedError | ClusterLostError | None = None
+    def _ask(self, address: str, key: str, message: bytes) -> None:
+        content, error = None, None
         try:
-            content = future.result(timeout=_CONNECT_S)
-        except (TimeoutError, CancelledError, OSError):
-            error = self._lost()
+            content = self._client.run(answer_at_once, message, workers=[address])[address]
         except Exception as raised:  # noqa: BLE001  # whatever the engine makes of it
-            error = WorkerDiedError(f"failed on the worker: {type(raised).__name__}: {raised}")
-        with suppress(Exception):
-            future.release()
+            error = WorkerDiedError(f"does not answer: {type(raised).__name__}: {raised}")
         self._on_answer(key, content, error)
 
     def _take_event(self, event: tuple[float, Any]) -> None:
@@ -155,17 +154,41 @@ class DaskEngine(Engine):
         self._said.put(event[1])
 
     def _serve(self) -> None:
+        """Take what was said and done, in the order in which it came."""
         while (said := self._said.get()) is not None:
             key, kind, value = said
-            if kind != _ANSWER:
+            if kind not in (_ANSWER, _LARGE, _DONE):
                 self._on_said(key, kind, value)
-            elif (future := self._forget(key)) is not None:
-                with suppress(Exception):  # the cluster is gone
-                    future.release()
-                self._on_answer(key, value, None)
+            elif kind == _ANSWER:
+                self._answered(key, value, None)
+            else:
+                self._fetch(key, is_large=kind == _LARGE)
+
+    def _fetch(self, key: str, *, is_large: bool) -> None:
+        """Fetch an answer that is too large to be said, or why there is none, once it is there."""
+        with self._lock:
+            future = self._futures.get(key)
+            self._large |= {key} if is_large else set()
+            is_large = key in self._large
+        if future is None or not future.done() or (future.status == "finished" and not is_large):
+            return  # it was said, or is said soon
+        try:
+            self._answered(key, future.result(timeout=_CONNECT_S), None)
+        except (CancelledError, OSError):
+            self._answered(key, None, self._lost())
+        except Exception as raised:  # noqa: BLE001  # whatever the engine makes of it
+            self._answered(key, None, WorkerDiedError(f"failed on the worker: {type(raised).__name__}: {raised}"))
+
+    def _answered(self, key: str, content: bytes | None, error: WorkerDiedError | ClusterLostError | None) -> None:
+        future = self._forget(key)
+        if future is not None:
+            with suppress(Exception):  # the cluster is gone
+                future.release()
+            self._on_answer(key, content, error)
 
     def _forget(self, key: str) -> Any:
         with self._lock:
+            self._large.discard(key)
             return self._futures.pop(key, None)
 
     def cancel(self, key: str) -> None:
@@ -186,6 +209,7 @@ class DaskEngine(Engine):
     def close(self) -> None:
         """Close the client."""
         self._said.put(None)
+        self._asking.shutdown(wait=False, cancel_futures=True)
         with suppress(Exception):
             self._client.close(timeout=2)
 
@@ -204,7 +228,13 @@ def work_at_worker(message: bytes, topic: str) -> bytes:
 
     found = answer(message, worker.local_directory, say, is_wanted)
     if len(found) > _SMALL:
+        say(_LARGE, None)
         return found
-    # By the way of what it says, it is there though the worker dies the next moment, and nobody has to ask for it.
+    # It is there though the worker dies the next moment, and nobody has to ask for it.
     say(_ANSWER, found)
     return b""
+
+
+def answer_at_once(message: bytes, dask_worker: Any = None) -> bytes:
+    """Answer a message that is no work, beside the work of a worker."""
+    return answer(message, dask_worker.local_directory)

@@ -17,10 +17,10 @@ from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
 from lakehouse_cli.model.table_state import TableState
-from lakehouse_cli.model.time_span import TimeSpan
 from lakehouse_cli.plan.uses import Used
 
 if TYPE_CHECKING:  # not loaded where no table has partitions
+    from lakehouse_cli.model.time_span import TimeSpan
     from lakehouse_cli.plan.partitioning import Link
     from lakehouse_cli.plan.units import Action, Found, UnitPlan
 

@@ -101,11 +101,10 @@ def make_plan(
     known = _Known(graph, states, recipes, running, failing, waiting, now, check_codes, replayed)
 
     def computed(name: str, reasons: tuple[Reason, ...] = ()) -> PlannedTable:
+        codes = check_codes.get(name, {})
         reasons = (*reasons, *replay_reasons(name, replayed))
         planned = _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now, reasons)
-        if late := _waiting(planned, waiting):
-            return late
-        return _with_checks(planned, graph, states, running, check_codes.get(name, {}), now)
+        return _waiting(planned, waiting) or _with_checks(planned, graph, states, running, codes, now)
 
     for name in tables_of_interest(graph, selection):
         if graph.tables[name].kind == "source":
@@ -269,7 +268,7 @@ def _planned_computed(
 
 def _waiting(planned: PlannedTable, waiting: dict[str, str]) -> PlannedTable | None:
     """A table that would run and waits, since an input of it does; None for any other."""
-    late = next((name for name in planned.inputs if name in waiting), None)
+    late = next((name for name in planned.inputs if name in waiting), None) if waiting else None
     if late is None or planned.action != "run":
         return None
     waiting[planned.name] = why = f"`{late}` waits: {waiting[late]}"

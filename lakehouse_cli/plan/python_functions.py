@@ -158,6 +158,8 @@ class _Matcher:
     def check_targets(self) -> None:
         """Report a path to write to that is missing, or is there and is nothing to be written to."""
         writes = self.table.serializer in PATHS
+        if not writes and not self.targets:
+            return
         what = f"`{self.table.name}` is stored as {self.table.serializer or self.table.format or 'a table'}"
         if writes and not self.targets and self.parameters is not None:
             name, place = ("out", None) if self.perhaps_target is None else self.perhaps_target

@@ -17,7 +17,6 @@ from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.project.loading import load_valid_project
 from lakehouse_cli.project.stored import StoredProject
-from lakehouse_cli.runs.events import ignore_event
 from lakehouse_cli.storage.base import Stray
 from lakehouse_cli.storage.opening import check_installed
 from lakehouse_cli.text.counts import plural
@@ -399,6 +398,7 @@ class Project(StoredProject):
             LakehouseError: A run goes on there.
         """
         from lakehouse_cli.project.execution import copy_project
+        from lakehouse_cli.runs.events import ignore_event
 
         terms = RunRequest(selection=selection, exclude=tuple(exclude), partitions=tuple(partitions), force=force)
         reports = (on_table or ignore_event, on_begin or ignore_event)

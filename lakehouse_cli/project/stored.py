@@ -16,10 +16,8 @@ from lakehouse_cli.model import EnvironmentSpec, Table
 from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.manifest import FileRecord
 from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.plan.partition_choice import parse_partitions
 from lakehouse_cli.plan.reasons import of_another_run
 from lakehouse_cli.plan.snapshot import StoredEnvironment
-from lakehouse_cli.project.chosen_partitions import narrowed, narrowed_selection, partition_texts, stored_partitions
 from lakehouse_cli.project.loading import ValidProject
 from lakehouse_cli.project.planning import Planner
 from lakehouse_cli.storage.base import AssetStorage, Stray
@@ -125,12 +123,17 @@ class StoredProject:
         """
         if serializer := self.table(table).serializer:
             raise UsageError(f"`{table}` is stored as {serializer} and no table", hint="`Project.read` loads it")
+        from lakehouse_cli.project.chosen_partitions import partition_texts
+
         texts = partition_texts(partition or {}, self.spec.dimensions)
         with self.planner.connected():
             return self._stored_by(table, texts).read(table)
 
     def _stored_by(self, table: str, partitions: Sequence[str]) -> StoredEnvironment:
         """The tables as they are stored, of one only some partitions, as of `--partition`; none for all."""
+        from lakehouse_cli.plan.partition_choice import parse_partitions
+        from lakehouse_cli.project.chosen_partitions import narrowed
+
         choice = parse_partitions(partitions, self.spec.dimensions)
         return self.stored if choice is None else narrowed(self.stored, [table], choice)
 
@@ -266,7 +269,11 @@ class StoredProject:
                 return describe_object(self.stored, table)
             stored = self._stored_by(table, partitions)
             declared = stored.tables[table]
-            there = declared.selected or (stored_partitions(storage, declared) if declared.partitions else ())
+            there = declared.selected or ()
+            if declared.partitions and not there:
+                from lakehouse_cli.project.chosen_partitions import stored_partitions
+
+                there = stored_partitions(storage, declared)
             data = stored.read(table) if version is None else read_version(storage, declared, version)
             notes = () if version is not None else self._notes(declared)
         from lakehouse_cli.operations.preview import shown
@@ -292,6 +299,8 @@ class StoredProject:
             StorageError: A storage cannot be looked at.
         """
         from lakehouse_cli.operations.clean import find_partitions
+        from lakehouse_cli.plan.partition_choice import parse_partitions
+        from lakehouse_cli.project.chosen_partitions import narrowed_selection
 
         chosen = self.planner.select(selection, (), None)
         choice = parse_partitions(partitions, self.planner.spec.dimensions)

@@ -27,7 +27,7 @@ from lakehouse_cli.runner.entry import materialize_here
 from lakehouse_cli.runner.handover import HandedTables
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, ResultError, over_time
 from lakehouse_cli.runner.memory import TablesInMemory
-from lakehouse_cli.runner.own_publication import own_publication
+from lakehouse_cli.runner.stored_already import stored_already
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.runs.events import Event, TablePlaced, TableReading, TableRetrying
@@ -86,6 +86,7 @@ class Attempts:
         self._workers_of: dict[str, str] = {}
         self._written_by: dict[str, str] = {}
         self._grown: Counter[str] = Counter()
+        executor.on_more = partial(callbacks.post, _look_again)
         self._done_reading: set[str] = set()
 
     @property
@@ -210,7 +211,7 @@ class Attempts:
     def _take(self, job: Job, future: Future[Outcome]) -> None:
         error = future.exception()
         if isinstance(error, WorkerDiedError) and self._executor.is_cluster:
-            stored = own_publication(job, self._place.storages)
+            stored = stored_already(job, self._place.storages)
             if stored is not None:  # it died before it could say so
                 self._end(job, stored)
                 return
@@ -269,6 +270,10 @@ class Attempts:
                 if isinstance(outcome, Outcome):
                     self._keep(each, outcome)
         self._on_ended(name, ended, given_up)
+
+
+def _look_again() -> None:
+    """Let the loop look for what it can begin."""
 
 
 def _lacked_memory(error: BaseException) -> bool:

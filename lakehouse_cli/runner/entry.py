@@ -98,15 +98,15 @@ def materialize_here(
 def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Table]) -> Outcome:
     """Materialize at a worker of a cluster, where the run may have stored the table already."""
     from lakehouse_cli.executors.clusters.bundle import mask_of_bundle
-    from lakehouse_cli.runner.own_publication import own_publication
+    from lakehouse_cli.runner.stored_already import stored_already
 
-    if was_given_before() and (stored := own_publication(job, place.storages)) is not None:
+    if was_given_before() and (stored := stored_already(job, place.storages)) is not None:
         return stored
     mask = mask_of_bundle(place.folder.parent)
     try:
         return _materialize(job, place, given, {}, {})
     except LakehouseError as error:
-        if isinstance(error, OvertakenError) and (stored := own_publication(job, place.storages)) is not None:
+        if isinstance(error, OvertakenError) and (stored := stored_already(job, place.storages)) is not None:
             return stored
         raise masked_error(error, mask) from None
     except InputError as error:

@@ -170,21 +170,19 @@ def test_driver_that_is_killed(folder: ProjectFolder, cli: Cli, cluster: DaskClu
 def test_two_drivers_at_once(
     folder: ProjectFolder, cli: Cli, cluster: DaskCluster, s3_server: S3Server, tmp_path: Path
 ) -> None:
-    """One of them stores each table; the other says so, or finds nothing to do."""
+    """Both end well, with what one of them has stored."""
     chains = Chains(folder, cluster, s3_server, chains=2, length=2)
     other = ProjectFolder(tmp_path / "other")
     other.write("lakehouse.yaml", folder.read("lakehouse.yaml"))
     other.write("transforms.py", folder.read("transforms.py"))
     with running(folder.path, "run", "-o", "json") as one, running(other.path, "run", "-o", "json") as two:
         codes = one.ends(patience=120), two.ends(patience=120)
-        results = [table for run in (one, two) for table in json.loads(run.out)["tables"]]
-    stored = Counter(table["name"] for table in results if table["status"] == "materialized")
-    assert max(stored.values()) == 1
-    messages = {table["error"]["message"] for table in results if table["status"] == "failed"}
-    assert all("another run stored" in message for message in messages)
-    assert cli("run", "-o", "json").code == 0
+        results = [
+            {(table["name"], table["content_hash"]) for table in json.loads(run.out)["tables"]} for run in (one, two)
+        ]
+    assert codes == (0, 0)
+    assert results[0] == results[1]
     chains.is_whole(cli)
-    assert set(codes) <= {0, 1}
 
 
 def test_interrupted_once_and_twice(folder: ProjectFolder, cli: Cli, cluster: DaskCluster, s3_server: S3Server) -> None:
@@ -204,7 +202,7 @@ def test_interrupted_once_and_twice(folder: ProjectFolder, cli: Cli, cluster: Da
         run.says("Ctrl-C again stops at once")
         run.interrupt()
         assert run.ends(patience=120) == 130
-    assert "interrupted: 2 cancelled in" in run.out
+    assert "interrupted: 3 cancelled in" in run.out
 
 
 def test_next_attempt_asks_for_more_memory(

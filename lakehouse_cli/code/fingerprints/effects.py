@@ -8,13 +8,16 @@ table, a base class may learn of its subclasses, a function that gives a value m
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from lakehouse_cli.code.cached_methods import cached_method
 from lakehouse_cli.code.fingerprints.module_code import Definition, ModuleCode, Piece, PlainImport
-from lakehouse_cli.code.fingerprints.mutation import Doing, doing
 from lakehouse_cli.code.fingerprints.resolution import Name, Resolver
+
+if TYPE_CHECKING:
+    from lakehouse_cli.code.fingerprints.mutation import Doing
 
 _LOGGERS = frozenset(("logging", "loguru", "structlog"))
 
@@ -55,6 +58,8 @@ class EffectsFinder:
         """The names of what a definition or assignment may change; None for anything."""
         if not _evaluates(piece):
             return set()
+        from lakehouse_cli.code.fingerprints.mutation import doing  # not loaded where nothing is evaluated
+
         itself = doing(piece, self._resolver, eager=True)
         if itself.configures:
             return None
@@ -94,6 +99,8 @@ class EffectsFinder:
 
     @cached_method
     def _done_by(self, piece: Piece) -> Doing:
+        from lakehouse_cli.code.fingerprints.mutation import doing
+
         return doing(piece, self._resolver, eager=False)
 
     @cached_method

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from lakehouse_cli.code.cached_methods import cached_method
 from lakehouse_cli.code.fingerprints.effects import EffectsFinder
-from lakehouse_cli.code.fingerprints.missing_imports import missing_imports
 from lakehouse_cli.code.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport, kind_of
 from lakehouse_cli.code.fingerprints.modules import digest
 from lakehouse_cli.code.fingerprints.outside_reads import changes_name, reads_in
@@ -38,6 +37,7 @@ _AROUND = "<module>"
 _TEXT = "<text>"
 """What stands for the whole text of a module, as a name in it."""
 _BLOCKS = (ast.Try, ast.TryStar, ast.With)  # what may go on after an error, such as a name that is not yet bound
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _SEARCHING = {"duckdb", "pandasql"}  # packages that look for tables among the caller's variables
 
 
@@ -67,6 +67,8 @@ class Fingerprinter:
         Raises:
             SourceError: It, or a module that this leads to, cannot be read or parsed.
         """
+        from lakehouse_cli.code.fingerprints.missing_imports import missing_imports  # asked for by few commands
+
         return dict(missing_imports(self._resolver(None)[0], module))
 
     @property
@@ -130,7 +132,7 @@ class _TransformModule:
             if UNSEEN + package not in unseen:
                 parts[f"package {package}"] = self._resolver.version(package)
         parts |= unseen
-        parts["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
+        parts["python"] = _PYTHON
         parts[RULES] = CURRENT_RULES
         hash_ = digest_of((f"{key}={value}" for key, value in sorted(parts.items())), 16)
         if causes:
@@ -252,21 +254,24 @@ class _TransformModule:
         here.sort(key=lambda event: event.position)
         # Those of other modules come in the order in which the modules are run.
         elsewhere = groupby((piece for piece in acting if piece.code is not code), key=lambda piece: piece.code.label)
-        value = f"{kind_of(entries, bound)} {digest_of((event.text for event in here), 6)}"
+        value = f"{kind_of(entries, bound)} {digest_of([event.text for event in here], 6)}"
         for file, stated in elsewhere:
             value += f"; {file} {digest_of((event.text for event in stated), 6)}"
         if acting:
             value += value_of_acting(code, entries, acting)
-        part = self._part(f"{code.label}:{bound}", value, [*here, *acting])
-        together = len(here) > 1 or any(isinstance(piece.statement, _BLOCKS) for piece in pieces)
-        return replace(part, acting=frozenset(piece.code.name for piece in acting), in_order=together or bool(acting))
+        in_order = bool(acting) or len(here) > 1 or any(isinstance(each.statement, _BLOCKS) for each in pieces)
+        acting_from = [piece.code.name for piece in acting]
+        return self._part(f"{code.label}:{bound}", value, [*here, *acting], acting_from, in_order=in_order)
 
-    def _part(self, key: str, value: str, events: Iterable[Event]) -> Part:
-        """A part of statements."""
+    def _part(
+        self, key: str, value: str, events: Iterable[Event], acting: Iterable[str] = (), *, in_order: bool = False
+    ) -> Part:
+        """A part of statements; arguments as of `Part`."""
         events = frozenset(events)
         pieces = [event for event in events if isinstance(event, Piece)]
         leads = Landing.joined([self._resolver.landing(piece) for piece in pieces])
-        return Part(key, value, leads, events, asks_text=any(piece.reading.asks_text for piece in pieces))
+        asks_text = any(piece.reading.asks_text for piece in pieces)
+        return Part(key, value, leads, events, frozenset(acting), asks_text, in_order)
 
     @cached_method
     def _whole(self, code: ModuleCode) -> Part:
@@ -323,8 +328,7 @@ class _TransformModule:
         if not pieces:
             return None
         value = f"statements {digest_of((piece.text for piece in pieces), 6)}"
-        part = self._part(f"{code.label}:{_AROUND}", value, pieces)
-        return replace(part, acting=frozenset([code.name]), in_order=True)
+        return self._part(f"{code.label}:{_AROUND}", value, pieces, [code.name], in_order=True)
 
     def _run_later(self, module: str, found: dict[tuple[str, str], Part]) -> list[Part]:
         """The same of a module that is imported by name, when a function runs, and of what it imports; enters them."""

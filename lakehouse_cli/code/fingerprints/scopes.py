@@ -7,35 +7,37 @@ whose names are either bound in them or the module's, its tree shows the same.
 from __future__ import annotations
 
 import ast
-import symtable
 import sys
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
+from operator import attrgetter
 from typing import Any
 
-# What has names only as expressions have them, and begins no scope; in each, the fields that may hold such again.
-_PLAIN: Mapping[type, tuple[str, ...]] = {
-    **dict.fromkeys((ast.Constant, ast.Pass, ast.Break, ast.Continue), ()),
-    **dict.fromkeys((ast.Attribute, ast.Expr, ast.Return, ast.Starred, ast.keyword), ("value",)),
-    ast.Call: ("func", "args", "keywords"),
-    ast.Subscript: ("value", "slice"),
-    ast.Slice: ("lower", "upper", "step"),
-    ast.BinOp: ("left", "right"),
-    ast.Compare: ("left", "comparators"),
-    ast.UnaryOp: ("operand",),
-    **dict.fromkeys((ast.BoolOp, ast.JoinedStr), ("values",)),
-    ast.FormattedValue: ("value", "format_spec"),
-    **dict.fromkeys((ast.Tuple, ast.List, ast.Set), ("elts",)),
-    ast.Dict: ("keys", "values"),
-    **dict.fromkeys((ast.IfExp, ast.If), ("test", "body", "orelse")),
-    ast.Assign: ("targets", "value"),
-    ast.AugAssign: ("target", "value"),
-    ast.Raise: ("exc", "cause"),
-    ast.Assert: ("test", "msg"),
-    ast.For: ("target", "iter", "body", "orelse"),
-    ast.While: ("test", "body", "orelse"),
-    ast.With: ("items", "body"),
-    ast.withitem: ("context_expr", "optional_vars"),
+# What has no names and holds no nodes.
+_LEAVES = frozenset((ast.Constant, ast.Pass, ast.Break, ast.Continue, type(None)))
+# What has names only as expressions have them, and begins no scope; of each, what may hold such again.
+_PLAIN: Mapping[type, Callable[[Any], Any]] = {
+    **dict.fromkeys((ast.Attribute, ast.Expr, ast.Return, ast.Starred, ast.keyword), attrgetter("value")),
+    ast.Call: attrgetter("func", "args", "keywords"),
+    ast.Subscript: attrgetter("value", "slice"),
+    ast.Slice: attrgetter("lower", "upper", "step"),
+    ast.BinOp: attrgetter("left", "right"),
+    ast.Compare: attrgetter("left", "comparators"),
+    ast.UnaryOp: attrgetter("operand"),
+    **dict.fromkeys((ast.BoolOp, ast.JoinedStr), attrgetter("values")),
+    ast.FormattedValue: attrgetter("value", "format_spec"),
+    **dict.fromkeys((ast.Tuple, ast.List, ast.Set), attrgetter("elts")),
+    ast.Dict: attrgetter("keys", "values"),
+    **dict.fromkeys((ast.IfExp, ast.If), attrgetter("test", "body", "orelse")),
+    ast.Assign: attrgetter("targets", "value"),
+    ast.AugAssign: attrgetter("target", "value"),
+    ast.Raise: attrgetter("exc", "cause"),
+    ast.Assert: attrgetter("test", "msg"),
+    ast.For: attrgetter("target", "iter", "body", "orelse"),
+    ast.While: attrgetter("test", "body", "orelse"),
+    ast.With: attrgetter("items", "body"),
+    ast.withitem: attrgetter("context_expr", "optional_vars"),
 }
+_SEVERAL = (list, tuple)
 # Names that mean more to the compiler: `super` uses `__class__`, `__debug__` cannot be bound.
 _SPECIAL = frozenset(("super", "__class__", "__debug__"))
 
@@ -58,6 +60,8 @@ def names_by_line(tree: ast.Module, text: str, label: str) -> Mapping[int, Set[s
 
 
 def _of_any_module(text: str, label: str) -> dict[int, set[str]]:
+    import symtable  # not loaded where a tree says it all
+
     found: dict[int, set[str]] = {}
     for child in symtable.symtable(text, label, "exec").get_children():
         names = found.setdefault(child.get_lineno(), set())
@@ -98,6 +102,7 @@ def _of_plain_function(function: ast.FunctionDef) -> set[str] | None:
     parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     parameters += [each for each in (arguments.vararg, arguments.kwarg) if each is not None]
     outside = [*arguments.defaults, *arguments.kw_defaults, function.returns, *[each.annotation for each in parameters]]
+    outside = [each for each in outside if not _is_dotted(each)]
     bound = {each.arg for each in parameters}
     twice = len(bound) < len(parameters)
     if twice or function.decorator_list or getattr(function, "type_params", None) or _names_in(outside) is None:
@@ -109,7 +114,14 @@ def _of_plain_function(function: ast.FunctionDef) -> set[str] | None:
     return used - stored - bound
 
 
-def _names_in(nodes: Iterable[ast.AST | None]) -> tuple[set[str], set[str]] | None:
+def _is_dotted(node: ast.expr | None) -> bool:
+    """Whether an expression is a name, or an attribute of one, as nearly all annotations are."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name)
+
+
+def _names_in(nodes: Iterable[ast.AST | list[ast.expr | None] | None]) -> tuple[set[str], set[str]] | None:
     """The names that are used and those that are bound in nodes; None where there are scopes or other bindings."""
     used: set[str] = set()
     stored: set[str] = set()
@@ -117,19 +129,16 @@ def _names_in(nodes: Iterable[ast.AST | None]) -> tuple[set[str], set[str]] | No
     while waiting:
         node = waiting.pop()
         kind = node.__class__
-        if kind is ast.Name:
+        if kind in _SEVERAL:
+            waiting += node
+        elif kind is ast.Name:
             context = node.ctx.__class__
             if context is ast.Del:
                 return None
             (used if context is ast.Load else stored).add(node.id)
-        elif node is not None:
-            fields = _PLAIN.get(kind)
-            if fields is None:
+        elif kind not in _LEAVES:
+            inside = _PLAIN.get(kind)
+            if inside is None:
                 return None
-            for field in fields:
-                value = getattr(node, field)
-                if value.__class__ is list:
-                    waiting += value
-                else:
-                    waiting.append(value)
+            waiting.append(inside(node))
     return used, stored

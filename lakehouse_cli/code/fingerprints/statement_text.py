@@ -106,18 +106,14 @@ class _Walk:
         out, stack = self._out, self._stack
         scope = _Scope("module", set())
         stack += [(node, scope, EAGER) for node in reversed(self._nodes)]
-        handlers = _HANDLERS
+        find, generic = _HANDLERS.get, _Walk._generic
         while stack:
             item = stack.pop()
             if item.__class__ is str:
                 out.append(item)
                 continue
             node, scope, flags = item
-            handler = handlers.get(node.__class__)
-            if handler is None:
-                self._generic(node, scope, flags)
-            else:
-                handler(self, node, scope, flags)
+            find(node.__class__, generic)(self, node, scope, flags)
         return Reading(
             "".join(out), tuple(self._references), tuple(self._imports), self._asks_text, self._asks_anything
         )
@@ -128,17 +124,16 @@ class _Walk:
         children: list[Any] = []
         for field in _counted_fields(kind):
             value = getattr(node, field, None)
+            if value is None or value == []:
+                continue  # versions of Python differ in which empty fields there are
             if isinstance(value, ast.AST):
                 text += f" {field}"
                 children.append(value)
-            elif value.__class__ is list:
-                if value and isinstance(value[0], ast.stmt):
-                    value = _meaning(value)
-                if value:  # versions of Python differ in which empty fields there are
-                    text += f" {field}[{len(value)}]"
-                    children += value
-            elif value is not None:
+            elif value.__class__ is not list:
                 text += f" {field}={value!r}"
+            elif said := _meaning(value) if isinstance(value[0], ast.stmt) else value:
+                text += f" {field}[{len(said)}]"
+                children += said
         self._out.append(f"{text}(")
         self._stack += [
             (child, scope, flags) if isinstance(child, ast.AST) else f"{child!r}," for child in reversed(children)
@@ -146,8 +141,8 @@ class _Walk:
 
     def _refer(self, name: str, attributes: tuple[str, ...], scope: _Scope, flags: int, *, named: bool = False) -> str:
         """Note a use of a name, if it is the module's or imported; its text."""
-        own = ".".join((name, *attributes))
-        mangled = scope.prefix + name if name[:2] == "__" and name[-2:] != "__" else name
+        own = ".".join((name, *attributes)) if attributes else name
+        mangled = scope.prefix + name if scope.prefix and name[:2] == "__" and name[-2:] != "__" else name
         if name in scope.hidden:
             return f"{own},"
         if scope.kind == "function" or (scope.bound is not None and name not in scope.bound):
@@ -174,9 +169,11 @@ class _Walk:
         self._asks_anything |= name in ANYWHERE
 
     def _note_origin(self, origin: Import) -> None:
-        self._note(origin[0])
-        if origin[1]:
-            self._note(origin[1][-1])
+        module, path = origin
+        if module in _NOTED:
+            self._note(module)
+        if path and path[-1] in _NOTED:
+            self._note(path[-1])
 
     def _name(self, node: ast.Name, scope: _Scope, flags: int) -> None:
         if node.id in _NOTED:
@@ -189,14 +186,13 @@ class _Walk:
             self._references[Reference(node.id, (), None, bool(flags & EAGER))] = None
 
     def _attribute(self, node: ast.Attribute, scope: _Scope, flags: int) -> None:
-        attributes: list[str] = []
-        inner: ast.expr = node
+        attributes = [node.attr]
+        inner = node.value
         while isinstance(inner, ast.Attribute):
-            attributes.append(inner.attr)
-            if inner.attr in _NOTED:
-                self._note(inner.attr)
+            attributes.insert(0, inner.attr)
             inner = inner.value
-        attributes.reverse()
+        for noted in _NOTED.intersection(attributes):
+            self._note(noted)
         if isinstance(inner, ast.Name):
             self._out.append(self._refer(inner.id, tuple(attributes), scope, flags))
         else:
@@ -218,9 +214,8 @@ class _Walk:
                 self._note("__doc__" if "__doc__" in value else value)
             for name in _MENTIONED.findall(value) if "@" in value else ():
                 if name in self._names.entries or self._names.stars:
-                    self._references[Reference(name, (), self._names.plain_imports.get(name), bool(flags & EAGER))] = (
-                        None
-                    )
+                    origin = self._names.plain_imports.get(name)
+                    self._references[Reference(name, (), origin, bool(flags & EAGER))] = None
             # repr() depends on what a version of Unicode calls printable.
             self._out.append(f"s{len(value)}:{value},")
         else:
@@ -280,6 +275,13 @@ class _Walk:
     def _argument(self, node: ast.arg, scope: _Scope, flags: int) -> None:
         self._out.append(f"{node.arg},")
         self._annotate(node.annotation, scope, flags)
+
+    def _arguments(self, node: ast.arguments, scope: _Scope, flags: int) -> None:
+        if not node.args or node.posonlyargs or node.vararg or node.kwonlyargs or node.kwarg or node.defaults:
+            self._generic(node, scope, flags)
+        else:  # as of nearly all functions
+            self._out.append(f"arguments args[{len(node.args)}](")
+            self._stack += [(each, scope, flags) for each in reversed(node.args)]
 
     def _annotate(self, node: ast.expr | None, scope: _Scope, flags: int) -> None:
         if node is not None:
@@ -346,8 +348,7 @@ class _Walk:
         """``type X[T] = list[T]``, of Python 3.12."""
         inner = _Scope("function", set(), scope.prefix)
         self._out.append("TypeAlias(")
-        values = (node.name, *node.type_params, node.value)
-        self._stack += [")", *((each, inner, flags) for each in reversed(values))]
+        self._stack += [")", *((each, inner, flags) for each in (node.value, *reversed(node.type_params), node.name))]
 
     def _comprehension(self, node: Any, scope: _Scope, flags: int) -> None:
         if scope.kind != "function":
@@ -430,6 +431,7 @@ _HANDLERS: dict[type, Callable[[_Walk, Any, _Scope, int], None]] = {
     ast.Subscript: _Walk._subscript,
     ast.Lambda: _Walk._lambda,
     ast.arg: _Walk._argument,
+    ast.arguments: _Walk._arguments,
     ast.FunctionDef: _Walk._function,
     ast.AsyncFunctionDef: _Walk._function,
     ast.ClassDef: _Walk._class,

@@ -73,8 +73,15 @@ class Engine(ABC):
         return None
 
     @abstractmethod
-    def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float]) -> None:
+    def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float] | None) -> None:
         """Have one worker, and no other, call `worker.answer` with a message, once.
+
+        Args:
+            worker: Its name.
+            key: Names the call.
+            message: What it is given.
+            resources: What the work asks for beside a place; None for what is no work, and takes no place: it is
+                answered while the worker is busy.
 
         Raises:
             ClusterLostError: Nothing answers.

@@ -225,6 +225,7 @@ class ClusterExecutor(Executor):
                 else:
                     worker.state = "ready"
             self._changed.notify_all()
+        self.on_more()
 
     def _refuse(self, name: str, worker: Member, why: str) -> None:
         """Give nothing to a worker; said where the run goes on all the same."""
@@ -239,7 +240,7 @@ class ClusterExecutor(Executor):
     def _ask(self, name: str, kind: Literal["greet", "take"], content: bytes) -> None:
         key = f"{kind} {name} {self._session}-{next(self._numbers)}"
         with suppress(ClusterLostError):
-            self._engine.call(name, key, pack_message(Message(self._bundle_id, kind, content)), {})
+            self._engine.call(name, key, pack_message(Message(self._bundle_id, kind, content)), None)
 
     def _look(self) -> None:
         """Take note of workers that came, and of those that went.
@@ -289,8 +290,10 @@ class ClusterExecutor(Executor):
     def _is_settled(self, seconds: float) -> bool:
         with self._lock:
             states = {each.state for each in self._workers.values()}
-        if states <= {"ready", "unfit"} and states:
+        if "ready" in states and states <= {"ready", "unfit"}:
             return True
+        if states == {"unfit"}:  # others may have just come as well
+            return seconds > SETTLING_S
         return seconds > (SETTLING_S if "ready" in states else GREETING_S)
 
     def _refusal(self, unfit: Mapping[str, str]) -> ClusterError:
