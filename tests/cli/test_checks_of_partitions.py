@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.cli.test_partitions import put, run
 from tests.conftest import Cli, ProjectFolder
 
@@ -126,3 +128,25 @@ def test_equals_compares_partition_by_partition(folder: ProjectFolder, cli: Cli)
     assert run(cli, code=1)["daily"] == {"2024-01-01": "failed", "2024-01-02": "failed"}
     folder.declare(COUNTED.replace("other: {partitions: [day], ", "other: {"), COUNTED_CODE)
     assert "compares the rows of each partition, and `other` has not the same partitions" in cli("validate").err
+
+
+@pytest.mark.parametrize("storage", ["{root: data}", "{type: sqlite, root: w.sqlite}", "{type: delta, root: delta}"])
+def test_freshness_counts_what_is_stored(folder: ProjectFolder, cli: Cli, storage: str) -> None:
+    """A partition that fails counts as it is stored, one without rows has no newest value; of any storage."""
+    tables = FRESH.replace("kind: source,", "kind: source, storage: files,")
+    code = FRESH_CODE.replace("    return raw\n", "    assert 13 not in raw['id'].to_pylist()\n    return raw\n")
+    folder.declare(tables, code, top=f"storages:\n  files: {{root: data}}\n  default: {storage}\n")
+    soon, late = ("--as-of", "2024-03-02T06:00Z"), ("--as-of", "2024-03-09T06:00Z")
+    put(folder, "2024-01-01", 1)
+    put(folder, "2024-03-01", 1)
+    freshness(cli, "run", *soon)
+    put(folder, "2024-03-01", 13)
+    table, check = freshness(cli, "run", *soon, code=1)
+    assert (table["status"], check["status"], check["rows"]) == ("failed", "passed", 2)
+    put(folder, "2024-03-01", 1)
+    put(folder, "2024-03-08")
+    table, check = freshness(cli, "run", *late, code=1)
+    assert [each["status"] for each in table["partitions"]] == ["materialized"]
+    assert (check["status"], check["value"], check["rows"]) == ("failed", "2024-03-01T00:00:00+00:00", 2)
+    assert freshness(cli, "plan", *late)[1]["status"] == "failed"
+    assert freshness(cli, "plan", *soon)[1]["status"] == "passed"
