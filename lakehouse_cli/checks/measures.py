@@ -73,9 +73,15 @@ class Measure(Judged):
                 state["before"] = str(self._setting.before)
             if self._other is not None:
                 state["other"] = str(self._other)
-        elif self.check.kind == "freshness" and self._newest is not None:
-            state["newest"] = self._moment(self._newest).isoformat()
+        elif self.check.kind == "freshness" and (newest := self._newest_of_all()) is not None:
+            state["newest"] = newest.isoformat()
         return state
+
+    def _newest_of_all(self) -> datetime | None:
+        """The newest value, also of partitions that are not judged."""
+        own = None if self._newest is None else self._moment(self._newest)
+        other = self._setting.newest.get(self.check.name)
+        return max(filter(None, (own, other)), default=None)
 
     def _moment(self, ticks: int) -> datetime:
         """A date, at its start, or a timestamp; without a zone it is taken as UTC."""
@@ -98,6 +104,6 @@ class Measure(Judged):
         value = {
             "row_count": str(self.rows),
             "nulls": f"{self.count}/{self.rows}",
-            "freshness": None if self._newest is None else self._moment(self._newest).isoformat(),
+            "freshness": record.state.get("newest"),
         }[self.check.kind]
         return replace(record, result=replace(record.result, value=value))

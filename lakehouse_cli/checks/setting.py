@@ -42,6 +42,7 @@ class Setting(Struct, frozen=True):
         codes: Hashes of the code of functions, by check.
         find_lines: Gives the lines of a source's file on which rows begin, both from 1; None where there are none.
         partitions: Of one partition, the others, in which what is `unique` may not be again.
+        newest: Of some partitions, the newest values that are recorded of the others, by check `freshness`.
     """
 
     folder: Path
@@ -52,3 +53,4 @@ class Setting(Struct, frozen=True):
     codes: Mapping[str, str] = {}
     find_lines: Callable[[Sequence[int]], Mapping[int, RowPlace]] | None = None
     partitions: OtherPartitions | None = None
+    newest: Mapping[str, datetime] = {}

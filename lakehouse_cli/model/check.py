@@ -106,6 +106,11 @@ class Check(Declaration, frozen=True):
         return found
 
     @property
+    def measured(self) -> Check:
+        """The same check `freshness` without an age that is too old."""
+        return replace(self, arguments={name: each for name, each in self.arguments.items() if name != "within"})
+
+    @property
     def threshold(self) -> str | None:
         """The threshold that decides first, as it is written: of errors before that of warnings."""
         return self.error_above if self.error_above is not None else self.warn_above

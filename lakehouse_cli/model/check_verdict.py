@@ -35,7 +35,7 @@ def judged_again(check: Check, record: CheckRecord, now: datetime) -> CheckResul
         threshold=None,
         message=message,
     )
-    if before.status == "skipped":
+    if before.status == "skipped" or (before.status == "errored" and check.kind == "freshness"):
         return replace(result, threshold=_limits(check))
     if check.kind in ("row_count", "nulls", "freshness"):
         wrong = "; ".join(_measured(check, record, now))
@@ -66,7 +66,9 @@ def _limits(check: Check) -> str | None:
         return ", ".join([*parts, *(f"change {name} {value}" for name, value in arguments.get("change", {}).items())])
     if check.kind == "nulls":
         return f"max {arguments['max']}"
-    return f"within {arguments['within']}" if check.kind == "freshness" else check.threshold
+    if check.kind == "freshness":
+        return f"within {arguments['within']}" if "within" in arguments else None  # none of one partition
+    return check.threshold
 
 
 def _measured(check: Check, record: CheckRecord, now: datetime) -> Iterator[str]:
@@ -76,6 +78,8 @@ def _measured(check: Check, record: CheckRecord, now: datetime) -> Iterator[str]
         if Limit.of(str(arguments["max"])).is_exceeded(result.count, result.rows):
             of = f"{plural(result.count, 'null')} in {plural(result.rows, 'row')}"
             yield f"`{check.columns[0]}` has {of}, and may have {arguments['max']}"
+    elif check.kind == "freshness" and "within" not in arguments:
+        return  # of one partition: it is judged on the whole table
     elif check.kind == "freshness":
         yield from _stale(check, state.get("newest"), now)
     else:

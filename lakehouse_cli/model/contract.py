@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from msgspec import field
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import Location
 from lakehouse_cli.model.check import Check
@@ -77,6 +78,14 @@ class Contract(Declaration, frozen=True, dict=True):
     def placed(self) -> list[Column]:
         """The columns with options of their own, or with another name in the file."""
         return [each for each in self.columns or () if each.options or each.from_ is not None]
+
+    @cached_property
+    def of_partition(self) -> Contract:
+        """The contract of one partition: of what is judged on the whole table, the value is only measured."""
+        whole = {each.name for each in self.checks if each.kind == "freshness"}
+        if not whole:
+            return self
+        return replace(self, checks=tuple([each.measured if each.name in whole else each for each in self.checks]))
 
     @property
     def column_options(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:

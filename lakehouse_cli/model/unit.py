@@ -37,6 +37,7 @@ def unit_of(table: Table, partition: Partition) -> Table:
         base_path=table.path,
         partition=partition,
         selected=None,
+        contract=table.contract.of_partition if table.is_partitioned else table.contract,
         quarantine_of=f"{table.quarantine_of}/{partition.path}" if table.quarantine_of else "",
     )
 

@@ -20,6 +20,7 @@ def limit_problems(graph: AssetGraph) -> Iterator[Problem]:
     for table in graph.tables.values():
         if table.kind == "computed" and table.partitions:
             yield from _of_table(table)
+            yield from _of_counts(table, graph)
             for edge in graph.inputs.get(table.name, ()):
                 yield from _of_input(table, graph.tables[edge.table])
 
@@ -36,6 +37,20 @@ def _of_table(table: Table) -> Iterator[Problem]:
     if any(each.references == table.name for each in table.contract.checks):
         message = f"a check of {owner} looks at the table itself, and each partition is judged by itself"
         yield Problem(message, "remove the check, or `partitions`", table.where("checks", "partitions"))
+
+
+def _of_counts(table: Table, graph: AssetGraph) -> Iterator[Problem]:
+    """The checks that compare how many rows each partition has with a table that has other partitions."""
+    for check in table.contract.checks:
+        name = check.arguments.get("equals") if check.kind == "row_count" else None
+        other = graph.tables.get(name) if name is not None and name != table.name else None
+        if other is not None and (other.kind != "computed" or other.partitions != table.partitions):
+            message = (
+                f"check `{check.name}` of table `{table.name}` compares the rows of each partition, and `{name}` has"
+                " not the same partitions"
+            )
+            hint = f"compare with a table that has `partitions: [{', '.join(table.partitions)}]`, or remove `equals`"
+            yield Problem(message, hint, check.location or table.where("checks", "partitions"))
 
 
 def _hint(what: str) -> str:

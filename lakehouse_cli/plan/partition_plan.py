@@ -20,8 +20,10 @@ from lakehouse_cli.plan.partitioning import (
     domain_of,
     link_of,
 )
-from lakehouse_cli.plan.planned import Plan
+from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.replaying import replay_reasons
+from lakehouse_cli.plan.standing_checks import blocking
+from lakehouse_cli.plan.table_freshness import freshness_checks, newest_stored, table_freshness, with_freshness
 from lakehouse_cli.plan.table_units import LEFT, Judge, Known, ReasonsOf, TableUnits
 from lakehouse_cli.plan.units import Found, Narrowing, StoredPartitions, UnitPlan
 from lakehouse_cli.text.name_lists import first_named
@@ -109,7 +111,7 @@ class PartitionPlanner:
         self._graph, self.links, self._stored, self._states = graph, links, stored, states
         self._dimensions = dimensions
         self._domains = {name: domain_of(each, now) for name, each in dimensions.items()}
-        self._narrowing, self._force = narrowing, force
+        self._narrowing, self._force, self._now = narrowing, force, now
         self.found: dict[str, Found] = {}
         self._blocked: dict[str, StorageError] = {}
 
@@ -171,12 +173,29 @@ class PartitionPlanner:
         links = {each.name: self.links[each.name] for each in plan.tables if each.name in self.links}
         return replace(
             plan,
+            tables=tuple(map(self._with_freshness, plan.tables)),
             found=self.found,
             readings=readings,
             links=links,
             dimensions=self._dimensions,
             newest_first=self._narrowing.newest_first,
         )
+
+    def _with_freshness(self, planned: PlannedTable) -> PlannedTable:
+        """A planned table with the newest value of all its partitions, judged where none of them is due.
+
+        It keeps nobody from reading it: of what is there, nothing is wrong.
+        """
+        table = self._graph.tables[planned.name]
+        if planned.name not in self.links or planned.refused is not None or not freshness_checks(table):
+            return planned
+        newest = self.found[planned.name].newest = newest_stored(table, self._stored[planned.name])
+        if planned.action not in ("skip", "wait"):
+            return planned
+        checks = with_freshness(planned.checks, table_freshness(table, newest, self._now))
+        bad = [each.message for each in blocking(table, checks) if each.check == "freshness"]
+        wrong = f"`{planned.name}`: {bad[0]}" if bad else None
+        return replace(planned, checks=checks, would_fail=planned.would_fail or wrong)
 
     def blocked(self, name: str, failing: Mapping[str, str]) -> StorageError | None:
         """Why it is not known which partitions a table has, so that none is made or removed; None where it is.

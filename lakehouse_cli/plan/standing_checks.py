@@ -31,7 +31,8 @@ def standing_checks(table: Table, recorded: Iterable[CheckRecord], codes: Mappin
     for each in recorded:
         records.setdefault(each.judged, []).append(each)
     found: list[Standing] = []
-    for check in table.contract.checks:
+    contract = table.contract.of_partition if table.is_partitioned else table.contract
+    for check in contract.checks:
         same = records.get(check.judged_as() + codes.get(check.name, ""))
         named = next((each for each in same or () if each.result.name == check.name), None)
         record = named or (same[0] if same else None)

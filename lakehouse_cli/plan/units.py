@@ -156,6 +156,20 @@ class UnitPlan(Struct, frozen=True):
         return self.partition.key
 
 
+class Measured(NamedTuple):
+    """What was measured of a partition, or of all of them.
+
+    Attributes:
+        newest: The newest value, in ISO 8601; None where there is none.
+        rows: How many rows have a value.
+        not_judged: How many have none.
+    """
+
+    newest: str | None
+    rows: int
+    not_judged: int
+
+
 @dataclass(slots=True)
 class Found:
     """The partitions of a table as a plan leaves them.
@@ -168,6 +182,7 @@ class Found:
         outdated: Those of them that are stored, as they were made before.
         uncertain: Those that are up to date, and whose checks the run judges, or an earlier one found to fail.
         failing: Those that it would fail at, with why.
+        newest: What is recorded of those that are stored by checks `freshness`, by check.
     """
 
     contents: dict[Partition, InputRecord | None] = field(default_factory=dict)
@@ -177,6 +192,7 @@ class Found:
     outdated: set[Partition] = field(default_factory=set)
     uncertain: set[Partition] = field(default_factory=set)
     failing: dict[Partition, str] = field(default_factory=dict)
+    newest: Mapping[str, dict[Partition, Measured]] = field(default_factory=dict)
 
 
 class Narrowing(NamedTuple):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from lakehouse_cli.plan.expansion import expand
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.unit_checks import together
+from lakehouse_cli.runner.table_results import freshness_failure
 from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.runs.events import (
     Event,
@@ -68,7 +70,8 @@ class Assembly:
     ) -> None:
         self._amend = amend
         self.expansion = expand(plan, graph)
-        self._plan, self._emit = plan, emit
+        self._plan, self._emit, self._graph = plan, emit, graph
+        self._now = plan.as_of or datetime.now(UTC)
         self._tables = {each.name: _Gathering(each, len(each.partitions)) for each in plan.partitioned}
         self._done: dict[str, TableResult] = {}
 
@@ -140,6 +143,10 @@ class Assembly:
         if status == "unchanged" and "waiting" in statuses:
             status = "waiting"
         content, content_hash = self._content_after(gathering)
+        checks, stale = self._checks(gathering, results)
+        error = self._error(results)
+        if stale is not None and status in ("unchanged", "waiting", "materialized", "dropped"):
+            status, error = "failed", stale
         return TableResult(
             planned.name,
             status,
@@ -149,10 +156,10 @@ class Assembly:
             duration_s=None if gathering.began is None else round(time.perf_counter() - gathering.began, 6),
             uri=planned.uri,
             attempts=max((each.attempts for each in results), default=0),
-            error=self._error(results),
+            error=error,
             notes=(*planned.notes, *self._notes(results, says_why_waiting=status != "waiting")),
             content_hash=content_hash,
-            checks=self._checks(results),
+            checks=checks or UNSET,
             partitions=tuple([self._of(each) for each in results]),
             partitions_up_to_date=planned.up_to_date,
         )
@@ -169,10 +176,25 @@ class Assembly:
             found += [(partition, note) for note in (*each.notes, *waits)] if each.error is None else []
         return [*by_message(found)]
 
-    def _checks(self, results: Iterable[TableResult]) -> tuple[CheckResult, ...] | UnsetType:
-        """What the checks of all partitions found that were judged, or stand otherwise than passed."""
+    def _checks(
+        self, gathering: _Gathering, results: Sequence[TableResult]
+    ) -> tuple[tuple[CheckResult, ...], ErrorInfo | None]:
+        """What the checks of all partitions found that were judged, or stand otherwise than passed.
+
+        Freshness is that of the whole table; where it fails, the error says so.
+        """
         parts = self.expansion.partitions
-        return together([(str(parts[each.name]), one) for each in results for one in each.checks or ()]) or UNSET
+        checks = together([(str(parts[each.name]), one) for each in results for one in each.checks or ()])
+        table = self._graph.tables[gathering.planned.name]
+        newest = self._plan.found[table.name].newest
+        if not newest:
+            return checks, None
+        from lakehouse_cli.plan.standing_checks import blocking
+        from lakehouse_cli.plan.table_freshness import replaced, table_freshness, with_freshness
+
+        checks = with_freshness(checks, table_freshness(table, replaced(newest, parts, results), self._now))
+        bad = [each for each in blocking(table, checks) if each.check == "freshness"]
+        return checks, freshness_failure(bad) if bad else None
 
     def _content_after(self, gathering: _Gathering) -> tuple[Collection[InputRecord], str | UnsetType]:
         """What is stored of a table now, and the hash of it, where anything was to be done."""

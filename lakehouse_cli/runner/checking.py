@@ -19,7 +19,9 @@ from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
 from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_keys import across_partitions
+from lakehouse_cli.model.unit import unit_of
 from lakehouse_cli.runner.jobs import Job, JobChecks, Outcome
 from lakehouse_cli.runner.table_results import STORED_HINT
 from lakehouse_cli.runner.unfit_columns import add_rest
@@ -33,9 +35,10 @@ from lakehouse_cli.text.counts import plural
 class _StoredTables:
     """The stored tables that checks look at, read from their storages."""
 
-    def __init__(self, place: Workplace, checks: JobChecks) -> None:
+    def __init__(self, place: Workplace, checks: JobChecks, partition: Partition | None) -> None:
         self._place = place
         self._checks = checks
+        self._partition = partition
 
     def content(self, name: str) -> str | None:
         """The hash of what is stored; None where it cannot be looked at."""
@@ -54,7 +57,11 @@ class _StoredTables:
             yield [piece.column(each) for each in columns]
 
     def rows(self, name: str) -> int:
-        """How many rows a table has."""
+        """How many rows a table has, or of one with the same partitions that which is judged; 0 where it has none."""
+        table = self._checks.references.get(name)
+        if self._partition is not None and table is not None and table.is_partitioned:
+            manifest = self._place.storages[table.storage].read_manifest(unit_of(table, self._partition))
+            return 0 if manifest is None else manifest.row_count or 0
         if name in self._checks.unpublished:
             return int(self._checks.unpublished[name].num_rows)
         known = self._checks.contents[name].rows
@@ -84,15 +91,21 @@ def setting_of(job: Job, place: Workplace) -> Setting:
     of = job.checks or JobChecks()
     table = job.table
     lines = partial(find_lines, place.storages[table.storage], table) if table.kind == "source" else None
+    newest = {}
+    if table.is_many_units and table.selected is not None:
+        from lakehouse_cli.runner.partition_checking import newest_beside  # seldom needed
+
+        newest = newest_beside(table, place.storages[table.storage])
     return Setting(
         place.folder,
         job.run_started,
-        _StoredTables(place, of),
+        _StoredTables(place, of, table.partition),
         workers=job.workers,
         before=of.before,
         codes=of.codes,
         find_lines=lines,
         partitions=job.keys,
+        newest=newest,
     )
 
 

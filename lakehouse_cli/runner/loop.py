@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -146,9 +146,8 @@ class Runner(Struct, frozen=True):
         run = _Run(runner, plan, run_id or new_run_id(), fail_fast, gathered)
         objects = tuple(name for name in names if self.graph.tables[name].serializer)
         params = plan.params or UNSET
-        as_of = UNSET if plan.as_of is None else plan.as_of.isoformat()
         started = RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes, objects or UNSET, params)
-        self.emit(replace(started, as_of=as_of))
+        self.emit(replace(started, as_of=UNSET if plan.as_of is None else plan.as_of.isoformat()))
         if assembly is not None:
             assembly.begin()
         run.skip_what_is_up_to_date()
@@ -160,15 +159,16 @@ class Runner(Struct, frozen=True):
             run.read_asked_sources()
             if run.together is not None:
                 run.publish_together(run.together)
+        results = run.in_plan_order() if assembly is None else assembly.results(run.in_plan_order())
         result = RunResult(
             run.run_id,
             plan.project,
             plan.environment,
-            run.status(),
+            run.status(results),
             asked.at.isoformat(timespec="milliseconds"),
             now_text(),
             round(time.perf_counter() - asked.clock, 6),
-            run.in_plan_order() if assembly is None else assembly.results(run.in_plan_order()),
+            results,
             plan.deferred,
             run.cancelled_by,
         )
@@ -219,10 +219,10 @@ class _Run:
         self.interrupts = Interrupts(self._stop_softly)
         self.schedule = Schedule(self.plan.due, runner.durations, self.contents.bytes_of_inputs, runner.memory_limit)
 
-    def status(self) -> RunStatus:
+    def status(self, tables: Iterable[TableResult]) -> RunStatus:
         if self.cancelled_by is not None:
             return "cancelled"
-        return "failed" if table_results.first_unusable(self.results.values()) else "success"
+        return "failed" if table_results.first_unusable((*self.results.values(), *tables)) else "success"
 
     def in_plan_order(self) -> tuple[TableResult, ...]:
         return tuple(self.results[name] for name in self.planned if name in self.results)

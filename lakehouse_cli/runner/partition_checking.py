@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from datetime import datetime
 
 import pyarrow as pa
 from msgspec.structs import replace
@@ -19,7 +20,7 @@ from lakehouse_cli.storage.partition_capability import partitions
 from lakehouse_cli.storage.table_scan import scan
 from lakehouse_cli.text.counts import plural
 
-_OF_ALL_ROWS = ("row_count", "nulls", "freshness", "sql", "function")
+_OF_ALL_ROWS = ("row_count", "nulls", "sql", "function")
 #: Makes what judges checks of a partition, given how many rows it had before; to be closed.
 OpenJudge = Callable[[Table, Sequence[Check], int | None], Judge]
 
@@ -109,6 +110,21 @@ class JudgedPartitions:
         first = {record.result.name: record for _, record in reversed(self._found)}
         results = together((partition, record.result) for partition, record in self._found)
         return tuple(replace(first[each.name], result=each, state={}) for each in results)
+
+
+def newest_beside(table: Table, storage: AssetStorage) -> dict[str, datetime]:
+    """The newest values recorded of the partitions that are not chosen, by check `freshness` of the table."""
+    checks = [each for each in table.contract.checks if each.kind == "freshness"]
+    found: dict[str, datetime] = {}
+    chosen = {*(table.selected or ())}
+    for each in partitions(storage, replace(table, selected=None)) if checks else ():
+        manifest = None if each in chosen else storage.read_manifest(unit_of(table, each))
+        for record in () if manifest is None else manifest.checks:
+            for check in checks:
+                if record.judged == check.judged_as() and "newest" in record.state:
+                    newest = datetime.fromisoformat(record.state["newest"])
+                    found[check.name] = max(newest, found.get(check.name, newest))
+    return found
 
 
 def merged_rows(some: Sequence[FailedRows]) -> FailedRows | None:

@@ -138,6 +138,14 @@ def standing_failure(planned: PlannedTable, bad: Sequence[CheckResult]) -> Table
     return replace(unchanged(planned), status="failed", error=ErrorInfo.of(error, left))
 
 
+def freshness_failure(bad: Sequence[CheckResult]) -> ErrorInfo:
+    """The error of a table by partition whose newest value is too old; its partitions are as the run left them."""
+    violations = tuple(Violation(each.column, each.check, each.count, each.message, (), each.location) for each in bad)
+    hint = "get newer data into what the table is made from, or relax the check"
+    error = ContractError(bad[0].message, violations, hint=hint, location=bad[0].location)
+    return ErrorInfo.of(error, "its partitions are stored")
+
+
 #: What to do about stored data that do not keep a check.
 STORED_HINT = "correct what the table is made from, or relax the check; `lakehouse run --force` computes it again"
 

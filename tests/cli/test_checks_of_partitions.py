@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.cli.test_partitions import put, run
 from tests.conftest import Cli, ProjectFolder
 
@@ -32,3 +36,117 @@ def test_check_judges_partitions_as_a_run(folder: ProjectFolder, cli: Cli) -> No
     assert found["row_count"]["rows"] == 3 + 6
     assert [each["row"] for each in found["max"]["examples"]] == [5, 6]
     assert cli("check", "daily", "--partition", "day=2024-01-01").code == 0
+
+
+FRESH = """
+raw: {kind: source, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}
+daily:
+  partitions: [day]
+  inputs: [raw]
+  columns: {id: int64, day: date32}
+  checks: [{freshness: {column: day, within: 2d}}]
+summary: {inputs: [daily], columns: {n: int64}}
+"""
+FRESH_CODE = """
+import pyarrow as pa
+def daily(raw: pa.Table) -> pa.Table:
+    return raw
+def summary(daily: pa.Table) -> pa.Table:
+    return pa.table({"n": [daily.num_rows]})
+"""
+
+
+def freshness(cli: Cli, command: str, *arguments: str, code: int = 0) -> Any:
+    """What a command says of the freshness of `daily`, beside its status."""
+    done = cli(command, "-o", "json", *arguments)
+    assert done.code == code, done
+    [table] = [each for each in done.json["tables"] if each["name"] == "daily"]
+    return table, next(iter(table.get("checks", ())), None)
+
+
+def test_freshness_is_of_the_whole_table(folder: ProjectFolder, cli: Cli) -> None:
+    """The newest value of all partitions counts, in plan, run and check, also when nothing is due."""
+    folder.declare(FRESH, FRESH_CODE)
+    for day in ("2024-01-01", "2024-01-02", "2024-03-01"):
+        put(folder, day, 1)
+    soon, late = ("--as-of", "2024-03-02T06:00Z"), ("--as-of", "2024-03-09T06:00Z")
+    table, check = freshness(cli, "run", *soon)
+    assert {each["status"] for each in table["partitions"]} == {"materialized"}
+    assert (check["status"], check["value"], check["rows"]) == ("passed", "2024-03-01T00:00:00+00:00", 3)
+    # One old partition that is computed again does not make the table old; nor is one old that is up to date.
+    put(folder, "2024-01-01", 1, 2)
+    table, check = freshness(cli, "run", *soon, "--partition", "day=2024-01-01")
+    assert (table["status"], check["status"], check["rows"]) == ("materialized", "passed", 4)
+    table, check = freshness(cli, "plan", *soon)
+    assert (table["partitions"], table["would_fail"], check["status"]) == ([], None, "passed")
+    # A week later nothing is due, and the table is old.
+    table, check = freshness(cli, "plan", *late)
+    assert check["message"] == "check `freshness`: the newest `day`, 2024-03-01, is older than 2d"
+    assert table["would_fail"] == f"`daily`: {check['message']}"
+    table, check = freshness(cli, "run", *late, code=1)
+    assert (table["status"], check["status"], table["partitions"]) == ("failed", "failed", [])
+    assert table["error"]["message"] == check["message"]
+    assert freshness(cli, "check", "daily", code=1)[1]["value"] == "2024-03-01T00:00:00+00:00"
+    _, check = freshness(cli, "check", "daily", "--partition", "day=2024-01-01", code=1)
+    assert check["value"] == "2024-03-01T00:00:00+00:00"
+    # Newer data help, and what is removed does not count any more.
+    put(folder, "2024-03-08", 1)
+    table, check = freshness(cli, "run", *late)
+    assert (table["status"], check["value"]) == ("materialized", "2024-03-08T00:00:00+00:00")
+    assert cli("clean", "daily", "--partition", "day=2024-03-08", "--yes").code == 0
+    (folder.path / "data/raw/sales_2024-03-08.csv").unlink()
+    assert freshness(cli, "plan", *late)[1]["status"] == "failed"
+
+
+COUNTED = """
+raw: {kind: source, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}
+other: {partitions: [day], inputs: [raw], columns: {id: int64}}
+daily:
+  partitions: [day]
+  inputs: [raw]
+  columns: {id: int64}
+  checks: [{row_count: {equals: other}}, {foreign_key: {columns: id, references: other.id}}]
+"""
+COUNTED_CODE = """
+import pyarrow as pa
+def other(raw: pa.Table) -> pa.Table:
+    return raw
+def daily(raw: pa.Table) -> pa.Table:
+    return pa.table({"id": [each for each in raw["id"].to_pylist() if each < 9] + [1] * raw["id"].to_pylist().count(8)})
+"""
+
+
+def test_equals_compares_partition_by_partition(folder: ProjectFolder, cli: Cli) -> None:
+    """Two partitions whose sum is right fail both; values of a foreign key may be in any partition."""
+    folder.declare(COUNTED, COUNTED_CODE)
+    put(folder, "2024-01-01", 1, 2)
+    put(folder, "2024-01-02", 8, 9)  # as many rows, with 1, which the other partition has
+    assert run(cli)["daily"] == {"2024-01-01": "materialized", "2024-01-02": "materialized"}
+    assert cli("check", "daily").code == 0
+    put(folder, "2024-01-01", 1, 9)
+    put(folder, "2024-01-02", 8, 2)
+    assert run(cli, code=1)["daily"] == {"2024-01-01": "failed", "2024-01-02": "failed"}
+    folder.declare(COUNTED.replace("other: {partitions: [day], ", "other: {"), COUNTED_CODE)
+    assert "compares the rows of each partition, and `other` has not the same partitions" in cli("validate").err
+
+
+@pytest.mark.parametrize("storage", ["{root: data}", "{type: sqlite, root: w.sqlite}", "{type: delta, root: delta}"])
+def test_freshness_counts_what_is_stored(folder: ProjectFolder, cli: Cli, storage: str) -> None:
+    """A partition that fails counts as it is stored, one without rows has no newest value; of any storage."""
+    tables = FRESH.replace("kind: source,", "kind: source, storage: files,")
+    code = FRESH_CODE.replace("    return raw\n", "    assert 13 not in raw['id'].to_pylist()\n    return raw\n")
+    folder.declare(tables, code, top=f"storages:\n  files: {{root: data}}\n  default: {storage}\n")
+    soon, late = ("--as-of", "2024-03-02T06:00Z"), ("--as-of", "2024-03-09T06:00Z")
+    put(folder, "2024-01-01", 1)
+    put(folder, "2024-03-01", 1)
+    freshness(cli, "run", *soon)
+    put(folder, "2024-03-01", 13)
+    table, check = freshness(cli, "run", *soon, code=1)
+    assert (table["status"], check["status"], check["rows"]) == ("failed", "passed", 2)
+    put(folder, "2024-03-01", 1)
+    put(folder, "2024-03-08")
+    table, check = freshness(cli, "run", *late, code=1)
+    assert [each["status"] for each in table["partitions"]] == ["materialized"]
+    assert (check["status"], check["value"], check["rows"]) == ("failed", "2024-03-01T00:00:00+00:00", 2)
+    assert freshness(cli, "plan", *late)[1]["status"] == "failed"
+    assert freshness(cli, "plan", *soon)[1]["status"] == "passed"
