@@ -6,7 +6,6 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -98,8 +97,13 @@ class Settings(Struct, frozen=True):
     def _knowing_the_project(self, terminal: Terminal) -> Terminal:
         """A terminal whose commands name the project as this one does."""
         named = (("-C", self.project_dir), ("-m", self.module))
-        given = [f"{flag} {quote(value)}" for flag, value in named if value is not None]
-        return replace(terminal, command=" ".join(("lakehouse", *given))) if given else terminal
+        given = [(flag, value) for flag, value in named if value is not None]
+        if not given:
+            return terminal
+        from shlex import quote  # seldom needed
+
+        options = [f"{flag} {quote(value)}" for flag, value in given]
+        return replace(terminal, command=" ".join(("lakehouse", *options)))
 
 
 class Current:

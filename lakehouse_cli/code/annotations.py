@@ -27,6 +27,7 @@ _BUILTINS = frozenset(dir(builtins))
 # By these a module may bind names that are written nowhere.
 _BINDERS = frozenset(("globals", "locals", "vars", "exec", "eval", "setattr"))
 _TARGETS = frozenset(("lakehouse_cli.Target", "lakehouse_cli.declarations.Target"))
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # Statements whose bodies are not among those at the module's top.
 _NOT_AT_TOP = (ast.For, ast.While, ast.Match, ast.TryStar)
 
@@ -67,7 +68,7 @@ class NamedTypes:
                     self._bind(alias.asname or top, alias.name if alias.asname else top)
             elif isinstance(statement, ast.ImportFrom):
                 self._bind_imported(statement)
-            elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            elif isinstance(statement, _FUNCTIONS):
                 self._bind(statement.name, None)
             elif (defined := self._definition(statement)) is not None:
                 self._bind(*defined)

@@ -36,6 +36,7 @@ _ENCODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 # Code that is nested more deeply is refused: how much Python takes depends on its version and on who calls it.
 _DEEPEST = 1000
 _FLATTEN = "write its longest expression, or chain of `elif`, in several steps"
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _GLOBAL = re.compile(r"global[ \t]")
 
 ParameterKind = Literal["positional_only", "positional", "keyword", "var_positional", "var_keyword"]
@@ -213,7 +214,7 @@ class SourceReader(Struct):
         self, statement: ast.stmt, module: ModuleSource, lines: list[str], types: NamedTypes
     ) -> dict[str, FunctionSource]:
         """The names one top-level statement binds that may be functions."""
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+        if isinstance(statement, _FUNCTIONS):
             return {statement.name: _function(statement, module.shown, lines, types)}
         if isinstance(statement, ast.ImportFrom):
             return self._imported(statement, module, lines)

@@ -21,11 +21,12 @@ from lakehouse_cli.errors import Location, system_reason
 from lakehouse_cli.text.regular_files import read_regular
 
 ENV_FILE = ".env"
-_NAMED = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)", re.DOTALL)
-_QUOTED = re.compile(r"""(?:'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)")\s*(?:#.*)?""")
-_ESCAPE = re.compile(r"\\(.)")
+# Compiled where there is such a file.
+_NAMED = r"(?s)(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)"
+_QUOTED = r"""(?:'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)")\s*(?:#.*)?"""
+_ESCAPE = r"\\(.)"
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
-_COMMENT = re.compile(r"(?:^|\s+)#.*")
+_COMMENT = r"(?:^|\s+)#.*"
 _MAX_BYTES = 1_000_000
 
 
@@ -85,7 +86,7 @@ class DotEnv:
             if not stripped or stripped.startswith("#"):
                 continue
             column = len(line) - len(line.lstrip()) + 1
-            match = _NAMED.fullmatch(stripped)
+            match = re.fullmatch(_NAMED, stripped)
             if match is None:
                 hint = "write `NAME=value`, or `#` before a comment"
                 self._report(f"line {number} of `{ENV_FILE}` sets no variable", hint, number, column)
@@ -103,8 +104,8 @@ class DotEnv:
 def _value(text: str) -> str | None:
     """The value that stands behind the `=`; None where its quotes do not fit."""
     if not text.startswith(("'", '"')):
-        return _COMMENT.sub("", text, count=1).rstrip()
-    match = _QUOTED.fullmatch(text)
+        return re.sub(_COMMENT, "", text, count=1).rstrip()
+    match = re.fullmatch(_QUOTED, text)
     if match is None or match["single"] is not None:
         return None if match is None else match["single"]
-    return _ESCAPE.sub(lambda m: _ESCAPES.get(m[1], m[0]), match["double"])
+    return re.sub(_ESCAPE, lambda m: _ESCAPES.get(m[1], m[0]), match["double"])

@@ -15,7 +15,7 @@ from lakehouse_cli.text.redaction import without_password
 from lakehouse_cli.text.terminal import printable
 
 # One place reached from many tables (an anchor, the defaults) or from many environments is reported once.
-_REACHED_FROM = re.compile(r"^environment `[^`]*`: | (?:of|in) (?:table|environment) `[^`]*`")
+_REACHED_FROM = r"^environment `[^`]*`: | (?:of|in) (?:table|environment) `[^`]*`"
 _SHOWN = 60
 
 
@@ -69,5 +69,5 @@ class Problems:
         for problem in self._found:
             place = problem.location
             where = (place.file, place.line, place.column) if place else ()
-            unique.setdefault((where, _REACHED_FROM.sub("", problem.message)), problem)
+            unique.setdefault((where, re.sub(_REACHED_FROM, "", problem.message)), problem)
         return tuple(in_order(unique.values(), first))

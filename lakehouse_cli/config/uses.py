@@ -27,7 +27,7 @@ _VARIABLE = Text(
 _AGE = r"always|[1-9][0-9]{0,5}[smhdw]"
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _WORDS = {"hourly": "1h", "daily": "1d", "weekly": "1w", "everyday": "1d", "each run": "always", "true": "always"}
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
+_AMOUNT = r"(?i)(\d+(?:\.\d+)?)\s*([a-z]*)"
 _UNITS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
@@ -105,9 +105,9 @@ def _age_hint(node: Node) -> str:
         return "remove it: without `refresh`, age does not count"
     if text == "always" or text in _WORDS:
         return f"write `{_WORDS.get(text, text)}`"
-    amounts = _AMOUNT.findall(text)
+    amounts = re.findall(_AMOUNT, text)
     known = bool(amounts) and all(unit in _UNITS for _, unit in amounts)
-    if known and not _AMOUNT.sub("", text).strip():
+    if known and not re.sub(_AMOUNT, "", text).strip():
         seconds = sum(float(number) * _UNITS[unit] for number, unit in amounts)
         if re.fullmatch(_AGE, age := _age_text(seconds)):
             return f"write `{age}`"

@@ -157,7 +157,7 @@ class Choice(Struct, frozen=True):
 
 
 # A time as people write it, in place of a number of seconds.
-_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)", re.IGNORECASE)
+_SPAN = r"(?i)([0-9]+(?:\.[0-9]+)?) *(s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)"
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -195,7 +195,11 @@ class Number(Struct, frozen=True):
         bare = text.replace("_", "").replace(",", "").lstrip("0")
         if bare != text and bare.isdigit():
             return f"write `{bare}`"
-        if not self.whole and (span := _SPAN.fullmatch(text)) is not None and (unit := span[2][:1].lower()) in _SECONDS:
+        if (
+            not self.whole
+            and (span := re.fullmatch(_SPAN, text)) is not None
+            and (unit := span[2][:1].lower()) in _SECONDS
+        ):
             return f"it is in seconds: write `{float(span[1]) * _SECONDS[unit]:g}`"
         return f"write a number such as `{(self.minimum or 0) + 1}`"
 

@@ -78,7 +78,11 @@ def recipe_of(
 
 def _input_texts(graph: AssetGraph, table: Table, links: Sequence[Link | None]) -> Iterator[str]:
     """Which table goes into which parameter; of a partitioned table, also which partitions of it."""
-    for place, edge in enumerate(graph.inputs.get(table.name, ())):
+    edges = graph.inputs.get(table.name, ())
+    if not links and not table.input_options:
+        yield from [f"{edge.parameter or '*'}: {edge.table}" for edge in edges]
+        return
+    for place, edge in enumerate(edges):
         link = links[place] if links else None
         options = table.input_options.get(edge.parameter or "")
         within = None if options is None else options.within

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from lakehouse_cli.code.cached_methods import cached_method
-from lakehouse_cli.code.fingerprints.module_code import Definition, ModuleCode, Piece, PlainImport
+from lakehouse_cli.code.fingerprints.module_code import Definition, Importing, ModuleCode, Piece, PlainImport
 from lakehouse_cli.code.fingerprints.resolution import Name, Resolver
 
 if TYPE_CHECKING:
     from lakehouse_cli.code.fingerprints.mutation import Doing
 
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_TRIES = (ast.Try, ast.TryStar)
+_BINDING = (Definition, Importing, ast.Pass, ast.Global, getattr(ast, "TypeAlias", ast.Pass))
 _LOGGERS = frozenset(("logging", "loguru", "structlog"))
 
 
@@ -117,11 +120,13 @@ def _only_binds(statement: ast.stmt) -> bool:
     waiting: list[ast.stmt] = [statement]
     while waiting:
         node = waiting.pop()
+        if isinstance(node, _BINDING):
+            continue
         if isinstance(node, ast.If):
             waiting += [*node.body, *node.orelse]
         elif isinstance(node, ast.With):
             waiting += node.body
-        elif isinstance(node, ast.Try | ast.TryStar):
+        elif isinstance(node, _TRIES):
             handled = (inner for handler in node.handlers for inner in handler.body)
             waiting += [*node.body, *handled, *node.orelse, *node.finalbody]
         elif isinstance(node, ast.Assign):
@@ -134,12 +139,9 @@ def _only_binds(statement: ast.stmt) -> bool:
         elif isinstance(node, ast.Expr):
             if not isinstance(node.value, ast.Constant):
                 return False
-        elif not isinstance(node, Definition | ast.Import | ast.ImportFrom | ast.Pass | ast.Global | _ALIASES):
+        else:
             return False
     return True
-
-
-_ALIASES: type = getattr(ast, "TypeAlias", ast.Pass)
 
 
 def _evaluates(piece: Piece) -> bool:
@@ -147,10 +149,10 @@ def _evaluates(piece: Piece) -> bool:
     statement = piece.statement
     if any(isinstance(node, ast.Call) for test, _ in piece.guards for node in ast.walk(test)):
         return True
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+    if isinstance(statement, _FUNCTIONS):
         arguments = statement.args
         return bool(statement.decorator_list or arguments.defaults or any(arguments.kw_defaults))
-    return not isinstance(statement, ast.Import | ast.ImportFrom)
+    return not isinstance(statement, Importing)
 
 
 def _has_hooks(piece: Piece) -> bool:
@@ -167,7 +169,7 @@ def _keeps(entry: Piece | PlainImport) -> bool:
     if isinstance(entry, PlainImport):
         return False
     statement = entry.statement
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+    if isinstance(statement, _FUNCTIONS):
         return bool(statement.decorator_list) or _keeps_default(statement)
     if isinstance(statement, ast.ClassDef):
         values = (node.value for node in statement.body if isinstance(node, ast.Assign | ast.AnnAssign))

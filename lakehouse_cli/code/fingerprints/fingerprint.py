@@ -36,6 +36,7 @@ _AROUND = "<module>"
 """What stands for the statements of a module that may change anything, as a name in it."""
 _TEXT = "<text>"
 """What stands for the whole text of a module, as a name in it."""
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _BLOCKS = (ast.Try, ast.TryStar, ast.With)  # what may go on after an error, such as a name that is not yet bound
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _SEARCHING = {"duckdb", "pandasql"}  # packages that look for tables among the caller's variables
@@ -380,7 +381,7 @@ class _TransformModule:
         code = self._resolver.code(module)
         for entry in code.entries.get(name, ()) if code is not None else ():
             statement = entry.statement if isinstance(entry, Piece) else None
-            if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            if not isinstance(statement, _FUNCTIONS):
                 return True
             arguments = statement.args
             named = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg)

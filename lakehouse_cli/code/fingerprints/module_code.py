@@ -23,6 +23,7 @@ from lakehouse_cli.code.fingerprints.value import OutsideRead
 from lakehouse_cli.code.source import ModuleSource, imported_module, last_name, refused_by_python
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+Importing = ast.Import | ast.ImportFrom
 # Each `elif` stands under all the conditions before it; a longer chain ends in one piece, or they are read too often.
 _MOST_GUARDS = 50
 
@@ -172,7 +173,7 @@ class ModuleCode:
         }
 
     def _add(self, statement: ast.stmt, guards: tuple[tuple[ast.expr, bool], ...], executed: bool) -> None:
-        if isinstance(statement, ast.Import | ast.ImportFrom):
+        if isinstance(statement, Importing):
             self._add_import(statement, guards, executed)
         elif _is_conditional(statement, guards):
             self._add_branches(statement, guards, executed)

@@ -237,6 +237,6 @@ def _compiled_in(place: str, folder: Path) -> list[Path]:
 
 def digest(data: bytes) -> str:
     """Twelve hexadecimal digits that distinguish the bytes of files."""
-    from hashlib import blake2b  # slow to load, and not needed where the cache knows
+    from _blake2 import blake2b  # hashlib's, without the OpenSSL that it loads first
 
     return blake2b(data, digest_size=6).hexdigest()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from _blake2 import blake2b  # hashlib's, without the OpenSSL that it loads first
 from collections.abc import Iterable
-from hashlib import blake2b
 
 from msgspec import Struct, field
 

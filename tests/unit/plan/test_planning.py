@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ from msgspec.structs import replace
 
 from lakehouse_cli import Project
 from lakehouse_cli.errors import StorageError, UnreachableError, UsageError
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.manifest import Manifest, Recipe
+from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan
-from lakehouse_cli.plan.planning import make_plan
+from lakehouse_cli.plan.planning import make_plan, tables_of_interest
 from lakehouse_cli.plan.selection import select
 from tests.conftest import ProjectFolder
 
@@ -206,3 +210,26 @@ def calls_for(folder: ProjectFolder, count: int) -> int:
 
 def test_work_grows_in_line_with_the_tables(folder: ProjectFolder) -> None:
     assert calls_for(folder, 120) < 5 * calls_for(folder, 30)
+
+
+class _Compared(str):
+    """A name that counts how often it is compared with another."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+    count = 0
+
+    def __eq__(self, other: object) -> bool:
+        _Compared.count += 1
+        return str.__eq__(self, other)
+
+
+def test_finding_the_tables_of_a_plan_compares_no_table_with_all_others() -> None:
+    names = [_Compared(f"t{index}") for index in range(300)]
+    inputs = {name: (Input(before, before),) for before, name in pairwise(names)}
+    tables = {name: Table(name=name, kind="computed" if name in inputs else "source") for name in names}
+    graph = AssetGraph(tables, inputs, tuple(names))
+    chosen = select(graph, (), ())
+    _Compared.count = 0
+    assert tables_of_interest(graph, chosen) == tuple(names)
+    assert _Compared.count < 10 * len(names)
