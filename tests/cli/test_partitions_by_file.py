@@ -98,9 +98,13 @@ def test_source_is_read_by_file_and_by_what_its_path_says(files: ProjectFolder, 
     assert shown["partitions"] == [{"name": "1"}, {"name": "a b=é"}]
 
 
-def test_key_needs_the_file(files: ProjectFolder, cli: Cli) -> None:
+def test_key_holds_across_files(files: ProjectFolder, cli: Cli) -> None:
     files.edit("lakehouse.yaml", "partitions: [file]", "partitions: [file], key: id")
-    assert "add `file` to `key` and to `columns`, or remove the key" in cli("validate").err
+    assert cli("run").code == 0
+    files.write("data/raw/sales_2.csv", "id\n2\n")
+    failed = cli("run")
+    assert failed.code == 1
+    assert "key `id`: 1 row has a key of another partition" in failed.err
     files.edit("lakehouse.yaml", "key: id", "key: [file, id]")
     assert cli("run").code == 0
 
