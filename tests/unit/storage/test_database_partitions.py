@@ -28,7 +28,7 @@ DECLARED = divided()
 ONE, TWO, THREE = by_day(DECLARED, "2024-01-01", "2024-01-02", "2024-01-03")
 
 
-@pytest.fixture(params=["sqlite", "duckdb", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", *(pytest.param(each, marks=pytest.mark.slow) for each in ("duckdb", "postgresql"))])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RelationalStorage]:
     if request.param == "postgresql":
         server = request.getfixturevalue("postgresql_server")
