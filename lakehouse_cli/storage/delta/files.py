@@ -80,7 +80,7 @@ class FileAside:
         settings: Of the storage.
         local: Whether the place is a folder, which is made where it is not there.
         is_alone: Whether nothing else is written to the table meanwhile, so that a folder that was made goes with it;
-            else whoever commits it waits until it is on disk, with others.
+            else the commit waits until it is on disk, with others.
 
     Attributes:
         made: Folders that were made.

@@ -1,6 +1,6 @@
 """The index of a partitioned table under keys: segments, each put once, of which the lines follow each other.
 
-A run puts many lines at once. The number of a segment is taken by whoever puts it first, so that none is lost; those
+A run puts many lines at once. The number of a segment is of the run that puts it first, so that none is lost; those
 that are small are put together again, and the old ones deleted.
 """
 

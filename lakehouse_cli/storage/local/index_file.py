@@ -64,7 +64,7 @@ class IndexFile:
             yield self._index
 
     def _is_unchanged(self) -> bool:
-        """Whether it is the file that was read, to its end: whoever appends to it makes it longer."""
+        """Whether it is the file that was read, to its end: what is appended makes it longer."""
         with suppress(OSError):
             return self._stamp is not None and Stamp.of(os.lstat(self._path)) == self._stamp
         return False
