@@ -149,3 +149,16 @@ def test_partitions_of_undeclared_tables_are_cleaned(folder: ProjectFolder, cli:
             assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'monthly'").fetchone() == (0,)
     else:
         assert not list((folder.path / "lake").rglob("month=*"))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_table_divided_otherwise_is_shown_as_such(folder: ProjectFolder, cli: Cli, kind: str) -> None:
+    declare(folder, KINDS[kind], "{root: dev}")
+    run(cli, "daily")
+    folder.edit("lakehouse.yaml", "daily: {partitions: [day]", "daily: {partitions: [month]")
+    why = "is divided by day, and `daily` is by month"
+    for command in (["plan", "daily"], ["show", "daily"], ["show", "daily", "--partition", "month=2024-01"]):
+        done = cli(*command)
+        assert why in done.out + done.err, done
+        assert "drop the table, or give this one another `path:`" in done.out + done.err
+    assert why in cli("sql", "select * from daily").err
