@@ -13,7 +13,7 @@ from lakehouse_cli.errors import MissingDataError, StorageError, UnclaimedError,
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.project.cluster_notes import with_bundle_note
 from lakehouse_cli.storage.errors import MisnamedFilesError
-from lakehouse_cli.text.causes import without_values
+from lakehouse_cli.text.causes import joined, without_values
 from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import HANGING, Terminal, note_lines, printable, size_text, table_notes, time_text
@@ -233,7 +233,8 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
             why.append(f"from `{table.state.environment}`")
         if table.would_fail is not None and shown == "no access":
             out_of_reach.add(table.would_fail)
-        cell = Cell(printable("; ".join(why)), style if table.would_fail is not None else "dim")
+        text = joined(why) if table.partitions else "; ".join(why)
+        cell = Cell(printable(text), style if table.would_fail is not None else "dim")
         rows.append([Cell(mark, style), Cell(table.name), Cell(shown, style), cell])
     # The mark shows the action as well.
     header = ("", "table", "action", "why")

@@ -19,6 +19,7 @@ from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.partition_capability import contents, partitions
+from lakehouse_cli.storage.partitioned import refuse_other_division
 from lakehouse_cli.text.name_lists import first_named
 
 
@@ -57,6 +58,7 @@ def chosen_of(storage: AssetStorage, table: Table, choice: PartitionChoice) -> t
     there = stored_partitions(storage, table)
     found = tuple(each for each in there if choice.includes(each))
     if not there:
+        refuse_other_division(storage, table)
         message = f"nothing is stored of `{table.name}`"
         raise MissingDataError(message, hint=f"`lakehouse run +{table.name}` computes it")
     if not found:

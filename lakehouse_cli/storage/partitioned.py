@@ -16,7 +16,7 @@ from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.row_place import FileLine, RowPlace
 from lakehouse_cli.model.unit import unit_of
 from lakehouse_cli.storage.base import AssetStorage, Scan, Stored
-from lakehouse_cli.storage.capabilities import count_rows, find_lines, identities, local_files
+from lakehouse_cli.storage.capabilities import check_replaceable, count_rows, find_lines, identities, local_files
 from lakehouse_cli.storage.files_reading import FilesReading, Part
 from lakehouse_cli.storage.format_storage import missing_data
 from lakehouse_cli.storage.partition_capability import contents, drop, partitions
@@ -59,6 +59,17 @@ class PartitionedStorage(WrapperStorage):
 _OF_TABLES = frozenset(
     ("partitions", "contents", "remembered_contents", "uri", "keep_digests", "kept_digests", "drop_digests")
 )
+
+
+def refuse_other_division(storage: AssetStorage, table: Table) -> None:
+    """Refuse to look for partitions in what a run would refuse to store any in.
+
+    Raises:
+        StorageError: What is stored there is divided otherwise, or is another's.
+    """
+    if table.kind == "computed":
+        anyone = Partition(table.partitions, ("none",) * len(table.partitions))
+        check_replaceable(storage, unit_of(table, anyone), forced=False)
 
 
 class _Units:
@@ -117,6 +128,7 @@ class _Units:
         del known
         found = self._found()
         if not found and self._table.selected is None:
+            refuse_other_division(self._storage, self._table)
             raise missing_data(self._table, self._storage.uri(self._table))
         parts, found_contents = [], []
         for each, content in found:

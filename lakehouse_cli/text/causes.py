@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -30,3 +30,11 @@ def by_cause(found: Iterable[tuple[_Part, Hashable]]) -> list[list[_Part]]:
     for part, cause in found:
         causes.setdefault(cause, []).append(part)
     return [*causes.values()]
+
+
+def joined(messages: Sequence[str]) -> str:
+    """Messages about partitions in one line, which names the partitions once where all are about the same."""
+    subjects = {message.partition(": ")[0] for message in messages}
+    if len(messages) < 2 or len(subjects) > 1:
+        return "; ".join(messages)
+    return f"{subjects.pop()}: {'; '.join(message.partition(': ')[2] for message in messages)}"

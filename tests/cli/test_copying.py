@@ -424,3 +424,29 @@ def test_what_cannot_be_read_to_its_end_changes_nothing(large: ProjectFolder, cl
     assert "line 300,002" in done.err
     assert large.read("dev/numbers.csv") == before
     assert not [path for path in (large.path / "dev").iterdir() if path.name not in ("numbers.csv", ".lakehouse")]
+
+
+CHECKED = """
+raw: {kind: source, columns: {id: int64}}
+limits: {inputs: [raw], columns: {id: int64}}
+kept:
+  inputs: [raw]
+  quarantine: true
+  columns: {id: {type: int64, checks: [{min: 1, name: v_min}]}}
+  checks: [{foreign_key: {columns: id, references: limits.id}, severity: warn}, {row_count: {equals: limits}}]
+"""
+
+
+@pytest.mark.parametrize("to", ["dev", "lake"])
+def test_what_checks_found_is_copied(folder: ProjectFolder, cli: Cli, to: str) -> None:
+    """Also against another table, whose copy has another hash; what they warn of is said there too."""
+    code = "import pyarrow as pa\n\ndef limits(raw: pa.Table) -> pa.Table:\n    return raw.slice(1)\n\n"
+    folder.declare(CHECKED, f"{code}def kept(raw: pa.Table) -> pa.Table:\n    return raw\n")
+    folder.add("lakehouse.yaml", ENVIRONMENTS)
+    folder.write("data/raw.csv", "id\n0\n1\n2\n")
+    assert cli("run").code == 0
+    assert cli("copy", "--to", to, "--sources").code == 0
+    here, there = cli("plan").out, cli("plan", "-e", to).out
+    assert there == here.replace(" default ", f" {to} ", 1)
+    assert "kept              skip" in there
+    assert "check `v_min`: 1 value of `id` is below 1; 1 row put aside (1 of 3), as an earlier run found" in there

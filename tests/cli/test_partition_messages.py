@@ -326,3 +326,19 @@ daily:
     plan = cli("plan").out
     assert "`prices` has none of its dimensions, and comes whole: a change of it makes all partitions anew" in plan
     assert "`events` has none of its dimensions, and is read by time: a change of it makes" in plan
+
+
+def test_one_partition_and_its_error_are_said_once(days: ProjectFolder, cli: Cli) -> None:
+    put(days, DAYS[2], 13)
+    failed = [line for line in cli("run", "daily").out.splitlines() if line.startswith("✗ daily")]
+    assert [line.split("  ")[-1] for line in failed] == [
+        f"day={DAYS[2]}: `daily` raised ValueError: thirteen",
+        "1 partition failed",
+    ]
+    put(days, DAYS[2], 14)
+    run(cli, "daily")
+    put(days, DAYS[2], 15)
+    days.edit("transforms.py", "return raw", "return raw.slice(0)")
+    changed = f"`daily` changed (transforms.py); `raw`: 1 file changed (`raw/sales_{DAYS[2]}.csv`)\n"
+    for command in ("plan", "run"):
+        assert f"  day={DAYS[2]}: {changed}" in cli(command, "daily", "--partition", f"day={DAYS[2]}").out

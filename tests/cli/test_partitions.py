@@ -121,7 +121,8 @@ def test_partition_that_fails_stops_what_needs_it_alone(sales: ProjectFolder, cl
     put(sales, "2024-01-31", 13)
     failed = cli("run")
     assert failed.code == 1
-    assert "1 partition failed: day=2024-01-31: `daily` raised ValueError: thirteen" in failed.out
+    assert "  day=2024-01-31: `daily` raised ValueError: thirteen\n" in failed.out
+    assert "  1 partition failed\n" in failed.out
     assert "daily (day=2024-01-31)  `daily` raised ValueError: thirteen" in failed.err
     assert run(cli, code=1) == {
         "daily": {"2024-01-31": "failed"},

@@ -51,13 +51,17 @@ def test_changed_file_makes_its_partitions_alone(folder: ProjectFolder, cli: Cli
 
 @pytest.mark.parametrize(("kind", "other"), [("parquet", "parquet"), ("sqlite", "delta"), ("delta", "parquet")])
 def test_copies_of_partitions_are_up_to_date(folder: ProjectFolder, cli: Cli, kind: str, other: str) -> None:
-    """Also where another format, or kind of storage, gives other hashes."""
+    """Also where another format, or kind of storage, gives other hashes; with what checks found."""
     declare(folder, KINDS[kind], KINDS[other].replace("root: ", "root: dev_"))
+    folder.edit("lakehouse.yaml", "daily: {", "daily: {checks: [{row_count: {min: 3}, severity: warn}], ")
+    check = "{foreign_key: {columns: n, references: daily.id}, severity: warn}"
+    folder.edit("lakehouse.yaml", "monthly: {", f"monthly: {{checks: [{check}], ")
     run(cli)
     copied = cli("copy", "--from", "default", "--to", "dev", "-o", "json")
     assert copied.code == 0, copied
     assert copied.statuses == dict.fromkeys(("daily", "monthly", "summary"), "copied")
     assert all(each["action"] in ("skip", "read") for each in cli("plan", "-e", "dev", "-o", "json").json["tables"])
+    assert cli("plan", "-e", "dev").out == cli("plan").out.replace(" default ", " dev ", 1)
     assert cli("show", "summary", "-e", "dev", "-o", "json").json["rows"] == [{"n": 6}]
     put(folder, "2024-01-30", 1)
     run(cli)
@@ -145,3 +149,16 @@ def test_partitions_of_undeclared_tables_are_cleaned(folder: ProjectFolder, cli:
             assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'monthly'").fetchone() == (0,)
     else:
         assert not list((folder.path / "lake").rglob("month=*"))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_table_divided_otherwise_is_shown_as_such(folder: ProjectFolder, cli: Cli, kind: str) -> None:
+    declare(folder, KINDS[kind], "{root: dev}")
+    run(cli, "daily")
+    folder.edit("lakehouse.yaml", "daily: {partitions: [day]", "daily: {partitions: [month]")
+    why = "is divided by day, and `daily` is by month"
+    for command in (["plan", "daily"], ["show", "daily"], ["show", "daily", "--partition", "month=2024-01"]):
+        done = cli(*command)
+        assert why in done.out + done.err, done
+        assert "drop the table, or give this one another `path:`" in done.out + done.err
+    assert why in cli("sql", "select * from daily").err

@@ -99,8 +99,9 @@ def divide(source: StoredEnvironment, target: StoredEnvironment, names: Iterable
     here, there = dict(source.tables), dict(target.tables)
     found: list[str] = []
     missing: list[CopiedTable] = []
-    inputs = dict.fromkeys(edge.table for name in names for edge in source.graph.inputs.get(name, ()))
-    for name in dict.fromkeys((*names, *inputs)):
+    used = [edge.table for name in names for edge in source.graph.inputs.get(name, ())]
+    used += [other for name in names for other in source.graph.references(name)]
+    for name in dict.fromkeys((*names, *used)):
         table = source.tables[name]
         if not table.is_partitioned:
             found += [name] if name in names else []

@@ -23,6 +23,7 @@ from lakehouse_cli.model.manifest import InputRecord, Manifest, is_same_content
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.model.unit import selected_alone
+from lakehouse_cli.operations.copying.checks import copied_checks
 from lakehouse_cli.operations.copying.division import divide
 from lakehouse_cli.operations.copying.parts import CopiedParts
 from lakehouse_cli.operations.copying.results import CopiedTable, CopyResult
@@ -78,8 +79,9 @@ class _Copy:
         names = tuple(names)
         self._look_up(names)
         made = [state.manifest for state in self._here.values() if state.manifest is not None]
-        inputs = dict.fromkeys(name for manifest in made for name in manifest.inputs if name in self.source.tables)
-        self._look_up(tuple(name for name in inputs if name not in self._here))
+        used = [name for manifest in made for name in manifest.inputs]
+        used += [other for name in names for other in self._references(name)]
+        self._look_up(tuple(dict.fromkeys(n for n in used if n in self.source.tables and n not in self._here)))
         found = [self._planned(name) for name in names]
         if any(table.status == "refused" for table in found):
             note = "nothing is copied while another table is refused"
@@ -297,7 +299,20 @@ class _Copy:
         inputs = {each: self._input(each, record, by) for each, record in manifest.inputs.items()}
         project = manifest.project or self.project
         made = (manifest.run_id, manifest.started_at, recipe, inputs, manifest.memory_bytes, project)
-        return Provenance(*made, object=manifest.object)
+        checks = copied_checks(manifest.checks, by, lambda content_hash: self._against(name, content_hash, by))
+        return Provenance(*made, object=manifest.object, checks=tuple(checks))
+
+    def _references(self, name: str) -> tuple[str, ...]:
+        return self.source.graph.references(name.partition("/")[0])
+
+    def _against(self, name: str, content_hash: str, by: Partition | None) -> str:
+        """Return the hash of the target's copy of the table that a check looked at; the same where there is none."""
+        for other in self._references(name):
+            now = None if self.source.tables[other].is_partitioned else self._here[other].content
+            copied = self._input(other, now or InputRecord(content_hash, 0, 0), by)
+            if (now is None or now.content_hash == content_hash) and copied.content_hash != content_hash:
+                return copied.content_hash
+        return content_hash
 
     def _input(self, name: str, record: InputRecord, by: Partition | None) -> InputRecord:
         """Return the target's record of an input, if that is a copy of the one that was used; else the record."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TextIO
 
+from msgspec.structs import replace
+
 from lakehouse_cli.rendering.reporters.base import Pace, Reporter
 from lakehouse_cli.rendering.reporters.run_text import (
     Layout,
@@ -34,6 +36,7 @@ from lakehouse_cli.runs.events import (
     TableComputed,
     TableFinished,
     TableReading,
+    TableResult,
     TableRetrying,
 )
 from lakehouse_cli.text.terminal import Terminal
@@ -99,7 +102,7 @@ class LinesReporter(TextReporter):
                 return
             case TableFinished():
                 self._head()
-                self._write(result_line(terminal, self._columns, event.result))
+                self._write(result_line(terminal, self._columns, _brief(event.result)))
             case RunFinished():
                 self._write(*([""] if self._headed else []))
                 self._end(event.result)
@@ -121,3 +124,11 @@ class LinesReporter(TextReporter):
         if not self._headed:
             self._headed = True
             self._write("", header_line(self._terminal, self._columns))
+
+
+def _brief(result: TableResult) -> TableResult:
+    """The same without the error of the one partition that failed, which has a line of its own."""
+    failed = [each for each in result.partitions or () if each.status == "failed"]
+    if result.error is None or len(failed) != 1:
+        return result
+    return replace(result, error=replace(result.error, message="1 partition failed"))

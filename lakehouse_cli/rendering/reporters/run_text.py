@@ -20,7 +20,7 @@ from lakehouse_cli.runs.events import (
     TableStatus,
 )
 from lakehouse_cli.text.abbreviation import cut_end, cut_message
-from lakehouse_cli.text.causes import by_cause, without_values
+from lakehouse_cli.text.causes import by_cause, joined, without_values
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.name_lists import first_few
 from lakehouse_cli.text.terminal import (
@@ -170,7 +170,8 @@ def why_text(result: TableResult) -> str:
         return (
             _without_subject(result.error.message) if result.status == "failed" else _first_line(result.error.message)
         )
-    return "; ".join(reason.message for reason in result.reasons)
+    messages = [reason.message for reason in result.reasons]
+    return joined(messages) if result.partitions else "; ".join(messages)
 
 
 def retry_text(event: TableRetrying) -> str:
