@@ -295,7 +295,7 @@ def publish(
         hand_to = None
     handed_over = hand_to is not None and write_handover(enforced.table, hand_to)
     data = owned(enforced.table) if keep else None
-    return Outcome(manifest, data, enforced.dropped, handed_over, checks=enforced.checks)
+    return Outcome(manifest, data, enforced.dropped, handed_over, checks=manifest.checks)
 
 
 @contextmanager

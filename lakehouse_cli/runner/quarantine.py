@@ -199,7 +199,7 @@ def publish_passing(
             else:
                 most = enforcement.most_bytes
                 manifest = publishing.store(table, split.passing(), lambda: provenance(job, most, records))
-                outcome = Outcome(manifest, None, dropped, checks=records)
+                outcome = Outcome(manifest, None, dropped, checks=manifest.checks)
         except LakehouseError as error:
             raise ResultError({name: error.with_traceback(None)}, {}) from None
         if publishing.error is not None:

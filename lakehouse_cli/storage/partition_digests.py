@@ -14,9 +14,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 from xxhash import xxh3_128_digest
 
+from lakehouse_cli.checks.wording import sentence_of
 from lakehouse_cli.errors import ContractError, StorageError
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.check import SHARED
+from lakehouse_cli.model.check import SHARED, CheckRecord
+from lakehouse_cli.model.check_verdict import verdict_on_rows
 from lakehouse_cli.model.key_bounds import KeyBounds
 from lakehouse_cli.model.manifest import UNFINISHED, Manifest
 from lakehouse_cli.model.partition import Partition
@@ -73,11 +75,11 @@ class Digests(NamedTuple):
     low: Any
     bounds: KeyBounds
 
-    def count_in(self, other: Digests) -> int:
-        """How many of these are among others."""
+    def are_in(self, other: Digests) -> Any:
+        """Which of these are among others; an array of numpy's of bool."""
         import numpy as np
 
-        at, count = np.searchsorted(other.high, self.high), 0
+        at, found = np.searchsorted(other.high, self.high), np.zeros(len(self.high), bool)
         left = np.arange(len(self.high))
         while len(left):
             places = at[left]
@@ -86,10 +88,18 @@ class Digests(NamedTuple):
             alike = other.high[places] == self.high[left]
             left, places = left[alike], places[alike]
             same = other.low[places] == self.low[left]
-            count += int(same.sum())
+            found[left[same]] = True
             left = left[~same]
             at[left] += 1
-        return count
+        return found
+
+    def are_repeated(self) -> Any:
+        """Which of these are there more than once; an array of numpy's of bool."""
+        import numpy as np
+
+        pairs = np.stack([self.high, self.low])
+        _, group, sizes = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
+        return sizes[group.reshape(-1)] > 1
 
 
 def encoded(found: Mapping[str, Digests]) -> bytes:
@@ -156,13 +166,13 @@ class OwnKeys(Struct, frozen=True):
             read: Gives the digests that have a name.
 
         Returns:
-            The manifest, in which the checks that may find more by now are such as the next run judges.
+            The manifest, in which the checks have what they find by now, and are such as the next run judges.
 
         Raises:
-            ContractError: Another partition has one of them, which is one too many.
+            ContractError: Other partitions have some of them, which are too many.
             StorageError: Nothing is kept of the keys of another partition.
         """
-        late: dict[str, Partition] = {}
+        late: dict[str, list[tuple[Partition, Any]]] = {}
         for partition, record in records.items():
             if not self._counts(unit, partition, record) or self.judged.get(partition) == record.content_hash:
                 continue
@@ -178,20 +188,39 @@ class OwnKeys(Struct, frozen=True):
                         hint="run again",
                         location=unit.where("partitions"),
                     )
-                if not (count := own.count_in(kept[unique.id])):
+                rows = own.are_in(kept[unique.id])
+                if not (count := int(rows.sum())):
                     continue
                 if unique.blocks:
                     raise _taken(unit, unique, count, partition)
-                late[unique.name] = partition
+                late.setdefault(unique.name, []).append((partition, rows))
         if not late:
             return manifest
-        checks = [
-            replace(each, state={**each.state, SHARED: f"partition {late[each.result.name]}"})
-            if each.result.name in late
-            else each
-            for each in manifest.checks
-        ]
-        return replace(manifest, checks=tuple(checks))
+        checks = {each.result.name: each for each in manifest.checks}
+        for unique, own in self.found:
+            if unique.name in late and unique.name in checks:
+                counted = own.are_repeated() | self._were_taken(unit, unique, own, records, read)
+                checks[unique.name] = _with_late(unit, unique, checks[unique.name], counted, late[unique.name])
+        return replace(manifest, checks=tuple(checks.values()))
+
+    def _were_taken(
+        self,
+        unit: Table,
+        unique: Unique,
+        own: Digests,
+        records: Mapping[Partition, Recorded],
+        read: Callable[[str], bytes | None],
+    ) -> Any:
+        """Which rows have keys of the partitions by which they were judged already."""
+        found = own.are_in(own._replace(high=own.high[:0], low=own.low[:0]))
+        for partition, record in records.items():
+            if self._counts(unit, partition, record) and self.judged.get(partition) == record.content_hash:
+                known = record.keys.get(unique.id)
+                if known is None or own.bounds.may_share(known):
+                    kept = decoded(read(digests_name(partition, record.content_hash)))
+                    if unique.id in kept:
+                        found |= own.are_in(kept[unique.id])
+        return found
 
     def _counts(self, unit: Table, partition: Partition, record: Recorded) -> bool:
         assert unit.partition is not None  # noqa: S101  # of units alone
@@ -218,6 +247,40 @@ def _taken(unit: Table, unique: Unique, count: int, partition: Partition) -> Con
         hint="leave the rows out of one of the partitions, or relax the contract",
         location=unit.where("key" if unique.name == KEY else "checks"),
     )
+
+
+def _with_late(
+    unit: Table, unique: Unique, record: CheckRecord, counted: Any, late: Iterable[tuple[Partition, Any]]
+) -> CheckRecord:
+    """Add the rows of which partitions that were stored at the same time have the values.
+
+    Delta judges a partition as it is written, and again as it is committed: what the state names is counted already.
+    """
+    check = next(each for each in unit.contract.checks if each.name == unique.name)
+    say, before = sentence_of(check), record.result
+    state = record.state.get(SHARED, "")
+    named = state.split("; ")
+    note, count = before.message.removeprefix(say(before.count)) if before.count else "", before.count
+    for partition, rows in late:
+        text = f"partition {partition}"
+        new = int((rows & ~counted).sum())
+        counted = counted | rows
+        if text in named:
+            continue
+        state = f"{state}; {text}" if state else text
+        count += new
+        if new:
+            note += f", {plural(new, 'row')} with {text}, which was stored at the same time"
+    result = replace(before, count=count, value=f"{count}/{before.rows}" if before.rows else before.value)
+    if count > before.count and before.status != "errored":
+        result = replace(result, message=f"{say(count)}{note}", status=verdict_on_rows(check, result))
+    if result.status == "failed":
+        raise ContractError(
+            result.message,
+            hint="leave the rows out of one of the partitions, or relax the contract",
+            location=check.location or unit.where("checks"),
+        )
+    return replace(record, result=result, state={**record.state, SHARED: state})
 
 
 def keep_own(storage: KeepsDigests, unit: Table, keys: OwnKeys, content_hash: str) -> None:

@@ -123,6 +123,26 @@ def test_values_that_two_partitions_share_are_counted(folder: ProjectFolder, cli
     assert cli("run", "--warnings-as-errors").code == 0
 
 
+@pytest.mark.parametrize("kind", ["csv", "sqlite", "delta"])
+def test_values_of_partitions_computed_at_once_are_counted(folder: ProjectFolder, cli: Cli, kind: str) -> None:
+    """By the run that stores the second of them; both are judged before either is stored, or one by the other."""
+    declare(folder, kind, more="checks: [{unique: [id], severity: warn, name: once}]")
+    run(cli)
+    folder.edit(
+        "transforms.py",
+        "import pyarrow as pa\n",
+        "import pyarrow as pa\nimport threading\n\nboth = threading.Barrier(2)\n",
+    )
+    folder.edit("transforms.py", "    if 13", "    if 7 in raw['id'].to_pylist():\n        both.wait(30)\n    if 13")
+    put(folder, "2024-01-03", 7, 8, 8)
+    put(folder, "2024-01-04", 7, 8, 8)
+    done = cli("run", "-o", "json", "--executor", "threads", "--workers", "2", "--warnings-as-errors")
+    assert done.code == 1, done
+    [table] = [each for each in done.json["tables"] if each["name"] == "daily"]
+    [check] = table["checks"]
+    assert (check["status"], check["count"]) == ("warned", 5)
+
+
 def test_changed_unique_reads_stored_partitions_once(folder: ProjectFolder, cli: Cli) -> None:
     """As those have no digests of it; nothing is computed."""
     declare(folder, more="gone: drop")

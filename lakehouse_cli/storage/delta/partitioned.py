@@ -284,7 +284,9 @@ class DeltaStorage(DeltaDigests):
                     rows=counted.rows,
                 )
                 full = pa.schema([*schema, *(field for field in divided if field.name not in schema.names)])
-                self._wait_for_commit(table, PendingUnit(table.partition, values, file, manifest, origin), full)
+                manifest = self._wait_for_commit(
+                    table, PendingUnit(table.partition, values, file, manifest, origin), full
+                )
             except BaseException:
                 aside.discard()
                 raise
@@ -294,7 +296,8 @@ class DeltaStorage(DeltaDigests):
             sync_all([place, *aside.made])
         return manifest
 
-    def _wait_for_commit(self, table: Table, unit: PendingUnit, schema: pa.Schema) -> None:
+    def _wait_for_commit(self, table: Table, unit: PendingUnit, schema: pa.Schema) -> Manifest:
+        """Return the manifest, with what its checks found by what is stored or waits."""
         path = table.base_path
         units = self._of(table)
         with units.lock:
@@ -315,6 +318,7 @@ class DeltaStorage(DeltaDigests):
             except BaseException:
                 units.pending = [each for each in units.pending if each is not unit]
                 raise
+            return unit.manifest
 
     def _flush(self, path: str, *, closing: bool = False) -> None:
         """Commit the partitions of a table that wait."""

@@ -193,7 +193,7 @@ class KeyedStorage(UnitKeys):
                     # Before the old manifest goes, without which nobody would know that the data are ours.
                     self._remove_former(table, key, seen, source.expected)
                 try:
-                    beside.put(manifest)
+                    manifest = beside.put(manifest)
                 except ChangedError as error:
                     self._lost(table, error)
         return manifest
@@ -360,9 +360,10 @@ class _ManifestKey:
         """Put it before there are data, whose time it lacks; raises ChangedError as `put` does."""
         self.put(manifest)
 
-    def put(self, manifest: Manifest) -> None:
-        """Put it over what was seen; raises ChangedError where something else is there by now."""
+    def put(self, manifest: Manifest) -> Manifest:
+        """Put it over what was seen, and return it as put; raises ChangedError where something else is there by now."""
         self._seen = self._storage.put_key(self._key, io.BytesIO(manifest.to_text().encode()), self._seen)
+        return manifest
 
 
 def _is(found: Head | None, content: InputRecord | None) -> bool:

@@ -269,16 +269,22 @@ class _IndexedManifest:
         """Append at once what says whose the data are, before there are any."""
         self._append(replace(manifest, content_hash=UNFINISHED), wait=True)
 
-    def put(self, manifest: Manifest) -> None:
-        """Append it."""
-        self._append(manifest, wait=not self._storage._is_in_use or self._keys is not None)
+    def put(self, manifest: Manifest) -> Manifest:
+        """Append it, and return it as it was put."""
+        manifest = self._append(manifest, wait=not self._storage._is_in_use or self._keys is not None)
         drop_former(self._storage, self._table, self._before, manifest)
+        return manifest
 
-    def _append(self, manifest: Manifest, *, wait: bool) -> None:
+    def _append(self, manifest: Manifest, *, wait: bool) -> Manifest:
+        judged = manifest
+
         def lines(index: PartitionIndex) -> bytes:
-            return index.lines_for([(self._partition, self._judged(manifest, index))])
+            nonlocal judged
+            judged = self._judged(manifest, index)
+            return index.lines_for([(self._partition, judged)])
 
         self._storage._append(self._table, lines, wait=wait, judge=partial(self._judged, manifest))
+        return judged
 
 
 def _by_table(units: Sequence[Table]) -> Iterable[list[Table]]:
