@@ -6,7 +6,7 @@ Each partition is a table of its own to the storage within.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Column, Table
@@ -20,8 +20,10 @@ from lakehouse_cli.storage.capabilities import check_replaceable, count_rows, fi
 from lakehouse_cli.storage.files_reading import FilesReading, Part
 from lakehouse_cli.storage.format_storage import missing_data
 from lakehouse_cli.storage.partition_capability import contents, drop, partitions
-from lakehouse_cli.storage.partition_index import PartitionRecord
 from lakehouse_cli.storage.wrapper import WrapperStorage
+
+if TYPE_CHECKING:  # not loaded where no table has partitions
+    from lakehouse_cli.storage.partition_index import PartitionRecord
 
 
 class StoredUnit(Part):
