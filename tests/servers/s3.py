@@ -107,6 +107,7 @@ class S3Server:
             f"-master.port={master}",
             f"-master.port.grpc={master + 10_000}",
             "-master.volumeSizeLimitMB=256",
+            "-master.electionTimeout=1s",  # which a server that is started again waits for
             f"-volume.port={volume}",
             f"-volume.port.grpc={volume + 10_000}",
             # A bucket takes some of its own; none is made larger than what is in it.
