@@ -301,8 +301,7 @@ class _ManyFiles:
 
     def scan(self, columns: Sequence[Column] | None) -> Scan:
         """Their rows, with the columns that their paths hold."""
-        reading = FilesReading(self._storage, self._table, self._pattern, columns, self._look, self.uri())
-        return Scan(self._storage, self._table, reading.read, reading.read_pieces)
+        return FilesReading(self._storage, self._table, self._pattern, columns, self._look, self.uri()).scan()
 
     def _look(self, known: tuple[InputRecord, ...]) -> tuple[Sequence[FoundFile], list[InputRecord], InputRecord]:
         planned = planned_files(known)
