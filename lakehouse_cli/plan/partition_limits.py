@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lakehouse_cli.errors import Problem
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.dimension import Dimension
 from lakehouse_cli.model.file_pattern import file_pattern
 from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.partitioning import counted_link
 
 
-def limit_problems(graph: AssetGraph) -> Iterator[Problem]:
+def limit_problems(graph: AssetGraph, dimensions: Mapping[str, Dimension]) -> Iterator[Problem]:
     """The partitioned tables that ask for what is not done by partition.
 
     Args:
         graph: All tables.
+        dimensions: Those of the project, by name.
     """
     for table in graph.tables.values():
         if table.kind == "computed" and table.partitions:
             yield from _of_table(table)
-            yield from _of_counts(table, graph)
+            yield from _of_counts(table, graph, dimensions)
             for edge in graph.inputs.get(table.name, ()):
                 yield from _of_input(table, graph.tables[edge.table])
 
@@ -39,17 +42,18 @@ def _of_table(table: Table) -> Iterator[Problem]:
         yield Problem(message, "remove the check, or `partitions`", table.where("checks", "partitions"))
 
 
-def _of_counts(table: Table, graph: AssetGraph) -> Iterator[Problem]:
-    """The checks that compare how many rows each partition has with a table that has other partitions."""
+def _of_counts(table: Table, graph: AssetGraph, dimensions: Mapping[str, Dimension]) -> Iterator[Problem]:
+    """The checks that compare how many rows each partition has with a table whose partitions do not make it up."""
     for check in table.contract.checks:
         name = check.arguments.get("equals") if check.kind == "row_count" else None
         other = graph.tables.get(name) if name is not None and name != table.name else None
-        if other is not None and (other.kind != "computed" or other.partitions != table.partitions):
+        if other is not None and counted_link(table, other, dimensions) is None:
             message = (
                 f"check `{check.name}` of table `{table.name}` compares the rows of each partition, and `{name}` has"
-                " not the same partitions"
+                " no partitions that make it up"
             )
-            hint = f"compare with a table that has `partitions: [{', '.join(table.partitions)}]`, or remove `equals`"
+            listed = ", ".join(table.partitions)
+            hint = f"compare with a computed table that has `partitions: [{listed}]` or finer ones, or remove `equals`"
             yield Problem(message, hint, check.location or table.where("checks", "partitions"))
 
 
