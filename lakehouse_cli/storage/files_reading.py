@@ -27,7 +27,7 @@ from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.file_pattern import FilePattern
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Pieces, Scan
-from lakehouse_cli.storage.errors import ChangedError, changed_while_read
+from lakehouse_cli.storage.errors import ChangedError, changed_while_read, gone_while_read
 from lakehouse_cli.text.counts import plural
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ _FileRead = tuple[int, "pa.Table | LakehouseError"]
 
 class _FileChangedError(ChangedError):
     """One file changed while all were read; its text is where it is."""
+
+
+class _FileGoneError(ChangedError):
+    """One file was removed while all were read; its text is where it was."""
 
 
 class Part(ABC):
@@ -130,6 +134,8 @@ class FilesReading:
                 yield from self._pieces(files, contents)
             except _FileChangedError as error:
                 raise changed_while_read(self._table, str(error)) from error
+            except _FileGoneError as error:
+                raise gone_while_read(self._table, str(error)) from error
             except ChangedError as error:
                 raise self._changed() from error
 
@@ -212,7 +218,7 @@ class FilesReading:
                 for piece in self._file(files[at], contents[at]):
                     yield at, piece
             except MissingDataError as error:
-                raise _FileChangedError(files[at].uri) from error
+                raise _FileGoneError(files[at].uri) from error
             except ChangedError:
                 raise
             except (DataError, StorageError) as error:
