@@ -233,7 +233,7 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
             why.append(f"from `{table.state.environment}`")
         if table.would_fail is not None and shown == "no access":
             out_of_reach.add(table.would_fail)
-        text = joined(why) if table.partitions else "; ".join(why)
+        text = joined(why, by_partition=bool(table.partitions))
         cell = Cell(printable(text), style if table.would_fail is not None else "dim")
         rows.append([Cell(mark, style), Cell(table.name), Cell(shown, style), cell])
     # The mark shows the action as well.

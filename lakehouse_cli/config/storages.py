@@ -209,7 +209,8 @@ def _format(reader: Reader, node: Mapping, values: dict[str, Any], storage_type:
         return str(values.get("format", "csv"))
     if "format" in node.entries:
         message = f"`format` of {owner}: tables of type {storage_type.name} are no files"
-        reader.report(node.entries["format"][0], message, "remove it")
+        hint = "remove it, or write `type: files` for a folder of files"
+        reader.report(node.entries["format"][0], message, hint if storage_type.root != "url" else "remove it")
     return ""
 
 

@@ -392,7 +392,7 @@ class Resolution(Struct):
             return str(values.get("format", storage.format))
         if "format" in draft.values:
             message = f"`format` of {draft.owner}: tables of storage `{storage.name}` are no files"
-            hint = "remove it"
+            hint = "remove it, or give the table a `storage:` of files: `{type: files, root: …}`"
             if _serializer(draft, values):
                 message = (
                     f"storage `{storage.name}` holds tables alone, and {draft.owner} is stored as {values['format']}"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakehouse_cli.formats.summary import Summary
+    from lakehouse_cli.model.time_span import TimeSpan
 
 Options = TypeVar("Options", bound=FormatOptions)
 
@@ -82,6 +83,16 @@ class Format(ABC, Generic[Options]):
         The arguments are those of `read`, which raises the same: some of it after pieces were given out.
         """
         yield self.read(open_source, name, columns, options)
+
+    def read_pieces_within(
+        self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: Options, span: TimeSpan
+    ) -> Iterator[pa.Table]:
+        """Read what `read_pieces` does; rows outside of a span of time may be left out, by default none are.
+
+        The other arguments are those of `read`, which raises the same of what is read.
+        """
+        del span
+        yield from self.read_pieces(open_source, name, columns, options)
 
     def write_pieces(self, pieces: Iterable[pa.Table], sink: Sink, options: Options) -> None:
         """Write the bytes that `write` does of all together; by default from memory.

@@ -19,6 +19,7 @@ from lakehouse_cli.registry import install_command
 from lakehouse_cli.rendering.reporters.run_text import failure_lines, reading_text, retry_text
 from lakehouse_cli.runs.event_json import Beginning, Ending
 from lakehouse_cli.runs.events import TableFinished, TableReading, TableResult, TableRetrying, TableStarted
+from lakehouse_cli.text.causes import joined
 from lakehouse_cli.text.terminal import Terminal
 
 try:
@@ -185,10 +186,11 @@ def _computation(
 
 
 def _metadata(table: Table, result: TableResult, run_id: str) -> dict[str, Any]:
+    reasons = joined([reason.message for reason in result.reasons], by_partition=bool(result.partitions))
     metadata: dict[str, Any] = {
         "lakehouse/status": result.status,
         "lakehouse/run_id": run_id,
-        "lakehouse/why": "; ".join([*(reason.message for reason in result.reasons), *result.notes]) or None,
+        "lakehouse/why": "; ".join(filter(None, [reasons, *result.notes])) or None,
         "lakehouse/bytes": result.bytes,
         "dagster/uri": result.uri,
         "dagster/row_count": result.rows,

@@ -8,6 +8,9 @@ from typing import NamedTuple
 from lakehouse_cli.model.dimension import Dimension, Within
 from lakehouse_cli.model.period import first_moment, period_number, shift, span
 
+_DAY = timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1)
+
 
 class TimeSpan(NamedTuple):
     """From when, and until before when, rows are read.
@@ -25,6 +28,18 @@ class TimeSpan(NamedTuple):
     end: datetime
     wall_begin: datetime
     wall_end: datetime
+
+    @property
+    def widest(self) -> tuple[datetime, datetime]:
+        """Bounds outside of which no value lies in it, whatever its zone: a day beyond both kinds of them."""
+        begin = min(self.begin.replace(tzinfo=None), self.wall_begin)
+        end = max(self.end.replace(tzinfo=None), self.wall_end)
+        return max(begin, datetime.min + _DAY) - _DAY, min(end, datetime.max - _DAY) + _DAY
+
+    def may_hold(self, least: float, greatest: float) -> bool:
+        """Whether a value between two may lie in it, both in seconds from 1970 in whatever zone."""
+        begin, end = ((each - _EPOCH).total_seconds() for each in self.widest)
+        return least <= end and greatest >= begin
 
 
 def time_span(within: Within, dimension: Dimension, key: str) -> TimeSpan:

@@ -123,11 +123,11 @@ class _Expanding:
         needs = [*unit.needs]
         if unit.action == "run" and not unit.drops and unit.refused is None:
             for edge, link, chosen in zip(self.graph.inputs[planned.name], links, unit.chosen, strict=True):
+                options = table.input_options.get(edge.parameter or "")
+                if options is not None and options.within is not None:
+                    within[edge.parameter or ""] = self._span(options.within, unit.partition)
                 if link is None or chosen is None:
                     edges.append(edge)
-                    options = table.input_options.get(edge.parameter or "")
-                    if options is not None and options.within is not None:
-                        within[edge.parameter or ""] = self._span(options.within, unit.partition)
                     needs += self.changing.get(edge.table, ())
                     continue
                 edges.append(replace(edge, table=chosen.name))

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.dimension import Dimension, Every
@@ -179,6 +180,20 @@ def link_of(
     skips = options is not None and options.missing == "skip"
     is_self = of.name == table.name
     return Link(of.name, tuple(others), tuple(shared), skips, is_self=is_self, of_source=of.kind == "source")
+
+
+def counted_link(table: Table, of: Table, dimensions: Mapping[str, Dimension]) -> Link | None:
+    """How the partitions of another table make up those of a table; None where some are of none, or of several.
+
+    Args:
+        table: The table.
+        of: The other one.
+        dimensions: All there are, by name.
+    """
+    found = link_of(replace(table, input_options={}), of, of.partitions, None, dimensions)
+    if of.kind != "computed" or found is None or len(found.shared) < len(table.partitions):
+        return None
+    return None if any(each.is_finer for each in found.shared) else found
 
 
 class Chosen(NamedTuple):

@@ -81,7 +81,7 @@ class ProjectCode:
             from lakehouse_cli.plan.partition_limits import limit_problems
 
             problems += dimension_problems(spec, self.graph)
-            problems += limit_problems(self.graph)
+            problems += limit_problems(self.graph, spec)
         if self._queries is not None:
             from lakehouse_cli.plan.bound_queries import query_problems
             from lakehouse_cli.plan.queries_in_databases import database_problems

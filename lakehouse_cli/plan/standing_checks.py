@@ -55,7 +55,9 @@ def due_checks(
     for check, record in standing:
         other = check.references
         if record is None:
-            yield check, Reason("check_changed", f"check `{check.name}` is new, or judges by other rules")
+            # Of partitions that `copy` stored, it has no record: they are to be compared with those that are there.
+            is_new = "was not judged here" if table.is_partitioned and check.kind == "unique" else "is new"
+            yield check, Reason("check_changed", f"check `{check.name}` {is_new}, or judges by other rules")
         elif SHARED in record.state:
             what = f"check `{check.name}` found values of {record.state[SHARED]}, which may not have them any more"
             yield check, Reason("reference_changed", what)

@@ -155,7 +155,8 @@ def _plan(planner: Planner, here: StoredEnvironment, chosen: Selection, *, recor
         for name in names
     )
     contents = {name: state.content for name, state in states.items() if state.content is not None}
-    return Plan(planner.spec.name, here.environment, planned, chosen.notes, contents)
+    dimensions = planner.spec.dimensions
+    return Plan(planner.spec.name, here.environment, planned, chosen.notes, contents, dimensions=dimensions)
 
 
 def _notes(altered: bool, by: str) -> tuple[str, ...]:

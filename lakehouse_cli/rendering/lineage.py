@@ -13,6 +13,7 @@ from msgspec import Struct, to_builtins
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan
+from lakehouse_cli.text.causes import joined
 from lakehouse_cli.text.terminal import Terminal, pad, printable, text_width
 
 _DEEPEST = 20  # levels that are drawn; below, the level is a number
@@ -41,6 +42,7 @@ class LineageTable(Struct, frozen=True):
         selected: Whether it was selected; else it is an input of a selected one.
         action: That of a run of the whole project: ``run``, ``skip`` or ``read``.
         reasons: Why.
+        by_partition: Whether these are of its partitions.
     """
 
     name: str
@@ -50,6 +52,12 @@ class LineageTable(Struct, frozen=True):
     selected: bool
     action: str
     reasons: tuple[Reason, ...] = ()
+    by_partition: bool = False
+
+    @property
+    def why(self) -> str:
+        """The reasons in one line."""
+        return joined([reason.message for reason in self.reasons], by_partition=self.by_partition)
 
     @property
     def shown_as(self) -> str:
@@ -82,7 +90,10 @@ class Lineage(Struct, frozen=True):
         return {
             "project": self.project,
             "environment": self.environment,
-            "nodes": [to_builtins(table) for table in self.tables],
+            "nodes": [
+                {key: each for key, each in to_builtins(table).items() if key != "by_partition"}
+                for table in self.tables
+            ],
             "edges": [{"from": start, "to": end} for start, end in self.edges],
         }
 
@@ -96,7 +107,9 @@ def lineage(graph: AssetGraph, selected: Collection[str], plan: Plan) -> Lineage
     for name in graph.order:
         if name in wanted:
             of = planned[name]
-            tables.append(LineageTable(name, of.kind, of.storage, of.uri, name in chosen, of.action, of.reasons))
+            reasons, divided = of.reasons, bool(of.partitions)
+            where = of.kind, of.storage, of.uri
+            tables.append(LineageTable(name, *where, name in chosen, of.action, reasons, divided))
     edges = [(upstream, t.name) for t in tables if t.name in chosen for upstream in graph.upstream(t.name)]
     return Lineage(plan.project, plan.environment, tuple(tables), tuple(edges))
 
@@ -150,7 +163,7 @@ def tree_lines(terminal: Terminal, shown: Lineage) -> list[str]:
         start = f"{terminal.style(prefix, 'dim')}{terminal.style(name, drawn)}{space}"
         state = terminal.style(pad(_state(branch), states), "dim" if branch.repeated else style)
         line = f"{start}  {state}"
-        why = "" if branch.repeated else "; ".join(printable(reason.message) for reason in branch.table.reasons)
+        why = "" if branch.repeated else printable(branch.table.why)
         room = None if terminal.width is None else terminal.width - text_width(line) - 2
         if why and (room is None or room > 7):
             line += "  " + terminal.style(terminal.cut(why, room), "dim")
@@ -203,7 +216,7 @@ def dot_lines(shown: Lineage) -> list[str]:
         shape = ', shape=cylinder, style="filled"' if table.kind == "source" else ""
         if table.shown_as == "outside":
             shape += ', style="filled,dashed"'
-        why = "; ".join(reason.message for reason in table.reasons) or table.action
+        why = table.why or table.action
         lines.append(
             f'    {_quoted(table.name)} [fillcolor="{fill}", color="{line}"{shape}, tooltip={_quoted(printable(why))}];'
         )

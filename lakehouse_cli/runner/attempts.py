@@ -166,8 +166,15 @@ class Attempts:
     @at_work()
     def _with_memory(self, job: Job) -> Outcome:
         """Materialize in this process: inputs come from memory where an earlier table left them."""
-        from lakehouse_cli.runner.materializing import materialize, open_input, read_input, streamed_inputs
+        from lakehouse_cli.runner.materializing import materialize
         from lakehouse_cli.runner.several_results import materialize_results
+        from lakehouse_cli.runner.stored_inputs import (
+            open_by_time,
+            open_input,
+            read_input,
+            reads_by_time,
+            streamed_inputs,
+        )
         from lakehouse_cli.transforms import SharedTable, StreamedTable
 
         begin_work(job.table.name)
@@ -178,12 +185,16 @@ class Attempts:
         given: dict[str, SharedTable | StreamedTable]
         some = job.table.query is not None or self._memory.streams_some(job.tables)
         streamed = streamed_inputs(job, self._place.folder) if some else {}
-        given = {
-            name: open_input(job, self._place, name, streamed[name])
-            if name in streamed and not self._memory.has(name)
-            else self._memory.get(name, partial(read_input, job, self._place))
-            for name in job.read_inputs
-        }
+
+        def open_or_read(name: str) -> SharedTable | StreamedTable:
+            if not self._memory.has(name):
+                if job.within and reads_by_time(job, name, shares=True):
+                    return open_by_time(job, self._place, name, streams=name in streamed)
+                if name in streamed:
+                    return open_input(job, self._place, name, streamed[name])
+            return self._memory.get(name, partial(read_input, job, self._place))
+
+        given = {name: open_or_read(name) for name in job.read_inputs}
         if job.table.runs_in_storage and not job.publish:
             # What was computed and is stored nowhere.
             given = {name: SharedTable(data) for name, data in self._memory.tables(job.tables).items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from msgspec.structs import replace
@@ -28,8 +29,12 @@ from lakehouse_cli.runner.unfit_columns import add_rest
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import find_lines, keep_checks
+from lakehouse_cli.storage.partition_capability import partitions
 from lakehouse_cli.storage.table_scan import scan
 from lakehouse_cli.text.counts import plural
+
+if TYPE_CHECKING:
+    from lakehouse_cli.plan.partitioning import Link
 
 
 class _StoredTables:
@@ -57,15 +62,24 @@ class _StoredTables:
             yield [piece.column(each) for each in columns]
 
     def rows(self, name: str) -> int:
-        """How many rows a table has, or of one with the same partitions that which is judged; 0 where it has none."""
-        table = self._checks.references.get(name)
-        if self._partition is not None and table is not None and table.is_partitioned:
-            manifest = self._place.storages[table.storage].read_manifest(unit_of(table, self._partition))
-            return 0 if manifest is None else manifest.row_count or 0
+        """How many rows a table has, or those of its partitions that make up the one that is judged."""
+        link = self._checks.counted.get(name)
+        if self._partition is not None and link is not None:
+            return self._rows_of(self._checks.references[name], self._partition, link)
         if name in self._checks.unpublished:
             return int(self._checks.unpublished[name].num_rows)
         known = self._checks.contents[name].rows
         return known if known >= 0 else sum(piece.num_rows for piece in self._pieces(name, None))
+
+    def _rows_of(self, table: Table, partition: Partition, link: Link) -> int:
+        from lakehouse_cli.plan.partitioning import LinkIndex  # seldom needed
+
+        storage = self._place.storages[table.storage]
+        if table.partitions == partition.dimensions:
+            manifest = storage.read_manifest(unit_of(table, partition))
+            return 0 if manifest is None else manifest.row_count or 0
+        stored = partitions(storage, table)
+        return sum(stored[each].rows for each in LinkIndex(link, stored).choose(partition.values).members)
 
     def _pieces(self, name: str, columns: Sequence[str] | None) -> Iterator[pa.Table]:
         if name in self._checks.unpublished:

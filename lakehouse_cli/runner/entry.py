@@ -124,7 +124,15 @@ def _materialize(
     hand_to: Mapping[str, str],
 ) -> Outcome:
     """Materialize in this process; arguments as of `materialize_here`."""
-    from lakehouse_cli.runner.materializing import input_frames, materialize, open_input, read_input, streamed_inputs
+    from lakehouse_cli.runner.materializing import materialize
+    from lakehouse_cli.runner.stored_inputs import (
+        input_frames,
+        open_by_time,
+        open_input,
+        read_input,
+        reads_by_time,
+        streamed_inputs,
+    )
     from lakehouse_cli.transforms import SharedTable, StreamedTable
 
     if job.is_check:
@@ -137,6 +145,8 @@ def _materialize(
     def read(name: str) -> SharedTable | StreamedTable:
         if name in handed and (mapped := read_handover(handed[name].path)) is not None:
             return SharedTable(mapped, wanted.get(name, ()), handed[name].content)
+        if job.within and reads_by_time(job, name, shares=False):
+            return open_by_time(job, place, name, streams=name in streamed)
         if name in streamed:
             return open_input(job, place, name, streamed[name])
         data, content = read_input(job, place, name)

@@ -60,7 +60,7 @@ class Failures(Struct):
 
     def of_unreadable(self, name: str, uri: str) -> TableResult | None:
         """Read a source; returns its result where that is missing or not as declared, else None."""
-        from lakehouse_cli.runner.materializing import read_table
+        from lakehouse_cli.runner.stored_inputs import read_table
 
         table, since = self.graph.tables[name], time.perf_counter()
         try:

@@ -27,6 +27,7 @@ from lakehouse_cli.plan.uses import Used
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse_cli.plan.partitioning import Link
     from lakehouse_cli.runner.partition_keys import PartitionKeys
 
 _Result = TypeVar("_Result")
@@ -71,6 +72,7 @@ class JobChecks(Struct, frozen=True):
         manifest: Of the stored data, where `only` is given.
         validates: Whether types, nulls and key of the stored data are judged as well.
         unpublished: Those of `references` that were computed and are stored nowhere.
+        counted: Of a table by partition, which partitions of `references` make up one of its own.
     """
 
     references: Mapping[str, Table] = {}
@@ -83,6 +85,7 @@ class JobChecks(Struct, frozen=True):
     manifest: Manifest | None = None
     validates: bool = False
     unpublished: Mapping[str, pa.Table] = {}
+    counted: Mapping[str, Link] = {}
 
 
 class Job(Struct, frozen=True):

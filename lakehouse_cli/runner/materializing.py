@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,8 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow.memory import owned, release_unused
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
-from lakehouse_cli.contracts import Check, Enforced, Enforcement, Findings, check
-from lakehouse_cli.contracts.hiding import hide_sensitive
-from lakehouse_cli.contracts.keys import at_key
-from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, LakehouseError
-from lakehouse_cli.model import Table
+from lakehouse_cli.contracts import Enforced, Enforcement
+from lakehouse_cli.errors import ContractError, LakehouseError
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.partition_keys import across_partitions
@@ -28,158 +25,18 @@ from lakehouse_cli.runner.contract import enforced_result, explained, judged_pie
 from lakehouse_cli.runner.external_sort import are_many
 from lakehouse_cli.runner.handover import write_handover
 from lakehouse_cli.runner.in_database import compute_in_database
-from lakehouse_cli.runner.jobs import InputError, Job, Outcome, within
+from lakehouse_cli.runner.jobs import Job, Outcome, within
 from lakehouse_cli.runner.object_inputs import object_inputs, raise_of_input
 from lakehouse_cli.runner.row_order import by_key
 from lakehouse_cli.runner.sensitive_inputs import hide_inputs
-from lakehouse_cli.runner.unfit_columns import add_violations, without_unfit
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage, Provenance
-from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, local_files, publish_pieces
-from lakehouse_cli.storage.table_scan import scan
+from lakehouse_cli.storage.capabilities import check_replaceable, local_files, publish_pieces
 from lakehouse_cli.text.clock import now_text
-from lakehouse_cli.transforms import Argument, FrameType, ObjectInput, SharedTable, StreamedTable, load_transform
+from lakehouse_cli.transforms import Argument, ObjectInput, SharedTable, StreamedTable, load_transform
 from lakehouse_cli.transforms.call import Unordered
 
 _Result = TypeVar("_Result")
-# Bytes of a stored table that queries share in memory.
-_SHARED = 1 << 26
-# Formats of files that queries read by themselves.
-_BY_QUERIES = frozenset(("parquet",))
-
-
-def read_input(job: Job, place: Workplace, name: str) -> tuple[pa.Table, InputRecord]:
-    """Read an input's data from its storage, with the record of their content.
-
-    A source is validated against its contract here; a computed table was when it was published.
-
-    Raises:
-        InputError: It is missing, cannot be read, or is not as declared.
-    """
-    table, expected = job.tables[name], job.expected_inputs.get(name)
-    try:
-        known = () if expected is None else (expected,)
-        return read_table(place.storages[table.storage], table, known)
-    except LakehouseError as error:
-        raise InputError(name, error) from error
-
-
-def read_table(
-    storage: AssetStorage, table: Table, known: tuple[InputRecord, ...] = ()
-) -> tuple[pa.Table, InputRecord]:
-    """Read a table's data with the record of their content, and validate a source against its contract.
-
-    Raises:
-        LakehouseError: It is missing, cannot be read, or is not as declared.
-    """
-    try:
-        data, record = scan(storage, table, table.columns).table_with_content(known)
-    except DataError as error:
-        _add_rest(error, table, storage)
-        raise
-    if table.kind == "source":
-        _check_source(data, table, storage)
-    return data, record
-
-
-def _add_rest(error: DataError, table: Table, storage: AssetStorage) -> None:
-    """Add to the error of a source with values that do not fit their types what nulls and key of the rest break."""
-    rest = without_unfit(error, table) if table.kind == "source" else None
-    if rest is not None:
-        try:
-            read_table(storage, rest)
-        except DataError as more:
-            add_violations(error, more)
-        except LakehouseError:  # it changed meanwhile: what was found first is said
-            return
-
-
-def open_input(job: Job, place: Workplace, name: str, by_itself: Collection[str]) -> StreamedTable:
-    """Begin to read an input piece by piece; else as `read_input`, of which some is raised as it is read.
-
-    Args:
-        job: The table that it is an input of.
-        place: Storages of this process.
-        name: The input.
-        by_itself: The formats of files that what takes it reads by itself.
-
-    Raises:
-        InputError: It is missing, or cannot be read.
-    """
-    table, expected = job.tables[name], job.expected_inputs.get(name)
-    storage = place.storages[table.storage]
-
-    def checked() -> Iterator[pa.Table]:
-        with closing(Check(table.columns, table.key)) as checking:
-            try:
-                for piece in pieces():
-                    checking.piece(piece)
-                    yield piece
-            except DataError as error:
-                _add_rest(error, table, storage)
-                raise
-            _refuse(checking.finish(), table, storage)
-
-    try:
-        found = scan(storage, table, table.columns)
-        pieces, record = found.pieces_with_content(() if expected is None else (expected,))
-        # Whether a key is there once is judged from all rows.
-        is_judged_whole = table.kind == "source" and bool(table.key)
-        file = found.native(record) if table.format in by_itself and not is_judged_whole else None
-        if table.kind == "source":
-            return StreamedTable(checked, record, file)
-        of_columns = partial(found.read_columns, record) if found.reads_columns else None
-        return StreamedTable(pieces, record, file, is_judged=True, of_columns=of_columns)
-    except LakehouseError as error:
-        raise InputError(name, error) from error
-
-
-def _check_source(data: pa.Table, table: Table, storage: AssetStorage) -> None:
-    """Judge nulls and key of a source.
-
-    Raises:
-        DataError: They break its contract.
-    """
-    _refuse(check(data, table.columns, key=table.key), table, storage)
-
-
-def _refuse(found: Findings, table: Table, storage: AssetStorage) -> None:
-    if found.violations:
-        first = found.violations[0]
-        error = DataError(first.message, location=first.location, hint=CORRECT_DATA)
-        found.describe(error, find_lines(storage, table, found.row_numbers()))
-        hide_sensitive(error, table.contract.sensitive, table.key)
-        raise at_key(error, table)
-
-
-def streamed_inputs(job: Job, folder: Path) -> dict[str, frozenset[str]]:
-    """The inputs that a job's computation takes piece by piece, where no other left them in memory.
-
-    Each with the formats of files that it reads by itself. Queries share small inputs, whole.
-    """
-    if job.table.function is None:
-        sizes = {name: record.bytes for name, record in job.expected_inputs.items() if record is not None}
-        return {name: _BY_QUERIES for name in job.tables if sizes.get(name, 0) > _SHARED}
-    return {
-        name: frozenset.intersection(*(each.reads_files for each in types))
-        for name, types in input_frames(job, folder).items()
-        if all(each.streams for each in types)
-    }
-
-
-def input_frames(job: Job, folder: Path) -> dict[str, list[FrameType]]:
-    """The frame types that a job's transform takes each input as; none for a query, or where they are not known."""
-    frames: dict[str, list[FrameType]] = {}
-    if job.table.function is None:
-        return frames
-    try:
-        transform = load_transform(job.table.function, folder, of_table=job.table.returns_table)
-        for each, parameter in zip(job.inputs, transform.parameters_of(job.inputs), strict=True):
-            if parameter is not None and not job.tables[each.table].serializer:
-                frames.setdefault(each.table, []).append(parameter.frame_type)
-    except LakehouseError:  # reported as it is called
-        return {}
-    return frames
 
 
 def materialize(

@@ -20,6 +20,7 @@ from lakehouse_cli.runner.jobs import Job, JobChecks
 from lakehouse_cli.runs.events import TableResult
 
 if TYPE_CHECKING:
+    from lakehouse_cli.plan.partitioning import Link
     from lakehouse_cli.plan.standing_checks import Standing
 
 
@@ -133,7 +134,17 @@ class RunJobs(Struct):
             before = planned.state.judged.rows_before(planned.state.content)
         codes = self.codes.get(planned.name, {})
         unusable = {} if planned.is_validated else dict(self._unusable(names))
-        return JobChecks(references, found, unusable, before, codes)
+        return JobChecks(references, found, unusable, before, codes, counted=self._counted(planned.name, references))
+
+    def _counted(self, name: str, references: Mapping[str, Table]) -> dict[str, Link]:
+        """How the partitions of tables that checks look at make up those of a table."""
+        table = self.graph.tables[name]
+        if not table.partitions or not references:
+            return {}
+        from lakehouse_cli.plan.partitioning import counted_link  # seldom needed
+
+        links = {each: counted_link(table, other, self.plan.dimensions) for each, other in references.items()}
+        return {each: link for each, link in links.items() if link is not None}
 
     def _checks_of_stored(self, planned: PlannedTable) -> JobChecks:
         """The same, of those that are due on what is stored."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 
 from msgspec import Struct, field
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.formats.native import NativeFile
     from lakehouse_cli.formats.summary import Summary
+    from lakehouse_cli.model.time_span import TimeSpan
 
 #: How often a table is read again that is replaced while it is read.
 READINGS = 10
@@ -103,8 +104,16 @@ class Provenance(Struct, frozen=True):
 Read = Callable[["tuple[InputRecord, ...] | None"], "tuple[pa.Table, InputRecord | None]"]
 
 
-#: Gives what reads a table piece by piece, and the record of its content.
-ReadPieces = Callable[["tuple[InputRecord, ...]"], "tuple[Callable[[], Iterator[pa.Table]], InputRecord]"]
+#: What reads a table piece by piece, any number of times, and the record of its content.
+Pieces: TypeAlias = "tuple[Callable[[], Iterator[pa.Table]], InputRecord]"
+
+
+#: Begins to read a table piece by piece.
+ReadPieces = Callable[["tuple[InputRecord, ...]"], Pieces]
+
+
+#: As `ReadPieces`, without rows that lie outside of a span of time, as far as leaving them out saves reading them.
+ReadWithin = Callable[["tuple[InputRecord, ...]", "TimeSpan"], Pieces]
 
 
 #: Given the record of the content that is read, the file that engines may read by themselves; None for none.
@@ -126,6 +135,7 @@ class Scan:
     Attributes:
         native: Finds the file that it is; sets it who has files.
         summary: Finds what the file says of its columns without reading them; None where it says nothing.
+        read_within: Reads rows of a span of time; None where all have to be read. Sets it who can leave out others.
         reads_columns: Whether `read_columns` reads less than all; sets it who stores each column by itself.
     """
 
@@ -134,6 +144,7 @@ class Scan:
         self.read_pieces = read_pieces
         self.native: FindNative = lambda _: None
         self.summary: FindSummary = lambda _: None
+        self.read_within: ReadWithin | None = None
         self.reads_columns = False
         self._storage = storage
         self._table = table
@@ -148,7 +159,7 @@ class Scan:
         """
         return self.read(None)[0]
 
-    def pieces_with_content(self, known: Iterable[InputRecord]) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
+    def pieces_with_content(self, known: Iterable[InputRecord]) -> Pieces:
         """Return what reads the data piece by piece, any number of times, and their content.
 
         At least one piece comes, which has the columns. Where the data change meanwhile, the last piece does not come.
@@ -163,6 +174,17 @@ class Scan:
             return self.read_pieces(tuple(known))
         data, record = self.table_with_content(known)
         return lambda: iter([data]), record
+
+    def pieces_within(self, known: Iterable[InputRecord], span: TimeSpan) -> Pieces:
+        """As `pieces_with_content`, whose record is of all rows; some of those outside of a span of time are left out.
+
+        Args:
+            known: As of `AssetStorage.content`.
+            span: Of a declared column, by its name in the storage.
+        """
+        if self.read_within is None:
+            return self.pieces_with_content(known)
+        return self.read_within(tuple(known), span)
 
     def read_columns(self, record: InputRecord, names: Collection[str]) -> Iterator[pa.Table]:
         """Read some of the declared columns piece by piece.

@@ -133,6 +133,15 @@ def changed_while_read(table: Table, shown: str) -> StorageError:
     )
 
 
+def gone_while_read(table: Table, shown: str) -> StorageError:
+    """Return the error of a file that was listed for a table, or planned with, and is not there; `shown` is where."""
+    return StorageError(
+        f"{shown} is gone since the run was planned",
+        hint="run again, when no other program moves the files",
+        location=table.where("path"),
+    )
+
+
 _DOING = {
     "stat": "looking at",
     "content": "looking at",

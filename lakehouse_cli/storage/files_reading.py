@@ -6,6 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -25,14 +26,16 @@ from lakehouse_cli.executors.progress import Progress
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.file_pattern import FilePattern
 from lakehouse_cli.model.manifest import InputRecord
-from lakehouse_cli.storage.base import READINGS, AssetStorage, Scan
-from lakehouse_cli.storage.errors import ChangedError, changed_while_read
+from lakehouse_cli.storage.base import READINGS, AssetStorage, Pieces, Scan
+from lakehouse_cli.storage.errors import ChangedError, changed_while_read, gone_while_read
 from lakehouse_cli.text.counts import plural
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     import pyarrow as pa
+
+    from lakehouse_cli.model.time_span import TimeSpan
 
 #: Files of up to so many bytes are read as a whole, several at once.
 _SMALL = 16 << 20
@@ -48,6 +51,10 @@ _FileRead = tuple[int, "pa.Table | LakehouseError"]
 
 class _FileChangedError(ChangedError):
     """One file changed while all were read; its text is where it is."""
+
+
+class _FileGoneError(ChangedError):
+    """One file was removed while all were read; its text is where it was."""
 
 
 class Part(ABC):
@@ -97,6 +104,13 @@ class FilesReading:
     ) -> None:
         self._storage, self._table, self._pattern = storage, table, pattern
         self._columns, self._look, self._uri = columns, look, uri
+        self._span: TimeSpan | None = None
+
+    def scan(self) -> Scan:
+        """It, not begun yet."""
+        found = Scan(self._storage, self._table, self.read, self.read_pieces)
+        found.read_within = self.read_within
+        return found
 
     def read(self, known: tuple[InputRecord, ...] | None) -> tuple[pa.Table, InputRecord | None]:
         """As `Read`."""
@@ -111,7 +125,7 @@ class FilesReading:
             return pa.concat_tables(pieces), record
         raise self._changed()
 
-    def read_pieces(self, known: tuple[InputRecord, ...]) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
+    def read_pieces(self, known: tuple[InputRecord, ...]) -> Pieces:
         """As `ReadPieces`."""
         files, contents, record = self._look(known)
 
@@ -120,10 +134,18 @@ class FilesReading:
                 yield from self._pieces(files, contents)
             except _FileChangedError as error:
                 raise changed_while_read(self._table, str(error)) from error
+            except _FileGoneError as error:
+                raise gone_while_read(self._table, str(error)) from error
             except ChangedError as error:
                 raise self._changed() from error
 
         return pieces, record
+
+    def read_within(self, known: tuple[InputRecord, ...], span: TimeSpan) -> Pieces:
+        """As `ReadWithin`."""
+        some = copy(self)
+        some._span = span
+        return some.read_pieces(known)
 
     def _changed(self) -> StorageError:
         return changed_while_read(self._table, self._uri)
@@ -196,7 +218,7 @@ class FilesReading:
                 for piece in self._file(files[at], contents[at]):
                     yield at, piece
             except MissingDataError as error:
-                raise _FileChangedError(files[at].uri) from error
+                raise _FileGoneError(files[at].uri) from error
             except ChangedError:
                 raise
             except (DataError, StorageError) as error:
@@ -250,7 +272,13 @@ class FilesReading:
         import pyarrow as pa
 
         there = None if columns is None else tuple(each for each in columns if each.name not in lacking)
-        pieces, found = self._scan(file.table, there or None).pieces_with_content((content,))
+        scan = self._scan(file.table, there or None)
+        is_there = self._span is not None and any(each.name == self._span.column for each in there or ())
+        pieces, found = (
+            scan.pieces_within((content,), self._span)
+            if self._span is not None and is_there
+            else scan.pieces_with_content((content,))
+        )
         if found.content_hash != content.content_hash:
             raise _FileChangedError(file.uri)
         wanted = self._columns

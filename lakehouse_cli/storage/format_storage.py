@@ -11,7 +11,6 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache, partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from msgspec import Struct
@@ -26,8 +25,9 @@ from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, par
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError, ObjectRecord
 from lakehouse_cli.model.unit import as_selected
 from lakehouse_cli.registry import Entry, load
-from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
+from lakehouse_cli.storage.base import READINGS, AssetStorage, Pieces, Provenance, Scan
 from lakehouse_cli.storage.capabilities import PublishesPieces, RehearsesWriting
+from lakehouse_cli.storage.counted_pieces import CountedPieces
 from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, translate_errors
 from lakehouse_cli.storage.hashing import HashingSink
 from lakehouse_cli.storage.strays import Endings
@@ -37,6 +37,8 @@ from lakehouse_cli.version import __version__
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakehouse_cli.model.time_span import TimeSpan
 
 #: Where manifests lie under the root of a storage.
 MANIFESTS = ".lakehouse/manifests"
@@ -204,6 +206,7 @@ class FormatStorage(AssetStorage):
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
         """Return the declared columns; a computed table that declares none is read by its manifest."""
         found = Scan(self, table, partial(self._read, table, columns), partial(self._read_pieces, table, columns))
+        found.read_within = partial(self._read_pieces, table, columns)
         found.reads_columns = table.format == "parquet" and not needs_manifest(table, columns)
         if found.reads_columns:
             found.summary = partial(self._summary, table, columns or ())
@@ -232,16 +235,21 @@ class FormatStorage(AssetStorage):
         """Read as `Read` does; raises ChangedError where the table changed meanwhile."""
 
     def _read_pieces(
-        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...]
-    ) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
-        """Read as `ReadPieces` does."""
+        self,
+        table: Table,
+        columns: Sequence[Column] | None,
+        known: tuple[InputRecord, ...],
+        span: TimeSpan | None = None,
+    ) -> Pieces:
+        """Read as `ReadPieces` does, or as `ReadWithin`."""
         opened, record = self._until_unchanged(table, lambda: self._opened(table, known))
 
         def pieces() -> Iterator[pa.Table]:
             try:
                 with translate_errors(self, table, "read"), opened() as (opener, is_stored):
-                    stored = self._stored_columns(table, columns, is_stored)
-                    yield from self._format(table).read_pieces(opener, self.uri(table), stored, self._options(table))
+                    stored, form = self._stored_columns(table, columns, is_stored), self._format(table)
+                    what = opener, self.uri(table), stored, self._options(table)
+                    yield from form.read_pieces(*what) if span is None else form.read_pieces_within(*what, span)
             except ChangedError as error:
                 raise changed_while_read(table, self.uri(table)) from error
 
@@ -360,27 +368,6 @@ def columns_of(manifest: Manifest, declared: Sequence[Column] | None, shown: str
     except ColumnTypeError as error:
         hint = f"`lakehouse run --force {manifest.table}` replaces it"
         raise StorageError(f"{shown} cannot be used: {error}", hint=hint) from error
-
-
-class CountedPieces:
-    """Pieces of a table as they pass, a table of their columns without rows, and how many rows there are.
-
-    Args:
-        pieces: At least one.
-    """
-
-    def __init__(self, pieces: Iterator[pa.Table]) -> None:
-        from lakehouse_cli.arrow.types import without_rows
-
-        first = next(pieces)
-        self.first = without_rows(first.schema)
-        self.rows = 0
-        self._pieces = chain([first], pieces)
-
-    def __iter__(self) -> Iterator[pa.Table]:
-        for piece in self._pieces:
-            self.rows += piece.num_rows
-            yield piece
 
 
 def make_manifest(

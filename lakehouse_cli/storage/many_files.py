@@ -23,7 +23,7 @@ from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.row_place import FileLine, RowPlace
 from lakehouse_cli.storage.base import Scan, Stored, record_of
 from lakehouse_cli.storage.capabilities import Prefetches, count_rows, find_lines, identities, prefetch
-from lakehouse_cli.storage.errors import MisnamedFilesError, changed_while_read, translate_errors
+from lakehouse_cli.storage.errors import MisnamedFilesError, gone_while_read, translate_errors
 from lakehouse_cli.storage.files_reading import REPORTED, FilesReading
 from lakehouse_cli.storage.format_storage import FormatStorage, Listed, SourceFile, missing_data
 from lakehouse_cli.storage.found_file import FoundFile, is_unencodable, partition_value, planned_files
@@ -265,7 +265,7 @@ class _ManyFiles:
         def content(file: FoundFile) -> InputRecord:
             found = self._storage.content_of(file.listed, lambda: file.table, lambda: records(file))
             if found is None:  # it was there a moment ago
-                raise changed_while_read(self._table, self._storage._under_root(file.shown))
+                raise gone_while_read(self._table, self._storage._under_root(file.shown))
             return found
 
         found = list(self._storage.known_contents([file.shown for file in files]))
@@ -301,8 +301,7 @@ class _ManyFiles:
 
     def scan(self, columns: Sequence[Column] | None) -> Scan:
         """Their rows, with the columns that their paths hold."""
-        reading = FilesReading(self._storage, self._table, self._pattern, columns, self._look, self.uri())
-        return Scan(self._storage, self._table, reading.read, reading.read_pieces)
+        return FilesReading(self._storage, self._table, self._pattern, columns, self._look, self.uri()).scan()
 
     def _look(self, known: tuple[InputRecord, ...]) -> tuple[Sequence[FoundFile], list[InputRecord], InputRecord]:
         planned = planned_files(known)
@@ -316,11 +315,7 @@ class _ManyFiles:
     def _refuse_gone(self, files: Sequence[FoundFile], planned: Collection[str] | None) -> None:
         if planned is not None and len(files) < len(planned):
             gone = min(set(planned).difference(each.shown for each in files))
-            raise StorageError(
-                f"{self._storage._under_root(gone)} is gone since the run was planned",
-                hint="run again, when no other program moves the files",
-                location=self._table.where("path"),
-            )
+            raise gone_while_read(self._table, self._storage._under_root(gone))
 
     def count_rows(self) -> int | None:
         """Together; None where one cannot be counted."""

@@ -123,8 +123,8 @@ class _Units:
 
     def scan(self, columns: Sequence[Column] | None) -> Scan:
         """Their rows, one partition after the other."""
-        reading = FilesReading(self._storage, self._table, None, columns, self._look, self._storage.uri(self._table))
-        return Scan(self._storage, self._table, reading.read, reading.read_pieces)
+        uri = self._storage.uri(self._table)
+        return FilesReading(self._storage, self._table, None, columns, self._look, uri).scan()
 
     def _look(self, known: tuple[InputRecord, ...]) -> tuple[Sequence[Part], list[InputRecord], InputRecord]:
         del known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,12 @@ from lakehouse_cli.errors import DataError
 from lakehouse_cli.formats import form_of
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import InputRecord
-from lakehouse_cli.storage.base import AssetStorage, Read, ReadPieces, Scan
+from lakehouse_cli.storage.base import AssetStorage, Pieces, Read, ReadPieces, Scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakehouse_cli.model.time_span import TimeSpan
 
 
 def renamed_scan(storage: AssetStorage, table: Table, columns: Sequence[Column] | None) -> Scan:
@@ -29,7 +31,16 @@ def renamed_scan(storage: AssetStorage, table: Table, columns: Sequence[Column] 
     there = tuple(replace(each, name=str(each.from_ or each.name), from_=None) for each in columns)
     inner = storage.scan(replace(table, contract=replace(table.contract, columns=there)), there)
     read_pieces = None if inner.read_pieces is None else _renaming_pieces(inner.read_pieces, names)
-    return Scan(storage, table, _renaming(inner.read, names), read_pieces)
+    found = Scan(storage, table, _renaming(inner.read, names), read_pieces)
+    if (read_within := inner.read_within) is not None:
+        in_storage = {name: there for there, name in names.items()}
+
+        def within(known: tuple[InputRecord, ...], span: TimeSpan) -> Pieces:
+            there = span._replace(column=in_storage[span.column])
+            return _renaming_pieces(lambda known: read_within(known, there), names)(known)
+
+        found.read_within = within
+    return found
 
 
 def _renaming(read: Read, names: Mapping[str, str]) -> Read:
@@ -46,7 +57,7 @@ def _renaming(read: Read, names: Mapping[str, str]) -> Read:
 def _renaming_pieces(read_pieces: ReadPieces, names: Mapping[str, str]) -> ReadPieces:
     """As `_renaming`, piece by piece."""
 
-    def renamed(known: tuple[InputRecord, ...]) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
+    def renamed(known: tuple[InputRecord, ...]) -> Pieces:
         with _renamed_violations(names):
             opened, record = read_pieces(known)
 

@@ -85,7 +85,8 @@ class StagingStorage(WrapperStorage):
         """
         import pyarrow as pa
 
-        from lakehouse_cli.storage.format_storage import CountedPieces, make_manifest
+        from lakehouse_cli.storage.counted_pieces import CountedPieces
+        from lakehouse_cli.storage.format_storage import make_manifest
 
         path, counted = self._data(table), CountedPieces(pieces)
         with spilling(_WHAT), pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, counted.first.schema) as to:

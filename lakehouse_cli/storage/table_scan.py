@@ -10,12 +10,14 @@ from lakehouse_cli.errors import DataError, LakehouseError, MissingDataError, St
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.unit import as_selected
-from lakehouse_cli.storage.base import AssetStorage, Scan
+from lakehouse_cli.storage.base import AssetStorage, Pieces, Scan
 from lakehouse_cli.storage.capabilities import altered_by
 from lakehouse_cli.storage.source_columns import renamed_scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakehouse_cli.model.time_span import TimeSpan
 
 
 def scan(storage: AssetStorage, table: Table, columns: Sequence[Column] | None) -> Scan:
@@ -33,16 +35,22 @@ class _ExplainedScan(Scan):
         read_pieces = None if inner.read_pieces is None else self._read_pieces
         super().__init__(storage, table, self._read, read_pieces)
         self.native, self.summary, self.reads_columns = inner.native, inner.summary, inner.reads_columns
+        self.read_within = None if inner.read_within is None else self._read_within
         self._inner = inner
 
     def _read(self, known: tuple[InputRecord, ...] | None) -> tuple[pa.Table, InputRecord | None]:
         with self._explaining():
             return self._inner.read(known)
 
-    def _read_pieces(self, known: tuple[InputRecord, ...]) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
-        assert self._inner.read_pieces is not None  # noqa: S101  # asked above
+    def _read_pieces(self, known: tuple[InputRecord, ...]) -> Pieces:
+        return self._explained(lambda: self._inner.pieces_with_content(known))
+
+    def _read_within(self, known: tuple[InputRecord, ...], span: TimeSpan) -> Pieces:
+        return self._explained(lambda: self._inner.pieces_within(known, span))
+
+    def _explained(self, open_pieces: Callable[[], Pieces]) -> Pieces:
         with self._explaining():
-            opened, record = self._inner.read_pieces(known)
+            opened, record = open_pieces()
 
         def pieces() -> Iterator[pa.Table]:
             with self._explaining():

@@ -32,9 +32,9 @@ def by_cause(found: Iterable[tuple[_Part, Hashable]]) -> list[list[_Part]]:
     return [*causes.values()]
 
 
-def joined(messages: Sequence[str]) -> str:
-    """Messages about partitions in one line, which names the partitions once where all are about the same."""
+def joined(messages: Sequence[str], *, by_partition: bool) -> str:
+    """Messages in one line, which names partitions once where it is by partition, and all are about the same ones."""
     subjects = {message.partition(": ")[0] for message in messages}
-    if len(messages) < 2 or len(subjects) > 1:
+    if not by_partition or len(messages) < 2 or len(subjects) > 1:
         return "; ".join(messages)
     return f"{subjects.pop()}: {'; '.join(message.partition(': ')[2] for message in messages)}"

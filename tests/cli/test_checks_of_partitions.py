@@ -127,7 +127,37 @@ def test_equals_compares_partition_by_partition(folder: ProjectFolder, cli: Cli)
     put(folder, "2024-01-02", 8, 2)
     assert run(cli, code=1)["daily"] == {"2024-01-01": "failed", "2024-01-02": "failed"}
     folder.declare(COUNTED.replace("other: {partitions: [day], ", "other: {"), COUNTED_CODE)
-    assert "compares the rows of each partition, and `other` has not the same partitions" in cli("validate").err
+    assert "compares the rows of each partition, and `other` has no partitions that make it up" in cli("validate").err
+
+
+def test_equals_adds_up_shorter_periods(folder: ProjectFolder, cli: Cli) -> None:
+    """A table by month is compared with the days of that month, of all regions."""
+    folder.declare(
+        """
+        raw: {kind: source, path: "raw/{region}_{day:%Y-%m-%d}", columns: {id: int64}}
+        other: {partitions: [region, day], inputs: [raw], columns: {id: int64}}
+        monthly:
+          partitions: [month]
+          inputs: [raw]
+          columns: {id: int64}
+          checks: [{row_count: {equals: other}}]
+        """,
+        "import pyarrow as pa\ndef other(raw: pa.Table) -> pa.Table:\n    return raw\n"
+        "def monthly(raw: pa.Table) -> pa.Table:\n    return raw.slice(raw['id'].to_pylist().count(9))\n",
+        top="dimensions: {month: {every: month}}\n",
+    )
+    for name, ids in {"eu_2024-01-01": "1\n2\n", "us_2024-01-31": "3\n", "eu_2024-02-01": "4\n"}.items():
+        folder.write(f"data/raw/{name}.csv", f"id\n{ids}")
+    assert run(cli)["monthly"] == {"2024-01": "materialized", "2024-02": "materialized"}
+    assert cli("check", "monthly").code == 0
+    folder.write("data/raw/us_2024-02-02.csv", "id\n9\n5\n")
+    assert run(cli, code=1)["monthly"] == {"2024-01": "unchanged", "2024-02": "failed"}
+    assert "check `row_count`: 2 rows, and `other` has 3" in cli("run").err
+    assert cli("check", "monthly").code == 1
+    folder.edit("lakehouse.yaml", "partitions: [month]", "partitions: [region]")
+    assert cli("validate").code == 0
+    folder.edit("lakehouse.yaml", "partitions: [region, day]", "partitions: [day]")
+    assert "`other` has no partitions that make it up" in cli("validate").err
 
 
 @pytest.mark.parametrize("storage", ["{root: data}", "{type: sqlite, root: w.sqlite}", "{type: delta, root: delta}"])

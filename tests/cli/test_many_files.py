@@ -13,6 +13,7 @@ import pytest
 from pyarrow import feather, parquet
 
 from lakehouse_cli.rendering.reporters.base import Pace
+from lakehouse_cli.storage import files_reading
 from tests.conftest import Cli, ProjectFolder
 from tests.servers.latency import far_away
 from tests.servers.s3 import S3Server
@@ -323,6 +324,21 @@ def test_one_run_reads_the_files_of_its_plan(folder: ProjectFolder, cli: Cli, ex
     folder.write("data/raw/goes.csv", "id\n9\n")
     gone = {each["name"]: each["error"] for each in cli("run", "-o", "json", "--executor", executor).json["tables"]}
     assert gone["sales"]["message"] == "data/raw/goes.csv is gone since the run was planned"
+
+
+def test_file_that_goes_while_it_is_read_is_gone(
+    folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files_reading, "_SMALL", -1)  # none is read ahead
+    folder.declare(
+        'sales: {kind: source, path: "raw/*", columns: {id: int64}}\nt: {inputs: [sales]}\n',
+        "import os\nimport pyarrow as pa\n\ndef t(sales: pa.RecordBatchReader) -> pa.Table:\n"
+        "    first = next(sales)\n    os.unlink('data/raw/1.csv')\n    return sales.read_all()\n",
+    )
+    for number in (0, 1):
+        folder.write(f"data/raw/{number}.csv", f"id\n{number}\n")
+    [sales, _] = cli("run", "-o", "json", "--executor", "serial").json["tables"]
+    assert sales["error"]["message"] == "data/raw/1.csv is gone since the run was planned"
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])

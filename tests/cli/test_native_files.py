@@ -13,7 +13,7 @@ import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.runner import materializing
+from lakehouse_cli.runner import stored_inputs
 from tests.conftest import Cli, ProjectFolder
 
 YAML = """\
@@ -49,7 +49,7 @@ ROWS = 5_000
 @pytest.fixture(autouse=True)
 def none_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every stored table is as large as those that queries do not share in memory."""
-    monkeypatch.setattr(materializing, "_SHARED", 0)
+    monkeypatch.setattr(stored_inputs, "_SHARED", 0)
 
 
 def rows(**other: Any) -> pa.Table:
@@ -82,7 +82,7 @@ def test_results_are_those_of_whole_tables(folder: ProjectFolder, cli: Cli, monk
     names = ("chosen", "both", "twice", "lazy")
     assert cli("run").code == 0
     by_itself = [pq.read_table(folder.path / f"data/{name}.parquet") for name in names]
-    monkeypatch.setattr(materializing, "_SHARED", 1 << 40)
+    monkeypatch.setattr(stored_inputs, "_SHARED", 1 << 40)
     assert cli("run", "--force").code == 0
     assert [pq.read_table(folder.path / f"data/{name}.parquet") for name in names] == by_itself
     assert by_itself[0].to_pylist()[0] == {"name": "n0", "n": 358, "first": date(2024, 1, 1)}
@@ -146,7 +146,7 @@ def test_a_damaged_computed_table_is_no_other_value(
     folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     """Engines look at no checksums of pages: what is not as it was stored goes through Arrow, which does."""
-    monkeypatch.setattr("lakehouse_cli.runner.materializing._SHARED", 0)
+    monkeypatch.setattr("lakehouse_cli.runner.stored_inputs._SHARED", 0)
     of = {"lazy": "{inputs: [made]}", "sql": "{inputs: [made], sql: select max(v) as v from made where v > 1}"}
     folder.write(
         "lakehouse.yaml",
@@ -259,7 +259,7 @@ def test_float_sums_do_not_depend_on_where_rows_come_from(
     folder.write("transforms.py", f"import numpy as np\nimport pyarrow as pa\n\n\ndef made() -> pa.Table:\n{code}")
     found: set[str] = set()
     for shared in (1 << 40, 0):
-        monkeypatch.setattr(materializing, "_SHARED", shared)
+        monkeypatch.setattr(stored_inputs, "_SHARED", shared)
         assert cli("run").code == 0
         assert cli("run", "--force", "of_made", "of_copy").code == 0
         found |= {folder.read(f"text/{name}.csv") for name in ("of_made", "of_copy")}

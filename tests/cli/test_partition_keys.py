@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.cli.test_partitions import put, run
 from tests.conftest import Cli, ProjectFolder
+from tests.servers.postgresql import USER, PostgreSQL
 
 KINDS = {
     "csv": "{root: lake}",
@@ -123,11 +125,37 @@ def test_values_that_two_partitions_share_are_counted(folder: ProjectFolder, cli
     assert cli("run", "--warnings-as-errors").code == 0
 
 
-@pytest.mark.parametrize("kind", ["csv", "sqlite", "delta"])
-def test_values_of_partitions_computed_at_once_are_counted(folder: ProjectFolder, cli: Cli, kind: str) -> None:
+@pytest.mark.parametrize("kind", [*KINDS, "postgresql"])
+def test_values_of_partitions_computed_at_once_are_counted(
+    folder: ProjectFolder, cli: Cli, kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By the run that stores the second of them; both are judged before either is stored, or one by the other."""
+    if kind == "postgresql":
+        server: PostgreSQL = request.getfixturevalue("postgresql_server")
+        monkeypatch.setenv("PASSWORD_", server.url().split(":")[2].split("@")[0])
+        place = f"127.0.0.1:{server.port}/{request.getfixturevalue('postgresql_database')}"
+        monkeypatch.setitem(KINDS, kind, f"{{root: 'postgresql://{USER}:${{PASSWORD_}}@{place}'}}")
     declare(folder, kind, more="checks: [{unique: [id], severity: warn, name: once}]")
     run(cli)
+    [check] = at_once(folder, cli)["checks"]
+    assert (check["status"], check["count"]) == ("warned", 5)
+
+
+@pytest.mark.parametrize("kind", ["csv", "delta"])
+def test_late_values_count_for_thresholds(folder: ProjectFolder, cli: Cli, kind: str) -> None:
+    """Each partition alone is below the threshold; the second that is stored is above it, and is not."""
+    declare(folder, kind, more="checks: [{unique: [id], error_above: 2, name: once}]")
+    run(cli)
+    table = at_once(folder, cli)
+    ends = {each["status"]: each["error"] for each in table["partitions"]}
+    assert ends.keys() == {"materialized", "failed"}
+    assert "3 rows share their `id` with others" in ends["failed"]["message"]
+    assert "which was stored at the same time" in ends["failed"]["message"]
+    assert rows(cli) == [1, 2, 3, 4, 7, 8, 8]
+
+
+def at_once(folder: ProjectFolder, cli: Cli) -> dict[str, Any]:
+    """Compute two partitions with the same values at once, so that neither is stored when the other is judged."""
     folder.edit(
         "transforms.py",
         "import pyarrow as pa\n",
@@ -139,8 +167,34 @@ def test_values_of_partitions_computed_at_once_are_counted(folder: ProjectFolder
     done = cli("run", "-o", "json", "--executor", "threads", "--workers", "2", "--warnings-as-errors")
     assert done.code == 1, done
     [table] = [each for each in done.json["tables"] if each["name"] == "daily"]
-    [check] = table["checks"]
-    assert (check["status"], check["count"]) == ("warned", 5)
+    found: dict[str, Any] = table
+    return found
+
+
+@pytest.mark.parametrize("kind", ["csv", "delta"])
+def test_key_is_taken_as_soon_as_it_is_stored(folder: ProjectFolder, cli: Cli, kind: str, tmp_path: Path) -> None:
+    """Another process that stores it too, before the run has ended, is the one that fails."""
+    declare(folder, kind)
+    put(folder, "2024-01-02", 7)
+    root = KINDS[kind].partition("root: ")[2].rstrip("}")
+    folder.edit("lakehouse.yaml", f"root: {root}", f"root: {folder.path / 'lake'}")
+    other = ProjectFolder(tmp_path / "other")
+    for name in ("lakehouse.yaml", "transforms.py"):
+        other.write(name, folder.read(name))
+    put(other, "2024-01-03", 7)
+    folder.add("lakehouse.yaml", "  later: {columns: {id: int64}}\n")
+    start = f"""
+def later() -> pa.Table:
+    import subprocess, sys
+
+    told = [sys.executable, "-m", "lakehouse_cli", "run", "--partition", "day=2024-01-03"]
+    assert subprocess.run(told, cwd={str(other.path)!r}).returncode == 1
+    return pa.table({{"id": pa.nulls(0, pa.int64())}})
+"""
+    folder.add("transforms.py", start)
+    done = cli("run", "--executor", "serial")
+    assert done.code == 0, done
+    assert rows(cli) == [1, 2, 7]
 
 
 def test_changed_unique_reads_stored_partitions_once(folder: ProjectFolder, cli: Cli) -> None:

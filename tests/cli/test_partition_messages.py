@@ -342,3 +342,8 @@ def test_one_partition_and_its_error_are_said_once(days: ProjectFolder, cli: Cli
     changed = f"`daily` changed (transforms.py); `raw`: 1 file changed (`raw/sales_{DAYS[2]}.csv`)\n"
     for command in ("plan", "run"):
         assert f"  day={DAYS[2]}: {changed}" in cli(command, "daily", "--partition", f"day={DAYS[2]}").out
+    run(cli)
+    put(days, DAYS[2], 16)
+    days.write(f"data/daily/day={DAYS[2]}/data.csv", "id\n7\n")
+    [daily] = [line for line in cli("graph").out.splitlines() if " daily " in line]
+    assert (daily.count(f"day={DAYS[2]}: "), daily.count("; ")) == (1, 1)

@@ -121,6 +121,25 @@ def test_partitions_that_inputs_lack_are_refused(
     assert found.endswith("\n1 problem\n")
 
 
+def test_hint_names_the_partitions_of_folders(folder: ProjectFolder, cli: Cli) -> None:
+    """As they are found; written as it says, the project runs."""
+    tables = "events: {kind: source, path: PATH, columns: {id: int64}}\nt: {partitions: [day], inputs: [events]}\n"
+    code = "def t(events):\n    return events\n"
+    folder.declare(tables.replace("PATH", "raw/events/"), code, top="dimensions: {day: {every: day}}\n")
+    folder.write("data/raw/events/_temporary/x=1/part.csv", "id\n1\n")
+    for region in ("eu", "us"):
+        folder.write(f"data/raw/events/region={region}/day=2024-01-02/part.csv", "id\n1\n")
+    assert "write `partitions: [region, day]` at `events`, as its folders are called" in cli("validate").err
+    folder.edit("lakehouse.yaml", "path: raw/events/", "path: raw/events/, partitions: [region, day]")
+    assert cli("run", "--executor", "serial").code == 0
+    assert folder.read("data/t/day=2024-01-02/data.csv") == "id\n1\n1\n"
+    folder.declare(tables.replace("PATH", "'raw/events/region=*/day=*/part'"), code)
+    path = "raw/events/region={region}/day={day}/part"
+    assert f'write `path: "{path}"`' in cli("validate").err
+    folder.declare(tables.replace("PATH", f"'{path}'"), code)
+    assert cli("validate").code == 0
+
+
 def test_function_takes_dimensions_as_parameters(folder: ProjectFolder, cli: Cli) -> None:
     code = "def t(trips, month, *, region): ...\n"
     assert validate(folder, cli, "t: {partitions: [region, month]}", code) == ""

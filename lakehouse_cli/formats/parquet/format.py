@@ -25,6 +25,7 @@ from lakehouse_cli.formats.stored_types import (
 )
 from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Column
+from lakehouse_cli.model.time_span import TimeSpan
 
 _WHAT = "a Parquet file"
 # A row group stays in memory while it is written.
@@ -66,12 +67,24 @@ class ParquetFormat(Format[ParquetOptions]):
     ) -> Iterator[pa.Table]:
         """Read row group by row group, and large ones batch by batch."""
         del options  # of writing, all of them
+        yield from self._pieces(open_source, name, columns, None)
+
+    def read_pieces_within(
+        self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: ParquetOptions, span: TimeSpan
+    ) -> Iterator[pa.Table]:
+        """Read the row groups alone whose footers do not say that all of their rows lie outside."""
+        del options
+        yield from self._pieces(open_source, name, columns, span)
+
+    def _pieces(
+        self, open_source: Opener, name: str, columns: Sequence[Column] | None, span: TimeSpan | None
+    ) -> Iterator[pa.Table]:
         zoned = {column.name: to_arrow(column.type) for column in columns or ()}
         with _opened(open_source, name) as file:
 
             def pieces(wanted: list[str]) -> Iterator[pa.Table]:
                 with report_damage(name, _WHAT):
-                    yield from file.read_pieces(wanted, zoned)
+                    yield from file.read_pieces(wanted, zoned, span)
 
             yield from read_declared_pieces(file.schema.names, columns, name, pieces)
 

@@ -21,7 +21,9 @@ from lakehouse_cli.arrow.types import is_list
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.arrow_streams import ReadableFile
+from lakehouse_cli.formats.parquet.row_groups import groups_within
 from lakehouse_cli.formats.stored_types import check_whole, in_column
+from lakehouse_cli.model.time_span import TimeSpan
 from lakehouse_cli.text.counts import count_text, plural
 
 #: What microseconds reach, in seconds from 1970; what nanoseconds reach, in microseconds from 1970.
@@ -103,13 +105,20 @@ class ParquetReader:
         check_whole(table, self._name)
         return table
 
-    def read_pieces(self, wanted: Sequence[str], zoned: Mapping[str, pa.DataType]) -> Iterator[pa.Table]:
+    def read_pieces(
+        self, wanted: Sequence[str], zoned: Mapping[str, pa.DataType], span: TimeSpan | None = None
+    ) -> Iterator[pa.Table]:
         """Read columns piece by piece, at least one: row groups, and large ones in batches; else as `read`.
 
         The unit of INT96 may be another one in each piece; where no type is declared for it, row groups are read whole.
+        Of a span of time, row groups are left out that surely have no row in it.
         """
         is_plain = bool(wanted) and self._ancient() & set(wanted) <= zoned.keys()
-        for group in range(self.metadata.num_row_groups) or [None]:
+        groups: Sequence[int | None] = range(self.metadata.num_row_groups) or [None]
+        if span is not None and groups != [None] and not (groups := groups_within(self.metadata, span)):
+            yield self._selected(self.schema.empty_table(), wanted)
+            return
+        for group in groups:
             rows = 0 if group is None else self._rows_at_once(group)
             if group is None or not is_plain or self.metadata.row_group(group).num_rows <= rows:
                 yield self.read(wanted, group, zoned)

@@ -170,8 +170,7 @@ def why_text(result: TableResult) -> str:
         return (
             _without_subject(result.error.message) if result.status == "failed" else _first_line(result.error.message)
         )
-    messages = [reason.message for reason in result.reasons]
-    return joined(messages) if result.partitions else "; ".join(messages)
+    return joined([reason.message for reason in result.reasons], by_partition=bool(result.partitions))
 
 
 def retry_text(event: TableRetrying) -> str:

@@ -21,6 +21,7 @@ from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, create_table_with_add_actions
 from msgspec import Struct
 
+from lakehouse_cli.model.time_span import TimeSpan
 from lakehouse_cli.storage.delta.reading import DeltaReader, rows_of
 
 #: Names this tool's commits in a table's application transactions.
@@ -148,9 +149,11 @@ class Snapshot(Struct, frozen=True, dict=True):
         """Return columns by name, of a table that messages show so."""
         return pa.concat_tables(self.read_pieces(name, columns, ahead=None))
 
-    def read_pieces(self, name: str, columns: Sequence[str], ahead: int | None) -> Iterator[pa.Table]:
+    def read_pieces(
+        self, name: str, columns: Sequence[str], ahead: int | None, span: TimeSpan | None = None
+    ) -> Iterator[pa.Table]:
         """As `DeltaReader.read_pieces`, of a table that messages show so."""
-        return DeltaReader(self.table, self.uri, self.settings, name).read_pieces(columns, ahead)
+        return DeltaReader(self.table, self.uri, self.settings, name).read_pieces(columns, ahead, span)
 
 
 def stamp(milliseconds: int, version: int) -> int:

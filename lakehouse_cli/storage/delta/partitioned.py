@@ -297,7 +297,7 @@ class DeltaStorage(DeltaDigests):
         return manifest
 
     def _wait_for_commit(self, table: Table, unit: PendingUnit, schema: pa.Schema) -> Manifest:
-        """Return the manifest, with what its checks found by what is stored or waits."""
+        """Return the manifest, with what its checks found by what is stored."""
         path = table.base_path
         units = self._of(table)
         with units.lock:
@@ -313,24 +313,26 @@ class DeltaStorage(DeltaDigests):
                 keep_own(self, table, keys, unit.manifest.content_hash)
             is_time = units.add(unit)
             try:
-                if is_time or not self._is_in_use:
-                    self._flush(path)
+                # At once, where others may store its keys meanwhile: who waits is said to be stored.
+                if is_time or not self._is_in_use or keys is not None:
+                    committed = self._flush(path)
+                    unit = next((each for each in committed if each.partition == unit.partition), unit)
             except BaseException:
                 units.pending = [each for each in units.pending if each is not unit]
                 raise
             return unit.manifest
 
-    def _flush(self, path: str, *, closing: bool = False) -> None:
-        """Commit the partitions of a table that wait."""
+    def _flush(self, path: str, *, closing: bool = False) -> Sequence[PendingUnit]:
+        """Commit the partitions of a table that wait, and return them as they were committed."""
         if path not in self._schemas:
-            return
+            return ()
         table, schema = self._schemas[path]
         units = self._of(table)
         with units.lock:
             if not units.pending and not (closing and units.lacks_all):
-                return
-            pending, records = tuple(units.pending), units.index.records
-            former = {each.partition: records.get(each.partition) for each in pending}
+                return ()
+            records = units.index.records
+            former = {each.partition: records.get(each.partition) for each in units.pending}
             with translate_errors(self, table, "written"):
                 if self._local:  # all at once, which takes a tenth of the time of one after the other
                     sync_all([f"{self._place(path)}/{each.file.name}" for each in units.pending], strict=True)
@@ -338,7 +340,7 @@ class DeltaStorage(DeltaDigests):
                 if found is not None and has_wall_clock(schema):
                     allow_wall_clock(found.snapshot.table)
                 try:
-                    units.commit(schema, table.partitions, partial(self._judge, table), closing=closing)
+                    pending = units.commit(schema, table.partitions, partial(self._judge, table), closing=closing)
                 except ConflictError as error:
                     raise overtaken(table, self.uri(table)) from error
                 except TypeChangedError as error:
@@ -355,6 +357,7 @@ class DeltaStorage(DeltaDigests):
                 place = self._place(path)
                 newest = max(Path(place, _LOG).glob("*.json"), default=Path(place))
                 sync_all([str(newest), f"{place}/{_LOG}", place])
+            return pending
 
     def _judge(
         self, table: Table, found: UnitSnapshot | None, unit: PendingUnit, waiting: Sequence[PendingUnit] = ()

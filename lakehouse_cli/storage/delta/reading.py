@@ -25,9 +25,12 @@ from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.types import is_list, without_rows
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.parquet.reading import ParquetReader
+from lakehouse_cli.formats.parquet.row_groups import groups_within
 from lakehouse_cli.formats.stored_types import report_damage
+from lakehouse_cli.model.time_span import TimeSpan
 
 _AT_ONCE_HERE, _AT_ONCE_FAR = 4, 16
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _ID, _PHYSICAL_NAME = b"delta.columnMapping.id", b"delta.columnMapping.physicalName"
 _ID_IN_FILE = b"PARQUET:field_id"
 #: Features that are heeded here, or that do not change how rows are read.
@@ -100,12 +103,13 @@ class DeltaReader:
         sized = dict(zip(map(unquote, paths), sizes, strict=True))
         self._handler = DeltaStorageHandler(place, dict(settings), sized) if settings else None
 
-    def read_pieces(self, names: Sequence[str], ahead: int | None) -> Iterator[pa.Table]:
+    def read_pieces(self, names: Sequence[str], ahead: int | None, span: TimeSpan | None = None) -> Iterator[pa.Table]:
         """Give columns by name; rows file by file as the log lists them, each in its order, by row groups.
 
         Args:
             names: Of the columns.
             ahead: How many row groups are read before they are asked for; None for all.
+            span: Of whose rows alone those are read that may lie in it; None for all.
 
         Yields:
             A table of their types without rows, then the row groups.
@@ -123,8 +127,8 @@ class DeltaReader:
             )
         yield without_rows(pa.schema([pa.field(name, _plain(self._schema.field(name).type)) for name in names]))
         with ThreadPoolExecutor(_AT_ONCE_FAR if self._handler is not None else _AT_ONCE_HERE) as pool:
-            files = list(pool.map(self._with_metadata, self._files()))
-            groups = [(file, at) for file in files for at in range(file.metadata.num_row_groups)]
+            files = list(pool.map(self._with_metadata, self._files(span)))
+            groups = [(file, at) for file in files for at in self._groups(file, span)]
             waiting: deque[Future[pa.Table]] = deque()
             try:
                 for file, at in groups:
@@ -137,7 +141,12 @@ class DeltaReader:
                 for each in waiting:
                     each.cancel()
 
-    def _files(self) -> list[_DataFile]:
+    def _groups(self, file: _DataFile, span: TimeSpan | None) -> Sequence[int]:
+        if span is None or self._mapping != "none" or span.column in self._partitions:
+            return range(file.metadata.num_row_groups)
+        return groups_within(file.metadata, span)
+
+    def _files(self, span: TimeSpan | None) -> list[_DataFile]:
         deletions: dict[str, pa.BooleanArray] = {}
         if "deletionVectors" in (self._table.protocol().reader_features or ()):
             for batch in rows_of(self._table.deletion_vectors()).to_batches():
@@ -149,7 +158,19 @@ class DeltaReader:
         files = [_DataFile(unquote(path), at, deletions.pop(f"{root}/{path}", None)) for at, path in enumerate(paths)]
         if deletions and self._is_whole:
             raise StorageError(f"{self._name} has deleted rows of a file that it does not list")
-        return files
+        return files if span is None else [file for file in files if self._may_hold(file.row, span)]
+
+    def _may_hold(self, row: int, span: TimeSpan) -> bool:
+        """Whether a file may have rows in a span of time, by its partition or by what the log says of its values."""
+        name = span.column
+        if name in self._partitions:
+            ends = [f"partition.{name}"] * 2
+        elif self._mapping == "none" and "." not in name:  # the log calls columns as files do; fields have dots
+            ends = [f"min.{name}", f"max.{name}"]
+        else:
+            return True
+        least, greatest = (_seconds(self._added, each, row) for each in ends)
+        return least is None or greatest is None or span.may_hold(least, greatest)
 
     def _open(self, file: _DataFile) -> ParquetReader:
         handler = self._handler
@@ -193,6 +214,19 @@ class DeltaReader:
         if renamed != column.type:
             column = pa.chunked_array([chunk.view(renamed) for chunk in column.chunks], renamed)
         return column.cast(target)
+
+
+def _seconds(added: pa.Table, name: str, row: int) -> float | None:
+    """What the log says of a file, in seconds from 1970; None for no date or timestamp."""
+    if name not in added.column_names:
+        return None
+    kind, value = added.schema.field(name).type, added[name].slice(row, 1)
+    if pa.types.is_date(kind):
+        value = value.cast(pa.timestamp("s"))
+    elif not pa.types.is_timestamp(kind):
+        return None
+    number = value.cast(pa.int64())[0].as_py()
+    return None if number is None else number / _PER_SECOND[value.type.unit]
 
 
 _naming_damage = partial(

@@ -28,9 +28,11 @@ from lakehouse_cli.formats.stored_types import read_declared, read_declared_piec
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE
+from lakehouse_cli.model.time_span import TimeSpan
 from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.runs.exits import undisturbed
-from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, record_of
+from lakehouse_cli.storage.base import AssetStorage, Pieces, Provenance, Scan, Stored, record_of
+from lakehouse_cli.storage.counted_pieces import CountedPieces
 from lakehouse_cli.storage.delta.files import WHAT, FileAside, file_schema, has_wall_clock, write_file
 from lakehouse_cli.storage.delta.log import (
     ConflictError,
@@ -44,7 +46,6 @@ from lakehouse_cli.storage.delta.log import (
 )
 from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
 from lakehouse_cli.storage.format_storage import (
-    CountedPieces,
     columns_of,
     make_manifest,
     missing_data,
@@ -145,6 +146,7 @@ class DeltaTables(AssetStorage):
             partial(self._read_latest, table, columns),
             partial(self._read_pieces_of_latest, table, columns),
         )
+        found.read_within = partial(self._read_pieces_of_latest, table, columns)
         found.reads_columns = not needs_manifest(table, columns)
         return found
 
@@ -157,9 +159,13 @@ class DeltaTables(AssetStorage):
             return data, None if known is None else self._record(table, found, known)
 
     def _read_pieces_of_latest(
-        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...]
-    ) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
-        """Read as `ReadPieces` does: each time the version that is the latest now."""
+        self,
+        table: Table,
+        columns: Sequence[Column] | None,
+        known: tuple[InputRecord, ...],
+        span: TimeSpan | None = None,
+    ) -> Pieces:
+        """Read as `ReadPieces` does, or as `ReadWithin`: each time the version that is the latest now."""
         with translate_errors(self, table, "read"):
             found, stored = self._latest(table, columns)
             record = self._record(table, found, known)
@@ -172,7 +178,7 @@ class DeltaTables(AssetStorage):
                 wanted = wanted_names(names, present, shown)
 
                 def read(names: list[str]) -> Iterator[pa.Table]:
-                    return (piece.select(names) for piece in found.read_pieces(shown, wanted, ahead))
+                    return (piece.select(names) for piece in found.read_pieces(shown, wanted, ahead, span))
 
                 yield from read_declared_pieces(names, stored, shown, read)
 

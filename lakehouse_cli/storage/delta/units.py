@@ -220,8 +220,8 @@ class DeltaUnits:
         dropped: Sequence[tuple[Partition, tuple[Any, ...]]] = (),
         *,
         closing: bool = False,
-    ) -> None:
-        """Make the partitions that wait part of the next version, in the place of what they replace.
+    ) -> Sequence[PendingUnit]:
+        """Make the partitions that wait part of the next version, in the place of what they replace; return these.
 
         Args:
             schema: Of the table; those of its columns that it lacks are added.
@@ -251,9 +251,10 @@ class DeltaUnits:
                     self._commit(found, schema, dimensions, dropped, closing=closing)
                 except ConflictError:
                     continue
+                committed = tuple(self.pending)
                 self.pending.clear()
                 self.look()
-                return
+                return committed
             raise ConflictError
 
     def _commit(

@@ -14,10 +14,11 @@ from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, U
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.unit import selected_alone
-from lakehouse_cli.storage.base import Provenance, Scan, Stored
+from lakehouse_cli.storage.base import Pieces, Provenance, Scan, Stored
 from lakehouse_cli.storage.capabilities import TableToPublish
+from lakehouse_cli.storage.counted_pieces import CountedPieces
 from lakehouse_cli.storage.errors import Cause, translate_errors
-from lakehouse_cli.storage.format_storage import CountedPieces, columns_of, missing_data, needs_manifest
+from lakehouse_cli.storage.format_storage import columns_of, missing_data, needs_manifest
 from lakehouse_cli.storage.relational.cleaning import CleanedStorage
 from lakehouse_cli.storage.relational.inspection import Inspection, inspect_tables, record_of
 from lakehouse_cli.storage.relational.publishing import NewTable, publish_table
@@ -28,6 +29,7 @@ from lakehouse_cli.text.counts import count_text
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse_cli.model.time_span import TimeSpan
     from lakehouse_cli.storage.queries import DatabaseQuery
     from lakehouse_cli.storage.relational.dialect import QueryDialect
     from lakehouse_cli.storage.relational.result_conversion import ResultConversion
@@ -148,11 +150,10 @@ class RelationalStorage(CleanedStorage):
         return None if look.found is None else record_of(look, tuple(known), table.name)
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
-        """Return the declared columns; read and hashed in one transaction, which sees the same rows throughout.
-
-        A computed table that declares none is read by its manifest.
-        """
-        return Scan(self, table, partial(self._read, table, columns), partial(self._read_pieces, table, columns))
+        """Read and hash the declared columns, else those by the manifest: one transaction, which sees the same rows."""
+        found = Scan(self, table, partial(self._read, table, columns), partial(self._read_pieces, table, columns))
+        found.read_within = partial(self._read_pieces, table, columns)
+        return found
 
     def _read(
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
@@ -161,11 +162,15 @@ class RelationalStorage(CleanedStorage):
         return spooled.table(), record
 
     def _read_pieces(
-        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...]
-    ) -> tuple[Callable[[], Iterator[pa.Table]], InputRecord]:
+        self,
+        table: Table,
+        columns: Sequence[Column] | None,
+        known: tuple[InputRecord, ...],
+        span: TimeSpan | None = None,
+    ) -> Pieces:
         from lakehouse_cli.storage.spool import IN_MEMORY
 
-        spooled, record = self._spooled(table, columns, known, IN_MEMORY)
+        spooled, record = self._spooled(table, columns, known, IN_MEMORY, span)
         assert record is not None  # noqa: S101  # it was asked for
         return spooled.pieces, record
 
@@ -175,6 +180,7 @@ class RelationalStorage(CleanedStorage):
         columns: Sequence[Column] | None,
         known: tuple[InputRecord, ...] | None,
         in_memory: int | None,
+        span: TimeSpan | None = None,
     ) -> tuple[SpooledTable, InputRecord | None]:
         """Read a table to its end, so that no transaction waits for a transform; the rest is as of `Read`.
 
@@ -183,6 +189,7 @@ class RelationalStorage(CleanedStorage):
             columns: The declared ones.
             known: What its content was at other times; None where the record is not asked for.
             in_memory: As of `SpooledTable`.
+            span: Rows that surely lie outside of it are left out; None for all rows.
         """
         from lakehouse_cli.formats.missing_columns import missing_columns
 
@@ -205,6 +212,8 @@ class RelationalStorage(CleanedStorage):
                 # Before the rows are read, which may take so long that the times of a file no longer show a change.
                 look = self._hashed(session, inspect_tables(session, [relation]))[relation]
                 record = record_of(look, known, table.name)
+            if span is not None:
+                found = replace(found, where=session.condition(span, dict(found.columns)[span.column]))
             spooled, conversion = self._fitted(session, table, relation, found, columns, in_memory)
         conversion.finish()
         return spooled, record
@@ -378,10 +387,7 @@ class RelationalStorage(CleanedStorage):
 
     @abstractmethod
     def check_column(self, column: pa.ChunkedArray) -> None:
-        """Find values that the database would take and not give back, or refuse without saying where.
-
-        Args:
-            column: As it would be stored.
+        """Find values, as they would be stored, that the database would not give back, or refuse without saying where.
 
         Raises:
             InexactError: There are such.

@@ -26,8 +26,9 @@ from lakehouse_cli.errors import (
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column, ColumnType, Table
 from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.storage.counted_pieces import CountedPieces
 from lakehouse_cli.storage.errors import translate_errors
-from lakehouse_cli.storage.format_storage import CountedPieces, missing_data
+from lakehouse_cli.storage.format_storage import missing_data
 from lakehouse_cli.storage.queries import (
     Computed,
     DatabaseQuery,

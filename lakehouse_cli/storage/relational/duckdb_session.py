@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lakehouse_cli.model.time_span import TimeSpan
 from lakehouse_cli.storage.relational.session import UNIT_COLUMN, Digest, Found, Raw, Relation, Session, is_relation
 from lakehouse_cli.storage_types.duckdb import sql_type
 from lakehouse_cli.storage_types.names import MANIFESTS, PARTITIONS
@@ -137,6 +138,18 @@ class DuckDBSession(Session):
             )
             self._digests[group] = {path: Digest.of_sums(found.signature, *sums) for path, *sums in rows}
         return self._digests[group].get(relation.unit) or Digest.of_sums(found.signature, 0, None, None, None)
+
+    def condition(self, span: TimeSpan, kind: str) -> str:
+        """By the type's own values, or by those in microseconds, where other units may not reach as far."""
+        column = quote(span.column)
+        if kind in ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"):
+            zone = "+00" if kind.endswith("ZONE") else ""
+            begin, end = (f"'{each.isoformat(' ', 'seconds')}{zone}'::{kind}" for each in span.widest)
+            return f"{column} BETWEEN {begin} AND {end}"
+        if kind in ("TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"):
+            begin, end = (f"TIMESTAMP '{each.isoformat(' ', 'seconds')}'" for each in span.widest)
+            return f"TRY_CAST({column} AS TIMESTAMP) BETWEEN {begin} AND {end}"
+        return ""
 
     def read_pieces(
         self, relation: Relation, found: Found, names: Sequence[str], *, careful: bool = False

@@ -14,6 +14,7 @@ from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
 from lakehouse_cli.arrow.conversion.refusals import without
 from lakehouse_cli.arrow.conversion.refused_column import RefusedColumn
+from lakehouse_cli.model.time_span import TimeSpan
 from lakehouse_cli.storage.relational.postgresql_replacement import put_in_place
 from lakehouse_cli.storage.relational.postgresql_values import check_read
 from lakehouse_cli.storage.relational.session import UNIT_COLUMN, Digest, Found, Kept, Raw, Relation, Session
@@ -168,6 +169,13 @@ class PostgreSQLSession(Session):
             f" sum(octet_length(t)) FROM (SELECT (r.*)::text AS t FROM {self.source(relation, found, 'r')}) AS texts"
         )
         return Digest.of_sums(found.signature, rows, low, high, size)
+
+    def condition(self, span: TimeSpan, kind: str) -> str:
+        """Of dates and timestamps, for which it may use an index."""
+        if _plain(kind) not in ("date", "timestamp without time zone", "timestamp with time zone"):
+            return ""
+        begin, end = (literal(each.isoformat(" ", "seconds")) for each in span.widest)
+        return f"{quote(span.column)} BETWEEN timestamp {begin} AND timestamp {end}"
 
     def read_pieces(
         self, relation: Relation, found: Found, names: Sequence[str], *, careful: bool = False

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.arrow.conversion.refused_column import RefusedColumn
     from lakehouse_cli.model import ColumnType
+    from lakehouse_cli.model.time_span import TimeSpan
     from lakehouse_cli.storage.spool import SpooledTable
 
 
@@ -78,11 +79,13 @@ class Found(Struct, frozen=True):
         kind: ``table`` for one that can be replaced; else what it is, for messages.
         columns: Name and SQL type of each column, in order.
         bytes: Size on disk, as far as the database knows it; else 0.
+        where: The condition, as SQL, of the rows that are read; empty for all.
     """
 
     kind: Literal["table", "view", "materialized view", "foreign table", "partitioned table", "virtual table"]
     columns: tuple[tuple[str, str], ...]
     bytes: int = 0
+    where: str = ""
 
     @property
     def signature(self) -> str:
@@ -195,11 +198,12 @@ class Session(ABC):
         return relation.quoted
 
     def source(self, relation: Relation, found: Found, alias: str = "source") -> str:
-        """Return what rows are selected from: a relation, or the rows of a partition with its columns alone."""
-        if not relation.is_unit:
+        """Return what rows are selected from: a relation, or some of its rows, with its columns alone."""
+        where = self.is_row_of(relation) if relation.is_unit else found.where
+        if not where:
             return f"{self.sql(relation)} AS {alias}"
         columns = ", ".join(quote(name) for name, _ in found.columns) or "1"
-        return f"(SELECT {columns} FROM {self.sql(relation.base)} WHERE {self.is_row_of(relation)}) AS {alias}"
+        return f"(SELECT {columns} FROM {self.sql(relation.base)} WHERE {where}) AS {alias}"
 
     def is_row_of(self, relation: Relation) -> str:
         """Return the condition, as SQL, that a row is of a partition."""
@@ -314,10 +318,7 @@ class Session(ABC):
         return {Relation(schema, name): Kept(*kept) for schema, name, *kept in rows}
 
     def untouched(self, kept: Mapping[Relation, Kept]) -> Collection[Relation]:
-        """Return those of some published tables, which are all there, whose rows surely are those that were published.
-
-        None by default: most databases do not record who changed which table.
-        """
+        """Return those of published tables, all of them there, whose rows surely are as published; by default none."""
         del kept
         return ()
 
@@ -329,6 +330,10 @@ class Session(ABC):
         """Count the rows of a relation."""
         where = f" WHERE {self.is_row_of(relation)}" if relation.is_unit else ""
         return int(self.rows(f"SELECT count(*) FROM {self.sql(relation.base)}{where}")[0][0])
+
+    @abstractmethod
+    def condition(self, span: TimeSpan, kind: str) -> str:
+        """Return what is true of all rows in a span of time, by the SQL type of its column; empty for nothing."""
 
     @abstractmethod
     def read_pieces(

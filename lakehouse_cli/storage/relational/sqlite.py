@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.model import Column, ColumnType
+from lakehouse_cli.model.time_span import TimeSpan
 from lakehouse_cli.storage.errors import Cause
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
 from lakehouse_cli.storage.relational.session import UNIT_COLUMN, Digest, Found, Raw, Relation, Session
@@ -193,6 +194,13 @@ class SQLiteSession(Session):
         indexed = "" if found.kind != "table" or relation.is_unit else "NOT INDEXED"
         cursor = self._connection.execute(f"SELECT * FROM {self.source(relation, found)} {indexed}")
         return digest_of(found.signature, iter(lambda: cursor.fetchmany(_ROWS_AT_ONCE), []))
+
+    def condition(self, span: TimeSpan, kind: str) -> str:
+        """Of texts that begin with a date; what else a column holds may be any time."""
+        del kind
+        column, ends = quote(span.column), [literal(each.date().isoformat()) for each in span.widest]
+        is_date = f"typeof({column}) = 'text' AND {column} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'"
+        return f"NOT ({is_date} AND substr({column}, 1, 10) NOT BETWEEN {' AND '.join(ends)})"
 
     def read_pieces(
         self, relation: Relation, found: Found, names: Sequence[str], *, careful: bool = False
