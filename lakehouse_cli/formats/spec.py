@@ -149,6 +149,13 @@ class FormatOptions(Struct, frozen=True, kw_only=True):
             StorageError: Naming them, and what to do.
         """
 
+    def check_written(self) -> None:
+        """Refuse options with which files can be read and none can be written.
+
+        Raises:
+            StorageError: Naming them, and what to do.
+        """
+
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
         """Make the value of the ``options`` of a project file; those that are not set, or say so, have their defaults.
