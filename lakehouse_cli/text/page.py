@@ -22,6 +22,12 @@ _FENCES = re.compile("`{3,}")
 _Convert = Callable[[str], str]
 
 
+class Value(str):
+    """A text of a page that is data: backticks in it are backticks."""
+
+    __slots__ = ()
+
+
 class Block(Struct, frozen=True):
     """Lines in a font of fixed width, under what they are about.
 
@@ -139,7 +145,10 @@ def _html(text: str) -> str:
 
 def _with_code(text: str, code: _Convert, other: _Convert) -> str:
     """A text in one line, cut where it is long; what stands in backticks by the one, all else by the other."""
-    parts = cut_end(printable(text), _LONGEST).split("`")
+    shown = cut_end(printable(text), _LONGEST)
+    if isinstance(text, Value):
+        return other(shown)
+    parts = shown.split("`")
     if len(parts) % 2 == 0:  # one of them has no partner
         parts[-2:] = [f"{parts[-2]}`{parts[-1]}"]
     return "".join(code(part) if at % 2 else other(part) for at, part in enumerate(parts) if part)

@@ -12,6 +12,7 @@ from lakehouse_cli.errors import HIDDEN
 from lakehouse_cli.operations.preview import hide_values
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.runs.error_info import ErrorInfo, error_json
+from lakehouse_cli.text.counts import plural
 
 DiffStatus = Literal["equal", "different", "added", "removed", "missing", "failed", "skipped"]
 
@@ -173,6 +174,10 @@ class Comparison(Struct, frozen=True):
     tables: tuple[ComparedTable, ...]
     notes: tuple[str, ...] = ()
     sensitive: Mapping[str, Collection[str]] = {}
+
+    def __repr__(self) -> str:
+        differing = sum(table.status not in ("equal", "missing") for table in self.tables)
+        return f"<Comparison of {self.project!r}: {differing} of {plural(len(self.tables), 'table')} different>"
 
     def _repr_html_(self) -> str:
         return load(Entry("lakehouse_cli.operations.comparing.text:comparison_html"))(self)  # type: ignore[no-any-return]
