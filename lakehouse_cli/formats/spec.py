@@ -30,7 +30,7 @@ class FormatOption(Struct, frozen=True, eq=False):
     Attributes:
         name: The key under ``options``.
         default: What holds where it is not set.
-        schema: JSON Schema (2020-12) of its value.
+        schema: JSON Schema of its value.
         description: For docs and editors.
         secret: Whether its value is a credential, which is never shown.
         reading: Whether it decides how stored bytes are read, and not only how they are written.
