@@ -36,6 +36,7 @@ _MODULES = {
     "Lakehouse": "project.lakehouse",
     "Project": "project.facade",
     "Target": "declarations",
+    "load_ipython_extension": "cli.notebook",
     "computed_asset": "declarations",
     "computed_table": "declarations",
     "source_asset": "declarations",

@@ -49,7 +49,7 @@ def _version(value: bool) -> None:
 
 
 @app.callback()
-@options.everywhere
+@options.with_markdown
 def _before_commands(
     settings: options.Settings,
     version: Annotated[
@@ -204,13 +204,14 @@ _CLICK_ERROR: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.
 
 
 def _output_before_parsing(argv: Sequence[str]) -> None:
-    """Find `-o json` even where the arguments are wrong, so that their error comes as JSON."""
+    """Find the output even where the arguments are wrong, so that their error comes as JSON or Markdown."""
     words = [os.environ.get("LAKEHOUSE_OUTPUT", "")]
     words += [after for before, after in pairwise(argv) if before in ("-o", "--output")]
     words += [word.partition("=")[2] for word in argv if word.startswith("--output=")]
     words += [word[2:] for word in argv if word.startswith("-o")]
-    if "json" in words:
-        options.settings(output="json")
+    for word in ("json", "markdown"):
+        if word in words:
+            options.settings(output=word)
 
 
 def _usage_error(error: Any, argv: Sequence[str]) -> UsageError:

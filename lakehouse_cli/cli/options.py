@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _Returned = TypeVar("_Returned")
 _OUTPUTS = ("text", "json")
+_OUTPUTS_OF_PAGES = (*_OUTPUTS, "markdown")
 
 
 class Settings(Struct, frozen=True):
@@ -39,6 +40,16 @@ class Settings(Struct, frozen=True):
     def json(self) -> bool:
         """Whether stdout takes one JSON document."""
         return self.output == "json"
+
+    @property
+    def markdown(self) -> bool:
+        """Whether stdout takes one Markdown document."""
+        return self.output == "markdown"
+
+    @property
+    def is_document(self) -> bool:
+        """Whether stdout takes one document, and nothing beside it."""
+        return self.output != "text"
 
     def project(
         self,
@@ -177,14 +188,21 @@ _MODULE_HELP = (
     "imported from the current folder, or from DIR."
 )
 _FOLDER_HELP = "Folder of the project (else the nearest lakehouse.yaml here or above)."
-_OUTPUT = option(
-    "-o", "--output", metavar="text|json", callback=choice(_OUTPUTS, "an output"), help="json: one document on stdout."
-)
+_OUTPUT_HELP = {"json": "json: one document on stdout.", "markdown": "markdown: for a pull request."}
+
+
+def _output_option(outputs: tuple[str, ...]) -> Any:
+    help_ = " ".join(_OUTPUT_HELP[each] for each in outputs if each in _OUTPUT_HELP)
+    return option(
+        "-o", "--output", metavar="|".join(outputs), callback=choice(_OUTPUTS_OF_PAGES, "an output"), help=help_
+    )
+
+
 _EVERYWHERE = (
     _declared("project_dir", str | None, None, option("-C", "--project-dir", metavar="DIR", help=_FOLDER_HELP)),
     _declared("module", str | None, None, option("-m", "--module", metavar="MODULE", help=_MODULE_HELP)),
     _declared("env", str | None, None, option("-e", "--env", metavar="NAME", help="Environment to work in.")),
-    _declared("output", str | None, None, _OUTPUT),
+    _declared("output", str | None, None, _output_option(_OUTPUTS)),
     _declared("quiet", bool, False, option("-q", "--quiet", help="Say only what went wrong.")),
     _declared("verbose", bool, False, option("-v", "--verbose", help="Say more; full tracebacks.")),
 )
@@ -235,10 +253,14 @@ def given_params(written: list[str] | None) -> dict[str, Any]:
     return found
 
 
-def everywhere(command: Callable[..., _Returned]) -> Callable[..., _Returned]:
+def everywhere(command: Callable[..., _Returned], outputs: tuple[str, ...] = _OUTPUTS) -> Callable[..., _Returned]:
     """Give a command the options that every command has, after its own, and pass them as its first argument.
 
     A command with a parameter `request` takes a selection too, and gets it as a `RunRequest`.
+
+    Args:
+        command: The command.
+        outputs: What `-o` may be.
     """
     # Annotations are texts until they are evaluated where the command stands.
     whole = inspect.signature(command, eval_str=True)
@@ -249,6 +271,10 @@ def everywhere(command: Callable[..., _Returned]) -> Callable[..., _Returned]:
     def with_settings(**given: Any) -> _Returned:
         try:
             given["settings"] = settings(**{each.name: given.pop(each.name) for each in _EVERYWHERE})
+            if (wanted := Current.settings.output) not in outputs:
+                Current.settings = replace(Current.settings, output=_OUTPUTS[0])  # of the error
+                message = f"`{wanted}` is not an output of this command; use {any_of(outputs)}"
+                raise typer.BadParameter(message, param_hint="`-o`")
             if selecting:
                 given["request"] = _request(**{each.name: given.pop(each.name) for each in selecting})
             return command(**given)
@@ -257,9 +283,17 @@ def everywhere(command: Callable[..., _Returned]) -> Callable[..., _Returned]:
         except OSError as error:
             raise SystemTroubleError(error) from error
 
-    vars(with_settings)["__signature__"] = whole.replace(parameters=[*selecting, *own, *_EVERYWHERE])
+    common = [
+        each if each.name != "output" else _declared("output", str | None, None, _output_option(outputs))
+        for each in _EVERYWHERE
+    ]
+    vars(with_settings)["__signature__"] = whole.replace(parameters=[*selecting, *own, *common])
     with_settings.__annotations__ = {}
     return with_settings
+
+
+#: As `everywhere`, of a command that writes Markdown too, or that takes the options of those that do.
+with_markdown = functools.partial(everywhere, outputs=_OUTPUTS_OF_PAGES)
 
 
 def _request(selection: list[str] | None, select: list[str] | None, exclude: list[str] | None) -> RunRequest:
@@ -281,6 +315,10 @@ def report_error(error: LakehouseError, *, would_run: bool = True) -> int:
     current = Current.settings
     if current.json:
         output.write_json({"error": error_json(error)})
+    elif current.markdown:
+        from lakehouse_cli.rendering.pages import error_page
+
+        output.write_markdown(error_page(error, would_run=would_run))
     elif Current.json_lines:
         output.write_stderr([output.json_line("error", error=error_json(error))])
     else:

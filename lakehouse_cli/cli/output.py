@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from lakehouse_cli.text.terminal import fitted, holds_marks
 
 if TYPE_CHECKING:
+    from lakehouse_cli.text.page import Page
     from lakehouse_cli.text.redaction import Mask
 
 
@@ -95,6 +96,13 @@ def write_json(document: Any) -> None:
     except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can write
         text = json.dumps(document, indent=2)
     _put(text + "\n")
+
+
+def write_markdown(page: Page) -> None:
+    """Write the one Markdown document of this invocation to stdout."""
+    from lakehouse_cli.text.page import to_markdown
+
+    write(to_markdown(page))
 
 
 def json_line(event: str, **members: Any) -> str:

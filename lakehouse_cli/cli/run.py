@@ -40,13 +40,14 @@ Examples:
   lakehouse run --executor processes --workers 4
   lakehouse run --dry-run            what it would do; the same as `lakehouse plan`
   lakehouse run -o json > run.json   one document, for scripts
+  lakehouse run -o markdown          one for a pull request
 
 \b
 Exit codes:
   0 done · 1 a table failed · 2 usage · 3 the project is invalid · 130 interrupted"""
 
 
-@options.everywhere
+@options.with_markdown
 def command(
     settings: options.Settings,
     request: RunRequest,
@@ -141,8 +142,9 @@ def command(
     shown = partial(_run, log_format=log_format, reporters=tuple(reporter or ()), strict=warnings_as_errors)
     if not watch:
         return shown(settings, load(settings), request, now)
-    if settings.json:
-        raise typer.BadParameter("one document cannot hold the runs of --watch", param_hint="`-o json`")
+    if settings.is_document:
+        hint = f"`-o {settings.output}`"
+        raise typer.BadParameter("one document cannot hold the runs of --watch", param_hint=hint)
     return _watch(settings, request, load, shown)
 
 
@@ -166,7 +168,7 @@ def _run(
         nonlocal nothing_begun
         if isinstance(event, RunStarted):
             options.work_begins()
-            if settings.json and log_format is None:
+            if settings.is_document and log_format is None:
                 output.write_stderr(event.notes)
         elif isinstance(event, TableStarted) and nothing_begun:
             nothing_begun = False
@@ -185,6 +187,10 @@ def _run(
         from lakehouse_cli.runs.events import result_json
 
         output.write_json(result_json(result))
+    elif settings.markdown:
+        from lakehouse_cli.rendering.pages import run_page
+
+        output.write_markdown(run_page(result))
     else:
         from lakehouse_cli.rendering.reporters.run_text import failure_lines
 

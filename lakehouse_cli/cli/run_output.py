@@ -58,7 +58,7 @@ class RunOutput:
         for reporter in self._more:
             self._take_part(reporter)
         terminal = self._settings.stdout
-        silent = self._settings.json or self._settings.quiet
+        silent = self._settings.is_document or self._settings.quiet
         # Two writers of one terminal would draw over each other.
         if terminal.interactive and not silent and not self._log_json:
             from lakehouse_cli.rendering.reporters.live import LiveReporter

@@ -15,7 +15,7 @@ Examples:
 def command(settings: options.Settings) -> None:
     """Print the JSON Schema of lakehouse.yaml.
 
-    JSON Schema 2020-12, so that editors complete and check the file as it is written.
+    JSON Schema draft 07, so that editors complete and check the file as it is written.
     """
     del settings  # takes the options, and needs none
     from lakehouse_cli.config import json_schema

@@ -18,6 +18,7 @@ from lakehouse_cli.config.keys import (
 )
 from lakehouse_cli.config.options import options_schema
 from lakehouse_cli.config.reading import JsonSchema, keys_schema
+from lakehouse_cli.config.strict_schema import DRAFT, strict_draft_7
 from lakehouse_cli.config.value_types import NAME_PATTERN, TEXT_TYPES
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT
 from lakehouse_cli.model.partition import FILE
@@ -27,7 +28,7 @@ _EXTENSIONS: JsonSchema = {"^x-": {"description": "A place for anchors; not read
 
 
 def json_schema() -> JsonSchema:
-    """JSON Schema (draft 2020-12) of ``lakehouse.yaml``; of an included file under ``$defs/included``.
+    """JSON Schema (draft 07) of ``lakehouse.yaml``; of an included file under ``$defs/included``.
 
     It accepts what the loader accepts and rejects what it rejects, but for what a schema cannot say: names that must
     be declared elsewhere, two tables on one path, duplicate keys, files that include each other.
@@ -39,8 +40,8 @@ def json_schema() -> JsonSchema:
     environments["propertyNames"]["not"] = {"const": DEFAULT_ENVIRONMENT}
     execution = keys_schema(EXECUTION_KEYS, "Where and how.", filled_in=("executor", "workers", "memory"))
     execution.update(options_of_executors())
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+    schema = {
+        "$schema": DRAFT,
         "$id": "urn:lakehouse-cli:lakehouse.yaml",
         "title": "lakehouse.yaml",
         **project,
@@ -79,6 +80,7 @@ def json_schema() -> JsonSchema:
             "storageOptions": options_schema(fillable=True),
         },
     }
+    return strict_draft_7(schema)  # type: ignore[no-any-return]
 
 
 def _named(values: JsonSchema) -> JsonSchema:

@@ -23,7 +23,7 @@ from lakehouse_cli.config.partitions import partition_problems
 from lakehouse_cli.config.paths import length_problem, suffix_problem
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.several_results import result_problems
-from lakehouse_cli.errors import Location, Problem, did_you_mean
+from lakehouse_cli.errors import Location, Problem, StorageError, did_you_mean
 from lakehouse_cli.formats import FormatSpec, SerializerSpec, find_form
 from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import Column, ProjectSpec, StorageSpec, Table
@@ -242,6 +242,11 @@ def _option_problems(
             yield Problem(f"{owner}: {conflict[0]}", conflict[1], where)
         return
     checked = spec.checked(table.options)
+    if table.kind == "computed":
+        try:
+            checked.check_written()
+        except StorageError as error:
+            yield Problem(f"{owner}: {error.message}", error.hint, table.where("options", "storage"))
     for column in table.columns or ():
         if not column.options and (conflict := column_conflict(checked, column)):
             place = f"column {quoted(column.name)} of {owner}"

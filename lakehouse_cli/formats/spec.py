@@ -30,7 +30,7 @@ class FormatOption(Struct, frozen=True, eq=False):
     Attributes:
         name: The key under ``options``.
         default: What holds where it is not set.
-        schema: JSON Schema (2020-12) of its value.
+        schema: JSON Schema of its value.
         description: For docs and editors.
         secret: Whether its value is a credential, which is never shown.
         reading: Whether it decides how stored bytes are read, and not only how they are written.
@@ -144,6 +144,13 @@ class FormatOptions(Struct, frozen=True, kw_only=True):
         Args:
             column_type: Of the column.
             own: Names of the options that it sets for itself.
+
+        Raises:
+            StorageError: Naming them, and what to do.
+        """
+
+    def check_written(self) -> None:
+        """Refuse options with which files can be read and none can be written.
 
         Raises:
             StorageError: Naming them, and what to do.

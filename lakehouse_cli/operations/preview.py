@@ -17,6 +17,9 @@ from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import HIDDEN
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.text.counts import plural
+from lakehouse_cli.text.page import Page, Value, to_html
+from lakehouse_cli.text.terminal import value_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,12 +77,28 @@ class Shown(Answer, frozen=True, kw_only=True):
         uri: Where it is.
         partitions: Those that are shown, in order; None of a table without partitions.
         notes: What there is to say of it.
+        sensitive: The columns whose values are not shown.
     """
 
     name: str
     uri: str
     partitions: tuple[Partition, ...] | None = None
     notes: tuple[str, ...] = ()
+    sensitive: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"<Shown {self.name!r}: {plural(self.row_count, 'row')}>"
+
+    def _repr_html_(self) -> str:
+        rows = self.without_values(self.sensitive).rows
+        page = Page(
+            f"`{self.name}` · {self.uri}",
+            plural(self.row_count, "row"),
+            tuple(Value(column.name) for column in self.columns),
+            tuple(tuple(Value(value_text(value)) for value in row.values()) for row in rows),
+            notes=self.notes,
+        )
+        return to_html(page)
 
     def to_json(self) -> dict[str, Any]:
         """The document of `lakehouse show -o json`."""
@@ -101,7 +120,13 @@ def shown(table: Table, uri: str, data: pa.Table, count: int, partitions: Sequen
         about = (column.description or "", column.from_, column.options) if column else ("", None, {})
         columns.append(ShownColumn(each.name, text, nullable, *about))
     there = tuple(partitions) if table.partitions else None
-    return Shown(*_rows(data, columns, count), name=table.name, uri=uri, partitions=there)
+    return Shown(
+        *_rows(data, columns, count),
+        name=table.name,
+        uri=uri,
+        partitions=there,
+        sensitive=frozenset(table.contract.sensitive),
+    )
 
 
 def answer(data: pa.Table, count: int | None) -> Answer:

@@ -18,6 +18,8 @@ from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.uses import Used
+from lakehouse_cli.registry import Entry, load
+from lakehouse_cli.text.counts import plural
 
 if TYPE_CHECKING:  # not loaded where no table has partitions
     from lakehouse_cli.model.time_span import TimeSpan
@@ -190,6 +192,14 @@ class Plan(Struct, frozen=True):
         for table in self.due:
             depths[table.name] = 1 + max((depths.get(name, 0) for name in table.inputs), default=0)
         return len(depths) - max(depths.values()) + 1 if depths else 0
+
+    def __repr__(self) -> str:
+        runs = plural(len(self.runs), "table")
+        return f"<Plan of {self.project!r}, environment {self.environment!r}: {runs} to materialize>"
+
+    def _repr_html_(self) -> str:
+        # By name: what renders a plan knows it, and not the other way round.
+        return load(Entry("lakehouse_cli.rendering.pages:plan_html"))(self)  # type: ignore[no-any-return]
 
     def to_json(self) -> dict[str, Any]:
         """The document of `lakehouse plan -o json`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -135,7 +135,11 @@ def _diff_recomputed(planner: Planner, request: RunRequest, limit: int, report: 
         plan = _without_unread_sources(planner.plan(request))
         runner = runner_of(planner, plan, find_executor(planner), planner.spec.workers, None)
         found = compare_recomputed(planner.stored, plan, replace(runner, emit=emit), limit, planner.mask)
-    return Comparison(plan.project, plan.environment, None, found, plan.notes)
+    return Comparison(plan.project, plan.environment, None, found, plan.notes, _sensitive(planner))
+
+
+def _sensitive(planner: Planner) -> dict[str, Collection[str]]:
+    return {name: table.contract.sensitive for name, table in planner.spec.tables.items() if table.contract.sensitive}
 
 
 def _without_unread_sources(plan: Plan) -> Plan:
@@ -164,7 +168,7 @@ def _diff_environments(planner: Planner, against: str, request: RunRequest, limi
             stored, chosen = narrowed_selection(stored, chosen, choice)
             behind = narrowed(behind, chosen.names, choice, lenient=True)
         found = compare_environments(stored, behind, chosen.names, limit, planner.mask_with(other))
-    return Comparison(here.name, here.environment, against, found, chosen.notes)
+    return Comparison(here.name, here.environment, against, found, chosen.notes, _sensitive(planner))
 
 
 def copy_project(

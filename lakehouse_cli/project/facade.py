@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -16,7 +16,9 @@ from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.project.loading import load_valid_project
+from lakehouse_cli.project.notebook import notebook_handler, project_page
 from lakehouse_cli.project.stored import StoredProject
+from lakehouse_cli.project.table import ProjectTable
 from lakehouse_cli.storage.base import Stray
 from lakehouse_cli.storage.opening import check_installed
 from lakehouse_cli.text.counts import plural
@@ -160,10 +162,12 @@ class Project(StoredProject):
         wait: bool = False,
         on_event: Callable[[Event], None] | None = None,
         asked: Moment | None = None,
+        raise_on_failure: bool = False,
     ) -> RunResult:
         """Bring a selection of tables (every table by default) up to date, in dependency order.
 
-        A table that fails is reported in the result, not raised; what needs it is skipped and the rest goes on.
+        A table that fails is reported in the result, not raised; what needs it is skipped and the rest goes on. In a
+        notebook, progress is shown.
 
         Args:
             selection: Terms of the selection grammar; none selects every table.
@@ -185,8 +189,10 @@ class Project(StoredProject):
             wait: Wait for another run of this project and environment to end, rather than raise.
             on_event: Called with everything that happens, such as a reporter's `handle`.
             asked: When the run was asked for, from which its time counts; by default now, or when `wait` is over.
+            raise_on_failure: Whether to raise where it did not end well: a cell of a notebook stops those below it.
 
         Raises:
+            RunFailedError: Tables failed, or the run was interrupted, and `raise_on_failure` is set.
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor;
                 or the script that calls this does so as it is imported, for its functions, and not as it is run alone.
             LakehouseError: Another run holds the lock.
@@ -197,10 +203,14 @@ class Project(StoredProject):
         request = replace(terms, fail_fast=fail_fast, executor=executor, workers=workers)
         request = replace(request, together=together, replay=tuple(replay), wait=wait, partitions=tuple(partitions))
         request = replace(request, as_of=as_of, max_partitions=max_partitions, newest_first=newest_first)
-        result = run_project(self.planner, request, on_event, asked)
+        result = run_project(self.planner, request, on_event or notebook_handler(), asked)
         for error in (each.error for each in result.tables):
             if error is not None and error.message == RUN_ON_IMPORT:
                 raise UsageError(error.message, hint=error.hint, location=error.location)
+        if raise_on_failure and result.status != "success":
+            from lakehouse_cli.rendering.pages import run_failure
+
+            raise run_failure(result)
         return result
 
     def check(
@@ -430,6 +440,28 @@ class Project(StoredProject):
 
         terms = RunRequest(selection=selection, exclude=tuple(exclude), partitions=tuple(partitions))
         return diff_project(self.planner, terms, against, limit, on_event)
+
+    def __getitem__(self, table: str) -> ProjectTable:
+        """One table, to be read, shown, planned and run.
+
+        Raises:
+            KeyError: There is none of that name; with close matches.
+        """
+        try:
+            return ProjectTable(self, self.table(table))
+        except UsageError as error:
+            raise KeyError(str(error)) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tables)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.tables)
+
+    def _repr_html_(self) -> str:
+        from lakehouse_cli.text.page import to_html
+
+        return to_html(project_page(self))
 
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {plural(len(self.tables), 'table')} in {self.folder}>"

@@ -18,7 +18,9 @@ from lakehouse_cli.model.deferred_input import DeferredInput
 from lakehouse_cli.model.given_params import GivenParams
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
+from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.runs.error_info import ErrorInfo, error_json
+from lakehouse_cli.text.counts import plural
 
 #: ``passed`` comes of validating stored data alone.
 #: ``held_back``: it was computed and passed, and was not published, as not all of its run passed.
@@ -223,6 +225,13 @@ class RunResult(Struct, frozen=True):
             if table.name == name:
                 return table
         raise KeyError(name)
+
+    def __repr__(self) -> str:
+        return f"<RunResult {self.run_id} of {self.project!r}: {self.status}, {plural(len(self.tables), 'table')}>"
+
+    def _repr_html_(self) -> str:
+        # By name: what renders a run knows it, and not the other way round.
+        return load(Entry("lakehouse_cli.rendering.pages:run_html"))(self)  # type: ignore[no-any-return]
 
     def count(self, status: TableStatus) -> int:
         """Count the tables of a status."""

@@ -109,7 +109,7 @@ def test_options_change_what_is_stored(project: ProjectFolder, cli: Cli) -> None
         ("jsonl", "{compression: lz4}", "option `compression` of table `totals`"),
         ("jsonl", "{header: false}", "unknown option `header` of format jsonl"),
         ("json", "{delimiter: ','}", "unknown option `delimiter` of format json"),
-        ("excel", "{}", "table `totals` is computed, and format excel is read-only"),
+        ("excel", "{header: false}", "a sheet is written with the names of its columns"),
         ("parqet", "{}", "did you mean `parquet`?"),
     ],
 )

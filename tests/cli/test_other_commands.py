@@ -353,7 +353,7 @@ def test_show_and_run_report_violations_alike(project: ProjectFolder, cli: Cli) 
 
 def test_schema_is_a_json_schema(cli: Cli) -> None:
     document = cli("schema").json
-    assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert document["$schema"] == "http://json-schema.org/draft-07/schema#"
     assert "tables" in document["properties"]
 
 

@@ -99,14 +99,13 @@ def test_schema_knows_the_names(annexed: ProjectFolder, packages: Path) -> None:
     ("wrong", "message", "hint"),
     [
         ("format: crate", "format: crat", "did you mean `crate`?"),
+        ("format: crate", "format: sealed", "format sealed is read-only"),
         ("executor: logged", "executor: loged", "did you mean `logged`?"),
         ("{level: 9}", "{level: -1}", "`level`"),
         ("{level: 9}", "{levl: 9}", "did you mean `level`?"),
     ],
 )
-def test_misspelt_names_have_close_matches(
-    annexed: ProjectFolder, packages: Path, wrong: str, message: str, hint: str
-) -> None:
+def test_wrong_names_are_reported(annexed: ProjectFolder, packages: Path, wrong: str, message: str, hint: str) -> None:
     annexed.write("lakehouse.yaml", PROJECT.replace(wrong, message))
     done = lakehouse(annexed, packages, "validate")
     assert done.returncode == 3

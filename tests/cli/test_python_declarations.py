@@ -586,11 +586,11 @@ def test_project_in_memory_runs_again(declared: ProjectFolder) -> None:
 
 
 def test_schema_knows_assets() -> None:
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft7Validator
 
     from lakehouse_cli.config import json_schema
 
-    validator = Draft202012Validator(json_schema())
+    validator = Draft7Validator(json_schema())
     assert validator.is_valid({"name": "a", "assets": "tables:lakehouse"})
     assert not validator.is_valid({"name": "a", "assets": "tables.lakehouse:"})
     assert not validator.is_valid({"name": "a"})

@@ -29,7 +29,8 @@ from tests.properties.drawn_tables import (
     value,
 )
 
-WRITTEN = sorted(name for name, spec in FORMATS.items() if spec.writable)
+# Of Excel, which refuses much, see test_excel_round_trip.py.
+WRITTEN = sorted(name for name, spec in FORMATS.items() if spec.writable and name != "excel")
 OPTIONS: Mapping[str, list[dict[str, Any]]] = {
     "csv": [{}, {"compression": "zstd"}],
     "jsonl": [{}, {"compression": "gzip"}, {"compression": "bz2"}, {"compression": "zstd"}]

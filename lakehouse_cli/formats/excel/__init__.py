@@ -1,1 +1,1 @@
-"""Excel workbooks as sources: the cells of one sheet, typed by the declared columns, exactly or refused by address."""
+"""Excel workbooks: the cells of one sheet, typed by the declared columns, exactly or refused by address."""

@@ -1,10 +1,10 @@
-"""The Excel format as storages use it: read only."""
+"""The Excel format as storages use it."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from lakehouse_cli.formats.excel.cells import UNFIT, value_for
 from lakehouse_cli.formats.excel.sheet import NOT_COMPUTED, Sheet, address, read_sheet
 from lakehouse_cli.formats.excel.spec import ExcelOptions
 from lakehouse_cli.formats.excel.worksheet import NO_DAY, Refused
+from lakehouse_cli.formats.excel.write import write_excel
 from lakehouse_cli.formats.misfits import LONGEST, ColumnReading, others_unfit, table_of, unfit_error, unfit_violation
 from lakehouse_cli.formats.missing_columns import check_positions
 from lakehouse_cli.formats.stored_types import wanted_names
@@ -40,7 +41,7 @@ _BY_POSITION = "declare the columns to read, and say which of them by its positi
 
 
 class ExcelFormat(Format[ExcelOptions]):
-    """Reads a sheet of a workbook."""
+    """Reads a sheet of a workbook, and writes workbooks of one."""
 
     def read(self, open_source: Opener, name: str, columns: Sequence[Column] | None, options: ExcelOptions) -> pa.Table:
         """Read the declared columns of a sheet; all of them, with the types of their cells, where none are declared."""
@@ -66,9 +67,12 @@ class ExcelFormat(Format[ExcelOptions]):
         return {row: found[row - 1].number for row in rows}
 
     def write(self, table: pa.Table, sink: Sink, options: ExcelOptions) -> None:
-        """Refuse: nothing is written as Excel, and projects that ask for it are refused when they are loaded."""
-        del table, sink, options
-        raise StorageError("a table cannot be written as Excel", hint="choose another `format`")
+        """Write a table to an open file."""
+        self.write_pieces([table], sink, options)
+
+    def write_pieces(self, pieces: Iterable[pa.Table], sink: Sink, options: ExcelOptions) -> None:
+        """Write a table to an open file; see `write_excel`."""
+        write_excel(pieces, sink, options)
 
 
 def _places(sheet: Sheet, name: str, columns: Sequence[Column]) -> list[int]:

@@ -22,6 +22,7 @@ from lakehouse_cli.errors import Location, StorageError, did_you_mean
 from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.formats.excel.formulas import Formulas
 from lakehouse_cli.formats.excel.spec import ExcelOptions
+from lakehouse_cli.formats.excel.workbook import PROPERTIES, WRITTEN_BY
 from lakehouse_cli.formats.excel.worksheet import Cells, Refused, Worksheet, text_of
 from lakehouse_cli.text.counts import count_text, plural
 
@@ -45,7 +46,7 @@ _STRICT = "{http://purl.oclc.org/ooxml/"
 
 
 class Row(Struct, frozen=True):
-    """A row that is not empty.
+    """A row.
 
     Attributes:
         number: Of the row in the sheet, from 1.
@@ -62,7 +63,7 @@ class Sheet(Struct, frozen=True):
     Attributes:
         title: Its name.
         header: The names of the columns, None for a column without; None where there is no header.
-        rows: Those that are not empty.
+        rows: Those that are not empty; all of a workbook that lakehouse wrote.
         in_percent: Number of the row and 0-based column of the numbers that are shown in percent, where that was asked.
     """
 
@@ -132,7 +133,7 @@ def read_sheet(open_source: Opener, name: str, options: ExcelOptions) -> Sheet:
             hint="correct `skip_rows` in its options: how many rows there are before the header",
             location=Location(name),
         )
-    rows = [row for row in rows if row.values]
+    rows = [row for row in rows if row.values or calculation.keeps_empty_rows]
     if not options.header:
         return Sheet(title, None, rows, frozenset(in_percent))
     if not rows:
@@ -178,15 +179,17 @@ class _Percents(dict[int, bool]):
 
 
 class Calculation(Struct, frozen=True):
-    """What a sheet's XML says of formulas.
+    """What a workbook says of formulas, and of rows without values.
 
     Attributes:
         has_formulas: Whether there are any.
         is_due: Whether the workbook or the sheet asks for them to be computed when it is opened.
+        keeps_empty_rows: Whether rows without values are rows.
     """
 
     has_formulas: bool
     is_due: bool
+    keeps_empty_rows: bool
 
 
 class _Reader(ExcelReader):  # type: ignore[misc]
@@ -221,7 +224,7 @@ class _Reader(ExcelReader):  # type: ignore[misc]
                 may_ask = may_ask or is_wide or b"sheetCalcPr" in data
                 before = block[-_LONGEST_TAG:]
         is_due = _asks_to_compute(self._root.find(f"{_MAIN}calcPr"))
-        return Calculation(has_formulas, is_due or (may_ask and self._is_due(sheet)))
+        return Calculation(has_formulas, is_due or (may_ask and self._is_due(sheet)), self.keeps_empty_rows)
 
     def _is_due(self, sheet: Any) -> bool:
         """Whether a sheet itself asks for its formulas to be computed."""
@@ -237,6 +240,12 @@ class _Reader(ExcelReader):  # type: ignore[misc]
     def is_strict(self) -> bool:
         """Whether it is saved as Strict Open XML, which openpyxl sees no sheets in."""
         return str(self._root.tag).startswith(_STRICT)
+
+    @property
+    def keeps_empty_rows(self) -> bool:
+        """Whether rows without values are rows: lakehouse wrote it, and no other program saved it since."""
+        parts = self.archive.namelist()
+        return PROPERTIES in parts and WRITTEN_BY.encode() in self.archive.read(PROPERTIES)
 
     @property
     def _root(self) -> Any:

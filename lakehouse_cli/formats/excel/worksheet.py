@@ -24,6 +24,7 @@ from openpyxl.xml.functions import iterparse
 #: How Excel shows serial number 60, a day that there was not; openpyxl makes of it the day before.
 NO_DAY = "1900-02-29 (serial number 60)"
 _NO_DAY = 60
+_MILLISECONDS = 86_400_000
 _BEFORE_NO_DAY = dt.date(1900, 2, 28)
 # Of a number whose format is a date's and that is none.
 _BEYOND_DATES = "#VALUE!"
@@ -131,7 +132,9 @@ class Cells:
 
     def _moment(self, number: float, style: int) -> Any:
         try:
-            value = from_excel(number, self._epoch, timedelta=style in self._spans)
+            if style in self._spans:  # openpyxl rounds spans of more than 272 years twice, to another second
+                return dt.timedelta(milliseconds=round(number * _MILLISECONDS))
+            value = from_excel(number, self._epoch)
         except (OverflowError, ValueError):
             return Refused(_BEYOND_DATES)
         if isinstance(value, dt.datetime) and value.date() == _BEFORE_NO_DAY and int(number) == _NO_DAY:

@@ -10,7 +10,9 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import HIDDEN
 from lakehouse_cli.operations.preview import hide_values
+from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.runs.error_info import ErrorInfo, error_json
+from lakehouse_cli.text.counts import plural
 
 DiffStatus = Literal["equal", "different", "added", "removed", "missing", "failed", "skipped"]
 
@@ -163,6 +165,7 @@ class Comparison(Struct, frozen=True):
         against: The one it is compared against; None for what is stored in the same one.
         tables: In the order in which they are computed.
         notes: Those of the selection.
+        sensitive: The columns whose values are not shown, by table.
     """
 
     project: str
@@ -170,6 +173,14 @@ class Comparison(Struct, frozen=True):
     against: str | None
     tables: tuple[ComparedTable, ...]
     notes: tuple[str, ...] = ()
+    sensitive: Mapping[str, Collection[str]] = {}
+
+    def __repr__(self) -> str:
+        differing = sum(table.status not in ("equal", "missing") for table in self.tables)
+        return f"<Comparison of {self.project!r}: {differing} of {plural(len(self.tables), 'table')} different>"
+
+    def _repr_html_(self) -> str:
+        return load(Entry("lakehouse_cli.operations.comparing.text:comparison_html"))(self)  # type: ignore[no-any-return]
 
     @property
     def equal(self) -> bool:

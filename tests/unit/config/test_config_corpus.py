@@ -7,12 +7,13 @@ that a schema cannot reject says why in a line ``# schema: cannot express: …``
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator
 
 from lakehouse_cli.config import json_schema, load_project
 from tests.cases import each_case
@@ -75,7 +76,7 @@ def _rejected(document: Path, schema: dict[str, Any]) -> bool:
         parsed = yaml.load(document.read_text("utf-8"), EditorLoader)
     except yaml.YAMLError:
         return True
-    return not Draft202012Validator(schema).is_valid(parsed)
+    return not Draft7Validator(schema).is_valid(parsed)
 
 
 def _included_schema() -> dict[str, Any]:
@@ -94,7 +95,7 @@ def test_good_file_has_no_problems(path: Path) -> None:
 
 @each_case("path", GOOD)
 def test_schema_accepts_good_file(path: Path) -> None:
-    errors = list(Draft202012Validator(json_schema()).iter_errors(yaml.load(path.read_text("utf-8"), EditorLoader)))
+    errors = list(Draft7Validator(json_schema()).iter_errors(yaml.load(path.read_text("utf-8"), EditorLoader)))
     assert [error.message for error in errors] == []
 
 
@@ -145,10 +146,30 @@ def test_schema_rejects_bad_file_unless_it_cannot(path: Path) -> None:
     assert _rejected(path, json_schema()) is not cannot
 
 
+def test_schema_is_strict() -> None:
+    """As SchemaStore asks, whose check is Ajv's strict mode."""
+
+    def schemas(node: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(node, dict):
+            yield node
+        for key, each in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+            if key in ("properties", "patternProperties", "$defs"):
+                for member in each.values():
+                    yield from schemas(member)
+            elif key not in ("enum", "const", "default", "examples"):
+                yield from schemas(each)
+
+    for schema in schemas(json_schema()):
+        assert not isinstance(schema.get("type"), list), schema
+        assert "$ref" not in schema or len(schema) == 1, schema
+        assert set(schema.get("required", ())) <= set(schema.get("properties", ())), schema
+        assert "type" in schema or not {"properties", "required", "additionalProperties", "maxProperties"} & set(schema)
+
+
 def test_schema_is_valid_and_helps_editors() -> None:
     schema = json_schema()
-    Draft202012Validator.check_schema(schema)
-    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    Draft7Validator.check_schema(schema)
+    assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
     table = schema["$defs"]["table"]
     assert all(each.get("description") for each in table["properties"].values())
     assert table["properties"]["kind"]["default"] == "computed"

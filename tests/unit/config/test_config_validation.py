@@ -48,7 +48,11 @@ def contract(column_type: str, key: str = "a") -> Contract:
         ({"storage": "lake"}, "storage `lake` of table `t` is not declared", 3),
         ({"contract": contract("int64", key="b")}, "`key` of table `t` names column `b`, which is not declared", 3),
         ({"path": "raw/t.csv"}, "path `raw/t.csv` of table `t` ends in `.csv`, which the format adds", 3),
-        ({"format": "excel"}, "table `t` is computed, and format excel is read-only", 3),
+        (
+            {"format": "excel", "options": {"sheet": "a/b"}},
+            "table `t`: option `sheet` of format excel is `a/b`, which Excel does not take as a name",
+            3,
+        ),
         (
             {"options": {"delimiter": "'", "quote_char": "'"}},
             "table `t`: options `delimiter` and `quote_char` of format csv are both",

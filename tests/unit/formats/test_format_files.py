@@ -6,15 +6,18 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
+from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats import FORMATS, file_suffixes
-from lakehouse_cli.model import StorageSpec, Table
+from lakehouse_cli.model import StorageSpec, Table, parse_column_type
 from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.local.storage import FileStorage
+from lakehouse_cli.testing.every_type import VALUES
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
 
 
@@ -126,6 +129,46 @@ class TestCompressedJsonFiles(FormatFiles):
             stream.write(json.dumps(data.to_pylist()).encode())
 
 
+class TestExcelFiles(FormatFiles):
+    format = "excel"
+
+    def store(self, path: Path, data: pa.Table) -> None:
+        book = openpyxl.Workbook()
+        for row in (data.column_names, *(each.values() for each in data.to_pylist())):
+            book.active.append([*row])
+        book.save(path)
+
+    def test_what_is_published_is_read_back(self, storage: AssetStorage) -> None:
+        declared = table()
+        data = data_of(declared, (1, "a"), (None, ""), (10**15 - 1, None), (4, "NA"))
+        assert storage.publish(declared, data, ORIGIN).rows == 4
+        assert storage.scan(declared, declared.columns).table().equals(data)
+
+    def test_every_type_is_held_exactly_or_refused_at_load(self, storage: AssetStorage) -> None:
+        """Or refused with its values: much that a type has no cell holds."""
+        refused = []
+        for name in VALUES:
+            if self.refusal(storage, parse_column_type(name)) is None:
+                try:
+                    self.check_types(storage, table("typed"), [name])
+                except StorageError as error:
+                    refused.append((name, error.message.partition("Excel cannot hold ")[2]))
+        digits, fine = "an integer of more than 15 digits", "a time finer than milliseconds"
+        assert refused == [
+            ("int64", digits),
+            ("uint64", digits),
+            ("float64", "a number so close to zero"),
+            ("date32", "a date before 1900 or after 9999"),
+            ("timestamp[us]", fine),
+            ("timestamp[ns]", fine),
+            ("time64[us]", fine),
+            ("time64[ns]", fine),
+            ("duration[s]", "a negative duration"),
+            ("duration[us]", "a negative duration"),
+            ("decimal128(38, 10)", "a number of more than 15 digits"),
+        ]
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return tmp_path / "data"
@@ -149,6 +192,7 @@ FORMS: list[dict[str, Any]] = [
     {"format": "jsonl"},
     {"format": "jsonl", "options": {"compression": "zstd"}},
     {"format": "json"},
+    {"format": "excel"},
 ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator
 
 from lakehouse_cli.config import json_schema, load_project
 from lakehouse_cli.model import StorageSpec
@@ -276,7 +276,7 @@ def test_classes_of_other_modules_of_the_project(own: ProjectFolder) -> None:
 
 def test_the_schema_leaves_options_of_own_types_open() -> None:
     def valid(storage: dict[str, object]) -> bool:
-        return Draft202012Validator(json_schema()).is_valid({"name": "n", "storages": {"s": storage}, "tables": {}})
+        return Draft7Validator(json_schema()).is_valid({"name": "n", "storages": {"s": storage}, "tables": {}})
 
     assert valid({"type": "stores:Mine", "options": {"endpoint": "x"}})
     assert valid({"root": "data", "options": {"delimiter": ";"}})

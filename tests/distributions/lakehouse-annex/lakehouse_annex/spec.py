@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from lakehouse_cli.formats import FormatOption, FormatSpec, SerializerSpec
 from lakehouse_cli.formats.spec import FormatOptions
 
@@ -24,5 +26,7 @@ CRATE = FormatSpec(
     options_class=f"{__name__}:CrateOptions",
     typed=True,
 )
+# As of programs whose files can be read, and not written.
+SEALED = replace(CRATE, name="sealed", writable=False)
 
 LABELS = SerializerSpec("labels", "lakehouse_annex.labels:Labels", ".labels")
