@@ -155,11 +155,14 @@ def test_ls(project: ProjectFolder, cli: Cli) -> None:
         "format": "csv",
         "uri": "data/totals.csv",
         "columns": [
-            {"name": "customer", "type": "string", "nullable": False, "from": None, "options": {}},
-            {"name": "total", "type": "int64", "nullable": False, "from": None, "options": {}},
+            {"name": "customer", "type": "string", "nullable": False, "description": None, "from": None, "options": {}},
+            {"name": "total", "type": "int64", "nullable": False, "description": None, "from": None, "options": {}},
         ],
         "inputs": ["orders"],
+        "description": None,
+        "owner": None,
         "tags": ["report"],
+        "meta": {},
     }
 
 
@@ -249,7 +252,8 @@ def test_show(project: ProjectFolder, cli: Cli) -> None:
     assert document["uri"] == "data/totals.csv"
     assert document["row_count"] == 2
     assert document["rows"] == [{"customer": "007", "total": 6}]
-    assert document["columns"][1] == {"name": "total", "type": "int64", "nullable": False, "from": None, "options": {}}
+    total = {"name": "total", "type": "int64", "nullable": False, "description": None, "from": None, "options": {}}
+    assert document["columns"][1] == total
     text = cli("show", "totals").out
     assert "totals · data/totals.csv · 2 rows" in text
     assert "  007           6\n" in text
