@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
-from lakehouse_cli.cli import options, output
+from lakehouse_cli.cli import exit_codes, options, output
 from lakehouse_cli.cli.run_output import RunOutput
 from lakehouse_cli.model.run_request import RunRequest
 
 if TYPE_CHECKING:
     from lakehouse_cli.runs.events import Event
 
-EXIT_INTERRUPTED = 130
 
 EXAMPLES = """\b
 Examples:
@@ -78,5 +77,5 @@ def command(
         raise output.UnwrittenError(reports.trouble.errno, reports.trouble.strerror)
     if found.status == "cancelled":
         options.Current.interruption_reported = True
-        return EXIT_INTERRUPTED
+        return exit_codes.INTERRUPTED
     return 0 if found.status == "success" else 1

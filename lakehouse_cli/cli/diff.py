@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lakehouse_cli.cli import options, output
+from lakehouse_cli.cli import exit_codes, options, output
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.rendering.reporters.run_text import MARKS, STYLES, failure_lines, retry_line, why_text
 from lakehouse_cli.runs.events import Event, TableResult, TableRetrying
@@ -31,7 +31,6 @@ Examples:
 \b
 Exit codes:
   0 the same · 1 they differ, or one could not be compared · 2 usage"""
-EXIT_DIFFERENT = 1
 _MARKS = {
     "equal": ("=", "dim", "same"),
     "different": ("~", "yellow", "different"),
@@ -93,7 +92,7 @@ def command(
             output.write_lines(_lines(found, settings.stdout))
         failed = filter(None, map(_failure, found.tables))
         output.write_stderr(failure_lines(settings.stderr, failed, verbose=settings.verbose))
-    return 0 if found.equal else EXIT_DIFFERENT
+    return 0 if found.equal else exit_codes.FAILED
 
 
 def _report_retry(terminal: Terminal, event: Event) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 
-from lakehouse_cli.cli import options, output
+from lakehouse_cli.cli import exit_codes, options, output
 from lakehouse_cli.cli.argument_values import take_plainly
 from lakehouse_cli.cli.commands import NAMES, CommandGroup
 from lakehouse_cli.cli.termination import Termination
@@ -24,7 +24,6 @@ from lakehouse_cli.errors import LakehouseError, SystemTroubleError, UnexpectedE
 from lakehouse_cli.executors.forks import end_process, keep_process
 from lakehouse_cli.version import __version__
 
-EXIT_INTERRUPTED = 130
 # Seconds that threads have which still go on when a command has done its work.
 _PATIENCE_S = 5.0
 _QUOTED = re.compile(r"'(--?[\w-]+)'")
@@ -34,7 +33,8 @@ app = typer.Typer(
     cls=CommandGroup,
     help="Keep tables, and compute new tables from them: declare them in lakehouse.yaml, write each as a pure "
     "function, and run.",
-    epilog="Start with `lakehouse init`, then `lakehouse run`. Each command's --help has examples.",
+    epilog="Start with `lakehouse init`, then `lakehouse run`. Each command's --help has examples.\n\n\b\n"
+    "Exit codes (docs/exit-codes.md):\n" + "\n".join(f"  {code}  {text}" for code, text in exit_codes.MEANINGS.items()),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -169,7 +169,7 @@ def _invoke(argv: Sequence[str]) -> int:
         with termination:
             result: Any = command(args=list(argv), prog_name="lakehouse", standalone_mode=False)
         code = result if isinstance(result, int) else 0
-        if code == EXIT_INTERRUPTED and not options.Current.interruption_reported:
+        if code == exit_codes.INTERRUPTED and not options.Current.interruption_reported:
             # Newer typers make this of Ctrl-C, without a word.
             output.write_stderr([termination.word])
         return code
@@ -184,18 +184,18 @@ def _invoke(argv: Sequence[str]) -> int:
         return int(exit_.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         output.write_stderr([termination.word])
-        return EXIT_INTERRUPTED
+        return exit_codes.INTERRUPTED
     except _CLICK_ERROR as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             output.write(command.get_help(typer.Context(command, info_name="lakehouse")))
-            return UsageError.exit_code
+            return exit_codes.USAGE
         return options.report_error(_usage_error(error, argv))
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, it is reported
         if termination.came:  # of which a library made another exception
             output.write_stderr([termination.word])
-            return EXIT_INTERRUPTED
+            return exit_codes.INTERRUPTED
         return options.report_error(UnexpectedError(error))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec.structs import replace
 
-from lakehouse_cli.cli import options, output
+from lakehouse_cli.cli import exit_codes, options, output
 from lakehouse_cli.errors import MissingDataError, StorageError, UnclaimedError, UnreachableError
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.project.cluster_notes import with_bundle_note
@@ -33,7 +33,6 @@ Examples:
   lakehouse plan --partition month=2024-01..2024-06
                                      some partitions of those that have them
   lakehouse plan --exit-code         exit code 4 when there is something to do"""
-EXIT_SOMETHING_TO_DO = 4
 _MARKS = {
     "run": ("▸", "cyan"),
     "check": ("▸", "cyan"),
@@ -85,7 +84,7 @@ def command(
     project = settings.project(params=options.given_params(param))
     plan = project.planner.plan(replace(request, defer=defer, partitions=tuple(partition or ()), as_of=as_of))
     render(with_bundle_note(project.planner, plan, always=settings.verbose), settings)
-    return EXIT_SOMETHING_TO_DO if exit_code and any(each.action in ("run", "check") for each in plan.tables) else 0
+    return exit_codes.DUE if exit_code and any(each.action in ("run", "check") for each in plan.tables) else 0
 
 
 def render(plan: Plan, settings: options.Settings) -> None:

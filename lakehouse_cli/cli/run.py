@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
-from lakehouse_cli.cli import options, output
+from lakehouse_cli.cli import exit_codes, options, output
 from lakehouse_cli.cli.plan import render
 from lakehouse_cli.cli.run_output import RunOutput
 from lakehouse_cli.model.run_request import RunRequest
@@ -20,8 +20,6 @@ from lakehouse_cli.text.counts import plural
 if TYPE_CHECKING:
     from lakehouse_cli.project.facade import Project
     from lakehouse_cli.runs.events import Event, Moment
-
-EXIT_INTERRUPTED = 130
 
 EXAMPLES = """\b
 Examples:
@@ -200,7 +198,7 @@ def _run(
         raise output.UnwrittenError(reports.trouble.errno, reports.trouble.strerror)
     if result.status == "cancelled":
         options.Current.interruption_reported = True
-        return EXIT_INTERRUPTED
+        return exit_codes.INTERRUPTED
     warned = [each for table in result.tables for each in table.warnings if not each.earlier]
     if strict and warned:
         names = ", ".join(dict.fromkeys(f"`{each.name}`" for each in warned[:5]))
@@ -237,8 +235,8 @@ def _watch(
             project = load(settings)
             # Sources that were not known before count from now on as they are.
             before = {**signature(watched()), **before}
-            if run(settings, project, request, now) == EXIT_INTERRUPTED:
-                return EXIT_INTERRUPTED
+            if run(settings, project, request, now) == exit_codes.INTERRUPTED:
+                return exit_codes.INTERRUPTED
         except LakehouseError as error:
             options.report_error(error)
         if not settings.quiet:
