@@ -69,6 +69,18 @@ class CommandGroup(TyperGroup):
         commands: Any = Commands()
         self.commands = commands
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that arguments begin with.
+
+        Raises:
+            UsageError: There is none of that name.
+        """
+        if args[0] not in NAMES and not ctx.resilient_parsing:
+            from lakehouse_cli.cli.other_tools import unknown_command  # of no use to a command that there is
+
+            raise unknown_command(args[0], NAMES)
+        return super().resolve_command(ctx, args)
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Their names, without loading them."""
         del ctx

@@ -220,10 +220,13 @@ def _usage_error(error: Any, argv: Sequence[str]) -> UsageError:
     if option is not None and known is not None:
         from difflib import get_close_matches
 
+        from lakehouse_cli.cli.other_tools import option_hint
+
         close = [
             each for each in known if each.startswith(option) or each in get_close_matches(option, known, cutoff=0.8)
         ]
-        hint = did_you_mean(option, close)
+        params = error.ctx.command.get_params(error.ctx) if error.ctx is not None else ()
+        hint = option_hint(option, {name for each in params for name in each.opts}) or did_you_mean(option, close)
         return UsageError(f"no such option: {option}", hint=hint or _help_of(error, argv))
     message = _QUOTED.sub(r"`\1`", error.format_message().rstrip("."))
     return UsageError(message[:1].lower() + message[1:], hint=_help_of(error, argv))
