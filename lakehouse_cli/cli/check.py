@@ -38,9 +38,7 @@ def command(
         bool, options.option("-x", "--fail-fast", help="Start nothing more once a table has failed.")
     ] = False,
     workers: Annotated[int | None, options.option("--workers", metavar="N", help="How many tables at once.")] = None,
-    executor: Annotated[
-        str | None, options.option("--executor", metavar="NAME", help="threads, serial, processes or dask.")
-    ] = None,
+    executor: options.Executor = None,
     param: options.Params = None,
 ) -> int:
     """Validate stored data, sources included: types, nulls, keys and checks.

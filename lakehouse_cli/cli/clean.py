@@ -37,7 +37,12 @@ def command(
     settings: options.Settings,
     tables: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SELECTION", help="Tables of which to remove partitions.", show_default=False),
+        typer.Argument(
+            metavar="SELECTION",
+            help="Tables of which to remove partitions.",
+            show_default=False,
+            autocompletion=options.SELECTION,
+        ),
     ] = None,
     partition: options.Partitions = None,
     yes: Annotated[bool, options.option("-y", "--yes", help="Remove what is listed without asking.")] = False,

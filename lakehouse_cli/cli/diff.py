@@ -53,6 +53,7 @@ def command(
             "--against",
             metavar="ENV",
             help="Environment to compare against; none: compute, and compare against what is stored.",
+            autocompletion=options.ENVIRONMENTS,
         ),
     ] = None,
     param: options.Params = None,

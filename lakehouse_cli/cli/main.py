@@ -26,6 +26,8 @@ from lakehouse_cli.version import __version__
 
 # Seconds that threads have which still go on when a command has done its work.
 _PATIENCE_S = 5.0
+# Set where a shell asks for completions.
+_COMPLETION = "_LAKEHOUSE_COMPLETE"
 _QUOTED = re.compile(r"'(--?[\w-]+)'")
 
 app = typer.Typer(
@@ -158,16 +160,25 @@ def _command() -> Any:
     return typer.main.get_command(app)
 
 
+def _call(argv: Sequence[str]) -> Any:
+    """Have typer parse the arguments and call the command; or answer a shell, which asks for what they may be."""
+    command = _command()
+    take_plainly()
+    if asked := os.environ.get(_COMPLETION):
+        from lakehouse_cli.cli.completion import answer
+
+        return answer(command, asked)
+    return command(args=list(argv), prog_name="lakehouse", standalone_mode=False)
+
+
 def _invoke(argv: Sequence[str]) -> int:
     options.Current.reset()
     output.write_to(sys.stdout, sys.stderr)
     _output_before_parsing(argv)
-    command = _command()
-    take_plainly()
     termination = Termination()
     try:
         with termination:
-            result: Any = command(args=list(argv), prog_name="lakehouse", standalone_mode=False)
+            result = _call(argv)
         code = result if isinstance(result, int) else 0
         if code == exit_codes.INTERRUPTED and not options.Current.interruption_reported:
             # Newer typers make this of Ctrl-C, without a word.
@@ -187,7 +198,7 @@ def _invoke(argv: Sequence[str]) -> int:
         return exit_codes.INTERRUPTED
     except _CLICK_ERROR as error:
         if type(error).__name__ == "NoArgsIsHelpError":
-            output.write(command.get_help(typer.Context(command, info_name="lakehouse")))
+            output.write(_command().get_help(typer.Context(_command(), info_name="lakehouse")))
             return exit_codes.USAGE
         return options.report_error(_usage_error(error, argv))
     except OSError:

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from lakehouse_cli.cli import exit_codes, options, output
 from lakehouse_cli.errors import MissingDataError, StorageError, UnclaimedError, UnreachableError
 from lakehouse_cli.model.run_request import RunRequest
-from lakehouse_cli.project.cluster_notes import with_bundle_note
 from lakehouse_cli.storage.errors import MisnamedFilesError
 from lakehouse_cli.text.causes import joined, without_values
 from lakehouse_cli.text.columns import Cell, columns
@@ -82,6 +81,8 @@ def command(
     Changes nothing and runs none of your code, but a module that declares tables.
     """
     project = settings.project(params=options.given_params(param))
+    from lakehouse_cli.project.cluster_notes import with_bundle_note  # loaded by now, but for a shell that asks
+
     plan = project.planner.plan(replace(request, defer=defer, partitions=tuple(partition or ()), as_of=as_of))
     render(with_bundle_note(project.planner, plan, always=settings.verbose), settings)
     return exit_codes.DUE if exit_code and any(each.action in ("run", "check") for each in plan.tables) else 0

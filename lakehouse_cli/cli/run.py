@@ -80,20 +80,28 @@ def command(
         ),
     ] = False,
     workers: Annotated[int | None, options.option("--workers", metavar="N", help="How many tables at once.")] = None,
-    executor: Annotated[
-        str | None, options.option("--executor", metavar="NAME", help="threads, serial, processes or dask.")
-    ] = None,
+    executor: options.Executor = None,
     wait: Annotated[bool, options.option("--wait", help="Wait for another run of this project to end.")] = False,
     watch: Annotated[
         bool, options.option("--watch", help="Run again whenever the project file, the code or a source changes.")
     ] = False,
     log_format: Annotated[
         str | None,
-        options.option("--log-format", metavar="json", help="json: stream the run's events to stderr, a line each."),
+        options.option(
+            "--log-format",
+            metavar="json",
+            help="json: stream the run's events to stderr, a line each.",
+            autocompletion=options.completed(("json",)),
+        ),
     ] = None,
     reporter: Annotated[
         list[str] | None,
-        options.option("--reporter", metavar="NAME", help="Report to one that a package brings as well; repeatable."),
+        options.option(
+            "--reporter",
+            metavar="NAME",
+            help="Report to one that a package brings as well; repeatable.",
+            autocompletion=options.completed("reporters"),
+        ),
     ] = None,
     replay: Annotated[
         list[str] | None,
@@ -101,6 +109,7 @@ def command(
             "--replay",
             metavar="TABLE__quarantine",
             help="Run the table of a quarantine, and say how many of the rows put aside pass now; repeatable.",
+            autocompletion=options.completed("quarantines"),
         ),
     ] = None,
     together: Annotated[

@@ -64,7 +64,12 @@ def command(
     ] = 20,
     table: Annotated[
         str | None,
-        options.option("--table", metavar="NAME", help="What each run did with this table, and how long it took."),
+        options.option(
+            "--table",
+            metavar="NAME",
+            help="What each run did with this table, and how long it took.",
+            autocompletion=options.completed("computed_tables"),
+        ),
     ] = None,
 ) -> None:
     """List past runs, or show one.
@@ -160,7 +165,10 @@ def show(
     run_id: Annotated[
         str,
         typer.Argument(
-            metavar="ID", show_default=False, help="A run's id, the beginning or the last part of it, or `last`."
+            metavar="ID",
+            show_default=False,
+            help="A run's id, the beginning or the last part of it, or `last`.",
+            autocompletion=options.completed("runs"),
         ),
     ],
 ) -> None:

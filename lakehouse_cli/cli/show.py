@@ -49,7 +49,9 @@ def command(
     settings: options.Settings,
     table: Annotated[
         str,
-        typer.Argument(metavar="TABLE", show_default=False, help="A table's name."),
+        typer.Argument(
+            metavar="TABLE", show_default=False, help="A table's name.", autocompletion=options.completed("tables")
+        ),
     ],
     count: Annotated[
         int | None,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.cli.commands import NAMES
+from lakehouse_cli.cli.commands import NAMES, Commands
 from lakehouse_cli.errors import LakehouseError, Location
 from lakehouse_cli.project.facade import Project
 from lakehouse_cli.project.planning import Planner
@@ -46,7 +46,8 @@ def test_version_and_help(cli: Cli) -> None:
     shown = cli("--help")
     assert shown.code == 0
     assert list(NAMES) == COMMANDS
-    for command in COMMANDS:
+    for command, summary in NAMES.items():
+        assert Commands()[command].get_short_help_str(100) == summary
         assert f"\n  {command} " in shown.out
         text = cli(command, "--help").out
         assert "Examples:\n    lakehouse " in text
