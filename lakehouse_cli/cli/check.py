@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
-from lakehouse_cli.cli import options, output
+from lakehouse_cli.cli import exit_codes, options, output
 from lakehouse_cli.cli.run_output import RunOutput
 from lakehouse_cli.model.run_request import RunRequest
 
 if TYPE_CHECKING:
     from lakehouse_cli.runs.events import Event
 
-EXIT_INTERRUPTED = 130
 
 EXAMPLES = """\b
 Examples:
@@ -39,9 +38,7 @@ def command(
         bool, options.option("-x", "--fail-fast", help="Start nothing more once a table has failed.")
     ] = False,
     workers: Annotated[int | None, options.option("--workers", metavar="N", help="How many tables at once.")] = None,
-    executor: Annotated[
-        str | None, options.option("--executor", metavar="NAME", help="threads, serial, processes or dask.")
-    ] = None,
+    executor: options.Executor = None,
     param: options.Params = None,
 ) -> int:
     """Validate stored data, sources included: types, nulls, keys and checks.
@@ -78,5 +75,5 @@ def command(
         raise output.UnwrittenError(reports.trouble.errno, reports.trouble.strerror)
     if found.status == "cancelled":
         options.Current.interruption_reported = True
-        return EXIT_INTERRUPTED
+        return exit_codes.INTERRUPTED
     return 0 if found.status == "success" else 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lakehouse_cli.cli import options, output
+from lakehouse_cli.cli import exit_codes, options, output
 from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.terminal import Terminal, printable, size_text
@@ -29,7 +29,6 @@ Examples:
 \b
 Exit codes:
   0 nothing is left to remove, or only listed · 1 something that could be removed is still there"""
-EXIT_STILL_THERE = 1
 _WHAT = {"unfinished": "left half-written by a run", "undeclared": "not declared", "partition": "to be removed"}
 
 
@@ -38,7 +37,12 @@ def command(
     settings: options.Settings,
     tables: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SELECTION", help="Tables of which to remove partitions.", show_default=False),
+        typer.Argument(
+            metavar="SELECTION",
+            help="Tables of which to remove partitions.",
+            show_default=False,
+            autocompletion=options.SELECTION,
+        ),
     ] = None,
     partition: options.Partitions = None,
     yes: Annotated[bool, options.option("-y", "--yes", help="Remove what is listed without asking.")] = False,
@@ -65,11 +69,11 @@ def command(
         return 0
     if not yes and not _agreed(settings, removable):
         _finish(project, settings, found, ())
-        return EXIT_STILL_THERE
+        return exit_codes.FAILED
     options.work_begins()
     after = project.clean(removable)
     _finish(project, settings, found, after)
-    return EXIT_STILL_THERE if any(stray.keep is not None for stray in after) else 0
+    return exit_codes.FAILED if any(stray.keep is not None for stray in after) else 0
 
 
 def _agreed(settings: options.Settings, removable: Sequence[Stray]) -> bool:

@@ -48,10 +48,19 @@ def command(
     settings: options.Settings,
     request: RunRequest,
     source: Annotated[
-        str | None, options.option("--from", metavar="ENV", help="Environment to copy from (else that of --env).")
+        str | None,
+        options.option(
+            "--from",
+            metavar="ENV",
+            help="Environment to copy from (else that of --env).",
+            autocompletion=options.ENVIRONMENTS,
+        ),
     ] = None,
     target: Annotated[
-        str | None, options.option("--to", metavar="ENV", help="Environment to copy to; required.")
+        str | None,
+        options.option(
+            "--to", metavar="ENV", help="Environment to copy to; required.", autocompletion=options.ENVIRONMENTS
+        ),
     ] = None,
     partition: options.Partitions = None,
     sources: Annotated[bool, options.option("--sources", help="Copy sources too: what they declare.")] = False,

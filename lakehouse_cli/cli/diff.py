@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lakehouse_cli.cli import options, output
+from lakehouse_cli.cli import exit_codes, options, output
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.rendering.reporters.run_text import failure_lines, retry_line
 from lakehouse_cli.runs.events import Event, TableRetrying
@@ -25,7 +25,6 @@ Examples:
 \b
 Exit codes:
   0 the same · 1 they differ, or one could not be compared · 2 usage"""
-EXIT_DIFFERENT = 1
 
 
 @options.with_markdown
@@ -38,6 +37,7 @@ def command(
             "--against",
             metavar="ENV",
             help="Environment to compare against; none: compute, and compare against what is stored.",
+            autocompletion=options.ENVIRONMENTS,
         ),
     ] = None,
     param: options.Params = None,
@@ -71,7 +71,7 @@ def command(
     if settings.json:
         output.write_stderr(found.notes)
         output.write_json(found.to_json())
-        return 0 if found.equal else EXIT_DIFFERENT
+        return 0 if found.equal else exit_codes.FAILED
     # Not loaded before something was compared.
     from lakehouse_cli.operations.comparing.text import comparison_lines, comparison_page, failure_of
 
@@ -82,7 +82,7 @@ def command(
             output.write_lines(comparison_lines(settings.stdout, found))
         failed = filter(None, map(failure_of, found.tables))
         output.write_stderr(failure_lines(settings.stderr, failed, verbose=settings.verbose))
-    return 0 if found.equal else EXIT_DIFFERENT
+    return 0 if found.equal else exit_codes.FAILED
 
 
 def _report_retry(terminal: Terminal, event: Event) -> None:

@@ -29,7 +29,13 @@ _SHOWN = 3
 def command(
     settings: options.Settings,
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", show_default=False, help="An environment; none: all of them.")
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            show_default=False,
+            help="An environment; none: all of them.",
+            autocompletion=options.ENVIRONMENTS,
+        ),
     ] = None,
 ) -> None:
     """List the environments, or show one as it resolves: storages, execution, params.

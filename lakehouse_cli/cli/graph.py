@@ -38,6 +38,7 @@ def command(
             metavar="tree|mermaid|dot",
             callback=options.choice(FORMATS, "a format"),
             help="How it is drawn.",
+            autocompletion=options.completed(FORMATS),
         ),
     ] = "tree",
     columns: Annotated[

@@ -46,7 +46,14 @@ def command(
         ),
     ] = None,
     template: Annotated[
-        str, options.option("-t", "--template", metavar="NAME", help="What to start from.")
+        str,
+        options.option(
+            "-t",
+            "--template",
+            metavar="NAME",
+            help="What to start from.",
+            autocompletion=options.completed("templates"),
+        ),
     ] = "minimal",
     list_templates: Annotated[bool, options.option("--list-templates", help="List the templates and exit.")] = False,
     from_data: Annotated[

@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 
-from lakehouse_cli.cli import options, output
+from lakehouse_cli.cli import exit_codes, options, output
 from lakehouse_cli.cli.argument_values import take_plainly
 from lakehouse_cli.cli.commands import NAMES, CommandGroup
 from lakehouse_cli.cli.termination import Termination
@@ -24,9 +24,10 @@ from lakehouse_cli.errors import LakehouseError, SystemTroubleError, UnexpectedE
 from lakehouse_cli.executors.forks import end_process, keep_process
 from lakehouse_cli.version import __version__
 
-EXIT_INTERRUPTED = 130
 # Seconds that threads have which still go on when a command has done its work.
 _PATIENCE_S = 5.0
+# Set where a shell asks for completions.
+_COMPLETION = "_LAKEHOUSE_COMPLETE"
 _QUOTED = re.compile(r"'(--?[\w-]+)'")
 
 app = typer.Typer(
@@ -34,7 +35,8 @@ app = typer.Typer(
     cls=CommandGroup,
     help="Keep tables, and compute new tables from them: declare them in lakehouse.yaml, write each as a pure "
     "function, and run.",
-    epilog="Start with `lakehouse init`, then `lakehouse run`. Each command's --help has examples.",
+    epilog="Start with `lakehouse init`, then `lakehouse run`. Each command's --help has examples.\n\n\b\n"
+    "Exit codes (docs/exit-codes.md):\n" + "\n".join(f"  {code}  {text}" for code, text in exit_codes.MEANINGS.items()),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -158,18 +160,27 @@ def _command() -> Any:
     return typer.main.get_command(app)
 
 
+def _call(argv: Sequence[str]) -> Any:
+    """Have typer parse the arguments and call the command; or answer a shell, which asks for what they may be."""
+    command = _command()
+    take_plainly()
+    if asked := os.environ.get(_COMPLETION):
+        from lakehouse_cli.cli.completion import answer
+
+        return answer(command, asked)
+    return command(args=list(argv), prog_name="lakehouse", standalone_mode=False)
+
+
 def _invoke(argv: Sequence[str]) -> int:
     options.Current.reset()
     output.write_to(sys.stdout, sys.stderr)
     _output_before_parsing(argv)
-    command = _command()
-    take_plainly()
     termination = Termination()
     try:
         with termination:
-            result: Any = command(args=list(argv), prog_name="lakehouse", standalone_mode=False)
+            result = _call(argv)
         code = result if isinstance(result, int) else 0
-        if code == EXIT_INTERRUPTED and not options.Current.interruption_reported:
+        if code == exit_codes.INTERRUPTED and not options.Current.interruption_reported:
             # Newer typers make this of Ctrl-C, without a word.
             output.write_stderr([termination.word])
         return code
@@ -184,18 +195,18 @@ def _invoke(argv: Sequence[str]) -> int:
         return int(exit_.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         output.write_stderr([termination.word])
-        return EXIT_INTERRUPTED
+        return exit_codes.INTERRUPTED
     except _CLICK_ERROR as error:
         if type(error).__name__ == "NoArgsIsHelpError":
-            output.write(command.get_help(typer.Context(command, info_name="lakehouse")))
-            return UsageError.exit_code
+            output.write(_command().get_help(typer.Context(_command(), info_name="lakehouse")))
+            return exit_codes.USAGE
         return options.report_error(_usage_error(error, argv))
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, it is reported
         if termination.came:  # of which a library made another exception
             output.write_stderr([termination.word])
-            return EXIT_INTERRUPTED
+            return exit_codes.INTERRUPTED
         return options.report_error(UnexpectedError(error))
 
 
@@ -221,10 +232,13 @@ def _usage_error(error: Any, argv: Sequence[str]) -> UsageError:
     if option is not None and known is not None:
         from difflib import get_close_matches
 
+        from lakehouse_cli.cli.other_tools import option_hint
+
         close = [
             each for each in known if each.startswith(option) or each in get_close_matches(option, known, cutoff=0.8)
         ]
-        hint = did_you_mean(option, close)
+        params = error.ctx.command.get_params(error.ctx) if error.ctx is not None else ()
+        hint = option_hint(option, {name for each in params for name in each.opts}) or did_you_mean(option, close)
         return UsageError(f"no such option: {option}", hint=hint or _help_of(error, argv))
     message = _QUOTED.sub(r"`\1`", error.format_message().rstrip("."))
     return UsageError(message[:1].lower() + message[1:], hint=_help_of(error, argv))

@@ -21,7 +21,12 @@ Examples:
 @options.everywhere
 def command(
     settings: options.Settings,
-    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="An asset's name.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", show_default=False, help="An asset's name.", autocompletion=options.completed("assets")
+        ),
+    ],
 ) -> None:
     """Open a stored asset in the desktop's program for it.
 

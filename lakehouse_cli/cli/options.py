@@ -167,6 +167,20 @@ def option(*names: str, help: str, **more: Any) -> Any:  # noqa: A002  # as type
     return typer.Option(*names, help=help, envvar=variable, show_envvar=False, **more)
 
 
+def completed(kind: str | tuple[str, ...]) -> Callable[[Any, str], list[str]]:
+    """The completion of a value: words, or a function of `lakehouse_cli.cli.completion`, which a shell alone loads."""
+
+    def complete(ctx: Any, incomplete: str) -> list[str]:
+        if isinstance(kind, tuple):
+            return [*kind]
+        from lakehouse_cli.cli import completion
+
+        found: list[str] = getattr(completion, kind)(ctx, incomplete)
+        return found
+
+    return complete
+
+
 def choice(words: tuple[str, ...], noun: str) -> Callable[[str | None], str | None]:
     """A callback of an option that takes one of some words."""
 
@@ -194,14 +208,22 @@ _OUTPUT_HELP = {"json": "json: one document on stdout.", "markdown": "markdown: 
 def _output_option(outputs: tuple[str, ...]) -> Any:
     help_ = " ".join(_OUTPUT_HELP[each] for each in outputs if each in _OUTPUT_HELP)
     return option(
-        "-o", "--output", metavar="|".join(outputs), callback=choice(_OUTPUTS_OF_PAGES, "an output"), help=help_
+        "-o",
+        "--output",
+        metavar="|".join(outputs),
+        callback=choice(_OUTPUTS_OF_PAGES, "an output"),
+        help=help_,
+        autocompletion=completed(outputs),
     )
 
 
+_MODULE = option("-m", "--module", metavar="MODULE", help=_MODULE_HELP, autocompletion=completed("modules"))
+ENVIRONMENTS = completed("environments")
+_ENV = option("-e", "--env", metavar="NAME", help="Environment to work in.", autocompletion=ENVIRONMENTS)
 _EVERYWHERE = (
     _declared("project_dir", str | None, None, option("-C", "--project-dir", metavar="DIR", help=_FOLDER_HELP)),
-    _declared("module", str | None, None, option("-m", "--module", metavar="MODULE", help=_MODULE_HELP)),
-    _declared("env", str | None, None, option("-e", "--env", metavar="NAME", help="Environment to work in.")),
+    _declared("module", str | None, None, _MODULE),
+    _declared("env", str | None, None, _ENV),
     _declared("output", str | None, None, _output_option(_OUTPUTS)),
     _declared("quiet", bool, False, option("-q", "--quiet", help="Say only what went wrong.")),
     _declared("verbose", bool, False, option("-v", "--verbose", help="Say more; full tracebacks.")),
@@ -211,27 +233,39 @@ _TERMS_HELP = (
     "a comma is an intersection. None: every table."
 )
 _EXCLUDE_HELP = "Leave these out; one selection, and again for each more: --exclude a --exclude b."
+SELECTION = completed("selection")
 _TERMS = typer.Argument(
-    metavar="SELECTION", envvar="LAKEHOUSE_SELECTION", show_envvar=False, help=_TERMS_HELP, show_default=False
+    metavar="SELECTION",
+    envvar="LAKEHOUSE_SELECTION",
+    show_envvar=False,
+    help=_TERMS_HELP,
+    show_default=False,
+    autocompletion=SELECTION,
 )
-_SELECT = option("-s", "--select", metavar="SELECTION", help="The same as an option.")
+_SELECT = option("-s", "--select", metavar="SELECTION", help="The same as an option.", autocompletion=SELECTION)
+_EXCLUDE = option("--exclude", metavar="SELECTION", help=_EXCLUDE_HELP, autocompletion=SELECTION)
 _REQUEST = (
     _declared("selection", list[str] | None, None, _TERMS),
     _declared("select", list[str] | None, None, _SELECT),
-    _declared("exclude", list[str] | None, None, option("--exclude", metavar="SELECTION", help=_EXCLUDE_HELP)),
+    _declared("exclude", list[str] | None, None, _EXCLUDE),
 )
 _DEFER_HELP = "Read inputs that are neither selected nor materialized here from this environment."
 _PARAM_HELP = "The value of a param for this command, over those of the file; repeatable."
-Params = Annotated[list[str] | None, option("--param", metavar="NAME=VALUE", help=_PARAM_HELP)]
+_PARAM = option("--param", metavar="NAME=VALUE", help=_PARAM_HELP, autocompletion=completed("params"))
+Params = Annotated[list[str] | None, _PARAM]
 _PARTITION_HELP = (
     "Partitions: month=2024-01, or month=2024-01..2024-06; repeatable. Values of one dimension add up; those of "
     "several must all be met."
 )
-Partitions = Annotated[list[str] | None, option("--partition", metavar="NAME=VALUE", help=_PARTITION_HELP)]
+_PARTITION = option("--partition", metavar="NAME=VALUE", help=_PARTITION_HELP, autocompletion=completed("dimensions"))
+Partitions = Annotated[list[str] | None, _PARTITION]
 AsOf = Annotated[
     str | None, option("--as-of", metavar="TIME", help="The moment that stands for now, such as 2024-03-01T06:00Z.")
 ]
-Defer = Annotated[str | None, option("--defer", metavar="ENV", help=_DEFER_HELP)]
+Defer = Annotated[str | None, option("--defer", metavar="ENV", help=_DEFER_HELP, autocompletion=ENVIRONMENTS)]
+_EXECUTOR_HELP = "threads, serial, processes or dask."
+_EXECUTOR = option("--executor", metavar="NAME", help=_EXECUTOR_HELP, autocompletion=completed("executors"))
+Executor = Annotated[str | None, _EXECUTOR]
 
 
 def given_params(written: list[str] | None) -> dict[str, Any]:

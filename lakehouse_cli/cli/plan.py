@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec.structs import replace
 
-from lakehouse_cli.cli import options, output
+from lakehouse_cli.cli import exit_codes, options, output
 from lakehouse_cli.model.run_request import RunRequest
-from lakehouse_cli.project.cluster_notes import with_bundle_note
 
 if TYPE_CHECKING:
     from lakehouse_cli.plan.planned import Plan
@@ -25,7 +24,6 @@ Examples:
                                      some partitions of those that have them
   lakehouse plan -o markdown         for a pull request
   lakehouse plan --exit-code         exit code 4 when there is something to do"""
-EXIT_SOMETHING_TO_DO = 4
 
 
 @options.with_markdown
@@ -45,9 +43,11 @@ def command(
     Changes nothing and runs none of your code, but a module that declares tables.
     """
     project = settings.project(params=options.given_params(param))
+    from lakehouse_cli.project.cluster_notes import with_bundle_note  # loaded by now, but for a shell that asks
+
     plan = project.planner.plan(replace(request, defer=defer, partitions=tuple(partition or ()), as_of=as_of))
     render(with_bundle_note(project.planner, plan, always=settings.verbose), settings)
-    return EXIT_SOMETHING_TO_DO if exit_code and any(each.action in ("run", "check") for each in plan.tables) else 0
+    return exit_codes.DUE if exit_code and any(each.action in ("run", "check") for each in plan.tables) else 0
 
 
 def render(plan: Plan, settings: options.Settings) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
-from lakehouse_cli.cli import options, output
+from lakehouse_cli.cli import exit_codes, options, output
 from lakehouse_cli.cli.plan import render
 from lakehouse_cli.cli.run_output import RunOutput
 from lakehouse_cli.model.run_request import RunRequest
@@ -20,8 +20,6 @@ from lakehouse_cli.text.counts import plural
 if TYPE_CHECKING:
     from lakehouse_cli.project.facade import Project
     from lakehouse_cli.runs.events import Event, Moment
-
-EXIT_INTERRUPTED = 130
 
 EXAMPLES = """\b
 Examples:
@@ -83,20 +81,28 @@ def command(
         ),
     ] = False,
     workers: Annotated[int | None, options.option("--workers", metavar="N", help="How many tables at once.")] = None,
-    executor: Annotated[
-        str | None, options.option("--executor", metavar="NAME", help="threads, serial, processes or dask.")
-    ] = None,
+    executor: options.Executor = None,
     wait: Annotated[bool, options.option("--wait", help="Wait for another run of this project to end.")] = False,
     watch: Annotated[
         bool, options.option("--watch", help="Run again whenever the project file, the code or a source changes.")
     ] = False,
     log_format: Annotated[
         str | None,
-        options.option("--log-format", metavar="json", help="json: stream the run's events to stderr, a line each."),
+        options.option(
+            "--log-format",
+            metavar="json",
+            help="json: stream the run's events to stderr, a line each.",
+            autocompletion=options.completed(("json",)),
+        ),
     ] = None,
     reporter: Annotated[
         list[str] | None,
-        options.option("--reporter", metavar="NAME", help="Report to one that a package brings as well; repeatable."),
+        options.option(
+            "--reporter",
+            metavar="NAME",
+            help="Report to one that a package brings as well; repeatable.",
+            autocompletion=options.completed("reporters"),
+        ),
     ] = None,
     replay: Annotated[
         list[str] | None,
@@ -104,6 +110,7 @@ def command(
             "--replay",
             metavar="TABLE__quarantine",
             help="Run the table of a quarantine, and say how many of the rows put aside pass now; repeatable.",
+            autocompletion=options.completed("quarantines"),
         ),
     ] = None,
     together: Annotated[
@@ -206,7 +213,7 @@ def _run(
         raise output.UnwrittenError(reports.trouble.errno, reports.trouble.strerror)
     if result.status == "cancelled":
         options.Current.interruption_reported = True
-        return EXIT_INTERRUPTED
+        return exit_codes.INTERRUPTED
     warned = [each for table in result.tables for each in table.warnings if not each.earlier]
     if strict and warned:
         names = ", ".join(dict.fromkeys(f"`{each.name}`" for each in warned[:5]))
@@ -243,8 +250,8 @@ def _watch(
             project = load(settings)
             # Sources that were not known before count from now on as they are.
             before = {**signature(watched()), **before}
-            if run(settings, project, request, now) == EXIT_INTERRUPTED:
-                return EXIT_INTERRUPTED
+            if run(settings, project, request, now) == exit_codes.INTERRUPTED:
+                return exit_codes.INTERRUPTED
         except LakehouseError as error:
             options.report_error(error)
         if not settings.quiet:

@@ -64,7 +64,12 @@ def command(
     ] = 20,
     table: Annotated[
         str | None,
-        options.option("--table", metavar="NAME", help="What each run did with this table, and how long it took."),
+        options.option(
+            "--table",
+            metavar="NAME",
+            help="What each run did with this table, and how long it took.",
+            autocompletion=options.completed("computed_tables"),
+        ),
     ] = None,
 ) -> None:
     """List past runs, or show one.
@@ -160,7 +165,10 @@ def show(
     run_id: Annotated[
         str,
         typer.Argument(
-            metavar="ID", show_default=False, help="A run's id, the beginning or the last part of it, or `last`."
+            metavar="ID",
+            show_default=False,
+            help="A run's id, the beginning or the last part of it, or `last`.",
+            autocompletion=options.completed("runs"),
         ),
     ],
 ) -> None:
@@ -191,7 +199,8 @@ def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[
     )
 
     run = record.summary
-    lines = [title_line(terminal, run.project, run.environment, run.run_id)]
+    first = record.first_run
+    lines = [title_line(terminal, run.project, run.environment, run.run_id, first_run=first)]
     lines.append(terminal.style(f"started {moment_text(run.started_at)}", "dim"))
     if record.params:
         lines.append(terminal.style(f"given {', '.join(_given(record.params.values()))}", "dim"))
@@ -201,7 +210,7 @@ def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[
     if results or waiting:
         widths = layout(terminal, [*results, *waiting], record.objects)
         lines += ["", header_line(terminal, widths)]
-        lines += [result_line(terminal, widths, result, fold=True) for result in results.values()]
+        lines += [result_line(terminal, widths, result, fold=True, first_run=first) for result in results.values()]
         for name in waiting:
             state = "running" if name in record.started else "waiting"
             lines.append(row_line(terminal, widths, state, (name, "", "", ""), ""))

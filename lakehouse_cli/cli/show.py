@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse_cli.cli import options, output
+from lakehouse_cli.cli.description import column_lines, description_json, description_lines
 from lakehouse_cli.errors import KEPT_ROWS, some_rows
 from lakehouse_cli.text.clock import time_text
 from lakehouse_cli.text.columns import Cell, columns, data_rows
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lakehouse_cli.errors import FailedRow
+    from lakehouse_cli.model import Table
     from lakehouse_cli.operations.objects import ShownObject
     from lakehouse_cli.operations.preview import Answer, Shown
     from lakehouse_cli.runs.failed_rows import KeptRows
@@ -45,7 +47,12 @@ _RUN = 4
 @options.everywhere
 def command(
     settings: options.Settings,
-    table: Annotated[str, typer.Argument(metavar="TABLE", show_default=False, help="A table's name.")],
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE", show_default=False, help="A table's name.", autocompletion=options.completed("tables")
+        ),
+    ],
     count: Annotated[
         int | None,
         options.option(
@@ -97,21 +104,23 @@ def command(
         return
     project = settings.project()
     shown = project.show(table, count, version=version, partitions=partition or ())
+    declared = project.table(table)
     from lakehouse_cli.operations.objects import ShownObject  # loaded by now
 
     if isinstance(shown, ShownObject):
-        _show_object(shown, settings)
+        _show_object(shown, declared, settings)
         return
     if not reveal:
         shown = shown.without_values(project.spec.tables[table].contract.sensitive)
     if settings.json:
-        output.write_json(shown.to_json())
+        output.write_json(shown.to_json() | description_json(declared))
         return
     terminal = settings.stdout
     at = "" if version is None else f" · version {version}"
     rows_there = f"{plural(shown.row_count, 'row')}{_in_partitions(shown)}"
     output.write(terminal.title(shown.name, f"{shown.uri}{at} · {rows_there}"))
     output.write_lines(terminal.wrap(printable(note)) for note in shown.notes)
+    output.write_lines(description_lines(terminal, declared))
     output.write()
     output.write_lines(_columns(shown, terminal, every=settings.verbose))
     if shown.rows:
@@ -159,10 +168,10 @@ def _write(settings: options.Settings, name: str, out: str) -> None:
     output.flush()
 
 
-def _show_object(shown: ShownObject, settings: options.Settings) -> None:
+def _show_object(shown: ShownObject, declared: Table, settings: options.Settings) -> None:
     """What is known of an asset that is no table."""
     if settings.json:
-        output.write_json(shown.to_json())
+        output.write_json(shown.to_json() | description_json(declared))
         return
     terminal = settings.stdout
     made_with = ", ".join(f"{name} {version}" for name, version in shown.packages.items())
@@ -176,6 +185,7 @@ def _show_object(shown: ShownObject, settings: options.Settings) -> None:
         ("made with", made_with),
     )
     output.write(terminal.title(shown.name, shown.uri))
+    output.write_lines(description_lines(terminal, declared))
     output.write()
     output.write_lines(
         columns(terminal, ("", ""), [[Cell(k, "dim"), Cell(printable(v))] for k, v in facts if v], indent="  ")
@@ -305,16 +315,7 @@ def _value_cell(row: FailedRow, name: str, terminal: Terminal, widest: int) -> C
 
 def _columns(shown: Shown, terminal: Terminal, *, every: bool) -> list[str]:
     listed = shown.columns if every else shown.columns[:_MOST_COLUMNS]
-    rows = [
-        [
-            Cell(printable(c.name)),
-            Cell(c.type, "cyan"),
-            Cell("" if c.nullable else "not null"),
-            Cell(c.description, "dim"),
-        ]
-        for c in listed
-    ]
-    lines = columns(terminal, ("column", "type", "", ""), rows, indent="  ")
+    lines = column_lines(terminal, ((each.name, each.type, each.nullable, each.description) for each in listed))
     more = len(shown.columns) - len(listed)
     if more:
         lines.append(

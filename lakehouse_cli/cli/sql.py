@@ -26,7 +26,12 @@ def command(
     settings: options.Settings,
     query: Annotated[
         str,
-        typer.Argument(metavar="QUERY", show_default=False, help="One SELECT in DuckDB's SQL; `-`: from stdin."),
+        typer.Argument(
+            metavar="QUERY",
+            show_default=False,
+            help="One SELECT in DuckDB's SQL; `-`: from stdin.",
+            autocompletion=options.completed("query"),
+        ),
     ],
     count: Annotated[
         int, options.option("-n", "--rows", metavar="N", help="How many rows to show; 0 for all of them.")

@@ -47,7 +47,12 @@ def command(
     seed: Annotated[int | None, options.option("--seed", metavar="S", help=f"Decides their values ({_SEED}).")] = None,
     accept: Annotated[
         str | None,
-        options.option("--accept", metavar="TABLE", help="Declare the columns that its transform returns on them."),
+        options.option(
+            "--accept",
+            metavar="TABLE",
+            help="Declare the columns that its transform returns on them.",
+            autocompletion=options.completed("computed_tables"),
+        ),
     ] = None,
     dry_run: Annotated[bool, options.option("--dry-run", help="Show what --accept would write.")] = False,
     param: options.Params = None,

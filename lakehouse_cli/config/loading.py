@@ -77,6 +77,7 @@ def load_project(
     with_tests: bool = False,
     declared: DeclaredProject | str | None = None,
     given: AnyMapping[str, Any] | None = NO_PARAMS,
+    imports: bool = True,
 ) -> LoadedSpec:
     """Read a project file and the files it includes, or what is declared in Python.
 
@@ -96,6 +97,7 @@ def load_project(
             file is not read, and need not be there.
         given: Values of params over those of the file, as of `with_given`, where there are no problems; None where
             nothing is computed, so that params need no variables.
+        imports: Whether the module of `assets` is imported; else its tables are left out.
 
     Raises:
         UsageError: A given value is of no param, or of another type.
@@ -107,7 +109,7 @@ def load_project(
         )
     else:
         with _no_collection():
-            loaded = _load(path, environ, environment, given, thorough, incomplete, with_tests)
+            loaded = _load(path, environ, environment, given, thorough, incomplete, with_tests, imports)
     return replace(loaded, spec=with_given(loaded.spec, given)) if given and not loaded.problems else loaded
 
 
@@ -131,6 +133,7 @@ def _load(
     thorough: bool,
     incomplete: bool,
     with_tests: bool,
+    imports: bool,
 ) -> LoadedSpec:
     # A function of its own: its nodes are gone before the collector is on again.
     source = read_source(path, path.name)
@@ -141,7 +144,7 @@ def _load(
         loaded = _read(others, environ, environment, given, kept=kept)
         if loaded is not None and not loaded.problems:
             return loaded
-    loaded = _read(source, environ, environment, given, thorough=thorough, incomplete=incomplete)
+    loaded = _read(source, environ, environment, given, thorough=thorough, incomplete=incomplete, imports=imports)
     return loaded or LoadedSpec(_empty(path), readable=False)
 
 
@@ -182,6 +185,7 @@ def _read(
     thorough: bool = False,
     incomplete: bool = False,
     kept: KeptTables | None = None,
+    imports: bool = True,
 ) -> LoadedSpec | None:
     """Read a project file; None where the tables that are kept are not those of its files."""
     path, problems = source.path, Problems()
@@ -191,7 +195,7 @@ def _read(
     if root is None:
         return LoadedSpec(_empty(path), problems.sorted(source.name), readable=False)
     python = None
-    if "assets" in root.entries:
+    if "assets" in root.entries and (imports or kept is not None):
         if kept is not None:
             return None
         python = _python_of(reader, root)

@@ -33,13 +33,13 @@ class ShownColumn(Struct, frozen=True):
     name: str
     type: str
     nullable: bool
-    description: str
+    description: str | None
     from_: str | int | None
     options: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """The column in the document of `lakehouse show -o json`."""
-        own = {"name": self.name, "type": self.type, "nullable": self.nullable}
+        own = {"name": self.name, "type": self.type, "nullable": self.nullable, "description": self.description}
         return {**own, "from": self.from_, "options": dict(self.options)}
 
 
@@ -117,7 +117,7 @@ def shown(table: Table, uri: str, data: pa.Table, count: int, partitions: Sequen
         column = declared.get(each.name)
         text = str(from_arrow(each.type) or each.type)
         nullable = table.contract.may_be_null(each.name)
-        about = (column.description or "", column.from_, column.options) if column else ("", None, {})
+        about = (column.description, column.from_, column.options) if column else (None, None, {})
         columns.append(ShownColumn(each.name, text, nullable, *about))
     there = tuple(partitions) if table.partitions else None
     return Shown(
@@ -131,7 +131,7 @@ def shown(table: Table, uri: str, data: pa.Table, count: int, partitions: Sequen
 
 def answer(data: pa.Table, count: int | None) -> Answer:
     """Describe the result of a query, and format its first `count` rows; all where there is no count."""
-    columns = [ShownColumn(f.name, str(from_arrow(f.type) or f.type), True, "", None, {}) for f in data.schema]
+    columns = [ShownColumn(f.name, str(from_arrow(f.type) or f.type), True, None, None, {}) for f in data.schema]
     return Answer(*_rows(data, columns, data.num_rows if count is None else count))
 
 

@@ -58,7 +58,7 @@ def run_project(
             plan = with_bundle_note(planner, plan, always=False)
         if plan.runs and (note := executor.note_on(workers)) is not None:
             plan = replace(plan, notes=(*plan.notes, note))
-        durations = history.durations(spec.folder, environment=environment) if len(plan.runs) > 1 else {}
+        durations = history.durations(spec.folder, environment=environment) if plan.runs else {}
         store = FailedRowsStore(spec.folder, environment, mask)
         sources = SourceChecksStore(spec.folder, environment, mask)
         runner = replace(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.code.importing import pinned
@@ -25,6 +25,7 @@ from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.runner import table_results
 from lakehouse_cli.runner.attempts import Attempts, Ended, post_reading
+from lakehouse_cli.runner.beginning import run_estimated, run_started
 from lakehouse_cli.runner.callback_queue import CallbackQueue
 from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.entry import WorkerSetup
@@ -56,7 +57,6 @@ from lakehouse_cli.runs.events import (
     Moment,
     RunFinished,
     RunResult,
-    RunStarted,
     RunStatus,
     RunStopping,
     TableComputed,
@@ -133,7 +133,7 @@ class Runner(Struct, frozen=True):
             asked: When the run was requested, from which its time counts; now by default.
         """
         asked = asked or Moment.now()
-        names = tuple(table.name for table in plan.tables if table.kind == "computed" or table.is_validated)
+        started = run_started(plan, self.graph.tables, run_id or new_run_id())
         runner, assembly = self, None
         if plan.partitioned:
             from lakehouse_cli.runner.assembly import Assembly  # not loaded where no table has partitions
@@ -143,11 +143,8 @@ class Runner(Struct, frozen=True):
             plan, codes = made.plan, made.by_unit(self.check_codes)
             runner = replace(self, graph=made.graph, emit=assembly.handle, check_codes=codes)
         gathered = {} if assembly is None else assembly.expansion.gathered
-        run = _Run(runner, plan, run_id or new_run_id(), fail_fast, gathered)
-        objects = tuple(name for name in names if self.graph.tables[name].serializer)
-        params = plan.params or UNSET
-        started = RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes, objects or UNSET, params)
-        self.emit(replace(started, as_of=UNSET if plan.as_of is None else plan.as_of.isoformat()))
+        run = _Run(runner, plan, started.run_id, fail_fast, gathered)
+        self.emit(started)
         if assembly is not None:
             assembly.begin()
         run.skip_what_is_up_to_date()
@@ -277,6 +274,8 @@ class _Run:
                     handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
                     told = self.callbacks, self._why_stopped, self.runner.emit, self._ended
                     self.attempts = Attempts(executor, memory, handed, Workplace(folder, seen, code.taken_ns), *told)
+                    if estimated := run_estimated(self.plan, self.runner.durations, self.attempts.workers):
+                        self.runner.emit(estimated)
                     self._loop(self.attempts)
                     self._judge_what_looked_ahead(self.attempts)
         except KeyboardInterrupt as error:

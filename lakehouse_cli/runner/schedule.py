@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lakehouse_cli.plan.planned import PlannedTable
+from lakehouse_cli.runs.history.records import median
 
 # The estimated need of a table without history: its inputs as stored, times this. Text takes two to four times its size
 # in CSV once it is numbers and arrays, and there are an argument and a result.
@@ -109,6 +110,31 @@ class Schedule:
         self._waiting.clear()
         self._ready.clear()
         return left
+
+
+def expected_durations(planned: Iterable[PlannedTable], durations: Mapping[str, float]) -> dict[str, float]:
+    """Return the seconds that each table is expected to take; nothing where none of them has a history.
+
+    A table without one is taken to take the median of the others.
+    """
+    names = [table.name for table in planned]
+    known = [durations[name] for name in names if name in durations]
+    if not known:
+        return {}
+    typical = median(known)
+    return {name: durations.get(name, typical) for name in names}
+
+
+def expected_end(planned: tuple[PlannedTable, ...], durations: Mapping[str, float], workers: int) -> float:
+    """Return the seconds from the start of a run to its end: its schedule, if every table takes as long as is given."""
+    schedule, clock, under_way = Schedule(planned, durations, lambda _: 0), 0.0, list[tuple[float, str]]()
+    while True:
+        while len(under_way) < workers and (table := schedule.next()) is not None:
+            heapq.heappush(under_way, (clock + durations[table.name], table.name))
+        if not under_way:
+            return clock
+        clock, name = heapq.heappop(under_way)
+        schedule.ended(name)
 
 
 def memory_estimate(planned: PlannedTable, input_bytes: Callable[[PlannedTable], int]) -> int:

@@ -247,7 +247,8 @@ class RunStarted(_Event, frozen=True):
 
     `objects` are those of them that have no rows; unset where there are none. `params` are what the command gave in the
     place of params of the file, by table; unset where it gave none. `as_of` is the moment that stands for now; unset
-    where the command gave none.
+    where the command gave none. `first_run` is true where there are several tables to run, none of which was ever
+    materialized; else unset.
     """
 
     run_id: str
@@ -258,6 +259,18 @@ class RunStarted(_Event, frozen=True):
     objects: tuple[str, ...] | UnsetType = UNSET
     params: Mapping[str, GivenParams] | UnsetType = UNSET
     as_of: str | UnsetType = UNSET
+    first_run: bool | UnsetType = UNSET
+
+
+class RunEstimated(_Event, frozen=True):
+    """How long the run takes if its tables take as long as they did before.
+
+    `duration_s` is that of the whole run, with as many tables at once as it computes; `tables` has the seconds of each
+    table, the median of the others where it has no history, and is empty where tables have partitions.
+    """
+
+    duration_s: float
+    tables: Mapping[str, float]
 
 
 class TableStarted(_Event, frozen=True):
@@ -344,6 +357,7 @@ Event = (
     RunWaiting
     | RunTrouble
     | RunStarted
+    | RunEstimated
     | TableStarted
     | TableRetrying
     | TableReading

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cli.running import Running, running
-from tests.conftest import ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
 SECRET = "s3cr3t/pass word"
 
@@ -179,3 +179,18 @@ def test_secret_as_a_column_name_is_masked(project: ProjectFolder) -> None:
         ("total", "null"),
         ("${LAKE}", "extra"),
     ]
+
+
+def test_a_run_is_estimated_by_those_before_it(project: ProjectFolder, cli: Cli) -> None:
+    first, second = (documents(cli("run", "--force", "--log-format", "json").err) for _ in range(2))
+    assert first[0]["first_run"] is True
+    assert "run_estimated" not in {line["event"] for line in first}
+    assert "first_run" not in second[0]
+    took = {line["table"]: line["result"]["duration_s"] for line in first if line["event"] == "table_finished"}
+    [estimated] = (line for line in second if line["event"] == "run_estimated")
+    assert estimated["tables"] == took
+    assert estimated["duration_s"] == pytest.approx(sum(took.values()), abs=0.001), "one after the other"
+    kept = "".join(file.read_text() for file in (project.path / ".lakehouse/runs").glob("*.jsonl"))
+    assert "run_estimated" not in kept
+    assert cli("run", "best", "-f").out.count("first run") == 0
+    assert cli("runs", "show", "last").code == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.cli.commands import NAMES
+from lakehouse_cli.cli.commands import NAMES, Commands
 from lakehouse_cli.errors import LakehouseError, Location
 from lakehouse_cli.project.facade import Project
 from lakehouse_cli.project.planning import Planner
@@ -46,7 +46,8 @@ def test_version_and_help(cli: Cli) -> None:
     shown = cli("--help")
     assert shown.code == 0
     assert list(NAMES) == COMMANDS
-    for command in COMMANDS:
+    for command, summary in NAMES.items():
+        assert Commands()[command].get_short_help_str(100) == summary
         assert f"\n  {command} " in shown.out
         text = cli(command, "--help").out
         assert "Examples:\n    lakehouse " in text
@@ -155,11 +156,14 @@ def test_ls(project: ProjectFolder, cli: Cli) -> None:
         "format": "csv",
         "uri": "data/totals.csv",
         "columns": [
-            {"name": "customer", "type": "string", "nullable": False, "from": None, "options": {}},
-            {"name": "total", "type": "int64", "nullable": False, "from": None, "options": {}},
+            {"name": "customer", "type": "string", "nullable": False, "description": None, "from": None, "options": {}},
+            {"name": "total", "type": "int64", "nullable": False, "description": None, "from": None, "options": {}},
         ],
         "inputs": ["orders"],
+        "description": None,
+        "owner": None,
         "tags": ["report"],
+        "meta": {},
     }
 
 
@@ -249,7 +253,8 @@ def test_show(project: ProjectFolder, cli: Cli) -> None:
     assert document["uri"] == "data/totals.csv"
     assert document["row_count"] == 2
     assert document["rows"] == [{"customer": "007", "total": 6}]
-    assert document["columns"][1] == {"name": "total", "type": "int64", "nullable": False, "from": None, "options": {}}
+    total = {"name": "total", "type": "int64", "nullable": False, "description": None, "from": None, "options": {}}
+    assert document["columns"][1] == total
     text = cli("show", "totals").out
     assert "totals · data/totals.csv · 2 rows" in text
     assert "  007           6\n" in text

@@ -70,7 +70,7 @@ def test_show_is_what_the_run_showed(project: ProjectFolder, cli: Cli) -> None:
     result = recorded(project)
     shown = cli("runs", "show", "last")
     assert shown.code == 0
-    assert shown.out.startswith(f"small · default · run {result.run_id}\nstarted ")
+    assert shown.out.startswith(f"small · default · run {result.run_id} · first run: never materialized\nstarted ")
     ran = cli("run")
     # The same rows and the same failure, times apart.
     rows = [line.split("  ")[0] for line in shown.out.splitlines() if line[:1] in "✓✗○"]

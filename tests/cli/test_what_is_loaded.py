@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from lakehouse_cli.arrow.types import to_arrow
+from lakehouse_cli.cli.commands import NAMES
 from lakehouse_cli.model import parse_column_type
 from lakehouse_cli.testing.every_type import VALUES
 from tests import preloaded
@@ -35,10 +37,10 @@ OF_PARTITIONS = {
 SCRIPT = """
 import contextlib, io, itertools, json, sys
 from lakehouse_cli.cli.main import invoke
-commands = [list(argv) for between, argv in itertools.groupby(sys.argv[1:], "&&".__eq__) if not between]
+commands = [list(argv) for between, argv in itertools.groupby(sys.argv[1:], "&&".__eq__) if not between] or [[]]
 with contextlib.redirect_stdout(io.StringIO()):
     codes = [invoke(argv) for argv in commands]
-print(json.dumps([max(codes), sorted(sys.modules)]))
+print(json.dumps([max(codes), sorted(name for name, module in sys.modules.items() if module)]))
 """
 
 
@@ -62,6 +64,24 @@ def test_fast_commands(project: ProjectFolder) -> None:
     assert loaded(*FAST.split(), "&&", "schema") & SLOW == set()
 
 
+def test_help_loads_no_command(tmp_path: Path) -> None:
+    names = loaded("--help")
+    assert not {f"lakehouse_cli.cli.{name}" for name in NAMES} & names
+    assert "yaml" not in names
+
+
+def test_a_shell_that_asks_has_little_loaded(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the project nor the command's own work, once any command has read the tables."""
+    monkeypatch.setenv("_LAKEHOUSE_COMPLETE", "complete_fish")
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "lakehouse run t")
+    assert "lakehouse_cli.config.loading" in (first := loaded())
+    assert first & SLOW == set()
+    assert loaded() & (SLOW | {"yaml", "lakehouse_cli.config", "lakehouse_cli.project"}) == set()
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "lakehouse run --f")
+    assert loaded() & SLOW == set()
+
+
 @pytest.mark.parametrize("argv", [["plan"], ["run"], ["plan", "best"]], ids=" ".join)
 def test_what_is_up_to_date_is_not_counted(project: ProjectFolder, cli: Cli, argv: list[str]) -> None:
     assert cli("run").code == 0
@@ -70,7 +90,7 @@ def test_what_is_up_to_date_is_not_counted(project: ProjectFolder, cli: Cli, arg
 
 
 def test_a_run_of_pandas_loads_no_more(project: ProjectFolder) -> None:
-    """No clients of object stores, nor what only a terminal or Dagster needs."""
+    """No clients of object stores, nor what only Dagster needs."""
     assert {"pandas", "pyarrow", "transforms"} <= (names := loaded("run"))
     assert names & {"ssl", "rich", "dagster"} == set()
 

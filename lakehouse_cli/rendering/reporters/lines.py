@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Hashable
 from typing import TextIO
 
@@ -10,6 +12,7 @@ from msgspec.structs import replace
 from lakehouse_cli.rendering.reporters.base import Pace, Reporter
 from lakehouse_cli.rendering.reporters.run_text import (
     Layout,
+    clock_text,
     computed_line,
     failure_cause,
     header_line,
@@ -21,6 +24,7 @@ from lakehouse_cli.rendering.reporters.run_text import (
     result_line,
     result_note_lines,
     retry_line,
+    row_line,
     summary_line,
     title_line,
 )
@@ -38,8 +42,11 @@ from lakehouse_cli.runs.events import (
     TableReading,
     TableResult,
     TableRetrying,
+    TableStarted,
 )
 from lakehouse_cli.text.terminal import Terminal
+
+_PAUSE_S = 10.0
 
 
 class TextReporter(Reporter):
@@ -49,10 +56,13 @@ class TextReporter(Reporter):
         self._stream = stream
         self._terminal = terminal
         self._columns = Layout(0)
+        self._first_run = False
 
     def _begin(self, event: RunStarted) -> None:
         self._columns = layout(self._terminal, event.tables, event.objects or ())
-        self._write(title_line(self._terminal, event.project, event.environment, event.run_id), *event.notes)
+        self._first_run = event.first_run is True
+        title = title_line(self._terminal, event.project, event.environment, event.run_id, first_run=self._first_run)
+        self._write(title, *event.notes)
 
     def _end(self, result: RunResult) -> None:
         self._write(summary_line(self._terminal, result), *held_back_lines(self._terminal, result.tables))
@@ -68,25 +78,54 @@ class TextReporter(Reporter):
 
 
 class LinesReporter(TextReporter):
-    """Writes plain lines, for logs: no redrawing, no cursor movement. Its arguments are those of `TextReporter`."""
+    """Writes plain lines, for logs: no redrawing, no cursor movement.
 
-    def __init__(self, stream: TextIO, terminal: Terminal) -> None:
+    Args:
+        stream: Takes the lines.
+        terminal: What it can show.
+        pause_s: Where nothing was written for so many seconds, the tables that are computed get a line each.
+    """
+
+    def __init__(self, stream: TextIO, terminal: Terminal, *, pause_s: float = _PAUSE_S) -> None:
         super().__init__(stream, terminal)
         self._headed = False
         self._pace = Pace()
+        self._pause_s = pause_s
         self._causes = set[Hashable]()
+        self._started: dict[str, float] = {}  # those that are computed and have no line yet
+        self._written_at = time.monotonic()
+        self._turn = threading.Condition()
+        self._watcher: threading.Thread | None = None
 
     def handle(self, event: Event) -> None:
         """Write the line of an event that has one."""
+        with self._turn:
+            self._handle(event)
+            self._turn.notify()
+
+    def close(self) -> None:
+        """Write no more lines."""
+        with self._turn:
+            self._started.clear()
+            watcher, self._watcher = self._watcher, None
+            self._turn.notify()
+        if watcher is not None:
+            watcher.join()
+
+    def _handle(self, event: Event) -> None:
         terminal = self._terminal
         match event:
             case RunStarted():
                 self._begin(event)
+            case TableStarted():
+                self._start(event.table)
             case TableRetrying():
+                self._started.pop(event.table, None)
                 self._head()
                 self._write(retry_line(terminal, event))
             case TableReading():
                 if self._pace.is_due(event.table):
+                    self._started.pop(event.table, None)
                     self._head()
                     self._write(terminal.fit(f"  {event.table}: {reading_text(event)}"))
             case RunStopping():
@@ -94,18 +133,22 @@ class LinesReporter(TextReporter):
             case RunWaiting() | RunTrouble():
                 self._write(event.message)
             case TableComputed():
+                self._started.pop(event.table, None)
                 self._head()
                 self._write(computed_line(terminal, self._columns, event))
             case PartitionFinished(_, result) if result.status == "failed":
                 self._failed(event)
-            case TableFinished(result) if is_plain(result):
-                return
             case TableFinished():
-                self._head()
-                self._write(result_line(terminal, self._columns, _brief(event.result)))
+                self._finished(event.result)
             case RunFinished():
                 self._write(*([""] if self._headed else []))
                 self._end(event.result)
+
+    def _finished(self, result: TableResult) -> None:
+        self._started.pop(result.name, None)
+        if not is_plain(result):
+            self._head()
+            self._write(result_line(self._terminal, self._columns, _brief(result), first_run=self._first_run))
 
     def _failed(self, event: PartitionFinished) -> None:
         """Write the line of a partition that failed, unless another one failed for the same: its table counts them."""
@@ -118,6 +161,35 @@ class LinesReporter(TextReporter):
     def _stop(self, event: RunStopping) -> None:
         finishing = f"; finishing {', '.join(event.finishing)}" if event.finishing else ""
         self._write(f"stopping{finishing}; Ctrl-C again stops at once")
+
+    def _start(self, table: str) -> None:
+        self._started[table] = time.monotonic()
+        if self._watcher is None:
+            self._watcher = threading.Thread(target=self._watch, name="lakehouse log", daemon=True)
+            self._watcher.start()
+
+    def _watch(self) -> None:
+        """Write the lines of tables that go on while nothing else is written."""
+        with self._turn:
+            while self._watcher is threading.current_thread():
+                left_s = self._written_at + self._pause_s - time.monotonic()
+                if not self._started or left_s > 0:
+                    self._turn.wait(left_s if self._started else None)
+                    continue
+                try:
+                    self._head()
+                    self._write(*map(self._running_line, self._started))
+                except OSError:  # the next event meets it, too
+                    return
+                self._started.clear()
+
+    def _running_line(self, table: str) -> str:
+        cells = (table, "", "", clock_text(time.monotonic() - self._started[table]))
+        return row_line(self._terminal, self._columns, "running", cells, "")
+
+    def _write(self, *lines: str) -> None:
+        super()._write(*lines)
+        self._written_at = time.monotonic()
 
     def _head(self) -> None:
         """Write the names of the columns before the first line of a table."""

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
+from math import ceil
 from typing import TextIO
 
 from msgspec.structs import replace
-from rich.console import Console, RenderableType
-from rich.live import Live
-from rich.text import Text
 
 from lakehouse_cli.rendering.reporters.lines import TextReporter
+from lakehouse_cli.rendering.reporters.region import LiveRegion
 from lakehouse_cli.rendering.reporters.run_text import (
+    clock_text,
     computed_line,
     header_line,
+    is_plain,
     layout,
+    left_text,
+    next_attempt_text,
     progress_text,
     reading_text,
     result_line,
-    retry_text,
     row_line,
+    state_counts,
 )
 from lakehouse_cli.runs.events import (
     Event,
     PartitionFinished,
+    RunEstimated,
     RunFinished,
     RunResult,
     RunStarted,
@@ -43,9 +47,9 @@ from lakehouse_cli.runs.events import (
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import Terminal, screen_size, time_text
 
-_REFRESHES_PER_SECOND = 8
-# Title, blank lines, header, the line of the rest, the summary and the prompt.
+# Title, blank lines, header, the line of the rest, the footer and the prompt.
 _OTHER_LINES = 8
+_LEAST_ROWS = 3
 
 
 class LiveReporter(TextReporter):
@@ -60,18 +64,21 @@ class LiveReporter(TextReporter):
     def __init__(self, stream: TextIO, terminal: Terminal, *, verbose: bool = False) -> None:
         super().__init__(stream, terminal)
         self._verbose = verbose
-        self._tables: tuple[str, ...] = ()
+        self._tables: dict[str, None] = {}  # sources that failed come first
         self._objects: tuple[str, ...] = ()
+        self._began = 0.0
+        self._expected: dict[str, float] = {}  # of tables that have not ended
+        self._expected_all = self._expected_s = 0.0
         self._running: dict[str, float] = {}
-        self._retrying: dict[str, tuple[str, str]] = {}
-        self._failed: dict[str, int] = {}
+        self._retrying: dict[str, tuple[TableRetrying, float]] = {}  # and when the next attempt begins
+        self._failed_partitions: Counter[str] = Counter()
         self._progress: dict[str, str] = {}
         self._reading: dict[str, str] = {}
         self._workers: dict[str, str] = {}
         self._computed: dict[str, TableComputed] = {}
         self._results: dict[str, TableResult] = {}
-        self._live: Live | None = None
-        self._drawing = threading.RLock()
+        self._region: LiveRegion | None = None
+        self._has_printed = False
         self._state = "running"
 
     def handle(self, event: Event) -> None:
@@ -79,170 +86,174 @@ class LiveReporter(TextReporter):
         match event:
             case RunStarted():
                 self._start(event)
-            case RunWaiting():
-                self._write(self._terminal.fit(event.message))
-            case RunTrouble():
-                self.print_above(f"{self._terminal.fit(event.message)}\n")
+            case RunWaiting() | RunTrouble():
+                self.print_above(self._terminal.fit(event.message))
             case TableStarted():
                 self._running[event.table] = time.monotonic()
             case TableRetrying():
-                text = f"{event.partition}: {retry_text(event)}" if event.partition else retry_text(event)
-                self._retrying[event.table] = event.partition or "", text
-            case TableReading() | TablePlaced():
+                self._retrying[event.table] = event, time.monotonic() + event.delay_s
+            case RunEstimated() | TableReading() | TablePlaced() | RunStopping():
                 self._note(event)
-            case RunStopping():
-                self._state = "finishing"
-            case TableComputed():
-                self._running.pop(event.table, None)
-                self._retrying.pop(event.table, None)
-                self._computed[event.table] = event
+            case TableComputed(name):
+                self._computed[name] = event
+                self._leave(name)
             case PartitionFinished():
                 self._finish_partition(event)
-            case TableFinished():
-                self._running.pop(event.result.name, None)
-                self._retrying.pop(event.result.name, None)
-                self._results[event.result.name] = event.result
+            case TableFinished(result):
+                if result.name not in self._tables:
+                    self._tables = {result.name: None, **self._tables}
+                self._results[result.name] = result
+                self._leave(result.name)
             case RunFinished():
                 self._finish(event.result)
 
-    def _note(self, event: TableReading | TablePlaced) -> None:
-        """Note what is said of a table while it is computed."""
-        if isinstance(event, TablePlaced):
-            self._workers[event.table] = f"on {event.worker}"
-            self._retrying.pop(event.table, None)
-        else:
-            self._reading[event.table] = "" if event.files == event.total else reading_text(event)
+    def _note(self, event: RunEstimated | TableReading | TablePlaced | RunStopping) -> None:
+        """Note what is said of the run, or of a table, while it goes on."""
+        match event:
+            case RunEstimated(duration, tables):
+                self._expected, self._expected_s = dict(tables), duration
+                self._expected_all = sum(tables.values())
+            case RunStopping():
+                self._state = "finishing"
+            case TablePlaced(table, worker):
+                self._workers[table] = f"on {worker}"
+                self._retrying.pop(table, None)
+            case TableReading(table):
+                self._reading[table] = "" if event.files == event.total else reading_text(event)
+
+    def _leave(self, name: str) -> None:
+        """Note that nothing more is computed of a table."""
+        for each in (self._running, self._retrying, self._expected):
+            each.pop(name, None)
+
+    def _finish_partition(self, event: PartitionFinished) -> None:
+        table, result = event.table, event.result
+        if table in self._retrying and self._retrying[table][0].partition == result.text:
+            self._retrying.pop(table)
+        self._failed_partitions[table] += result.status == "failed"
+        failed = self._failed_partitions[table]
+        counted = f", {count_text(failed)} failed" if failed else ""
+        self._progress[table] = f"{progress_text(event.done, event.total)}{counted}"
 
     def _finish(self, result: RunResult) -> None:
         self.close()
         rows = self._last_lines()
-        self._write(*rows, *([""] if rows else []))
+        self._write(*(["", *rows, ""] if self._tables else []))
         self._end(result)
 
     def close(self) -> None:
         """Stop redrawing."""
-        with self._drawing:
-            live, self._live = self._live, None
-            if live is not None:
-                live.stop()
+        region, self._region = self._region, None
+        if region is not None:
+            region.close()
 
     def print_above(self, line: str) -> None:
-        """Write a line above the table; called in any thread."""
-        with self._drawing:
-            if self._live is None:
-                self._write(line)
-            else:
-                self._live.console.print(Text.from_ansi(line), soft_wrap=True)
+        """Write a line above the table, and apart from it; called in any thread."""
+        region = self._region
+        if region is None:
+            self._write(line)
+            return
+        if not self._has_printed:
+            self._has_printed = True
+            region.write_above("")
+        region.write_above(line)
 
     def _start(self, event: RunStarted) -> None:
-        self._tables, self._objects = event.tables, event.objects or ()
+        self._tables, self._objects = dict.fromkeys(event.tables), event.objects or ()
+        self._began = time.monotonic()
         self._begin(event)
-        if not event.tables:
-            return
-        self._write("")
-        console = Console(file=self._stream, force_terminal=True, no_color=not self._terminal.color, highlight=False)
-        console.size = screen_size(self._stream)
-        self._live = Live(
-            console=console,
-            get_renderable=self._renderable,
-            refresh_per_second=_REFRESHES_PER_SECOND,
-            transient=True,
-            # The command redirects what is printed meanwhile.
-            redirect_stdout=False,
-            redirect_stderr=False,
-            vertical_overflow="crop",
-        )
-        self._live.start()
+        if event.tables:
+            self._region = LiveRegion(self._stream, self._frame, color=self._terminal.color)
 
-    def _renderable(self) -> RenderableType:
-        # Called in the refreshing thread; works on copies, since the run goes on and the window is resized meanwhile.
+    def _frame(self) -> list[str]:
+        # Called in the thread that redraws; works on copies, since the run goes on and the window is resized meanwhile.
         width, height = screen_size(self._stream)
-        if self._live is not None:
-            self._live.console.size = (width, height)
-        self._terminal = replace(self._terminal, width=width, height=height)
-        self._columns = layout(self._terminal, self._tables, self._objects)
-        return Text.from_ansi("\n".join(self._lines()), no_wrap=True, overflow="crop")
+        if (width, height) != (self._terminal.width, self._terminal.height):
+            self._terminal = replace(self._terminal, width=width, height=height)
+            self._columns = layout(self._terminal, self._tables, self._objects)
+        return ["", *self._lines(), "", *self._footer()][: max(height - 1, 1)]
 
     def _lines(self, *, fold: bool = False) -> list[str]:
         """Draw the rows that fit; with `fold` all their reasons, if all tables fit."""
-        results, running = dict(self._results), dict(self._running)
-        lines = [header_line(self._terminal, self._columns)]
-        extra = [name for name in results if name not in set(self._tables)]
-        names = [*extra, *self._tables]
-        room = max(self._terminal.height - _OTHER_LINES, 3)
+        results, running, names = dict(self._results), dict(self._running), list(self._tables)
+        room = max(self._terminal.height - _OTHER_LINES, _LEAST_ROWS)
         rest = []
         if len(names) > room:
-            names = _window(names, results, running, room - 1)
-            rest = [self._rest(results, running, set(names))]
-            fold = False
-        lines += [self._line(name, results, running, fold=fold) for name in names]
-        return [*lines, *rest, *self._what_ctrl_c_does(running)]
+            shown = _window(results, running, room - 1)
+            rest = [self._rest(set(names).difference(shown), results, running)]
+            names, fold = shown, False
+        rows = [self._line(name, results, running, fold=fold) for name in names]
+        return [header_line(self._terminal, self._columns), *rows, *rest]
 
-    def _what_ctrl_c_does(self, running: dict[str, float]) -> list[str]:
-        if self._state != "finishing" or not running:
-            return []
-        text = f"finishing {plural(len(running), 'table')}; Ctrl-C again stops at once"
-        return ["", self._terminal.fit(self._terminal.cut(text, self._terminal.width))]
+    def _footer(self) -> list[str]:
+        """How far the run is, and what Ctrl-C does while it is stopping."""
+        failed, done = sum(each.status == "failed" for each in list(self._results.values())), len(self._results)
+        now = time.monotonic()
+        parts = [
+            progress_text(done, len(self._tables)),
+            self._terminal.style(f"{count_text(failed)} failed" if failed else "", "red"),
+            time_text(now - self._began),
+            left_text(self._left_s(now)) if self._state == "running" else "",
+        ]
+        lines = [" · ".join(filter(None, parts))]
+        if self._state == "finishing" and self._running:
+            lines.append(f"finishing {plural(len(self._running), 'table')}; Ctrl-C again stops at once")
+        return [self._terminal.fit(self._terminal.cut(line, self._terminal.width)) for line in lines]
+
+    def _left_s(self, now: float) -> float:
+        """How long the run is expected to go on: the share of the work that is left; 0 where that is not known."""
+        if not self._expected_all:
+            return max(self._expected_s - (now - self._began), 0)
+        expected = dict(self._expected)
+        begun = sum(min(now - at, expected.get(name, 0)) for name, at in dict(self._running).items())
+        return self._expected_s * (sum(expected.values()) - begun) / self._expected_all
 
     def _line(
         self, name: str, results: dict[str, TableResult], running: dict[str, float], *, fold: bool = False
     ) -> str:
+        terminal, columns = self._terminal, self._columns
         if name in results:
-            return result_line(self._terminal, self._columns, results[name], fold=fold)
+            return result_line(terminal, columns, results[name], fold=fold, first_run=self._first_run)
         if name in running:
-            seconds = time_text(time.monotonic() - running[name])
-            cells = (name, "", "", seconds)
-            return row_line(
-                self._terminal,
-                self._columns,
-                self._state,
-                cells,
-                self._doing(name),
-            )
+            now = time.monotonic()
+            retrying, at = self._retrying.get(name, (None, 0.0))
+            waits = retrying is not None and not retrying.partition and now < at
+            cells = (name, "", "", clock_text(now - running[name]))
+            return row_line(terminal, columns, "retrying" if waits else self._state, cells, self._doing(name, now))
         if name in self._computed:
-            return computed_line(self._terminal, self._columns, self._computed[name])
-        return row_line(self._terminal, self._columns, "waiting", (name, "", "", ""), "")
+            return computed_line(terminal, columns, self._computed[name])
+        return row_line(terminal, columns, "waiting", (name, "", "", ""), "")
 
-    def _finish_partition(self, event: PartitionFinished) -> None:
-        table, result = event.table, event.result
-        if self._retrying.get(table, ("", ""))[0] == result.text:
-            del self._retrying[table]
-        failed = self._failed[table] = self._failed.get(table, 0) + (result.status == "failed")
-        counted = f", {count_text(failed)} failed" if failed else ""
-        self._progress[table] = f"{progress_text(event.done, event.total)}{counted}"
-
-    def _doing(self, name: str) -> str:
+    def _doing(self, name: str, now: float) -> str:
         """What is said of a table that is computed now."""
-        retrying = self._retrying.get(name, ("", ""))[1]
-        how_far = "; ".join(filter(None, (self._progress.get(name), retrying)))
+        parts = [self._progress.get(name)]
+        retrying, at = self._retrying.get(name, (None, 0.0))
+        if retrying is not None:
+            of = f"{retrying.partition}: " if retrying.partition else ""
+            parts.append(f"{of}{next_attempt_text(retrying, max(ceil(at - now), 0))}")
+        how_far = "; ".join(filter(None, parts))
         return self._reading.get(name) or how_far or self._workers.get(name, "")
 
-    def _rest(self, results: dict[str, TableResult], running: dict[str, float], shown: set[str]) -> str:
-        hidden = [name for name in self._tables if name not in shown]
-        states = {**dict.fromkeys(self._computed, "computed"), **dict.fromkeys(running, "running")}
+    def _rest(self, hidden: Iterable[str], results: dict[str, TableResult], running: dict[str, float]) -> str:
+        """Count the tables that have no row, by state."""
+        states = {**dict.fromkeys(self._computed, "computed"), **dict.fromkeys(running, self._state)}
         states |= {name: result.status for name, result in results.items()}
-        counts = Counter(states.get(name, "waiting").replace("_", " ") for name in hidden)
-        parts = [f"{count_text(count)} {state}" for state, count in counts.items()]
-        text = f"  … and {', '.join(parts)}" if parts else ""
-        return self._terminal.fit(self._terminal.style(text, "dim"))
+        counted = state_counts(Counter(states.get(name, "waiting") for name in hidden))
+        return self._terminal.fit(self._terminal.style(f"  … and {counted}", "dim"))
 
     def _last_lines(self) -> list[str]:
-        if not self._results:
-            return []
         if not self._verbose:
             return self._lines(fold=True)
         lines = [header_line(self._terminal, self._columns)]
         return lines + [self._line(name, self._results, {}, fold=True) for name in self._results]
 
 
-def _window(names: list[str], results: dict[str, TableResult], running: dict[str, float], room: int) -> list[str]:
-    """Choose the tables that get a row: failed, running, ended last, next to come; in the tables' order."""
-    failed = [name for name in names if name in results and results[name].status == "failed"]
-    ended = [name for name in results if results[name].status != "failed"]
-    waiting = [name for name in names if name not in results and name not in running]
-    chosen: dict[str, None] = dict.fromkeys(list(running)[:room])
-    for group, share in ((failed, room // 2 if waiting else room), (waiting, max(room // 4, 1)), (ended[::-1], room)):
-        for name in group[:share]:
-            if len(chosen) < room:
-                chosen[name] = None
-    return [name for name in names if name in chosen]
+def _window(results: dict[str, TableResult], running: dict[str, float], room: int) -> list[str]:
+    """Choose the tables that get a row: those that failed, those that run, and those that ended last.
+
+    While any run, those that failed have a third of the rows, and what the others leave.
+    """
+    failed = [name for name, each in results.items() if each.status == "failed"]
+    ended = [name for name, each in results.items() if each.status != "failed" and not is_plain(each)]
+    failed = failed[: max(room - len(running) - len(ended), room // 3 if running else room)]
+    return [*failed, *running, *ended[::-1]][:room]

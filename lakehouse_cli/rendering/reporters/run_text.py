@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -40,7 +40,8 @@ from lakehouse_cli.text.terminal import (
 
 MARKS = {"materialized": "✓", "unchanged": "=", "passed": "✓", "failed": "✗"}
 MARKS |= {"dropped": "✓"}
-MARKS |= {"skipped": "○", "cancelled": "○", "held_back": "○", "running": "▸", "computed": "✓"}
+MARKS |= {"skipped": "○", "cancelled": "○", "held_back": "○", "computed": "✓"}
+MARKS |= {"running": "▸", "finishing": "▸", "retrying": "▸"}
 STYLES = {
     "materialized": "green",
     "unchanged": "dim",
@@ -56,10 +57,12 @@ STYLES = {
     "waiting": "dim",
     "dropped": "green",
 }
+_GOES_ON = frozenset(("running", "finishing", "retrying"))
 HEADER = ("table", "state", "rows", "size", "time", "why")
 _WIDTHS = {"state": 12, "rows": 9, "size": 7, "time": 7}
-# The least informative column goes first if there is no room; without its state, a table still has its mark.
-_DISPENSABLE = ("size", "rows", "time")
+# The least informative column goes first if there is no room; without its state, a table still has its mark. Of a table
+# that runs, its time is all that shows that it does.
+_DISPENSABLE = ("size", "rows", "state")
 _MIN_NAME, _MIN_WHY = 12, 26
 # To this width names are shortened before columns are left out, and the reason has this much before long names do.
 _SHORT_NAME, _WIDE_WHY = 16, 52
@@ -73,6 +76,15 @@ _NAMED = 4
 # The statuses that are counted at the end of a run, in this order.
 _COUNTED: tuple[TableStatus, ...] = ("materialized", "unchanged", "passed", "failed", "skipped", "cancelled")
 _COUNTED += ("held_back", "dropped", "waiting")
+# The states of tables while a run goes on, in the order in which they are counted.
+_STATES = tuple(dict.fromkeys(("failed", "running", "finishing", "retrying", "computed", *_COUNTED)))
+_NEVER = "never materialized"
+# Reasons that a first run gives once, for all of its tables.
+_FIRST = frozenset(("never_materialized", "upstream_runs"))
+# `totals` raised ValueError: …
+_RAISED = re.compile(r"^`[^`]+` raised (?=\S)")
+# Why a table is skipped: `totals` failed.
+_BLOCKED = re.compile(r"`[^`]+` (failed|was [a-z_]+)")
 # `s3://bucket/totals.csv cannot be written: …`, but not what an exception says of something else.
 _CANNOT_BE = re.compile(r"^(?:(?!: ).){1,200}? cannot be [a-z ]+: (?=.)")
 
@@ -103,7 +115,7 @@ def layout(terminal: Terminal, names: Collection[str], objects: Collection[str] 
         return Layout(max(longest, _MIN_NAME), tuple(widths))
     shown = list(widths)
     room = terminal.width - 2 - 2 - sum(width + 2 for width in widths.values())
-    for column in (*(each for each in _DISPENSABLE if each in widths), "state"):
+    for column in (each for each in _DISPENSABLE if each in widths):
         if room - _MIN_WHY >= min(longest, _SHORT_NAME if column != "state" else _MIN_NAME):
             break
         shown.remove(column)
@@ -120,7 +132,14 @@ def header_line(terminal: Terminal, columns: Layout) -> str:
 
 
 def row_line(
-    terminal: Terminal, columns: Layout, state: str, cells: Sequence[str], why: str, *, fold: bool = False
+    terminal: Terminal,
+    columns: Layout,
+    state: str,
+    cells: Sequence[str],
+    why: str,
+    *,
+    fold: bool = False,
+    ends: bool = False,
 ) -> str:
     """One table's row.
 
@@ -131,6 +150,7 @@ def row_line(
         cells: Name, rows, size and time, as text.
         why: The reason, or the error; cut to the rest of the line.
         fold: Let it go on in more lines, and cut nothing.
+        ends: Cut it in the middle, and keep both ends.
     """
     name, rows, size, seconds = cells
     style = STYLES[state]
@@ -138,7 +158,7 @@ def row_line(
         "state": terminal.style(pad(_words(state), _WIDTHS["state"]), style),
         "rows": pad(rows, _WIDTHS["rows"], right=True),
         "size": pad(size, _WIDTHS["size"], right=True),
-        "time": terminal.style(pad(seconds, _WIDTHS["time"], right=True), "dim"),
+        "time": terminal.style(pad(seconds, _WIDTHS["time"], right=True), None if state in _GOES_ON else "dim"),
     }
     fixed = [pad(terminal.cut_middle(name, columns.name), columns.name), *(texts[column] for column in columns.shown)]
     text = f"{terminal.style(MARKS.get(state, ' '), style)} {'  '.join(fixed)}"
@@ -146,7 +166,13 @@ def row_line(
     if room is not None and room < 1:
         return terminal.fit(text.rstrip())
     style = "" if state == "failed" else "dim"
-    first, *more = folded(printable(why), room) if fold and room is not None else [terminal.cut(printable(why), room)]
+    why = printable(why)
+    if room is None:
+        first, more = why, []
+    elif fold:
+        first, *more = folded(why, room)
+    else:
+        first, more = terminal.cut_middle(why, room) if ends else terminal.cut(why, room), []
     lines = [
         f"{text}  {terminal.style(first, style)}",
         *(" " * (text_width(text) + 2) + terminal.style(line, style) for line in more),
@@ -156,7 +182,7 @@ def row_line(
 
 def computed_line(terminal: Terminal, columns: Layout, event: TableComputed) -> str:
     """Format the row of a table that waits for the others of its run to be published."""
-    cells = (event.table, count_text(event.rows), "", time_text(event.duration_s))
+    cells = (event.table, count_text(event.rows), "", clock_text(event.duration_s))
     return row_line(terminal, columns, "computed", cells, "")
 
 
@@ -164,19 +190,43 @@ def _words(state: str) -> str:
     return state.replace("_", " ")
 
 
-def why_text(result: TableResult) -> str:
-    """Why a table ended as it did, in one line."""
+def clock_text(seconds: float | None) -> str:
+    """Seconds in a column of them: ``0.04 s``, ``99.9 s``; from there on minutes, ``4:05``, and hours, ``1:04:05``."""
+    if seconds is None or seconds < 99.95:
+        return time_text(seconds)
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def left_text(seconds: float) -> str:
+    """How long something is expected to go on, in one unit: ``about 40 s left``; nothing of less than a second."""
+    if seconds < 1:
+        return ""
+    size, unit = (1, "s") if seconds < 99.5 else (60, "min") if seconds < 99.5 * 60 else (3600, "h")
+    return f"about {count_text(round(seconds / size))} {unit} left"
+
+
+def why_text(result: TableResult, *, first_run: bool = False) -> str:
+    """Why a table ended as it did, in one line; in a `first_run` not what is so of all of its tables."""
     if result.error is not None:
         return (
             _without_subject(result.error.message) if result.status == "failed" else _first_line(result.error.message)
         )
-    return joined([reason.message for reason in result.reasons], by_partition=bool(result.partitions))
+    messages = [reason.message for reason in result.reasons if not (first_run and reason.code in _FIRST)]
+    return joined(messages, by_partition=bool(result.partitions))
 
 
 def retry_text(event: TableRetrying) -> str:
     """Format the error of an attempt that another follows, in one short line."""
     cause = cut_end(printable(_without_subject(event.error.message)), _BRIEF)
     return f"attempt {event.attempt} failed: {cause}; next in {event.delay_s:g} s"
+
+
+def next_attempt_text(event: TableRetrying, left_s: int) -> str:
+    """Format the attempt that follows one that failed, in as many seconds; what is to be seen first comes first."""
+    cause = printable(_RAISED.sub("", _without_subject(event.error.message)))
+    return f"attempt {event.attempt + 1}{f' in {left_s} s' if left_s else ''}; before: {cause}"
 
 
 def reading_text(event: TableReading) -> str:
@@ -204,14 +254,26 @@ def is_plain(result: TableResult) -> bool:
     return result.status == "unchanged" and not result.notes
 
 
-def result_line(terminal: Terminal, columns: Layout, result: TableResult, *, fold: bool = False) -> str:
+def result_line(
+    terminal: Terminal, columns: Layout, result: TableResult, *, fold: bool = False, first_run: bool = False
+) -> str:
     """Format the row of a table that ended; with `fold` in several lines if the reasons need them.
 
-    Errors follow in full below all rows, so that one line is enough for them here.
+    Errors follow in full below all rows, so that one line is enough for them here; and so it is to name the table for
+    which another was skipped.
     """
-    cells = (result.name, count_text(result.rows), size_text(result.bytes), time_text(result.duration_s))
-    fold = fold and result.status != "failed"
-    return row_line(terminal, columns, result.status, cells, why_text(result), fold=fold)
+    cells = (result.name, count_text(result.rows), size_text(result.bytes), clock_text(result.duration_s))
+    why = why_text(result, first_run=first_run)
+    if result.status == "failed" and terminal.width is not None:  # whole below
+        why = _RAISED.sub("", why)
+    is_blocked = result.status == "skipped" and _BLOCKED.fullmatch(why) is not None
+    fold = fold and result.status != "failed" and not is_blocked
+    return row_line(terminal, columns, result.status, cells, why, fold=fold, ends=is_blocked)
+
+
+def state_counts(counts: Mapping[str, int]) -> str:
+    """How many tables are in which state, in one order: ``1 failed, 2 running, 30 waiting``."""
+    return ", ".join(f"{count_text(counts[state])} {_words(state)}" for state in _STATES if counts.get(state))
 
 
 def summary_line(terminal: Terminal, result: RunResult) -> str:
@@ -251,10 +313,11 @@ def result_note_lines(terminal: Terminal, results: Iterable[TableResult]) -> lis
     return list(note_lines(terminal, notes))
 
 
-def title_line(terminal: Terminal, project: str, environment: str, run_id: str) -> str:
+def title_line(terminal: Terminal, project: str, environment: str, run_id: str, *, first_run: bool = False) -> str:
     """Format the project, the environment and the run; without an id, stored data are checked."""
     what = f"run {run_id}" if run_id else "check"
-    title = f"{terminal.style(printable(project), 'bold')} · {environment} · {what}"
+    first = f" · first run: {_NEVER}" if first_run else ""
+    title = f"{terminal.style(printable(project), 'bold')} · {environment} · {what}{first}"
     return terminal.fit(terminal.wrap(title))
 
 
@@ -301,7 +364,7 @@ def partition_line(terminal: Terminal, columns: Layout, event: PartitionFinished
     """Format the row of a partition that failed, as a line of a log."""
     found = event.result
     why = "" if found.error is None else f"{found.text}: {_without_subject(found.error.message)}"
-    return row_line(terminal, columns, found.status, (event.table, "", "", time_text(found.duration_s)), why)
+    return row_line(terminal, columns, found.status, (event.table, "", "", clock_text(found.duration_s)), why)
 
 
 def progress_text(done: int, total: int, width: int = 10) -> str:

@@ -231,7 +231,8 @@ def _record(path: Path) -> RunRecord:
         next((how for how in _CANCELLATIONS if finish is not None and how == finish.cancelled_by), None),
     )
     started = tuple(past.started) if status == "running" else ()
-    return RunRecord(summary, run.tables, results, started, run.notes, run.objects or (), run.params or {})
+    shown = run.objects or (), run.params or {}, run.first_run is True
+    return RunRecord(summary, run.tables, results, started, run.notes, *shown)
 
 
 def _left_by_death(past: RunReplay) -> Iterator[TableResult]:

@@ -68,6 +68,7 @@ class RunRecord(Struct, frozen=True):
         notes: Those of its beginning.
         objects: Those of its tables that have no rows.
         params: What the command gave in the place of params of the file, by table.
+        first_run: Whether none of the tables that were to run had ever been materialized, and they were several.
     """
 
     summary: RunSummary
@@ -77,6 +78,7 @@ class RunRecord(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
     params: Mapping[str, GivenParams] = {}
+    first_run: bool = False
 
     @property
     def result(self) -> RunResult:

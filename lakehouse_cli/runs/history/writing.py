@@ -10,12 +10,21 @@ from pathlib import Path
 
 from lakehouse_cli.errors import UsageError, system_reason
 from lakehouse_cli.runs.event_json import event_line
-from lakehouse_cli.runs.events import Event, PartitionFinished, RunFinished, RunStarted, TablePlaced, TableReading
+from lakehouse_cli.runs.events import (
+    Event,
+    PartitionFinished,
+    RunEstimated,
+    RunFinished,
+    RunStarted,
+    TablePlaced,
+    TableReading,
+)
 from lakehouse_cli.runs.history.files import RUNS, SUFFIX, run_files
 from lakehouse_cli.runs.local_state import STATE, hold, is_held, let_go, make_state_folder
 
 #: How many runs are kept where LAKEHOUSE_RUNS_KEPT does not say.
 KEPT = 100
+_PASSING = (PartitionFinished, RunEstimated, TableReading, TablePlaced)
 
 
 class HistoryWriter:
@@ -45,8 +54,8 @@ class HistoryWriter:
 
     def handle(self, event: Event) -> None:
         """Take the next event."""
-        # Of a reading, or a worker, nobody asks afterwards, and of a partition its table says all.
-        if self._owner != os.getpid() or isinstance(event, PartitionFinished | TableReading | TablePlaced):
+        # Of an estimate, a reading, or a worker, nobody asks afterwards, and of a partition its table says all.
+        if self._owner != os.getpid() or isinstance(event, _PASSING):
             return
         line = event_line(event, datetime.now(UTC)).encode()
         try:

@@ -6,17 +6,21 @@ import io
 import re
 
 import pytest
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import Example as BadValue
 from lakehouse_cli.errors import Location, Problem, Violation
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.rendering.reporters.live import LiveReporter
 from lakehouse_cli.rendering.reporters.problems import problem_lines
-from lakehouse_cli.rendering.reporters.run_text import failure_lines, layout, result_line, why_text
+from lakehouse_cli.rendering.reporters.region import plain_line
+from lakehouse_cli.rendering.reporters.run_text import clock_text, failure_lines, layout, result_line, why_text
 from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.runs.events import (
+    Event,
     PartitionFinished,
     PartitionResult,
+    RunEstimated,
     RunFinished,
     RunResult,
     RunStarted,
@@ -40,6 +44,58 @@ class Screen(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+    def shown(self) -> list[str]:
+        """The lines that a terminal shows that is as high as it takes."""
+        lines, row = [""], 0
+        for part in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\n|\r)", self.getvalue()):
+            if part == "\n":
+                row += 1
+                lines += [""] * (row + 1 - len(lines))
+            elif part.endswith("A") and part.startswith("\x1b"):
+                row -= int(part[2:-1])
+                assert row >= 0, "it draws over what was there before it"
+            elif part == "\x1b[2K":
+                lines[row] = ""
+            elif part == "\x1b[J":
+                del lines[row:]
+                lines.append("")
+            elif part.startswith("\x1b") or part == "\r":
+                assert part == "\r" or part.endswith("m"), f"{part!r} is none of the few sequences that are written"
+            else:
+                lines[row] += part
+        return lines
+
+
+class Table:
+    """A live table of so many tables, on a screen of its own, which is drawn when it is asked for."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, names: list[str], size: str = "80x24", *, first_run: bool = False
+    ) -> None:
+        columns, lines = size.split("x")
+        monkeypatch.setenv("COLUMNS", columns)
+        monkeypatch.setenv("LINES", lines)
+        self.screen = Screen()
+        terminal = Terminal(color=True, width=int(columns), height=int(lines), interactive=True)
+        self.reporter = LiveReporter(self.screen, terminal)
+        started = RunStarted("20260101-000000-abcd", "shop", "default", tuple(names))
+        self.reporter.handle(replace(started, first_run=True) if first_run else started)
+
+    def take(self, *events: Event) -> None:
+        for event in events:
+            self.reporter.handle(event)
+
+    def lines(self) -> list[str]:
+        """What it shows, without styles."""
+        return [CODES.sub("", line) for line in self.reporter._frame()]
+
+    def end(self, results: list[TableResult]) -> list[str]:
+        """What stays on the screen."""
+        failed = any(each.status == "failed" for each in results)
+        run = RunResult("id", "shop", "default", "failed" if failed else "success", "", "", 0.6, tuple(results))
+        self.take(RunFinished(run))
+        return self.screen.shown()
 
 
 def finished(name: str, status: str = "materialized", error: ErrorInfo | None = None) -> TableResult:
@@ -82,7 +138,7 @@ def test_rows_fit_the_width(monkeypatch: pytest.MonkeyPatch, width: int) -> None
 def test_on_a_narrow_screen_the_reason_has_room_first(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["daily_temperature_highs", "x"]
     header = {w: last_screen(names, [finished(n) for n in names], monkeypatch, w)[0].split() for w in (40, 80, 140)}
-    assert header[40] == ["table", "why"]
+    assert header[40] == ["table", "time", "why"]
     assert header[80] == ["table", "state", "rows", "time", "why"]
     assert header[140] == ["table", "state", "rows", "size", "time", "why"]
     for width in (80, 140):
@@ -236,7 +292,7 @@ def test_live_table_shows_retry_and_second_ctrl_c(monkeypatch: pytest.MonkeyPatc
     reporter.print_above("and so it is drawn")
     reporter.close()
     shown = CODES.sub("", stream.getvalue())
-    assert r"attempt 1 failed: red \x1b[31mred\r\x07; next in 2 s" in shown
+    assert r"attempt 2 in 2 s; before: red \x1b[31mred\r\x07" in shown
     assert "\x07" not in shown
     assert "two" not in shown
     assert "finishing 2 tables; Ctrl-C again stops at once" in shown
@@ -250,7 +306,7 @@ def test_partitions_that_fail_are_counted_while_a_table_runs(monkeypatch: pytest
     boom = ErrorInfo("TransformError", "boom")
     reporter.handle(TableRetrying("daily", 1, 2.0, boom, "day=2024-01-02"))
     reporter.handle(PartitionFinished("daily", PartitionResult({"day": "2024-01-01"}, "failed", error=boom), 1, 4))
-    assert "██░░░░░░░░ 1/4, 1 failed; day=2024-01-02: attempt 1 failed: boom; next in 2 s" in reporter._lines()[1]
+    assert "██░░░░░░░░ 1/4, 1 failed; day=2024-01-02: attempt 2 in 2 s; before: boom" in reporter._lines()[1]
     reporter.handle(PartitionFinished("daily", PartitionResult({"day": "2024-01-02"}, "materialized"), 2, 4))
     assert reporter._lines()[1].endswith("█████░░░░░ 2/4, 1 failed")
     reporter.close()
@@ -292,3 +348,120 @@ def test_waits_and_lacks_are_shown_above_the_table() -> None:
     shown = CODES.sub("", stream.getvalue())
     reported = shown.index("locks do not work in .lakehouse/locks (read-only file system)\n")
     assert shown.index("shop · default · run") < reported < shown.rindex("a  ")
+
+
+def test_footer_says_how_far_the_run_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table(monkeypatch, names := ["a", "b", "c", "d"])
+    assert re.fullmatch(r"░{10} 0/4 · \d+\.\d+ s", table.lines()[-1]), "without a history nothing is expected"
+    table.take(RunEstimated(80.0, dict.fromkeys(names, 40.0)))
+    assert table.lines()[-1].endswith(" s · about 80 s left")
+    table.take(TableStarted("a"), TableStarted("b"), TableFinished(finished("a")))
+    table.take(TableFinished(finished("b", "failed", ErrorInfo("TransformError", "boom"))))
+    assert re.fullmatch(r"█{5}░{5} 2/4 · 1 failed · \d+\.\d+ s · about 40 s left", table.lines()[-1])
+    table.take(TableStarted("c"), RunStopping(("c",)))
+    assert "left" not in table.lines()[-2]
+    assert table.lines()[-1] == "finishing 1 table; Ctrl-C again stops at once"
+    table.reporter.close()
+
+
+def test_of_partitions_the_whole_run_is_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table(monkeypatch, ["daily"])
+    table.take(RunEstimated(7_200.0, {}), TableStarted("daily"))
+    assert table.lines()[-1].endswith(" · about 2 h left")
+    table.reporter.close()
+
+
+def test_rows_are_those_that_failed_that_run_and_that_ended_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"t{number:03}" for number in range(200)]
+    table = Table(monkeypatch, names)
+    boom = ErrorInfo("TransformError", "boom")
+    unchanged = [TableResult(name, "unchanged") for name in names[:50]]
+    failed = [finished(name, "failed", boom) for name in names[50:59]]
+    materialized = [finished(name) for name in names[59:100]]
+    table.take(*map(TableFinished, (*unchanged, *failed, *materialized)), *map(TableStarted, names[100:104]))
+    lines = table.lines()
+    assert len(lines) < 24
+    assert [line.split()[1] for line in lines[2:17]] == [
+        *(name for name in names[50:55]),
+        *(name for name in names[100:104]),
+        *(name for name in names[99:93:-1]),
+    ]
+    assert all(re.search(r" \d+\.\d+ s", line) for line in lines if line.startswith("▸"))
+    assert lines[17] == "  … and 4 failed, 35 materialized, 50 unchanged, 96 waiting"
+    table.reporter.close()
+
+
+def test_running_rows_keep_their_time_on_a_narrow_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table(monkeypatch, names := ["daily_temperature_highs", "x"], "30x24")
+    table.take(*map(TableStarted, names))
+    assert all(re.search(r"^▸ .* \d+\.\d+ s$", line) for line in table.lines()[2:4])
+    table.reporter.close()
+    times = {99.94: "99.9 s", 99.96: "1:40", 3_599.4: "59:59", 3_600: "1:00:00", 36_061: "10:01:01"}
+    assert {seconds: clock_text(seconds) for seconds in times} == times
+
+
+def test_row_of_a_retry_says_when_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table(monkeypatch, ["a", "b"], "100x24")
+    error = ErrorInfo("TransformError", "`a` raised OSError: the server is busy")
+    table.take(TableStarted("a"), TableStarted("b"), TableRetrying("a", 1, 3_600.0, error))
+    table.take(TableRetrying("b", 2, 0.0, error))
+    waits, runs = table.lines()[2:4]
+    assert re.fullmatch(r"▸ a +retrying +\d+\.\d+ s +attempt 2 in \d{4} s; before: OSError: the s.*…", waits)
+    assert re.fullmatch(r"▸ b +running +\d+\.\d+ s +attempt 3; before: OSError: the server is busy", runs)
+    table.reporter.close()
+
+
+def test_first_run_says_once_that_nothing_was_materialized(monkeypatch: pytest.MonkeyPatch) -> None:
+    never, runs = Reason("never_materialized", "never materialized"), Reason("upstream_runs", "`a` runs")
+    results = [replace(finished("a"), reasons=(never,)), replace(finished("b"), reasons=(never, runs))]
+    table = Table(monkeypatch, ["a", "b"], first_run=True)
+    table.take(*map(TableFinished, results))
+    shown = "\n".join(table.end(results))
+    assert "run 20260101-000000-abcd · first run: never materialized\n" in shown
+    assert shown.count("never") == 1
+    assert "runs" not in shown
+
+
+def test_blocked_tables_name_the_upstream_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    upstream = "a_table_of_a_name_so_long_that_no_screen_of_this_width_holds_it_beside_others"
+    results = [
+        finished(upstream, "failed", ErrorInfo("TransformError", f"`{upstream}` raised ValueError: no station")),
+        finished("blocked", "skipped", ErrorInfo("UpstreamError", f"`{upstream}` failed")),
+    ]
+    table = Table(monkeypatch, [upstream, "blocked"])
+    table.take(*map(TableFinished, results))
+    lines = table.end(results)
+    assert "ValueError: no station" in lines[3]
+    assert re.fullmatch(r"○ blocked +skipped .* `a_table_of_a…hers` failed", lines[4])
+    assert lines[5] == ""
+
+
+def test_printed_lines_stand_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table(monkeypatch, ["a"])
+    table.take(TableStarted("a"))
+    for line in ("one", "", "\x1b[31mred", "10 %\r20 %\x1b[2A\x07", "wide " * 30):
+        table.reporter.print_above(line)
+    shown = table.screen.shown()
+    assert shown[:9] == [
+        *("shop · default · run 20260101-000000-abcd", "", "one", "", "red", "20 %", "wide " * 30, ""),
+        "  table  state              rows     size     time  why",
+    ]
+    table.take(TableFinished(finished("a")))
+    ended = table.end([finished("a")])
+    assert ended[:8] == shown[:8]
+    assert ended[9].startswith("✓ a ")
+    assert ended.count("") == 5, "nothing of the table as it was is left"
+
+
+@pytest.mark.parametrize(
+    ("printed", "color", "shown"),
+    [
+        ("\x1b[1;31mred\x1b[0m", True, "\x1b[1;31mred\x1b[0m\x1b[0m"),
+        ("\x1b[1;31mred", False, "red"),
+        ("a\tb", True, "a       b"),
+        ("\x1b]0;title\x07text\x1b[?25l\x9b2J\x08", True, "text2J"),
+        ("progress 1\rprogress 2\r", True, "progress 2"),
+    ],
+)
+def test_printed_lines_move_no_cursor(printed: str, color: bool, shown: str) -> None:
+    assert plain_line(printed, color=color) == shown

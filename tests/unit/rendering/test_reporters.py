@@ -30,6 +30,7 @@ from lakehouse_cli.runs.events import (
     TableStarted,
 )
 from lakehouse_cli.text.terminal import Terminal
+from tests.cli.running import until
 
 NEW = (Reason("never_materialized", "never materialized"),)
 RESULTS = (
@@ -49,6 +50,24 @@ EVENTS: list[Event] = [
     RunTrouble("the history cannot be written"),
 ]
 END = RunFinished(RunResult("20260101-000000-abcd", "shop", "dev", "failed", "", "", 1.5, RESULTS))
+
+
+def test_log_says_what_goes_on_where_nothing_else_was_said() -> None:
+    """At once where nothing was said for long as a table starts; and later, where it goes on."""
+    stream = io.StringIO()
+    reporter = LinesReporter(stream, Terminal(), pause_s=0)
+    reporter.handle(EVENTS[1])
+    reporter.handle(TableStarted("orders"))
+    until(lambda: "▸ orders" in stream.getvalue(), "the line of a table that runs")
+    reporter.handle(TableFinished(RESULTS[0]))
+    reporter.close()
+    lines = stream.getvalue().splitlines()
+    assert [line.split()[:3] for line in lines[4:]] == [["▸", "orders", "running"], ["✓", "orders", "materialized"]]
+    patient = LinesReporter(quiet := io.StringIO(), Terminal())
+    for event in (*EVENTS, END):
+        patient.handle(event)
+    patient.close()
+    assert "running" not in quiet.getvalue()
 
 
 @pytest.mark.parametrize("width", [60, 80, 140])

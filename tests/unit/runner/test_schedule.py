@@ -7,7 +7,7 @@ from hypothesis import given
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.planned import PlannedTable
-from lakehouse_cli.runner.schedule import MEMORY_FACTOR, Schedule, longest_paths
+from lakehouse_cli.runner.schedule import MEMORY_FACTOR, Schedule, expected_durations, expected_end, longest_paths
 from tests.properties.drawn_tables import CHANCES, Chance
 
 
@@ -38,6 +38,14 @@ def test_the_longest_path_goes_first() -> None:
     assert names(schedule) == ["head", "long", "short"]
     schedule.ended("head")
     assert names(schedule) == ["tail"]
+
+
+def test_end_is_expected_by_history_chains_and_workers() -> None:
+    tables = (planned("short"), planned("head"), planned("tail", "head"), planned("new"))
+    durations = expected_durations(tables, {"short": 1.0, "head": 3.0, "tail": 5.0, "gone": 99.0})
+    assert durations == {"short": 1.0, "head": 3.0, "tail": 5.0, "new": 3.0}
+    assert [expected_end(tables, durations, workers) for workers in (1, 2, 9)] == [12.0, 8.0, 8.0]
+    assert expected_durations(tables, {"gone": 99.0}) == {}
 
 
 def test_room_is_made_before_more_is_begun() -> None:
