@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from copy import copy
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, is_same_content
@@ -26,6 +27,12 @@ class Contents:
         self._running = {planned.name for planned in plan.runs}
         self._unpublished: set[str] = set()
         self._materialized: set[str] = set()
+
+    def copy(self) -> Contents:
+        """The same as it is now, whatever is recorded from here on."""
+        copied = copy(self)
+        copied._records = dict(self._records)
+        return copied
 
     def record_materialized(self, table: Table, planned: PlannedTable, manifest: Manifest) -> None:
         """Take note of a table that was stored anew."""

@@ -366,11 +366,6 @@ def test_period_that_an_input_lacks_waits_or_is_empty(folder: ProjectFolder, cli
     assert planned(cli) == {"both": {"2024-01-02": ["input_changed"]}}
 
 
-def test_together_and_partitions_are_refused(sales: ProjectFolder, cli: Cli) -> None:
-    refused = cli("run", "--together")
-    assert (refused.code, "cannot be published together" in refused.err) == (2, True)
-
-
 def test_each_file_is_a_partition(folder: ProjectFolder, cli: Cli) -> None:
     folder.declare(
         'raw: {kind: source, path: "raw/{region}/*", columns: {id: int64}}\n'
