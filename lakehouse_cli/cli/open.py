@@ -22,12 +22,13 @@ Examples:
 def command(
     settings: options.Settings,
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="An asset's name.")],
+    partition: options.Partitions = None,
 ) -> None:
     """Open a stored asset in the desktop's program for it.
 
     Prints its path, which is all where there is no desktop.
     """
-    path = settings.project().local_copy(name)
+    path = settings.project().local_copy(name, partitions=partition or ())
     opener = None if settings.json else _opener()
     if opener is not None:
         # It may print what it likes, and go on when this has ended.

@@ -131,7 +131,7 @@ class _Expanding:
                         within[edge.parameter or ""] = self._span(options.within, unit.partition)
                     needs += self.changing.get(edge.table, ())
                     continue
-                edges.append(replace(edge, table=chosen.name))
+                edges.append(replace(edge, table=chosen.name, is_single=link.is_single))
                 recorded[chosen.name] = link.record_name
                 self._input(link, chosen)
         self.inputs[name] = tuple(edges)

@@ -228,7 +228,8 @@ class _Look:
     def _partitions(self) -> PartitionLook:
         from lakehouse_cli.plan.partition_snapshot import PartitionLook  # not loaded where no table has partitions
 
-        return PartitionLook(self.tables, self.storages, self.specs, remembering=self._remembering)
+        seen = self.tables, self.storages, self.specs, self.code_now
+        return PartitionLook(*seen, remembering=self._remembering)
 
     @property
     def has_remembered(self) -> bool:

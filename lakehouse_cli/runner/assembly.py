@@ -51,7 +51,7 @@ class _Gathering:
     results: dict[str, TableResult] = field(default_factory=dict)
     began: float | None = None
     waiting: int = 0
-    rows: int = 0
+    rows: int | None = 0
 
 
 class Assembly:
@@ -96,7 +96,7 @@ class Assembly:
             case TableReading(name) if name in self.expansion.table_of:
                 self._emit(replace(event, table=self.expansion.table_of[name]))
             case TableComputed(name) if name in self.expansion.table_of:
-                self._computed(self.expansion.table_of[name], event.rows or 0)
+                self._computed(self.expansion.table_of[name], event.rows)
             case TableFinished(result) if result.name in self.expansion.table_of:
                 self._finish(result)
             case _:
@@ -114,11 +114,11 @@ class Assembly:
             gathering.began = time.perf_counter()
             self._emit(TableStarted(table))
 
-    def _computed(self, table: str, rows: int) -> None:
+    def _computed(self, table: str, rows: int | None) -> None:
         """Say of a table that all of it waits to be published."""
         gathering = self._tables[table]
         gathering.waiting += 1
-        gathering.rows += rows
+        gathering.rows = None if rows is None or gathering.rows is None else gathering.rows + rows
         if gathering.waiting == sum(each.action == "run" for each in gathering.planned.partitions):
             seconds = 0.0 if gathering.began is None else time.perf_counter() - gathering.began
             self._emit(TableComputed(table, gathering.rows, round(seconds, 6)))
@@ -170,7 +170,7 @@ class Assembly:
             planned.name,
             status,
             planned.reasons if status != "unchanged" else (),
-            rows=sum(each.rows for each in content) if content else None,
+            rows=sum(each.rows for each in content) if content and all(each.rows >= 0 for each in content) else None,
             bytes=sum(each.bytes for each in content) if content else None,
             duration_s=None if gathering.began is None else round(time.perf_counter() - gathering.began, 6),
             uri=planned.uri,
@@ -226,7 +226,9 @@ class Assembly:
             partition = self.expansion.partitions[unit]
             state = before[partition]
             if result.content_hash is not UNSET:
-                now[partition] = InputRecord(result.content_hash, result.rows or 0, result.bytes or 0)
+                now[partition] = InputRecord(
+                    result.content_hash, -1 if result.rows is None else result.rows, result.bytes or 0
+                )
             elif result.status != "dropped" and state is not None and state.content is not None:
                 now[partition] = state.content  # it stays as it was
         return now.values(), hash_of_partitions([(each, now[each]) for each in sorted(now)]) if now else UNSET

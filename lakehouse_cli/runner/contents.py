@@ -39,7 +39,10 @@ class Contents:
         # Options are as they were planned: they are part of the recipe.
         options = planned.recipe.storage if planned.recipe is not None else ""
         self._materialized.add(table.name)
-        reading = reading_of(table, None if table.partition is not None else manifest, options)
+        if table.partition is not None:
+            reading = self._readings[table.name.partition("/")[0]]
+        else:
+            reading = reading_of(table, manifest, options)
         self._records[table.name] = manifest.content._replace(reading=reading)
 
     def record_unpublished(self, name: str, *, same: bool) -> None:

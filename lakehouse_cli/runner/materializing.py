@@ -36,6 +36,7 @@ from lakehouse_cli.runner.unfit_columns import add_violations, without_unfit
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, local_files, publish_pieces
+from lakehouse_cli.storage.object_partitions import read_objects
 from lakehouse_cli.storage.table_scan import scan
 from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.transforms import Argument, FrameType, ObjectInput, SharedTable, StreamedTable, load_transform
@@ -72,6 +73,8 @@ def read_table(
     Raises:
         LakehouseError: It is missing, cannot be read, or is not as declared.
     """
+    if table.serializer and table.is_many_units:
+        return read_objects(storage, table)
     try:
         data, record = scan(storage, table, table.columns).table_with_content(known)
     except DataError as error:
@@ -221,8 +224,7 @@ def _materialize(
     job: Job, place: Workplace, given: Mapping[str, SharedTable | StreamedTable], keep: bool, gather: bool,
     hand_to: str | None, timeout: float | None, on_computed: Callable[[], None] | None,
 ) -> Outcome:  # fmt: skip
-    table = job.table
-    started_at = now_text()
+    table, started_at = job.table, now_text()
     objects: dict[str, ObjectInput] = {}
     try:
         storage = place.storages[table.storage]
@@ -240,7 +242,7 @@ def _materialize(
         taken: dict[str, Argument] = {**given, **objects}
         with closed_at_the_end(_compute(job, place.folder, taken, timeout)) as computed:
             result = computed
-            if job.periods:
+            if table.partition is not None:
                 from lakehouse_cli.runner.dimension_columns import DimensionColumns  # not loaded for whole tables
 
                 result = DimensionColumns(table, job.periods).filled(result)
