@@ -24,6 +24,7 @@ change:
 report: {partitions: [month], inputs: [model, page], format: json}
 page: {partitions: [day], inputs: [metrics], format: html, path: "pages/{day:%Y%m%d}", gone: drop}
 notes: {partitions: [day], inputs: [raw], format: folder, gone: drop}
+word: {partitions: [day], inputs: [raw], format: text, gone: drop}
 total: {inputs: [model, notes], columns: {day: date32, n: int64, text: string}}
 """
 CODE = """
@@ -54,6 +55,9 @@ def page(metrics):
 def notes(raw: pa.Table, out: Target):
     out.mkdir(exist_ok=True)
     (out / "n.txt").write_text(str(raw.num_rows))
+
+def word(raw: pa.Table):
+    return "x" * raw.num_rows
 
 def total(model, notes) -> pa.Table:
     texts = [(notes[day] / "n.txt").read_text() for day in model]
@@ -138,6 +142,8 @@ def test_pickle_of_others_is_not_loaded(assets: ProjectFolder, cli: Cli) -> None
     assert not (assets.path / "sprung").exists()
     assert cli("run", "--force", "model", "--partition", "day=2024-01-31").code == 0
     assert cli("run", "metrics", "total", "notes").code == 0
+    assets.edit("transforms.py", "for day in model]", "for day in [*model]]")
+    assert cli("plan", "total", "-o", "json").json["tables"][-1].get("would_fail") is None
 
 
 def test_partitions_are_read_shown_and_written(
@@ -196,6 +202,11 @@ def test_objects_are_copied_compared_and_cleaned(assets: ProjectFolder, cli: Cli
     assert cli("run", "metrics", "model", "page", "notes").code == 0
     found = {each["name"]: each for each in cli("diff", "--against", "dev", *names, "-o", "json").json["tables"]}
     assert {each["status"] for each in found.values()} == {"different"}
+    # What is one behind the other may be the same, and each partition another.
+    assert cli("copy", "--from", "default", "--to", "dev", "word").code == 0
+    put(assets, "2024-01-30", 1, 2)
+    assert cli("run", "word").code == 0
+    assert cli("diff", "--against", "dev", "word", "-o", "json").json["tables"][0]["status"] == "different"
     cleaned = cli("clean", "metrics", "--partition", "day=2024-01-30", "--yes")
     assert cleaned.code == 0
     assert not (assets.path / "data/metrics/day=2024-01-30").exists()
