@@ -27,12 +27,13 @@ def command(
             metavar="NAME", show_default=False, help="An asset's name.", autocompletion=options.completed("assets")
         ),
     ],
+    partition: options.Partitions = None,
 ) -> None:
     """Open a stored asset in the desktop's program for it.
 
     Prints its path, which is all where there is no desktop.
     """
-    path = settings.project().local_copy(name)
+    path = settings.project().local_copy(name, partitions=partition or ())
     opener = None if settings.json else _opener()
     if opener is not None:
         # It may print what it likes, and go on when this has ended.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.errors import FailedRow
     from lakehouse_cli.model import Table
+    from lakehouse_cli.model.partition import Partition
     from lakehouse_cli.operations.objects import ShownObject
     from lakehouse_cli.operations.preview import Answer, Shown
     from lakehouse_cli.runs.failed_rows import KeptRows
@@ -90,9 +91,8 @@ def command(
     if count is None:
         count = KEPT_ROWS if failed and settings.json else 10
     _refuse_together(count, version is not None, failed, files, out is not None)
-    if partition and (version is not None or files or out is not None):
-        others = "`--version`, `--files` and `--out`"
-        raise typer.BadParameter(f"it goes with none of {others}", param_hint="`--partition`")
+    if partition and (version is not None or files):
+        raise typer.BadParameter("it goes with neither `--version` nor `--files`", param_hint="`--partition`")
     if failed:
         _show_failed(table, settings.project().failed_rows(table, partition or ()), count, settings)
         return
@@ -100,7 +100,7 @@ def command(
         _show_files(table, settings)
         return
     if out is not None:
-        _write(settings, table, out)
+        _write(settings, table, out, partition or ())
         return
     project = settings.project()
     shown = project.show(table, count, version=version, partitions=partition or ())
@@ -132,10 +132,13 @@ def command(
 def _in_partitions(shown: Shown) -> str:
     """In which partitions the rows are; nothing of a table that has none."""
     there = shown.partitions
-    if not there:
-        return ""
-    which = f"{there[0]}" if len(there) == 1 else f"{there[0]} to {there[-1]}"
-    return f" in {plural(len(there), 'partition')} ({which})"
+    return f" in {plural(len(there), 'partition')} ({_which(there)})" if there else ""
+
+
+def _which(partitions: Sequence[Partition] | None) -> str:
+    """The first partition and the last; nothing where there are none."""
+    there = partitions or ()
+    return " to ".join(map(str, dict.fromkeys((*there[:1], *there[-1:]))))
 
 
 def _refuse_together(count: int, version: bool, failed: bool, files: bool, out: bool) -> None:
@@ -152,15 +155,15 @@ def _refuse_together(count: int, version: bool, failed: bool, files: bool, out: 
         raise typer.BadParameter("it lists files alone; leave out the others", param_hint="`--files`")
 
 
-def _write(settings: options.Settings, name: str, out: str) -> None:
+def _write(settings: options.Settings, name: str, out: str, partitions: Sequence[str]) -> None:
     """An asset that is no table, in a file or on stdout."""
     if out == "-":
         if settings.json:
             raise typer.BadParameter("stdout holds the asset or the document; leave out one of them", param_hint="`-o`")
-        with settings.project().stored_bytes(name) as parts:
+        with settings.project().stored_bytes(name, partitions=partitions) as parts:
             output.write_bytes(parts)
         return
-    size = settings.project().export(name, Path(out))
+    size = settings.project().export(name, Path(out), partitions=partitions)
     if settings.json:
         output.write_json({"name": name, "out": str(Path(out)), "bytes": size})
     elif not settings.quiet:
@@ -178,6 +181,7 @@ def _show_object(shown: ShownObject, declared: Table, settings: options.Settings
     when = f"{moment_text(shown.materialized_at)} · run {shown.run_id}" if shown.materialized_at else ""
     facts = (
         ("format", shown.format),
+        ("partitions", _which(shown.partitions)),
         ("type", shown.type or ""),
         ("size", size_text(shown.bytes)),
         ("materialized", when),

@@ -17,11 +17,13 @@ class Input(Struct, frozen=True):
         table: The table handed in.
         parameter: The parameter that takes it; None where it goes into ``*args``.
         positional: Whether it must be passed by position.
+        is_single: Whether it is one partition of the table, or none.
     """
 
     table: str
     parameter: str | None
     positional: bool = False
+    is_single: bool = False
 
 
 class MatchedInputs(NamedTuple):

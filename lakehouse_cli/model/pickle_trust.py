@@ -6,13 +6,17 @@ from collections.abc import Callable
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.project import Table
+from lakehouse_cli.model.unit import selected_alone
 
 
-def distrust(name: str, project: str, manifest: Manifest | None, is_altered: Callable[[], bool]) -> StorageError | None:
+def distrust(
+    table: Table, project: str, manifest: Manifest | None, is_altered: Callable[[], bool]
+) -> StorageError | None:
     """Say why a stored pickle is not loaded.
 
     Args:
-        name: The asset.
+        table: The asset, or a partition of it.
         project: Name of the project that asks.
         manifest: Of what is stored; None where there is none.
         is_altered: Returns whether the bytes are not those that the manifest records; asked last.
@@ -20,7 +24,7 @@ def distrust(name: str, project: str, manifest: Manifest | None, is_altered: Cal
     Returns:
         The error, whose hint is the way out; None where the pickle is loaded.
     """
-    hint = f"`lakehouse run --force {name}` makes it anew"
+    name, hint = table.name, f"`lakehouse run --force {selected_alone(table)}` makes it anew"
     if manifest is None:
         return StorageError(f"`{name}` was not created by lakehouse (no manifest), and is not loaded", hint=hint)
     if manifest.project != project:

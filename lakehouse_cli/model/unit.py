@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -105,6 +105,21 @@ def _filled(value: str, form: str | None) -> str:
 def _written(value: str, form: str) -> str:
     every = Placeholder("", form).every
     return value if every is None else first_moment(value, every).strftime(form)
+
+
+def as_returned(table: Table, names: Collection[str]) -> Table:
+    """Return a table as its result is by itself: without the columns that are dimensions and are filled in.
+
+    Args:
+        table: The table, or a partition of it.
+        names: Of the columns of the result.
+    """
+    filled = {each.name for each in table.columns or () if each.name in table.partitions and each.name not in names}
+    if not filled:
+        return table
+    columns = tuple([each for each in table.columns or () if each.name not in filled])
+    key, order_by = (tuple([each for each in some if each not in filled]) for some in (table.key, table.order_by))
+    return replace(table, contract=replace(table.contract, columns=columns, key=key), order_by=order_by)
 
 
 def table_of(unit: Table) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,14 @@ from msgspec import Struct
 from lakehouse_cli.errors import LakehouseError, UsageError, system_reason
 from lakehouse_cli.formats.objects.stored import parts_of
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.model.unit import unit_of
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.runs.local_state import make_state_folder
+from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.format_storage import missing_data
+from lakehouse_cli.storage.partition_capability import contents, partitions
 from lakehouse_cli.storage.table_scan import scan
 
 if TYPE_CHECKING:
@@ -37,6 +41,7 @@ class ShownObject(Struct, frozen=True):
         inputs: What it was made from.
         packages: Versions of the distributions that loading it imports, by name.
         notes: Remarks, such as that it was modified.
+        partitions: Those that are described together, in order; None of an asset without partitions.
     """
 
     name: str
@@ -49,10 +54,12 @@ class ShownObject(Struct, frozen=True):
     inputs: tuple[str, ...]
     packages: dict[str, str]
     notes: tuple[str, ...] = ()
+    partitions: tuple[Partition, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The document of `lakehouse show -o json`: that of a table without columns, and what is said here."""
-        return {
+        parts = {} if self.partitions is None else {"partitions": [each.key for each in self.partitions]}
+        return parts | {
             "name": self.name,
             "uri": self.uri,
             "columns": [],
@@ -96,6 +103,44 @@ def describe_object(stored: StoredEnvironment, name: str) -> ShownObject:
         tuple(manifest.inputs) if manifest is not None else (),
         dict(record.packages) if record is not None else {},
         notes,
+    )
+
+
+def describe_partitions(table: Table, storage: AssetStorage, chosen: Sequence[Partition]) -> ShownObject:
+    """Describe stored partitions of an asset that is no table, by what is recorded of them.
+
+    Args:
+        table: The asset.
+        storage: Where they are.
+        chosen: The partitions; at least one.
+
+    Raises:
+        StorageError: They cannot be looked at.
+    """
+    from lakehouse_cli.transforms.objects import made_with
+
+    records, there = partitions(storage, table), contents(storage, table, {})
+    found = [records[each] for each in chosen]
+    altered = [each for each in chosen if each not in there or there[each].content_hash != records[each].content_hash]
+    # Of very many, as many manifests are read as were made in different ways.
+    kinds = {str(record.shared.object): unit_of(table, each) for each, record in zip(chosen, found, strict=True)}
+    manifests = [manifest for each in kinds.values() if (manifest := storage.read_manifest(each)) is not None]
+    made = [each.object for each in manifests if each.object is not None]
+    notes = [f"{each} was modified since, or is gone" for each in altered[:3]]
+    types = {each.type for each in made}
+    runs = {record.run_id for record in found}
+    return ShownObject(
+        table.name,
+        storage.uri(unit_of(table, chosen[0]) if len(chosen) == 1 else table),
+        table.serializer,
+        types.pop() or None if len(types) == 1 else None,
+        sum(there[each].bytes for each in chosen if each in there),
+        max(record.finished_at for record in found),
+        runs.pop() if len(runs) == 1 else None,
+        tuple(dict.fromkeys(name for record in found for name, _ in record.input_names)),
+        {name: version for each in made for name, version in each.packages.items()},
+        (*notes, *dict.fromkeys(note for each in manifests for note in made_with(each))),
+        tuple(chosen),
     )
 
 

@@ -63,21 +63,22 @@ class Expansion(Struct, frozen=True):
         return {**of_tables, **of_units}
 
 
-def expand(plan: Plan, graph: AssetGraph) -> Expansion:
+def expand(plan: Plan, graph: AssetGraph, elsewhere: Mapping[str, Table] = {}) -> Expansion:
     """Let each partition of a plan that is not up to date stand for itself.
 
     Args:
         plan: The plan.
         graph: All tables.
+        elsewhere: The inputs that are read from another environment, as they are declared there.
     """
-    return _Expanding(plan, graph).expansion() if plan.partitioned else Expansion(plan, graph, {}, {}, {})
+    return _Expanding(plan, graph, elsewhere).expansion() if plan.partitioned else Expansion(plan, graph, {}, {}, {})
 
 
 class _Expanding:
     """Collects what an `Expansion` has."""
 
-    def __init__(self, plan: Plan, graph: AssetGraph) -> None:
-        self.plan, self.graph = plan, graph
+    def __init__(self, plan: Plan, graph: AssetGraph, elsewhere: Mapping[str, Table]) -> None:
+        self.plan, self.graph, self.elsewhere = plan, graph, elsewhere
         self.tables: dict[str, Table] = dict(graph.tables)
         self.inputs: dict[str, tuple[Input, ...]] = dict(graph.inputs)
         self.contents: dict[str, InputRecord] = dict(plan.contents)
@@ -130,7 +131,7 @@ class _Expanding:
                     edges.append(edge)
                     needs += self.changing.get(edge.table, ())
                     continue
-                edges.append(replace(edge, table=chosen.name))
+                edges.append(replace(edge, table=chosen.name, is_single=link.is_single))
                 recorded[chosen.name] = link.record_name
                 self._input(link, chosen)
         self.inputs[name] = tuple(edges)
@@ -172,7 +173,7 @@ class _Expanding:
         if chosen.name in self.tables and (chosen.name in self.contents or chosen.name in self.gathered):
             return
         found, reading = self.plan.found[link.parts], self.plan.readings[link.parts]
-        table = self.graph.tables[link.table]
+        table = self.elsewhere.get(link.table) or self.graph.tables[link.table]
         if link.of_source:
             table = replace(table, partitions=link.dimensions)
         if link.is_single and len(chosen.members) == 1:

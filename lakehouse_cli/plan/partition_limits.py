@@ -35,13 +35,10 @@ def limit_problems(graph: AssetGraph, spec: ProjectSpec) -> Iterator[Problem]:
 
 def _of_table(table: Table) -> Iterator[Problem]:
     owner, place = f"table `{table.name}`", table.where("partitions")
-    refused = {
-        "assets that are no tables": table.serializer,
-        "queries that their database runs (`engine: storage`)": table.runs_in_storage,
-    }
-    for what, asked in refused.items():
-        if asked:
-            yield Problem(f"{owner} has `partitions`, and {what} cannot be had by partition yet", _hint(what), place)
+    if table.runs_in_storage:
+        what = "queries that their database runs (`engine: storage`)"
+        hint = "remove `partitions`, or do without queries that their database runs"
+        yield Problem(f"{owner} has `partitions`, and {what} cannot be had by partition yet", hint, place)
     if any(each.references == table.name for each in table.contract.checks):
         message = f"a check of {owner} looks at the table itself, and each partition is judged by itself"
         yield Problem(message, "remove the check, or `partitions`", table.where("checks", "partitions"))
@@ -60,10 +57,6 @@ def _of_counts(table: Table, graph: AssetGraph, dimensions: Mapping[str, Dimensi
             listed = ", ".join(table.partitions)
             hint = f"compare with a computed table that has `partitions: [{listed}]` or finer ones, or remove `equals`"
             yield Problem(message, hint, check.location or table.where("checks", "partitions"))
-
-
-def _hint(what: str) -> str:
-    return f"remove `partitions`, or do without {what.partition(' (')[0]}"
 
 
 def _of_input(table: Table, other: Table, storages: Mapping[str, StorageSpec]) -> Iterator[Problem]:

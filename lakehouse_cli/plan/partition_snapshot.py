@@ -48,6 +48,7 @@ class PartitionLook:
         tables: By name.
         storages: By name.
         specs: Their declarations.
+        code_now: As of `reading_of`.
         remembering: Whether what storages remember of very many partitions will do.
 
     Attributes:
@@ -59,11 +60,12 @@ class PartitionLook:
         tables: Mapping[str, Table],
         storages: Mapping[str, AssetStorage],
         specs: Mapping[str, StorageSpec],
+        code_now: Callable[[Table], str],
         *,
         remembering: bool,
     ) -> None:
         self._remembering, self.has_remembered = remembering, False
-        self._tables, self._storages, self._specs = tables, storages, specs
+        self._tables, self._storages, self._specs, self._code_now = tables, storages, specs, code_now
         self._found: dict[str, StoredPartitions] = {}
         self._records: dict[str, Mapping[Partition, PartitionRecord] | StorageError] = {}
 
@@ -84,7 +86,7 @@ class PartitionLook:
 
     def _look(self, table: Table, consumers: Iterable[str]) -> StoredPartitions:
         storage = self._storages[table.storage]
-        reading = reading_of(table, None, stored_as(table, self._specs[table.storage]))
+        reading = reading_of(table, None, stored_as(table, self._specs[table.storage]), self._code_now)
         records = self._index(table.name) if table.kind == "computed" else {}
         if isinstance(records, StorageError):
             return StoredPartitions({}, reading=reading, trouble=records)

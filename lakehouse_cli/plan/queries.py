@@ -156,7 +156,7 @@ def binding_key(text: str, inputs: Mapping[str, Sequence[Column]], table: Table)
     shapes = {name: [(each.name, str(each.type)) for each in columns] for name, columns in inputs.items()}
     declared = [(each.name, str(each.type)) for each in table.columns or ()]
     params = [(name, str(value), type(value).__name__) for name, value in table.sample_params.items()]
-    contract = (table.columns is None, declared, table.extra_columns, table.key, table.order_by)
+    contract = (table.columns is None, declared, table.extra_columns, table.key, table.order_by, table.partitions)
     known = (text, shapes, contract, params, table.runs_in_storage)
     return _hash(json.encode(known).decode())
 

@@ -192,6 +192,10 @@ def reading_of(
     """
     if table.serializer:
         # A pickle names code: what that makes of the same bytes depends on the code.
+        if manifest is None and table.is_partitioned and code_now is not None and is_pickle(table):
+            return (
+                f"{options} {_CODE}{code_now(table)}"  # each partition has its own, and all are read by that of today
+            )
         if manifest is None or manifest.recipe is None or not is_pickle(table):
             return f"{options} "
         made = object_code(manifest.recipe.code, _codes_of(manifest.inputs))

@@ -24,11 +24,14 @@ def of_another_project(project: str, table: Table, state: TableState) -> Storage
 
 
 def distrusted_input(table: Table, project: str, as_stored: Mapping[str, TableState]) -> StorageError | None:
-    """Why an input is not loaded that is a pickle and read as it is stored; None where it is."""
+    """Why an input is not loaded that is a pickle and read as it is stored; None where it is.
+
+    Of partitions, which each have a manifest, a run finds it as it loads them.
+    """
     state = as_stored.get(table.name)
-    if state is None or not state.exists or not is_pickle(table):
+    if state is None or not state.exists or not is_pickle(table) or table.is_partitioned:
         return None
-    return state.manifest_trouble or distrust(table.name, project, state.manifest, lambda: state.altered_since)
+    return state.manifest_trouble or distrust(table, project, state.manifest, lambda: state.altered_since)
 
 
 def unread_input(name: str, states: Mapping[str, TableState], running: Collection[str]) -> str | None:

@@ -178,11 +178,11 @@ def take_snapshot(
     look, names = _Look(here, remembering=remembering), tuple(names)
     look.at([name for name in names if name not in by_partition])
     states = {name: look.by_partition(name) if name in by_partition else look.state(name) for name in names}
-    farther = None if behind is None else _Look(behind)
+    farther = None if behind is None else _Look(behind, remembering=remembering)
     if farther is not None and behind is not None:
         lacking = [n for n, state in states.items() if n not in computed and not state.exists and state.trouble is None]
-        farther.at(lacking)
-        found = {name: farther.state(name) for name in lacking}
+        farther.at([name for name in lacking if name not in by_partition])
+        found = {n: farther.by_partition(n) if n in by_partition else farther.state(n) for n in lacking}
         there = {name: state for name, state in found.items() if state.exists or state.trouble is not None}
         states |= {name: replace(state, environment=behind.environment) for name, state in there.items()}
     if not lenient:
@@ -199,8 +199,11 @@ def take_snapshot(
         absent = next((name for name in names if look.lacks_source(states[name], name)), None)
         if absent is not None:
             states[absent] = replace(states[absent], trouble=look.absence(absent))
-    partitions = look.stored_partitions(names)
-    return Snapshot(here.environment, states, partitions, look.has_remembered)
+    partitions = look.stored_partitions([name for name in names if states[name].environment is None])
+    if farther is not None:
+        partitions |= farther.stored_partitions([name for name in names if states[name].environment is not None])
+    has_remembered = look.has_remembered or (farther is not None and farther.has_remembered)
+    return Snapshot(here.environment, states, partitions, has_remembered)
 
 
 class _Look:
@@ -225,7 +228,8 @@ class _Look:
     def _partitions(self) -> PartitionLook:
         from lakehouse_cli.plan.partition_snapshot import PartitionLook  # not loaded where no table has partitions
 
-        return PartitionLook(self.tables, self.storages, self.specs, remembering=self._remembering)
+        seen = self.tables, self.storages, self.specs, self.code_now
+        return PartitionLook(*seen, remembering=self._remembering)
 
     @property
     def has_remembered(self) -> bool:

@@ -28,7 +28,6 @@ from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.runs.history import reading as history
 from lakehouse_cli.runs.recording import recording
 from lakehouse_cli.runs.source_checks import SourceChecksStore
-from lakehouse_cli.text.name_lists import first_named
 from lakehouse_cli.text.redaction import masked
 
 if TYPE_CHECKING:
@@ -103,11 +102,6 @@ def _check_together(planner: Planner, plan: Plan) -> None:
         UsageError: There are some.
     """
     tables = planner.code.graph.tables
-    if units := [each.name for each in plan.partitioned if each.action == "run"]:
-        hint = "run them without `--together`, and without `publish: together` in the project file"
-        raise UsageError(
-            f"{first_named(units, 3)} cannot be published together with others by partition yet", hint=hint
-        )
     for problem in together_problems(tables[each.name] for each in plan.runs):
         raise UsageError(problem.message, hint=problem.hint, location=problem.location)
 

@@ -184,20 +184,6 @@ def masked_unit(unit: UnitPlan, mask: Mask) -> UnitPlan:
     return replace(unit, reasons=masked(unit.reasons, mask), refused=refused, would_fail=would_fail)
 
 
-def check_deferred(plan: Plan, tables: Mapping[str, Table]) -> None:
-    """Refuse partitions of another environment.
-
-    Raises:
-        UsageError: An input would be read there by partition.
-    """
-    for each in plan.deferred:
-        if tables[each.name].partitions:
-            hint = f"copy it first: `lakehouse copy {each.name} --from {each.environment} --to {plan.environment}`"
-            raise UsageError(
-                f"`{each.name}` has partitions, which are not read from `{each.environment}` yet", hint=hint
-            )
-
-
 def check_chosen(plan: Plan, asked: Asked) -> None:
     """Refuse a choice that no partition of the plan's tables is of.
 

@@ -34,7 +34,6 @@ from lakehouse_cli.project.partitions import (
     Asked,
     asked_partitions,
     check_chosen,
-    check_deferred,
     concerned,
     masked_unit,
     partition_planner,
@@ -248,7 +247,6 @@ class Planner:
             chosen = concerned(chosen, asked, self.code.graph.tables)
             plan = self._plan(chosen, request.defer, force=request.force, replayed=replayed, asked=asked)
             check_chosen(plan, asked)
-            check_deferred(plan, self.code.graph.tables)
             plan = with_cost(plan, self._partition_durations, self._workers)
             return _masked_plan(plan, self.mask)
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import UsageError, did_you_mean
-from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import EnvironmentSpec, Table
 from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.manifest import FileRecord
@@ -24,18 +23,13 @@ from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.capabilities import local_files, read_version
 
 if TYPE_CHECKING:
-    import tempfile
-
     import pyarrow as pa
 
     from lakehouse_cli.operations.objects import ShownObject
     from lakehouse_cli.operations.preview import Answer, Shown
+    from lakehouse_cli.project.stored_objects import StoredObjects
     from lakehouse_cli.runs.failed_rows import KeptRows
     from lakehouse_cli.runs.history.records import RunList, RunRecord, TableHistory
-
-
-# Copies that the caller has the paths of.
-_until_exit: list[tempfile.TemporaryDirectory[str]] = []
 
 
 class StoredProject:
@@ -140,6 +134,9 @@ class StoredProject:
     def read(self, table: str, partition: Mapping[str, Any] | None = None) -> Any:
         """A stored table as a `pandas.DataFrame`, numpy dtypes where they are exact; what is no table as it was.
 
+        Partitions of what is no table are a dict, whose keys are what parameters named as the dimensions get; where
+        `partition` names each dimension, it is the object of that partition.
+
         Of a file or folder it is a path: of the file of this machine that it is stored in, else of a copy, which goes
         as the process ends.
 
@@ -156,92 +153,80 @@ class StoredProject:
         """
         from lakehouse_cli.transforms import frame_type_of
 
-        serializer = self.table(table).serializer
-        if serializer in PATHS:
-            return Path(self._local_file(table) or self._copy_until_exit(table))
-        if serializer:
-            from lakehouse_cli.operations.objects import read_object
-
-            with self.planner.connected():
-                return read_object(self.stored, table, self.name, self.folder)
+        declared = self.table(table)
+        if declared.serializer:
+            return self._objects.read(declared, partition or {})
         return frame_type_of(None).from_arrow(self.read_arrow(table, partition))
 
-    def export(self, name: str, path: str | os.PathLike[str]) -> int:
+    @property
+    def _objects(self) -> StoredObjects:
+        from lakehouse_cli.project.stored_objects import StoredObjects  # of such assets alone
+
+        return StoredObjects(self.planner, self._stored_by)
+
+    def export(self, name: str, path: str | os.PathLike[str], *, partitions: Sequence[str] = ()) -> int:
         """Write the bytes of an asset that is no table to a file that is not there yet; returns how many.
 
+        Args:
+            name: The asset.
+            path: Of the file.
+            partitions: Of an asset by partition, which one, as `--partition` takes it.
+
         Raises:
-            UsageError: There is no such asset, it is a table, or the file is there.
+            UsageError: There is no such asset, it is a table, several partitions are chosen, or the file is there.
             MissingDataError: It was never materialized.
             LakehouseError: The file cannot be written.
         """
-        self._refuse_table(name)
-        from lakehouse_cli.operations.objects import export_object
-
-        with self.planner.connected():
-            return export_object(self.stored, name, Path(path))
+        return self._objects.export(self._no_table(name), Path(path), partitions)
 
     @contextmanager
-    def stored_bytes(self, name: str) -> Iterator[Iterator[memoryview]]:
+    def stored_bytes(self, name: str, *, partitions: Sequence[str] = ()) -> Iterator[Iterator[memoryview]]:
         """The bytes of an asset that is no table as they are stored, part by part; a folder's are its archive.
 
+        Args:
+            name: The asset.
+            partitions: As of `export`.
+
         Raises:
-            UsageError: There is no such asset, or it is a table.
+            UsageError: There is no such asset, it is a table, or several partitions are chosen.
             MissingDataError: It was never materialized.
         """
-        self._refuse_table(name)
-        from lakehouse_cli.operations.objects import stored_parts
-
+        declared = self._no_table(name)
         with self.planner.connected():
-            yield stored_parts(self.stored, name)
+            yield self._objects.parts(declared, partitions)
 
-    def _refuse_table(self, name: str) -> None:
-        if not self.table(name).serializer:
-            hint = f"`lakehouse show {name}` shows it, and {self.storage(name).uri(self.table(name))} is its data"
+    def _no_table(self, name: str) -> Table:
+        declared = self.table(name)
+        if not declared.serializer:
+            hint = f"`lakehouse show {name}` shows it, and {self.storage(name).uri(declared)} is its data"
             raise UsageError(f"`{name}` is a table, and assets that are not tables are written to files", hint=hint)
+        return declared
 
-    def local_copy(self, name: str) -> str:
+    def local_copy(self, name: str, *, partitions: Sequence[str] = ()) -> str:
         """The file of this machine that an asset is stored in; of a folder, or one that is stored elsewhere, a copy.
 
         Copies are in the project's local state, one of each asset, which the next call replaces.
 
+        Args:
+            name: The asset.
+            partitions: As of `export`.
+
         Raises:
-            UsageError: There is no such asset, or it is a table that is stored elsewhere.
+            UsageError: There is no such asset, it is a table that is stored elsewhere, or it has several partitions.
             MissingDataError: It was never materialized.
         """
-        if (found := self._local_file(name)) is not None:
-            return found
-        if not self.table(name).serializer:
+        declared, storage = self.table(name), self.storage(name)
+        if reads_many_files(declared):
+            hint = f"`lakehouse show {name} --files` names them"
+            raise UsageError(f"`{name}` is many files, {storage.uri(declared)}", hint=hint)
+        if declared.serializer:
+            return self._objects.local_copy(declared, partitions)
+        found = next(filter(os.path.isfile, () if declared.is_many_units else local_files(storage, declared)), None)
+        if found is None:
             self.read_arrow(name)
             hint = f"`lakehouse show {name}` shows its rows"
-            raise UsageError(f"{self.storage(name).uri(self.table(name))} is no file of this machine", hint=hint)
-        from lakehouse_cli.operations.objects import path_of_copy
-
-        path = path_of_copy(self.folder, f"{self.environment}/{name}", self._name_of_copy(name))
-        self.export(name, path)
-        return str(path)
-
-    def _copy_until_exit(self, name: str) -> Path:
-        import tempfile  # of this alone
-
-        folder = tempfile.TemporaryDirectory(prefix="lakehouse-")
-        _until_exit.append(folder)
-        path = Path(folder.name, self._name_of_copy(name))
-        self.export(name, path)
-        return path
-
-    def _local_file(self, name: str) -> str | None:
-        """The file of this machine that is what is stored; None for a folder, and for what is stored elsewhere."""
-        table = self.table(name)
-        if reads_many_files(table):
-            hint = f"`lakehouse show {name} --files` names them"
-            raise UsageError(f"`{name}` is many files, {self.storage(name).uri(table)}", hint=hint)
-        if table.serializer == "folder":
-            return None
-        return next(filter(os.path.isfile, local_files(self.storage(name), table)), None)
-
-    def _name_of_copy(self, name: str) -> str:
-        table = self.table(name)
-        return name if table.serializer == "folder" else self.storage(name).uri(table).rpartition("/")[2]
+            raise UsageError(f"{storage.uri(declared)} is no file of this machine", hint=hint)
+        return found
 
     def show(
         self, table: str, count: int = 10, *, version: int | None = None, partitions: Sequence[str] = ()
@@ -264,9 +249,7 @@ class StoredProject:
         declared, storage = self.table(table), self.storage(table)
         with self.planner.connected():
             if declared.serializer and version is None:
-                from lakehouse_cli.operations.objects import describe_object
-
-                return describe_object(self.stored, table)
+                return self._objects.describe(declared, partitions)
             stored = self._stored_by(table, partitions)
             declared = stored.tables[table]
             there = declared.selected or ()

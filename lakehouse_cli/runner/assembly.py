@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.partition import Partition
@@ -24,6 +25,7 @@ from lakehouse_cli.runs.events import (
     Event,
     PartitionFinished,
     PartitionResult,
+    TableComputed,
     TableFinished,
     TablePlaced,
     TableReading,
@@ -37,6 +39,8 @@ from lakehouse_cli.text.counts import plural
 # The status of a table is the first of these that a partition of it has.
 _GRAVEST: tuple[TableStatus, ...] = ("failed", "cancelled", "skipped", "held_back", "materialized", "dropped")
 
+_VERBS = {"failed": "failed", "cancelled": "cancelled", "skipped": "skipped", "held_back": "held back"}
+
 
 @dataclass(slots=True)
 class _Gathering:
@@ -46,6 +50,8 @@ class _Gathering:
     total: int
     results: dict[str, TableResult] = field(default_factory=dict)
     began: float | None = None
+    waiting: int = 0
+    rows: int | None = 0
 
 
 class Assembly:
@@ -54,6 +60,7 @@ class Assembly:
     Args:
         plan: The plan, by table.
         graph: All tables.
+        elsewhere: The inputs that are read from another environment, as they are declared there.
         emit: Takes the events of tables.
         amend: Called with the result of each table; returns it, perhaps with more notes.
 
@@ -65,11 +72,12 @@ class Assembly:
         self,
         plan: Plan,
         graph: AssetGraph,
+        elsewhere: Mapping[str, Table],
         emit: Callable[[Event], None],
         amend: Callable[[TableResult], TableResult],
     ) -> None:
         self._amend = amend
-        self.expansion = expand(plan, graph)
+        self.expansion = expand(plan, graph, elsewhere)
         self._plan, self._emit, self._graph = plan, emit, graph
         self._now = plan.as_of or datetime.now(UTC)
         self._tables = {each.name: _Gathering(each, len(each.partitions)) for each in plan.partitioned}
@@ -87,6 +95,8 @@ class Assembly:
                 self._emit(replace(event, table=self.expansion.table_of[name], partition=partition))
             case TableReading(name) if name in self.expansion.table_of:
                 self._emit(replace(event, table=self.expansion.table_of[name]))
+            case TableComputed(name) if name in self.expansion.table_of:
+                self._computed(self.expansion.table_of[name], event.rows)
             case TableFinished(result) if result.name in self.expansion.table_of:
                 self._finish(result)
             case _:
@@ -103,6 +113,15 @@ class Assembly:
         if gathering.began is None:
             gathering.began = time.perf_counter()
             self._emit(TableStarted(table))
+
+    def _computed(self, table: str, rows: int | None) -> None:
+        """Say of a table that all of it waits to be published."""
+        gathering = self._tables[table]
+        gathering.waiting += 1
+        gathering.rows = None if rows is None or gathering.rows is None else gathering.rows + rows
+        if gathering.waiting == sum(each.action == "run" for each in gathering.planned.partitions):
+            seconds = 0.0 if gathering.began is None else time.perf_counter() - gathering.began
+            self._emit(TableComputed(table, gathering.rows, round(seconds, 6)))
 
     def _finish(self, result: TableResult) -> None:
         table = self.expansion.table_of[result.name]
@@ -151,7 +170,7 @@ class Assembly:
             planned.name,
             status,
             planned.reasons if status != "unchanged" else (),
-            rows=sum(each.rows for each in content) if content else None,
+            rows=sum(each.rows for each in content) if content and all(each.rows >= 0 for each in content) else None,
             bytes=sum(each.bytes for each in content) if content else None,
             duration_s=None if gathering.began is None else round(time.perf_counter() - gathering.began, 6),
             uri=planned.uri,
@@ -207,7 +226,9 @@ class Assembly:
             partition = self.expansion.partitions[unit]
             state = before[partition]
             if result.content_hash is not UNSET:
-                now[partition] = InputRecord(result.content_hash, result.rows or 0, result.bytes or 0)
+                now[partition] = InputRecord(
+                    result.content_hash, -1 if result.rows is None else result.rows, result.bytes or 0
+                )
             elif result.status != "dropped" and state is not None and state.content is not None:
                 now[partition] = state.content  # it stays as it was
         return now.values(), hash_of_partitions([(each, now[each]) for each in sorted(now)]) if now else UNSET
@@ -217,12 +238,14 @@ class Assembly:
         by_status: dict[str, list[TableResult]] = {}
         for each in results:
             by_status.setdefault(each.status, []).append(each)
-        for status, verb in (("failed", "failed"), ("cancelled", "cancelled"), ("skipped", "skipped")):
+        for status, verb in _VERBS.items():
             bad = by_status.get(status)
             if bad and bad[0].error is not None:
                 first, error = self.expansion.partitions[bad[0].name], bad[0].error
                 counted = f"{plural(len(bad), 'partition')} {verb}"
-                return ErrorInfo(error.type, f"{counted}: {first}: {error.message}", error.hint, error.location)
+                # Why they were held back is the same for all.
+                where = "" if status == "held_back" else f"{first}: "
+                return ErrorInfo(error.type, f"{counted}: {where}{error.message}", error.hint, error.location)
         return None
 
     def results(self, ended: Iterable[TableResult]) -> tuple[TableResult, ...]:

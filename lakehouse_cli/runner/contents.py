@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from copy import copy
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, is_same_content
@@ -27,12 +28,21 @@ class Contents:
         self._unpublished: set[str] = set()
         self._materialized: set[str] = set()
 
+    def copy(self) -> Contents:
+        """The same as it is now, whatever is recorded from here on."""
+        copied = copy(self)
+        copied._records = dict(self._records)
+        return copied
+
     def record_materialized(self, table: Table, planned: PlannedTable, manifest: Manifest) -> None:
         """Take note of a table that was stored anew."""
         # Options are as they were planned: they are part of the recipe.
         options = planned.recipe.storage if planned.recipe is not None else ""
         self._materialized.add(table.name)
-        reading = reading_of(table, None if table.partition is not None else manifest, options)
+        if table.partition is not None:
+            reading = self._readings[table.name.partition("/")[0]]
+        else:
+            reading = reading_of(table, manifest, options)
         self._records[table.name] = manifest.content._replace(reading=reading)
 
     def record_unpublished(self, name: str, *, same: bool) -> None:

@@ -112,7 +112,7 @@ class Job(Struct, frozen=True):
         is_last: Whether no other attempt follows where this one fails.
         recorded: What the manifest calls its inputs, where it calls them otherwise, by name.
         within: Of inputs of which some rows are read by time, which, by parameter.
-        periods: Of a partition, the periods of its dimensions; None for those of texts.
+        periods: The periods of the dimensions of its partition, and of inputs that are no tables; None for texts.
         keys: Its keys that hold across partitions, while it is computed; never sent.
     """
 

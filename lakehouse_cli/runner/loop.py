@@ -138,7 +138,7 @@ class Runner(Struct, frozen=True):
         if plan.partitioned:
             from lakehouse_cli.runner.assembly import Assembly  # not loaded where no table has partitions
 
-            assembly = Assembly(plan, self.graph, self.emit, self.amend)
+            assembly = Assembly(plan, self.graph, self.elsewhere, self.emit, self.amend)
             made = assembly.expansion
             plan, codes = made.plan, made.by_unit(self.check_codes)
             runner = replace(self, graph=made.graph, emit=assembly.handle, check_codes=codes)
@@ -151,6 +151,8 @@ class Runner(Struct, frozen=True):
         with together(
             runner.graph, self.storages, is_needed=self.publishes_together and bool(plan.due)
         ) as run.together:
+            if run.together is not None:
+                run.uncomputed.storages = run.together.staging_storages()  # where partitions are removed at the end
             if plan.due:
                 run.carry_out()
             run.read_asked_sources()
@@ -269,7 +271,7 @@ class _Run:
                 hands_over = publish and not (executor.shares_memory or executor.is_cluster or self.together)
                 is_needed = hands_over and any(each.name in consumers for each in self.plan.runs)
                 with in_use(storages[name] for name in names), handover_folder(is_needed=is_needed) as scratch:
-                    if names:
+                    if names and self.together is None:
                         claim_partitions(self.plan, graph, storages, self.run_id, self.started_at)
                     handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
                     told = self.callbacks, self._why_stopped, self.runner.emit, self._ended
@@ -301,7 +303,7 @@ class _Run:
         """Where results wait for one another, judge the checks that look at those which came later."""
         if self.together is None or self.stopped_by or table_results.first_unusable(self.results.values()):
             return
-        for planned in (*(each.as_stored for each in self.together.waiting.values()), *self._not_ended()):
+        for planned in (*self.together.judged_again, *self._not_ended()):
             if self.jobs.due_checks(planned):
                 self.planned[planned.name] = planned
                 self.under_way[planned.name] = time.perf_counter()
@@ -347,7 +349,7 @@ class _Run:
             self.under_way = dict.fromkeys(held.waiting, 0.0)
             try:
                 with self.interrupts.heeded(), pinned(setup.folder, setup.code.files):
-                    blame = held.publish(self.failures, self._end)
+                    blame = held.publish(self.contents, self.failures, self._end)
                     self.callbacks.call_all()
             except KeyboardInterrupt as error:
                 self._stop_now(error)
@@ -368,7 +370,10 @@ class _Run:
             for result in ended:
                 if planned.action == "run":
                     attempts.release_inputs(planned.inputs)
-                self._end(result)
+                if self.together is not None and self.together.add_dropped(self.planned[result.name], result):
+                    self.schedule.ended(result.name)
+                else:
+                    self._end(result)
             return
         for each in members:
             self.runner.emit(TableStarted(each.name))
@@ -410,7 +415,7 @@ class _Run:
         name = planned.name
         if planned.action != "run":
             self.failures.keep_rows(name, table_results.violated(outcome))
-            if self.together is not None and self.together.add_judged(name, outcome.checks):
+            if self.together is not None and self.together.add_judged(planned, outcome.checks):
                 return
             self._end(table_results.checked(planned, outcome, seconds, attempts))
             return

@@ -78,8 +78,7 @@ def _materialize(
     job: Job, place: Workplace, given: Mapping[str, SharedTable | StreamedTable], keep: bool, gather: bool,
     hand_to: str | None, timeout: float | None, on_computed: Callable[[], None] | None,
 ) -> Outcome:  # fmt: skip
-    table = job.table
-    started_at = now_text()
+    table, started_at = job.table, now_text()
     objects: dict[str, ObjectInput] = {}
     try:
         storage = place.storages[table.storage]
@@ -97,7 +96,7 @@ def _materialize(
         taken: dict[str, Argument] = {**given, **objects}
         with closed_at_the_end(_compute(job, place.folder, taken, timeout)) as computed:
             result = computed
-            if job.periods:
+            if table.partition is not None:
                 from lakehouse_cli.runner.dimension_columns import DimensionColumns  # not loaded for whole tables
 
                 result = DimensionColumns(table, job.periods).filled(result)

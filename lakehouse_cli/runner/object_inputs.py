@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lakehouse_cli.formats import SERIALIZERS
 from lakehouse_cli.runner.jobs import InputError, Job
 from lakehouse_cli.runner.workplace import Workplace
-from lakehouse_cli.transforms import Argument, ObjectInput, SharedTable, StreamedTable
+from lakehouse_cli.transforms import Argument, ObjectInput, PartitionedObjects, SharedTable, StreamedTable
 
 
 def object_inputs(
@@ -17,11 +17,17 @@ def object_inputs(
     found: dict[str, ObjectInput] = {}
     for name, shared in given.items():
         declared = job.tables[name]
-        if declared.serializer:
-            manifest = None
-            if SERIALIZERS[declared.serializer].runs_code and shared.content is not None:
-                manifest = place.storages[declared.storage].read_manifest(declared)
-            found[name] = ObjectInput(shared, declared, job.project, manifest)
+        if not declared.serializer:
+            continue
+        storage = place.storages[declared.storage]
+        runs_code = SERIALIZERS[declared.serializer].runs_code and shared.content is not None
+        if declared.is_many_units:
+            manifest_of = (lambda unit, of=storage: of.read_manifest(unit)) if runs_code else None
+            found[name] = PartitionedObjects(shared, declared, job.project, job.periods, manifest_of)
+        else:
+            found[name] = ObjectInput(
+                shared, declared, job.project, storage.read_manifest(declared) if runs_code else None
+            )
     return found
 
 

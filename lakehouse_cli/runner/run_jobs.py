@@ -79,7 +79,7 @@ class RunJobs(Struct):
             run_started=self.now,
             checks=checks,
             recorded=planned.recorded,
-            periods={name: self._every(name) for name in table.partitions},
+            periods={name: self._every(name) for name in (*table.partitions, *_of_objects(tables.values()))},
             within=planned.within,
         )
 
@@ -202,6 +202,13 @@ class RunJobs(Struct):
 
     def _is_to_come(self, name: str) -> bool:
         return self.contents.is_to_come(name, self.results)
+
+
+def _of_objects(inputs: Iterable[Table]) -> Iterator[str]:
+    """The dimensions of inputs that are no tables, whose values tell what is of which partition."""
+    for each in inputs:
+        if each.serializer and each.is_many_units:
+            yield from each.partitions
 
 
 def _manifest(planned: PlannedTable) -> Manifest | None:

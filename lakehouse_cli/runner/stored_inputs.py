@@ -22,6 +22,7 @@ from lakehouse_cli.runner.within import TimedInput
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import find_lines
+from lakehouse_cli.storage.object_partitions import read_objects
 from lakehouse_cli.storage.table_scan import scan
 from lakehouse_cli.transforms import FrameType, StreamedTable, load_transform
 
@@ -58,6 +59,8 @@ def read_table(
     Raises:
         LakehouseError: It is missing, cannot be read, or is not as declared.
     """
+    if table.serializer and table.is_many_units:
+        return read_objects(storage, table)
     try:
         data, record = scan(storage, table, table.columns).table_with_content(known)
     except DataError as error:

@@ -53,8 +53,8 @@ class WorkerStorages(dict[str, AssetStorage]):
                 location=spec.location,
             )
         if self._staging is not None:
-            from lakehouse_cli.storage.staging import StagingStorage  # of such runs alone
+            from lakehouse_cli.storage.staging import staging  # of such runs alone
 
-            storage = StagingStorage(storage, self._staging)
+            storage = staging(storage, self._staging)
         self[name] = storage
         return storage

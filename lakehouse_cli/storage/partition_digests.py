@@ -150,6 +150,10 @@ class OwnKeys(Struct, frozen=True):
         """As they are kept."""
         return encoded({unique.id: digests for unique, digests in self.found})
 
+    def as_stored(self, hashes: Mapping[str, str]) -> OwnKeys:
+        """The same where partitions by which they were judged have been stored since, with other hashes."""
+        return replace(self, judged={each: hashes.get(hash_, hash_) for each, hash_ in self.judged.items()})
+
     def judged_anew(
         self,
         unit: Table,

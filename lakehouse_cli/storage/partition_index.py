@@ -156,7 +156,12 @@ class PartitionRecord(Struct, frozen=True, gc=False):
     @property
     def content(self) -> InputRecord:
         """What was stored, as the record of tables computed from it."""
-        return InputRecord(self.content_hash, self.rows, self.bytes, self.modified_ns)
+        return InputRecord(self.content_hash, self.known_rows, self.bytes, self.modified_ns)
+
+    @property
+    def known_rows(self) -> int:
+        """How many rows; -1 of what is no table."""
+        return self.rows if self.shared.object is None else -1
 
     @property
     def finished_at(self) -> str:

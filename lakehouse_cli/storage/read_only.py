@@ -16,6 +16,8 @@ _CHANGING = frozenset(
         "publish_together",
         "publish_query",
         "keep_checks",
+        "keep_digests",
+        "drop_digests",
         "delete",
         "drop",
         "claim",

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
+from xxhash import xxh3_128_hexdigest
 
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.runs.temporary_files import spilling
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan
 from lakehouse_cli.storage.capabilities import (
     KeepsChecks,
     PublishesPieces,
     RehearsesWriting,
+    count_rows,
     keep_checks,
     publish_pieces,
 )
+from lakehouse_cli.storage.partition_capability import Partitioned
+from lakehouse_cli.storage.partitioned import PartitionedStorage
 from lakehouse_cli.storage.wrapper import WrapperStorage
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakehouse_cli.storage.partition_index import PartitionRecord
+    from lakehouse_cli.storage.staged_partitions import StagedPartitions
 
 _Capability = TypeVar("_Capability")
 _WHAT = "the results that wait to be published together"
@@ -55,6 +64,20 @@ class StagedChecks(Struct, frozen=True):
     checks: tuple[CheckRecord, ...]
 
 
+class StagedDrop(Struct, frozen=True):
+    """A stored partition that is to be removed."""
+
+
+_Staged = StagedTable | StagedChecks | StagedDrop
+
+
+def staging(storage: AssetStorage, folder: str) -> AssetStorage:
+    """Return a storage that keeps what is published in a folder of the run, as the work on tables sees it."""
+    staged = StagingStorage(storage, folder)
+    # What reads many partitions is to find those that wait.
+    return staged if storage.capability(Partitioned) is None else PartitionedStorage(staged)
+
+
 class StagingStorage(WrapperStorage):
     """Keeps what is published in a folder, from which it is read in the place of what is stored.
 
@@ -66,6 +89,7 @@ class StagingStorage(WrapperStorage):
     def __init__(self, inner: AssetStorage, folder: str) -> None:
         super().__init__(inner)
         self._folder = Path(folder)
+        self._partitions: dict[str, StagedPartitions] = {}
 
     def capability(self, protocol: type[_Capability]) -> _Capability | None:
         """As of the storage within; and pieces and checks wait in the folder, whatever it can do."""
@@ -100,10 +124,14 @@ class StagingStorage(WrapperStorage):
             counted.first,
             given,
             size=path.stat().st_size,
-            content_hash=content_hash or f"unpublished {given.run_id} {table.name}",
+            content_hash=content_hash or f"unpublished {given.run_id} {token_hex(8)}",
             modified_ns=0,
             rows=counted.rows,
         )
+        if table.partition is not None:
+            with spilling(_WHAT):
+                manifest = self._staged_partitions(table).add(table, manifest, given.keys)
+            given = replace(given, checks=manifest.checks)
         self._keep(table, StagedTable(given, manifest))
         return manifest
 
@@ -114,13 +142,52 @@ class StagingStorage(WrapperStorage):
             self._keep(table, StagedChecks(manifest, checks))
         else:
             judged = replace(staged.manifest, checks=checks)
+            if table.partition is not None:
+                with spilling(_WHAT):
+                    self._staged_partitions(table).add(table, judged)
             self._keep(table, StagedTable(replace(staged.origin, checks=checks), judged))
         return True
 
+    def delete(self, table: Table) -> None:
+        """Hide a stored partition until it is removed."""
+        with spilling(_WHAT):
+            self._staged_partitions(table).drop(table)
+        self._keep(table, StagedDrop())
+
     def read_manifest(self, table: Table) -> Manifest | None:
         """Return that of a result that waits, else the stored one."""
+        if self._is_dropped(table):
+            return None
         staged = self._staged(table)
         return staged.manifest if staged is not None else self.inner.read_manifest(table)
+
+    def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
+        """Return what a result that waits will be stored as, as far as it is known, else what is stored."""
+        if self._is_dropped(table):
+            return None
+        staged = self._staged(table)
+        return staged.manifest.content if staged is not None else self.inner.content(table, known)
+
+    def count_rows(self, table: Table) -> int | None:
+        """Count those of a result that waits, else what is stored."""
+        staged = self._staged(table)
+        return staged.manifest.row_count if staged is not None else count_rows(self.inner, table)
+
+    def partitions(self, table: Table) -> Mapping[Partition, PartitionRecord]:
+        """Return what is recorded of each partition that waits, or is stored and stays."""
+        return self._staged_partitions(table).records(table)
+
+    def contents(
+        self, table: Table, known: Mapping[Partition, tuple[InputRecord, ...]]
+    ) -> Mapping[Partition, InputRecord]:
+        """Return what there is of each partition that waits, or is stored and stays; of a source, what is there."""
+        if table.kind == "source":
+            return self.inner.contents(table, known)  # type: ignore[no-any-return, attr-defined]
+        return self._staged_partitions(table).contents(table, known)
+
+    def kept_digests(self, table: Table, name: str) -> bytes | None:
+        """Return those of a partition that waits, or is stored."""
+        return self._staged_partitions(table).digests(table, name)
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
         """Return a result that waits, else what is stored."""
@@ -144,23 +211,35 @@ class StagingStorage(WrapperStorage):
         found = read_record(self._folder, table.name)
         return found if isinstance(found, StagedTable) else None
 
-    def _keep(self, table: Table, record: StagedTable | StagedChecks) -> None:
+    def _is_dropped(self, table: Table) -> bool:
+        return table.partition is not None and isinstance(read_record(self._folder, table.name), StagedDrop)
+
+    def _keep(self, table: Table, record: _Staged) -> None:
         with spilling(_WHAT):
-            _record(self._folder, table.name).write_bytes(pickle.dumps(record))
+            _file(self._folder, table.name, "record").write_bytes(pickle.dumps(record))
 
     def _data(self, table: Table) -> Path:
-        return self._folder / f"{table.name}.arrow"
+        return _file(self._folder, table.name, "arrow")
+
+    def _staged_partitions(self, table: Table) -> StagedPartitions:
+        from lakehouse_cli.storage.staged_partitions import StagedPartitions  # not loaded for whole tables
+
+        name = f"{table.storage} {table.base_path or table.path}"
+        if name not in self._partitions:
+            self._partitions.setdefault(name, StagedPartitions(self.inner, str(self._folder), name))
+        return self._partitions[name]
 
 
-def _record(folder: Path, name: str) -> Path:
-    return folder / f"{name}.record"
+def _file(folder: Path, name: str, ending: str) -> Path:
+    """The file of what waits of a table, or of a partition, whose name is no name of a file."""
+    return folder / f"{xxh3_128_hexdigest(name.encode()) if '/' in name else name}.{ending}"
 
 
-def read_record(folder: Path, name: str) -> StagedTable | StagedChecks | None:
+def read_record(folder: Path, name: str) -> _Staged | None:
     """What waits of a table; None where nothing does."""
-    path = _record(folder, name)
+    path = _file(folder, name, "record")
     # The folder is the run's own.
-    found: StagedTable | StagedChecks | None = pickle.loads(path.read_bytes()) if path.exists() else None  # noqa: S301
+    found: _Staged | None = pickle.loads(path.read_bytes()) if path.exists() else None  # noqa: S301
     return found
 
 
@@ -178,40 +257,46 @@ def read_staged(path: Path, names: Collection[str] | None = None) -> Iterator[pa
 
 
 def publish_staged(
-    storage: AssetStorage, folder: str, table: Table, published: Mapping[str, Manifest], hashes: dict[str, str]
+    storage: AssetStorage,
+    folder: str,
+    table: Table,
+    inputs: Mapping[str, tuple[InputRecord, InputRecord]],
+    hashes: Mapping[str, str],
 ) -> Manifest | None:
-    """Store a result that waited, or what was found on stored data.
+    """Store a result that waited, or what was found on stored data, or remove a partition.
 
     Args:
         storage: Of the table, itself.
         folder: Where it waits.
         table: The table.
-        published: Those that waited and were stored before it, by name: the inputs that it was made from.
-        hashes: The content hash that each of these was stored with, by the one that it had while it waited; the
-            table's own is added.
+        inputs: Of those of its inputs that waited as well, or some partitions of which did, what they were while they
+            waited, and what they are stored as; as its manifest calls them.
+        hashes: The content hashes that what it was judged by was stored with, by those that it had while it waited.
 
     Returns:
-        The manifest of a result; None of what was found on stored data.
+        The manifest of a result; None of anything else.
 
     Raises:
         LakehouseError: It could not be stored.
     """
     record = read_record(Path(folder), table.name)
-    if record is None:
-        return None
+    if isinstance(record, StagedDrop):
+        storage.delete(table)
     if isinstance(record, StagedChecks):
         keep_checks(storage, table, record.manifest, _against_stored(record.checks, hashes))
+    if not isinstance(record, StagedTable):
         return None
-    inputs = {name: _as_stored(each, published.get(name)) for name, each in record.origin.inputs.items()}
-    origin = replace(record.origin, inputs=inputs, checks=_against_stored(record.origin.checks, hashes))
-    pieces = read_staged(Path(folder) / f"{table.name}.arrow")
-    manifest = publish_pieces(storage, table, pieces, lambda: origin)
-    hashes[record.manifest.content_hash] = manifest.content_hash
-    return manifest
+    origin = record.origin
+    used = {name: _as_stored(each, *inputs.get(name, (each, each))) for name, each in origin.inputs.items()}
+    keys = origin.keys and origin.keys.as_stored(hashes)
+    origin = replace(origin, inputs=used, checks=_against_stored(origin.checks, hashes), keys=keys)
+    return publish_pieces(storage, table, read_staged(_file(Path(folder), table.name, "arrow")), lambda: origin)
 
 
-def _as_stored(used: InputRecord, stored: Manifest | None) -> InputRecord:
-    return used if stored is None else stored.content._replace(rows=used.rows, reading=used.reading)
+def _as_stored(used: InputRecord, waiting: InputRecord, stored: InputRecord) -> InputRecord:
+    if used.content_hash != waiting.content_hash:  # others changed a part of it in the middle of the run
+        return used
+    return stored._replace(rows=used.rows, reading=used.reading)
 
 
 def _against_stored(checks: tuple[CheckRecord, ...], hashes: Mapping[str, str]) -> tuple[CheckRecord, ...]:

@@ -6,7 +6,7 @@ pandas and polars are imported when a transform wants a frame of theirs, not bef
 from lakehouse_cli.transforms.call import apply
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of
 from lakehouse_cli.transforms.loading import Parameter, Transform, load_transform
-from lakehouse_cli.transforms.objects import Argument, ObjectInput
+from lakehouse_cli.transforms.objects import Argument, ObjectInput, PartitionedObjects
 from lakehouse_cli.transforms.shared_tables import SharedTable, StreamedTable
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "FrameType",
     "ObjectInput",
     "Parameter",
+    "PartitionedObjects",
     "SharedTable",
     "StreamedTable",
     "Transform",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -18,11 +18,15 @@ from lakehouse_cli.errors import Interrupted, LakehouseError, StorageError, Tran
 from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.formats import SERIALIZERS, file_suffixes, form_of
 from lakehouse_cli.formats.objects.base import Serializer
+from lakehouse_cli.formats.objects.partitions import divided
 from lakehouse_cli.formats.objects.paths import PathSerializer
 from lakehouse_cli.formats.objects.stored import PartsSink, hash_of_parts, reader_of, with_record
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.dimension import Every
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ObjectRecord
+from lakehouse_cli.model.partition import Partition, dimension_params
 from lakehouse_cli.model.pickle_trust import distrust
+from lakehouse_cli.model.unit import selected_alone, unit_of
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.runs.temporary_files import spill_folder, spilling
 from lakehouse_cli.transforms.loading import Transform
@@ -107,7 +111,7 @@ def deserialize(
     """
     if SERIALIZERS[declared.serializer].runs_code and content is not None:
         recorded = None if manifest is None else manifest.content_hash
-        refused = distrust(declared.name, project, manifest, lambda: recorded != hash_of_parts(data))
+        refused = distrust(declared, project, manifest, lambda: recorded != hash_of_parts(data))
         if refused is not None:
             raise refused
     activate(folder)
@@ -144,7 +148,7 @@ def _loading_hint(declared: Table, failure: Failure, *, other_packages: bool) ->
 def _remedy(declared: Table) -> str:
     if declared.kind == "source":
         return "correct the file, or declare another `format`"
-    return f"`lakehouse run --force {declared.name}` makes it anew"
+    return f"`lakehouse run --force {selected_alone(declared)}` makes it anew"
 
 
 def made_with(manifest: Manifest) -> Iterator[str]:
@@ -169,7 +173,8 @@ def installed_version(distribution: str) -> str | None:
 def path_name(declared: Table) -> str:
     """What a file or folder is called where it is made anew."""
     suffix = file_suffixes(form_of(declared), declared.options)[0]
-    return declared.name if declared.serializer == "folder" else f"{declared.name}{suffix}"
+    name = declared.name.partition("/")[0]
+    return name if declared.serializer == "folder" else f"{name}{suffix}"
 
 
 def restore(serializer: PathSerializer, data: pa.Table, declared: Table, path: Path) -> None:
@@ -239,6 +244,64 @@ class ObjectInput:
         if self._manifest is not None:
             self.notes = tuple(made_with(self._manifest))
         return found
+
+
+class PartitionedObjects(ObjectInput):
+    """Stored partitions of an asset that is no table, as the argument of one transform: a dict of objects.
+
+    Its keys are what a parameter named as the dimension gets, tuples of these where there are several.
+
+    Args:
+        shared: Their bytes, as of `gathered`.
+        declared: What they are partitions of.
+        project: Name of the project.
+        periods: The periods of its dimensions; None for those of texts.
+        manifest_of: Gives the manifest of a partition as it is stored; None where it is not asked for.
+    """
+
+    def __init__(
+        self,
+        shared: SharedTable | StreamedTable,
+        declared: Table,
+        project: str,
+        periods: Mapping[str, Every | None],
+        manifest_of: Callable[[Table], Manifest | None] | None,
+    ) -> None:
+        super().__init__(shared, declared, project, None)
+        self._periods, self._manifest_of = periods, manifest_of
+
+    @property
+    def absent(self) -> AbsentObject:
+        """None of them, for what gets one where there is one."""
+        return AbsentObject(self)
+
+    def _loaded(self, scopes: ExitStack, folder: Path) -> dict[Any, Any]:
+        found: dict[Any, Any] = {}
+        notes: list[str] = []
+        for partition, data in divided(self._shared.arrow()):
+            unit = unit_of(self._declared, partition)
+            manifest = None if self._manifest_of is None else self._manifest_of(unit)
+            one = ObjectInput(SharedTable(data, (), self.content), unit, self._project, manifest)
+            found[partition_key(self._periods, partition)] = one.load(scopes, folder)
+            notes += one.notes
+        self.notes = tuple(dict.fromkeys(notes))
+        return found
+
+
+class AbsentObject(ObjectInput):
+    """A partition that is not there, as the argument of one transform: None."""
+
+    def __init__(self, none: PartitionedObjects) -> None:
+        super().__init__(none._shared, none._declared, none._project, None)
+
+    def load(self, scopes: ExitStack, folder: Path) -> None:
+        """Nothing."""
+
+
+def partition_key(periods: Mapping[str, Every | None], partition: Partition) -> Any:
+    """The values of a partition, as parameters named as its dimensions get them; one alone where it has one."""
+    values = tuple(dimension_params({name: periods.get(name) for name in partition.dimensions}, partition).values())
+    return values if len(values) > 1 else values[0]
 
 
 #: What a transform is given.

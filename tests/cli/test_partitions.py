@@ -366,11 +366,6 @@ def test_period_that_an_input_lacks_waits_or_is_empty(folder: ProjectFolder, cli
     assert planned(cli) == {"both": {"2024-01-02": ["input_changed"]}}
 
 
-def test_together_and_partitions_are_refused(sales: ProjectFolder, cli: Cli) -> None:
-    refused = cli("run", "--together")
-    assert (refused.code, "cannot be published together" in refused.err) == (2, True)
-
-
 def test_each_file_is_a_partition(folder: ProjectFolder, cli: Cli) -> None:
     folder.declare(
         'raw: {kind: source, path: "raw/{region}/*", columns: {id: int64}}\n'
@@ -617,3 +612,22 @@ def test_sum_waits_where_a_stored_part_of_it_is_outdated(sales: ProjectFolder, c
     sales.write("data/more/2024-01-29.csv", "id\n1\n")
     assert run(cli)["summary"] == "materialized"
     assert total(cli) == 8
+
+
+def test_columns_that_a_query_leaves_out_are_filled_in(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare(
+        """
+        raw: {kind: source, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}
+        daily:
+          partitions: [day]
+          sql: select id, $day as same from raw
+          key: [day, id]
+          order_by: [day, id]
+          columns: {day: date32, id: int64, same: date32}
+        """,
+    )
+    put(folder, "2024-01-30", 2, 1)
+    assert cli("validate").code == 0
+    assert run(cli) == {"daily": {"2024-01-30": "materialized"}}
+    rows = cli("show", "daily", "-o", "json").json["rows"]
+    assert rows == [{"day": "2024-01-30", "id": each, "same": "2024-01-30"} for each in (1, 2)]

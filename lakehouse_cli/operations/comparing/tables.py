@@ -13,7 +13,7 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import is_same_content
 from lakehouse_cli.model.quarantine import RUN_COLUMN
 from lakehouse_cli.model.table_state import TableState
-from lakehouse_cli.model.unit import unit_name
+from lakehouse_cli.model.unit import unit_name, unit_of
 from lakehouse_cli.operations.comparing.results import ComparedTable, DiffStatus
 from lakehouse_cli.operations.comparing.united import united
 from lakehouse_cli.plan.expansion import expand
@@ -22,6 +22,7 @@ from lakehouse_cli.plan.recipes import is_pickle
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.runner import Runner
 from lakehouse_cli.runs.error_info import ErrorInfo
+from lakehouse_cli.storage.partition_capability import partitions
 from lakehouse_cli.text.redaction import Mask, masked
 
 if TYPE_CHECKING:
@@ -71,8 +72,30 @@ def _stored(
     # One may have been stored under another contract: text in CSV may have been a number.
     if is_same_content(now.content, before.content) and _stored_columns(now) == _stored_columns(before):
         return ComparedTable(name, "equal", before.uri, now.uri, rows_before, rows)
+    if here.tables[name].serializer and here.tables[name].is_many_units:
+        return _stored_partitions(here, against, ComparedTable(name, "equal", before.uri, now.uri), limit)
     data, old = here.open_as_stored(name, now)[0], against.open_as_stored(name, before)[0]
     return _compared(ComparedTable(name, "equal", before.uri, now.uri), old, data, here.tables[name], limit)
+
+
+def _stored_partitions(
+    here: StoredEnvironment, against: StoredEnvironment, table: ComparedTable, limit: int
+) -> ComparedTable:
+    """Compare what is no table partition by partition."""
+    now, before = (_as_units(each, table.name) for each in (here, against))
+    names = sorted({*now.tables, *before.tables}.difference(here.tables, against.tables))
+    both = replace(now, tables={**before.tables, **now.tables}), replace(before, tables={**now.tables, **before.tables})
+    states = [each.snapshot(names).states for each in both]
+    found = [_stored(*both, name, states[0][name], states[1][name], limit) for name in names]
+    return united(table, found, limit)
+
+
+def _as_units(stored: StoredEnvironment, name: str) -> StoredEnvironment:
+    """An environment in which the stored partitions of an asset are assets of their own."""
+    table = stored.tables[name]
+    there = partitions(stored.storages[table.storage], table) if table.selected is None else table.selected
+    units = (unit_of(table, each) for each in there)
+    return replace(stored, tables={**stored.tables, **{each.name: each for each in units}})
 
 
 def _stored_columns(state: TableState) -> tuple[tuple[str, str], ...] | None:

@@ -30,11 +30,12 @@ def united(table: ComparedTable, partitions: Sequence[ComparedTable], limit: int
     if not table.rows_before and all(each.status == "added" for each in parts):
         status = "added"
     rows_before = before if table.rows_before is None else table.rows_before
+    are_counted = any(each.rows_before is not None or each.rows is not None for each in parts)
     return replace(
         table,
         status=status,
-        rows_before=rows_before,
-        rows=rows_before - before + after,
+        rows_before=rows_before if are_counted else None,
+        rows=rows_before - before + after if are_counted else None,
         schema=schema,
         difference=_rows([each.difference for each in parts], limit),
         note="; ".join(filter(None, (_counted(parts, "added", "new"), _counted(parts, "removed", "gone")))),

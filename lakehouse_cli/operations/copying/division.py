@@ -54,7 +54,7 @@ class Division(Struct, frozen=True):
             _uri(self.target, name),
             note=self._note(gravest),
             hint=gravest[0].hint,
-            rows=sum(each.rows or 0 for each in parts),
+            rows=sum(each.rows or 0 for each in parts) if any(each.rows is not None for each in parts) else None,
             bytes=sum(each.bytes or 0 for each in parts) if status == "copied" else None,
             duration_s=round(sum(seconds), 6) if seconds else None,
             error=gravest[0].error,

@@ -16,6 +16,7 @@ from lakehouse_cli.engines.duckdb_values import read_pieces, unreadable
 from lakehouse_cli.errors import ContractError, TransformError, Violation
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.query import QueryProblem
+from lakehouse_cli.model.unit import as_returned
 from lakehouse_cli.storage_types.duckdb import cast_hint
 from lakehouse_cli.transforms.queries.inputs import registered, unheld
 from lakehouse_cli.transforms.queries.results import (
@@ -69,6 +70,7 @@ def judged_by(
     rules: DatabaseRules, kinds: Mapping[str, Any], table: Table
 ) -> tuple[tuple[str, str], ...] | list[QueryProblem]:
     """Judge the columns of a result as the database does that runs the query; the arguments are those of `judged`."""
+    table = as_returned(table, kinds)
     result, violations = rules(table, {name: str(kind) for name, kind in kinds.items()})
     return list(map(_problem, violations)) or _order_problems(result, table) or _shape(result)
 
@@ -111,7 +113,7 @@ def _column(connection: Any, kind: str, hugeint: str) -> Any:
 def _judged(
     result: pa.Table, kinds: Mapping[str, Any], table: Table
 ) -> tuple[tuple[str, str], ...] | list[QueryProblem]:
-    return _problems(result, kinds, table) or _shape(result)
+    return _problems(result, kinds, as_returned(table, result.column_names)) or _shape(result)
 
 
 def _shape(result: pa.Table) -> tuple[tuple[str, str], ...]:
