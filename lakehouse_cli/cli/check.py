@@ -40,7 +40,7 @@ def command(
     ] = False,
     workers: Annotated[int | None, options.option("--workers", metavar="N", help="How many tables at once.")] = None,
     executor: Annotated[
-        str | None, options.option("--executor", metavar="NAME", help="threads, serial, processes or dask.")
+        str | None, options.option("--executor", metavar="NAME", help="threads, serial, processes, dask or ray.")
     ] = None,
     param: options.Params = None,
 ) -> int:

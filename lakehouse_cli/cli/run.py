@@ -83,7 +83,7 @@ def command(
     ] = False,
     workers: Annotated[int | None, options.option("--workers", metavar="N", help="How many tables at once.")] = None,
     executor: Annotated[
-        str | None, options.option("--executor", metavar="NAME", help="threads, serial, processes or dask.")
+        str | None, options.option("--executor", metavar="NAME", help="threads, serial, processes, dask or ray.")
     ] = None,
     wait: Annotated[bool, options.option("--wait", help="Wait for another run of this project to end.")] = False,
     watch: Annotated[
