@@ -14,11 +14,12 @@ from tests.clusters.servers import Cluster
 
 class TestOnCluster(ExecutorConformance):
     @pytest.fixture
-    def executor_class(self, cluster: Cluster) -> type[Executor]:
-        base: Any = load(EXECUTORS[cluster.executor])
+    def executor_class(self, started_cluster: Cluster) -> type[Executor]:
+        started_cluster.restore(1, slots=3)
+        base: Any = load(EXECUTORS[started_cluster.executor])
 
         class OnCluster(base):
             def __init__(self, *args: Any, **keywords: Any) -> None:
-                super().__init__(*args, options={"address": cluster.address}, **keywords)
+                super().__init__(*args, options={"address": started_cluster.address}, **keywords)
 
         return OnCluster

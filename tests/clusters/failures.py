@@ -37,6 +37,8 @@ NOTES = Path({notes!r})
 def draw(*inputs: pa.Table, name: str, seconds: float) -> pa.Table:
     (NOTES / f"{{name}}.{{os.getpid()}}.{{time.time_ns()}}").touch()
     time.sleep(seconds)
+    while (NOTES.parent / "hold").exists():
+        time.sleep(0.05)
     return pa.table({{"n": [random.getrandbits(60)]}})
 
 """
@@ -127,6 +129,7 @@ def test_scheduler_that_stays_away(folder: ProjectFolder, cli: Cli, cluster: Clu
     folder.edit("lakehouse.yaml", f'"{cluster.address}"', f'"{cluster.address}", reconnect: 1s')
     with running(folder.path, "run", "-o", "json") as run:
         await_that(lambda: chains.computed().total() > 4)
+        folder.write("hold", "until the run has ended")  # what workers have been given already, they go on with
         cluster.kill_scheduler()
         assert run.ends(patience=120) == 1
         tables = json.loads(run.out)["tables"]
@@ -136,6 +139,7 @@ def test_scheduler_that_stays_away(folder: ProjectFolder, cli: Cli, cluster: Clu
     done = [table["name"] for table in tables if table["status"] == "materialized"]
     for number in list(cluster.workers):
         cluster.kill_worker(number)
+    (folder.path / "hold").unlink()
     before = chains.computed()
     cluster.start_scheduler()
     cluster.start_worker(7)

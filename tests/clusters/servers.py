@@ -65,7 +65,7 @@ class Cluster(ABC):
         self.port = 0
         self.scheduler: subprocess.Popen[bytes] | None = None
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
-        self._usual: set[subprocess.Popen[bytes]] = set()
+        self._usual: dict[subprocess.Popen[bytes], int] = {}
 
     @property
     @abstractmethod
@@ -106,15 +106,15 @@ class Cluster(ABC):
     def run_scheduler(self) -> subprocess.Popen[bytes]:
         """Its process."""
 
-    def start_worker(self, number: int, *, memory: str | None = None, environ: Mapping[str, str] | None = None) -> None:
+    def start_worker(self, number: int, memory: str = "", slots: int = 1, **environ: str) -> None:
         """Start a worker in its own folder."""
-        process = self.run_worker(number, memory, {**self.environ, **(environ or {})})
+        process = self.run_worker(number, memory, slots, {**self.environ, **environ})
         self.workers[number] = process
-        if memory is None and environ is None:
-            self._usual.add(process)
+        if not memory and not environ:
+            self._usual[process] = slots
 
     @abstractmethod
-    def run_worker(self, number: int, memory: str | None, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def run_worker(self, number: int, memory: str, slots: int, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
         """The process of one."""
 
     @abstractmethod
@@ -144,18 +144,18 @@ class Cluster(ABC):
         """What all of them logged."""
         return "\n".join(file.read_text(errors="replace") for file in self.folder.glob("*/log"))
 
-    def restore(self, count: int) -> None:
-        """Have a scheduler, and so many workers that nothing is special of."""
+    def restore(self, count: int, slots: int = 1) -> None:
+        """Have a scheduler, and so many workers of so many slots that nothing else is special of."""
         if self.scheduler is None:
             for number in list(self.workers):
                 self.kill_worker(number)
             self.start_scheduler()
         for number, process in list(self.workers.items()):
-            if number >= count or process not in self._usual or process.poll() is not None:
+            if number >= count or self._usual.get(process) != slots or process.poll() is not None:
                 self.kill_worker(number)
         came = [number for number in range(count) if number not in self.workers]
         for number in came:
-            self.start_worker(number)
+            self.start_worker(number, slots=slots)
         for number in came:
             self.await_worker(number)
 
@@ -188,12 +188,12 @@ class DaskCluster(Cluster):
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
-    def run_worker(self, number: int, memory: str | None, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def run_worker(self, number: int, memory: str, slots: int, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
         """The process of one, without a nanny that would start another in its place."""
         name = f"worker-{number}"
         bound = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0", "--no-dashboard", "--no-nanny")
-        own = ("--local-directory", str(self.folder / name), "--nthreads", "1")
-        limit = () if memory is None else ("--memory-limit", memory)
+        own = ("--local-directory", str(self.folder / name), "--nthreads", str(slots))
+        limit = () if not memory else ("--memory-limit", memory)
         command = ("distributed.cli.dask_worker", self.address, *bound, *own, *limit)
         return self._start(name, *command, environ=environ)
 
@@ -238,10 +238,10 @@ class RayCluster(Cluster):
         """Whether the head says so."""
         return "Ray runtime started" in self.log("scheduler")
 
-    def run_worker(self, number: int, memory: str | None, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def run_worker(self, number: int, memory: str, slots: int, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
         """The process of one."""
-        limit = () if memory is None else ("--memory", str(int(memory.removesuffix("GiB")) << 30))
-        options = ("--address", self.address, "--num-cpus", "1", *limit)
+        limit = () if not memory else ("--memory", str(int(memory.removesuffix("GiB")) << 30))
+        options = ("--address", self.address, "--num-cpus", str(slots), *limit)
         return self._ray(f"worker-{number}", *options, environ=environ)
 
     def await_worker(self, number: int) -> None:

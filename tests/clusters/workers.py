@@ -50,7 +50,7 @@ def declare(folder: ProjectFolder, cluster: Cluster, *, root: str = "data", **mo
 
 
 def started(cluster: Cluster, number: int, **environ: str) -> None:
-    cluster.start_worker(number, environ=environ)
+    cluster.start_worker(number, **environ)
     cluster.await_worker(number)
 
 
