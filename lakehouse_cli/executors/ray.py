@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 import subprocess
 import threading
 from collections.abc import Mapping
@@ -52,6 +53,12 @@ class RayEngine(Engine):
         self._connect()
 
     def _connect(self) -> None:
+        if self._address != "auto":  # which is sooner seen than Ray is loaded
+            host, _, port = self._address.rpartition(":")
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
+            except OSError as error:
+                raise self._lost() from error
         self._line, theirs = Pipe()
         with theirs, interrupts_held_back():
             self._process = new_python("lakehouse_cli.executors.clusters.ray_driver", "drive", theirs)
@@ -89,7 +96,7 @@ class RayEngine(Engine):
 
     def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float] | None) -> None:
         """Submit `work_at_node`, for one node only."""
-        self._ask("call", key, worker.rpartition("#")[2], message, resources)
+        self._ask("call", key, worker, message, resources)
 
     def cancel(self, key: str) -> None:
         """End the process of Ray's that answers, and with it what it started."""

@@ -19,6 +19,8 @@ from typing import ClassVar
 
 import pytest
 
+from tests.cli.running import children
+
 PATIENCE = 60.0
 
 
@@ -52,13 +54,11 @@ class Cluster(ABC):
         name: What messages call it.
         executor: What project files call it.
         silence: What is said of an address where nothing answers.
-        kill: Sends a signal to a process, or to those that it started as well.
     """
 
     name: ClassVar[str]
     executor: ClassVar[str]
     silence: ClassVar[str]
-    kill: ClassVar[Callable[[int, int], None]]
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self.folder, self.environ = folder, environ
@@ -121,9 +121,15 @@ class Cluster(ABC):
     def await_worker(self, number: int) -> None:
         """Wait until the scheduler knows a worker."""
 
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
-        with suppress(ProcessLookupError):
-            type(self).kill(process.pid, signal.SIGKILL)
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes]) -> None:
+        """Kill a process and all that it started, as a machine that loses its power."""
+        found = [process.pid]
+        for each in found:  # grows meanwhile
+            found += children(each)
+        for each in found:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
         process.wait(15)
 
     def kill_worker(self, number: int) -> None:
@@ -169,7 +175,6 @@ class DaskCluster(Cluster):
     """Of Dask."""
 
     name, executor, silence = "Dask", "dask", "no Dask scheduler answers at"
-    kill = os.kill
 
     @property
     def address(self) -> str:
@@ -206,7 +211,6 @@ class RayCluster(Cluster):
     """Of Ray, where the loopback is all that there is: it listens on the machine's own address, whatever it is told."""
 
     name, executor, silence = "Ray", "ray", "no Ray cluster answers at"
-    kill = os.killpg
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         super().__init__(folder, environ)
@@ -226,8 +230,7 @@ class RayCluster(Cluster):
         small = ("--object-store-memory", str(80 << 20), "--disable-usage-stats", "--include-log-monitor", "false")
         command = ("ray.scripts.scripts", "start", *options, "--node-name", name, *own, *small, "--block")
         # It would end what a machine that others use has no memory for.
-        quick = {"RAY_health_check_period_ms": "500", "RAY_memory_monitor_refresh_ms": "0"}
-        return self._start(name, *command, environ={**quick, **environ})
+        return self._start(name, *command, environ={"RAY_memory_monitor_refresh_ms": "0", **environ})
 
     def run_scheduler(self) -> subprocess.Popen[bytes]:
         """The head's process, on which no work is done."""

@@ -34,6 +34,10 @@ OUT_OF_MEMORY = "was ended by Ray, as its machine ran out of memory"
 _OPTIONS = {"cpus": "num_cpus", "gpus": "num_gpus", "memory": "memory"}
 _OURS = {"CPU": "cpus", "GPU": "gpus", "memory": "memory"}
 _NOT_ASKED_FOR = ("node:", "object_store_memory")
+# Of nodes that are not there any more, which Ray lists for a while.
+_GONE = (exceptions.NodeDiedError, exceptions.TaskUnschedulableError)
+# What a node says that lacks the module of `work_at_node`.
+_IS_MISSING = "No module named 'lakehouse_cli"
 
 
 def drive(descriptor: int) -> None:
@@ -82,6 +86,7 @@ class _Driver:
         self._streams: dict[str, Any] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: dict[tuple[Any, ...], Any] = {}
+        self._gone: set[str] = set()
         self._end = asyncio.Event()
 
     async def serve(self) -> None:
@@ -101,7 +106,7 @@ class _Driver:
             self._begin(self._follow(*values))
         elif asked == "nodes":
             self._begin(self._list_nodes())
-        elif (stream := self._streams.pop(*values, None)) is not None:
+        elif (stream := self._streams.pop(values[0], None)) is not None:  # it is to be cancelled
             ray.cancel(stream, force=True)
 
     def _begin(self, work: Any) -> None:
@@ -117,23 +122,30 @@ class _Driver:
                 for name, amount in each["Resources"].items()
                 if not name.startswith(_NOT_ASKED_FOR)
             }
-            if each["Alive"] and resources.get("cpus", 0) >= 1:
+            if each["Alive"] and each["NodeID"] not in self._gone and resources.get("cpus", 0) >= 1:
                 shown = (each["NodeName"] or each["NodeManagerAddress"]).replace(" ", "_").replace("#", "_")
                 found[f"{shown}#{each['NodeID']}"] = resources
         self._line.send(("", "nodes", found))
 
-    async def _follow(self, key: str, node: str, message: bytes, resources: Mapping[str, float] | None) -> None:
+    async def _follow(self, key: str, worker: str, message: bytes, resources: Mapping[str, float] | None) -> None:
         """Have a node answer a message, and hand on what it says."""
-        stream = self._streams[key] = self._call(node, resources).remote(message)
+        shown, _, node = worker.rpartition("#")
+        self._streams[key] = None
         try:
+            if node in self._gone:
+                raise exceptions.TaskUnschedulableError(f"{shown} is gone")
+            stream = self._streams[key] = self._call(node, resources).remote(message)
             async for said in stream:
                 for kind, value in await said:
                     self._line.send((key, kind, value))
                 if kind == "answer":
                     break
         except Exception as error:  # noqa: BLE001  # whatever Ray makes of it
-            if key in self._streams:  # else it was cancelled
-                self._line.send((key, "answer", pack_message(_answer_without(error))))
+            if isinstance(error, _GONE):
+                self._gone.add(node)
+            # What was cancelled is not waited for, and of a node that is gone nothing but work.
+            if key in self._streams and not (node in self._gone and resources is None):
+                self._line.send((key, "answer", pack_message(_answer_without(error, shown))))
         self._streams.pop(key, None)
 
     def _call(self, node: str, resources: Mapping[str, float] | None) -> Any:
@@ -150,17 +162,20 @@ class _Driver:
         return self._calls[options]
 
 
-def _answer_without(error: Exception) -> Answer:
+def _answer_without(error: Exception, worker: str) -> Answer:
     """What stands for the answer of a worker that gave none."""
-    if isinstance(error, exceptions.OutOfMemoryError):
-        return Answer("killed", text=OUT_OF_MEMORY)
-    if isinstance(error, exceptions.TaskUnschedulableError):  # it was not begun
-        return Answer("lacks")
-    if isinstance(error, exceptions.RayTaskError):
-        if "ModuleNotFoundError: No module named 'lakehouse_cli" in str(error):
+    match error:
+        case exceptions.OutOfMemoryError():
+            return Answer("killed", text=OUT_OF_MEMORY)
+        case exceptions.TaskUnschedulableError():  # it was not begun
+            return Answer("lacks")
+        case exceptions.NodeDiedError():
+            return Answer("died", text=f"was on worker {worker}, which is gone")
+        case exceptions.WorkerCrashedError():
+            return Answer("died", text=f"was led by a process of Ray's on {worker} that was killed, or crashed")
+        case exceptions.RayTaskError() if _IS_MISSING in str(error):
             return Answer("died", text="has no lakehouse-cli, or an older one")
-        return Answer("died", text=f"failed on the worker: {error.cause}")
-    return Answer("died", text=f"was on a process of Ray's that ended: {type(error).__name__}")
+    return Answer("died", text=f"failed on worker {worker}: {type(error).__name__}: {error}")
 
 
 def work_at_node(message: bytes) -> Iterator[list[tuple[str, Any]]]:
