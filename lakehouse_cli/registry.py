@@ -32,6 +32,7 @@ EXECUTORS: Mapping[str, Entry] = {
     "threads": Entry("lakehouse_cli.executors.threads:ThreadsExecutor"),
     "processes": Entry("lakehouse_cli.executors.processes:ProcessesExecutor"),
     "dask": Entry("lakehouse_cli.executors.dask:DaskExecutor", "pip install 'lakehouse-cli[dask]'"),
+    "ray": Entry("lakehouse_cli.executors.ray:RayExecutor", "pip install 'lakehouse-cli[ray]'"),
 }
 
 #: Packages of the extras by the names they are imported by. Of those that several extras bring, any one will do.
@@ -49,6 +50,7 @@ EXTRAS: Mapping[str, str] = {
     "openpyxl": "excel",
     "polars": "polars",
     "pyspark": "spark",
+    "ray": "ray",
     "sklearn": "ml",
     "time_machine": "test",
 }

@@ -263,7 +263,7 @@ AsOf = Annotated[
     str | None, option("--as-of", metavar="TIME", help="The moment that stands for now, such as 2024-03-01T06:00Z.")
 ]
 Defer = Annotated[str | None, option("--defer", metavar="ENV", help=_DEFER_HELP, autocompletion=ENVIRONMENTS)]
-_EXECUTOR_HELP = "threads, serial, processes or dask."
+_EXECUTOR_HELP = "threads, serial, processes, dask or ray."
 _EXECUTOR = option("--executor", metavar="NAME", help=_EXECUTOR_HELP, autocompletion=completed("executors"))
 Executor = Annotated[str | None, _EXECUTOR]
 

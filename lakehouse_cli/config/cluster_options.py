@@ -35,13 +35,29 @@ class Span(Struct, frozen=True):
         return {"type": "string", "pattern": f"^(?:{_SPAN})$"}
 
 
+_RECONNECT = Key(
+    Span(), "How long a cluster that does not answer any more is waited for.", "60s", examples=("60s", "5m")
+)
+_HEAD = Text(
+    "`auto`, or the address of a head such as `10.0.0.5:6379`",
+    r"auto|[^\s/]+:\d{1,5}",
+    ("string",),
+    hint="write the address that `ray start --head` shows; run lakehouse on a machine of the cluster",
+)
 #: Options by executor; those that are not named have none.
 EXECUTOR_OPTIONS: AnyMapping[str, AnyMapping[str, Key]] = {
     "dask": {
         "address": Key(Text("the address of a scheduler"), "Of the scheduler.", examples=("tcp://10.0.0.5:8786",)),
-        "reconnect": Key(
-            Span(), "How long a cluster that does not answer any more is waited for.", "60s", examples=("60s", "5m")
+        "reconnect": _RECONNECT,
+    },
+    "ray": {
+        "address": Key(
+            _HEAD,
+            "Of the head; `auto` is the cluster that this machine is of, or that of `RAY_ADDRESS`.",
+            "auto",
+            examples=("auto", "10.0.0.5:6379"),
         ),
+        "reconnect": _RECONNECT,
     },
 }
 #: Executors whose workers are elsewhere.

@@ -36,7 +36,7 @@ _NAME_TYPES = ("string", "boolean")
 
 MEMORY_SIZE = r"\d+(?:\.\d+)? ?(?:B|kB|MB|GB|KiB|MiB|GiB)"
 ENGINES = ("duckdb", "storage")
-EXECUTORS = ("threads", "serial", "processes", "dask")
+EXECUTORS = ("threads", "serial", "processes", "dask", "ray")
 
 
 DESCRIPTION = Key(Text(), "What it is, for people.")

@@ -37,7 +37,7 @@ def start(prepare: Callable[[], None] | None, *, fork: bool) -> WorkerProcess:
     line, theirs = multiprocessing.Pipe()
     their_end, end = multiprocessing.Pipe(duplex=False)
     begin = _forked if fork else _anew
-    with theirs, their_end, _interrupts_held_back():
+    with theirs, their_end, interrupts_held_back():
         return begin(line, end, theirs, their_end, prepare)
 
 
@@ -53,27 +53,32 @@ def _forked(
 def _anew(
     line: Connection, end: Connection, theirs: Connection, their_end: Connection, prepare: Callable[[], None] | None
 ) -> WorkerProcess:
-    """Start a new Python that finds the modules that this one finds.
-
-    A process that `multiprocessing` spawns runs the program's main module again: that of a script without a guard
-    begins another run, and that of a script from stdin is not there.
-    """
-    descriptors = (theirs.fileno(), their_end.fileno())
-    path = [entry for entry in sys.path if isinstance(entry, str)]
-    code = f"import sys; sys.path[:] = {path!a}; from lakehouse_cli.executors.worker import serve_anew; "
-    flags: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()
-    process = subprocess.Popen(  # noqa: S603  # Python, and what is ours
-        [get_executable(), *flags, "-c", f"{code}serve_anew{descriptors}"],
-        stdin=subprocess.DEVNULL,
-        pass_fds=descriptors,
-    )
+    process = new_python("lakehouse_cli.executors.worker", "serve_anew", theirs, their_end)
     with suppress(BrokenPipeError, ConnectionResetError):  # it has ended; the first work for it fails
         line.send((sys.argv, prepare))
     return WorkerProcess(line, end, process.pid, process.poll)
 
 
+def new_python(module: str, function: str, *connections: Connection) -> subprocess.Popen[bytes]:
+    """Start a new Python that finds the modules that this one finds, and calls a function with its descriptors.
+
+    A process that `multiprocessing` spawns runs the program's main module again: that of a script without a guard
+    begins another run, and that of a script from stdin is not there.
+
+    Raises:
+        OSError: The system allows none.
+    """
+    descriptors = tuple(each.fileno() for each in connections)
+    path = [entry for entry in sys.path if isinstance(entry, str)]
+    code = f"import sys; sys.path[:] = {path!a}; from {module} import {function}; {function}(*{descriptors})"
+    flags: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()
+    return subprocess.Popen(  # noqa: S603  # Python, and what is ours
+        [get_executable(), *flags, "-c", code], stdin=subprocess.DEVNULL, pass_fds=descriptors
+    )
+
+
 @contextmanager
-def _interrupts_held_back() -> Iterator[None]:
+def interrupts_held_back() -> Iterator[None]:
     """Block Ctrl-C and the like in a process that is started meanwhile, until it ignores them by itself.
 
     Ctrl-C, and the end of a terminal, go to the whole group, also to a process that has loaded nothing yet. A process

@@ -181,7 +181,7 @@ class Project(StoredProject):
             defer: Name of the environment from which inputs are read that are neither selected nor here; nothing is
                 ever written there.
             fail_fast: Start nothing more once a table has failed.
-            executor: ``threads``, ``serial``, ``processes`` or ``dask``; the project file's by default.
+            executor: ``threads``, ``serial``, ``processes``, ``dask`` or ``ray``; the project file's by default.
             workers: How many tables at once; the project file's, else the executor's choice by default.
             together: Publish nothing until all of the run has passed; also where the project file says so.
             replay: Names of quarantines, such as ``daily__quarantine``: their tables run, also where they are up to

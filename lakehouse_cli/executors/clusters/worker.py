@@ -7,6 +7,7 @@ the next piece, and ended after a minute.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -39,8 +40,8 @@ _MOST_IDLE = 4
 _encoder, _messages = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Message)
 
 
-def pack_message(message: Message) -> bytes:
-    """A message as bytes."""
+def pack_message(message: Message | Answer) -> bytes:
+    """A message, or an answer, as bytes."""
     return _encoder.encode(message)
 
 
@@ -123,6 +124,11 @@ def _oom_kills() -> int:
     return 0
 
 
+def _devices() -> str:
+    """The accelerators that a process started now is given, as Ray sets for each piece of work by variables."""
+    return "".join(f"{name}={value} " for name, value in sorted(os.environ.items()) if "_VISIBLE_" in name)
+
+
 def end(process: WorkerProcess) -> None:
     """End a process and those it started."""
     process.request_end()
@@ -131,11 +137,11 @@ def end(process: WorkerProcess) -> None:
 
 
 class _Processes:
-    """The processes without work, by the folder of their bundle; each with the time since when."""
+    """The processes without work, by the folder of their bundle and their devices; each with the time since when."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._idle: list[tuple[float, Path, WorkerProcess]] = []
+        self._idle: list[tuple[float, tuple[Path, str], WorkerProcess]] = []
         self._watcher: threading.Thread | None = None
 
     def take(self, place: Path, threads: int) -> WorkerProcess:
@@ -145,7 +151,8 @@ class _Processes:
             OSError: None can be started.
         """
         with self._lock:
-            own = [each for each in self._idle if each[1] == place and each[2].exit_code() is None]
+            kind = (place, _devices())
+            own = [each for each in self._idle if each[1] == kind and each[2].exit_code() is None]
             if own:
                 self._idle.remove(own[-1])
                 return own[-1][2]
@@ -157,7 +164,7 @@ class _Processes:
     def put_back(self, place: Path, process: WorkerProcess) -> None:
         """Keep one for the next piece of work."""
         with self._lock:
-            self._idle.append((time.monotonic(), place, process))
+            self._idle.append((time.monotonic(), (place, _devices()), process))
             if self._watcher is None:
                 self._watcher = threading.Thread(target=self._watch, name="lakehouse idle", daemon=True)
                 self._watcher.start()

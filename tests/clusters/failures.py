@@ -12,13 +12,12 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.running import PATIENCE, Running, running
-from tests.clusters.servers import DaskCluster, await_that, dask_cluster
+from tests.clusters.servers import Cluster, await_that
 from tests.conftest import Cli, ProjectFolder
 from tests.servers.s3 import S3Server
 
@@ -38,15 +37,11 @@ NOTES = Path({notes!r})
 def draw(*inputs: pa.Table, name: str, seconds: float) -> pa.Table:
     (NOTES / f"{{name}}.{{os.getpid()}}.{{time.time_ns()}}").touch()
     time.sleep(seconds)
+    while (NOTES.parent / "hold").exists():
+        time.sleep(0.05)
     return pa.table({{"n": [random.getrandbits(60)]}})
 
 """
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, s3_server: S3Server) -> Iterator[DaskCluster]:
-    with dask_cluster(tmp_path / "dask", environ=s3_server.environ) as running_cluster:
-        yield running_cluster
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +53,7 @@ def _here(monkeypatch: pytest.MonkeyPatch, s3_server: S3Server) -> None:
 class Chains:
     """Chains of tables in a bucket, each computed from the one before it."""
 
-    def __init__(self, folder: ProjectFolder, cluster: DaskCluster, s3: S3Server, *, chains: int, length: int) -> None:
+    def __init__(self, folder: ProjectFolder, cluster: Cluster, s3: S3Server, *, chains: int, length: int) -> None:
         self.folder, self.notes = folder, folder.path / "notes"
         self.notes.mkdir()
         self.names = [f"t{chain}_{step}" for chain in range(chains) for step in range(length)]
@@ -70,8 +65,7 @@ class Chains:
                 parameter = f"{before}: pa.Table" if before else ""
                 code.append(f'def {name}({parameter}) -> pa.Table:\n    return draw(name="{name}", seconds=0.2)\n\n')
                 tables.append(f"{name}: {{columns: {{n: int64}}}}")
-        execution = f'{{executor: dask, options: {{address: "{cluster.address}"}}}}'
-        top = f'storages: {{default: {{root: "s3://{bucket}/lake", format: parquet}}}}\nexecution: {execution}\n'
+        top = f'storages: {{default: {{root: "s3://{bucket}/lake", format: parquet}}}}\n{cluster.execution}\n'
         folder.declare("\n".join(tables), "\n".join(code), top=f"{top}defaults: {{retries: 50, retry_delay: 0.1}}\n")
 
     def computed(self) -> Counter[str]:
@@ -89,7 +83,7 @@ def events_of(run: Running) -> list[dict[str, object]]:
     return [json.loads(line) for line in run.err.splitlines() if line.startswith("{")]
 
 
-def test_workers_that_are_killed(folder: ProjectFolder, cli: Cli, cluster: DaskCluster, s3_server: S3Server) -> None:
+def test_workers_that_are_killed(folder: ProjectFolder, cli: Cli, cluster: Cluster, s3_server: S3Server) -> None:
     """Nothing is lost, nothing that was finished is computed again, and nothing waits long."""
     chains = Chains(folder, cluster, s3_server, chains=4, length=max(4, KILLS))
     chosen = random.Random(5)
@@ -109,7 +103,7 @@ def test_workers_that_are_killed(folder: ProjectFolder, cli: Cli, cluster: DaskC
     chains.is_whole(cli)
 
 
-def test_scheduler_that_is_killed(folder: ProjectFolder, cli: Cli, cluster: DaskCluster, s3_server: S3Server) -> None:
+def test_scheduler_that_is_killed(folder: ProjectFolder, cli: Cli, cluster: Cluster, s3_server: S3Server) -> None:
     """It is waited for; where it comes back in time, with its workers, the run goes on."""
     chains = Chains(folder, cluster, s3_server, chains=3, length=4 * SCHEDULERS)
     with running(folder.path, "run", "-o", "json") as run:
@@ -129,12 +123,13 @@ def test_scheduler_that_is_killed(folder: ProjectFolder, cli: Cli, cluster: Dask
     chains.is_whole(cli)
 
 
-def test_scheduler_that_stays_away(folder: ProjectFolder, cli: Cli, cluster: DaskCluster, s3_server: S3Server) -> None:
+def test_scheduler_that_stays_away(folder: ProjectFolder, cli: Cli, cluster: Cluster, s3_server: S3Server) -> None:
     """The run ends with that cause, and the next one computes what is left."""
     chains = Chains(folder, cluster, s3_server, chains=2, length=4)
     folder.edit("lakehouse.yaml", f'"{cluster.address}"', f'"{cluster.address}", reconnect: 1s')
     with running(folder.path, "run", "-o", "json") as run:
         await_that(lambda: chains.computed().total() > 4)
+        folder.write("hold", "until the run has ended")  # what workers have been given already, they go on with
         cluster.kill_scheduler()
         assert run.ends(patience=120) == 1
         tables = json.loads(run.out)["tables"]
@@ -144,6 +139,7 @@ def test_scheduler_that_stays_away(folder: ProjectFolder, cli: Cli, cluster: Das
     done = [table["name"] for table in tables if table["status"] == "materialized"]
     for number in list(cluster.workers):
         cluster.kill_worker(number)
+    (folder.path / "hold").unlink()
     before = chains.computed()
     cluster.start_scheduler()
     cluster.start_worker(7)
@@ -155,7 +151,7 @@ def test_scheduler_that_stays_away(folder: ProjectFolder, cli: Cli, cluster: Das
     chains.is_whole(cli)
 
 
-def test_driver_that_is_killed(folder: ProjectFolder, cli: Cli, cluster: DaskCluster, s3_server: S3Server) -> None:
+def test_driver_that_is_killed(folder: ProjectFolder, cli: Cli, cluster: Cluster, s3_server: S3Server) -> None:
     """What its workers are at is ended, and the next run computes it."""
     chains = Chains(folder, cluster, s3_server, chains=3, length=3)
     with running(folder.path, "run") as run:
@@ -168,7 +164,7 @@ def test_driver_that_is_killed(folder: ProjectFolder, cli: Cli, cluster: DaskClu
 
 
 def test_two_drivers_at_once(
-    folder: ProjectFolder, cli: Cli, cluster: DaskCluster, s3_server: S3Server, tmp_path: Path
+    folder: ProjectFolder, cli: Cli, cluster: Cluster, s3_server: S3Server, tmp_path: Path
 ) -> None:
     """Both end well, with what one of them has stored."""
     chains = Chains(folder, cluster, s3_server, chains=2, length=2)
@@ -185,7 +181,7 @@ def test_two_drivers_at_once(
     chains.is_whole(cli)
 
 
-def test_interrupted_once_and_twice(folder: ProjectFolder, cli: Cli, cluster: DaskCluster, s3_server: S3Server) -> None:
+def test_interrupted_once_and_twice(folder: ProjectFolder, cli: Cli, cluster: Cluster, s3_server: S3Server) -> None:
     """Once: what is under way is finished; twice: it is ended, at once."""
     chains = Chains(folder, cluster, s3_server, chains=1, length=3)
     folder.edit("transforms.py", "seconds=0.2", "seconds=1.0")
@@ -206,14 +202,14 @@ def test_interrupted_once_and_twice(folder: ProjectFolder, cli: Cli, cluster: Da
 
 
 def test_next_attempt_asks_for_more_memory(
-    folder: ProjectFolder, cli: Cli, cluster: DaskCluster, s3_server: S3Server
+    folder: ProjectFolder, cli: Cli, cluster: Cluster, s3_server: S3Server
 ) -> None:
     """Where the system killed the first, it is given to a worker that has it."""
     Chains(folder, cluster, s3_server, chains=1, length=1)
     for number in list(cluster.workers):
         cluster.kill_worker(number)
     for number, size in ((7, "1GiB"), (8, "1GiB"), (9, "3GiB")):
-        cluster.start_worker(number, "--memory-limit", size)
+        cluster.start_worker(number, memory=size)
         cluster.await_worker(number)
     folder.edit("lakehouse.yaml", "columns: {n: int64}", "resources: {memory: [512MiB, 2GiB]}, columns: {n: string}")
     folder.edit("transforms.py", 'return draw(name="t0_0", seconds=0.2)', "return place()")

@@ -6,39 +6,25 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.clusters.servers import DaskCluster, dask_cluster
+from tests.clusters.servers import Cluster
 from tests.conftest import Cli, ProjectFolder
-from tests.servers.postgresql import PASSWORD, USER, PostgreSQL
 from tests.servers.s3 import S3Server
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-@pytest.fixture(scope="module")
-def cluster(
-    tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server, postgresql_server: PostgreSQL
-) -> Iterator[DaskCluster]:
-    """Workers with the variables of the examples, which this process has under other values or not at all."""
-    port = str(postgresql_server.port)
-    secrets = {"PG_PASSWORD": PASSWORD, "PG_USER": USER, "PG_PORT": port, "LAKE_BUCKET": "lake"}
-    with dask_cluster(tmp_path_factory.mktemp("dask"), environ={**s3_server.environ, **secrets}) as running:
-        yield running
-
-
 @pytest.fixture(autouse=True)
-def _here(monkeypatch: pytest.MonkeyPatch, s3_server: S3Server, postgresql_server: PostgreSQL) -> None:
+def _here(monkeypatch: pytest.MonkeyPatch, s3_server: S3Server, places: dict[str, str]) -> None:
     s3_server.make_bucket("lake")
-    known = {"PG_PASSWORD": PASSWORD, "PG_USER": USER, "PG_PORT": str(postgresql_server.port), "LAKE_BUCKET": "lake"}
-    for name, value in {**s3_server.environ, **known}.items():
+    for name, value in places.items():
         monkeypatch.setenv(name, value)
 
 
-def copied(folder: ProjectFolder, example: str, cluster: DaskCluster, storage: str, sources: str) -> None:
+def copied(folder: ProjectFolder, example: str, cluster: Cluster, storage: str, sources: str) -> None:
     """An example with an environment on the cluster, whose sources are where all see them."""
     for item in (EXAMPLES / example).iterdir():
         if item.is_dir():
@@ -47,12 +33,11 @@ def copied(folder: ProjectFolder, example: str, cluster: DaskCluster, storage: s
             shutil.copy(item, folder.path)
     if "environments:" not in folder.read("lakehouse.yaml"):
         folder.edit("lakehouse.yaml", "\ntables:", "\nenvironments:\n  here: {}\n\ntables:", 1)
-    address = f'execution: {{executor: dask, options: {{address: "{cluster.address}"}}}}'
     sources = f"{sources}: {{shared: true}}"
     folder.edit(
         "lakehouse.yaml",
         "\nenvironments:\n",
-        f"\nenvironments:\n  cluster:\n    {address}\n    storages: {{{sources}, default: {storage}}}\n",
+        f"\nenvironments:\n  cluster:\n    {cluster.execution}\n    storages: {{{sources}, default: {storage}}}\n",
         1,
     )
 
@@ -63,7 +48,7 @@ WAREHOUSE = '{root: "postgresql://${PG_USER}:${PG_PASSWORD}@127.0.0.1:${PG_PORT}
 
 @pytest.mark.parametrize("place", ["bucket", "warehouse"])
 def test_lake_is_the_same(
-    folder: ProjectFolder, cli: Cli, cluster: DaskCluster, postgresql_database: str, place: str
+    folder: ProjectFolder, cli: Cli, cluster: Cluster, postgresql_database: str, place: str
 ) -> None:
     storage = BUCKET % "metering" if place == "bucket" else WAREHOUSE % postgresql_database
     copied(folder, "lake", cluster, storage, "raw")
@@ -75,7 +60,7 @@ def test_lake_is_the_same(
     assert set(cli("run", "--env", "cluster", "-o", "json").statuses.values()) == {"unchanged"}
 
 
-def test_nightly_is_the_same(folder: ProjectFolder, cli: Cli, cluster: DaskCluster) -> None:
+def test_nightly_is_the_same(folder: ProjectFolder, cli: Cli, cluster: Cluster) -> None:
     copied(folder, "nightly", cluster, BUCKET % "nightly", "files")
     subprocess.run([sys.executable, "generate.py", "--days", "33"], cwd=folder.path, check=True, env=dict(os.environ))
     here = cli("run", "--env", "here", "-o", "json")

@@ -1,0 +1,204 @@
+"""The process of a run that Ray knows as a driver: Ray ends it where the cluster is lost, and the run goes on.
+
+It is asked by the lines of `executors.ray`, and answers on them; what runs at the workers is `work_at_node`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+# Ray would take the folder of a project that `uv run` was called in to all workers, with whatever is in it.
+os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+
+import ray
+from ray import exceptions
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from lakehouse_cli.executors.clusters.messages import Answer
+from lakehouse_cli.executors.clusters.worker import answer, pack_message
+from lakehouse_cli.executors.worker import LEADERS
+
+#: What is said of a process of Ray's that it ended for want of memory.
+OUT_OF_MEMORY = "was ended by Ray, as its machine ran out of memory"
+# Resources that Ray has other names for, by ours.
+_OPTIONS = {"cpus": "num_cpus", "gpus": "num_gpus", "memory": "memory"}
+_OURS = {"CPU": "cpus", "GPU": "gpus", "memory": "memory"}
+_NOT_ASKED_FOR = ("node:", "object_store_memory")
+# Of nodes that are not there any more, which Ray lists for a while.
+_GONE = (exceptions.NodeDiedError, exceptions.TaskUnschedulableError)
+# What a node says that lacks the module of `work_at_node`.
+_IS_MISSING = "No module named 'lakehouse_cli"
+
+
+def drive(descriptor: int) -> None:
+    """Connect to a cluster, and do what the run asks for until it is over.
+
+    Args:
+        descriptor: Of the line. What comes first is the address; what is answered, `ready` or why it is not.
+    """
+    for number in LEADERS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, LEADERS)
+    # Of clusters that do not answer Ray writes past Python's logging; the run says that by itself.
+    with Path(os.devnull).open("w") as nowhere:
+        for stream in (1, 2):
+            os.dup2(nowhere.fileno(), stream)
+    line = Connection(descriptor)
+    with suppress(EOFError, OSError):  # the run is gone
+        address = line.recv()
+        try:
+            _connect(address)
+        except Exception as error:  # noqa: BLE001  # whatever Ray makes of it
+            line.send(("lost", " ".join(str(error).split())))
+            return
+        line.send(("ready", None))
+        asyncio.run(_Driver(line).serve())
+    ray.shutdown()
+
+
+def _connect(address: str) -> None:
+    # Workers look for modules where a driver is, and in this folder is none.
+    with tempfile.TemporaryDirectory(prefix="lakehouse-ray-") as folder:
+        os.chdir(folder)
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
+        os.chdir("/")
+
+
+class _Driver:
+    """What is under way.
+
+    Args:
+        line: To the run.
+    """
+
+    def __init__(self, line: Connection) -> None:
+        self._line = line
+        self._streams: dict[str, Any] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._calls: dict[tuple[Any, ...], Any] = {}
+        self._gone: set[str] = set()
+        self._end = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Take what the run asks for, until it is over."""
+        asyncio.get_running_loop().add_reader(self._line.fileno(), self._take)
+        await self._end.wait()
+
+    def _take(self) -> None:
+        try:
+            asked, *values = self._line.recv()
+        except (EOFError, OSError):  # the run is gone
+            asked = "close"
+        if asked == "close":
+            asyncio.get_running_loop().remove_reader(self._line.fileno())
+            self._end.set()
+        elif asked == "call":
+            self._begin(self._follow(*values))
+        elif asked == "nodes":
+            self._begin(self._list_nodes())
+        elif (stream := self._streams.pop(values[0], None)) is not None:  # it is to be cancelled
+            ray.cancel(stream, force=True)
+
+    def _begin(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _list_nodes(self) -> None:
+        found = {}
+        for each in await asyncio.to_thread(ray.nodes):
+            resources = {
+                _OURS.get(name, name): amount
+                for name, amount in each["Resources"].items()
+                if not name.startswith(_NOT_ASKED_FOR)
+            }
+            if each["Alive"] and each["NodeID"] not in self._gone and resources.get("cpus", 0) >= 1:
+                shown = (each["NodeName"] or each["NodeManagerAddress"]).replace(" ", "_").replace("#", "_")
+                found[f"{shown}#{each['NodeID']}"] = resources
+        self._line.send(("", "nodes", found))
+
+    async def _follow(self, key: str, worker: str, message: bytes, resources: Mapping[str, float] | None) -> None:
+        """Have a node answer a message, and hand on what it says."""
+        shown, _, node = worker.rpartition("#")
+        self._streams[key] = None
+        try:
+            if node in self._gone:
+                raise exceptions.TaskUnschedulableError(f"{shown} is gone")
+            stream = self._streams[key] = self._call(node, resources).remote(message)
+            async for said in stream:
+                for kind, value in await said:
+                    self._line.send((key, kind, value))
+                if kind == "answer":
+                    break
+        except Exception as error:  # noqa: BLE001  # whatever Ray makes of it
+            if isinstance(error, _GONE):
+                self._gone.add(node)
+            # What was cancelled is not waited for, and of a node that is gone nothing but work.
+            if key in self._streams and not (node in self._gone and resources is None):
+                self._line.send((key, "answer", pack_message(_answer_without(error, shown))))
+        self._streams.pop(key, None)
+
+    def _call(self, node: str, resources: Mapping[str, float] | None) -> Any:
+        """The function as it is called at a node, once at most, and nowhere else."""
+        asked = {"cpus": 0} if resources is None else {"cpus": 1, **resources}
+        options = (node, *sorted(asked.items()))
+        if options not in self._calls:
+            self._calls[options] = _at_node.options(
+                max_retries=0,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+                resources={name: amount for name, amount in asked.items() if name not in _OPTIONS},
+                **{_OPTIONS[name]: amount for name, amount in asked.items() if name in _OPTIONS},
+            )
+        return self._calls[options]
+
+
+def _answer_without(error: Exception, worker: str) -> Answer:
+    """What stands for the answer of a worker that gave none."""
+    match error:
+        case exceptions.OutOfMemoryError():
+            return Answer("killed", text=OUT_OF_MEMORY)
+        case exceptions.TaskUnschedulableError():  # it was not begun
+            return Answer("lacks")
+        case exceptions.NodeDiedError():
+            return Answer("died", text=f"was on worker {worker}, which is gone")
+        case exceptions.WorkerCrashedError():
+            return Answer("died", text=f"was led by a process of Ray's on {worker} that was killed, or crashed")
+        case exceptions.RayTaskError() if _IS_MISSING in str(error):
+            return Answer("died", text="has no lakehouse-cli, or an older one")
+    return Answer("died", text=f"failed on worker {worker}: {type(error).__name__}: {error}")
+
+
+def work_at_node(message: bytes) -> Iterator[list[tuple[str, Any]]]:
+    """Answer a message at a worker of Ray's; yields what is said, at last the answer."""
+    context = ray.get_runtime_context()
+    folder = Path(context.get_temp_dir(), context.get_session_name(), f"lakehouse-{context.get_node_id()}")
+    said: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            found = answer(message, str(folder), lambda *each: said.put(each))
+        except BaseException as error:  # noqa: BLE001  # said where it is waited for
+            found = pack_message(Answer("died", text=f"failed on the worker: {type(error).__name__}: {error}"))
+        said.put(("answer", found))
+
+    threading.Thread(target=work, name="lakehouse work", daemon=True).start()
+    is_done = False
+    while not is_done:
+        lines = [said.get()]
+        while not said.empty():
+            lines.append(said.get())
+        is_done = lines[-1][0] == "answer"
+        yield lines
+
+
+_at_node = ray.remote(work_at_node)

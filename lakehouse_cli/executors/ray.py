@@ -1,0 +1,142 @@
+"""Tables on the workers of a Ray cluster."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+import subprocess
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from multiprocessing import Pipe
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, OnAnswer, OnSaid, Slots
+from lakehouse_cli.executors.clusters.executor import ClusterExecutor
+from lakehouse_cli.executors.start_methods import interrupts_held_back, new_python
+
+if importlib.util.find_spec("ray") is None:  # which the process of the driver loads, and this one does not
+    raise ModuleNotFoundError("No module named 'ray'", name="ray")
+
+# Seconds to wait for a cluster, beyond those that the driver needs to load Ray; and for the driver to end.
+_CONNECT_S, _LOAD_S, _END_S = 10.0, 5.0, 2.0
+
+
+class RayExecutor(ClusterExecutor):
+    """Leads a Ray cluster."""
+
+    def engine(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> Engine:
+        """The cluster at `address`."""
+        return RayEngine(options, on_answer, on_said)
+
+
+class RayEngine(Engine):
+    """A Ray cluster, through a process that is its driver: Ray ends that where the cluster is lost.
+
+    Args:
+        options: `address`.
+        on_answer: As of `Engine`.
+        on_said: As of `Engine`.
+
+    Raises:
+        ClusterLostError: Nothing answers at the address.
+    """
+
+    name = "Ray"
+
+    def __init__(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> None:
+        self._address = options.get("address", "auto")
+        self._on_answer = on_answer
+        self._on_said = on_said
+        self._sending = threading.Lock()
+        self._connect()
+
+    def _connect(self) -> None:
+        if self._address != "auto":  # which is sooner seen than Ray is loaded
+            host, _, port = self._address.rpartition(":")
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
+            except OSError as error:
+                raise self._lost() from error
+        self._line, theirs = Pipe()
+        with theirs, interrupts_held_back():
+            self._process = new_python("lakehouse_cli.executors.clusters.ray_driver", "drive", theirs)
+        kind, why = "lost", ""
+        with suppress(OSError, EOFError):  # it has ended
+            self._line.send(self._address)
+            if self._line.poll(_CONNECT_S + _LOAD_S):
+                kind, why = self._line.recv()
+        self._nodes: SimpleQueue[Mapping[str, Mapping[str, float]] | None] = SimpleQueue()
+        self._reader = threading.Thread(target=self._serve, name="lakehouse answers", daemon=True)
+        self._reader.start()
+        if kind != "ready":
+            self.close()
+            raise self._lost(why)
+
+    def _lost(self, why: str = "") -> ClusterLostError:
+        return ClusterLostError(
+            f"no Ray cluster answers at `{self._address}`{why and f' ({why})'}",
+            hint="start it (`ray start --head`; here, `ray start --address …`, as a run is on a machine of its"
+            " cluster), or correct `address` under `execution.options`",
+        )
+
+    def workers(self) -> Mapping[str, Slots]:
+        """The nodes that have processors for work, by their ids."""
+        while not self._nodes.empty():
+            self._nodes.get()
+        self._ask("nodes")
+        try:
+            found = self._nodes.get(timeout=_CONNECT_S)
+        except Empty:
+            found = None
+        if found is None:
+            raise self._lost()
+        return {name: Slots(int(resources["cpus"]), resources) for name, resources in found.items()}
+
+    def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float] | None) -> None:
+        """Submit `work_at_node`, for one node only."""
+        self._ask("call", key, worker, message, resources)
+
+    def cancel(self, key: str) -> None:
+        """End the process of Ray's that answers, and with it what it started."""
+        with suppress(ClusterLostError):
+            self._ask("cancel", key)
+
+    def _ask(self, *asked: Any) -> None:
+        try:
+            with self._sending:
+                self._line.send(asked)
+        except OSError as error:
+            raise self._lost() from error
+
+    def _serve(self) -> None:
+        """Take what the driver says, until it ends."""
+        with suppress(EOFError, OSError):
+            while True:
+                key, kind, value = self._line.recv()
+                if kind == "nodes":
+                    self._nodes.put(value)
+                elif kind == "answer":
+                    self._on_answer(key, value, None)
+                else:
+                    self._on_said(key, kind, value)
+        self._nodes.put(None)
+        self._on_answer("", None, self._lost())
+
+    def reconnect(self) -> None:
+        """Start another driver."""
+        self.close()
+        self._connect()
+
+    def close(self) -> None:
+        """End the driver, by which the cluster ends what it is at for it."""
+        with suppress(ClusterLostError):
+            self._ask("close")
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+        self._line.close()
