@@ -15,6 +15,7 @@ from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.terminal import Terminal, printable, size_text
 
 if TYPE_CHECKING:
+    from lakehouse_cli.model import ProjectSpec
     from lakehouse_cli.project.facade import Project
     from lakehouse_cli.storage.base import Stray
 
@@ -63,7 +64,7 @@ def command(
     found = project.stored_partitions(*(tables or ()), partitions=partition) if partition else project.leftovers()
     removable = [stray for stray in found if stray.keep is None]
     if not settings.json and (not settings.quiet or removable):
-        output.write_lines(_lines(found, settings.stdout))
+        output.write_lines(_lines(found, settings.stdout, project.spec))
     if not removable or dry_run:
         _finish(project, settings, found, ())
         return 0
@@ -99,14 +100,28 @@ def _total(strays: Sequence[Stray]) -> str:
     return size_text(sum(stray.bytes for stray in strays))
 
 
-def _lines(found: Sequence[Stray], terminal: Terminal) -> list[str]:
+def _former(stray: Stray, spec: ProjectSpec) -> str | None:
+    """What a partition is of a table that is declared with other ones, or with none; None for anything else."""
+    name, _, path = (stray.table or "").partition("/")
+    table = spec.tables.get(name)
+    if stray.kind != "undeclared" or table is None or table.kind == "source" or not path:
+        return None
+    dimensions = tuple([each.partition("=")[0] for each in path.split("/")])
+    if dimensions == table.partitions:
+        return None
+    now = f"is by {', '.join(table.partitions)}" if table.partitions else "has no partitions"
+    return f"was stored by {', '.join(dimensions)}, and `{name}` {now}"
+
+
+def _lines(found: Sequence[Stray], terminal: Terminal, spec: ProjectSpec) -> list[str]:
     if not found:
         return ["nothing to clean"]
     rows = []
     for stray in found:
         moment = datetime.fromtimestamp(stray.modified_ns / 1e9, UTC).astimezone()
         table = f"`{stray.table}`: " if stray.table else ""
-        what = f"{table}{_WHAT[stray.kind]}" if stray.keep is None else f"{table}stays: {_why_it_stays(stray)}"
+        what = _former(stray, spec) or _WHAT[stray.kind]
+        what = f"{table}{what}" if stray.keep is None else f"{table}stays: {_why_it_stays(stray)}"
         rows.append(
             [
                 Cell(printable(stray.uri)),

@@ -18,14 +18,10 @@ from lakehouse_cli.model.project import Table
 _MARKS = re.compile(r"\*\*|\*|\?|\{([^{}/]*)\}")
 _SIDE_BY_SIDE = re.compile(r"(?=(\{[^{}/:]*\}\*|\*\{[^{}/:]*\}|\{[^{}/:]*\}\{[^{}/:]*\}))")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NUMBERS = {
-    "%Y": ("year", 4),
-    "%m": ("month", 2),
-    "%d": ("day", 2),
-    "%H": ("hour", 2),
-    "%M": ("minute", 2),
-    "%S": ("second", 2),
-}
+# Place among those of a `datetime`, and number of digits.
+_NUMBERS = {"%Y": (0, 4), "%m": (1, 2), "%d": (2, 2), "%H": (3, 2), "%M": (4, 2), "%S": (5, 2)}
+# In which a period is written as its key is.
+_KEY_FORMATS: dict[Every, str] = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d", "hour": "%Y-%m-%dT%H"}
 _FOUR_DIGITS = 1000
 _CODES = re.compile(r"%(.)|([^%]+)")
 _DIGITS = {
@@ -67,13 +63,15 @@ class Placeholder(Struct, frozen=True):
         return None if self.format is None else _every(self.format)
 
     def partition_value(self, text: str) -> str:
-        """The value of a partition that a part of a name is: the key of its period, or the text.
+        """The value of a partition that a part of a name is, as `FilePattern.match` has it: the key of its period.
 
         Raises:
             PatternError: It is not of the placeholder's format.
         """
         every = self.every
-        return text if every is None else period_key(period_at(parse_moment(text, self), every), every)
+        if every is None or _KEY_FORMATS.get(every) == self.format:
+            return text
+        return period_key(period_at(parse_moment(text, self), every), every)
 
 
 class FilePattern(Struct, frozen=True, dict=True):
@@ -239,38 +237,36 @@ def _every(form: str) -> Every | None:
 
 
 @lru_cache(maxsize=256)
-def _digits(form: str) -> re.Pattern[str] | None:
-    """What a text of a format is that has a year, and no part but numbers of as many digits each time; else None."""
-    names: list[str] = []
+def _digits(form: str) -> tuple[re.Pattern[str], tuple[int, ...]] | None:
+    """What a text of a format is that has a year, and no part but numbers of as many digits each time, and which.
+
+    None for any other format.
+    """
+    places: list[int] = []
     parts = []
     for part in re.split("(%.)", form):
-        name, count = _NUMBERS.get(part, ("", 0))
-        names += [name] if name else []
-        parts.append(f"(?P<{name}>[0-9]{{{count}}})" if name else re.escape(part))
-        if part.startswith("%") and not name:
+        place, count = _NUMBERS.get(part, (None, 0))
+        if place is None and part.startswith("%"):
             return None
-    return re.compile("".join(parts)) if "year" in names and len(names) == len(set(names)) else None
+        places += [] if place is None else [place]
+        parts.append(re.escape(part) if place is None else f"([0-9]{{{count}}})")
+    return (re.compile("".join(parts)), tuple(places)) if 0 in places and len(places) == len({*places}) else None
 
 
 def _moment_of_digits(text: str, form: str) -> datetime | None:
     """As `datetime.strptime`, a tenth as long, of what is most common; None where that is to be asked."""
-    expression = _digits(form)
-    found = None if expression is None else expression.fullmatch(text)
-    if found is None:
+    digits = _digits(form)
+    found = None if digits is None else digits[0].fullmatch(text)
+    if digits is None or found is None:
         return None
-    at = found.groupdict("").get
-    year = int(at("year", ""))
-    if year < _FOUR_DIGITS:  # which is written otherwise
+    numbers = [0, 1, 1, 0, 0, 0]
+    for place, number in zip(digits[1], found.groups(), strict=True):
+        numbers[place] = int(number)
+    if numbers[0] < _FOUR_DIGITS:  # which is written otherwise
         return None
+    year, month, day, hour, minute, second = numbers
     try:
-        return datetime(
-            year,
-            int(at("month", "1")),
-            int(at("day", "1")),
-            int(at("hour", "0")),
-            int(at("minute", "0")),
-            int(at("second", "0")),
-        )
+        return datetime(year, month, day, hour, minute, second)
     except ValueError:
         return None
 

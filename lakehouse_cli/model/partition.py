@@ -14,6 +14,8 @@ from lakehouse_cli.model.period import SAMPLES, first_moment
 
 #: The dimension that stands for each file of a source of many files.
 FILE = "file"
+#: Stands for whatever dimensions there are, where what is recorded of a table is asked for.
+ANY = ("*",)
 #: Matches values that need no encoding: of very many partitions, nearly all.
 is_plain = re.compile(r"[A-Za-z0-9_-]+", re.ASCII).fullmatch
 #: What Hive, Spark and Athena write as the value of a folder where it is null.

@@ -141,6 +141,12 @@ class PartitionPlanner:
                         named = first_named(more, 3)
                         yield f"left out: `{link.table}` has {named}, which dimension `{dimension.name}` does not list"
 
+    def former(self, name: str) -> Iterator[str]:
+        """A note on a planned table that was divided otherwise."""
+        if former := self._stored[name].former:
+            was, now = (", ".join(each) for each in (former, self._graph.tables[name].partitions))
+            yield f"was stored by {was}, and is by {now}: former partitions stay until `lakehouse clean` removes them"
+
     def up_to_date(self, name: str) -> int:
         """How many partitions of a planned table stay as they are."""
         found = self.found[name]

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.model.partition import FILE, Partition
+from lakehouse_cli.model.partition import ANY, FILE, Partition
 from lakehouse_cli.model.partition_content import content_of_partitions
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.model.unit import unit_of
@@ -100,6 +100,8 @@ class PartitionLook:
         stored = StoredPartitions(
             found, records, self._manifest(table), lambda each: storage.uri(unit_of(table, each)), reading
         )
+        if table.kind == "computed" and not records:
+            stored = replace(stored, former=_former(storage, table))
         # To ask a server of each would take long; there a run finds it.
         is_at_hand = table.kind == "computed" and storage.concurrency == 1
         return replace(stored, obstruction=self._obstruction(table)) if is_at_hand else stored
@@ -163,3 +165,11 @@ class PartitionLook:
             return TableState(uri, False)
         content = content_of_partitions(sorted(there, key=lambda each: each[0]))
         return TableState(uri, True, content=content._replace(reading=stored.reading))
+
+
+def _former(storage: AssetStorage, table: Table) -> tuple[str, ...]:
+    """By what a table was stored before; nothing where it was not, or nobody knows."""
+    try:
+        return next((each.dimensions for each in partitions(storage, replace(table, partitions=ANY))), ())
+    except StorageError:
+        return ()

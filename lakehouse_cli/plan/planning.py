@@ -355,6 +355,7 @@ def _planned_partitions(
         would_fail=failures[0] if failures and len(failures) >= len(runs) else None,
         notes=(
             *(whole_notes(partitions.whole_inputs(name), table, graph) if runs else ()),
+            *partitions.former(name),
             *partitions.unlisted(name),
         ),
         after=graph.after.get(name, ()),

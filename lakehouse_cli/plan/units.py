@@ -78,6 +78,7 @@ class StoredPartitions(Struct, frozen=True):
         reading: How each is read, as of `reading_of`.
         trouble: Why it cannot be looked at.
         obstruction: Finds what stands where one that is not described would be stored.
+        former: The dimensions by which a run stored the table, where it has no partition of its own.
     """
 
     contents: Mapping[Partition, InputRecord]
@@ -87,6 +88,7 @@ class StoredPartitions(Struct, frozen=True):
     reading: str = ""
     trouble: StorageError | None = None
     obstruction: Callable[[Partition], StorageError | None] = lambda _: None
+    former: tuple[str, ...] = ()
 
     def _left_beside(self, unit: Partition) -> Partition | None:
         """A partition with keys of one that was about to be replaced as these were judged, and is as it was."""

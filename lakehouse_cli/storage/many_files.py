@@ -256,10 +256,13 @@ class _ManyFiles:
 
     def _contents(self, files: Sequence[FoundFile], known: tuple[InputRecord, ...]) -> list[InputRecord]:
         """The record of each file; all at once where each look waits for a server."""
-        by_path: list[dict[str, FileRecord]] = [{each.path: each for each in record.files} for record in known]
+        by_path: dict[str, list[FileRecord]] = {}
+        for record in known:
+            for each in record.files:
+                by_path.setdefault(each.path, []).append(each)
 
         def records(file: FoundFile) -> list[InputRecord]:
-            found = [each for record in by_path if (each := record.get(file.shown)) is not None]
+            found = by_path.get(file.shown, ())
             return [InputRecord(each.content_hash, -1, each.bytes, each.modified_ns) for each in found]
 
         def content(file: FoundFile) -> InputRecord:

@@ -20,7 +20,10 @@ class Partitioned(Protocol):
     """Stores tables by partition: each is a table of its own to all other methods, as of `model.unit.unit_of`."""
 
     def partitions(self, table: Table) -> Mapping[Partition, PartitionRecord]:
-        """Return what is recorded of each stored partition of a table, in order, read at once."""
+        """Return what is recorded of each stored partition of a table, in order, read at once.
+
+        Of a table whose `partitions` are `ANY`, those of whatever dimensions.
+        """
 
     def contents(
         self, table: Table, known: Mapping[Partition, tuple[InputRecord, ...]]

@@ -31,7 +31,7 @@ from lakehouse_cli.model.manifest import (
     ObjectRecord,
     Recipe,
 )
-from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.partition import ANY, Partition
 from lakehouse_cli.version import __version__
 
 #: Of the lines.
@@ -297,14 +297,14 @@ class PartitionIndex:
     def of(self, dimensions: tuple[str, ...]) -> Mapping[Partition, PartitionRecord]:
         """The partitions of a table as it is declared now, in their order; those of other dimensions are not its.
 
-        Those whose storing has only begun are not there yet.
+        Those whose storing has only begun are not there yet. Of `ANY`, all are given.
         """
         if dimensions not in self._sorted:
             self._sorted[dimensions] = MappingProxyType(
                 {
                     each: record
                     for each, record in sorted(self.records.items(), key=_by_partition)
-                    if each.dimensions == dimensions and record.content_hash != UNFINISHED
+                    if dimensions in (each.dimensions, ANY) and record.content_hash != UNFINISHED
                 }
             )
         return self._sorted[dimensions]

@@ -162,3 +162,27 @@ def test_table_divided_otherwise_is_shown_as_such(folder: ProjectFolder, cli: Cl
         assert why in done.out + done.err, done
         assert "drop the table, or give this one another `path:`" in done.out + done.err
     assert why in cli("sql", "select * from daily").err
+
+
+@pytest.mark.parametrize("kind", ["parquet", "memory"])
+def test_table_that_is_divided_otherwise_says_so(folder: ProjectFolder, cli: Cli, kind: str) -> None:
+    place = KINDS[kind].replace("stored-partitions", f"divided-{folder.path.parent.name}")
+    declare(folder, place, "{root: dev}")
+    run(cli, "daily")
+    folder.edit(
+        "lakehouse.yaml",
+        "daily: {partitions: [day], inputs: [raw], columns: {day: date32",
+        "daily: {partitions: [month], inputs: [raw], columns: {month: date32",
+    )
+    assert planned(cli, "daily")["daily"] == {each: ["never_materialized"] for each in ("2024-01", "2024-02")}
+    said = "was stored by day, and is by month: former partitions stay until `lakehouse clean` removes them"
+    assert f"note: `daily`: {said}" in " ".join(cli("plan", "daily").out.split())
+    [note] = [each["notes"] for each in cli("plan", "daily", "-o", "json").json["tables"] if each["name"] == "daily"]
+    assert note == [said]
+    assert run(cli, "daily")["daily"] == dict.fromkeys(("2024-01", "2024-02"), "materialized")
+    assert "was stored" not in cli("plan", "daily").out
+    listed = cli("clean", "--dry-run").out
+    assert "`daily/day=2024-01-30`: was stored by day, and `daily` is by month" in " ".join(listed.split())
+    assert cli("clean", "--yes").code == 0
+    assert cli("clean", "--dry-run").out == "nothing to clean\n"
+    assert run(cli, "daily")["daily"] == {}

@@ -98,31 +98,31 @@ def read_pieces(
             reading.options = options.of(reading.name)
         of_parts = any(holds(each.type, pa.types.is_dictionary) for each in readings)
         if readings and source.width is not None and len(_passes(readings, options)) == 1 and not of_parts:
-            yield without_rows(pa.schema([(each.name, each.type) for each in readings]))
+            is_given = False
             for piece in _pieces(source, readings, options):
                 if piece is None:
                     break
-                rows += piece.num_rows
+                rows, is_given = rows + piece.num_rows, True
                 yield piece
             else:
+                if not is_given:
+                    yield without_rows(pa.schema([(each.name, each.type) for each in readings]))
                 return
     yield read_csv(open_source, name, columns, options).slice(rows)
 
 
 def _pieces(source: CsvSource, readings: Sequence[ColumnReading], options: CsvOptions) -> Iterator[pa.Table | None]:
     """The blocks of a file as tables; None, at last, where a row or value of one does not fit."""
-    native = [_native_type(each.type, each.options) for each in readings]
-    policies = [_converting(readings, native, options)]
-    if native != (texts := [_TEXT] * len(readings)):
-        policies.append(_converting(readings, texts, options))
+    native, texts = [_native_type(each.type, each.options) for each in readings], [_TEXT] * len(readings)
+    policies = [native, texts] if native != texts else [native]
     parsing = _parsing(source, options)
     positions = [str(at) for at in range(source.width or 0)]
 
     def parse(block: bytes) -> pa.Table | None:
         reading = csv.ReadOptions(use_threads=False, block_size=max(len(block), 1) + 1, column_names=positions)
-        for converting in policies:  # the quick one, then the careful one
+        for types in policies:  # the quick one, then the careful one
             with suppress(pa.ArrowInvalid, pa.ArrowKeyError):
-                read = csv.read_csv(pa.BufferReader(block), reading, parsing, converting)
+                read = csv.read_csv(pa.BufferReader(block), reading, parsing, _converting(readings, types, options))
                 done = list(map(typed, readings, read.columns))
                 if None not in done:
                     return pa.table(done, names=[each.name for each in readings])
