@@ -42,6 +42,11 @@ class DimensionColumns:
         self._values = {each.name: _value(each, key[each.name], periods.get(each.name)) for each in declared}
         self._table = table
 
+    @property
+    def row(self) -> pa.Table:
+        """The values, as a table of one row."""
+        return pa.table(self._values)
+
     def filled(self, result: pa.Table | Iterator[pa.Table]) -> pa.Table | Iterator[pa.Table]:
         """A result with the columns that it lacks."""
         if not self._values:

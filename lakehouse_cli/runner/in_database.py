@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 
 import pyarrow as pa
 from msgspec.structs import replace
 
+from lakehouse_cli.contracts import Enforcement
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.runner.contract import kept_pieces
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import Provenance
@@ -43,11 +46,14 @@ def compute_in_database(
         nonlocal checks
         from lakehouse_cli.runner.checking import judge_pieces  # not loaded where no table has checks
 
-        checks = judge_pieces(job, place, pieces)
+        with closing(Enforcement(table.columns, table.key, table.extra_columns, job.keys)) as enforcement:
+            if job.keys is not None:
+                pieces = kept_pieces(job, place, place.storages[table.storage], pieces, enforcement)
+            checks = judge_pieces(job, place, pieces)
 
     try:
         query = _query(job, place, unstored)
-        if job.judges:
+        if job.judges or job.keys is not None:
             query = replace(query, judge=judge)
         if not job.publish:
             computed = storage.compute_query(table, query)
@@ -69,10 +75,15 @@ def _query(job: Job, place: Workplace, unstored: Mapping[str, pa.Table]) -> Data
         declared, expected = job.tables[each.table], job.expected_inputs.get(each.table)
         known = () if expected is None else (expected,)
         storage = place.storages[declared.storage]
-        inputs[each.parameter or each.table] = QueryInput(declared, storage, known, unstored.get(each.table))
-    return DatabaseQuery(
-        table.query.bare, inputs, table.params, table.reproducible, job.forced, job.run_started, table.timeout
-    )
+        data = unstored.get(each.table)
+        inputs[each.parameter or each.table] = QueryInput(each.table, declared, storage, known, data)
+    dimensions = None
+    if table.partition is not None:
+        from lakehouse_cli.runner.dimension_columns import DimensionColumns  # not loaded for whole tables
+
+        dimensions = DimensionColumns(table, job.periods).row
+    told = table.params, table.reproducible, job.forced, job.run_started, table.timeout, dimensions
+    return DatabaseQuery(table.query.bare, inputs, *told)
 
 
 def _as_read(job: Job, records: Mapping[str, InputRecord]) -> dict[str, InputRecord]:

@@ -21,12 +21,14 @@ class QueryInput(Struct, frozen=True):
     """A table that a query reads.
 
     Attributes:
-        table: The table, as it is declared where it is stored.
+        name: What it is called where it is to blame.
+        table: The table, as it is declared where it is stored; or a partition of it, or some.
         storage: Where that is.
         known: What it was at other times, as of `AssetStorage.content`.
         data: Its rows, where they are stored nowhere; else None.
     """
 
+    name: str
     table: Table
     storage: AssetStorage
     known: tuple[InputRecord, ...] = ()
@@ -44,6 +46,7 @@ class DatabaseQuery(Struct, frozen=True):
         forced: Whether the user asked to replace whatever is there.
         now: When the run began.
         timeout: Seconds that it may take; None for no limit.
+        dimensions: The values of the columns that are dimensions of a partition, in a row; None for a whole table.
         judge: Given the rows that would be stored, raises what keeps them from being; None for nothing.
     """
 
@@ -54,6 +57,7 @@ class DatabaseQuery(Struct, frozen=True):
     forced: bool
     now: datetime
     timeout: float | None = None
+    dimensions: pa.Table | None = None
     judge: Callable[[Iterator[pa.Table]], None] | None = None
 
 

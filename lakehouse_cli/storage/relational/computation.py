@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from secrets import token_hex
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from lakehouse_cli.arrow.ordering import order_problem
-from lakehouse_cli.arrow.types import from_arrow
+from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.engines.interruption import interruptibly
 from lakehouse_cli.errors import (
     CORRECT_DATA,
@@ -25,7 +26,9 @@ from lakehouse_cli.errors import (
 )
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column, ColumnType, Table
+from lakehouse_cli.model.contract import Contract
 from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.model.unit import as_returned
 from lakehouse_cli.storage.counted_pieces import CountedPieces
 from lakehouse_cli.storage.errors import translate_errors
 from lakehouse_cli.storage.format_storage import missing_data
@@ -44,6 +47,9 @@ from lakehouse_cli.storage.relational.inspection import inspect_tables, record_o
 from lakehouse_cli.storage.relational.publishing import NewTable, publish_table
 from lakehouse_cli.storage.relational.result_types import TypedResult, judge_types
 from lakehouse_cli.storage.relational.session import Relation, Session
+from lakehouse_cli.storage.relational.unit_inputs import UnitInput, look_at_units
+from lakehouse_cli.storage.relational.unit_results import filled, refuse_others
+from lakehouse_cli.storage.relational.unit_rows import aside_of, publish_unit
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.storage.wrapper import innermost
 from lakehouse_cli.text.counts import plural
@@ -87,16 +93,23 @@ def _publish(
 ) -> Computed:
     relation = storage.relation(table)
     with translate_errors(storage, table, "written"), storage.computing(relation, computing.relations()) as session:
-        found, kept = session.find_one(relation), session.kept_of(relation)
-        storage._refuse(table, found, kept if found else None, query.forced)
+        kept = None
+        if relation.is_unit:
+            storage._refuse_unit(table, session, forced=query.forced)
+        else:
+            found, kept = session.find_one(relation), session.kept_of(relation)
+            storage._refuse(table, found, kept if found else None, query.forced)
         with _limited(session, query.timeout):
-            written, records = computing.run(session, relation)
+            written, records = computing.run(session, aside_of(relation) if relation.is_unit else relation)
             digest = session.digest(written.new.aside, written.new.found)
         if query.judge is not None:
             spooled, conversion = _spooled(storage, session, table, written.new, _SPOOLED)
             conversion.finish()
             query.judge(spooled.pieces())
-        manifest = publish_table(storage, session, table, written.new, digest, kept, origin(records))
+        if relation.is_unit:
+            manifest = publish_unit(storage, session, table, written.new, digest, origin(records))
+        else:
+            manifest = publish_table(storage, session, table, written.new, digest, kept, origin(records))
     storage._forget(relation)
     return Computed(written.dropped, manifest)
 
@@ -112,7 +125,8 @@ def _compute(computing: _Computation, storage: RelationalStorage, table: Table, 
     try:
         with translate_errors(storage, table, "written"), storage.computing(None, computing.relations()) as session:
             with _limited(session, query.timeout):
-                written, _ = computing.run(session, storage.relation(table))
+                relation = storage.relation(table)
+                written, _ = computing.run(session, aside_of(relation) if relation.is_unit else relation)
                 spooled, conversion = _spooled(storage, session, table, written.new, None)
             conversion.finish()
             data = spooled.table()
@@ -176,6 +190,9 @@ class _Computation:
         self._query = query
         self._session: Session | None = None
         self._untouched: set[str] = set()
+        # By the name of the input, those of partitions; and tables of this transaction alone, which are dropped in it.
+        self._units: dict[str, UnitInput] = {}
+        self._made: list[Relation] = []
 
     def interrupt(self) -> None:
         """End what the database does for it; called from another thread."""
@@ -184,7 +201,7 @@ class _Computation:
 
     def relations(self) -> list[Relation]:
         """What the inputs are in the database, those that are stored."""
-        return [self._home(each).relation(each.table) for each in self._stored()]
+        return [self._home(each).relation(each.table).base for each in self._stored()]
 
     def _stored(self) -> list[QueryInput]:
         return [each for each in self._query.inputs.values() if each.data is None]
@@ -212,18 +229,28 @@ class _Computation:
             try:
                 self._show(session, dialect, name, each)
             except (DataError, StorageError) as error:
-                raise QueryInputError(each.table.name, error) from None
+                raise QueryInputError(each.name, error) from None
         with self._failing(dialect):
             staged = dialect.stage(lambda names: self._order(names, is_ordered=dialect.is_ordered))
             dialect.end()
-        return self._write(session, dialect, relation, staged), records
+        written = self._write(session, dialect, relation, staged)
+        for made in self._made:
+            session.do(f"DROP TABLE {session.sql(made)}")
+        return written, records
 
     def _records(self, session: Session) -> dict[str, InputRecord]:
         """The content of each stored input, as this transaction sees it."""
-        inputs = {each.table.name: each for each in self._stored()}
+        records: dict[str, InputRecord] = {}
+        for each in self._stored():
+            if each.table.is_partitioned:
+                with _blaming(each.name):
+                    found = self._units[each.name] = look_at_units(self._home(each), session, each.table)
+                records[each.name] = found.record
+                if found.untouched:
+                    self._untouched.add(each.name)
+        inputs = {each.name: each for each in self._stored() if not each.table.is_partitioned}
         relations = {name: self._home(each).relation(each.table) for name, each in inputs.items()}
         looks = self._storage._hashed(session, inspect_tables(session, list(relations.values()))) if relations else {}
-        records: dict[str, InputRecord] = {}
         for name, each in inputs.items():
             look = looks[relations[name]]
             if look.found is None:
@@ -268,28 +295,35 @@ class _Computation:
 
     def _show(self, session: Session, dialect: QueryDialect, name: str, of: QueryInput) -> None:
         """Let the query read an input by its name, with the declared columns in their declared types."""
-        table, is_stored = of.table, of.data is None
-        relation = self._home(of).relation(table) if of.data is None else self._written_input(session, table, of.data)
-        found = session.find_one(relation)
-        assert found is not None  # noqa: S101  # its content was looked at in this transaction
-        types = dict(found.columns)
-        there = {each.name: str((is_stored and each.from_) or each.name) for each in table.columns or ()}
-        lacking = [column for column in table.columns or () if there[column.name] not in types]
+        table, units, data = of.table, self._units.get(of.name), of.data
+        if units is not None and units.found is None:
+            data = _no_rows(table)
+        is_stored = data is None
+        if units is not None and units.found is not None:
+            relation, there, rows = units.base, units.found, units.source
+        else:
+            relation = self._home(of).relation(table) if data is None else self._written_input(session, table, data)
+            found = session.find_one(relation)
+            assert found is not None  # noqa: S101  # its content was looked at in this transaction
+            there, rows = found, session.sql(relation)
+        types = dict(there.columns)
+        named = {each.name: str((is_stored and each.from_) or each.name) for each in table.columns or ()}
+        lacking = [column for column in table.columns or () if named[column.name] not in types]
         if lacking:
             error = missing_columns(
                 of.storage.uri(table), lacking, list(types), table.columns, reason="there is no such column"
             )
             error.location = lacking[0].location
             raise error
-        others = [each for each in types if each not in there.values()]
+        others = [each for each in types if each not in named.values()]
         keeps = table.columns is None or (table.kind == "computed" and table.extra_columns == "keep")
-        raw = {**there, **({each: each for each in others} if keeps else {})}
+        raw = {**named, **({each: each for each in others} if keeps else {})}
         picked = ", ".join(f"{quote(stored)} AS {quote(name)}" for name, stored in raw.items())
-        source = f"(SELECT {picked} FROM {session.sql(relation)}) AS source"
+        source = f"(SELECT {picked} FROM {rows}) AS source"
         conversions, judged = self._of_input(dialect, of, {name: types[stored] for name, stored in raw.items()})
         key = table.key if table.kind == "source" else ()
         wants = key or any(each.faults or (each.declared and not each.declared.nullable) for each in judged)
-        if is_stored and wants and table.name not in self._untouched:  # as it was judged when it was stored
+        if is_stored and wants and of.name not in self._untouched:  # as it was judged when it was stored
             judgement = judge(session, source, judged, key)
             if judgement.violations:
                 error = _broken(DataError, judgement.violations, judgement.failed)
@@ -327,22 +361,51 @@ class _Computation:
         """Store rows that are stored nowhere, for this transaction."""
         prepared, types = self._storage._stored_form(table, CountedPieces(iter([data])), None)
         schema = self._storage.default_schema()
-        return session.write(Relation(schema, f"lakehouse_input_{time.time_ns():x}"), prepared, types)
+        self._made.append(session.write(Relation(schema, f"lakehouse_input_{token_hex(8)}"), prepared, types))
+        return self._made[-1]
 
     def _write(self, session: Session, dialect: QueryDialect, relation: Relation, staged: Staged) -> _Written:
         """Enforce the contract on what the query gave, and write it in the declared types."""
         table = self._table
-        typed, judgement = _enforced(session, dialect, table, staged)
-        empty = typed.empty
+        own = self._own_values(session)
+        typed, judgement = _enforced(session, dialect, as_returned(table, staged.columns), staged)
+        values = {name: found.expression for name, found in typed.conversions.items()}
+        refuse_others(
+            session, table, staged.source, {name: (values[name], own[name]) for name in own if name in values}
+        )
+        empty = filled(typed.empty, table, self._query.dimensions)
         problem = order_problem(empty.schema, table.order_by)
         if problem is not None:
             index, message, hint = problem
             raise TransformError(message, hint=hint, location=table.where(f"order_by.{index}"))
         check_undeclared_types(self._storage, table, empty.schema, empty.num_rows)
         prepared, types = self._storage._stored_form(table, CountedPieces(iter([empty])), None)
-        values = ", ".join(typed.conversions[name].expression for name in types)
-        aside = session.write_from(relation, prepared, types, f"SELECT {values} FROM {staged.source}")
+        select = ", ".join((own | values)[name] for name in types)
+        aside = session.write_from(relation, prepared, types, f"SELECT {select} FROM {staged.source}")
         return _Written(NewTable(aside, session.find([aside])[aside], empty, judgement.rows), typed.dropped)
+
+    def _own_values(self, session: Session) -> dict[str, str]:
+        """The values of columns that are dimensions, as they are stored, by name: as SQL."""
+        row = self._query.dimensions
+        if row is None or not row.num_columns:
+            return {}
+        names = {name: f"lakehouse_own_{number}" for number, name in enumerate(row.column_names)}
+        named = row.rename_columns(list(names.values()))
+        form = replace(self._table, contract=Contract())
+        values = self._written_input(session, form, named)
+        return {name: f"(SELECT {quote(own)} FROM {session.sql(values)})" for name, own in names.items()}
+
+
+def _no_rows(table: Table) -> pa.Table:
+    return pa.table({each.name: pa.nulls(0, to_arrow(each.type)) for each in table.columns or ()})
+
+
+@contextmanager
+def _blaming(name: str) -> Iterator[None]:
+    try:
+        yield
+    except StorageError as error:
+        raise QueryInputError(name, error) from None
 
 
 def _enforced(session: Session, dialect: QueryDialect, table: Table, staged: Staged) -> tuple[TypedResult, Judgement]:

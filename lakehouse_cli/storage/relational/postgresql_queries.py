@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
+from datetime import date, datetime
 from decimal import Decimal
 from math import isfinite
 from typing import Any
@@ -205,6 +206,10 @@ def _kind(value: Any) -> str:
             return "numeric" if isfinite(value) else "double precision"
         case str():
             return "text"
+        case datetime():
+            return "timestamp"
+        case date():
+            return "date"
     return "jsonb"
 
 
@@ -212,6 +217,8 @@ def _text(value: Any) -> str:
     match value:
         case str():
             return value
+        case date():  # and a time
+            return value.isoformat()
         case float():
             return f"{Decimal(repr(value)):f}" if isfinite(value) else repr(value)
         case bool() | int():

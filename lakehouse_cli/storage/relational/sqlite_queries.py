@@ -6,6 +6,7 @@ import re
 import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 from lakehouse_cli.model import ColumnType
@@ -192,4 +193,4 @@ def _bound(name: str, value: Any) -> Any:
         )
     if isinstance(value, int) and not -_INT64 <= value < _INT64:
         raise RefusedQueryError(f"param `{name}` goes beyond SQLite's integers of 64 bits", "write it as a text")
-    return value
+    return value.isoformat(" ") if isinstance(value, datetime) else str(value) if isinstance(value, date) else value
