@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-clusters test-spark check format lint types layers bench screenshots dist servers clean
+.PHONY: help run test test-quick test-clusters test-spark check format lint types layers bench screenshots reference dist servers clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench: $(VENV)/installed ## Measure against pandas, and write docs/performance.m
 
 screenshots: $(VENV)/installed ## Draw the README's pictures from real output
 	$(BIN)/python docs/screenshots.py
+
+reference: $(VENV)/installed ## Write docs/cli.md from what --help says
+	$(BIN)/python docs/cli_reference.py
 
 dist: $(VENV)/installed ## Build the wheel and the source distribution
 	$(BIN)/python -m build --no-isolation
