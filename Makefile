@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-clusters test-spark check format lint types layers bench screenshots dist servers clean
+.PHONY: help run test test-quick test-clusters test-spark check format lint types layers bench screenshots reference dist servers clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench: $(VENV)/installed ## Measure against pandas, and write docs/performance.m
 
 screenshots: $(VENV)/installed ## Draw the README's pictures from real output
 	$(BIN)/python docs/screenshots.py
+
+reference: $(VENV)/installed ## Write docs/cli.md from what --help says
+	$(BIN)/python docs/cli_reference.py
 
 dist: $(VENV)/installed ## Build the wheel and the source distribution
 	$(BIN)/python -m build --no-isolation

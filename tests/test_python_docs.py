@@ -24,15 +24,20 @@ SESSIONS = r"^```console\n(.*?)^```$"
     [
         ("python", 4),
         ("coming-from-dagster-lakehouse", 7),
+        ("coming-from-pandas", 5),
+        ("coming-from-dbt", 3),
+        ("coming-from-kedro", 3),
+        pytest.param("coming-from-dagster", 1, marks=pytest.mark.slow),
         pytest.param("orchestrators", 10, marks=pytest.mark.slow),
     ],
 )
 def test_what_the_documentation_shows_is_what_happens(page: str, count: int, tmp_path: Path) -> None:
     text = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
-    if "$ dagster" in text:
+    if of_dagster := "$ dagster" in text or "from dagster" in text:
         pytest.importorskip("dagster")
     # Of Dagster, warnings are its own business.
-    for name, module in (("lakehouse", "-m lakehouse_cli"), ("python", ""), ("dagster", "-W ignore -m dagster")):
+    python = "-W ignore" if of_dagster else ""
+    for name, module in (("lakehouse", "-m lakehouse_cli"), ("python", python), ("dagster", "-W ignore -m dagster")):
         script = tmp_path / "bin" / name
         script.parent.mkdir(exist_ok=True)
         script.write_text(f'#!/bin/sh\nexec {sys.executable} {module} "$@"\n')

@@ -74,7 +74,8 @@ def ordinary(chance: Chance, kind: ColumnType) -> Any:
         low = max(first * 86_400 * per_second, -end)
         return chance.randint(-(-low // step), min((last + 1) * 86_400 * per_second - 1, end) // step) * step
     if kind.id == "date32":
-        return chance.randint(DAYS["first"], DAYS["last"])
+        last = DAYS["first"] + 70 if chance.random() < 0.3 else DAYS["last"]  # about the day that there was not
+        return chance.randint(DAYS["first"], last)
     if kind.id == "decimal128":
         digits = chance.randint(0, 10 ** min(kind.precision or 1, 15) - 1)
         zeros = chance.randint(0, max((kind.precision or 1) - len(str(digits)), 0))
