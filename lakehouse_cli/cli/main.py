@@ -27,7 +27,7 @@ from lakehouse_cli.version import __version__
 EXIT_INTERRUPTED = 130
 # Seconds that threads have which still go on when a command has done its work.
 _PATIENCE_S = 5.0
-_QUOTED = re.compile(r"'(--?[\w-]+)'")
+_QUOTED = r"'(--?[\w-]+)'"
 
 app = typer.Typer(
     name="lakehouse",
@@ -225,7 +225,7 @@ def _usage_error(error: Any, argv: Sequence[str]) -> UsageError:
         ]
         hint = did_you_mean(option, close)
         return UsageError(f"no such option: {option}", hint=hint or _help_of(error, argv))
-    message = _QUOTED.sub(r"`\1`", error.format_message().rstrip("."))
+    message = re.sub(_QUOTED, r"`\1`", error.format_message().rstrip("."))
     return UsageError(message[:1].lower() + message[1:], hint=_help_of(error, argv))
 
 

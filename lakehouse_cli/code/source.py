@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _INNER_IMPORT = re.compile(r"(?:\n[ \t]+|;[ \t]*|:[ \t]*)(?:import|from)[ \t]")
 _PATH = re.compile(r"__path__|addsitedir|sys\b.*\bpath\b|from[ \t]+sys\b|sys[ \t]+as\b")
 # https://docs.python.org/3/reference/lexical_analysis.html#encoding-declarations
-_ENCODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_ENCODING = rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)"
 # Code that is nested more deeply is refused: how much Python takes depends on its version and on who calls it.
 _DEEPEST = 1000
 _FLATTEN = "write its longest expression, or chain of `elif`, in several steps"
@@ -280,7 +280,7 @@ def _decode(data: bytes) -> str:
 def _undecodable(file: Path, shown: str, error: Exception) -> SourceError:
     """The error of a module that is not text in the encoding that it declares, or that declares none of text."""
     for number, line in enumerate(read_regular(file).split(b"\n", 2)[:2], 1):
-        declared = _ENCODING.match(line.removeprefix(codecs.BOM_UTF8))
+        declared = re.match(_ENCODING, line.removeprefix(codecs.BOM_UTF8))
         if declared is not None:
             text = line.decode("ascii", "replace").rstrip("\r")
             place = Location(shown, number, declared.start(1) + 1, len(declared[1]), text)

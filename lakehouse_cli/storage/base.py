@@ -16,13 +16,13 @@ from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ObjectRecord, Recipe
 from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.storage.errors import changed_while_read
-from lakehouse_cli.storage.partition_digests import OwnKeys
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakehouse_cli.formats.native import NativeFile
     from lakehouse_cli.formats.summary import Summary
+    from lakehouse_cli.storage.partition_digests import OwnKeys
 
 #: How often a table is read again that is replaced while it is read.
 READINGS = 10

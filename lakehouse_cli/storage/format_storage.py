@@ -30,13 +30,14 @@ from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
 from lakehouse_cli.storage.capabilities import PublishesPieces, RehearsesWriting
 from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, translate_errors
 from lakehouse_cli.storage.hashing import HashingSink
-from lakehouse_cli.storage.strays import Endings
 from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.yaml_text import quote_yaml
 from lakehouse_cli.version import __version__
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakehouse_cli.storage.strays import Endings
 
 #: Where manifests lie under the root of a storage.
 MANIFESTS = ".lakehouse/manifests"
@@ -161,6 +162,8 @@ class FormatStorage(AssetStorage):
 
     def _any_endings(self, tables: Sequence[Table]) -> Endings:
         """Every ending that a table's bytes may have had: it may have been stored before its format was changed."""
+        from lakehouse_cli.storage.strays import Endings  # not loaded where nothing is stored
+
         of_tables = [suffix for spec in FORMATS.values() for suffix in file_suffixes(spec, {})]
         of_objects = [suffix for spec in SERIALIZERS.values() for suffix in file_suffixes(spec, {})]
         for table in tables:

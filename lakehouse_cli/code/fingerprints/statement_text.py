@@ -23,7 +23,7 @@ _ANNOTATION = 2
 _CALL = 4
 
 # pandas looks such names up: df.query("amount > @LIMIT")
-_MENTIONED = re.compile(r"@([A-Za-z_]\w*)")
+_MENTIONED = r"@([A-Za-z_]\w*)"
 # What reads docstrings, annotations, or a function as it is written or compiled.
 _TEXT_READERS = frozenset(
     (
@@ -212,7 +212,7 @@ class _Walk:
                 return
             if "__doc__" in value or value in _NOTED:  # "{0.__doc__}".format(daily), getattr(daily, "__code__")
                 self._note("__doc__" if "__doc__" in value else value)
-            for name in _MENTIONED.findall(value) if "@" in value else ():
+            for name in re.findall(_MENTIONED, value) if "@" in value else ():
                 if name in self._names.entries or self._names.stars:
                     origin = self._names.plain_imports.get(name)
                     self._references[Reference(name, (), origin, bool(flags & EAGER))] = None
