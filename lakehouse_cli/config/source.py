@@ -21,7 +21,7 @@ MAX_BYTES = 10_000_000
 # Patterns as texts are compiled by `re` where they are first used: most files need none of them.
 # What YAML calls a line break (https://yaml.org/spec/1.1/#b-generic), as both of PyYAML's parsers count lines.
 _LINE_BREAK = "\r\n|[\n\r\x85\u2028\u2029]"
-_RARE_BREAK = re.compile("[\r\x85\u2028\u2029]")
+_RARE_BREAK = "[\r\x85\u2028\u2029]"
 # What a YAML stream may not hold (https://yaml.org/spec/1.2.2/#51-character-set).
 # Compiling the whole class takes longer than anything else here, and most files need only its first part.
 _UNPRINTABLE_ASCII = re.compile("[^\t\n\r\x20-\x7e]")
@@ -68,7 +68,7 @@ class SourceFile:
     @cached_property
     def lines(self) -> list[str]:
         """The text's lines without their breaks."""
-        if _RARE_BREAK.search(self.text) is None:
+        if "\r" not in self.text and (self.text.isascii() or re.search(_RARE_BREAK, self.text) is None):
             return self.text.split("\n")
         return re.split(_LINE_BREAK, self.text)
 

@@ -18,9 +18,8 @@ from msgspec import Struct
 
 from lakehouse_cli.code.fingerprints.packages import find_package
 from lakehouse_cli.errors import LakehouseError, MissingDataError, NewerVersionError, StorageError
-from lakehouse_cli.formats import FORMATS, SERIALIZERS, file_suffixes, form_of
+from lakehouse_cli.formats import FORMATS, file_suffixes, form_of
 from lakehouse_cli.formats.base import Format, NullSink, Opener, Sink
-from lakehouse_cli.formats.objects.stored import StoredBytes, object_record
 from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError, ObjectRecord
@@ -36,8 +35,6 @@ from lakehouse_cli.version import __version__
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from lakehouse_cli.storage.strays import Endings
 
 #: Where manifests lie under the root of a storage.
 MANIFESTS = ".lakehouse/manifests"
@@ -109,6 +106,8 @@ class FormatStorage(AssetStorage):
 
     def _format(self, table: Table) -> Format[Any]:
         if table.serializer:
+            from lakehouse_cli.formats.objects.stored import StoredBytes  # not loaded where all assets are tables
+
             return StoredBytes()
         if table.format not in self._formats:
             known = FORMATS[table.format]
@@ -159,17 +158,6 @@ class FormatStorage(AssetStorage):
         suffixes = file_suffixes(form_of(table), table.options)
         # What is computed is written in one place; only other people's files may come in any compression.
         return suffixes if table.kind == "source" else suffixes[:1]
-
-    def _any_endings(self, tables: Sequence[Table]) -> Endings:
-        """Every ending that a table's bytes may have had: it may have been stored before its format was changed."""
-        from lakehouse_cli.storage.strays import Endings  # not loaded where nothing is stored
-
-        of_tables = [suffix for spec in FORMATS.values() for suffix in file_suffixes(spec, {})]
-        of_objects = [suffix for spec in SERIALIZERS.values() for suffix in file_suffixes(spec, {})]
-        for table in tables:
-            (of_objects if table.serializer else of_tables).extend(file_suffixes(form_of(table), table.options))
-        of_tables += file_suffixes(FORMATS[self.spec.format], self.spec.options)
-        return Endings(tuple(dict.fromkeys(of_tables)), tuple(dict.fromkeys(of_objects)))
 
     def _one_of(self, found: Sequence[str], table: Table) -> str:
         """Return the one ending that is there, of those that may be; the one that would be written where none is."""
@@ -401,6 +389,7 @@ def make_manifest(
     Where `data` are only the first of them, `rows` says how many there are.
     """
     from lakehouse_cli.arrow.types import from_arrow
+    from lakehouse_cli.formats.objects.stored import object_record
 
     columns = () if table.serializer else tuple((each.name, str(from_arrow(each.type))) for each in data.schema)
     return Manifest(

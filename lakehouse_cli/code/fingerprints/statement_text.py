@@ -124,11 +124,11 @@ class _Walk:
         children: list[Any] = []
         for field in _counted_fields(kind):
             value = getattr(node, field, None)
-            if value is None or value == []:
-                continue  # versions of Python differ in which empty fields there are
             if isinstance(value, ast.AST):
                 text += f" {field}"
                 children.append(value)
+            elif value is None or value == []:
+                continue  # versions of Python differ in which empty fields there are
             elif value.__class__ is not list:
                 text += f" {field}={value!r}"
             elif said := _meaning(value) if isinstance(value[0], ast.stmt) else value:
@@ -191,8 +191,9 @@ class _Walk:
         while isinstance(inner, ast.Attribute):
             attributes.insert(0, inner.attr)
             inner = inner.value
-        for noted in _NOTED.intersection(attributes):
-            self._note(noted)
+        for noted in attributes:
+            if noted in _NOTED:
+                self._note(noted)
         if isinstance(inner, ast.Name):
             self._out.append(self._refer(inner.id, tuple(attributes), scope, flags))
         else:

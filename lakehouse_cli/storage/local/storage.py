@@ -258,15 +258,16 @@ class FileStorage(UnitFiles):
             folder: Where its file is.
             is_new: Whether nothing was where it is stored now.
         """
+        from lakehouse_cli.storage.local.strays import remove_former  # not loaded where all is new
+        from lakehouse_cli.storage.strays import Endings
+
         name, now = os.path.basename(table.path), self._suffix(table)
-        base, endings = f"{folder.path}/{name}", self._any_endings([table])
+        base, endings = f"{folder.path}/{name}", Endings.possible([table], self.spec)
         if not is_new and not any(os.path.lexists(base + each) for each in {*endings.tables, *endings.objects} - {now}):
             return
         with suppress(StorageError):  # a manifest that cannot be read says nothing
             before = self.read_manifest(table)
             if before is not None:
-                from lakehouse_cli.storage.local.strays import remove_former  # seldom needed
-
                 # Only what is new may have been under any ending; a folder of many tables is listed for few of them.
                 former = set(endings.of(before, lambda: endings_there(base) if is_new else ())) - {now}
                 remove_former(folder, [name + suffix for suffix in former], before)
@@ -373,11 +374,12 @@ class FileStorage(UnitFiles):
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
         """Files aside that nobody holds, and tables that a manifest describes and the project does not declare."""
         from lakehouse_cli.storage.local.strays import FilePlace  # for `clean` alone
-        from lakehouse_cli.storage.strays import find_strays
+        from lakehouse_cli.storage.strays import Endings, find_strays
 
         tables = list(declared)
         divided = {table.path: table.partitions for table in tables if table.is_partitioned}
-        place = FilePlace(self.spec.name, self.spec.root_text, self._real_root, self._any_endings(tables), divided)
+        endings = Endings.possible(tables, self.spec)
+        place = FilePlace(self.spec.name, self.spec.root_text, self._real_root, endings, divided)
         with translate_errors(self, None, "looked through"):
             return list(find_strays(place, {table.path for table in tables} - divided.keys(), taken))
 

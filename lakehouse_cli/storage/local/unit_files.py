@@ -307,10 +307,11 @@ class UnitFiles(FolderStorage):
         if before is None or before.content_hash == UNFINISHED or not is_new:
             return
         from lakehouse_cli.storage.local.strays import remove_former  # seldom needed
+        from lakehouse_cli.storage.strays import Endings
 
         stem, now = os.path.basename(table.path), self._suffix(table)
         there = endings_there(f"{folder.path}/{stem}")
-        former = set(self._any_endings([table]).of(before, lambda: there)) - {now}
+        former = set(Endings.possible([table], self.spec).of(before, lambda: there)) - {now}
         remove_former(folder, [stem + suffix for suffix in former], before)
 
 

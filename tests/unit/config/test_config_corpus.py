@@ -14,7 +14,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from lakehouse_cli.config import json_schema, load_project
+from lakehouse_cli.config import load_project
+from lakehouse_cli.config.schema import json_schema
 from tests.cases import each_case
 
 CORPUS = Path(__file__).parents[2] / "corpus"
