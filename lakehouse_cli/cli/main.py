@@ -28,7 +28,7 @@ from lakehouse_cli.version import __version__
 _PATIENCE_S = 5.0
 # Set where a shell asks for completions.
 _COMPLETION = "_LAKEHOUSE_COMPLETE"
-_QUOTED = re.compile(r"'(--?[\w-]+)'")
+_QUOTED = r"'(--?[\w-]+)'"
 
 app = typer.Typer(
     name="lakehouse",
@@ -240,7 +240,7 @@ def _usage_error(error: Any, argv: Sequence[str]) -> UsageError:
         params = error.ctx.command.get_params(error.ctx) if error.ctx is not None else ()
         hint = option_hint(option, {name for each in params for name in each.opts}) or did_you_mean(option, close)
         return UsageError(f"no such option: {option}", hint=hint or _help_of(error, argv))
-    message = _QUOTED.sub(r"`\1`", error.format_message().rstrip("."))
+    message = re.sub(_QUOTED, r"`\1`", error.format_message().rstrip("."))
     return UsageError(message[:1].lower() + message[1:], hint=_help_of(error, argv))
 
 

@@ -18,6 +18,6 @@ def command(settings: options.Settings) -> None:
     JSON Schema draft 07, so that editors complete and check the file as it is written.
     """
     del settings  # takes the options, and needs none
-    from lakehouse_cli.config import json_schema
+    from lakehouse_cli.config.schema import json_schema
 
     output.write_json(json_schema())

@@ -27,17 +27,19 @@ from lakehouse_cli.text.regular_files import read_regular
 if TYPE_CHECKING:
     from lakehouse_cli.code.annotations import NamedTypes
 
+# Compiled by `re` where a module is read anew.
 # An import that may be inside a function; what is no such thing and looks like it does no harm. Each alternative of
 # these patterns begins with a character of its own: where it does not, the search of a module takes ten times as long.
-_INNER_IMPORT = re.compile(r"(?:\n[ \t]+|;[ \t]*|:[ \t]*)(?:import|from)[ \t]")
-_PATH = re.compile(r"__path__|addsitedir|sys\b.*\bpath\b|from[ \t]+sys\b|sys[ \t]+as\b")
+_INNER_IMPORT = r"(?:\n[ \t]+|;[ \t]*|:[ \t]*)(?:import|from)[ \t]"
+_PATH = r"__path__|addsitedir|sys\b.*\bpath\b|from[ \t]+sys\b|sys[ \t]+as\b"
+_PATH_WORDS = ("__path__", "addsitedir", "sys")  # one of which is in all of these
 # https://docs.python.org/3/reference/lexical_analysis.html#encoding-declarations
-_ENCODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_ENCODING = rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)"
 # Code that is nested more deeply is refused: how much Python takes depends on its version and on who calls it.
 _DEEPEST = 1000
 _FLATTEN = "write its longest expression, or chain of `elif`, in several steps"
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_GLOBAL = re.compile(r"global[ \t]")
+_GLOBAL = r"global[ \t]"
 
 ParameterKind = Literal["positional_only", "positional", "keyword", "var_positional", "var_keyword"]
 
@@ -197,8 +199,9 @@ class SourceReader(Struct):
                     f"{shown} is nested more than {count_text(_DEEPEST)} levels deep here", _FLATTEN, place
                 )
         functions: dict[str, FunctionSource] = {}
-        inner, globals_ = _INNER_IMPORT.search(text) is not None, _GLOBAL.search(text) is not None
-        is_package, path = file.name == "__init__.py", _PATH.search(text) is not None
+        inner, globals_ = re.search(_INNER_IMPORT, text) is not None, re.search(_GLOBAL, text) is not None
+        is_package = file.name == "__init__.py"
+        path = any(word in text for word in _PATH_WORDS) and re.search(_PATH, text) is not None
         module = ModuleSource(name, file, shown, functions, is_package, tree, inner, globals_, path, text)
         # Entered before imports are followed, so that modules importing each other end.
         self._modules[name] = module
@@ -280,7 +283,7 @@ def _decode(data: bytes) -> str:
 def _undecodable(file: Path, shown: str, error: Exception) -> SourceError:
     """The error of a module that is not text in the encoding that it declares, or that declares none of text."""
     for number, line in enumerate(read_regular(file).split(b"\n", 2)[:2], 1):
-        declared = _ENCODING.match(line.removeprefix(codecs.BOM_UTF8))
+        declared = re.match(_ENCODING, line.removeprefix(codecs.BOM_UTF8))
         if declared is not None:
             text = line.decode("ascii", "replace").rstrip("\r")
             place = Location(shown, number, declared.start(1) + 1, len(declared[1]), text)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.errors import Problem
+from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.model import ProjectSpec, SparkSpec, StorageSpec, Table
 from lakehouse_cli.storage_types import STORAGE_TYPES, scheme_of
 from lakehouse_cli.text.redaction import without_password
@@ -17,7 +17,9 @@ def cluster_problems(spec: ProjectSpec) -> Iterator[Problem]:
     used = dict.fromkeys(table.storage for table in spec.tables.values())
     for name in used:
         if name in spec.storages:
-            yield from _storage_problems(spec.storages[name])
+            storage = spec.storages[name]
+            # The default one stands nowhere, unless it is declared.
+            yield from _storage_problems(storage, storage.location or spec.execution_location)
     for table in spec.tables.values():
         yield from _table_problems(table)
     if spec.together:
@@ -28,18 +30,18 @@ def cluster_problems(spec: ProjectSpec) -> Iterator[Problem]:
         yield Problem("`spark` under `execution` does not reach the workers of a cluster", hint, spec.spark.location)
 
 
-def _storage_problems(storage: StorageSpec) -> Iterator[Problem]:
+def _storage_problems(storage: StorageSpec, place: Location | None) -> Iterator[Problem]:
     if storage.type == "memory":
         hint = "choose another root, or another executor: `threads`"
-        yield Problem(f"storage {quoted(storage.name)} is in the memory of one process", hint, storage.location)
+        yield Problem(f"storage {quoted(storage.name)} is in the memory of one process", hint, place)
     elif not storage.shared and (what := _of_this_machine(storage)) is not None:
         hint = "use an object store or a database server, or say `shared: true` if every worker sees the same path"
         message = f"storage {quoted(storage.name)} is {what}, which the workers of a cluster may not see"
-        yield Problem(message, hint, storage.location)
+        yield Problem(message, hint, place)
     for option in _written_secrets(storage):
         hint = "put it into an environment variable, and write `${NAME}`: workers have their own"
         message = f"`{option}` of storage {quoted(storage.name)} has a secret, and none is sent to workers"
-        yield Problem(message, hint, storage.location)
+        yield Problem(message, hint, place)
 
 
 def _of_this_machine(storage: StorageSpec) -> str | None:

@@ -227,7 +227,7 @@ def _valid_type(node: Node) -> ColumnType | None:
 
 def _without_pieces(node: Mapping) -> dict[str, tuple[Scalar, Node]]:
     """The entries of a map but those that YAML makes of a type without quotes: of what is behind its commas."""
-    if not any(isinstance(value, Scalar) and value.is_null for _, value in node.entries.values()):
+    if not [value for _, value in node.entries.values() if isinstance(value, Scalar) and value.is_null]:
         return node.entries
     entries: dict[str, tuple[Scalar, Node]] = {}
     unclosed = 0

@@ -186,7 +186,7 @@ def _zone_hint(name: str) -> str | None:
     return None
 
 
-_SPAN = re.compile(r"([+-]?)(\d{1,6})([smhdw])", re.ASCII)
+_SPAN = r"([+-]?)(\d{1,6})([smhdw])"
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SPANS = r"[+-]?[0-9]{1,6}[smhdw]|0"
 
@@ -242,7 +242,7 @@ class _Around(Struct, frozen=True):
 def _seconds(node: Node) -> int | None:
     if isinstance(node, Scalar) and node.text in ("0", "+0", "-0"):
         return 0
-    found = _SPAN.fullmatch(node.text) if isinstance(node, Scalar) else None
+    found = re.fullmatch(_SPAN, node.text, re.ASCII) if isinstance(node, Scalar) else None
     return None if found is None else int(f"{found[1]}{found[2]}") * _SECONDS[found[3]]
 
 

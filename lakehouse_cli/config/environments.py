@@ -37,8 +37,7 @@ from lakehouse_cli.config.storages import (
     read_execution,
     read_storage,
 )
-from lakehouse_cli.config.url_variables import url_encoding
-from lakehouse_cli.config.variables import Filled, as_it_is, fill, settle, unset_in
+from lakehouse_cli.config.variables import Encoding, Filled, as_it_is, fill, settle, unset_in
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.formats import FORMATS
@@ -143,7 +142,12 @@ class Environments:
         """A storage, over another perhaps, with its variables filled in."""
         if not isinstance(storage, Mapping):
             return fill(self.reader, storage, self.environ)
-        encoding = url_encoding(storage, base if isinstance(base, Mapping) else None)
+        encoding: Encoding = as_it_is
+        root = storage.get("root")
+        if isinstance(root, Scalar) and "${" in root.text:
+            from lakehouse_cli.config.url_variables import url_encoding  # not loaded where no root has variables
+
+            encoding = url_encoding(storage, base if isinstance(base, Mapping) else None)
 
         def filled(name: str, value: Node) -> Node:
             return fill(self.reader, value, self.environ, encoding if name == "root" else as_it_is)

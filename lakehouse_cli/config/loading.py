@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from lakehouse_cli.config.cluster_options import CLUSTERS
-from lakehouse_cli.config.clusters import cluster_problems
 from lakehouse_cli.config.dimensions import read_dimensions
 from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.environments import Environments
@@ -28,7 +26,7 @@ from lakehouse_cli.config.source import PlacedMark, SourceFile, read_source
 from lakehouse_cli.config.storages import default_storage
 from lakehouse_cli.config.tables import Draft, Resolution, read_draft, read_table
 from lakehouse_cli.config.tables_cache import KeptTables, TablesReading
-from lakehouse_cli.config.validation import find_collisions, together_problems, validate
+from lakehouse_cli.config.validation import executor_problems, find_collisions, together_problems, validate
 from lakehouse_cli.config.variables import values_in
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 from lakehouse_cli.declarations import DeclaredProject
@@ -320,8 +318,7 @@ class _Loader:
             return None
         spec = with_made_dimensions(replace(spec, tables=tables, storages=marked(spec.storages, tables)))
         together = together_problems(tables.values()) if spec.together else ()
-        clusters = cluster_problems(spec) if spec.executor in CLUSTERS else ()
-        for problem in (*find_collisions(spec), *overlap_problems(spec), *together, *clusters):
+        for problem in (*find_collisions(spec), *overlap_problems(spec), *together, *executor_problems(spec)):
             self.reader.problems.add(problem)
         return spec
 

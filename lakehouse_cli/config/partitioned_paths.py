@@ -12,7 +12,7 @@ from lakehouse_cli.model.file_pattern import FilePattern, Placeholder, pattern_p
 from lakehouse_cli.model.partition import FILE
 
 # Parts of dates that are digits, always as many.
-_UNAMBIGUOUS = re.compile(r"(?:%[YmdHj]|[^%\d])*")
+_UNAMBIGUOUS = r"(?:%[YmdHj]|[^%\d])*"
 
 
 def path_of_partitions_problem(
@@ -61,7 +61,7 @@ def _placeholder_problem(placeholder: Placeholder, table: Table, dimension: Dime
         return None
     if every is None:
         return f"has a format for `{name}`, which is no dimension of time", f"write `{{{name}}}`"
-    if placeholder.every != every or not _UNAMBIGUOUS.fullmatch(form):
+    if placeholder.every != every or not re.fullmatch(_UNAMBIGUOUS, form):
         hint = f"write `{{{name}}}`, or digits that say the {every} and no more, as `{{month:%Y%m}}` says the month"
         return f"has a format that does not say which {every} is meant, `{{{name}:{form}}}`", hint
     return None

@@ -16,7 +16,8 @@ from lakehouse_cli.storage_types import SCHEMES, StorageType, bucket_problem, sc
 #: The folder under a storage's root where manifests lie.
 RESERVED_FOLDER = ".lakehouse"
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# None of them is printable, as nearly all paths are; compiled by `re` where it is first used.
+_CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 _RESERVED = "".join(f"[{c}{c.upper()}]" if c.isalpha() else r"\." for c in RESERVED_FOLDER)
 #: The rules of `path_problem` as one regular expression, for the JSON Schema.
 PATH_PATTERN = (
@@ -38,7 +39,7 @@ def path_problem(path: str) -> tuple[str, str] | None:
     named = [part for part in parts if part not in ("", ".")]
     if "${" in path:
         return "holds `${`, which is filled in only in storages, execution and params", "write the path itself"
-    if _CONTROL.search(path):
+    if not path.isprintable() and re.search(_CONTROL, path):
         return "holds a control character", "use letters, digits, `_`, `-` and `/`"
     if "\\" in path:
         return "holds a backslash", "separate folders with `/`"
@@ -65,7 +66,7 @@ def root_problem(root: str) -> tuple[str, str] | None:
     """What is wrong with the root of a storage, variables filled in; the message does not show it."""
     if root.startswith("~"):
         return "begins with `~`, which is not expanded", "write `${HOME}` in its place"
-    if _CONTROL.search(root):
+    if not root.isprintable() and re.search(_CONTROL, root):
         return "holds a control character", "name a folder"
     scheme, _, rest = root.partition(":")
     if scheme.lower() in SCHEMES and rest:
@@ -92,7 +93,7 @@ def url_problem(root: str, known: Sequence[str], of: StorageType | None = None) 
             folders = "in local folders and " if may_be_folder else ""
             return f"is a URL of type {SCHEMES[scheme]}; tables of type {of.name} live {folders}at {shown} only", hint
         return f"is a URL of a kind that is not known, `{scheme}://`", hint
-    if _CONTROL.search(root):
+    if not root.isprintable() and re.search(_CONTROL, root):
         return "holds a control character", "write it without"
     if root.partition("?")[0].count("@") > 1:
         # What follows the first would be taken for the host, and shown.

@@ -14,11 +14,12 @@ CoreValue = None | bool | int | float | str
 _TRUE = frozenset(("true", "True", "TRUE"))
 _FALSE = frozenset(("false", "False", "FALSE"))
 NULLS = frozenset(("", "~", "null", "Null", "NULL"))
-_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,4000})")
-_OTHER_BASE = re.compile(r"0x[0-9a-fA-F]{1,4000}|0o[0-7]{1,4000}")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_PLAIN = re.compile(r"[\w.][\w./()-]*")
-_SPECIAL = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+# Compiled by `re` where they are first used: most project files hold texts alone.
+_INT = r"[-+]?(?:0|[1-9][0-9]{0,4000})"
+_OTHER_BASE = r"0x[0-9a-fA-F]{1,4000}|0o[0-7]{1,4000}"
+_FLOAT = r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+_PLAIN = r"[\w.][\w./()-]*"
+_SPECIAL = r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 
 
 def core_value(text: str) -> CoreValue:
@@ -44,7 +45,7 @@ def flow_text(text: str) -> str:
     >>> [flow_text(text) for text in ("lookups/a.csv", "it's, here", "[x]", "7")]
     ['lookups/a.csv', "'it''s, here'", "'[x]'", "'7'"]
     """
-    if _PLAIN.fullmatch(text) and isinstance(core_value(text), str):
+    if re.fullmatch(_PLAIN, text) and isinstance(core_value(text), str):
         return text
     doubled = text.replace("'", "''")
     return f"'{doubled}'"
@@ -56,18 +57,18 @@ def loses_digits(text: str) -> bool:
     >>> [loses_digits(text) for text in ("0.1", "1e3", "12345678901234567.89", "1e400", "12345678901234567890")]
     [False, False, True, True, False]
     """
-    is_float = _FLOAT.fullmatch(text) is not None and _INT.fullmatch(text) is None
+    is_float = re.fullmatch(_FLOAT, text) is not None and re.fullmatch(_INT, text) is None
     return is_float and Decimal(text) != Decimal(repr(float(text)))
 
 
 def core_number(text: str) -> int | float | None:
     """The number an unquoted scalar is, None where it is none."""
-    if _INT.fullmatch(text):
+    if re.fullmatch(_INT, text):
         return int(text)
-    if _FLOAT.fullmatch(text):
+    if re.fullmatch(_FLOAT, text):
         return float(text)
-    if _OTHER_BASE.fullmatch(text):
+    if re.fullmatch(_OTHER_BASE, text):
         return int(text, 0)
-    if _SPECIAL.fullmatch(text):
+    if re.fullmatch(_SPECIAL, text):
         return float(text.replace(".", "", 1))
     return None

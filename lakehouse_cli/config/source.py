@@ -18,16 +18,17 @@ from lakehouse_cli.text.regular_files import read_regular
 #: Larger files are refused: a project of thousands of tables takes a tenth of this.
 MAX_BYTES = 10_000_000
 
+# Patterns as texts are compiled by `re` where they are first used: most files need none of them.
 # What YAML calls a line break (https://yaml.org/spec/1.1/#b-generic), as both of PyYAML's parsers count lines.
-_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-_RARE_BREAK = re.compile("[\r\x85\u2028\u2029]")
+_LINE_BREAK = "\r\n|[\n\r\x85\u2028\u2029]"
+_RARE_BREAK = "[\r\x85\u2028\u2029]"
 # What a YAML stream may not hold (https://yaml.org/spec/1.2.2/#51-character-set).
 # Compiling the whole class takes longer than anything else here, and most files need only its first part.
 _UNPRINTABLE_ASCII = re.compile("[^\t\n\r\x20-\x7e]")
 _UNPRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 # An anchor or a tag before a value, which a caret should not stand under.
-_PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+(?=\S)")
-_TAG = re.compile(r"![^\s,\[\]{}]*")
+_PROPERTIES = r"(?:[&!]\S*\s+)+(?=\S)"
+_TAG = r"![^\s,\[\]{}]*"
 # A line without any of these, whatever their case, has nothing to hide.
 _BESIDE_SECRETS = ("://", "secret", "token", "passw", "pwd", "credential", "key", "sig")
 
@@ -67,9 +68,9 @@ class SourceFile:
     @cached_property
     def lines(self) -> list[str]:
         """The text's lines without their breaks."""
-        if _RARE_BREAK.search(self.text) is None:
+        if "\r" not in self.text and (self.text.isascii() or re.search(_RARE_BREAK, self.text) is None):
             return self.text.split("\n")
-        return _LINE_BREAK.split(self.text)
+        return re.split(_LINE_BREAK, self.text)
 
     def line(self, number: int) -> str:
         """The text of the 0-based line; empty past the end of the file."""
@@ -100,7 +101,7 @@ class SourceFile:
         lines = self.lines
         source = lines[number] if number < len(lines) else ""
         if source[column : column + 1] in ("&", "!"):
-            properties = _PROPERTIES.match(source, column)
+            properties = re.compile(_PROPERTIES).match(source, column)
             column = properties.end() if properties else column
         last = end.column if end.line == number else len(source.rstrip())
         return Location(
@@ -109,7 +110,7 @@ class SourceFile:
 
     def tag(self, start: Mark) -> Location:
         """The place of the tag of a value that begins at `start`, an anchor perhaps before it."""
-        found = _TAG.search(self.line(start.line), start.column)
+        found = re.compile(_TAG).search(self.line(start.line), start.column)
         if found is None:
             return self.point(start.line, start.column)
         return self.point(start.line, found.start(), len(found.group()))
@@ -140,13 +141,13 @@ def read_source(path: Path, name: str) -> SourceFile | Problem:
     except UnicodeDecodeError as error:
         # Counted in the bytes the error speaks of, which lack the byte order mark.
         before = error.object[: error.start].decode("utf-8")
-        lines = _LINE_BREAK.split(before)
+        lines = re.split(_LINE_BREAK, before)
         message = f"`{name}` is not UTF-8: byte 0x{error.object[error.start]:02x}"
         return Problem(message, "save it as UTF-8", Location(name, len(lines), len(lines[-1]) + 1))
     source = SourceFile(path, name, text)
     unprintable = (_UNPRINTABLE_ASCII if text.isascii() else re.compile(_UNPRINTABLE)).search(text)
     if unprintable:
-        before_it = _LINE_BREAK.split(text[: unprintable.start()])
+        before_it = re.split(_LINE_BREAK, text[: unprintable.start()])
         return Problem(
             f"character U+{ord(unprintable.group()):04X} may not stand in a YAML file",
             'remove it, or write it as an escape in double quotes: "\\u0001"',

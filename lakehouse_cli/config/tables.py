@@ -17,7 +17,7 @@ from lakehouse_cli.config.options import FILE_COLUMN, MANY_FILES, read_options
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import EMPTY, Reader, read_keys
 from lakehouse_cli.config.scalars import loses_digits
-from lakehouse_cli.config.value_types import NAME_PATTERN, NAME_RULE, is_parameter
+from lakehouse_cli.config.value_types import NAME_RULE, is_parameter
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location
 from lakehouse_cli.formats import FORMATS, SERIALIZERS
@@ -26,7 +26,6 @@ from lakehouse_cli.model.check import every_check
 from lakehouse_cli.model.project import UNREAD_PATH
 from lakehouse_cli.model.quarantine import puts_rows_aside
 
-_NAME = re.compile(NAME_PATTERN)
 # Without these a table's part in the graph is unknown; what follows from them would be guesswork.
 _VITAL = frozenset(("kind", "function", "sql", "sql_file", "inputs", "params"))
 # What computes a table: one of these, or the function of its name.
@@ -134,7 +133,7 @@ def read_table(reader: Reader, name: Scalar, node: Node) -> Draft | None:
     """Read one table by itself; None after a problem that leaves it without shape."""
     table = name.text
     owner = f"table {quoted(table)}"
-    named = _NAME.fullmatch(table) is not None
+    named = table.isascii() and table.isidentifier()  # as `NAME_PATTERN` says
     if not named:
         fixed = re.sub("[^A-Za-z0-9_]+", "_", table).strip("_")
         fixed = f"t_{fixed}" if fixed[:1].isdigit() else fixed

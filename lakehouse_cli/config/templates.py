@@ -5,6 +5,7 @@ No value of a variable is in it. What is written in quotes stays a text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
 from pathlib import Path
@@ -31,7 +32,7 @@ def variables_of(template: Any) -> dict[str, bool]:
     """The variables that a template names, each with whether it must be set."""
     found: dict[str, bool] = {}
     for text in _texts(template):
-        for match in REFERENCE.finditer(text):
+        for match in re.finditer(REFERENCE, text):
             if match["name"]:
                 found[match["name"]] = found.get(match["name"], False) or match["default"] is None
     return found

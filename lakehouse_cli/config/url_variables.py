@@ -29,7 +29,7 @@ def url_encoding(storage: Mapping, base: Mapping | None = None) -> Encoding:
     """
     root, named = storage.get("root"), storage.get("type") or (base and base.get("type"))
     # So that what stands for a variable is taken for no part of the syntax.
-    text = REFERENCE.sub(lambda match: "_" * len(match[0]), root.text) if isinstance(root, Scalar) else ""
+    text = re.sub(REFERENCE, lambda match: "_" * len(match[0]), root.text) if isinstance(root, Scalar) else ""
     parts = _PARTS.fullmatch(text)
     type_name = SCHEMES.get(parts["scheme"]) if parts is not None else None
     if parts is None or type_name is None or not STORAGE_TYPES[type_name].url_encoded:

@@ -15,7 +15,6 @@ from msgspec import Struct, field
 
 from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.config.cluster_options import CLUSTERS
-from lakehouse_cli.config.clusters import cluster_problems
 from lakehouse_cli.config.collisions import Collisions
 from lakehouse_cli.config.many_files import many_files_problems, overlap_problems
 from lakehouse_cli.config.options import column_conflict, option_conflict
@@ -75,7 +74,14 @@ def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
     yield from partition_problems(spec, places.unread)
     if spec.together:
         yield from together_problems(spec.tables.values())
+    yield from executor_problems(spec)
+
+
+def executor_problems(spec: ProjectSpec) -> Iterator[Problem]:
+    """What the workers of the project's executor could not do, where they are on other machines."""
     if spec.executor in CLUSTERS:
+        from lakehouse_cli.config.clusters import cluster_problems  # not loaded where all is computed here
+
         yield from cluster_problems(spec)
 
 

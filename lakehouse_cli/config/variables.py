@@ -16,7 +16,7 @@ from lakehouse_cli.config.scalars import core_value
 from lakehouse_cli.config.source import PlacedMark
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 
-REFERENCE = re.compile(r"\$(?P<escape>\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}|\$\{")
+REFERENCE = r"\$(?P<escape>\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}|\$\{"
 
 #: Makes of what a reference in a text stands for what is put in its place.
 Encoding = Callable[[re.Match[str], str], str]
@@ -83,7 +83,7 @@ def as_written(node: Node) -> Node:
 def names_variables(node: Node) -> bool:
     """Whether variables are filled in somewhere in a node, be they set or not."""
     texts = (each.written if isinstance(each, Filled) else each.text for each in _scalars(node))
-    return any(match["name"] for text in texts if "${" in text for match in REFERENCE.finditer(text))
+    return any(match["name"] for text in texts if "${" in text for match in re.finditer(REFERENCE, text))
 
 
 def settle(node: Node, reader: Reader | None) -> Node:
@@ -123,7 +123,7 @@ def unset_in(node: Node) -> Iterator[str]:
 def values_in(nodes: Iterable[Node], environ: DotEnv) -> dict[str, str]:
     """The variables that nodes name and that are set, whether or not they are filled in; value by name."""
     texts = (scalar.text for node in nodes for scalar in _scalars(node) if "${" in scalar.text)
-    names = dict.fromkeys(match["name"] for text in texts for match in REFERENCE.finditer(text) if match["name"])
+    names = dict.fromkeys(match["name"] for text in texts for match in re.finditer(REFERENCE, text) if match["name"])
     found = {name: environ.get(name) for name in names}
     return {name: value for name, value in found.items() if value is not None}
 
@@ -172,7 +172,7 @@ def _filled(reader: Reader, node: Scalar, environ: DotEnv, encoding: Encoding) -
         unset.append(name)
         return match.group()
 
-    text = REFERENCE.sub(value, node.text)
+    text = re.sub(REFERENCE, value, node.text)
     # The quotes in `"${WORKERS}"` are there for the braces: a number that came so is one.
     plain = node.plain or isinstance(core_value(text), bool | int | float)
     # What comes from defaults alone stands in the file, and may be shown.

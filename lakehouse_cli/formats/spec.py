@@ -250,6 +250,11 @@ class LazySpecs(Mapping[str, _Spec], Generic[_Spec]):
         self._loaded[name] = getattr(import_module(module), attribute)
         return self._loaded[name]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """As of any mapping; without two calls where it is loaded, as it is for nearly every table."""
+        loaded = self._loaded.get(name)
+        return super().get(name, default) if loaded is None else loaded
+
     def _of_package(self, name: str) -> _Spec:
         if self._group is None or not name or name not in installed(self._group):
             raise KeyError(name)

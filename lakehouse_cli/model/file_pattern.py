@@ -15,15 +15,16 @@ from lakehouse_cli.model.partition import HIVE_NULL
 from lakehouse_cli.model.period import period_at, period_key
 from lakehouse_cli.model.project import Table
 
-_MARKS = re.compile(r"\*\*|\*|\?|\{([^{}/]*)\}")
-_SIDE_BY_SIDE = re.compile(r"(?=(\{[^{}/:]*\}\*|\*\{[^{}/:]*\}|\{[^{}/:]*\}\{[^{}/:]*\}))")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Compiled by `re` where they are first used: most projects have no such paths.
+_MARKS = r"\*\*|\*|\?|\{([^{}/]*)\}"
+_SIDE_BY_SIDE = r"(?=(\{[^{}/:]*\}\*|\*\{[^{}/:]*\}|\{[^{}/:]*\}\{[^{}/:]*\}))"
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 # Place among those of a `datetime`, and number of digits.
 _NUMBERS = {"%Y": (0, 4), "%m": (1, 2), "%d": (2, 2), "%H": (3, 2), "%M": (4, 2), "%S": (5, 2)}
 # In which a period is written as its key is.
 _KEY_FORMATS: dict[Every, str] = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d", "hour": "%Y-%m-%dT%H"}
 _FOUR_DIGITS = 1000
-_CODES = re.compile(r"%(.)|([^%]+)")
+_CODES = r"%(.)|([^%]+)"
 _DIGITS = {
     **dict.fromkeys("mdHIMSyUWV", "[0-9]{2}"),
     **dict.fromkeys("YG", "[0-9]{4}"),
@@ -93,7 +94,7 @@ class FilePattern(Struct, frozen=True, dict=True):
         """The folder that all of its files are in, without the slash; empty for the root."""
         if self.is_folder:
             return self.path.rstrip("/")
-        mark = _MARKS.search(self.path)
+        mark = re.search(_MARKS, self.path)
         return self.path[: mark.start() if mark else None].rpartition("/")[0]
 
     @cached_property
@@ -107,7 +108,7 @@ class FilePattern(Struct, frozen=True, dict=True):
     def placeholders(self) -> tuple[Placeholder, ...]:
         """Each once, in the order of the path."""
         found: dict[str, Placeholder] = {}
-        for match in _MARKS.finditer(self.path):
+        for match in re.finditer(_MARKS, self.path):
             if match.group(1) is not None:
                 name, colon, form = match.group(1).partition(":")
                 found.setdefault(name, Placeholder(name, form if colon else None))
@@ -121,7 +122,7 @@ class FilePattern(Struct, frozen=True, dict=True):
     @cached_property
     def _greedy(self) -> re.Pattern[str] | None:
         """With as much in each placeholder as can be; None where that is the same."""
-        marks = [[m for m in _MARKS.finditer(part) if m.group() != "?"] for part in self.path.split("/")]
+        marks = [[m for m in re.finditer(_MARKS, part) if m.group() != "?"] for part in self.path.split("/")]
         is_sure = "**" not in self.path and all(len(each) < 2 for each in marks)
         return None if is_sure or not self._names else self._compiled(greedy=True)
 
@@ -133,7 +134,7 @@ class FilePattern(Struct, frozen=True, dict=True):
     def _compiled(self, *, greedy: bool = False, exact: bool = True) -> re.Pattern[str]:
         parts, at, groups = [], 0, 0
         least = "?" if greedy else ""  # what is in no placeholder takes what these leave
-        for match in _MARKS.finditer(self.path):
+        for match in re.finditer(_MARKS, self.path):
             parts.append(re.escape(self.path[at : match.start()]))
             at = match.end()
             begins = match.start() == 0 or self.path[match.start() - 1] == "/"
@@ -158,7 +159,7 @@ class FilePattern(Struct, frozen=True, dict=True):
     @cached_property
     def _names(self) -> tuple[str, ...]:
         """The name of each placeholder, as often as it stands there."""
-        return tuple(m.group(1).partition(":")[0] for m in _MARKS.finditer(self.path) if m.group(1) is not None)
+        return tuple(m.group(1).partition(":")[0] for m in re.finditer(_MARKS, self.path) if m.group(1) is not None)
 
     def match(self, path: str) -> dict[str, str | None] | None:
         """Return what the path of a file says of it, by dimension; None where it is not one of these files.
@@ -205,7 +206,7 @@ class FilePattern(Struct, frozen=True, dict=True):
 
 def _form_expression(form: str) -> str:
     """What a date or time of a strptime format looks like, as far as its width is known."""
-    parts = [_DIGITS.get(code, "[^/]+?") if code else re.escape(text) for code, text in _CODES.findall(form)]
+    parts = [_DIGITS.get(code, "[^/]+?") if code else re.escape(text) for code, text in re.findall(_CODES, form)]
     return "".join(parts)
 
 
@@ -335,11 +336,11 @@ def may_be_of_path(table: Table, column: Column) -> bool:
 
 def pattern_problem(path: str) -> tuple[str, str] | None:
     """What is wrong with a path of many files, and what to do; None where nothing is."""
-    rest = _MARKS.sub("", path)
+    rest = re.sub(_MARKS, "", path)
     if "{" in rest or "}" in rest:
         return "has a `{` or `}` without the other", "write placeholders as `{month}` or `{month:%Y-%m}`"
     names: dict[str, str] = {}
-    for match in _MARKS.finditer(path):
+    for match in re.finditer(_MARKS, path):
         if match.group(1) is None:
             continue
         name, colon, form = match.group(1).partition(":")
@@ -348,18 +349,18 @@ def pattern_problem(path: str) -> tuple[str, str] | None:
                 f"holds `{match.group()}`, which is a placeholder here and no list of names",
                 "write `*`, or a placeholder such as `{region}`, or declare a source for each",
             )
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(_NAME, name):
             return f"holds `{match.group()}`, which is no placeholder", "write it as `{month}` or `{month:%Y-%m}`"
         if colon and (wrong := _format_problem(form)):
             return f"has a placeholder `{match.group()}` {wrong}", "write it as in `{month:%Y-%m}`"
         if names.setdefault(name, form) != form:
             return f"has the placeholder `{name}` twice, with two formats", "write both alike"
-    if found := _SIDE_BY_SIDE.search(path):
+    if found := re.search(_SIDE_BY_SIDE, path):
         return (
             f"holds `{found.group(1)}`, of which nothing says where the one ends and the other begins",
             "write what stands between the two in the names",
         )
-    if path.endswith("/") and _MARKS.search(path):
+    if path.endswith("/") and re.search(_MARKS, path):
         return (
             "is a folder, which ends in `/`, and a pattern",
             "name the folder above alone, or the files: `folder/{region}/*`",

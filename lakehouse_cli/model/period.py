@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse_cli.model.dimension import Every
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 _KEYS = {
-    "year": re.compile(r"(\d{4})", re.ASCII),
-    "month": re.compile(r"(\d{4})-(\d{2})", re.ASCII),
-    "week": re.compile(r"(\d{4})-W(\d{2})", re.ASCII),
-    "day": re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII),
-    "hour": re.compile(r"(\d{4})-(\d{2})-(\d{2})T(\d{2})", re.ASCII),
+    "year": r"(\d{4})",
+    "month": r"(\d{4})-(\d{2})",
+    "week": r"(\d{4})-W(\d{2})",
+    "day": r"(\d{4})-(\d{2})-(\d{2})",
+    "hour": r"(\d{4})-(\d{2})-(\d{2})T(\d{2})",
 }
 #: How a key of each kind is written.
 SAMPLES: dict[Every, str] = {
@@ -70,13 +70,18 @@ class Span(NamedTuple):
     end: datetime
 
 
+@cache
+def _pattern(every: Every) -> re.Pattern[str]:
+    return re.compile(_KEYS[every], re.ASCII)
+
+
 def period_number(key: str, every: Every) -> int:
     """Return the number of a period.
 
     Raises:
         PeriodError: The text is no key of that kind.
     """
-    found = _KEYS[every].fullmatch(key)
+    found = _pattern(every).fullmatch(key)
     if found is None:
         raise PeriodError(f"`{key}` is no {every}", f"write it as `{SAMPLES[every]}`")
     year, *rest = map(int, found.groups())

@@ -19,7 +19,6 @@ from lakehouse_cli.model.declaration import Declaration
 from lakehouse_cli.model.dimension import Dimension, Every, InputOptions
 from lakehouse_cli.model.partition import Partition, dimension_params
 from lakehouse_cli.model.query import QueryReading, TextPlace
-from lakehouse_cli.text.sql import without_semicolon
 
 Kind = Literal["source", "computed"]
 Publish = Literal["together", "each"]
@@ -67,6 +66,8 @@ class SqlQuery(Declaration, frozen=True):
     @property
     def bare(self) -> str:
         """The text up to the semicolon at its end, if it has one."""
+        from lakehouse_cli.text.sql import without_semicolon  # not loaded where no table has a query
+
         return without_semicolon(self.text)
 
     def place(self, line: int | None, column: int | None = None) -> Location | None:
@@ -357,7 +358,7 @@ class Table(Asset, frozen=True):
     @property
     def is_many_units(self) -> bool:
         """Whether it is all or some of its partitions, and not one of them."""
-        return self.is_partitioned and self.partition is None
+        return self.partition is None and bool(self.partitions) and self.kind == "computed"
 
     @property
     def constants(self) -> frozenset[str]:

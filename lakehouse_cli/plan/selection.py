@@ -22,7 +22,7 @@ STATES = ("modified", "new", "failed")
 _WILD = "*?[]"
 _LISTED = 8
 
-_TERM = re.compile(r"(?P<up>\d*\+)?(?P<core>[^+]+)(?P<down>\+\d*)?")
+_TERM = r"(?P<up>\d*\+)?(?P<core>[^+]+)(?P<down>\+\d*)?"
 _METHODS: dict[str, Callable[[Table, str], bool]] = {
     "tag": lambda table, value: any(fnmatchcase(tag, value) for tag in table.tags),
     "storage": lambda table, value: fnmatchcase(table.storage, value),
@@ -75,7 +75,7 @@ def select(
     # What alone matches nothing has been noted; that two have nothing in common, or that all is left out, has not.
     if graph.tables and not left and (chosen or not notes):
         notes.append("the selection matches no table")
-    written = (_TERM.fullmatch(piece) for term in asked for piece in term.replace(",", " ").split())
+    written = (re.fullmatch(_TERM, piece) for term in asked for piece in term.replace(",", " ").split())
     named = frozenset(match["core"] for match in written if match and match["core"] in left)
     return Selection(tuple(name for name in graph.order if name in left), tuple(notes), bool(asked), named)
 
@@ -96,7 +96,7 @@ def _union(graph: AssetGraph, terms: Iterable[str], notes: list[str], in_state: 
 
 
 def _one(graph: AssetGraph, text: str, notes: list[str], in_state: StateSelection | None) -> set[str]:
-    match = _TERM.fullmatch(text)
+    match = re.fullmatch(_TERM, text)
     if match is None:
         raise UsageError(
             f"`{text}` is not a selection",

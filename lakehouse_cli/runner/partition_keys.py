@@ -24,7 +24,8 @@ from lakehouse_cli.model.partition_keys import KEY, Unique, across_partitions, d
 from lakehouse_cli.model.unit import table_of, unit_of
 from lakehouse_cli.runner.stored_keys import other_partitions, replaced_partitions, stored_keys
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.partition_digests import Digests, KeepsDigests, OwnKeys, Recorded, decoded, encoded
+from lakehouse_cli.storage.digest_capability import KeepsDigests
+from lakehouse_cli.storage.partition_digests import Digests, OwnKeys, Recorded, decoded, encoded
 from lakehouse_cli.storage.table_scan import scan
 from lakehouse_cli.text.counts import plural
 

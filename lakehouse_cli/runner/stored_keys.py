@@ -16,8 +16,9 @@ from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import table_of
 from lakehouse_cli.runs.temporary_files import spill_file, spilling
 from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.digest_capability import KeepsDigests
 from lakehouse_cli.storage.partition_capability import partitions
-from lakehouse_cli.storage.partition_digests import REPLACING, Digests, KeepsDigests, Recorded, counts
+from lakehouse_cli.storage.partition_digests import REPLACING, Digests, Recorded, counts
 
 # So many digests are sorted together in memory; more go to a temporary file, and stay apart.
 _TOGETHER = 1 << 22

@@ -16,7 +16,6 @@ from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ObjectRecord, Recipe
 from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.storage.errors import changed_while_read
-from lakehouse_cli.storage.partition_digests import OwnKeys
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from lakehouse_cli.formats.native import NativeFile
     from lakehouse_cli.formats.summary import Summary
     from lakehouse_cli.model.time_span import TimeSpan
+    from lakehouse_cli.storage.partition_digests import OwnKeys
 
 #: How often a table is read again that is replaced while it is read.
 READINGS = 10

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, UsageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import OUTSIDE, Amendment, InputRecord, Manifest
-from lakehouse_cli.model.row_place import RowPlace
 from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Stray
+from lakehouse_cli.storage.digest_capability import KeepsDigests
 from lakehouse_cli.storage.partition_capability import Partitioned, RemembersContents
-from lakehouse_cli.storage.partition_digests import KeepsDigests
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse_cli.model.row_place import RowPlace
     from lakehouse_cli.storage.queries import Computed, DatabaseQuery, Origin
 
 

@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
-from lakehouse_cli.code.importing import is_own_file
 from lakehouse_cli.errors import LakehouseError, OvertakenError, StorageError, UnreachableError, system_reason
 from lakehouse_cli.model import StorageSpec, Table
 
@@ -164,6 +163,8 @@ def own_storage_error(spec: StorageSpec, method: str, table: Table | None, error
         table: What it was called for.
         error: What it raised.
     """
+    from lakehouse_cli.code.importing import is_own_file  # slow to load, and seldom needed
+
     doing = _DOING.get(method, f"`{method}` of")
     what = f"{doing} `{table.name}`" if table is not None else f"`{method}`"
     frames, folder = traceback.extract_tb(error.__traceback__), spec.folder

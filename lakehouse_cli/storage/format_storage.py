@@ -17,9 +17,8 @@ from msgspec import Struct
 
 from lakehouse_cli.code.fingerprints.packages import find_package
 from lakehouse_cli.errors import LakehouseError, MissingDataError, NewerVersionError, StorageError
-from lakehouse_cli.formats import FORMATS, SERIALIZERS, file_suffixes, form_of
+from lakehouse_cli.formats import FORMATS, file_suffixes, form_of
 from lakehouse_cli.formats.base import Format, NullSink, Opener, Sink
-from lakehouse_cli.formats.objects.stored import StoredBytes, object_record
 from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError, ObjectRecord
@@ -30,7 +29,6 @@ from lakehouse_cli.storage.capabilities import PublishesPieces, RehearsesWriting
 from lakehouse_cli.storage.counted_pieces import CountedPieces
 from lakehouse_cli.storage.errors import Cause, ChangedError, changed_while_read, translate_errors
 from lakehouse_cli.storage.hashing import HashingSink
-from lakehouse_cli.storage.strays import Endings
 from lakehouse_cli.text.clock import now_text
 from lakehouse_cli.text.yaml_text import quote_yaml
 from lakehouse_cli.version import __version__
@@ -110,6 +108,8 @@ class FormatStorage(AssetStorage):
 
     def _format(self, table: Table) -> Format[Any]:
         if table.serializer:
+            from lakehouse_cli.formats.objects.stored import StoredBytes  # not loaded where all assets are tables
+
             return StoredBytes()
         if table.format not in self._formats:
             known = FORMATS[table.format]
@@ -160,15 +160,6 @@ class FormatStorage(AssetStorage):
         suffixes = file_suffixes(form_of(table), table.options)
         # What is computed is written in one place; only other people's files may come in any compression.
         return suffixes if table.kind == "source" else suffixes[:1]
-
-    def _any_endings(self, tables: Sequence[Table]) -> Endings:
-        """Every ending that a table's bytes may have had: it may have been stored before its format was changed."""
-        of_tables = [suffix for spec in FORMATS.values() for suffix in file_suffixes(spec, {})]
-        of_objects = [suffix for spec in SERIALIZERS.values() for suffix in file_suffixes(spec, {})]
-        for table in tables:
-            (of_objects if table.serializer else of_tables).extend(file_suffixes(form_of(table), table.options))
-        of_tables += file_suffixes(FORMATS[self.spec.format], self.spec.options)
-        return Endings(tuple(dict.fromkeys(of_tables)), tuple(dict.fromkeys(of_objects)))
 
     def _one_of(self, found: Sequence[str], table: Table) -> str:
         """Return the one ending that is there, of those that may be; the one that would be written where none is."""
@@ -385,6 +376,7 @@ def make_manifest(
     Where `data` are only the first of them, `rows` says how many there are.
     """
     from lakehouse_cli.arrow.types import from_arrow
+    from lakehouse_cli.formats.objects.stored import object_record
 
     columns = () if table.serializer else tuple((each.name, str(from_arrow(each.type))) for each in data.schema)
     return Manifest(

@@ -7,7 +7,7 @@ there are of each `Unique`, and of each the upper halves, ascending, and the low
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -23,6 +23,7 @@ from lakehouse_cli.model.key_bounds import KeyBounds
 from lakehouse_cli.model.manifest import UNFINISHED, Manifest
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_keys import KEY, Unique, digests_name
+from lakehouse_cli.storage.digest_capability import KeepsDigests
 from lakehouse_cli.text.counts import plural
 
 #: What the partitions are called, beside the digests, that a run is about to replace.
@@ -30,20 +31,6 @@ REPLACING = "replacing"
 # Bytes of the hash before all else, of what a killed system did not write as a whole.
 _CHECKSUM = 16
 _encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder(dict[str, KeyBounds]).decode
-
-
-@runtime_checkable
-class KeepsDigests(Protocol):
-    """Keeps bytes beside the index of a partitioned table, by name."""
-
-    def keep_digests(self, table: Table, name: str, content: bytes) -> None:
-        """Keep bytes; those that had the name are replaced."""
-
-    def kept_digests(self, table: Table, name: str) -> bytes | None:
-        """Return bytes that were kept; None where there are none."""
-
-    def drop_digests(self, table: Table, names: Iterable[str]) -> None:
-        """Remove bytes, if there."""
 
 
 class Recorded(Protocol):

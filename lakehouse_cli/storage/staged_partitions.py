@@ -14,10 +14,11 @@ from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.partition_keys import digests_name
 from lakehouse_cli.model.unit import table_of
 from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.digest_capability import KeepsDigests
 from lakehouse_cli.storage.local.folders import open_folder
 from lakehouse_cli.storage.local.index_file import IndexFile
 from lakehouse_cli.storage.partition_capability import contents, partitions
-from lakehouse_cli.storage.partition_digests import KeepsDigests, OwnKeys
+from lakehouse_cli.storage.partition_digests import OwnKeys
 
 if TYPE_CHECKING:
     from lakehouse_cli.storage.partition_index import PartitionRecord

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
+from lakehouse_cli.formats import FORMATS, SERIALIZERS, file_suffixes, form_of
 from lakehouse_cli.formats.spec import TEXT_COMPRESSIONS
+from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.option_hash import hash_of_option, option_hash
 from lakehouse_cli.model.partition import Partition
@@ -35,6 +37,16 @@ class Endings(NamedTuple):
 
     tables: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
+
+    @classmethod
+    def possible(cls, tables: Iterable[Table], spec: StorageSpec) -> Endings:
+        """All that the bytes of tables in a storage may have had: they may be of before the format was changed."""
+        of_tables = [suffix for form in FORMATS.values() for suffix in file_suffixes(form, {})]
+        of_objects = [suffix for form in SERIALIZERS.values() for suffix in file_suffixes(form, {})]
+        for table in tables:
+            (of_objects if table.serializer else of_tables).extend(file_suffixes(form_of(table), table.options))
+        of_tables += file_suffixes(FORMATS[spec.format], spec.options)
+        return cls(tuple(dict.fromkeys(of_tables)), tuple(dict.fromkeys(of_objects)))
 
     def of(self, manifest: Manifest, there: Callable[[], Iterable[str]] = tuple) -> tuple[str, ...]:
         """Those that what a manifest describes may have.

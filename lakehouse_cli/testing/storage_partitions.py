@@ -30,9 +30,10 @@ from lakehouse_cli.storage.capabilities import (
     remove_stray,
     strays,
 )
+from lakehouse_cli.storage.digest_capability import KeepsDigests
 from lakehouse_cli.storage.opening import with_parts
 from lakehouse_cli.storage.partition_capability import Partitioned, contents, drop, partitions
-from lakehouse_cli.storage.partition_digests import Digests, KeepsDigests, OwnKeys
+from lakehouse_cli.storage.partition_digests import Digests, OwnKeys
 from lakehouse_cli.storage.partition_index import recipe_digest
 from lakehouse_cli.testing.stored_tables import ORIGIN, data_of, table
 

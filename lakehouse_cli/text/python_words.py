@@ -6,8 +6,8 @@ import keyword
 import re
 
 # A key with a plain value, or one whose value is left open.
-_SETTING = re.compile(r"`([a-z_]+):(?: ([\w.…-]+|\[\]))?`")
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_SETTING = r"`([a-z_]+):(?: ([\w.…-]+|\[\]))?`"
+_NUMBER = r"-?\d+(?:\.\d+)?"
 _CONSTANTS = {"true": "True", "false": "False", "null": "None", "[]": "[]", "…": "…"}
 
 
@@ -17,13 +17,13 @@ def in_python(text: str) -> str:
     >>> in_python("set `extra_columns: drop`, `nullable: false` or `inputs:`")
     "set `extra_columns='drop'`, `nullable=False` or `inputs=…`"
     """
-    return _SETTING.sub(_keyword, text.replace("declare it under `tables:`", "declare it, and list it in `assets`"))
+    return re.sub(_SETTING, _keyword, text.replace("declare it under `tables:`", "declare it, and list it in `assets`"))
 
 
 def _keyword(found: re.Match[str]) -> str:
     key, value = found[1], found[2] or "…"
     key += "_" * keyword.iskeyword(key)
-    plain = value in _CONSTANTS or _NUMBER.fullmatch(value) is not None
+    plain = value in _CONSTANTS or re.fullmatch(_NUMBER, value) is not None
     return f"`{key}={_CONSTANTS.get(value, value) if plain else repr(value)}`"
 
 

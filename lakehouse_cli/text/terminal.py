@@ -36,7 +36,7 @@ _ASCII = str.maketrans(
 
 
 # A command on the project, in a text.
-_COMMAND = re.compile(r"`lakehouse (?=[a-z])(?!init\b|schema\b|[^`]*--help)")
+_COMMAND = r"`lakehouse (?=[a-z])(?!init\b|schema\b|[^`]*--help)"
 
 
 class Terminal(Struct, frozen=True):
@@ -103,7 +103,7 @@ class Terminal(Struct, frozen=True):
 
     def advice(self, text: str) -> str:
         """The text, with commands that reach the project from where this one was called."""
-        return _COMMAND.sub(f"`{self.command} ", text) if self.command and "`lakehouse " in text else text
+        return re.sub(_COMMAND, f"`{self.command} ", text) if self.command and "`lakehouse " in text else text
 
     def wrap(self, text: str, hanging: str = "") -> str:
         """The text broken between words, and between wide characters, where it is wider than the screen.

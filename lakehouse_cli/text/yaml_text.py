@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-_BARE = re.compile(r"[A-Za-z.][\w./:-]*")
+_BARE = r"[A-Za-z.][\w./:-]*"
 
 
 def quote_yaml(text: str) -> str:
@@ -14,4 +14,4 @@ def quote_yaml(text: str) -> str:
     >>> print(quote_yaml(".csv"), quote_yaml("||"), quote_yaml("\t"))
     .csv "||" "\t"
     """
-    return text if _BARE.fullmatch(text) else json.dumps(text)
+    return text if re.fullmatch(_BARE, text) else json.dumps(text)

@@ -54,7 +54,7 @@ _CALLS = {
         r"|sqlalchemy\.create_engine|pandas\.read_(?:sql\w*|gbq)|polars\.read_database\w*"
     ),
 }
-_BY_QUERY = re.compile(r"\w+\.read_(?:sql|database)\w*")  # calls whose second argument is where they read
+_BY_QUERY = r"\w+\.read_(?:sql|database)\w*"  # calls whose second argument is where they read
 _METHODS = {
     "read_text": "file",
     "read_bytes": "file",
@@ -72,8 +72,8 @@ _SHARED = (
 _UNORDERED = ("group_by", "unique")
 _WITH_MODE = ("open", "ZipFile", "HDFStore")  # calls whose second argument says whether a file is written
 _BUFFERS = ("StringIO", "BytesIO", "BufferReader")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_DATABASE_FILE = re.compile(r"(?:sqlite|duckdb)(?:\+\w+)?:///?(.*)")
+_URL = r"[A-Za-z][A-Za-z0-9+.-]+://"
+_DATABASE_FILE = r"(?:sqlite|duckdb)(?:\+\w+)?:///?(.*)"
 
 
 _line = attrgetter("line")
@@ -214,7 +214,7 @@ def _called(node: ast.Call, names: _Names, known: set[ast.AST]) -> tuple[str, st
         return None
     kind = next((kind for kind, calls in _CALLS.items() if re.fullmatch(calls, dotted)), None) if dotted else None
     if kind is not None:
-        if _BY_QUERY.fullmatch(dotted):
+        if re.fullmatch(_BY_QUERY, dotted):
             argument = node.args[1] if len(node.args) > 1 else _keyword(node, "con", "connection", "uri")
         if (dotted.endswith(_WITH_MODE) and _is_written(node)) or _is_in_memory(argument, dotted):
             return None
@@ -233,9 +233,9 @@ def _called(node: ast.Call, names: _Names, known: set[ast.AST]) -> tuple[str, st
 
 def _place(kind: str, text: str) -> tuple[str, str] | None:
     """The kind of what a call reads and its name, by the path or the URL that it is given."""
-    if (found := _DATABASE_FILE.fullmatch(text)) is not None:
+    if (found := re.fullmatch(_DATABASE_FILE, text)) is not None:
         return ("file", found[1]) if found[1] not in ("", ":memory:") else None
-    if kind == "network" or _URL.match(text):
+    if kind == "network" or re.match(_URL, text):
         return "network", text
     return ("file", "") if kind == "part" else (kind, text)
 

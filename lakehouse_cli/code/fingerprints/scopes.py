@@ -105,13 +105,14 @@ def _of_plain_function(function: ast.FunctionDef) -> set[str] | None:
     outside = [each for each in outside if not _is_dotted(each)]
     bound = {each.arg for each in parameters}
     twice = len(bound) < len(parameters)
-    if twice or function.decorator_list or getattr(function, "type_params", None) or _names_in(outside) is None:
+    if twice or function.decorator_list or getattr(function, "type_params", None):
         return None
-    names = _names_in(function.body)
-    if names is None or _SPECIAL & (bound | names[0] | names[1]):
+    names = _names_in(function.body) if not outside or _names_in(outside) is not None else None
+    if names is None:
         return None
     used, stored = names
-    return used - stored - bound
+    bound |= stored
+    return None if not _SPECIAL.isdisjoint(bound) or not _SPECIAL.isdisjoint(used) else used - bound
 
 
 def _is_dotted(node: ast.expr | None) -> bool:

@@ -23,7 +23,7 @@ _ANNOTATION = 2
 _CALL = 4
 
 # pandas looks such names up: df.query("amount > @LIMIT")
-_MENTIONED = re.compile(r"@([A-Za-z_]\w*)")
+_MENTIONED = r"@([A-Za-z_]\w*)"
 # What reads docstrings, annotations, or a function as it is written or compiled.
 _TEXT_READERS = frozenset(
     (
@@ -124,11 +124,11 @@ class _Walk:
         children: list[Any] = []
         for field in _counted_fields(kind):
             value = getattr(node, field, None)
-            if value is None or value == []:
-                continue  # versions of Python differ in which empty fields there are
             if isinstance(value, ast.AST):
                 text += f" {field}"
                 children.append(value)
+            elif value is None or value == []:
+                continue  # versions of Python differ in which empty fields there are
             elif value.__class__ is not list:
                 text += f" {field}={value!r}"
             elif said := _meaning(value) if isinstance(value[0], ast.stmt) else value:
@@ -191,8 +191,9 @@ class _Walk:
         while isinstance(inner, ast.Attribute):
             attributes.insert(0, inner.attr)
             inner = inner.value
-        for noted in _NOTED.intersection(attributes):
-            self._note(noted)
+        for noted in attributes:
+            if noted in _NOTED:
+                self._note(noted)
         if isinstance(inner, ast.Name):
             self._out.append(self._refer(inner.id, tuple(attributes), scope, flags))
         else:
@@ -212,7 +213,7 @@ class _Walk:
                 return
             if "__doc__" in value or value in _NOTED:  # "{0.__doc__}".format(daily), getattr(daily, "__code__")
                 self._note("__doc__" if "__doc__" in value else value)
-            for name in _MENTIONED.findall(value) if "@" in value else ():
+            for name in re.findall(_MENTIONED, value) if "@" in value else ():
                 if name in self._names.entries or self._names.stars:
                     origin = self._names.plain_imports.get(name)
                     self._references[Reference(name, (), origin, bool(flags & EAGER))] = None

@@ -5,17 +5,20 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from lakehouse_cli.code.fingerprints.module_code import ModuleCode, is_main_test, is_typing_test
 from lakehouse_cli.code.fingerprints.modules import NOT_INSTALLED, is_module_in
 from lakehouse_cli.code.fingerprints.resolution import Resolver
-from lakehouse_cli.code.fingerprints.search_path import path_edits
 from lakehouse_cli.code.fingerprints.value import UNSEEN
 from lakehouse_cli.code.source import last_name
+
+if TYPE_CHECKING:
+    from lakehouse_cli.code.fingerprints.search_path import PathEdit
 
 _CATCHING = ("ImportError", "ModuleNotFoundError", "Exception", "BaseException")
 _PATH = "sys.path"
@@ -43,7 +46,7 @@ class UnreadableImports(Struct):
         anywhere = first = False
         own = Path(os.path.realpath(self.resolver.folder))
         for code in self.imported:
-            for edit in path_edits(code) if code.changes_path else ():
+            for edit in _path_edits(code):
                 if edit.folder == own:
                     continue
                 if edit.folder is not None and edit.folder.is_relative_to(own):
@@ -104,6 +107,14 @@ class UnreadableImports(Struct):
 
     def _is_in(self, top: str, folders: Iterable[Path], missing: bool) -> bool:
         return any(is_module_in(top, folder) or (missing and (folder / top).is_dir()) for folder in folders)
+
+
+def _path_edits(code: ModuleCode) -> Sequence[PathEdit]:
+    if not code.changes_path:
+        return ()
+    from lakehouse_cli.code.fingerprints.search_path import path_edits  # seldom needed
+
+    return path_edits(code)
 
 
 def _needed(nodes: Iterable[ast.AST]) -> Iterator[ast.Import | ast.ImportFrom]:

@@ -25,7 +25,7 @@ ORDER = "order"
 
 def has_unseen(parts: Iterable[str]) -> bool:
     """Whether one of a fingerprint's parts stands for code that cannot be read."""
-    return any(part.startswith(UNSEEN) for part in parts)
+    return bool([part for part in parts if part.startswith(UNSEEN)])
 
 
 class OutsideRead(NamedTuple):

@@ -215,7 +215,7 @@ class KeyedStorage(UnitKeys):
             manifest = self.read_manifest(table)
             there = partial(self._endings_there, table)
             is_stored = manifest is not None and manifest.content_hash != UNFINISHED
-            endings = self._any_endings([table]).of(manifest, there) if manifest and is_stored else ()
+            endings = Endings.possible([table], self.spec).of(manifest, there) if manifest and is_stored else ()
             for other in (self._key(table, suffix) for suffix in endings):
                 head = self.head_key(other) if other != key else None
                 # Byte for byte, whatever the version: all else is not ours.
@@ -297,7 +297,7 @@ class KeyedStorage(UnitKeys):
         tables = list(declared)
         with translate_errors(self, None, "looked through"):
             divided = {table.path: table.partitions for table in tables if table.is_partitioned}
-            place = _KeyedPlace(self, self._any_endings(tables), divided)
+            place = _KeyedPlace(self, Endings.possible(tables, self.spec), divided)
             return list(find_strays(place, {table.path for table in tables} - divided.keys(), taken))
 
     def remove_stray(self, stray: Stray) -> str | None:

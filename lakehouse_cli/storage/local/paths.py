@@ -16,7 +16,6 @@ from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage.errors import Cause, OutOfReach, system_cause
 from lakehouse_cli.storage.format_storage import MANIFESTS, FormatStorage, Listed
 from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
-from lakehouse_cli.storage.local.strays import endings_there
 
 
 class FolderStorage(FormatStorage):
@@ -264,6 +263,14 @@ class FolderStorage(FormatStorage):
             hint=f"move it away; the manifest of `{table.name}` belongs in a folder of that name",
             location=table.where("path", "storage"),
         )
+
+
+def endings_there(base: str) -> list[str]:
+    """The endings of the files whose names begin with that of a path, in order."""
+    folder, _, name = base.rpartition("/")
+    with suppress(OSError), os.scandir(folder) as entries:
+        return sorted(each.name[len(name) :] for each in entries if each.name.startswith(f"{name}.") and each.is_file())
+    return []
 
 
 def _bare(name: str) -> str:

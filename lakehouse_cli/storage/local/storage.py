@@ -27,11 +27,10 @@ from lakehouse_cli.storage.format_storage import (
 )
 from lakehouse_cli.storage.local.folders import Folder
 from lakehouse_cli.storage.local.hashes import open_unchanged
+from lakehouse_cli.storage.local.paths import endings_there
 from lakehouse_cli.storage.local.publishing import remove_leftovers, replacing
 from lakehouse_cli.storage.local.stat_cache import Stamp
-from lakehouse_cli.storage.local.strays import FilePlace, Seen, endings_there, left_aside, remove_former
 from lakehouse_cli.storage.local.unit_files import UnitFiles, write_described
-from lakehouse_cli.storage.strays import find_strays, remove_stray
 from lakehouse_cli.text.regular_files import hash_of, read_regular
 
 if TYPE_CHECKING:
@@ -259,16 +258,19 @@ class FileStorage(UnitFiles):
             folder: Where its file is.
             is_new: Whether nothing was where it is stored now.
         """
-        base, now = f"{folder.path}/{os.path.basename(table.path)}", self._suffix(table)
-        endings = self._any_endings([table])
-        there = endings_there(base) if is_new else []
-        if not there and not any(os.path.lexists(base + each) for each in {*endings.tables, *endings.objects} - {now}):
+        from lakehouse_cli.storage.local.strays import remove_former  # not loaded where all is new
+        from lakehouse_cli.storage.strays import Endings
+
+        name, now = os.path.basename(table.path), self._suffix(table)
+        base, endings = f"{folder.path}/{name}", Endings.possible([table], self.spec)
+        if not is_new and not any(os.path.lexists(base + each) for each in {*endings.tables, *endings.objects} - {now}):
             return
         with suppress(StorageError):  # a manifest that cannot be read says nothing
             before = self.read_manifest(table)
             if before is not None:
-                former = set(endings.of(before, lambda: there)) - {now}
-                remove_former(folder, [os.path.basename(base) + suffix for suffix in former], before)
+                # Only what is new may have been under any ending; a folder of many tables is listed for few of them.
+                former = set(endings.of(before, lambda: endings_there(base) if is_new else ())) - {now}
+                remove_former(folder, [name + suffix for suffix in former], before)
 
     def _manifest_bytes(self, table: Table) -> bytes:
         path = self._manifest_file(table)
@@ -323,6 +325,8 @@ class FileStorage(UnitFiles):
         if table.is_partitioned:
             run = self._interrupted(table, content)
             return OUTSIDE if run is None else f"by the interrupted run {run}"
+        from lakehouse_cli.storage.local.strays import left_aside  # seldom needed
+
         with suppress(OSError, StorageError):
             left = left_aside(self._manifest_path(table), content.content_hash)
             if left is not None:
@@ -361,20 +365,29 @@ class FileStorage(UnitFiles):
 
     def identities(self, table: Table) -> frozenset[Any]:
         """Device and inode of its file and of its manifest."""
+        from lakehouse_cli.storage.local.strays import Seen  # for `clean` and `copy` alone
+
         with translate_errors(self, table, "looked at"):
             seen = [Seen.of(path) for path in (self._path(table), self._manifest_path(table))]
             return frozenset(file.identity for file in seen if file is not None)
 
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
         """Files aside that nobody holds, and tables that a manifest describes and the project does not declare."""
+        from lakehouse_cli.storage.local.strays import FilePlace  # for `clean` alone
+        from lakehouse_cli.storage.strays import Endings, find_strays
+
         tables = list(declared)
         divided = {table.path: table.partitions for table in tables if table.is_partitioned}
-        place = FilePlace(self.spec.name, self.spec.root_text, self._real_root, self._any_endings(tables), divided)
+        endings = Endings.possible(tables, self.spec)
+        place = FilePlace(self.spec.name, self.spec.root_text, self._real_root, endings, divided)
         with translate_errors(self, None, "looked through"):
             return list(find_strays(place, {table.path for table in tables} - divided.keys(), taken))
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Remove the very files that were listed."""
+        from lakehouse_cli.storage.local.strays import FilePlace
+        from lakehouse_cli.storage.strays import remove_stray
+
         try:
             return remove_stray(FilePlace(self.spec.name, self.spec.root_text, self._real_root), stray)
         except OSError as error:

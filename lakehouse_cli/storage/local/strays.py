@@ -21,6 +21,7 @@ from lakehouse_cli.model.unit import unit_path
 from lakehouse_cli.runs.local_state import is_held
 from lakehouse_cli.storage.format_storage import INDEX_SUFFIX, MANIFESTS
 from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
+from lakehouse_cli.storage.local.paths import endings_there
 from lakehouse_cli.storage.local.publishing import ASIDE_SUFFIX, aside_begin, remove_unheld, sync_all
 from lakehouse_cli.storage.strays import CHANGED, Endings, IndexedManifest, Place, Trace, undeclared_units
 from lakehouse_cli.text.regular_files import hash_file, hash_of, open_regular, read_regular
@@ -199,14 +200,6 @@ class FilePlace(Place):
     def _refused(self, path: str, why: str) -> Trace:
         status = os.lstat(path)
         return Trace(self._uri(path), status.st_size, status.st_mtime_ns, None, None, why)
-
-
-def endings_there(base: str) -> list[str]:
-    """The endings of the files whose names begin with that of a path, in order."""
-    folder, _, name = base.rpartition("/")
-    with suppress(OSError), os.scandir(folder) as entries:
-        return sorted(each.name[len(name) :] for each in entries if each.name.startswith(f"{name}.") and each.is_file())
-    return []
 
 
 def _raise(error: OSError) -> None:

@@ -20,11 +20,9 @@ from lakehouse_cli.storage.errors import translate_errors
 from lakehouse_cli.storage.format_storage import INDEX_SUFFIX, MANIFESTS, make_manifest
 from lakehouse_cli.storage.local.folders import Folder
 from lakehouse_cli.storage.local.hashes import FileHashes
-from lakehouse_cli.storage.local.paths import FolderStorage
+from lakehouse_cli.storage.local.paths import FolderStorage, endings_there
 from lakehouse_cli.storage.local.publishing import HashingFile, replacing, sync_all
 from lakehouse_cli.storage.local.stat_cache import kept_together
-from lakehouse_cli.storage.local.strays import endings_there, remove_former
-from lakehouse_cli.storage.partition_digests import drop_former, keep_own
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -262,6 +260,8 @@ class UnitFiles(FolderStorage):
         A run that is killed in between leaves a manifest that is not that of the data: these are ours, and are not
         believed. Where they were not claimed either, it is waited for until that is on disk.
         """
+        from lakehouse_cli.storage.partition_digests import drop_former, keep_own  # not loaded where none is stored
+
         partition = table.partition
         assert partition is not None  # noqa: S101  # asked for by who calls this
         with translate_errors(self, table, "written"):
@@ -306,9 +306,12 @@ class UnitFiles(FolderStorage):
         """Remove the file of another ending that this partition was stored in until now."""
         if before is None or before.content_hash == UNFINISHED or not is_new:
             return
+        from lakehouse_cli.storage.local.strays import remove_former  # seldom needed
+        from lakehouse_cli.storage.strays import Endings
+
         stem, now = os.path.basename(table.path), self._suffix(table)
         there = endings_there(f"{folder.path}/{stem}")
-        former = set(self._any_endings([table]).of(before, lambda: there)) - {now}
+        former = set(Endings.possible([table], self.spec).of(before, lambda: there)) - {now}
         remove_former(folder, [stem + suffix for suffix in former], before)
 
 

@@ -15,7 +15,8 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from lakehouse_cli.config import json_schema, load_project
+from lakehouse_cli.config import load_project
+from lakehouse_cli.config.schema import json_schema
 from tests.cases import each_case
 
 CORPUS = Path(__file__).parents[2] / "corpus"

@@ -154,7 +154,8 @@ def test_heavy_libraries_stay_unloaded() -> None:
     code = """
         import sys
         from pathlib import Path
-        from lakehouse_cli.config import json_schema, load_project
+        from lakehouse_cli.config import load_project
+        from lakehouse_cli.config.schema import json_schema
         load_project(Path(sys.argv[1]), {}), json_schema()
         print(sorted({"numpy", "pandas", "pyarrow", "typer", "rich", "jsonschema"} & set(sys.modules)))
     """
