@@ -360,7 +360,15 @@ def test_footer_says_how_far_the_run_is(monkeypatch: pytest.MonkeyPatch) -> None
     assert re.fullmatch(r"█{5}░{5} 2/4 · 1 failed · \d+\.\d+ s · about 40 s left", table.lines()[-1])
     table.take(TableStarted("c"), RunStopping(("c",)))
     assert "left" not in table.lines()[-2]
-    assert table.lines()[-1] == "finishing 1 table; Ctrl-C again stops at once"
+    finishing = "finishing 1 table; Ctrl-C again stops at once"
+    assert table.lines()[-1] == finishing
+    region = table.reporter._region
+    assert region is not None
+    region._draw()
+    assert finishing in table.screen.shown()
+    table.take(TableFinished(finished("c")))
+    region._draw()
+    assert table.screen.shown()[-2].startswith("███████░"), "a line less is drawn, and none is left"
     table.reporter.close()
 
 
