@@ -421,12 +421,20 @@ def test_row_of_a_retry_says_when_it_begins(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_first_run_says_once_that_nothing_was_materialized(monkeypatch: pytest.MonkeyPatch) -> None:
     never, runs = Reason("never_materialized", "never materialized"), Reason("upstream_runs", "`a` runs")
-    results = [replace(finished("a"), reasons=(never,)), replace(finished("b"), reasons=(never, runs))]
-    table = Table(monkeypatch, ["a", "b"], first_run=True)
+    long = "daily_temperature_highs_in_f"
+    results = [replace(finished(long), reasons=(never,)), replace(finished("b"), reasons=(never, runs))]
+    table = Table(monkeypatch, [long, "b"], first_run=True)
     table.take(*map(TableFinished, results))
     shown = "\n".join(table.end(results))
     assert "run 20260101-000000-abcd · first run: never materialized\n" in shown
     assert shown.count("never") == 1
+    cut = Terminal().cut_middle
+    assert f"\n✓ {cut(long, 26)}  materialized         91   0.04 s\n" in shown, "names have the room of reasons"
+    table = Table(monkeypatch, [long, "b"], first_run=True)
+    table.take(
+        *map(TableFinished, results), TableFinished(finished("b", "failed", ErrorInfo("TransformError", "boom")))
+    )
+    assert f"\n✓ {cut(long, 16)}  materialized         91   0.04 s\n" in "\n".join(table.end(results))
     assert "runs" not in shown
 
 
