@@ -83,9 +83,10 @@ def answer(command: Callable[..., Any], asked: str) -> int:
     """
     # Descriptions are plain text; to take styles out of them, typer would load rich, which takes longer than all else.
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # how Python notes that a module is not to be found
-    left_out = _join_words() if asked == "complete_bash" else 0
-    found, code = StringIO(), 0
+    found, code, left_out = StringIO(), 0, 0
     try:
+        if asked == "complete_bash":
+            left_out = _join_words()
         with redirect_stdout(found):
             command(args=[], prog_name="lakehouse", standalone_mode=False)
     except SystemExit as end:  # by its code fish decides whether files are completed

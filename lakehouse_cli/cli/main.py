@@ -36,7 +36,8 @@ app = typer.Typer(
     help="Keep tables, and compute new tables from them: declare them in lakehouse.yaml, write each as a pure "
     "function, and run.",
     epilog="Start with `lakehouse init`, then `lakehouse run`. Each command's --help has examples.\n\n\b\n"
-    "Exit codes (docs/exit-codes.md):\n" + "\n".join(f"  {code}  {text}" for code, text in exit_codes.MEANINGS.items()),
+    "Exit codes (docs/exit-codes.md):\n"
+    + "\n".join(f"  {code:<3}  {text}" for code, text in exit_codes.MEANINGS.items()),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -196,6 +196,7 @@ def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[
         result_note_lines,
         row_line,
         title_line,
+        why_text,
     )
 
     run = record.summary
@@ -208,7 +209,8 @@ def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[
     results = {result.name: result for result in record.tables}
     waiting = [name for name in record.planned if name not in results] if run.status == "running" else []
     if results or waiting:
-        widths = layout(terminal, [*results, *waiting], record.objects)
+        reasons = any(why_text(each, first_run=first) for each in results.values())
+        widths = layout(terminal, [*results, *waiting], record.objects, reasons=reasons)
         lines += ["", header_line(terminal, widths)]
         lines += [result_line(terminal, widths, result, fold=True, first_run=first) for result in results.values()]
         for name in waiting:

@@ -35,6 +35,9 @@ Exit codes:
 _ROWS = 5
 
 
+_NONE = "a table's `tests:` are rows on which its function is called; `lakehouse check` validates what is stored"
+
+
 @options.everywhere
 def command(
     settings: options.Settings,
@@ -91,6 +94,8 @@ def command(
         output.write_stderr(list(note_lines(settings.stderr, found.notes)))
         if not found.tests:
             output.write("No tests selected")
+            if not request.selection:
+                output.write_stderr(list(note_lines(settings.stderr, [_NONE])))
             return 0
         output.write()
         output.write(report.summary_line(terminal, found, perf_counter() - began))

@@ -139,7 +139,8 @@ def test_what_a_module_declares_is_known_by_its_runs(folder: ProjectFolder, comp
     folder.path.joinpath("imported").unlink()
     assert complete("-m", "tables", "show", "") == ["totals"]
     assert complete("-m", "tables", "run", "-e", "") == ["default"]
-    folder.write("lakehouse.yaml", "name: both\nassets: tables:lakehouse\ntables:\n  orders: {kind: source}\n")
+    folder.write("others.py", folder.read("tables.py"))  # which no run has imported
+    folder.write("lakehouse.yaml", "name: both\nassets: others:lakehouse\ntables:\n  orders: {kind: source}\n")
     assert complete("show", "") == ["totals", "orders"]
     assert not folder.path.joinpath("imported").exists()
 

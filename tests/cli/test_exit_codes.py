@@ -18,7 +18,7 @@ def test_documented_exit_codes_are_those_there_are(project: ProjectFolder, cli: 
     assert codes == MEANINGS
     shown = cli("--help").out
     assert "docs/exit-codes.md" in shown
-    assert all(f"  {code}  {meaning}\n" in shown for code, meaning in MEANINGS.items())
+    assert all(f"  {code:<3}  {meaning}\n" in shown for code, meaning in MEANINGS.items())
     by_command = text.partition("## By command")[2]
     named = re.findall(r"`([a-z]+)(?: show)?`", " ".join(re.findall(r"^\| (`[^|]+) \|", by_command, re.MULTILINE)))
     assert set(named) <= {*NAMES}

@@ -65,6 +65,7 @@ def test_select_is_a_positional_argument_too(project: ProjectFolder, cli: Cli) -
     for argv in (("--select", "best"), ("-s", "best"), ("-s", "tag:short"), ("best",)):
         assert cli("ls", "-q", *argv).out == "best\n"
     assert cli("ls", "-q", "--select", "best", "totals").out == "totals\nbest\n", "several, as dbt takes them"
+    assert "`lakehouse check` validates what is stored" in cli("test").err, "which is what dbt's does"
     assert "`tag:NAME`" in cli("run", "--tags", "short").err
     assert "`-o json`" in cli("run", "--json").err
     assert "no such option: --full-refresh\n  `lakehouse ls --help`" in cli("ls", "--full-refresh").err

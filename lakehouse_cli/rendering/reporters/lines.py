@@ -59,8 +59,8 @@ class TextReporter(Reporter):
         self._first_run = False
 
     def _begin(self, event: RunStarted) -> None:
-        self._columns = layout(self._terminal, event.tables, event.objects or ())
         self._first_run = event.first_run is True
+        self._columns = layout(self._terminal, event.tables, event.objects or ())
         title = title_line(self._terminal, event.project, event.environment, event.run_id, first_run=self._first_run)
         self._write(title, *event.notes)
 

@@ -25,6 +25,7 @@ from lakehouse_cli.rendering.reporters.run_text import (
     result_line,
     row_line,
     state_counts,
+    why_text,
 )
 from lakehouse_cli.runs.events import (
     Event,
@@ -79,6 +80,8 @@ class LiveReporter(TextReporter):
         self._results: dict[str, TableResult] = {}
         self._region: LiveRegion | None = None
         self._has_printed = False
+        self._reasons = True  # whether any table has one to be shown
+        self._shape = 0, 0, True
         self._state = "running"
 
     def handle(self, event: Event) -> None:
@@ -91,6 +94,7 @@ class LiveReporter(TextReporter):
             case TableStarted():
                 self._running[event.table] = time.monotonic()
             case TableRetrying():
+                self._reasons = True
                 self._retrying[event.table] = event, time.monotonic() + event.delay_s
             case RunEstimated() | TableReading() | TablePlaced() | RunStopping():
                 self._note(event)
@@ -103,6 +107,7 @@ class LiveReporter(TextReporter):
                 if result.name not in self._tables:
                     self._tables = {result.name: None, **self._tables}
                 self._results[result.name] = result
+                self._reasons |= bool(why_text(result, first_run=self._first_run))
                 self._leave(result.name)
             case RunFinished():
                 self._finish(event.result)
@@ -116,9 +121,11 @@ class LiveReporter(TextReporter):
             case RunStopping():
                 self._state = "finishing"
             case TablePlaced(table, worker):
+                self._reasons = True
                 self._workers[table] = f"on {worker}"
                 self._retrying.pop(table, None)
             case TableReading(table):
+                self._reasons = True
                 self._reading[table] = "" if event.files == event.total else reading_text(event)
 
     def _leave(self, name: str) -> None:
@@ -128,6 +135,7 @@ class LiveReporter(TextReporter):
 
     def _finish_partition(self, event: PartitionFinished) -> None:
         table, result = event.table, event.result
+        self._reasons = True
         if table in self._retrying and self._retrying[table][0].partition == result.text:
             self._retrying.pop(table)
         self._failed_partitions[table] += result.status == "failed"
@@ -161,17 +169,23 @@ class LiveReporter(TextReporter):
     def _start(self, event: RunStarted) -> None:
         self._tables, self._objects = dict.fromkeys(event.tables), event.objects or ()
         self._began = time.monotonic()
+        self._reasons = event.first_run is not True
         self._begin(event)
         if event.tables:
             self._region = LiveRegion(self._stream, self._frame, color=self._terminal.color)
 
     def _frame(self) -> list[str]:
         # Called in the thread that redraws; works on copies, since the run goes on and the window is resized meanwhile.
+        self._fit()
+        return ["", *self._lines(), "", *self._footer()][: max(self._terminal.height - 1, 1)]
+
+    def _fit(self) -> None:
+        """Lay the columns out anew where the window is another, or the first table has a reason."""
         width, height = screen_size(self._stream)
-        if (width, height) != (self._terminal.width, self._terminal.height):
+        if (width, height, self._reasons) != self._shape:
+            self._shape = width, height, self._reasons
             self._terminal = replace(self._terminal, width=width, height=height)
-            self._columns = layout(self._terminal, self._tables, self._objects)
-        return ["", *self._lines(), "", *self._footer()][: max(height - 1, 1)]
+            self._columns = layout(self._terminal, self._tables, self._objects, reasons=self._reasons)
 
     def _lines(self, *, fold: bool = False) -> list[str]:
         """Draw the rows that fit; with `fold` all their reasons, if all tables fit."""
@@ -242,6 +256,7 @@ class LiveReporter(TextReporter):
         return self._terminal.fit(self._terminal.style(f"  … and {counted}", "dim"))
 
     def _last_lines(self) -> list[str]:
+        self._fit()
         if not self._verbose:
             return self._lines(fold=True)
         lines = [header_line(self._terminal, self._columns)]

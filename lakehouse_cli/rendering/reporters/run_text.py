@@ -64,6 +64,8 @@ _WIDTHS = {"state": 12, "rows": 9, "size": 7, "time": 7}
 # that runs, its time is all that shows that it does.
 _DISPENSABLE = ("size", "rows", "state")
 _MIN_NAME, _MIN_WHY = 12, 26
+# The same where no table has a reason, as in a first run until something goes wrong.
+_LONG_NAME, _NO_WHY = 26, 16
 # To this width names are shortened before columns are left out, and the reason has this much before long names do.
 _SHORT_NAME, _WIDE_WHY = 16, 52
 _BRIEF = 72
@@ -101,14 +103,18 @@ class Layout(Struct, frozen=True):
     shown: tuple[str, ...] = tuple(_WIDTHS)
 
 
-def layout(terminal: Terminal, names: Collection[str], objects: Collection[str] = ()) -> Layout:
+def layout(
+    terminal: Terminal, names: Collection[str], objects: Collection[str] = (), *, reasons: bool = True
+) -> Layout:
     """Fit columns into the width: first names are shortened, then counts and times make way for the reason.
 
     Args:
         terminal: The output.
         names: Of all tables.
         objects: Of those that have no rows to be counted.
+        reasons: Whether any of them has one; else names have its room.
     """
+    least, short = (_MIN_WHY, _SHORT_NAME) if reasons else (_NO_WHY, _LONG_NAME)
     widths = {column: width for column, width in _WIDTHS.items() if column != "rows" or not set(names) <= {*objects}}
     longest = max([len(HEADER[0]), *(text_width(name) for name in names)])
     if terminal.width is None:
@@ -116,11 +122,11 @@ def layout(terminal: Terminal, names: Collection[str], objects: Collection[str] 
     shown = list(widths)
     room = terminal.width - 2 - 2 - sum(width + 2 for width in widths.values())
     for column in (each for each in _DISPENSABLE if each in widths):
-        if room - _MIN_WHY >= min(longest, _SHORT_NAME if column != "state" else _MIN_NAME):
+        if room - least >= min(longest, short if column != "state" else _MIN_NAME):
             break
         shown.remove(column)
         room += widths[column] + 2
-    why = max(_MIN_WHY, min(share_of(room), _WIDE_WHY))
+    why = max(least, min(share_of(room), _WIDE_WHY)) if reasons else least
     return Layout(max(names_width(longest, room, why), len(HEADER[0])), tuple(shown))
 
 

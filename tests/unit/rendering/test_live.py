@@ -360,7 +360,15 @@ def test_footer_says_how_far_the_run_is(monkeypatch: pytest.MonkeyPatch) -> None
     assert re.fullmatch(r"█{5}░{5} 2/4 · 1 failed · \d+\.\d+ s · about 40 s left", table.lines()[-1])
     table.take(TableStarted("c"), RunStopping(("c",)))
     assert "left" not in table.lines()[-2]
-    assert table.lines()[-1] == "finishing 1 table; Ctrl-C again stops at once"
+    finishing = "finishing 1 table; Ctrl-C again stops at once"
+    assert table.lines()[-1] == finishing
+    region = table.reporter._region
+    assert region is not None
+    region._draw()
+    assert finishing in table.screen.shown()
+    table.take(TableFinished(finished("c")))
+    region._draw()
+    assert table.screen.shown()[-2].startswith("███████░"), "a line less is drawn, and none is left"
     table.reporter.close()
 
 
@@ -413,12 +421,20 @@ def test_row_of_a_retry_says_when_it_begins(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_first_run_says_once_that_nothing_was_materialized(monkeypatch: pytest.MonkeyPatch) -> None:
     never, runs = Reason("never_materialized", "never materialized"), Reason("upstream_runs", "`a` runs")
-    results = [replace(finished("a"), reasons=(never,)), replace(finished("b"), reasons=(never, runs))]
-    table = Table(monkeypatch, ["a", "b"], first_run=True)
+    long = "daily_temperature_highs_in_f"
+    results = [replace(finished(long), reasons=(never,)), replace(finished("b"), reasons=(never, runs))]
+    table = Table(monkeypatch, [long, "b"], first_run=True)
     table.take(*map(TableFinished, results))
     shown = "\n".join(table.end(results))
     assert "run 20260101-000000-abcd · first run: never materialized\n" in shown
     assert shown.count("never") == 1
+    cut = Terminal().cut_middle
+    assert f"\n✓ {cut(long, 26)}  materialized         91   0.04 s\n" in shown, "names have the room of reasons"
+    table = Table(monkeypatch, [long, "b"], first_run=True)
+    table.take(
+        *map(TableFinished, results), TableFinished(finished("b", "failed", ErrorInfo("TransformError", "boom")))
+    )
+    assert f"\n✓ {cut(long, 16)}  materialized         91   0.04 s\n" in "\n".join(table.end(results))
     assert "runs" not in shown
 
 
