@@ -1,13 +1,15 @@
-"""A thousand trivial tables on a Dask cluster of two workers, beside Dask futures that do the same with pandas."""
+"""A thousand trivial tables on a cluster of two workers, beside work of its own kind that does the same with pandas."""
 
 from __future__ import annotations
 
+import ctypes
+import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmarks.measuring import Measured, Paired, measure
@@ -22,7 +24,8 @@ import pandas as pd
 def doubled(source: pd.DataFrame) -> pd.DataFrame:
     return source.assign(value=source["value"] * 2)
 """
-_PLAIN = """
+_PLAIN = {
+    "dask": """
 import sys
 from pathlib import Path
 
@@ -35,7 +38,22 @@ if __name__ == "__main__":
     with Client(sys.argv[1]) as client:
         targets = [str(Path("plain").resolve() / f"t{n}.csv") for n in range(int(sys.argv[2]))]
         client.gather(client.map(one, targets, pure=False))
-"""
+""",
+    "ray": """
+import sys
+from pathlib import Path
+
+import ray
+
+from plain import one
+
+
+if __name__ == "__main__":
+    ray.init(address=sys.argv[1], log_to_driver=False)
+    task = ray.remote(max_retries=0)(one)
+    ray.get([task.remote(str(Path("plain").resolve() / f"t{n}.csv")) for n in range(int(sys.argv[2]))])
+""",
+}
 _ONE = """
 from pathlib import Path
 
@@ -49,20 +67,21 @@ def one(target):
 """
 
 
-def beside_futures(rounds: int, tables: int = TABLES) -> tuple[Paired, Paired]:
-    """Runs of all tables and of one, each beside futures that do the same; CPU of all processes."""
+def beside_futures(rounds: int, engine: str, tables: int = TABLES) -> tuple[Paired, Paired]:
+    """Runs of all tables and of one, each beside futures or tasks that do the same; CPU of all processes."""
     folder = DATA / "clusters"
     found = []
-    with _cluster(folder / "dask") as (address, processes):
-        _project(folder, address, tables)
+    with _CLUSTERS[engine](folder / engine) as (address, processes):
+        _project(folder, engine, address, tables)
         for count, what in ((tables, f"{tables:,} trivial tables"), (1, "one table")):
             ours, theirs = [], []
             selection = ["t0"] if count == 1 else []
             for _ in range(rounds + 1):  # the first one does not count
                 theirs.append(_of_all(processes, [sys.executable, "futures.py", address, str(count)], folder))
                 ours.append(_of_all(processes, ["lakehouse", "run", "--force", *selection], folder))
-            what = f"{what} on Dask with {_WORKERS} workers"
-            found.append(Paired(what, "Dask futures with pandas", tuple(ours[1:]), tuple(theirs[1:])))
+            what = f"{what} on {engine.title()} with {_WORKERS} workers"
+            yardstick = "Dask futures with pandas" if engine == "dask" else "Ray tasks with pandas"
+            found.append(Paired(what, yardstick, tuple(ours[1:]), tuple(theirs[1:])))
     return found[0], found[1]
 
 
@@ -88,7 +107,7 @@ def job_size() -> int:
     return max(sizes)
 
 
-def _project(folder: Path, address: str, tables: int) -> None:
+def _project(folder: Path, engine: str, address: str, tables: int) -> None:
     for name in ("data", "plain"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     names = "\n".join(
@@ -97,18 +116,18 @@ def _project(folder: Path, address: str, tables: int) -> None:
     )
     (folder / "lakehouse.yaml").write_text(
         f"name: clusters\nmodule: transforms\nstorages: {{default: {{root: data, shared: true}}}}\n"
-        f'execution: {{executor: dask, options: {{address: "{address}"}}}}\ntables:\n'
+        f'execution: {{executor: {engine}, options: {{address: "{address}"}}}}\ntables:\n'
         f"  source: {{kind: source, columns: {{id: int64, name: string, value: float64}}}}\n{names}\n"
     )
     (folder / "transforms.py").write_text(_CODE)
-    (folder / "futures.py").write_text(_PLAIN)
+    (folder / "futures.py").write_text(_PLAIN[engine])
     (folder / "plain.py").write_text(_ONE)
     rows = "".join(f"{row},name {row},{row * 1.5}\n" for row in range(_ROWS))
     (folder / "data/source.csv").write_text(f"id,name,value\n{rows}")
 
 
 @contextmanager
-def _cluster(folder: Path) -> Iterator[tuple[str, list[int]]]:
+def _dask(folder: Path) -> Iterator[tuple[str, list[int]]]:
     """A scheduler and workers on the loopback; yields the address, and the numbers of their processes."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -134,6 +153,35 @@ def _cluster(folder: Path) -> Iterator[tuple[str, list[int]]]:
             process.wait(30)
 
 
+@contextmanager
+def _ray(folder: Path) -> Iterator[tuple[str, list[int]]]:
+    """A node on the loopback, which must be all the network that there is; yields the same."""
+    # Processes whose own parent is gone are then children of this one, and their CPU is not lost.
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER of prctl(2)
+    folder.mkdir(parents=True, exist_ok=True)
+    environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder.parent), "HOME": str(folder)}
+    own = ("--port", "6379", "--num-cpus", str(_WORKERS), "--object-store-memory", str(80 << 20))
+    quiet = ("--include-dashboard", "false", "--disable-usage-stats", "--block")
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", *own, *quiet]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environ)
+    try:
+        while b"Ray runtime started" not in (folder / "log").read_bytes():
+            time.sleep(0.1)
+        yield "127.0.0.1:6379", [os.getpid()]
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+_CLUSTERS = {"dask": _dask, "ray": _ray}
+
+
+def is_alone() -> bool:
+    """Whether there is no network but the loopback, on which alone Ray listens then."""
+    return [name for _, name in socket.if_nameindex()] == ["lo"]
+
+
 def _await_workers(address: str) -> None:
     from distributed import Client
 
@@ -147,18 +195,23 @@ def _of_all(processes: list[int], command: list[str], folder: Path) -> Measured:
     measured = measure(command, folder)
     time.sleep(0.5)  # what workers do after their last answer
     after = sum(map(_cpu, _with_descendants(processes)))
-    return Measured(measured.wall, measured.cpu + after - before, measured.peak_mb, measured.own)
+    own = measured.cpu if os.getpid() not in processes else 0.0  # of a child of this process, which is counted
+    return Measured(measured.wall, own + after - before, measured.peak_mb, measured.own)
 
 
 def _with_descendants(processes: list[int]) -> list[int]:
     found = list(processes)
     for one in found:  # grows meanwhile
         for children in Path(f"/proc/{one}/task").glob("*/children"):
-            found += map(int, children.read_text().split())
+            with suppress(OSError):  # it has ended
+                found += map(int, children.read_text().split())
     return found
 
 
 def _cpu(process: int) -> float:
     """Seconds that a process and those of its children that ended took."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it has ended, and is counted with its parent
+        return 0.0
     return sum(map(int, fields[11:15])) / 100

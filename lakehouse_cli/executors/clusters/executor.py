@@ -34,8 +34,8 @@ from lakehouse_cli.executors.worker_process import say_here
 LOOK_S = 0.5
 #: Seconds for which a cluster that does not answer, or has no worker, is waited for.
 RECONNECT_S = 60.0
-#: Seconds for which a first worker is waited for before the first table, and then others that there are.
-GREETING_S, SETTLING_S = 10.0, 1.0
+#: Seconds for which others that there are are waited for after a first worker.
+SETTLING_S = 1.0
 
 
 class ClusterExecutor(Executor):
@@ -294,7 +294,7 @@ class ClusterExecutor(Executor):
             return True
         if states == {"unfit"}:  # others may have just come as well
             return seconds > SETTLING_S
-        return seconds > (SETTLING_S if "ready" in states else GREETING_S)
+        return seconds > (SETTLING_S if "ready" in states else self._engine.greeting_s)
 
     def _refusal(self, unfit: Mapping[str, str]) -> ClusterError:
         cluster = f"the {self._engine.name} cluster"
