@@ -281,12 +281,14 @@ def by_partition(rounds: int) -> list[str]:
 def on_clusters(rounds: int) -> list[str]:
     """Trivial tables on the workers of clusters, beside futures of Dask's and tasks of Ray's."""
     lines = []
-    engines = ("dask", "ray") if clusters.is_alone() else ("dask",)
+    engines = ("dask", "ray") if clusters.can_run_ray() else ("dask",)
     for engine in engines:
         many, one = clusters.beside_futures(rounds, engine)
         lines += [row(many, "CPU", cpu, 1.5), row(many, "wall", wall, inf), difference(one, 0.5)]
     if "ray" not in engines:
-        lines.append("| on Ray: only where the loopback is all the network (`unshare -n`) | – | – | – | – | – | – |")
+        lines.append(
+            "| on Ray: only by root, and where the loopback is all the network (`unshare -n`) | – | – | – | – | – | – |"
+        )
     size = clusters.job_size()
     verdict = "" if size <= 4096 else " **missed**"
     lines.append(f"| the largest job of these, as it travels | – | bytes | {size:,} | – | – | ≤ 4,096{verdict} |")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,6 +16,11 @@ from benchmarks.projects import DATA
 
 TABLES, _WORKERS = 1_000, 2
 _ROWS = 100
+# Where processes are grouped, by what they take among others; cgroups(7).
+_GROUPS = next(
+    (each for each in map(Path, ("/sys/fs/cgroup/unified", "/sys/fs/cgroup")) if (each / "cgroup.procs").exists()),
+    Path("/none"),
+)
 _CODE = """
 import pandas as pd
 
@@ -71,14 +75,14 @@ def beside_futures(rounds: int, engine: str, tables: int = TABLES) -> tuple[Pair
     """Runs of all tables and of one, each beside futures or tasks that do the same; CPU of all processes."""
     folder = DATA / "clusters"
     found = []
-    with _CLUSTERS[engine](folder / engine) as (address, processes):
+    with _CLUSTERS[engine](folder / engine) as (address, used):
         _project(folder, engine, address, tables)
         for count, what in ((tables, f"{tables:,} trivial tables"), (1, "one table")):
             ours, theirs = [], []
             selection = ["t0"] if count == 1 else []
             for _ in range(rounds + 1):  # the first one does not count
-                theirs.append(_of_all(processes, [sys.executable, "futures.py", address, str(count)], folder))
-                ours.append(_of_all(processes, ["lakehouse", "run", "--force", *selection], folder))
+                theirs.append(_of_all(used, [sys.executable, "futures.py", address, str(count)], folder))
+                ours.append(_of_all(used, ["lakehouse", "run", "--force", *selection], folder))
             what = f"{what} on {engine.title()} with {_WORKERS} workers"
             yardstick = "Dask futures with pandas" if engine == "dask" else "Ray tasks with pandas"
             found.append(Paired(what, yardstick, tuple(ours[1:]), tuple(theirs[1:])))
@@ -127,8 +131,8 @@ def _project(folder: Path, engine: str, address: str, tables: int) -> None:
 
 
 @contextmanager
-def _dask(folder: Path) -> Iterator[tuple[str, list[int]]]:
-    """A scheduler and workers on the loopback; yields the address, and the numbers of their processes."""
+def _dask(folder: Path) -> Iterator[tuple[str, Callable[[], float]]]:
+    """A scheduler and workers on the loopback; yields the address, and what tells the CPU seconds that they took."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -146,7 +150,7 @@ def _dask(folder: Path) -> Iterator[tuple[str, list[int]]]:
                 environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder.parent)}
                 started.append(subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environ))
         _await_workers(address)
-        yield address, [each.pid for each in started]
+        yield address, lambda: sum(map(_cpu, _with_descendants([each.pid for each in started])))
     finally:
         for process in reversed(started):  # workers do not end while they look for a scheduler that is gone
             process.terminate()
@@ -154,32 +158,42 @@ def _dask(folder: Path) -> Iterator[tuple[str, list[int]]]:
 
 
 @contextmanager
-def _ray(folder: Path) -> Iterator[tuple[str, list[int]]]:
+def _ray(folder: Path) -> Iterator[tuple[str, Callable[[], float]]]:
     """A node on the loopback, which must be all the network that there is; yields the same."""
-    # Processes whose own parent is gone are then children of this one, and their CPU is not lost.
-    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER of prctl(2)
     folder.mkdir(parents=True, exist_ok=True)
     environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder.parent), "HOME": str(folder)}
     own = ("--port", "6379", "--num-cpus", str(_WORKERS), "--object-store-memory", str(80 << 20))
     quiet = ("--include-dashboard", "false", "--disable-usage-stats", "--block")
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", *own, *quiet]
+    # Ray leaves it to the system to count what its workers took that have ended, and that does not say whose it was.
+    group = _GROUPS / f"lakehouse-{os.getpid()}"
+    group.mkdir()
+    (group / "cgroup.procs").write_text(str(os.getpid()))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environ)
     try:
         while b"Ray runtime started" not in (folder / "log").read_bytes():
             time.sleep(0.1)
-        yield "127.0.0.1:6379", [os.getpid()]
+        yield "127.0.0.1:6379", lambda: _of_group(group)
     finally:
         process.terminate()
         process.wait(30)
+        (_GROUPS / "cgroup.procs").write_text(str(os.getpid()))
+        with suppress(OSError):  # some of Ray's are still there
+            group.rmdir()
+
+
+def _of_group(group: Path) -> float:
+    """CPU seconds of a group, without those of this process and of what it has waited for."""
+    return int((group / "cpu.stat").read_text().split()[1]) / 1e6 - sum(os.times()[:4])
 
 
 _CLUSTERS = {"dask": _dask, "ray": _ray}
 
 
-def is_alone() -> bool:
-    """Whether there is no network but the loopback, on which alone Ray listens then."""
-    return [name for _, name in socket.if_nameindex()] == ["lo"]
+def can_run_ray() -> bool:
+    """Whether there is no network but the loopback, on which alone Ray listens then, and CPU can be counted."""
+    return [name for _, name in socket.if_nameindex()] == ["lo"] and os.access(_GROUPS, os.W_OK)
 
 
 def _await_workers(address: str) -> None:
@@ -189,14 +203,12 @@ def _await_workers(address: str) -> None:
         client.wait_for_workers(_WORKERS, timeout=60)
 
 
-def _of_all(processes: list[int], command: list[str], folder: Path) -> Measured:
+def _of_all(used: Callable[[], float], command: list[str], folder: Path) -> Measured:
     """A measured command, with the CPU that the cluster took meanwhile."""
-    before = sum(map(_cpu, _with_descendants(processes)))
+    before = used()
     measured = measure(command, folder)
     time.sleep(0.5)  # what workers do after their last answer
-    after = sum(map(_cpu, _with_descendants(processes)))
-    own = measured.cpu if os.getpid() not in processes else 0.0  # of a child of this process, which is counted
-    return Measured(measured.wall, own + after - before, measured.peak_mb, measured.own)
+    return Measured(measured.wall, measured.cpu + used() - before, measured.peak_mb, measured.own)
 
 
 def _with_descendants(processes: list[int]) -> list[int]:
