@@ -120,6 +120,8 @@ class RayEngine(Engine):
                     self._nodes.put(value)
                 elif kind == "answer":
                     self._on_answer(key, value, None)
+                elif kind == "failed":
+                    self._on_answer(key, None, value)
                 else:
                     self._on_said(key, kind, value)
         self._nodes.put(None)

@@ -25,7 +25,7 @@ from lakehouse_cli.executors.base import (
 )
 from lakehouse_cli.executors.clusters.bundle import Bundle
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, OnAnswer, OnSaid
-from lakehouse_cli.executors.clusters.members import Member, Piece, fail, settle, shown
+from lakehouse_cli.executors.clusters.members import Member, Piece, fail, missing_answer, settle, shown
 from lakehouse_cli.executors.clusters.messages import Answer, Message, packed
 from lakehouse_cli.executors.clusters.worker import pack_message, unpack_answer
 from lakehouse_cli.executors.worker_process import say_here
@@ -184,7 +184,7 @@ class ClusterExecutor(Executor):
         if isinstance(error, ClusterLostError):
             self._wake.set()
             return
-        found = unpack_answer(content) if content is not None else Answer("died", text=str(error))
+        found = unpack_answer(content) if content is not None else missing_answer(error)
         kind, _, name = key.partition(" ")
         if kind in ("greet", "take") and name:
             self._welcomed(name.partition(" ")[0], kind, found)
@@ -198,8 +198,11 @@ class ClusterExecutor(Executor):
             if piece is None:  # it was given up
                 return
             worker = self._leave(piece)
-            if found.kind == "lacks":
-                if worker is not None and worker.state == "ready":
+            if found.kind in ("lacks", "back"):
+                if worker is not None and found.kind == "back":
+                    worker.state = "new"  # it is not there any more, or soon
+                    self._wake.set()
+                elif worker is not None and worker.state == "ready":
                     self._send_bundle(piece.worker, worker)
                 self._queue.appendleft(piece)
                 return
