@@ -278,10 +278,17 @@ def by_partition(rounds: int) -> list[str]:
     return lines
 
 
-def on_dask(rounds: int) -> list[str]:
-    """Trivial tables on the workers of a Dask cluster, beside futures of its own."""
-    many, one = clusters.beside_futures(rounds)
-    lines = [row(many, "CPU", cpu, 1.5), row(many, "wall", wall, inf), difference(one, 0.5)]
+def on_clusters(rounds: int) -> list[str]:
+    """Trivial tables on the workers of clusters, beside futures of Dask's and tasks of Ray's."""
+    lines = []
+    engines = ("dask", "ray") if clusters.can_run_ray() else ("dask",)
+    for engine in engines:
+        many, one = clusters.beside_futures(rounds, engine)
+        lines += [row(many, "CPU", cpu, 1.5), row(many, "wall", wall, inf), difference(one, 0.5)]
+    if "ray" not in engines:
+        lines.append(
+            "| on Ray: only by root, and where the loopback is all the network (`unshare -n`) | – | – | – | – | – | – |"
+        )
     size = clusters.job_size()
     verdict = "" if size <= 4096 else " **missed**"
     lines.append(f"| the largest job of these, as it travels | – | bytes | {size:,} | – | – | ≤ 4,096{verdict} |")
@@ -362,7 +369,7 @@ def main() -> None:
         "queries": (queries, 5),
         "parquet": (parquet_batches, 3),
         "files": (many_files, 5),
-        "clusters": (on_dask, 3),
+        "clusters": (on_clusters, 3),
         "partitions": (by_partition, 3),
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

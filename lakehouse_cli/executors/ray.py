@@ -20,7 +20,7 @@ if importlib.util.find_spec("ray") is None:  # which the process of the driver l
     raise ModuleNotFoundError("No module named 'ray'", name="ray")
 
 # Seconds to wait for a cluster, beyond those that the driver needs to load Ray; and for the driver to end.
-_CONNECT_S, _LOAD_S, _END_S = 10.0, 5.0, 2.0
+_CONNECT_S, _LOAD_S, _END_S = 10.0, 20.0, 2.0
 
 
 class RayExecutor(ClusterExecutor):
@@ -44,6 +44,7 @@ class RayEngine(Engine):
     """
 
     name = "Ray"
+    greeting_s = 30.0  # on each node a process is started first
 
     def __init__(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> None:
         self._address = options.get("address", "auto")
@@ -119,6 +120,8 @@ class RayEngine(Engine):
                     self._nodes.put(value)
                 elif kind == "answer":
                     self._on_answer(key, value, None)
+                elif kind == "failed":
+                    self._on_answer(key, None, value)
                 else:
                     self._on_said(key, kind, value)
         self._nodes.put(None)

@@ -106,15 +106,17 @@ class Cluster(ABC):
     def run_scheduler(self) -> subprocess.Popen[bytes]:
         """Its process."""
 
-    def start_worker(self, number: int, memory: str = "", slots: int = 1, **environ: str) -> None:
+    def start_worker(self, number: int, memory: str = "", slots: int = 1, gpus: int = 0, **environ: str) -> None:
         """Start a worker in its own folder."""
-        process = self.run_worker(number, memory, slots, {**self.environ, **environ})
+        process = self.run_worker(number, memory, slots, gpus, {**self.environ, **environ})
         self.workers[number] = process
-        if not memory and not environ:
+        if not memory and not gpus and not environ:
             self._usual[process] = slots
 
     @abstractmethod
-    def run_worker(self, number: int, memory: str, slots: int, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def run_worker(
+        self, number: int, memory: str, slots: int, gpus: int, environ: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
         """The process of one."""
 
     @abstractmethod
@@ -193,11 +195,13 @@ class DaskCluster(Cluster):
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
-    def run_worker(self, number: int, memory: str, slots: int, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def run_worker(
+        self, number: int, memory: str, slots: int, gpus: int, environ: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
         """The process of one, without a nanny that would start another in its place."""
         name = f"worker-{number}"
         bound = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0", "--no-dashboard", "--no-nanny")
-        own = ("--local-directory", str(self.folder / name), "--nthreads", str(slots))
+        own = ("--local-directory", str(self.folder / name), "--nthreads", str(slots), "--resources", f"gpus={gpus}")
         limit = () if not memory else ("--memory-limit", memory)
         command = ("distributed.cli.dask_worker", self.address, *bound, *own, *limit)
         return self._start(name, *command, environ=environ)
@@ -241,10 +245,12 @@ class RayCluster(Cluster):
         """Whether the head says so."""
         return "Ray runtime started" in self.log("scheduler")
 
-    def run_worker(self, number: int, memory: str, slots: int, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def run_worker(
+        self, number: int, memory: str, slots: int, gpus: int, environ: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
         """The process of one."""
         limit = () if not memory else ("--memory", str(int(memory.removesuffix("GiB")) << 30))
-        options = ("--address", self.address, "--num-cpus", str(slots), *limit)
+        options = ("--address", self.address, "--num-cpus", str(slots), "--num-gpus", str(gpus), *limit)
         return self._ray(f"worker-{number}", *options, environ=environ)
 
     def await_worker(self, number: int) -> None:

@@ -100,6 +100,21 @@ def test_code_and_files_travel(folder: ProjectFolder, cli: Cli, cluster: Cluster
     assert cli("run", "-o", "json").statuses == {"place": "unchanged"}
 
 
+def test_table_is_given_gpus(folder: ProjectFolder, cli: Cli, cluster: Cluster) -> None:
+    """As many as it asks for; where the engine says which, it sees these and not those of the table before it."""
+    declare(folder, cluster, resources="{gpus: 2}", inputs="[one]")
+    folder.edit("lakehouse.yaml", "place: {", "one: {resources: {gpus: 1}, columns: {n: int64}}\n  place: {")
+    folder.edit(
+        "transforms.py", "def place()", "def one() -> pa.Table:\n    return pa.table({'n': [1]})\n\n\ndef place(one)"
+    )
+    folder.edit("transforms.py", "os.getcwd()", "os.environ.get('CUDA_VISIBLE_DEVICES')")
+    cluster.start_worker(0, gpus=2)
+    cluster.await_worker(0)
+    ran = cli("run", "-o", "json")
+    assert set(ran.statuses.values()) == {"materialized"}, ran.err
+    assert folder.read("data/place.csv").splitlines()[1].startswith('"0,1"' if cluster.executor == "ray" else ",")
+
+
 def test_bundle_that_is_too_large(folder: ProjectFolder, cli: Cli, cluster: Cluster) -> None:
     declare(folder, cluster, uses="{files: [large.bin, small.txt]}")
     folder.write("small.txt", "small")

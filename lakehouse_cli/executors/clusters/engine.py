@@ -30,7 +30,12 @@ class ClusterLostError(ClusterError):
     """Nothing answers where the cluster is: not at all, or not any more."""
 
 
-#: Is given the key of a call, and its answer, or why there is none: `WorkerDiedError` or `ClusterLostError`.
+class NotBegunError(WorkerDiedError):
+    """A worker went before it began a call, which may be given to another one."""
+
+
+#: Is given the key of a call, and its answer, or why there is none: `WorkerDiedError`, `WorkerKilledError` where it was
+#: for want of memory, `NotBegunError`; `ClusterLostError`.
 OnAnswer = Callable[[str, bytes | None, WorkerDiedError | ClusterLostError | None], None]
 #: Is given the key of a call, and what its work says: a kind and a value, as `worker.answer` says them.
 OnSaid = Callable[[str, str, Any], None]
@@ -50,6 +55,8 @@ class Engine(ABC):
 
     #: What messages call the engine, and what is done where a cluster does not answer.
     name: str = ""
+    #: Seconds for which a first worker is waited for before the first table.
+    greeting_s: float = 10.0
 
     @abstractmethod
     def __init__(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> None: ...

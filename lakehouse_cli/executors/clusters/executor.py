@@ -25,7 +25,7 @@ from lakehouse_cli.executors.base import (
 )
 from lakehouse_cli.executors.clusters.bundle import Bundle
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, OnAnswer, OnSaid
-from lakehouse_cli.executors.clusters.members import Member, Piece, fail, settle, shown
+from lakehouse_cli.executors.clusters.members import Member, Piece, fail, missing_answer, settle, shown
 from lakehouse_cli.executors.clusters.messages import Answer, Message, packed
 from lakehouse_cli.executors.clusters.worker import pack_message, unpack_answer
 from lakehouse_cli.executors.worker_process import say_here
@@ -34,8 +34,8 @@ from lakehouse_cli.executors.worker_process import say_here
 LOOK_S = 0.5
 #: Seconds for which a cluster that does not answer, or has no worker, is waited for.
 RECONNECT_S = 60.0
-#: Seconds for which a first worker is waited for before the first table, and then others that there are.
-GREETING_S, SETTLING_S = 10.0, 1.0
+#: Seconds for which others that there are are waited for after a first worker.
+SETTLING_S = 1.0
 
 
 class ClusterExecutor(Executor):
@@ -184,7 +184,7 @@ class ClusterExecutor(Executor):
         if isinstance(error, ClusterLostError):
             self._wake.set()
             return
-        found = unpack_answer(content) if content is not None else Answer("died", text=str(error))
+        found = unpack_answer(content) if content is not None else missing_answer(error)
         kind, _, name = key.partition(" ")
         if kind in ("greet", "take") and name:
             self._welcomed(name.partition(" ")[0], kind, found)
@@ -198,8 +198,11 @@ class ClusterExecutor(Executor):
             if piece is None:  # it was given up
                 return
             worker = self._leave(piece)
-            if found.kind == "lacks":
-                if worker is not None and worker.state == "ready":
+            if found.kind in ("lacks", "back"):
+                if worker is not None and found.kind == "back":
+                    worker.state = "new"  # it is not there any more, or soon
+                    self._wake.set()
+                elif worker is not None and worker.state == "ready":
                     self._send_bundle(piece.worker, worker)
                 self._queue.appendleft(piece)
                 return
@@ -294,7 +297,7 @@ class ClusterExecutor(Executor):
             return True
         if states == {"unfit"}:  # others may have just come as well
             return seconds > SETTLING_S
-        return seconds > (SETTLING_S if "ready" in states else GREETING_S)
+        return seconds > (SETTLING_S if "ready" in states else self._engine.greeting_s)
 
     def _refusal(self, unfit: Mapping[str, str]) -> ClusterError:
         cluster = f"the {self._engine.name} cluster"

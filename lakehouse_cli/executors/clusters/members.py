@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lakehouse_cli.executors.base import Ask, WorkerDiedError, WorkerKilledError, WorkerStartError, WorkerTimeoutError
-from lakehouse_cli.executors.clusters.engine import Slots
+from lakehouse_cli.executors.clusters.engine import NotBegunError, Slots
 from lakehouse_cli.executors.clusters.messages import Answer, unpacked
 
 
@@ -52,6 +52,13 @@ class Member:
 def shown(worker: str) -> str:
     """The name of a worker as messages show it: without what makes it another one than its predecessor there."""
     return worker.partition("#")[0]
+
+
+def missing_answer(error: WorkerDiedError | None) -> Answer:
+    """What stands for an answer that an engine did not bring."""
+    if isinstance(error, NotBegunError):
+        return Answer("back")
+    return Answer("killed" if isinstance(error, WorkerKilledError) else "died", text=str(error))
 
 
 def fail(piece: Piece, error: BaseException) -> None:

@@ -17,7 +17,7 @@ from lakehouse_cli.executors.clusters.bundle import load
 _SMALL = 512
 
 #: How a piece of work ended, or why it was not begun: with its value or error as bytes, or a text.
-AnswerKind = Literal["ready", "result", "error", "died", "killed", "late", "lacks", "unlike", "start"]
+AnswerKind = Literal["ready", "result", "error", "died", "killed", "late", "lacks", "back", "unlike", "start"]
 
 
 class Message(Struct, frozen=True):

@@ -24,8 +24,9 @@ import ray
 from ray import exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from lakehouse_cli.executors.clusters.messages import Answer
-from lakehouse_cli.executors.clusters.worker import answer, pack_message
+from lakehouse_cli.executors.base import WorkerDiedError, WorkerKilledError
+from lakehouse_cli.executors.clusters.engine import NotBegunError
+from lakehouse_cli.executors.clusters.worker import answer
 from lakehouse_cli.executors.worker import LEADERS
 
 #: What is said of a process of Ray's that it ended for want of memory.
@@ -145,7 +146,7 @@ class _Driver:
                 self._gone.add(node)
             # What was cancelled is not waited for, and of a node that is gone nothing but work.
             if key in self._streams and not (node in self._gone and resources is None):
-                self._line.send((key, "answer", pack_message(_answer_without(error, shown))))
+                self._line.send((key, "failed", _why(error, shown)))
         self._streams.pop(key, None)
 
     def _call(self, node: str, resources: Mapping[str, float] | None) -> Any:
@@ -162,20 +163,20 @@ class _Driver:
         return self._calls[options]
 
 
-def _answer_without(error: Exception, worker: str) -> Answer:
-    """What stands for the answer of a worker that gave none."""
+def _why(error: Exception, worker: str) -> WorkerDiedError:
+    """Why a worker did not answer."""
     match error:
         case exceptions.OutOfMemoryError():
-            return Answer("killed", text=OUT_OF_MEMORY)
-        case exceptions.TaskUnschedulableError():  # it was not begun
-            return Answer("lacks")
+            return WorkerKilledError(OUT_OF_MEMORY)
+        case exceptions.TaskUnschedulableError():
+            return NotBegunError(f"{worker} is gone")
         case exceptions.NodeDiedError():
-            return Answer("died", text=f"was on worker {worker}, which is gone")
+            return WorkerDiedError(f"was on worker {worker}, which is gone")
         case exceptions.WorkerCrashedError():
-            return Answer("died", text=f"was led by a process of Ray's on {worker} that was killed, or crashed")
+            return WorkerDiedError(f"was led by a process of Ray's on {worker} that was killed, or crashed")
         case exceptions.RayTaskError() if _IS_MISSING in str(error):
-            return Answer("died", text="has no lakehouse-cli, or an older one")
-    return Answer("died", text=f"failed on worker {worker}: {type(error).__name__}: {error}")
+            return WorkerDiedError("has no lakehouse-cli, or an older one")
+    return WorkerDiedError(f"failed on worker {worker}: {type(error).__name__}: {error}")
 
 
 def work_at_node(message: bytes) -> Iterator[list[tuple[str, Any]]]:
@@ -186,19 +187,21 @@ def work_at_node(message: bytes) -> Iterator[list[tuple[str, Any]]]:
 
     def work() -> None:
         try:
-            found = answer(message, str(folder), lambda *each: said.put(each))
-        except BaseException as error:  # noqa: BLE001  # said where it is waited for
-            found = pack_message(Answer("died", text=f"failed on the worker: {type(error).__name__}: {error}"))
-        said.put(("answer", found))
+            said.put(("answer", answer(message, str(folder), lambda *each: said.put(each))))
+        except BaseException as error:  # noqa: BLE001  # raised where it is waited for
+            said.put(("failed", error))
 
     threading.Thread(target=work, name="lakehouse work", daemon=True).start()
-    is_done = False
-    while not is_done:
+    while True:
         lines = [said.get()]
         while not said.empty():
             lines.append(said.get())
-        is_done = lines[-1][0] == "answer"
+        kind, value = lines[-1]
+        if kind == "failed":
+            raise value
         yield lines
+        if kind == "answer":
+            return
 
 
 _at_node = ray.remote(work_at_node)

@@ -40,8 +40,8 @@ _MOST_IDLE = 4
 _encoder, _messages = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Message)
 
 
-def pack_message(message: Message | Answer) -> bytes:
-    """A message, or an answer, as bytes."""
+def pack_message(message: Message) -> bytes:
+    """A message as bytes."""
     return _encoder.encode(message)
 
 
