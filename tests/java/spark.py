@@ -191,7 +191,7 @@ def test_a_full_disk_is_told_as_such(frames: FrameType, monkeypatch: pytest.Monk
     monkeypatch.setattr(spark_frame, "SpilledTables", lambda what: SpilledTables(what, 0))
     monkeypatch.setattr("tempfile.tempdir", "/dev/full")
     with pytest.raises(StorageError, match="the rows of the result"):
-        frames.to_arrow(spark_session().range(0, 1000, 1, 2), None)
+        frames.to_arrow(spark_session().range(0, 4_000_000, 1, 2), None)
 
 
 @pytest.mark.parametrize("expression", ["parse_json('{}')", "array(parse_json('{}'))"])
