@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model.project import SparkSpec
@@ -28,9 +29,14 @@ _QUIET = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.maxResultSize": "0",
-    "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
+}
+# The same, of sessions beside another too. Each partition of a result is in Java's memory as a whole, and is stored
+# while the next ones are computed.
+_IN_PIECES = {
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
+    "spark.sql.files.maxPartitionBytes": "32m",
 }
 _JAVA = (
     "install a Java runtime, 17 or newer (`apt-get install openjdk-17-jre-headless`), or name a server of Spark Connect"
@@ -223,7 +229,10 @@ def _local(spec: SparkSpec) -> tuple[Any, Callable[[], None] | None]:
             hint='name the server, `execution: {spark: {remote: "sc://…"}}`, or unset the variable `SPARK_REMOTE`',
         )
     if SparkContext._active_spark_context is not None:  # the user's, as in a notebook
-        return _configured(SparkSession.builder.getOrCreate().newSession(), spec), None
+        session = SparkSession.builder.getOrCreate().newSession()
+        known = session.sparkContext.getConf()
+        own = {name: value for name, value in _IN_PIECES.items() if not known.contains(name)}
+        return _configured(session, replace(spec, config={**own, **spec.config})), None
     home = os.environ.get("JAVA_HOME")
     if shutil.which("java") is None and not (home and (Path(home) / "bin" / "java").exists()):
         raise TransformError("Spark needs Java, which is not installed", hint=_HINT)
@@ -231,7 +240,7 @@ def _local(spec: SparkSpec) -> tuple[Any, Callable[[], None] | None]:
 
     conf, shown = SparkConf(), SparkConf()
     python = {f"spark.pyspark.{name}": sys.executable for name in ("python", "driver.python")}
-    for name, value in {**_QUIET, **python, **spec.config, **ALWAYS, "spark.master": spec.master}.items():
+    for name, value in {**_QUIET, **_IN_PIECES, **python, **spec.config, **ALWAYS, "spark.master": spec.master}.items():
         conf.set(name, value)
         if not names_a_secret(name):  # what Java is started with, everybody on this machine can see
             shown.set(name, value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from statistics import median
 
 from msgspec import UNSET
 from msgspec.structs import asdict, replace
@@ -43,6 +42,8 @@ def kept_partitions(result: TableResult) -> TableResult:
 
 
 def _ended(found: list[PartitionResult]) -> PartitionsEnded:
+    from statistics import median  # of tables without partitions nothing needs it
+
     seconds = [each.duration_s for each in found if each.duration_s is not None]
     typical = round(median(seconds), 6) if seconds else None
     return PartitionsEnded(len(found), found[0].key, found[-1].key, typical)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain
+from queue import SimpleQueue
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +18,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from lakehouse_cli.arrow.types import from_arrow, map_leaves, without_rows
 from lakehouse_cli.engines.spark_session import is_local, send_functions, spark_session
-from lakehouse_cli.errors import TransformError
+from lakehouse_cli.errors import LakehouseError, TransformError
 from lakehouse_cli.formats.native import NativeFile, reads_alike
 from lakehouse_cli.model import Column
 from lakehouse_cli.model.frame_names import SPARK
@@ -176,26 +178,77 @@ def _of_connect(frame: Any) -> Iterator[pa.Table]:
 
 
 def _of_java(frame: Any) -> Iterator[pa.Table]:
-    """The batches of each partition as it is computed, kept until their order is known.
+    """The batches of its partitions in order, those of each as soon as the partitions before it are there.
 
-    What `toArrow` does, which would hold all of them.
+    What `toArrow` does, which would hold all of them. They are received by a thread: Java, which sends each partition
+    when it is ready, begins nothing else until it was taken.
     """
     from pyspark.errors.exceptions.captured import unwrap_spark_exception
+    from pyspark.sql.functions import spark_partition_id
     from pyspark.sql.pandas.serializers import ArrowCollectSerializer
     from pyspark.util import _load_from_socket
 
-    port, secret, server = frame._jdf.collectAsArrowToPython()
+    numbered = frame.select("*", spark_partition_id())._jdf
+    # Of rows that are in the plan itself, Spark computes the number as it plans, and has 0 for all.
+    is_numbered = numbered.queryExecution().optimizedPlan().nodeName() != "LocalRelation"
+    port, secret, server = (numbered if is_numbered else frame._jdf).collectAsArrowToPython()
     tables = SpilledTables("the rows of the result")
-    order: list[int] = []
+    ready = SimpleQueue[int | None]()
+    failures: list[BaseException] = []
+
+    def receive() -> None:
+        try:
+            with _load_from_socket((port, secret), ArrowCollectSerializer()) as found:
+                for number in _in_order(found, tables, is_numbered=is_numbered):
+                    ready.put(number)
+        except BaseException as failure:  # noqa: BLE001  # raised below
+            failures.append(failure)
+        finally:
+            ready.put(None)
+
+    thread = threading.Thread(target=receive, name="lakehouse spark", daemon=True)
+    thread.start()
     try:
-        with _load_from_socket((port, secret), ArrowCollectSerializer()) as found:
-            for number, batch in enumerate(found):
-                if isinstance(batch, pa.RecordBatch):
-                    tables.put(number, pa.Table.from_batches([batch]))
-                else:
-                    order = batch
+        while (number := ready.get()) is not None:
+            yield tables.get(number)
     finally:
-        with unwrap_spark_exception():
-            server.getResult()  # raises what Java did
-    for number in order:
-        yield tables.get(number)
+        thread.join()
+        if not (failures and isinstance(failures[0], LakehouseError)):
+            with unwrap_spark_exception():
+                server.getResult()  # raises what Java did
+    if failures:
+        raise failures[0]
+
+
+def _in_order(found: Iterator[Any], tables: SpilledTables, *, is_numbered: bool) -> Iterator[int]:
+    """Keep batches by the order in which they come; return these numbers in the order of partitions, once it is known.
+
+    Args:
+        found: Batches, those of a partition after each other, none of one without rows; then all numbers in order.
+        tables: Takes the batches.
+        is_numbered: Whether the last column is the number of the partition, which is left out then.
+    """
+    waiting: defaultdict[int, list[int]] = defaultdict(list)
+    returned: list[int] = []
+    current, following = -1, 0  # the partition that comes, and the one whose turn it is
+    for number, batch in enumerate(found):
+        if not isinstance(batch, pa.RecordBatch):  # the end
+            if batch[: len(returned)] != returned:
+                raise RuntimeError("Spark gave partitions other numbers than it computed them by")
+            yield from batch[len(returned) :]
+            return
+        table = pa.Table.from_batches([batch])
+        if not is_numbered:
+            tables.put(number, table)
+            continue
+        last = table.num_columns - 1
+        partition = batch.column(last)[0].as_py() if batch.num_rows else current
+        tables.put(number, table.remove_column(last))
+        waiting[partition].append(number)
+        if partition != current == following:  # which is complete
+            following += 1
+        current = partition
+        while following in waiting:
+            returned += waiting[following]
+            yield from waiting.pop(following)
+            following += following != current

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.contracts import enforce
 from lakehouse_cli.engines.spark_session import spark_of_run, spark_session
-from lakehouse_cli.errors import TransformError
+from lakehouse_cli.errors import StorageError, TransformError
 from lakehouse_cli.formats.native import NativeFile, native_parquet
 from lakehouse_cli.model import Column, FunctionRef, SparkSpec, parse_column_type
 from lakehouse_cli.model.computation import Input
@@ -156,6 +157,41 @@ def test_partitions_are_in_order(frames: FrameType, monkeypatch: pytest.MonkeyPa
     pieces = list(frames.to_pieces(frame, None))
     assert len(pieces) > 1
     assert pa.concat_tables(pieces).column("id").to_pylist() == [*range(3000), *range(9000, 10_000)]
+
+
+def test_a_partition_comes_before_the_next_is_computed(frames: FrameType, tmp_path: Path) -> None:
+    """Each is stored meanwhile; and where the first is the last to be computed, it is the first all the same."""
+    taken = tmp_path / "taken"
+
+    def waits_for(numbers: range) -> Any:
+        def wait(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                until = time.monotonic() + 30
+                while batch.column(0)[0].as_py() in numbers and not taken.exists():
+                    if time.monotonic() > until:
+                        raise TimeoutError
+                    time.sleep(0.01)
+                if batch.column(0)[0].as_py() not in numbers and 0 in numbers:
+                    taken.touch()
+                yield batch
+
+        return spark_session().range(0, 600_000, 1, 3).mapInArrow(wait, "id bigint")
+
+    pieces = frames.to_pieces(waits_for(range(200_000, 600_000)), None)
+    first = next(pieces)
+    taken.touch()
+    assert pa.concat_tables([first, *pieces]).column("id").to_pylist() == [*range(600_000)]
+    taken.unlink()
+    found = frames.to_arrow(waits_for(range(200_000)), None)
+    assert found.column("id").to_pylist() == [*range(600_000)]
+
+
+def test_a_full_disk_is_told_as_such(frames: FrameType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not as what Java says of a connection that was closed."""
+    monkeypatch.setattr(spark_frame, "SpilledTables", lambda what: SpilledTables(what, 0))
+    monkeypatch.setattr("tempfile.tempdir", "/dev/full")
+    with pytest.raises(StorageError, match="the rows of the result"):
+        frames.to_arrow(spark_session().range(0, 4_000_000, 1, 2), None)
 
 
 @pytest.mark.parametrize("expression", ["parse_json('{}')", "array(parse_json('{}'))"])
