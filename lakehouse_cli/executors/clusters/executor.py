@@ -24,7 +24,18 @@ from lakehouse_cli.executors.base import (
 )
 from lakehouse_cli.executors.clusters.bundle import Bundle
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, OnAnswer, OnSaid
-from lakehouse_cli.executors.clusters.members import Backlog, Call, Member, Piece, fail, nothing_fits, settle, shown
+from lakehouse_cli.executors.clusters.members import (
+    Backlog,
+    Call,
+    Member,
+    Pace,
+    Piece,
+    fail,
+    nothing_fits,
+    say_unfit,
+    settle,
+    shown,
+)
 from lakehouse_cli.executors.clusters.messages import Answer, Answers, Message, packed
 from lakehouse_cli.executors.clusters.worker import pack_message, unpack_answers
 from lakehouse_cli.executors.worker_process import say_here
@@ -37,10 +48,6 @@ SOON_S = 0.1
 RECONNECT_S = 60.0
 #: Seconds for which a first worker is waited for before the first table, and then others that there are.
 GREETING_S, SETTLING_S = 10.0, 1.0
-#: Pieces of work are given together as far as they are thought to take no longer than this, and no more than so many.
-CALL_S, MOST_TOGETHER = 0.25, 64
-# The weight of the last piece of work in how long one is thought to take.
-_WEIGHT = 0.2
 
 
 class ClusterExecutor(Executor):
@@ -77,7 +84,7 @@ class ClusterExecutor(Executor):
         self._workers: dict[str, Member] = {}
         self._free: dict[str, Member] = {}
         self._slots = 0
-        self._seconds: float | None = None
+        self._pace = Pace()
         self._session, self._numbers = uuid4().hex[:12], count(1)
         self._lost: ClusterLostError | None = None
         self._lost_since: float | None = None
@@ -112,13 +119,7 @@ class ClusterExecutor(Executor):
     @property
     def most_submitted(self) -> int:
         """As many as are under way, and where they are short those that are given together with them."""
-        return self.workers * self._together
-
-    @property
-    def _together(self) -> int:
-        """How many pieces are given together, by how long those before them took."""
-        seconds = self._seconds
-        return 1 if seconds is None else min(max(int(CALL_S / max(seconds, 1e-6)), 1), MOST_TOGETHER)
+        return self.workers * self._pace.together
 
     def submit(
         self, fn: Callable[..., Any], /, *args: Any, timeout: float | None = None, ask: Ask | None = None
@@ -151,7 +152,7 @@ class ClusterExecutor(Executor):
             name = self._worker_for(piece.ask)
             if name is not None:
                 free = max(self.workers - len(self._calls), 1)
-                most = min(self._together, ceil(len(self._backlog) / free))
+                most = min(self._pace.together, ceil(len(self._backlog) / free))
                 self._give(self._backlog.take(piece, most, name), name)
                 return True
         return False
@@ -209,6 +210,7 @@ class ClusterExecutor(Executor):
             return
         if kind == "answers":
             self._take_answers(key, unpack_answers(value))
+            self._dispatch()  # some may have been given back
         else:
             say_here(kind, value)
 
@@ -240,7 +242,7 @@ class ClusterExecutor(Executor):
                     back.append(piece)
                 else:
                     settled.append((piece, found))
-                    self._note_time(found.seconds)
+                    self._pace.note(found.seconds)
             self._backlog.put_back(back)
             if any(found.kind == "lacks" for found in answers.values()):
                 self._send_bundle_again(call.worker)
@@ -249,9 +251,6 @@ class ClusterExecutor(Executor):
             if piece.ask.on_waited is not None:
                 piece.ask.on_waited(max(passed - found.seconds, 0.0))
             settle(piece, found, call.worker)
-
-    def _note_time(self, seconds: float) -> None:
-        self._seconds = seconds if self._seconds is None else self._seconds + _WEIGHT * (seconds - self._seconds)
 
     def _end_call(self, key: str, why: str) -> None:
         """Take note that no more answers of a call come: the first piece that has none was under way."""
@@ -296,11 +295,7 @@ class ClusterExecutor(Executor):
         worker.state, worker.why = "unfit", why
         self._slots -= worker.slots.count
         if self._is_begun:
-            self._say_unfit(name, worker)
-
-    @staticmethod
-    def _say_unfit(name: str, worker: Member) -> None:
-        say_here("stderr", f"note: {shown(name)} is given nothing: it {worker.why}")
+            say_unfit(name, worker)
 
     def _send_bundle(self, name: str, worker: Member) -> None:
         worker.state = "taking"
@@ -365,7 +360,7 @@ class ClusterExecutor(Executor):
                 raise nothing_fits(self._engine.name, self._workers)
             unfit = {name: each for name, each in self._workers.items() if each.state == "unfit"}
         for name, worker in unfit.items():
-            self._say_unfit(name, worker)
+            say_unfit(name, worker)
 
     def _is_settled(self, seconds: float) -> bool:
         with self._lock:

@@ -19,7 +19,12 @@ from lakehouse_cli.executors.base import (
 )
 from lakehouse_cli.executors.clusters.engine import Slots
 from lakehouse_cli.executors.clusters.messages import Answer, Work, packed, unpacked
+from lakehouse_cli.executors.worker_process import say_here
 
+#: Pieces of work are given together as far as they are thought to take no longer than this, and no more than so many.
+CALL_S, MOST_TOGETHER = 0.25, 64
+# The weight of the last piece of work in how long one is thought to take.
+_WEIGHT = 0.2
 # Pieces at the front of those that wait, of which some may best be given to the worker that takes some.
 _LOOKED_AT = 256
 
@@ -111,6 +116,22 @@ class Backlog:
         return pieces
 
 
+class Pace:
+    """How long pieces take, by those that are done."""
+
+    def __init__(self) -> None:
+        self._seconds: float | None = None
+
+    def note(self, seconds: float) -> None:
+        """Take note of one."""
+        self._seconds = seconds if self._seconds is None else self._seconds + _WEIGHT * (seconds - self._seconds)
+
+    @property
+    def together(self) -> int:
+        """How many are given together."""
+        return 1 if self._seconds is None else min(max(int(CALL_S / max(self._seconds, 1e-6)), 1), MOST_TOGETHER)
+
+
 @dataclass(slots=True, eq=False)
 class Member:
     """A worker, as the run knows it."""
@@ -174,6 +195,11 @@ def settle(piece: Piece, found: Answer, worker: str) -> None:
         why = f"{type(broken).__name__}: {broken}"
         error = RuntimeError(f"what worker {shown(worker)} answered cannot be read: {why}")
     fail(piece, error)
+
+
+def say_unfit(name: str, worker: Member) -> None:
+    """Say why a worker is given nothing."""
+    say_here("stderr", f"note: {shown(name)} is given nothing: it {worker.why}")
 
 
 def nothing_fits(engine: str, workers: Mapping[str, Member]) -> ClusterError:
