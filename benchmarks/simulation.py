@@ -33,6 +33,8 @@ from lakehouse_cli.runner.jobs import Outcome
 
 # Seconds after which a worker says what it has done of several tables.
 _SAY_S = 0.05
+# Tables in one file of a project.
+_IN_FILE = 20_000
 _CODE = """
 import pyarrow as pa
 
@@ -140,14 +142,17 @@ def _project(folder: Path, tables: int, *, partitions: bool) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "data").mkdir(parents=True)
     of = "inputs: {{source: {}}}, function: one, columns: {{n: int64}}"
+    top = names = ""
     if partitions:
         top = f"dimensions:\n  part: [{', '.join(f'p{number}' for number in range(tables))}]\n"
         names = f"  t0: {{{of.format('source')}, partitions: [part]}}\n"
     else:
-        top = ""
         # Each hundred of them are computed from one that is computed from the source.
         inputs = [f"t{number // 100 * 100}" if number % 100 else "source" for number in range(tables)]
-        names = "".join(f"  t{number}: {{{of.format(name)}}}\n" for number, name in enumerate(inputs))
+        each = [f"  t{number}: {{{of.format(name)}}}\n" for number, name in enumerate(inputs)]
+        for at in range(0, tables, _IN_FILE):
+            (folder / f"tables{at}.yaml").write_text("tables:\n" + "".join(each[at : at + _IN_FILE]))
+        top = 'include: ["tables*.yaml"]\n'
     (folder / "lakehouse.yaml").write_text(
         "name: simulation\nmodule: transforms\nstorages: {default: {root: data, shared: true}}\n"
         f'execution: {{executor: dask, options: {{address: "simulated"}}}}\n{top}tables:\n'

@@ -95,7 +95,7 @@ def _input_texts(graph: AssetGraph, table: Table, links: Sequence[Link | None]) 
 def _param_records(table: Table) -> dict[str, str]:
     """The params as a manifest keeps them: of values that are never shown, a hash."""
     texts = {name: _json_text(value) for name, value in table.params.items()}
-    for name in table.private & texts.keys():
+    for name in table.private.keys() & texts.keys():
         texts[name] = PRIVATE + str(value_hash(name, texts[name]))
     return texts
 
