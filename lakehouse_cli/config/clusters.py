@@ -7,7 +7,7 @@ from typing import Any
 
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Location, Problem
-from lakehouse_cli.model import ProjectSpec, SparkSpec, StorageSpec, Table
+from lakehouse_cli.model import ProjectSpec, SparkSpec, StorageSpec
 from lakehouse_cli.storage_types import STORAGE_TYPES, scheme_of
 from lakehouse_cli.text.redaction import without_password
 
@@ -20,8 +20,6 @@ def cluster_problems(spec: ProjectSpec) -> Iterator[Problem]:
             storage = spec.storages[name]
             # The default one stands nowhere, unless it is declared.
             yield from _storage_problems(storage, storage.location or spec.execution_location)
-    for table in spec.tables.values():
-        yield from _table_problems(table)
     if spec.together:
         hint = "remove `publish: together`: on a cluster each table is published by itself"
         yield Problem("results of a cluster cannot be published together yet", hint, spec.execution_location)
@@ -69,13 +67,3 @@ def _written_secrets(storage: StorageSpec) -> Iterator[str]:
     for name, value in options.items() if isinstance(options, dict) else ():
         if name in secret and isinstance(value, tuple) and value[0] and "${" not in value[0]:
             yield name
-
-
-def _table_problems(table: Table) -> Iterator[Problem]:
-    if table.private:
-        names = ", ".join(f"`{name}`" for name in sorted(table.private))
-        hint = "have the transform read it from the environment, named under `uses: {env: …}`"
-        message = (
-            f"{names} under `params` of table {quoted(table.name)} comes from a variable, and is not sent to workers"
-        )
-        yield Problem(message, hint, table.where("params"))

@@ -15,7 +15,7 @@ from lakehouse_cli.config.reading import Reader, free_value
 from lakehouse_cli.config.scalars import core_value, loses_digits
 from lakehouse_cli.config.source import SourceFile
 from lakehouse_cli.config.tables import Draft
-from lakehouse_cli.config.variables import as_written, fill, names_variables, settle, unset_in
+from lakehouse_cli.config.variables import as_written, fill, names_variables, settle, template_of, unset_in
 from lakehouse_cli.config.yaml_tree import Mapping as MappingNode
 from lakehouse_cli.config.yaml_tree import Node, Scalar, Sequence, parse_yaml
 from lakehouse_cli.errors import UsageError, did_you_mean
@@ -65,7 +65,8 @@ def read_param(reader: Reader, key: Scalar, node: Node, environ: DotEnv, *, need
         settle(filled, reader)
     plain = as_written(filled)
     value = UnsetValue(unset, _kind_of(node)) if unset else free_value(plain)
-    return Param(value, names_variables(filled), _loses(plain), location=reader.at(key)), plain
+    template = template_of(filled)
+    return Param(value, names_variables(filled), _loses(plain), template, location=reader.at(key)), plain
 
 
 def _kind_of(node: Node) -> Literal["text", "list", "map"] | None:
@@ -114,7 +115,7 @@ def fill_params(draft: Draft, environ: DotEnv, given: Mapping[str, Any] | None, 
         params[name], plain = read_param(draft.reader, key, node, environ, needed=needed and is_needed(name, given))
         entries[name] = key, plain
     draft.values["params"] = {name: param.value for name, param in params.items()}
-    draft.private = frozenset(name for name, param in params.items() if param.is_private)
+    draft.private = {name: param.template for name, param in params.items() if param.is_private}
     draft.node = draft.node.having({**draft.node.entries, "params": (at, written.having(entries))})
     return written
 

@@ -66,7 +66,7 @@ class Draft(Struct):
         values: By key, those that could be read.
         places: Where keys, inputs and params stand.
         invalid: Keys that could not be read.
-        private: Names of the params in which variables are filled in.
+        private: The params in which variables are filled in, as they are written.
     """
 
     reader: Reader
@@ -76,7 +76,7 @@ class Draft(Struct):
     values: dict[str, Any]
     places: dict[str, Location]
     invalid: set[str]
-    private: frozenset[str] = frozenset()
+    private: AnyMapping[str, Any] = {}
 
     @property
     def columns(self) -> dict[str, tuple[Scalar, Node]]:
@@ -218,7 +218,8 @@ class Resolution(Struct):
                 values[key] = {**defaults.values[key], **own[key]}
         private = draft.private
         if defaults is not None and defaults.private:
-            private |= defaults.private - own.get("params", {}).keys()
+            of_defaults = defaults.private.keys() - own.get("params", {}).keys()
+            private = {**{each: defaults.private[each] for each in of_defaults}, **private}
         source = values.get("kind") == "source"
         if source:
             values = self._without_transform(draft, values)
@@ -255,7 +256,7 @@ class Resolution(Struct):
             query=query,
             inputs=inputs,
             input_options=input_options,
-            private=private & values.get("params", {}).keys() if private else private,
+            private={each: private[each] for each in private if each in values.get("params", {})} if private else {},
             options=options,
             file_column=file_column,
             uses=Uses(**values["uses"]) if "uses" in values else None,

@@ -15,11 +15,11 @@ from msgspec.structs import replace
 
 from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.problems import Problems
-from lakehouse_cli.config.reading import Reader
+from lakehouse_cli.config.reading import Reader, free_value
 from lakehouse_cli.config.source import PlacedMark, SourceFile
 from lakehouse_cli.config.storages import read_storage
 from lakehouse_cli.config.url_variables import url_encoding
-from lakehouse_cli.config.variables import REFERENCE, as_it_is, fill, settle
+from lakehouse_cli.config.variables import REFERENCE, as_it_is, as_written, fill, settle
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location, ProjectError, in_order
 from lakehouse_cli.model import StorageSpec
@@ -79,6 +79,21 @@ def storage_of(spec: StorageSpec, environ: AnyMapping[str, str], folder: Path, h
     if problems.count:
         raise ProjectError(in_order(problems.sorted(_FILE), _FILE))
     return replace(found, root_text=spec.root_text, many_files=spec.many_files, location=spec.location)
+
+
+def value_of(template: Any, environ: AnyMapping[str, str], folder: Path) -> Any:
+    """The value of a param with the variables of this machine filled in.
+
+    Raises:
+        ProjectError: Variables are not set.
+    """
+    problems = Problems()
+    reader = Reader(SourceFile(folder / _FILE, _FILE, ""), problems)
+    filled = fill(reader, _node(template), DotEnv(environ, folder, problems))
+    settle(filled, reader)
+    if problems.count:
+        raise ProjectError(in_order(problems.sorted(_FILE), _FILE))
+    return free_value(as_written(filled))
 
 
 def _scalar(text: str, plain: bool = True) -> Scalar:

@@ -24,6 +24,7 @@ class Ask(Struct, frozen=True):
         again: Whether the same was submitted before: another attempt.
         near: The worker that it had best be given to, as it has just written what is read; empty for any.
         on_placed: Called with the name of the worker that it was given to, in any thread.
+        on_waited: Called with the seconds that it waited since then while others were done, in any thread.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Ask(Struct, frozen=True):
     again: bool = False
     near: str = ""
     on_placed: Callable[[str], None] | None = None
+    on_waited: Callable[[float], None] | None = None
 
 
 class Executor(ABC):
@@ -67,6 +69,11 @@ class Executor(ABC):
         """Comment on a number of workers; None, by default, for no comment."""
         del workers
         return None
+
+    @property
+    def most_submitted(self) -> int:
+        """How many functions may have been submitted and not ended; more than `workers` where that helps."""
+        return self.workers
 
     @abstractmethod
     def submit(self, fn: Callable[..., Any], /, *args: Any, timeout: float | None = None) -> Future[Any]:

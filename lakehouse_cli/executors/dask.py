@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import PurePath
 from queue import SimpleQueue
 from typing import Any
-from uuid import uuid4
 
 from distributed import Client, get_worker
 from distributed.versions import VersionMismatchWarning
@@ -58,7 +57,6 @@ class DaskEngine(Engine):
         self._address = options.get("address")
         self._on_answer = on_answer
         self._on_said = on_said
-        self._topic = f"lakehouse-{uuid4().hex}"
         self._futures: dict[str, Any] = {}
         self._large: set[str] = set()
         self._asking = ThreadPoolExecutor(4, "lakehouse greeting")
@@ -78,7 +76,8 @@ class DaskEngine(Engine):
             client = Client(self._address, timeout=seconds, set_as_default=False, name="lakehouse")
         except (OSError, ValueError) as error:
             raise self._lost() from error
-        client.subscribe_topic(self._topic, self._take_event)
+        # The scheduler forgets what was said there when the client is gone; of other topics, never.
+        client.subscribe_topic(client.id, self._take_event)
         return client
 
     def _lost(self) -> ClusterLostError:
@@ -127,7 +126,7 @@ class DaskEngine(Engine):
             future = self._client.submit(
                 work_at_worker,
                 message,
-                self._topic,
+                self._client.id,
                 key=key,
                 workers=[address],
                 allow_other_workers=False,
@@ -151,7 +150,8 @@ class DaskEngine(Engine):
 
     def _take_event(self, event: tuple[float, Any]) -> None:
         """Take what a worker says, in the thread of the client, which must not wait."""
-        self._said.put(event[1])
+        if not isinstance(event[1], Mapping):  # what the scheduler itself notes of the client
+            self._said.put(event[1])
 
     def _serve(self) -> None:
         """Take what was said and done, in the order in which it came."""

@@ -75,6 +75,7 @@ class WorkerProcess(Struct, frozen=True):
             WorkUnwantedError: Nobody waits for it any more.
         """
         limit = None
+        looked = time.monotonic()
         try:
             self.line.send((work.fn, work.args))
             while True:
@@ -85,6 +86,10 @@ class WorkerProcess(Struct, frozen=True):
                     limit = None if work.timeout is None else time.monotonic() + work.timeout
                 elif kind in ("progress", "stdout", "stderr"):
                     say(kind, value)
+                    # One that says something all the time is over its time as well, and unwanted.
+                    if (now := time.monotonic()) - looked > _LOOK_S:
+                        looked = now
+                        self._go_on(limit, is_wanted)
                 else:
                     break
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
@@ -110,10 +115,13 @@ class WorkerProcess(Struct, frozen=True):
                 return said
             if ended:
                 raise EOFError
-            if limit is not None and time.monotonic() >= limit:
-                raise WorkerTimeoutError
-            if not is_wanted():
-                raise WorkUnwantedError
+            self._go_on(limit, is_wanted)
+
+    def _go_on(self, limit: float | None, is_wanted: Callable[[], bool]) -> None:
+        if limit is not None and time.monotonic() >= limit:
+            raise WorkerTimeoutError
+        if not is_wanted():
+            raise WorkUnwantedError
 
     def _await_end(self, limit: float) -> None:
         """Wait for its end until a moment of the monotonic clock.

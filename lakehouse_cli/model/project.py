@@ -162,11 +162,13 @@ class Param(Declaration, frozen=True):
         value: As transforms get it.
         is_private: Whether it is never shown or kept: a variable is filled in there.
         loses_digits: Whether it holds a number with more digits than are kept, which a query would get wrong.
+        template: As it is written, for `config.templates`.
     """
 
     value: Any = None
     is_private: bool = False
     loses_digits: bool = False
+    template: Any = None
 
     def __repr__(self) -> str:
         """Without what may be secret."""
@@ -230,7 +232,7 @@ class Asset(Declaration, frozen=True):
         inputs: As declared: a tuple matched to the parameters in order, a mapping parameter → table, or None
             for the parameters' names.
         params: Constants passed by keyword; once its computation is read, also those of the project that this takes.
-        private: Names of the params that are never shown or kept: variables are filled in there.
+        private: The params that are never shown or kept, as they are written: variables are filled in there.
         options: Of the format, already merged over the storage's where they have the same format.
         retries: Attempts beyond the first.
         retry_delay: Seconds before the first retry, doubled each time.
@@ -258,7 +260,7 @@ class Asset(Declaration, frozen=True):
     reproducible: bool = True
     inputs: tuple[str, ...] | Mapping[str, str] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
-    private: frozenset[str] = frozenset()
+    private: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     description: str | None = None

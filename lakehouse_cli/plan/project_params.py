@@ -181,12 +181,12 @@ def _kind(value: Any) -> object:
 
 def _with_params(table: Table, params: Mapping[str, Param]) -> Table:
     values = {name: param.value for name, param in params.items()}
-    private = [name for name, param in params.items() if param.is_private]
+    private = {name: param.template for name, param in params.items() if param.is_private}
     places = {f"params.{name}": param.location for name, param in params.items() if param.location is not None}
     return replace(
         table,
         params={**table.params, **values},
-        private=table.private | frozenset(private) if private else table.private,
+        private={**table.private, **private},
         locations={**table.locations, **places},
     )
 

@@ -97,7 +97,7 @@ def _param_records(table: Table) -> dict[str, str]:
     if not table.params:
         return {}
     texts = {name: _json_text(value) for name, value in table.params.items()}
-    for name in table.private & texts.keys():
+    for name in table.private.keys() & texts.keys():
         texts[name] = PRIVATE + str(value_hash(name, texts[name]))
     return texts
 

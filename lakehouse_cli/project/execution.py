@@ -95,6 +95,21 @@ def _check_cluster(planner: Planner, executor: str) -> None:
         raise ProjectError(in_order(problems, spec.file.name))
 
 
+def _check_given(planner: Planner, plan: Plan) -> None:
+    """Refuse values of params that are never shown, which workers of a cluster have from variables of their own.
+
+    Raises:
+        UsageError: The command gives some.
+    """
+    tables = planner.code.graph.tables
+    for name in dict.fromkeys(name for each in plan.runs for name in tables[each.name].private):
+        if name in planner.spec.given:
+            raise UsageError(
+                f"param `{name}` comes from a variable, and its value is not sent to the workers of a cluster",
+                hint=f"set the variable, here and there, and run without `--param {name}=…`",
+            )
+
+
 def _check_together(planner: Planner, plan: Plan) -> None:
     """Refuse a run of tables that cannot wait for the others of it.
 
@@ -228,7 +243,13 @@ def _made(
 def runner_of(
     planner: Planner, plan: Plan, executor: type[Executor], workers: int | None, behind: StoredEnvironment | None
 ) -> Runner:
-    """What carries out a plan; `behind` is the environment that inputs are read from which are not here."""
+    """What carries out a plan; `behind` is the environment that inputs are read from which are not here.
+
+    Raises:
+        UsageError: A param is given that cannot travel to where it is computed.
+    """
+    if executor.is_cluster:
+        _check_given(planner, plan)
     spec, storages, specs, elsewhere = planner.spec, planner.storages, planner.spec.storages, {}
     if behind is not None:
         deferral = Deferral(behind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -86,6 +86,7 @@ class Attempts:
         self._workers_of: dict[str, str] = {}
         self._written_by: dict[str, str] = {}
         self._grown: Counter[str] = Counter()
+        self._waited: defaultdict[str, float] = defaultdict(float)
         executor.on_more = partial(callbacks.post, _look_again)
         self._done_reading: set[str] = set()
 
@@ -97,7 +98,11 @@ class Attempts:
     @property
     def most_under_way(self) -> int:
         """The number of tables that may be under way; those that wait for another attempt do not count."""
-        return self._executor.workers + len(self._waiting)
+        return self._executor.most_submitted + len(self._waiting)
+
+    def waited(self, name: str) -> float:
+        """The seconds that a table waited at a worker while others were computed there."""
+        return self._waited[name]
 
     def begin(self, job: Job) -> None:
         """Start an attempt at a table."""
@@ -127,7 +132,8 @@ class Attempts:
             each: amounts[min(self._grown[name], len(amounts) - 1)] for each, amounts in job.table.resources.items()
         }
         near = next((self._written_by[each] for each in job.tables if each in self._written_by), "")
-        ask = Ask(f"{job.run_id}-{name}-{attempt}", resources, attempt > 1, near, partial(self._placed, name))
+        told = partial(self._placed, name), partial(self._has_waited, name)
+        ask = Ask(f"{job.run_id}-{name}-{attempt}", resources, attempt > 1, near, *told)
         given = self._memory.tables(job.tables)
         submit: Callable[..., Future[Outcome]] = executor.submit
         return submit(materialize_here, job.for_cluster(), given, {}, {}, timeout=job.table.timeout, ask=ask)
@@ -136,6 +142,9 @@ class Attempts:
         """Take note of the worker that has a table, in any thread."""
         self._workers_of[name] = worker
         self._callbacks.post(partial(self._emit, TablePlaced(name, worker)))
+
+    def _has_waited(self, name: str, seconds: float) -> None:
+        self._waited[name] += seconds
 
     def _with_unpublished(self, job: Job) -> Job:
         """A job with what its checks look at, as far as that is stored nowhere."""

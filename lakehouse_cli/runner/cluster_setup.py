@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -15,10 +16,13 @@ from msgspec import Struct
 from lakehouse_cli.code.fingerprints.packages import find_distributions
 from lakehouse_cli.code.importing import is_own_file
 from lakehouse_cli.code.snapshot import CodeSnapshot, file_key
-from lakehouse_cli.config.templates import storage_of, variables_of
+from lakehouse_cli.config.dotenv import DotEnv
+from lakehouse_cli.config.problems import Problems
+from lakehouse_cli.config.templates import storage_of, value_of, variables_of
 from lakehouse_cli.executors.clusters.bundle import Bundle
 from lakehouse_cli.executors.clusters.requirements import ALWAYS, Requirements, hash_of, installed_version
 from lakehouse_cli.model import FunctionRef, StorageSpec, Table
+from lakehouse_cli.model.unit import table_of
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.uses import UsedContent
@@ -38,11 +42,13 @@ class ClusterNeeds(Struct, frozen=True):
         storages: Names of the storages that are read or written.
         packages: Names by which installed packages are imported.
         tables: Those that declare what they use beside their inputs.
+        params: Those that are never shown, as they are written, by table.
     """
 
     storages: frozenset[str] = frozenset()
     packages: frozenset[str] = frozenset()
     tables: tuple[Table, ...] = ()
+    params: Mapping[str, Mapping[str, Any]] = {}
 
     @classmethod
     def of(cls, plan: Plan, graph: AssetGraph, elsewhere: Mapping[str, Table]) -> ClusterNeeds:
@@ -54,7 +60,8 @@ class ClusterNeeds(Struct, frozen=True):
         packages = frozenset(part.removeprefix(_PACKAGE) for part in parts if part.startswith(_PACKAGE))
         due = {each.name for each in plan.due}
         uses = tuple(table for table in tables if table.uses is not None and table.name in due)
-        return cls(frozenset(table.storage for table in tables), packages, uses)
+        params = {table_of(table).name: table.private for table in tables if table.private and table.name in due}
+        return cls(frozenset(table.storage for table in tables), packages, uses, params)
 
 
 class ToCluster(Struct, frozen=True):
@@ -95,9 +102,11 @@ def bundle_of(
     """
     used = {name: spec for name, spec in sorted(specs.items()) if name in needs.storages}
     roots = _roots_elsewhere(folder, code.files)
-    setup = ClusterSetup(folder, {name: spec.as_written for name, spec in used.items()}, tuple(transforms), len(roots))
-    named = dict.fromkeys(name for spec in used.values() for name in variables_of(spec.template))
-    files, requirements = files_of(folder, code, needs), _requirements(used.values(), needs)
+    written = {name: spec.as_written for name, spec in used.items()}
+    setup = ClusterSetup(folder, written, tuple(transforms), len(roots), needs.params)
+    templates = [*(spec.template for spec in used.values()), needs.params]
+    named = dict.fromkeys(name for template in templates for name in variables_of(template))
+    files, requirements = files_of(folder, code, needs), _requirements(folder, used.values(), needs)
     key = msgspec.json.encode([__version__, setup], order="deterministic", enc_hook=str)
     return Bundle(setup, files, requirements, tuple(named), key)
 
@@ -112,7 +121,7 @@ def files_of(folder: Path, code: CodeSnapshot, needs: ClusterNeeds) -> dict[str,
     return dict(sorted(files.items()))
 
 
-def _requirements(specs: Iterable[StorageSpec], needs: ClusterNeeds) -> Requirements:
+def _requirements(folder: Path, specs: Iterable[StorageSpec], needs: ClusterNeeds) -> Requirements:
     packages = {name: installed_version(name) or "" for name in ALWAYS}
     for top in sorted(needs.packages):
         packages |= find_distributions(top, sys.path)
@@ -125,6 +134,8 @@ def _requirements(specs: Iterable[StorageSpec], needs: ClusterNeeds) -> Requirem
     salt = secrets.token_bytes(16)
     names = dict.fromkeys(name for table in needs.tables if table.uses is not None for name in table.uses.env or ())
     values = {name: hash_of(os.environ.get(name), salt) for name in names}
+    here = DotEnv(os.environ, folder, Problems())
+    values |= {name: hash_of(here.get(name), salt) for name in variables_of(needs.params)}
     return Requirements(
         packages=packages,
         variables=tuple(name for name, needed in variables.items() if needed),
@@ -168,18 +179,20 @@ class ClusterSetup(Struct, frozen=True):
         specs: The storages as written, by the names that jobs use.
         transforms: As of `WorkerSetup`.
         elsewhere: How many folders of modules there are beside the project's.
+        params: Those that are never shown, as they are written, by table.
     """
 
     home: Path
     specs: Mapping[str, StorageSpec]
     transforms: tuple[FunctionRef, ...]
     elsewhere: int = 0
+    params: Mapping[str, Mapping[str, Any]] = {}
 
     def __call__(self, folder: Path) -> None:
         """Load all that computing needs; variables are those of this process.
 
         Raises:
-            ProjectError: Storages cannot be made of them.
+            ProjectError: Storages or params cannot be made of them.
         """
         folder = folder.resolve()
         sys.path += [str(folder / _ELSEWHERE / str(number)) for number in range(self.elsewhere)]
@@ -188,4 +201,8 @@ class ClusterSetup(Struct, frozen=True):
         code.taken_ns = time.time_ns()
         for file in folder.rglob("*.py"):
             code.files[file_key(str(file))] = file.read_bytes()
-        WorkerSetup(folder, specs, code, self.transforms, is_unpacked=True)()
+        params = {
+            table: {name: value_of(each, os.environ, folder) for name, each in written.items()}
+            for table, written in self.params.items()
+        }
+        WorkerSetup(folder, specs, code, self.transforms, params=params, is_unpacked=True)()

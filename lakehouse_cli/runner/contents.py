@@ -62,7 +62,8 @@ class Contents:
 
     def is_to_come(self, name: str, ended: Collection[str]) -> bool:
         """Whether a table is computed in this run and has not been yet; `ended` are those that have a result."""
-        return name in self._running and name not in ended and name not in self._materialized | self._unpublished
+        known = name in ended or name in self._materialized or name in self._unpublished
+        return name in self._running and not known
 
     def of_tables(self, names: Iterable[str]) -> dict[str, InputRecord]:
         """The records of some tables, by name; without those of which nothing is known."""

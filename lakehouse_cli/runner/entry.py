@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from lakehouse_cli.executors.progress import begin_work
 from lakehouse_cli.model import FunctionRef, SparkSpec, StorageSpec
 from lakehouse_cli.runner.handover import Handover, read_handover
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, PrivateParams, ResultError
-from lakehouse_cli.runner.workplace import WorkerStorages, Workplace
+from lakehouse_cli.runner.workplace import KeptInputs, WorkerStorages, Workplace
 from lakehouse_cli.text.redaction import masked_error
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class WorkerSetup(Struct, frozen=True):
         use_in_worker(self.spark, self.folder)
         # Storages that the leading process has opened stay its own, also where this is a copy of it.
         storages = WorkerStorages(self.specs, self.staging)
-        _own = Workplace(self.folder, storages, self.code.taken_ns, self.is_unpacked)
+        kept = KeptInputs() if self.is_unpacked else None
+        _own = Workplace(self.folder, storages, self.code.taken_ns, self.is_unpacked, kept)
         _private = self.params
         for transform in self.transforms:
             with suppress(LakehouseError):
@@ -97,12 +99,15 @@ def materialize_here(
 def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Table]) -> Outcome:
     """Materialize at a worker of a cluster, where the run may have stored the table already."""
     from lakehouse_cli.executors.clusters.bundle import mask_of_bundle
-    from lakehouse_cli.executors.clusters.messages import was_given_before
+    from lakehouse_cli.executors.clusters.messages import at_rest, was_given_before
     from lakehouse_cli.runner.stored_already import stored_already
 
     if was_given_before() and (stored := stored_already(job, place.storages)) is not None:
         return stored
     mask = mask_of_bundle(place.folder.parent)
+    if job.publish and isinstance(place.storages, WorkerStorages):
+        place.storages.sync_later(job.table.storage)
+        at_rest(place.storages.sync)
     try:
         return _materialize(job, place, given, {}, {})
     except LakehouseError as error:
@@ -149,7 +154,8 @@ def _materialize(
             return open_by_time(job, place, name, streams=name in streamed)
         if name in streamed:
             return open_input(job, place, name, streamed[name])
-        data, content = read_input(job, place, name)
+        load = partial(read_input, job, place)
+        data, content = load(name) if place.kept is None else place.kept.get(job, name, load)
         return SharedTable(data, wanted.get(name, ()), content)
 
     # No variable holds the data of an input, which is let go of before the result is stored.

@@ -22,6 +22,7 @@ from lakehouse_cli.model.dimension import Every
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.model.time_span import TimeSpan
+from lakehouse_cli.model.unit import table_of
 from lakehouse_cli.plan.uses import Used
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 
-#: Values of params that are never shown, by table and param.
+#: Values of params that are never shown, by table and param; partitions have those of their table.
 PrivateParams = Mapping[str, Mapping[str, Any]]
 
 
@@ -51,7 +52,8 @@ def _without_private(table: Table) -> Table:
 
 
 def _with_private(table: Table, params: PrivateParams) -> Table:
-    return replace(table, params={**table.params, **params[table.name]}) if table.name in params else table
+    own = params.get(table_of(table).name) if table.private else None
+    return table if own is None else replace(table, params={**table.params, **own})
 
 
 def _as_sent(table: Table) -> Table:

@@ -377,8 +377,7 @@ class _Run:
             return
         for each in members:
             self.runner.emit(TableStarted(each.name))
-        workers = self.attempts.workers if self.attempts is not None else 1
-        first, *others = (self.jobs.of(each, workers) for each in members)
+        first, *others = (self.jobs.of(each, attempts.workers) for each in members)
         self.under_way[first.table.name] = time.perf_counter()
         attempts.begin(replace(first, siblings=tuple(others)) if others else first)
 
@@ -388,7 +387,8 @@ class _Run:
 
     def _ended(self, name: str, ended: Ended, given_up: str | None) -> None:
         planned = self.planned[name]
-        seconds, attempts = time.perf_counter() - self.under_way.pop(name), self._begun(name)
+        waited = self.attempts.waited(name) if self.attempts is not None else 0.0
+        seconds, attempts = time.perf_counter() - self.under_way.pop(name) - waited, self._begun(name)
         self.sources.ended(planned, ended, self.results)
         if isinstance(ended, ClusterError):
             self.stopped_by = self.stopped_by or ended.message

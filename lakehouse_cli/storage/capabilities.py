@@ -43,6 +43,14 @@ class StaysOpen(Protocol):
 
 
 @runtime_checkable
+class SyncsLater(Protocol):
+    """Waits for the disk, and may do so once for several tables."""
+
+    def syncing_later(self) -> AbstractContextManager[None]:
+        """Entered for as long as tables are stored closely after one another; what others see is as without it."""
+
+
+@runtime_checkable
 class KeepsConnections(Protocol):
     """Keeps connections for the next who needs one."""
 
@@ -201,6 +209,7 @@ class Cleans(Protocol):
 CAPABILITIES = (
     Prefetches,
     StaysOpen,
+    SyncsLater,
     KeepsConnections,
     PublishesPieces,
     PublishesTogether,

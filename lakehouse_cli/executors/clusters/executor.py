@@ -9,29 +9,38 @@ from __future__ import annotations
 import threading
 import time
 from abc import abstractmethod
-from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import count
+from math import ceil, inf
 from typing import Any, ClassVar, Literal
 from uuid import uuid4
 
-from lakehouse_cli.executors.base import (
-    Ask,
-    ClusterError,
-    Executor,
-    WorkerDiedError,
-)
+from lakehouse_cli.executors.base import Ask, Executor, WorkerDiedError
 from lakehouse_cli.executors.clusters.bundle import Bundle
 from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, OnAnswer, OnSaid
-from lakehouse_cli.executors.clusters.members import Member, Piece, fail, missing_answer, settle, shown
-from lakehouse_cli.executors.clusters.messages import Answer, Message, packed
-from lakehouse_cli.executors.clusters.worker import pack_message, unpack_answer
+from lakehouse_cli.executors.clusters.members import (
+    Backlog,
+    Call,
+    Member,
+    Pace,
+    Piece,
+    fail,
+    missing_answer,
+    nothing_fits,
+    say_unfit,
+    settle,
+    shown,
+)
+from lakehouse_cli.executors.clusters.messages import Answer, Answers, Message, packed
+from lakehouse_cli.executors.clusters.worker import pack_message, unpack_answers
 from lakehouse_cli.executors.worker_process import say_here
 
 #: Seconds between two looks at which workers there are.
 LOOK_S = 0.5
+#: The same while the first ones are waited for.
+SOON_S = 0.1
 #: Seconds for which a cluster that does not answer, or has no worker, is waited for.
 RECONNECT_S = 60.0
 #: Seconds for which others that there are are waited for after a first worker.
@@ -67,9 +76,12 @@ class ClusterExecutor(Executor):
         self._most = workers
         self._reconnect_s = float(options.get("reconnect", RECONNECT_S))
         self._lock = threading.RLock()
-        self._queue: deque[Piece] = deque()
-        self._pieces: dict[str, Piece] = {}
+        self._backlog = Backlog()
+        self._calls: dict[str, Call] = {}
         self._workers: dict[str, Member] = {}
+        self._free: dict[str, Member] = {}
+        self._slots = 0
+        self._pace = Pace()
         self._session, self._numbers = uuid4().hex[:12], count(1)
         self._lost: ClusterLostError | None = None
         self._lost_since: float | None = None
@@ -95,88 +107,108 @@ class ClusterExecutor(Executor):
     @property
     def workers(self) -> int:
         """How many pieces of work may be under way; it grows with the cluster, unless the user said how many."""
-        with self._lock:
-            slots = sum(each.slots.count for each in self._workers.values() if each.state != "unfit")
-            return max(1, slots if self._most is None else self._most)
+        return max(1, self._slots if self._most is None else self._most)
 
     @workers.setter
     def workers(self, number: int) -> None:
         """The base class sets what is known before the cluster is."""
 
+    @property
+    def most_submitted(self) -> int:
+        """As many as are under way, and where they are short those that are given together with them."""
+        return self.workers * self._pace.together
+
     def submit(
         self, fn: Callable[..., Any], /, *args: Any, timeout: float | None = None, ask: Ask | None = None
     ) -> Future[Any]:
         """Have a worker compute `fn`, as soon as one has a place."""
-        future: Future[Any] = Future()
-        try:
-            content = packed((fn, args))
-        except Exception as error:  # noqa: BLE001  # whatever the arguments' own methods raise
-            future.set_exception(error)
-            return future
         number = next(self._numbers)
         ask = ask or Ask(str(number))
-        piece = Piece(future, content, timeout, ask, f"{ask.key}-{self._session}-{number}", ask.again)
+        piece = Piece(Future(), fn, args, timeout, ask, number, ask.again)
         with self._lock:
-            self._queue.append(piece)
+            self._backlog.add(piece)
         self._dispatch()
-        return future
+        return piece.future
 
     # Placing.
 
     def _dispatch(self) -> None:
         """Give what waits to workers that have a place."""
-        ended: list[tuple[Piece, BaseException]] = []
+        ended: list[Piece] = []
         with self._lock:
             if self._lost is not None or self._is_closed:
-                ended = [(piece, self._why_not()) for piece in self._queue]
-                self._queue.clear()
-            while self._lost_since is None and self._queue and len(self._pieces) < self.workers:
-                if (found := self._placeable()) is None:
-                    break
-                piece, name = found
-                self._queue.remove(piece)
-                self._give(piece, name)
-        for piece, error in ended:
-            fail(piece, error)
+                ended = self._backlog.clear()
+            while self._lost_since is None and len(self._calls) < self.workers and self._place():
+                continue
+        for piece in ended:
+            fail(piece, self._lost or WorkerDiedError("was not started"))
 
-    def _why_not(self) -> BaseException:
-        return self._lost or WorkerDiedError("was not started")
+    def _place(self) -> bool:
+        """Give the first pieces for which there is a worker to it; returns whether there were some."""
+        for piece in self._backlog.first():
+            name = self._worker_for(piece.ask)
+            if name is not None:
+                free = max(self.workers - len(self._calls), 1)
+                most = min(self._pace.together, ceil(len(self._backlog) / free))
+                self._give(self._backlog.take(piece, most, name), name)
+                return True
+        return False
 
-    def _placeable(self) -> tuple[Piece, str] | None:
-        """The first piece that a worker has room for, and that worker."""
-        states = {each.state for each in self._workers.values()}
-        # The user may want more at once than there are places: by that, clusters are known to grow.
-        may_crowd = self._most is not None and states <= {"ready", "unfit"}
-        for piece in self._queue:
-            asked = piece.ask.resources
-            for is_crowded in (False, True) if may_crowd else (False,):
-                names = [name for name, each in self._workers.items() if each.has_room(asked, is_crowded=is_crowded)]
-                if names:
-                    return piece, min(names, key=lambda name: self._load(piece, name))
-        return None
+    def _worker_for(self, ask: Ask) -> str | None:
+        """The worker that has just written what is read, else the one that has most room."""
+        best, least = None, inf
+        for name, each in (self._free or self._crowded()).items():
+            if each.has(ask.resources):
+                if shown(name) == ask.near:
+                    return name
+                if each.load < least:
+                    best, least = name, each.load
+                    if least == 0 and not ask.near:
+                        break
+        return best
 
-    def _load(self, piece: Piece, name: str) -> float:
-        """How much a worker has to do; less than nothing where the piece had best be given to it."""
-        each = self._workers[name]
-        is_near = shown(name) == piece.ask.near and len(each.pieces) < each.slots.count
-        return -1.0 if is_near else len(each.pieces) / each.slots.count
+    def _crowded(self) -> Mapping[str, Member]:
+        """The workers that are given more than they have places for, as the user asked for more than there are.
 
-    def _give(self, piece: Piece, name: str) -> None:
-        worker = self._workers[name]
-        piece.worker = name
-        self._pieces[piece.key] = piece
-        worker.pieces.add(piece.key)
-        worker.take(piece, 1)
-        message = pack_message(Message(self._bundle_id, "work", piece.content, piece.timeout, again=piece.again))
-        if piece.ask.on_placed is not None:
-            piece.ask.on_placed(shown(name))
+        By that, clusters are known to grow.
+        """
+        ready = {name: each for name, each in self._workers.items() if each.state != "unfit"}
+        is_wanted = self._most is not None and self._most > self._slots
+        return ready if is_wanted and all(each.state == "ready" for each in ready.values()) else {}
+
+    def _give(self, pieces: list[Piece], name: str) -> None:
+        travelling = [(piece, work) for piece in pieces if (work := piece.work()) is not None]
+        if not travelling:
+            return
+        worker, first = self._workers[name], travelling[0][0]
+        key = f"{first.ask.key}-{self._session}-{next(self._numbers)}"
+        given = dict(enumerate(piece for piece, _ in travelling))
+        self._calls[key] = Call(name, first.ask.resources, given, time.monotonic())
+        worker.calls.add(key)
+        worker.take(first.ask.resources, 1)
+        self._note_room(name, worker)
+        message = Message(self._bundle_id, "work", work=tuple(work for _, work in travelling))
+        for piece in given.values():
+            if piece.ask.on_placed is not None:
+                piece.ask.on_placed(shown(name))
         with suppress(ClusterLostError):  # the watcher finds out, and gives it anew
-            self._engine.call(name, piece.key, message, piece.ask.resources)
+            self._engine.call(name, key, pack_message(message), first.ask.resources)
+
+    def _note_room(self, name: str, worker: Member) -> None:
+        if worker.is_free:
+            self._free[name] = worker
+        else:
+            self._free.pop(name, None)
 
     # Answers.
 
     def _on_said(self, key: str, kind: str, value: Any) -> None:
-        if key in self._pieces:
+        if key not in self._calls:
+            return
+        if kind == "answers":
+            self._take_answers(key, unpack_answers(value))
+            self._dispatch()  # some may have been given back
+        else:
             say_here(kind, value)
 
     def _on_answer(self, key: str, content: bytes | None, error: WorkerDiedError | ClusterLostError | None) -> None:
@@ -184,36 +216,66 @@ class ClusterExecutor(Executor):
         if isinstance(error, ClusterLostError):
             self._wake.set()
             return
-        found = unpack_answer(content) if content is not None else missing_answer(error)
+        found = unpack_answers(content) if content is not None else {}
         kind, _, name = key.partition(" ")
         if kind in ("greet", "take") and name:
-            self._welcomed(name.partition(" ")[0], kind, found)
+            self._welcomed(name.partition(" ")[0], kind, found.get(0) or missing_answer(error))
         else:
-            self._ended(key, found)
+            self._take_answers(key, found)
+            self._end_call(key, missing_answer(error))
         self._dispatch()
 
-    def _ended(self, key: str, found: Answer) -> None:
+    def _take_answers(self, key: str, answers: Answers) -> None:
+        """Take answers of a call, which may have more."""
+        settled: list[tuple[Piece, Answer]] = []
+        back: list[Piece] = []
         with self._lock:
-            piece = self._pieces.pop(key, None)
-            if piece is None:  # it was given up
+            call = self._calls.get(key)
+            if call is None:  # it was given up
                 return
-            worker = self._leave(piece)
-            if found.kind in ("lacks", "back"):
-                if worker is not None and found.kind == "back":
+            for number, found in answers.items():
+                piece = call.pieces.pop(number)
+                if found.kind in ("back", "lacks"):
+                    back.append(piece)
+                else:
+                    settled.append((piece, found))
+                    self._pace.note(found.seconds)
+            self._backlog.put_back(back)
+            if any(found.kind == "lacks" for found in answers.values()):
+                self._send_bundle_again(call.worker)
+        passed = time.monotonic() - call.since
+        for piece, found in settled:
+            if piece.ask.on_waited is not None:
+                piece.ask.on_waited(max(passed - found.seconds, 0.0))
+            settle(piece, found, call.worker)
+
+    def _end_call(self, key: str, why: Answer) -> None:
+        """Take note that no more answers of a call come: of a begun one, the first piece that has none was under way."""
+        with self._lock:
+            call = self._calls.pop(key, None)
+            if call is None:
+                return
+            worker = self._workers.get(call.worker)
+            if worker is not None:
+                worker.calls.discard(key)
+                worker.take(call.resources, -1)
+                if why.kind == "back":
                     worker.state = "new"  # it is not there any more, or soon
                     self._wake.set()
-                elif worker is not None and worker.state == "ready":
-                    self._send_bundle(piece.worker, worker)
-                self._queue.appendleft(piece)
+                self._note_room(call.worker, worker)
+            left = list(call.pieces.values())
+            if why.kind == "back":
+                self._backlog.put_back(left)
                 return
-        settle(piece, found)
+            self._put_back_again(left[1:])
+        for piece in left[:1]:
+            settle(piece, why, call.worker)
 
-    def _leave(self, piece: Piece) -> Member | None:
-        worker = self._workers.get(piece.worker)
-        if worker is not None:
-            worker.pieces.discard(piece.key)
-            worker.take(piece, -1)
-        return worker
+    def _put_back_again(self, pieces: list[Piece]) -> None:
+        """Let pieces wait that may have been done."""
+        for piece in pieces:
+            piece.again = True
+        self._backlog.put_back(pieces)
 
     # Workers.
 
@@ -227,18 +289,26 @@ class ClusterExecutor(Executor):
                     self._send_bundle(name, worker)
                 else:
                     worker.state = "ready"
+                self._note_room(name, worker)
             self._changed.notify_all()
         self.on_more()
 
     def _refuse(self, name: str, worker: Member, why: str) -> None:
         """Give nothing to a worker; said where the run goes on all the same."""
         worker.state, worker.why = "unfit", why
+        self._slots -= worker.slots.count
         if self._is_begun:
-            say_here("stderr", f"note: {shown(name)} is given nothing: it {why}")
+            say_unfit(name, worker)
 
     def _send_bundle(self, name: str, worker: Member) -> None:
         worker.state = "taking"
         self._ask(name, "take", self._bundle.packed)
+
+    def _send_bundle_again(self, name: str) -> None:
+        worker = self._workers.get(name)
+        if worker is not None and worker.state == "ready":
+            self._send_bundle(name, worker)
+            self._note_room(name, worker)
 
     def _ask(self, name: str, kind: Literal["greet", "take"], content: bytes) -> None:
         key = f"{kind} {name} {self._session}-{next(self._numbers)}"
@@ -254,10 +324,11 @@ class ClusterExecutor(Executor):
         found = self._engine.workers()
         came = [name for name in found if name not in self._workers]
         lacking = {name: self._engine.missing(name) for name in came}
-        gone: list[Piece] = []
+        gone: list[tuple[str, str]] = []
         with self._changed:
             for name in came:
                 worker = self._workers[name] = Member(found[name])
+                self._slots += worker.slots.count
                 if (why := lacking[name]) is not None:
                     self._refuse(name, worker, why)
                 else:
@@ -265,11 +336,13 @@ class ClusterExecutor(Executor):
                     self._ask(name, "greet", packed(self._bundle.requirements))
             for name in [name for name in self._workers if name not in found]:
                 worker = self._workers.pop(name)
-                gone += [self._pieces.pop(key) for key in worker.pieces if key in self._pieces]
+                self._free.pop(name, None)
+                self._slots -= worker.slots.count if worker.state != "unfit" else 0
+                gone += [(key, name) for key in worker.calls]
             self._changed.notify_all()
-        for piece in gone:
-            self._engine.cancel(piece.key)
-            settle(piece, Answer("died", text=f"was on worker {shown(piece.worker)}, which is gone"))
+        for key, name in gone:
+            self._engine.cancel(key)
+            self._end_call(key, Answer("died", text=f"was on worker {shown(name)}, which is gone"))
 
     def _await_workers(self) -> None:
         """Wait for the workers that there are to be ready, or at least for one.
@@ -277,18 +350,20 @@ class ClusterExecutor(Executor):
         Raises:
             ClusterError: There is none.
         """
-        now = time.monotonic()
-        while not self._is_settled(time.monotonic() - now):
+        began = looked = time.monotonic()
+        while not self._is_settled(time.monotonic() - began):
             with self._changed:
-                self._changed.wait(0.1)
-            self._look()
+                self._changed.wait(SOON_S)
+            if time.monotonic() - looked >= SOON_S:
+                self._look()
+                looked = time.monotonic()
         with self._lock:
             self._is_begun = True
-            unfit = {shown(name): each.why for name, each in self._workers.items() if each.state == "unfit"}
             if not any(each.state == "ready" for each in self._workers.values()):
-                raise self._refusal(unfit)
-        for name, why in unfit.items():
-            say_here("stderr", f"note: {name} is given nothing: it {why}")
+                raise nothing_fits(self._engine.name, self._workers)
+            unfit = {name: each for name, each in self._workers.items() if each.state == "unfit"}
+        for name, worker in unfit.items():
+            say_unfit(name, worker)
 
     def _is_settled(self, seconds: float) -> bool:
         with self._lock:
@@ -298,20 +373,6 @@ class ClusterExecutor(Executor):
         if states == {"unfit"}:  # others may have just come as well
             return seconds > SETTLING_S
         return seconds > (SETTLING_S if "ready" in states else self._engine.greeting_s)
-
-    def _refusal(self, unfit: Mapping[str, str]) -> ClusterError:
-        cluster = f"the {self._engine.name} cluster"
-        if not self._workers:
-            return ClusterError(f"{cluster} has no workers", hint="start some, then run again")
-        if not unfit:
-            hint = "look at their logs; they may be busy with work of others"
-            return ClusterError(f"no worker of {cluster} answers", hint=hint)
-        by_why: dict[str, list[str]] = {}
-        for name, why in unfit.items():
-            by_why.setdefault(why, []).append(name)
-        whys = "; ".join(f"{', '.join(names)}: it {why}" for why, names in by_why.items())
-        hint = "give the workers what this machine has: the same packages, and the variables that the project names"
-        return ClusterError(f"no worker of {cluster} fits this project: {whys}", hint=hint)
 
     # Watching.
 
@@ -336,11 +397,10 @@ class ClusterExecutor(Executor):
         self._engine.reconnect()
         with self._lock:
             self._lost_since = None
-            for piece in self._pieces.values():
-                piece.again = True
-                self._queue.appendleft(piece)
-            self._pieces.clear()
+            self._put_back_again(self._under_way())
             self._workers.clear()
+            self._free.clear()
+            self._slots = 0
         self._look()
 
     def _be_lost(self, error: ClusterLostError) -> None:
@@ -353,11 +413,15 @@ class ClusterExecutor(Executor):
             if now - self._lost_since >= self._reconnect_s:
                 waited = f"{error.message} any more; it was waited for {self._reconnect_s:g} s"
                 error = self._lost = ClusterLostError(waited, hint=f"{error.hint}; then run again")
-                failed = [*self._pieces.values(), *self._queue]
-                self._pieces.clear()
-                self._queue.clear()
+                failed = [*self._under_way(), *self._backlog.clear()]
         for piece in failed:
             fail(piece, error)
+
+    def _under_way(self) -> list[Piece]:
+        """Take all pieces that workers have, and forget the calls."""
+        pieces = [piece for call in self._calls.values() for piece in call.pieces.values()]
+        self._calls.clear()
+        return pieces
 
     # The end.
 
@@ -365,13 +429,13 @@ class ClusterExecutor(Executor):
         """Let all that is under way be unwanted; nothing is waited for."""
         with self._lock:
             self._is_closed = True
-            under_way, waiting = list(self._pieces.values()), list(self._queue)
-            self._pieces.clear()
-            self._queue.clear()
+            calls = list(self._calls)
+            under_way, waiting = self._under_way(), self._backlog.clear()
         self._wake.set()
-        for piece in under_way:
+        for key in calls:
             with suppress(ClusterLostError):
-                self._engine.cancel(piece.key)
+                self._engine.cancel(key)
+        for piece in under_way:
             fail(piece, WorkerDiedError("was ended with the run"))
         for piece in waiting:
             fail(piece, WorkerDiedError("was not started"))

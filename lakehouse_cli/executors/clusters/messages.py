@@ -16,31 +16,44 @@ from lakehouse_cli.executors.clusters.bundle import load
 #: Bytes from which it is worth while to compress.
 _SMALL = 512
 
-#: How a piece of work ended, or why it was not begun: with its value or error as bytes, or a text.
-AnswerKind = Literal["ready", "result", "error", "died", "killed", "late", "lacks", "back", "unlike", "start"]
+#: How a piece of work ended, or why it was not begun: with its value or error as bytes, or a text. What is given `back`
+#: was not begun, and another worker may do it.
+AnswerKind = Literal["ready", "result", "error", "died", "killed", "late", "lacks", "unlike", "start", "back"]
 
 
-class Message(Struct, frozen=True):
+class Work(Struct, frozen=True, array_like=True):
+    """A piece of work, as it travels.
+
+    Attributes:
+        call: A function with its arguments, packed.
+        timeout: Seconds that it may take; None for no limit.
+        again: Whether the same was given to a worker before, which may have done it.
+    """
+
+    call: bytes
+    timeout: float | None = None
+    again: bool = False
+
+
+class Message(Struct, frozen=True, array_like=True):
     """What a worker is asked to do.
 
     Attributes:
         bundle: The id of the bundle that it is done with.
         kind: To compare the worker with what the run requires (`greet`), to take the bundle (`take`), or to work.
-        content: Requirements, a bundle, or a function with its arguments.
-        timeout: Seconds that the work may take; None for no limit.
+        content: Requirements, or a bundle.
+        work: What is done one after the other.
         threads: How many threads libraries may start for it.
-        again: Whether the same work was given to a worker before, which may have done it.
     """
 
     bundle: str
     kind: Literal["greet", "take", "work"]
-    content: bytes
-    timeout: float | None = None
+    content: bytes = b""
+    work: tuple[Work, ...] = ()
     threads: int = 1
-    again: bool = False
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, array_like=True):
     """What a worker answers.
 
     Attributes:
@@ -48,12 +61,18 @@ class Answer(Struct, frozen=True):
         content: A result or an error, as bytes.
         text: Of what it died, or why it was not begun.
         differences: Between the worker and what the run requires.
+        seconds: How long it took.
     """
 
     kind: AnswerKind
     content: bytes = b""
     text: str = ""
     differences: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+#: By the number of the piece of work in its message, 0 where it has none.
+Answers = dict[int, Answer]
 
 
 def packed(value: Any) -> bytes:
@@ -63,7 +82,7 @@ def packed(value: Any) -> bytes:
         Exception: Whatever its own methods raise as it is pickled.
     """
     content = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    return b"z" + zlib.compress(content, 6) if len(content) > _SMALL else b"p" + content
+    return b"z" + zlib.compress(content, 1) if len(content) > _SMALL else b"p" + content
 
 
 def unpacked(content: bytes) -> Any:
@@ -89,6 +108,21 @@ _again = [False]
 def was_given_before() -> bool:
     """Whether the work of this process was given to a worker before, which may have done it."""
     return _again[0]
+
+
+_at_rest: list[Callable[[], None]] = []
+
+
+def at_rest(what: Callable[[], None]) -> None:
+    """Have something done when this process has no more work for now."""
+    if what not in _at_rest:
+        _at_rest.append(what)
+
+
+def rest() -> None:
+    """Do what was left until there is no more work for now."""
+    while _at_rest:
+        _at_rest.pop()()
 
 
 def call_packed(call: bytes, again: bool) -> bytes:

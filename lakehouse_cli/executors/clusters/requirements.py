@@ -59,7 +59,9 @@ class Requirements(Struct, frozen=True):
             if name not in os.environ:
                 yield f"lacks the environment variable `{name}`"
         for name, value in self.values.items():
-            if hash_of(os.environ.get(name), self.salt) != value:
+            if value is not None and name not in os.environ:
+                yield f"lacks the environment variable `{name}`"
+            elif hash_of(os.environ.get(name), self.salt) != value:
                 yield f"has another value of the environment variable `{name}`"
 
 

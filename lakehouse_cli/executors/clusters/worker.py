@@ -20,11 +20,21 @@ from typing import Any
 import msgspec
 
 from lakehouse_cli.errors import system_reason
+from lakehouse_cli.executors import threads
 from lakehouse_cli.executors.base import WorkerDiedError, WorkerKilledError, WorkerTimeoutError, WorkUnwantedError
 from lakehouse_cli.executors.clusters.bundle import mask_of_bundle, unpack
-from lakehouse_cli.executors.clusters.messages import Answer, Message, call_packed, packed, prepare, unpacked
+from lakehouse_cli.executors.clusters.messages import (
+    Answer,
+    Answers,
+    Message,
+    Work,
+    call_packed,
+    packed,
+    prepare,
+    rest,
+    unpacked,
+)
 from lakehouse_cli.executors.start_methods import start
-from lakehouse_cli.executors.threads import Work
 from lakehouse_cli.executors.worker import prepared
 from lakehouse_cli.executors.worker_process import WorkerProcess, always
 
@@ -37,7 +47,12 @@ _IDLE_S = 60.0
 _LOOK_S = 10.0
 # How many processes without work are kept while others are started, as for another run.
 _MOST_IDLE = 4
-_encoder, _messages = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(Message)
+#: Bytes up to which an answer is said before the others; an engine may keep some of what is said.
+SAID = 1 << 15
+# Seconds after which what is done is said, though more is to be done.
+_SAY_S = 0.05
+_encoder = msgspec.msgpack.Encoder()
+_messages, _answers = msgspec.msgpack.Decoder(Message), msgspec.msgpack.Decoder(Answers)
 
 
 def pack_message(message: Message) -> bytes:
@@ -45,9 +60,9 @@ def pack_message(message: Message) -> bytes:
     return _encoder.encode(message)
 
 
-def unpack_answer(content: bytes) -> Answer:
-    """The answer of a worker."""
-    return msgspec.msgpack.decode(content, type=Answer)
+def unpack_answers(content: bytes) -> Answers:
+    """The answers of a worker."""
+    return _answers.decode(content)
 
 
 def ignore(kind: str, value: Any) -> None:
@@ -61,60 +76,131 @@ def answer(
     say: Callable[[str, Any], None] = ignore,
     is_wanted: Callable[[], bool] = always,
 ) -> bytes:
-    """Do what a message asks, and answer.
+    """Do what a message asks, and answer; what was said as `answers` is not answered again.
 
     Args:
         message: What `pack_message` made.
         folder: Where the worker keeps bundles.
-        say: Takes what work prints (`stdout`, `stderr`: a line) and how far it is (`progress`), in that order.
+        say: Takes what work prints (`stdout`, `stderr`: a line), how far it is (`progress`), and what is done before
+            the rest (`answers`: bytes), in that order.
         is_wanted: Asked twice a second whether the work is still waited for; its process is ended where it is not.
     """
     asked = _messages.decode(message)
     place = Path(folder) / "lakehouse" / asked.bundle
     if asked.kind == "greet":
         differences = unpacked(asked.content).differences()
-        return _encoder.encode(Answer("unlike", differences=differences) if differences else Answer("ready"))
-    if asked.kind == "take":
+        found = Answer("unlike", differences=differences) if differences else Answer("ready")
+    elif asked.kind == "take":
         try:
             unpack(asked.content, place)
+            found = Answer("ready")
         except OSError as error:
-            return _encoder.encode(Answer("start", text=f"cannot write {place}: {system_reason(error)}"))
-        return _encoder.encode(Answer("ready"))
-    if not place.is_dir():
-        return _encoder.encode(Answer("lacks"))
-    return _encoder.encode(_work(asked, place, say, is_wanted))
+            found = Answer("start", text=f"cannot write {place}: {system_reason(error)}")
+    elif place.is_dir():
+        return _encoder.encode(_Round(asked, place, say, is_wanted).done())
+    else:
+        return _encoder.encode(dict.fromkeys(range(len(asked.work)), Answer("lacks")))
+    return _encoder.encode({0: found})
 
 
-def _work(asked: Message, place: Path, say: Callable[[str, Any], None], is_wanted: Callable[[], bool]) -> Answer:
-    try:
-        process = _processes.take(place, asked.threads)
-    except OSError as error:
-        return Answer("start", text=system_reason(error))
-    mask = mask_of_bundle(place)
+class _Round:
+    """The work of one message.
 
-    def say_masked(kind: str, value: Any) -> None:
-        say(kind, mask(value) if isinstance(value, str) else value)
+    It was given together as each piece was thought to be short. Where one is not, what has not been begun is given
+    back: others may be idle. A large answer is not said, and ends the round.
+    """
 
-    kills = _oom_kills()
-    work = Work(Future(), call_packed, (asked.content, asked.again), asked.timeout)
-    try:
-        found = Answer("result", process.compute(work, _nothing, say_masked, is_wanted))
-    except WorkerDiedError as error:
-        end(process)
-        if not isinstance(error, WorkerKilledError):
-            return Answer("died", text=str(error))
-        return Answer("killed", text=OUT_OF_MEMORY if _oom_kills() > kills else str(error))
-    except (WorkerTimeoutError, WorkUnwantedError):
-        end(process)
-        return Answer("late")
-    except BaseException as error:  # noqa: BLE001  # sent to where it is asked for
-        found = Answer("error", packed(error))
-    _processes.put_back(place, process)
-    return found
+    def __init__(
+        self, asked: Message, place: Path, say: Callable[[str, Any], None], is_wanted: Callable[[], bool]
+    ) -> None:
+        self._work, self._threads, self._place = asked.work, asked.threads, place
+        self._say, self._is_wanted = say, is_wanted
+        self._mask = mask_of_bundle(place)
+        self._begun = 0
+        self._unsaid: Answers = {}
+        self._said_at = self._since = time.monotonic()
+        self._process: WorkerProcess | None = None
+        self._is_loaded = False
+
+    def done(self) -> Answers:
+        """Do it all; return the answers that were not said."""
+        while self._begun < len(self._work):
+            number, self._begun = self._begun, self._begun + 1
+            found = self._answer(self._work[number])
+            self._unsaid[number] = found
+            if len(found.content) > SAID:
+                self._give_back()
+            elif self._begun < len(self._work) and time.monotonic() - self._said_at > _SAY_S:
+                self._say_answers()
+        self._rest()
+        return self._unsaid
+
+    def _rest(self) -> None:
+        if self._process is None:
+            return
+        try:
+            self._process.compute(threads.Work(Future(), rest, (), None), _nothing, is_wanted=self._is_wanted)
+        except Exception:  # noqa: BLE001  # it has no more to say
+            self._end_process()
+        else:
+            _processes.put_back(self._place, self._process)
+
+    def _answer(self, work: Work) -> Answer:
+        kills = _oom_kills()
+        self._since, self._is_loaded = time.monotonic(), self._process is not None
+        try:
+            if self._process is None:
+                self._process = _processes.take(self._place, self._threads)
+            piece = threads.Work(Future(), call_packed, (work.call, work.again), work.timeout)
+            content = self._process.compute(piece, self._begins, self._say_masked, self._is_still_wanted)
+            return Answer("result", content, seconds=time.monotonic() - self._since)
+        except OSError as error:
+            if self._process is None:
+                return Answer("start", text=system_reason(error))
+            content = packed(error)
+        except WorkerDiedError as error:
+            self._end_process()
+            if not isinstance(error, WorkerKilledError):
+                return Answer("died", text=str(error))
+            return Answer("killed", text=OUT_OF_MEMORY if _oom_kills() > kills else str(error))
+        except (WorkerTimeoutError, WorkUnwantedError):
+            self._end_process()
+            return Answer("late")
+        except BaseException as error:  # noqa: BLE001  # sent to where it is asked for
+            content = packed(error)
+        return Answer("error", content, seconds=time.monotonic() - self._since)
+
+    def _begins(self) -> None:
+        self._since, self._is_loaded = time.monotonic(), True
+
+    def _end_process(self) -> None:
+        if self._process is not None:
+            end(self._process)
+            self._process = None
+
+    def _say_masked(self, kind: str, value: Any) -> None:
+        self._say(kind, self._mask(value) if isinstance(value, str) else value)
+
+    def _say_answers(self) -> None:
+        self._say("answers", _encoder.encode(self._unsaid))
+        self._unsaid = {}
+        self._said_at = time.monotonic()
+
+    def _is_still_wanted(self) -> bool:
+        """Also tells that a piece of work takes its time, unless it has not begun as its process is being loaded."""
+        if self._is_loaded:
+            self._give_back()
+        if self._unsaid:
+            self._say_answers()
+        return self._is_wanted()
+
+    def _give_back(self) -> None:
+        self._unsaid |= dict.fromkeys(range(self._begun, len(self._work)), Answer("back"))
+        self._work = self._work[: self._begun]
 
 
 def _nothing() -> None:
-    return None
+    """Take note of nothing."""
 
 
 def _oom_kills() -> int:

@@ -44,6 +44,15 @@ class UnitFiles(FolderStorage):
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
+        """Entered for a run; as `syncing_later`, and what was claimed is released."""
+        try:
+            with self.syncing_later():
+                yield
+        finally:
+            self._release()
+
+    @contextmanager
+    def syncing_later(self) -> Iterator[None]:
         """Manifests, and which files are in its folders, are waited for once, at the end, and not after every table.
 
         Until then a power failure may take back tables, each whole, or leave a manifest that cannot be read: the next
@@ -56,7 +65,6 @@ class UnitFiles(FolderStorage):
             unsynced, self._unsynced = self._unsynced, None
             sync_all(tuple(unsynced))
             self._hashes.flush()
-            self._release()
 
     def _settle(self, paths: set[str]) -> None:
         unsynced = self._unsynced  # another thread may come to its end meanwhile

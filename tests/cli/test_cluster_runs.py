@@ -1,0 +1,154 @@
+"""Runs on a cluster whose workers are threads of this process: what becomes of tables, whatever the engine."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from lakehouse_cli import registry
+from lakehouse_cli.executors.base import WorkerDiedError
+from lakehouse_cli.executors.clusters.messages import Message, unpacked
+from tests.clusters.here import Here, HereExecutor
+from tests.conftest import Cli, ProjectFolder
+
+EXECUTION = 'storages: {default: {root: data, shared: true}}\nexecution: {executor: dask, options: {address: "here"}}\n'
+CODE = """
+import time
+from pathlib import Path
+
+import pandas as pd
+
+
+def numbers():
+    with open({notes!r}, "a") as notes:
+        notes.write("computed\\n")
+    return pd.DataFrame({{"n": [1]}})
+"""
+
+
+@pytest.fixture
+def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Here]], None]:
+    """Has the project run on an engine."""
+    monkeypatch.setitem(registry.EXECUTORS, "dask", registry.Entry("tests.clusters.here:HereExecutor"))
+    return lambda engine: monkeypatch.setattr(HereExecutor, "of", engine)
+
+
+@pytest.fixture
+def notes(folder: ProjectFolder) -> Path:
+    """A project of one table, which notes in this file that it was computed."""
+    notes = folder.path / "notes"
+    folder.declare("numbers: {columns: {n: int64}}", CODE.format(notes=str(notes)), top=EXECUTION)
+    return notes
+
+
+class DiesOnce(Here):
+    """A worker dies when it has done its first piece of work."""
+
+    died = False
+
+    def answered(self, key: str, content: bytes, is_work: bool) -> None:
+        if is_work and not self.died:
+            self.died = True
+            self.lose()
+            self.on_answer(key, None, WorkerDiedError("was killed"))
+        else:
+            super().answered(key, content, is_work)
+
+    def lose(self) -> None:
+        """What goes with it."""
+
+
+class LosesData(DiesOnce):
+    """It had written the manifest, and not the data."""
+
+    def lose(self) -> None:
+        Path("data/numbers.csv").unlink()
+
+
+def test_worker_that_dies_when_it_has_stored_a_table(cli: Cli, on: Callable[[type[Here]], None], notes: Path) -> None:
+    """The table is taken as it is, and not computed again."""
+    on(DiesOnce)
+    ran = cli("run", "-o", "json")
+    assert ran.statuses == {"numbers": "materialized"}, ran.err
+    assert notes.read_text() == "computed\n"
+    assert cli("show", "numbers").code == 0
+
+
+def test_worker_that_dies_before_the_data_are_there(
+    folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], notes: Path
+) -> None:
+    """A manifest alone is no table: it failed, and the next attempt computes it."""
+    on(LosesData)
+    ran = cli("run")
+    assert ran.code == 1, ran.out
+    assert "was killed" in ran.out
+    folder.edit("lakehouse.yaml", "{columns:", "{retries: 1, retry_delay: 0.01, columns:")
+    ran = cli("run", "-o", "json")
+    assert ran.statuses == {"numbers": "materialized"}, ran.err
+    assert ran.json["tables"][0]["attempts"] == 2
+    assert notes.read_text() == "computed\n" * 3
+    assert cli("plan", "-o", "json").json["tables"][0]["action"] == "skip"
+
+
+class Heard(Here):
+    """Keeps all that travels to workers."""
+
+    sent: list[bytes]
+
+    def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float] | None) -> None:
+        asked = msgspec.msgpack.decode(message, type=Message)
+        self.sent += [asked.content, *(pickle.dumps(unpacked(work.call)) for work in asked.work)]
+        super().call(worker, key, message, resources)
+
+
+def test_params_from_variables_do_not_travel(
+    folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their names do; workers fill them in, of a table and of the project, of a whole table and of a partition."""
+    code = """
+import pyarrow as pa
+
+
+def whole(token: str, market: str) -> pa.Table:
+    return pa.table({"token": [token], "market": [market]})
+
+
+def parts(region: str, token: str) -> pa.Table:
+    return pa.table({"region": [region], "token": [token]})
+"""
+    params = 'params: {token: "t-${TOKEN}"}'
+    folder.declare(
+        f"whole: {{{params}, columns: {{token: string, market: string}}}}\n"
+        f"parts: {{{params}, partitions: [region], columns: {{region: string, token: string}}}}\n",
+        code,
+        top='params: {market: "${MARKET}"}\ndimensions: {region: [eu]}\n' + EXECUTION,
+    )
+    monkeypatch.setenv("TOKEN", "t0k3n")
+    monkeypatch.setenv("MARKET", "n0rth")
+    Heard.sent = []
+    on(Heard)
+    for more in ([], ["--executor", "processes"]):
+        assert cli("run", "--force", *more).code == 0
+        assert folder.read("data/whole.csv") == "token,market\nt-t0k3n,n0rth\n"
+        assert folder.read("data/parts/region=eu/data.csv") == "region,token\neu,t-t0k3n\n"
+    assert len(Heard.sent) > 2
+    assert not any(secret in sent for sent in Heard.sent for secret in (b"t0k3n", b"n0rth"))
+    given = cli("run", "--force", "--param", "token=other")
+    assert given.code == 2
+    assert "param `token` comes from a variable, and its value is not sent" in given.err
+
+
+def test_worker_with_another_value_of_a_param(
+    folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is given nothing: what it computed would be recorded as computed from the value that is here."""
+    folder.declare('t: {params: {token: "${TOKEN}"}}', "def t(token):\n    pass\n", top=EXECUTION)
+    folder.write(".env", "TOKEN=of-this-machine\n")
+    on(Here)
+    ran = cli("run")
+    assert ran.code == 1
+    assert "it lacks the environment variable `TOKEN`" in ran.out + ran.err

@@ -1,0 +1,113 @@
+"""Pieces of work that a worker of a cluster is given together, and that a cluster gives to workers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.executors.base import Ask, WorkerDiedError
+from lakehouse_cli.executors.clusters.bundle import Bundle
+from lakehouse_cli.executors.clusters.messages import Message, Work, packed, unpacked
+from lakehouse_cli.executors.clusters.worker import answer, pack_message, unpack_answers
+from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.runner.workplace import KeptInputs
+from lakehouse_cli.testing.executors import await_that, double, outcome, wait_for_go
+from tests.clusters.here import Here, HereExecutor
+
+
+def message(*work: tuple[Callable[..., Any], Any]) -> bytes:
+    """A message with functions and their arguments."""
+    return pack_message(Message(Bundle.of(None).id, "work", work=tuple(Work(packed((fn, (arg,)))) for fn, arg in work)))
+
+
+def test_what_a_long_piece_keeps_waiting_is_given_back(tmp_path: Path) -> None:
+    """What is done is said, what has not begun may be done elsewhere, while the long piece goes on."""
+    bundle = Bundle.of(None)
+    (tmp_path / "go").touch()
+    answer(pack_message(Message(bundle.id, "take", bundle.packed)), str(tmp_path))
+    answer(message((wait_for_go, tmp_path)), str(tmp_path))  # loads what the others need
+    said: dict[int, Any] = {}
+    last: Future[Any] = Future()
+    (tmp_path / "here").mkdir()
+    asked = message((double, 1), (wait_for_go, tmp_path / "here"), (double, 3), (double, 4))
+
+    def work() -> None:
+        found = answer(asked, str(tmp_path), lambda _, value: said.update(unpack_answers(value)))
+        last.set_result(unpack_answers(found))
+
+    threading.Thread(target=work, daemon=True).start()
+    assert await_that(lambda: 3 in said)
+    assert not last.done()
+    assert unpacked(said[0].content) == 2
+    assert [said[number].kind for number in (2, 3)] == ["back", "back"]
+    (tmp_path / "here" / "go").touch()
+    assert [(number, found.kind) for number, found in outcome(last).items()] == [(1, "result")]
+
+
+class Together(Here):
+    """Counts the pieces of each call; a worker dies with the first that has several, of which it has said none."""
+
+    counts: list[int]
+    died = False
+
+    def call(self, worker: str, key: str, message: bytes, resources: Any) -> None:
+        if resources is not None:
+            count = message.count(b"double")
+            self.counts.append(count)
+            if count > 1 and not self.died:
+                self.died = True
+                gone = WorkerDiedError("was killed")
+                threading.Thread(target=self.on_answer, args=(key, None, gone), daemon=True).start()
+                return
+        super().call(worker, key, message, resources)
+
+
+def test_short_pieces_are_given_together_and_one_death_is_one_failure() -> None:
+    """The one that was under way fails; those behind it are done by others, as what may have been done."""
+    Together.counts = []
+
+    class OnTogether(HereExecutor):
+        of = Together
+
+    with OnTogether() as executor:
+        for number in range(40):  # one after the other: it is learnt how long they take
+            assert outcome(executor.submit(double, number)) == 2 * number
+        waits = [executor.submit(double, number) for number in range(executor.most_submitted)]
+        errors = [error for future in waits if (error := future.exception(30)) is not None]
+    assert len(errors) == 1
+    assert "was killed" in str(errors[0])
+    assert max(Together.counts) > 1
+
+
+def test_waiting_time_is_told_apart() -> None:
+    """A table that waited behind others did not take that long."""
+    waited: list[float] = []
+    with HereExecutor() as executor:
+        outcome(executor.submit(double, 1, ask=Ask("one", on_waited=waited.append)))
+    assert len(waited) == 1
+
+
+def test_inputs_are_read_once_as_long_as_they_are_what_is_expected() -> None:
+    read: list[str] = []
+    record = InputRecord("first", 1, 8, 0)
+
+    def load(name: str) -> tuple[pa.Table, InputRecord]:
+        read.append(name)
+        return pa.table({"n": [len(read)]}), record
+
+    kept = KeptInputs()
+    job: Any = SimpleNamespace(run_id="one", expected_inputs={"source": record})
+    for _ in range(3):
+        assert kept.get(job, "source", load)[0].column("n").to_pylist() == [1]
+    job.expected_inputs = {"source": InputRecord("second", 1, 8, 0)}
+    assert kept.get(job, "source", load)[0].column("n").to_pylist() == [2]
+    job.expected_inputs = {}
+    assert kept.get(job, "source", load)[0].column("n").to_pylist() == [3]
+    job.run_id, job.expected_inputs = "two", {"source": record}
+    assert kept.get(job, "source", load)[0].column("n").to_pylist() == [4]
