@@ -250,7 +250,7 @@ class ClusterExecutor(Executor):
             settle(piece, found, call.worker)
 
     def _end_call(self, key: str, why: Answer) -> None:
-        """Take note that no more answers of a call come: of a begun one, the first piece that has none was under way."""
+        """Take note that no more answers of a call come: of a begun one, the first without one was under way."""
         with self._lock:
             call = self._calls.pop(key, None)
             if call is None:
