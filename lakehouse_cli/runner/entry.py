@@ -16,7 +16,6 @@ from lakehouse_cli.code.importing import pin
 from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.engines.spark_session import use_in_worker
 from lakehouse_cli.errors import LakehouseError, OvertakenError
-from lakehouse_cli.executors.clusters.messages import was_given_before
 from lakehouse_cli.executors.progress import begin_work
 from lakehouse_cli.model import FunctionRef, SparkSpec, StorageSpec
 from lakehouse_cli.runner.handover import Handover, read_handover
@@ -98,6 +97,7 @@ def materialize_here(
 def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Table]) -> Outcome:
     """Materialize at a worker of a cluster, where the run may have stored the table already."""
     from lakehouse_cli.executors.clusters.bundle import mask_of_bundle
+    from lakehouse_cli.executors.clusters.messages import was_given_before
     from lakehouse_cli.runner.stored_already import stored_already
 
     if was_given_before() and (stored := stored_already(job, place.storages)) is not None:

@@ -27,12 +27,10 @@ from lakehouse_cli.runner.arguments import argument_of
 from lakehouse_cli.runner.contract import enforced_result, explained, judged_pieces, kept_pieces
 from lakehouse_cli.runner.external_sort import are_many
 from lakehouse_cli.runner.handover import write_handover
-from lakehouse_cli.runner.in_database import compute_in_database
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, within
 from lakehouse_cli.runner.object_inputs import object_inputs, raise_of_input
 from lakehouse_cli.runner.row_order import by_key
 from lakehouse_cli.runner.sensitive_inputs import hide_inputs
-from lakehouse_cli.runner.unfit_columns import add_violations, without_unfit
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, find_lines, local_files, publish_pieces
@@ -84,6 +82,8 @@ def read_table(
 
 def _add_rest(error: DataError, table: Table, storage: AssetStorage) -> None:
     """Add to the error of a source with values that do not fit their types what nulls and key of the rest break."""
+    from lakehouse_cli.runner.unfit_columns import add_violations, without_unfit  # slow to load, and seldom needed
+
     rest = without_unfit(error, table) if table.kind == "source" else None
     if rest is not None:
         try:
@@ -229,6 +229,8 @@ def _materialize(
         for each in job.members:
             check_replaceable(place.storages[each.table.storage], each.table, forced=each.forced)
         if table.runs_in_storage:
+            from lakehouse_cli.runner.in_database import compute_in_database  # not loaded for functions
+
             unstored = {name: shared.arrow() for name, shared in given.items() if isinstance(shared, SharedTable)}
             try:
                 return compute_in_database(
