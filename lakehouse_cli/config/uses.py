@@ -10,7 +10,7 @@ from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Key, Read
 from lakehouse_cli.config.value_types import CheckedText, Text, Texts
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"  # compiled by `re` where it is first used
 #: The rules of `file_problem` as one regular expression, for the JSON Schema.
 FILE_RULES = (
     r"(?![/~])(?!.*\$\{)(?!(?:.*/)?\.\.(?:/|$))(?!(?:\.?/)*(?:\.?$|\.lakehouse(?:/|$)))"
@@ -41,7 +41,7 @@ def file_problem(text: str) -> tuple[str, str] | None:
     """What is wrong with a file, folder or pattern of `uses`, and what to do; None for nothing."""
     if "${" in text:
         return "holds `${`, which is filled in only in storages, execution and params", "write the path itself"
-    if _CONTROL.search(text):
+    if re.search(_CONTROL, text):
         return "holds a control character", "write the path without it"
     if "\\" in text:
         return "holds a backslash", "separate folders with `/`"

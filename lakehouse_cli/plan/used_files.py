@@ -19,7 +19,7 @@ from lakehouse_cli.text.counts import count_text
 #: More files than this are no lookup tables, and would be hashed for every plan.
 MOST_FILES = 10_000
 _MOST_ENTRIES = 200_000
-_MAGIC = re.compile(r"[*?\[]")
+_MAGIC = r"[*?\[]"
 _ANYWHERE = "**"
 _BYTECODE = "__pycache__"
 
@@ -34,7 +34,7 @@ class MatchError(Exception):
 
 def is_pattern(text: str) -> bool:
     """Whether a text may match more than one path."""
-    return _MAGIC.search(text) is not None
+    return re.search(_MAGIC, text) is not None
 
 
 def escaped(path: str) -> str:
@@ -43,7 +43,7 @@ def escaped(path: str) -> str:
     >>> escaped("lookups/a[1].csv")
     'lookups/a[[]1].csv'
     """
-    return _MAGIC.sub(r"[\g<0>]", path)
+    return re.sub(_MAGIC, r"[\g<0>]", path)
 
 
 def matches(folder: Path, pattern: str) -> list[str]:

@@ -13,11 +13,9 @@ from lakehouse_cli.config.clusters import cluster_problems
 from lakehouse_cli.config.validation import together_problems
 from lakehouse_cli.errors import ProjectError, UsageError, in_order
 from lakehouse_cli.model.run_request import RunRequest
-from lakehouse_cli.plan.deferral import Deferral
 from lakehouse_cli.plan.partition_choice import parse_partitions
 from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.snapshot import StoredEnvironment
-from lakehouse_cli.project.chosen_partitions import narrowed, narrowed_selection
 from lakehouse_cli.project.cluster_notes import with_bundle_note
 from lakehouse_cli.project.planning import Planner
 from lakehouse_cli.registry import EXECUTORS, lookup
@@ -174,6 +172,8 @@ def _diff_environments(planner: Planner, against: str, request: RunRequest, limi
     choice = parse_partitions(request.partitions, here.dimensions)
     with planner.connected(), other.connected():
         if choice is not None:
+            from lakehouse_cli.project.chosen_partitions import narrowed, narrowed_selection  # seldom needed
+
             stored, chosen = narrowed_selection(stored, chosen, choice)
             behind = narrowed(behind, chosen.names, choice, lenient=True)
         found = compare_environments(stored, behind, chosen.names, limit, planner.mask_with(other))
@@ -197,6 +197,8 @@ def copy_project(
     choice = parse_partitions(request.partitions, planner.spec.dimensions)
     with planner.connected(), other.connected():
         if choice is not None:
+            from lakehouse_cli.project.chosen_partitions import narrowed_selection  # as above
+
             names = tuple(name for name in chosen.names if stored.tables[name].kind == "computed")
             stored, chosen = narrowed_selection(stored, replace(chosen, names=names), choice)
         return copy_tables(
@@ -252,6 +254,8 @@ def runner_of(
         _check_given(planner, plan)
     spec, storages, specs, elsewhere = planner.spec, planner.storages, planner.spec.storages, {}
     if behind is not None:
+        from lakehouse_cli.plan.deferral import Deferral  # not loaded where nothing is deferred
+
         deferral = Deferral(behind)
         storages, specs = {**storages, **deferral.storages}, {**specs, **deferral.specs}
         elsewhere = {each.name: deferral.tables[each.name] for each in plan.deferred}

@@ -25,7 +25,6 @@ from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import rehearsed
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
-from lakehouse_cli.storage_types.duckdb import cast_hint
 from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.python_words import in_words_of
 from lakehouse_cli.transforms import load_transform
@@ -201,6 +200,8 @@ def _of_query(violation: Violation, table: Table, schema: pa.Schema) -> Violatio
     types = {column.name: column.type for column in table.columns or ()}
     if violation.column not in types or not any(word in hint for word in ("in the transform", "`.")):
         return violation
+    from lakehouse_cli.storage_types.duckdb import cast_hint  # not loaded for functions
+
     returned = from_arrow(schema.field(violation.column).type) if violation.column in schema.names else None
     return replace(violation, message=f"{found}; {cast_hint(types[violation.column], returned)}")
 

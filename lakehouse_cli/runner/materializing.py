@@ -24,7 +24,6 @@ from lakehouse_cli.runner.arguments import argument_of
 from lakehouse_cli.runner.contract import enforced_result, explained, judged_pieces, kept_pieces
 from lakehouse_cli.runner.external_sort import are_many
 from lakehouse_cli.runner.handover import write_handover
-from lakehouse_cli.runner.in_database import compute_in_database
 from lakehouse_cli.runner.jobs import Job, Outcome, within
 from lakehouse_cli.runner.object_inputs import object_inputs, raise_of_input
 from lakehouse_cli.runner.row_order import by_key
@@ -85,6 +84,8 @@ def _materialize(
         for each in job.members:
             check_replaceable(place.storages[each.table.storage], each.table, forced=each.forced)
         if table.runs_in_storage:
+            from lakehouse_cli.runner.in_database import compute_in_database  # not loaded for functions
+
             unstored = {name: shared.arrow() for name, shared in given.items() if isinstance(shared, SharedTable)}
             try:
                 return compute_in_database(

@@ -17,7 +17,6 @@ from lakehouse_cli.errors import CORRECT_DATA, DataError, LakehouseError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.runner.jobs import InputError, Job
-from lakehouse_cli.runner.unfit_columns import add_violations, without_unfit
 from lakehouse_cli.runner.within import TimedInput
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import AssetStorage
@@ -73,6 +72,8 @@ def read_table(
 
 def _add_rest(error: DataError, table: Table, storage: AssetStorage) -> None:
     """Add to the error of a source with values that do not fit their types what nulls and key of the rest break."""
+    from lakehouse_cli.runner.unfit_columns import add_violations, without_unfit  # slow to load, and seldom needed
+
     rest = without_unfit(error, table) if table.kind == "source" else None
     if rest is not None:
         try:

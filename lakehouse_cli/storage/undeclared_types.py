@@ -11,7 +11,6 @@ from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.wrapper import innermost
 from lakehouse_cli.storage_types import STORAGE_TYPES
-from lakehouse_cli.storage_types.own import refusal_of
 from lakehouse_cli.text.counts import plural
 
 if TYPE_CHECKING:
@@ -55,6 +54,8 @@ def check_undeclared_types(storage: AssetStorage, table: Table, schema: pa.Schem
 
 def refusals(storage: AssetStorage, table: Table) -> list[tuple[str, Refusal]]:
     """Return what refuses types of columns, by its name: the type of storage, then the format."""
+    from lakehouse_cli.storage_types.own import refusal_of  # not loaded where all columns are declared
+
     storage = innermost(storage)
     spec: StorageSpec | None = getattr(storage, "spec", None)
     named = spec.type.partition(":")[2] if spec is not None else ""
