@@ -234,18 +234,6 @@ class Terminated(Interrupted):
     """The system or the parent process ends the run; nobody pressed Ctrl-C."""
 
 
-class RunFailedError(LakehouseError):
-    """Tables of a run failed, or it was interrupted; raised where that was asked for.
-
-    Attributes:
-        result: The `RunResult`.
-    """
-
-    def __init__(self, message: str, result: Any) -> None:
-        super().__init__(message)
-        self.result = result
-
-
 class UsageError(LakehouseError):
     """A flag, table or environment that does not exist, or arguments that do not fit together."""
 

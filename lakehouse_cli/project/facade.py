@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -16,9 +16,8 @@ from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.project.loading import load_valid_project
-from lakehouse_cli.project.notebook import notebook_handler, project_page
+from lakehouse_cli.project.notebook import notebook_handler
 from lakehouse_cli.project.stored import StoredProject
-from lakehouse_cli.project.table import ProjectTable
 from lakehouse_cli.storage.base import Stray
 from lakehouse_cli.storage.opening import check_installed
 from lakehouse_cli.text.counts import plural
@@ -440,28 +439,6 @@ class Project(StoredProject):
 
         terms = RunRequest(selection=selection, exclude=tuple(exclude), partitions=tuple(partitions))
         return diff_project(self.planner, terms, against, limit, on_event)
-
-    def __getitem__(self, table: str) -> ProjectTable:
-        """One table, to be read, shown, planned and run.
-
-        Raises:
-            KeyError: There is none of that name; with close matches.
-        """
-        try:
-            return ProjectTable(self, self.table(table))
-        except UsageError as error:
-            raise KeyError(str(error)) from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.tables)
-
-    def _ipython_key_completions_(self) -> list[str]:
-        return list(self.tables)
-
-    def _repr_html_(self) -> str:
-        from lakehouse_cli.text.page import to_html
-
-        return to_html(project_page(self))
 
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {plural(len(self.tables), 'table')} in {self.folder}>"

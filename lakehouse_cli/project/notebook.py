@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lakehouse_cli.project.stored import StoredProject
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.page import Page
 
@@ -27,7 +26,7 @@ def notebook_handler() -> Callable[[Event], None] | None:
     return NotebookReporter(lambda html: shown.update(HTML(html))).handle
 
 
-def project_page(project: StoredProject) -> Page:
+def project_page(project: Any) -> Page:
     """What is declared."""
     rows = [
         (

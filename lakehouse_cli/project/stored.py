@@ -18,7 +18,9 @@ from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.reasons import of_another_run
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.project.loading import ValidProject
+from lakehouse_cli.project.notebook import project_page
 from lakehouse_cli.project.planning import Planner
+from lakehouse_cli.project.table import ProjectTable
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.capabilities import local_files, read_version
 
@@ -388,3 +390,25 @@ class StoredProject:
         from lakehouse_cli.runs.history import reading as history
 
         return history.table_history(self.folder, table)
+
+    def __getitem__(self, table: str) -> ProjectTable:
+        """One table, to be read, shown, planned and run.
+
+        Raises:
+            KeyError: There is none of that name; with close matches.
+        """
+        try:
+            return ProjectTable(self, self.table(table))
+        except UsageError as error:
+            raise KeyError(str(error)) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tables)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.tables)
+
+    def _repr_html_(self) -> str:
+        from lakehouse_cli.text.page import to_html
+
+        return to_html(project_page(self))

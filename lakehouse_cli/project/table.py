@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from lakehouse_cli.model import Table
-from lakehouse_cli.project.stored import StoredProject
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.page import Page, to_html
 from lakehouse_cli.text.terminal import moment_text, size_text
@@ -18,7 +17,7 @@ class ProjectTable:
         declared: Its declaration.
     """
 
-    def __init__(self, project: StoredProject, declared: Table) -> None:
+    def __init__(self, project: Any, declared: Table) -> None:
         self._project = project
         self.declared = declared
 
@@ -65,7 +64,7 @@ class ProjectTable:
         with self._project.planner.connected():
             state = self._project.stored.snapshot((self.name,)).states[self.name]
         if state.trouble is not None:
-            return state.trouble.message
+            return str(state.trouble.message)
         if state.manifest is None:
             return "never materialized" if self.declared.kind == "computed" else ""
         made = state.manifest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lakehouse_cli.errors import LakehouseError, RunFailedError
+from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.rendering.plan_text import plan_note_lines, plan_rows, summed_up, trouble_lines
 from lakehouse_cli.rendering.reporters.check_text import run_warning_lines, warning_lines
@@ -17,7 +17,7 @@ from lakehouse_cli.rendering.reporters.run_text import (
     summary_line,
     why_text,
 )
-from lakehouse_cli.runs.events import RunResult
+from lakehouse_cli.runs.events import RunFailedError, RunResult
 from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.page import Block, Page, to_html
 from lakehouse_cli.text.terminal import Terminal, size_text, time_text

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType, to_builtins
 
+from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model.check import CheckResult
 from lakehouse_cli.model.deferred_input import DeferredInput
 from lakehouse_cli.model.given_params import GivenParams
@@ -236,6 +237,18 @@ class RunResult(Struct, frozen=True):
     def count(self, status: TableStatus) -> int:
         """Count the tables of a status."""
         return sum(table.status == status for table in self.tables)
+
+
+class RunFailedError(LakehouseError):
+    """A run did not end well; raised where that was asked for.
+
+    Attributes:
+        result: What came of it.
+    """
+
+    def __init__(self, message: str, result: RunResult) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class _Event(Struct, frozen=True, tag_field="event", tag=_snake_case):

@@ -50,6 +50,7 @@ def test_report_for_people(books: ProjectFolder, cli: Cli) -> None:
     assert [[cell.value for cell in row][:3] for row in sheet.iter_rows(max_row=1)] == [["id", "day", "paid"]]
     assert sheet.freeze_panes == "A2"
     assert all(cell.font.bold for cell in sheet[1])
+    assert [cell.alignment.horizontal for cell in sheet[1]] == [None, "right", "right", "right", "right"]
     assert [cell.number_format for cell in sheet[2]] == ["@", "yyyy-mm-dd", "0.00", "yyyy-mm-dd hh:mm:ss", "0"]
     assert [type(cell.value).__name__ for cell in sheet[2]] == ["str", "datetime", "float", "datetime", "int"]
     assert sheet.column_dimensions["E"].width > sheet.column_dimensions["A"].width

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from lakehouse_cli import Project
-from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.rendering.reporters.notebook import NotebookReporter
+from lakehouse_cli.runs.events import RunFailedError
 from tests.conftest import Invoked, ProjectFolder
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "notebook"
@@ -76,9 +76,9 @@ def test_failure_is_raised_where_that_is_asked(project: ProjectFolder) -> None:
     shown = Shown(result._repr_html_())
     assert "b" not in shown.tags
     assert any("no <b>" in each for each in shown.texts)
-    with pytest.raises(LakehouseError, match=r"1 failed, 1 skipped in (?s:.*)ValueError: no <b>") as caught:
+    with pytest.raises(RunFailedError, match=r"1 failed, 1 skipped in (?s:.*)ValueError: no <b>") as caught:
         loaded.run(raise_on_failure=True)
-    assert caught.value.result.status == "failed"  # type: ignore[attr-defined]
+    assert caught.value.result.status == "failed"
 
 
 def test_data_are_no_markup_and_sensitive_ones_hidden(folder: ProjectFolder) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.base import Sink
 
-#: Style of the names of columns; those of the columns follow.
-HEADER_STYLE = 1
+#: Styles of the names of columns, on the side on which Excel has the values; those of the columns follow.
+LEFT_HEADER, RIGHT_HEADER = 1, 2
 #: In the properties of workbooks that lakehouse wrote and no other program saved since: rows without cells are rows.
 WRITTEN_BY = "<Application>lakehouse</Application>"
 PROPERTIES = "docProps/app.xml"
@@ -51,7 +51,7 @@ def number_formats(formats: Sequence[str]) -> tuple[list[int], dict[str, int]]:
     distinct = list(dict.fromkeys(formats))
     own = [each for each in distinct if each not in _BUILTIN_FORMATS]
     numbers = {**_BUILTIN_FORMATS, **{each: _FIRST_FORMAT + at for at, each in enumerate(own)}}
-    return [HEADER_STYLE + 1 + distinct.index(each) for each in formats], {each: numbers[each] for each in distinct}
+    return [RIGHT_HEADER + 1 + distinct.index(each) for each in formats], {each: numbers[each] for each in distinct}
 
 
 @contextmanager
@@ -170,6 +170,8 @@ def _styles(formats: dict[str, int]) -> str:
     styles = [
         '<xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/>',
         '<xf numFmtId="0" fontId="1" fillId="0" borderId="0" xfId="0" applyFont="1"/>',
+        '<xf numFmtId="0" fontId="1" fillId="0" borderId="0" xfId="0" applyFont="1" applyAlignment="1">'
+        '<alignment horizontal="right"/></xf>',
         *(
             f'<xf numFmtId="{number}" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>'
             for number in formats.values()

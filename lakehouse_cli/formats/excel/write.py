@@ -22,7 +22,7 @@ from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.formats.csv.codec import encode
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.excel.spec import ExcelOptions
-from lakehouse_cli.formats.excel.workbook import HEADER_STYLE, number_formats, packed_sheet
+from lakehouse_cli.formats.excel.workbook import LEFT_HEADER, RIGHT_HEADER, number_formats, packed_sheet
 from lakehouse_cli.formats.stored_types import storable
 from lakehouse_cli.text.counts import count_text
 
@@ -175,10 +175,15 @@ def _header(columns: Sequence[_Column], row: int) -> str:
                 hint="rename the column",
             )
     cells = [
-        f'<c r="{column.letters}{row}" s="{HEADER_STYLE}" t="inlineStr"><is><t xml:space="preserve">{name}</t></is></c>'
+        f'<c r="{column.letters}{row}" s="{_header_style(column.kind)}" t="inlineStr">'
+        f'<is><t xml:space="preserve">{name}</t></is></c>'
         for column, name in zip(columns, _escaped(names).to_pylist(), strict=True)
     ]
     return f'<row r="{row}">{"".join(cells)}</row>'
+
+
+def _header_style(kind: pa.DataType) -> int:
+    return LEFT_HEADER if pa.types.is_string(kind) or pa.types.is_boolean(kind) else RIGHT_HEADER
 
 
 def _rows(batch: pa.RecordBatch, columns: Sequence[_Column], first: int, header: int) -> memoryview:
