@@ -23,7 +23,7 @@ from lakehouse_cli.plan.partitioning import (
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.replaying import replay_reasons
 from lakehouse_cli.plan.standing_checks import blocking
-from lakehouse_cli.plan.table_freshness import freshness_checks, newest_stored, table_freshness, with_freshness
+from lakehouse_cli.plan.table_freshness import StoredFreshness, freshness_checks, table_freshness, with_freshness
 from lakehouse_cli.plan.table_units import LEFT, Judge, Known, ReasonsOf, TableUnits
 from lakehouse_cli.plan.units import Found, Narrowing, StoredPartitions, UnitPlan
 from lakehouse_cli.text.name_lists import first_named
@@ -108,7 +108,13 @@ class PartitionPlanner:
         *,
         force: bool = False,
     ) -> None:
-        self._graph, self.links, self._stored, self._states = graph, links, stored, states
+        self._fresh = {
+            name: StoredFreshness(graph.tables[name], stored[name])
+            for name in links
+            if name in stored and freshness_checks(graph.tables[name])
+        }
+        self._stored = {**stored, **{name: each.noting() for name, each in self._fresh.items()}}
+        self._graph, self.links, self._states = graph, links, states
         self._dimensions = dimensions
         self._domains = {name: domain_of(each, now) for name, each in dimensions.items()}
         self._narrowing, self._force, self._now = narrowing, force, now
@@ -195,7 +201,7 @@ class PartitionPlanner:
         table = self._graph.tables[planned.name]
         if planned.name not in self.links or planned.refused is not None or not freshness_checks(table):
             return planned
-        newest = self.found[planned.name].newest = newest_stored(table, self._stored[planned.name])
+        newest = self.found[planned.name].newest = self._fresh[planned.name].newest()
         if planned.action not in ("skip", "wait"):
             return planned
         checks = with_freshness(planned.checks, table_freshness(table, newest, self._now))

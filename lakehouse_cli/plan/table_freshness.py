@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from msgspec.structs import replace
+
+from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord, CheckResult
 from lakehouse_cli.model.check_verdict import judged_again
@@ -22,19 +25,42 @@ def freshness_checks(table: Table) -> list[Check]:
     return [each for each in table.contract.checks if each.kind == "freshness"] if table.is_partitioned else []
 
 
-def newest_stored(table: Table, stored: StoredPartitions) -> Newest:
-    """What is recorded of each stored partition."""
-    checks = freshness_checks(table)
-    found: dict[str, dict[Partition, Measured]] = {each.name: {} for each in checks}
-    judged = [(found[each.name], each.judged_as()) for each in checks]
-    for unit in stored.records if checks else ():
-        manifest = stored.manifest(unit)
+class StoredFreshness:
+    """What is recorded of stored partitions by checks `freshness`, taken from each manifest as it is read for a plan.
+
+    Args:
+        table: Their table.
+        stored: What is stored of it.
+    """
+
+    def __init__(self, table: Table, stored: StoredPartitions) -> None:
+        self._stored, self._seen = stored, set[Partition]()
+        self._found: dict[str, dict[Partition, Measured]] = {each.name: {} for each in freshness_checks(table)}
+        self._judged = [(self._found[each.name], each.judged_as()) for each in freshness_checks(table)]
+
+    def noting(self) -> StoredPartitions:
+        """The same partitions, of which it takes note of each manifest that is read."""
+        return replace(self._stored, manifest=self._manifest)
+
+    def _manifest(self, unit: Partition) -> Manifest | StorageError | None:
+        manifest = self._stored.manifest(unit)
+        self._seen.add(unit)
         for record in manifest.checks if isinstance(manifest, Manifest) else ():
-            measured = Measured(record.state.get("newest"), record.result.rows, record.result.not_judged)
-            for of_check, judged_as in judged:
+            for of_check, judged_as in self._judged:
                 if record.judged == judged_as:
+                    measured = Measured(record.state.get("newest"), record.result.rows, record.result.not_judged)
                     of_check[unit] = measured
-    return found
+        return manifest
+
+    def newest(self) -> Newest:
+        """What is recorded of each; reads the manifests that were not."""
+        for unit in self._stored.records:
+            if unit not in self._seen:
+                self._manifest(unit)
+        return {
+            name: {unit: each[unit] for unit in self._stored.records if unit in each}
+            for name, each in self._found.items()
+        }
 
 
 def replaced(newest: Newest, parts: Mapping[str, Partition], results: Iterable[TableResult]) -> Newest:

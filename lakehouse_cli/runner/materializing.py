@@ -289,8 +289,11 @@ def _compute(
     uses_duckdb = reaches_duckdb(job)
     computation = runnable_computation(table, folder, uses_duckdb=uses_duckdb, workers=job.workers, now=job.run_started)
 
+    # What is read for them does not count as its time.
+    arguments = [(each, argument_of(job, given, each)) for each in job.inputs]
+
     def result_of() -> pa.Table | Iterator[pa.Table]:
-        return computation.run([(each, argument_of(job, given, each)) for each in job.inputs])
+        return computation.run(arguments)
 
     def whole() -> pa.Table | Iterator[pa.Table]:
         result = result_of()

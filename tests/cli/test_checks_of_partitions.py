@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.storage.partition_index import PartitionIndex
 from tests.cli.test_partitions import put, run
 from tests.conftest import Cli, ProjectFolder
 
@@ -62,6 +64,20 @@ def freshness(cli: Cli, command: str, *arguments: str, code: int = 0) -> Any:
     assert done.code == code, done
     [table] = [each for each in done.json["tables"] if each["name"] == "daily"]
     return table, next(iter(table.get("checks", ())), None)
+
+
+def test_freshness_takes_one_look_at_each_manifest(
+    folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.declare(FRESH, FRESH_CODE)
+    days = ("2024-01-01", "2024-01-02", "2024-03-01")
+    for day in days:
+        put(folder, day, 1)
+    run(cli, code=1)
+    read, looks = PartitionIndex.manifest, list[Partition]()
+    monkeypatch.setattr(PartitionIndex, "manifest", lambda *of: looks.append(of[1]) or read(*of))
+    assert freshness(cli, "plan")[1]["status"] == "failed"
+    assert sorted(each.values[0] for each in looks) == [days[0], *days]  # and once for the recipe of all
 
 
 def test_freshness_is_of_the_whole_table(folder: ProjectFolder, cli: Cli) -> None:
