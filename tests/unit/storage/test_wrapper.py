@@ -38,6 +38,8 @@ CHANGING = {
     "publish_together",
     "publish_query",
     "keep_checks",
+    "keep_digests",
+    "drop_digests",
     "delete",
     "drop",
     "claim",
