@@ -143,7 +143,9 @@ def test_failure_of_one_partition_is_its_own(divided: Database, cli: Cli) -> Non
 
 
 def test_keys_hold_across_partitions(divided: Database, cli: Cli) -> None:
-    checks = "    checks: [{row_count: {min: 1}}, {foreign_key: {columns: id, references: prices.id}, severity: warn}]\n"
+    checks = (
+        "    checks: [{row_count: {min: 1}}, {foreign_key: {columns: id, references: prices.id}, severity: warn}]\n"
+    )
     assert checks in TABLES
     declare(divided, TABLES.replace("key: [day, id]", "key: [id]").replace(checks, ""))
     failed = cli("run", "daily", "sums", "--workers", "1", "-o", "json")
