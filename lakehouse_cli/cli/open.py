@@ -15,7 +15,8 @@ from lakehouse_cli.cli import options, output
 EXAMPLES = """\b
 Examples:
   lakehouse open chart
-  lakehouse open report -e prod      of an object store: a copy of it"""
+  lakehouse open report -e prod      of an object store: a copy of it
+  lakehouse open chart --partition month=2024-01"""
 
 
 @options.everywhere

@@ -37,7 +37,8 @@ Examples:
   lakehouse show sales --files               which files a source is
   lakehouse show model                       no table: type, size, when
   lakehouse show chart --out chart.png       no table: in a file
-  lakehouse show site --out - | tar x        no table: a folder on stdout"""
+  lakehouse show site --out - | tar x        no table: a folder on stdout
+  lakehouse show model --partition month=2024-01 --out model.pkl"""
 # A value has its share of the line, of this where lines have no width, and room for a UUID in any case.
 _LINE, _LEAST_WIDE = 200, 40
 _MOST_COLUMNS = 40

@@ -202,8 +202,7 @@ def take_snapshot(
     partitions = look.stored_partitions([name for name in names if states[name].environment is None])
     if farther is not None:
         partitions |= farther.stored_partitions([name for name in names if states[name].environment is not None])
-    has_remembered = look.has_remembered or (farther is not None and farther.has_remembered)
-    return Snapshot(here.environment, states, partitions, has_remembered)
+    return Snapshot(here.environment, states, partitions, any(each.has_remembered for each in (look, farther) if each))
 
 
 class _Look:
@@ -228,8 +227,7 @@ class _Look:
     def _partitions(self) -> PartitionLook:
         from lakehouse_cli.plan.partition_snapshot import PartitionLook  # not loaded where no table has partitions
 
-        seen = self.tables, self.storages, self.specs, self.code_now
-        return PartitionLook(*seen, remembering=self._remembering)
+        return PartitionLook(self.tables, self.storages, self.specs, self.code_now, remembering=self._remembering)
 
     @property
     def has_remembered(self) -> bool:

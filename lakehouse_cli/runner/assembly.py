@@ -39,8 +39,6 @@ from lakehouse_cli.text.counts import plural
 # The status of a table is the first of these that a partition of it has.
 _GRAVEST: tuple[TableStatus, ...] = ("failed", "cancelled", "skipped", "held_back", "materialized", "dropped")
 
-_VERBS = {"failed": "failed", "cancelled": "cancelled", "skipped": "skipped", "held_back": "held back"}
-
 
 @dataclass(slots=True)
 class _Gathering:
@@ -238,14 +236,14 @@ class Assembly:
         by_status: dict[str, list[TableResult]] = {}
         for each in results:
             by_status.setdefault(each.status, []).append(each)
-        for status, verb in _VERBS.items():
+        for status in ("failed", "cancelled", "skipped", "held_back"):
             bad = by_status.get(status)
             if bad and bad[0].error is not None:
                 first, error = self.expansion.partitions[bad[0].name], bad[0].error
-                counted = f"{plural(len(bad), 'partition')} {verb}"
-                # Why they were held back is the same for all.
-                where = "" if status == "held_back" else f"{first}: "
-                return ErrorInfo(error.type, f"{counted}: {where}{error.message}", error.hint, error.location)
+                if status == "held_back":  # why is the same for all
+                    return error
+                counted = f"{plural(len(bad), 'partition')} {status}"
+                return ErrorInfo(error.type, f"{counted}: {first}: {error.message}", error.hint, error.location)
         return None
 
     def results(self, ended: Iterable[TableResult]) -> tuple[TableResult, ...]:

@@ -148,11 +148,8 @@ class Runner(Struct, frozen=True):
         if assembly is not None:
             assembly.begin()
         run.skip_what_is_up_to_date()
-        with together(
-            runner.graph, self.storages, is_needed=self.publishes_together and bool(plan.due)
-        ) as run.together:
-            if run.together is not None:
-                run.uncomputed.storages = run.together.staging_storages()  # where partitions are removed at the end
+        waits = self.publishes_together and bool(plan.due)
+        with together(runner.graph, self.storages, is_needed=waits) as run.together:
             if plan.due:
                 run.carry_out()
             run.read_asked_sources()
@@ -250,6 +247,7 @@ class _Run:
         folder, code, seen = setup.folder, setup.code, storages
         if self.together is not None:
             setup, seen = replace(setup, staging=self.together.folder), self.together.staging_storages()
+            self.uncomputed.storages = seen  # partitions that are to be removed wait as well
         try:
             import_anew(self.plan, graph, folder)
             if publish:
@@ -361,12 +359,10 @@ class _Run:
             self.schedule.take({each.name for each in members})
         has_checks = self.runner.graph.tables[planned.name].contract.checks
         if has_checks and planned.action == "run" and len(members) == 1 and self.jobs.is_only_checked(planned):
-            planned = replace(planned, action="check", reasons=())
+            planned = self.planned[planned.name] = replace(planned, action="check", reasons=())
             members = [planned]
-            self.planned[planned.name] = planned
             attempts.release_inputs(planned.inputs)
-        ended = self.uncomputed.of_call(members)
-        if ended is not None:
+        if (ended := self.uncomputed.of_call(members)) is not None:
             for result in ended:
                 if planned.action == "run":
                     attempts.release_inputs(planned.inputs)

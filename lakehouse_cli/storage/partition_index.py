@@ -125,7 +125,6 @@ _decoder = msgspec.json.Decoder(_Line)
 _rest_decoder = msgspec.json.Decoder(_Rest)
 _hashes_decoder = msgspec.json.Decoder(_RestHashes)
 _recipe_decoder = msgspec.json.Decoder(Recipe)
-_by_partition = itemgetter(0)
 _encoder = msgspec.json.Encoder(order="deterministic")
 _NO_KEYS: Mapping[str, KeyBounds] = {}
 
@@ -156,12 +155,8 @@ class PartitionRecord(Struct, frozen=True, gc=False):
     @property
     def content(self) -> InputRecord:
         """What was stored, as the record of tables computed from it."""
-        return InputRecord(self.content_hash, self.known_rows, self.bytes, self.modified_ns)
-
-    @property
-    def known_rows(self) -> int:
-        """How many rows; -1 of what is no table."""
-        return self.rows if self.shared.object is None else -1
+        rows = self.rows if self.shared.object is None else -1
+        return InputRecord(self.content_hash, rows, self.bytes, self.modified_ns)
 
     @property
     def finished_at(self) -> str:
@@ -303,7 +298,7 @@ class PartitionIndex:
             self._sorted[dimensions] = MappingProxyType(
                 {
                     each: record
-                    for each, record in sorted(self.records.items(), key=_by_partition)
+                    for each, record in sorted(self.records.items(), key=itemgetter(0))
                     if dimensions in (each.dimensions, ANY) and record.content_hash != UNFINISHED
                 }
             )

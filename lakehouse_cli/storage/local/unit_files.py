@@ -153,7 +153,8 @@ class UnitFiles(FolderStorage):
                 status = None
             # Of this very file, whatever links are on the way to it now.
             if status is not None and S_ISREG(status.st_mode) and hash_of(path, status) == record.content_hash:
-                found[each] = InputRecord(record.content_hash, record.known_rows, status.st_size, status.st_mtime_ns)
+                rows = record.rows if record.shared.object is None else -1
+                found[each] = InputRecord(record.content_hash, rows, status.st_size, status.st_mtime_ns)
                 continue
             unknown.append(each)
         with kept_together(self.spec.folder):
