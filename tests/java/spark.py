@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql import functions
 
 from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.contracts import enforce
@@ -184,6 +185,25 @@ def test_a_partition_comes_before_the_next_is_computed(frames: FrameType, tmp_pa
     taken.unlink()
     found = frames.to_arrow(waits_for(range(200_000)), None)
     assert found.column("id").to_pylist() == [*range(600_000)]
+
+
+def test_rows_come_as_from_spark_itself(frames: FrameType) -> None:
+    """In the same order, whatever the plan: partitions that are joined, limited, in the plan itself, of odd columns."""
+    rows = spark_session().range(0, 5_000, 1, 7)
+    local = spark_session().sql("values (7L), (8L)")
+    plans = [
+        local,
+        spark_session().sql("select 1L as id").union(rows).union(local),
+        rows.limit(3_000),
+        rows.orderBy(functions.desc("id")).limit(10),
+        rows.select("id", functions.col("id")),
+        rows.withColumn("p", functions.spark_partition_id()),
+        rows.where("id < 0"),
+    ]
+    for plan in plans:
+        found, wanted = frames.to_arrow(plan, None), plan.toArrow()
+        assert (found.schema.names, found.schema.types) == (wanted.schema.names, wanted.schema.types)
+        assert [each.to_pylist() for each in found.columns] == [each.to_pylist() for each in wanted.columns]
 
 
 def test_a_full_disk_is_told_as_such(frames: FrameType, monkeypatch: pytest.MonkeyPatch) -> None:
