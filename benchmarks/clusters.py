@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -163,7 +165,8 @@ def _ray(folder: Path) -> Iterator[tuple[str, Callable[[], float]]]:
     folder.mkdir(parents=True, exist_ok=True)
     environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder.parent), "HOME": str(folder)}
     own = ("--port", "6379", "--num-cpus", str(_WORKERS), "--object-store-memory", str(80 << 20))
-    quiet = ("--include-dashboard", "false", "--disable-usage-stats", "--block")
+    session = tempfile.mkdtemp(prefix="ray-")  # short, for the names of sockets in there
+    quiet = ("--include-dashboard", "false", "--disable-usage-stats", "--temp-dir", session, "--block")
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", *own, *quiet]
     # Ray leaves it to the system to count what its workers took that have ended, and that does not say whose it was.
     group = _GROUPS / f"lakehouse-{os.getpid()}"
@@ -178,6 +181,7 @@ def _ray(folder: Path) -> Iterator[tuple[str, Callable[[], float]]]:
     finally:
         process.terminate()
         process.wait(30)
+        shutil.rmtree(session, ignore_errors=True)
         (_GROUPS / "cgroup.procs").write_text(str(os.getpid()))
         with suppress(OSError):  # some of Ray's are still there
             group.rmdir()

@@ -19,7 +19,7 @@ from lakehouse_cli.executors.start_methods import interrupts_held_back, new_pyth
 if importlib.util.find_spec("ray") is None:  # which the process of the driver loads, and this one does not
     raise ModuleNotFoundError("No module named 'ray'", name="ray")
 
-# Seconds to wait for a cluster, beyond those that the driver needs to load Ray; and for the driver to end.
+# Seconds to wait for a cluster, for Ray to be loaded by the driver before that, and for the driver to end.
 _CONNECT_S, _LOAD_S, _END_S = 10.0, 20.0, 2.0
 
 
@@ -63,11 +63,12 @@ class RayEngine(Engine):
         self._line, theirs = Pipe()
         with theirs, interrupts_held_back():
             self._process = new_python("lakehouse_cli.executors.clusters.ray_driver", "drive", theirs)
-        kind, why = "lost", ""
+        kind, why = "", ""
         with suppress(OSError, EOFError):  # it has ended
             self._line.send(self._address)
-            if self._line.poll(_CONNECT_S + _LOAD_S):
-                kind, why = self._line.recv()
+            for seconds in (_LOAD_S, _CONNECT_S):
+                if kind != "lost" and self._line.poll(seconds):
+                    kind, why = self._line.recv()
         self._nodes: SimpleQueue[Mapping[str, Mapping[str, float]] | None] = SimpleQueue()
         self._reader = threading.Thread(target=self._serve, name="lakehouse answers", daemon=True)
         self._reader.start()
@@ -77,7 +78,9 @@ class RayEngine(Engine):
 
     def _lost(self, why: str = "") -> ClusterLostError:
         return ClusterLostError(
-            f"no Ray cluster answers at `{self._address}`{why and f' ({why})'}",
+            f"Ray cannot use the cluster at `{self._address}`: {why}"
+            if why
+            else f"no Ray cluster answers at `{self._address}`",
             hint="start it (`ray start --head`; here, `ray start --address …`, as a run is on a machine of its"
             " cluster), or correct `address` under `execution.options`",
         )
@@ -130,7 +133,10 @@ class RayEngine(Engine):
     def reconnect(self) -> None:
         """Start another driver."""
         self.close()
-        self._connect()
+        try:
+            self._connect()
+        except ClusterLostError as error:
+            raise self._lost() from error
 
     def close(self) -> None:
         """End the driver, by which the cluster ends what it is at for it."""
@@ -141,5 +147,5 @@ class RayEngine(Engine):
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._reader.join()
+        self._reader.join(_END_S)
         self._line.close()

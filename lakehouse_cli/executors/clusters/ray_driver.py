@@ -45,7 +45,7 @@ def drive(descriptor: int) -> None:
     """Connect to a cluster, and do what the run asks for until it is over.
 
     Args:
-        descriptor: Of the line. What comes first is the address; what is answered, `ready` or why it is not.
+        descriptor: Of the line. What comes first is the address; said are `loaded`, and then `ready` or why it is not.
     """
     for number in LEADERS:
         signal.signal(number, signal.SIG_IGN)
@@ -56,13 +56,14 @@ def drive(descriptor: int) -> None:
             os.dup2(nowhere.fileno(), stream)
     line = Connection(descriptor)
     with suppress(EOFError, OSError):  # the run is gone
+        line.send(("loaded", ""))
         address = line.recv()
         try:
             _connect(address)
         except Exception as error:  # noqa: BLE001  # whatever Ray makes of it
             line.send(("lost", " ".join(str(error).split())))
             return
-        line.send(("ready", None))
+        line.send(("ready", ""))
         asyncio.run(_Driver(line).serve())
     ray.shutdown()
 
