@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socketserver
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +36,13 @@ def place() -> pa.Table:
     print("computed with", os.environ.get("LAKE_TOKEN"))
     return pa.table({"folder": [os.getcwd()], "module": [__file__]})
 """
+
+
+class Web(socketserver.BaseRequestHandler):
+    """Answers as a dashboard does that is asked for something else."""
+
+    def handle(self) -> None:
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
 @pytest.fixture
@@ -115,11 +124,19 @@ def test_bundle_that_is_too_large(folder: ProjectFolder, cli: Cli, cluster: Dask
 
 def test_address_where_nothing_answers(folder: ProjectFolder, cli: Cli, cluster: DaskCluster) -> None:
     declare(folder, cluster)
+    declared = folder.read("lakehouse.yaml")
     folder.edit("lakehouse.yaml", str(cluster.port), str(free_port()))
     ran = cli("run")
     assert ran.code == 1
     assert "no Dask scheduler answers at `tcp://127.0.0.1:" in ran.out
     assert cli("runs", "-o", "json").json["runs"][0]["status"] == "failed"
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Web) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        folder.write("lakehouse.yaml", declared.replace(str(cluster.port), str(server.server_address[1])))
+        ran = cli("run")
+        server.shutdown()
+    assert ran.code == 1
+    assert "no Dask scheduler answers at `tcp://127.0.0.1:" in ran.out
 
 
 def test_worker_that_joins_later(folder: ProjectFolder, cluster: DaskCluster) -> None:
