@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measuring import Measured, Paired, measure
 from benchmarks.projects import DATA
@@ -64,6 +66,13 @@ def beside_futures(rounds: int, tables: int = TABLES) -> tuple[Paired, Paired]:
             what = f"{what} on Dask with {_WORKERS} workers"
             found.append(Paired(what, "Dask futures with pandas", tuple(ours[1:]), tuple(theirs[1:])))
     return found[0], found[1]
+
+
+def simulation(tables: int, workers: int, seconds: float, *how: str) -> dict[str, Any]:
+    """What a run on simulated workers takes; see `benchmarks.simulation`."""
+    command = [sys.executable, "-m", "benchmarks.simulation", str(tables), str(workers), str(seconds), *how]
+    found: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return found
 
 
 def job_size() -> int:
