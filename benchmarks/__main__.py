@@ -16,10 +16,11 @@ import shlex
 import shutil
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks import clusters, partitions, projects
 from benchmarks.measuring import Measured, Paired, machine, paired
@@ -279,7 +280,7 @@ def by_partition(rounds: int) -> list[str]:
 
 
 def on_clusters(rounds: int) -> list[str]:
-    """Trivial tables on the workers of clusters, beside futures of Dask's and tasks of Ray's."""
+    """Trivial tables on the workers of clusters, beside the engines alone; and runs on many simulated ones."""
     lines = []
     engines = ("dask", "ray") if clusters.can_run_ray() else ("dask",)
     for engine in engines:
@@ -293,8 +294,37 @@ def on_clusters(rounds: int) -> list[str]:
     verdict = "" if size <= 4096 else " **missed**"
     lines.append(f"| the largest job of these, as it travels | – | bytes | {size:,} | – | – | ≤ 4,096{verdict} |")
     print(lines[-1], flush=True)
+    for tables, workers, seconds, *how in _SIMULATED:
+        lines += simulated(clusters.simulation(tables, workers, seconds, *how), *how)
     return lines
 
+
+#: Tables, workers, and seconds that a table takes.
+_SIMULATED = [(10_000, 2, 0.003, "partitions"), (10_000, 1_000, 1, "partitions"), (100_000, 1_000, 1)]
+
+
+def simulated(found: Mapping[str, Any], units: str = "tables") -> list[str]:
+    """What the machine of a run takes, of workers that compute nothing."""
+    what = f"{found['tables']:,} {units} of {found['seconds']:g} s on {found['workers']:,} simulated workers"
+    each, most, is_many = found["ms_per_table"], found["peak_mib"], found["tables"] > 10_000
+    verdicts = ("" if each <= 3 else " **missed**", "" if most <= 300 else " **missed**")
+    lines = [
+        f"| {what} | – | CPU of the runner, each | {each:.2f} ms | – | – | ≤ 3 ms{verdicts[0]} |",
+        f"| {what} | – | its peak memory | {most:,} MiB | – | – | {'–' if is_many else f'≤ 300 MiB{verdicts[1]}'} |",
+    ]
+    print("\n".join(lines), flush=True)
+    return lines
+
+
+_CLUSTERS = """## Clusters
+
+Written by `make bench`, or `python -m benchmarks clusters`, on {machine}. A cluster is a scheduler, or a head,
+and two workers on the loopback; CPU is that of all processes. Simulated workers answer after times that are drawn, and
+compute nothing: what is measured is the machine of the run, from the project file to the last result.
+
+| what | yardstick | quantity | ours | yardstick | ratio | promised |
+|---|---|---|---:|---:|---:|---:|
+"""
 
 _STORED = ("data", ".lakehouse")
 _BESIDE = """
@@ -391,6 +421,8 @@ def main() -> None:
         found = measured(arguments.rounds or rounds)
         if measured is by_partition:
             _write("## Partitions", _PARTITIONS.format(machine=machine()) + "\n".join(found) + "\n\n")
+        elif measured is on_clusters:
+            _write("## Clusters", _CLUSTERS.format(machine=machine()) + "\n".join(found) + "\n\n")
         else:
             lines += found
     if not arguments.part:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measuring import Measured, Paired, measure
 from benchmarks.projects import DATA
@@ -89,6 +91,13 @@ def beside_futures(rounds: int, engine: str, tables: int = TABLES) -> tuple[Pair
             yardstick = "Dask futures with pandas" if engine == "dask" else "Ray tasks with pandas"
             found.append(Paired(what, yardstick, tuple(ours[1:]), tuple(theirs[1:])))
     return found[0], found[1]
+
+
+def simulation(tables: int, workers: int, seconds: float, *how: str) -> dict[str, Any]:
+    """What a run on simulated workers takes; see `benchmarks.simulation`."""
+    command = [sys.executable, "-m", "benchmarks.simulation", str(tables), str(workers), str(seconds), *how]
+    found: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return found
 
 
 def job_size() -> int:

@@ -74,7 +74,7 @@ class DaskEngine(Engine):
         warnings.filterwarnings("ignore", category=VersionMismatchWarning)
         try:
             client = Client(self._address, timeout=seconds, set_as_default=False, name="lakehouse")
-        except (OSError, ValueError) as error:
+        except Exception as error:  # a server of something else has it ask for exabytes, for one
             raise self._lost() from error
         # The scheduler forgets what was said there when the client is gone; of other topics, never.
         client.subscribe_topic(client.id, self._take_event)

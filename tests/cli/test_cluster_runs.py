@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from lakehouse_cli import registry
 from lakehouse_cli.executors.base import WorkerDiedError
 from lakehouse_cli.executors.clusters.messages import Message, unpacked
+from lakehouse_cli.executors.clusters.worker import unpack_answers
 from tests.clusters.here import Here, HereExecutor
 from tests.conftest import Cli, ProjectFolder
 
@@ -92,6 +96,30 @@ def test_worker_that_dies_before_the_data_are_there(
     assert ran.json["tables"][0]["attempts"] == 2
     assert notes.read_text() == "computed\n" * 3
     assert cli("plan", "-o", "json").json["tables"][0]["action"] == "skip"
+
+
+class Behind(Here):
+    """Workers whose clocks are an hour behind."""
+
+    def answered(self, key: str, content: bytes, is_work: bool) -> None:
+        if key.startswith("greet "):
+            (greeted,) = unpack_answers(content).values()
+            content = msgspec.msgpack.encode({0: replace(greeted, seconds=greeted.seconds - 3600)})
+        super().answered(key, content, is_work)
+
+
+def test_moments_are_those_of_the_machine_of_the_run(
+    folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], notes: Path
+) -> None:
+    """A worker whose clock differs is told by how much, and the user is."""
+    on(Behind)
+    ran = cli("run")
+    assert ran.code == 0, ran.out
+    assert "note: the clock of one is 3,600 s behind this machine's" in ran.err
+    (stored,) = (folder.path / "data").rglob("numbers.json")
+    moments = [datetime.fromisoformat(json.loads(stored.read_text())[name]) for name in ("started_at", "finished_at")]
+    # It is not, in truth, so that what it records is an hour too late.
+    assert all(timedelta(minutes=50) < moment - datetime.now(UTC) < timedelta(minutes=61) for moment in moments)
 
 
 class Heard(Here):

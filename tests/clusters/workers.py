@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socketserver
+import threading
+
 import pytest
 
 from tests.cli.running import running
-from tests.clusters.servers import Cluster, free_port
+from tests.clusters.servers import Cluster, RayCluster, free_port
 from tests.conftest import Cli, ProjectFolder
 
 # Hides a package from a worker, as if it were not installed there.
@@ -31,6 +34,13 @@ def place() -> pa.Table:
     print("computed with", os.environ.get("LAKE_TOKEN"))
     return pa.table({"folder": [os.getcwd()], "module": [__file__]})
 """
+
+
+class Web(socketserver.BaseRequestHandler):
+    """Answers as a dashboard does that is asked for something else."""
+
+    def handle(self) -> None:
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
 @pytest.fixture
@@ -128,11 +138,21 @@ def test_bundle_that_is_too_large(folder: ProjectFolder, cli: Cli, cluster: Clus
 
 def test_address_where_nothing_answers(folder: ProjectFolder, cli: Cli, cluster: Cluster) -> None:
     declare(folder, cluster)
+    declared = folder.read("lakehouse.yaml")
     folder.edit("lakehouse.yaml", str(cluster.port), str(free_port()))
     ran = cli("run")
     assert ran.code == 1
     assert cluster.silence in ran.out
     assert cli("runs", "-o", "json").json["runs"][0]["status"] == "failed"
+    if isinstance(cluster, RayCluster):  # whose own client reads what answers there
+        return
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Web) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        folder.write("lakehouse.yaml", declared.replace(str(cluster.port), str(server.server_address[1])))
+        ran = cli("run")
+        server.shutdown()
+    assert ran.code == 1
+    assert "no Dask scheduler answers at `tcp://127.0.0.1:" in ran.out
 
 
 def test_worker_that_joins_later(folder: ProjectFolder, cluster: Cluster) -> None:

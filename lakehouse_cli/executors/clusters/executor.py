@@ -187,7 +187,7 @@ class ClusterExecutor(Executor):
         worker.calls.add(key)
         worker.take(first.ask.resources, 1)
         self._note_room(name, worker)
-        message = Message(self._bundle_id, "work", work=tuple(work for _, work in travelling))
+        message = Message(self._bundle_id, "work", work=tuple(work for _, work in travelling), ahead=worker.ahead)
         for piece in given.values():
             if piece.ask.on_placed is not None:
                 piece.ask.on_placed(shown(name))
@@ -286,6 +286,7 @@ class ClusterExecutor(Executor):
                 if found.kind != "ready":
                     self._refuse(name, worker, "; it ".join(found.differences) or found.text)
                 elif kind == "greet":
+                    worker.compare_clocks(name, found.seconds)
                     self._send_bundle(name, worker)
                 else:
                     worker.state = "ready"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -25,6 +26,8 @@ from lakehouse_cli.executors.worker_process import say_here
 CALL_S, MOST_TOGETHER = 0.25, 64
 # The weight of the last piece of work in how long one is thought to take.
 _WEIGHT = 0.2
+# Seconds within which clocks are taken for the same.
+_LIKE_S = 1.0
 # Pieces at the front of those that wait, of which some may best be given to the worker that takes some.
 _LOOKED_AT = 256
 
@@ -141,6 +144,21 @@ class Member:
     why: str = ""
     calls: set[str] = field(default_factory=set)
     taken: dict[str, float] = field(default_factory=dict)
+    greeted: float = field(default_factory=time.time)
+    ahead: float = 0.0
+
+    def compare_clocks(self, name: str, there: float) -> None:
+        """Take note of what its clock said when it was greeted; one that is far off is said."""
+        now = time.time()
+        ahead = there - (self.greeted + now) / 2
+        if abs(ahead) > _LIKE_S + (now - self.greeted) / 2:
+            self.ahead = ahead
+            how = "ahead of" if ahead > 0 else "behind"
+            say_here(
+                "stderr",
+                f"note: the clock of {shown(name)} is {abs(ahead):,.0f} s {how} this machine's, by which moments are"
+                " recorded: set it, as object stores may refuse it",
+            )
 
     @property
     def is_free(self) -> bool:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.executors.clusters.bundle import load
+from lakehouse_cli.text.clock import set_ahead
 
 #: Bytes from which it is worth while to compress.
 _SMALL = 512
@@ -44,6 +45,7 @@ class Message(Struct, frozen=True, array_like=True):
         content: Requirements, or a bundle.
         work: What is done one after the other.
         threads: How many threads libraries may start for it.
+        ahead: Seconds by which the worker's clock is ahead of the one by which moments are recorded.
     """
 
     bundle: str
@@ -51,6 +53,7 @@ class Message(Struct, frozen=True, array_like=True):
     content: bytes = b""
     work: tuple[Work, ...] = ()
     threads: int = 1
+    ahead: float = 0.0
 
 
 class Answer(Struct, frozen=True, array_like=True):
@@ -61,7 +64,7 @@ class Answer(Struct, frozen=True, array_like=True):
         content: A result or an error, as bytes.
         text: Of what it died, or why it was not begun.
         differences: Between the worker and what the run requires.
-        seconds: How long it took.
+        seconds: How long it took; of who is greeted, the time on its clock.
     """
 
     kind: AnswerKind
@@ -125,7 +128,7 @@ def rest() -> None:
         _at_rest.pop()()
 
 
-def call_packed(call: bytes, again: bool) -> bytes:
+def call_packed(call: bytes, again: bool, ahead: float = 0.0) -> bytes:
     """Call a function with its arguments, and pack what it returns; in the process of a worker's that is prepared.
 
     Raises:
@@ -134,6 +137,7 @@ def call_packed(call: bytes, again: bool) -> bytes:
     for error in _unprepared:
         raise error
     _again[0] = again
+    set_ahead(ahead)
     fn: Callable[..., Any]
     fn, args = unpacked(call)
     return packed(fn(*args))

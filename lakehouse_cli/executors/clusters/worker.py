@@ -89,7 +89,7 @@ def answer(
     place = Path(folder) / "lakehouse" / asked.bundle
     if asked.kind == "greet":
         differences = unpacked(asked.content).differences()
-        found = Answer("unlike", differences=differences) if differences else Answer("ready")
+        found = Answer("unlike" if differences else "ready", differences=differences, seconds=time.time())
     elif asked.kind == "take":
         try:
             unpack(asked.content, place)
@@ -113,7 +113,7 @@ class _Round:
     def __init__(
         self, asked: Message, place: Path, say: Callable[[str, Any], None], is_wanted: Callable[[], bool]
     ) -> None:
-        self._work, self._threads, self._place = asked.work, asked.threads, place
+        self._work, self._threads, self._ahead, self._place = asked.work, asked.threads, asked.ahead, place
         self._say, self._is_wanted = say, is_wanted
         self._mask = mask_of_bundle(place)
         self._begun = 0
@@ -151,7 +151,7 @@ class _Round:
         try:
             if self._process is None:
                 self._process = _processes.take(self._place, self._threads)
-            piece = threads.Work(Future(), call_packed, (work.call, work.again), work.timeout)
+            piece = threads.Work(Future(), call_packed, (work.call, work.again, self._ahead), work.timeout)
             content = self._process.compute(piece, self._begins, self._say_masked, self._is_still_wanted)
             return Answer("result", content, seconds=time.monotonic() - self._since)
         except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse_cli.errors import StorageError
@@ -14,6 +13,7 @@ from lakehouse_cli.storage.format_storage import make_manifest
 from lakehouse_cli.storage.relational.inspection import is_overtaken
 from lakehouse_cli.storage.relational.session import Digest, Found, Kept, Relation, Session
 from lakehouse_cli.storage.relational.table_names import RelationNames
+from lakehouse_cli.text.clock import now_ns
 from lakehouse_cli.text.counts import count_text, plural
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def manifest_of(table: Table, new: NewTable, digest: Digest, origin: Provenance)
         origin,
         size=digest.bytes,
         content_hash=digest.hash,
-        modified_ns=time.time_ns(),
+        modified_ns=now_ns(),
         rows=new.rows,
     )
     return manifest
