@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -56,6 +57,8 @@ class Here(Engine):
     def close(self) -> None:
         """Let all be unwanted."""
         self._wanted.clear()
+        for folder in self._folders.values():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class HereExecutor(ClusterExecutor):
