@@ -191,9 +191,8 @@ class _Walk:
         while isinstance(inner, ast.Attribute):
             attributes.insert(0, inner.attr)
             inner = inner.value
-        for noted in attributes:
-            if noted in _NOTED:
-                self._note(noted)
+        for noted in filter(_NOTED.__contains__, attributes):
+            self._note(noted)
         if isinstance(inner, ast.Name):
             self._out.append(self._refer(inner.id, tuple(attributes), scope, flags))
         else:
