@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -48,6 +49,21 @@ def test_what_a_long_piece_keeps_waiting_is_given_back(tmp_path: Path) -> None:
     assert [said[number].kind for number in (2, 3)] == ["back", "back"]
     (tmp_path / "here" / "go").touch()
     assert [(number, found.kind) for number, found in outcome(last).items()] == [(1, "result")]
+
+
+def keep_printing(seconds: float) -> None:
+    """Print now and then for so many seconds."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        print("still")
+        time.sleep(0.05)
+
+
+def test_unwanted_work_that_prints_all_the_time_is_ended(tmp_path: Path) -> None:
+    bundle = Bundle.of(None)
+    answer(pack_message(Message(bundle.id, "take", bundle.packed)), str(tmp_path))
+    found = unpack_answers(answer(message((keep_printing, 4.0)), str(tmp_path), is_wanted=lambda: False))
+    assert found[0].kind == "late"
 
 
 class Together(Here):
