@@ -49,7 +49,7 @@ class SqlQuery(Declaration, frozen=True):
 
     Attributes:
         text: As it is written; of a file, empty until it is read.
-        file: That under `sql_file`, below the project's folder; else what messages call the text; None of the table's own.
+        file: That under `sql_file`, below the project's folder; else what messages call the text; None in the table.
         engine: What runs it: ``duckdb``, or `STORAGE_ENGINE`.
         location: Where its text begins; of a file, where that is named.
         in_lines: Whether each line of the text is a line of the file that the text stands in, from `location` on.
