@@ -81,7 +81,7 @@ def difference(pair: Paired, promised: float) -> str:
     ours, theirs = pair.medians(wall)
     beyond = median(a.wall - b.wall for a, b in zip(pair.ours, pair.theirs, strict=True))
     verdict = "" if beyond <= promised else " **missed**"
-    line = f"| {pair.what} | {pair.yardstick} | wall | {ours:.3f} s | {theirs:.3f} s | +{beyond:.2f} s |"
+    line = f"| {pair.what} | {pair.yardstick} | wall | {ours:.3f} s | {theirs:.3f} s | {beyond:+.2f} s |"
     line = f"{line} ≤ +{promised:.2f} s{verdict} |"
     print(line, flush=True)
     return line
