@@ -50,7 +50,7 @@ WAREHOUSE = '{root: "postgresql://${PG_USER}:${PG_PASSWORD}@127.0.0.1:${PG_PORT}
 def test_lake_is_the_same(
     folder: ProjectFolder, cli: Cli, cluster: Cluster, postgresql_database: str, place: str
 ) -> None:
-    storage = BUCKET % "metering" if place == "bucket" else WAREHOUSE % postgresql_database
+    storage = BUCKET % f"metering-{cluster.executor}" if place == "bucket" else WAREHOUSE % postgresql_database
     copied(folder, "lake", cluster, storage, "raw")
     assert cli("run", "--env", "local").code == 0
     ran = cli("run", "--env", "cluster", "-o", "json")
@@ -61,7 +61,7 @@ def test_lake_is_the_same(
 
 
 def test_nightly_is_the_same(folder: ProjectFolder, cli: Cli, cluster: Cluster) -> None:
-    copied(folder, "nightly", cluster, BUCKET % "nightly", "files")
+    copied(folder, "nightly", cluster, BUCKET % f"nightly-{cluster.executor}", "files")
     subprocess.run([sys.executable, "generate.py", "--days", "33"], cwd=folder.path, check=True, env=dict(os.environ))
     here = cli("run", "--env", "here", "-o", "json")
     ran = cli("run", "--env", "cluster", "-o", "json")
