@@ -179,9 +179,9 @@ def unread(folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> 
     read: list[list[str]] = []
     pieces = ParquetReader.read_pieces
 
-    def noted(self: ParquetReader, wanted: list[str], zoned: Any) -> Any:
+    def noted(self: ParquetReader, wanted: list[str], *more: Any) -> Any:
         read.append(wanted)
-        return pieces(self, wanted, zoned)
+        return pieces(self, wanted, *more)
 
     folder.write("lakehouse.yaml", FOOTERS % "share: float64")
     folder.write("transforms.py", THREE)

@@ -588,7 +588,7 @@ def test_project_in_memory_runs_again(declared: ProjectFolder) -> None:
 def test_schema_knows_assets() -> None:
     from jsonschema import Draft7Validator
 
-    from lakehouse_cli.config import json_schema
+    from lakehouse_cli.config.schema import json_schema
 
     validator = Draft7Validator(json_schema())
     assert validator.is_valid({"name": "a", "assets": "tables:lakehouse"})

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft7Validator
 
-from lakehouse_cli.config import json_schema, load_project
+from lakehouse_cli.config import load_project
+from lakehouse_cli.config.schema import json_schema
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage import AssetStorage, KeyedStorage
 from lakehouse_cli.storage.save_load import SaveLoadStorage
