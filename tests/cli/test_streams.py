@@ -533,7 +533,7 @@ def test_rows_out_of_order_behind_many_in_order_are_refused(
 def test_what_is_computed_late(folder: ProjectFolder, body: str, message: str | None) -> None:
     folder.declare("t: {}", f"{HEAD}import duckdb\nimport polars as pl\n\ndef t():\n    {body}\n")
     code, tables = run_of()
-    assert code == (0 if message is None else 1), tables
+    assert code == (0 if message is None else 1), tables["t"]["error"]
     assert message is None or message in tables["t"]["error"]["message"]
 
 
