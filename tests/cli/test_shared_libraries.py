@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
+import duckdb
 import pytest
 
 from tests.conftest import Cli, Invoked, ProjectFolder
@@ -38,6 +40,14 @@ def quick():
         done.set()
 """
 MODULE_WIDE = 'duckdb.sql("SELECT 1 AS id").df()'
+
+
+@pytest.fixture(autouse=True)
+def _idle() -> Iterator[None]:
+    """Leave no rows to fetch in the connection that all of this process share."""
+    yield
+    with suppress(duckdb.Error):
+        duckdb.fetchall()
 
 
 def hint_of_quick(ran: Invoked) -> str:
