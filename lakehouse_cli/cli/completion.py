@@ -33,7 +33,7 @@ _NAMES = re.compile(r"[A-Za-z_]\w*")
 # A section of a project file: its key, and the lines up to the next one.
 _SECTION = r"^{}:.*(?:\n(?:[ \t#].*|[ \t]*(?=\n)))*"
 _PATTERN = re.compile(r"[^\s,'\"\[\]-][^\s,'\"\[\]]*")
-# What bash takes for words of their own, unless it is told otherwise.
+# Where bash splits words by default.
 _BREAKS = frozenset(":=")
 
 

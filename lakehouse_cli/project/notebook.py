@@ -18,7 +18,7 @@ def notebook_handler() -> Callable[[Event], None] | None:
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if not hasattr(shell, "kernel"):  # a terminal has none
         return None
-    from IPython.display import HTML, display  # of whoever has a notebook
+    from IPython.display import HTML, display  # there with every notebook
 
     from lakehouse_cli.rendering.reporters.notebook import NotebookReporter
 

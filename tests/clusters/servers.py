@@ -212,7 +212,7 @@ class DaskCluster(Cluster):
 
 
 class RayCluster(Cluster):
-    """Of Ray, where the loopback is all that there is: it listens on the machine's own address, whatever it is told."""
+    """Of Ray, where the loopback is all that there is: it listens on the machine's own address, whichever it is given."""
 
     name, executor, silence = "Ray", "ray", "no Ray cluster answers at"
 
