@@ -212,7 +212,7 @@ class DaskCluster(Cluster):
 
 
 class RayCluster(Cluster):
-    """Of Ray, where the loopback is all that there is: it listens on the machine's own address, whichever it is given."""
+    """Of Ray, where the loopback is all that there is: it listens on the machine's own address."""
 
     name, executor, silence = "Ray", "ray", "no Ray cluster answers at"
 
