@@ -24,7 +24,11 @@ def dimensions_for(name: str, of_input: Collection[str], dimensions: Mapping[str
     every = dimensions[name].every if name in dimensions else None
     if every is None:
         return ()
-    periods = {each: dimensions[each].every for each in of_input if each in dimensions}
+    periods = {
+        each: dimensions[each].every
+        for each in of_input
+        if each in dimensions and share_clocks(dimensions[each], dimensions[name])
+    }
     finer = {each: other for each, other in periods.items() if other is not None and nests(other, every)}
     coarser = {each: other for each, other in periods.items() if other is not None and nests(every, other)}
     longest = min((EVERY.index(other) for other in finer.values()), default=None)
@@ -32,6 +36,16 @@ def dimensions_for(name: str, of_input: Collection[str], dimensions: Mapping[str
         return tuple(each for each, other in finer.items() if EVERY.index(other) == longest)
     shortest = max((EVERY.index(other) for other in coarser.values()), default=None)
     return tuple(each for each, other in coarser.items() if EVERY.index(other) == shortest)
+
+
+def share_clocks(one: Dimension, other: Dimension) -> bool:
+    """Whether periods of two dimensions begin by the same clocks, so that those of one can lie in those of the other.
+
+    Days and longer periods that files alone make are dates of the calendar, in whatever zone.
+    """
+    if one.timezone == other.timezone:
+        return True
+    return "hour" not in (one.every, other.every) and None in (one.location, other.location)
 
 
 def of_time(names: Sequence[str], dimensions: Mapping[str, Dimension]) -> list[str]:

@@ -11,7 +11,7 @@ from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.dimension import Dimension, InputOptions
 from lakehouse_cli.model.file_pattern import file_pattern, reads_many_files
-from lakehouse_cli.model.nesting import dimensions_for, of_time
+from lakehouse_cli.model.nesting import dimensions_for, of_time, share_clocks
 from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.model.period import nests
 from lakehouse_cli.model.project import UNREAD_PATH
@@ -37,6 +37,13 @@ def _may_have_more(table: Table) -> bool:
         return True
     pattern = file_pattern(table.path) if table.kind == "source" and not table.partitions else None
     return pattern is not None and (pattern.is_folder or "=" in table.path)
+
+
+def _in_zone(dimension: Dimension, zone: str) -> str:
+    """What to write so that a dimension has a zone."""
+    if dimension.location is not None:
+        return f"`timezone: {zone}` for `{dimension.name}`"
+    return f"`{dimension.name}: {{every: {dimension.every}, timezone: {zone}}}` under `dimensions:`"
 
 
 class _Mapping(Struct):
@@ -156,9 +163,7 @@ class _Mapping(Struct):
                 message = f"{what} has the dimensions `{found[0]}` and `{found[1]}`, either of which could be `{name}`"
                 yield Problem(message, f"call one of the two `{name}`, or divide the table by one of them", place)
             elif self._does_not_nest(name, other):
-                kinds = (f"`{name}` of {self.owner}", f"`{of_input[0]}` of `{other.name}`")
-                hint = "divide one of the two by days: weeks begin in one month or year and end in the next"
-                yield Problem(f"{kinds[0]} and {kinds[1]} do not nest", hint, place)
+                yield self._apart(self.dimensions[name], self.dimensions[of_input[0]], other, place)
         shared = [each for each in self.table.partitions if dimensions_for(each, other.partitions, self.dimensions)]
         for name in options.at:
             if name in times and name not in shared and not _may_have_more(other):
@@ -170,6 +175,16 @@ class _Mapping(Struct):
             yield Problem(message, "remove it", self.table.where(f"inputs.{parameter}.missing", f"inputs.{parameter}"))
         if options.within is not None:
             yield from self._within(options.within.column, what, parameter, other)
+
+    def _apart(self, own: Dimension, its: Dimension, other: Table, place: Location | None) -> Problem:
+        """That the periods of the table, and those of an input, do not nest."""
+        message = f"`{own.name}` of {self.owner} and `{its.name}` of `{other.name}` do not nest"
+        if share_clocks(own, its):
+            hint = "divide one of the two by days: weeks begin in one month or year and end in the next"
+            return Problem(message, hint, place)
+        message += f": `{own.name}` is by the clocks of {own.timezone}, and `{its.name}` by those of {its.timezone}"
+        ways = (_in_zone(one, zone.timezone) for one, zone in ((its, own), (own, its)))
+        return Problem(message, f"give both the same timezone: {', or '.join(ways)}", place)
 
     def _within(self, column: str, what: str, parameter: str, other: Table) -> Iterator[Problem]:
         place = self.table.where(f"inputs.{parameter}.within", f"inputs.{parameter}")

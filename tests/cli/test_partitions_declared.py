@@ -121,6 +121,55 @@ def test_partitions_that_inputs_lack_are_refused(
     assert found.endswith("\n1 problem\n")
 
 
+ZONES = """
+  zurich: {every: day, timezone: Europe/Zurich}
+  utc: {every: day}
+  summer: {every: month, timezone: Europe/Zurich}
+  local: {every: hour, timezone: Europe/Zurich}
+"""
+LOGS = """
+logs: {kind: source, path: "raw/logs_{t:%Y-%m-%dT%H}", columns: {id: int64}}
+locals: {kind: source, path: "raw/local_{local:%Y-%m-%dT%H}", columns: {id: int64}}
+utcs: {kind: source, path: "raw/utc_{utc:%Y-%m-%d}", columns: {id: int64}}
+"""
+
+
+def test_periods_of_different_zones_do_not_nest(folder: ProjectFolder, cli: Cli) -> None:
+    """22:00 in UTC is another day in Zurich: what one day's hours are is not in their names."""
+    wanted = (
+        (
+            "t: {partitions: [zurich], inputs: [logs]}",
+            "`zurich` of table `t` and `t` of `logs` do not nest:"
+            " `zurich` is by the clocks of Europe/Zurich, and `t` by those of UTC",
+            "give both the same timezone: `t: {every: hour, timezone: Europe/Zurich}` under `dimensions:`,"
+            " or `timezone: UTC` for `zurich`",
+        ),
+        (
+            "t: {partitions: [local], inputs: [locals, trips]}",  # a day's rows for each hour of it
+            "`local` of table `t` and `day` of `trips` do not nest",
+            "`day: {every: day, timezone: Europe/Zurich}` under `dimensions:`, or `timezone: UTC` for `local`",
+        ),
+        (
+            "t: {partitions: [summer], inputs: [utcs]}",
+            "`summer` of table `t` and `utc` of `utcs` do not nest",
+            "`timezone: Europe/Zurich` for `utc`, or `timezone: UTC` for `summer`",
+        ),
+        ("t: {partitions: [zurich], inputs: [utcs]}", "`zurich` of table `t` and `utc` of `utcs` do not nest", "zone"),
+    )
+    for table, message, hint in wanted:
+        found = validate(folder, cli, f"{LOGS}{table}", top=ZONES)
+        assert message in found, table
+        assert hint in " ".join(found.split()), table
+        assert "1 problem" in found, table
+    for table, top in (
+        ("t: {partitions: [zurich], inputs: [locals]}", ""),
+        ("t: {partitions: [utc], inputs: [logs]}", ""),
+        ("t: {partitions: [summer], inputs: [trips]}", ""),  # dates of the calendar, in whatever zone
+        ("t: {partitions: [zurich], inputs: [logs]}", "  t: {every: hour, timezone: Europe/Zurich}\n"),
+    ):
+        assert validate(folder, cli, f"{LOGS}{table}", top=ZONES + top) == "", table
+
+
 def test_hint_names_the_partitions_of_folders(folder: ProjectFolder, cli: Cli) -> None:
     """As they are found; written as it says, the project runs."""
     tables = "events: {kind: source, path: PATH, columns: {id: int64}}\nt: {partitions: [day], inputs: [events]}\n"

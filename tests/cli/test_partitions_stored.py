@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests.cli.test_partitions import MONTH, TRANSFORMS, planned, put, run
@@ -162,6 +163,26 @@ def test_table_divided_otherwise_is_shown_as_such(folder: ProjectFolder, cli: Cl
         assert why in done.out + done.err, done
         assert "drop the table, or give this one another `path:`" in done.out + done.err
     assert why in cli("sql", "select * from daily").err
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_table_divided_otherwise_is_made_anew_where_it_is_dropped(folder: ProjectFolder, cli: Cli, kind: str) -> None:
+    """As the hint says; nothing that was recorded of its former partitions is in the way."""
+    declare(folder, KINDS[kind], "{root: dev}")
+    run(cli, "daily")
+    folder.edit(
+        "lakehouse.yaml",
+        "daily: {partitions: [day], inputs: [raw], columns: {day: date32",
+        "daily: {partitions: [month], inputs: [raw], columns: {month: date32",
+    )
+    connect = sqlite3.connect if kind == "sqlite" else duckdb.connect
+    with closing(connect(str(folder.path / f"w.{kind}"))) as connection:
+        connection.execute("DROP TABLE daily")
+        connection.commit()
+    assert run(cli, "daily")["daily"] == dict.fromkeys(("2024-01", "2024-02"), "materialized")
+    assert run(cli, "daily")["daily"] == {}
+    assert len(cli("show", "daily", "-o", "json").json["rows"]) == 6
+    assert cli("clean", "--dry-run").out == "nothing to clean\n"
 
 
 @pytest.mark.parametrize("kind", ["parquet", "memory"])

@@ -202,6 +202,11 @@ def _make_base(session: Session, relation: Relation, found: Found | None, new: F
     text = session.text_type
     wanted = [*new.columns, *((name, text) for name in values), (UNIT_COLUMN, text)]
     if found is None:
+        # A user dropped the table, and nothing is left of partitions by other dimensions.
+        others = [
+            each for each in session.units(base).index.records if each.dimensions != relation.partition.dimensions
+        ]
+        drop_units(session, base, [base.of_unit(each) for each in others])
         columns = ", ".join(f"{quote(name)} {kind}" for name, kind in wanted)
         session.do(f"CREATE TABLE {session.sql(base)} ({columns})")
         session.index_units(base)

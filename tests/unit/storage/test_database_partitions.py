@@ -101,6 +101,21 @@ def test_what_others_change_shows_of_its_partition_alone(storage: RelationalStor
     assert stored(parted) == ["2024-01-01"]
 
 
+def test_dropped_table_may_be_divided_otherwise(storage: RelationalStorage) -> None:
+    """Nothing that was recorded of its partitions counts for the one that is made in its place."""
+    publish(storage, ONE, 1)
+    by_months = replace(DECLARED, partitions=("month",))
+    months = [unit_of(by_months, Partition(("month",), (each,))) for each in ("2024-01", "2024-02")]
+    sql(storage, "DROP TABLE daily")
+    for unit in months:
+        check_replaceable(storage, unit, forced=False)
+        publish(storage, unit, 2)
+    assert [each.values for each in partitions(storage, by_months)] == [("2024-01",), ("2024-02",)]
+    assert stored(storage) == []
+    drop(storage, months)
+    publish(storage, ONE, 1)
+
+
 def test_others_tables_are_not_replaced_unasked(storage: RelationalStorage) -> None:
     sql(storage, "CREATE TABLE daily (id integer, text varchar(9))")
     for refuse in (lambda: check_replaceable(storage, ONE, forced=False), lambda: publish(storage, ONE, 1)):
