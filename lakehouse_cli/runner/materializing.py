@@ -70,7 +70,10 @@ def materialize(
 
         job = with_keys(job, place)
     outcome = _materialize(job, place, given, keep, gather, hand_to, timeout, on_computed)
-    return outcome if job.keys is None else replace(outcome, notes=(*outcome.notes, *job.keys.notes))
+    if job.keys is None:
+        return outcome
+    job.keys.keep_read()
+    return replace(outcome, notes=(*outcome.notes, *job.keys.notes))
 
 
 def _materialize(

@@ -114,6 +114,7 @@ class PartitionKeys(CollectedKeys):
         self._others, self._left = other_partitions(storage, table, run_id, self._replaced)
         self._beside: dict[str, set[Partition]] = {name: set() for name in self.uniques}
         self._stored: Mapping[str, Digests] | None = None
+        self._unkept: dict[str, bytes] = {}
         self.read = 0
 
     def _look_up(self, unique: Unique, digests: Digests) -> tuple[Any, Sequence[Partition]]:
@@ -135,13 +136,18 @@ class PartitionKeys(CollectedKeys):
     def _read(self, partition: Partition, record: Recorded) -> Mapping[str, Digests]:
         """The digests of a stored partition, as they are kept; else its data are read for them, once."""
         name = digests_name(partition, record.content_hash)
-        found = decoded(self._keeps.kept_digests(self._table, name))
+        found = decoded(self._unkept.get(name) or self._keeps.kept_digests(self._table, name))
         if not all(each.id in found for each in self.uniques.values()):
             of_data = self._of_data(partition, record)
             self.read += 1
             found |= of_data
-            self._keeps.keep_digests(self._table, name, encoded(found))
+            self._unkept[name] = encoded(found)
         return found
+
+    def keep_read(self) -> None:
+        """Keep the digests of partitions that were read, once no transaction of this one keeps others from writing."""
+        while self._unkept:
+            self._keeps.keep_digests(self._table, *self._unkept.popitem())
 
     def take_anew(self, pieces: Iterator[pa.Table]) -> None:
         """Take the keys of the rows that are stored, where others were put aside."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 import pytest
 
+from tests.cli.running import running
 from tests.cli.test_partitions import put, run
 from tests.conftest import Cli, ProjectFolder
 from tests.servers.postgresql import USER, PostgreSQL
@@ -222,6 +224,41 @@ def test_changed_unique_reads_stored_partitions_once(folder: ProjectFolder, cli:
     put(folder, "2024-01-04", 4)
     done = cli("run", "daily", "-v")
     assert done.code == 0
+
+
+BY_MONTH = (
+    "ids: {partitions: [month], engine: storage, inputs: [daily], sql: select id from daily, columns: {id: int64}%s}\n"
+)
+PIECES = """
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+def daily(raw: pa.Table) -> Iterator[pa.RecordBatch]:
+    yield from raw.to_batches()
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "csv"])
+def test_key_that_is_new_reads_stored_partitions_of_what_is_stored_in_pieces(
+    folder: ProjectFolder, cli: Cli, kind: str
+) -> None:
+    """Digests of others are kept when the transaction that stores the partition has ended."""
+    top = f"dimensions: {{month: {{every: month}}}}\nstorages: {{files: {{root: data}}, default: {KINDS[kind]}}}\n"
+    query = BY_MONTH if kind != "csv" else ""
+    folder.declare(RAW + DAILY.replace(", %s", "") + (query and query % ""), PIECES, top=top)
+    put(folder, "2024-01-01", 1, 9)
+    put(folder, "2024-02-01", 5)
+    run(cli)
+    folder.declare(RAW + DAILY % "key: [id]" + (query and query % ", key: [id]"), PIECES, top=top)
+    put(folder, "2024-04-01", 7)
+    with running(folder.path, "run", "-o", "json") as ran:
+        assert ran.ends() == 0, ran
+        notes = {each["name"]: each["notes"] for each in json.loads(ran.out)["tables"]}
+    of_one = "1 stored partition was read for the keys, of which no digests were kept"
+    assert all(any(of_one in note for note in notes[name]) for name in notes if name != "raw"), notes
+    put(folder, "2024-04-01", 7, 5)
+    assert "a key of another partition" in failure(cli)["2024-04-01"]["message"]
 
 
 def test_no_value_of_a_sensitive_key_is_shown(folder: ProjectFolder, cli: Cli) -> None:
