@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse_cli.cli import exit_codes, options, output
+from lakehouse_cli.errors import UsageError
 from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.terminal import Terminal, printable, size_text
@@ -58,8 +59,11 @@ def command(
     again where their sources are there.
     """
     if bool(tables) != bool(partition):
-        message = "name the tables, and which of their partitions: `lakehouse clean daily --partition day=2024-03-01`"
-        raise typer.BadParameter(message, param_hint="`--partition`")
+        message = (
+            "which partitions of the tables is not said" if tables else "of which tables the partitions are is not said"
+        )
+        named = "name the tables, and which of their partitions: `lakehouse clean daily --partition day=2024-03-01`"
+        raise UsageError(message, hint=f"{named}; or neither, to remove leftovers alone")
     project = settings.project()
     found = project.stored_partitions(*(tables or ()), partitions=partition) if partition else project.leftovers()
     removable = [stray for stray in found if stray.keep is None]

@@ -14,7 +14,7 @@ from lakehouse_cli.arrow.conversion.timestamp_texts import UNITS
 from lakehouse_cli.arrow.maps import pairs_of
 from lakehouse_cli.arrow.types import from_arrow, holds
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.errors import HIDDEN
+from lakehouse_cli.errors import HIDDEN, UsageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.text.counts import plural
@@ -136,7 +136,13 @@ def answer(data: pa.Table, count: int | None) -> Answer:
 
 
 def _rows(data: pa.Table, columns: Sequence[ShownColumn], count: int) -> tuple[Any, ...]:
-    """The members of an `Answer`."""
+    """The members of an `Answer`.
+
+    Raises:
+        UsageError: The number of rows is negative.
+    """
+    if count < 0:
+        raise UsageError(f"{count} rows cannot be shown", hint="the number of rows is 0 or more")
     first = data.slice(0, count)
     local = {f.name: _by_its_clocks(first.column(f.name)) for f in data.schema if _has_clocks(f.type)}
     return tuple(columns), data.num_rows, rows_of(first), local

@@ -81,7 +81,7 @@ class StoredProject:
             UsageError: There is none of that name; with close matches.
         """
         if name not in self.tables:
-            hint = did_you_mean(name, self.tables) or "`lakehouse ls` lists the tables"
+            hint = did_you_mean(str(name), self.tables) or "`lakehouse ls` lists the tables"
             raise UsageError(f"there is no table `{name}`", hint=hint)
         return self.tables[name]
 
@@ -244,7 +244,7 @@ class StoredProject:
             partitions: Which of its partitions, as `--partition` takes them; none for all.
 
         Raises:
-            UsageError: There is no such table, version or partition.
+            UsageError: There is no such table, version or partition, or the number is negative.
             MissingDataError: It was never materialized.
             DataError: What is stored is not as declared.
         """

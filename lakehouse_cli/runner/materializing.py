@@ -69,11 +69,12 @@ def materialize(
         from lakehouse_cli.runner.checking import with_keys  # seldom needed
 
         job = with_keys(job, place)
-    outcome = _materialize(job, place, given, keep, gather, hand_to, timeout, on_computed)
-    if job.keys is None:
-        return outcome
-    job.keys.keep_read()
-    return replace(outcome, notes=(*outcome.notes, *job.keys.notes))
+    try:
+        outcome = _materialize(job, place, given, keep, gather, hand_to, timeout, on_computed)
+    finally:
+        if job.keys is not None:
+            job.keys.keep_read()
+    return outcome if job.keys is None else replace(outcome, notes=(*outcome.notes, *job.keys.notes))
 
 
 def _materialize(

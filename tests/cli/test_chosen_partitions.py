@@ -84,6 +84,7 @@ def test_shown_partitions_are_named(sold: ProjectFolder, cli: Cli) -> None:
         ("check total --partition day=2024-02-01", "`total` has no partitions by `day`"),
         ("check --partition day=2024-03-01", "is day=2024-03-01"),
         ("check shops total --partition day=2024-02-01", "has no partitions by `day`"),
+        ("clean daily", "error: which partitions of the tables is not said"),
         ("clean daily", "name the tables, and which of their partitions"),
         ("clean --partition day=2024-02-01", "name the tables, and which of their partitions"),
         ("clean sales --partition day=2024-02-01", "no table of the selection has partitions by `day`"),

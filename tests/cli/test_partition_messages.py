@@ -82,7 +82,8 @@ def test_partitions_that_fail_for_one_cause_are_one_message(days: ProjectFolder,
     assert "daily (day=2024-02-02)  " in failed.err
     lines = [line for line in failed.out.splitlines() if line.startswith("✗ daily")]
     assert len(lines) == 3
-    assert "28 partitions failed: day=2024-01-01: " in lines[-1]
+    assert lines[-1].endswith("28 partitions failed")
+    assert failed.out.count("thirteen") == 1  # by the first line alone
     found = cli("run", "-o", "json").json["tables"][0]["partitions"]
     assert len([each for each in found if each["status"] == "failed"]) == 28
 

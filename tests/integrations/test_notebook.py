@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lakehouse_cli import Project
+from lakehouse_cli.errors import UsageError
 from lakehouse_cli.rendering.reporters.notebook import NotebookReporter
 from lakehouse_cli.runs.events import RunFailedError
 from tests.conftest import Invoked, ProjectFolder
@@ -66,6 +67,11 @@ def test_values_show_themselves(project: ProjectFolder) -> None:
     assert any("009" in each for each in texts(loaded.diff("totals")))
     with pytest.raises(KeyError, match="did you mean `totals`"):
         loaded["totls"]
+    for other in (3, None):
+        with pytest.raises(KeyError, match=f"there is no table `{other}`"):
+            loaded[other]  # type: ignore[index]
+    with pytest.raises(UsageError, match="-1 rows cannot be shown"):
+        loaded["totals"].show(-1)
 
 
 def test_failure_is_raised_where_that_is_asked(project: ProjectFolder) -> None:

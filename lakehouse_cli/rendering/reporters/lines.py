@@ -44,6 +44,7 @@ from lakehouse_cli.runs.events import (
     TableRetrying,
     TableStarted,
 )
+from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.terminal import Terminal
 
 _PAUSE_S = 10.0
@@ -199,8 +200,9 @@ class LinesReporter(TextReporter):
 
 
 def _brief(result: TableResult) -> TableResult:
-    """The same without the error of the one partition that failed, which has a line of its own."""
+    """The same without the error of partitions that failed, which have a line of each cause."""
     failed = [each for each in result.partitions or () if each.status == "failed"]
-    if result.error is None or len(failed) != 1:
+    counted = f"{plural(len(failed), 'partition')} failed"
+    if result.error is None or not result.error.message.startswith(f"{counted}: "):
         return result
-    return replace(result, error=replace(result.error, message="1 partition failed"))
+    return replace(result, error=replace(result.error, message=counted))
