@@ -179,6 +179,7 @@ def test_table_divided_otherwise_is_made_anew_where_it_is_dropped(folder: Projec
     with closing(connect(str(folder.path / f"w.{kind}"))) as connection:
         connection.execute("DROP TABLE daily")
         connection.commit()
+    assert "was stored by" not in cli("plan", "daily").out
     assert run(cli, "daily")["daily"] == dict.fromkeys(("2024-01", "2024-02"), "materialized")
     assert run(cli, "daily")["daily"] == {}
     assert len(cli("show", "daily", "-o", "json").json["rows"]) == 6

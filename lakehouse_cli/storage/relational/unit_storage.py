@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord
-from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.partition import ANY, Partition
 from lakehouse_cli.storage.errors import translate_errors
 from lakehouse_cli.storage.partition_index import PartitionRecord
 from lakehouse_cli.storage.relational.session import Digest, Found, Relation, Session
@@ -26,7 +26,9 @@ class UnitStorage(SessionStorage):
         """What is recorded of each partition, in order."""
         base = self.relation(table)
         with translate_errors(self, table, "looked at"), self.session() as session:
-            return {} if session is None else session.units(base).index.of(table.partitions)
+            if session is None or (table.partitions == ANY and session.find_one(base) is None):
+                return {}  # of a table that a user dropped, no other partitions are left
+            return session.units(base).index.of(table.partitions)
 
     def contents(
         self, table: Table, known: Mapping[Partition, tuple[InputRecord, ...]]

@@ -17,6 +17,8 @@ DIMENSIONS = {
     "day": Dimension(name="day", every="day"),
     "region": Dimension(name="region", values=("eu", "us", "a..b")),
     "country": Dimension(name="country"),
+    "hour": Dimension(name="hour", every="hour"),
+    "local": Dimension(name="local", every="day", timezone="Europe/Zurich"),
 }
 
 
@@ -36,6 +38,9 @@ def includes(choice: PartitionChoice, **key: str) -> bool:
     [
         (["month=2024-01"], {"month": "2024-01"}, True),
         (["month=2024-01"], {"month": "2024-02"}, False),
+        (["day=2024-01-31"], {"hour": "2024-01-31T23"}, True),
+        (["local=2024-01-31"], {"hour": "2024-01-31T23"}, False),  # which is the next day there
+        (["local=2024-01-31"], {"hour": "2024-01-31T01"}, False),  # none of another zone is chosen
         (["month=2023-11..2024-02"], {"month": "2024-02"}, True),
         (["month=2023-11..2024-02"], {"month": "2023-10"}, False),
         (["month=2024-01", "month=2024-03"], {"month": "2024-03"}, True),
