@@ -206,6 +206,7 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
         ContractError: One failed that keeps others from using the table.
         LakehouseError: It cannot be read.
     """
+    job = with_keys(job, place)
     try:
         return _check_stored(job, place)
     except ContractError:
@@ -217,10 +218,12 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
             add_rest(error, job.table, due, place.storages[job.table.storage], setting_of(job, place))
             hide_sensitive(error, job.table.contract.sensitive, job.table.key)
         raise
+    finally:
+        if job.keys is not None:
+            job.keys.keep_read()
 
 
 def _check_stored(job: Job, place: Workplace) -> Outcome:
-    job = with_keys(job, place)
     table, checks = job.table, job.checks
     assert checks is not None  # noqa: S101  # the loop gives it
     storage = place.storages[table.storage]

@@ -72,6 +72,10 @@ def materialize_results(
         raise_of_input({**given, **objects})
         hide_inputs(error, job.tables, given)
         raise error.with_traceback(None) from None
+    finally:
+        for each in job.members:
+            if each.keys is not None:
+                each.keys.keep_read()
 
 
 def _with_keys(job: Job, place: Workplace) -> Job:
