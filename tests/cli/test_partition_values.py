@@ -98,3 +98,23 @@ d: {partitions: [h], inputs: [s], columns: {v: int64}}
     plan = cli("plan").out
     assert ("(`2024-03-31T02` is no hour: the clocks of Europe/Zurich leave it out)" in plan) == (zone != "UTC")
     assert cli("run").code == (zone != "UTC")
+
+
+def test_days_that_are_not_declared_are_not_given_to_each_month(folder: ProjectFolder, cli: Cli) -> None:
+    tables = """
+s: {kind: source, path: raw/, partitions: [region, KEY], columns: {KEY: TYPE, v: int64}}
+m: {partitions: [region, month], inputs: [s], columns: {month: string, v: int64}}
+"""
+    code = CODE.replace("def d(", "def m(").replace("m = d", "")
+    put(folder, "raw/region=eu/day=2024-01-31/p", "raw/region=eu/day=2024-02-01/p")
+    for key, kind in (("day", "string"), ("day", "date32"), ("d", "date32")):
+        for start in ("", ", start: 2024-01, end: 2024-02"):
+            top = f"dimensions: {{month: {{every: month{start}}}}}\n"
+            folder.declare(tables.replace("KEY", key).replace("TYPE", kind), code, top=top)
+            done = cli("validate")
+            assert done.code != 0
+            assert f"write `{key}: {{every: day}}` under `dimensions:`" in done.err
+            assert "has the dimension `month`" not in done.err
+    folder.declare(tables.replace("KEY", "day").replace("TYPE", "date32"), code, top=DIMENSIONS)
+    run(cli)
+    assert sums(cli, "m") == {"2024-01": 1, "2024-02": 1}
