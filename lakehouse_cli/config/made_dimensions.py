@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.model.dimension import Dimension
 from lakehouse_cli.model.file_pattern import Placeholder, file_pattern, pattern_problem
+from lakehouse_cli.model.nesting import of_time
 from lakehouse_cli.model.partition import FILE
 
 
@@ -34,4 +35,11 @@ def with_made_dimensions(spec: ProjectSpec) -> ProjectSpec:
         for name in table.partitions:
             if name != FILE:
                 dimensions.setdefault(name, Dimension(name=name))
-    return spec if len(dimensions) == len(spec.dimensions) else replace(spec, dimensions=dimensions)
+    sources = {
+        name: replace(table, periods={each: dimensions[each] for each in of_time(table.partitions, dimensions)})
+        for name, table in spec.tables.items()
+        if table.kind == "source" and table.partitions
+    }
+    if not sources and len(dimensions) == len(spec.dimensions):
+        return spec
+    return replace(spec, dimensions=dimensions, tables={**spec.tables, **sources})

@@ -255,6 +255,17 @@ def span(number: int, every: Every, zone: str) -> Span:
     return Span(_begin(number, every, zone), _begin(number + 1, every, zone))
 
 
+def check_period(key: str, every: Every, zone: str) -> None:
+    """Check that a text is the key of a period that the clocks of a zone show.
+
+    Raises:
+        PeriodError: It is none.
+    """
+    number = period_number(key, every)
+    if every == "hour" and zone != "UTC" and not exists(number, every, zone):
+        raise PeriodError(f"`{key}` is no hour: the clocks of {zone} leave it out", "write one that they show")
+
+
 def exists(number: int, every: Every, zone: str) -> bool:
     """Whether the clocks of a zone ever show a period."""
     begin, end = span(number, every, zone)

@@ -331,6 +331,7 @@ class Table(Asset, frozen=True):
         input_options: What a partition gets of its inputs, by parameter, where that is declared.
         gone: What becomes of a stored partition whose source is gone.
         on_code_change: Whether history is computed again when code, params or packages change.
+        periods: Of a source, those of its dimensions that are of time, of whose periods its files must be.
         dimension_params: Of a partitioned table, the dimensions that its computation takes as params: the periods of
             each, None where it is of texts; known once the computation is read.
         partition: The one partition that is meant in the place of the whole table; None for the table.
@@ -346,6 +347,7 @@ class Table(Asset, frozen=True):
     input_options: Mapping[str, InputOptions] = field(default_factory=dict)
     gone: Literal["fail", "keep", "drop"] = "fail"
     on_code_change: Literal["all", "new"] = "all"
+    periods: Mapping[str, Dimension] = field(default_factory=dict)
     dimension_params: Mapping[str, Every | None] = field(default_factory=dict)
     partition: Partition | None = None
     selected: tuple[Partition, ...] | None = None

@@ -9,13 +9,17 @@ from msgspec import Struct
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.model.computation import Input
-from lakehouse_cli.model.dimension import Dimension, InputOptions
+from lakehouse_cli.model.dimension import EVERY, Dimension, Every, InputOptions
 from lakehouse_cli.model.file_pattern import file_pattern, reads_many_files
 from lakehouse_cli.model.nesting import dimensions_for, of_time, share_clocks
 from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.model.period import nests
 from lakehouse_cli.model.project import UNREAD_PATH
 from lakehouse_cli.plan.graph import AssetGraph
+
+#: What a dimension may be that is not declared: by the type of its column, and by its name.
+_EVERY_OF_TYPE: dict[str, Every] = {"date32": "day", "date64": "day", "timestamp": "hour"}
+_EVERY_OF_NAME: dict[str, Every] = {**{each: each for each in EVERY}, "date": "day", "dt": "day", "ds": "day"}
 
 
 def dimension_problems(spec: ProjectSpec, graph: AssetGraph) -> Iterator[Problem]:
@@ -109,6 +113,8 @@ class _Mapping(Struct):
             unknown = True
             if of_time([name], self.dimensions) and any(self._does_not_nest(name, each) for _, each in self.others):
                 continue  # which is reported of that input
+            if of_time([name], self.dimensions) and any(self._undeclared_period(each) for _, each in self.others):
+                continue  # likewise
             where = self.table.where(f"partitions.{self.table.partitions.index(name)}", "partitions")
             yield self._unheld(name, where or place)
         if unknown or open_ended or len(made) < 2:
@@ -137,6 +143,23 @@ class _Mapping(Struct):
         is_of_time = of_time(other.partitions, self.dimensions)
         return bool(is_of_time) and not dimensions_for(name, other.partitions, self.dimensions)
 
+    def _undeclared_period(self, other: Table) -> tuple[str, Every] | None:
+        """A dimension of an input that is of time, by its column or its name, where nothing says so; and its periods.
+
+        None where the input has a dimension that is known to be of time.
+        """
+        if of_time(other.partitions, self.dimensions):
+            return None
+        types = {each.source_name: each.type.id for each in other.columns or ()}
+        for name in other.partitions:
+            dimension = self.dimensions.get(name)
+            every = _EVERY_OF_TYPE.get(types.get(name, ""))
+            if every is None and (dimension is None or not dimension.values):
+                every = _EVERY_OF_NAME.get(name.lower())
+            if every is not None:
+                return name, every
+        return None
+
     def _is_given(self, name: str) -> bool:
         """Whether the values of a dimension are known without any input."""
         dimension = self.dimensions.get(name)
@@ -164,6 +187,14 @@ class _Mapping(Struct):
                 yield Problem(message, f"call one of the two `{name}`, or divide the table by one of them", place)
             elif self._does_not_nest(name, other):
                 yield self._apart(self.dimensions[name], self.dimensions[of_input[0]], other, place)
+        unknown = self._undeclared_period(other) if times and options.within is None else None
+        if unknown is not None:
+            name, every = unknown
+            zone = self.dimensions[times[0]].timezone
+            message = f"{what} has the dimension `{name}`, of which nothing says that it is of time,"
+            in_zone = "" if zone == "UTC" else f", timezone: {zone}"
+            hint = f"write `{name}: {{every: {every}{in_zone}}}` under `dimensions:`"
+            yield Problem(f"{message} and each `{times[0]}` would get all of its rows", hint, place)
         shared = [each for each in self.table.partitions if dimensions_for(each, other.partitions, self.dimensions)]
         for name in options.at:
             if name in times and name not in shared and not _may_have_more(other):

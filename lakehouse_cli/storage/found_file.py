@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from msgspec.structs import replace
 
-from lakehouse_cli.model.file_pattern import Placeholder
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.file_pattern import PatternError, Placeholder
 from lakehouse_cli.model.manifest import InputRecord
-from lakehouse_cli.model.partition import HIVE_NULL
+from lakehouse_cli.model.partition import FILE, HIVE_NULL
+from lakehouse_cli.model.period import SAMPLES, PeriodError, check_period
 from lakehouse_cli.storage.files_reading import Part
 from lakehouse_cli.storage.format_storage import Listed, SourceFile
 
@@ -44,6 +47,36 @@ def partition_value(text: str | None, placeholder: Placeholder | None) -> str:
     if text is None:
         return HIVE_NULL
     return text if placeholder is None else placeholder.partition_value(text)
+
+
+def check_dimensions(table: Table, values: Mapping[str, str | None], placeholders: Mapping[str, Placeholder]) -> None:
+    """Check that what the path of a file says is a value of each dimension of its source.
+
+    Args:
+        table: The source.
+        values: What the path says, by dimension.
+        placeholders: Those of the source's path, by name.
+
+    Raises:
+        PatternError: It says nothing of one, or what is no period of one of time, or is not written as its key.
+    """
+    for name in table.partitions:
+        if name != FILE and name not in values:
+            hint = f"move it into such a folder, `{name}={HIVE_NULL}` where it has no value, or move it away"
+            raise PatternError(f"it is in no folder `{name}=…`", hint)
+        dimension, text = table.periods.get(name), values.get(name)
+        if dimension is None or dimension.every is None or text is None or text == HIVE_NULL:
+            continue
+        every, zone = dimension.every, dimension.timezone
+        try:
+            _check_period(partition_value(text, placeholders.get(name)), every, zone)
+        except PeriodError as error:
+            sample = SAMPLES[every]
+            hint = f"name it by its {every}, as `{sample}`, move it away, or give the dimension `{name}` another name"
+            raise PatternError(str(error), hint) from None
+
+
+_check_period = lru_cache(maxsize=4096)(check_period)  # many files may be of one period
 
 
 def is_unencodable(text: str) -> bool:

@@ -26,7 +26,7 @@ from lakehouse_cli.storage.capabilities import Prefetches, count_rows, find_line
 from lakehouse_cli.storage.errors import MisnamedFilesError, gone_while_read, translate_errors
 from lakehouse_cli.storage.files_reading import REPORTED, FilesReading
 from lakehouse_cli.storage.format_storage import FormatStorage, Listed, SourceFile, missing_data
-from lakehouse_cli.storage.found_file import FoundFile, is_unencodable, partition_value, planned_files
+from lakehouse_cli.storage.found_file import FoundFile, check_dimensions, is_unencodable, partition_value, planned_files
 from lakehouse_cli.storage.local.stat_cache import kept_together
 from lakehouse_cli.storage.wrapper import WrapperStorage
 from lakehouse_cli.text.counts import plural
@@ -103,6 +103,7 @@ class _ManyFiles:
         template = SourceFile(**asdict(replace(self._table, partition=None, selected=None)), suffix="")
         endings, root = self._storage._suffixes(self._table), self._storage._under_root("")
         twice: list[str] = []
+        placeholders = {each.name: each for each in self._pattern.placeholders}
         with translate_errors(self._storage, self._table, "looked at"):
             listing = sorted(self._storage.list_files(self._pattern.folder, self._pattern.depth), key=lambda e: e.path)
         if planned is not None:
@@ -116,11 +117,11 @@ class _ManyFiles:
                 continue
             path = each.path[: len(each.path) - len(ending)]
             try:
-                values = self._pattern.match(path)
+                if (values := self._pattern.match(path)) is None:
+                    continue
+                check_dimensions(self._table, values, placeholders)
             except PatternError as error:
                 wrong.append((each.path, error))
-                continue
-            if values is None:
                 continue
             if path in found:
                 twice += [found[path].shown, each.path]
