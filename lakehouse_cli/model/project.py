@@ -51,7 +51,7 @@ class SqlQuery(Declaration, frozen=True):
         text: As it is written; of a file, empty until it is read.
         file: That under `sql_file`, below the project's folder; else what messages call the text; None in the table.
         engine: What runs it: ``duckdb``, or `STORAGE_ENGINE`.
-        location: Where its text begins; of a file, where that is named.
+        location: Where its text begins; of a file, where it is named.
         in_lines: Whether each line of the text is a line of the file that the text stands in, from `location` on.
         reading: What a parser found in it; None until it is read.
     """
@@ -313,10 +313,7 @@ class Asset(Declaration, frozen=True):
 
     def where(self, *keys: str) -> Location | None:
         """Where the first of `keys` that is written stands, else the table's own place."""
-        for key in keys:
-            if key in self.locations:
-                return self.locations[key]
-        return self.location
+        return next((self.locations[key] for key in keys if key in self.locations), self.location)
 
 
 class Table(Asset, frozen=True):
@@ -332,8 +329,7 @@ class Table(Asset, frozen=True):
         gone: What becomes of a stored partition whose source is gone.
         on_code_change: Whether history is computed again when code, params or packages change.
         periods: Of a source, those of its dimensions that are of time, of whose periods its files must be.
-        dimension_params: Of a partitioned table, the dimensions that its computation takes as params: the periods of
-            each, None where it is of texts; known once the computation is read.
+        dimension_params: Dimensions that its computation takes as params, once it is read: periods, or None of texts.
         partition: The one partition that is meant in the place of the whole table; None for the table.
         selected: The partitions that are read in its place, in order; None for all.
         base_path: Of one partition, the path of its table; empty for a table.
