@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from msgspec import UNSET
@@ -60,7 +61,9 @@ def _spellings(value: Any) -> Iterator[str]:
         quoted = repr(value)
         yield from {str(value), quoted[quoted.index(quoted[-1]) + 1 : -1]}
     else:
-        yield str(value)
+        yield from {str(value), repr(value)}
+        if isinstance(value, datetime):  # whatever writes the zone
+            yield repr(value.replace(tzinfo=None)).removesuffix(")")
         if isinstance(value, float) and value.is_integer():
             yield str(int(value))
         if hasattr(value, "isoformat"):

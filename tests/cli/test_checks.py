@@ -319,6 +319,24 @@ def test_sensitive_values_appear_nowhere(weather: ProjectFolder, cli: Cli) -> No
     assert not [path for path in kept if b"x@y.z" in path.read_bytes()]
 
 
+def test_sensitive_moments_are_hidden_however_they_are_written(folder: ProjectFolder, cli: Cli) -> None:
+    types = {"d": "date32", "ts": "timestamp[us]", "zoned": "timestamp[us, tz=Europe/Zurich]", "t": "time64[us]"}
+    columns = ", ".join(f"{name}: {{type: '{kind}', sensitive: true}}" for name, kind in types.items())
+    moment = "1987-06-05 13:14:15"
+    folder.write("data/born.csv", f"{','.join(types)}\n1987-06-05,{moment},{moment}+02:00,13:14:15\n")
+    folder.declare(
+        f"born: {{kind: source, columns: {{{columns}}}}}\nnext: {{inputs: [born]}}",
+        "import pyarrow as pa\n\ndef next(born: pa.Table):\n    raise ValueError(f'{born.to_pylist()[0]}')\n",
+    )
+    ran = cli("run", "-o", "json", "-v")
+    assert ran.code == 1
+    message = ran.json["tables"][-1]["error"]["message"]
+    assert message.count("***") >= len(types), message
+    told = ran.out + ran.err + "".join(each.read_text() for each in folder.path.rglob("*.jsonl"))
+    assert "(1987, 6, 5" not in told
+    assert "(13, 14, 15" not in told
+
+
 def test_values_made_of_sensitive_ones_are_hidden(weather: ProjectFolder, cli: Cli) -> None:
     declare(
         weather, checks="[{function: made, severity: warn}, {sql: select upper(email) as z from this group by all}]"
