@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -14,6 +15,7 @@ from lakehouse_cli.checks.condition_error import ONE_CONDITION, ONE_QUERY, Condi
 from lakehouse_cli.checks.operand_types import refuse_mixed_types
 from lakehouse_cli.checks.raising import surely_raising
 from lakehouse_cli.errors import KEPT_ROWS, TransformError
+from lakehouse_cli.model.query import OF_CONNECTION
 from lakehouse_cli.storage_types.names import ascii_lower
 from lakehouse_cli.transforms.queries.connection import private_connection, share_of
 from lakehouse_cli.transforms.queries.inputs import registered
@@ -322,7 +324,9 @@ class Conditions:
                 raise ConditionError(f"reads table `{each.name}`", hint, line=each.line, column=each.column)
         if reading.tables is not None and not reading.tables:
             raise ConditionError("does not read `this`", ONE_QUERY)
-        asked = [each for each in reading.outside if each.removesuffix("()") in REACHING]
+        asked = [
+            each for each in reading.outside if each.removesuffix("()") in REACHING or re.match(OF_CONNECTION, each)
+        ]
         if asked:
             message, hint = _NOT_OF_THE_ROW
             raise ConditionError(message.format(asked[0]).replace("row", "rows"), hint)

@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from lakehouse_cli.errors import Location
 
+#: Matches, of what a query reads beyond tables, what shows the settings and the catalog of a connection.
+OF_CONNECTION = r"SHOW$|(current_setting|getvariable|duckdb_\w+|pragma_\w+)\(\)$"
+
 DUCKDB = "DuckDB"
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from lakehouse_cli.model.dimension import Dimension, Within
+from lakehouse_cli.model.partition import HIVE_NULL
 from lakehouse_cli.model.period import first_moment, period_number, shift, span
 
 _DAY = timedelta(days=1)
@@ -48,13 +49,16 @@ def time_span(within: Within, dimension: Dimension, key: str) -> TimeSpan:
     Args:
         within: The column, and what is added.
         dimension: Of time.
-        key: Of the period.
+        key: Of the period; of null, nothing lies in it.
 
     Raises:
         PeriodError: The period is not of the dimension, or the last one that there is.
     """
     every = dimension.every
     assert every is not None  # noqa: S101  # as the project was validated
+    if key == HIVE_NULL:  # no time lies in it
+        instant = _EPOCH.replace(tzinfo=UTC)
+        return TimeSpan(within.column, instant, instant, _EPOCH, _EPOCH)
     before, after = (timedelta(seconds=each) for each in within.around)
     begin, end = span(period_number(key, every), every, dimension.timezone)
     wall = [_midnight(first_moment(each, every)) for each in (key, shift(key, every, 1))]

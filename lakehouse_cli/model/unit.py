@@ -104,7 +104,7 @@ def _filled(value: str, form: str | None) -> str:
 @lru_cache(maxsize=4096)
 def _written(value: str, form: str) -> str:
     every = Placeholder("", form).every
-    return value if every is None else first_moment(value, every).strftime(form)
+    return value if every is None or value == HIVE_NULL else first_moment(value, every).strftime(form)
 
 
 def as_returned(table: Table, names: Collection[str]) -> Table:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.model.dimension import Dimension, Every
 from lakehouse_cli.model.nesting import dimensions_for
-from lakehouse_cli.model.partition import FILE, Partition
+from lakehouse_cli.model.partition import FILE, HIVE_NULL, Partition
 from lakehouse_cli.model.period import SAMPLES, PeriodError, nests, period_around, period_number
 
 
@@ -51,10 +51,8 @@ class PartitionChoice(Struct, frozen=True):
         return bool(names) and all(self._includes(own, name, key[own]) for own, name in names.items())
 
     def _includes(self, own: str, name: str, value: str) -> bool:
-        try:
-            around = value if own == name else period_around(value, self._every(own), self._every(name))
-        except PeriodError:  # null, as Hive writes it
-            return False
+        is_known = own == name or value == HIVE_NULL
+        around = value if is_known else period_around(value, self._every(own), self._every(name))
         if name not in self.dimensions or self.dimensions[name].every is None:
             return any(around == first for first, _ in self.chosen[name])
         return any(first <= around <= last for first, last in self.chosen[name])
@@ -104,6 +102,8 @@ def _values(dimension: Dimension, text: str) -> tuple[str, str]:
         if dimension.values is not None and text not in dimension.values:
             hint = did_you_mean(text, dimension.values) or f"its values are {', '.join(dimension.values)}"
             raise UsageError(f"`{text}` is no value of dimension `{name}`", hint=hint)
+        return text, text
+    if text == HIVE_NULL:
         return text, text
     first, dots, last = text.partition("..")
     last = last if dots else first

@@ -15,7 +15,7 @@ from lakehouse_cli.model.dimension import Dimension, Every
 from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.nesting import dimensions_for
-from lakehouse_cli.model.partition import FILE, Partition
+from lakehouse_cli.model.partition import FILE, HIVE_NULL, Partition
 from lakehouse_cli.model.partition_content import content_of_partitions, hash_of_partitions
 from lakehouse_cli.model.period import (
     PeriodError,
@@ -33,6 +33,7 @@ from lakehouse_cli.model.unit import unit_name
 Values = tuple[str, ...]
 # Follows the name of a selection without partitions: the partition that it would be may be one that the run removes.
 _NONE = " (none)"
+_SEVERAL = " (several)"  # likewise, of a selection by null
 
 
 class Shared(NamedTuple):
@@ -59,13 +60,13 @@ class Shared(NamedTuple):
 
     def of_input(self, value: str) -> str:
         """The period of the table around one of the input; the input's own where that is the coarser."""
-        if self.every is None or self.own_every is None or self.is_finer:
+        if self.every is None or self.own_every is None or self.is_finer or value == HIVE_NULL:
             return value
         return period_around(value, self.own_every, self.every)
 
     def of_table(self, value: str) -> str:
         """The period by which partitions of the input are found."""
-        if self.every is None or self.own_every is None or not self.is_finer:
+        if self.every is None or self.own_every is None or not self.is_finer or value == HIVE_NULL:
             return value
         return period_around(value, self.every, self.own_every)
 
@@ -317,7 +318,9 @@ class LinkIndex:
 
     def _name(self, key: Values) -> str:
         names = [self.link.dimensions[each.own] for each in self.link.shared]
-        return f"{self.link.table}/{'/'.join(f'{n}={v}' for n, v in zip(names, key, strict=True))}"
+        # Null of the longer periods is written as that of the shorter ones, which is the name of a partition.
+        several = _SEVERAL if HIVE_NULL in key and not self._single else ""
+        return f"{self.link.table}/{'/'.join(f'{n}={v}' for n, v in zip(names, key, strict=True))}{several}"
 
     def _shown(self, key: Values) -> str:
         return ", ".join(key)
@@ -325,6 +328,9 @@ class LinkIndex:
 
 def _neighbours(value: str, shared: Shared) -> Iterator[str]:
     assert shared.every is not None  # noqa: S101  # a window is on time
+    if value == HIVE_NULL:  # which comes neither before nor after a period
+        yield from [value] if shared.at[0] <= 0 <= shared.at[1] else ()
+        return
     for by in range(shared.at[0], shared.at[1] + 1):
         try:
             yield shift(value, shared.every, by)
@@ -356,11 +362,13 @@ class Domain(Struct, frozen=True):
             return True
         if declared.values is not None:
             return value in declared.values
+        if value == HIVE_NULL:  # calendars have none, and inputs may
+            return True
         return (declared.start is None or value >= declared.start) and (declared.end is None or value <= declared.end)
 
     def is_open(self, value: str) -> bool:
         """Whether a period has not ended."""
-        return self.current is not None and value >= self.current
+        return self.current is not None and value >= self.current and value != HIVE_NULL
 
 
 def domain_of(dimension: Dimension, now: datetime) -> Domain:
@@ -402,7 +410,9 @@ def expected(dimensions: Sequence[str], domains: Sequence[Domain], links: Iterab
     together = {index for indexes in groups if len(indexes) > 1 for index in indexes}
     for index, domain in enumerate(domains):
         if domain.listed is not None and index not in together:
-            groups[(index,)] = dict.fromkeys([(value,) for value in domain.listed])
+            null = (HIVE_NULL,)
+            has_null = domain.dimension is not None and domain.has(HIVE_NULL) and null in groups.get((index,), ())
+            groups[(index,)] = dict.fromkeys([*[(value,) for value in domain.listed], *[null] * has_null])
     covered, rows = _joined(groups)
     if set(covered) != set(range(len(dimensions))):
         return []

@@ -24,7 +24,7 @@ from lakehouse_cli.code.fingerprints.value import CURRENT_RULES, QUERY, RULES
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import Column, ProjectSpec, Table
 from lakehouse_cli.model.computation import Fingerprint, Input, MatchedInputs
-from lakehouse_cli.model.query import DUCKDB, QueryProblem, QueryReading
+from lakehouse_cli.model.query import DUCKDB, OF_CONNECTION, QueryProblem, QueryReading
 from lakehouse_cli.plan.queries_in_databases import DatabaseEngine, read_by_tokens
 from lakehouse_cli.registry import Entry, install_command, load
 from lakehouse_cli.runs.local_state import keep, kept, with_hash
@@ -38,8 +38,6 @@ _ANALYSIS = Entry("lakehouse_cli.transforms.queries.analysis:QueryAnalysis")
 _IN_DATABASE = Entry("lakehouse_cli.storage.relational.duckdb_queries:judge_result")
 _FOLDER, _FILE = "cache", "queries.json"
 _FORMAT = 5
-# Of what reaches beyond tables, what shows the settings and the catalog of a connection.
-_OF_CONNECTION = re.compile(r"SHOW$|(current_setting|getvariable|duckdb_\w+|pragma_\w+)\(\)$")
 # Of DuckDB. Those before take -0.0 for 0.0 where they sort, and integers of more than 128 bits for floats.
 _LEAST = 2
 # Whose names may differ in case alone.
@@ -210,7 +208,7 @@ class QueryComputation(Struct, frozen=True):
 
     def _connection_problems(self, reading: QueryReading) -> Iterator[Problem]:
         """What a table's query asks of the connection that runs it, whose settings are those of the machine."""
-        asked = [each for each in reading.outside if _OF_CONNECTION.match(each)]
+        asked = [each for each in reading.outside if re.match(OF_CONNECTION, each)]
         if asked and self.table.name and not self.table.runs_in_storage:  # of those more is refused
             message = f"{self.table.computed_by} uses `{asked[0]}`, which reads DuckDB's own settings or catalog"
             yield Problem(message, "leave it out; give a value that it needs as one of `params:`", self._place())

@@ -657,6 +657,7 @@ WRONG_SQL = {
     '{sql: "select 1 as high"}': ("16", "does not read `this`", "`select * from this where high > 100`"),
     '{sql: "select * from this where high > ?"}': ("16", "has a parameter", "write its value"),
     '{unique: station, where: "hihg > 3"}': ("35", "names column `hihg`", "did you mean `high`?"),
+    '{sql: "select this.* from this, duckdb_settings()"}': ("16", "calls `duckdb_settings()`", "leave it out"),
 }
 
 

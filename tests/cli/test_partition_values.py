@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.cli.test_partitions import run
+from tests.cli.test_partitions import planned, run
 from tests.conftest import Cli, ProjectFolder
 
 DIMENSIONS = "dimensions: {day: {every: day}, month: {every: month}}\n"
@@ -98,6 +98,27 @@ d: {partitions: [h], inputs: [s], columns: {v: int64}}
     plan = cli("plan").out
     assert ("(`2024-03-31T02` is no hour: the clocks of Europe/Zurich leave it out)" in plan) == (zone != "UTC")
     assert cli("run").code == (zone != "UTC")
+
+
+@pytest.mark.parametrize("start", ["", ", start: 2024-01, end: 2024-02"])
+def test_null_of_a_period_is_a_partition(folder: ProjectFolder, cli: Cli, start: str) -> None:
+    more = """
+n: {partitions: [day], inputs: {s: {table: d, at: {day: [-1, 0]}, missing: skip}}, columns: {day: date32, v: int64}}
+o: {partitions: [month], path: "out/{month:%Y%m}", inputs: {s: d}, columns: {month: date32, v: int64}}
+"""
+    tables = FOLDERS.replace("inputs: {s: d}, columns: {", "inputs: {s: d}, columns: {month: string, ")
+    top = DIMENSIONS.replace("every: month", f"every: month{start}")
+    folder.declare(tables + more, f"{CODE}\nn = o = d\n", top=top)
+    put(folder, "raw/day=2024-01-03/p", "raw/day=2024-02-03/p", f"raw/day={NULL}/p", f"raw/day={NULL}/q")
+    run(cli)
+    assert sums(cli, "d") == {"2024-01-03": 1, "2024-02-03": 1, "None": 2}
+    assert sums(cli, "n") == {"2024-01-03": 1, "2024-02-03": 1, "None": 2}
+    assert sums(cli, "m") == {"2024-01": 1, "2024-02": 1, "None": 2}
+    assert sums(cli, "o") == {"2024-01-01": 1, "2024-02-01": 1, "None": 2}
+    assert planned(cli) == {}
+    assert cli("show", "d", "--partition", f"day={NULL}", "-o", "json").json["rows"] == [{"day": None, "v": 2}]
+    (folder.path / f"data/raw/day={NULL}/q.csv").unlink()
+    assert run(cli, "--partition", f"day={NULL}", "d") == {"d": {NULL: "materialized"}}
 
 
 def test_days_that_are_not_declared_are_not_given_to_each_month(folder: ProjectFolder, cli: Cli) -> None:

@@ -16,7 +16,7 @@ from lakehouse_cli.config.transform_tests import Expectation, TransformTest
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import Table, UnsetValue
 from lakehouse_cli.model.computation import Input
-from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.partition import HIVE_NULL, Partition
 from lakehouse_cli.model.period import PeriodError, period_number
 from lakehouse_cli.operations.transform_tests.computing import sample_value
 from lakehouse_cli.operations.transform_tests.rows import RowSource, row_source
@@ -138,7 +138,7 @@ class CaseReader:
         for name, value in given.items():
             every = self._dimensions[name].every if name in self._dimensions else None
             try:
-                _ = every is None or period_number(value, every)
+                _ = every is None or value == HIVE_NULL or period_number(value, every)
             except PeriodError as error:
                 where = test.places.get(f"partition.{name}", place)
                 self.problems.report(f"`partition` of {owner}: {error}", error.hint, where)
