@@ -53,6 +53,14 @@ def failure(cli: Cli, *arguments: str) -> dict[str, Any]:
     return {"/".join(p["key"].values()): p["error"] for p in table["partitions"] if p["status"] == "failed"}
 
 
+def on_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `postgresql` be a database of the server."""
+    server: PostgreSQL = request.getfixturevalue("postgresql_server")
+    monkeypatch.setenv("PASSWORD_", server.url().split(":")[2].split("@")[0])
+    place = f"127.0.0.1:{server.port}/{request.getfixturevalue('postgresql_database')}"
+    monkeypatch.setitem(KINDS, "postgresql", f"{{root: 'postgresql://{USER}:${{PASSWORD_}}@{place}'}}")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_key_of_another_partition_fails(folder: ProjectFolder, cli: Cli, kind: str) -> None:
     declare(folder, kind)
@@ -133,10 +141,7 @@ def test_values_of_partitions_computed_at_once_are_counted(
 ) -> None:
     """By the run that stores the second of them; both are judged before either is stored, or one by the other."""
     if kind == "postgresql":
-        server: PostgreSQL = request.getfixturevalue("postgresql_server")
-        monkeypatch.setenv("PASSWORD_", server.url().split(":")[2].split("@")[0])
-        place = f"127.0.0.1:{server.port}/{request.getfixturevalue('postgresql_database')}"
-        monkeypatch.setitem(KINDS, kind, f"{{root: 'postgresql://{USER}:${{PASSWORD_}}@{place}'}}")
+        on_server(request, monkeypatch)
     declare(folder, kind, more="checks: [{unique: [id], severity: warn, name: once}]")
     run(cli)
     [check] = at_once(folder, cli)["checks"]
@@ -239,11 +244,13 @@ def daily(raw: pa.Table) -> Iterator[pa.RecordBatch]:
 """
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "csv"])
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgresql", "csv"])
 def test_key_that_is_new_reads_stored_partitions_of_what_is_stored_in_pieces(
-    folder: ProjectFolder, cli: Cli, kind: str
+    folder: ProjectFolder, cli: Cli, kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Digests of others are kept when the transaction that stores the partition has ended."""
+    if kind == "postgresql":
+        on_server(request, monkeypatch)
     top = f"dimensions: {{month: {{every: month}}}}\nstorages: {{files: {{root: data}}, default: {KINDS[kind]}}}\n"
     query = BY_MONTH if kind != "csv" else ""
     folder.declare(RAW + DAILY.replace(", %s", "") + (query and query % ""), PIECES, top=top)
