@@ -128,7 +128,8 @@ class _Validation(Struct):
             message = f"{owner} is a source stored as {spec.name}: to read one runs whatever code its bytes name"
             hint = "compute it in this project, which then knows what it stored; or save it in another format"
             yield Problem(message, hint, table.where("format"))
-        yield from _path_problems(table, owner)
+        if table.serializer:
+            yield from _path_problems(table, owner)
         yield from many_files_problems(table, owner, self.dimensions)
         if spec is not None and table.options:
             yield from _option_problems(table, storage, spec, owner, self.places)

@@ -55,7 +55,7 @@ class AssetGraph(Struct, frozen=True, dict=True):
     @cached_property
     def _upstream(self) -> dict[str, tuple[str, ...]]:
         return {
-            name: tuple(dict.fromkeys(edge.table for edge in edges if not is_past(self.tables[name], edge)))
+            name: tuple(dict.fromkeys([edge.table for edge in edges if not _is_own_past(self.tables, name, edge)]))
             for name, edges in self.inputs.items()
         }
 
@@ -69,10 +69,11 @@ class AssetGraph(Struct, frozen=True, dict=True):
 
     def siblings(self, name: str) -> tuple[str, ...]:
         """The tables that one call computes, `name` among them, in the order of the project; `name` alone for most."""
-        return self._siblings.get(name, (name,))
+        return self.all_siblings.get(name, (name,))
 
     @cached_property
-    def _siblings(self) -> dict[str, tuple[str, ...]]:
+    def all_siblings(self) -> dict[str, tuple[str, ...]]:
+        """The same of all tables that are not computed alone."""
         results: dict[tuple[FunctionRef | str, Partition | None], list[str]] = {}
         for name, table in self.tables.items():
             if table.selected is not None:
@@ -102,6 +103,11 @@ def is_past(table: Table, edge: Input) -> bool:
     """Whether an input is earlier partitions of the table itself, which is no cycle."""
     options = table.input_options.get(edge.parameter or "") if edge.table == table.name else None
     return options is not None and bool(table.partitions) and any(last < 0 for _, last in options.at.values())
+
+
+def _is_own_past(tables: Mapping[str, Table], name: str, edge: Input) -> bool:
+    """The same by name; of most tables nothing is looked at."""
+    return edge.table == name and is_past(tables[name], edge)
 
 
 def with_quarantines(spec: ProjectSpec) -> ProjectSpec:
@@ -209,9 +215,10 @@ def _order(
     position = {name: index for index, name in enumerate(tables)}
     names = list(tables)
     waiting = {
-        name: {edge.table for edge in inputs.get(name, ()) if not is_past(table, edge)}
-        for name, table in tables.items()
+        name: {edge.table for edge in inputs.get(name, ()) if not _is_own_past(tables, name, edge)} for name in tables
     }
+    if _is_order(waiting):
+        return tuple(waiting), []
     consumers: dict[str, list[str]] = {name: [] for name in tables}
     for name, upstream in waiting.items():
         for table in upstream:
@@ -235,6 +242,16 @@ def _order(
         cycles.append(cycle)
         stuck -= set(cycle)
     return tuple(order), cycles
+
+
+def _is_order(upstream: Mapping[str, set[str]]) -> bool:
+    """Whether each table comes after all that it waits for, as in most files."""
+    seen: set[str] = set()
+    for name, before in upstream.items():
+        if not before <= seen:
+            return False
+        seen.add(name)
+    return True
 
 
 def _on_cycles(waiting: Mapping[str, Iterable[str]], stuck: set[str]) -> set[str]:

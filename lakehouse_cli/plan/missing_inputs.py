@@ -32,12 +32,13 @@ def refuse_missing_inputs(
     Raises:
         UsageError: There is one; the hint is the command to run.
     """
+    left_out = {name for name, table in graph.tables.items() if table.kind == "computed"} - selected
     lacking = [
         (name, upstream)
-        for name in graph.order
+        for name in (graph.order if left_out else ())
         if name in selected
         for upstream in graph.upstream(name)
-        if upstream not in selected and graph.tables[upstream].kind == "computed" and _is_missing(states[upstream])
+        if upstream in left_out and _is_missing(states[upstream])
     ]
     if not lacking:
         return

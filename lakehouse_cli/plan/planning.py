@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 def tables_of_interest(graph: AssetGraph, selection: Selection) -> tuple[str, ...]:
     """The tables whose state a plan of the selection depends on: the selected ones and their direct inputs."""
+    if len(selection.names) == len(graph.order):
+        return graph.order
     selected = frozenset(selection.names)
     wanted = {*selected}
     for name in selected:
@@ -230,7 +232,7 @@ def _planned_computed(
     state = states[name]
     as_stored = {name: states[name] for name in inputs if name not in running}
     reasons = (
-        *of_another_run(table, states),
+        *(of_another_run(table, states) if table.quarantine_of else ()),
         *_run_reasons(table, inputs, state, as_stored, recipe, force, now),
         *more,
     )
@@ -424,7 +426,8 @@ def _own_reasons(
     if state.manifest is not None and state.manifest.recipe is not None:
         yield from made
         yield from input_reasons(state.manifest, as_stored)
-        yield from refresh_reasons(table, state.manifest, now)
+        if table.refresh is not None:
+            yield from refresh_reasons(table, state.manifest, now)
 
 
 def _run_reasons(

@@ -255,14 +255,15 @@ class ProjectCode:
         self._cache.keep(self._source.modules, self._fingerprints, read)
 
     def _fingerprint(self, function: FunctionRef) -> CodeFingerprint:
-        ref = str(function)
-        if ref not in self._fingerprints:
+        ref = f"{function.module}:{function.name}"  # its own text, several times for each table
+        found = self._fingerprints.get(ref)
+        if found is None:
             try:
-                self._fingerprints[ref] = self._fingerprinter.of(function)
+                found = self._fingerprints[ref] = self._fingerprinter.of(function)
             except SourceError as error:
                 place = error.location or function.location
                 raise ProjectError([Problem(str(error), error.hint, place)]) from error
-        return self._fingerprints[ref]
+        return found
 
     @cached_property
     def _fingerprinter(self) -> Fingerprinter:

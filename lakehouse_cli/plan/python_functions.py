@@ -95,6 +95,8 @@ class PythonFunction(Struct, frozen=True):
         function = self.code.find(self.ref, self.table)
         if not isinstance(function, FunctionSource):
             return MatchedInputs(None, [] if function is None else [function])
+        if (plain := _plain_inputs(self.table, function, tables)) is not None:
+            return MatchedInputs(plain, [])
         matcher = _Matcher(self.table, function, tables, self.code)
         return MatchedInputs(matcher.match(), matcher.problems)
 
@@ -107,6 +109,18 @@ class PythonFunction(Struct, frozen=True):
         """Import it and call it."""
         run = load(_RUN)
         return run(self.ref, self.folder, self.table, inputs, uses_duckdb=self.uses_duckdb, workers=self.workers)
+
+
+def _plain_inputs(table: Table, function: FunctionSource, tables: Collection[str]) -> tuple[Input, ...] | None:
+    """The inputs where each parameter plainly takes the table of its name, as nearly everywhere; None elsewhere."""
+    if table.inputs is not None or table.serializer or table.params or table.dimension_params:
+        return None
+    if function.parameters is None or function.unsupported_result is not None:
+        return None
+    for each in function.parameters:
+        if each.kind != "positional" or each.name not in tables or each.unsupported is not None or each.is_target:
+            return None
+    return tuple([Input(each.name, each.name) for each in function.parameters])
 
 
 class _Matcher:

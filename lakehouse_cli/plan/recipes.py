@@ -131,7 +131,7 @@ def stored_as(table: Table, storage: StorageSpec) -> str:
     Where there is no format, the type of the storage stands for it. Where the storage is does not count.
     """
     kind = table.format or storage.type
-    if table.serializer in FORMATS:
+    if table.serializer and table.serializer in FORMATS:
         kind = f"{kind}-value"
     options = table.options
     if not table.format and table.kind == "source":

@@ -306,7 +306,8 @@ class _Look:
         if isinstance(content, StorageError):
             return TableState(self.uri(table), False, content, None, manifest, trouble)
         if content is not None:
-            content = content._replace(reading=self._reading(table, content, manifest))
+            hash_, rows, size, modified_ns, _, files = content
+            content = InputRecord(hash_, rows, size, modified_ns, self._reading(table, content, manifest), files)
         state = TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
         if judged := self._judged_source(table):
             state = replace(state, judged=judged)
@@ -389,12 +390,13 @@ class _Look:
         return {name: why for name, why in self.at_once(refusal, names).items() if why is not None}
 
     def _content(self, name: str) -> InputRecord | StorageError | None:
-        if name not in self._contents:
-            table = self.tables[name]
-            found = self.manifest(name) if table.kind == "computed" else None
-            known = self._known(name, found if isinstance(found, Manifest) else None)
-            self._contents[name] = self._asked(table, lambda storage: storage.content(table, known))
-        return self._contents[name]
+        if name in self._contents:
+            return self._contents[name]
+        table = self.tables[name]
+        made = self.manifest(name) if table.kind == "computed" else None
+        known = self._known(name, made if isinstance(made, Manifest) else None)
+        found = self._contents[name] = self._asked(table, lambda storage: storage.content(table, known))
+        return found
 
     def _asked(self, table: Table, ask: Callable[[AssetStorage], _Answer]) -> _Answer | StorageError:
         """What a storage answers, or why it does not; one that is out of reach is not asked again for each table."""
@@ -428,12 +430,13 @@ class _Look:
 
     def manifest(self, name: str) -> Manifest | StorageError | None:
         """The manifest of a table, or why it cannot be read."""
-        if name not in self._manifests:
-            table = self.tables[name]
-            if table.is_many_units:  # each has its own
-                return None
-            self._manifests[name] = self._asked(table, lambda storage: storage.read_manifest(table))
-        return self._manifests[name]
+        if name in self._manifests:
+            return self._manifests[name]
+        table = self.tables[name]
+        if table.is_many_units:  # each has its own
+            return None
+        found = self._manifests[name] = self._asked(table, lambda storage: storage.read_manifest(table))
+        return found
 
     def _known(self, name: str, manifest: Manifest | None) -> tuple[InputRecord, ...]:
         """What a table was at other times: what its own manifest says, or those of the tables computed from it."""

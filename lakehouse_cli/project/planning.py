@@ -403,7 +403,9 @@ class Planner:
 
 def _with_siblings(graph: AssetGraph, chosen: Selection) -> Selection:
     """A selection with all tables that are computed by the calls which compute those of it."""
-    names = {sibling for name in chosen.names for sibling in graph.siblings(name)}
+    names = {*chosen.names}
+    for name in names & graph.all_siblings.keys():
+        names |= {*graph.all_siblings[name]}
     if len(names) == len(chosen.names):
         return chosen
     return replace(chosen, names=tuple(name for name in graph.order if name in names))

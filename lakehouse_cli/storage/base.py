@@ -228,8 +228,10 @@ class Scan:
 
 def record_of(content_hash: str, size: int, modified_ns: int | None, known: Iterable[InputRecord]) -> InputRecord:
     """Return the record of stored data, with the rows of the known record of the same content."""
-    rows = next((record.rows for record in known if record.content_hash == content_hash), -1)
-    return InputRecord(content_hash, rows, size, modified_ns)
+    for record in known:
+        if record.content_hash == content_hash:
+            return InputRecord(content_hash, record.rows, size, modified_ns)
+    return InputRecord(content_hash, -1, size, modified_ns)
 
 
 class AssetStorage(ABC):

@@ -70,10 +70,12 @@ def columns(
     known: dict[tuple[int, str, str | None], str] = {}
 
     def part(index: int, cell: Cell) -> str:
+        if index == shortened:  # each is another one
+            cut = terminal.cut_middle(cell.text, widths[index])
+            return _styled(terminal, pad(cut, widths[index], right=index in right), cell.style) + "  "
         key = (index, cell.text, cell.style)
         if key not in known:
-            cut = terminal.cut_middle(cell.text, widths[index]) if index == shortened else cell.text
-            known[key] = _styled(terminal, pad(cut, widths[index], right=index in right), cell.style) + "  "
+            known[key] = _styled(terminal, pad(cell.text, widths[index], right=index in right), cell.style) + "  "
         return known[key]
 
     before = [index for index in shown if index != last]

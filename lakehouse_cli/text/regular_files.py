@@ -25,6 +25,11 @@ def open_regular(path: str | os.PathLike[str], *, follow: bool = True, folder: i
     Raises:
         OSError: It cannot be opened, or is a folder, a pipe, a device or a socket.
     """
+    return _opened(path, follow, folder)[0]
+
+
+def _opened(path: str | os.PathLike[str], follow: bool, folder: int | None) -> tuple[int, int]:
+    """As `open_regular`; returns the size that the file has besides."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
     try:
         descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW, dir_fd=folder)
@@ -32,9 +37,10 @@ def open_regular(path: str | os.PathLike[str], *, follow: bool = True, folder: i
         if error.errno != errno.ENXIO:  # what the system says of a socket
             raise
         raise OSError(errno.EINVAL, _NOT_REGULAR, os.fspath(path)) from error
-    mode = os.fstat(descriptor).st_mode
+    status = os.fstat(descriptor)
+    mode = status.st_mode
     if S_ISREG(mode):
-        return descriptor
+        return descriptor, status.st_size
     os.close(descriptor)
     if S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
@@ -52,9 +58,12 @@ def read_regular(path: str | os.PathLike[str], limit: int = MAX_BYTES, *, follow
     Raises:
         OSError: It cannot be read, is larger, or is a folder, a pipe, a device or a socket.
     """
-    descriptor = open_regular(path, follow=follow)
+    descriptor, size = _opened(path, follow, None)
     try:
-        # One byte more than allowed: the file may grow meanwhile.
+        if size <= limit and len(content := os.read(descriptor, size + 1)) == size > 0:
+            return content
+        # One byte more than allowed: the file may grow meanwhile. Of some files the system does not know the size.
+        os.lseek(descriptor, 0, os.SEEK_SET)
         pieces, left = [], limit + 1
         while left > 0 and (piece := os.read(descriptor, min(left, 1 << 20))):
             pieces.append(piece)

@@ -14,7 +14,7 @@ from lakehouse_cli.code.cached_methods import cached_method
 from lakehouse_cli.code.fingerprints.effects import EffectsFinder
 from lakehouse_cli.code.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport, kind_of
 from lakehouse_cli.code.fingerprints.modules import digest
-from lakehouse_cli.code.fingerprints.outside_reads import changes_name, reads_in
+from lakehouse_cli.code.fingerprints.outside_reads import changes_name, reads_in, reads_of
 from lakehouse_cli.code.fingerprints.parts import Part, digest_of, value_of_acting
 from lakehouse_cli.code.fingerprints.resolution import BELOW, Landing, Name, Resolver
 from lakehouse_cli.code.fingerprints.unreadable_imports import UnreadableImports
@@ -135,7 +135,7 @@ class _TransformModule:
         parts |= unseen
         parts["python"] = _PYTHON
         parts[RULES] = CURRENT_RULES
-        hash_ = digest_of((f"{key}={value}" for key, value in sorted(parts.items())), 16)
+        hash_ = digest_of([f"{key}={value}" for key, value in sorted(parts.items())], 16)
         if causes:
             parts[NOT_FOLLOWED] = " ".join(sorted({cause.partition(":")[0] for cause in causes}))
         unbound = frozenset().union(*[node.leads.unbound for node in nodes])
@@ -150,6 +150,8 @@ class _TransformModule:
         Statements and modules count in a fingerprint that may only change what the names stand for; here they do not,
         but for those that set the environment of all, as `load_dotenv()`.
         """
+        if not self._anything_reads(len(self._resolver.codes)):
+            return ()
         waiting = list(dict.fromkeys(names))
         known = set(waiting)
         found: dict[OutsideRead, None] = {}
@@ -165,13 +167,18 @@ class _TransformModule:
         return tuple(found)
 
     @cached_method
+    def _anything_reads(self, _: int) -> bool:
+        """Whether any module reads from outside, of so many that were looked at."""
+        return any(code is not None and reads_of(code) for code in self._resolver.codes)
+
+    @cached_method
     def _own_reads(self, name: Name) -> tuple[list[Name], list[OutsideRead]]:
         """Where what binds and changes a name leads, and what that reads from outside itself."""
         code = self._resolver.code(name[0])
         acting = [*self._acting.get(name, ()), *(self._effects.of(code).everything if code is not None else ())]
-        changing = [piece for piece in acting if changes_name(piece.statement, name[1])]
-        pieces = [*self._resolver.bindings(name), *changing]
-        leads = frozenset().union(*(self._resolver.landing(piece).all_names for piece in pieces))
+        pieces = self._resolver.bindings(name)
+        pieces += [piece for piece in acting if changes_name(piece.statement, name[1])]
+        leads = Landing.joined([self._resolver.landing(piece) for piece in pieces]).all_names
         return sorted(leads), [read for piece in pieces for read in reads_in(piece)]
 
     def _reach(self, names: list[Name], modules: list[str], packages: set[str], causes: list[str]) -> list[Part]:
@@ -247,18 +254,18 @@ class _TransformModule:
         statements = self._effects.of(code).everything
         pieces = [entry for entry in entries if isinstance(entry, Piece) and entry not in statements]
         acting = [piece for piece in self._acting.get(name, ()) if piece not in pieces]
-        here: list[Event] = [
-            *(piece for piece in (*pieces, *acting) if piece.code is code),
-            *(entry for entry in entries if isinstance(entry, PlainImport)),
-            *self._resolver.stars(code, bound),
-        ]
-        here.sort(key=lambda event: event.position)
-        # Those of other modules come in the order in which the modules are run.
-        elsewhere = groupby((piece for piece in acting if piece.code is not code), key=lambda piece: piece.code.label)
+        here: list[Event] = [piece for piece in (*pieces, *acting) if piece.code is code]
+        if len(entries) != len(pieces) or code.stars:
+            here += [entry for entry in entries if isinstance(entry, PlainImport)]
+            here += self._resolver.stars(code, bound)
+        if len(here) > 1:
+            here.sort(key=lambda event: event.position)
         value = f"{kind_of(entries, bound)} {digest_of([event.text for event in here], 6)}"
-        for file, stated in elsewhere:
-            value += f"; {file} {digest_of((event.text for event in stated), 6)}"
         if acting:
+            # Those of other modules come in the order in which the modules are run.
+            others = (piece for piece in acting if piece.code is not code)
+            for file, stated in groupby(others, key=lambda piece: piece.code.label):
+                value += f"; {file} {digest_of((event.text for event in stated), 6)}"
             value += value_of_acting(code, entries, acting)
         in_order = bool(acting) or len(here) > 1 or any(isinstance(each.statement, _BLOCKS) for each in pieces)
         acting_from = [piece.code.name for piece in acting]
@@ -385,8 +392,9 @@ class _TransformModule:
                 return True
             arguments = statement.args
             named = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg)
-            if any(argument is not None and argument.annotation is None for argument in named):
-                return True
+            for argument in named:
+                if argument is not None and argument.annotation is None:
+                    return True
         return False
 
 

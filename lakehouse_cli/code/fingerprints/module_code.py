@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TypeGuard
 
@@ -173,7 +173,11 @@ class ModuleCode:
         }
 
     def _add(self, statement: ast.stmt, guards: tuple[tuple[ast.expr, bool], ...], executed: bool) -> None:
-        if isinstance(statement, Importing):
+        if isinstance(statement, Definition):
+            piece = self._piece(statement, guards, executed)
+            piece.names = {statement.name}
+            self.entries.setdefault(statement.name, []).append(piece)
+        elif isinstance(statement, Importing):
             self._add_import(statement, guards, executed)
         elif _is_conditional(statement, guards):
             self._add_branches(statement, guards, executed)
@@ -257,7 +261,7 @@ class ModuleCode:
     def globals_in(self, node: ast.stmt | ast.expr) -> frozenset[str]:
         """The names that functions and classes in a statement or expression take from the module."""
         lines, names = self._scopes
-        first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
+        first = first_line(node)
         begin, end = bisect_left(lines, first), bisect_right(lines, node.end_lineno or first)
         return names[begin] if end == begin + 1 else frozenset().union(*names[begin:end])
 
@@ -293,7 +297,13 @@ class ModuleCode:
         return imported_module(node, self.name, is_package=self.is_package)
 
 
-def kind_of(entries: Iterable[Piece | PlainImport], name: str) -> str:
+def first_line(node: ast.stmt | ast.expr) -> int:
+    """The line in which a statement or expression begins, with its decorators."""
+    decorators = getattr(node, "decorator_list", None)
+    return min(node.lineno, *(each.lineno for each in decorators)) if decorators else node.lineno
+
+
+def kind_of(entries: Sequence[Piece | PlainImport], name: str) -> str:
     """What a name is by the statements that bind it: ``function``, ``class``, ``constant``, ``loop`` or ``import``."""
     kinds = set()
     for piece in entries:
@@ -351,8 +361,6 @@ def is_typing_test(test: ast.expr) -> bool:
 
 def _bound(statement: ast.stmt) -> tuple[set[str], list[ast.Import | ast.ImportFrom]]:
     """The names of the module that a statement binds or unbinds, and the imports in it that do so."""
-    if isinstance(statement, Definition):
-        return {statement.name}, []
     names: set[str] = set()
     imports: list[ast.Import | ast.ImportFrom] = []
     for node in _in_module_scope(statement):

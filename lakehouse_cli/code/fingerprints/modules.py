@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -108,6 +108,11 @@ class Modules:
             for name in [name for name in code.plain_imports if self._is_shadowed(code, name)]:
                 del code.plain_imports[name]
         return code
+
+    @property
+    def codes(self) -> Collection[ModuleCode | None]:
+        """What was looked at of the project's modules so far."""
+        return self._codes.values()
 
     def imported(self, module: str) -> list[ModuleCode]:
         """The project's modules that importing one imports, parent packages and itself among them, as they are run.

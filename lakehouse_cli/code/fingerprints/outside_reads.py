@@ -13,7 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from operator import attrgetter
 
-from lakehouse_cli.code.fingerprints.module_code import ModuleCode, Piece
+from lakehouse_cli.code.fingerprints.module_code import ModuleCode, Piece, first_line
 from lakehouse_cli.code.fingerprints.value import OutsideRead
 from lakehouse_cli.code.fingerprints.written_paths import written_path
 from lakehouse_cli.code.source import last_name
@@ -85,8 +85,7 @@ def reads_in(piece: Piece) -> tuple[OutsideRead, ...]:
     if not reads:
         return ()
     statement = piece.statement
-    first = min([statement.lineno, *(each.lineno for each in getattr(statement, "decorator_list", ()))])
-    begin = bisect_left(reads, first, key=_line)
+    begin = bisect_left(reads, first_line(statement), key=_line)
     return reads[begin : bisect_right(reads, statement.end_lineno or statement.lineno, key=_line)]
 
 

@@ -37,7 +37,6 @@ _PLAIN: Mapping[type, Callable[[Any], Any]] = {
     ast.With: attrgetter("items", "body"),
     ast.withitem: attrgetter("context_expr", "optional_vars"),
 }
-_SEVERAL = (list, tuple)
 # Names that mean more to the compiler: `super` uses `__class__`, `__debug__` cannot be bound.
 _SPECIAL = frozenset(("super", "__class__", "__debug__"))
 
@@ -99,14 +98,20 @@ def _of_plain_module(tree: ast.Module) -> dict[int, set[str]] | None:
 def _of_plain_function(function: ast.FunctionDef) -> set[str] | None:
     """The names that a function takes from its module; None where it takes more than a look at its names to know."""
     arguments = function.args
-    parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    parameters += [each for each in (arguments.vararg, arguments.kwarg) if each is not None]
-    outside = [*arguments.defaults, *arguments.kw_defaults, function.returns, *[each.annotation for each in parameters]]
-    outside = [each for each in outside if not _is_dotted(each)]
-    bound = {each.arg for each in parameters}
-    twice = len(bound) < len(parameters)
-    if twice or function.decorator_list or getattr(function, "type_params", None):
+    if function.decorator_list or getattr(function, "type_params", None):
         return None
+    outside = [*arguments.defaults, *arguments.kw_defaults]
+    if function.returns is not None and not _is_dotted(function.returns):
+        outside.append(function.returns)
+    bound: set[str] = set()
+    for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
+        if each is None:
+            continue
+        if each.arg in bound:
+            return None
+        bound.add(each.arg)
+        if each.annotation is not None and not _is_dotted(each.annotation):
+            outside.append(each.annotation)
     names = _names_in(function.body) if not outside or _names_in(outside) is not None else None
     if names is None:
         return None
@@ -115,7 +120,7 @@ def _of_plain_function(function: ast.FunctionDef) -> set[str] | None:
     return None if not _SPECIAL.isdisjoint(bound) or not _SPECIAL.isdisjoint(used) else used - bound
 
 
-def _is_dotted(node: ast.expr | None) -> bool:
+def _is_dotted(node: ast.expr) -> bool:
     """Whether an expression is a name, or an attribute of one, as nearly all annotations are."""
     while isinstance(node, ast.Attribute):
         node = node.value
@@ -127,19 +132,23 @@ def _names_in(nodes: Iterable[ast.AST | list[ast.expr | None] | None]) -> tuple[
     used: set[str] = set()
     stored: set[str] = set()
     waiting: list[Any] = [*nodes]
+    plain = _PLAIN.get
     while waiting:
         node = waiting.pop()
         kind = node.__class__
-        if kind in _SEVERAL:
-            waiting += node
-        elif kind is ast.Name:
+        if kind is ast.Name:
             context = node.ctx.__class__
             if context is ast.Del:
                 return None
             (used if context is ast.Load else stored).add(node.id)
+        elif (inside := plain(kind)) is not None:
+            found = inside(node)
+            if found.__class__ is tuple:
+                waiting += found
+            else:
+                waiting.append(found)
+        elif kind is list:
+            waiting += node
         elif kind not in _LEAVES:
-            inside = _PLAIN.get(kind)
-            if inside is None:
-                return None
-            waiting.append(inside(node))
+            return None
     return used, stored

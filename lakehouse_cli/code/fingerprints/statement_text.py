@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct
@@ -139,6 +140,25 @@ class _Walk:
             (child, scope, flags) if isinstance(child, ast.AST) else f"{child!r}," for child in reversed(children)
         ]
 
+    def _fixed(self, node: ast.AST, scope: _Scope, flags: int) -> None:
+        """As `_generic`, of a kind of node that has the same fields each time, a node in each."""
+        text, fields = _FIXED[node.__class__]
+        self._out.append(text)
+        self._stack += [(child, scope, flags) for child in fields(node)]
+
+    def _single(self, node: Any, scope: _Scope, flags: int) -> None:
+        """As `_generic`, of a kind of node that has nothing but a value, if that."""
+        name = node.__class__.__name__
+        if node.value is None:
+            self._out.append(f"{name}(")
+        else:
+            self._out.append(f"{name} value(")
+            self._stack.append((node.value, scope, flags))
+
+    def _empty(self, node: ast.AST, _scope: _Scope, _flags: int) -> None:
+        """As `_generic`, of a kind of node without fields."""
+        self._out.append(f"{node.__class__.__name__}(")
+
     def _refer(self, name: str, attributes: tuple[str, ...], scope: _Scope, flags: int, *, named: bool = False) -> str:
         """Note a use of a name, if it is the module's or imported; its text."""
         own = ".".join((name, *attributes)) if attributes else name
@@ -186,8 +206,11 @@ class _Walk:
             self._references[Reference(node.id, (), None, bool(flags & EAGER))] = None
 
     def _attribute(self, node: ast.Attribute, scope: _Scope, flags: int) -> None:
-        attributes = [node.attr]
         inner = node.value
+        if isinstance(inner, ast.Name) and node.attr not in _NOTED:  # as most
+            self._out.append(self._refer(inner.id, (node.attr,), scope, flags))
+            return
+        attributes = [node.attr]
         while isinstance(inner, ast.Attribute):
             attributes.insert(0, inner.attr)
             inner = inner.value
@@ -254,7 +277,7 @@ class _Walk:
 
     def _subscript(self, node: ast.Subscript, scope: _Scope, flags: int) -> None:
         if not flags & _ANNOTATION:
-            self._generic(node, scope, flags)
+            self._fixed(node, scope, flags)
             return
         # What stands in Literal, and behind the type in Annotated, is text, not a type.
         special = last_name(node.value)
@@ -423,7 +446,21 @@ def _bound_by(statement: ast.stmt) -> set[str]:
     return {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
 
 
+# What the text of a node begins with, and the nodes in it from the last one on.
+_FIXED: dict[type, tuple[str, Callable[[Any], tuple[ast.AST, ...]]]] = {
+    kind: (f"{kind.__name__} {' '.join(kind._fields[:-1] if kind is ast.Subscript else kind._fields)}(", get)
+    for kind, get in (
+        (ast.BinOp, attrgetter("right", "op", "left")),
+        (ast.UnaryOp, attrgetter("operand", "op")),
+        (ast.AugAssign, attrgetter("value", "op", "target")),
+        (ast.IfExp, attrgetter("orelse", "body", "test")),
+        (ast.Subscript, attrgetter("slice", "value")),
+    )
+}
 _HANDLERS: dict[type, Callable[[_Walk, Any, _Scope, int], None]] = {
+    **dict.fromkeys((ast.BinOp, ast.UnaryOp, ast.AugAssign, ast.IfExp), _Walk._fixed),
+    **dict.fromkeys((ast.Return, ast.Expr, ast.Starred, ast.Await, ast.Yield), _Walk._single),
+    **dict.fromkeys((ast.Add, ast.Sub, ast.Mult, ast.Div, ast.BitAnd, ast.BitOr, ast.Invert, ast.Not), _Walk._empty),
     ast.Name: _Walk._name,
     ast.Attribute: _Walk._attribute,
     ast.Constant: _Walk._constant,

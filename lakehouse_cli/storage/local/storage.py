@@ -69,25 +69,27 @@ class FileStorage(UnitFiles):
 
     def _find(self, table: Table) -> _Found | None:
         """The stored file; None where nothing is stored."""
-        with translate_errors(self, table, "looked at"):
+        try:
             path = self._file(table)
             real = self._held_inside(self._in_folder(path), path, table)
-            try:
-                status = os.lstat(real)
-                if linked := S_ISLNK(status.st_mode):
-                    real = self._inside(path, table)
-                    status = os.stat(real)
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-            if S_ISDIR(status.st_mode):
-                raise self._is_a_folder(table)
-            if not S_ISREG(status.st_mode):
-                raise ObstructedError(
-                    f"{self.uri(table)} is not a file",
-                    hint="move it away, or give the table another `path:`",
-                    location=table.where("path"),
-                )
+            status = os.lstat(real)
+            if linked := S_ISLNK(status.st_mode):
+                real = self._inside(path, table)
+                status = os.stat(real)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError:
+            with translate_errors(self, table, "looked at"):
+                raise
+        if S_ISREG(status.st_mode):
             return _Found(real, Stamp.of(status), linked)
+        if S_ISDIR(status.st_mode):
+            raise self._is_a_folder(table)
+        raise ObstructedError(
+            f"{self.uri(table)} is not a file",
+            hint="move it away, or give the table another `path:`",
+            location=table.where("path"),
+        )
 
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
         """By the hash of the file, which is kept for as long as `stat` shows that the file is unchanged."""
@@ -111,8 +113,10 @@ class FileStorage(UnitFiles):
         found = self._find(table)
         if found is None:
             return None
-        with translate_errors(self, table, "read"):
-            hash_ = self._hashes.of(found.path, found.stamp)
+        hash_ = self._hashes.known(found.path, found.stamp)
+        if hash_ is None:
+            with translate_errors(self, table, "read"):
+                hash_ = self._hashes.of(found.path, found.stamp)
         if table.kind == "computed" and found.linked:
             # Not what a run left, whatever it leads to: that may be the file of a table that is about to change.
             return InputRecord(f"link {hash_}", -1, found.stamp.size)
@@ -287,15 +291,17 @@ class FileStorage(UnitFiles):
         """The manifest beside the data, or in the index of its table."""
         if table.is_partitioned:
             return self._read_unit_manifest(table)
-        with translate_errors(self, table, "read"):
-            try:
-                text = self._manifest_bytes(table)
-            except FileNotFoundError:
-                return None
-            except NotADirectoryError as error:
-                raise self._no_folder_of_manifests(table) from error
-            except IsADirectoryError as error:
-                raise self._manifest_is_a_folder(table) from error
+        try:
+            text = self._manifest_bytes(table)
+        except FileNotFoundError:
+            return None
+        except NotADirectoryError as error:
+            raise self._no_folder_of_manifests(table) from error
+        except IsADirectoryError as error:
+            raise self._manifest_is_a_folder(table) from error
+        except OSError:
+            with translate_errors(self, table, "read"):
+                raise
         return parse_manifest(text, self._shown_manifest(table))
 
     def keep_checks(self, table: Table, manifest: Manifest, checks: Amendment) -> bool:
