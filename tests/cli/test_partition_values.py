@@ -151,8 +151,11 @@ u: {kind: source, path: raw2/, partitions: [a, b], columns: {v: int64}}
 two: {partitions: [a, b], inputs: [u], columns: {v: int64}}
 one: {partitions: [a], inputs: [two], columns: {a: string, v: int64}}
 """
-    code = CODE.replace("m = d", "def m(s: pa.Table) -> pa.Table:\n    return d(s, s)\n").replace("d(s: pa", "d(t, s: pa")
-    code += "\ndef two(u: pa.Table) -> pa.Table:\n    return m(u)\n\ndef one(two: pa.Table) -> pa.Table:\n    return m(two)\n"
+    code = CODE.replace("m = d", "def m(s: pa.Table) -> pa.Table:\n    return d(s, s)\n").replace(
+        "d(s: pa", "d(t, s: pa"
+    )
+    code += "\ndef two(u: pa.Table) -> pa.Table:\n    return m(u)\n"
+    code += "\ndef one(two: pa.Table) -> pa.Table:\n    return m(two)\n"
     folder.declare(tables, code, top=DIMENSIONS)
     put(folder, *(f"raw/day={each}/p" for each in ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02")))
     put(folder, "raw2/a=x/b=y/p", "raw2/a=x%2Fb=y/b=z/p", "raw2/a=x%2Fb=y/b=z/q")
