@@ -37,7 +37,8 @@ def _of_table(table: Table) -> Iterator[Problem]:
     owner = f"table `{table.name}`"
     if any(each.references == table.name for each in table.contract.checks):
         message = f"a check of {owner} looks at the table itself, and each partition is judged by itself"
-        yield Problem(message, "remove the check, or `partitions`", table.where("checks", "partitions"))
+        hint = "have it on a table without partitions that reads this one, or on its source, which is judged as a whole"
+        yield Problem(message, hint, table.where("checks", "partitions"))
 
 
 def _of_counts(table: Table, graph: AssetGraph, dimensions: Mapping[str, Dimension]) -> Iterator[Problem]:
