@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,17 +122,17 @@ def _lines(found: Sequence[Stray], terminal: Terminal, spec: ProjectSpec) -> lis
     if not found:
         return ["nothing to clean"]
     rows = []
-    for stray in found:
-        moment = datetime.fromtimestamp(stray.modified_ns / 1e9, UTC).astimezone()
-        table = f"`{stray.table}`: " if stray.table else ""
-        what = _former(stray, spec) or _WHAT[stray.kind]
-        what = f"{table}{what}" if stray.keep is None else f"{table}stays: {_why_it_stays(stray)}"
+    for some, what in _by_table(found, spec):
+        first, stays = some[0], some[0].keep is not None
+        written = max(each.modified_ns for each in some)
+        moment = datetime.fromtimestamp(written / 1e9, UTC).astimezone()
+        place = first.uri if len(some) == 1 else _common_place([each.uri for each in some])
         rows.append(
             [
-                Cell(printable(stray.uri)),
-                Cell(size_text(stray.bytes)),
+                Cell(printable(place)),
+                Cell(_total(some)),
                 Cell(f"{moment:%Y-%m-%d %H:%M}", "dim"),
-                Cell(printable(what), "dim" if stray.keep is None else "yellow"),
+                Cell(printable(what), "yellow" if stays else "dim"),
             ]
         )
     return columns(
@@ -144,6 +145,25 @@ def _lines(found: Sequence[Stray], terminal: Terminal, spec: ProjectSpec) -> lis
         least=30,
         fold=True,
     )
+
+
+def _by_table(found: Sequence[Stray], spec: ProjectSpec) -> Iterator[tuple[list[Stray], str]]:
+    """What is listed as one, and what it is: partitions that nothing declares any more, of which there may be many."""
+    groups: dict[tuple[str, str, str], list[Stray]] = {}
+    for stray in found:
+        what = _former(stray, spec) or _WHAT[stray.kind]
+        what = what if stray.keep is None else f"stays: {_why_it_stays(stray)}"
+        table, _, partition = (stray.table or "").partition("/")
+        alone = stray.uri if not partition or stray.kind != "undeclared" else ""
+        groups.setdefault((alone, table, what), []).append(stray)
+    for (_, table, what), some in groups.items():
+        named = f"`{some[0].table}`: " if some[0].table else ""
+        yield some, f"{named}{what}" if len(some) == 1 else f"`{table}` ({plural(len(some), 'partition')}): {what}"
+
+
+def _common_place(uris: Sequence[str]) -> str:
+    """The folder of several."""
+    return os.path.commonprefix(uris).rpartition("/")[0] + "/"  # noqa: RUF071  # the other one changes URLs
 
 
 def _why_it_stays(stray: Stray) -> str:

@@ -7,11 +7,14 @@ from collections.abc import Collection
 from lakehouse_cli.errors import UsageError, did_you_mean
 
 _BY_COMMAND = {
-    "run": "apply build compute exec execute make materialise materialize rebuild refresh seed snapshot start update",
+    "run": (
+        "apply backfill build compute exec execute make materialise materialize rebuild refresh seed snapshot start"
+        " update"
+    ),
     "plan": "compile explain status",
     "ls": "catalog list tables",
     "show": "cat describe head info peek preview",
-    "graph": "dag docs lineage tree viz",
+    "graph": "dag dependencies deps docs lineage tree viz",
     "runs": "history log logs",
     "validate": "debug lint parse",
     "check": "audit verify",
@@ -29,7 +32,10 @@ _BY_COMMAND = {
 _COMMANDS = {word: command for command, words in _BY_COMMAND.items() for word in words.split()}
 _BY_OPTION = {
     "--force": "--full-refresh --no-cache --rebuild --refresh --rerun",
-    "--select": "--asset --assets --model --models --node --nodes --resource --selection --table --tables",
+    "--select": (
+        "--asset --assets --model --models --node --nodes --pipeline --pipelines --resource --selection --table"
+        " --tables"
+    ),
     "--env": "--environment --profile --stage --target",
     "--param": "--params --set --var --vars",
     "--workers": "--jobs --parallel --parallelism --threads",

@@ -22,7 +22,10 @@ from lakehouse_cli.model.file_pattern import (
     reads_many_files,
     says_year,
 )
+from lakehouse_cli.model.partition import Partition
+from lakehouse_cli.model.period import SAMPLES
 from lakehouse_cli.model.quarantine import quarantine_table
+from lakehouse_cli.model.unit import unit_path
 
 
 def marked(storages: Mapping[str, StorageSpec], tables: Mapping[str, Table]) -> Mapping[str, StorageSpec]:
@@ -105,7 +108,8 @@ def overlap_problems(spec: ProjectSpec) -> Iterator[Problem]:
         endings = file_suffixes(form, source.options)
         for table in computed:
             storage = spec.storages.get(table.storage)
-            path = None if storage is None else _below(root.root, f"{storage.root}/{table.path}{ending_of(table)}")
+            stored = _stored_path(table, spec.dimensions)
+            path = None if storage is None else _below(root.root, f"{storage.root}/{stored}{ending_of(table)}")
             ending = next((each for each in endings if path is not None and path.endswith(each)), None)
             if path is not None and ending is not None and _matches(pattern, path[: len(path) - len(ending)]):
                 owner = f"table {quoted(source.name)}"
@@ -113,6 +117,15 @@ def overlap_problems(spec: ProjectSpec) -> Iterator[Problem]:
                 hint = f"give one of the two another folder: `{source.name}` would read what the project writes"
                 yield Problem(message, hint, source.where("path"))
                 break
+
+
+def _stored_path(table: Table, dimensions: Mapping[str, Dimension]) -> str:
+    """Where a table is stored; of one by partition, where some partition of it may be."""
+    if not table.partitions:
+        return table.path
+    periods = (dimensions[name].every if name in dimensions else None for name in table.partitions)
+    values = tuple([SAMPLES[each] if each is not None else "x" for each in periods])
+    return unit_path(table.path, Partition(table.partitions, values))
 
 
 def _below(root: str, path: str) -> str | None:

@@ -35,14 +35,10 @@ def limit_problems(graph: AssetGraph, spec: ProjectSpec) -> Iterator[Problem]:
 
 def _of_table(table: Table) -> Iterator[Problem]:
     owner = f"table `{table.name}`"
-    for parameter, options in table.input_options.items() if table.runs_in_storage else ():
-        if options.within is not None:
-            message = f"`within` of input `{parameter}` of {owner}, whose query its database runs, cannot be had yet"
-            hint = "compare its times with the partition in the query, by `$day`; or remove `engine: storage`"
-            yield Problem(message, hint, table.where(f"inputs.{parameter}.within", f"inputs.{parameter}", "inputs"))
     if any(each.references == table.name for each in table.contract.checks):
         message = f"a check of {owner} looks at the table itself, and each partition is judged by itself"
-        yield Problem(message, "remove the check, or `partitions`", table.where("checks", "partitions"))
+        hint = "have it on a table without partitions that reads this one, or on its source, which is judged as a whole"
+        yield Problem(message, hint, table.where("checks", "partitions"))
 
 
 def _of_counts(table: Table, graph: AssetGraph, dimensions: Mapping[str, Dimension]) -> Iterator[Problem]:

@@ -15,7 +15,7 @@ from lakehouse_cli.model.dimension import Dimension, Every
 from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.nesting import dimensions_for
-from lakehouse_cli.model.partition import FILE, HIVE_NULL, Partition
+from lakehouse_cli.model.partition import FILE, HIVE_NULL, Partition, quoted_value
 from lakehouse_cli.model.partition_content import content_of_partitions, hash_of_partitions
 from lakehouse_cli.model.period import (
     PeriodError,
@@ -31,9 +31,10 @@ from lakehouse_cli.model.period import (
 from lakehouse_cli.model.unit import unit_name
 
 Values = tuple[str, ...]
-# Follows the name of a selection without partitions: the partition that it would be may be one that the run removes.
+# Follow the name of a selection, so that it is never that of a partition: one without partitions may be called as one
+# that the run removes, and one of several as one that it makes.
 _NONE = " (none)"
-_SEVERAL = " (several)"  # likewise, of a selection by null
+_SEVERAL = " (several)"
 
 
 class Shared(NamedTuple):
@@ -318,9 +319,8 @@ class LinkIndex:
 
     def _name(self, key: Values) -> str:
         names = [self.link.dimensions[each.own] for each in self.link.shared]
-        # Null of the longer periods is written as that of the shorter ones, which is the name of a partition.
-        several = _SEVERAL if HIVE_NULL in key and not self._single else ""
-        return f"{self.link.table}/{'/'.join(f'{n}={v}' for n, v in zip(names, key, strict=True))}{several}"
+        parts = [f"{name}={quoted_value(value)}" for name, value in zip(names, key, strict=True)]
+        return f"{self.link.table}/{'/'.join(parts)}{'' if self._single else _SEVERAL}"
 
     def _shown(self, key: Values) -> str:
         return ", ".join(key)

@@ -76,7 +76,8 @@ def _query(job: Job, place: Workplace, unstored: Mapping[str, pa.Table]) -> Data
         known = () if expected is None else (expected,)
         storage = place.storages[declared.storage]
         data = unstored.get(each.table)
-        inputs[each.parameter or each.table] = QueryInput(each.table, declared, storage, known, data)
+        span = job.within.get(each.parameter or "")
+        inputs[each.parameter or each.table] = QueryInput(each.table, declared, storage, known, data, span)
     dimensions = None
     if table.partition is not None:
         from lakehouse_cli.runner.dimension_columns import DimensionColumns  # not loaded for whole tables

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import FrameType
 
 from lakehouse_cli.errors import Interrupted, Terminated
@@ -18,6 +18,7 @@ class Interrupts:
 
     def __init__(self, stop_softly: Callable[[], None]) -> None:
         self._stop_softly = stop_softly
+        self._run = ExitStack()
         self._count = 0
         self._is_shielded = self._is_pending = self._has_raised = self._is_command = False
 
@@ -35,12 +36,22 @@ class Interrupts:
             if previous is not None:  # it was not of Python's
                 signal.signal(signal.SIGINT, previous)
 
-    def left_where_unheeded(self) -> AbstractContextManager[None]:
+    def watched(self) -> AbstractContextManager[object]:
+        """What is entered from before `left_where_unheeded` up to the end of the run."""
+        return self._run
+
+    @contextmanager
+    def left_where_unheeded(self) -> Iterator[None]:
         """Leave a command, within `heeded`, that does not end; a script, or a notebook, has more to lose than the run.
 
         It starts a thread, so processes are forked before.
         """
-        return left_where_unheeded() if self._is_command else nullcontext()
+        leave = self._run.enter_context(left_where_unheeded()) if self._is_command else None
+        try:
+            yield
+        finally:
+            if leave is not None:
+                leave()
 
     @contextmanager
     def shielded(self) -> Iterator[None]:

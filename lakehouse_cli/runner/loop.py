@@ -149,7 +149,7 @@ class Runner(Struct, frozen=True):
             assembly.begin()
         run.skip_what_is_up_to_date()
         waits = self.publishes_together and bool(plan.due)
-        with together(runner.graph, self.storages, is_needed=waits) as run.together:
+        with run.interrupts.watched(), together(runner.graph, self.storages, is_needed=waits) as run.together:
             if plan.due:
                 run.carry_out()
             run.read_asked_sources()

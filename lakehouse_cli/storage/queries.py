@@ -11,6 +11,7 @@ from msgspec import Struct
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.time_span import TimeSpan
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class QueryInput(Struct, frozen=True):
         storage: Where that is.
         known: What it was at other times, as of `AssetStorage.content`.
         data: Its rows, where they are stored nowhere; else None.
+        span: Of which time rows are read; None for all.
     """
 
     name: str
@@ -33,6 +35,7 @@ class QueryInput(Struct, frozen=True):
     storage: AssetStorage
     known: tuple[InputRecord, ...] = ()
     data: pa.Table | None = None
+    span: TimeSpan | None = None
 
 
 class DatabaseQuery(Struct, frozen=True):

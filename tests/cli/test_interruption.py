@@ -6,10 +6,11 @@ import json
 import os
 import pty
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -135,6 +136,35 @@ def test_termination_that_a_library_loses_ends_the_run(folder: ProjectFolder, ca
         assert run.ends() == 130
     assert said in run.out if said else run.err.endswith("terminated\n")
     assert "Traceback" not in run.out + run.err
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_termination_ends_a_run_that_waits_for_a_database(folder: ProjectFolder, cli: Cli, executor: str) -> None:
+    """Which another program has locked: the work on tables waits for it, and so does what ends the run in order."""
+    folder.declare(
+        "raw: {kind: source, storage: files, path: 'raw_{day:%Y-%m-%d}', columns: {a: int64}}\n"
+        "t: {partitions: [day], inputs: [raw], key: [a], columns: {a: int64}}",
+        "import pathlib\n\ndef t(raw):\n    pathlib.Path('begun').touch()\n"
+        "    while not pathlib.Path('go').exists():\n        pass\n    return raw\n",
+        top="storages: {default: {type: sqlite, root: lake.db}, files: {root: data}}\n",
+    )
+    folder.write("data/raw_2024-01-01.csv", "a\n1\n")
+    folder.write("go", "")
+    assert cli("run").code == 0
+    folder.write("data/raw_2024-01-01.csv", "a\n2\n")
+    for name in ("go", "begun"):
+        (folder.path / name).unlink()
+    soon = "import lakehouse_cli.runner.unheeded_signals as each; each._PATIENCE_S = 0.5\n"
+    with running(folder.path, "run", "--executor", executor, before=soon) as run:
+        until((folder.path / "begun").exists, "the table")
+        with closing(sqlite3.connect(folder.path / "lake.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            folder.write("go", "")
+            run.process.terminate()
+            assert run.ends() == 130
+    assert "Traceback" not in run.out + run.err
+    assert cli("run").code == 0
+    assert cli("show", "t", "-o", "json").json["rows"] == [{"a": 2}]
 
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])

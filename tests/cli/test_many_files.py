@@ -206,6 +206,22 @@ def test_path_that_cannot_be_many_files(folder: ProjectFolder, cli: Cli, path: s
     assert "lakehouse.yaml:5:" in result.err
 
 
+@pytest.mark.parametrize("path", ["made/", "made/*/*", "made/{d}/data", "made/day=*/data", "**", "out/*"])
+def test_partitions_of_a_table_are_no_source(folder: ProjectFolder, cli: Cli, path: str) -> None:
+    """Which would read what the project writes."""
+    folder.declare(
+        f"s: {{kind: source, path: '{path}', columns: {{a: int64}}}}\n"
+        "raw: {kind: source, path: 'raw/{day:%Y-%m-%d}', columns: {a: int64}}\n"
+        f"t: {{path: '{'out/x_{day}' if path == 'out/*' else 'made'}', partitions: [day], inputs: [raw]}}",
+        "def t(raw):\n    return raw\n",
+    )
+    refused = cli("validate")
+    assert refused.code == 3
+    assert f"`path` of table `s`: `{path}` matches what is stored of `t`" in " ".join(refused.err.split())
+    folder.edit("lakehouse.yaml", f"'{path}'", "'other/*'")
+    assert cli("validate").code == 0
+
+
 @pytest.mark.parametrize(
     ("path", "columns", "more", "message"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -348,3 +349,47 @@ def test_one_partition_and_its_error_are_said_once(days: ProjectFolder, cli: Cli
     days.write(f"data/daily/day={DAYS[2]}/data.csv", "id\n7\n")
     [daily] = [line for line in cli("graph").out.splitlines() if " daily " in line]
     assert (daily.count(f"day={DAYS[2]}: "), daily.count("; ")) == (1, 1)
+
+
+def test_type_that_delta_partitions_change_fails_them(folder: ProjectFolder, cli: Cli) -> None:
+    """Each, as it ends, and not all of them when they are committed: what needs them is skipped."""
+    tables = """
+raw: {kind: source, storage: files, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}
+daily: {partitions: [day], inputs: [raw], columns: {id: int64}}
+total: {inputs: [daily], storage: files, columns: {id: int64}}
+"""
+    code = "def daily(raw):\n    return raw.astype('int64')\n\ndef total(daily):\n    return daily\n"
+    top = "storages: {default: {type: delta, root: lake}, files: {root: data}}\n"
+    folder.declare(tables, code, top=top)
+    put(folder, "2024-01-30", 1)
+    put(folder, "2024-01-31", 2)
+    run(cli)
+    folder.declare(
+        tables.replace("columns: {id: int64}}\n", "columns: {id: string}}\n").replace("{id: string", "{id: int64", 1),
+        code.replace("int64", "str"),
+        top=top,
+    )
+    assert run(cli, code=1) == {"daily": dict.fromkeys(("2024-01-30", "2024-01-31"), "failed"), "total": "skipped"}
+    failed = cli("run", "--workers", "1").err
+    assert "column `id` of lake/daily is int64, and would be string" in failed
+    assert "remove the table and run again, which computes its partitions anew; or keep the type" in failed
+    assert cli("runs", "-o", "json").json["runs"][0]["status"] == "failed"
+    shutil.rmtree("lake")
+    assert run(cli)["total"] == "materialized"
+
+
+def test_reasons_in_rows_of_a_log_are_short(folder: ProjectFolder, cli: Cli) -> None:
+    """Where values are long, too; plans, and documents, have all of them."""
+    tables = """
+raw: {kind: source, path: raw/, partitions: [region, day], columns: {id: int64}}
+daily: {partitions: [region, day], inputs: [raw], columns: {id: int64}}
+"""
+    folder.declare(tables, "def daily(raw):\n    return raw\n")
+    for add in ("1", "1\n2"):
+        for number in range(4):
+            folder.write(f"data/raw/region={'r' * 80}{number}/day=2024-01-30/p.csv", f"id\n{add}\n")
+        done = cli("run")
+    [row] = [line for line in done.out.splitlines() if line.startswith("✓ daily")]
+    assert "4 partitions (region=rrr" in row
+    assert row.endswith("…")
+    assert len(row) < 300

@@ -139,3 +139,28 @@ m: {partitions: [region, month], inputs: [s], columns: {month: string, v: int64}
     folder.declare(tables.replace("KEY", "day").replace("TYPE", "date32"), code, top=DIMENSIONS)
     run(cli)
     assert sums(cli, "m") == {"2024-01": 1, "2024-02": 1}
+
+
+def test_input_of_several_partitions_is_none_of_them(folder: ProjectFolder, cli: Cli) -> None:
+    """Whatever it is called: the months of two days may be one, and a text may read as two values."""
+    tables = """
+s: {kind: source, path: raw/, partitions: [day], columns: {v: int64}}
+m: {partitions: [month], inputs: [s], columns: {v: int64}}
+d: {partitions: [day], inputs: {t: s, s: {table: m, at: {day: [-1, 0]}}}, columns: {day: date32, v: int64}}
+u: {kind: source, path: raw2/, partitions: [a, b], columns: {v: int64}}
+two: {partitions: [a, b], inputs: [u], columns: {v: int64}}
+one: {partitions: [a], inputs: [two], columns: {a: string, v: int64}}
+"""
+    code = CODE.replace("m = d", "def m(s: pa.Table) -> pa.Table:\n    return d(s, s)\n").replace(
+        "d(s: pa", "d(t, s: pa"
+    )
+    code += "\ndef two(u: pa.Table) -> pa.Table:\n    return m(u)\n"
+    code += "\ndef one(two: pa.Table) -> pa.Table:\n    return m(two)\n"
+    folder.declare(tables, code, top=DIMENSIONS)
+    put(folder, *(f"raw/day={each}/p" for each in ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02")))
+    put(folder, "raw2/a=x/b=y/p", "raw2/a=x%2Fb=y/b=z/p", "raw2/a=x%2Fb=y/b=z/q")
+    run(cli)
+    assert sums(cli, "d") == {"2024-01-30": 2, "2024-01-31": 2, "2024-02-01": 4, "2024-02-02": 2}
+    done = cli("show", "one", "-o", "json").json["rows"]
+    assert done == [{"a": "x", "v": 1}, {"a": "x/b=y", "v": 2}]
+    assert planned(cli) == {}

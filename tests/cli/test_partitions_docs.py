@@ -34,6 +34,27 @@ def test_first_project_runs_as_shown(folder: ProjectFolder, cli: Cli) -> None:
     ]
 
 
+def test_rows_that_come_late_are_in_their_day(folder: ProjectFolder, cli: Cli) -> None:
+    number = next(at for at in range(9) if "sold_on" in block("yaml", at))
+    folder.write("lakehouse.yaml", "name: late\nmodule: transforms\n" + block("yaml", number))
+    folder.write("transforms.py", block("python", 1))
+    folder.write("data/raw/sales_2024-03-03.csv", "sold_on,amount\n2024-03-03,1\n")
+    folder.write("data/raw/sales_2024-03-05.csv", "sold_on,amount\n2024-03-04,2\n2024-03-03,4\n2024-03-05,8\n")
+    as_of = ("--as-of", "2024-03-06T00:00Z", "-o", "json")
+
+    def daily() -> dict[str, int]:
+        assert cli("run", *as_of).code == 0
+        return {row["day"]: row["amount"] for row in json.loads(cli("show", "daily", "-o", "json").out)["rows"]}
+
+    assert daily() == {"2024-03-03": 5, "2024-03-04": 2, "2024-03-05": 8}
+    folder.write("data/raw/sales_2024-03-06.csv", "sold_on,amount\n2024-03-04,16\n")
+    [table] = [each for each in cli("plan", *as_of).json["tables"] if each["name"] == "daily"]
+    assert [each["key"]["day"] for each in table["partitions"]] == ["2024-03-04", "2024-03-05"]
+    assert daily() == {"2024-03-03": 5, "2024-03-04": 18, "2024-03-05": 8}
+    folder.write("data/raw/sales_2024-03-05.csv", "sold_on,amount\n2024-03-02,2\n")
+    assert "two_days_late_at_most" in cli("run", "--as-of", "2024-03-06T00:00Z").err
+
+
 def test_periods_fill_columns_by_their_types(folder: ProjectFolder, cli: Cli) -> None:
     folder.declare(
         """

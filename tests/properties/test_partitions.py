@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -242,9 +242,11 @@ def test_no_key_is_in_two_partitions_after_success(tmp_path: Path, nights: list[
 @example([("put", "a", "2024-01-31", 0), ("run", ""), ("remove", "a", "2024-01-30")])  # the neighbour is dropped
 @given(steps())
 def test_stored_partitions_equal_a_computation_from_nothing(tmp_path: Path, happened: list[tuple[Any, ...]]) -> None:
+    """Also by partition, to the byte; and a clone of it all, without what is kept beside the project, is as it is."""
     shutil.rmtree(tmp_path)
-    tmp_path.mkdir()
-    history = History(tmp_path)
+    folder = tmp_path / "lived"
+    folder.mkdir(parents=True)
+    history = History(folder)
     for step in happened:
         history.take(step)
     ended = history.run()
@@ -257,7 +259,36 @@ def test_stored_partitions_equal_a_computation_from_nothing(tmp_path: Path, happ
         for found in (history.stored(), history.expected())
     )
     assert stored == expected
+    clone = tmp_path / "clone"
+    shutil.copytree(folder, clone, copy_function=shutil.copy, ignore=_but_for_own(folder))
+    assert _actions(clone) == _actions(folder)
+    anew = tmp_path / "anew"
+    shutil.copytree(folder, anew, ignore=shutil.ignore_patterns(".lakehouse", *TABLES))
+    made = run_project(Project.load(anew).planner, RunRequest(executor="serial"), None, None)
+    late = {each.name: waiting[each.name] | _waiting(each) for each in made.tables}  # what was there before stays
+    assert _files(folder, late) == _files(anew, late)
     assert {name for name, keys in waiting.items() if keys} <= {"strict", "daily", "recent", "so_far", "monthly", "top"}
+
+
+def _but_for_own(folder: Path) -> Callable[[str, list[str]], list[str]]:
+    """Leave out what lakehouse keeps beside the project, as no clone has it."""
+    return lambda place, names: [".lakehouse"] if Path(place) == folder and ".lakehouse" in names else []
+
+
+def _actions(folder: Path) -> dict[str, str]:
+    """What a plan would do to tables, where that is anything."""
+    planned = {each.name: each.action for each in Project.load(folder).plan().tables}
+    return {name: action for name, action in planned.items() if action not in ("read", "skip")}
+
+
+def _files(folder: Path, late: Mapping[str, set[str]]) -> dict[str, bytes]:
+    """What is stored of tables that are computed, to the byte, but for partitions that wait for others."""
+    found: dict[str, bytes] = {}
+    for file in (each for each in folder.glob("data/**/*.csv") if each.is_file()):
+        name, *rest = file.relative_to(folder / "data").with_suffix("").parts
+        if name in TABLES and (rest[0].partition("=")[2] if rest else "") not in late[name]:
+            found[file.relative_to(folder).as_posix()] = file.read_bytes()
+    return found
 
 
 def _waiting(table: TableResult) -> set[str]:

@@ -69,7 +69,7 @@ _LONG_NAME, _NO_WHY = 26, 16
 # To this width names are shortened before columns are left out, and the reason has this much before long names do.
 _SHORT_NAME, _WIDE_WHY = 16, 52
 _BRIEF = 72
-_ROW = 200  # characters of an error in a row of a log, which has no width
+_ROW = 200  # characters of a reason, or an error, in a row of a log, which has no width
 # Causes for which partitions of a table failed that are shown in full.
 _FAILURES = 5
 # Columns of a tab in the text of an exception.
@@ -270,7 +270,9 @@ def result_line(
     """
     cells = (result.name, count_text(result.rows), size_text(result.bytes), clock_text(result.duration_s))
     why = why_text(result, first_run=first_run)
-    if result.status == "failed" and terminal.width is not None:  # whole below
+    if terminal.width is None:
+        why = cut_end(why, _ROW)
+    elif result.status == "failed":  # whole below
         why = _RAISED.sub("", why)
     is_blocked = result.status == "skipped" and _BLOCKED.fullmatch(why) is not None
     fold = fold and result.status != "failed" and not is_blocked

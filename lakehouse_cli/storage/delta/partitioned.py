@@ -31,7 +31,6 @@ from lakehouse_cli.storage.delta.units import (
     DeltaUnits,
     PendingUnit,
     StoredFile,
-    TypeChangedError,
     UnitSnapshot,
     file_stamp,
 )
@@ -343,13 +342,6 @@ class DeltaStorage(DeltaDigests):
                     pending = units.commit(schema, table.partitions, partial(self._judge, table), closing=closing)
                 except ConflictError as error:
                     raise overtaken(table, self.uri(table)) from error
-                except TypeChangedError as error:
-                    name, before, now = error.args
-                    raise StorageError(
-                        f"column `{name}` of {self.uri(table)} is {before}, and would be {now}",
-                        hint="remove the table and run again, which computes its partitions anew; or keep the type",
-                        location=table.where(f"columns.{name}", "columns"),
-                    ) from error
             for each in pending:
                 of_unit = unit_of(self._whole(table), each.partition)
                 drop_former(self, of_unit, former[each.partition], each.manifest)
@@ -362,12 +354,21 @@ class DeltaStorage(DeltaDigests):
     def _judge(
         self, table: Table, found: UnitSnapshot | None, unit: PendingUnit, waiting: Sequence[PendingUnit] = ()
     ) -> PendingUnit:
-        """Refuse a partition that another run stored meanwhile, or that no run did, or with a key of another.
+        """Refuse a partition of other types, that another run stored meanwhile or none did, or with a key of another.
 
         Returns:
             The partition, with what its checks found by what is stored now.
         """
-        of_unit = unit_of(self._whole(table), unit.partition)
+        whole = self._whole(table)
+        of_unit = unit_of(whole, unit.partition)
+        changed = None if found is None else found.changed_type(self._schemas[whole.path][1])
+        if changed is not None:
+            name, before, now = changed
+            raise StorageError(
+                f"column `{name}` of {self.uri(whole)} is {before}, and would be {now}",
+                hint="remove the table and run again, which computes its partitions anew; or keep the type",
+                location=table.where(f"columns.{name}", "columns"),
+            )
         self._refuse_unit(of_unit, found, forced=unit.origin.forced)
         if unit.origin.keys is not None:
             records: dict[Partition, Recorded] = {**self._of(table).index.records}

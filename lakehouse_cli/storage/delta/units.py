@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import deltalake
@@ -82,8 +82,10 @@ class PendingUnit(NamedTuple):
     origin: Provenance
 
 
-class TypeChangedError(Exception):
-    """A column has another type in the table, which holds partitions that are of it."""
+@lru_cache(maxsize=16)
+def _delta_types(schema: pa.Schema) -> dict[str, str]:
+    """The types in which Delta Lake stores columns, by name."""
+    return {field.name: str(field.type) for field in deltalake.Schema.from_arrow(schema).fields}
 
 
 class UnitSnapshot:
@@ -96,6 +98,19 @@ class UnitSnapshot:
     def added(self) -> pa.Table:
         """Its files, as delta-rs lists them."""
         return rows_of(self.snapshot.table.get_add_actions(flatten=True))
+
+    @cached_property
+    def types(self) -> dict[str, str]:
+        """The types of its columns, by name, as Delta Lake writes them."""
+        return {field.name: str(field.type) for field in self.snapshot.table.schema().fields}
+
+    def changed_type(self, schema: pa.Schema) -> tuple[str, pa.DataType, pa.DataType] | None:
+        """A column of a schema that has another type in the table, which holds partitions that are of it."""
+        wanted = _delta_types(schema)
+        name = next((each for each, kind in wanted.items() if self.types.get(each, kind) != kind), None)
+        if name is None:
+            return None
+        return name, pa.schema(self.snapshot.table.schema().to_arrow()).field(name).type, schema.field(name).type
 
     @cached_property
     def dimensions(self) -> tuple[str, ...]:
@@ -233,7 +248,6 @@ class DeltaUnits:
         Raises:
             ConflictError: Others committed again and again.
             StorageError: One may not be stored; nothing was committed.
-            TypeChangedError: A column has another type in the table.
         """
         with self.lock:
             for _ in range(_COMMITS):
@@ -320,12 +334,7 @@ class DeltaUnits:
     def _widened(self, found: UnitSnapshot, schema: pa.Schema) -> UnitSnapshot:
         """Add columns that the table lacks, by a commit of its own."""
         table = found.snapshot.table
-        present = {field.name: str(field.type) for field in table.schema().fields}
-        wanted = deltalake.Schema.from_arrow(schema)
-        for field in wanted.fields:
-            if present.get(field.name, str(field.type)) != str(field.type):
-                raise TypeChangedError(field.name, present[field.name], str(field.type))
-        lacking = [field for field in wanted.fields if field.name not in present]
+        lacking = [each for each in deltalake.Schema.from_arrow(schema).fields if each.name not in found.types]
         if not lacking:
             return found
         table.alter.add_columns(lacking)

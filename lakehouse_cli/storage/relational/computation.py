@@ -46,6 +46,7 @@ from lakehouse_cli.storage.relational.dialect import QueryDialect, RefusedQueryE
 from lakehouse_cli.storage.relational.inspection import inspect_tables, record_of
 from lakehouse_cli.storage.relational.publishing import NewTable, publish_table
 from lakehouse_cli.storage.relational.result_types import TypedResult, judge_types
+from lakehouse_cli.storage.relational.rows_within import rows_within
 from lakehouse_cli.storage.relational.session import Relation, Session
 from lakehouse_cli.storage.relational.unit_inputs import UnitInput, look_at_units
 from lakehouse_cli.storage.relational.unit_results import filled, refuse_others
@@ -320,8 +321,14 @@ class _Computation:
         raw = {**named, **({each: each for each in others} if keeps else {})}
         picked = ", ".join(f"{quote(stored)} AS {quote(name)}" for name, stored in raw.items())
         source = f"(SELECT {picked} FROM {rows}) AS source"
-        conversions, judged = self._of_input(dialect, of, {name: types[stored] for name, stored in raw.items()})
+        sql_types = {name: types[stored] for name, stored in raw.items()}
+        conversions, judged = self._of_input(dialect, of, sql_types)
         key = table.key if table.kind == "source" else ()
+        where = ""
+        if of.span is not None:
+            where = f" WHERE {rows_within(dialect, name, of, conversions, sql_types)}"
+            near = "" if key else session.condition(of.span, sql_types[of.span.column])
+            source = f"(SELECT * FROM {source} WHERE {near}) AS source" if near else source
         wants = key or any(each.faults or (each.declared and not each.declared.nullable) for each in judged)
         if is_stored and wants and of.name not in self._untouched:  # as it was judged when it was stored
             judgement = judge(session, source, judged, key)
@@ -330,7 +337,7 @@ class _Computation:
                 error.hint = CORRECT_DATA
                 raise error
         columns = (f"{conversions[n].expression if n in conversions else quote(n)} AS {quote(n)}" for n in raw)
-        dialect.show(name, f"SELECT {', '.join(columns)} FROM {source}", relation)
+        dialect.show(name, f"SELECT {', '.join(columns)} FROM {source}{where}", relation)
 
     def _of_input(
         self, dialect: QueryDialect, of: QueryInput, types: Mapping[str, str]

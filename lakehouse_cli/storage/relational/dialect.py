@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 
 from lakehouse_cli.model import ColumnType
@@ -100,6 +101,16 @@ class QueryDialect(ABC):
         Args:
             declared: The type.
             returned: The type in which the query returns it; None where no column type is as that is.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def moment(moment: datetime, kind: ColumnType) -> str:
+        """Return a moment as SQL, to be compared with values of a type as `conversion` gives them.
+
+        Args:
+            moment: In whole seconds; in UTC where the type has a zone.
+            kind: A timestamp's type, or that of dates.
         """
 
     def place(self, error: Exception) -> QueryPlace | None:

@@ -7,6 +7,7 @@ narrow what a connection to a file may name.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 
@@ -17,10 +18,11 @@ from lakehouse_cli.storage.relational import duckdb_conversions
 from lakehouse_cli.storage.relational.dialect import Order, QueryDialect, RefusedQueryError, Staged
 from lakehouse_cli.storage.relational.result_types import judge_types
 from lakehouse_cli.storage.relational.session import Relation
-from lakehouse_cli.storage_types.duckdb import way_to
+from lakehouse_cli.storage_types.duckdb import sql_type, way_to
 from lakehouse_cli.storage_types.names import ascii_lower
-from lakehouse_cli.text.sql import quote
+from lakehouse_cli.text.sql import literal, quote
 
+_EPOCH, _LAST = datetime(1970, 1, 1), (1 << 63) - 2
 _RESULT = f"temp.main.{quote('result of the query')}"
 
 
@@ -72,6 +74,16 @@ class DuckDBQuery(QueryDialect):
         """Drop the views; the connection takes the rest with it."""
         for name in self.query.inputs:
             self.session.do(f"DROP VIEW temp.main.{quote(name)}")
+
+    @staticmethod
+    def moment(moment: datetime, kind: ColumnType) -> str:
+        """In the type itself; the nearest of nanoseconds, which begin in 1677 and end in 2262."""
+        if kind.unit == "ns":
+            return (
+                f"make_timestamp_ns({max(-_LAST, min((moment - _EPOCH) // timedelta(microseconds=1) * 1000, _LAST))})"
+            )
+        text = moment.date().isoformat() if kind.id == "date32" else moment.isoformat(" ", "seconds")
+        return f"{literal(text + '+00' * (kind.timezone is not None))}::{sql_type(kind)}"
 
     @staticmethod
     def cast(declared: ColumnType, returned: ColumnType | None) -> str | None:

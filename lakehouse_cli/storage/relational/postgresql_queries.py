@@ -45,6 +45,14 @@ class PostgreSQLQuery(QueryDialect):
     natural = staticmethod(postgresql_conversions.natural)
     conversion = staticmethod(postgresql_conversions.conversion)
 
+    @staticmethod
+    def moment(moment: datetime, kind: ColumnType) -> str:
+        """In the type itself, whatever the zone of the connection."""
+        text = moment.isoformat(" ", "seconds")
+        if kind.id == "date32":
+            return f"date {literal(text[:10])}"
+        return f"timestamptz {literal(f'{text}+00')}" if kind.timezone else f"timestamp {literal(text)}"
+
     def __init__(self, session: Any, query: DatabaseQuery) -> None:
         super().__init__(session, query)
         token = secrets.token_hex(8)

@@ -15,7 +15,7 @@ from lakehouse_cli.storage.relational import sqlite_conversions
 from lakehouse_cli.storage.relational.dialect import Order, QueryDialect, RefusedQueryError, Staged
 from lakehouse_cli.storage.relational.session import Relation
 from lakehouse_cli.storage_types.names import MANIFESTS_HINT, OWN, ascii_lower
-from lakehouse_cli.text.sql import quote, with_names
+from lakehouse_cli.text.sql import literal, quote, with_names
 
 _RESULT = f"temp.{quote('result of the query')}"
 _SCHEMA = "sqlite_temp_master"
@@ -39,6 +39,11 @@ class SQLiteQuery(QueryDialect):
     is_ordered = True
     natural = staticmethod(sqlite_conversions.natural)
     conversion = staticmethod(sqlite_conversions.conversion)
+
+    @staticmethod
+    def moment(moment: datetime, kind: ColumnType) -> str:
+        """As the begin of its text, behind which fractions and a zone follow: it comes right before them."""
+        return literal(moment.date().isoformat() if kind.id == "date32" else moment.isoformat(" ", "seconds"))
 
     def __init__(self, session: Any, query: DatabaseQuery) -> None:
         super().__init__(session, query)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -158,14 +159,44 @@ def test_keys_hold_across_partitions(divided: Database, cli: Cli) -> None:
     assert [each[1] for each in rows(cli, "sums")] == [1, 2, 5, 6, 3]
 
 
-def test_rows_by_time_are_refused(divided: Database, cli: Cli) -> None:
-    within = "inputs: {daily: daily, prices: {table: prices, within: {column: at}}}"
-    tables = TABLES.replace("inputs: [daily, prices]", within).replace("price: int64}}", "price: int64, at: date32}}")
-    declare(divided, tables)
-    assert (
-        "`within` of input `prices` of table `sums`, whose query its database runs, cannot be had yet"
-        in cli("validate").err
+@pytest.mark.parametrize("key", ["", "key: [id], "])
+def test_rows_by_time_are_those_that_functions_get(divided: Database, cli: Cli, key: str) -> None:
+    columns = 'id: int64, a: date32, b: "timestamp[us]", c: "timestamp[us, tz=UTC]"'
+    tables = f"events: {{kind: source, storage: raw, {key}columns: {{{columns}}}}}\n"
+    inputs = {
+        "a": "{table: events, within: {column: a}}",
+        "b": "{table: events, within: {column: b, around: [-1h, +1h]}}",
+        "c": "{table: events, within: {column: c}}",
+        "d": "{table: events, within: {column: a, around: [-36h, -1h]}}",
+    }
+    listed = ", ".join(f"{name}: {each}" for name, each in inputs.items())
+    for name, where in (("here", "engine: storage"), ("there", "storage: files")):
+        by_day = f"partitions: [day], inputs: {{{listed}}}, columns: {{day: date32, input: string, id: int64}}"
+        query = " union all ".join(f"select '{each}' as input, id from {each}" for each in inputs)
+        tables += f'{name}: {{{where}, {by_day}, order_by: [input, id], sql: "{query}"}}\n'
+    declare(divided, "".join(f"  {line}\n" for line in tables.splitlines()))
+    divided.folder.edit(
+        "lakehouse.yaml",
+        "month: {every: month}",
+        "day: {every: day, start: 2024-03-30, end: 2024-04-01, timezone: Europe/Zurich}",
     )
+    divided.storages = divided.folder.read("lakehouse.yaml").split("storages:")[0]
+    a, b, c = ("text", "text", "text") if divided.kind == "sqlite" else ("date", "timestamp", "timestamptz")
+    divided.run(f"CREATE TABLE events (id bigint, a {a}, b {b}, c {c})")
+    zone = "Z" if divided.kind == "sqlite" else "+00"
+    moments = ["0001-01-01 00:00:00", "9999-12-31 23:59:59.999999", "1969-12-31 23:59:59"]
+    times = ("00:00:00", "00:59:59.999999", "21:59:59.999999", "22:00:00", "22:00:00.000001", "23:00:00")
+    days = ("2024-03-29", "2024-03-30", "2024-03-31", "2024-04-01", "2024-04-02")
+    moments += [f"{day} {time}" for day in days for time in times]
+    rows = [f"({at}, '{each[:10]}', '{each}', '{each}{zone}')" for at, each in enumerate(moments)]
+    divided.run(f"INSERT INTO events VALUES {', '.join(rows)}, (-1, NULL, NULL, NULL)")
+    assert run(cli)["here"] == dict.fromkeys(("2024-03-30", "2024-03-31", "2024-04-01"), "materialized")
+    found = [cli("show", name, "-n", "999", "-o", "json").json["rows"] for name in ("here", "there")]
+    assert found[0] == found[1]
+    counts = Counter((row["day"], row["input"]) for row in found[0])
+    # The day in which the clocks are put forward has 23 hours.
+    assert [counts["2024-03-31", each] for each in inputs] == [6, 9, 4, 12]
+    assert planned(cli) == {}
 
 
 def test_texts_and_hours_are_bound(divided: Database, cli: Cli) -> None:
