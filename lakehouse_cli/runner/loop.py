@@ -94,6 +94,7 @@ class Runner(Struct, frozen=True):
         keep_source: Keeps what was found of a source.
         amend: Called with the result of each table as it ends; returns it, perhaps with more notes.
         publishes_together: Whether nothing is stored until all of the run has passed.
+        waiting_below: The folder below which results wait for that; None for where temporary files are.
         compare: Called with each result, which is then not published; returns whether it equals the stored table.
     """
 
@@ -110,6 +111,7 @@ class Runner(Struct, frozen=True):
     keep_source: KeepSource = ignore_source
     amend: Callable[[TableResult], TableResult] = as_it_is
     publishes_together: bool = False
+    waiting_below: str | None = None
     compare: Callable[[PlannedTable, pa.Table], bool] | None = None
 
     @property
@@ -149,7 +151,7 @@ class Runner(Struct, frozen=True):
             assembly.begin()
         run.skip_what_is_up_to_date()
         waits = self.publishes_together and bool(plan.due)
-        with together(runner.graph, self.storages, is_needed=waits) as run.together:
+        with together(runner.graph, self.storages, self.waiting_below, is_needed=waits) as run.together:
             if plan.due:
                 run.carry_out()
             run.read_asked_sources()
