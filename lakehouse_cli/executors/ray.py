@@ -12,7 +12,7 @@ from multiprocessing import Pipe
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, OnAnswer, OnSaid, Slots
+from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, Slots
 from lakehouse_cli.executors.clusters.executor import ClusterExecutor
 from lakehouse_cli.executors.start_methods import interrupts_held_back, new_python
 
@@ -23,39 +23,21 @@ if importlib.util.find_spec("ray") is None:  # which the process of the driver l
 _CONNECT_S, _LOAD_S, _END_S = 10.0, 20.0, 2.0
 
 
-class RayExecutor(ClusterExecutor):
-    """Leads a Ray cluster."""
-
-    def engine(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> Engine:
-        """The cluster at `address`."""
-        return RayEngine(options, on_answer, on_said)
-
-
 class RayEngine(Engine):
-    """A Ray cluster, through a process that is its driver: Ray ends that where the cluster is lost.
-
-    Args:
-        options: `address`.
-        on_answer: As of `Engine`.
-        on_said: As of `Engine`.
-
-    Raises:
-        ClusterLostError: Nothing answers at the address.
-    """
+    """A Ray cluster, through a process that is its driver: Ray ends that where the cluster is lost."""
 
     name = "Ray"
     greeting_s = 30.0  # on each node a process is started first
 
-    def __init__(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> None:
-        self._address = options.get("address", "auto")
-        self._on_answer = on_answer
-        self._on_said = on_said
+    def connect(self) -> None:
+        """Start a driver."""
         self._sending = threading.Lock()
-        self._connect()
+        self.address = self.address or "auto"
+        self._drive()
 
-    def _connect(self) -> None:
-        if self._address != "auto":  # which is sooner seen than Ray is loaded
-            host, _, port = self._address.rpartition(":")
+    def _drive(self) -> None:
+        if self.address != "auto":  # which is sooner seen than Ray is loaded
+            host, _, port = self.address.rpartition(":")
             try:
                 socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
             except OSError as error:
@@ -65,7 +47,7 @@ class RayEngine(Engine):
             self._process = new_python("lakehouse_cli.executors.clusters.ray_driver", "drive", theirs)
         kind, why = "", ""
         with suppress(OSError, EOFError):  # it has ended
-            self._line.send(self._address)
+            self._line.send(self.address)
             for seconds in (_LOAD_S, _CONNECT_S):
                 if kind != "lost" and self._line.poll(seconds):
                     kind, why = self._line.recv()
@@ -78,9 +60,9 @@ class RayEngine(Engine):
 
     def _lost(self, why: str = "") -> ClusterLostError:
         return ClusterLostError(
-            f"Ray cannot use the cluster at `{self._address}`: {why}"
+            f"Ray cannot use the cluster at `{self.address}`: {why}"
             if why
-            else f"no Ray cluster answers at `{self._address}`",
+            else f"no Ray cluster answers at `{self.address}`",
             hint="start it (`ray start --head`; here, `ray start --address …`, as a run is on a machine of its"
             " cluster), or correct `address` under `execution.options`",
         )
@@ -122,19 +104,19 @@ class RayEngine(Engine):
                 if kind == "nodes":
                     self._nodes.put(value)
                 elif kind == "answer":
-                    self._on_answer(key, value, None)
+                    self.on_answer(key, value, None)
                 elif kind == "failed":
-                    self._on_answer(key, None, value)
+                    self.on_answer(key, None, value)
                 else:
-                    self._on_said(key, kind, value)
+                    self.on_said(key, kind, value)
         self._nodes.put(None)
-        self._on_answer("", None, self._lost())
+        self.on_answer("", None, self._lost())
 
     def reconnect(self) -> None:
         """Start another driver."""
         self.close()
         try:
-            self._connect()
+            self._drive()
         except ClusterLostError as error:
             raise self._lost() from error
 
@@ -149,3 +131,9 @@ class RayEngine(Engine):
             self._process.wait()
         self._reader.join(_END_S)
         self._line.close()
+
+
+class RayExecutor(ClusterExecutor):
+    """Leads a Ray cluster."""
+
+    engine = RayEngine

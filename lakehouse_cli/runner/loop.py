@@ -144,8 +144,7 @@ class Runner(Struct, frozen=True):
             made = assembly.expansion
             plan, codes = made.plan, made.by_unit(self.check_codes)
             runner = replace(self, graph=made.graph, emit=assembly.handle, check_codes=codes)
-        gathered = {} if assembly is None else assembly.expansion.gathered
-        run = _Run(runner, plan, started.run_id, fail_fast, gathered)
+        run = _Run(runner, plan, started.run_id, fail_fast, {} if assembly is None else assembly.expansion.gathered)
         self.emit(started)
         if assembly is not None:
             assembly.begin()
@@ -203,19 +202,18 @@ class _Run:
     started_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
-        runner, graph = self.runner, self.runner.graph
-        self.planned = {table.name: table for table in self.plan.tables}
-        self.contents = Contents(self.plan, self.gathered)
+        runner, graph, plan = self.runner, self.runner.graph, self.plan
+        self.planned = {table.name: table for table in plan.tables}
+        self.contents = Contents(plan, self.gathered)
         self.started_at = datetime.fromtimestamp(self.started_ns // 1000 / 1e6, UTC)
-        told = self.plan, self.contents, self.results, self.run_id, self.plan.as_of or self.started_at
+        told = plan, self.contents, self.results, self.run_id, plan.as_of or self.started_at
         self.jobs = RunJobs(graph, runner.elsewhere, runner.check_codes, *told, publish=runner.publish)
-        known = self.plan.environment, self.run_id, self.started_ns, runner.publish
+        known = plan.environment, self.run_id, self.started_ns, runner.publish
         self.failures = Failures(graph, runner.storages, runner.failed_rows, *known)
-        knows = self.jobs, self.contents, self.failures
-        self.uncomputed = Uncomputed(self.plan, graph, runner.storages, *knows, self._end)
+        self.uncomputed = Uncomputed(plan, graph, runner.storages, self.jobs, self.contents, self.failures, self._end)
         self.sources = SourcesOfRun(graph, self.failures, runner.keep_source)
         self.interrupts = Interrupts(self._stop_softly)
-        self.schedule = Schedule(self.plan.due, runner.durations, self.contents.bytes_of_inputs, runner.memory_limit)
+        self.schedule = Schedule(plan.due, runner.durations, self.contents.bytes_of_inputs, runner.memory_limit)
 
     def status(self, tables: Iterable[TableResult]) -> RunStatus:
         if self.cancelled_by is not None:

@@ -38,7 +38,7 @@ def numbers():
 def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Here]], None]:
     """Has the project run on an engine."""
     monkeypatch.setitem(registry.EXECUTORS, "dask", registry.Entry("tests.clusters.here:HereExecutor"))
-    return lambda engine: monkeypatch.setattr(HereExecutor, "of", engine)
+    return lambda engine: monkeypatch.setattr(HereExecutor, "engine", engine)
 
 
 @pytest.fixture
