@@ -100,7 +100,7 @@ def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Ta
     """Materialize at a worker of a cluster, where the run may have stored the table already."""
     from lakehouse_cli.executors.clusters.bundle import mask_of_bundle
     from lakehouse_cli.executors.clusters.messages import at_rest, was_given_before
-    from lakehouse_cli.runner.stored_already import stored_already
+    from lakehouse_cli.runner.stored_already import SETTLING_S, stored_already
 
     if was_given_before() and (stored := stored_already(job, place.storages)) is not None:
         return stored
@@ -111,8 +111,10 @@ def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Ta
     try:
         return _materialize(job, place, given, {}, {})
     except LakehouseError as error:
-        if isinstance(error, OvertakenError) and (stored := stored_already(job, place.storages)) is not None:
-            return stored
+        if isinstance(error, OvertakenError):
+            stored = stored_already(job, place.storages, SETTLING_S)
+            if stored is not None:
+                return stored
         raise masked_error(error, mask) from None
     except InputError as error:
         raise InputError(error.name, masked_error(error.error, mask)) from None

@@ -18,6 +18,7 @@ from lakehouse_cli.executors.clusters.messages import Message, unpacked
 from lakehouse_cli.executors.clusters.worker import answer, unpack_answers
 from tests.clusters.here import Here, HereExecutor
 from tests.conftest import Cli, ProjectFolder
+from tests.servers.s3 import S3Server
 
 EXECUTION = 'storages: {default: {root: data, shared: true}}\nexecution: {executor: dask, options: {address: "here"}}\n'
 CODE = """
@@ -273,3 +274,55 @@ def test_together_without_a_folder(folder: ProjectFolder, cli: Cli, on: Callable
     ran = cli("run", "--together")
     assert ran.code == 2
     assert "error: results cannot wait to be published together where the workers of a cluster share no" in ran.err
+
+
+SLOWLY = """
+import os
+import random
+import threading
+from pathlib import Path
+
+import obstore
+import pyarrow as pa
+from obstore.store import S3Store
+
+OTHER = Path({other!r})
+
+
+def numbers() -> pa.Table:
+    if OTHER.exists():  # another run stores what it computed: its data, and in a while what says that they are its
+        store = S3Store({bucket!r}, virtual_hosted_style_request=False)
+        obstore.put(store, "lake/numbers.csv", (OTHER / "numbers.csv").read_bytes())
+        manifest = (OTHER / "numbers.json").read_bytes()
+        threading.Timer(1.0, obstore.put, [store, "lake/.lakehouse/manifests/numbers.json", manifest]).start()
+    return pa.table({{"n": [random.getrandbits(60)]}})
+"""
+
+
+@pytest.mark.slow
+def test_run_that_is_overtaken_waits_for_what_the_other_stores(
+    folder: ProjectFolder,
+    cli: Cli,
+    on: Callable[[type[Here]], None],
+    s3_server: S3Server,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """It takes that as its own, once it is there."""
+    for name, value in s3_server.environ.items():
+        monkeypatch.setenv(name, value)
+    bucket, other = s3_server.make_bucket("overtaken"), tmp_path / "other"
+    store = s3_server.store(bucket)
+    top = EXECUTION.replace("root: data, shared: true", f'root: "s3://{bucket}/lake"')
+    folder.declare("numbers: {columns: {n: int64}}", SLOWLY.format(bucket=bucket, other=str(other)), top=top)
+    on(Here)
+    assert cli("run").code == 0
+    stored = {key: store.get(key).bytes() for key in ("lake/numbers.csv", "lake/.lakehouse/manifests/numbers.json")}
+    other.mkdir()
+    for key, content in stored.items():
+        (other / key.rpartition("/")[2]).write_bytes(bytes(content))
+        store.delete(key)
+    ran = cli("run", "-o", "json")
+    assert ran.statuses == {"numbers": "materialized"}, ran.out
+    assert store.get("lake/numbers.csv").bytes() == stored["lake/numbers.csv"]
+    assert cli("run", "-o", "json").statuses == {"numbers": "unchanged"}
