@@ -21,8 +21,9 @@ from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, Sl
 from lakehouse_cli.executors.clusters.executor import ClusterExecutor
 from lakehouse_cli.executors.clusters.worker import answer
 
-# Seconds to wait for a scheduler: for the first time, and for one that went away.
-_CONNECT_S, _AGAIN_S = 10.0, 2.0
+# Seconds to wait for a scheduler: for the first time, for one that went away, and for what one says that is there and
+# may be busy: where it goes, so does the connection.
+_CONNECT_S, _AGAIN_S, _HANG_S = 10.0, 5.0, 30.0
 # Bytes up to which an answer is said; the scheduler keeps some of what is said.
 _SMALL = 1 << 16
 # What is said of an answer: it, that it must be fetched, that it is there.
@@ -72,7 +73,7 @@ class DaskEngine(Engine):
         if self._client.status != "running":
             raise self._lost()
         try:
-            info = self._client.sync(self._client.scheduler.identity, n_workers=-1, callback_timeout=_CONNECT_S)
+            info = self._client.sync(self._client.scheduler.identity, n_workers=-1, callback_timeout=_HANG_S)
         except (TimeoutError, OSError, RuntimeError, AttributeError) as error:
             raise self._lost() from error
         found = {}
@@ -154,11 +155,11 @@ class DaskEngine(Engine):
         if future is None or not future.done() or (future.status == "finished" and not is_large):
             return  # it was said, or is said soon
         try:
-            self._answered(key, future.result(timeout=_CONNECT_S), None)
-        except (CancelledError, OSError):
-            self._answered(key, None, self._lost())
+            self._answered(key, future.result(timeout=_HANG_S), None)
         except Exception as raised:  # noqa: BLE001  # whatever the engine makes of it
-            self._answered(key, None, WorkerDiedError(f"failed on the worker: {type(raised).__name__}: {raised}"))
+            is_lost = isinstance(raised, CancelledError | OSError) and self._client.status != "running"
+            died = WorkerDiedError(f"failed on the worker: {type(raised).__name__}: {raised}")
+            self._answered(key, None, self._lost() if is_lost else died)
 
     def _answered(self, key: str, content: bytes | None, error: WorkerDiedError | ClusterLostError | None) -> None:
         future = self._forget(key)

@@ -6,6 +6,7 @@ import importlib.util
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing import Pipe
@@ -19,15 +20,16 @@ from lakehouse_cli.executors.start_methods import interrupts_held_back, new_pyth
 if importlib.util.find_spec("ray") is None:  # which the process of the driver loads, and this one does not
     raise ModuleNotFoundError("No module named 'ray'", name="ray")
 
-# Seconds to wait for a cluster, for Ray to be loaded by the driver before that, and for the driver to end.
-_CONNECT_S, _LOAD_S, _END_S = 10.0, 20.0, 2.0
+# Seconds to wait for a cluster; for the driver to load Ray before that, and for it to end.
+_CONNECT_S, _LOAD_S, _END_S = 10.0, 120.0, 2.0
+# The same for what a head says at which something listens, which may be busy; and between two looks at that.
+_HANG_S, _LOOK_S = 30.0, 1.0
 
 
 class RayEngine(Engine):
     """A Ray cluster, through a process that is its driver: Ray ends that where the cluster is lost."""
 
     name = "Ray"
-    greeting_s = 30.0  # on each node a process is started first
 
     def connect(self) -> None:
         """Start a driver."""
@@ -37,18 +39,14 @@ class RayEngine(Engine):
 
     def _drive(self) -> None:
         if self.address != "auto":  # which is sooner seen than Ray is loaded
-            host, _, port = self.address.rpartition(":")
-            try:
-                socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
-            except OSError as error:
-                raise self._lost() from error
+            self._reach(self.address)
         self._line, theirs = Pipe()
         with theirs, interrupts_held_back():
             self._process = new_python("lakehouse_cli.executors.clusters.ray_driver", "drive", theirs)
         kind, why = "", ""
         with suppress(OSError, EOFError):  # it has ended
             self._line.send(self.address)
-            for seconds in (_LOAD_S, _CONNECT_S):
+            for seconds in (_LOAD_S, _HANG_S):
                 if kind != "lost" and self._line.poll(seconds):
                     kind, why = self._line.recv()
         self._nodes: SimpleQueue[Mapping[str, Mapping[str, float]] | None] = SimpleQueue()
@@ -57,6 +55,15 @@ class RayEngine(Engine):
         if kind != "ready":
             self.close()
             raise self._lost(why)
+        self._head = why
+
+    def _reach(self, address: str) -> None:
+        """See that something listens at an address."""
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
+        except OSError as error:
+            raise self._lost() from error
 
     def _lost(self, why: str = "") -> ClusterLostError:
         return ClusterLostError(
@@ -72,10 +79,12 @@ class RayEngine(Engine):
         while not self._nodes.empty():
             self._nodes.get()
         self._ask("nodes")
-        try:
-            found = self._nodes.get(timeout=_CONNECT_S)
-        except Empty:
-            found = None
+        found, limit = None, time.monotonic() + _HANG_S
+        while time.monotonic() < limit:
+            with suppress(Empty):
+                found = self._nodes.get(timeout=_LOOK_S)
+                break
+            self._reach(self._head)
         if found is None:
             raise self._lost()
         return {name: Slots(int(resources["cpus"]), resources) for name, resources in found.items()}

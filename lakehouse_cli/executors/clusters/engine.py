@@ -60,8 +60,6 @@ class Engine(ABC):
 
     #: What messages call the engine, and what is done where a cluster does not answer.
     name: str = ""
-    #: Seconds for which a first worker is waited for before the first table.
-    greeting_s: float = 10.0
 
     def __init__(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> None:
         self.address: str = options.get("address", "")

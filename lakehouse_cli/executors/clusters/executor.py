@@ -44,6 +44,8 @@ SOON_S = 0.1
 RECONNECT_S = 60.0
 #: Seconds for which others that there are are waited for after a first worker.
 SETTLING_S = 1.0
+#: Seconds for which a first worker is waited for: one that is there, and may have to load lakehouse; one that comes.
+GREETING_S, NONE_S = 30.0, 10.0
 
 
 class ClusterExecutor(Executor):
@@ -372,7 +374,7 @@ class ClusterExecutor(Executor):
             return True
         if states == {"unfit"}:  # others may have just come as well
             return seconds > SETTLING_S
-        return seconds > (SETTLING_S if "ready" in states else self._engine.greeting_s)
+        return seconds > (SETTLING_S if "ready" in states else GREETING_S if states else NONE_S)
 
     # Watching.
 
