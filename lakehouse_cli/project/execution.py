@@ -244,6 +244,11 @@ def _made(
     return partial(make_cluster, executor, planner.spec.executor_options, workers, at_once=plan.at_once)
 
 
+def _missing_imports(planner: Planner, plan: Plan) -> tuple[str, ...]:
+    graph = planner.code.graph
+    return tuple(planner.code.missing_imports(graph.tables[each.name] for each in plan.runs))
+
+
 def runner_of(
     planner: Planner, plan: Plan, executor: type[Executor], workers: int | None, behind: StoredEnvironment | None
 ) -> Runner:
@@ -271,6 +276,7 @@ def runner_of(
             spark=spec.spark,
             params=private_params(planner.code.graph.tables.values()),
             is_cluster=executor.is_cluster,
+            missing=_missing_imports(planner, plan) if executor.is_cluster else (),
         ),
         _made(planner, executor, workers, plan),
         memory_limit=spec.memory,

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse_cli.code.fingerprints.packages import find_distributions
 from lakehouse_cli.code.importing import is_own_file
@@ -88,9 +89,9 @@ class ToCluster(Struct, frozen=True):
         setup = ClusterSetup(folder, written, here.transforms, len(roots), needs.params, here.staging)
         templates = [*(spec.template for spec in used.values()), needs.params]
         named = dict.fromkeys(name for template in templates for name in variables_of(template))
-        files, requirements = files_of(folder, here.code, needs), _requirements(folder, used.values(), needs)
+        requirements = replace(_requirements(folder, used.values(), needs), modules=here.missing)
         key = msgspec.json.encode([__version__, setup], order="deterministic", enc_hook=str)
-        return Bundle(setup, files, requirements, tuple(named), key)
+        return Bundle(setup, files_of(folder, here.code, needs), requirements, tuple(named), key)
 
 
 def files_of(folder: Path, code: CodeSnapshot, needs: ClusterNeeds) -> dict[str, bytes]:

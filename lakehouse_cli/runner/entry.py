@@ -44,6 +44,7 @@ class WorkerSetup(Struct, frozen=True):
         staging: The folder in which results wait until all of the run have passed; None where they are stored at once.
         is_cluster: Whether the processes are those of a cluster's workers.
         is_unpacked: Whether the folder is a copy, at a worker of a cluster.
+        missing: Modules that transforms' own import at their top, and that are not on this machine.
     """
 
     folder: Path
@@ -55,6 +56,7 @@ class WorkerSetup(Struct, frozen=True):
     staging: str | None = None
     is_cluster: bool = False
     is_unpacked: bool = False
+    missing: tuple[str, ...] = ()
 
     def __call__(self) -> None:
         """Load all that computing needs, before there is anything to compute.

@@ -183,6 +183,19 @@ def test_worker_with_another_value_of_a_param(
     assert "it lacks the environment variable `TOKEN`" in ran.out + ran.err
 
 
+def test_module_that_is_nowhere(folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], notes: Path) -> None:
+    """It is said of each worker before anything runs; one that only a branch imports keeps nothing from running."""
+    on(Here)
+    folder.edit("transforms.py", "import time", "import nowhere_at_all, neither.here")
+    ran = cli("run")
+    assert ran.code == 1
+    for name in ("nowhere_at_all", "neither"):
+        assert f"it has no module `{name}`, nor has this machine: install it" in ran.err
+    assert not notes.exists()
+    folder.edit("transforms.py", "import nowhere_at_all, neither.here", "def other():\n    import nowhere_at_all")
+    assert cli("run").code == 0
+
+
 TOGETHER = """
 import random
 
