@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick test-clusters test-spark check format lint types layers bench screenshots reference dist servers clean
+.PHONY: help run test test-quick test-clusters test-kills test-spark check format lint types layers bench screenshots reference dist servers clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test-quick: $(VENV)/installed ## What takes under a minute: the modules, without
 LOOPBACK = $(shell for f in '' '--map-current-user --keep-caps'; do unshare -n $$f ip link set lo up 2>/dev/null && echo "unshare -n $$f" && break; done)
 test-clusters: $(VENV)/installed ## Runs on clusters that it starts on the loopback
 	$(if $(LOOPBACK),$(LOOPBACK) sh -c 'ip link set lo up && exec "$$@"' -) $(BIN)/pytest -q $(addprefix tests/clusters/,executor.py equal.py workers.py failures.py)
+
+test-kills: $(VENV)/installed ## The same runs, of whose clusters a hundred workers and ten schedulers are killed: half an hour
+	$(if $(LOOPBACK),$(LOOPBACK) sh -c 'ip link set lo up && exec "$$@"' -) env LAKEHOUSE_KILLS=100,10 $(BIN)/pytest -q -k "are_killed or scheduler_that_is_killed" tests/clusters/failures.py
 
 test-spark: $(VENV)/installed ## Frames of Spark on Java's Spark, in one session (after `make servers`)
 	$(BIN)/pytest -q tests/java/spark.py

@@ -18,14 +18,14 @@ import time
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
 from benchmarks.projects import DATA
 from lakehouse_cli import registry
 from lakehouse_cli.cli.main import invoke
-from lakehouse_cli.executors.clusters.engine import Engine, OnAnswer, OnSaid, Slots
+from lakehouse_cli.executors.clusters.engine import Engine, Slots
 from lakehouse_cli.executors.clusters.executor import ClusterExecutor
 from lakehouse_cli.executors.clusters.messages import Answer, Message, packed
 from lakehouse_cli.model.manifest import Manifest
@@ -64,9 +64,8 @@ class Simulated(Engine):
     busy: ClassVar[float] = 0.0
     calls: ClassVar[int] = 0
 
-    def __init__(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> None:
-        del options
-        self._on_answer, self._on_said = on_answer, on_said
+    def connect(self) -> None:
+        """Start the thread that answers."""
         self._workers = {f"sim://{number}#0": Slots(1) for number in range(self.count)}
         self._due: list[tuple[float, int, str, bool, bytes]] = []
         self._changed = threading.Condition()
@@ -84,7 +83,7 @@ class Simulated(Engine):
         del worker
         began, now = time.thread_time(), time.monotonic()
         if resources is None:
-            self._at(now, key, True, {0: Answer("ready")})
+            self._at(now, key, True, {0: Answer("ready", seconds=time.time())})
         else:
             Simulated.calls += 1
             self._draw(key, len(self._decoder.decode(message).work), now)
@@ -118,9 +117,9 @@ class Simulated(Engine):
                 _, _, key, is_last, content = heapq.heappop(self._due)
             Simulated.spent += time.thread_time() - began
             if is_last:
-                self._on_answer(key, content, None)
+                self.on_answer(key, content, None)
             else:
-                self._on_said(key, "answers", content)
+                self.on_said(key, "answers", content)
 
     def cancel(self, key: str) -> None:
         """Nobody does."""
@@ -133,9 +132,7 @@ class Simulated(Engine):
 class SimulatedExecutor(ClusterExecutor):
     """Leads them."""
 
-    def engine(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> Engine:
-        """Of drawn times."""
-        return Simulated(options, on_answer, on_said)
+    engine = Simulated
 
 
 def _project(folder: Path, tables: int, *, partitions: bool) -> None:

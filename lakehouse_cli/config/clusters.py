@@ -11,6 +11,8 @@ from lakehouse_cli.model import ProjectSpec, SparkSpec, StorageSpec
 from lakehouse_cli.storage_types import STORAGE_TYPES, scheme_of
 from lakehouse_cli.text.redaction import without_password
 
+_FOLDER = "a folder of this machine"
+
 
 def cluster_problems(spec: ProjectSpec) -> Iterator[Problem]:
     """What is wrong with a project whose tables are computed by the workers of a cluster."""
@@ -21,11 +23,25 @@ def cluster_problems(spec: ProjectSpec) -> Iterator[Problem]:
             # The default one stands nowhere, unless it is declared.
             yield from _storage_problems(storage, storage.location or spec.execution_location)
     if spec.together:
-        hint = "remove `publish: together`: on a cluster each table is published by itself"
-        yield Problem("results of a cluster cannot be published together yet", hint, spec.execution_location)
+        yield from waiting_problems(spec)
     if spec.spark != SparkSpec():
         hint = "run Spark transforms with another executor, such as `threads`: their work is done by Spark's cluster"
         yield Problem("`spark` under `execution` does not reach the workers of a cluster", hint, spec.spark.location)
+
+
+def waiting_problems(spec: ProjectSpec) -> Iterator[Problem]:
+    """What is wrong where the results of workers are to be published together."""
+    if waiting_root(spec) is None:
+        message = "results cannot wait to be published together where the workers of a cluster share no folder"
+        hint = "declare a storage with `shared: true`, below whose root they wait, whether it has tables or not; or"
+        hint += " publish each by itself (without `publish: together`, `--together`)"
+        yield Problem(message, hint, spec.execution_location)
+
+
+def waiting_root(spec: ProjectSpec) -> str | None:
+    """The first of the folders that every worker sees; None where there is none."""
+    shared = (storage for storage in spec.storages.values() if storage.shared)
+    return next((each.root for each in shared if _of_this_machine(each) == _FOLDER), None)
 
 
 def _storage_problems(storage: StorageSpec, place: Location | None) -> Iterator[Problem]:
@@ -49,7 +65,7 @@ def _of_this_machine(storage: StorageSpec) -> str | None:
     if storage.type in ("sqlite", "duckdb"):
         return "a file of this machine"
     if root in ("folder", "file") or (root == "folder or url" and scheme_of(storage.root) is None):
-        return "a folder of this machine"
+        return _FOLDER
     return None
 
 

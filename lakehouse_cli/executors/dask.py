@@ -17,12 +17,13 @@ from distributed import Client, get_worker
 from distributed.versions import VersionMismatchWarning
 
 from lakehouse_cli.executors.base import WorkerDiedError
-from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, OnAnswer, OnSaid, Slots
+from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, Slots
 from lakehouse_cli.executors.clusters.executor import ClusterExecutor
 from lakehouse_cli.executors.clusters.worker import answer
 
-# Seconds to wait for a scheduler: for the first time, and for one that went away.
-_CONNECT_S, _AGAIN_S = 10.0, 2.0
+# Seconds to wait for a scheduler: for the first time, for one that went away, and for what one says that is there and
+# may be busy: where it goes, so does the connection.
+_CONNECT_S, _AGAIN_S, _HANG_S = 10.0, 5.0, 30.0
 # Bytes up to which an answer is said; the scheduler keeps some of what is said.
 _SMALL = 1 << 16
 # What is said of an answer: it, that it must be fetched, that it is there.
@@ -31,32 +32,13 @@ _ANSWER, _LARGE, _DONE = "answer", "large", "done"
 _WANTED = frozenset(("executing", "long-running"))
 
 
-class DaskExecutor(ClusterExecutor):
-    """Leads a Dask cluster."""
-
-    def engine(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> Engine:
-        """The cluster at `address`."""
-        return DaskEngine(options, on_answer, on_said)
-
-
 class DaskEngine(Engine):
-    """A Dask cluster, through a client of its own.
-
-    Args:
-        options: `address`.
-        on_answer: As of `Engine`.
-        on_said: As of `Engine`.
-
-    Raises:
-        ClusterLostError: Nothing answers at the address.
-    """
+    """A Dask cluster, through a client of its own."""
 
     name = "Dask"
 
-    def __init__(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> None:
-        self._address = options.get("address")
-        self._on_answer = on_answer
-        self._on_said = on_said
+    def connect(self) -> None:
+        """Have a client."""
         self._futures: dict[str, Any] = {}
         self._large: set[str] = set()
         self._asking = ThreadPoolExecutor(4, "lakehouse greeting")
@@ -73,7 +55,7 @@ class DaskEngine(Engine):
         # Versions are compared by the run itself, in words.
         warnings.filterwarnings("ignore", category=VersionMismatchWarning)
         try:
-            client = Client(self._address, timeout=seconds, set_as_default=False, name="lakehouse")
+            client = Client(self.address, timeout=seconds, set_as_default=False, name="lakehouse")
         except Exception as error:  # a server of something else has it ask for exabytes, for one
             raise self._lost() from error
         # The scheduler forgets what was said there when the client is gone; of other topics, never.
@@ -82,7 +64,7 @@ class DaskEngine(Engine):
 
     def _lost(self) -> ClusterLostError:
         return ClusterLostError(
-            f"no Dask scheduler answers at `{self._address}`",
+            f"no Dask scheduler answers at `{self.address}`",
             hint="start it (`dask scheduler`), or correct `address` under `execution.options`",
         )
 
@@ -91,7 +73,7 @@ class DaskEngine(Engine):
         if self._client.status != "running":
             raise self._lost()
         try:
-            info = self._client.sync(self._client.scheduler.identity, n_workers=-1, callback_timeout=_CONNECT_S)
+            info = self._client.sync(self._client.scheduler.identity, n_workers=-1, callback_timeout=_HANG_S)
         except (TimeoutError, OSError, RuntimeError, AttributeError) as error:
             raise self._lost() from error
         found = {}
@@ -146,7 +128,7 @@ class DaskEngine(Engine):
             content = self._client.run(answer_at_once, message, workers=[address])[address]
         except Exception as raised:  # noqa: BLE001  # whatever the engine makes of it
             error = WorkerDiedError(f"does not answer: {type(raised).__name__}: {raised}")
-        self._on_answer(key, content, error)
+        self.on_answer(key, content, error)
 
     def _take_event(self, event: tuple[float, Any]) -> None:
         """Take what a worker says, in the thread of the client, which must not wait."""
@@ -158,7 +140,7 @@ class DaskEngine(Engine):
         while (said := self._said.get()) is not None:
             key, kind, value = said
             if kind not in (_ANSWER, _LARGE, _DONE):
-                self._on_said(key, kind, value)
+                self.on_said(key, kind, value)
             elif kind == _ANSWER:
                 self._answered(key, value, None)
             else:
@@ -173,18 +155,18 @@ class DaskEngine(Engine):
         if future is None or not future.done() or (future.status == "finished" and not is_large):
             return  # it was said, or is said soon
         try:
-            self._answered(key, future.result(timeout=_CONNECT_S), None)
-        except (CancelledError, OSError):
-            self._answered(key, None, self._lost())
+            self._answered(key, future.result(timeout=_HANG_S), None)
         except Exception as raised:  # noqa: BLE001  # whatever the engine makes of it
-            self._answered(key, None, WorkerDiedError(f"failed on the worker: {type(raised).__name__}: {raised}"))
+            is_lost = isinstance(raised, CancelledError | OSError) and self._client.status != "running"
+            died = WorkerDiedError(f"failed on the worker: {type(raised).__name__}: {raised}")
+            self._answered(key, None, self._lost() if is_lost else died)
 
     def _answered(self, key: str, content: bytes | None, error: WorkerDiedError | ClusterLostError | None) -> None:
         future = self._forget(key)
         if future is not None:
             with suppress(Exception):  # the cluster is gone
                 future.release()
-            self._on_answer(key, content, error)
+            self.on_answer(key, content, error)
 
     def _forget(self, key: str) -> Any:
         with self._lock:
@@ -212,6 +194,12 @@ class DaskEngine(Engine):
         self._asking.shutdown(wait=False, cancel_futures=True)
         with suppress(Exception):
             self._client.close(timeout=2)
+
+
+class DaskExecutor(ClusterExecutor):
+    """Leads a Dask cluster."""
+
+    engine = DaskEngine
 
 
 def work_at_worker(message: bytes, topic: str) -> bytes:

@@ -6,67 +6,47 @@ import importlib.util
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing import Pipe
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, OnAnswer, OnSaid, Slots
+from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, Slots
 from lakehouse_cli.executors.clusters.executor import ClusterExecutor
 from lakehouse_cli.executors.start_methods import interrupts_held_back, new_python
 
 if importlib.util.find_spec("ray") is None:  # which the process of the driver loads, and this one does not
     raise ModuleNotFoundError("No module named 'ray'", name="ray")
 
-# Seconds to wait for a cluster, for Ray to be loaded by the driver before that, and for the driver to end.
-_CONNECT_S, _LOAD_S, _END_S = 10.0, 20.0, 2.0
-
-
-class RayExecutor(ClusterExecutor):
-    """Leads a Ray cluster."""
-
-    def engine(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> Engine:
-        """The cluster at `address`."""
-        return RayEngine(options, on_answer, on_said)
+# Seconds to wait for a cluster; for the driver to load Ray before that, and for it to end.
+_CONNECT_S, _LOAD_S, _END_S = 10.0, 120.0, 2.0
+# The same for what a head says at which something listens, which may be busy; and between two looks at that.
+_HANG_S, _LOOK_S = 30.0, 1.0
 
 
 class RayEngine(Engine):
-    """A Ray cluster, through a process that is its driver: Ray ends that where the cluster is lost.
-
-    Args:
-        options: `address`.
-        on_answer: As of `Engine`.
-        on_said: As of `Engine`.
-
-    Raises:
-        ClusterLostError: Nothing answers at the address.
-    """
+    """A Ray cluster, through a process that is its driver: Ray ends that where the cluster is lost."""
 
     name = "Ray"
-    greeting_s = 30.0  # on each node a process is started first
 
-    def __init__(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> None:
-        self._address = options.get("address", "auto")
-        self._on_answer = on_answer
-        self._on_said = on_said
+    def connect(self) -> None:
+        """Start a driver."""
         self._sending = threading.Lock()
-        self._connect()
+        self.address = self.address or "auto"
+        self._drive()
 
-    def _connect(self) -> None:
-        if self._address != "auto":  # which is sooner seen than Ray is loaded
-            host, _, port = self._address.rpartition(":")
-            try:
-                socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
-            except OSError as error:
-                raise self._lost() from error
+    def _drive(self) -> None:
+        if self.address != "auto":  # which is sooner seen than Ray is loaded
+            self._reach(self.address)
         self._line, theirs = Pipe()
         with theirs, interrupts_held_back():
             self._process = new_python("lakehouse_cli.executors.clusters.ray_driver", "drive", theirs)
         kind, why = "", ""
         with suppress(OSError, EOFError):  # it has ended
-            self._line.send(self._address)
-            for seconds in (_LOAD_S, _CONNECT_S):
+            self._line.send(self.address)
+            for seconds in (_LOAD_S, _HANG_S):
                 if kind != "lost" and self._line.poll(seconds):
                     kind, why = self._line.recv()
         self._nodes: SimpleQueue[Mapping[str, Mapping[str, float]] | None] = SimpleQueue()
@@ -75,12 +55,21 @@ class RayEngine(Engine):
         if kind != "ready":
             self.close()
             raise self._lost(why)
+        self._head = why
+
+    def _reach(self, address: str) -> None:
+        """See that something listens at an address."""
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
+        except OSError as error:
+            raise self._lost() from error
 
     def _lost(self, why: str = "") -> ClusterLostError:
         return ClusterLostError(
-            f"Ray cannot use the cluster at `{self._address}`: {why}"
+            f"Ray cannot use the cluster at `{self.address}`: {why}"
             if why
-            else f"no Ray cluster answers at `{self._address}`",
+            else f"no Ray cluster answers at `{self.address}`",
             hint="start it (`ray start --head`; here, `ray start --address …`, as a run is on a machine of its"
             " cluster), or correct `address` under `execution.options`",
         )
@@ -90,10 +79,12 @@ class RayEngine(Engine):
         while not self._nodes.empty():
             self._nodes.get()
         self._ask("nodes")
-        try:
-            found = self._nodes.get(timeout=_CONNECT_S)
-        except Empty:
-            found = None
+        found, limit = None, time.monotonic() + _HANG_S
+        while time.monotonic() < limit:
+            with suppress(Empty):
+                found = self._nodes.get(timeout=_LOOK_S)
+                break
+            self._reach(self._head)
         if found is None:
             raise self._lost()
         return {name: Slots(int(resources["cpus"]), resources) for name, resources in found.items()}
@@ -122,19 +113,19 @@ class RayEngine(Engine):
                 if kind == "nodes":
                     self._nodes.put(value)
                 elif kind == "answer":
-                    self._on_answer(key, value, None)
+                    self.on_answer(key, value, None)
                 elif kind == "failed":
-                    self._on_answer(key, None, value)
+                    self.on_answer(key, None, value)
                 else:
-                    self._on_said(key, kind, value)
+                    self.on_said(key, kind, value)
         self._nodes.put(None)
-        self._on_answer("", None, self._lost())
+        self.on_answer("", None, self._lost())
 
     def reconnect(self) -> None:
         """Start another driver."""
         self.close()
         try:
-            self._connect()
+            self._drive()
         except ClusterLostError as error:
             raise self._lost() from error
 
@@ -149,3 +140,9 @@ class RayEngine(Engine):
             self._process.wait()
         self._reader.join(_END_S)
         self._line.close()
+
+
+class RayExecutor(ClusterExecutor):
+    """Leads a Ray cluster."""
+
+    engine = RayEngine

@@ -206,17 +206,21 @@ class ProjectCode:
             raise ProjectError(in_order(problems.values(), self.spec.file.name))
 
     def missing_packages(self) -> list[Problem]:
-        """What the transforms' modules import at their top and is not there, each once, with the first place.
+        """What is wrong with what the transforms' modules import at their top; raises as `missing_imports`."""
+        return [self._missing(*each) for each in self.missing_imports(self.spec.tables.values()).items()]
+
+    def missing_imports(self, tables: Iterable[Table]) -> dict[str, Location]:
+        """What the modules of tables' transforms import at their top and is not there, each with the first place.
 
         Raises:
             SourceError: A module cannot be read or parsed; `read` reports that as problems.
         """
-        modules = dict.fromkeys(t.function.module for t in self.spec.tables.values() if t.function is not None)
+        modules = dict.fromkeys(table.function.module for table in tables if table.function is not None)
         found: dict[str, Location] = {}
         for module in modules:
             for name, place in self._fingerprinter.missing_imports(module).items():
                 found.setdefault(name, place)
-        return [self._missing(name, place) for name, place in found.items()]
+        return found
 
     def _missing(self, name: str, place: Location) -> Problem:
         other = in_the_way(name, self.spec.folder)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from lakehouse_cli.config.cluster_options import NEEDED, lacks
-from lakehouse_cli.config.clusters import cluster_problems
+from lakehouse_cli.config.clusters import cluster_problems, waiting_problems, waiting_root
 from lakehouse_cli.config.validation import together_problems
 from lakehouse_cli.errors import ProjectError, UsageError, in_order
 from lakehouse_cli.model.run_request import RunRequest
@@ -50,7 +50,7 @@ def run_project(
         began = Moment.now() if request.wait else asked
         plan = planner.plan(request)
         if is_together:
-            _check_together(planner, plan)
+            _check_together(planner, plan, executor)
         if executor.is_cluster:
             plan = with_bundle_note(planner, plan, always=False)
         if plan.runs and (note := executor.note_on(workers)) is not None:
@@ -65,6 +65,7 @@ def run_project(
             failed_rows=store,
             keep_source=sources.replace,
             publishes_together=is_together,
+            waiting_below=waiting_root(spec) if executor.is_cluster else None,
         )
         if request.replay:
             from lakehouse_cli.operations.replay import Replay
@@ -108,14 +109,15 @@ def _check_given(planner: Planner, plan: Plan) -> None:
             )
 
 
-def _check_together(planner: Planner, plan: Plan) -> None:
+def _check_together(planner: Planner, plan: Plan, executor: type[Executor]) -> None:
     """Refuse a run of tables that cannot wait for the others of it.
 
     Raises:
-        UsageError: There are some.
+        UsageError: There are some, or there is no place to wait.
     """
     tables = planner.code.graph.tables
-    for problem in together_problems(tables[each.name] for each in plan.runs):
+    of_cluster = waiting_problems(planner.spec) if executor.is_cluster else ()
+    for problem in (*together_problems(tables[each.name] for each in plan.runs), *of_cluster):
         raise UsageError(problem.message, hint=problem.hint, location=problem.location)
 
 
@@ -242,6 +244,11 @@ def _made(
     return partial(make_cluster, executor, planner.spec.executor_options, workers, at_once=plan.at_once)
 
 
+def _missing_imports(planner: Planner, plan: Plan) -> tuple[str, ...]:
+    graph = planner.code.graph
+    return tuple(planner.code.missing_imports(graph.tables[each.name] for each in plan.runs))
+
+
 def runner_of(
     planner: Planner, plan: Plan, executor: type[Executor], workers: int | None, behind: StoredEnvironment | None
 ) -> Runner:
@@ -269,6 +276,7 @@ def runner_of(
             spark=spec.spark,
             params=private_params(planner.code.graph.tables.values()),
             is_cluster=executor.is_cluster,
+            missing=_missing_imports(planner, plan) if executor.is_cluster else (),
         ),
         _made(planner, executor, workers, plan),
         memory_limit=spec.memory,

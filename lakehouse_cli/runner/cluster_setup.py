@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse_cli.code.fingerprints.packages import find_distributions
 from lakehouse_cli.code.importing import is_own_file
@@ -80,39 +81,27 @@ class ToCluster(Struct, frozen=True):
 
     def bundle(self) -> Bundle:
         """What is taken to the workers."""
-        setup = self.setup
-        return bundle_of(setup.folder, setup.specs, setup.code, setup.transforms, self.needs)
-
-
-def bundle_of(
-    folder: Path,
-    specs: Mapping[str, StorageSpec],
-    code: CodeSnapshot,
-    transforms: Iterable[FunctionRef],
-    needs: ClusterNeeds,
-) -> Bundle:
-    """The bundle of a run.
-
-    Args:
-        folder: The project's, absolute and with links resolved.
-        specs: The storages as declared, by the names that jobs use.
-        code: The project's Python files as the plan read them.
-        transforms: One of each module that the run loads.
-        needs: What the plan needs.
-    """
-    used = {name: spec for name, spec in sorted(specs.items()) if name in needs.storages}
-    roots = _roots_elsewhere(folder, code.files)
-    written = {name: spec.as_written for name, spec in used.items()}
-    setup = ClusterSetup(folder, written, tuple(transforms), len(roots), needs.params)
-    templates = [*(spec.template for spec in used.values()), needs.params]
-    named = dict.fromkeys(name for template in templates for name in variables_of(template))
-    files, requirements = files_of(folder, code, needs), _requirements(folder, used.values(), needs)
-    key = msgspec.json.encode([__version__, setup], order="deterministic", enc_hook=str)
-    return Bundle(setup, files, requirements, tuple(named), key)
+        here, needs = self.setup, self.needs
+        folder = here.folder
+        used = {name: spec for name, spec in sorted(here.specs.items()) if name in needs.storages}
+        roots = _roots_elsewhere(folder, here.code.files)
+        written = {name: spec.as_written for name, spec in used.items()}
+        setup = ClusterSetup(folder, written, here.transforms, len(roots), needs.params, here.staging)
+        templates = [*(spec.template for spec in used.values()), needs.params]
+        named = dict.fromkeys(name for template in templates for name in variables_of(template))
+        requirements = replace(_requirements(folder, used.values(), needs), modules=here.missing)
+        key = msgspec.json.encode([__version__, setup], order="deterministic", enc_hook=str)
+        return Bundle(setup, files_of(folder, here.code, needs), requirements, tuple(named), key)
 
 
 def files_of(folder: Path, code: CodeSnapshot, needs: ClusterNeeds) -> dict[str, bytes]:
-    """The files that are taken to workers, by path; arguments as of `bundle_of`."""
+    """The files that are taken to workers, by path.
+
+    Args:
+        folder: The project's, absolute and with links resolved.
+        code: The project's Python files as the plan read them.
+        needs: What the plan needs.
+    """
     files = dict(_code_files(folder, code.files, _roots_elsewhere(folder, code.files)))
     content = UsedContent(folder)
     for table in needs.tables:
@@ -180,6 +169,7 @@ class ClusterSetup(Struct, frozen=True):
         transforms: As of `WorkerSetup`.
         elsewhere: How many folders of modules there are beside the project's.
         params: Those that are never shown, as they are written, by table.
+        staging: As of `WorkerSetup`.
     """
 
     home: Path
@@ -187,6 +177,7 @@ class ClusterSetup(Struct, frozen=True):
     transforms: tuple[FunctionRef, ...]
     elsewhere: int = 0
     params: Mapping[str, Mapping[str, Any]] = {}
+    staging: str | None = None
 
     def __call__(self, folder: Path) -> None:
         """Load all that computing needs; variables are those of this process.
@@ -205,4 +196,4 @@ class ClusterSetup(Struct, frozen=True):
             table: {name: value_of(each, os.environ, folder) for name, each in written.items()}
             for table, written in self.params.items()
         }
-        WorkerSetup(folder, specs, code, self.transforms, params=params, is_unpacked=True)()
+        WorkerSetup(folder, specs, code, self.transforms, params=params, staging=self.staging, is_unpacked=True)()

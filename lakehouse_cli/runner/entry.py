@@ -44,6 +44,7 @@ class WorkerSetup(Struct, frozen=True):
         staging: The folder in which results wait until all of the run have passed; None where they are stored at once.
         is_cluster: Whether the processes are those of a cluster's workers.
         is_unpacked: Whether the folder is a copy, at a worker of a cluster.
+        missing: Modules that transforms' own import at their top, and that are not on this machine.
     """
 
     folder: Path
@@ -55,6 +56,7 @@ class WorkerSetup(Struct, frozen=True):
     staging: str | None = None
     is_cluster: bool = False
     is_unpacked: bool = False
+    missing: tuple[str, ...] = ()
 
     def __call__(self) -> None:
         """Load all that computing needs, before there is anything to compute.
@@ -100,7 +102,7 @@ def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Ta
     """Materialize at a worker of a cluster, where the run may have stored the table already."""
     from lakehouse_cli.executors.clusters.bundle import mask_of_bundle
     from lakehouse_cli.executors.clusters.messages import at_rest, was_given_before
-    from lakehouse_cli.runner.stored_already import stored_already
+    from lakehouse_cli.runner.stored_already import SETTLING_S, stored_already
 
     if was_given_before() and (stored := stored_already(job, place.storages)) is not None:
         return stored
@@ -111,8 +113,10 @@ def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Ta
     try:
         return _materialize(job, place, given, {}, {})
     except LakehouseError as error:
-        if isinstance(error, OvertakenError) and (stored := stored_already(job, place.storages)) is not None:
-            return stored
+        if isinstance(error, OvertakenError):
+            stored = stored_already(job, place.storages, SETTLING_S)
+            if stored is not None:
+                return stored
         raise masked_error(error, mask) from None
     except InputError as error:
         raise InputError(error.name, masked_error(error.error, mask)) from None

@@ -94,6 +94,7 @@ class Runner(Struct, frozen=True):
         keep_source: Keeps what was found of a source.
         amend: Called with the result of each table as it ends; returns it, perhaps with more notes.
         publishes_together: Whether nothing is stored until all of the run has passed.
+        waiting_below: The folder below which results wait for that; None for where temporary files are.
         compare: Called with each result, which is then not published; returns whether it equals the stored table.
     """
 
@@ -110,6 +111,7 @@ class Runner(Struct, frozen=True):
     keep_source: KeepSource = ignore_source
     amend: Callable[[TableResult], TableResult] = as_it_is
     publishes_together: bool = False
+    waiting_below: str | None = None
     compare: Callable[[PlannedTable, pa.Table], bool] | None = None
 
     @property
@@ -142,14 +144,14 @@ class Runner(Struct, frozen=True):
             made = assembly.expansion
             plan, codes = made.plan, made.by_unit(self.check_codes)
             runner = replace(self, graph=made.graph, emit=assembly.handle, check_codes=codes)
-        gathered = {} if assembly is None else assembly.expansion.gathered
-        run = _Run(runner, plan, started.run_id, fail_fast, gathered)
+        run = _Run(runner, plan, started.run_id, fail_fast, {} if assembly is None else assembly.expansion.gathered)
         self.emit(started)
         if assembly is not None:
             assembly.begin()
         run.skip_what_is_up_to_date()
         waits = self.publishes_together and bool(plan.due)
-        with run.interrupts.watched(), together(runner.graph, self.storages, is_needed=waits) as run.together:
+        whole = together(runner.graph, self.storages, self.waiting_below, is_needed=waits)
+        with run.interrupts.watched(), whole as run.together:
             if plan.due:
                 run.carry_out()
             run.read_asked_sources()
@@ -201,19 +203,18 @@ class _Run:
     started_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
-        runner, graph = self.runner, self.runner.graph
-        self.planned = {table.name: table for table in self.plan.tables}
-        self.contents = Contents(self.plan, self.gathered)
+        runner, graph, plan = self.runner, self.runner.graph, self.plan
+        self.planned = {table.name: table for table in plan.tables}
+        self.contents = Contents(plan, self.gathered)
         self.started_at = datetime.fromtimestamp(self.started_ns // 1000 / 1e6, UTC)
-        told = self.plan, self.contents, self.results, self.run_id, self.plan.as_of or self.started_at
+        told = plan, self.contents, self.results, self.run_id, plan.as_of or self.started_at
         self.jobs = RunJobs(graph, runner.elsewhere, runner.check_codes, *told, publish=runner.publish)
-        known = self.plan.environment, self.run_id, self.started_ns, runner.publish
+        known = plan.environment, self.run_id, self.started_ns, runner.publish
         self.failures = Failures(graph, runner.storages, runner.failed_rows, *known)
-        knows = self.jobs, self.contents, self.failures
-        self.uncomputed = Uncomputed(self.plan, graph, runner.storages, *knows, self._end)
+        self.uncomputed = Uncomputed(plan, graph, runner.storages, self.jobs, self.contents, self.failures, self._end)
         self.sources = SourcesOfRun(graph, self.failures, runner.keep_source)
         self.interrupts = Interrupts(self._stop_softly)
-        self.schedule = Schedule(self.plan.due, runner.durations, self.contents.bytes_of_inputs, runner.memory_limit)
+        self.schedule = Schedule(plan.due, runner.durations, self.contents.bytes_of_inputs, runner.memory_limit)
 
     def status(self, tables: Iterable[TableResult]) -> RunStatus:
         if self.cancelled_by is not None:

@@ -6,34 +6,47 @@ died may be stored after the plan of the next one.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from contextlib import suppress
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model.manifest import UNFINISHED, Manifest, is_same_content
 from lakehouse_cli.runner.jobs import Job, Outcome
 from lakehouse_cli.storage.base import AssetStorage
 
+#: Seconds for which another run is waited for that has stored a part of a table: its data, or what says whose they are.
+SETTLING_S = 10.0
+_LOOK_S = 0.1
 
-def stored_already(job: Job, storages: Mapping[str, AssetStorage]) -> Outcome | None:
+
+def stored_already(job: Job, storages: Mapping[str, AssetStorage], patience_s: float = 0.0) -> Outcome | None:
     """The result of a table that is stored as this job would store it; None where it is not, or that cannot be known.
 
     Args:
         job: The table.
         storages: By name.
+        patience_s: For how long it is waited for, where only a part of it is there.
     """
     if not job.publish or job.is_check or job.siblings:
         return None
-    with suppress(LakehouseError):
-        storage = storages[job.table.storage]
-        manifest = storage.read_manifest(job.table)
-        if manifest is None or manifest.content_hash == UNFINISHED or not _is_of(manifest, job):
-            return None
-        # A manifest may come before its data, by which a worker was killed.
-        found = storage.content(job.table, (manifest.content,))
-        if found is not None and found.content_hash == manifest.content_hash:
-            return Outcome(manifest, None, (), checks=manifest.checks)
-    return None
+    limit = time.monotonic() + patience_s
+    try:
+        while (manifest := _stored_whole(job, storages[job.table.storage])) is None and time.monotonic() < limit:
+            time.sleep(_LOOK_S)
+    except LakehouseError:
+        return None
+    if manifest is None or not _is_of(manifest, job):
+        return None
+    return Outcome(manifest, None, (), checks=manifest.checks)
+
+
+def _stored_whole(job: Job, storage: AssetStorage) -> Manifest | None:
+    """The manifest of a table whose data are there: one of the two may come first, and a worker die then."""
+    manifest = storage.read_manifest(job.table)
+    if manifest is None or manifest.content_hash == UNFINISHED:
+        return None
+    found = storage.content(job.table, (manifest.content,))
+    return manifest if found is not None and found.content_hash == manifest.content_hash else None
 
 
 def _is_of(manifest: Manifest, job: Job) -> bool:

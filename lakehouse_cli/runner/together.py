@@ -215,7 +215,9 @@ class Together:
         }
         references = _stored_since(self._graph.references(planned.name), waiting, stored)
         hashes = self._hashes | {was.content_hash: now.content_hash for _, (was, now) in references}
-        manifest = publish_staged(self._storages[table.storage], self.folder, table, inputs, hashes)
+        passed = self.waiting[planned.name].outcome.manifest if planned.name in self.waiting else None
+        content_hash = None if passed is None else passed.content_hash
+        manifest = publish_staged(self._storages[table.storage], self.folder, table, inputs, hashes, content_hash)
         if manifest is not None:
             was = waiting.of_tables([planned.name]).get(planned.name)
             stored.record_materialized(table, planned, manifest)
@@ -239,8 +241,16 @@ def _published(each: Waiting, manifest: Manifest | None, seconds: float) -> Tabl
 
 
 @contextmanager
-def together(graph: AssetGraph, storages: Mapping[str, AssetStorage], *, is_needed: bool) -> Iterator[Together | None]:
+def together(
+    graph: AssetGraph, storages: Mapping[str, AssetStorage], below: str | None, *, is_needed: bool
+) -> Iterator[Together | None]:
     """Make the folder in which results wait, removed at the end; None where each is published by itself.
+
+    Args:
+        graph: All tables.
+        storages: Where the results will be stored.
+        below: Where the folder is made; None for where temporary files are.
+        is_needed: Whether results wait at all.
 
     Raises:
         StorageError: It cannot be made.
@@ -249,6 +259,6 @@ def together(graph: AssetGraph, storages: Mapping[str, AssetStorage], *, is_need
         yield None
         return
     with ExitStack() as stack:
-        with spilling("the results that wait to be published together"):
-            folder = stack.enter_context(spill_folder())
+        with spilling("the results that wait to be published together", below):
+            folder = stack.enter_context(spill_folder(below))
         yield Together(folder, graph, storages)

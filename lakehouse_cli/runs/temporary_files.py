@@ -29,11 +29,12 @@ def spill_file() -> IO[bytes]:
 
 
 @contextmanager
-def spilling(what: str) -> Iterator[None]:
+def spilling(what: str, below: str | None = None) -> Iterator[None]:
     """Say of a file from `spill_file` that cannot be made, written or read what it is for, and what to do.
 
     Args:
         what: Is in it, in the plural: ``keys``.
+        below: The folder that it is in, where that is another than that of temporary files.
 
     Raises:
         StorageError: Where an OSError was raised.
@@ -43,19 +44,30 @@ def spilling(what: str) -> Iterator[None]:
     except OSError as error:
         # Arrow's own text repeats the number of the error around what the system says.
         reason = OSError(error.errno, os.strerror(error.errno)) if error.errno else error
-        folder = tempfile.gettempdir()
+        folder = below or tempfile.gettempdir()
+        otherwise = (
+            ""
+            if folder != tempfile.gettempdir()
+            else ", or set the environment variable TMPDIR to a folder that has some"
+        )
         raise StorageError(
             f"{what} do not fit into memory, and not into {folder} either: {system_reason(reason)}",
-            hint=f"make room in {folder}, or set the environment variable TMPDIR to a folder that has some",
+            hint=f"make room in {folder}{otherwise}",
         ) from error
 
 
 @contextmanager
-def spill_folder() -> Iterator[str]:
-    """Make a folder that goes at the end; those that killed processes left go now."""
-    remove_abandoned()
+def spill_folder(below: str | None = None) -> Iterator[str]:
+    """Make a folder that goes at the end; those that killed processes left go now.
+
+    Args:
+        below: Where it is made, hidden; by default where temporary files are.
+    """
+    if below is not None:
+        Path(below).mkdir(parents=True, exist_ok=True)
+    remove_abandoned(below)
     with undisturbed():
-        new = tempfile.mkdtemp(prefix=_NEW)
+        new = tempfile.mkdtemp(prefix=f".{_NEW}" if below else _NEW, dir=below)
         folder = new.replace(_NEW, _PREFIX)
         forget = undo_at_exit(partial(_remove_used, new, folder))
     descriptor = os.open(new, os.O_RDONLY)
@@ -90,11 +102,11 @@ def _remove_used(*folders: str) -> None:
         rmtree(gone, ignore_errors=True)
 
 
-def remove_abandoned() -> None:
-    """Remove the folders that killed processes left."""
-    for folder in Path(tempfile.gettempdir()).glob("lakehouse-*spill-*"):
+def remove_abandoned(below: str | None = None) -> None:
+    """Remove the folders that killed processes left; argument as of `spill_folder`."""
+    for folder in Path(below or tempfile.gettempdir()).glob(f"{'.' if below else ''}lakehouse-*spill-*"):
         with suppress(OSError):
-            if folder.name.startswith(_NEW) and time.time() - folder.lstat().st_mtime < _LOCKED_WITHIN:
+            if _NEW in folder.name and time.time() - folder.lstat().st_mtime < _LOCKED_WITHIN:
                 continue
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:

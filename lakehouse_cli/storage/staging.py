@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -12,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from xxhash import xxh3_128_hexdigest
 
+from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.manifest import InputRecord, Manifest
@@ -46,10 +48,13 @@ class StagedTable(Struct, frozen=True):
     Attributes:
         origin: What its manifest says of where it comes from.
         manifest: It as far as it is known before the result is stored.
+        data: The name of the file with the result: of one attempt alone, as those of workers that were thought dead
+            may still be writing.
     """
 
     origin: Provenance
     manifest: Manifest
+    data: str
 
 
 class StagedChecks(Struct, frozen=True):
@@ -112,8 +117,8 @@ class StagingStorage(WrapperStorage):
         from lakehouse_cli.storage.counted_pieces import CountedPieces
         from lakehouse_cli.storage.format_storage import make_manifest
 
-        path, counted = self._data(table), CountedPieces(pieces)
-        with spilling(_WHAT), pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, counted.first.schema) as to:
+        path, counted = _file(self._folder, table.name, f"{token_hex(8)}.arrow"), CountedPieces(pieces)
+        with self._spilling(), pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, counted.first.schema) as to:
             for piece in counted:
                 to.write_table(piece)
         found = self.inner.capability(RehearsesWriting)
@@ -129,10 +134,10 @@ class StagingStorage(WrapperStorage):
             rows=counted.rows,
         )
         if table.partition is not None:
-            with spilling(_WHAT):
+            with self._spilling():
                 manifest = self._staged_partitions(table).add(table, manifest, given.keys)
             given = replace(given, checks=manifest.checks)
-        self._keep(table, StagedTable(given, manifest))
+        self._keep(table, StagedTable(given, manifest, path.name))
         return manifest
 
     def keep_checks(self, table: Table, manifest: Manifest, checks: tuple[CheckRecord, ...]) -> bool:
@@ -143,14 +148,14 @@ class StagingStorage(WrapperStorage):
         else:
             judged = replace(staged.manifest, checks=checks)
             if table.partition is not None:
-                with spilling(_WHAT):
+                with self._spilling():
                     self._staged_partitions(table).add(table, judged)
-            self._keep(table, StagedTable(replace(staged.origin, checks=checks), judged))
+            self._keep(table, replace(staged, origin=replace(staged.origin, checks=checks), manifest=judged))
         return True
 
     def delete(self, table: Table) -> None:
         """Hide a stored partition until it is removed."""
-        with spilling(_WHAT):
+        with self._spilling():
             self._staged_partitions(table).drop(table)
         self._keep(table, StagedDrop())
 
@@ -194,7 +199,7 @@ class StagingStorage(WrapperStorage):
         staged = self._staged(table)
         if staged is None:
             return self.inner.scan(table, columns)
-        record, path = staged.manifest.content, self._data(table)
+        record, path = staged.manifest.content, self._folder / staged.data
         names = None if columns is None or table.extra_columns == "keep" else [each.name for each in columns]
 
         def pieces() -> Iterator[pa.Table]:
@@ -215,11 +220,14 @@ class StagingStorage(WrapperStorage):
         return table.partition is not None and isinstance(read_record(self._folder, table.name), StagedDrop)
 
     def _keep(self, table: Table, record: _Staged) -> None:
-        with spilling(_WHAT):
-            _file(self._folder, table.name, "record").write_bytes(pickle.dumps(record))
+        path = _file(self._folder, table.name, "record")
+        aside = path.with_suffix(f".{token_hex(8)}")
+        with self._spilling():
+            aside.write_bytes(pickle.dumps(record))
+            aside.replace(path)
 
-    def _data(self, table: Table) -> Path:
-        return _file(self._folder, table.name, "arrow")
+    def _spilling(self) -> AbstractContextManager[None]:
+        return _spilling(self._folder)
 
     def _staged_partitions(self, table: Table) -> StagedPartitions:
         from lakehouse_cli.storage.staged_partitions import StagedPartitions  # not loaded for whole tables
@@ -235,6 +243,10 @@ def _file(folder: Path, name: str, ending: str) -> Path:
     return folder / f"{xxh3_128_hexdigest(name.encode()) if '/' in name else name}.{ending}"
 
 
+def _spilling(folder: Path) -> AbstractContextManager[None]:
+    return spilling(_WHAT, str(folder.parent))
+
+
 def read_record(folder: Path, name: str) -> _Staged | None:
     """What waits of a table; None where nothing does."""
     path = _file(folder, name, "record")
@@ -247,7 +259,7 @@ def read_staged(path: Path, names: Collection[str] | None = None) -> Iterator[pa
     """Read a result that waits, piece by piece, mapped into memory: at least one piece, of all columns or of some."""
     import pyarrow as pa
 
-    with spilling(_WHAT), pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as reader:
+    with _spilling(path.parent), pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as reader:
         empty = reader.schema.empty_table()
         yield empty if names is None else empty.select(names)
         for batch in reader:
@@ -262,6 +274,7 @@ def publish_staged(
     table: Table,
     inputs: Mapping[str, tuple[InputRecord, InputRecord]],
     hashes: Mapping[str, str],
+    content_hash: str | None = None,
 ) -> Manifest | None:
     """Store a result that waited, or what was found on stored data, or remove a partition.
 
@@ -272,6 +285,7 @@ def publish_staged(
         inputs: Of those of its inputs that waited as well, or some partitions of which did, what they were while they
             waited, and what they are stored as; as its manifest calls them.
         hashes: The content hashes that what it was judged by was stored with, by those that it had while it waited.
+        content_hash: That of the result that passed; None of what has none.
 
     Returns:
         The manifest of a result; None of anything else.
@@ -286,11 +300,14 @@ def publish_staged(
         keep_checks(storage, table, record.manifest, _against_stored(record.checks, hashes))
     if not isinstance(record, StagedTable):
         return None
+    if record.manifest.content_hash != content_hash:
+        message = f"`{table.name}` was computed once more by a worker that had been thought dead"
+        raise StorageError(message, hint="run again")
     origin = record.origin
     used = {name: _as_stored(each, *inputs.get(name, (each, each))) for name, each in origin.inputs.items()}
     keys = origin.keys and origin.keys.as_stored(hashes)
     origin = replace(origin, inputs=used, checks=_against_stored(origin.checks, hashes), keys=keys)
-    return publish_pieces(storage, table, read_staged(_file(Path(folder), table.name, "arrow")), lambda: origin)
+    return publish_pieces(storage, table, read_staged(Path(folder, record.data)), lambda: origin)
 
 
 def _as_stored(used: InputRecord, waiting: InputRecord, stored: InputRecord) -> InputRecord:

@@ -23,7 +23,7 @@ from tests.preloaded import Preloaded
 
 COMMAND = [sys.executable, "-c", "from lakehouse_cli.cli.main import main; main()"]
 #: Seconds until what is waited for is taken not to come; far more than any of it needs.
-PATIENCE = 30.0
+PATIENCE = 120.0
 #: A result for transforms of whose values nothing depends: to make an array of any loads pandas, which takes a process
 #: longer than all else that it does.
 TABLE = "pa.table({'a': pa.nulls(1, pa.int64())})"

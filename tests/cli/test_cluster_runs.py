@@ -15,9 +15,10 @@ from msgspec.structs import replace
 from lakehouse_cli import registry
 from lakehouse_cli.executors.base import WorkerDiedError
 from lakehouse_cli.executors.clusters.messages import Message, unpacked
-from lakehouse_cli.executors.clusters.worker import unpack_answers
+from lakehouse_cli.executors.clusters.worker import answer, unpack_answers
 from tests.clusters.here import Here, HereExecutor
 from tests.conftest import Cli, ProjectFolder
+from tests.servers.s3 import S3Server
 
 EXECUTION = 'storages: {default: {root: data, shared: true}}\nexecution: {executor: dask, options: {address: "here"}}\n'
 CODE = """
@@ -38,7 +39,7 @@ def numbers():
 def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Here]], None]:
     """Has the project run on an engine."""
     monkeypatch.setitem(registry.EXECUTORS, "dask", registry.Entry("tests.clusters.here:HereExecutor"))
-    return lambda engine: monkeypatch.setattr(HereExecutor, "of", engine)
+    return lambda engine: monkeypatch.setattr(HereExecutor, "engine", engine)
 
 
 @pytest.fixture
@@ -180,3 +181,161 @@ def test_worker_with_another_value_of_a_param(
     ran = cli("run")
     assert ran.code == 1
     assert "it lacks the environment variable `TOKEN`" in ran.out + ran.err
+
+
+def test_module_that_is_nowhere(folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], notes: Path) -> None:
+    """It is said of each worker before anything runs; one that only a branch imports keeps nothing from running."""
+    on(Here)
+    folder.edit("transforms.py", "import time", "import nowhere_at_all, neither.here")
+    ran = cli("run")
+    assert ran.code == 1
+    for name in ("nowhere_at_all", "neither"):
+        assert f"it has no module `{name}`, nor has this machine: install it" in ran.err
+    assert not notes.exists()
+    folder.edit("transforms.py", "import nowhere_at_all, neither.here", "def other():\n    import nowhere_at_all")
+    assert cli("run").code == 0
+
+
+TOGETHER = """
+import random
+
+import pyarrow as pa
+
+
+def one() -> pa.Table:
+    return pa.table({"n": [random.getrandbits(60)]})
+
+
+def pair(one: pa.Table) -> dict[str, pa.Table]:
+    return {"left": one, "right": one}
+
+
+def parts(region: str, one: pa.Table) -> pa.Table:
+    return one.append_column("region", pa.array([region]))
+
+
+def last(left: pa.Table, parts: pa.Table) -> pa.Table:
+    return pa.table({"n": [parts.num_rows]})
+"""
+
+
+@pytest.fixture
+def several(folder: ProjectFolder) -> ProjectFolder:
+    """Whole tables, results of one function and partitions, whose last one fails; they wait beside where they go."""
+    folder.declare(
+        """one: {columns: {n: int64}}
+left: {inputs: [one], function: pair, output: left, columns: {n: int64}}
+right: {inputs: [one], function: pair, output: right, columns: {n: int64}}
+parts: {inputs: [one], partitions: [region], columns: {region: string, n: int64}, key: [region, n]}
+last: {columns: {n: {type: int64, max: 1}}, checks: [{row_count: {equals: right}}]}
+""",
+        TOGETHER,
+        top="dimensions: {region: [eu, us]}\n" + EXECUTION.replace("root: data", "root: data/lake"),
+    )
+    return folder
+
+
+def test_together(several: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None]) -> None:
+    """Nothing is stored until all have passed, and nothing is left beside it."""
+    on(Here)
+    ran = cli("run", "--together", "-o", "json")
+    assert ran.code == 1
+    assert ran.statuses == {**dict.fromkeys(("one", "left", "right", "parts"), "held_back"), "last": "failed"}, ran.err
+    assert list(several.path.glob("data/**/*.csv")) == []
+    several.edit("lakehouse.yaml", "max: 1", "max: 2")
+    several.edit("lakehouse.yaml", "executor: dask", "executor: dask, publish: together")
+    ran = cli("run", "-o", "json")
+    assert set(ran.statuses.values()) == {"materialized"}, ran.err
+    assert list(several.path.glob("data/lake/.*spill*")) == []
+    assert several.read("data/lake/left.csv") == several.read("data/lake/one.csv")
+    assert set(cli("run", "-o", "json").statuses.values()) == {"unchanged"}
+
+
+class Orphans(Here):
+    """What has been computed is computed once more, by a worker that was thought dead."""
+
+    def call(self, worker: str, key: str, message: bytes, resources: Mapping[str, float] | None) -> None:
+        super().call(worker, key, message, resources)
+        if resources is not None and "-one-" in key:
+            self.orphan = worker, message
+
+    def answered(self, key: str, content: bytes, is_work: bool) -> None:
+        if is_work and "-left-" in key:
+            worker, message = self.orphan
+            answer(message, str(self._folders[worker]))
+        super().answered(key, content, is_work)
+
+
+def test_together_with_an_orphan(several: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None]) -> None:
+    """What others were computed from is not replaced by what they were not."""
+    several.edit("lakehouse.yaml", "max: 1", "max: 2")
+    on(Orphans)
+    ran = cli("run", "--together", "--workers", "1")
+    assert ran.code == 1, ran.out
+    assert "`one` was computed once more by a worker that had been thought dead" in ran.out
+    assert list(several.path.glob("data/**/*.csv")) == []
+
+
+def test_together_without_a_folder(folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None]) -> None:
+    """It is refused before anything is computed, also where the command asks for it."""
+    on(Here)
+    folder.declare(
+        "t: {}",
+        "def t():\n    raise\n",
+        top=EXECUTION.replace("root: data, shared: true", 'root: "s3://lake/x", format: parquet'),
+    )
+    ran = cli("run", "--together")
+    assert ran.code == 2
+    assert "error: results cannot wait to be published together where the workers of a cluster share no" in ran.err
+
+
+SLOWLY = """
+import os
+import random
+import threading
+from pathlib import Path
+
+import obstore
+import pyarrow as pa
+from obstore.store import S3Store
+
+OTHER = Path({other!r})
+
+
+def numbers() -> pa.Table:
+    if OTHER.exists():  # another run stores what it computed: its data, and in a while what says that they are its
+        store = S3Store({bucket!r}, virtual_hosted_style_request=False)
+        obstore.put(store, "lake/numbers.csv", (OTHER / "numbers.csv").read_bytes())
+        manifest = (OTHER / "numbers.json").read_bytes()
+        threading.Timer(1.0, obstore.put, [store, "lake/.lakehouse/manifests/numbers.json", manifest]).start()
+    return pa.table({{"n": [random.getrandbits(60)]}})
+"""
+
+
+@pytest.mark.slow
+def test_run_that_is_overtaken_waits_for_what_the_other_stores(
+    folder: ProjectFolder,
+    cli: Cli,
+    on: Callable[[type[Here]], None],
+    s3_server: S3Server,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """It takes that as its own, once it is there."""
+    for name, value in s3_server.environ.items():
+        monkeypatch.setenv(name, value)
+    bucket, other = s3_server.make_bucket("overtaken"), tmp_path / "other"
+    store = s3_server.store(bucket)
+    top = EXECUTION.replace("root: data, shared: true", f'root: "s3://{bucket}/lake"')
+    folder.declare("numbers: {columns: {n: int64}}", SLOWLY.format(bucket=bucket, other=str(other)), top=top)
+    on(Here)
+    assert cli("run").code == 0
+    stored = {key: store.get(key).bytes() for key in ("lake/numbers.csv", "lake/.lakehouse/manifests/numbers.json")}
+    other.mkdir()
+    for key, content in stored.items():
+        (other / key.rpartition("/")[2]).write_bytes(bytes(content))
+        store.delete(key)
+    ran = cli("run", "-o", "json")
+    assert ran.statuses == {"numbers": "materialized"}, ran.out
+    assert store.get("lake/numbers.csv").bytes() == stored["lake/numbers.csv"]
+    assert cli("run", "-o", "json").statuses == {"numbers": "unchanged"}

@@ -53,7 +53,7 @@ def test_lake_is_the_same(
     storage = BUCKET % f"metering-{cluster.executor}" if place == "bucket" else WAREHOUSE % postgresql_database
     copied(folder, "lake", cluster, storage, "raw")
     assert cli("run", "--env", "local").code == 0
-    ran = cli("run", "--env", "cluster", "-o", "json")
+    ran = cli("run", "--env", "cluster", "-o", "json", *(["--together"] if place == "bucket" else []))
     assert set(ran.statuses.values()) == {"materialized"}, ran.err
     compared = cli("diff", "--env", "cluster", "--against", "local")
     assert compared.code == 0, compared.out

@@ -10,7 +10,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from lakehouse_cli.executors.base import WorkerDiedError
-from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, OnAnswer, OnSaid, Slots
+from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, Slots
 from lakehouse_cli.executors.clusters.executor import ClusterExecutor
 from lakehouse_cli.executors.clusters.worker import answer
 
@@ -22,9 +22,8 @@ class Here(Engine):
 
     name = "threads"
 
-    def __init__(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> None:
-        del options
-        self.on_answer, self.on_said = on_answer, on_said
+    def connect(self) -> None:
+        """They are here."""
         self._folders = {name: Path(mkdtemp()) for name in ("one", "two")}
         self._wanted: set[str] = set()
 
@@ -64,8 +63,4 @@ class Here(Engine):
 class HereExecutor(ClusterExecutor):
     """Leads the engine that a test sets."""
 
-    of: type[Here] = Here
-
-    def engine(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> Engine:
-        """Two threads."""
-        return self.of(options, on_answer, on_said)
+    engine = Here

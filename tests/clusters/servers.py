@@ -19,9 +19,7 @@ from typing import ClassVar
 
 import pytest
 
-from tests.cli.running import children
-
-PATIENCE = 60.0
+from tests.cli.running import PATIENCE, children
 
 
 def free_port() -> int:
@@ -132,7 +130,7 @@ class Cluster(ABC):
         for each in found:
             with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGKILL)
-        process.wait(15)
+        process.wait(PATIENCE)
 
     def kill_worker(self, number: int) -> None:
         """Kill one, as a machine that lost its power."""

@@ -68,6 +68,7 @@ def test_worker_that_differs_is_given_nothing(folder: ProjectFolder, cli: Cli, c
     """Each is said with all of its differences; others do the work."""
     declare(folder, cluster, root="${LAKE_ROOT:-data}/${LAKE_TOKEN}", uses="{env: [MARKET]}")
     folder.write("without/sitecustomize.py", WITHOUT)
+    folder.edit("transforms.py", "import os\n", "import nowhere\nimport os\n", 1)
     folder.write("older/pandas-0.9.dist-info/METADATA", "Metadata-Version: 2.1\nName: pandas\nVersion: 0.9\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAKE_TOKEN", "t0k3n")
@@ -81,6 +82,8 @@ def test_worker_that_differs_is_given_nothing(folder: ProjectFolder, cli: Cli, c
         assert "it has pandas 0.9, not " in ran.err
         assert "it lacks the environment variable `LAKE_TOKEN`" in ran.err
         assert "it has another value of the environment variable `MARKET`" in ran.err
+        assert "it has no module `nowhere`, nor has this machine" in ran.err
+        folder.edit("transforms.py", "import nowhere\n", "")
         started(cluster, 2, LAKE_TOKEN="t0k3n-of-the-worker", MARKET="north")
         ran = cli("run", "-o", "json")
         assert ran.statuses == {"place": "materialized"}, ran.err

@@ -49,17 +49,30 @@ class Engine(ABC):
         on_answer: Called once for each call that is not cancelled, in any thread; never within `call`.
         on_said: Called in any thread, before the answer.
 
+    Attributes:
+        address: Where it is; empty where the engine is to find it.
+        on_answer: As given.
+        on_said: As given.
+
     Raises:
-        ClusterLostError: Nothing answers there within ten seconds, or what answers is something else.
+        ClusterLostError: As of `connect`.
     """
 
     #: What messages call the engine, and what is done where a cluster does not answer.
     name: str = ""
-    #: Seconds for which a first worker is waited for before the first table.
-    greeting_s: float = 10.0
+
+    def __init__(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> None:
+        self.address: str = options.get("address", "")
+        self.on_answer, self.on_said = on_answer, on_said
+        self.connect()
 
     @abstractmethod
-    def __init__(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> None: ...
+    def connect(self) -> None:
+        """Find the cluster.
+
+        Raises:
+            ClusterLostError: Nothing answers there within ten seconds, or what answers is something else.
+        """
 
     @abstractmethod
     def workers(self) -> Mapping[str, Slots]:

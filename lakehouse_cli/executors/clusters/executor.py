@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
@@ -19,7 +18,7 @@ from uuid import uuid4
 
 from lakehouse_cli.executors.base import Ask, Executor, WorkerDiedError
 from lakehouse_cli.executors.clusters.bundle import Bundle
-from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine, OnAnswer, OnSaid
+from lakehouse_cli.executors.clusters.engine import ClusterLostError, Engine
 from lakehouse_cli.executors.clusters.members import (
     Backlog,
     Call,
@@ -45,10 +44,12 @@ SOON_S = 0.1
 RECONNECT_S = 60.0
 #: Seconds for which others that there are are waited for after a first worker.
 SETTLING_S = 1.0
+#: Seconds for which a first worker is waited for: one that is there, and may have to load lakehouse; one that comes.
+GREETING_S, NONE_S = 30.0, 10.0
 
 
 class ClusterExecutor(Executor):
-    """Leads the workers of a cluster; an adapter says which `engine` it is of.
+    """Leads the workers of a cluster.
 
     Args:
         workers: How many pieces of work may be under way at once; as many as the workers do at once by default.
@@ -56,10 +57,14 @@ class ClusterExecutor(Executor):
         at_once: As of `Executor`.
         options: Those of `execution.options`, checked.
 
+    Attributes:
+        engine: What an adapter is of.
+
     Raises:
         ClusterError: Nothing answers there, or no worker has what the run requires.
     """
 
+    engine: ClassVar[type[Engine]]
     shares_memory: ClassVar[bool] = False
     is_cluster: ClassVar[bool] = True
 
@@ -99,10 +104,6 @@ class ClusterExecutor(Executor):
             raise
         self._watcher = threading.Thread(target=self._watch, name="lakehouse cluster", daemon=True)
         self._watcher.start()
-
-    @abstractmethod
-    def engine(self, options: Mapping[str, Any], on_answer: OnAnswer, on_said: OnSaid) -> Engine:
-        """The engine, connected; arguments and what it raises are those of `Engine`."""
 
     @property
     def workers(self) -> int:
@@ -373,7 +374,7 @@ class ClusterExecutor(Executor):
             return True
         if states == {"unfit"}:  # others may have just come as well
             return seconds > SETTLING_S
-        return seconds > (SETTLING_S if "ready" in states else self._engine.greeting_s)
+        return seconds > (SETTLING_S if "ready" in states else GREETING_S if states else NONE_S)
 
     # Watching.
 

@@ -45,7 +45,8 @@ def drive(descriptor: int) -> None:
     """Connect to a cluster, and do what the run asks for until it is over.
 
     Args:
-        descriptor: Of the line. What comes first is the address; said are `loaded`, and then `ready` or why it is not.
+        descriptor: Of the line. What comes first is the address; said are `loaded`, and then `ready` with the head's,
+            or why it is not.
     """
     for number in LEADERS:
         signal.signal(number, signal.SIG_IGN)
@@ -63,7 +64,7 @@ def drive(descriptor: int) -> None:
         except Exception as error:  # noqa: BLE001  # whatever Ray makes of it
             line.send(("lost", " ".join(str(error).split())))
             return
-        line.send(("ready", ""))
+        line.send(("ready", ray.get_runtime_context().gcs_address))
         asyncio.run(_Driver(line).serve())
     ray.shutdown()
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
+from importlib.util import find_spec
 
 from msgspec import Struct
 
@@ -27,6 +28,7 @@ class Requirements(Struct, frozen=True):
         python: Its Python.
         lakehouse: Its lakehouse.
         packages: Versions by the name of the distribution; empty where any will do.
+        modules: Top-level modules that it must have, whatever brings them.
         variables: Names of the environment variables that it must have.
         values: Of variables on which data depend, a hash of the value that they must have; None where it is not set.
         salt: Goes into the hashes, so that no value can be looked up.
@@ -35,6 +37,7 @@ class Requirements(Struct, frozen=True):
     python: str = python_version()
     lakehouse: str = __version__
     packages: Mapping[str, str] = {}
+    modules: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     values: Mapping[str, str | None] = {}
     salt: bytes = b""
@@ -55,6 +58,9 @@ class Requirements(Struct, frozen=True):
                 yield f"has no {name}"
             elif wanted not in ("", found):
                 yield f"has {name} {found}, not {wanted}"
+        for name in self.modules:
+            if find_spec(name) is None:
+                yield f"has no module `{name}`, nor has this machine: install it, or correct the import"
         for name in self.variables:
             if name not in os.environ:
                 yield f"lacks the environment variable `{name}`"

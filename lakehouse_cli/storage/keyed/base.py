@@ -357,8 +357,14 @@ class _ManifestKey:
         return nullcontext()
 
     def claim(self, manifest: Manifest) -> None:
-        """Put it before there are data, whose time it lacks; raises ChangedError as `put` does."""
-        self.put(manifest)
+        """Put it before there are data, whose time it lacks.
+
+        That of another run will do as well: which of the two stores the table is decided by the data.
+        """
+        try:
+            self.put(manifest)
+        except ChangedError:
+            self._seen = self._storage.head_key(self._key)
 
     def put(self, manifest: Manifest) -> Manifest:
         """Put it over what was seen, and return it as put; raises ChangedError where something else is there by now."""

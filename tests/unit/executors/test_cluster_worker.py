@@ -89,7 +89,7 @@ def test_short_pieces_are_given_together_and_one_death_is_one_failure() -> None:
     Together.counts = []
 
     class OnTogether(HereExecutor):
-        of = Together
+        engine = Together
 
     with OnTogether() as executor:
         for number in range(40):  # one after the other: it is learnt how long they take

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterable
 from typing import Any, BinaryIO
@@ -97,6 +98,26 @@ def test_the_first_of_two_runs_that_saw_nothing_wins(storage: DictStorage) -> No
     publish(first, "first", origins[0])
     with pytest.raises(StorageError, match="another run"):
         publish(second, "second", origins[1])
+
+
+def test_run_that_has_only_announced_a_table_has_not_stored_it(
+    storage: DictStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been killed; and where it was not, one of the two puts data first."""
+    run = other(storage)
+    origin, put = planned(run, table()), run.put_key
+
+    def put_late(key: str, data: BinaryIO, seen: Head | None) -> Head:
+        if not storage.things:
+            storage.put_key(key, io.BytesIO(b"{}"), None)
+        return put(key, data, seen)
+
+    monkeypatch.setattr(run, "put_key", put_late)
+    publish(run, "second", origin)
+    assert storage.scan(table(), table().columns).table().column("text").to_pylist() == ["second"]
+    manifest = storage.read_manifest(table())
+    assert manifest is not None
+    assert manifest.run_id == origin.run_id
 
 
 def test_data_without_their_manifest_are_stored_again(storage: DictStorage, monkeypatch: pytest.MonkeyPatch) -> None:
