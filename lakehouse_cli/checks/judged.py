@@ -77,6 +77,16 @@ class Judged:
         if self.rejects:
             self._rejected.append(np.asarray(rows, np.int64) + start)
 
+    def gathering(self, found: Findings) -> tuple[Callable[[Any], None] | None, list[Any]]:
+        """What takes the numbers of rows that only the end names, None where they are not wanted; and those taken."""
+        every: list[Any] = []
+
+        def take(rows: Any) -> None:
+            every.append(np.asarray(rows, np.int64))
+            self.reject(rows)
+
+        return take if self.rejects or found.names_every_row else None, every
+
     def rejected(self) -> Any:
         """The 0-based numbers of the rows that violate it, ascending, as far as they are known; int64."""
         return np.unique(np.concatenate([np.empty(0, np.int64), *self._rejected]))

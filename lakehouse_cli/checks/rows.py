@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
@@ -194,7 +195,8 @@ class RowJudge(Judged):
         """Judge the references that were put aside."""
         if self._references is None:
             return
-        count, first = self._references.missing(self.reject if self.rejects else None)
+        take, every = self.gathering(found)
+        count, first = self._references.missing(take)
         if not count or first is None:
             return
         self.count += count
@@ -205,7 +207,7 @@ class RowJudge(Judged):
         some = examples_of(shown, shown.column_names, range(len(rows[:EXAMPLES])), self._hidden)
         examples = tuple(Example(row + 1, each.value) for row, each in zip(rows, some, strict=False))
         violation = Violation(self.column, self.check.kind, count, self.say(count), examples, self.check.location)
-        found.add_of_all(violation, rows, shown, self.say, self.group)
+        found.add_of_all(violation, rows, shown, self.say, self.group, every and np.concatenate(every))
 
     def close(self) -> None:
         """Remove what was spilled."""

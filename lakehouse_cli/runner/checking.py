@@ -252,7 +252,7 @@ def _check_stored(job: Job, place: Workplace) -> Outcome:
             for piece in data(names):
                 judge.piece(piece)
             try:
-                found += judge.finish()
+                found += judge.finish(partial(data, names))
             except ContractError as error:
                 found += error.checks
                 failure = error if failure is None else _merged(failure, error)
