@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import clusters, partitions, projects
+from benchmarks import checks, clusters, partitions, projects
 from benchmarks.measuring import Measured, Paired, machine, paired
 
 DATA = projects.DATA
@@ -316,6 +316,32 @@ def simulated(found: Mapping[str, Any], units: str = "tables") -> list[str]:
     return lines
 
 
+_CHECKS = """## Checks
+
+Written by `make bench`, or `python -m benchmarks checks`, on {machine}.
+Ten checks are two not null, two ranges, two accepted values, a pattern, a length, `unique` on shuffled keys, and an
+expression, on rows in memory, each validation a process of its own; Pandera's pandas backend has one thread. The memory
+of `unique` is that of a run which streams rows from Parquet to Parquet (an int64, a text of 32 characters, a float).
+
+| what | yardstick | quantity | ours | yardstick | ratio | promised |
+|---|---|---|---:|---:|---:|---:|
+"""
+
+
+def of_checks(rounds: int) -> list[str]:
+    """What checks take beside Pandera, thirty beside ten, the memory of `unique`, runs with nothing due, tests."""
+    rows = int(os.environ.get("ROWS", projects.ROWS))
+    lines = [*checks.beside_pandera(rows, rounds), checks.memory_of_unique(rows)]
+    imports = [[sys.executable, "-c", f"import {names}"] for names in ("pandas", "pandas, pyarrow")]
+    what = "`lakehouse run`, 1,000 tables with three checks each, up to date"
+    folder = checks.checked_tables()
+    pair = paired(what, ["lakehouse", "run"], "`import pandas`", imports[0], folder, 3 * rounds)
+    lines += [row(pair, "wall", wall, 1.0), row(pair, "CPU", cpu, 1.0)]
+    what, folder = "`lakehouse test`, 100 tests of small transforms", checks.tested_transforms()
+    pair = paired(what, ["lakehouse", "test"], "`import pandas, pyarrow`", imports[1], folder, rounds)
+    return [*lines, difference(pair, 1.0)]
+
+
 _CLUSTERS = """## Clusters
 
 Written by `make bench`, or `python -m benchmarks clusters`, on {machine}. A cluster is a scheduler, or a head,
@@ -401,6 +427,7 @@ def main() -> None:
         "files": (many_files, 5),
         "clusters": (on_clusters, 3),
         "partitions": (by_partition, 3),
+        "checks": (of_checks, 3),
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
@@ -421,6 +448,8 @@ def main() -> None:
         found = measured(arguments.rounds or rounds)
         if measured is by_partition:
             _write("## Partitions", _PARTITIONS.format(machine=machine()) + "\n".join(found) + "\n\n")
+        elif measured is of_checks:
+            _write("## Checks", _CHECKS.format(machine=machine()) + "\n".join(found) + "\n\n")
         elif measured is on_clusters:
             _write("## Clusters", _CLUSTERS.format(machine=machine()) + "\n".join(found) + "\n\n")
         else:

@@ -76,6 +76,7 @@ class Example(Struct, frozen=True):
         line: 1-based line of the file the value was read from, None where it was computed.
         key: The values of the table's key in that row, by column, but for what `value` is; unset where there are none.
         file: The file of many that the row is in; unset where there is one.
+        file_row: Its number in that file, from 1, where this has no lines.
     """
 
     row: int | None
@@ -83,6 +84,7 @@ class Example(Struct, frozen=True):
     line: int | None = None
     key: str | UnsetType = UNSET  # not in lines of the history where there is none
     file: str | UnsetType = UNSET
+    file_row: int | UnsetType = UNSET
 
 
 class Violation(Struct, frozen=True):
@@ -115,6 +117,7 @@ class FailedRow(Struct, frozen=True):
         values: By column, as text; None for null.
         wrong: The columns that the reasons are about.
         file: The file of many that it is in; unset where there is one.
+        file_row: Its number in that file, from 1, where this has no lines.
     """
 
     row: int | None
@@ -123,6 +126,7 @@ class FailedRow(Struct, frozen=True):
     values: dict[str, str | None]
     wrong: tuple[str, ...] = ()
     file: str | UnsetType = UNSET
+    file_row: int | UnsetType = UNSET
 
 
 def some_rows(rows: Sequence[FailedRow], most: int) -> tuple[FailedRow, ...]:
@@ -148,6 +152,26 @@ def some_rows(rows: Sequence[FailedRow], most: int) -> tuple[FailedRow, ...]:
     return tuple(rows[at] for at in sorted(chosen))
 
 
+class WrittenRows(Struct, frozen=True):
+    """All rows that break a contract, in a file; see `lakehouse_cli.contracts.violating_rows`.
+
+    Attributes:
+        file: Its path, until it is where it stays.
+        ends: Where in it the rows that were found piece by piece end, those that only the end named, and their places.
+        reasons: What is wrong, by number, a sentence each; None for what is not wrong after all.
+        wrong: The columns that they are about.
+        count: How many rows.
+        hidden: Columns of which no values are to be kept.
+    """
+
+    file: str
+    ends: tuple[int, ...]
+    reasons: tuple[str | None, ...]
+    wrong: tuple[tuple[str, ...], ...]
+    count: int
+    hidden: tuple[str, ...] = ()
+
+
 class FailedRows(Struct, frozen=True):
     """The rows that break a contract.
 
@@ -155,11 +179,13 @@ class FailedRows(Struct, frozen=True):
         count: How many there are.
         columns: Names, those that are wrong first.
         rows: The first of them.
+        written: All of them; None where there are no others, or they are not kept.
     """
 
     count: int
     columns: tuple[str, ...]
     rows: tuple[FailedRow, ...]
+    written: WrittenRows | None = None
 
     @classmethod
     def of_examples(cls, violations: Sequence[Violation]) -> Self | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 # Bytes of values that wait in memory, of all checks that look for equal ones.
 _IN_MEMORY = 88 << 20
 # Checks of rows of which only the end may say which they are.
-_AT_THE_END = ("unique", "foreign_key")
+_AT_THE_END = ("unique", "foreign_key", "function")
+#: Gives all pieces of what was judged.
+ReadAgain = Callable[[], Iterable[pa.Table]]
 
 
 class Rejection(NamedTuple):
@@ -184,15 +186,18 @@ class Judge:
             return FunctionJudge(check, self._setting.folder, hidden)
         return RowJudge(check, self._table, schema, self._setting)
 
-    def finish(self) -> tuple[CheckRecord, ...]:
+    def finish(self, read_again: ReadAgain | None = None) -> tuple[CheckRecord, ...]:
         """What was found in all pieces, of which there was at least one.
+
+        Args:
+            read_again: Gives all pieces once more; None where they are not stored.
 
         Raises:
             ContractError: A check failed that keeps the table from being published; it carries all records.
         """
         records, refused, lines = self._verdicts()
         if refused:
-            raise self._failure(records, refused, lines)
+            raise self._failure(records, refused, lines, read_again)
         return tuple(records)
 
     def finish_rejecting(self) -> Rejection:
@@ -230,7 +235,11 @@ class Judge:
         return records, refused, lines
 
     def _failure(
-        self, records: Sequence[CheckRecord], refused: Sequence[Violation], lines: Mapping[int, RowPlace]
+        self,
+        records: Sequence[CheckRecord],
+        refused: Sequence[Violation],
+        lines: Mapping[int, RowPlace],
+        read_again: ReadAgain | None = None,
     ) -> ContractError:
         first = refused[0]
         of_checks = all(each.check not in ("null", "key") for each in refused)
@@ -238,6 +247,7 @@ class Judge:
         message = first.message if len(refused) == 1 else several
         error = ContractError(message, refused, location=first.location)
         failed = {each.result.name for each in records if each.result.status in ("failed", "errored")}
+        self._found.finish_rows(read_again, self._setting.find_lines)
         self._found.describe(error, lines, {each.name for each in self._checks} - failed)
         error.violations, error.checks = tuple(refused), tuple(records)
         return error
@@ -251,6 +261,7 @@ class Judge:
 
     def close(self) -> None:
         """Let go of everything."""
+        self._found.close()
         self._stack.close()
 
 

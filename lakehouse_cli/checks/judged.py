@@ -77,14 +77,36 @@ class Judged:
         if self.rejects:
             self._rejected.append(np.asarray(rows, np.int64) + start)
 
+    def gathering(self, found: Findings) -> tuple[Callable[[Any], None] | None, list[Any]]:
+        """What takes the numbers of rows that only the end names, None where they are not wanted; and those taken."""
+        every: list[Any] = []
+
+        def take(rows: Any) -> None:
+            every.append(np.asarray(rows, np.int64))
+            self.reject(rows)
+
+        return take if self.rejects or found.names_every_row else None, every
+
     def rejected(self) -> Any:
         """The 0-based numbers of the rows that violate it, ascending, as far as they are known; int64."""
         return np.unique(np.concatenate([np.empty(0, np.int64), *self._rejected]))
 
     def say_raised(self, rows: int) -> str:
         """What is said of so many rows in which SQL raises."""
+        return f"check `{self.check.name}`: {self._raised(rows)}"
+
+    def _raised(self, rows: int) -> str:
         why, raises = "" if self.raised is None else self.raised[0], "raises" if rows == 1 else "raise"
-        return f"check `{self.check.name}`: {plural(rows, 'row')} {raises} an error in SQL{why}"
+        return f"{plural(rows, 'row')} {raises} an error in SQL{why}"
+
+    def said(self) -> str:
+        """What is said of all violations."""
+        return self.say(self.count)
+
+    def examples(self, found: Findings) -> tuple[Example, ...]:
+        """The first of the violations."""
+        violation = found.found(self.column, self.check.kind, self.say(2))
+        return () if violation is None else violation.examples
 
     def state(self) -> Mapping[str, str]:
         """What was measured."""
@@ -114,16 +136,17 @@ class Judged:
             code: Hash of the code of a function.
         """
         check = self.check
-        violation = found.found(self.column, check.kind, self.say(2))
-        examples: tuple[Example, ...] = () if violation is None else violation.examples
+        examples = self.examples(found)
         status: CheckStatus = "passed"
-        message = f"{self.say(self.count)}{self.note}" if self.count else ""
+        message = f"{self.said()}{self.note}" if self.count else ""
         if self.error is not None:
             why = f"{self.error}; {self.error.hint}" if self.error.hint else str(self.error)
             if self.sensitive and self.error.quotes:
                 why = "cannot be judged, and its error may show sensitive values"
             status, message = "errored", f"check `{check.name}` {why}"
-        elif self.errored and not self.count:
+        elif self.errored and self.count:
+            message += f"; {self._raised(self.errored)}"
+        elif self.errored:
             message = self.say_raised(self.errored)
             examples = () if self.raised is None else self.raised[1]
         if self.skipped is not None:

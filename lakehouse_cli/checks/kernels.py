@@ -21,6 +21,8 @@ from lakehouse_cli.text.patterns import full_match
 #: Given a piece, the verdicts on its rows.
 Verdict = Callable[[Piece], pa.ChunkedArray]
 _COMPARE = {"min": "greater_equal", "max": "less_equal", "above": "greater", "below": "less"}
+#: Kinds that compare with a bound.
+BOUNDS = frozenset(_COMPARE)
 
 
 def verdict_on_values(check: Check, kind: ColumnType) -> Verdict:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
@@ -12,13 +13,14 @@ from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, shown_values, true_
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.checks.condition_error import ConditionError
 from lakehouse_cli.checks.judged import Findings, Judged
-from lakehouse_cli.checks.kernels import Verdict, column_type, verdict_on_values
+from lakehouse_cli.checks.kernels import BOUNDS, Verdict, column_type, verdict_on_values
 from lakehouse_cli.checks.keys import shown_keys
 from lakehouse_cli.checks.piece import Piece
 from lakehouse_cli.checks.setting import Setting
 from lakehouse_cli.errors import HIDDEN, Example, LakehouseError, Violation
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check
+from lakehouse_cli.text.counts import count_text, plural
 
 if TYPE_CHECKING:
     from lakehouse_cli.checks.references import References
@@ -87,6 +89,10 @@ class RowJudge(Judged):
         self._own: Sequence[str] = ()
         self._live: pa.ChunkedArray | None = None
         self._kinds: Sequence[pa.DataType] = [schema.schema.field(name).type for name in check.columns]
+        self._nans = 0
+        # Of a bound, NaN is on no side; of a sensitive column it would be a value that is shown.
+        is_bound = check.kind in BOUNDS and pa.types.is_floating(self._kinds[0])
+        self._tells_nan = is_bound and self._hidden.isdisjoint(check.columns)
         if check.kind == "expression":
             self.texts = (*self.texts, check.arguments["text"])
             self._verdict: Verdict = lambda piece: piece.masks[check.arguments["text"]]
@@ -156,13 +162,41 @@ class RowJudge(Judged):
         if not bad:
             return
         self.count += bad
-        add_rows(self, found, piece, true_rows(pc.invert(good)), bad, self._hidden)
+        rows = true_rows(pc.invert(good))
+        if self._tells_nan:
+            is_nan = pc.fill_null(pc.is_nan(piece.column(self.check.columns[0]).take(rows)), False)
+            if nans := true_count(is_nan):
+                self._nans += nans
+                add_rows(self, found, piece, rows.filter(is_nan), nans, self._hidden, self._say_nan)
+                bad, rows = bad - nans, rows.filter(pc.invert(is_nan))
+        if bad:
+            add_rows(self, found, piece, rows, bad, self._hidden)
+
+    def _say_nan(self, count: int) -> str:
+        are = f"{plural(count, 'value')} of `{self.check.columns[0]}` {'is' if count == 1 else 'are'} NaN"
+        return f"check `{self.check.name}`: {are}"
+
+    def said(self) -> str:
+        """What is said of all violations."""
+        nans = self._nans
+        if nans in (0, self.count):
+            return self._say_nan(nans) if nans else super().said()
+        return f"{self.say(self.count - nans)}, and {count_text(nans)} {'is' if nans == 1 else 'are'} NaN"
+
+    def examples(self, found: Findings) -> tuple[Example, ...]:
+        """The first of the violations."""
+        first = super().examples(found)
+        nan = found.found(self.column, self.check.kind, self._say_nan(2)) if self._nans else None
+        return (
+            first if nan is None else tuple(sorted((*first, *nan.examples), key=lambda each: each.row or 0))[:EXAMPLES]
+        )
 
     def finish(self, found: Findings) -> None:
         """Judge the references that were put aside."""
         if self._references is None:
             return
-        count, first = self._references.missing(self.reject if self.rejects else None)
+        take, every = self.gathering(found)
+        count, first = self._references.missing(take)
         if not count or first is None:
             return
         self.count += count
@@ -173,7 +207,7 @@ class RowJudge(Judged):
         some = examples_of(shown, shown.column_names, range(len(rows[:EXAMPLES])), self._hidden)
         examples = tuple(Example(row + 1, each.value) for row, each in zip(rows, some, strict=False))
         violation = Violation(self.column, self.check.kind, count, self.say(count), examples, self.check.location)
-        found.add_of_all(violation, rows, shown, self.say, self.group)
+        found.add_of_all(violation, rows, shown, self.say, self.group, every and np.concatenate(every))
 
     def close(self) -> None:
         """Remove what was spilled."""
@@ -188,16 +222,25 @@ def _only(column: pa.ChunkedArray, live: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(live, plain, pa.nulls(1, plain.type)[0])
 
 
-def add_rows(judged: Judged, found: Findings, piece: Piece, rows: pa.Array, count: int, hidden: frozenset[str]) -> None:
-    """Add the rows of a piece that violate a check to what was found."""
+def add_rows(
+    judged: Judged,
+    found: Findings,
+    piece: Piece,
+    rows: pa.Array,
+    count: int,
+    hidden: frozenset[str],
+    say: Callable[[int], str] | None = None,
+) -> None:
+    """Add the rows of a piece that violate a check to what was found; `say` where it is not what is said of others."""
     judged.reject(rows, piece.start)
+    say = say or judged.say
     data = piece.data
     check = judged.check
     columns = check.columns or _named(judged, data)
     first = rows[:EXAMPLES].to_pylist()
     examples = examples_of(data, columns, first, hidden)
-    violation = Violation(judged.column, check.kind, count, judged.say(count), examples, check.location)
-    found.add(violation, rows, judged.say, columns or None, judged.group)
+    violation = Violation(judged.column, check.kind, count, say(count), examples, check.location)
+    found.add(violation, rows, say, columns or None, judged.group)
 
 
 def _named(judged: Judged, data: pa.Table) -> Sequence[str]:

@@ -101,7 +101,8 @@ class SharedValues(Judged):
 
     def finish(self, found: Findings) -> None:
         """Judge the values of all pieces."""
-        count, first = self._values.shared(self.reject if self.rejects else None)
+        take, every = self.gathering(found)
+        count, first = self._values.shared(take)
         if first is None:
             return
         self.count += count
@@ -113,7 +114,7 @@ class SharedValues(Judged):
         some = examples_of(shown, self.check.columns, range(len(rows[:EXAMPLES])), frozenset())
         examples = tuple(type(each)(row + 1, each.value) for row, each in zip(rows[:EXAMPLES], some, strict=True))
         violation = Violation(self.column, self.check.kind, count, self.say(count), examples, self.check.location)
-        found.add_of_all(violation, rows, shown, self.say, self.group)
+        found.add_of_all(violation, rows, shown, self.say, self.group, every and np.concatenate(every))
 
     def close(self) -> None:
         """Remove what was spilled."""

@@ -8,15 +8,13 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.checks.judged import Findings, Judged
-from lakehouse_cli.checks.kernels import verdict_on_values
+from lakehouse_cli.checks.kernels import BOUNDS, verdict_on_values
 from lakehouse_cli.checks.measures import Measure
 from lakehouse_cli.checks.piece import Piece
 from lakehouse_cli.checks.setting import Setting
 from lakehouse_cli.formats.summary import ColumnSummary, Summary
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.check import Check, CheckRecord
-
-_BOUNDS = frozenset(("min", "max", "above", "below"))
 
 
 def passed_by_summary(
@@ -73,7 +71,7 @@ def _by_extremes(check: Check, declared: Column, column: ColumnSummary, setting:
     if check.kind == "freshness":
         judge: Judged = Measure(check, setting)
         judge.piece(sample, Findings())
-    elif check.kind in _BOUNDS:
+    elif check.kind in BOUNDS:
         judge = Judged(check)
         if not all(verdict_on_values(check, declared.type)(sample).to_pylist()):
             return None

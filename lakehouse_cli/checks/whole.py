@@ -84,7 +84,7 @@ class _Waiting(Judged):
         if self._schema is not None and not self.rows and not self._held:
             yield without_rows(self._schema)
 
-    def add(self, found: Findings, count: int, shown: pa.Table, rows: list[int] | None) -> None:
+    def add(self, found: Findings, count: int, shown: pa.Table, rows: list[int] | None, every: Any = None) -> None:
         """Add violations that only the whole table shows.
 
         Args:
@@ -92,6 +92,7 @@ class _Waiting(Judged):
             count: How many there are.
             shown: The first of them.
             rows: Their 0-based numbers; None where these are not known.
+            every: The numbers of all, int64.
         """
         self.count += count
         hidden = self.hidden
@@ -106,7 +107,7 @@ class _Waiting(Judged):
         numbers = [None] * len(some) if rows is None else [row + 1 for row in rows[: len(some)]]
         examples = tuple(type(each)(row, each.value) for row, each in zip(numbers, some, strict=True))
         violation = Violation(self.column, self.check.kind, count, self.say(count), examples, self.check.location)
-        found.add_of_all(violation, rows or [], shown, self.say, self.group)
+        found.add_of_all(violation, rows or [], shown, self.say, self.group, every)
 
     def _masked(self, made: pa.Table) -> pa.Table:
         """Rows that code made of sensitive ones, by whatever names, without their values."""
@@ -213,4 +214,4 @@ class FunctionJudge(_Waiting):
         if len(rows):
             numbers = np.concatenate(self._numbers)[rows.to_numpy()] if self._numbers else rows.to_numpy()
             self.reject(numbers)
-            self.add(found, len(rows), table.take(rows.slice(0, KEPT_ROWS)), numbers[:KEPT_ROWS].tolist())
+            self.add(found, len(rows), table.take(rows.slice(0, KEPT_ROWS)), numbers[:KEPT_ROWS].tolist(), numbers)

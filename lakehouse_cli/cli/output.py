@@ -98,6 +98,25 @@ def write_json(document: Any) -> None:
     _put(text + "\n")
 
 
+def write_json_parts(parts: Iterable[str]) -> None:
+    """The same of one that is text already, part by part."""
+    escapes = holds_marks(Streams.stdout)
+    for part in parts:
+        try:
+            part.encode("ascii" if escapes else "utf-8")
+        except UnicodeEncodeError:
+            part = _escaped(part)
+        _put(part)
+    flush()
+
+
+def _escaped(text: str) -> str:
+    """JSON whose letters beyond ASCII are written as escapes."""
+    import json
+
+    return "".join(each if each.isascii() else json.dumps(each)[1:-1] for each in text)
+
+
 def write_markdown(page: Page) -> None:
     """Write the one Markdown document of this invocation to stdout."""
     from lakehouse_cli.text.page import to_markdown

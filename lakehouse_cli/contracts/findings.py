@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, shown_values, texts_at
+from lakehouse_cli.contracts.violating_rows import WIDEST, ViolatingRows
 from lakehouse_cli.errors import (
     HIDDEN,
     KEPT_ROWS,
@@ -26,8 +27,6 @@ from lakehouse_cli.errors import (
 )
 from lakehouse_cli.model.row_place import FileLine, RowPlace, placed
 
-#: How many values of a row are kept.
-_WIDEST = 200
 # Rows of each finding that are kept, however many others are.
 _SOME = 20
 # Bytes of pieces that are, for rows that only the end names.
@@ -46,9 +45,11 @@ class _Finding:
         violation: Violation,
         say: Callable[[int], str] | None,
         group: str | None,
+        number: int,
         columns: Sequence[str] | None = None,
     ) -> None:
         self.violation = violation
+        self.number = number  # its place among all
         self.columns: Sequence[str] = columns or ()
         self.group = group
         self._say = say
@@ -94,6 +95,9 @@ class Findings:
         self._kept: dict[int, dict[str, str | None]] = {}
         self._names: dict[str, None] = {}
         self._broken: set[str] = set()  # columns in which anything was found
+        self._every = ViolatingRows.here()
+        self._ended = False
+        self._late: list[tuple[int, Any]] = []  # findings by number, with the rows that only the end named
 
     def found(self, column: str | None, check: str, message: str) -> Violation | None:
         """The violation that was added of a column, a check, and a message of two rows; None where there is none."""
@@ -128,7 +132,7 @@ class Findings:
         finding = self._findings.get(key)
         if finding is None:
             finding = self._findings[key] = _Finding(
-                replace(violation, count=0, examples=()), say, self._group(group), columns
+                replace(violation, count=0, examples=()), say, self._group(group), len(self._findings), columns
             )
         self._piece.append(_Piece(finding, violation, rows))
 
@@ -139,6 +143,7 @@ class Findings:
         source: pa.Table,
         say: Callable[[int], str] | None = None,
         group: str | None = "",
+        every: Any = None,
     ) -> None:
         """Add a violation that only all pieces show; beyond those kept, a row in which more was found counts twice.
 
@@ -148,16 +153,20 @@ class Findings:
             source: The columns that it concerns, of those rows.
             say: As of `add`.
             group: As of `add`.
+            every: The positions of all of them, int64; those of the first where they are not known.
         """
         if self._hidden and any(name in self._hidden for name in source.column_names):
             violation = hide_values(violation)
-        finding = _Finding(violation, say, self._group(group))
         message = violation.message if say is None else say(2)
-        self._findings[violation.column, violation.check, message] = finding
+        key = (violation.column, violation.check, message)
+        number = self._findings[key].number if key in self._findings else len(self._findings)
+        finding = self._findings[key] = _Finding(violation, say, self._group(group), number)
         finding.columns = source.column_names
         if finding.group is None:
             return
         finding.rows = list(rows[:KEPT_ROWS])
+        if self._every is not None:
+            self._late.append((number, np.sort(np.array(rows if every is None else every, np.int64))))
         self._broken.update(finding.columns)
         known = sum(row in self._kept for row in rows)
         self._counts[frozenset((finding.group,))] += violation.count - known
@@ -216,6 +225,54 @@ class Findings:
         for finding, every in counted:
             finding.rows += [before + row for row in _among(first, every)]
         self._keep(source, first, [before + row for row in first])
+        if self._every is not None and counted:
+            self._every.add(source, before, [(finding.number, every) for finding, every in counted], self._broken)
+
+    @property
+    def names_every_row(self) -> bool:
+        """Whether all rows that only the end names are wanted."""
+        return self._every is not None
+
+    def finish_rows(
+        self,
+        read_again: Callable[[], Iterable[pa.Table]] | None,
+        find_places: Callable[[Sequence[int]], Mapping[int, RowPlace]] | None,
+    ) -> None:
+        """Keep the rows that only the end named, and the places of all.
+
+        Args:
+            read_again: Gives all pieces once more; None where those that are not held are gone.
+            find_places: Gives the places of 1-based rows in files; None where there are none.
+        """
+        if self._every is None or self._ended:
+            return
+        self._ended = True
+        self._every.end_segment()
+        before = 0
+        for piece in self._pieces_again(read_again) if self._late else ():
+            self._add_late(piece, before, before + piece.num_rows)
+            before += piece.num_rows
+        self._add_late(None, before, self._before)
+        self._every.end_segment()
+        if find_places is not None:
+            self._every.add_places(find_places)
+
+    def _pieces_again(self, read_again: Callable[[], Iterable[pa.Table]] | None) -> Iterable[pa.Table]:
+        return (piece for _, piece in self._held) if self._holds or read_again is None else read_again()
+
+    def _add_late(self, piece: pa.Table | None, start: int, end: int) -> None:
+        found = []
+        for number, rows in self._late:
+            first, last = np.searchsorted(rows, (start, end))
+            if first < last:
+                found.append((number, rows[first:last] - start))
+        if found and self._every is not None:
+            self._every.add(piece, start, found, self._broken)
+
+    def close(self) -> None:
+        """Remove what was written, where nobody took it."""
+        if self._every is not None:
+            self._every.close()
 
     def begin_piece(self) -> None:
         """Let go of a first piece that was held as it may be all there is, and is not."""
@@ -237,7 +294,7 @@ class Findings:
         kept: dict[int, dict[str, str | None]] = {row: {} for row in rows}
         # Those that are wrong first: a terminal may not have room for the others.
         for field in sorted(source.schema, key=lambda field: field.name not in self._broken):
-            if len(self._names) == _WIDEST and field.name not in self._names:
+            if len(self._names) == WIDEST and field.name not in self._names:
                 break
             with suppress(pa.ArrowException):  # of what is no array, such as indices beyond a dictionary
                 texts = texts_at(source.column(field.name), rows)
@@ -278,12 +335,23 @@ class Findings:
                 {name: values[name] for name in names if name in values},
                 tuple(dict.fromkeys(name for finding in reasons[row] for name in finding.columns)),
                 place.file if isinstance(place, FileLine) else UNSET,
+                (place.row_without_line or UNSET) if isinstance(place, FileLine) else UNSET,
             )
             for row, values in sorted(self._kept.items())
             if row in reasons
         )
         count = min(count, self._before) if self._before else count
         error.failed = FailedRows(count, names, some_rows(rows, KEPT_ROWS)) if rows else None
+        if self._every is not None and len(rows) < count and error.failed is not None:
+            self.finish_rows(None, None)
+            given = [
+                None if each.group is None or each.group in passed else (each.violation.message, each.columns)
+                for each in self._findings.values()
+            ]
+            written = self._every.written(given)
+            count = count if written is None else written.count
+            error.failed = replace(error.failed, count=count, written=written)
+        self.close()
 
 
 def _positions(violation: Violation, rows: Rows | None) -> Any:

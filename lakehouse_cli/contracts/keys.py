@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
+import numpy as np
 import pyarrow as pa
 from msgspec.structs import replace
 
@@ -260,16 +261,20 @@ class PiecewiseKey:
             return
         if self._pieces and (self._increasing is not None or self._spilled is not None):
             self._spill()
+        every: list[Any] = []
         if self._spilled is not None:
-            count, first = self._spilled.repeated()
+            take = every.append if found.names_every_row else None
+            count, first = self._spilled.repeated(take)
             rows, shown = first.columns[-1].to_pylist(), first.select(range(len(self._key))).rename_columns(self._key)
         else:
             keys = pa.concat_tables(self._pieces)
             repeated = repeated_rows(keys, self._key)
             count, rows = len(repeated), repeated[:KEPT_ROWS].to_pylist()
             shown = keys.take(repeated[:KEPT_ROWS])
+            every = [av.to_numpy(repeated)]
         if count:
-            found.add_of_all(self._violation(shown, rows, count), rows, shown)
+            violation = self._violation(shown, rows, count)
+            found.add_of_all(violation, rows, shown, every=np.concatenate(every) if every else None)
 
     def close(self) -> None:
         """Remove what was spilled."""

@@ -180,7 +180,7 @@ class CheckResult(Struct, frozen=True, omit_defaults=True):
 
     def to_json(self) -> dict[str, Any]:
         """Its entry in documents."""
-        known = ("row", "value", "line", "key", "file")
+        known = ("row", "value", "line", "key", "file", "file_row")
         examples = [
             {name: value for name in known if (value := getattr(each, name)) or name in ("row", "value")}
             for each in self.examples

@@ -81,7 +81,7 @@ def _measured(check: Check, record: CheckRecord, now: datetime) -> Iterator[str]
     elif check.kind == "freshness" and "within" not in arguments:
         return  # of one partition: it is judged on the whole table
     elif check.kind == "freshness":
-        yield from _stale(check, state.get("newest"), now)
+        yield from _stale(check, record, now)
     else:
         rows = int(state["rows"])
         if "min" in arguments and rows < arguments["min"]:
@@ -112,10 +112,12 @@ def _percent(part: int, whole: int, limit: str) -> str:
     return f"{part}/{whole}"
 
 
-def _stale(check: Check, newest: str | None, now: datetime) -> Iterator[str]:
+def _stale(check: Check, record: CheckRecord, now: datetime) -> Iterator[str]:
     within: str = check.arguments["within"]
+    newest, result = record.state.get("newest"), record.result
     if newest is None:
-        yield f"`{check.columns[0]}` has no value"
+        none = not result.rows + result.not_judged
+        yield f"`{check.columns[0]}` has no value{', as there are no rows to judge' if none else ''}"
         return
     at = datetime.fromisoformat(newest)
     if now.astimezone(UTC) - at > timedelta(seconds=int(within[:-1]) * _UNITS[within[-1]]):

@@ -112,6 +112,8 @@ def check_project(
         if store is not None:
             runner = replace(runner, keep_source=sources.replace)
         result = masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=asked), mask)
+        if store is not None:
+            store.end()
         sources.write(planner.code.graph.tables)
     return CheckedProject(result, tuple(CheckedTable(each, each.name in chosen.named) for each in result.tables))
 

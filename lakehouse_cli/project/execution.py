@@ -73,6 +73,7 @@ def run_project(
             runner = replace(runner, amend=Replay(planner.code.graph.tables, planner.storages, plan).amend)
         planner.keep()
         result = masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), mask)
+        store.end()
         sources.write(planner.code.graph.tables)
         return result
 

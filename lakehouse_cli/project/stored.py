@@ -27,6 +27,7 @@ from lakehouse_cli.storage.capabilities import local_files, read_version
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse_cli.errors import FailedRow
     from lakehouse_cli.operations.objects import ShownObject
     from lakehouse_cli.operations.preview import Answer, Shown
     from lakehouse_cli.project.stored_objects import StoredObjects
@@ -367,6 +368,20 @@ class StoredProject:
         from lakehouse_cli.contracts.hiding import hide_kept
 
         return replace(kept, failed=hide_kept(kept.failed, declared.contract.sensitive))
+
+    def all_failed_rows(self, table: str, kept: KeptRows) -> Iterator[FailedRow]:
+        """All rows of a table that broke its contract, in order, however many; see `failed_rows`.
+
+        Args:
+            table: Its name.
+            kept: What is kept of it; its `file` has all of them.
+        """
+        from lakehouse_cli.contracts.violating_rows import read_rows
+
+        written = kept.failed.written
+        if kept.file is None or written is None:
+            return iter(kept.failed.rows)
+        return read_rows(written, Path(kept.file), self.table(table).contract.sensitive)
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""

@@ -175,6 +175,12 @@ class Attempts:
     @at_work()
     def _with_memory(self, job: Job) -> Outcome:
         """Materialize in this process: inputs come from memory where an earlier table left them."""
+        from lakehouse_cli.contracts.violating_rows import keeping_rows
+
+        with keeping_rows(job.rows_kept(self._place.folder)):
+            return self._materialize(job)
+
+    def _materialize(self, job: Job) -> Outcome:
         from lakehouse_cli.runner.materializing import materialize
         from lakehouse_cli.runner.several_results import materialize_results
         from lakehouse_cli.runner.stored_inputs import (

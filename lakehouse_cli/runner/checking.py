@@ -15,7 +15,7 @@ from lakehouse_cli.checks.setting import Setting
 from lakehouse_cli.checks.summaries import passed_by_summary, without_known_nulls
 from lakehouse_cli.contracts.hiding import hide_sensitive
 from lakehouse_cli.contracts.keys import at_key
-from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError
+from lakehouse_cli.errors import CORRECT_DATA, ContractError, DataError, MissingDataError
 from lakehouse_cli.formats.summary import Summary
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import Check, CheckRecord
@@ -211,6 +211,13 @@ def check_stored(job: Job, place: Workplace) -> Outcome:
         return _check_stored(job, place)
     except ContractError:
         raise
+    except MissingDataError as error:
+        if job.checks is None or job.checks.manifest is None:
+            raise
+        from lakehouse_cli.plan.stored_states import gone_data  # seldom needed
+
+        shown = place.storages[job.table.storage].uri(job.table)
+        raise gone_data(error, job.table, shown).with_traceback(None) from None
     except DataError as error:
         assert job.checks is not None  # noqa: S101  # the loop gives it
         due = [check for check in job.table.contract.checks if check.name in (job.checks.only or ())]
@@ -245,7 +252,7 @@ def _check_stored(job: Job, place: Workplace) -> Outcome:
             for piece in data(names):
                 judge.piece(piece)
             try:
-                found += judge.finish()
+                found += judge.finish(partial(data, names))
             except ContractError as error:
                 found += error.checks
                 failure = error if failure is None else _merged(failure, error)

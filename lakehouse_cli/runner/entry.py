@@ -95,7 +95,10 @@ def materialize_here(
     place, job = _own, job.with_private(_private) if _private else job
     if place.is_unpacked:
         return _materialize_at_worker(job.on_worker(place.folder), place, given)
-    return _materialize(job, place, given, handed, hand_to)
+    from lakehouse_cli.contracts.violating_rows import keeping_rows
+
+    with keeping_rows(job.rows_kept(place.folder)):
+        return _materialize(job, place, given, handed, hand_to)
 
 
 def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Table]) -> Outcome:

@@ -24,6 +24,7 @@ from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.model.time_span import TimeSpan
 from lakehouse_cli.model.unit import table_of
 from lakehouse_cli.plan.uses import Used
+from lakehouse_cli.runs.failed_rows import new_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -116,6 +117,7 @@ class Job(Struct, frozen=True):
         within: Of inputs of which some rows are read by time, which, by parameter.
         periods: The periods of the dimensions of its partition, and of inputs that are no tables; None for texts.
         keys: Its keys that hold across partitions, while it is computed; never sent.
+        environment: In which all rows that break its contract are kept; None where only the first are.
     """
 
     table: Table
@@ -138,6 +140,11 @@ class Job(Struct, frozen=True):
     within: Mapping[str, TimeSpan] = {}
     periods: Mapping[str, Every | None] = {}
     keys: PartitionKeys | None = None
+    environment: str | None = None
+
+    def rows_kept(self, project: Path) -> Path | None:
+        """What the paths of files begin with in which all rows are kept that break its contract; None for nowhere."""
+        return None if self.environment is None else new_rows(project, self.environment, self.run_id)
 
     def without_private(self) -> Job:
         """The same without the values of params that are never shown, as it may be sent."""

@@ -37,6 +37,7 @@ class RunJobs(Struct):
         run_id: The run's.
         now: When it began.
         publish: Whether results are stored.
+        keeps_rows: Whether all rows that break contracts are kept.
     """
 
     graph: AssetGraph
@@ -48,6 +49,7 @@ class RunJobs(Struct):
     run_id: str
     now: datetime
     publish: bool
+    keeps_rows: bool
 
     def of(self, planned: PlannedTable, workers: int) -> Job:
         """The job of a table that is computed, or whose stored data are checked.
@@ -81,6 +83,7 @@ class RunJobs(Struct):
             recorded=planned.recorded,
             periods={name: self._every(name) for name in (*table.partitions, *_of_objects(tables.values()))},
             within=planned.within,
+            environment=self.plan.environment if self.keeps_rows else None,
         )
 
     def _every(self, dimension: str) -> Every | None:

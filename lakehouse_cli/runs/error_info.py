@@ -86,6 +86,7 @@ def violations_json(violations: Sequence[Violation]) -> list[dict[str, Any]]:
 
 def _example_json(example: Example) -> dict[str, Any]:
     """Row and value; line and key where they are known."""
-    known = {"line": example.line, "key": example.key or None, "file": example.file or None}
+    known = {"line": example.line, "key": example.key or None}
+    known |= {"file": example.file or None, "file_row": example.file_row or None}
     document = {"row": example.row, "value": example.value}
     return document | {name: value for name, value in known.items() if value is not None}

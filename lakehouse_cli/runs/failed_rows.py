@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from lakehouse_cli.errors import DataError, FailedRows, LakehouseError
+from lakehouse_cli.errors import DataError, FailedRows, LakehouseError, WrittenRows
 from lakehouse_cli.runs.local_state import keep, kept, state_folder, with_hash
 from lakehouse_cli.text.redaction import Mask, masked
 
 _FOLDER = "failed"
+#: Given all rows that fail, puts them into a file; returns None where it cannot.
+KeepRows = Callable[[WrittenRows, Path, Mask], "WrittenRows | None"]
+
+
+def new_rows(project: Path, environment: str, run_id: str) -> Path:
+    """What the paths of files begin with in which a run keeps rows until it is known what of them stays."""
+    return state_folder(project, _FOLDER) / f"new@{environment}@{run_id}@"
 
 
 class KeptRows(Struct, frozen=True):
@@ -24,12 +33,14 @@ class KeptRows(Struct, frozen=True):
         run_id: The run in which they did.
         at: When, ISO 8601 in UTC.
         failed: The rows, secrets masked.
+        file: Of all of them; None where there are no others, or they are not kept.
     """
 
     table: str
     run_id: str
     at: str
     failed: FailedRows
+    file: str | None = None
 
 
 class FailedRowsStore:
@@ -43,18 +54,22 @@ class FailedRowsStore:
         # Names of the files that are kept; None before they were first asked for.
         self._there: set[str] | None = None
 
-    def replace(self, table: str, run_id: str, error: LakehouseError | None) -> FailedRows | None:
+    def replace(self, table: str, run_id: str, error: LakehouseError | None, keep_rows: KeepRows) -> FailedRows | None:
         """Keep the rows of an error in the place of those kept before; returns what is kept, None for nothing.
 
         Args:
             table: The table.
             run_id: The run.
             error: Of the table; None where it did not fail.
+            keep_rows: Keeps all of them where they are in a file.
         """
         failed = (error.failed or FailedRows.of_examples(error.violations)) if isinstance(error, DataError) else None
         if failed is None:
             self._forget(table)
             return None
+        if failed.written is not None:
+            rows = self._kept / f"{self._name(table)}.rows"
+            failed = replace(failed, written=keep_rows(failed.written, rows, self._mask))
         at = datetime.now(UTC).isoformat(timespec="seconds")
         with suppress(UnicodeEncodeError):
             document = KeptRows(table, run_id, at, masked(failed, self._mask))
@@ -64,7 +79,11 @@ class FailedRowsStore:
 
     def read(self, table: str) -> KeptRows | None:
         """Return the rows that are kept of a table; None for none."""
-        return kept(self._folder, _FOLDER, self._file(table), KeptRows)
+        found = kept(self._folder, _FOLDER, self._file(table), KeptRows)
+        rows = self._kept / f"{self._name(table)}.rows"
+        if found is None or found.failed.written is None or not rows.is_file():
+            return found
+        return replace(found, file=str(rows))
 
     def _forget(self, table: str) -> None:
         # Nobody else writes those of this environment while a run holds its lock.
@@ -72,11 +91,18 @@ class FailedRowsStore:
             self._there = set()
             with suppress(OSError):
                 self._there.update(path.name for path in self._kept.iterdir())
-        file = self._file(table)
-        if file in self._there:
-            self._there.discard(file)
-            with suppress(OSError):
-                (self._kept / file).unlink()
+        for file in (self._file(table), f"{self._name(table)}.rows"):
+            if file in self._there:
+                self._there.discard(file)
+                with suppress(OSError):
+                    (self._kept / file).unlink()
+
+    def end(self) -> None:
+        """Remove the rows that were kept in vain, by this run or by one that was killed."""
+        with suppress(OSError):
+            for path in self._kept.iterdir():
+                if path.name.startswith(f"new@{self._environment}@"):
+                    path.unlink(missing_ok=True)
 
     def partitions(self, table: str) -> list[str]:
         """The partitions of a table of which rows are kept, by name."""
@@ -87,4 +113,7 @@ class FailedRowsStore:
         return []
 
     def _file(self, table: str) -> str:
-        return f"{quote(table, safe='')}@{self._environment}.json"  # the name of a partition has slashes
+        return f"{self._name(table)}.json"
+
+    def _name(self, table: str) -> str:
+        return f"{quote(table, safe='')}@{self._environment}"  # the name of a partition has slashes

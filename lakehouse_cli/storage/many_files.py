@@ -6,6 +6,7 @@ Each file is a source of its own to the storage within, which knows no patterns.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar, cast
@@ -340,12 +341,13 @@ class _ManyFiles:
             if count is None:
                 pieces, _ = self._storage.scan(file.table, None).pieces_with_content(())
                 count = sum(piece.num_rows for piece in pieces())
-            here = [row - before for row in waiting if before < row <= before + count]
+            first, last = (bisect_right(waiting, each) for each in (before, before + count))
+            here = [row - before for row in waiting[first:last]]
             lines = find_lines(self._storage, file.table, here)
             for row in here:
                 line = lines.get(row)
                 found[before + row] = FileLine(
-                    self._storage._under_root(file.shown), line if isinstance(line, int) else None
+                    self._storage._under_root(file.shown), line if isinstance(line, int) else None, row
                 )
             before += count
         return found

@@ -5,6 +5,7 @@ Each partition is a table of its own to the storage within.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -153,11 +154,12 @@ class _Units:
         before, waiting = 0, sorted(rows)
         for unit in self._units() if rows else ():
             count = count_rows(self._storage, unit) or 0
-            here = [row - before for row in waiting if before < row <= before + count]
+            first, last = (bisect_right(waiting, each) for each in (before, before + count))
+            here = [row - before for row in waiting[first:last]]
             lines = find_lines(self._storage, unit, here) if here else {}
             for row in here:
                 line = lines.get(row)
-                found[before + row] = FileLine(self._storage.uri(unit), line if isinstance(line, int) else None)
+                found[before + row] = FileLine(self._storage.uri(unit), line if isinstance(line, int) else None, row)
             before += count
         return found
 

@@ -104,6 +104,7 @@ def test_altered_data_are_judged_and_not_recorded(weather: ProjectFolder, cli: C
     gone = cli("check", "daily")
     assert gone.code == 1
     assert "✗" in gone.out
+    assert "what was stored of `daily` is gone: data/daily.parquet does not exist" in gone.err
 
 
 def test_warnings_pass_and_errored_checks_fail(weather: ProjectFolder, cli: Cli) -> None:

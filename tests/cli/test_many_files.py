@@ -145,7 +145,7 @@ def test_broken_contract_names_file_and_line(folder: ProjectFolder, cli: Cli, fo
             folder.write(f"data/raw/{name}.csv", "\n".join(["id", *(str(each or "") for each in values), ""]))
         else:
             parquet.write_table(pa.table({"id": values}), folder.path / f"data/raw/{name}.parquet")
-    end = ":2" if format_ == "csv" else ""
+    end = ":2" if format_ == "csv" else " row 1"
     assert f"row 5 (data/raw/c.{format_}{end})" in cli("run").err
     (checked,) = cli("check", "sales", "-o", "json").json["tables"]
     examples = {each["check"]: each["examples"] for each in (*checked["checks"], *checked["error"]["violations"])}
@@ -154,6 +154,8 @@ def test_broken_contract_names_file_and_line(folder: ProjectFolder, cli: Cli, fo
     assert places == {"null": [(4, b)], "key": [(6, c)], "max": [(5, c)]}
     found = cli("show", "sales", "--failed", "-o", "json").json["rows"]
     assert [(each["row"], each["file"]) for each in found] == [(4, b), (5, c), (6, c)]
+    # The number of a row in its file stands for a line, where there are none.
+    assert [each.get("file_row") for each in found] == ([None] * 3 if format_ == "csv" else [2, 1, 2])
 
 
 def test_files_of_undeclared_columns_must_agree(folder: ProjectFolder, cli: Cli) -> None:

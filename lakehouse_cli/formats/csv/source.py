@@ -219,9 +219,14 @@ class CsvSource:
             is_plain = not self._records.is_loose and piece[:1] not in b"\r\n"
             if is_plain and not any(mark.encode() in piece for mark in special):
                 lines = self._records.count_lines(piece)
-                if row + lines < wanted[-1]:
-                    row, line = row + lines, line + lines
-                    continue
+                texts = piece.split(self._records.line_mark) if row + lines + 1 >= wanted[-1] else []
+                rest = lines + bool(texts and texts[-1])  # the last line may have no end
+                while wanted and wanted[-1] <= row + rest and texts:
+                    text = texts[wanted[-1] - row - 1][:_SHOWN].rstrip(b"\r\n")
+                    found[wanted[-1]] = line + wanted[-1] - row - 1, text.decode(errors="replace")
+                    wanted.pop()
+                row, line = row + rest, line + lines
+                continue
             at = 0
             while wanted and at < len(piece):
                 end, after = self._records.end_of(piece, at)

@@ -23,9 +23,8 @@ def warning_lines(terminal: Terminal, found: list[tuple[str, CheckResult]]) -> I
     """Warnings, each with its table: what, how many of how many, where, and the first rows."""
     for table, result in found[:_MOST]:
         share = f" of {count_text(result.rows)}" if "/" in (result.value or "") and result.count else ""
-        errored = f", {count_text(result.errored)} raise an error" if result.errored and result.count else ""
         earlier = ", as an earlier run found" if result.earlier else ""
-        message = f"{result.message}{f' ({count_text(result.count)}{share}{errored})' if share else ''}{earlier}"
+        message = f"{result.message}{f' ({count_text(result.count)}{share})' if share else ''}{earlier}"
         head = f"{terminal.style('warning:', 'bold')} {terminal.style(table, 'bold')}  {printable(message)}"
         yield terminal.fit(terminal.wrap(head, HANGING))
         violation = Violation(result.column, result.check, result.count, message, result.examples, result.location)

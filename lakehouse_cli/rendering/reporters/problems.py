@@ -185,6 +185,7 @@ def violation_lines(terminal: Terminal, violation: Violation, above: str) -> lis
             line = f"line {count_text(example.line)}" if example.line is not None else ""
             if example.file:
                 line = f"{printable(example.file)}{f':{example.line}' if example.line else ''}"
+                line += f" row {count_text(example.file_row)}" if example.file_row else ""
             place = "; ".join(filter(None, (line, printable(example.key or ""))))
             value = "" if only_null else f": {printable(example.value)}"
             shown.append(f"{row}{f' ({place})' if place else ''}{value}".lstrip(": "))

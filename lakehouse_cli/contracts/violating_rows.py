@@ -1,0 +1,351 @@
+"""All rows that break a contract, in a file that grows as they are found, and read from it again.
+
+The file is streams of Arrow's, one after the other: of the rows that were found piece by piece, of those that only the
+end named, of their places in files. A stream has one schema; where the next rows have another, another stream begins.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from heapq import merge
+from itertools import chain, groupby, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from msgspec import UNSET
+
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.conversion.refusal import texts_at
+from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.errors import HIDDEN, FailedRow, WrittenRows
+from lakehouse_cli.model.row_place import FileLine, RowPlace
+
+#: How many values of a row are kept.
+WIDEST = 200
+# Rows that are written at once, and of which places are looked up at once.
+_AT_ONCE = 1 << 16
+_PLACES_AT_ONCE = 1 << 18
+# Rows whose places are looked up: each time, the file is read from its beginning.
+_PLACED = 1 << 20
+_PREFIX: ContextVar[Path | None] = ContextVar("_PREFIX", default=None)
+
+
+@contextmanager
+def keeping_rows(prefix: Path | None) -> Iterator[None]:
+    """Have all rows that break a contract meanwhile be kept in files whose paths begin like that; None for nowhere."""
+    token = _PREFIX.set(prefix)
+    try:
+        yield
+    finally:
+        _PREFIX.reset(token)
+
+
+class ViolatingRows:
+    """Writes rows, each with the numbers of its reasons; trouble with the file ends that, and is nobody's.
+
+    Args:
+        prefix: What the path of the file begins with.
+    """
+
+    def __init__(self, prefix: Path) -> None:
+        self._prefix = prefix
+        self._path: Path | None = None
+        self._sink: Any = None
+        self._writer: Any = None
+        self._schema: pa.Schema | None = None
+        self._ends: list[int] = []
+        self._is_broken = False
+
+    @classmethod
+    def here(cls) -> ViolatingRows | None:
+        """One for this context; None where nothing is kept."""
+        prefix = _PREFIX.get()
+        return None if prefix is None else cls(prefix)
+
+    def add(
+        self, data: pa.Table | None, before: int, found: Sequence[tuple[int, Any]], first: Collection[str] = ()
+    ) -> None:
+        """Write rows of a piece.
+
+        Args:
+            data: The piece; None where its values are not there any more.
+            before: The number of rows before it.
+            found: Reasons by number, each with the 0-based positions of its rows, ascending; int64.
+            first: The columns to keep of more than are kept.
+        """
+        rows = np.concatenate([np.empty(0, np.int64), *(each for _, each in found)])
+        reasons = np.repeat(np.array([reason for reason, _ in found], np.int32), [len(each) for _, each in found])
+        if len(found) > 1:
+            order = np.lexsort((reasons, rows))
+            rows, reasons = rows[order], reasons[order]
+        rows, starts = np.unique(rows, return_index=True)
+        starts = np.append(starts, len(reasons))
+        for at in range(0, len(rows), _AT_ONCE):
+            some, ends = rows[at : at + _AT_ONCE], starts[at : at + _AT_ONCE + 1]
+            why = pa.ListArray.from_arrays(
+                av.from_numpy((ends - ends[0]).astype(np.int32), pa.int32()),
+                av.from_numpy(reasons[ends[0] : ends[-1]], pa.int32()),
+            )
+            columns = {} if data is None else dict(_values(data, av.from_numpy(some, pa.int64()), first))
+            numbers = av.from_numpy(some + before + 1, pa.int64())
+            self._write([("row", numbers), ("why", why), *columns.items()])
+
+    def end_segment(self) -> None:
+        """Begin the next kind of what is in the file."""
+        self._end_stream()
+        self._ends.append(0 if self._sink is None else self._sink.tell())
+
+    def add_places(self, find: Callable[[Sequence[int]], Mapping[int, RowPlace]]) -> None:
+        """Write where the rows stand in files, of no more than the first million.
+
+        Args:
+            find: Gives the places of rows, by their 1-based numbers.
+        """
+        if self._path is None or self._is_broken:
+            return
+        self._sink.flush()
+        numbers = (row for row, _ in groupby(merge(*self._numbers())))
+        for _ in range(0, _PLACED, _PLACES_AT_ONCE):
+            places = sorted(find([*islice(numbers, _PLACES_AT_ONCE)]).items())
+            if not places:
+                return
+            lines = [place.line if isinstance(place, FileLine) else place for _, place in places]
+            files = [place.file if isinstance(place, FileLine) else None for _, place in places]
+            rows = [place.row_without_line if isinstance(place, FileLine) else None for _, place in places]
+            arrays = (
+                av.array([row for row, _ in places], pa.int64()),
+                av.array(lines, pa.int64()),
+                av.array(files, pa.string()),
+                av.array(rows, pa.int64()),
+            )
+            self._write([*zip(("row", "line", "file", "file_row"), arrays, strict=True)])
+
+    def _numbers(self) -> Iterator[Iterator[int]]:
+        assert self._path is not None  # noqa: S101  # the caller looks
+        for start, end in zip((0, *self._ends), self._ends, strict=False):
+            yield chain.from_iterable(batch.column(0).to_pylist() for batch in _batches(self._path, start, end))
+
+    def _write(self, columns: Sequence[tuple[str, pa.Array]]) -> None:
+        if self._is_broken:
+            return
+        batch = pa.record_batch([array for _, array in columns], names=[name for name, _ in columns])
+        try:
+            if self._path is None:
+                self._prefix.parent.mkdir(parents=True, exist_ok=True)
+                handle, path = tempfile.mkstemp(prefix=self._prefix.name, dir=self._prefix.parent)
+                os.close(handle)
+                self._path, self._sink = Path(path), pa.OSFile(path, "wb")
+            if self._writer is None or batch.schema != self._schema:
+                self._end_stream()
+                options = pa.ipc.IpcWriteOptions(compression="lz4")
+                self._schema = batch.schema
+                self._writer = pa.ipc.new_stream(self._sink, batch.schema, options=options)
+            self._writer.write_batch(batch)
+        except (OSError, pa.ArrowException):
+            self._is_broken = True
+
+    def _end_stream(self) -> None:
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            try:
+                writer.close()
+            except (OSError, pa.ArrowException):
+                self._is_broken = True
+
+    def written(self, reasons: Sequence[tuple[str, Sequence[str]] | None]) -> WrittenRows | None:
+        """What is in the file, which is the caller's from now on; None where not all rows are.
+
+        Args:
+            reasons: By number, each with the columns that it is about; None for one that is none after all.
+        """
+        if self._path is None or self._is_broken:
+            return None
+        self.end_segment()
+        if self._is_broken:
+            return None
+        self._sink.close()
+        count = self._count(np.array([each is not None for each in reasons]))
+        path, self._path = self._path, None
+        texts = tuple(None if each is None else each[0] for each in reasons)
+        wrong = tuple(() if each is None else tuple(each[1]) for each in reasons)
+        return WrittenRows(str(path), tuple(self._ends), texts, wrong, count)
+
+    def _count(self, counts: Any) -> int:
+        """How many rows have a reason, given which are any."""
+        assert self._path is not None  # noqa: S101  # the caller looks
+        early, late = (
+            [
+                np.asarray(av.to_numpy(batch.column(0)))[np.unique(parents[counts[reasons]])]
+                for batch in _batches(self._path, start, end)
+                for parents, reasons in [_reasons(batch.column(1))]
+            ]
+            for start, end in [(0, self._ends[0]), (self._ends[0], self._ends[1])]
+        )
+        return sum(map(len, early)) if not late else len(np.unique(np.concatenate([*early, *late])))
+
+    def close(self) -> None:
+        """Remove the file, where it is not the caller's."""
+        path, self._path = self._path, None
+        if path is not None:
+            self._end_stream()
+            with suppress(OSError):
+                self._sink.close()
+                path.unlink()
+
+
+def _values(data: pa.Table, rows: pa.Array, first: Collection[str]) -> Iterator[tuple[str, pa.Array]]:
+    """The values of some rows: plain ones as they are, others as text."""
+    names = sorted(data.column_names, key=lambda name: name not in first)[:WIDEST]
+    for name in data.column_names if len(names) == data.num_columns else names:
+        column = data.column(name)
+        with suppress(pa.ArrowException):  # of what is no array, such as indices beyond a dictionary
+            if _is_plain(column.type):
+                taken = column.take(rows)
+                yield name, taken.combine_chunks() if isinstance(taken, pa.ChunkedArray) else taken
+            else:
+                yield name, av.array(texts_at(column, rows.to_pylist()), pa.string())
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    t = pa.types
+    return bool(
+        t.is_string(kind) or t.is_large_string(kind) or t.is_integer(kind) or t.is_floating(kind) or t.is_boolean(kind)
+        or t.is_date32(kind) or t.is_timestamp(kind) or t.is_decimal128(kind)
+    )  # fmt: skip
+
+
+def _reasons(lists: pa.ListArray) -> tuple[Any, Any]:
+    """The reasons of rows one after the other, with the positions of their rows."""
+    return av.to_numpy(pc.list_parent_indices(lists)), av.to_numpy(lists.flatten())
+
+
+def _batches(path: Path, start: int, end: int) -> Iterator[pa.RecordBatch]:
+    """The batches of the streams in some bytes of a file."""
+    with pa.OSFile(str(path), "rb") as source:
+        source.seek(start)
+        while source.tell() < end:
+            with pa.ipc.open_stream(source) as stream:
+                yield from stream
+
+
+def keep_written(
+    written: WrittenRows, path: Path, hide: Callable[[str], str], hidden: Collection[str] = ()
+) -> WrittenRows | None:
+    """Move a file to where it stays, without secrets and without values that are not shown; None where it cannot be.
+
+    Args:
+        written: What is in it.
+        path: Where it stays.
+        hide: Takes secrets out of a text.
+        hidden: Columns of which no values are shown.
+    """
+    source = Path(written.file)
+    ends: list[int] = []
+    try:
+        whole = path.with_name(f"{source.name}+")
+        with pa.OSFile(str(whole), "wb") as sink:
+            for start, end in zip((0, *written.ends), written.ends, strict=False):
+                for schema, batches in groupby(_batches(source, start, end), key=lambda batch: batch.schema):
+                    _copy(sink, schema, batches, hide, hidden)
+                ends.append(sink.tell())
+        whole.chmod(0o600)
+        whole.replace(path)
+    except (OSError, pa.ArrowException):
+        whole.unlink(missing_ok=True)
+        return None
+    finally:
+        source.unlink(missing_ok=True)
+    return WrittenRows("", tuple(ends), written.reasons, written.wrong, written.count)
+
+
+def _copy(
+    sink: Any,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    hide: Callable[[str], str],
+    hidden: Collection[str],
+) -> None:
+    texts = {at for at, kind in enumerate(schema.types) if pa.types.is_string(kind) or pa.types.is_large_string(kind)}
+    secret = {at for at, name in enumerate(schema.names) if at > 1 and name in hidden}
+    for at in secret:
+        schema = schema.set(at, pa.field(schema.names[at], pa.string()))
+    with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+        for batch in batches:
+            arrays = batch.columns
+            for at in secret:
+                stars = pc.if_else(arrays[at].is_valid(), av.scalar(HIDDEN, pa.string()), av.scalar(None, pa.string()))
+                arrays[at] = stars
+            for at in texts - secret:
+                arrays[at] = _without_secrets(arrays[at], hide)
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+
+def _without_secrets(column: pa.Array, hide: Callable[[str], str]) -> pa.Array:
+    texts = column.to_pylist()
+    joined = "\0".join(filter(None, texts))
+    if hide(joined) == joined:
+        return column
+    return av.array([None if text is None else hide(text) for text in texts], column.type)
+
+
+def read_rows(written: WrittenRows, path: Path, hidden: Collection[str] = ()) -> Iterator[FailedRow]:
+    """All rows of a file, in order.
+
+    Args:
+        written: What is in it.
+        path: Where it is.
+        hidden: Columns of which no values are shown.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    bounds = [*zip((0, *written.ends), written.ends, strict=False)]
+    *rows, places = (_batches(path, start, end) for start, end in bounds)
+    placed = chain.from_iterable(
+        zip(*(column.to_pylist() for column in batch.columns), strict=True) for batch in places
+    )
+    at = next(placed, None)
+    found = merge(*(_rows_of(each, hidden) for each in rows), key=lambda row: row[0])
+    for row, same in groupby(found, key=lambda row: row[0]):
+        reasons: dict[int, None] = {}
+        values: dict[str, str | None] = {}
+        for _, why, some in same:
+            reasons.update(dict.fromkeys(why))
+            values |= some
+        given = [(text, written.wrong[each]) for each in reasons if (text := written.reasons[each]) is not None]
+        while at is not None and at[0] < row:
+            at = next(placed, None)
+        line, file, file_row = (None, None, None) if at is None or at[0] != row else at[1:]
+        if given:
+            wrong = tuple(dict.fromkeys(name for _, names in given for name in names))
+            texts = tuple(dict.fromkeys(text for text, _ in given))
+            yield FailedRow(row, line, texts, values, wrong, file or UNSET, file_row or UNSET)
+
+
+def _rows_of(
+    batches: Iterable[pa.RecordBatch], hidden: Collection[str]
+) -> Iterator[tuple[int, list[int], dict[str, str | None]]]:
+    for batch in batches:
+        names = batch.schema.names[2:]
+        texts = [_texts(column) for column in batch.columns[2:]]
+        for at, name in enumerate(names):
+            if name in hidden:
+                texts[at] = [None if text is None else HIDDEN for text in texts[at]]
+        rows = zip(*texts, strict=True) if texts else ((),) * batch.num_rows
+        for number, why, values in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), rows, strict=True):
+            yield number, why, dict(zip(names, values, strict=True))
+
+
+def _texts(column: pa.Array) -> list[str | None]:
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return list(column.to_pylist())
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        return [None if value is None else str(value) for value in column.to_pylist()]
+    return texts_at(column, range(len(column)))

@@ -1,0 +1,55 @@
+"""What is said of checks: NaN beside a bound, rows that raise beside rows that fail, tables without rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.conftest import Cli, ProjectFolder
+
+PROJECT = """
+    name: messages
+    module: transforms
+    tables:
+      s:
+        kind: source
+        columns:
+          id: int64
+          x: {type: float64, min: -60}
+          y: {type: float64, checks: [{max: 3, severity: warn}]}
+          z: {type: float64, sensitive: true, min: 0}
+        checks:
+          - {expression: "id < 2 or (case when id = 3 then 'a' else '0' end)::int > 0", name: both}
+          - {expression: "id > 9 or (case when id = 3 then 'a' else '0' end)::int > 0", name: raises, severity: warn}
+      e:
+        columns: {d: date32}
+        checks: [{freshness: {column: d, within: 2d}}]
+"""
+
+
+def test_headlines_say_all_that_is_wrong(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", PROJECT)
+    folder.write("transforms.py", "import pandas as pd\ndef e(): return pd.DataFrame({'d': pd.to_datetime([])})\n")
+    folder.write("data/s.csv", "id,x,y,z\n1,nan,nan,nan\n2,-70,4,1\n3,0,0,1\n5,nan,1,1\n")
+    ran = cli("run", "-o", "json")
+    assert ran.code == 1
+    found: dict[str, Any] = {each["name"]: each for table in ran.json["tables"] for each in table["checks"]}
+    said = {name: each["message"] for name, each in found.items()}
+    assert said["x_min"] == "check `x_min`: 1 value of `x` is below -60, and 2 are NaN"
+    assert [(each["row"], each["value"]) for each in found["x_min"]["examples"]] == [
+        (1, "nan"),
+        (2, "-70.0"),
+        (4, "nan"),
+    ]
+    assert said["y_max"] == "check `y_max`: 1 value of `y` is above 3, and 1 is NaN"
+    assert said["z_min"] == "check `z_min`: 1 value of `z` is below 0"
+    assert said["both"].startswith("check `both`: 2 rows do not fulfil `id < 2 or ")
+    assert "0`; 1 row raises an error in SQL: Could not convert string 'a' to INT32" in said["both"]
+    assert (found["both"]["status"], found["raises"]["status"]) == ("failed", "errored")
+    assert said["freshness"] == "check `freshness`: `d` has no value, as there are no rows to judge"
+    assert said["both"] in cli("check", "s").err
+    rows = cli("show", "s", "--failed", "-o", "json").json["rows"]
+    assert {each["row"]: each["reasons"][0] for each in rows if each["row"] != 3} == {
+        1: "check `x_min`: 2 values of `x` are NaN",
+        2: "check `x_min`: 1 value of `x` is below -60",
+        4: "check `x_min`: 2 values of `x` are NaN",
+    }
