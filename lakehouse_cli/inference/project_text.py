@@ -68,10 +68,9 @@ def project_text(name: str, folder: Path, found: Sequence[FoundTable]) -> str:
         lines.append("")
     first = names[0]
     lines += [
-        "  # A table that is computed, by the function of its name in transforms.py:",
+        "  # A table that is computed, by the function of its name in transforms.py; declare `columns:` of it too:",
         f"  # {first}_clean:",
         f"  #   inputs: [{first}]",
-        "  #   columns: …",
     ]
     return "\n".join(lines) + "\n"
 
