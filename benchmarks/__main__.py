@@ -91,8 +91,10 @@ def limit(pair: Paired, of: Callable[[Measured], float], promised: float) -> str
     """One line of the report: seconds of ours, whatever the yardstick's."""
     ours, theirs = pair.medians(of)
     verdict = "" if ours <= promised else " **missed**"
-    shown = f"≤ {promised:.0f} s{verdict}" if promised < inf else "–"
-    line = f"| {pair.what} | {pair.yardstick} | {of.__name__} | {ours:.1f} s | {theirs:.1f} s | – | {shown} |"
+    shown = f"≤ {promised:g} s{verdict}" if promised < inf else "–"
+    digits = 3 if ours < 1 else 1
+    measured = f"{ours:.{digits}f} s | {theirs:.{digits}f} s"
+    line = f"| {pair.what} | {pair.yardstick} | {of.__name__} | {measured} | – | {shown} |"
     print(line, flush=True)
     return line
 
@@ -113,6 +115,19 @@ def fast_commands(rounds: int) -> list[str]:
         what = f"`lakehouse {command}`, 1,000 tables{' whose code no run has read yet' if command == 'plan' else ''}"
         pair = paired(what, ["lakehouse", command], "`import pandas`", pandas, folder, rounds)
         lines.append(row(pair, "wall", wall, 1.0))
+    typer = [python, "-c", "import typer, msgspec"]
+    for completed, *words in (
+        ("a table", "run", "t0_"),
+        ("a column", "sql", "from t0_000 select v"),
+        ("an option", "run", "--"),
+    ):
+        asked = {"COMP_WORDS": "\n".join(("lakehouse", *words)), "COMP_CWORD": str(len(words))}
+        variables = [f"{name}={value}" for name, value in {**asked, "_LAKEHOUSE_COMPLETE": "complete_bash"}.items()]
+        shell = ["env", *variables, "lakehouse"]
+        pair = paired(
+            f"a shell completes {completed}, of 1,000 tables", shell, "`import typer, msgspec`", typer, folder, rounds
+        )
+        lines.append(limit(pair, cpu, 0.1))
     plan = ["lakehouse", "-m", "declared", "plan"]
     other = ["sh", "-c", f"lakehouse plan && {shlex.quote(python)} -c 'import declared'"]
     what, yardstick = "`lakehouse plan`, 1,000 tables declared in Python", "in YAML, and the import of the module"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from lakehouse_cli.code.module_search import PROJECT_FILE
+from lakehouse_cli.config.editor_schema import keep_schema
 from lakehouse_cli.errors import LakehouseError, UsageError, did_you_mean, system_reason
 from lakehouse_cli.text.name_lists import first_named
 
@@ -85,7 +87,7 @@ def check_absent(folder: Path, files: Iterable[Path], elsewhere: str = _ELSEWHER
 
 
 def write_project(folder: Path, contents: Mapping[Path, bytes], elsewhere: str = _ELSEWHERE) -> Scaffolded:
-    """Write files into a folder, which is made where it is not there; all of them or none.
+    """Write files into a folder, which is made where it is not there; all of them or none. Editors get the schema too.
 
     Args:
         folder: The project's.
@@ -97,6 +99,7 @@ def write_project(folder: Path, contents: Mapping[Path, bytes], elsewhere: str =
     """
     check_absent(folder, contents, elsewhere)
     _write(folder, contents, elsewhere)
+    keep_schema(folder / PROJECT_FILE)
     return Scaffolded(folder, project_name(folder), tuple(each.as_posix() for each in contents))
 
 

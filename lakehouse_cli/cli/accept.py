@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from lakehouse_cli.cli import options, output
-from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.project.run_request import RunRequest
 from lakehouse_cli.text.terminal import printable
 
 EXAMPLES = """\b

@@ -15,14 +15,18 @@ from contextlib import redirect_stdout, suppress
 from io import StringIO
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from xxhash import xxh3_128_hexdigest
 
 from lakehouse_cli.code.module_search import PROJECT_FILE
-from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Table
 
+if TYPE_CHECKING:
+    from lakehouse_cli.model import Table
+
+# As `lakehouse_cli.model` has it, whose import would take a tenth of the time.
+DEFAULT_ENVIRONMENT = "default"
 # Characters of project files that are read anew in a twentieth of a second or so.
 _LARGE = 16_000
 # Runs of which the tables are looked up.
@@ -30,8 +34,10 @@ _RUNS = 5
 _PREFIX = re.compile(r"\d*\+")
 _LAST_NAME = re.compile(r"[A-Za-z_]\w*\Z")
 _NAMES = re.compile(r"[A-Za-z_]\w*")
-# A section of a project file: its key, and the lines up to the next one.
-_SECTION = r"^{}:.*(?:\n(?:[ \t#].*|[ \t]*(?=\n)))*"
+# Where a section of a project file ends; a list may stand as far to the left as its key.
+_SECTION_END = re.compile(r"\n(?![ \t#\n-])")
+# The key of a section, and below it the first name, before which lines may have comments alone.
+_FIRST_NAME = re.compile(r"\w+:[ \t]*(?:#.*)?(?:\n[ \t]*(?:#.*)?)*\n([ \t]+)[A-Za-z_]\w* *:")
 _PATTERN = re.compile(r"[^\s,'\"\[\]-][^\s,'\"\[\]]*")
 # Where bash splits words by default.
 _BREAKS = frozenset(":=")
@@ -159,7 +165,8 @@ def quarantines(ctx: Any, incomplete: str) -> list[str]:
 def environments(ctx: Any, incomplete: str) -> list[str]:
     """Complete the name of an environment."""
     del incomplete
-    return [DEFAULT_ENVIRONMENT, *_section(ctx, "environments")]
+    named = () if _option(ctx, "module") else _names_in(_text(_file(ctx)), "environments")
+    return [DEFAULT_ENVIRONMENT, *(named or _section(ctx, "environments"))]
 
 
 def params(ctx: Any, incomplete: str) -> list[str]:
@@ -253,15 +260,25 @@ def _text(file: Path) -> str:
     return ""
 
 
+def _written(text: str, key: str) -> str:
+    """A section of a project file: its key, and the lines up to the next one; empty where it is not there."""
+    # Looked for as a plain text: a pattern that is tried at each line takes longer than all else of a large file.
+    start = f"\n{text}".find(f"\n{key}:")
+    if start < 0:
+        return ""
+    end = _SECTION_END.search(text, start)
+    return text[start : end.start() if end is not None else None]
+
+
 def _section(ctx: Any, key: str) -> Mapping[str, Any]:
     """A section of the project file, all values as texts; empty where it is not there, or only half written."""
-    found = re.search(_SECTION.format(key), _text(_file(ctx)), re.MULTILINE)
-    if found is None or _option(ctx, "module") is not None:
+    written = _written(_text(_file(ctx)), key)
+    if not written or _option(ctx, "module") is not None:
         return {}
     import yaml
 
     with suppress(yaml.YAMLError):
-        value = yaml.load(found[0], yaml.CBaseLoader)[key]  # noqa: S506  # makes texts alone
+        value = yaml.load(written, yaml.CBaseLoader)[key]  # noqa: S506  # makes texts alone
         return value if isinstance(value, dict) else {}
     return {}
 
@@ -270,7 +287,7 @@ def _tables(ctx: Any) -> Mapping[str, KnownTable | Table]:
     """All tables by name: those declared, and, where a module declares some, those of the last runs."""
     file, module = _file(ctx), _option(ctx, "module")
     found: dict[str, KnownTable | Table] = {}
-    if module is not None or re.search(r"^assets:", _text(file), re.MULTILINE):
+    if module is not None or _written(_text(file), "assets"):
         found |= {name: KnownTable() for name in _names_of_runs(file.parent)}
     if module is None:
         found |= dict(_declared(file, _option(ctx, "env") or DEFAULT_ENVIRONMENT))
@@ -287,12 +304,18 @@ def _declared(file: Path, environment: str) -> Mapping[str, KnownTable | Table]:
     if kept is not None:
         digests = {each.name: each.digest for each in kept.files}
         texts = {name: _text(file.parent / name) for name in dict.fromkeys((file.name, *digests, *_included(file)))}
-        if not _written(texts[file.name]):  # it need not declare tables by itself
-            digests.setdefault(file.name, _digest(texts[file.name]))
+        if file.name not in digests and not _names_in(
+            texts[file.name], "tables"
+        ):  # it need not declare tables by itself
+            digests[file.name] = _digest(texts[file.name])
         if all(_digest(text) == digests.get(name) for name, text in texts.items()):
             return kept.tables
         if sum(map(len, texts.values())) > _LARGE:
-            return {name: kept.tables.get(name, KnownTable()) for text in texts.values() for name in _written(text)}
+            return {
+                name: kept.tables.get(name, KnownTable())
+                for text in texts.values()
+                for name in _names_in(text, "tables")
+            }
     from lakehouse_cli.config import load_project
 
     loaded = load_project(file, os.environ, environment, given=None, imports=False)
@@ -315,17 +338,16 @@ def _kept(folder: Path, environment: str) -> KnownTables | None:
 
 def _included(file: Path) -> Iterator[str]:
     """The files that a project file includes."""
-    section = re.search(_SECTION.format("include"), _text(file), re.MULTILINE)
-    for pattern in _PATTERN.findall(section[0].partition(":")[2]) if section else ():
+    for pattern in _PATTERN.findall(_written(_text(file), "include").partition(":")[2]):
         with suppress(ValueError, NotImplementedError):  # no pattern, or not of files below
             yield from (path.relative_to(file.parent).as_posix() for path in file.parent.glob(pattern))
 
 
-def _written(text: str) -> list[str]:
-    """The names of tables in a file, by the lines below `tables:`."""
-    section = re.search(_SECTION.format("tables"), text, re.MULTILINE)
-    first = re.search(r"\n([ \t]+)[A-Za-z_]\w* *:", section[0]) if section else None
-    return re.findall(rf"^{first[1]}([A-Za-z_]\w*) *:", section[0], re.MULTILINE) if section and first else []
+def _names_in(text: str, key: str) -> list[str]:
+    """The names in a section of a file that has a line for each: those below its key."""
+    section = _written(text, key)
+    first = _FIRST_NAME.match(section)
+    return re.findall(rf"^{first[1]}([A-Za-z_]\w*) *:", section, re.MULTILINE) if first else []
 
 
 def _names_of_runs(folder: Path) -> Iterator[str]:

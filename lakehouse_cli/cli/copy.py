@@ -10,7 +10,7 @@ import typer
 from msgspec.structs import replace
 
 from lakehouse_cli.cli import options, output
-from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.project.run_request import RunRequest
 from lakehouse_cli.rendering.reporters.problems import violation_lines
 from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import count_text, plural

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lakehouse_cli.cli import exit_codes, options, output
-from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.project.run_request import RunRequest
 from lakehouse_cli.rendering.reporters.run_text import failure_lines, retry_line
 from lakehouse_cli.runs.events import Event, TableRetrying
 from lakehouse_cli.text.terminal import Terminal

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from lakehouse_cli.cli import options, output
 from lakehouse_cli.errors import UsageError
-from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.project.run_request import RunRequest
 from lakehouse_cli.text.counts import count_text, plural
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.cli import options, output
 from lakehouse_cli.cli.description import column_lines, declared_column, description_json, description_lines
-from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.project.run_request import RunRequest
 from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import plural
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.cli import output
 from lakehouse_cli.errors import LakehouseError, SystemTroubleError
-from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.project.run_request import RunRequest
 from lakehouse_cli.text.name_lists import any_of
 from lakehouse_cli.text.terminal import Terminal
 
@@ -178,6 +178,7 @@ def completed(kind: str | tuple[str, ...]) -> Callable[[Any, str], list[str]]:
         found: list[str] = getattr(completion, kind)(ctx, incomplete)
         return found
 
+    complete.__annotations__ = {}  # typer would evaluate each text of them, for each option of a command
     return complete
 
 
@@ -189,6 +190,7 @@ def choice(words: tuple[str, ...], noun: str) -> Callable[[str | None], str | No
             raise typer.BadParameter(f"`{value}` is not {noun}; use {any_of(words)}")
         return value
 
+    check.__annotations__ = {}  # as those of `completed`
     return check
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec.structs import replace
 
 from lakehouse_cli.cli import exit_codes, options, output
-from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.project.run_request import RunRequest
 
 if TYPE_CHECKING:
     from lakehouse_cli.plan.planned import Plan

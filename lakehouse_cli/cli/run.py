@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from lakehouse_cli.cli import exit_codes, options, output
 from lakehouse_cli.cli.plan import render
 from lakehouse_cli.cli.run_output import RunOutput
-from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.project.run_request import RunRequest
 from lakehouse_cli.text.counts import plural
 
 if TYPE_CHECKING:

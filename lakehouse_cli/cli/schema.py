@@ -7,8 +7,9 @@ from lakehouse_cli.cli import options, output
 EXAMPLES = """\b
 Examples:
   lakehouse schema > lakehouse.schema.json
-  and as the first line of lakehouse.yaml, for editors with the YAML language server:
-  # yaml-language-server: $schema=lakehouse.schema.json"""
+  as the first line of lakehouse.yaml, for editors with the YAML language server; any command that
+  loads the project then keeps the file that it names, and nothing has to be written by hand:
+  # yaml-language-server: $schema=.lakehouse/cache/schema.json"""
 
 
 @options.everywhere

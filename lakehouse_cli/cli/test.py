@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse_cli.cli import options, output
-from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.selection import mentions_state
+from lakehouse_cli.project.run_request import RunRequest
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.name_lists import first_named
 from lakehouse_cli.text.terminal import note_lines

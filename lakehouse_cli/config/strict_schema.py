@@ -39,6 +39,8 @@ def strict_draft_7(schema: Any) -> Any:
             made[key] = {name: strict_draft_7(each) for name, each in value.items()}
         else:
             made[key] = value if key in _DATA else strict_draft_7(value)
+    if "propertyNames" in made:  # among which the YAML language server counts the key of a merge
+        made["propertyNames"] = {"anyOf": [{"const": "<<"}, made["propertyNames"]]}
     if "$ref" in made and len(made) > 1:
         _add_all(made, {"$ref": made.pop("$ref")})
     if isinstance(made.get("type"), list):

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from lakehouse_cli.config.editor_schema import SCHEMA_LINE
 from lakehouse_cli.inference.description import InferredColumn
 from lakehouse_cli.inference.names import table_name, table_names
 from lakehouse_cli.inference.sources import FoundTable
@@ -24,10 +25,6 @@ _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[-./][A-Za-z0-9_]+)*|\.\.(?:/[A-Za
 _TYPE = re.compile(r"[a-z0-9]+(?:\[[^,:]*\])?")
 _COMMENT_AT = 100
 _VARIABLE = "${PGPASSWORD}"
-_SCHEMA = (
-    "# For completion and checks in your editor: `lakehouse schema > lakehouse.schema.json`, and as the first line\n"
-    "#   # yaml-language-server: $schema=lakehouse.schema.json\n"
-)
 
 
 class _Place(Struct, frozen=True):
@@ -52,7 +49,7 @@ def project_text(name: str, folder: Path, found: Sequence[FoundTable]) -> str:
     is_taken = any(_is_in(each, folder / "data") for each in files) or (not files and (folder / "data").exists())
     default = "results" if is_taken else "data"
     lines = [
-        f"{_SCHEMA}# Every row was read. Say `nullable: false` of columns that never are null: here they may be.",
+        f"{SCHEMA_LINE}# Every row was read. Say `nullable: false` of columns that never are null: here they may be.",
         f"name: {name}",
         "module: transforms # transforms.py, beside this file",
         "",
@@ -71,10 +68,9 @@ def project_text(name: str, folder: Path, found: Sequence[FoundTable]) -> str:
         lines.append("")
     first = names[0]
     lines += [
-        "  # A table that is computed, by the function of its name in transforms.py:",
+        "  # A table that is computed, by the function of its name in transforms.py; declare `columns:` of it too:",
         f"  # {first}_clean:",
         f"  #   inputs: [{first}]",
-        "  #   columns: …",
     ]
     return "\n".join(lines) + "\n"
 

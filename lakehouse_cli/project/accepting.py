@@ -12,11 +12,11 @@ from lakehouse_cli.errors import StorageError, UsageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import Manifest, Recipe
 from lakehouse_cli.model.reason import Reason
-from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.model.unit import unit_of
 from lakehouse_cli.plan.planned import PlannedTable
 from lakehouse_cli.plan.table_units import CODE_REASONS
 from lakehouse_cli.project.planning import Planner
+from lakehouse_cli.project.run_request import RunRequest
 from lakehouse_cli.runs.events import (
     Event,
     Moment,

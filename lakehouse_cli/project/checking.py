@@ -10,7 +10,6 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.model.check import CheckResult
-from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.partition_choice import parse_partitions
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.selection import Selection
@@ -18,6 +17,7 @@ from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.project.chosen_partitions import narrowed_selection
 from lakehouse_cli.project.execution import find_executor, runner_of
 from lakehouse_cli.project.planning import Planner
+from lakehouse_cli.project.run_request import RunRequest
 from lakehouse_cli.runs.error_info import error_json
 from lakehouse_cli.runs.events import Event, Moment, RunResult, RunStarted, TableResult, ignore_event, new_run_id
 from lakehouse_cli.runs.failed_rows import FailedRowsStore

@@ -12,12 +12,12 @@ from lakehouse_cli.config.cluster_options import NEEDED, lacks
 from lakehouse_cli.config.clusters import cluster_problems, waiting_problems, waiting_root
 from lakehouse_cli.config.validation import together_problems
 from lakehouse_cli.errors import ProjectError, UsageError, in_order
-from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.partition_choice import parse_partitions
 from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.project.cluster_notes import with_bundle_note
 from lakehouse_cli.project.planning import Planner
+from lakehouse_cli.project.run_request import RunRequest
 from lakehouse_cli.registry import EXECUTORS, lookup
 from lakehouse_cli.runner import Runner, WorkerSetup
 from lakehouse_cli.runner.jobs import private_params

@@ -12,11 +12,11 @@ from lakehouse_cli.config.files import RUN_ON_IMPORT, declared_project_file, pro
 from lakehouse_cli.declarations import DeclaredProject
 from lakehouse_cli.errors import ProjectError, UsageError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT
-from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.planned import Plan
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.project.loading import load_valid_project
 from lakehouse_cli.project.notebook import notebook_handler
+from lakehouse_cli.project.run_request import RunRequest
 from lakehouse_cli.project.stored import StoredProject
 from lakehouse_cli.storage.base import Stray
 from lakehouse_cli.storage.opening import check_installed

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from lakehouse_cli.config import load_project
+from lakehouse_cli.config.editor_schema import keep_schema
 from lakehouse_cli.config.params import NO_PARAMS
 from lakehouse_cli.config.tables_cache import TablesReading
 from lakehouse_cli.declarations import DeclaredProject
@@ -84,6 +85,8 @@ def load_valid_project(
         given=params,
     )
     spec = loaded.spec
+    if declared is None:
+        keep_schema(file)
     if loaded.readable and environment not in spec.environments:
         raise no_environment(environment, spec.environments)
     code = ProjectCode(spec)

@@ -13,9 +13,9 @@ from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.dimension import Dimension
 from lakehouse_cli.model.partition import Partition
-from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.planned import Cost, Plan
 from lakehouse_cli.plan.selection import Selection
+from lakehouse_cli.project.run_request import RunRequest
 from lakehouse_cli.text.name_lists import first_named
 from lakehouse_cli.text.redaction import Mask, masked, masked_error
 

@@ -16,7 +16,6 @@ from lakehouse_cli.config.files import own_files
 from lakehouse_cli.errors import LakehouseError, ProjectError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
-from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planned import Plan, PlannedTable
 from lakehouse_cli.plan.planning import make_plan, tables_of_interest
@@ -41,6 +40,7 @@ from lakehouse_cli.project.partitions import (
     with_unfinished,
 )
 from lakehouse_cli.project.plan_notes import advice_on, shared_connections, with_note, with_used
+from lakehouse_cli.project.run_request import RunRequest
 from lakehouse_cli.project.unfinished import narrowed_to, unfinished_tables
 from lakehouse_cli.runs.source_checks import SourceChecksStore
 from lakehouse_cli.storage.base import AssetStorage

@@ -113,6 +113,20 @@ def test_names_of_a_project_are_completed(shop: ProjectFolder, complete: Complet
     assert complete("show", "") == []
 
 
+def test_sections_are_found_as_they_are_written(folder: ProjectFolder, complete: Complete) -> None:
+    folder.write("more/first.yaml", "tables:\n  early: {kind: source, columns: {a: int64}}\n")
+    project = "name: shop\ninclude: # lists may stand as far to the left\n\n# as their keys\n- more/*.yaml\n"
+    lines = "environments: # of two\n\n  # the first\n  prod: {}\n  dev:\n    storages: {}\n"
+    flow = "environments: {prod: {storages: {\n    default: {root: prod}}},\n  dev: {}}\n"
+    for environments in (lines, flow, f'{lines}    "'):
+        folder.write("lakehouse.yaml", project + environments)
+        assert complete("run", "-e", "") == ["default", "prod", "dev"]
+        assert complete("show", "") == ["early"]
+    folder.write("lakehouse.yaml", project + lines)
+    folder.write("more/second.yaml", "tables:\n  late: {kind: source, columns: {a: int64}}\n")
+    assert complete("show", "l") == ["late"]
+
+
 def test_what_a_module_declares_is_known_by_its_runs(folder: ProjectFolder, complete: Complete, cli: Cli) -> None:
     folder.write(
         "tables.py",

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from pyarrow import feather
 
 from tests.cli.independent_reading import load, misread, read_by_lakehouse, rows_of, text_of
-from tests.conftest import Cli
+from tests.conftest import Cli, ProjectFolder
 from tests.servers.postgresql import PASSWORD, USER, PostgreSQL
 
 # Of files that are not as most are: how Python's `csv` reads them, lines that are no rows, a header that is none.
@@ -539,6 +539,15 @@ def test_usage_and_files_in_the_way(tmp_path: Path, cli: Cli, monkeypatch: pytes
     assert "already has `lakehouse.yaml`, `transforms.py`" in again.err
     assert "choose another folder: `lakehouse init -C DIR --from-data FILES…`" in again.err
     assert Path("lakehouse.yaml").read_bytes() == written
+
+
+def test_examples_of_a_computed_table_run_uncommented(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("orders.csv", "id,amount\n007,5\n")
+    assert cli("init", "--from-data", "orders.csv").code == 0
+    folder.write("lakehouse.yaml", re.sub(r"(?m)^  # (?=orders_clean:|  )", "  ", folder.read("lakehouse.yaml")))
+    folder.write("transforms.py", re.sub(r"(?m)^# (?=import|def|    )", "", folder.read("transforms.py")))
+    assert cli("run").code == 0
+    assert folder.read("data/orders_clean.csv") == "id,amount\n007,5\n"
 
 
 @pytest.mark.slow

@@ -13,8 +13,8 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from lakehouse_cli import Project
 from lakehouse_cli.errors import UsageError
-from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.project.execution import run_project
+from lakehouse_cli.project.run_request import RunRequest
 from lakehouse_cli.runs.events import RunResult, TableResult
 
 DECLARED = """
