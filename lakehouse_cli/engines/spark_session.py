@@ -32,12 +32,9 @@ _QUIET = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
-# The same, of sessions beside another too. Each partition of a result is in Java's memory as a whole, and is stored
-# while the next ones are computed.
-_IN_PIECES = {
-    "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
-    "spark.sql.files.maxPartitionBytes": "32m",
-}
+# The same, of sessions beside another too.
+_IN_PIECES = {"spark.sql.execution.arrow.maxRecordsPerBatch": "65536"}
+_PART, _PART_SIZE = "spark.sql.files.maxPartitionBytes", "32m"
 _JAVA = (
     "install a Java runtime, 17 or newer (`apt-get install openjdk-17-jre-headless`), or name a server of Spark Connect"
 )
@@ -58,6 +55,7 @@ class _State(Struct):
     is_worker: bool = False
     session: Any = None
     stop: Callable[[], None] | None = None
+    small_parts: int = 0  # calls under way of the function of that name
 
 
 _state = _State()
@@ -118,6 +116,24 @@ def spark_session() -> Any:
             # Each error of a query would be on stderr as well, as JSON with the stack of Java.
             logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL)
         return _state.session
+
+
+@contextmanager
+def small_parts() -> Iterator[None]:
+    """Have Java's Spark divide files into small parts as plans begin meanwhile, unless a size is configured."""
+    session = spark_session()
+    with _lock:
+        sets = _state.small_parts > 0 or not session._jsparkSession.conf().contains(_PART)
+        _state.small_parts += sets
+        if sets:
+            session.conf.set(_PART, _PART_SIZE)
+    try:
+        yield
+    finally:
+        with _lock:
+            _state.small_parts -= sets
+            if sets and _state.small_parts == 0:
+                session.conf.unset(_PART)
 
 
 def send_functions() -> None:

@@ -41,7 +41,7 @@ class SpilledTables:
         with self._lock:
             if self._room is None or has_own or table.nbytes <= self._room:
                 self._kept[number] = table
-                self._room = self._room and self._room - table.nbytes
+                self._room = None if self._room is None else self._room - table.nbytes
                 return
             with spilling(self._what):
                 if self._file is None:
@@ -69,6 +69,14 @@ class SpilledTables:
             while done < size:  # one call reads no more than 2 GiB
                 done += os.preadv(self._file.fileno(), [view[done:]], start + done)
         return pa.ipc.open_stream(buffer).read_all()
+
+    def take(self, number: int) -> pa.Table:
+        """As `get`, once: in memory there is room for another then."""
+        table = self.get(number)
+        with self._lock:
+            if self._kept.pop(number, None) is not None and self._room is not None:
+                self._room += table.nbytes
+        return table
 
 
 def joined(pieces: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:

@@ -17,7 +17,7 @@ import pyspark.sql
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from lakehouse_cli.arrow.types import from_arrow, map_leaves, without_rows
-from lakehouse_cli.engines.spark_session import is_local, send_functions, spark_session
+from lakehouse_cli.engines.spark_session import is_local, send_functions, small_parts, spark_session
 from lakehouse_cli.errors import LakehouseError, TransformError
 from lakehouse_cli.formats.native import NativeFile, reads_alike
 from lakehouse_cli.model import Column
@@ -27,8 +27,11 @@ from lakehouse_cli.runs.spilled_tables import SpilledTables, joined
 from lakehouse_cli.runs.temporary_files import spill_folder, spilling
 from lakehouse_cli.transforms.frames import FrameType
 
-# Bytes of an input that goes to Java's Spark as Arrow, and of a row group of the file of a larger one.
+# Bytes of an input that goes to Java's Spark as Arrow, and of a result that waits in memory; of a row group of the file
+# of a larger input.
 _IN_MEMORY, _AT_ONCE = 64 << 20, 16 << 20
+# Among the nodes of a plan; not of those that send a small table to all.
+_SHUFFLE = re.compile(r"\bExchange ")
 _VARIANT = re.compile(r'ype":"variant"')
 # Of other names Spark may make patterns, escapes and partitions, and files of `_` and `.` it leaves out.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_./ -]*/[A-Za-z0-9][A-Za-z0-9_. -]*")
@@ -191,8 +194,14 @@ def _of_java(frame: Any) -> Iterator[pa.Table]:
     numbered = frame.select("*", spark_partition_id())._jdf
     # Of rows that are in the plan itself, Spark computes the number as it plans, and has 0 for all.
     is_numbered = numbered.queryExecution().optimizedPlan().nodeName() != "LocalRelation"
+    plan = numbered.queryExecution().executedPlan()
+    if _SHUFFLE.search(plan.toString()) is None:
+        # Its partitions are those of the files: one is stored while the next ones are computed. A shuffle makes others,
+        # and many parts before it take time and help nothing.
+        with small_parts():
+            plan.execute()  # only looks which parts there are
     port, secret, server = (numbered if is_numbered else frame._jdf).collectAsArrowToPython()
-    tables = SpilledTables("the rows of the result")
+    tables = SpilledTables("the rows of the result", _IN_MEMORY)
     ready = SimpleQueue[int | None]()
     failures: list[BaseException] = []
 
@@ -210,7 +219,7 @@ def _of_java(frame: Any) -> Iterator[pa.Table]:
     thread.start()
     try:
         while (number := ready.get()) is not None:
-            yield tables.get(number)
+            yield tables.take(number)
     finally:
         thread.join()
         if not (failures and isinstance(failures[0], LakehouseError)):

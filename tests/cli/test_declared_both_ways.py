@@ -17,6 +17,8 @@ from lakehouse_cli.declarations import Column, DeclaredTable, declared_by
 from tests.conftest import Cli
 from tests.test_examples import EXAMPLES, ROOT, TEMPLATES, copy_of, generate_data
 
+# Folders of stored tables.
+ROOTS = ("data", "made", "reports")
 IN_PYTHON = {"simple_lakehouse": "simple_lakehouse", "multi_type_lakehouse": "multi_type_lakehouse"}
 
 
@@ -34,7 +36,9 @@ def in_python(tables: dict[str, Any]) -> tuple[str, dict[str, str]]:
         elif "sql" in keys or "sql_file" in keys:
             lines.append(f"{name}_ = computed_table({name!r}{arguments})")
         else:
-            decorators[name] = f"@computed_table({arguments.removeprefix(', ')})\n"
+            function = keys.get("function", name)
+            named = "" if function == name else f", name={name!r}"
+            decorators[function] = f"@computed_table({(named + arguments).removeprefix(', ')})\n"
     return "\n".join(lines), decorators
 
 
@@ -98,7 +102,14 @@ def keys_of(table: DeclaredTable) -> dict[str, Any]:
     return {"kind": table.kind, **keys}
 
 
-@pytest.mark.parametrize("name", [*(f"examples/{each}" for each in EXAMPLES), *TEMPLATES])
+def stored_in(project: Path) -> dict[Path, bytes]:
+    """The files of tables and other assets, manifests and history aside: those say when."""
+    files = [file for root in ROOTS for file in (project / root).rglob("*") if file.is_file()]
+    paths = {file: file.relative_to(project) for file in files}
+    return {path: file.read_bytes() for file, path in paths.items() if ".lakehouse" not in path.parts}
+
+
+@pytest.mark.parametrize("name", [*(f"examples/{each}" for each in (*EXAMPLES, "notebook")), *TEMPLATES])
 @pytest.mark.slow
 def test_project_declared_both_ways_is_the_same(
     name: str, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
@@ -131,12 +142,13 @@ def test_project_declared_both_ways_is_the_same(
         assert by_name(told(written, *arguments)) == by_name(told(declared, *arguments))
     told(written, "run")
     told(declared, "run")
-    results = [{f.relative_to(each): f.read_bytes() for f in each.rglob("*.csv")} for each in (written, declared)]
-    assert results[0] == results[1]
+    results = [stored_in(each) for each in (written, declared)]
+    assert results[0].keys() == results[1].keys()
+    assert [path for path, content in results[0].items() if content != results[1][path]] == []
     assert results[0]
     # What one has stored is up to date for the other.
     for here, there in ((written, declared), (declared, written)):
-        for root in ("data", "made", "reports"):
+        for root in ROOTS:
             if (here / root).exists():
                 shutil.rmtree(there / root)
                 shutil.copytree(here / root, there / root)

@@ -153,7 +153,7 @@ def test_large_inputs_wait_in_a_file(frames: FrameType, monkeypatch: pytest.Monk
 
 def test_partitions_are_in_order(frames: FrameType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whichever is computed first, some of them empty, and from a file."""
-    monkeypatch.setattr(spark_frame, "SpilledTables", lambda what: SpilledTables(what, 0))
+    monkeypatch.setattr(spark_frame, "SpilledTables", lambda what, _: SpilledTables(what, 0))
     frame = spark_session().range(0, 10_000, 1, 7).where("id < 3000 or id >= 9000")
     pieces = list(frames.to_pieces(frame, None))
     assert len(pieces) > 1
@@ -206,9 +206,46 @@ def test_rows_come_as_from_spark_itself(frames: FrameType) -> None:
         assert [each.to_pylist() for each in found.columns] == [each.to_pylist() for each in wanted.columns]
 
 
+def test_files_are_read_in_small_parts_where_these_are_stored(
+    frames: FrameType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An aggregate reads them in parts of Spark's own size, and so does what is configured to."""
+    path = tmp_path / "some.parquet"
+    pq.write_table(pa.table({"id": pa.array(range(40_000), pa.int64())}), path, row_group_size=10_000)
+    id_column = (Column("id", parse_column_type("int64")),)
+    file = native_parquet(str(path), id_column, lambda: None, is_judged=True)
+    assert file is not None
+    monkeypatch.setattr("lakehouse_cli.engines.spark_session._PART_SIZE", "64k")
+    part = functions.spark_partition_id().alias("part")
+
+    def parts_of(name: str) -> tuple[set[int], list[int]]:
+        frame = frames.from_file(file).withColumn("part", part)
+        other = spark_session().range(2).withColumnRenamed("id", "of")
+        frame = {
+            "filtered": frame,
+            "joined": frame.join(functions.broadcast(other), frame.id % 2 == other.of).select("id", "part"),
+            "counted": frame.groupBy("part").agg(functions.count("*").alias("id")),
+        }[name]
+        found = frames.to_arrow(frame, None)
+        return set(found["part"].to_pylist()), found["id"].to_pylist()
+
+    for name in ("filtered", "joined"):
+        parts, ids = parts_of(name)
+        assert len(parts) > 2
+        assert ids == list(range(40_000))
+    assert len(parts_of("counted")[0]) <= 2
+    assert not spark_session()._jsparkSession.conf().contains("spark.sql.files.maxPartitionBytes")
+    spark_session().conf.set("spark.sql.files.maxPartitionBytes", "64m")
+    try:
+        assert len(parts_of("filtered")[0]) <= 2
+        assert spark_session().conf.get("spark.sql.files.maxPartitionBytes") == "64m"
+    finally:
+        spark_session().conf.unset("spark.sql.files.maxPartitionBytes")
+
+
 def test_a_full_disk_is_told_as_such(frames: FrameType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not as what Java says of a connection that was closed."""
-    monkeypatch.setattr(spark_frame, "SpilledTables", lambda what: SpilledTables(what, 0))
+    monkeypatch.setattr(spark_frame, "SpilledTables", lambda what, _: SpilledTables(what, 0))
     monkeypatch.setattr("tempfile.tempdir", "/dev/full")
     with pytest.raises(StorageError, match="the rows of the result"):
         frames.to_arrow(spark_session().range(0, 4_000_000, 1, 2), None)
