@@ -140,7 +140,7 @@ def weather(rows: int = ROWS) -> Path:
     (folder / "plain.py").write_text(_WEATHER_PANDAS)
     file = folder / "data/observations.csv"
     if not file.exists():
-        _write_observations(file, rows)
+        write_observations(file, rows)
     return folder
 
 
@@ -193,7 +193,8 @@ def streamed(rows: int = ROWS) -> Path:
     return folder
 
 
-def _write_observations(file: Path, rows: int) -> None:
+def write_observations(file: Path, rows: int, apart: int = 600) -> None:
+    """Write rows of ten stations; moments are so many seconds apart."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.csv
@@ -205,7 +206,7 @@ def _write_observations(file: Path, rows: int) -> None:
     with pyarrow.csv.CSVWriter(aside, schema, write_options=options) as writer:
         for first in range(0, rows, 500_000):
             count = min(500_000, rows - first)
-            moments = np.datetime64("2000-01-01T00:00:00") + (np.arange(first, first + count) // 10 * 600).astype(
+            moments = np.datetime64("2000-01-01T00:00:00") + (np.arange(first, first + count) // 10 * apart).astype(
                 "m8[s]"
             )
             station = pa.array(np.array([f"K{i:03}" for i in range(10)], dtype=object)[np.arange(count) % 10])
@@ -268,7 +269,7 @@ def chain_of_four(rows: int = ROWS) -> Path:
     (folder / "transforms.py").write_text(_CHAIN + functions)
     file = folder / "data/observations.csv"
     if not file.exists():
-        _write_observations(file, rows)
+        write_observations(file, rows)
     return folder
 
 

@@ -170,13 +170,24 @@ COMPATIBLE = FormatOption(
     },
     "The oldest DuckDB that is to open a file that a run makes, from v1.0.0; unset: none older than the one here.",
 )
+MEMORY_LIMIT = FormatOption(
+    "memory_limit",
+    None,
+    {
+        "type": "string",
+        "title": "a size in kB, MB, GB, KiB, MiB or GiB",
+        "pattern": r"^[0-9]+(\.[0-9]+)? ?(kB|MB|GB|KiB|MiB|GiB)$",
+        "examples": ["1GiB"],
+    },
+    "What DuckDB takes of the memory for the open file, the blocks that it keeps of it included; unset: 80 % of all.",
+)
 NAMES = Names("DuckDB", needs_columns=True, fold=ascii_lower)
 
 DUCKDB = StorageType(
     "duckdb",
     "lakehouse_cli.storage.relational.duckdb:DuckDBStorage",
     root="file",
-    options=(schema_option("main"), lock_timeout("another process that has the file open"), COMPATIBLE),
+    options=(schema_option("main"), lock_timeout("another process that has the file open"), COMPATIBLE, MEMORY_LIMIT),
     refusal=refusal,
     needs=("duckdb",),
     install="pip install 'lakehouse-cli[duckdb]'",

@@ -172,6 +172,7 @@ def test_a_file_that_cannot_be_read(weather: ProjectFolder, cli: Cli, name: str,
             "the query of `highs`: `order_by` names `l`, and list<int32> has no order",
         ),
         ("sql: from obs\n    key: nix", "the query of `highs`: key column `nix` is missing from the result"),
+        ("sql: \"from {{ ref('obs') }}\"", "there is no Jinja: name a table as it is called"),
         ("sql: delete from obs", "the query of `highs`: it is no SELECT but DELETE"),
         (
             "sql: pivot obs on station using max(tmpf)",

@@ -14,7 +14,7 @@ from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.errors import Cause
 from lakehouse_cli.storage.relational.duckdb_files import duckdb_file
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
-from lakehouse_cli.storage_types.duckdb import COMPATIBLE, NAMES, held_type
+from lakehouse_cli.storage_types.duckdb import COMPATIBLE, MEMORY_LIMIT, NAMES, held_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +28,7 @@ _HINTS = (
     ("lock on file", "another process has the file open; close it there, or raise the storage's option `lock_timeout`"),
     ("not a valid DuckDB database file", "name a file of DuckDB in the storage's `root:`"),
     ("not a known DuckDB version", f"correct the storage's option `{COMPATIBLE.name}`, such as to v1.4.0"),
+    ("Out of Memory", f"raise the storage's option `{MEMORY_LIMIT.name}`, which is 80 % of the memory where unset"),
     ("No space left", "make room on the disk and run again"),
     ("main key table", "drop the foreign keys that refer to it, or give the table another `path:`"),
     ("Permission denied", "check the permissions of the file and of its folder"),
@@ -105,10 +106,12 @@ class DuckDBStorage(OneFileStorage):
         """On a connection of its own to the file as this process has it open."""
         from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
 
-        version = self.spec.connection.get(COMPATIBLE.name) if write else None
-        with duckdb_file(path).used(write=write, patience=patience, version=version) as connection:
-            if version not in (None, "latest"):
-                self._check_version(connection, str(version))
+        options = (MEMORY_LIMIT, COMPATIBLE) if write else (MEMORY_LIMIT,)
+        config = {each.name: value for each in options if (value := self.spec.connection.get(each.name)) is not None}
+        with duckdb_file(path).used(write=write, patience=patience, config=config) as connection:
+            version = str(config.get(COMPATIBLE.name, "latest"))
+            if version != "latest":
+                self._check_version(connection, version)
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("BEGIN")
             yield DuckDBSession(connection, self.default_schema())

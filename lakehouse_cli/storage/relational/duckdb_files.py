@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.storage_types.duckdb import COMPATIBLE, DUCKDB
+from lakehouse_cli.storage_types.duckdb import DUCKDB
 
 _RETRY_S = 0.02
 #: Seconds for which a file that may be kept open is left open though nobody uses it: about what opening it takes.
@@ -44,20 +44,20 @@ class DuckDBFile:
         self._rests_until = 0.0
 
     @contextmanager
-    def used(self, *, write: bool, patience: float, version: str | None = None) -> Iterator[Any]:
+    def used(self, *, write: bool, patience: float, config: Mapping[str, Any]) -> Iterator[Any]:
         """A connection for the block; the file is closed again when nobody of this process uses it.
 
         Args:
             write: Whether to change anything; one at a time does. The file is made where it is not there.
             patience: Seconds to wait for other threads, and for other processes.
-            version: Of DuckDB, which is to read the file if it is made; None for the one that is installed.
+            config: Settings of DuckDB, of the storage that opens the file.
 
         Raises:
             LakehouseError: DuckDB is not installed, or other threads do not leave.
             duckdb.Error: The file cannot be opened.
         """
         limit = time.monotonic() + patience
-        connection = self._enter(write, limit, version)
+        connection = self._enter(write, limit, config)
         try:
             yield connection
         finally:
@@ -88,7 +88,7 @@ class DuckDBFile:
                 if idle and not disturbed and not self._users:
                     self._close()
 
-    def _enter(self, write: bool, limit: float, version: str | None) -> Any:
+    def _enter(self, write: bool, limit: float, config: Mapping[str, Any]) -> Any:
         with self._changed:
             self._writers_waiting += write
             try:
@@ -102,7 +102,7 @@ class DuckDBFile:
                     self._close()
                 if self._connection is None:
                     time.sleep(max(0.0, self._rests_until - time.monotonic()))
-                    self._connection = _open(self.path, write=write, limit=limit, version=version)
+                    self._connection = _open(self.path, write=write, limit=limit, config=config)
                     self._writable = write
                     self._turn_ends = time.monotonic() + _TURN_S
                 connection = self._connection.cursor()
@@ -144,15 +144,13 @@ class DuckDBFile:
             self._rests_until = time.monotonic() + _REST_S
 
 
-def _open(path: str, *, write: bool, limit: float, version: str | None) -> Any:
+def _open(path: str, *, write: bool, limit: float, config: Mapping[str, Any]) -> Any:
     try:
         import duckdb
     except ImportError as error:
         raise LakehouseError(f"`{error.name}` is not installed", hint=DUCKDB.install) from error
     # Otherwise a name that is no table may be a variable of Python's.
-    config: dict[str, Any] = {"python_enable_replacements": False}
-    if write and version is not None:
-        config[COMPATIBLE.name] = version
+    config = {"python_enable_replacements": False, **config}
     while True:
         try:
             return duckdb.connect(path, read_only=not write, config=config)

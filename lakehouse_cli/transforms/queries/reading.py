@@ -24,6 +24,7 @@ _ORDERLESS = frozenset(
 )
 _KIND = re.compile(r"^[\w ]+? Error: ")
 _NO_TABLE = re.compile("Table with name .* does not exist")
+_JINJA = re.compile("{[{%]")
 _HINTS = ("Did you mean", "Candidate bindings", "Either add it")
 _DIFFERENT_EACH_TIME = frozenset(
     ("random", "setseed", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "nextval", "txid_current")
@@ -131,6 +132,8 @@ def problem_of(error: Exception, query: str = "") -> QueryProblem:
     hint = next((f"{each[0].lower()}{each[1:]}".replace('"', "`") for each in others if each.startswith(_HINTS)), None)
     if _NO_TABLE.match(message):  # DuckDB would name one of its own
         hint = "name it where a table stands, or list it under `inputs:`"
+    if "syntax error" in message and _JINJA.search(query):
+        hint = "there is no Jinja: name a table as it is called, and write `$name` for a param"
     if "disabled by configuration" in message:
         hint = "a query reads the project's tables and nothing else: declare a file as a source, and name that"
     message, hint = no_room(message) or (message, hint)

@@ -79,6 +79,17 @@ def test_a_version_that_duckdb_does_not_know_is_named(storage: DuckDBStorage) ->
     assert "storage_compatibility_version" in (caught.value.hint or "")
 
 
+def test_memory_limit_is_set_and_named(storage: DuckDBStorage) -> None:
+    tight, wide = (DuckDBStorage(replace(storage.spec, connection={"memory_limit": size})) for size in ("1MB", "1 GiB"))
+    data = data_of(table(), *((row, "a" * row) for row in range(3_000)))
+    with pytest.raises(StorageError, match="Out of Memory") as caught:
+        tight.publish(table(), data, ORIGIN)
+    assert "raise the storage's option `memory_limit`" in (caught.value.hint or "")
+    wide.publish(table(), data, ORIGIN)
+    with pytest.raises(StorageError, match="Out of Memory"):
+        tight.scan(table(), table().columns).table()
+
+
 _HOLDS = """
 import duckdb, sys
 connection = duckdb.connect(sys.argv[1])
