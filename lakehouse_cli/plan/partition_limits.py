@@ -8,6 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
+from msgspec.structs import replace
+
+from lakehouse_cli.config.made_dimensions import with_made_dimensions
 from lakehouse_cli.errors import Problem
 from lakehouse_cli.model import ProjectSpec, StorageSpec, Table
 from lakehouse_cli.model.dimension import Dimension
@@ -30,7 +33,33 @@ def limit_problems(graph: AssetGraph, spec: ProjectSpec) -> Iterator[Problem]:
             yield from _of_table(table)
             yield from _of_counts(table, graph, spec.dimensions)
             for edge in graph.inputs.get(table.name, ()):
-                yield from _of_input(table, graph.tables[edge.table], spec.storages)
+                yield from _of_input(table, graph.tables[edge.table])
+
+
+def with_folders(spec: ProjectSpec, graph: AssetGraph) -> ProjectSpec:
+    """The project with `partitions` of the sources that are folders of this machine, and do not name them.
+
+    They are the names of their `name=value` folders. Only sources that tables by partition read are looked at.
+    """
+    found: dict[str, Table] = {}
+    for table in graph.tables.values():
+        for edge in graph.inputs.get(table.name, ()) if table.kind == "computed" and table.partitions else ():
+            source = spec.tables.get(edge.table)
+            storage = None if source is None else spec.storages.get(source.storage)
+            if source is None or storage is None or source.name in found or not _is_unknown(table, source):
+                continue
+            names = _named_by_folders(storage, source.path) if source.path.endswith("/") else []
+            if names and FILE not in names and all(map(str.isidentifier, names)):
+                found[source.name] = replace(source, partitions=tuple(names))
+    return with_made_dimensions(replace(spec, tables={**spec.tables, **found})) if found else spec
+
+
+def _is_unknown(table: Table, source: Table) -> bool:
+    """Whether only the folders of a source say which partitions of it a table gets."""
+    if source.kind != "source" or source.partitions or FILE in table.partitions:
+        return False
+    pattern = file_pattern(source.path)
+    return pattern is not None and (pattern.is_folder or "=" in source.path)
 
 
 def _of_table(table: Table) -> Iterator[Problem]:
@@ -56,30 +85,24 @@ def _of_counts(table: Table, graph: AssetGraph, dimensions: Mapping[str, Dimensi
             yield Problem(message, hint, check.location or table.where("checks", "partitions"))
 
 
-def _of_input(table: Table, other: Table, storages: Mapping[str, StorageSpec]) -> Iterator[Problem]:
-    by_dimensions = other.kind == "source" and not other.partitions and FILE not in table.partitions
-    pattern = file_pattern(other.path) if by_dimensions else None
-    if pattern is not None and (pattern.is_folder or "=" in other.path):
+def _of_input(table: Table, other: Table) -> Iterator[Problem]:
+    if _is_unknown(table, other):
         message = f"which partitions source `{other.name}` has, that table `{table.name}` reads, is not known"
-        yield Problem(message, _naming(other, storages.get(other.storage)), other.where("path"))
+        yield Problem(message, _naming(other), other.where("path"))
 
 
-def _naming(source: Table, storage: StorageSpec | None) -> str:
+def _naming(source: Table) -> str:
     """How to say which partitions a source of many files has."""
     if not source.path.endswith("/"):
         path = re.sub(r"([^/=]+)=\*(?=/|$)", r"\1={\1}", source.path)
         if path != source.path:
             return f"write `path: {quote_yaml(path)}`"
         return "write a placeholder for each into its path, such as `region={region}`"
-    names = [] if storage is None else _named_by_folders(storage, source.path)
-    if names:
-        listed = ", ".join(map(quote_yaml, names))
-        return f"write `partitions: [{listed}]` at `{source.name}`, as its folders are called"
     return "name those of its folders: `partitions: [region]` for `region=eu/`"
 
 
 def _named_by_folders(storage: StorageSpec, path: str) -> list[str]:
-    """The names in the first `name=value` folders of a source; none where it is not in a folder of this machine."""
+    """The names in the first `name=value` folders of a source; none where they differ, or are on no disk of ours."""
     place, names = Path(storage.root, path), list[str]()
     with suppress(OSError):
         while place.is_absolute():
@@ -88,6 +111,9 @@ def _named_by_folders(storage: StorageSpec, path: str) -> list[str]:
             ]
             if not folders:
                 break
+            here = {unquote(each.name.partition("=")[0]) for each in folders}
+            if len(here) > 1:
+                return []
             place = min(folders)
-            names.append(unquote(place.name.partition("=")[0]))
+            names += here
     return names

@@ -90,6 +90,11 @@ def load_valid_project(
     if loaded.readable and environment not in spec.environments:
         raise no_environment(environment, spec.environments)
     code = ProjectCode(spec)
+    if any(table.partitions for table in spec.tables.values()):
+        from lakehouse_cli.plan.partition_limits import with_folders  # not loaded where no table has partitions
+
+        found = with_folders(spec, code.graph)
+        code = code if found is spec else ProjectCode(found)
     everything = [*loaded.problems, *code.problems]
     if everything:
         raise ProjectError(in_order(everything, spec.file.name))

@@ -170,18 +170,22 @@ def test_periods_of_different_zones_do_not_nest(folder: ProjectFolder, cli: Cli)
         assert validate(folder, cli, f"{LOGS}{table}", top=ZONES + top) == "", table
 
 
-def test_hint_names_the_partitions_of_folders(folder: ProjectFolder, cli: Cli) -> None:
-    """As they are found; written as it says, the project runs."""
+def test_folders_name_the_partitions_of_a_source(folder: ProjectFolder, cli: Cli) -> None:
+    """Where they are on this machine; written down, they change nothing. Those of a pattern are named in it."""
     tables = "events: {kind: source, path: PATH, columns: {id: int64}}\nt: {partitions: [day], inputs: [events]}\n"
     code = "def t(events):\n    return events\n"
     folder.declare(tables.replace("PATH", "raw/events/"), code, top="dimensions: {day: {every: day}}\n")
     folder.write("data/raw/events/_temporary/x=1/part.csv", "id\n1\n")
+    assert "name those of its folders: `partitions: [region]` for `region=eu/`" in cli("validate").err
     for region in ("eu", "us"):
         folder.write(f"data/raw/events/region={region}/day=2024-01-02/part.csv", "id\n1\n")
-    assert "write `partitions: [region, day]` at `events`, as its folders are called" in cli("validate").err
-    folder.edit("lakehouse.yaml", "path: raw/events/", "path: raw/events/, partitions: [region, day]")
     assert cli("run", "--executor", "serial").code == 0
     assert folder.read("data/t/day=2024-01-02/data.csv") == "id\n1\n1\n"
+    folder.write("data/raw/events/other=1/part.csv", "id\n1\n")
+    assert "name those of its folders: `partitions: [region]` for `region=eu/`" in cli("validate").err
+    (folder.path / "data/raw/events/other=1/part.csv").unlink()
+    folder.edit("lakehouse.yaml", "path: raw/events/", "path: raw/events/, partitions: [region, day]")
+    assert "nothing to do" in cli("plan").out
     folder.declare(tables.replace("PATH", "'raw/events/region=*/day=*/part'"), code)
     path = "raw/events/region={region}/day={day}/part"
     assert f'write `path: "{path}"`' in cli("validate").err
