@@ -196,6 +196,19 @@ def test_module_that_is_nowhere(folder: ProjectFolder, cli: Cli, on: Callable[[t
     assert cli("run").code == 0
 
 
+def test_chain_stays_at_the_worker_that_wrote_its_inputs(
+    folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None]
+) -> None:
+    on(Here)
+    code = "import pyarrow as pa\n\n\ndef t0() -> pa.Table:\n    return pa.table({'n': [1]})\n"
+    for step in range(1, 10):
+        code += f"\n\ndef t{step}(t{step - 1}: pa.Table) -> pa.Table:\n    return t{step - 1}\n"
+    folder.declare("\n".join(f"t{step}: {{columns: {{n: int64}}}}" for step in range(10)), code, top=EXECUTION)
+    events = [json.loads(line) for line in cli("run", "--log-format", "json").err.splitlines()]
+    placed = [(each["table"], each["worker"]) for each in events if each["event"] == "table_placed"]
+    assert placed == [(f"t{step}", placed[0][1]) for step in range(10)]
+
+
 TOGETHER = """
 import random
 
