@@ -209,6 +209,19 @@ def test_chain_stays_at_the_worker_that_wrote_its_inputs(
     assert placed == [(f"t{step}", placed[0][1]) for step in range(10)]
 
 
+def test_size_of_what_is_sent(folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], notes: Path) -> None:
+    """`plan -v` shows it, with the biggest files; a large one is noted by the run as well."""
+    on(Here)
+    folder.edit("lakehouse.yaml", "{columns:", "{uses: {files: [one.bin]}, columns:")
+    for size in (1_000_000, 11_000_000):
+        with (folder.path / "one.bin").open("wb") as file:
+            file.truncate(size)
+        megabytes = f"{size // 1_000_000} MB"
+        sent = f"each worker is sent 2 files of {megabytes}: `one.bin` {megabytes}, `transforms.py` "
+        shown = [" ".join((ran.out + ran.err).split()) for ran in (cli("plan", "-v"), cli("plan"), cli("run"))]
+        assert [sent in each for each in shown] == [True, size > 10_000_000, size > 10_000_000]
+
+
 TOGETHER = """
 import random
 
