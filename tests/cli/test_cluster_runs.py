@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli import registry
 from lakehouse_cli.executors.base import WorkerDiedError
+from lakehouse_cli.executors.clusters import requirements
 from lakehouse_cli.executors.clusters.messages import Message, unpacked
 from lakehouse_cli.executors.clusters.worker import answer, unpack_answers
 from tests.clusters.here import Here, HereExecutor
@@ -183,15 +184,24 @@ def test_worker_with_another_value_of_a_param(
     assert "it lacks the environment variable `TOKEN`" in ran.out + ran.err
 
 
-def test_module_that_is_nowhere(folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], notes: Path) -> None:
-    """It is said of each worker before anything runs; one that only a branch imports keeps nothing from running."""
+def test_other_python_and_modules_that_are_nowhere(
+    folder: ProjectFolder,
+    cli: Cli,
+    on: Callable[[type[Here]], None],
+    notes: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All is said of each worker before anything runs; what only a branch imports keeps nothing from running."""
     on(Here)
+    monkeypatch.setattr(requirements, "python_version", lambda: "3.9")
     folder.edit("transforms.py", "import time", "import nowhere_at_all, neither.here")
     ran = cli("run")
     assert ran.code == 1
     for name in ("nowhere_at_all", "neither"):
         assert f"it has no module `{name}`, nor has this machine: install it" in ran.err
+    assert "one, two: it has Python 3.9, not 3." in ran.err
     assert not notes.exists()
+    monkeypatch.setattr(requirements, "python_version", lambda: requirements.Requirements().python)
     folder.edit("transforms.py", "import nowhere_at_all, neither.here", "def other():\n    import nowhere_at_all")
     assert cli("run").code == 0
 
