@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli import registry
 from lakehouse_cli.executors.base import WorkerDiedError
+from lakehouse_cli.executors.clusters import requirements
 from lakehouse_cli.executors.clusters.messages import Message, unpacked
 from lakehouse_cli.executors.clusters.worker import answer, unpack_answers
 from tests.clusters.here import Here, HereExecutor
@@ -183,17 +184,52 @@ def test_worker_with_another_value_of_a_param(
     assert "it lacks the environment variable `TOKEN`" in ran.out + ran.err
 
 
-def test_module_that_is_nowhere(folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], notes: Path) -> None:
-    """It is said of each worker before anything runs; one that only a branch imports keeps nothing from running."""
+def test_other_python_and_modules_that_are_nowhere(
+    folder: ProjectFolder,
+    cli: Cli,
+    on: Callable[[type[Here]], None],
+    notes: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All is said of each worker before anything runs; what only a branch imports keeps nothing from running."""
     on(Here)
+    monkeypatch.setattr(requirements, "python_version", lambda: "3.9")
     folder.edit("transforms.py", "import time", "import nowhere_at_all, neither.here")
     ran = cli("run")
     assert ran.code == 1
     for name in ("nowhere_at_all", "neither"):
         assert f"it has no module `{name}`, nor has this machine: install it" in ran.err
+    assert "one, two: it has Python 3.9, not 3." in ran.err
     assert not notes.exists()
+    monkeypatch.setattr(requirements, "python_version", lambda: requirements.Requirements().python)
     folder.edit("transforms.py", "import nowhere_at_all, neither.here", "def other():\n    import nowhere_at_all")
     assert cli("run").code == 0
+
+
+def test_chain_stays_at_the_worker_that_wrote_its_inputs(
+    folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None]
+) -> None:
+    on(Here)
+    code = "import pyarrow as pa\n\n\ndef t0() -> pa.Table:\n    return pa.table({'n': [1]})\n"
+    for step in range(1, 10):
+        code += f"\n\ndef t{step}(t{step - 1}: pa.Table) -> pa.Table:\n    return t{step - 1}\n"
+    folder.declare("\n".join(f"t{step}: {{columns: {{n: int64}}}}" for step in range(10)), code, top=EXECUTION)
+    events = [json.loads(line) for line in cli("run", "--log-format", "json").err.splitlines()]
+    placed = [(each["table"], each["worker"]) for each in events if each["event"] == "table_placed"]
+    assert placed == [(f"t{step}", placed[0][1]) for step in range(10)]
+
+
+def test_size_of_what_is_sent(folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], notes: Path) -> None:
+    """`plan -v` shows it, with the biggest files; a large one is noted by the run as well."""
+    on(Here)
+    folder.edit("lakehouse.yaml", "{columns:", "{uses: {files: [one.bin]}, columns:")
+    for size in (1_000_000, 11_000_000):
+        with (folder.path / "one.bin").open("wb") as file:
+            file.truncate(size)
+        megabytes = f"{size // 1_000_000} MB"
+        sent = f"each worker is sent 2 files of {megabytes}: `one.bin` {megabytes}, `transforms.py` "
+        shown = [" ".join((ran.out + ran.err).split()) for ran in (cli("plan", "-v"), cli("plan"), cli("run"))]
+        assert [sent in each for each in shown] == [True, size > 10_000_000, size > 10_000_000]
 
 
 TOGETHER = """
