@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import pty
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -20,11 +23,18 @@ WIDTH = 116
 
 
 def output(folder: Path, *argv: str) -> str:
-    """What a command prints, in colour, its prompt before it."""
+    """What a command prints on a terminal that only takes lines, in colour, its prompt before it."""
     command = [sys.executable, "-c", "from lakehouse_cli.cli.main import main; main()", *argv]
-    environment = {**os.environ, "FORCE_COLOR": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    return f"\x1b[1m$ lakehouse {' '.join(argv)}\x1b[0m\n{done.stdout}{done.stderr}"
+    environment = {**os.environ, "FORCE_COLOR": "1", "TERM": "dumb"}
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (40, WIDTH))
+    with subprocess.Popen(command, cwd=folder, env=environment, stdin=its, stdout=its, stderr=its):
+        os.close(its)
+        with open(ours, encoding="utf-8", newline="") as screen:  # noqa: PTH123  # a descriptor
+            lines = []
+            with suppress(OSError):  # at its end
+                lines.extend(screen)
+    return f"\x1b[1m$ lakehouse {' '.join(argv)}\x1b[0m\n{''.join(lines)}".replace("\r\n", "\n")
 
 
 def draw(name: str, text: str) -> None:

@@ -21,7 +21,8 @@ def run_started(plan: Plan, tables: Mapping[str, Table], run_id: str) -> RunStar
         run_id: The run's id.
     """
     names = tuple(table.name for table in plan.tables if table.kind == "computed" or table.is_validated)
-    never = ["never_materialized" in {reason.code for reason in table.reasons} for table in plan.runs]
+    computed = [table for table in plan.tables if table.kind == "computed"]
+    never = ["never_materialized" in {reason.code for reason in table.reasons} for table in computed]
     return RunStarted(
         run_id,
         plan.project,

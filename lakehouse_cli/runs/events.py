@@ -260,7 +260,7 @@ class RunStarted(_Event, frozen=True):
 
     `objects` are those of them that have no rows; unset where there are none. `params` are what the command gave in the
     place of params of the file, by table; unset where it gave none. `as_of` is the moment that stands for now; unset
-    where the command gave none. `first_run` is true where there are several tables to run, none of which was ever
+    where the command gave none. `first_run` is true where there are several tables, none of which was ever
     materialized; else unset.
     """
 

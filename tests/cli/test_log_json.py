@@ -193,4 +193,8 @@ def test_a_run_is_estimated_by_those_before_it(project: ProjectFolder, cli: Cli)
     kept = "".join(file.read_text() for file in (project.path / ".lakehouse/runs").glob("*.jsonl"))
     assert "run_estimated" not in kept
     assert cli("run", "best", "-f").out.count("first run") == 0
+    project.add("transforms.py", "\n\ndef one(best):\n    return best\n\n\ndef two(best):\n    return best\n")
+    project.add("lakehouse.yaml", "  one: {}\n  two: {}\n")
+    more = cli("run").out
+    assert ("first run" in more, more.count("never materialized")) == (False, 2), "beside those that are stored"
     assert cli("runs", "show", "last").code == 0

@@ -68,7 +68,7 @@ class RunRecord(Struct, frozen=True):
         notes: Those of its beginning.
         objects: Those of its tables that have no rows.
         params: What the command gave in the place of params of the file, by table.
-        first_run: Whether none of the tables that were to run had ever been materialized, and they were several.
+        first_run: Whether none of its tables had ever been materialized, and they were several.
     """
 
     summary: RunSummary
