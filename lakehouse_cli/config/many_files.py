@@ -125,7 +125,10 @@ def _stored_path(table: Table, dimensions: Mapping[str, Dimension]) -> str:
         return table.path
     periods = (dimensions[name].every if name in dimensions else None for name in table.partitions)
     values = tuple([SAMPLES[each] if each is not None else "x" for each in periods])
-    return unit_path(table.path, Partition(table.partitions, values))
+    try:
+        return unit_path(table.path, Partition(table.partitions, values))
+    except (KeyError, ValueError):  # of placeholders that it cannot have, which is a problem of its own
+        return table.path
 
 
 def _below(root: str, path: str) -> str | None:
