@@ -60,8 +60,8 @@ def command(
         bool,
         options.option(
             "--from-data",
-            help="Declare FILES as sources: CSV, Parquet, Arrow, Excel, JSON, SQLite, DuckDB, or a PostgreSQL URL. "
-            "Every row is read; what is not certain stays text, with a comment.",
+            help="Declare FILES, or those of folders, as sources: CSV, Parquet, Arrow, Excel, JSON, SQLite, DuckDB, or "
+            "a PostgreSQL URL. Every row is read; what is not certain stays text, with a comment.",
         ),
     ] = False,
     dry_run: Annotated[

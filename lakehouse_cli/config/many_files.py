@@ -127,7 +127,7 @@ def _stored_path(table: Table, dimensions: Mapping[str, Dimension]) -> str:
     values = tuple([SAMPLES[each] if each is not None else "x" for each in periods])
     try:
         return unit_path(table.path, Partition(table.partitions, values))
-    except (KeyError, ValueError):  # a placeholder that is a problem of its own
+    except (KeyError, ValueError):  # of placeholders that it cannot have, which is a problem of its own
         return table.path
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from lakehouse_cli.errors import LakehouseError, Problem, ProjectError
+from lakehouse_cli.inference.dated_files import join_dated
 from lakehouse_cli.inference.project_text import names_of, project_text, transforms_text
 from lakehouse_cli.inference.sources import FoundTable, Progress, find_sources, read_source
 
@@ -55,5 +56,6 @@ def infer_project(name: str, folder: Path, named: Sequence[str], progress: Progr
         raise ProjectError(problems)
     if not found:
         raise LakehouseError("there is no table in what was named", hint="name files with data in them")
+    found = join_dated(found)
     tables = names_of(found)
     return InferredProject(found, tables, project_text(name, folder, found), transforms_text(tables))

@@ -97,7 +97,8 @@ def _name_parts(found: FoundTable) -> list[str]:
         stem = source.file.stem if source.file is not None else source.shown.rpartition("/")[2] or "postgresql"
         return [stem, *found.path.split("/")]
     assert source.file is not None  # noqa: S101  # only databases have none
-    own = [source.stem.removesuffix(".") or "table"]
+    stem = re.sub(r"\{[^{}]*\}", "", source.stem).strip("_-. ") if source.folder else source.stem.removesuffix(".")
+    own = [stem or "table"]
     folders = [source.file.absolute().parent.name]
     return [*folders, own[0] if not _several_sheets(found) else f"{own[0]}_{found.path}"]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse_cli.config.paths import path_problem
 from lakehouse_cli.errors import LakehouseError, Location, Problem, did_you_mean
@@ -47,6 +48,7 @@ class Source(Struct, frozen=True):
         written: Of a database by its URL: the root that the project file has.
         stem: Of a file the path without the ending that the format adds.
         options: Of the format, by the ending.
+        folder: Where it was not named by itself, that which was.
     """
 
     shown: str
@@ -56,6 +58,7 @@ class Source(Struct, frozen=True):
     written: str = ""
     stem: str = ""
     options: dict[str, Any] = {}
+    folder: str = ""
 
     @property
     def is_database(self) -> bool:
@@ -76,8 +79,7 @@ def find_sources(named: Sequence[str]) -> tuple[list[Source], list[Problem]]:
     sources: list[Source] = []
     problems: list[Problem] = []
     seen: set[str] = set()
-    for each in named:
-        found = _source(each)
+    for found in (one for each in named for one in _sources(each)):
         if isinstance(found, Problem):
             problems.append(found)
             continue
@@ -88,17 +90,35 @@ def find_sources(named: Sequence[str]) -> tuple[list[Source], list[Problem]]:
     return sources, problems
 
 
+def _sources(named: str) -> Iterator[Source | Problem]:
+    """What a name means: of a folder, the data files in it."""
+    if "://" in named or not os.path.isdir(named):  # a name of any length
+        yield _source(named)
+        return
+    entries = sorted((each for each in os.scandir(named) if each.name[0] not in "._"), key=lambda each: each.name)
+    files = [each.path for each in entries if each.is_file() and _may_be_data(each.path)]
+    if not files:
+        below = next((f"`{each.path}`" for each in entries if each.is_dir()), None)
+        hint = f"name the files, or the folder that they are in{f', such as {below}' if below else ''}"
+        yield Problem(f"there is no data file in folder `{named}`", hint)
+    for file in files:
+        found = _source(file)
+        yield found if isinstance(found, Problem) else replace(found, folder=named)
+
+
+def _may_be_data(file: str) -> bool:
+    stem, ending = os.path.splitext(file.lower())
+    if ending in TEXT_COMPRESSIONS.values():
+        ending = os.path.splitext(stem)[1]
+    return ending in _ENDINGS
+
+
 def _source(named: str) -> Source | Problem:
     if (url := _URL.fullmatch(named)) is not None:
         return _server(url)
     if "://" in named:
         return Problem(f"`{named.partition('://')[0]}://…` is not read here", "name local files, or a PostgreSQL URL")
     file = Path(named)
-    if file.is_dir():
-        return Problem(
-            f"`{named}` is a folder",
-            f"name the files in it, `{named.rstrip('/')}/*.csv`; the project's own folder is named by `-C`",
-        )
     if not file.exists():
         beside = sorted(each.name for each in file.parent.iterdir()) if file.parent.is_dir() else []
         return Problem(

@@ -481,6 +481,54 @@ def test_other_formats_and_databases_run_as_written(tmp_path: Path, cli: Cli, mo
         assert cli("show", name).code == 0, name
 
 
+def test_folder_of_dated_files_is_one_source(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as they have the same columns; a column that is not alike in all of them is text."""
+    monkeypatch.chdir(tmp_path)
+    Path("raw/deeper").mkdir(parents=True)
+    files = {
+        "sales_2024-01-01.csv": "id,code,day\n1,001,x\n2,a,y\n",
+        "sales_2024-01-02.csv": "id,code,day\n3,5,x\n",
+        "lack_2024-01-03.csv": "id,code\n3,5\n",
+        "lack_2024-01-04.csv": "id,code,more\n3,5,1\n",
+        "wrong_2024-02-29.csv": "id\n3\n",
+        "wrong_2024-02-30.csv": "id\n3\n",
+        "of 202401 and 202402.csv": "id\n1\n",
+        "mixed_20240101.csv": "n\n1\n",
+        "mixed_2024-01-02.csv": "n\n1\n",
+        "stock_20240101.csv": "n\n1\n",
+        "stock_20240102.csv": "n\n2\n",
+        "other.csv": "id\n1\n",
+        "_left.csv": "id\n1\n",
+        ".hidden.csv": "id\n1\n",
+        "readme.md": "",
+        "deeper/x.csv": "id\n1\n",
+    }
+    for name, text in files.items():
+        Path("raw", name).write_text(text)
+    assert cli("init", "--from-data", "raw/").code == 0
+    tables = load(tmp_path).tables
+    paths = {name: table.path for name, table in tables.items()}
+    assert paths == {
+        "lack_2024_01_03": "lack_2024-01-03",
+        "lack_2024_01_04": "lack_2024-01-04",
+        "mixed_20240101": "mixed_20240101",
+        "mixed_2024_01_02": "mixed_2024-01-02",
+        "of_202401_and_202402": "of 202401 and 202402",
+        "other": "other",
+        "sales": "sales_{file_day:%Y-%m-%d}",
+        "stock": "stock_{day:%Y%m%d}",
+        "wrong_2024_02_29": "wrong_2024-02-29",
+        "wrong_2024_02_30": "wrong_2024-02-30",
+    }
+    assert cli("check").code == 0
+    kinds = {each.name: str(each.type) for each in tables["sales"].columns or ()}
+    assert kinds == {"id": "int64", "code": "string", "day": "string"}
+    written = Path("lakehouse.yaml").read_text()
+    assert "code: string # not alike in all files: string, int64" in written
+    assert "# 2 files, raw/sales_2024-01-01.csv to raw/sales_2024-01-02.csv: 3 rows" in written
+    assert [row["n"] for row in cli("show", "stock", "-o", "json").json["rows"]] == [1, 2]
+
+
 BAD: dict[str, tuple[bytes | None, str]] = {
     "empty.csv": (b"", "`empty.csv` is empty"),
     "blank.csv": (b"\n\n\n", "`blank.csv` is empty"),
@@ -500,7 +548,7 @@ BAD: dict[str, tuple[bytes | None, str]] = {
     ),
     "wide.csv": (b"a,b,c\n1,2\n3,4\n", "`wide.csv` has 3 values, and those below have 2"),
     "a.zip": (b"PK\x03\x04", "no format reads `a.zip` by its ending"),
-    "folder": (None, "`folder` is a folder"),
+    "folder": (None, "there is no data file in folder `folder`"),
     "missing.csv": (None, "there is no file `missing.csv`"),
     "x.json": (b'{"a": 1', "`x.json`"),
     "x.xlsx": (b"no workbook", "is not an Excel workbook"),
