@@ -222,6 +222,7 @@ class _Look:
         self._contents: dict[str, InputRecord | StorageError | None] = {}
         self._out_of_reach: dict[str, UnreachableError] = {}
         self._remembering = remembering
+        self._installed: set[tuple[str, str]] = set()
 
     @cached_property
     def _partitions(self) -> PartitionLook:
@@ -263,13 +264,15 @@ class _Look:
         return {name: look(name) for name in names}
 
     def _prefetch(self, names: Iterable[str]) -> None:
-        by_storage: dict[str, dict[str, Table]] = {}
-        for name in names:
-            source = self.tables[name].kind == "source"
-            for each in (name, *(self.graph.downstream(name) if source else ())):
-                by_storage.setdefault(self.tables[each].storage, {})[each] = self.tables[each]
+        wanted = dict.fromkeys(names)
+        for name in [name for name in wanted if self.tables[name].kind == "source"]:
+            wanted |= dict.fromkeys(self.graph.downstream(name))
+        by_storage: dict[str, list[Table]] = {}
+        for name in wanted:
+            table = self.tables[name]
+            by_storage.setdefault(table.storage, []).append(table)
         for storage, tables in by_storage.items():
-            prefetch(self.storages[storage], tables.values())
+            prefetch(self.storages[storage], tables)
 
     def stored_partitions(self, names: Iterable[str]) -> dict[str, StoredPartitions]:
         """What is stored by partition of tables that have some, and of sources of which such tables are computed."""
@@ -405,9 +408,11 @@ class _Look:
             message = f"{self.uri(table)} cannot be looked at: {known.reason}"
             where = table.where("path", "storage")
             return UnreachableError(message, reason=known.reason, hint=known.hint, location=where)
-        lacking = not_installed(table)
-        if lacking is not None:
-            return lacking
+        form = table.format, table.serializer
+        if form not in self._installed:
+            if (lacking := not_installed(table)) is not None:
+                return lacking
+            self._installed.add(form)
         try:
             return ask(self.storages[table.storage])
         except StorageError as error:
