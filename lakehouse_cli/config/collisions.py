@@ -12,7 +12,7 @@ from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.formats import FORMATS, SERIALIZERS, file_suffixes, find_form
 from lakehouse_cli.model import StorageSpec, Table
-from lakehouse_cli.storage_types import STORAGE_TYPES, scheme_of
+from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType, scheme_of
 
 
 class Collisions:
@@ -26,17 +26,15 @@ class Collisions:
         self._real: dict[str, str] = {}
         # Database files by device and inode: the names under which they are known, each with a table.
         self._files: dict[tuple[int, int], dict[str, Table]] = {}
+        # Of storages by name: the root, links resolved; its type, where it is on this machine, which links need.
+        self._roots: dict[str, tuple[str, StorageType | None]] = {}
 
     def of(self, table: Table, storage: StorageSpec) -> Problem | None:
         """A problem where another table is stored at the same place; case and Unicode form do not count.
 
         Sources may share a path, such as two sheets of a workbook, or a file that is read with two sets of options.
         """
-        # What has no root is a place of its own.
-        key = storage.root or f"{storage.name}:"
-        local = bool(storage.root) and scheme_of(key) is None
-        # Two roots may be one folder by way of a link.
-        root = self._resolved(key) if local else key
+        root, known = self._roots.get(storage.name) or self._root(storage)
         suffix = ending_of(table)
         stem = _folded(f"{root}/{_qualified(table, storage)}")
         own = (stem + "/", stem + suffix.casefold())
@@ -46,14 +44,22 @@ class Collisions:
             # Sources only read what is there.
             if other is not table and "computed" in (table.kind, other.kind):
                 return _on_one_path(table, other)
-        known = STORAGE_TYPES.get(storage.type)
-        if not local or known is None:
+        if known is None:
             return None
         if known.root == "file":
             return self._hard_link(table, root)
         if known.root not in ("folder", "folder or url"):
             return None
         return self._link(table, own, tuple(self._behind_links(table, storage, root)))
+
+    def _root(self, storage: StorageSpec) -> tuple[str, StorageType | None]:
+        # What has no root is a place of its own.
+        root, known = storage.root or f"{storage.name}:", None
+        if storage.root and scheme_of(root) is None:
+            # Two roots may be one folder by way of a link.
+            root, known = self._resolved(root), STORAGE_TYPES.get(storage.type)
+        self._roots[storage.name] = root, known
+        return root, known
 
     def _resolved(self, path: str) -> str:
         # Resolving costs a system call for every part of the path; a thousand tables share a few folders.

@@ -426,8 +426,7 @@ def _own_reasons(
     if state.manifest is not None and state.manifest.recipe is not None:
         yield from made
         yield from input_reasons(state.manifest, as_stored)
-        if table.refresh is not None:
-            yield from refresh_reasons(table, state.manifest, now)
+        yield from refresh_reasons(table, state.manifest, now)
 
 
 def _run_reasons(

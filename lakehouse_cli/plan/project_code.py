@@ -156,6 +156,11 @@ class ProjectCode:
             return query_fingerprint(table, self._queries.version if self._queries is not None else None)
         return None if table.function is None else self._fingerprint(table.function)
 
+    @property
+    def anything_reads(self) -> bool:
+        """Whether code that was read so far reads from outside."""
+        return any(found.reads for found in self._fingerprints.values())
+
     def of_object(self, table: Table) -> str:
         """The `object_code` of an asset that is stored as a pickle, by the code of today.
 

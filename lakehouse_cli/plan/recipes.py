@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -204,17 +205,23 @@ def reading_of(
         now = made if code_now is None else code_now(table)
         return f"{options} {_CODE}{made}{'' if now == made else f',now:{now}'}"
     records = table.contract.records
-    columns = None if records is None else [(name, type_) for name, type_, _ in records]
     stored = None if manifest is None else manifest.columns
-    if table.kind == "computed" and stored is not None and (columns is None or table.extra_columns == "keep"):
-        declared = dict(columns or ())
-        columns = [(name, declared.get(name, type_)) for name, type_ in stored]
-    # No columns declared, so all as they come, is something else than none.
-    text = "" if columns is None else msgspec.json.encode(columns).decode()
+    if table.kind == "computed" and stored is not None and (records is None or table.extra_columns == "keep"):
+        declared = {name: type_ for name, type_, _ in records or ()}
+        text = _columns_text(tuple([(name, declared.get(name, type_)) for name, type_ in stored]))
+    else:
+        # No columns declared, so all as they come, is something else than none.
+        text = "" if records is None else _columns_text(records)
     if table.kind == "source":
         kind, comma, others = options.partition(",")
         options = f"{kind}{f'#{_REVISIONS[kind]}' if kind in _REVISIONS else ''}{comma}{others}{_of_files(table)}"
     return f"{options} {text if len(text) <= _LONGEST else _hash(text)}"
+
+
+@lru_cache(maxsize=256)
+def _columns_text(columns: tuple[tuple[Any, ...], ...]) -> str:
+    """Names and types as JSON; many tables of a project have the same."""
+    return msgspec.json.encode([each[:2] for each in columns]).decode()
 
 
 def _of_files(table: Table) -> str:

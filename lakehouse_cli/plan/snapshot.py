@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import DataError, LakehouseError, MissingDataError, StorageError, UnreachableError
+from lakehouse_cli.errors import DataError, MissingDataError, StorageError, UnreachableError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, StorageSpec, Table
 from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.judged_source import JudgedSource
@@ -21,7 +21,15 @@ from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.recipes import reading_of, stored_as
 from lakehouse_cli.plan.stored_form import columns_changed, options_changed
-from lakehouse_cli.plan.stored_states import changed_input, described, gone_data, stored_columns, with_rows
+from lakehouse_cli.plan.stored_states import (
+    absence,
+    changed_input,
+    described,
+    gone_data,
+    lacks_source,
+    stored_columns,
+    with_rows,
+)
 from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.capabilities import ProtectsOthers, altered_by, check_replaceable, count_rows, prefetch
 from lakehouse_cli.storage.opening import not_installed
@@ -196,9 +204,10 @@ def take_snapshot(
         refusals = look.refusals(unclaimed, forced=forced)
         states |= {name: replace(states[name], refused=why) for name, why in refusals.items()}
         # The hint of one is shown; looking for others' files under other endings may take a request each.
-        absent = next((name for name in names if look.lacks_source(states[name], name)), None)
+        absent = next((name for name in names if lacks_source(look.tables[name], states[name])), None)
         if absent is not None:
-            states[absent] = replace(states[absent], trouble=look.absence(absent))
+            table = look.tables[absent]
+            states[absent] = replace(states[absent], trouble=absence(look.storages[table.storage], table))
     partitions = look.stored_partitions([name for name in names if states[name].environment is None])
     if farther is not None:
         partitions |= farther.stored_partitions([name for name in names if states[name].environment is not None])
@@ -222,6 +231,7 @@ class _Look:
         self._contents: dict[str, InputRecord | StorageError | None] = {}
         self._out_of_reach: dict[str, UnreachableError] = {}
         self._remembering = remembering
+        self._installed: set[tuple[str, str]] = set()
 
     @cached_property
     def _partitions(self) -> PartitionLook:
@@ -263,13 +273,14 @@ class _Look:
         return {name: look(name) for name in names}
 
     def _prefetch(self, names: Iterable[str]) -> None:
-        by_storage: dict[str, dict[str, Table]] = {}
-        for name in names:
-            source = self.tables[name].kind == "source"
-            for each in (name, *(self.graph.downstream(name) if source else ())):
-                by_storage.setdefault(self.tables[each].storage, {})[each] = self.tables[each]
+        wanted = dict.fromkeys(names)
+        for name in [name for name in wanted if self.tables[name].kind == "source"]:
+            wanted |= dict.fromkeys(self.graph.downstream(name))
+        by_storage: dict[str, list[Table]] = {}
+        for table in map(self.tables.__getitem__, wanted):
+            by_storage.setdefault(table.storage, []).append(table)
         for storage, tables in by_storage.items():
-            prefetch(self.storages[storage], tables.values())
+            prefetch(self.storages[storage], tables)
 
     def stored_partitions(self, names: Iterable[str]) -> dict[str, StoredPartitions]:
         """What is stored by partition of tables that have some, and of sources of which such tables are computed."""
@@ -306,8 +317,7 @@ class _Look:
         if isinstance(content, StorageError):
             return TableState(self.uri(table), False, content, None, manifest, trouble)
         if content is not None:
-            hash_, rows, size, modified_ns, _, files = content
-            content = InputRecord(hash_, rows, size, modified_ns, self._reading(table, content, manifest), files)
+            content = InputRecord(*content[:4], self._reading(table, content, manifest), content.files)
         state = TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
         if judged := self._judged_source(table):
             state = replace(state, judged=judged)
@@ -318,21 +328,6 @@ class _Look:
         if content is not None and state.altered_since:
             return replace(state, altered_by=altered_by(storage, table, content))
         return state
-
-    def lacks_source(self, state: TableState, name: str) -> bool:
-        """Whether a table is a source of which nothing is there."""
-        return self.tables[name].kind == "source" and not state.exists and state.trouble is None
-
-    def absence(self, name: str) -> MissingDataError | None:
-        """The error of a source that is not there, with what is there in its place; None where it has come since."""
-        table = self.tables[name]
-        try:
-            self.storages[table.storage].scan(table, table.columns).table()
-        except MissingDataError as error:
-            return error
-        except LakehouseError:
-            return None
-        return None
 
     def other_form(self, name: str) -> tuple[StorageError | None, StorageError | None]:
         """Why a computed table cannot be read: it was stored with other options, with other columns than declared now.
@@ -405,9 +400,11 @@ class _Look:
             message = f"{self.uri(table)} cannot be looked at: {known.reason}"
             where = table.where("path", "storage")
             return UnreachableError(message, reason=known.reason, hint=known.hint, location=where)
-        lacking = not_installed(table)
-        if lacking is not None:
-            return lacking
+        form = table.format, table.serializer
+        if form not in self._installed:
+            if (lacking := not_installed(table)) is not None:
+                return lacking
+            self._installed.add(form)
         try:
             return ask(self.storages[table.storage])
         except StorageError as error:

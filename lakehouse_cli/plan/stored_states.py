@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping
 
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import MissingDataError, StorageError
+from lakehouse_cli.errors import LakehouseError, MissingDataError, StorageError
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.format_storage import columns_of
 
 
@@ -50,3 +51,19 @@ def changed_input(name: str, states: Mapping[str, TableState], graph: AssetGraph
     manifests = [states[consumer].manifest for consumer in graph.downstream(name) if consumer in computed]
     records = [manifest.inputs.get(name) for manifest in manifests if manifest is not None]
     return any(record is not None and record.content_hash != content.content_hash for record in records)
+
+
+def lacks_source(table: Table, state: TableState) -> bool:
+    """Whether a table is a source of which nothing is there."""
+    return table.kind == "source" and not state.exists and state.trouble is None
+
+
+def absence(storage: AssetStorage, table: Table) -> MissingDataError | None:
+    """The error of a source that is not there, with what is there in its place; None where it has come since."""
+    try:
+        storage.scan(table, table.columns).table()
+    except MissingDataError as error:
+        return error
+    except LakehouseError:
+        return None
+    return None

@@ -60,6 +60,8 @@ def advice_on(
 
 def shared_connections(code: ProjectCode, tables: Iterable[Table]) -> Mapping[str, str]:
     """The note on tables that may use DuckDB's module-wide connection at once, by the first of them."""
+    if not code.anything_reads:
+        return {}
     reads = [(table.name, found.reads) for table in tables if (found := code.of(table)) is not None and found.reads]
     names = [name for name, found in reads if any(read.kind == "duckdb" for read in found)]
     if len(names) < 2 or code.executor != "threads":

@@ -148,10 +148,11 @@ def _cost(cost: Cost) -> str:
 def plan_lines(terminal: Terminal, plan: Plan) -> list[str]:
     """Format the rows of the tables."""
     rows = []
+    cells = {shown: (Cell(mark, style), Cell(shown, style)) for shown, (mark, style) in _MARKS.items()}
     for row in plan_rows(plan):
-        mark, style = _MARKS[row.shown]
-        why = Cell(row.why, style if row.table.would_fail is not None else "dim")
-        rows.append([Cell(mark, style), Cell(row.table.name), Cell(row.shown, style), why])
+        mark, action = cells[row.shown]
+        why = Cell(row.why, mark.style if row.table.would_fail is not None else "dim")
+        rows.append([mark, Cell(row.table.name), action, why])
     # The mark shows the action as well.
     header = ("", "table", "action", "why")
     return columns(terminal, header, rows, dispensable=(2,), shortened=1, shortest=16, least=26, fold=True)

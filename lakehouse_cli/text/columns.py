@@ -128,6 +128,8 @@ def data_rows(
 
 def _with_last(terminal: Terminal, begin: str, cell: Cell, width: int, *, fold: bool) -> list[str]:
     """The lines of a row: its beginning, and its last cell beside it."""
+    if not cell.text:
+        return [begin.rstrip()]
     if terminal.width is None:
         texts = [cell.text]
     else:

@@ -215,10 +215,9 @@ class Resolver(Modules):
         origins = [origin for entry in entries for origin in entry.origins(head) if origin != (module, (head,))]
         for origin in origins:
             self._follow(origin[0], (*origin[1], *rest), found, seen, True)
-        from_star = code is not None and self._follow_stars(code, path, found, seen)
-        submodule = f"{module}.{head}"
-        if not origins and self.is_module(submodule, code):
-            self._follow(submodule, rest, found, seen, True)
+        from_star = code is not None and bool(code.stars) and self._follow_stars(code, path, found, seen)
+        if not origins and (code is None or code.is_package) and self.is_module(f"{module}.{head}", code):
+            self._follow(f"{module}.{head}", rest, found, seen, True)
         elif code is not None and not entries and not from_star:
             if "__getattr__" in code.entries and outside:
                 found.names.add((module, "__getattr__", ()))

@@ -9,12 +9,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Sequence
-from functools import cache
-from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct
 
+from lakehouse_cli.code.fingerprints.node_fields import FIXED, bound_by, counted_fields, meaning
 from lakehouse_cli.code.fingerprints.references import ANYWHERE, Import, Names, Reading, Reference
 from lakehouse_cli.code.source import last_name
 
@@ -37,7 +36,6 @@ _TEXT_READERS = frozenset(
 )
 _NOTED = _TEXT_READERS | ANYWHERE
 _IMPORTERS = ("import_module", "__import__")
-_SKIPPED = frozenset(("ctx", "kind", "type_comment", "type_ignores"))
 
 
 def read_statement(nodes: Sequence[ast.stmt | ast.expr], names: Names) -> Reading:
@@ -63,12 +61,6 @@ class _Scope(Struct):
 
 _Item = Any
 """Text to write, or a node with its scope and flags."""
-
-
-@cache
-def _counted_fields(kind: type[ast.AST]) -> tuple[str, ...]:
-    """The fields of a kind of node that its text has."""
-    return tuple([field for field in kind._fields if field not in _SKIPPED])
 
 
 class _Walk:
@@ -123,7 +115,7 @@ class _Walk:
         kind: Any = node.__class__
         text: str = kind.__name__
         children: list[Any] = []
-        for field in _counted_fields(kind):
+        for field in counted_fields(kind):
             value = getattr(node, field, None)
             if isinstance(value, ast.AST):
                 text += f" {field}"
@@ -132,7 +124,7 @@ class _Walk:
                 continue  # versions of Python differ in which empty fields there are
             elif value.__class__ is not list:
                 text += f" {field}={value!r}"
-            elif said := _meaning(value) if isinstance(value[0], ast.stmt) else value:
+            elif said := meaning(value) if isinstance(value[0], ast.stmt) else value:
                 text += f" {field}[{len(said)}]"
                 children += said
         self._out.append(f"{text}(")
@@ -142,7 +134,7 @@ class _Walk:
 
     def _fixed(self, node: ast.AST, scope: _Scope, flags: int) -> None:
         """As `_generic`, of a kind of node that has the same fields each time, a node in each."""
-        text, fields = _FIXED[node.__class__]
+        text, fields = FIXED[node.__class__]
         self._out.append(text)
         self._stack += [(child, scope, flags) for child in fields(node)]
 
@@ -317,7 +309,7 @@ class _Walk:
         parameters = getattr(node, "type_params", [])
         outer = inner if parameters else scope  # of type parameters the annotations know, and the defaults
         stack = self._stack
-        stack += ["})", *((statement, inner, 0) for statement in reversed(_meaning(node.body))), "{"]
+        stack += ["})", *((statement, inner, 0) for statement in reversed(meaning(node.body))), "{"]
         self._annotate(node.returns, outer, flags)
         stack += [
             (node.args, outer, flags & ~_CALL),
@@ -334,12 +326,12 @@ class _Walk:
         prefix = f"_{node.name.lstrip('_')}"
         # Names used in a class body belong to what is around it, unless the body has bound them for certain.
         in_function = scope.kind == "function" or scope.bound is not None
-        bound = set().union(*map(_bound_by, node.body)) if in_function else None
+        bound = set().union(*map(bound_by, node.body)) if in_function else None
         inner = _Scope("class", {each.name for each in parameters}, prefix, bound)
         outer = _Scope("function", set(), scope.prefix) if parameters else scope
         stack = self._stack
         stack.append("})")
-        for statement in reversed(_meaning(node.body)):
+        for statement in reversed(meaning(node.body)):
             stack += [(_Bound(statement), inner, flags), (statement, inner, flags)]
         stack.append("{")
         for keyword in reversed(node.keywords):
@@ -351,7 +343,7 @@ class _Walk:
         ]
 
     def _bound(self, node: _Bound, scope: _Scope, _: int) -> None:
-        scope.hidden |= _bound_by(node.statement)
+        scope.hidden |= bound_by(node.statement)
 
     def _assigned(self, node: ast.AnnAssign, scope: _Scope, flags: int) -> None:
         """Without its annotation, except in a class."""
@@ -412,18 +404,6 @@ class _Bound(Struct):
     statement: ast.stmt
 
 
-def _meaning(body: list[ast.stmt]) -> list[ast.stmt]:
-    """The statements of a block without docstrings and the like, and without ``pass``."""
-    return [
-        statement
-        for statement in body
-        if not (
-            isinstance(statement, ast.Pass)
-            or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
-        )
-    ]
-
-
 def _is_stored(node: ast.Name) -> bool:
     return node.ctx.__class__ is not ast.Load
 
@@ -432,31 +412,6 @@ def _text_of(origin: Import, attributes: tuple[str, ...]) -> str:
     return f"@{'.'.join((origin[0], *origin[1], *attributes))},"
 
 
-def _bound_by(statement: ast.stmt) -> set[str]:
-    """The names that a simple statement or a definition binds for certain."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return {statement.name}
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        return {alias.asname or alias.name.partition(".")[0] for alias in statement.names}
-    targets: list[ast.expr] = []
-    if isinstance(statement, ast.Assign):
-        targets = statement.targets
-    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        targets = [statement.target]
-    return {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
-
-
-# What the text of a node begins with, and the nodes in it from the last one on.
-_FIXED: dict[type, tuple[str, Callable[[Any], tuple[ast.AST, ...]]]] = {
-    kind: (f"{kind.__name__} {' '.join(kind._fields[:-1] if kind is ast.Subscript else kind._fields)}(", get)
-    for kind, get in (
-        (ast.BinOp, attrgetter("right", "op", "left")),
-        (ast.UnaryOp, attrgetter("operand", "op")),
-        (ast.AugAssign, attrgetter("value", "op", "target")),
-        (ast.IfExp, attrgetter("orelse", "body", "test")),
-        (ast.Subscript, attrgetter("slice", "value")),
-    )
-}
 _HANDLERS: dict[type, Callable[[_Walk, Any, _Scope, int], None]] = {
     **dict.fromkeys((ast.BinOp, ast.UnaryOp, ast.AugAssign, ast.IfExp), _Walk._fixed),
     **dict.fromkeys((ast.Return, ast.Expr, ast.Starred, ast.Await, ast.Yield), _Walk._single),

@@ -21,18 +21,18 @@ class FileHashes:
     """
 
     def __init__(self, project: Path | None) -> None:
-        self._project = project
+        self._kept = None if project is None else stat_cache(project)
 
     def known(self, path: str, stamp: Stamp) -> str | None:
         """The hash of a file that was seen to have a stamp, if it is known; nothing is read for it."""
-        kept = None if self._project is None else stat_cache(self._project).get(f"hash {path}", (stamp,))
+        kept = None if self._kept is None else self._kept.get(f"hash {path}", (stamp,))
         return kept if isinstance(kept, str) else None
 
     def known_now(self) -> Callable[[str, os.stat_result], str | None]:
         """As `known`, for very many files that are looked at together."""
-        if self._project is None:
+        if self._kept is None:
             return lambda _, __: None
-        values = stat_cache(self._project).current()
+        values = self._kept.current()
 
         def known(path: str, status: os.stat_result) -> str | None:
             kept = values.get("hash " + path)
@@ -57,8 +57,8 @@ class FileHashes:
         with open_unchanged(path, stamp) as file:
             hash_ = hash_of(file)
             _refuse_changed(os.fstat(file.fileno()), stamp)
-        if not is_racy and self._project is not None:
-            stat_cache(self._project).put(f"hash {path}", (stamp,), hash_)
+        if not is_racy and self._kept is not None:
+            self._kept.put(f"hash {path}", (stamp,), hash_)
         return hash_
 
     def keep(self, path: str, status: os.stat_result | None, hash_: str, *, flush: bool) -> None:
@@ -69,13 +69,13 @@ class FileHashes:
         It proves so where the file was put in place at a later tick of the clock than its last write: each later write
         changes its modification time.
         """
-        if self._project is not None and status is not None and status.st_mtime_ns < status.st_ctime_ns:
-            stat_cache(self._project).put(f"hash {path}", (Stamp.of(status),), hash_, flush=flush)
+        if self._kept is not None and status is not None and status.st_mtime_ns < status.st_ctime_ns:
+            self._kept.put(f"hash {path}", (Stamp.of(status),), hash_, flush=flush)
 
     def flush(self) -> None:
         """Let other processes see what was kept."""
-        if self._project is not None:
-            stat_cache(self._project).flush()
+        if self._kept is not None:
+            self._kept.flush()
 
     @contextmanager
     def reading(self, path: str, stamp: Stamp) -> Iterator[str]:
