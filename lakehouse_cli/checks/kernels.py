@@ -12,6 +12,7 @@ from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.row_hashes import identity
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.checks.fixed_patterns import fixed_verdict
 from lakehouse_cli.checks.piece import Piece
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.model.check import Check
@@ -75,7 +76,7 @@ def _membership(name: str, members: pa.Array, *, is_good: bool) -> Verdict:
 
 def _matches(arguments: Any) -> Callable[[pa.Array], pa.Array]:
     pattern = full_match(arguments["pattern"])
-    return lambda values: pc.match_substring_regex(values, pattern=pattern)
+    return fixed_verdict(arguments["pattern"], lambda values: pc.match_substring_regex(values, pattern=pattern))
 
 
 def _length(arguments: Any) -> Callable[[pa.Array], pa.Array]:
