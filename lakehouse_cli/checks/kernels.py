@@ -83,6 +83,8 @@ def _length(arguments: Any) -> Callable[[pa.Array], pa.Array]:
     least, most = arguments.get("min"), arguments.get("max")
 
     def judge(values: pa.Array) -> pa.Array:
+        if _are_surely(values, least or 0, most):
+            return values.is_valid()
         lengths = pc.utf8_length(values)
         verdict = None if least is None else pc.greater_equal(lengths, av.scalar(min(least, _MOST), lengths.type))
         if most is not None:
@@ -95,6 +97,17 @@ def _length(arguments: Any) -> Callable[[pa.Array], pa.Array]:
 
 # Lengths are counted in 32 bits.
 _MOST = (1 << 31) - 1
+# Bytes of a code point.
+_WIDEST = 4
+
+
+def _are_surely(values: pa.Array, least: int, most: int | None) -> bool:
+    """Whether all texts have a length between two by their bytes alone, which are counted in a fraction of the time."""
+    if values.null_count or not len(values):
+        return False
+    found = pc.min_max(pc.binary_length(values))
+    fewest = found["min"].as_py() if least < 2 else -(-found["min"].as_py() // _WIDEST)
+    return bool(fewest >= least and (most is None or found["max"].as_py() <= most))
 
 
 def _not_blank(arguments: Any) -> Callable[[pa.Array], pa.Array]:
