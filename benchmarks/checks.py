@@ -90,18 +90,23 @@ def _ours(path: Path, times: int, *, unique: bool) -> tuple[Any, Any]:
         Column(name, parse_column_type(types.get(name, "string")), name not in "xy") for name in table.column_names
     ]
 
-    def check(kind: str, name: str, **arguments: Any) -> Check:
-        return Check(kind=kind, name=f"{name}_{kind}", columns=(name,) if name else (), arguments=arguments)
+    checks: list[Check] = []
 
-    checks = [
-        check("min", "x", bound="0"),
-        check("max", "y", bound="2"),
-        check("in", "state", values=_ACCEPTED),
-        check("in", "station", values=_STATIONS),
-        check("matches", "code", pattern="C[0-9]{7}"),
-        check("length", "label", min=1, max=8),
-        check("expression", "", text="y >= x"),
-    ] * times
+    def check(kind: str, name: str, **arguments: Any) -> Check:
+        return Check(
+            kind=kind, name=f"{name}_{kind}_{len(checks)}", columns=(name,) if name else (), arguments=arguments
+        )
+
+    for each in range(times):  # no two of them alike
+        checks += [
+            check("min", "x", bound=str(-each)),
+            check("max", "y", bound=str(2 + each)),
+            check("in", "state", values=[*_ACCEPTED, *"abc"[:each]]),
+            check("in", "station", values=[*_STATIONS, *"abc"[:each]]),
+            check("matches", "code", pattern=("C[0-9]{7}", "[A-Z][0-9]{7}", "C[0-9]+")[each]),
+            check("length", "label", min=1, max=8 + each),
+            check("expression", "", text=f"y >= x - {each}"),
+        ]
     checks += [check("unique", "id")] * unique
     declared = Table(name="t", contract=Contract(tuple(columns), checks=tuple(checks)))
 

@@ -62,6 +62,10 @@ class Limit(NamedTuple):
         return count * self.value.denominator > self.value.numerator * (rows if self.is_share else 1)
 
 
+# A plan of many tables has many checks: `json.dumps` makes an encoder for each.
+_ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+
+
 class Check(Declaration, frozen=True):
     """One check.
 
@@ -120,7 +124,7 @@ class Check(Declaration, frozen=True):
         parts = [self.kind, self.columns, self.arguments, self.where, self.nulls]
         if self.kind in ("row_count", "nulls", "freshness"):  # what they measure is kept, and compared anew
             parts = [self.kind, self.columns, self.arguments.get("equals"), self.where, self.nulls]
-        return json.dumps(parts, ensure_ascii=False, sort_keys=True)
+        return _ENCODE(parts)
 
     def verdict(self, count: int, rows: int) -> CheckStatus:
         """What so many violations among so many judged rows are."""
@@ -219,11 +223,11 @@ class CheckRecord(Struct, frozen=True, omit_defaults=True):
 
     def without_values(self, sensitive: Collection[str]) -> CheckRecord:
         """The same without values of columns that have become sensitive since it was judged."""
-        new = {*sensitive}.difference(self.hidden)
+        new = {*sensitive}.difference(self.hidden) if sensitive else ()
         result = self.result
         if not new:
             return self
-        if result.column is None or not new.isdisjoint(result.column.split(", ")):
+        if result.column is None or not {*new}.isdisjoint(result.column.split(", ")):
             examples = tuple(replace(each, value=HIDDEN) for each in result.examples)
             message = result.message
             if result.status == "errored":

@@ -13,38 +13,40 @@ from lakehouse_cli.text.counts import count_text, plural
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-def judged_again(check: Check, record: CheckRecord, now: datetime) -> CheckResult:
+def judged_again(check: Check, record: CheckRecord, now: datetime, *, earlier: bool | None = None) -> CheckResult:
     """The result of a check from its record: of its name, severity and limits as they are now.
 
     Args:
         check: As it is declared now; what it judges has not changed.
         record: Of its last judgement.
         now: Of freshness.
+        earlier: Whether an earlier run judged it; None for what the record says.
     """
     before = record.result
-    column = ", ".join(check.columns) or None
-    message = before.message
+    message, status, count, threshold = before.message, before.status, before.count, _limits(check)
     if before.name != check.name:
         message = message.replace(f"check `{before.name}`", f"check `{check.name}`", 1)
-    result = replace(
-        before,
-        name=check.name,
-        column=column,
-        severity=check.severity,
-        location=check.location,
-        threshold=None,
-        message=message,
-    )
     if before.status == "skipped" or (before.status == "errored" and check.kind == "freshness"):
-        return replace(result, threshold=_limits(check))
-    if check.kind in ("row_count", "nulls", "freshness"):
+        pass
+    elif check.kind in ("row_count", "nulls", "freshness"):
         wrong = "; ".join(_measured(check, record, now))
         status = check.bad_status if wrong else "passed"
         count = before.count if check.kind == "nulls" else int(bool(wrong))
         message = f"check `{check.name}`: {wrong}" if wrong else ""
-        return replace(result, status=status, count=count, message=message, threshold=_limits(check))
-    status = verdict_on_rows(check, before)
-    return replace(result, status=status, threshold=check.threshold)
+    else:
+        status = verdict_on_rows(check, before)
+    return replace(
+        before,
+        name=check.name,
+        column=", ".join(check.columns) or None,
+        severity=check.severity,
+        status=status,
+        count=count,
+        threshold=threshold,
+        message=message,
+        location=check.location,
+        earlier=before.earlier if earlier is None else earlier,
+    )
 
 
 def verdict_on_rows(check: Check, counted: CheckResult) -> CheckStatus:

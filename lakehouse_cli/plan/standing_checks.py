@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from msgspec.structs import replace
-
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.check import SHARED, Check, CheckRecord, CheckResult
 from lakehouse_cli.model.check_verdict import judged_again
@@ -93,7 +91,7 @@ def puts_aside_anew(table: Table, due: Collection[tuple[Check, Reason]]) -> bool
 def standing_results(standing: Sequence[Standing], now: datetime) -> tuple[CheckResult, ...]:
     """How checks stand by their records, with names, severities and limits of today; freshness as of now."""
     return tuple(
-        replace(judged_again(check, record, now), earlier=check.kind != "freshness")
+        judged_again(check, record, now, earlier=check.kind != "freshness")
         for check, record in standing
         if record is not None
     )
@@ -106,6 +104,8 @@ def blocks(check: Check, result: CheckResult) -> bool:
 
 def blocking(table: Table, results: Sequence[CheckResult]) -> list[CheckResult]:
     """The results that keep others from using a table."""
+    if all(each.status not in ("failed", "errored") for each in results):
+        return []
     checks = {check.name: check for check in table.contract.checks}
     return [each for each in results if each.name in checks and blocks(checks[each.name], each)]
 

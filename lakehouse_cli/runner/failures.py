@@ -62,11 +62,13 @@ class Failures(Struct):
 
     def of_unreadable(self, name: str, uri: str) -> TableResult | None:
         """Read a source; returns its result where that is missing or not as declared, else None."""
+        from lakehouse_cli.contracts.violating_rows import keeping_rows
         from lakehouse_cli.runner.stored_inputs import read_table
 
         table, since = self.graph.tables[name], time.perf_counter()
         try:
-            read_table(self.storages[table.storage], table)
+            with keeping_rows(None if self.store is None else self.store.new_rows(self.run_id)):
+                read_table(self.storages[table.storage], table)
         except LakehouseError as error:
             return self.of_source(name, uri, error, time.perf_counter() - since)
         self.keep_rows(name, None)

@@ -77,6 +77,10 @@ class FailedRowsStore:
             keep(self._folder, _FOLDER, self._file(table), with_hash(document))
         return failed
 
+    def new_rows(self, run_id: str) -> Path:
+        """As the function of this name."""
+        return new_rows(self._folder, self._environment, run_id)
+
     def read(self, table: str) -> KeptRows | None:
         """Return the rows that are kept of a table; None for none."""
         found = kept(self._folder, _FOLDER, self._file(table), KeptRows)

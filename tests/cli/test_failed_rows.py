@@ -343,6 +343,8 @@ def test_many_failed_rows_are_counted(readings: ProjectFolder, cli: Cli) -> None
     assert [(each["row"], each["line"]) for each in document["rows"]] == [(row, row + 1) for row in range(1, 2501)]
     assert failed_rows(cli, "s") == document
     assert failed_rows(cli, "s", "-n", "1500")["left_out"] == 1000
+    assert cli("run", "s").code == 1
+    assert failed_rows(cli, "s")["rows"] == document["rows"]
     assert failed_rows(cli, "s", "-n", "10")["left_out"] == 2490
     assert cli("show", "s", "--failed").out.endswith("… and 2,490 more rows; `--out failed.csv` writes all 2,500\n")
     assert "2,500" in cli("show", "s", "--failed", "-n", "5000").out.splitlines()[-1]

@@ -6,6 +6,7 @@ The SQL beside each check is that of the table in `docs/checks.md`.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import math
 from contextlib import closing
 from decimal import Decimal
@@ -30,6 +31,7 @@ from tests.servers.postgresql import PostgreSQL
 from tests.unit.drawn_values import choices
 
 ROWS = 24
+NUMBERS = itertools.count(1)
 NAN = math.nan
 DAY = dt.date(2024, 2, 29)
 COLUMNS = {
@@ -61,7 +63,8 @@ class Case(NamedTuple):
 
 
 def check(kind: str, *columns: str, nulls: str = "pass", **arguments: Any) -> Check:
-    return Check(kind=kind, name=kind, columns=columns, arguments=arguments, nulls=nulls)
+    # Each has a name of its own, as in a table.
+    return Check(kind=kind, name=f"{kind}_{next(NUMBERS)}", columns=columns, arguments=arguments, nulls=nulls)
 
 
 f, i, d, s, t, g = (pl.col(name) for name in "fidstg")
