@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import accumulate, chain
-from typing import TYPE_CHECKING, Any, BinaryIO
+from itertools import accumulate, chain, pairwise
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from msgspec import json
 from xxhash import xxh3_128
@@ -90,8 +90,14 @@ def object_record(table: pa.Table) -> ObjectRecord | None:
 
 def parts_of(table: pa.Table) -> Iterator[memoryview]:
     """The bytes in a table, which are not copied."""
-    values = (chunk[index].as_buffer() for chunk in table.column(0).chunks for index in range(len(chunk)))
-    yield from (memoryview(value).cast("B") for value in values if value is not None)
+    for chunk in table.column(0).chunks:
+        _, ends, data = chunk.buffers()  # a scalar would be a copy
+        if data is None or not len(chunk):
+            continue
+        size: Literal["q", "i"] = "q" if chunk.type == "large_binary" else "i"
+        found = memoryview(ends).cast("B").cast(size)[chunk.offset : chunk.offset + len(chunk) + 1]
+        for start, end in pairwise(found):
+            yield memoryview(data).cast("B")[start:end]
 
 
 def bytes_of(tables: Iterable[pa.Table]) -> bytes:
@@ -129,6 +135,12 @@ class _Parts(io.RawIOBase):
         buffer[: len(found)] = found
         self._at += len(found)
         return len(found)
+
+    def readall(self) -> bytes:
+        """All the rest, of which Python's own would make many small parts first."""
+        rest, self._at = self._at, max(self._at, self._starts[-1])
+        starts = zip(self._starts, self._parts, strict=False)
+        return b"".join(part[max(0, rest - start) :] for start, part in starts)
 
 
 def reader_of(table: pa.Table) -> io.BufferedReader:
