@@ -205,8 +205,8 @@ class _Run:
         self.planned = {table.name: table for table in self.plan.tables}
         self.contents = Contents(self.plan, self.gathered)
         self.started_at = datetime.fromtimestamp(self.started_ns // 1000 / 1e6, UTC)
-        told = self.plan, self.contents, self.results, self.run_id, self.plan.as_of or self.started_at
-        self.jobs = RunJobs(graph, runner.elsewhere, runner.check_codes, *told, publish=runner.publish)
+        told = self.plan, self.contents, self.results, self.run_id, self.plan.as_of or self.started_at, runner.publish
+        self.jobs = RunJobs(graph, runner.elsewhere, runner.check_codes, *told, self.plan.at_once)
         known = self.plan.environment, self.run_id, self.started_ns, runner.publish
         self.failures = Failures(graph, runner.storages, runner.failed_rows, *known)
         knows = self.jobs, self.contents, self.failures
