@@ -44,7 +44,7 @@ class ProcessesExecutor(ThreadsExecutor):
     ) -> None:
         cores = default_workers()
         workers = workers or cores
-        super().__init__(workers, partial(prepared, max(1, cores // workers), prepare))
+        super().__init__(workers, partial(prepared, max(1, cores // min(workers, at_once or workers)), prepare))
         self._workers: list[WorkerProcess | None] = [None] * workers
         # Threads whose process is loading, of those that were not started ahead.
         self._loading: set[int] = set()

@@ -208,7 +208,7 @@ class _Run:
         self.contents = Contents(plan, self.gathered)
         self.started_at = datetime.fromtimestamp(self.started_ns // 1000 / 1e6, UTC)
         told = plan, self.contents, self.results, self.run_id, plan.as_of or self.started_at
-        keeps = runner.publish, runner.failed_rows is not None
+        keeps = runner.publish, runner.failed_rows is not None, plan.at_once
         self.jobs = RunJobs(graph, runner.elsewhere, runner.check_codes, *told, *keeps)
         known = plan.environment, self.run_id, self.started_ns, runner.publish
         self.failures = Failures(graph, runner.storages, runner.failed_rows, *known)

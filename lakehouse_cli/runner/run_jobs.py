@@ -38,6 +38,7 @@ class RunJobs(Struct):
         now: When it began.
         publish: Whether results are stored.
         keeps_rows: Whether all rows that break contracts are kept.
+        at_once: How many tables the plan lets be computed at once; they share the cores, where workers are more.
     """
 
     graph: AssetGraph
@@ -50,13 +51,14 @@ class RunJobs(Struct):
     now: datetime
     publish: bool
     keeps_rows: bool
+    at_once: int
 
     def of(self, planned: PlannedTable, workers: int) -> Job:
         """The job of a table that is computed, or whose stored data are checked.
 
         Args:
             planned: The table.
-            workers: How many tables are computed at once.
+            workers: How many tables may be computed at once.
         """
         table = self.elsewhere.get(planned.name) or self.graph.tables[planned.name]
         computes = planned.action == "run"
@@ -77,7 +79,7 @@ class RunJobs(Struct):
             forced=any(reason.code == "forced" for reason in planned.reasons),
             publish=self.publish,
             used=planned.used,
-            workers=workers,
+            workers=max(1, min(workers, self.at_once)),
             run_started=self.now,
             checks=checks,
             recorded=planned.recorded,

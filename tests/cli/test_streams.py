@@ -569,6 +569,25 @@ def test_aggregates_on_four_threads_are_the_same_each_time(
     assert len(seen) == 1
 
 
+def test_cores_are_shared_by_what_is_computed_at_once(
+    numbers: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One table, or a chain of them, has all of them, however many workers there are."""
+    query = "select current_setting('threads') as cores"
+    body = f'(of: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:\n    return of.query("of", "{query}")\n'
+    code = "import duckdb\n\n" + "\n".join(f"def {name}{body}" for name in ("a", "b", "c"))
+    tables = "".join(
+        f"  {name}: {{inputs: {{of: {of}}}, order_by: cores, columns: {{cores: int64}}}}\n"
+        for name, of in (("a", "numbers"), ("b", "a"), ("c", "numbers"))
+    )
+    add(numbers, tables, code)
+    monkeypatch.setattr(connection, "default_workers", lambda: 4)
+    for selection, cores in ((["a", "b"], 4), (["a", "c"], 2), (["a", "b", "c"], 2), (["c"], 4)):
+        assert cli("run", "--force", "--workers", "4", *selection).code == 0
+        for name in selection:
+            assert numbers.read(f"data/{name}.csv") == f"cores\n{cores}\n", (selection, name)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "rows"),

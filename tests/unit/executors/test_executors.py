@@ -182,8 +182,9 @@ def test_library_threads_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> Non
         assert executor.submit(os.getenv, "OPENBLAS_NUM_THREADS").result() == "1"
         assert executor.submit(os.getenv, "OMP_NUM_THREADS").result() == "1"
         assert executor.submit(os.getenv, "MKL_NUM_THREADS").result() == "7"
-    with ProcessesExecutor(1) as executor:
-        assert executor.submit(os.getenv, "OPENBLAS_NUM_THREADS").result() == str(cores)
+    for workers, at_once in ((1, None), (cores, 1)):
+        with ProcessesExecutor(workers, at_once=at_once) as executor:
+            assert executor.submit(os.getenv, "OPENBLAS_NUM_THREADS").result() == str(cores)
     assert os.getenv("OPENBLAS_NUM_THREADS") is None
 
 
