@@ -61,7 +61,7 @@ def spill_folder(below: str | None = None) -> Iterator[str]:
     """Make a folder that goes at the end; those that killed processes left go now.
 
     Args:
-        below: Where it is made, hidden; by default where temporary files are.
+        below: Where it is made, hidden, for all who may work there; by default where temporary files are.
     """
     if below is not None:
         Path(below).mkdir(parents=True, exist_ok=True)
@@ -74,6 +74,8 @@ def spill_folder(below: str | None = None) -> Iterator[str]:
     try:
         with suppress(OSError):  # without locks, nobody takes it for abandoned
             hold(descriptor, wait=False)
+        if below is not None:
+            Path(new).chmod(Path(below).stat().st_mode & 0o777)
         Path(new).rename(folder)
         yield folder
     finally:

@@ -56,6 +56,20 @@ def test_what_was_left_is_removed(temporary: Path) -> None:
     assert (foreign / "spilled.tmp").exists()
 
 
+def test_folder_below_one_that_others_see(tmp_path: Path) -> None:
+    """It is hidden, lets in whom that lets in, and what was left there is removed."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o770)
+    left = shared / ".lakehouse-spill-a"
+    left.mkdir()
+    with spill_folder(str(shared)) as folder:
+        assert [str(each) for each in shared.iterdir()] == [folder]
+        assert Path(folder).name.startswith(".")
+        assert Path(folder).stat().st_mode & 0o777 == 0o770
+    assert list(shared.iterdir()) == []
+
+
 def small(connection: Any) -> None:
     """Have a connection find its temporary folder full early."""
     connection.execute("SET max_temp_directory_size = '1MB'")
