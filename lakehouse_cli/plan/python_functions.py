@@ -13,15 +13,20 @@ from lakehouse_cli.code.module_search import find_module
 from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, SourceReader
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.formats.objects.spec import PATHS
-from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
+from lakehouse_cli.model import FunctionRef, ProjectSpec, Table, polars_types, spark_types
 from lakehouse_cli.model.computation import Fingerprint, Input, MatchedInputs
-from lakehouse_cli.model.frame_names import OPTIONAL, SPARK, UnsupportedType, unsupported
-from lakehouse_cli.model.spark_types import not_in_spark, refusal
+from lakehouse_cli.model.frame_names import LAZY, OPTIONAL, POLARS, SPARK, UnsupportedType, unsupported
 from lakehouse_cli.registry import Entry, install_command, installed, load
 from lakehouse_cli.text.counts import count_text, plural
 
 # Named, not imported: it loads pandas, which a plan does not need.
 _RUN = Entry("lakehouse_cli.transforms.functions:call_function")
+#: By frame type, what holds not all column types: its name, what it does not hold, and how that is said.
+_TYPES_HELD = {
+    SPARK: ("Spark", spark_types.not_in_spark, spark_types.refusal),
+    POLARS: ("polars", polars_types.not_in_polars, polars_types.refusal),
+    LAZY: ("polars", polars_types.not_in_polars, polars_types.refusal),
+}
 
 
 class FunctionCode(Struct):
@@ -192,19 +197,22 @@ class _Matcher:
             if parameter.unsupported and any(self.takes(parameter, each.parameter) for each in tables):
                 what = f"parameter `{parameter.name}`"
                 self.check_type(parameter.unsupported, what, parameter.location, returned=False)
-            if parameter.unsupported and parameter.unsupported.name == SPARK:
-                self.check_spark(parameter, inputs)
+            self.check_columns(parameter, inputs)
         if self.function.unsupported_result and self.table.returns_table:
             self.check_type(self.function.unsupported_result, "result", self.function.location, returned=True)
 
-    def check_spark(self, parameter: Parameter, inputs: tuple[Input, ...]) -> None:
-        """Report columns of inputs that Spark cannot hold."""
+    def check_columns(self, parameter: Parameter, inputs: tuple[Input, ...]) -> None:
+        """Report columns of inputs that the library of a parameter's frames cannot hold."""
+        name = parameter.unsupported.name if parameter.unsupported else ""
+        if name not in _TYPES_HELD:
+            return
+        library, not_held, refusal = _TYPES_HELD[name]
         for each in inputs:
             table = self.spec.tables.get(each.table) if self.takes(parameter, each.parameter) else None
             for column in (table.columns if table is not None else None) or ():
-                if (refused := not_in_spark(column.type)) is not None:
+                if (refused := not_held(column.type)) is not None:
                     message, hint = refusal(column.name, refused)
-                    message = f"parameter `{parameter.name}` takes `{each.table}` into Spark: {message}"
+                    message = f"parameter `{parameter.name}` takes `{each.table}` into {library}: {message}"
                     self.problems.append(Problem(message, hint, parameter.location))
 
     def check_type(self, found: UnsupportedType, what: str, place: Location, *, returned: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lakehouse_cli.errors import Problem
@@ -68,6 +68,8 @@ def database_problems(graph: AssetGraph, spec: ProjectSpec) -> Iterator[Problem]
         yield from _outside(table, edges, graph.tables)
         for each in dict.fromkeys((name, *(edge.table for edge in edges))):
             yield from _unknown_types(table, graph.tables[each], storage.type)
+        if storage.type == "sqlite":
+            yield from _comparisons(table, edges, graph.tables)
         for edge in edges:
             other = spec.storages.get(graph.tables[edge.table].storage)
             if other is not None and (other.type, other.root) != (storage.type, storage.root):
@@ -77,6 +79,23 @@ def database_problems(graph: AssetGraph, spec: ProjectSpec) -> Iterator[Problem]
                     f"store `{edge.table}` in `{storage.name}`, or remove `engine: storage`",
                     table.where(f"inputs.{edge.parameter}", "inputs", "engine"),
                 )
+
+
+def _comparisons(table: Table, edges: Sequence[Input], tables: Mapping[str, Table]) -> Iterator[Problem]:
+    """Comparisons of a query in SQLite that give other rows than the declared types say."""
+    from lakehouse_cli.plan.sqlite_comparisons import wrong_comparisons  # not loaded where no table has such a query
+
+    query = table.query
+    if query is None or (query.reading is not None and query.reading.problem is not None):
+        return
+    inputs = {
+        edge.parameter or edge.table: {each.name: each.type for each in tables[edge.table].columns or ()}
+        for edge in edges
+    }
+    for wrong in wrong_comparisons(query.bare, inputs, table.params):
+        before = query.text[: wrong.offset]
+        place = query.place(before.count("\n") + 1, wrong.offset - before.rfind("\n"))
+        yield Problem(f"{table.computed_by} {wrong.message}", wrong.hint, place)
 
 
 def _unknown_types(table: Table, read: Table, storage_type: str) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ versions.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 # What names are made of: whatever is nothing else, as white space beyond ASCII.
 _IN_WORDS = r"""[^ \t\n\v\f\r'"()\[\]{},;.+\-*/<>=~!@\#%^&|`?:\\]"""
@@ -82,25 +82,6 @@ def placeholders(text: str) -> list[tuple[str, int, int]]:
             begin = end - len(token)
             found.append((match[1], begin, begin + match.end()))
     return found
-
-
-def with_names(text: str, others: Mapping[str, str]) -> str:
-    r"""Return a query with other names, in no quotes, in the place of those that are keys, in whatever case and quotes.
-
-    >>> print(with_names("select a.ID, \"id\", 'id' from a -- id", {"id": "other"}))
-    select a.other, other, 'id' from a -- id
-    """
-    parts, position = [], 0
-    for token, end in _scan(text):
-        if token.startswith('"'):
-            renamed = others.get(token[1:-1].lower(), token)
-        elif "'" in token or token.startswith("$"):
-            continue
-        else:
-            renamed = ".".join(others.get(part.lower(), part) for part in token.split("."))
-        parts += [text[position : end - len(token)], renamed]
-        position = end
-    return "".join([*parts, text[position:]])
 
 
 def _scan(text: str) -> Iterator[tuple[str, int]]:

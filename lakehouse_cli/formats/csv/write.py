@@ -160,7 +160,10 @@ class _Writer:
         """Make what comes before the first row."""
         head = self.options.line_terminator * self.options.skip_rows
         if self.options.header:
-            line = self.delimiter.join(self._quoted_few(self.columns, self.names)) + self.options.line_terminator
+            line = (
+                self.delimiter.join(self._quoted_few(self.columns, self.names, begins=True))
+                + self.options.line_terminator
+            )
             # Blank lines would be no rows.
             head += line * (1 + self.options.skip_rows_after_header)
         return head.encode()
@@ -193,7 +196,7 @@ class _Writer:
             text = encode(distinct, cells.options)
             if self.options.quoted_nulls:
                 cells.refuse_nulls(text)
-            text = self._quoted(text, cells) if cells.may_need_quotes(field.type) else text
+            text = self._quoted(text, cells, begins=at == 0) if cells.may_need_quotes(field.type) else text
         except StorageError as error:
             raise _of_column(field.name, error) from error
         null_text = self._null_text(field.name, cells) if values.null_count else cells.null_text
@@ -216,7 +219,7 @@ class _Writer:
             texts = encode_few(values, cells.options)
             if self.options.quoted_nulls:
                 cells.refuse_nulls(av.array(texts, _TEXT))
-            quoted = self._quoted_few(texts, cells)
+            quoted = self._quoted_few(texts, cells, begins=at == 0)
         except StorageError as error:
             raise _of_column(name, error) from error
         if not values.null_count:
@@ -224,14 +227,14 @@ class _Writer:
         null_text = self._null_text(name, cells)
         return [null_text if text is None else text for text in quoted]
 
-    def _quoted_few(self, texts: list[Any], cells: _Cells) -> list[Any]:
+    def _quoted_few(self, texts: list[Any], cells: _Cells, *, begins: bool) -> list[Any]:
         """With quotes as `_quoted` puts them, which is asked where one of the texts may need them."""
         if (
             self.names.edges
             or self.names.marks.search("".join(filter(None, texts)))
             or not cells.nulls.isdisjoint(texts)
         ):
-            quoted: list[Any] = self._quoted(av.array(texts, _TEXT), cells).to_pylist()
+            quoted: list[Any] = self._quoted(av.array(texts, _TEXT), cells, begins=begins).to_pylist()
             return quoted
         return texts
 
@@ -262,7 +265,7 @@ class _Writer:
             return None
         return encoded
 
-    def _quoted(self, text: pa.Array, cells: _Cells) -> pa.Array:
+    def _quoted(self, text: pa.Array, cells: _Cells, *, begins: bool) -> pa.Array:
         """With quotes around what would otherwise be read as something else."""
         if len(text) == text.null_count:
             return text
@@ -270,22 +273,22 @@ class _Writer:
         mask = pc.is_in(text, value_set=cells.null_set, skip_nulls=True)
         if any(mark in data for mark in self.names.special):
             mask = pc.or_(mask, pc.fill_null(pc.match_substring_regex(text, self.names.pattern), False))
-        if _BOM.encode() in data:
-            # At the start of the file it would be taken for a byte order mark.
+        if (begins or self.quote) and _BOM.encode() in data:
+            # At the start of a file, or of its rows, it would be taken for a byte order mark.
             mask = pc.or_(mask, pc.fill_null(pc.starts_with(text, _BOM), False))
         if self.names.edges:
             mask = pc.or_(mask, pc.fill_null(pc.match_substring_regex(text, self.names.edges), False))
         if not mask.true_count:
             return text
         if not self.quote:
-            return self._unquoted(text, cells)
+            return self._unquoted(text, cells, begins=begins)
         if self.escape:
             inner = pc.replace_substring_regex(text, f"([{re.escape(self.quote + self.escape)}])", _behind(self.escape))
         else:
             inner = pc.replace_substring(text, self.quote, self.quote * 2) if self.quote.encode() in data else text
         return pc.if_else(mask, pc.binary_join_element_wise(self.quote, inner, self.quote, ""), text)
 
-    def _unquoted(self, text: pa.Array, cells: _Cells) -> pa.Array:
+    def _unquoted(self, text: pa.Array, cells: _Cells, *, begins: bool) -> pa.Array:
         """With escapes in front of what would otherwise be read as something else."""
         refused = f"[{re.escape(self.options.delimiter_characters)}\r\n]" + (
             f"|{self.names.edges}" if self.names.edges else ""
@@ -294,14 +297,16 @@ class _Writer:
             more = [f"[{re.escape(self.options.comment[0])}]"] if self.options.comment else []
             pattern = "|".join((self.names.pattern[1:-1], *more, *_blank_edges(self.options)))
             text, refused = pc.replace_substring_regex(text, f"({pattern})", _behind(self.escape)), "(?:a^)"
-        unfit = pc.or_(pc.is_in(text, value_set=cells.null_set, skip_nulls=True), pc.starts_with(text, _BOM))
+        unfit = pc.is_in(text, value_set=cells.null_set, skip_nulls=True)
+        unfit = pc.or_(unfit, pc.starts_with(text, _BOM)) if begins else unfit
         unfit = pc.fill_null(pc.or_(unfit, pc.match_substring_regex(text, refused)), False)
         if unfit.true_count:
-            value = shorten(text.filter(unfit)[0].as_py())
+            value = text.filter(unfit)[0].as_py()
+            others = "another" if self.escape else "`escape_char`, or another `delimiter` or"
+            hint = f", or set {others} spelling of null"
             raise StorageError(
-                f"`{value}` cannot be written without quotes, and `quote_char` is none",
-                hint="remove `quote_char: none` from the options, or set `escape_char`, or another `delimiter` "
-                "or spelling of null",
+                f"`{shorten(value)}` cannot be written without quotes, and `quote_char` is none",
+                hint=f"remove `quote_char: none` from the options{'' if value.startswith(_BOM) else hint}",
             )
         return text
 

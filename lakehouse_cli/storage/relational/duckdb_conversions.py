@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.contract_sql import Conversion, Fault
@@ -39,9 +40,11 @@ _INFINITE = "infinite"
 
 def natural(stored: str) -> ColumnType | None:
     """The type that a column is where none is declared; None where none holds it."""
-    if stored.endswith("[]"):
-        item = natural(stored.removesuffix("[]"))
-        return None if item is None or not _is_same(stored.removesuffix("[]"), item) else _list_of(item)
+    if stored.endswith("[]") or stored.startswith(("STRUCT(", "MAP(")):
+        import duckdb
+
+        found = _nested(duckdb.type(stored))
+        return found if found is not None and _is_same(stored, found) else None
     if stored.startswith("ENUM("):
         return ColumnType("dictionary", fields=(("value", ColumnType("string")),))
     sizes = re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", stored)
@@ -50,8 +53,13 @@ def natural(stored: str) -> ColumnType | None:
     return _NATURAL.get(stored)
 
 
-def _list_of(item: ColumnType) -> ColumnType:
-    return ColumnType("list", fields=(("item", item),))
+def _nested(stored: Any) -> ColumnType | None:
+    """The type most like one of DuckDB; None where there is none."""
+    if stored.id not in ("list", "struct", "map"):
+        return natural(str(stored))
+    fields = [("item" if stored.id == "list" else name, _nested(child)) for name, child in stored.children]
+    known = tuple((name, child) for name, child in fields if child is not None)
+    return ColumnType(stored.id, fields=known) if len(known) == len(fields) else None
 
 
 def conversion(column: str, stored: str, declared: ColumnType) -> Conversion | None:

@@ -387,7 +387,7 @@ def test_what_to_write_of_decimals_in_sqlite(request: pytest.FixtureRequest, fol
     engine: storage
     inputs: [sales]
     sql: |
-      select sum(cast(replace(total, '.', '') as integer)) as hundredths, printf('%.2f', min(total) * 2) as twice
+      select sum(cast(round(total * 100) as integer)) as hundredths, printf('%.2f', min(total) * 2) as twice
       from sales
       group by day
       having cast(max(total) as real) < 2.2 and cast(strftime('%Y', day) as integer) = $year

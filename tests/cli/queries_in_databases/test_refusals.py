@@ -75,6 +75,111 @@ def test_rows_of_sqlites_inputs_have_no_numbers(
         assert all(row[-1] for row in database.rows("taken"))
 
 
+#: Queries in SQLite, and what they are refused for; nothing for those that are not.
+NAMES = [
+    ("select amount as a from orders where \"custmer\" <> '007'", "it has no column called `custmer`"),
+    ('select amount as a from orders where customer = "007"', "a text goes in single quotes: '007'"),
+    ('select amount as a from orders /* /* " */ where "cust" = 1 -- "', "it has no column called `cust`"),
+    ('select o."amount" as "a ""b""", \'"x"\' as "`" from "orders" as "o" where "o"."customer" > \'\'', ""),
+    ("select count(*) as a from sqlite_master", "it uses `sqlite_master`"),
+    ("select count(*) as a from sqlite_schema", "it uses `sqlite_"),
+    ("select count(*) as a from sqlite_temp_master", "it uses `sqlite_temp_master`"),
+    ("select count(*) as a from [sqlite_schema] as s, orders", "it uses `sqlite_"),
+    ("select count(*) as a from pragma_table_list", "it uses `"),
+    ("select count(*) as a from lakehouse_manifests", "it uses `lakehouse_manifests`"),
+    (
+        "with v (b, c) as not materialized (select 1, 2), [w] as (select * from v) select count(*) as a from [w], v",
+        "",
+    ),
+    ("with recursive V as (select 1 as b union all select b + 1 from v where b < 3) select count(*) as a from `v`", ""),
+    ("select count(*) as a from (select * from orders), json_each('[1]')", ""),
+]
+
+
+def test_names_in_sqlite_are_of_inputs(request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli) -> None:
+    database = made("sqlite", request, folder)
+    fill(database)
+    database.declare("  lone: {engine: storage, inputs: [], sql: select 1 as a}\n")
+    assert cli("run").code == 0  # there is a table of manifests
+    database.declare(
+        ORDERS
+        + "".join(
+            f"  t{number}:\n    engine: storage\n    inputs: [orders]\n    sql: |\n      {sql}\n"
+            for number, (sql, _) in enumerate(NAMES)
+        )
+    )
+    tables = {each["name"]: each for each in cli("run", "-o", "json").json["tables"]}
+    for number, (sql, refused) in enumerate(NAMES):
+        error = tables[f"t{number}"].get("error") or {"message": "", "hint": ""}
+        assert bool(error["message"]) == bool(refused), (sql, error)
+        assert refused in f"{error['message']} {error['hint']}", sql
+
+
+SEEN = """\
+  seen:
+    kind: source
+    storage: raw
+    columns:
+      id: int64
+      day: date32
+      wall: "timestamp[us]"
+      sec: "timestamp[s]"
+      tm: "time64[us]"
+      ok: bool
+      s: string
+  other: {kind: source, storage: raw, columns: {id: int64, sec: "timestamp[ms]"}}
+"""
+
+
+#: Conditions that SQLite takes for others than they are, and what to write; nothing where it does not.
+COMPARISONS = [
+    ("wall > '1970-01-01 00:00:00'", "write '1970-01-01 00:00:00.000000'"),
+    ("not x.wall = '1970-01-01'", "write '1970-01-01 00:00:00.000000'"),
+    ("wall between '1970-01-01' and '1970-01-02 10:00'", "write '1970-01-02 10:00:00.000000'"),
+    ("wall in ('1970-01-01 00:00:00.000000', '1970-01-02')", "write '1970-01-02 00:00:00.000000'"),
+    ("'1970-01-01' < wall", "write '1970-01-01 00:00:00.000000'"),
+    ("wall <= $since", "write '2024-01-01 00:00:00.000000'"),
+    ("wall is not '2024-01-01T00:00:00'", "write a text of the form `0000-00-00 00:00:00.000000`"),
+    ("wall > datetime('2024-01-01', '-1 day')", "write `datetime(…) || '.000000'`"),
+    ("sec > current_date", "write `current_date || ' 00:00:00'`"),
+    ("tm > '00:00:00'", "write '00:00:00.000000'"),
+    ("day = '2024-01-01 00:00:00'", "write a text of the form `0000-00-00`"),
+    ("day < wall", "bring both to one form: `day || ' 00:00:00.000000'`"),
+    ("x.sec = wall", "bring both to one form: `sec || '.000000'`"),
+    ("id in (select id from seen join other using (sec))", "bring both to one form: `sec || '.000'`"),
+    ("id in (select id from seen natural join other)", "bring both to one form: `sec || '.000'`"),
+    ("ok = 'true'", "write `true` or `false`"),
+    ("id <> ''", "write a number"),
+    ("wall >= '1970-01-01' and wall < '1970-01-02 00:00:00' and '2000-01-01' <= wall", ""),
+    ("wall not between '1970-01-01 00:00' and '1970-01-02 00:00:00.000000'", ""),
+    ("date(wall) = '2024-01-01' and wall || '' > '2024-01-01' and datetime(sec) = sec and day > $since", ""),
+    ("day || ' 00:00:00.000000' < wall and day >= '2024' and wall < 2024 and s > '2024-01-01'", ""),
+    ("ok = true and ok = '1' and id > '5' and time(wall) > '10:00' and wall like '2024-01-01'", ""),
+    ("id in (select id from (select date(wall) as wall from seen) where wall > '2024-01-01')", ""),
+]
+
+
+def test_comparisons_of_texts_in_sqlite_are_found(
+    request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli
+) -> None:
+    database = made("sqlite", request, folder)
+    database.declare(
+        SEEN
+        + "".join(
+            f"  t{number}:\n    engine: storage\n    inputs: [seen, other]\n    sql: |\n"
+            f"      select id from seen as x\n      where {where}\n    columns: {{id: int64}}\n"
+            + ("    params: {since: '2024-01-01'}\n" if "$" in where else "")
+            for number, (where, _) in enumerate(COMPARISONS)
+        )
+    )
+    problems = cli("validate", "-o", "json").json["error"]["problems"]
+    hints = {each["message"].split("`")[1]: each["hint"] for each in problems}
+    found = {where: hints.get(f"t{number}", "") for number, (where, _) in enumerate(COMPARISONS)}
+    assert found == dict(COMPARISONS)
+    text = database.folder.read("lakehouse.yaml").splitlines()
+    assert all("where" in text[each["line"] - 1] for each in problems)
+
+
 @pytest.mark.parametrize("keys", ["", "    columns: {customer: string}\n    extra_columns: drop\n"])
 @pytest.mark.parametrize(
     ("sql", "twice"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lakehouse_cli import Project
 from tests.cli.queries_in_databases.projects import made
 from tests.conftest import Cli, ProjectFolder
 
@@ -28,8 +29,8 @@ REFUSED = [
     ("'1'::bit", "string", "BIT", "cast it in the query, as with `::VARCHAR`"),
     ("1::bignum", "string", "BIGNUM", "cast it in the query, as with `::VARCHAR`"),
     ("timetz '10:00:00+00'", "string", "TIME WITH TIME ZONE", "cast it in the query, as with `::VARCHAR`"),
-    ("{'b': 1, 'a': 2}", "struct<a: int32, b: int32>", "STRUCT(b INTEGER, a INTEGER)", "make struct<a: int32"),
-    ("map {'a': 1}", "map<string, int64>", "MAP(VARCHAR, INTEGER)", "make map<string, int64> of it in the query"),
+    ("{'b': 1, 'a': 2}", "struct<a: int32, b: int32>", "STRUCT(b INTEGER, a INTEGER)", "cast it in the query"),
+    ("map {'a': 1}", "map<string, int64>", "MAP(VARCHAR, INTEGER)", "cast it in the query, as with `::MAP("),
     ("1::union(a int)", "int64", "UNION(a INTEGER)", "cast it in the query, as with `::BIGINT`"),
 ]
 #: What the database takes, of values that there may be.
@@ -76,6 +77,26 @@ def test_undeclared_types_are_those_of_the_database(
     database = made("duckdb", request, folder)
     database.declare("  made: {engine: storage, sql: select 1::uhugeint as x}\n")
     assert "`x` is UHUGEINT, which no column type holds exactly" in cli("validate").err
+
+
+NESTED = (
+    "[1::tinyint]",
+    "{'a': 1, 'b c': [{'d': date '2020-01-01'}], 'e': 1.50}",
+    "map {'a': {'b': timestamp_s '2020-01-01'}}",
+)
+
+
+def test_nested_types_are_those_of_the_query(request: pytest.FixtureRequest, folder: ProjectFolder, cli: Cli) -> None:
+    database = made("duckdb", request, folder)
+    selected = ", ".join(f"{value} as c{number}" for number, value in enumerate(NESTED))
+    query = f"    sql: |\n      select {selected}\n"
+    database.declare(f"  made:\n    engine: storage\n{query}  other:\n{query}")
+    ran = cli("run")
+    assert ran.code == 0, ran.out + ran.err
+    project = Project.load(folder.path)
+    assert project.read_arrow("made") == project.read_arrow("other")
+    database.declare("  made: {engine: storage, sql: \"select {'a': 1::hugeint} as x\"}\n")
+    assert "`x` is STRUCT(a HUGEINT), which no column type holds exactly" in cli("validate").err
 
 
 def test_what_the_database_takes_is_not_refused(

@@ -410,3 +410,21 @@ def test_escape_before_crlf_takes_what_ends_the_first_line() -> None:
 def test_returns_at_the_end_of_a_file_end_its_last_line() -> None:
     assert texts("b\nx\r\r\r") == ["x"]
     assert texts("b\rx\r\r") == ["x", None]
+
+
+@pytest.mark.parametrize("rows", [1, 1000])
+@pytest.mark.parametrize("header", [True, False])
+def test_byte_order_marks_in_texts_are_read_back(rows: int, header: bool) -> None:
+    """U+FEFF may begin a file as a mark; elsewhere it is text."""
+    table = pa.table({"a": ["x"] * rows, "b": ["\ufeff\ufeffy"] * rows})
+    first = table.select(["b", "a"])
+    unquoted = {"quote_char": "none", "header": header}
+    for options in ({"header": header}, unquoted, {**unquoted, "escape_char": "\\"}):
+        back = read(write(table, **options).decode(), columns_of(a="string", b="string"), **options)
+        assert back == table, options
+        if "quote_char" not in options:
+            assert read(write(first, **options).decode(), columns_of(b="string", a="string"), **options) == first
+            continue
+        with pytest.raises(StorageError, match=r"column `b`: .* cannot be written without quotes") as caught:
+            write(first, **options)
+        assert caught.value.hint == "remove `quote_char: none` from the options"
