@@ -52,6 +52,7 @@ def main() -> None:
     (folder / "sparks.py").write_text(_CODE)
     (folder / "spark.yaml").write_text(_PROJECT)
     settings = {"spark.ui.enabled": "false", "spark.driver.memory": "2g", "spark.sql.session.timeZone": "UTC"}
+    settings["spark.task.maxDirectResultSize"] = "128m"  # as in sessions that lakehouse begins
     spark = SparkSession.builder.master("local[*]").config(map=settings).getOrCreate()
     by_name: dict[str, Any] = {}
     exec(_CODE, by_name)

@@ -29,6 +29,8 @@ _QUIET = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.maxResultSize": "0",
+    # Java would send itself larger results of a task through a socket.
+    "spark.task.maxDirectResultSize": "128m",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
