@@ -71,6 +71,11 @@ class Executor(ABC):
         return None
 
     @property
+    def per_machine(self) -> int:
+        """How many functions that are under way share the cores and the memory of a machine, at most."""
+        return self.workers
+
+    @property
     def most_submitted(self) -> int:
         """How many functions may have been submitted and not ended; more than `workers` where that helps."""
         return self.workers

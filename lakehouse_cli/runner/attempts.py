@@ -96,6 +96,11 @@ class Attempts:
         return self._executor.workers
 
     @property
+    def per_machine(self) -> int:
+        """How many tables that are computed at once share a machine."""
+        return self._executor.per_machine
+
+    @property
     def most_under_way(self) -> int:
         """The number of tables that may be under way; those that wait for another attempt do not count."""
         return self._executor.most_submitted + len(self._waiting)

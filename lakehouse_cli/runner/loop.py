@@ -286,8 +286,7 @@ class _Run:
     def _loop(self, attempts: Attempts) -> None:
         while True:
             while self.stopped_by is None and len(self.under_way) < attempts.most_under_way:
-                planned = self.schedule.next()
-                if planned is None:
+                if (planned := self.schedule.next()) is None:
                     break
                 self._begin(planned, attempts)
                 self.callbacks.call_all()
@@ -307,7 +306,7 @@ class _Run:
             if self.jobs.due_checks(planned):
                 self.planned[planned.name] = planned
                 self.under_way[planned.name] = time.perf_counter()
-                attempts.begin(self.jobs.of(planned, attempts.workers))
+                attempts.begin(self.jobs.of(planned, attempts.per_machine))
         self._loop(attempts)
 
     def _not_ended(self) -> list[PlannedTable]:
@@ -375,7 +374,7 @@ class _Run:
             return
         for each in members:
             self.runner.emit(TableStarted(each.name))
-        first, *others = (self.jobs.of(each, attempts.workers) for each in members)
+        first, *others = (self.jobs.of(each, attempts.per_machine) for each in members)
         self.under_way[first.table.name] = time.perf_counter()
         attempts.begin(replace(first, siblings=tuple(others)) if others else first)
 
@@ -413,9 +412,8 @@ class _Run:
         name = planned.name
         if planned.action != "run":
             self.failures.keep_rows(name, table_results.violated(outcome))
-            if self.together is not None and self.together.add_judged(planned, outcome.checks):
-                return
-            self._end(table_results.checked(planned, outcome, seconds, attempts))
+            if self.together is None or not self.together.add_judged(planned, outcome.checks):
+                self._end(table_results.checked(planned, outcome, seconds, attempts))
             return
         if outcome.manifest is not None:
             notes = (*outcome.notes, *self.contents.note_changes(planned, outcome.manifest))

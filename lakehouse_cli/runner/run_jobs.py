@@ -58,7 +58,7 @@ class RunJobs(Struct):
 
         Args:
             planned: The table.
-            workers: How many tables may be computed at once.
+            workers: How many tables may be computed at once on one machine.
         """
         table = self.elsewhere.get(planned.name) or self.graph.tables[planned.name]
         computes = planned.action == "run"

@@ -27,6 +27,7 @@ from lakehouse_cli.executors.clusters.members import (
     Piece,
     fail,
     missing_answer,
+    most_on_one_machine,
     nothing_fits,
     say_unfit,
     settle,
@@ -36,16 +37,12 @@ from lakehouse_cli.executors.clusters.messages import Answer, Answers, Message, 
 from lakehouse_cli.executors.clusters.worker import pack_message, unpack_answers
 from lakehouse_cli.executors.worker_process import say_here
 
-#: Seconds between two looks at which workers there are.
-LOOK_S = 0.5
-#: The same while the first ones are waited for.
-SOON_S = 0.1
+#: Seconds between two looks at which workers there are, and while the first ones are waited for.
+LOOK_S, SOON_S = 0.5, 0.1
 #: Seconds for which a cluster that does not answer, or has no worker, is waited for.
 RECONNECT_S = 60.0
-#: Seconds for which others that there are are waited for after a first worker.
-SETTLING_S = 1.0
-#: Seconds for which a first worker is waited for: one that is there, and may have to load lakehouse; one that comes.
-GREETING_S, NONE_S = 30.0, 10.0
+#: Seconds for which others are waited for after a first worker, one that is there and may have to load, one that comes.
+SETTLING_S, GREETING_S, NONE_S = 1.0, 30.0, 10.0
 
 
 class ClusterExecutor(Executor):
@@ -78,21 +75,18 @@ class ClusterExecutor(Executor):
     ) -> None:
         options = options or {}
         self._bundle = Bundle.of(prepare)
-        self._most = workers
+        self._most, self._slots, self._shares = workers, 0, 1
         self._reconnect_s = float(options.get("reconnect", RECONNECT_S))
         self._lock = threading.RLock()
-        self._backlog = Backlog()
+        self._backlog, self._pace = Backlog(), Pace()
         self._calls: dict[str, Call] = {}
         self._workers: dict[str, Member] = {}
         self._free: dict[str, Member] = {}
-        self._slots = 0
-        self._pace = Pace()
         self._session, self._numbers = uuid4().hex[:12], count(1)
         self._lost: ClusterLostError | None = None
         self._lost_since: float | None = None
         self._is_closed = self._is_begun = False
-        self._changed = threading.Condition(self._lock)
-        self._wake = threading.Event()
+        self._changed, self._wake = threading.Condition(self._lock), threading.Event()
         self._bundle_id = self._bundle.id  # which is refused, if it is, before anything is asked of the cluster
         self._engine = self.engine(options, self._on_answer, self._on_said)
         super().__init__(workers, prepare, at_once=at_once)
@@ -113,6 +107,11 @@ class ClusterExecutor(Executor):
     @workers.setter
     def workers(self, number: int) -> None:
         """The base class sets what is known before the cluster is."""
+
+    @property
+    def per_machine(self) -> int:
+        """As many as the workers of one machine do at once."""
+        return min(self.workers, self._shares)
 
     @property
     def most_submitted(self) -> int:
@@ -341,6 +340,7 @@ class ClusterExecutor(Executor):
                 self._free.pop(name, None)
                 self._slots -= worker.slots.count if worker.state != "unfit" else 0
                 gone += [(key, name) for key in worker.calls]
+            self._shares = most_on_one_machine(self._workers)
             self._changed.notify_all()
         for key, name in gone:
             self._engine.cancel(key)

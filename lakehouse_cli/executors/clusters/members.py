@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from lakehouse_cli.executors.base import (
     Ask,
@@ -184,6 +185,14 @@ class Member:
 def shown(worker: str) -> str:
     """The name of a worker as messages show it: without what makes it another one than its predecessor there."""
     return worker.partition("#")[0]
+
+
+def most_on_one_machine(workers: Mapping[str, Member]) -> int:
+    """How many places the workers of a machine have, of the one where there are most; at least one."""
+    places: Counter[str] = Counter()
+    for name, each in workers.items():
+        places[urlsplit(shown(name)).hostname or name] += each.slots.count
+    return max(places.values(), default=1)
 
 
 def missing_answer(error: WorkerDiedError | None) -> Answer:

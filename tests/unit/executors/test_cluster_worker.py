@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from lakehouse_cli.executors.base import Ask, WorkerDiedError
 from lakehouse_cli.executors.clusters.bundle import Bundle
+from lakehouse_cli.executors.clusters.engine import Slots
 from lakehouse_cli.executors.clusters.messages import Message, Work, packed, unpacked
 from lakehouse_cli.executors.clusters.worker import answer, pack_message, unpack_answers
 from lakehouse_cli.model.manifest import InputRecord
@@ -127,3 +128,19 @@ def test_inputs_are_read_once_as_long_as_they_are_what_is_expected() -> None:
     assert kept.get(job, "source", load)[0].column("n").to_pylist() == [3]
     job.run_id, job.expected_inputs = "two", {"source": record}
     assert kept.get(job, "source", load)[0].column("n").to_pylist() == [4]
+
+
+def test_places_of_other_machines_take_no_share() -> None:
+    """Queries divide the memory of a machine among the tables that are computed there, not in the whole cluster."""
+
+    class OnSeveral(HereExecutor):
+        class engine(Here):  # noqa: N801  # as the executor calls it
+            def workers(self) -> dict[str, Slots]:
+                names = ("tcp://10.0.0.1:1#a", "tcp://10.0.0.1:2#b", "tcp://10.0.0.2:1#c", "node-x#d")
+                self._folders |= {name: self._folders["one"] for name in names}
+                return {name: Slots(2, {}) for name in names}
+
+    with OnSeveral() as executor:
+        assert (executor.workers, executor.per_machine) == (8, 4)
+    with OnSeveral(3) as executor:
+        assert executor.per_machine == 3
