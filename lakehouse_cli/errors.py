@@ -12,9 +12,7 @@ from typing import Any, ClassVar, Self
 
 from msgspec import UNSET, Struct, UnsetType
 
-from lakehouse_cli.text.close_names import close_names
 from lakehouse_cli.text.counts import count_text
-from lakehouse_cli.text.invisible import visible
 
 #: How many of the rows that break a contract are kept.
 KEPT_ROWS = 1_000
@@ -442,30 +440,6 @@ class UnexpectedError(LakehouseError):
             hint = "this looks like a defect of the tool; `-v` shows the traceback to report"
             super().__init__(f"unexpected {text}", hint=hint)
         self.traceback = "".join(format_exception(error))
-
-
-def did_you_mean(name: str, known: Iterable[str], *, written: str = "{}") -> str | None:
-    """A hint naming the closest known names, or None when none is close.
-
-    >>> did_you_mean("colums", ["columns", "path"])
-    'did you mean `columns`?'
-
-    Args:
-        name: As it was misspelt.
-        known: What it may be.
-        written: How one of these is written whole, with `{}` for it.
-    """
-    matches = close_names(name, known)
-    return suggestion([written.format(match) for match in matches]) if matches else None
-
-
-def suggestion(names: Iterable[str]) -> str:
-    """A hint naming what was probably meant.
-
-    >>> suggestion(["int32", "int64"])
-    'did you mean `int32` or `int64`?'
-    """
-    return f"did you mean {' or '.join(f'`{visible(name)}`' for name in names)}?"
 
 
 def system_reason(error: OSError) -> str:

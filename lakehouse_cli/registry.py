@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import LakehouseError, UsageError, did_you_mean
+from lakehouse_cli.errors import LakehouseError, UsageError
+from lakehouse_cli.text.close_names import did_you_mean
 
 _Class = TypeVar("_Class")
 

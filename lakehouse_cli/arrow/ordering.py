@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.errors import did_you_mean
+from lakehouse_cli.text.close_names import did_you_mean
 
 # Rows of which it is seen at once whether they are sorted.
 _ROWS = 1 << 16

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.model.query import QueryProblem
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.name_lists import first_few, first_named
 from lakehouse_cli.transforms.queries.reading import problem_of
 

@@ -20,8 +20,9 @@ from lakehouse_cli.cli import exit_codes, options, output
 from lakehouse_cli.cli.argument_values import take_plainly
 from lakehouse_cli.cli.commands import NAMES, CommandGroup
 from lakehouse_cli.cli.termination import Termination
-from lakehouse_cli.errors import LakehouseError, SystemTroubleError, UnexpectedError, UsageError, did_you_mean
+from lakehouse_cli.errors import LakehouseError, SystemTroubleError, UnexpectedError, UsageError
 from lakehouse_cli.executors.forks import end_process, keep_process
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.version import __version__
 
 # Seconds that threads have which still go on when a command has done its work.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.errors import UsageError
+from lakehouse_cli.text.close_names import did_you_mean
 
 _BY_COMMAND = {
     "run": (

@@ -18,8 +18,9 @@ from msgspec import Struct, field
 from lakehouse_cli.code.module_search import PUT_MODULE, find_module, in_the_way, is_standard
 from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.code.table_decorators import undeclared
-from lakehouse_cli.errors import Location, did_you_mean
+from lakehouse_cli.errors import Location
 from lakehouse_cli.model.frame_names import UnsupportedType
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.name_lists import first_few
 from lakehouse_cli.text.regular_files import read_regular

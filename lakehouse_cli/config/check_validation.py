@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.errors import Problem, did_you_mean
+from lakehouse_cli.errors import Problem
 from lakehouse_cli.model import Column, ColumnType, ProjectSpec, Table
 from lakehouse_cli.model.check import Check, Limit, Ratio
+from lakehouse_cli.text.close_names import did_you_mean
 
 #: Gives the parts of a table that could not be read, by dotted path.
 Unread = Callable[[Table], Collection[str]]

@@ -13,13 +13,13 @@ from lakehouse_cli.config.type_pattern import NAMED_TYPE, type_pattern
 from lakehouse_cli.config.value_types import Flag, Number, Text
 from lakehouse_cli.config.yaml_syntax import bracketed
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
-from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatOption
 from lakehouse_cli.model import Column, ColumnType, ColumnTypeError, parse_column_type
 from lakehouse_cli.model.column_type import TYPE_EXAMPLES
 from lakehouse_cli.registry import installed
 from lakehouse_cli.storage_types import STORAGE_TYPES
 from lakehouse_cli.text.abbreviation import cut_end
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.terminal import printable
 
 _EXAMPLES = "give it one: `int64`, `string`, `date32`, …"

@@ -179,7 +179,7 @@ def _zone_hint(name: str) -> str | None:
     except (KeyError, ValueError, OSError):
         from zoneinfo import available_timezones
 
-        from lakehouse_cli.errors import did_you_mean
+        from lakehouse_cli.text.close_names import did_you_mean
 
         close = did_you_mean(name, available_timezones())
         return close or "name it as the IANA does: `UTC`, `Europe/Zurich`"

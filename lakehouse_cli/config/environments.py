@@ -39,10 +39,11 @@ from lakehouse_cli.config.storages import (
 )
 from lakehouse_cli.config.variables import Encoding, Filled, as_it_is, fill, settle, unset_in
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
-from lakehouse_cli.errors import Location, did_you_mean
+from lakehouse_cli.errors import Location
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, StorageSpec, UnsetValue
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, scheme_of
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.redaction import names_a_secret, names_a_secret_option, without_password, without_values
 
 _Entries = dict[str, tuple[Scalar, Node]]

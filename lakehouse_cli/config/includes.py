@@ -14,7 +14,8 @@ from lakehouse_cli.config.reading import Invalid, Reader
 from lakehouse_cli.config.source import SourceFile, read_source
 from lakehouse_cli.config.tables_cache import KeptTables
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence, parse_yaml
-from lakehouse_cli.errors import Problem, did_you_mean
+from lakehouse_cli.errors import Problem
+from lakehouse_cli.text.close_names import did_you_mean
 
 EXTENSION = "x-"
 _WITHOUT_ITSELF = "name the other files, or move them to a folder and write `[folder/*.yaml]`"

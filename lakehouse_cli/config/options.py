@@ -14,12 +14,13 @@ from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Invalid, JsonSchema, Reader, ValueType, with_variables
 from lakehouse_cli.config.value_types import TEXT_TYPES, Choice, Flag, Number, Text, Texts
 from lakehouse_cli.config.yaml_tree import Mapping, Scalar
-from lakehouse_cli.errors import StorageError, did_you_mean
+from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats import FORMATS, SERIALIZERS, FormatOption, FormatSpec
 from lakehouse_cli.formats.spec import TEXT_COMPRESSION, FormatOptions
 from lakehouse_cli.model import Column
 from lakehouse_cli.registry import installed
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.name_lists import any_of
 from lakehouse_cli.text.yaml_text import quote_yaml

@@ -18,8 +18,9 @@ from lakehouse_cli.config.tables import Draft
 from lakehouse_cli.config.variables import as_written, fill, names_variables, settle, template_of, unset_in
 from lakehouse_cli.config.yaml_tree import Mapping as MappingNode
 from lakehouse_cli.config.yaml_tree import Node, Scalar, Sequence, parse_yaml
-from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model import Param, ProjectSpec, Table, UnsetValue
+from lakehouse_cli.text.close_names import did_you_mean
 
 _KINDS: Mapping[type, str] = {
     bool: "true or false",

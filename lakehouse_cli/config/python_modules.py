@@ -17,9 +17,10 @@ from lakehouse_cli.code.importing import import_own, is_own_file
 from lakehouse_cli.code.module_search import PUT_MODULE, in_the_way
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.declarations import DeclaredProject, DeclaredTable, declared_by
-from lakehouse_cli.errors import Interrupted, LakehouseError, Location, Problem, did_you_mean
+from lakehouse_cli.errors import Interrupted, LakehouseError, Location, Problem
 from lakehouse_cli.executors.forks import UNFORKABLE
 from lakehouse_cli.registry import install_command
+from lakehouse_cli.text.close_names import did_you_mean
 
 _ONE = "`lakehouse = Lakehouse(assets=[…])`"
 

@@ -15,8 +15,8 @@ from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.scalars import core_value
 from lakehouse_cli.config.source import PlacedMark, SourceFile
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
-from lakehouse_cli.errors import Location, did_you_mean, suggestion
-from lakehouse_cli.text.close_names import close_names
+from lakehouse_cli.errors import Location
+from lakehouse_cli.text.close_names import close_names, did_you_mean, suggestion
 
 JsonSchema = dict[str, Any]
 

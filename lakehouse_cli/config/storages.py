@@ -27,10 +27,11 @@ from lakehouse_cli.config.reading import Reader, is_misspelt, read_keys
 from lakehouse_cli.config.value_types import NAME_PATTERN, NAME_RULE
 from lakehouse_cli.config.variables import Filled, template_of
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar
-from lakehouse_cli.errors import Location, did_you_mean
+from lakehouse_cli.errors import Location
 from lakehouse_cli.formats import FORMATS, FormatSpec
 from lakehouse_cli.model import SparkSpec, StorageSpec
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, StorageType, find_type, known_names, scheme_of
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.redaction import without_password
 
 DEFAULT_ROOT = "data"

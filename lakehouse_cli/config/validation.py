@@ -22,7 +22,7 @@ from lakehouse_cli.config.partitions import partition_problems
 from lakehouse_cli.config.paths import length_problem, suffix_problem
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.several_results import result_problems
-from lakehouse_cli.errors import Location, Problem, StorageError, did_you_mean
+from lakehouse_cli.errors import Location, Problem, StorageError
 from lakehouse_cli.formats import FormatSpec, SerializerSpec, find_form
 from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import Column, ProjectSpec, StorageSpec, Table
@@ -31,6 +31,7 @@ from lakehouse_cli.model.dimension import Dimension
 from lakehouse_cli.model.file_pattern import may_be_of_path
 from lakehouse_cli.model.quarantine import quarantine_table
 from lakehouse_cli.storage_types import StorageType, find_type, scheme_of
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.name_lists import any_of
 
 

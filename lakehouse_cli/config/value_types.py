@@ -15,8 +15,8 @@ from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Reader, as_list, free_value, has_broken
 from lakehouse_cli.config.scalars import core_number, core_value
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
-from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.registry import installed
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.name_lists import any_of
 from lakehouse_cli.text.yaml_text import quote_yaml
 

@@ -24,7 +24,8 @@ from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.scalars import NULLS
 from lakehouse_cli.config.source import Mark, SourceFile
 from lakehouse_cli.config.yaml_syntax import explain
-from lakehouse_cli.errors import Location, Problem, did_you_mean
+from lakehouse_cli.errors import Location, Problem
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.counts import count_text
 
 #: Deeper nesting is refused; a project file needs five levels.

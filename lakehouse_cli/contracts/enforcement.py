@@ -26,10 +26,11 @@ from lakehouse_cli.arrow.maps import holds_map
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts.findings import Findings
 from lakehouse_cli.contracts.keys import OtherPartitions, PiecewiseKey, place_of
-from lakehouse_cli.errors import ContractError, Violation, did_you_mean
+from lakehouse_cli.errors import ContractError, Violation
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.model.check import CheckRecord
 from lakehouse_cli.model.column_type import unnameable
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.invisible import visible
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from unicodedata import normalize
 
-from lakehouse_cli.errors import DataError, Location, Violation, did_you_mean
+from lakehouse_cli.errors import DataError, Location, Violation
 from lakehouse_cli.model import Column
-from lakehouse_cli.text.close_names import alike
+from lakehouse_cli.text.close_names import alike, did_you_mean
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.invisible import unseen_characters, visible
 from lakehouse_cli.text.name_lists import first_few, first_named

@@ -12,12 +12,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.config.paths import path_problem
-from lakehouse_cli.errors import LakehouseError, Location, Problem, did_you_mean
+from lakehouse_cli.errors import LakehouseError, Location, Problem
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.compression import plain_pieces
 from lakehouse_cli.formats.spec import TEXT_COMPRESSIONS
 from lakehouse_cli.inference.description import InferredTable
 from lakehouse_cli.registry import Entry, load
+from lakehouse_cli.text.close_names import did_you_mean
 
 _ENDINGS = {
     **dict.fromkeys((".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ".psv"), "csv"),

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import suggestion
+from lakehouse_cli.text.close_names import suggestion
 
 _PLAIN = (
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),

@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import did_you_mean
+from lakehouse_cli.text.close_names import did_you_mean
 
 PANDAS, ARROW, POLARS = "pandas.DataFrame", "pyarrow.Table", "polars.DataFrame"
 #: Tables that are computed as they are stored, in the order of their key, as engines give rows in another each time.

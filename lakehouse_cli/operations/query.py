@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from lakehouse_cli.config.params import lost_digits
 from lakehouse_cli.contracts import enforce
-from lakehouse_cli.errors import ContractError, DataError, UsageError, did_you_mean
+from lakehouse_cli.errors import ContractError, DataError, UsageError
 from lakehouse_cli.model import ProjectSpec, SqlQuery, Table, UnsetValue
 from lakehouse_cli.plan.project_params import is_mixed, mixed_list
 from lakehouse_cli.plan.queries import QueryCode, QueryComputation
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.sql import tokens
 from lakehouse_cli.transforms import SharedTable
 

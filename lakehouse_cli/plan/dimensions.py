@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import Location, Problem, did_you_mean
+from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.dimension import EVERY, Dimension, Every, InputOptions
@@ -16,6 +16,7 @@ from lakehouse_cli.model.partition import FILE
 from lakehouse_cli.model.period import nests
 from lakehouse_cli.model.project import UNREAD_PATH
 from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.text.close_names import did_you_mean
 
 #: What a dimension may be that is not declared: by the type of its column, and by its name.
 _EVERY_OF_TYPE: dict[str, Every] = {"date32": "day", "date64": "day", "timestamp": "hour"}

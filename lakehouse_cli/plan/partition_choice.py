@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model.dimension import Dimension, Every
 from lakehouse_cli.model.nesting import dimensions_for
 from lakehouse_cli.model.partition import FILE, HIVE_NULL, Partition
 from lakehouse_cli.model.period import SAMPLES, PeriodError, nests, period_around, period_number
+from lakehouse_cli.text.close_names import did_you_mean
 
 
 class PartitionChoice(Struct, frozen=True):

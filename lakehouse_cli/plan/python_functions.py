@@ -11,12 +11,13 @@ from msgspec import Struct, field
 
 from lakehouse_cli.code.module_search import find_module
 from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, SourceReader
-from lakehouse_cli.errors import Location, Problem, did_you_mean
+from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.formats.objects.spec import PATHS
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table, polars_types, spark_types
 from lakehouse_cli.model.computation import Fingerprint, Input, MatchedInputs
 from lakehouse_cli.model.frame_names import LAZY, OPTIONAL, POLARS, SPARK, UnsupportedType, unsupported
 from lakehouse_cli.registry import Entry, install_command, installed, load
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.counts import count_text, plural
 
 # Named, not imported: it loads pandas, which a plan does not need.

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.packages import find_package
 from lakehouse_cli.code.fingerprints.value import CURRENT_RULES, QUERY, RULES
-from lakehouse_cli.errors import Location, Problem, did_you_mean
+from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.model import Column, ProjectSpec, Table
 from lakehouse_cli.model.computation import Fingerprint, Input, MatchedInputs
 from lakehouse_cli.model.query import DUCKDB, OF_CONNECTION, QueryProblem, QueryReading
@@ -29,6 +29,7 @@ from lakehouse_cli.plan.queries_in_databases import DatabaseEngine, read_by_toke
 from lakehouse_cli.registry import Entry, install_command, load
 from lakehouse_cli.runs.local_state import keep, kept, with_hash
 from lakehouse_cli.storage_types.names import MANIFESTS_HINT, OWN, ascii_lower
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.sql import tokens
 from lakehouse_cli.version import __version__
 

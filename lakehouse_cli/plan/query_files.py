@@ -7,8 +7,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from lakehouse_cli.code.snapshot import CodeSnapshot
-from lakehouse_cli.errors import Problem, did_you_mean
+from lakehouse_cli.errors import Problem
 from lakehouse_cli.model import ProjectSpec, Table
+from lakehouse_cli.text.close_names import did_you_mean
 
 
 def with_texts(spec: ProjectSpec, snapshot: CodeSnapshot) -> tuple[ProjectSpec, list[Problem]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.text.close_names import did_you_mean
 
 if TYPE_CHECKING:  # not loaded where no table has partitions
     from lakehouse_cli.plan.units import StoredPartitions

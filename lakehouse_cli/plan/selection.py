@@ -12,9 +12,10 @@ from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.name_lists import first_named
 
 STATES = ("modified", "new", "failed")

@@ -13,10 +13,11 @@ from lakehouse_cli.config.editor_schema import keep_schema
 from lakehouse_cli.config.params import NO_PARAMS
 from lakehouse_cli.config.tables_cache import TablesReading
 from lakehouse_cli.declarations import DeclaredProject
-from lakehouse_cli.errors import ProjectError, UsageError, did_you_mean, in_order
+from lakehouse_cli.errors import ProjectError, UsageError, in_order
 from lakehouse_cli.model import ProjectSpec
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.plan.uses import UsedContent
+from lakehouse_cli.text.close_names import did_you_mean
 
 if TYPE_CHECKING:
     from lakehouse_cli.config.transform_tests import TransformTest

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model import EnvironmentSpec, Table
 from lakehouse_cli.model.file_pattern import reads_many_files
 from lakehouse_cli.model.manifest import FileRecord
@@ -23,6 +23,7 @@ from lakehouse_cli.project.planning import Planner
 from lakehouse_cli.project.table import ProjectTable
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.capabilities import local_files, read_version
+from lakehouse_cli.text.close_names import did_you_mean
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,11 +15,11 @@ from msgspec.structs import replace
 
 from lakehouse_cli.code.origins import Definition, Origins, dotted_name
 from lakehouse_cli.code.source import ModuleSource, SourceError, SourceReader
-from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats.spec import FormatOption, JsonSchema, Refusal, first_refused
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage_types.own_methods import check_methods
 from lakehouse_cli.storage_types.spec import StorageType
+from lakehouse_cli.text.close_names import did_you_mean
 
 _SCHEMAS: Mapping[str, JsonSchema] = {
     "str": {"type": "string"},

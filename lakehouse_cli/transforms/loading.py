@@ -16,10 +16,11 @@ from msgspec.structs import replace
 from lakehouse_cli.code.failure import failure_of
 from lakehouse_cli.code.importing import import_own
 from lakehouse_cli.code.module_search import PUT_MODULE, in_the_way
-from lakehouse_cli.errors import Interrupted, TransformError, UsageError, did_you_mean
+from lakehouse_cli.errors import Interrupted, TransformError, UsageError
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.registry import install_command
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of
 
 _OTHERS = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS

@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow.memory import copied
 from lakehouse_cli.code.failure import place_of_result
-from lakehouse_cli.errors import LakehouseError, TransformError, did_you_mean
+from lakehouse_cli.errors import LakehouseError, TransformError
 from lakehouse_cli.formats.pieces import joined
 from lakehouse_cli.model import FunctionRef, Table
 from lakehouse_cli.model.computation import Input
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.counts import count_text, plural, with_article
 from lakehouse_cli.text.name_lists import first_named
 from lakehouse_cli.transforms.call import Given, Unordered, call, iterate, object_of, to_arrow

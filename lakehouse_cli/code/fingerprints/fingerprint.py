@@ -29,8 +29,9 @@ from lakehouse_cli.code.fingerprints.value import (
     OutsideRead,
 )
 from lakehouse_cli.code.source import SourceError, SourceReader
-from lakehouse_cli.errors import Location, did_you_mean
+from lakehouse_cli.errors import Location
 from lakehouse_cli.model import FunctionRef
+from lakehouse_cli.text.close_names import did_you_mean
 
 _AROUND = "<module>"
 """What stands for the statements of a module that may change anything, as a name in it."""

@@ -18,12 +18,13 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import fromstring, iterparse
 
-from lakehouse_cli.errors import Location, StorageError, did_you_mean
+from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.formats.excel.formulas import Formulas
 from lakehouse_cli.formats.excel.spec import ExcelOptions
 from lakehouse_cli.formats.excel.workbook import PROPERTIES, WRITTEN_BY
 from lakehouse_cli.formats.excel.worksheet import Cells, Refused, Worksheet, text_of
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.counts import count_text, plural
 
 # It warns of parts of a workbook that have nothing to do with the values of cells, such as their validation.

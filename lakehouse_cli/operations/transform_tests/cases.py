@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.transform_tests import Expectation, TransformTest
-from lakehouse_cli.errors import Location, Problem, did_you_mean
+from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.model import Table, UnsetValue
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.partition import HIVE_NULL, Partition
@@ -22,6 +22,7 @@ from lakehouse_cli.operations.transform_tests.computing import sample_value
 from lakehouse_cli.operations.transform_tests.rows import RowSource, row_source
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.registry import install_command
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.name_lists import first_named
 
 

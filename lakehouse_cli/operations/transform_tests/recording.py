@@ -11,7 +11,7 @@ import pyarrow as pa
 from msgspec import Struct
 
 from lakehouse_cli.config.transform_tests import TransformTest
-from lakehouse_cli.errors import LakehouseError, UsageError, did_you_mean
+from lakehouse_cli.errors import LakehouseError, UsageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.operations.transform_tests.checked_rows import CheckedRows
 from lakehouse_cli.operations.transform_tests.computing import transforms_of
@@ -22,6 +22,7 @@ from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.registry import install_command
 from lakehouse_cli.storage.table_scan import scan
+from lakehouse_cli.text.close_names import did_you_mean
 
 # Another year, month, day and weekday, hour, minute and second.
 _LATER = timedelta(days=400, hours=1, minutes=1, seconds=1)

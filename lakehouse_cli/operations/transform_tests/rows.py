@@ -14,11 +14,12 @@ from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.reading import Reader
 from lakehouse_cli.config.transform_tests import Rows
-from lakehouse_cli.errors import LakehouseError, Location, Problem, did_you_mean
+from lakehouse_cli.errors import LakehouseError, Location, Problem
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.read import read_csv
 from lakehouse_cli.model import Column
 from lakehouse_cli.operations.transform_tests.values import RowReader
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.name_lists import first_named
 
 

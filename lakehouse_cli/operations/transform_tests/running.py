@@ -9,7 +9,7 @@ from time import perf_counter
 import pyarrow as pa
 
 from lakehouse_cli.config.transform_tests import TransformTest
-from lakehouse_cli.errors import LakehouseError, ProjectError, TransformError, did_you_mean, in_order
+from lakehouse_cli.errors import LakehouseError, ProjectError, TransformError, in_order
 from lakehouse_cli.model import Table
 from lakehouse_cli.operations.transform_tests.cases import Case, CaseReader, Expected
 from lakehouse_cli.operations.transform_tests.checked_rows import CheckedRows
@@ -19,6 +19,7 @@ from lakehouse_cli.operations.transform_tests.results import Status, TestResult
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.runner.sensitive_inputs import hide_inputs
 from lakehouse_cli.runs.error_info import ErrorInfo
+from lakehouse_cli.text.close_names import did_you_mean
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.name_lists import first_named
 from lakehouse_cli.transforms import SharedTable, load_transform

@@ -19,10 +19,10 @@ from lakehouse_cli.config.reading import Reader, shown
 from lakehouse_cli.config.transform_tests import Rows
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar
 from lakehouse_cli.config.yaml_tree import Sequence as Items
-from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats.csv.codec import decode
 from lakehouse_cli.formats.csv.infer import infer_column
 from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.text.close_names import did_you_mean
 
 _TEXT = pa.string()
 # As YAML writes them; the words alone are read too.

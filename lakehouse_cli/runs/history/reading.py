@@ -12,7 +12,7 @@ from typing import TypeVar, get_args
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model.given_params import GivenParams
 from lakehouse_cli.runs.error_info import ErrorInfo
 from lakehouse_cli.runs.events import Cancellation, TableResult
@@ -29,6 +29,7 @@ from lakehouse_cli.runs.history.records import (
 from lakehouse_cli.runs.history.replay import RunReplay, replay
 from lakehouse_cli.runs.kept_partitions import ENDED_WELL
 from lakehouse_cli.runs.local_state import is_held
+from lakehouse_cli.text.close_names import did_you_mean
 
 _Read = TypeVar("_Read")
 # A duration is expected from so many of its last times, in no more than so many runs.

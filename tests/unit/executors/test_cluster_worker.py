@@ -137,7 +137,7 @@ def test_places_of_other_machines_take_no_share() -> None:
         class engine(Here):  # noqa: N801  # as the executor calls it
             def workers(self) -> dict[str, Slots]:
                 names = ("tcp://10.0.0.1:1#a", "tcp://10.0.0.1:2#b", "tcp://10.0.0.2:1#c", "node-x#d")
-                self._folders |= {name: self._folders["one"] for name in names}
+                self._folders |= dict.fromkeys(names, self._folders["one"])
                 return {name: Slots(2, {}) for name in names}
 
     with OnSeveral() as executor:
