@@ -38,7 +38,8 @@ def other_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
         "STORAGE_TYPES": {"files": STORAGE_TYPES["files"], "stub": stub, "remote": remote},
         "SCHEMES": {"remote": "remote"},
     }
-    for module in ("environments", "storages", "tables", "paths"):
+    # All that know them, or one that is first loaded meanwhile would keep these.
+    for module in ("clusters", "environments", "storages", "tables", "paths", "url_variables"):
         for name, specs in replaced.items():
             monkeypatch.setattr(f"lakehouse_cli.config.{module}.{name}", specs, raising=False)
     monkeypatch.setattr("lakehouse_cli.storage_types.STORAGE_TYPES", replaced["STORAGE_TYPES"])
