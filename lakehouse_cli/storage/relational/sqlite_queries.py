@@ -87,8 +87,8 @@ class SQLiteQuery(QueryDialect):
         """Run it into a temporary table; where it reads decimals, over reals as well."""
         params = {name: _bound(name, value) for name, value in self.query.params.items()}
         with self._authorized():
-            self._check_quoted(params)
             self._check_rowids(params)
+            self._check_quoted(params)
             names = self.session.names(_without_rows(self.query.text), params)
             self._check_names(names, params)
             self._run(_RESULT, names, params, order(names))
@@ -107,9 +107,12 @@ class SQLiteQuery(QueryDialect):
         try:
             yield
         except sqlite3.Error as error:
-            if self._refused is None:
+            # By how SQLite was compiled, views have none.
+            unknown = next((name for name in _ROWIDS if str(error).lower().endswith((f": {name}", f".{name}"))), None)
+            refused = self._refused or (_rowid_refused(unknown) if unknown else None)
+            if refused is None:
                 raise
-            raise self._refused from error
+            raise refused from error
         finally:
             self.session.authorize(None)
 
