@@ -7,6 +7,7 @@ either has the values or reports every row that does not fit.
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -122,7 +123,9 @@ def _pieces(source: CsvSource, readings: Sequence[ColumnReading], options: CsvOp
         reading = csv.ReadOptions(use_threads=False, block_size=max(len(block), 1) + 1, column_names=positions)
         for types in policies:  # the quick one, then the careful one
             with suppress(pa.ArrowInvalid, pa.ArrowKeyError):
-                read = csv.read_csv(pa.BufferReader(block), reading, parsing, _converting(readings, types, options))
+                read = csv.read_csv(
+                    pa.BufferReader(_beginning(block)), reading, parsing, _converting(readings, types, options)
+                )
                 done = list(map(typed, readings, read.columns))
                 if None not in done:
                     return pa.table(done, names=[each.name for each in readings])
@@ -141,6 +144,25 @@ def _pieces(source: CsvSource, readings: Sequence[ColumnReading], options: CsvOp
         yield from _ahead(parse, iter(source.read, b""))
     except StorageError:  # of a record that is malformed: reading it as a whole says which values do not fit besides
         yield None
+
+
+def _beginning(data: bytes) -> bytes:
+    """What Arrow takes for these bytes where it begins with them: a byte order mark, here text, it leaves out."""
+    return codecs.BOM_UTF8 + data if data.startswith(codecs.BOM_UTF8) else data
+
+
+class _AsText:
+    """The records of a file, without a byte order mark to Arrow."""
+
+    def __init__(self, source: CsvSource) -> None:
+        self._source = source
+        self._has_begun = False
+
+    def read(self, size: int = -1) -> bytes:
+        """Read the next records, nothing at the end."""
+        data = self._source.read(size)
+        data, self._has_begun = data if self._has_begun else _beginning(data), True
+        return data
 
 
 def _ahead(parse: Callable[[bytes], pa.Table | None], blocks: Iterator[bytes]) -> Iterator[pa.Table | None]:
@@ -284,7 +306,7 @@ def _batches(
     def parsing(file: ReadableFile) -> csv.ParseOptions:
         return _parsing(source, options, None if ragged is None else file.lend(partial(skip, into=ragged)))
 
-    with ReadableFile(source) as file:
+    with ReadableFile(_AsText(source)) as file:
         try:
             if use_threads:
                 yield from csv.read_csv(file.native, reading, parsing(file), converting).to_batches()

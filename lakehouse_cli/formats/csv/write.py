@@ -196,7 +196,7 @@ class _Writer:
             text = encode(distinct, cells.options)
             if self.options.quoted_nulls:
                 cells.refuse_nulls(text)
-            text = self._quoted(text, cells, begins=at == 0) if cells.may_need_quotes(field.type) else text
+            text = self._quoted(text, cells, begins=self._begins(at)) if cells.may_need_quotes(field.type) else text
         except StorageError as error:
             raise _of_column(field.name, error) from error
         null_text = self._null_text(field.name, cells) if values.null_count else cells.null_text
@@ -219,13 +219,17 @@ class _Writer:
             texts = encode_few(values, cells.options)
             if self.options.quoted_nulls:
                 cells.refuse_nulls(av.array(texts, _TEXT))
-            quoted = self._quoted_few(texts, cells, begins=at == 0)
+            quoted = self._quoted_few(texts, cells, begins=self._begins(at))
         except StorageError as error:
             raise _of_column(name, error) from error
         if not values.null_count:
             return quoted
         null_text = self._null_text(name, cells)
         return [null_text if text is None else text for text in quoted]
+
+    def _begins(self, at: int) -> bool:
+        """Whether the file may begin with a value of a column."""
+        return at == 0 and not (self.options.header or self.options.skip_rows)
 
     def _quoted_few(self, texts: list[Any], cells: _Cells, *, begins: bool) -> list[Any]:
         """With quotes as `_quoted` puts them, which is asked where one of the texts may need them."""
@@ -274,7 +278,7 @@ class _Writer:
         if any(mark in data for mark in self.names.special):
             mask = pc.or_(mask, pc.fill_null(pc.match_substring_regex(text, self.names.pattern), False))
         if (begins or self.quote) and _BOM.encode() in data:
-            # At the start of a file, or of its rows, it would be taken for a byte order mark.
+            # At the start of the file it would be taken for a byte order mark.
             mask = pc.or_(mask, pc.fill_null(pc.starts_with(text, _BOM), False))
         if self.names.edges:
             mask = pc.or_(mask, pc.fill_null(pc.match_substring_regex(text, self.names.edges), False))

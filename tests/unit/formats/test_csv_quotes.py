@@ -422,9 +422,22 @@ def test_byte_order_marks_in_texts_are_read_back(rows: int, header: bool) -> Non
     for options in ({"header": header}, unquoted, {**unquoted, "escape_char": "\\"}):
         back = read(write(table, **options).decode(), columns_of(a="string", b="string"), **options)
         assert back == table, options
-        if "quote_char" not in options:
+        if "quote_char" not in options or header:
             assert read(write(first, **options).decode(), columns_of(b="string", a="string"), **options) == first
             continue
         with pytest.raises(StorageError, match=r"column `b`: .* cannot be written without quotes") as caught:
             write(first, **options)
         assert caught.value.hint == "remove `quote_char: none` from the options"
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_byte_order_marks_in_rows_are_text(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = ["\ufeffx", "y", "\ufeff\ufeff", "\ufeff1"] * 50
+    set_block(monkeypatch, 40 if parts > 1 else 1 << 20)
+    for mark in ("", "\ufeff"):
+        assert texts(f"{mark}b\n" + "".join(f"{row}\n" for row in rows)) == rows
+        ragged = refusal(f"{mark}b\n" + "".join(f"{row}\n" for row in rows) + "1,2\n", columns_of(b="string"))
+        assert "2 values where 1 is expected" in ragged.message
+    back = read("a,b\n\ufeff1,x\n2,y\n", columns_of(a="string", b="string"))
+    assert back["a"].to_pylist() == ["\ufeff1", "2"]
+    assert "\\ufeff1" in ascii(refusal("a\n\ufeff1\n", columns_of(a="int64")).violations[0].examples[0])
