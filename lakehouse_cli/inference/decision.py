@@ -85,22 +85,35 @@ def _decide(name: str, evidence: ColumnEvidence, points: set[str | None]) -> Dec
     found = fitting_types(evidence)
     if not found:
         return Decision("string", comment=_in_doubt(evidence) or _near_miss(evidence))
+    notes = []
     if found[0][0].format == "%Y%m%d" and not evidence.is_calendar(named=_DATE_NAME.search(name) is not None):
-        return Decision("int64", comment='dates? `{type: date32, date_format: "%Y%m%d"}`')
-    found, doubt = _by_point(found, points)
-    doubt = doubt or _doubt_about_days(found) or _doubt_about_century(found)
+        notes.append(f"dates? `{_written(found[0], evidence)}`")
+        found = found[1:]  # whole numbers
+    found, doubt = _by_point(found, points, evidence)
+    doubt = doubt or _doubt_about_days(found, evidence) or _doubt_about_century(found, evidence)
     if doubt:
         return Decision("string", comment=doubt)
-    best, support = found[0]
-    options = dict(best.options)
-    marks = sorted(support.words | evidence.marks)
-    if marks:
-        options["null_values"] = marks
-    return Decision(best.type, options, _comment(evidence, best, marks))
+    best, marks = found[0][0], _marks(found[0], evidence)
+    options = {**best.options, **({"null_values": marks} if marks else {})}
+    return Decision(best.type, options, "; ".join([*notes, *_notes(evidence, best, marks)]))
+
+
+def _marks(pair: tuple[Candidate, Support], evidence: ColumnEvidence) -> Sequence[str]:
+    """What stands for null where a column is read as a candidate."""
+    return sorted(pair[1].words | evidence.marks)
+
+
+def _written(
+    pair: tuple[Candidate, Support], evidence: ColumnEvidence, type_: str = "", options: Mapping[str, Any] | None = None
+) -> str:
+    """The type of a candidate as the project file has it, or another with its null marks."""
+    marks = _marks(pair, evidence)
+    options = pair[0].options if options is None else options
+    return written_type(type_ or pair[0].type, {**options, **({"null_values": marks} if marks else {})})
 
 
 def _by_point(
-    found: Sequence[tuple[Candidate, Support]], points: set[str | None]
+    found: Sequence[tuple[Candidate, Support]], points: set[str | None], evidence: ColumnEvidence
 ) -> tuple[Sequence[tuple[Candidate, Support]], str]:
     """Choose among the ways to read commas and points in numbers; with what is in doubt."""
     numbers = sorted(
@@ -112,34 +125,32 @@ def _by_point(
     forms = {(each.point, each.options.get("thousands")) for each, _ in numbers}
     if {(",", None), (".", ",")} <= forms:
         if len(points) != 1:
-            return found, _doubt_about(",")
+            return found, _doubt_about(",", numbers[0], evidence)
         return [pair for pair in numbers if {pair[0].point} == points], ""
     if {(".", None), (",", ".")} <= forms and "," in points:
-        return found, _doubt_about(".")
+        return found, _doubt_about(".", numbers[0], evidence)
     return numbers, ""
 
 
-def _doubt_about(mark: str) -> str:
-    fraction = "float64" if mark == "." else "{type: float64, decimal: ','}"
-    return (
-        f"`{mark}` before three digits, a fraction or thousands? `{fraction}` or `{{type: int64, thousands: '{mark}'}}`"
-    )
+def _doubt_about(mark: str, number: tuple[Candidate, Support], evidence: ColumnEvidence) -> str:
+    fraction = _written(number, evidence, "float64", {} if mark == "." else {"decimal": mark})
+    thousands = _written(number, evidence, "int64", {"thousands": mark})
+    return f"`{mark}` before three digits, a fraction or thousands? `{fraction}` or `{thousands}`"
 
 
-def _doubt_about_days(found: Sequence[tuple[Candidate, Support]]) -> str:
+def _doubt_about_days(found: Sequence[tuple[Candidate, Support]], evidence: ColumnEvidence) -> str:
     formats = {each.format for each, _ in found if each.format}
-    for each, _ in found:
+    for pair in found:
+        each = pair[0]
         if each.format and each.swapped_format != each.format and each.swapped_format in formats:
-            option = "date_format" if "date_format" in each.options else "timestamp_format"
-            written = f'{{type: {_in_braces(each)}, {option}: "{each.format}"}}'
-            return f'day or month first? `{written}` or "{each.swapped_format}"'
+            return f'day or month first? `{_written(pair, evidence)}` or "{each.swapped_format}"'
     return ""
 
 
 def written_type(type_: str, options: Mapping[str, Any]) -> str:
     """Return a type with the options of its column, as the project file has them."""
     texts = [
-        f"{name}: {quote_yaml(value) if isinstance(value, str) else '[' + ', '.join(map(quote_yaml, value)) + ']'}"
+        f"{name}: {quote_yaml(value) if isinstance(value, str) else _list_text(value)}"
         for name, value in options.items()
     ]
     pairs = "".join(f", {text}" for text in texts)
@@ -147,36 +158,26 @@ def written_type(type_: str, options: Mapping[str, Any]) -> str:
     return f"{{type: {written}{pairs}}}" if pairs else type_
 
 
+def _list_text(values: Iterable[str]) -> str:
+    return f"[{', '.join(map(quote_yaml, values))}]"
+
+
 def _in_doubt(evidence: ColumnEvidence) -> str:
     """What texts may be as well."""
-    for each, support in _possible(evidence):
-        marks = sorted(support.words | evidence.marks)
-        return (
-            f"{each.doubt} `{written_type(each.type, {**each.options, **({'null_values': marks} if marks else {})})}`"
-        )
-    return ""
+    return next((f"{pair[0].doubt} `{_written(pair, evidence)}`" for pair in _possible(evidence)), "")
 
 
-def _in_braces(candidate: Candidate) -> str:
-    """The type as YAML has it inside of braces."""
-    return f'"{candidate.type}"' if "[" in candidate.type else candidate.type
+def _doubt_about_century(found: Sequence[tuple[Candidate, Support]], evidence: ColumnEvidence) -> str:
+    return f"years 1969 to 2068? `{_written(found[0], evidence)}`" if "%y" in found[0][0].format else ""
 
 
-def _doubt_about_century(found: Sequence[tuple[Candidate, Support]]) -> str:
-    each = found[0][0]
-    if "%y" not in each.format:
-        return ""
-    option = "date_format" if "date_format" in each.options else "timestamp_format"
-    return f'years 1969 to 2068? `{{type: {_in_braces(each)}, {option}: "{each.format}"}}`'
-
-
-def _comment(evidence: ColumnEvidence, best: Candidate, marks: Iterable[str]) -> str:
+def _notes(evidence: ColumnEvidence, best: Candidate, marks: Iterable[str]) -> Sequence[str]:
     notes = []
     if best.type == "float64" and evidence.is_whole:
         notes.append("all are whole: int64 reads them too")
     if any(mark.lstrip("-").lower() == "nan" for mark in marks):
         notes.append("NaN without quotes is read as null")
-    return "; ".join(notes)
+    return notes
 
 
 def _near_miss(evidence: ColumnEvidence) -> str:
@@ -187,12 +188,13 @@ def _near_miss(evidence: ColumnEvidence) -> str:
         unknown = support.unknown
         if support.fits < len(unknown):
             return ""
-        marks = sorted({*unknown, *support.words} - {""})
+        marks = sorted({*unknown, *support.words, *evidence.marks} - {""})
         shown = ", ".join(f"`{cut_end(word, _SHOWN)}`" for word in unknown)
         written = written_type(each.type, {**each.options, "null_values": marks})
         return f"{_TYPE_NAMES.get(each.type, each.type)} but for {shown}; if null, `{written}`"
     if hint := next((hint for pattern, hint in _OTHERS if evidence.looks_like(pattern)), ""):
-        return hint
+        end = f", null_values: {_list_text(sorted(evidence.marks))}}}`" if evidence.marks else "}`"
+        return hint.replace("}`", end, 1)
     if evidence.last is not None:
         each, fits, refuting = evidence.last
         if 2 * fits > evidence.values and refuting and refuting not in NULL_MARKS:

@@ -74,7 +74,7 @@ class ColumnEvidence:
         seeds: Values that candidates were chosen by, and such as refuted some.
         chosen_by: Those that candidates were chosen by.
         among: The candidates to choose from.
-        marks: Of null, among values before the first by which candidates are chosen.
+        marks: Of null, among the values that candidates were chosen by, and before them.
     """
 
     def __init__(self, among: Sequence[Candidate] | None = None) -> None:
@@ -118,6 +118,7 @@ class ColumnEvidence:
                 if self.supports is not None:
                     return
                 first = pc.unique(some).to_pylist()
+                self.marks |= {value for value in first if value.strip(" \t") in NULL_MARKS}
                 if seeds := [value for value in first if value.strip(" \t") not in NULL_MARKS][:_SAMPLE]:
                     self.choose_by(seeds)
 
