@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import pyarrow as pa
 from msgspec.structs import replace
 
+from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import DataError, LakehouseError, Location, StorageError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.base import Opener
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.read import read_csv, read_pieces
-from lakehouse_cli.inference.candidates import NULL_MARKS, candidates_for
+from lakehouse_cli.inference.candidates import NULL_MARKS, all_candidates, candidates_for
 from lakehouse_cli.inference.csv_reading import CsvReading, Progress, RaggedRow, read_all
 from lakehouse_cli.inference.csv_sample import read_sample
 from lakehouse_cli.inference.decision import NUMBERS, Decision, decide, fitting_types, written_type
@@ -27,10 +29,21 @@ from lakehouse_cli.text.counts import count_text, plural
 
 _REMOVE = "remove lines that are no header"
 _YEARS, _FEW = (1800, 2100), 3
+# A cell that may be a value, though it is none of its column, as `09` among 50 and 10; and one that is surely a name.
+_NUMBER = re.compile(r"[-+]?[0-9.][0-9.,' ]*(?:[eE][-+]?[0-9]+)?")
+_NAME = re.compile(r"[^\d+\-]*[^\W\d]|(?:1[89]|20)[0-9]{2}[-/][0-9]{2}(?:[0-9]{2})?$")
 
 
 class _OneColumnError(StorageError):
     """Rows below a line of one value: that may be the header of one column, whose values hold the delimiter."""
+
+    question = f"one column, or several below a title? Then {_REMOVE}"
+
+
+class _WordsError(_OneColumnError):
+    """Rows that single blanks divide, or that are values of one column."""
+
+    question = "one column, or several? Then set `delimiter: whitespace`, and declare them"
 
 
 def infer_csv(open_source: Opener, name: str, progress: Progress) -> InferredTable:
@@ -50,6 +63,8 @@ def infer_csv(open_source: Opener, name: str, progress: Progress) -> InferredTab
     for dialect in find_dialects(sample):
         if first is not doubt and dialect.width == 1:
             break  # a table of several columns with a fault is no text of one
+        if doubt is not None and dialect.width > 1 and {"skip_rows", "quote_char"} & {*dialect.options}:
+            continue  # a likelier way to divide lines left none out
         try:
             found = _read_by(open_source, name, dialect, progress)
             return found if doubt is None or dialect.width > 1 else _as_one_column(found, doubt)
@@ -94,6 +109,7 @@ def _read_by(open_source: Opener, name: str, dialect: Dialect, progress: Progres
         if cell or column.values or not reading.rows  # a delimiter at the end of lines makes no column
     ]
     columns = _verified(open_source, name, options, columns)
+    _check_words(name, dialect, columns)
     key = names[0] if columns and _may_be_key(reading, decisions[0]) else ""
     return InferredTable(name, columns, options, reading.rows, key, is_id(key), [each for each in notes if each])
 
@@ -110,16 +126,20 @@ def _verified(
             column = Column(each.name, parse_column_type(each.type), from_=place, options=each.options)
             spelled = {key: value for key, value in each.options.items() if key in ("null_values", "decimal")}
             groups.setdefault(str(spelled), []).append(column)
-    unfit: set[str | None] = set()
+    unfit: dict[str | None, str] = {}
     for group in groups.values():
-        made = FORMATS["csv"].checked(options, [(each.name, each.options) for each in group])
         try:
+            made = FORMATS["csv"].checked(options, [(each.name, each.options) for each in group])
             for _ in read_pieces(open_source, name, group, made):
                 pass
         except DataError as error:
-            unfit |= {violation.column for violation in error.violations}
+            unfit |= {violation.column: "" for violation in error.violations}
+        except StorageError as error:  # commas that are decimal, without a header that shows how many divide rows
+            unfit |= {each.name: f": {error.message}" for each in group}
     return [
-        InferredColumn(each.name, "string", each.from_, {}, f"not quite {each.type}") if each.name in unfit else each
+        InferredColumn(each.name, "string", each.from_, {}, f"not quite {each.type}{unfit[each.name]}")
+        if each.name in unfit
+        else each
         for each in columns
     ]
 
@@ -131,14 +151,31 @@ def _check_line_above(name: str, dialect: Dialect, reading: CsvReading) -> None:
         StorageError: The line has another number of names than the rows have values.
     """
     above = dialect.above
-    if not above or _has_names(reading.header, reading):
+    if not above or (not dialect.lines and _are_surely_names(reading.header, reading)):
         return
     message = f"the first line of `{name}` has {plural(len(above), 'value')}, and those below have {dialect.width}"
     hint = f"put quotes around values that hold the delimiter, or {_REMOVE}"
+    if dialect.lines:
+        raise _WordsError(message, hint=hint, location=Location(name, 1))
     if len(above) == 1:
         raise _OneColumnError(message, hint=hint, location=Location(name, 1))
     if looks_like_names(above):
         raise StorageError(message, hint=hint, location=Location(name, 1))
+
+
+def _check_words(name: str, dialect: Dialect, columns: Sequence[InferredColumn]) -> None:
+    """Refuse to divide lines by blanks that may belong to values: words, moments, groups of digits.
+
+    Raises:
+        StorageError: All columns are text, or all lines are values of one type.
+    """
+    if not dialect.lines:
+        return
+    lines = pa.array(dialect.lines)
+    candidates = candidates_for(dialect.lines, all_candidates())
+    if all(each.type == "string" for each in columns) or any(pc.all(each.fits(lines)).as_py() for each in candidates):
+        hint = "put quotes around values that hold blanks"
+        raise _WordsError(f"blanks in `{name}` may divide values, or be part of them", hint=hint)
 
 
 def _as_one_column(table: InferredTable, doubt: _OneColumnError) -> InferredTable:
@@ -151,8 +188,7 @@ def _as_one_column(table: InferredTable, doubt: _OneColumnError) -> InferredTabl
     ]
     if all(each.type != "string" for each in columns):
         return table
-    note = f"{doubt.message}: one column, or several below a title? Then {_REMOVE}"
-    return replace(table, columns=columns, comments=[*table.comments, note])
+    return replace(table, columns=columns, comments=[*table.comments, f"{doubt.message}: {doubt.question}"])
 
 
 def _read_again(
@@ -218,23 +254,36 @@ def _typed_cells(header: Sequence[str], reading: CsvReading) -> Iterator[tuple[s
 def _has_names(header: Sequence[str], reading: CsvReading) -> bool:
     """Whether a cell is no value of its column; or nothing, as above row names, which have none themselves."""
     return any(
-        not fits and cell not in NULL_MARKS if cell else not column.nulls
+        not fits and cell not in NULL_MARKS and not _NUMBER.fullmatch(cell) if cell else not column.nulls
         for cell, column, fits in _typed_cells(header, reading)
     )
 
 
+def _are_surely_names(header: Sequence[str], reading: CsvReading) -> bool:
+    """Whether all cells above columns that are not text are names or years, and not all years."""
+    cells = [(cell, fits) for cell, _, fits in _typed_cells(header, reading) if cell]
+    names = [cell for cell, fits in cells if not fits and _NAME.match(cell) and cell not in NULL_MARKS]
+    return bool(names) and all(cell in names or _is_year(cell) for cell, _ in cells)
+
+
+def _is_year(cell: str) -> bool:
+    return cell.isdecimal() and _YEARS[0] <= int(cell) <= _YEARS[1]
+
+
 def _is_header(header: Sequence[str], reading: CsvReading) -> bool:
     """Whether the first line names the columns: some of it is no value of its column, or all are text."""
-    cells = [cell for cell, _, _ in _typed_cells(header, reading)]
+    cells = [(cell, fits) for cell, _, fits in _typed_cells(header, reading)]
     if not cells or _has_names(header, reading):
         return True
-    typed, numbers = len(cells), [cell for cell in cells if cell and cell not in NULL_MARKS]
-    # Years, or numbers in a row, as names of columns.
+    numbers = [cell for cell, _ in cells if cell and cell not in NULL_MARKS]
+    # Years, or numbers in a row, as names of columns; those with zeros in front are no values.
     if not all(map(str.isdigit, numbers)) or len({*numbers}) < len(numbers):
         return False
     steps = {int(b) - int(a) for a, b in pairwise(numbers)}
-    are_years = bool(numbers) and typed < len(header) and all(_YEARS[0] <= int(each) <= _YEARS[1] for each in numbers)
-    return len(steps) <= 1 and (are_years or len(numbers) > _FEW)
+    are_years, fitting = all(map(_is_year, numbers)), [cell for cell, fits in cells if fits]
+    are_likely = are_years or (len(numbers) > 1 and not fitting)
+    are_some = len(cells) < len(header) or (are_years and len(fitting) < len(cells))
+    return len(steps) <= 1 and bool(numbers) and ((are_likely and are_some) or len(numbers) > _FEW)
 
 
 def _placed(names: Sequence[str], header: Sequence[str], *, has_header: bool) -> list[tuple[str, str | int | None]]:

@@ -31,6 +31,8 @@ _PLAIN = re.compile(
 _SEPARATOR = re.compile(r"sep=(.)\r?\n")
 _WORDS = re.compile(r'"(?:[^"]|"")*"|\S+')
 _ESCAPED_WORDS = re.compile(r'"(?:[^"\\]|\\.|"")*"|\S+')
+# Blanks by which columns are aligned: no text has them.
+_ALIGNED = re.compile(r"\S(?: {2}|\t)[ \t]*\S")
 WHITESPACE = "whitespace"
 _COMMENT = "#"
 
@@ -44,6 +46,7 @@ class Dialect(Struct, frozen=True):
         header: The names in the file, as far as it has them.
         above: The line that stands right above the header or the first row, as far as it is read as values.
         header_is_short: Whether the header lacks the name of the first column, as R writes it.
+        lines: The first rows as they would be values of one column, where single blanks alone divide them.
         comments: What is in doubt.
     """
 
@@ -52,6 +55,7 @@ class Dialect(Struct, frozen=True):
     header: Sequence[str] = ()
     above: Sequence[str] = ()
     header_is_short: bool = False
+    lines: Sequence[str] = ()
     comments: Sequence[str] = ()
 
 
@@ -123,12 +127,14 @@ def _readings(text: str) -> Iterator[_Reading]:
                 continue
             if escape and '\\"' not in text and (quote != "none" or not _has_escapes(text, delimiter)):
                 continue
-            if delimiter == WHITESPACE and quote == "'":
+            if delimiter == WHITESPACE and quote != '"':
                 continue
             reading = _read(text, delimiter, quote, escape)
             if reading is not None:
                 _rate(reading)
                 yield reading
+                if all(len(row) == 1 for _, row in reading.rows):
+                    break  # what other quotes would divide is in quotes
 
 
 def _has_escapes(text: str, delimiter: str) -> bool:
@@ -142,11 +148,7 @@ def _read(text: str, delimiter: str, quote: str, escape: str | None) -> _Reading
         found = _Reading(delimiter, quote, escape, trim=False)
         lines = islice(enumerate(text.splitlines()), _ROWS)
         words = _ESCAPED_WORDS if escape else _WORDS
-        found.rows = [
-            (line, [_unquoted(word) for word in words.findall(row)] if quote == '"' else row.split())
-            for line, row in lines
-            if row.strip()
-        ]
+        found.rows = [(line, [_unquoted(word) for word in words.findall(row)]) for line, row in lines if row.strip()]
         return found
     trim = delimiter != "\t" and _has_blanks(text, delimiter)
     found = _Reading(delimiter, quote, escape, trim)
@@ -193,13 +195,15 @@ def _rate(reading: _Reading) -> None:
     width = max(widths, key=lambda each: (widths[each] * (each > 1), each), default=1)
     if width < 2:
         return
+    if widths[width] == 1 and _is_header_alone([row for _, row in reading.rows], width, reading.delimiter):
+        return
     reading.has_comments = _has_comments([row for _, row in reading.rows], width)
     if reading.has_comments:
         reading.rows = [(line, row) for line, row in reading.rows if not row[0].startswith(_COMMENT)]
     first = next(at for at, (_, row) in enumerate(reading.rows) if len(row) == width)
     behind = [row for _, row in reading.rows[first:]]
     last = next(at for at in range(len(behind), 0, -1) if len(behind[at - 1]) == width)
-    inside = behind[:last] if len(behind) - last <= _MOST_FOOTER else behind
+    inside = behind[:last] if len(behind) - last <= _MOST_FOOTER and reading.delimiter != WHITESPACE else behind
     agreeing = sum(len(row) == width for row in inside) / len(inside)
     if agreeing < _AGREEING or len(inside) * 2 < len(reading.rows):
         return
@@ -218,6 +222,12 @@ def _rate(reading: _Reading) -> None:
         reading.score *= 0.5
     if reading.quote == "'":
         reading.score *= 0.7
+
+
+def _is_header_alone(rows: Sequence[Sequence[str]], width: int, delimiter: str) -> bool:
+    """Whether a mark divides one line, and none of those below; a comma, which CSV is named by, may do so."""
+    at = next(at for at, row in enumerate(rows) if len(row) == width and not row[0].startswith(_COMMENT))
+    return delimiter == WHITESPACE or (delimiter != "," and any(len(row) == 1 for row in rows[at + 1 :]))
 
 
 def _has_comments(rows: Sequence[Sequence[str]], width: int) -> bool:
@@ -263,7 +273,9 @@ def _dialect(reading: _Reading, sample: TextSample) -> Dialect:
     if footer and len(rows) > start + 1:
         options["skip_footer"] = footer
         notes.append(f"no data at the end: `{cut_end(shown, _SHOWN)}`")
-    return Dialect(options, width, header, above, is_short, notes)
+    has_words = reading.delimiter == WHITESPACE and '"' not in sample.head and not _ALIGNED.search(sample.head)
+    lines = [" ".join(row) for _, row in rows[start + 1 : start + _JUDGED]] if has_words else ()
+    return Dialect(options, width, header, above, is_short, lines, notes)
 
 
 def _header_before(rows: Sequence[tuple[int, list[str]]], start: int, width: int) -> int:

@@ -135,6 +135,11 @@ def test_real_json_and_parquet_are_read_alike(tmp_path: Path, cli: Cli) -> None:
                     assert value == wanted.get(name), (file.name, name)
 
 
+def one_text(name: str) -> dict[str, Any]:
+    """One column of text with commas."""
+    return {"options": {"delimiter": "\t"}, "columns": {name: "string"}}
+
+
 CASES: dict[str, tuple[str | bytes, dict[str, Any]]] = {
     # name: content, and what is said of the table
     "ids keep zeros and exponents": (
@@ -303,20 +308,63 @@ CASES: dict[str, tuple[str | bytes, dict[str, Any]]] = {
             "columns": {"s": "string", "2021": {"type": "float64", "null_values": [":", ": "]}},
         },
     ),
-    "one column of numbers with commas": (
-        "v\n1,234\n5,678\n",
-        {"options": {"delimiter": "\t"}, "columns": {"v": "string"}},
-    ),
-    "one column of thousands": (
-        "v\n1,234,567\n2,345,678\n",
-        {"options": {"delimiter": "\t"}, "columns": {"v": "string"}},
-    ),
+    "one column of numbers with commas": ("v\n1,234\n5,678\n", one_text("v")),
+    "one column of thousands": ("v\n1,234,567\n2,345,678\n", one_text("v")),
     "one column with semicolons": ("v\n1;234\n5;678\n", {"columns": {"v": "string"}}),
     "one column of names": (
         "Name\nDoe, John\nRoe, Jane\n",
         {"options": {"delimiter": "\t"}, "columns": {"Name": "string"}},
     ),
     "one column of moments": ("t\n2024-01-01 10:00\n2024-01-02 11:00\n", {"columns": {"t": "timestamp[us]"}}),
+    "one column of prices": ("price\n12,09\n296,50\n7,10\n", one_text("price")),
+    "one column of negative prices": ("n0\n-0,05\n-296,50\n", one_text("n0")),
+    "one column of currencies": ("v\nEUR 5,50\n7,10\n8,20\n", one_text("v")),
+    "one column of addresses": ("a\n3 Main St, 12B\n5 Oak, 7\n6 Elm, 9\n", one_text("a")),
+    "one column of dates with commas": (
+        "when\nJan 5, 2024\nJan 16, 2024\n",
+        {"options": {"delimiter": "\t"}, "columns": {"when": {"type": "date32", "date_format": "%b %d, %Y"}}},
+    ),
+    "one column with semicolons and zeros": ("v\n12;09\n296;50\n", {"columns": {"v": "string"}}),
+    "one column with tabs and zeros": ("v\n12\t09\n296\t50\n", {"columns": {"v": "string"}}),
+    "one column, a blank in its header, one row": ('"first name"\n"Anna"\n', {"columns": {"first name": "string"}}),
+    "one column, a blank before a digit": ("x y0\n3\n", {"columns": {"x y0": "int64"}}),
+    "one column, a semicolon in its header": ("a;b\n3\n", {"columns": {"a;b": "int64"}}),
+    "one column, a comma in its header": (
+        '"a,b"\n3\n',
+        {"options": {"delimiter": "\t"}, "columns": {"a,b": "int64"}},
+    ),
+    "one column of semicolons in quotes": (
+        '"a;b"\n"c;d"\n',
+        {"options": {"delimiter": ";"}, "columns": {"a;b": "string"}},
+    ),
+    "one column of moments below two words": (
+        "full name\n2024-01-01 10:00\n2024-01-01 10:30\n",
+        {"columns": {"full name": "timestamp[us]"}},
+    ),
+    "one column of groups of digits": ("total price\n1 234\n5 678\n", {"columns": {"total price": "string"}}),
+    "one column of words": ("full name\nAnna Smith\nBob Jones\n", {"columns": {"full name": "string"}}),
+    "one column of more words": ("full name\nAnna B Smith\nBob C Jones\n", {"columns": {"full name": "string"}}),
+    "columns of numbers between blanks": (
+        "x y\n1 2\n3 4\n",
+        {"options": {"delimiter": "whitespace"}, "columns": {"x": "int64", "y": "int64"}},
+    ),
+    "aligned columns": (
+        "x   y\na   b\n",
+        {"options": {"delimiter": "whitespace"}, "columns": {"x": "string", "y": "string"}},
+    ),
+    "no header above zeros in front": (
+        "12,09\n296,50\n7,10\n",
+        {"options": {"header": False}, "columns": {"column_1": "int64", "column_2": "string"}},
+    ),
+    "no header above commas in quotes": (
+        '1,"2,5"\n3,"4,5"\n',
+        {"options": {"header": False}, "columns": {"column_1": "int64", "column_2": "string"}},
+    ),
+    "a title or one column, quotes in rows": ('v\nq,2021\n7:00,"2,85"\n6:00,"8,60"\n', one_text("v")),
+    "names with zeros in front": (
+        "name,01,02\nA,5,6\nB,7,8\n",
+        {"columns": {"name": "string", "01": "int64", "02": "int64"}},
+    ),
     "a title": ("Report 7\na,b\n1,2\n", {"options": {"skip_rows": 1}, "columns": {"a": "int64", "b": "int64"}}),
     "only a header": ("a,b\n", {"columns": {"a": "string", "b": "string"}}),
 }
@@ -355,6 +403,12 @@ def test_doubts_are_said_with_what_to_write(tmp_path: Path, cli: Cli, monkeypatc
     one = cli("init", "--from-data", "one.csv", "--dry-run").out
     assert "has 1 value, and those below have 2: one column, or several below a title?" in one
     assert "`,` before three digits, a fraction or thousands?" in one
+    Path("price.csv").write_text("price\n12,09\n296,50\n")
+    price = cli("init", "--from-data", "price.csv", "--dry-run").out
+    assert 'price: string # one number? `{type: float64, decimal: ","}`' in price
+    Path("words.csv").write_text("total price\n1 234\n5 678\n")
+    words = cli("init", "--from-data", "words.csv", "--dry-run").out
+    assert "blanks in `words.csv` may divide values, or be part of them: one column, or several?" in words
     assert "flow: string # numbers but for `Ice`; if null, `{type: float64, null_values: [Ice]}`" in printed
     assert "key: id # unique, and never null" in printed
     assert not Path("lakehouse.yaml").exists()
@@ -565,6 +619,7 @@ BAD: dict[str, tuple[bytes | None, str]] = {
         b"price,qty\n1,234,5\n5,678,6\n",
         "`short.csv` has 2 values, and those below have 3",
     ),
+    "zeros.csv": (b"a,b\n1,2,09\n3,4,50\n", "`zeros.csv` has 2 values, and those below have 3"),
     "wide.csv": (b"a,b,c\n1,2\n3,4\n", "`wide.csv` has 3 values, and those below have 2"),
     "a.zip": (b"PK\x03\x04", "no format reads `a.zip` by its ending"),
     "folder": (None, "there is no data file in folder `folder`"),
