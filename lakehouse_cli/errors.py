@@ -109,7 +109,7 @@ class FailedRow(Struct, frozen=True):
     """One row that breaks a contract.
 
     Attributes:
-        row: 1-based data row, None where it is not known.
+        row: 1-based data row, None where a check made it, with columns of its own.
         line: 1-based line of the file it was read from, None where it was computed.
         reasons: What is wrong with it, a sentence each.
         values: By column, as text; None for null.
@@ -176,14 +176,24 @@ class FailedRows(Struct, frozen=True):
     Attributes:
         count: How many there are.
         columns: Names, those that are wrong first.
-        rows: The first of them.
-        written: All of them; None where there are no others, or they are not kept.
+        rows: The first of them; behind them those that checks made.
+        written: All rows of the table; None where there are no others, or they are not kept.
     """
 
     count: int
     columns: tuple[str, ...]
     rows: tuple[FailedRow, ...]
     written: WrittenRows | None = None
+
+    @property
+    def made(self) -> tuple[FailedRow, ...]:
+        """Those that are no rows of the table, as checks returned them."""
+        return tuple(row for row in self.rows if row.row is None)
+
+    @property
+    def kept(self) -> int:
+        """How many of them are kept."""
+        return len(self.rows) if self.written is None else self.written.count + len(self.made)
 
     @classmethod
     def of_examples(cls, violations: Sequence[Violation]) -> Self | None:

@@ -71,7 +71,7 @@ def _document(
     document: dict[str, Any] = {"name": table, "run_id": kept and kept.run_id, "at": kept and kept.at}
     if kept is None:
         return {**document, "count": 0, "left_out": 0}, ()
-    there = kept.failed.count if kept.file is not None else len(kept.failed.rows)
+    there = len(kept.failed.rows) if kept.file is None else kept.failed.kept
     left_out = kept.failed.count - (there if count is None else min(count, there))
     return {**document, "count": kept.failed.count, "left_out": left_out}, _chosen(project, table, kept, count)
 
@@ -168,7 +168,8 @@ def _failed_rows(kept: KeptRows, rows: Sequence[FailedRow], reasons: list[str], 
     lines = data_rows(terminal, [*heads, *names], cells, numbers, marked=False, needed=needed)
     if (more := kept.failed.count - len(rows)) > 0:
         left = len(kept.failed.rows) - len(rows)
-        of_these = f"; `--out failed.csv` writes all {count_text(kept.failed.count)}"
+        there, of_all = kept.failed.kept, "" if kept.failed.kept < kept.failed.count else "all "
+        of_these = f"; `--out failed.csv` writes {of_all}{count_text(there)}"
         if kept.file is None and left == more:
             of_these = ""
         elif kept.file is None:

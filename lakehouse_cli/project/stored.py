@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -382,7 +383,8 @@ class StoredProject:
         written = kept.failed.written
         if kept.file is None or written is None:
             return iter(kept.failed.rows)
-        return read_rows(written, Path(kept.file), self.table(table).contract.sensitive)
+        rows = read_rows(written, Path(kept.file), self.table(table).contract.sensitive)
+        return chain(rows, kept.failed.made)
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""

@@ -81,7 +81,7 @@ class Failures(Struct):
             return None
         environment = "" if self.environment == DEFAULT_ENVIRONMENT else f" -e {self.environment}"
         rows = "the row that fails" if kept.count == 1 else f"the {count_text(kept.count)} rows that fail"
-        some = f"{count_text(len(kept.rows))} of " if len(kept.rows) < kept.count and kept.written is None else ""
+        some = f"{count_text(kept.kept)} of " if kept.kept < kept.count else ""
         return f"`lakehouse show {selected_alone(self.graph.tables[name])}{environment} --failed` shows {some}{rows}"
 
 
