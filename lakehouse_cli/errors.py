@@ -159,7 +159,6 @@ class WrittenRows(Struct, frozen=True):
         reasons: What is wrong, by number, a sentence each; None for what is not wrong after all.
         wrong: The columns that they are about.
         count: How many rows.
-        hidden: Columns of which no values are to be kept.
     """
 
     file: str
@@ -167,7 +166,6 @@ class WrittenRows(Struct, frozen=True):
     reasons: tuple[str | None, ...]
     wrong: tuple[tuple[str, ...], ...]
     count: int
-    hidden: tuple[str, ...] = ()
 
 
 class FailedRows(Struct, frozen=True):

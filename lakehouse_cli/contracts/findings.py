@@ -81,10 +81,11 @@ class Findings:
 
     Args:
         hidden: The columns whose values are not shown.
+        unwritten: Those whose values the caller hides; they are in no file.
         holds: Whether pieces are kept, as far as there is room, for the values of rows that only the end names.
     """
 
-    def __init__(self, hidden: Collection[str] = (), *, holds: bool = False) -> None:
+    def __init__(self, hidden: Collection[str] = (), *, unwritten: Collection[str] = (), holds: bool = False) -> None:
         self._hidden = hidden
         self._holds = holds
         self._held: list[tuple[int, pa.Table]] = []
@@ -96,7 +97,7 @@ class Findings:
         self._kept: dict[int, dict[str, str | None]] = {}
         self._names: dict[str, None] = {}
         self._broken: set[str] = set()  # columns in which anything was found
-        self._every = ViolatingRows.here()
+        self._every = ViolatingRows.here({*hidden, *unwritten})
         self._ended = False
         self._late: list[tuple[int, Any]] = []  # findings by number, with the rows that only the end named
 

@@ -141,5 +141,5 @@ def _without_values(failed: FailedRows, hidden: Collection[str], messages: dict[
     written = failed.written
     if written is not None:
         reasons = tuple(None if each is None else messages.get(each, each) for each in written.reasons)
-        written = replace(written, reasons=reasons, hidden=(*written.hidden, *hidden))
+        written = replace(written, reasons=reasons)
     return replace(failed, rows=tuple(rows), written=written)

@@ -179,3 +179,43 @@ def test_made_rows_stand_behind_all_others(many: ProjectFolder, cli: Cli) -> Non
     assert [each["row"] for each in shown["rows"] if each["row"] is None] == [None]
     assert shown["rows"][-1]["values"] == {"k": "1999"}
     assert len(shown["rows"]) > ROWS / 2
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_values_that_are_not_shown_are_never_written(many: ProjectFolder, cli: Cli, executor: str) -> None:
+    """While a run goes on, which may be killed, its file has the other values alone."""
+    many.edit(
+        "lakehouse.yaml",
+        "columns: {k: int64, v: float64, parent: int64}",
+        "columns: {k: {type: int64, nullable: false}, text: string, e: {type: string, sensitive: true}}",
+    )
+    many.edit("lakehouse.yaml", "{foreign_key: {columns: parent, references: t.k}}", '{expression: "length(e) < 3"}')
+    many.edit("lakehouse.yaml", "v < 3 or v is null", "k is not null")
+    many.write(
+        "transforms.py",
+        f"""
+        import os
+        import shutil
+        from collections.abc import Iterator
+        from pathlib import Path
+        import pyarrow as pa
+        def t(s: pa.Table) -> Iterator[pa.RecordBatch]:
+            some = pa.nulls(70_000, pa.int64()) if Path("nulls").exists() else pa.array(range(70_000))
+            texts = ["word", os.environ["LAKE_SECRET"]]
+            for _ in range(4):
+                columns = {{"k": some, "text": texts * 35_000, "e": ["a17@b.c"] * 70_000}}
+                yield from pa.table(columns).to_batches()
+            (found,) = Path({str(many.path)!r}, ".lakehouse/failed").glob("new@*")
+            shutil.copy(found, Path({str(many.path)!r}, "seen"))
+        """,
+    )
+    for nulls in (False, True):
+        if nulls:
+            many.write("nulls", "")
+        assert cli("run", "t", "--executor", executor).code == 1
+        seen = Path("seen").read_bytes()
+        assert [text in seen for text in (b"word", b"a17@b.c", SECRET.encode())] == [True, False, False]
+        rows = cli("show", "t", "--failed", "-o", "json", "-n", "1400").json["rows"]
+        assert {row["values"]["text"] for row in rows} <= {"word", "${LAKE_SECRET}"}
+        assert {row["values"]["e"] for row in rows} == {"***"}
+        Path("seen").unlink()
