@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,15 @@ _FOLDER = "failed"
 def new_rows(project: Path, environment: str, run_id: str) -> Path:
     """What the paths of files begin with in which a run keeps rows until it is known what of them stays."""
     return state_folder(project, _FOLDER) / f"new@{environment}@{run_id}@"
+
+
+def unfinished_rows(project: Path) -> Iterator[tuple[Path, str]]:
+    """Files in which a run keeps rows, or kept them until it was killed, each with its environment."""
+    with suppress(OSError):
+        for path in sorted(state_folder(project, _FOLDER).iterdir()):
+            parts = path.name.removeprefix("new@").rsplit("@", 2)
+            if path.name.startswith("new@") and len(parts) == 3 and path.is_file():  # as `new_rows` has
+                yield path, parts[0]
 
 
 class KeptRows(Struct, frozen=True):
@@ -109,8 +119,8 @@ class FailedRowsStore:
     def end(self) -> None:
         """Remove the rows that were kept in vain, by this run or by one that was killed."""
         with suppress(OSError):
-            for path in self._kept.iterdir():
-                if path.name.startswith(f"new@{self._environment}@"):
+            for path, environment in unfinished_rows(self._folder):
+                if environment == self._environment:
                     path.unlink(missing_ok=True)
 
     def partitions(self, table: str) -> list[str]:
