@@ -36,7 +36,7 @@ class KeptRows(Struct, frozen=True):
     """The rows of one table that broke its contract.
 
     Attributes:
-        table: The table.
+        table: The table, or partition.
         run_id: The run in which they did.
         at: When, ISO 8601 in UTC.
         failed: The rows, secrets masked.
@@ -48,6 +48,12 @@ class KeptRows(Struct, frozen=True):
     at: str
     failed: FailedRows
     file: str | None = None
+
+    @property
+    def partition(self) -> dict[str, str]:
+        """The partition whose they are, value by dimension; empty for a table as a whole."""
+        pairs = (each.partition("=") for each in self.table.split("/")[1:])
+        return {name: unquote(value) for name, _, value in pairs}
 
 
 class FailedRowsStore:
