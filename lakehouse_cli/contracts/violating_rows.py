@@ -163,8 +163,10 @@ class ViolatingRows:
         batch = pa.record_batch(arrays, names=[name for name, _ in columns])
         try:
             if self._path is None:
-                self._prefix.parent.mkdir(parents=True, exist_ok=True)
-                handle, path = tempfile.mkstemp(prefix=self._prefix.name, dir=self._prefix.parent)
+                from lakehouse_cli.runs.local_state import make_state_folder
+
+                folder = make_state_folder(self._prefix.parents[2], self._prefix.parent.name)
+                handle, path = tempfile.mkstemp(prefix=self._prefix.name, dir=folder)
                 os.close(handle)
                 self._path, self._sink = Path(path), pa.OSFile(path, "wb")
             if self._writer is None or batch.schema != self._schema:

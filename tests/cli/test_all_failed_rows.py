@@ -206,6 +206,7 @@ def test_values_that_are_not_shown_are_never_written(many: ProjectFolder, cli: C
                 columns = {{"k": some, "text": texts * 35_000, "e": ["a17@b.c"] * 70_000}}
                 yield from pa.table(columns).to_batches()
             (found,) = Path({str(many.path)!r}, ".lakehouse/failed").glob("new@*")
+            assert Path(found.parent, ".gitignore").read_text() == "*\\n"
             shutil.copy(found, Path({str(many.path)!r}, "seen"))
         """,
     )
