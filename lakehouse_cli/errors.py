@@ -14,8 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from lakehouse_cli.text.counts import count_text
 
-#: How many of the rows that break a contract are kept.
-KEPT_ROWS = 1_000
+KEPT_ROWS = 1_000  #: How many of the rows that break a contract are kept.
 HIDDEN = "***"  #: Stands for a value of a sensitive column.
 _NAMED = 8  # tables in a command of a hint
 
@@ -184,14 +183,10 @@ class FailedRows(Struct, frozen=True):
     written: WrittenRows | None = None
 
     @property
-    def made(self) -> tuple[FailedRow, ...]:
-        """Those that are no rows of the table, as checks returned them."""
-        return tuple(row for row in self.rows if row.row is None)
-
-    @property
     def kept(self) -> int:
         """How many of them are kept."""
-        return len(self.rows) if self.written is None else self.written.count + len(self.made)
+        made = sum(row.row is None for row in self.rows)
+        return len(self.rows) if self.written is None else self.written.count + made
 
     @classmethod
     def of_examples(cls, violations: Sequence[Violation]) -> Self | None:
@@ -380,8 +375,7 @@ class DataError(LakehouseError):
         self.misnamed: frozenset[str] = frozenset()
 
 
-#: What to do about rows of a source that break its contract.
-CORRECT_DATA = "correct the data, or relax the contract"
+CORRECT_DATA = "correct the data, or relax the contract"  #: What to do about rows of a source that break it.
 
 
 class ContractError(DataError):

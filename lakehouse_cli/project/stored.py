@@ -386,7 +386,7 @@ class StoredProject:
         if kept.file is None or written is None:
             return iter(kept.failed.rows)
         rows = read_rows(written, Path(kept.file), self.table(table).contract.sensitive)
-        return chain(rows, kept.failed.made)
+        return chain(rows, (row for row in kept.failed.rows if row.row is None))
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""
