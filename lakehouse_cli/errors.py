@@ -14,8 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from lakehouse_cli.text.counts import count_text
 
-#: How many of the rows that break a contract are kept.
-KEPT_ROWS = 1_000
+KEPT_ROWS = 1_000  #: How many of the rows that break a contract are kept.
 HIDDEN = "***"  #: Stands for a value of a sensitive column.
 _NAMED = 8  # tables in a command of a hint
 
@@ -109,7 +108,7 @@ class FailedRow(Struct, frozen=True):
     """One row that breaks a contract.
 
     Attributes:
-        row: 1-based data row, None where it is not known.
+        row: 1-based data row, None where a check made it, with columns of its own.
         line: 1-based line of the file it was read from, None where it was computed.
         reasons: What is wrong with it, a sentence each.
         values: By column, as text; None for null.
@@ -159,7 +158,6 @@ class WrittenRows(Struct, frozen=True):
         reasons: What is wrong, by number, a sentence each; None for what is not wrong after all.
         wrong: The columns that they are about.
         count: How many rows.
-        hidden: Columns of which no values are to be kept.
     """
 
     file: str
@@ -167,7 +165,6 @@ class WrittenRows(Struct, frozen=True):
     reasons: tuple[str | None, ...]
     wrong: tuple[tuple[str, ...], ...]
     count: int
-    hidden: tuple[str, ...] = ()
 
 
 class FailedRows(Struct, frozen=True):
@@ -176,14 +173,20 @@ class FailedRows(Struct, frozen=True):
     Attributes:
         count: How many there are.
         columns: Names, those that are wrong first.
-        rows: The first of them.
-        written: All of them; None where there are no others, or they are not kept.
+        rows: The first of them; behind them those that checks made.
+        written: All rows of the table; None where there are no others, or they are not kept.
     """
 
     count: int
     columns: tuple[str, ...]
     rows: tuple[FailedRow, ...]
     written: WrittenRows | None = None
+
+    @property
+    def kept(self) -> int:
+        """How many of them are kept."""
+        made = sum(row.row is None for row in self.rows)
+        return len(self.rows) if self.written is None else self.written.count + made
 
     @classmethod
     def of_examples(cls, violations: Sequence[Violation]) -> Self | None:
@@ -372,8 +375,7 @@ class DataError(LakehouseError):
         self.misnamed: frozenset[str] = frozenset()
 
 
-#: What to do about rows of a source that break its contract.
-CORRECT_DATA = "correct the data, or relax the contract"
+CORRECT_DATA = "correct the data, or relax the contract"  #: What to do about rows of a source that break it.
 
 
 class ContractError(DataError):

@@ -25,6 +25,8 @@ from lakehouse_cli.transforms.shared_tables import StreamedTable
 #: What queries of checks call the table.
 THIS = "this"
 _NULL, _RAISED = 2, 3
+# A row of a query as one value, by a name that none of its columns has.
+_ROW = '"a row of the query"'
 _AS_QUERY = "write it as a check `sql: select * from this {} …`"
 _REFUSED = {
     "SUBQUERY": ("holds a query", _AS_QUERY.format("where")),
@@ -203,7 +205,7 @@ class Conditions:
             with registered(self.connection, {THIS: data}):
                 yield
         except TransformError as error:
-            raise ConditionError(error.message, error.hint, quotes=True) from None
+            raise ConditionError(f"cannot be judged: {error.message}", error.hint, quotes=True) from None
 
     def judge(
         self, conditions: Sequence[Condition], data: pa.Table
@@ -348,15 +350,22 @@ class Conditions:
         """Run a query of the table.
 
         Returns:
-            How many rows it returns, and the first of them.
+            How many rows it returns, and the first of them: by its own order, else by their values.
 
         Raises:
             ConditionError: It failed.
         """
         import duckdb
 
+        node = self._tree(Sent(text, is_query=True))["statements"][0]["node"]
+        is_ordered = any(each["type"] == "ORDER_MODIFIER" for each in node["modifiers"])
         with self._bound(data):
             try:
+                if not is_ordered:
+                    least = f"count(*), min({_ROW}, {KEPT_ROWS})"
+                    counted = self.connection.sql(f"{_select(least, text)} AS {_ROW}").to_arrow_table()
+                    rows = pa.record_batch(counted.column(1).combine_chunks().flatten())
+                    return counted.column(0)[0].as_py(), pa.Table.from_batches([rows])
                 reader = self.connection.sql(_select("*", text)).to_arrow_reader(1 << 16)
                 count, first = 0, []
                 for batch in reader:

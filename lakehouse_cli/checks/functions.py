@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,10 @@ def _answer(result: Any, rows: int) -> pa.Table | pa.ChunkedArray:
         owner = owner_of(result)
         if owner is None:
             raise ConditionError(f"returned {type(result).__name__}", _RETURN)
-        return owner.to_arrow(result, None)
+        table: pa.Table = owner.to_arrow(result, None)
+        if twice := [name for name, count in Counter(table.column_names).items() if count > 1]:
+            raise ConditionError(f"returned rows with two columns `{twice[0]}`", "rename one")
+        return table
     if not pa.types.is_boolean(mask.type):
         if not (pa.types.is_null(mask.type) and not rows and not len(mask)):
             raise ConditionError(f"returned values of {mask.type} in the place of a mask", _RETURN)

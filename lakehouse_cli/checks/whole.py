@@ -107,7 +107,7 @@ class _Waiting(Judged):
         numbers = [None] * len(some) if rows is None else [row + 1 for row in rows[: len(some)]]
         examples = tuple(type(each)(row, each.value) for row, each in zip(numbers, some, strict=True))
         violation = Violation(self.column, self.check.kind, count, self.say(count), examples, self.check.location)
-        found.add_of_all(violation, rows or [], shown, self.say, self.group, every)
+        found.add_of_all(violation, rows, shown, self.say, self.group, every)
 
     def _masked(self, made: pa.Table) -> pa.Table:
         """Rows that code made of sensitive ones, by whatever names, without their values."""

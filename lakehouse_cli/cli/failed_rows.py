@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from lakehouse_cli.project.facade import Project
     from lakehouse_cli.runs.failed_rows import KeptRows
 
+    # A row, with its partition.
+    _Placed = tuple[dict[str, str], FailedRow]
+
 _SHOWN = 10
 # A value has its share of the line, of this where lines have no width, and room for a UUID in any case.
 _LINE, _LEAST_WIDE = 200, 40
@@ -33,12 +36,13 @@ _RUN = 4
 def show_failed(settings: options.Settings, table: str, partitions: Sequence[str], count: int | None) -> None:
     """The rows that are kept of a table, all of them in JSON, or that there are none."""
     project = settings.project()
-    kept = project.failed_rows(table, partitions)
+    found = project.failed_rows(table, partitions, one=not settings.json)
     if settings.json:
-        document, rows = _document(project, table, kept, count)
-        output.write_json_parts(_json_parts(document, rows))
+        document, placed = _document(project, table, found, count)
+        output.write_json_parts(_json_parts(document, placed))
         return
     terminal = settings.stdout
+    kept = next(iter(found), None)
     if kept is None:
         output.write(terminal.title(table, "no failed rows are kept of its last run"))
         output.flush()
@@ -65,23 +69,25 @@ def _chosen(project: Project, table: str, kept: KeptRows, count: int | None) -> 
 
 
 def _document(
-    project: Project, table: str, kept: KeptRows | None, count: int | None
-) -> tuple[dict[str, Any], Iterable[FailedRow]]:
+    project: Project, table: str, found: Sequence[KeptRows], count: int | None
+) -> tuple[dict[str, Any], Iterable[_Placed]]:
     """The document without its rows, and these."""
-    document: dict[str, Any] = {"name": table, "run_id": kept and kept.run_id, "at": kept and kept.at}
-    if kept is None:
-        return {**document, "count": 0, "left_out": 0}, ()
-    there = kept.failed.count if kept.file is not None else len(kept.failed.rows)
-    left_out = kept.failed.count - (there if count is None else min(count, there))
-    return {**document, "count": kept.failed.count, "left_out": left_out}, _chosen(project, table, kept, count)
+    last = max(found, key=lambda kept: kept.at, default=None)
+    total = sum(kept.failed.count for kept in found)
+    there = sum(len(kept.failed.rows) if kept.file is None else kept.failed.kept for kept in found)
+    left_out = total - (there if count is None else min(count, there))
+    rows = ((kept.partition, row) for kept in found for row in _chosen(project, table, kept, count))
+    document = {"name": table, "run_id": last and last.run_id, "at": last and last.at}
+    return {**document, "count": total, "left_out": left_out}, islice(rows, count)
 
 
-def _json_parts(document: dict[str, Any], rows: Iterable[FailedRow]) -> Iterator[str]:
+def _json_parts(document: dict[str, Any], rows: Iterable[_Placed]) -> Iterator[str]:
     """The document as text, part by part, however many rows there are."""
     yield json.dumps(document, indent=2, ensure_ascii=False).removesuffix("\n}") + ',\n  "rows": ['
     separator = "\n    "
-    for each in rows:
-        found: dict[str, Any] = {"row": each.row, "line": each.line, "reasons": each.reasons, "values": each.values}
+    for partition, each in rows:
+        found: dict[str, Any] = {"partition": partition} if partition else {}
+        found |= {"row": each.row, "line": each.line, "reasons": each.reasons, "values": each.values}
         found |= {"file": each.file} if each.file else {}
         found |= {"file_row": each.file_row} if each.file_row else {}
         yield separator + _json_text(found).replace("\n", "\n    ")
@@ -106,14 +112,14 @@ def write_failed(
         message = "failed rows are written as `.csv` or `.json`; `-o json` writes them to stdout"
         raise typer.BadParameter(message, param_hint="`--out`")
     project = settings.project()
-    kept = project.failed_rows(table, partitions)
-    document, rows = _document(project, table, kept, count)
+    found = project.failed_rows(table, partitions)
+    document, rows = _document(project, table, found, count)
     try:
         with path.open("x", encoding="utf-8", newline="") as file:
             if path.suffix == ".json":
                 file.writelines(_json_parts(document, rows))
             else:
-                csv.writer(file, lineterminator="\n").writerows(_records(kept, rows))
+                csv.writer(file, lineterminator="\n").writerows(_records(found, rows))
     except FileExistsError:
         raise typer.BadParameter(f"{out} is there already; name another file", param_hint="`--out`") from None
     except OSError as error:
@@ -126,13 +132,15 @@ def write_failed(
     output.flush()
 
 
-def _records(kept: KeptRows | None, rows: Iterable[FailedRow]) -> Iterator[Sequence[Any]]:
+def _records(found: Sequence[KeptRows], rows: Iterable[_Placed]) -> Iterator[Sequence[Any]]:
     """The rows as those of a CSV file, behind its header."""
-    names = () if kept is None else kept.failed.columns
-    yield ["row", "file", "file_row", "line", "reasons", *names]
-    for each in rows:
+    names = dict.fromkeys(name for kept in found for name in kept.failed.columns)
+    is_divided = any(kept.partition for kept in found)
+    yield [*(["partition"] if is_divided else []), "row", "file", "file_row", "line", "reasons", *names]
+    for partition, each in rows:
+        of = [", ".join(f"{name}={value}" for name, value in partition.items())] if is_divided else []
         values = (each.values.get(name) for name in names)
-        yield [each.row, each.file or "", each.file_row or "", each.line, "; ".join(each.reasons), *values]
+        yield [*of, each.row, each.file or "", each.file_row or "", each.line, "; ".join(each.reasons), *values]
 
 
 def _failed_rows(kept: KeptRows, rows: Sequence[FailedRow], reasons: list[str], terminal: Terminal) -> list[str]:
@@ -168,7 +176,8 @@ def _failed_rows(kept: KeptRows, rows: Sequence[FailedRow], reasons: list[str], 
     lines = data_rows(terminal, [*heads, *names], cells, numbers, marked=False, needed=needed)
     if (more := kept.failed.count - len(rows)) > 0:
         left = len(kept.failed.rows) - len(rows)
-        of_these = f"; `--out failed.csv` writes all {count_text(kept.failed.count)}"
+        there, of_all = kept.failed.kept, "" if kept.failed.kept < kept.failed.count else "all "
+        of_these = f"; `--out failed.csv` writes {of_all}{count_text(there)}"
         if kept.file is None and left == more:
             of_these = ""
         elif kept.file is None:

@@ -106,7 +106,7 @@ class Enforcement:
         self._columns = columns
         self._key = key
         self._extra_columns = extra_columns
-        self._found = Findings()
+        self._found = Findings(unwritten=_sensitive(columns))
         self._keys = PiecewiseKey(columns, key, others)
         self._rows_before = 0
         self._misplaced: dict[str, str] = {}
@@ -204,7 +204,7 @@ class Check:
         self._columns = columns
         self._key = key
         self._keys = PiecewiseKey(columns, key, others)
-        self._found = found or Findings()
+        self._found = found or Findings(unwritten=_sensitive(columns))
 
     def piece(self, table: pa.Table, *, whole: bool = False) -> None:
         """Judge a piece, which may be the whole table."""
@@ -227,6 +227,10 @@ class Check:
     def close(self) -> None:
         """Remove what was spilled."""
         self._keys.close()
+
+
+def _sensitive(columns: Sequence[Column] | None) -> list[str]:
+    return [column.name for column in columns or () if column.sensitive]
 
 
 def _error(violations: Sequence[Violation]) -> ContractError:

@@ -54,6 +54,7 @@ class _Finding:
         self.group = group
         self._say = say
         self.rows: list[int] = []  # of those that are kept
+        self.made: list[dict[str, str | None]] | None = None  # rows that are not the table's
 
     def merge(self, other: Violation) -> None:
         mine, count = self.violation, self.violation.count + other.count
@@ -80,10 +81,11 @@ class Findings:
 
     Args:
         hidden: The columns whose values are not shown.
+        unwritten: Those whose values the caller hides; they are in no file.
         holds: Whether pieces are kept, as far as there is room, for the values of rows that only the end names.
     """
 
-    def __init__(self, hidden: Collection[str] = (), *, holds: bool = False) -> None:
+    def __init__(self, hidden: Collection[str] = (), *, unwritten: Collection[str] = (), holds: bool = False) -> None:
         self._hidden = hidden
         self._holds = holds
         self._held: list[tuple[int, pa.Table]] = []
@@ -95,7 +97,7 @@ class Findings:
         self._kept: dict[int, dict[str, str | None]] = {}
         self._names: dict[str, None] = {}
         self._broken: set[str] = set()  # columns in which anything was found
-        self._every = ViolatingRows.here()
+        self._every = ViolatingRows.here({*hidden, *unwritten})
         self._ended = False
         self._late: list[tuple[int, Any]] = []  # findings by number, with the rows that only the end named
 
@@ -139,7 +141,7 @@ class Findings:
     def add_of_all(
         self,
         violation: Violation,
-        rows: Sequence[int],
+        rows: Sequence[int] | None,
         source: pa.Table,
         say: Callable[[int], str] | None = None,
         group: str | None = "",
@@ -149,8 +151,8 @@ class Findings:
 
         Args:
             violation: What breaks the contract.
-            rows: 0-based positions in the whole table, ascending, of the first that do.
-            source: The columns that it concerns, of those rows.
+            rows: 0-based positions in the whole table, ascending, of the first that do; None where these are others.
+            source: The columns that it concerns, of those rows; where they are others, the first of them.
             say: As of `add`.
             group: As of `add`.
             every: The positions of all of them, int64; those of the first where they are not known.
@@ -163,6 +165,11 @@ class Findings:
         finding = self._findings[key] = _Finding(violation, say, self._group(group), number)
         finding.columns = source.column_names
         if finding.group is None:
+            return
+        if rows is None:
+            some = source.slice(0, KEPT_ROWS)
+            texts = [texts_at(some.column(name), range(len(some))) for name in some.column_names[:WIDEST]]
+            finding.made = [dict(zip(some.column_names, values, strict=False)) for values in zip(*texts, strict=True)]
             return
         finding.rows = list(rows[:KEPT_ROWS])
         if self._every is not None:
@@ -320,10 +327,15 @@ class Findings:
         """
         error.violations = tuple(with_lines(each, lines) for each in self.violations)
         reasons: dict[int, list[_Finding]] = {}
+        made: list[FailedRow] = []
+        others = 0
         for finding in self._findings.values():
             if finding.group is not None and finding.group not in passed:
                 for row in finding.rows:
                     reasons.setdefault(row, []).append(finding)
+                why = (finding.violation.message,)
+                made += [FailedRow(None, None, why, values, tuple(values)) for values in finding.made or ()]
+                others += finding.violation.count if finding.made is not None else 0
         broken = {name for each in reasons.values() for finding in each for name in finding.columns}
         names = tuple(sorted(self._names, key=lambda name: name not in broken))
         count = sum(rows for groups, rows in self._counts.items() if not groups <= {*passed})
@@ -341,8 +353,8 @@ class Findings:
             if row in reasons
         )
         count = min(count, self._before) if self._before else count
-        error.failed = FailedRows(count, names, some_rows(rows, KEPT_ROWS)) if rows else None
-        if self._every is not None and len(rows) < count and error.failed is not None:
+        written = None
+        if self._every is not None and rows and len(rows) < count:
             self.finish_rows(None, None)
             given = [
                 None if each.group is None or each.group in passed else (each.violation.message, each.columns)
@@ -350,7 +362,10 @@ class Findings:
             ]
             written = self._every.written(given)
             count = count if written is None else written.count
-            error.failed = replace(error.failed, count=count, written=written)
+        if rows or made:
+            columns = tuple(dict.fromkeys((*names, *(name for row in made for name in row.values))))
+            kept = (*some_rows(rows, KEPT_ROWS), *made)
+            error.failed = FailedRows(count + others, columns, kept, written)
         self.close()
 
 

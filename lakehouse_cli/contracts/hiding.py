@@ -131,7 +131,9 @@ def _without_values(failed: FailedRows, hidden: Collection[str], messages: dict[
             row,
             reasons=tuple(messages.get(reason, reason) for reason in row.reasons),
             values={
-                name: HIDDEN if name in hidden and value is not None else value for name, value in row.values.items()
+                # What a check made may hold them under other names.
+                name: HIDDEN if row.row is None or (name in hidden and value is not None) else value
+                for name, value in row.values.items()
             },
         )
         for row in failed.rows
@@ -139,5 +141,5 @@ def _without_values(failed: FailedRows, hidden: Collection[str], messages: dict[
     written = failed.written
     if written is not None:
         reasons = tuple(None if each is None else messages.get(each, each) for each in written.reasons)
-        written = replace(written, reasons=reasons, hidden=(*written.hidden, *hidden))
+        written = replace(written, reasons=reasons)
     return replace(failed, rows=tuple(rows), written=written)

@@ -33,17 +33,24 @@ _AT_ONCE = 1 << 16
 _PLACES_AT_ONCE = 1 << 18
 # Rows whose places are looked up: each time, the file is read from its beginning.
 _PLACED = 1 << 20
-_PREFIX: ContextVar[Path | None] = ContextVar("_PREFIX", default=None)
+#: Takes secrets out of a text.
+Hide = Callable[[str], str]
+_KEEPING: ContextVar[tuple[Path, Hide] | None] = ContextVar("_KEEPING", default=None)
 
 
 @contextmanager
-def keeping_rows(prefix: Path | None) -> Iterator[None]:
-    """Have all rows that break a contract meanwhile be kept in files whose paths begin like that; None for nowhere."""
-    token = _PREFIX.set(prefix)
+def keeping_rows(prefix: Path | None, hide: Hide) -> Iterator[None]:
+    """Have all rows that break a contract meanwhile be kept.
+
+    Args:
+        prefix: What the paths of files begin with; None for nowhere.
+        hide: Takes secrets out of a text, before it is written.
+    """
+    token = _KEEPING.set(None if prefix is None else (prefix, hide))
     try:
         yield
     finally:
-        _PREFIX.reset(token)
+        _KEEPING.reset(token)
 
 
 class ViolatingRows:
@@ -51,10 +58,14 @@ class ViolatingRows:
 
     Args:
         prefix: What the path of the file begins with.
+        hide: Takes secrets out of a text.
+        hidden: Columns of which no values are written.
     """
 
-    def __init__(self, prefix: Path) -> None:
+    def __init__(self, prefix: Path, hide: Hide, hidden: Collection[str] = ()) -> None:
         self._prefix = prefix
+        self._hide = hide
+        self._hidden = hidden
         self._path: Path | None = None
         self._sink: Any = None
         self._writer: Any = None
@@ -63,10 +74,10 @@ class ViolatingRows:
         self._is_broken = False
 
     @classmethod
-    def here(cls) -> ViolatingRows | None:
-        """One for this context; None where nothing is kept."""
-        prefix = _PREFIX.get()
-        return None if prefix is None else cls(prefix)
+    def here(cls, hidden: Collection[str]) -> ViolatingRows | None:
+        """One for this context, without the values of some columns; None where nothing is kept."""
+        keeping = _KEEPING.get()
+        return None if keeping is None else cls(*keeping, hidden)
 
     def add(
         self, data: pa.Table | None, before: int, found: Sequence[tuple[int, Any]], first: Collection[str] = ()
@@ -92,9 +103,23 @@ class ViolatingRows:
                 av.from_numpy((ends - ends[0]).astype(np.int32), pa.int32()),
                 av.from_numpy(reasons[ends[0] : ends[-1]], pa.int32()),
             )
-            columns = {} if data is None else dict(_values(data, av.from_numpy(some, pa.int64()), first))
+            columns = {} if data is None else dict(self._values(data, av.from_numpy(some, pa.int64()), first))
             numbers = av.from_numpy(some + before + 1, pa.int64())
             self._write([("row", numbers), ("why", why), *columns.items()])
+
+    def _values(self, data: pa.Table, rows: pa.Array, first: Collection[str]) -> Iterator[tuple[str, pa.Array]]:
+        """The values of some rows: plain ones as they are, others as text, those that are not shown as stars."""
+        names = sorted(data.column_names, key=lambda name: name not in first)[:WIDEST]
+        for name in data.column_names if len(names) == data.num_columns else names:
+            column = data.column(name)
+            with suppress(pa.ArrowException):  # of what is no array, such as indices beyond a dictionary
+                if name in self._hidden:
+                    stars, null = (av.scalar(each, pa.string()) for each in (HIDDEN, None))
+                    yield name, _one(pc.if_else(column.take(rows).is_valid(), stars, null))
+                elif _is_plain(column.type):
+                    yield name, _one(column.take(rows))
+                else:
+                    yield name, av.array(texts_at(column, rows.to_pylist()), pa.string())
 
     def end_segment(self) -> None:
         """Begin the next kind of what is in the file."""
@@ -134,11 +159,14 @@ class ViolatingRows:
     def _write(self, columns: Sequence[tuple[str, pa.Array]]) -> None:
         if self._is_broken:
             return
-        batch = pa.record_batch([array for _, array in columns], names=[name for name, _ in columns])
+        arrays = [_without_secrets(array, self._hide) for _, array in columns]
+        batch = pa.record_batch(arrays, names=[name for name, _ in columns])
         try:
             if self._path is None:
-                self._prefix.parent.mkdir(parents=True, exist_ok=True)
-                handle, path = tempfile.mkstemp(prefix=self._prefix.name, dir=self._prefix.parent)
+                from lakehouse_cli.runs.local_state import make_state_folder
+
+                folder = make_state_folder(self._prefix.parents[2], self._prefix.parent.name)
+                handle, path = tempfile.mkstemp(prefix=self._prefix.name, dir=folder)
                 os.close(handle)
                 self._path, self._sink = Path(path), pa.OSFile(path, "wb")
             if self._writer is None or batch.schema != self._schema:
@@ -199,17 +227,8 @@ class ViolatingRows:
                 path.unlink()
 
 
-def _values(data: pa.Table, rows: pa.Array, first: Collection[str]) -> Iterator[tuple[str, pa.Array]]:
-    """The values of some rows: plain ones as they are, others as text."""
-    names = sorted(data.column_names, key=lambda name: name not in first)[:WIDEST]
-    for name in data.column_names if len(names) == data.num_columns else names:
-        column = data.column(name)
-        with suppress(pa.ArrowException):  # of what is no array, such as indices beyond a dictionary
-            if _is_plain(column.type):
-                taken = column.take(rows)
-                yield name, taken.combine_chunks() if isinstance(taken, pa.ChunkedArray) else taken
-            else:
-                yield name, av.array(texts_at(column, rows.to_pylist()), pa.string())
+def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
 def _is_plain(kind: pa.DataType) -> bool:
@@ -234,59 +253,9 @@ def _batches(path: Path, start: int, end: int) -> Iterator[pa.RecordBatch]:
                 yield from stream
 
 
-def keep_written(
-    written: WrittenRows, path: Path, hide: Callable[[str], str], hidden: Collection[str] = ()
-) -> WrittenRows | None:
-    """Move a file to where it stays, without secrets and without values that are not shown; None where it cannot be.
-
-    Args:
-        written: What is in it.
-        path: Where it stays.
-        hide: Takes secrets out of a text.
-        hidden: Columns of which no values are shown.
-    """
-    source = Path(written.file)
-    ends: list[int] = []
-    try:
-        whole = path.with_name(f"{source.name}+")
-        with pa.OSFile(str(whole), "wb") as sink:
-            for start, end in zip((0, *written.ends), written.ends, strict=False):
-                for schema, batches in groupby(_batches(source, start, end), key=lambda batch: batch.schema):
-                    _copy(sink, schema, batches, hide, hidden)
-                ends.append(sink.tell())
-        whole.chmod(0o600)
-        whole.replace(path)
-    except (OSError, pa.ArrowException):
-        whole.unlink(missing_ok=True)
-        return None
-    finally:
-        source.unlink(missing_ok=True)
-    return WrittenRows("", tuple(ends), written.reasons, written.wrong, written.count)
-
-
-def _copy(
-    sink: Any,
-    schema: pa.Schema,
-    batches: Iterable[pa.RecordBatch],
-    hide: Callable[[str], str],
-    hidden: Collection[str],
-) -> None:
-    texts = {at for at, kind in enumerate(schema.types) if pa.types.is_string(kind) or pa.types.is_large_string(kind)}
-    secret = {at for at, name in enumerate(schema.names) if at > 1 and name in hidden}
-    for at in secret:
-        schema = schema.set(at, pa.field(schema.names[at], pa.string()))
-    with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-        for batch in batches:
-            arrays = batch.columns
-            for at in secret:
-                stars = pc.if_else(arrays[at].is_valid(), av.scalar(HIDDEN, pa.string()), av.scalar(None, pa.string()))
-                arrays[at] = stars
-            for at in texts - secret:
-                arrays[at] = _without_secrets(arrays[at], hide)
-            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
-
-
-def _without_secrets(column: pa.Array, hide: Callable[[str], str]) -> pa.Array:
+def _without_secrets(column: pa.Array, hide: Hide) -> pa.Array:
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
     texts = column.to_pylist()
     joined = "\0".join(filter(None, texts))
     if hide(joined) == joined:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import StorageError
+from lakehouse_cli.errors import StorageError, system_reason
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.partition import Partition
 from lakehouse_cli.model.unit import unit_of
-from lakehouse_cli.runs.lock import run_lock
+from lakehouse_cli.runs.failed_rows import unfinished_rows
+from lakehouse_cli.runs.local_state import is_held
+from lakehouse_cli.runs.lock import lock_file, run_lock
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.capabilities import identities, remove_stray, strays
 from lakehouse_cli.storage.partition_capability import contents, drop, partitions
@@ -86,11 +89,32 @@ def clean(
     """
     hint = "nothing is removed while a run goes on; wait until it has ended"
     with run_lock(folder, environment, hint=hint):
-        return tuple(replace(stray, keep=_remove(storages[stray.storage], stray)) for stray in find())
+        return tuple(replace(stray, keep=_remove(storages, stray)) for stray in find())
 
 
-def _remove(storage: AssetStorage, stray: Stray) -> str | None:
+def find_rows(folder: Path, locked: str | None = None) -> Iterator[Stray]:
+    """Find the failed rows of runs that were killed.
+
+    Args:
+        folder: The project's.
+        locked: The environment whose lock this process holds, so that no run of it goes on.
+    """
+    for path, environment in unfinished_rows(folder):
+        if environment == locked or not is_held(lock_file(folder, environment)):
+            with suppress(OSError):
+                found, shown = path.stat(), str(path.relative_to(folder))
+                yield Stray("unfinished", None, None, shown, found.st_size, found.st_mtime_ns, handle=(path,))
+
+
+def _remove(storages: Mapping[str, AssetStorage], stray: Stray) -> str | None:
     """Remove a stray; returns why it stays, None where it is gone."""
+    if stray.storage is None:
+        try:
+            stray.handle[0].unlink(missing_ok=True)
+        except OSError as error:
+            return system_reason(error)
+        return None
+    storage = storages[stray.storage]
     if stray.kind != "partition":
         return remove_stray(storage, stray)
     table, partition = stray.handle

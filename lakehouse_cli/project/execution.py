@@ -26,7 +26,7 @@ from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.runs.history import reading as history
 from lakehouse_cli.runs.recording import recording
 from lakehouse_cli.runs.source_checks import SourceChecksStore
-from lakehouse_cli.text.redaction import masked
+from lakehouse_cli.text.redaction import masked, unmasked
 
 if TYPE_CHECKING:
     from lakehouse_cli.executors.base import Executor
@@ -278,6 +278,7 @@ def runner_of(
             params=private_params(planner.code.graph.tables.values()),
             is_cluster=executor.is_cluster,
             missing=_missing_imports(planner, plan) if executor.is_cluster else (),
+            mask=unmasked if executor.is_cluster else planner.mask.of_texts(),
         ),
         _made(planner, executor, workers, plan),
         memory_limit=spec.memory,

@@ -357,10 +357,13 @@ class Project(StoredProject):
         Raises:
             StorageError: A storage cannot be looked at.
         """
-        from lakehouse_cli.operations.clean import find_strays
+        return self._leftovers()
+
+    def _leftovers(self, locked: str | None = None) -> tuple[Stray, ...]:
+        from lakehouse_cli.operations.clean import find_rows, find_strays
 
         with self.planner.connected():
-            return find_strays(self.storages, self.tables, self.name)
+            return (*find_strays(self.storages, self.tables, self.name), *find_rows(self.folder, locked))
 
     def clean(self, leftovers: Iterable[Stray] | None = None) -> tuple[Stray, ...]:
         """Remove leftovers (all that `leftovers` finds by default), while no run goes on.
@@ -373,7 +376,7 @@ class Project(StoredProject):
         """
         from lakehouse_cli.operations.clean import clean
 
-        found = self.leftovers if leftovers is None else lambda: leftovers
+        found = (lambda: self._leftovers(self.environment)) if leftovers is None else lambda: leftovers
         with self.planner.connected():
             return clean(self.folder, self.environment, self.storages, found)
 

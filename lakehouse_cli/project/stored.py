@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -345,30 +346,32 @@ class StoredProject:
 
         return answer(self.sql(query), count)
 
-    def failed_rows(self, table: str, partitions: Sequence[str] = ()) -> KeptRows | None:
-        """The rows of a table that broke its contract when it ran last, with reasons; None where none did.
+    def failed_rows(self, table: str, partitions: Sequence[str] = (), *, one: bool = False) -> tuple[KeptRows, ...]:
+        """The rows of a table that broke its contract when it ran last, with reasons, by partition.
 
         Args:
             table: Its name.
-            partitions: Of a partitioned table, which, as `--partition` takes it; the one of which rows are kept.
+            partitions: Of a partitioned table, which, as `--partition` takes it; all of which rows are kept.
+            one: Whether they may be of one partition alone.
 
         Raises:
-            UsageError: There is no such table, or rows of several of its partitions are kept.
+            UsageError: There is no such table, or rows of several partitions are kept and one is asked for.
         """
-        from lakehouse_cli.project.failed_partitions import partition_with_rows
+        from lakehouse_cli.project.failed_partitions import partitions_with_rows
         from lakehouse_cli.runs.failed_rows import FailedRowsStore
 
         declared, spec = self.table(table), self.planner.spec
         store = FailedRowsStore(self.folder, spec.environment, self.planner.mask)
-        name = declared.name
+        names = [declared.name]
         if declared.partitions and declared.kind == "computed":
-            name = partition_with_rows(declared, store.partitions(name), partitions, spec.dimensions)
-        kept = store.read(name)
-        if kept is None or not declared.contract.sensitive:
-            return kept
+            kept = store.partitions(declared.name)
+            names = partitions_with_rows(declared, kept, partitions, spec.dimensions, one=one)
+        found, hidden = tuple(filter(None, map(store.read, names))), declared.contract.sensitive
+        if not hidden:
+            return found
         from lakehouse_cli.contracts.hiding import hide_kept
 
-        return replace(kept, failed=hide_kept(kept.failed, declared.contract.sensitive))
+        return tuple(replace(each, failed=hide_kept(each.failed, hidden)) for each in found)
 
     def all_failed_rows(self, table: str, kept: KeptRows) -> Iterator[FailedRow]:
         """All rows of a table that broke its contract, in order, however many; see `failed_rows`.
@@ -382,7 +385,8 @@ class StoredProject:
         written = kept.failed.written
         if kept.file is None or written is None:
             return iter(kept.failed.rows)
-        return read_rows(written, Path(kept.file), self.table(table).contract.sensitive)
+        rows = read_rows(written, Path(kept.file), self.table(table).contract.sensitive)
+        return chain(rows, (row for row in kept.failed.rows if row.row is None))
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""

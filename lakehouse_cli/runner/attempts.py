@@ -182,7 +182,7 @@ class Attempts:
         """Materialize in this process: inputs come from memory where an earlier table left them."""
         from lakehouse_cli.contracts.violating_rows import keeping_rows
 
-        with keeping_rows(job.rows_kept(self._place.folder)):
+        with keeping_rows(job.rows_kept(self._place.folder), self._place.mask):
             return self._materialize(job)
 
     def _materialize(self, job: Job) -> Outcome:

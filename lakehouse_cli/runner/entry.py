@@ -22,7 +22,8 @@ from lakehouse_cli.model import FunctionRef, SparkSpec, StorageSpec
 from lakehouse_cli.runner.handover import Handover, read_handover
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, PrivateParams, ResultError
 from lakehouse_cli.runner.workplace import KeptInputs, WorkerStorages, Workplace
-from lakehouse_cli.text.redaction import masked_error
+from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.text.redaction import Mask, masked_error, unmasked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,6 +46,7 @@ class WorkerSetup(Struct, frozen=True):
         is_cluster: Whether the processes are those of a cluster's workers.
         is_unpacked: Whether the folder is a copy, at a worker of a cluster.
         missing: Modules that transforms' own import at their top, and that are not on this machine.
+        mask: Takes secrets out of what is written beside data; it has them.
     """
 
     folder: Path
@@ -57,6 +59,11 @@ class WorkerSetup(Struct, frozen=True):
     is_cluster: bool = False
     is_unpacked: bool = False
     missing: tuple[str, ...] = ()
+    mask: Mask = unmasked
+
+    def place(self, storages: Mapping[str, AssetStorage], kept: KeptInputs | None = None) -> Workplace:
+        """The workplace of a process with these storages, and what it keeps of inputs."""
+        return Workplace(self.folder, storages, self.code.taken_ns, self.is_unpacked, kept, self.mask)
 
     def __call__(self) -> None:
         """Load all that computing needs, before there is anything to compute.
@@ -72,7 +79,7 @@ class WorkerSetup(Struct, frozen=True):
         # Storages that the leading process has opened stay its own, also where this is a copy of it.
         storages = WorkerStorages(self.specs, self.staging)
         kept = KeptInputs() if self.is_unpacked else None
-        _own = Workplace(self.folder, storages, self.code.taken_ns, self.is_unpacked, kept)
+        _own = self.place(storages, kept)
         _private = self.params
         for transform in self.transforms:
             with suppress(LakehouseError):
@@ -97,7 +104,7 @@ def materialize_here(
         return _materialize_at_worker(job.on_worker(place.folder), place, given)
     from lakehouse_cli.contracts.violating_rows import keeping_rows
 
-    with keeping_rows(job.rows_kept(place.folder)):
+    with keeping_rows(job.rows_kept(place.folder), place.mask):
         return _materialize(job, place, given, handed, hand_to)
 
 

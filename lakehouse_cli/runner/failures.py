@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import LakehouseError, OvertakenError, UnreachableError, WrittenRows
+from lakehouse_cli.errors import LakehouseError, OvertakenError, UnreachableError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT
 from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.plan.graph import AssetGraph
@@ -18,7 +17,7 @@ from lakehouse_cli.runs.events import TableResult
 from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.text.counts import count_text
-from lakehouse_cli.text.redaction import Mask
+from lakehouse_cli.text.redaction import unmasked
 
 
 class Failures(Struct):
@@ -67,7 +66,9 @@ class Failures(Struct):
 
         table, since = self.graph.tables[name], time.perf_counter()
         try:
-            with keeping_rows(None if self.store is None else self.store.new_rows(self.run_id)):
+            store = self.store
+            kept = (None, unmasked) if store is None else (store.new_rows(self.run_id), store.mask)
+            with keeping_rows(*kept):
                 read_table(self.storages[table.storage], table)
         except LakehouseError as error:
             return self.of_source(name, uri, error, time.perf_counter() - since)
@@ -76,16 +77,10 @@ class Failures(Struct):
 
     def keep_rows(self, name: str, error: LakehouseError | None) -> str | None:
         """Keep the rows that break the contract, none any more without an error; returns how they are shown."""
-        kept = None if self.store is None else self.store.replace(name, self.run_id, error, _keep_rows)
+        kept = None if self.store is None else self.store.replace(name, self.run_id, error)
         if kept is None or not kept.count:
             return None
         environment = "" if self.environment == DEFAULT_ENVIRONMENT else f" -e {self.environment}"
         rows = "the row that fails" if kept.count == 1 else f"the {count_text(kept.count)} rows that fail"
-        some = f"{count_text(len(kept.rows))} of " if len(kept.rows) < kept.count and kept.written is None else ""
+        some = f"{count_text(kept.kept)} of " if kept.kept < kept.count else ""
         return f"`lakehouse show {selected_alone(self.graph.tables[name])}{environment} --failed` shows {some}{rows}"
-
-
-def _keep_rows(written: WrittenRows, path: Path, mask: Mask) -> WrittenRows | None:
-    from lakehouse_cli.contracts.violating_rows import keep_written  # where there are such rows, it is loaded
-
-    return keep_written(written, path, mask, written.hidden)

@@ -50,7 +50,6 @@ from lakehouse_cli.runner.schedule import Schedule
 from lakehouse_cli.runner.source_records import KeepSource, SourcesOfRun, ignore_source
 from lakehouse_cli.runner.together import Together, together
 from lakehouse_cli.runner.uncomputed import Uncomputed
-from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.runs.events import (
     Cancellation,
     Event,
@@ -275,7 +274,7 @@ class _Run:
                         claim_partitions(self.plan, graph, storages, self.run_id, self.started_at)
                     handed = HandedTables(scratch, lambda name: memory.wanted(name, stored=False))
                     told = self.callbacks, self._why_stopped, self.runner.emit, self._ended
-                    self.attempts = Attempts(executor, memory, handed, Workplace(folder, seen, code.taken_ns), *told)
+                    self.attempts = Attempts(executor, memory, handed, setup.place(seen), *told)
                     if estimated := run_estimated(self.plan, self.runner.durations, self.attempts.workers):
                         self.runner.emit(estimated)
                     self._loop(self.attempts)

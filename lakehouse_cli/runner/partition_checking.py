@@ -131,6 +131,6 @@ def merged_rows(some: Sequence[FailedRows]) -> FailedRows | None:
     """The rows that fail of several judgements, as of one; None where there are none."""
     if not some:
         return None
-    rows = sorted((row for each in some for row in each.rows), key=lambda row: row.row or 0)
+    rows = sorted((row for each in some for row in each.rows), key=lambda row: (row.row is None, row.row or 0))
     names = dict.fromkeys(name for each in some for name in each.columns)
     return FailedRows(sum(each.count for each in some), tuple(names), some_rows(rows, KEPT_ROWS))

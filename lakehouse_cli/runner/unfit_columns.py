@@ -113,7 +113,8 @@ def add_violations(error: DataError, more: DataError) -> None:
 def _merged(some: Sequence[FailedRow], others: Sequence[FailedRow]) -> Iterator[FailedRow]:
     """Rows in order, each once, with all that is wrong with it."""
     by_number: dict[tuple[str, int], FailedRow] = {}
-    for each in (*some, *others):
+    made = [each for each in (*some, *others) if each.row is None]
+    for each in (each for each in (*some, *others) if each.row is not None):
         at = str(each.file or ""), each.row or 0
         before = by_number.get(at)
         by_number[at] = (
@@ -127,3 +128,4 @@ def _merged(some: Sequence[FailedRow], others: Sequence[FailedRow]) -> Iterator[
             )
         )
     yield from (by_number[at] for at in sorted(by_number))
+    yield from made

@@ -14,6 +14,7 @@ from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import SyncsLater
 from lakehouse_cli.storage.opening import open_storage
+from lakehouse_cli.text.redaction import Mask, unmasked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,6 +71,7 @@ class Workplace(Struct, frozen=True):
         code_ns: When the code was read, nanoseconds since 1970.
         is_unpacked: Whether the folder is a copy, at a worker of a cluster.
         kept: What was read there.
+        mask: Takes secrets out of what is written beside data.
     """
 
     folder: Path
@@ -77,6 +79,7 @@ class Workplace(Struct, frozen=True):
     code_ns: int
     is_unpacked: bool = False
     kept: KeptInputs | None = None
+    mask: Mask = unmasked
 
 
 class WorkerStorages(dict[str, AssetStorage]):

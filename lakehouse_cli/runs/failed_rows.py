@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +16,6 @@ from lakehouse_cli.runs.local_state import keep, kept, state_folder, with_hash
 from lakehouse_cli.text.redaction import Mask, masked
 
 _FOLDER = "failed"
-#: Given all rows that fail, puts them into a file; returns None where it cannot.
-KeepRows = Callable[[WrittenRows, Path, Mask], "WrittenRows | None"]
 
 
 def new_rows(project: Path, environment: str, run_id: str) -> Path:
@@ -25,11 +23,20 @@ def new_rows(project: Path, environment: str, run_id: str) -> Path:
     return state_folder(project, _FOLDER) / f"new@{environment}@{run_id}@"
 
 
+def unfinished_rows(project: Path) -> Iterator[tuple[Path, str]]:
+    """Files in which a run keeps rows, or kept them until it was killed, each with its environment."""
+    with suppress(OSError):
+        for path in sorted(state_folder(project, _FOLDER).iterdir()):
+            parts = path.name.removeprefix("new@").rsplit("@", 2)
+            if path.name.startswith("new@") and len(parts) == 3 and path.is_file():  # as `new_rows` has
+                yield path, parts[0]
+
+
 class KeptRows(Struct, frozen=True):
     """The rows of one table that broke its contract.
 
     Attributes:
-        table: The table.
+        table: The table, or partition.
         run_id: The run in which they did.
         at: When, ISO 8601 in UTC.
         failed: The rows, secrets masked.
@@ -42,6 +49,12 @@ class KeptRows(Struct, frozen=True):
     failed: FailedRows
     file: str | None = None
 
+    @property
+    def partition(self) -> dict[str, str]:
+        """The partition whose they are, value by dimension; empty for a table as a whole."""
+        pairs = (each.partition("=") for each in self.table.split("/")[1:])
+        return {name: unquote(value) for name, _, value in pairs}
+
 
 class FailedRowsStore:
     """Keeps the rows of each table of an environment until the table runs again."""
@@ -50,32 +63,40 @@ class FailedRowsStore:
         self._folder = folder
         self._kept = state_folder(folder, _FOLDER)
         self._environment = environment
-        self._mask = mask
+        self.mask = mask
         # Names of the files that are kept; None before they were first asked for.
         self._there: set[str] | None = None
 
-    def replace(self, table: str, run_id: str, error: LakehouseError | None, keep_rows: KeepRows) -> FailedRows | None:
+    def replace(self, table: str, run_id: str, error: LakehouseError | None) -> FailedRows | None:
         """Keep the rows of an error in the place of those kept before; returns what is kept, None for nothing.
 
         Args:
             table: The table.
             run_id: The run.
             error: Of the table; None where it did not fail.
-            keep_rows: Keeps all of them where they are in a file.
         """
         failed = (error.failed or FailedRows.of_examples(error.violations)) if isinstance(error, DataError) else None
         if failed is None:
             self._forget(table)
             return None
         if failed.written is not None:
-            rows = self._kept / f"{self._name(table)}.rows"
-            failed = replace(failed, written=keep_rows(failed.written, rows, self._mask))
+            failed = replace(failed, written=self._moved(failed.written, table))
         at = datetime.now(UTC).isoformat(timespec="seconds")
         with suppress(UnicodeEncodeError):
-            document = KeptRows(table, run_id, at, masked(failed, self._mask))
+            document = KeptRows(table, run_id, at, masked(failed, self.mask))
             self._there = None
             keep(self._folder, _FOLDER, self._file(table), with_hash(document))
         return failed
+
+    def _moved(self, written: WrittenRows, table: str) -> WrittenRows | None:
+        """The same of a file in its place, which has no secrets; None where it cannot be there."""
+        file = Path(written.file)
+        try:
+            file.replace(self._kept / f"{self._name(table)}.rows")
+        except OSError:
+            file.unlink(missing_ok=True)
+            return None
+        return replace(written, file="")
 
     def new_rows(self, run_id: str) -> Path:
         """As the function of this name."""
@@ -104,8 +125,8 @@ class FailedRowsStore:
     def end(self) -> None:
         """Remove the rows that were kept in vain, by this run or by one that was killed."""
         with suppress(OSError):
-            for path in self._kept.iterdir():
-                if path.name.startswith(f"new@{self._environment}@"):
+            for path, environment in unfinished_rows(self._folder):
+                if environment == self._environment:
                     path.unlink(missing_ok=True)
 
     def partitions(self, table: str) -> list[str]:

@@ -48,7 +48,7 @@ class Stray(Struct, frozen=True):
     Attributes:
         kind: ``unfinished``: what a killed run left half-written; ``undeclared``: a stored table of no declaration;
             ``partition``: one that is stored, and that the user asked to remove.
-        storage: Name of the storage.
+        storage: Name of the storage; None where it is in the project's own state.
         table: What its manifest calls the table; None where there is no manifest, or none that can be read.
         uri: Where it is, as messages show it.
         bytes: Its size.
@@ -59,7 +59,7 @@ class Stray(Struct, frozen=True):
     """
 
     kind: Literal["unfinished", "undeclared", "partition"]
-    storage: str
+    storage: str | None
     table: str | None
     uri: str
     bytes: int

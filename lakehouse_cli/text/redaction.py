@@ -99,6 +99,10 @@ class Mask(Struct, frozen=True):
         """A name as it is where it is one of the project's own; any other without the values."""
         return text if text in self.names else self(text)
 
+    def of_texts(self) -> Mask:
+        """The same without the names, which may be many."""
+        return self if self is unmasked else replace(self, names=())
+
     def _without(self, pattern: re.Pattern[str] | None, text: str) -> str:
         if pattern is None:
             return text

@@ -117,3 +117,106 @@ def test_all_rows_of_a_result_are_shown(many: ProjectFolder, cli: Cli, executor:
         "t@default.json",
         "t@default.rows",
     ]
+
+
+def test_rows_that_checks_make_are_shown(folder: ProjectFolder, cli: Cli) -> None:
+    """Queries that are no condition on rows, functions that return others: their rows, by their own columns."""
+    folder.declare(
+        """
+        s: {kind: source, columns: {id: int64, e: string}}
+        t:
+          columns: {id: {type: int64, checks: [{max: 9, name: big}, {min: 1, name: few, error_above: 90%}]}, e: string}
+          checks:
+            - {sql: "select e, count(*) as n from this group by e having count(*) > 3", name: groups}
+            - {sql: "select id from this where id > 7 order by id desc", name: ordered}
+            - {sql: "select a.id, b.id from this a join this b on a.e = b.e and b.id = a.id + 9", name: pairs}
+            - {sql: "select id % 2000 as m from this, unnest(range(150))", name: many}
+            - {sql: "select id from this limit 1", name: warned, severity: warn}
+            - {sql: "select id from this limit 2", name: passed, error_above: 99%}
+            - {function: anew}
+            - {function: twice}
+        """,
+        """
+        import pyarrow as pa
+        def t(s): return s
+        def anew(frame): return frame[frame.id > 8].reset_index(drop=True)
+        def twice(frame: pa.Table): return pa.table([[1], [2]], names=["a", "a"])
+        """,
+    )
+    folder.write("data/s.csv", "id,e\n" + "".join(f"{row},{'abc'[row % 3]}\n" for row in range(11)))
+    ran = cli("run")
+    assert "e 'a', n 4, e 'b', n 4" in ran.err
+    assert "check `function_2` returned rows with two columns `a`" in ran.err
+    assert "`lakehouse show t --failed` shows 1,010 of the 1,660 rows that fail" in ran.err
+    shown = cli("show", "t", "--failed", "-o", "json").json
+    assert (shown["count"], shown["left_out"], len(shown["rows"])) == (1660, 650, 1010)
+    found: dict[str, list[Any]] = {}
+    for row in shown["rows"]:
+        ((name,), values) = names_of(row["reasons"]), row["values"]
+        found.setdefault(name, []).append((row["row"], *values.items()))
+    assert found.pop("many") == [(None, ("m", str(row // 150))) for row in range(1000)]
+    assert found == {
+        "big": [(11, ("id", "10"), ("e", "b"))],
+        "groups": [(None, ("e", "a"), ("n", "4")), (None, ("e", "b"), ("n", "4"))],
+        "ordered": [(None, ("id", id_)) for id_ in ("10", "9", "8")],
+        "pairs": [(None, ("id", "0"), ("id_1", "9")), (None, ("id", "1"), ("id_1", "10"))],
+        "function": [(None, ("id", "9"), ("e", "a")), (None, ("id", "10"), ("e", "b"))],
+    }
+    assert cli("show", "t", "--failed", "--out", "rows.csv").out == "rows.csv · 1,010 rows\n"
+    assert Path("rows.csv").read_text().splitlines()[2].endswith(",a,4,,")
+    # What is made of values that have become sensitive is hidden as a whole.
+    folder.edit("lakehouse.yaml", "id: {type: int64,", "id: {type: int64, sensitive: true,")
+    again = cli("show", "t", "--failed", "-o", "json").json["rows"]
+    assert again[0]["values"] == {"id": "***", "e": "b"}
+    assert {value for row in again[1:] for value in row["values"].values()} == {"***"}
+
+
+def test_made_rows_stand_behind_all_others(many: ProjectFolder, cli: Cli) -> None:
+    many.edit("lakehouse.yaml", "name: small}", 'name: small}\n      - {sql: "select max(k) as k from this"}')
+    assert cli("run", "t").code == 1
+    shown = cli("show", "t", "--failed", "-o", "json").json
+    assert (shown["count"], shown["left_out"]) == (len(shown["rows"]), 0)
+    assert [each["row"] for each in shown["rows"] if each["row"] is None] == [None]
+    assert shown["rows"][-1]["values"] == {"k": "1999"}
+    assert len(shown["rows"]) > ROWS / 2
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_values_that_are_not_shown_are_never_written(many: ProjectFolder, cli: Cli, executor: str) -> None:
+    """While a run goes on, which may be killed, its file has the other values alone."""
+    many.edit(
+        "lakehouse.yaml",
+        "columns: {k: int64, v: float64, parent: int64}",
+        "columns: {k: {type: int64, nullable: false}, text: string, e: {type: string, sensitive: true}}",
+    )
+    many.edit("lakehouse.yaml", "{foreign_key: {columns: parent, references: t.k}}", '{expression: "length(e) < 3"}')
+    many.edit("lakehouse.yaml", "v < 3 or v is null", "k is not null")
+    many.write(
+        "transforms.py",
+        f"""
+        import os
+        import shutil
+        from collections.abc import Iterator
+        from pathlib import Path
+        import pyarrow as pa
+        def t(s: pa.Table) -> Iterator[pa.RecordBatch]:
+            some = pa.nulls(70_000, pa.int64()) if Path("nulls").exists() else pa.array(range(70_000))
+            texts = ["word", os.environ["LAKE_SECRET"]]
+            for _ in range(4):
+                columns = {{"k": some, "text": texts * 35_000, "e": ["a17@b.c"] * 70_000}}
+                yield from pa.table(columns).to_batches()
+            (found,) = Path({str(many.path)!r}, ".lakehouse/failed").glob("new@*")
+            assert Path(found.parent, ".gitignore").read_text() == "*\\n"
+            shutil.copy(found, Path({str(many.path)!r}, "seen"))
+        """,
+    )
+    for nulls in (False, True):
+        if nulls:
+            many.write("nulls", "")
+        assert cli("run", "t", "--executor", executor).code == 1
+        seen = Path("seen").read_bytes()
+        assert [text in seen for text in (b"word", b"a17@b.c", SECRET.encode())] == [True, False, False]
+        rows = cli("show", "t", "--failed", "-o", "json", "-n", "1400").json["rows"]
+        assert {row["values"]["text"] for row in rows} <= {"word", "${LAKE_SECRET}"}
+        assert {row["values"]["e"] for row in rows} == {"***"}
+        Path("seen").unlink()

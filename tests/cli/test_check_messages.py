@@ -53,3 +53,15 @@ def test_headlines_say_all_that_is_wrong(folder: ProjectFolder, cli: Cli) -> Non
         2: "check `x_min`: 1 value of `x` is below -60",
         4: "check `x_min`: 2 values of `x` are NaN",
     }
+
+
+def test_columns_that_are_one_to_a_query_are_named(folder: ProjectFolder, cli: Cli) -> None:
+    folder.declare(
+        """
+        t:
+          columns: {V: int64, v: int64}
+          checks: [{sql: "select * from this where V > 3", name: lower}]
+        """,
+        "def t(): ...\n",
+    )
+    assert "check `lower` of table `t` cannot be judged: `this` has columns `V` and `v`" in cli("validate").err

@@ -292,3 +292,19 @@ def test_nothing_is_removed_while_a_run_goes_on(stale: ProjectFolder, cli: Cli) 
 def test_nothing_slow_is_loaded(stale: ProjectFolder) -> None:
     for argv in (["clean", "--dry-run"], ["clean", "--yes"]):
         assert loaded(*argv) & SLOW == set()
+
+
+def test_failed_rows_of_killed_runs_are_removed(project: ProjectFolder, cli: Cli) -> None:
+    mine, others = (f".lakehouse/failed/new@{name}@20260101-000000-abcd@x" for name in ("default", "d@v"))
+    for name in (mine, others, ".lakehouse/failed/new@mine"):
+        project.write(name, "rows")
+    with run_lock(project.path, "default"):
+        assert [each["uri"] for each in cli("clean", "--dry-run", "-o", "json").json["found"]] == [others]
+    (first, second) = cli("clean", "--dry-run", "-o", "json").json["found"]
+    assert (first["kind"], first["storage"], first["uri"], second["uri"]) == ("unfinished", None, others, mine)
+    assert "left half-written by a run" in cli("clean", "--dry-run").out
+    assert cli("clean", "--yes").out.endswith("removed 2 things, 8 B\n")
+    assert [path.name for path in (project.path / ".lakehouse/failed").iterdir()] == ["new@mine"]
+    project.write(mine, "rows")
+    assert [each.uri for each in Project.load(project.path).clean()] == [mine]
+    assert not (project.path / mine).exists()

@@ -153,6 +153,16 @@ def test_bad_file_fails_the_partition_that_reads_it(sales: ProjectFolder, cli: C
     assert "failed rows of 2 partitions of `daily` are kept" in cli("show", "daily", "--failed").err
     one = cli("show", "daily", "--partition", "day=2024-01-30", "--failed", "-o", "json").json
     assert [each["values"] for each in one["rows"]] == [{"id": "y"}]
+    both = cli("show", "daily", "--failed", "-o", "json").json
+    assert (both["count"], both["left_out"]) == (2, 0)
+    assert [(each["partition"]["day"][-2:], each["values"]["id"]) for each in both["rows"]] == [
+        ("30", "y"),
+        ("31", "x"),
+    ]
+    some = cli("show", "daily", "--failed", "-o", "json", "-n", "1").json
+    assert (some["count"], some["left_out"], some["rows"]) == (2, 1, both["rows"][:1])
+    assert cli("show", "daily", "--failed", "--out", "both.csv").out == "both.csv · 2 rows\n"
+    assert sales.read("both.csv").splitlines()[1].startswith("day=2024-01-30,1,")
     put(sales, "2024-01-30", 1)
     put(sales, "2024-01-31", 1)
     run(cli)

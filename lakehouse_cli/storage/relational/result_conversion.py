@@ -46,7 +46,7 @@ class ResultConversion:
         self._shown = shown
         self._place = place
         self._forms: dict[str, Any] = {}
-        self._found = Findings()
+        self._found = Findings(unwritten=[column.name for column in columns or () if column.sensitive])
 
     def check_forms(self, raw: Raw) -> None:
         """Compare the forms of a piece with each other and with those of earlier pieces; raises FormsDifferError."""
