@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 from pathlib import Path
 from statistics import median
@@ -26,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.measuring import measure
+from benchmarks.measuring import apart, measure
 from benchmarks.projects import DATA
 
 _ACCEPTED = ["open", "paid", "sent", "done"]
@@ -60,8 +61,12 @@ class Validation(NamedTuple):
 def _data(rows: int) -> Path:
     """The data, made once."""
     path = Path(gettempdir()) / f"lakehouse-checks-{rows}.parquet"
-    if path.exists():
-        return path
+    if not path.exists():
+        apart(partial(_draw, path, rows))
+    return path
+
+
+def _draw(path: Path, rows: int) -> None:
     draw = np.random.default_rng(1)
     codes = np.char.add("C", draw.integers(10**6, 10**7, rows).astype("U7"))
     columns = {
@@ -74,7 +79,6 @@ def _data(rows: int) -> Path:
         "label": codes,
     }
     pq.write_table(pa.table({name: pa.array(values) for name, values in columns.items()}), path)
-    return path
 
 
 def _ours(path: Path, times: int, *, unique: bool) -> tuple[Any, Any]:
@@ -230,21 +234,25 @@ def _printed(line: str) -> str:
     return line
 
 
+def _draw_texts(path: Path, rows: int) -> None:
+    draw = np.random.default_rng(1)
+    table = pa.table(
+        {
+            "id": pa.array(draw.permutation(rows)),
+            "text": pa.array(np.char.mod("%032d", draw.permutation(rows))),
+            "value": pa.array(draw.random(rows)),
+        }
+    )
+    pq.write_table(table, path, row_group_size=1 << 17)
+
+
 def memory_of_unique(rows: int) -> str:
     """The line on the peak of a run that streams from Parquet to Parquet: without `unique`, and with three of them."""
     folder = DATA / "unique"
     (folder / "data").mkdir(parents=True, exist_ok=True)
     source = folder / f"data/s{rows}.parquet"
     if not source.exists():
-        draw = np.random.default_rng(1)
-        table = pa.table(
-            {
-                "id": pa.array(draw.permutation(rows)),
-                "text": pa.array(np.char.mod("%032d", draw.permutation(rows))),
-                "value": pa.array(draw.random(rows)),
-            }
-        )
-        pq.write_table(table, source, row_group_size=1 << 17)
+        apart(partial(_draw_texts, source, rows))
     (folder / "transforms.py").write_text(_STREAM)
     peaks = []
     for checks in ("[]", "[{unique: [id]}, {unique: [text]}, {unique: [id, text]}]"):

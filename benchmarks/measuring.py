@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -69,6 +70,15 @@ def measure(command: Sequence[str], folder: Path) -> Measured:
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
     return Measured(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, own)
+
+
+def apart(make: Callable[[], object]) -> None:
+    """Call something in a process of its own: a peak is at least what the process that begins another one has taken."""
+    process = get_context("fork").Process(target=make)
+    process.start()
+    process.join()
+    if process.exitcode != 0:
+        raise SystemExit(f"{make} ended with {process.exitcode}")
 
 
 def paired(
