@@ -83,7 +83,6 @@ def definitions(
             specs=[specs[name] for name in computed],
             check_specs=check_specs(project, of_computed),
             can_subset=True,
-            description=project.spec.description,
         )
         assets.append(make(_computation(project, where, {name: keys[name] for name in computed}, of_computed)))
     return dagster.Definitions(assets=assets)

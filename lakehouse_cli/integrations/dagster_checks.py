@@ -96,7 +96,7 @@ def _result(
         "lakehouse/quarantined": result.quarantined or None,
         "lakehouse/value": result.value,
         "lakehouse/threshold": result.threshold,
-        "lakehouse/examples": "\n".join(_line(each) for each in result.examples) or None,
+        "lakehouse/examples": ", ".join(_line(each) for each in result.examples) or None,
         "lakehouse/judged_earlier": result.earlier or None,
         "lakehouse/run_id": run_id or None,
     }

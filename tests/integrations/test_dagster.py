@@ -106,6 +106,7 @@ def specs(**how: Any) -> dict[str, Any]:
 
 def test_what_dagster_knows_of_tables(shop: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "transforms", raising=False)
+    shop.add("lakehouse.yaml", "description: What the shop sells\n")
     found = specs()
     assert {name: [dep.asset_key.to_user_string() for dep in spec.deps] for name, spec in found.items()} == {
         "orders": [],
@@ -123,6 +124,7 @@ def test_what_dagster_knows_of_tables(shop: ProjectFolder, monkeypatch: pytest.M
     ]
     assert [(each.constraints.nullable, each.constraints.unique) for each in columns] == [(False, True), (False, False)]
     assert [each.name for each in orders.metadata["dagster/column_schema"].columns] == ["customer", "amount"]
+    # The project's description does not stand in for that of a table.
     assert (totals.description, orders.description, best.description) == ("By customer", "As exported", None)
     assert (totals.group_name, orders.group_name, best.group_name) == ("daily_report", "in_put", "default")
     assert (list(totals.owners), list(best.owners), list(orders.owners)) == (["ada@example.com"], ["team:sales"], [])
@@ -344,6 +346,8 @@ def test_checks_are_asset_checks(shop: ProjectFolder, cli: Cli, instance: Any) -
     metadata = {name.partition("/")[2]: each.value for name, each in bad.metadata.items()}
     assert (metadata["status"], metadata["count"], metadata["rows"], metadata["value"]) == ("failed", 1, 3, "1/3")
     assert metadata["examples"] == "row 3: ***"
+    # Dagster shows a line break as a space.
+    assert warned.metadata["lakehouse/examples"].value == "row 2: 2, row 3: 1"
     assert "00x" not in str([each.metadata for each in failed.values()]) + str(bad.description)
 
     shop.write("data/orders.csv", "customer,amount\n007,5\n008,2\n")
