@@ -153,11 +153,11 @@ class WrittenRows(Struct, frozen=True):
     """All rows that break a contract, in a file; see `lakehouse_cli.contracts.violating_rows`.
 
     Attributes:
-        file: Its path, until it is where it stays.
+        file: Its path, until it is where it stays; where another machine sent it, the file is its `content`.
         ends: Where in it the rows that were found piece by piece end, those that only the end named, and their places.
         reasons: What is wrong, by number, a sentence each; None for what is not wrong after all.
         wrong: The columns that they are about.
-        count: How many rows.
+        count: How many rows, `made` by checks among them.
     """
 
     file: str
@@ -165,6 +165,8 @@ class WrittenRows(Struct, frozen=True):
     reasons: tuple[str | None, ...]
     wrong: tuple[tuple[str, ...], ...]
     count: int
+    made: int = 0
+    content: bytes | UnsetType = UNSET
 
 
 class FailedRows(Struct, frozen=True):
@@ -174,7 +176,7 @@ class FailedRows(Struct, frozen=True):
         count: How many there are.
         columns: Names, those that are wrong first.
         rows: The first of them; behind them those that checks made.
-        written: All rows of the table; None where there are no others, or they are not kept.
+        written: All of them; None where there are no others, or they are not kept.
     """
 
     count: int
@@ -185,8 +187,7 @@ class FailedRows(Struct, frozen=True):
     @property
     def kept(self) -> int:
         """How many of them are kept."""
-        made = sum(row.row is None for row in self.rows)
-        return len(self.rows) if self.written is None else self.written.count + made
+        return len(self.rows) if self.written is None else self.written.count
 
     @classmethod
     def of_examples(cls, violations: Sequence[Violation]) -> Self | None:
@@ -198,8 +199,7 @@ class FailedRows(Struct, frozen=True):
                     rows.setdefault(example.row, []).append((violation, example))
         if not rows:
             return None
-        shown = (v.column for v in violations if any(example.row is not None for example in v.examples))
-        columns = dict.fromkeys(filter(None, shown))
+        columns = dict.fromkeys(v.column for v in violations if v.column and any(e.row is not None for e in v.examples))
         found = [
             FailedRow(
                 row,

@@ -355,17 +355,8 @@ class Conditions:
         Raises:
             ConditionError: It failed.
         """
-        import duckdb
-
-        node = self._tree(Sent(text, is_query=True))["statements"][0]["node"]
-        is_ordered = any(each["type"] == "ORDER_MODIFIER" for each in node["modifiers"])
-        with self._bound(data):
-            try:
-                if not is_ordered:
-                    least = f"count(*), min({_ROW}, {KEPT_ROWS})"
-                    counted = self.connection.sql(f"{_select(least, text)} AS {_ROW}").to_arrow_table()
-                    rows = pa.record_batch(counted.column(1).combine_chunks().flatten())
-                    return counted.column(0)[0].as_py(), pa.Table.from_batches([rows])
+        with self._querying(text, data):
+            if self._is_ordered(text):
                 reader = self.connection.sql(_select("*", text)).to_arrow_reader(1 << 16)
                 count, first = 0, []
                 for batch in reader:
@@ -373,6 +364,33 @@ class Conditions:
                         first.append(batch)
                     count += batch.num_rows
                 return count, pa.Table.from_batches(first, reader.schema).slice(0, KEPT_ROWS)
+            least = f"count(*), min({_ROW}, {KEPT_ROWS})"
+            counted = self.connection.sql(f"{_select(least, text)} AS {_ROW}").to_arrow_table()
+            rows = pa.record_batch(counted.column(1).combine_chunks().flatten())
+            return counted.column(0)[0].as_py(), pa.Table.from_batches([rows])
+
+    def rows(self, text: str, data: pa.Table | StreamedTable) -> Iterator[pa.Table]:
+        """All rows that a query of the table returns, piece by piece, in the order of those that `query` gives.
+
+        Raises:
+            ConditionError: It failed.
+        """
+        with self._querying(text, data):
+            whole = _select("*", text) if self._is_ordered(text) else f"{_select('*', text)} ORDER BY ALL"
+            for batch in self.connection.sql(whole).to_arrow_reader(1 << 16):
+                yield pa.Table.from_batches([batch])
+
+    def _is_ordered(self, text: str) -> bool:
+        node = self._tree(Sent(text, is_query=True))["statements"][0]["node"]
+        return any(each["type"] == "ORDER_MODIFIER" for each in node["modifiers"])
+
+    @contextmanager
+    def _querying(self, text: str, data: pa.Table | StreamedTable) -> Iterator[None]:
+        import duckdb
+
+        with self._bound(data):
+            try:
+                yield
             except duckdb.Error as error:
                 raise error_of(error, Sent(text, is_query=True)) from None
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,12 +93,12 @@ class _Waiting(Judged):
             count: How many there are.
             shown: The first of them.
             rows: Their 0-based numbers; None where these are not known.
-            every: The numbers of all, int64.
+            every: The numbers of all, int64; all rows, piece by piece, where these are not known.
         """
         self.count += count
         hidden = self.hidden
         if rows is None and hidden:
-            shown = self._masked(shown)
+            shown, every = self._masked(shown), None if every is None else map(self._masked, every)
             hidden = frozenset(shown.column_names)
         if shown.num_columns:
             names = shown.column_names[:_COLUMNS]
@@ -169,18 +170,32 @@ class QueryJudge(_Waiting):
         # What did not fit into memory is read from its file where the query names it once: two readers would take
         # rows from each other.
         is_read_once = sum(token.lower().strip('"') == THIS for token in tokens(self._text)) == 1
-        spilled = None
-        if self._spilled is not None and is_read_once:
-            spilled = StreamedTable(self.pieces, InputRecord("", self.rows, 0))
+        is_streamed = self._spilled is not None and is_read_once
+
+        def data() -> pa.Table | StreamedTable:
+            return StreamedTable(self.pieces, InputRecord("", self.rows, 0)) if is_streamed else self.table()
+
         try:
-            count, shown = self._opened().query(self._text, self.table() if spilled is None else spilled)
+            count, shown = self._opened().query(self._text, data())
         except ConditionError as error:
             self.fail(error)
             return
         if count:
             if self.rejects:
                 self.note = _UNKNOWN.format("write it as one condition, `select * from this where …`")
-            self.add(found, count, shown, None)
+            every = self._every(data, shown) if found.names_every_row and count > len(shown) else None
+            self.add(found, count, shown, None, every)
+
+    def _every(self, data: Callable[[], pa.Table | StreamedTable], shown: pa.Table) -> Iterator[pa.Table]:
+        """All rows that the query returns; the first where it fails now, such as for want of memory to sort them."""
+        pieces = self._opened().rows(self._text, data())
+        try:
+            first = next(pieces)
+        except ConditionError:
+            yield shown
+            return
+        with suppress(ConditionError):
+            yield from chain([first], pieces)
 
 
 class FunctionJudge(_Waiting):
@@ -207,7 +222,7 @@ class FunctionJudge(_Waiting):
         if isinstance(answer, pa.Table):
             if answer.num_rows:
                 self.note = _UNKNOWN.format("return a mask, or rows of the frame with its index and all its columns")
-                self.add(found, answer.num_rows, answer.slice(0, KEPT_ROWS), None)
+                self.add(found, answer.num_rows, answer.slice(0, KEPT_ROWS), None, [answer])
             return
         bad = pc.invert(answer)
         rows = true_rows(bad)

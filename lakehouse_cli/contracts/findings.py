@@ -155,7 +155,8 @@ class Findings:
             source: The columns that it concerns, of those rows; where they are others, the first of them.
             say: As of `add`.
             group: As of `add`.
-            every: The positions of all of them, int64; those of the first where they are not known.
+            every: The positions of all of them, int64, or where they are others, the rows, piece by piece; the first
+                where these are all that are known.
         """
         if self._hidden and any(name in self._hidden for name in source.column_names):
             violation = hide_values(violation)
@@ -170,6 +171,9 @@ class Findings:
             some = source.slice(0, KEPT_ROWS)
             texts = [texts_at(some.column(name), range(len(some))) for name in some.column_names[:WIDEST]]
             finding.made = [dict(zip(some.column_names, values, strict=False)) for values in zip(*texts, strict=True)]
+            if self._every is not None:
+                for each in [source] if every is None else every:
+                    self._every.add_made(each, number)
             return
         finding.rows = list(rows[:KEPT_ROWS])
         if self._every is not None:
@@ -354,14 +358,14 @@ class Findings:
         )
         count = min(count, self._before) if self._before else count
         written = None
-        if self._every is not None and rows and len(rows) < count:
+        if self._every is not None and len(rows) + len(made) < count + others:
             self.finish_rows(None, None)
             given = [
                 None if each.group is None or each.group in passed else (each.violation.message, each.columns)
                 for each in self._findings.values()
             ]
             written = self._every.written(given)
-            count = count if written is None else written.count
+            count = count if written is None else written.count - written.made
         if rows or made:
             columns = tuple(dict.fromkeys((*names, *(name for row in made for name in row.values))))
             kept = (*some_rows(rows, KEPT_ROWS), *made)

@@ -2,14 +2,16 @@
 
 The file is streams of Arrow's, one after the other: of the rows that were found piece by piece, of those that only the
 end named, of their places in files. A stream has one schema; where the next rows have another, another stream begins.
+Rows that are not the table's, as a check made them, have streams of their own among the others.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from heapq import merge
 from itertools import chain, groupby, islice
@@ -19,11 +21,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import texts_at
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.errors import HIDDEN, FailedRow, WrittenRows
+from lakehouse_cli.errors import HIDDEN, DataError, FailedRow, WrittenRows
 from lakehouse_cli.model.row_place import FileLine, RowPlace
 
 #: How many values of a row are kept.
@@ -33,6 +36,11 @@ _AT_ONCE = 1 << 16
 _PLACES_AT_ONCE = 1 << 18
 # Rows whose places are looked up: each time, the file is read from its beginning.
 _PLACED = 1 << 20
+# What the first column of a stream is called.
+_ROW, _MADE = "row", "made"
+_SEGMENTS = 3
+# Bytes of a file up to which it is sent: about a million rows.
+_SENT = 32 << 20
 #: Takes secrets out of a text.
 Hide = Callable[[str], str]
 _KEEPING: ContextVar[tuple[Path, Hide] | None] = ContextVar("_KEEPING", default=None)
@@ -71,6 +79,7 @@ class ViolatingRows:
         self._writer: Any = None
         self._schema: pa.Schema | None = None
         self._ends: list[int] = []
+        self._made: Counter[int] = Counter()  # rows that checks made, by the number of their reason
         self._is_broken = False
 
     @classmethod
@@ -99,13 +108,34 @@ class ViolatingRows:
         starts = np.append(starts, len(reasons))
         for at in range(0, len(rows), _AT_ONCE):
             some, ends = rows[at : at + _AT_ONCE], starts[at : at + _AT_ONCE + 1]
-            why = pa.ListArray.from_arrays(
-                av.from_numpy((ends - ends[0]).astype(np.int32), pa.int32()),
-                av.from_numpy(reasons[ends[0] : ends[-1]], pa.int32()),
-            )
-            columns = {} if data is None else dict(self._values(data, av.from_numpy(some, pa.int64()), first))
+            why = _lists(ends - ends[0], reasons[ends[0] : ends[-1]])
+            values = () if data is None else self._values(data, av.from_numpy(some, pa.int64()), first)
             numbers = av.from_numpy(some + before + 1, pa.int64())
-            self._write([("row", numbers), ("why", why), *columns.items()])
+            self._write([(_ROW, numbers), ("why", why), *values])
+
+    def add_made(self, data: pa.Table, reason: int) -> None:
+        """Write rows that a check made, with the number of their reason."""
+        for at in range(0, data.num_rows, _AT_ONCE):
+            some = data.slice(at, _AT_ONCE)
+            self._made[reason] += len(some)
+            why = _lists(np.arange(len(some) + 1), np.full(len(some), reason))
+            values = self._values(some, av.array(range(len(some)), pa.int64()), ())
+            self._write([(_MADE, pa.nulls(len(some), pa.int64())), ("why", why), *values])
+
+    def add_texts(
+        self, rows: Sequence[int], why: Sequence[Sequence[int]], values: Mapping[str, Sequence[str | None]]
+    ) -> None:
+        """Write rows whose values are texts.
+
+        Args:
+            rows: Their 1-based numbers, ascending.
+            why: The numbers of the reasons of each.
+            values: By column.
+        """
+        data = pa.table({name: av.array(texts, pa.string()) for name, texts in values.items()})
+        columns = self._values(data, av.array(range(len(rows)), pa.int64()), ())
+        reasons = _lists(np.cumsum([0, *map(len, why)]), np.array([*chain.from_iterable(why)]))
+        self._write([(_ROW, av.array(rows, pa.int64())), ("why", reasons), *columns])
 
     def _values(self, data: pa.Table, rows: pa.Array, first: Collection[str]) -> Iterator[tuple[str, pa.Array]]:
         """The values of some rows: plain ones as they are, others as text, those that are not shown as stars."""
@@ -149,7 +179,7 @@ class ViolatingRows:
                 av.array(files, pa.string()),
                 av.array(rows, pa.int64()),
             )
-            self._write([*zip(("row", "line", "file", "file_row"), arrays, strict=True)])
+            self._write([*zip((_ROW, "line", "file", "file_row"), arrays, strict=True)])
 
     def _numbers(self) -> Iterator[Iterator[int]]:
         assert self._path is not None  # noqa: S101  # the caller looks
@@ -194,15 +224,17 @@ class ViolatingRows:
         """
         if self._path is None or self._is_broken:
             return None
-        self.end_segment()
+        while len(self._ends) < _SEGMENTS:
+            self.end_segment()
         if self._is_broken:
             return None
         self._sink.close()
-        count = self._count(np.array([each is not None for each in reasons]))
+        made = sum(rows for reason, rows in self._made.items() if reasons[reason] is not None)
+        count = self._count(np.array([each is not None for each in reasons])) + made
         path, self._path = self._path, None
         texts = tuple(None if each is None else each[0] for each in reasons)
         wrong = tuple(() if each is None else tuple(each[1]) for each in reasons)
-        return WrittenRows(str(path), tuple(self._ends), texts, wrong, count)
+        return WrittenRows(str(path), tuple(self._ends), texts, wrong, count, made)
 
     def _count(self, counts: Any) -> int:
         """How many rows have a reason, given which are any."""
@@ -216,6 +248,19 @@ class ViolatingRows:
             for start, end in [(0, self._ends[0]), (self._ends[0], self._ends[1])]
         )
         return sum(map(len, early)) if not late else len(np.unique(np.concatenate([*early, *late])))
+
+    def copy(self, written: WrittenRows) -> WrittenRows | None:
+        """Write what another process sent; returns what is in the file, which is the caller's from now on."""
+        for start, end in _segments(written):
+            for first in (_ROW, _MADE):
+                for batch in _batches(written.content or b"", start, end, first):
+                    self._write([*zip(batch.schema.names, batch.columns, strict=True)])
+            self.end_segment()
+        if self._path is None or self._is_broken:
+            return None
+        self._sink.close()
+        path, self._path = self._path, None
+        return replace(written, file=str(path), ends=tuple(self._ends), content=UNSET)
 
     def close(self) -> None:
         """Remove the file, where it is not the caller's."""
@@ -239,18 +284,49 @@ def _is_plain(kind: pa.DataType) -> bool:
     )  # fmt: skip
 
 
+def _lists(ends: Any, reasons: Any) -> pa.ListArray:
+    """Reasons as lists, given where each begins, and where the last ends."""
+    return pa.ListArray.from_arrays(
+        av.from_numpy(ends.astype(np.int32), pa.int32()), av.from_numpy(reasons.astype(np.int32), pa.int32())
+    )
+
+
 def _reasons(lists: pa.ListArray) -> tuple[Any, Any]:
     """The reasons of rows one after the other, with the positions of their rows."""
     return av.to_numpy(pc.list_parent_indices(lists)), av.to_numpy(lists.flatten())
 
 
-def _batches(path: Path, start: int, end: int) -> Iterator[pa.RecordBatch]:
-    """The batches of the streams in some bytes of a file."""
-    with pa.OSFile(str(path), "rb") as source:
+def send(error: DataError) -> None:
+    """Let an error have the file of its rows as bytes, as it travels to another machine; without one too large."""
+    if error.failed is None or error.failed.written is None:
+        return
+    path, sent = Path(error.failed.written.file), None
+    with suppress(OSError):
+        if path.stat().st_size <= _SENT:
+            sent = replace(error.failed.written, content=path.read_bytes())
+        path.unlink()
+    error.failed = replace(error.failed, written=sent)
+
+
+def receive(error: DataError, prefix: Path, hide: Hide) -> None:
+    """Let an error that was sent have its rows in a file here; `prefix` and `hide` as of `keeping_rows`."""
+    if error.failed is None or error.failed.written is None:
+        return
+    with closing(ViolatingRows(prefix, hide)) as here:
+        error.failed = replace(error.failed, written=here.copy(error.failed.written))
+
+
+def _segments(written: WrittenRows) -> Iterator[tuple[int, int]]:
+    return zip((0, *written.ends), written.ends, strict=False)
+
+
+def _batches(file: Path | bytes, start: int, end: int, first: str = _ROW) -> Iterator[pa.RecordBatch]:
+    """The batches of the streams in some bytes of a file whose first column is called so."""
+    with pa.BufferReader(file) if isinstance(file, bytes) else pa.OSFile(str(file), "rb") as source:
         source.seek(start)
         while source.tell() < end:
             with pa.ipc.open_stream(source) as stream:
-                yield from stream
+                yield from (batch for batch in stream if stream.schema.names[0] == first)
 
 
 def _without_secrets(column: pa.Array, hide: Hide) -> pa.Array:
@@ -264,7 +340,7 @@ def _without_secrets(column: pa.Array, hide: Hide) -> pa.Array:
 
 
 def read_rows(written: WrittenRows, path: Path, hidden: Collection[str] = ()) -> Iterator[FailedRow]:
-    """All rows of a file, in order.
+    """All rows of a file, in order; behind them those that checks made.
 
     Args:
         written: What is in it.
@@ -274,8 +350,7 @@ def read_rows(written: WrittenRows, path: Path, hidden: Collection[str] = ()) ->
     Raises:
         OSError: It cannot be read.
     """
-    bounds = [*zip((0, *written.ends), written.ends, strict=False)]
-    *rows, places = (_batches(path, start, end) for start, end in bounds)
+    *rows, places = (_batches(path, start, end) for start, end in _segments(written))
     placed = chain.from_iterable(
         zip(*(column.to_pylist() for column in batch.columns), strict=True) for batch in places
     )
@@ -295,10 +370,15 @@ def read_rows(written: WrittenRows, path: Path, hidden: Collection[str] = ()) ->
             wrong = tuple(dict.fromkeys(name for _, names in given for name in names))
             texts = tuple(dict.fromkeys(text for text, _ in given))
             yield FailedRow(row, line, texts, values, wrong, file or UNSET, file_row or UNSET)
+    for _, (number,), values in _rows_of(_batches(path, 0, written.ends[-1], _MADE)):
+        if (text := written.reasons[number]) is not None:
+            # They may have what is hidden under other names.
+            shown: dict[str, str | None] = dict.fromkeys(values, HIDDEN) if hidden else values
+            yield FailedRow(None, None, (text,), shown, tuple(shown))
 
 
 def _rows_of(
-    batches: Iterable[pa.RecordBatch], hidden: Collection[str]
+    batches: Iterable[pa.RecordBatch], hidden: Collection[str] = ()
 ) -> Iterator[tuple[int, list[int], dict[str, str | None]]]:
     for batch in batches:
         names = batch.schema.names[2:]

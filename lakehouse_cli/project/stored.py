@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -385,8 +384,7 @@ class StoredProject:
         written = kept.failed.written
         if kept.file is None or written is None:
             return iter(kept.failed.rows)
-        rows = read_rows(written, Path(kept.file), self.table(table).contract.sensitive)
-        return chain(rows, (row for row in kept.failed.rows if row.row is None))
+        return read_rows(written, Path(kept.file), self.table(table).contract.sensitive)
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""

@@ -119,8 +119,13 @@ def test_all_rows_of_a_result_are_shown(many: ProjectFolder, cli: Cli, executor:
     ]
 
 
-def test_rows_that_checks_make_are_shown(folder: ProjectFolder, cli: Cli) -> None:
+@pytest.mark.parametrize("spilled", [False, True], ids=["in memory", "spilled"])
+def test_rows_that_checks_make_are_shown(
+    folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch, spilled: bool
+) -> None:
     """Queries that are no condition on rows, functions that return others: their rows, by their own columns."""
+    if spilled:
+        monkeypatch.setattr("lakehouse_cli.checks.whole._IN_MEMORY", 0)
     folder.declare(
         """
         s: {kind: source, columns: {id: int64, e: string}}
@@ -131,14 +136,19 @@ def test_rows_that_checks_make_are_shown(folder: ProjectFolder, cli: Cli) -> Non
             - {sql: "select id from this where id > 7 order by id desc", name: ordered}
             - {sql: "select a.id, b.id from this a join this b on a.e = b.e and b.id = a.id + 9", name: pairs}
             - {sql: "select id % 2000 as m from this, unnest(range(150))", name: many}
+            - {sql: "select id as last from this, unnest(range(150)) order by id desc", name: many_ordered}
             - {sql: "select id from this limit 1", name: warned, severity: warn}
             - {sql: "select id from this limit 2", name: passed, error_above: 99%}
             - {function: anew}
             - {function: twice}
+            - {function: often}
         """,
         """
+        from collections.abc import Iterator
         import pyarrow as pa
-        def t(s): return s
+        def t(s: pa.Table) -> Iterator[pa.RecordBatch]:
+            yield from s.to_batches(max_chunksize=4)
+        def often(frame): return frame.loc[frame.index.repeat(150)].reset_index(drop=True)[["e"]]
         def anew(frame): return frame[frame.id > 8].reset_index(drop=True)
         def twice(frame: pa.Table): return pa.table([[1], [2]], names=["a", "a"])
         """,
@@ -147,14 +157,16 @@ def test_rows_that_checks_make_are_shown(folder: ProjectFolder, cli: Cli) -> Non
     ran = cli("run")
     assert "e 'a', n 4, e 'b', n 4" in ran.err
     assert "check `function_2` returned rows with two columns `a`" in ran.err
-    assert "`lakehouse show t --failed` shows 1,010 of the 1,660 rows that fail" in ran.err
+    assert "`lakehouse show t --failed` shows the 4,960 rows that fail" in ran.err
     shown = cli("show", "t", "--failed", "-o", "json").json
-    assert (shown["count"], shown["left_out"], len(shown["rows"])) == (1660, 650, 1010)
+    assert (shown["count"], shown["left_out"], len(shown["rows"])) == (4960, 0, 4960)
     found: dict[str, list[Any]] = {}
     for row in shown["rows"]:
         ((name,), values) = names_of(row["reasons"]), row["values"]
         found.setdefault(name, []).append((row["row"], *values.items()))
-    assert found.pop("many") == [(None, ("m", str(row // 150))) for row in range(1000)]
+    assert found.pop("many") == [(None, ("m", str(row // 150))) for row in range(1650)]
+    assert found.pop("many_ordered") == [(None, ("last", str(10 - row // 150))) for row in range(1650)]
+    assert found.pop("function_3") == [(None, ("e", "abc"[row // 150 % 3])) for row in range(1650)]
     assert found == {
         "big": [(11, ("id", "10"), ("e", "b"))],
         "groups": [(None, ("e", "a"), ("n", "4")), (None, ("e", "b"), ("n", "4"))],
@@ -162,12 +174,18 @@ def test_rows_that_checks_make_are_shown(folder: ProjectFolder, cli: Cli) -> Non
         "pairs": [(None, ("id", "0"), ("id_1", "9")), (None, ("id", "1"), ("id_1", "10"))],
         "function": [(None, ("id", "9"), ("e", "a")), (None, ("id", "10"), ("e", "b"))],
     }
-    assert cli("show", "t", "--failed", "--out", "rows.csv").out == "rows.csv · 1,010 rows\n"
-    assert Path("rows.csv").read_text().splitlines()[2].endswith(",a,4,,")
+    some = cli("show", "t", "--failed", "-o", "json", "-n", "4000").json
+    assert (some["left_out"], some["rows"]) == (960, shown["rows"][:4000])
+    assert cli("show", "t", "--failed", "--out", "rows.csv").out == "rows.csv · 4,960 rows\n"
+    assert Path("rows.csv").read_text().splitlines()[2].endswith(",a,4,,,")
     # What is made of values that have become sensitive is hidden as a whole.
     folder.edit("lakehouse.yaml", "id: {type: int64,", "id: {type: int64, sensitive: true,")
     again = cli("show", "t", "--failed", "-o", "json").json["rows"]
     assert again[0]["values"] == {"id": "***", "e": "b"}
+    assert {value for row in again[1:] for value in row["values"].values()} == {"***"}
+    assert cli("run").code == 1
+    again = cli("show", "t", "--failed", "-o", "json").json["rows"]
+    assert len(again) == 4960
     assert {value for row in again[1:] for value in row["values"].values()} == {"***"}
 
 

@@ -20,9 +20,9 @@ from lakehouse_cli.storage.counted_pieces import CountedPieces
 from lakehouse_cli.storage.errors import Cause, translate_errors
 from lakehouse_cli.storage.format_storage import columns_of, missing_data, needs_manifest
 from lakehouse_cli.storage.relational.cleaning import CleanedStorage
-from lakehouse_cli.storage.relational.inspection import Inspection, inspect_tables, record_of
+from lakehouse_cli.storage.relational.inspection import Inspection, inspect_tables, parsed, record_of
 from lakehouse_cli.storage.relational.publishing import NewTable, publish_table
-from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Raw, Relation, Session, parsed
+from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Raw, Relation, Session
 from lakehouse_cli.storage.relational.unit_rows import aside_of, publish_unit, refuse_base
 from lakehouse_cli.text.counts import count_text
 

@@ -331,7 +331,7 @@ class _Computation:
             source = f"(SELECT * FROM {source} WHERE {near}) AS source" if near else source
         wants = key or any(each.faults or (each.declared and not each.declared.nullable) for each in judged)
         if is_stored and wants and of.name not in self._untouched:  # as it was judged when it was stored
-            judgement = judge(session, source, judged, key)
+            judgement = judge(session, source, judged, key, of.table.contract.sensitive)
             if judgement.violations:
                 error = _broken(DataError, judgement.violations, judgement.failed)
                 error.hint = CORRECT_DATA
@@ -426,7 +426,8 @@ def _enforced(session: Session, dialect: QueryDialect, table: Table, staged: Sta
     judged = typed.judged
     if table.columns is not None and table.extra_columns != "keep":
         judged = [each for each in judged if each.declared is not None]
-    judgement = judge(session, staged.source, judged, table.key if set(table.key) <= present else ())
+    key = table.key if set(table.key) <= present else ()
+    judgement = judge(session, staged.source, judged, key, table.contract.sensitive)
     violations = (*typed.violations, *judgement.violations)
     if violations:
         raise _broken(ContractError, violations, judgement.failed)

@@ -1,11 +1,12 @@
 """A contract enforced on rows where they are, by SQL that PostgreSQL, DuckDB and SQLite have in common.
 
-Only counts leave the database, and of the rows that break the contract as many as are kept.
+Only counts leave the database, and the rows that break the contract.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 
 import pyarrow as pa
 from msgspec import UNSET, Struct
@@ -13,15 +14,14 @@ from msgspec import UNSET, Struct
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, refusal_text, shorten
 from lakehouse_cli.contracts.enforcement import nulls_text
 from lakehouse_cli.contracts.keys import key_nulls_text, repeated_keys_text
-from lakehouse_cli.errors import KEPT_ROWS, Example, FailedRow, FailedRows, Violation, some_rows
+from lakehouse_cli.contracts.violating_rows import WIDEST, ViolatingRows
+from lakehouse_cli.errors import KEPT_ROWS, Example, FailedRow, FailedRows, Violation, WrittenRows, some_rows
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.relational.session import Session
 from lakehouse_cli.text.abbreviation import cut_end
 from lakehouse_cli.text.sql import quote
 
-#: How many values of a row are kept.
-_WIDEST = 200
-#: How many counts a query asks for; PostgreSQL takes 1,664.
+#: How many counts or conditions a query asks for; PostgreSQL takes 1,664.
 _AT_ONCE = 500
 #: Characters of a value that a message shows.
 _LONGEST = 60
@@ -116,7 +116,9 @@ def is_text(declared: ColumnType) -> bool:
     return declared.id in ("string", "dictionary")
 
 
-def judge(session: Session, source: str, columns: Sequence[JudgedColumn], key: Sequence[str]) -> Judgement:
+def judge(
+    session: Session, source: str, columns: Sequence[JudgedColumn], key: Sequence[str], hidden: Collection[str]
+) -> Judgement:
     """Look for rows that break a contract.
 
     Args:
@@ -124,6 +126,7 @@ def judge(session: Session, source: str, columns: Sequence[JudgedColumn], key: S
         source: What has the rows, as SQL that can stand in FROM.
         columns: Those that are judged.
         key: Columns that must be non-null and, together, unique; none where some are not there.
+        hidden: Columns whose values the caller hides; they are in no file.
     """
     checks = list(_checks(columns, key))
     rows, broken = 0, []
@@ -134,7 +137,7 @@ def judge(session: Session, source: str, columns: Sequence[JudgedColumn], key: S
         broken += [check for check, number in zip(some, numbers, strict=True) if number]
     if key and _repeats(session, source, key):
         broken.append(_Check("repeat", tuple(key), ""))
-    return _Explanation(session, source, columns, key).of(broken, rows) if broken else Judgement(rows)
+    return _Explanation(session, source, columns, key, hidden).of(broken, rows) if broken else Judgement(rows)
 
 
 def _checks(columns: Sequence[JudgedColumn], key: Sequence[str]) -> Iterator[_Check]:
@@ -162,10 +165,18 @@ def _valid(key: Sequence[str]) -> str:
 class _Explanation:
     """Finds the rows that break a contract, once it is known that there are some."""
 
-    def __init__(self, session: Session, source: str, columns: Sequence[JudgedColumn], key: Sequence[str]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        source: str,
+        columns: Sequence[JudgedColumn],
+        key: Sequence[str],
+        hidden: Collection[str],
+    ) -> None:
         self._session = session
         self._columns = {column.name: column for column in columns}
         self._key = key
+        self._hidden = hidden
         self._number, self._repeats = (_unlike(name, self._columns) for name in ("row_of_result", "row_repeats"))
         self._numbered = f"SELECT *, row_number() OVER () AS {self._number} FROM {source}"
         if key:
@@ -176,27 +187,53 @@ class _Explanation:
     def of(self, broken: Sequence[_Check], rows: int) -> Judgement:
         """What is wrong with rows, of which there are so many."""
         wrong = {name for check in broken for name in check.columns}
-        shown = sorted(self._columns, key=lambda name: name not in wrong)[:_WIDEST]
-        by_row: dict[int, tuple[dict[str, str | None], list[tuple[_Check, int]]]] = {}
-        violations = []
-        for check in broken:
+        shown = sorted(self._columns, key=lambda name: name not in wrong)[:WIDEST]
+        by_row: dict[int, tuple[dict[str, str | None], list[int]]] = {}
+        violations: list[Violation] = []
+        for number, check in enumerate(broken):
             count, first = self._first(check, shown)
             violations.append(self._violation(check, count, first[:EXAMPLES]))
             for row, values in first:
-                by_row.setdefault(row, (values, []))[1].append((check, count))
-        condition = " OR ".join(f"({self._condition(check)})" for check in broken)
+                by_row.setdefault(row, (values, []))[1].append(number)
+        reasons = [(each.message, check.columns) for each, check in zip(violations, broken, strict=True)]
         rows_that_fail = [
             FailedRow(
                 row,
                 None,
-                tuple(check.message(count) for check, count in checks),
+                tuple(reasons[number][0] for number in why),
                 values,
-                tuple(dict.fromkeys(name for check, _ in checks for name in check.columns)),
+                tuple(dict.fromkeys(name for number in why for name in reasons[number][1])),
             )
-            for row, (values, checks) in sorted(by_row.items())
+            for row, (values, why) in sorted(by_row.items())
         ]
-        failed = FailedRows(self._count(condition), tuple(shown), some_rows(rows_that_fail, KEPT_ROWS))
-        return Judgement(rows, tuple(violations), failed)
+        kept, total = some_rows(rows_that_fail, KEPT_ROWS), self._count(_any([*map(self._condition, broken)]))
+        written = self._written(broken, reasons, shown) if len(kept) < total else None
+        return Judgement(rows, tuple(violations), FailedRows(total, tuple(shown), kept, written))
+
+    def _written(
+        self, broken: Sequence[_Check], reasons: Sequence[tuple[str, Sequence[str]]], shown: Sequence[str]
+    ) -> WrittenRows | None:
+        """All rows that break any of some checks, in a file; None where they are not kept."""
+        every = ViolatingRows.here(self._hidden)
+        if every is None or len(broken) > _AT_ONCE:
+            return None
+        conditions = [self._condition(check) for check in broken]
+        broken_by = [f"({condition}) AS b{number}" for number, condition in enumerate(conditions)]
+        query = self._selected([*self._texts(shown), *broken_by], _any(conditions))
+        with closing(every):
+            for some in filter(None, self._session.some_rows(query)):
+                numbers, *columns = zip(*some, strict=True)
+                why = [[at for at, is_broken in enumerate(row[-len(broken) :]) if is_broken] for row in some]
+                every.add_texts(numbers, why, dict(zip(shown, columns, strict=False)))
+            return every.written(reasons)
+
+    def _selected(self, selected: Iterable[str], condition: str) -> str:
+        """The numbers of rows with what is selected of them, in order."""
+        listed = ", ".join([self._number, *selected])
+        return f"SELECT {listed} FROM ({self._numbered}) AS judged WHERE {condition} ORDER BY {self._number}"
+
+    def _texts(self, shown: Sequence[str]) -> Iterator[str]:
+        return (f"{self._session.text_of(quote(name))} AS t{position}" for position, name in enumerate(shown))
 
     def _condition(self, check: _Check) -> str:
         return check.condition or self._repeats
@@ -206,12 +243,8 @@ class _Explanation:
 
     def _first(self, check: _Check, shown: Sequence[str]) -> tuple[int, list[tuple[int, dict[str, str | None]]]]:
         """How many rows break it, and the first of them with their values."""
-        texts = (f"{self._session.text_of(quote(name))} AS t{position}" for position, name in enumerate(shown))
         condition = self._condition(check)
-        found = self._session.rows(
-            f"SELECT {', '.join([self._number, *texts])} FROM ({self._numbered}) AS judged WHERE {condition}"
-            f" ORDER BY {self._number} LIMIT {KEPT_ROWS}"
-        )
+        found = self._session.rows(f"{self._selected(self._texts(shown), condition)} LIMIT {KEPT_ROWS}")
         count = len(found) if len(found) < KEPT_ROWS else self._count(condition)
         return count, [(int(row), dict(zip(shown, values, strict=True))) for row, *values in found]
 
@@ -236,6 +269,12 @@ class _Explanation:
         if value is None:
             return "null"
         return shorten(value) if self._columns[name].is_text else cut_end(value, _LONGEST)
+
+
+def _any(conditions: Sequence[str]) -> str:
+    """True of what fulfils any of some conditions; SQLite takes expressions a thousand deep."""
+    some = [conditions[start : start + _AT_ONCE] for start in range(0, len(conditions), _AT_ONCE)]
+    return " OR ".join(f"({' OR '.join(f'({each})' for each in group)})" for group in some)
 
 
 def _unlike(name: str, others: Collection[str]) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Collection, Sequence
 from msgspec import Struct
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE
 from lakehouse_cli.storage import base
-from lakehouse_cli.storage.relational.session import Digest, Found, Kept, Relation, Session, parsed
+from lakehouse_cli.storage.format_storage import parse_manifest
+from lakehouse_cli.storage.relational.session import Digest, Found, Kept, Relation, Session
 
 
 class Inspection(Struct, frozen=True):
@@ -87,3 +88,13 @@ def is_overtaken(kept: Kept, digest: Digest, origin: base.Provenance, name: str)
     except StorageError:
         return origin.expected.manifest != UNREADABLE
     return not origin.expected.is_described_by(manifest, origin.run_id) and manifest.content_hash != digest.hash
+
+
+def parsed(text: str, name: str) -> Manifest:
+    """Return the manifest of a table called `name`.
+
+    Raises:
+        NewerVersionError: A newer version of the tool wrote it.
+        StorageError: It is none.
+    """
+    return parse_manifest(text.encode(), f"the manifest of `{name}`")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,11 @@ class PostgreSQLSession(Session):
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Return all rows of a query."""
         return self._connection.rows(statement)
+
+    def some_rows(self, statement: str) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """As the server sends them."""
+        for piece in self._connection.pieces(statement):
+            yield list(zip(*(column.to_pylist() for column in piece.columns), strict=True))
 
     def do(self, statement: str) -> None:
         """Run a statement."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import xxhash
 from msgspec import Struct
 
-from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.partition import Partition
-from lakehouse_cli.storage.format_storage import parse_manifest
 from lakehouse_cli.storage.partition_index import PartitionIndex
 from lakehouse_cli.storage_types.names import MANIFESTS, PARTITIONS
 from lakehouse_cli.text.sql import literal, quote
@@ -188,6 +186,11 @@ class Session(ABC):
         """Return all rows of a query."""
         rows: list[tuple[Any, ...]] = self._connection.execute(statement).fetchall()
         return rows
+
+    def some_rows(self, statement: str) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """Return all rows of a query, some at a time; nothing else is asked meanwhile."""
+        found = self._connection.execute(statement)
+        return iter(lambda: found.fetchmany(1 << 12), [])
 
     def do(self, statement: str) -> None:
         """Run a statement that gives no rows."""
@@ -432,16 +435,6 @@ def unit_columns(base: Found, names: Iterable[str]) -> Found | None:
     if base.kind != "table" or UNIT_COLUMN not in types or not types.keys() >= {*names}:
         return None
     return Found("table", tuple([(name, types[name]) for name in names]), base.bytes)
-
-
-def parsed(text: str, name: str) -> Manifest:
-    """Return the manifest of a table called `name`.
-
-    Raises:
-        NewerVersionError: A newer version of the tool wrote it.
-        StorageError: It is none.
-    """
-    return parse_manifest(text.encode(), f"the manifest of `{name}`")
 
 
 def is_relation(relation: Relation) -> str:

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import Amendment, Manifest
 from lakehouse_cli.storage.errors import Cause, translate_errors
-from lakehouse_cli.storage.relational.session import Relation, Session, parsed
+from lakehouse_cli.storage.relational.inspection import parsed
+from lakehouse_cli.storage.relational.session import Relation, Session
 from lakehouse_cli.storage.relational.table_names import RelationNames
 from lakehouse_cli.storage.relational.unit_rows import keep_unit
 

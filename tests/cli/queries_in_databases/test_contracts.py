@@ -204,6 +204,55 @@ def test_a_broken_contract_names_rows(database: Database, cli: Cli) -> None:
     assert "column `more` is not declared" in said
 
 
+def test_all_rows_that_break_a_contract_are_kept(database: Database, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of results and of sources, with all that is wrong with each; no secret and no sensitive value in any file."""
+    secret = "correct-horse-battery"
+    monkeypatch.setenv("LAKE_SECRET", secret)
+    values = [
+        f"('{row // 2:05}', {row if row // 2 % 3 == 1 else 'NULL'}, '{secret if row == 2500 else 'word'}',"
+        f" 'a{row:05}@b.c')"
+        for row in range(5000)
+    ]
+    database.run("CREATE TABLE orders (customer varchar(10), amount bigint, said varchar(50), email varchar(50))")
+    database.run(f"INSERT INTO orders VALUES {', '.join(values)}")
+    columns = "{customer: string, amount: int64, said: string, email: {type: string, sensitive: true}}"
+    strict = columns.replace("int64", "{type: int64, nullable: false}")
+    copied = f"""\
+  copied:
+    engine: storage
+    inputs: [orders]
+    sql: select customer, amount, said, email from orders
+    columns: {strict}
+    key: customer
+"""
+    other = 'name: small\nstorages:\n  other: {root: "s3://b/x", options: {secret_access_key: "${LAKE_SECRET}"}}\n'
+    for source in (columns, strict):
+        database.declare(f"  orders: {{kind: source, storage: raw, columns: {source}}}\n" + copied)
+        database.folder.edit("lakehouse.yaml", "name: small\nstorages:\n", other)
+        name = "copied" if source == columns else "orders"
+        expected = {
+            row + 1: {
+                *(["column `amount` has 3,334 nulls but is declared `nullable: false`"] if row // 2 % 3 != 1 else []),
+                *(["key `customer`: 2,500 rows repeat earlier keys"] if row % 2 and name == "copied" else []),
+            }
+            for row in range(5000)
+        }
+        expected = {row: reasons for row, reasons in expected.items() if reasons}
+        ran = cli("run")
+        assert (ran.code, f"--failed` shows the {len(expected):,} rows that fail" in ran.err) == (1, True), ran.err
+        shown = cli("show", name, "--failed", "-o", "json").json
+        assert (shown["count"], shown["left_out"]) == (len(expected), 0)
+        assert {each["row"]: set(each["reasons"]) for each in shown["rows"]} == expected
+        assert [each["row"] for each in shown["rows"]] == [*expected]
+        for row, found in ((each["row"] - 1, each["values"]) for each in shown["rows"]):
+            amount, said = str(row) if row // 2 % 3 == 1 else None, "${LAKE_SECRET}" if row == 2500 else "word"
+            assert found == {"customer": f"{row // 2:05}", "amount": amount, "said": said, "email": "***"}
+        folder = database.folder.path / ".lakehouse/failed"
+        assert not [*folder.glob("new@*")]
+        written = (folder / f"{name}@default.rows").read_bytes()
+        assert [text in written for text in (b"correct-horse", b"@b.c", b"word")] == [False, False, True]
+
+
 def test_wide_tables_are_judged(database: Database, cli: Cli) -> None:
     names = [f"c{number}" for number in range(400)]
     kind = "uint8"
