@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -255,7 +255,7 @@ def _check_stored(job: Job, place: Workplace) -> Outcome:
                 found += judge.finish(partial(data, names))
             except ContractError as error:
                 found += error.checks
-                failure = error if failure is None else _merged(failure, error)
+                failure = error if failure is None else _merged(failure, error, table.contract.sensitive)
             rows = judge.rows
     found = (*known.values(), *found)
     before = () if checks.manifest is None else checks.manifest.checks
@@ -296,20 +296,25 @@ def _judged_partitions(
         return open_judge(replace(job, table=unit, checks=replace(of, before=before)), place, checks)
 
     left = [check for check in due if check not in each]
-    judging = JudgedPartitions(table, place.storages[table.storage], each, opened)
-    try:
-        return left, judging.judge(_judged_columns(table, each, validates=False)), None
-    except ContractError as error:
-        return left, error.checks, error
+    with closing(JudgedPartitions(table, place.storages[table.storage], each, opened)) as judging:
+        try:
+            return left, judging.judge(_judged_columns(table, each, validates=False)), None
+        except ContractError as error:
+            return left, error.checks, error
 
 
-def _merged(one: ContractError, other: ContractError) -> ContractError:
+def _merged(one: ContractError, other: ContractError, hidden: Collection[str]) -> ContractError:
     """Two failures of one table as one."""
-    from lakehouse_cli.runner.partition_checking import merged_rows
+    from lakehouse_cli.contracts.merged_rows import MergedRows  # seldom needed
 
     violations = (*one.violations, *other.violations)
     error = ContractError(plural(len(violations), "violation"), violations, location=violations[0].location)
-    error.failed = merged_rows([each.failed for each in (one, other) if each.failed is not None])
+    with closing(MergedRows(hidden)) as merged:
+        for each in (one, other):
+            if each.failed is not None:
+                merged.add(each.failed)
+            merged.end_pass()
+        error.failed = merged.failed()
     return error
 
 

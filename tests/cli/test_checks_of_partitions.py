@@ -40,6 +40,59 @@ def test_check_judges_partitions_as_a_run(folder: ProjectFolder, cli: Cli) -> No
     assert cli("check", "daily", "--partition", "day=2024-01-01").code == 0
 
 
+MANY = """
+raw: {kind: source, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}
+daily:
+  partitions: [day]
+  inputs: [raw]
+  columns: {id: {type: int64, checks: [{max: 9, error_above: 50%}]}, e: {type: string, sensitive: true}}
+  checks:
+    - {expression: "id % 3 = 0", name: third}
+    - {sql: "select id % 2 as m from this where id > 1000", name: made}
+"""
+
+
+def test_check_keeps_all_rows(folder: ProjectFolder, cli: Cli) -> None:
+    """Of checks that are judged by partition and of those that are not, once each, with all that is wrong with it."""
+    folder.declare(MANY, "def daily(raw): return raw.assign(e='a@b.c')")
+    for day in ("2024-01-01", "2024-01-02", "2024-01-03"):
+        put(folder, day, 0)
+    run(cli)
+    for day in ("2024-01-01", "2024-01-03"):
+        rows = "".join(f"{number},a@b.c\n" for number in range(1500))
+        (folder.path / f"data/daily/day={day}/data.csv").write_text("id,e\n" + rows)
+    ran = cli("check", "daily")
+    expected = {}
+    for before in (0, 1501):
+        for number in range(1500):
+            wrong = {name for name, holds in (("id_max", number > 9), ("third", number % 3 != 0)) if holds}
+            expected |= {before + number + 1: wrong} if wrong else {}
+    total = len(expected) + 2 * 499
+    assert (ran.code, f"--failed` shows the {total:,} rows that fail" in ran.err) == (1, True), ran.err
+    shown = cli("show", "daily", "--failed", "-o", "json").json
+    assert (shown["count"], shown["left_out"], len(shown["rows"])) == (total, 0, total)
+    numbered = shown["rows"][: len(expected)]
+    assert [each["row"] for each in numbered] == [*expected]
+    assert {each["row"]: {text.split("`")[1] for text in each["reasons"]} for each in numbered} == expected
+    assert {(each["values"]["id"], each["values"].get("e", "***")) for each in numbered} == {
+        (str((row - 1) % 1501), "***") for row in expected
+    }
+    made = [(each["row"], each["values"]) for each in shown["rows"][len(expected) :]]
+    assert made == [(None, {"column 1": "***"})] * (2 * 499)
+    kept = [path.name for path in (folder.path / ".lakehouse/failed").iterdir()]
+    assert sorted(kept) == [".gitignore", "daily@default.json", "daily@default.rows"]
+    # Few rows, of which both kinds of checks find some.
+    for day in ("2024-01-01", "2024-01-03"):
+        (folder.path / f"data/daily/day={day}/data.csv").write_text("id,e\n" + "10,a\n12,b\n1,c\n2,d\n99,e\n")
+    cli("check", "daily")
+    shown = cli("show", "daily", "--failed", "-o", "json").json
+    assert [(each["row"], len(each["reasons"])) for each in shown["rows"]] == [
+        *((1, 2), (2, 1), (3, 1), (4, 1), (5, 1)),
+        *((7, 2), (8, 1), (9, 1), (10, 1), (11, 1)),
+    ]
+    assert shown["count"] == 10
+
+
 FRESH = """
 raw: {kind: source, path: "raw/sales_{day:%Y-%m-%d}", columns: {id: int64}}
 daily:
