@@ -16,7 +16,7 @@ from msgspec import Struct
 from lakehouse_cli.code.importing import pin
 from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.engines.spark_session import use_in_worker
-from lakehouse_cli.errors import LakehouseError, OvertakenError
+from lakehouse_cli.errors import DataError, LakehouseError, OvertakenError
 from lakehouse_cli.executors.progress import begin_work
 from lakehouse_cli.model import FunctionRef, SparkSpec, StorageSpec
 from lakehouse_cli.runner.handover import Handover, read_handover
@@ -110,6 +110,7 @@ def materialize_here(
 
 def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Table]) -> Outcome:
     """Materialize at a worker of a cluster, where the run may have stored the table already."""
+    from lakehouse_cli.contracts.violating_rows import keeping_rows, send
     from lakehouse_cli.executors.clusters.bundle import mask_of_bundle
     from lakehouse_cli.executors.clusters.messages import at_rest, was_given_before
     from lakehouse_cli.runner.stored_already import SETTLING_S, stored_already
@@ -120,19 +121,25 @@ def _materialize_at_worker(job: Job, place: Workplace, given: Mapping[str, pa.Ta
     if job.publish and isinstance(place.storages, WorkerStorages):
         place.storages.sync_later(job.table.storage)
         at_rest(place.storages.sync)
+
+    def sent(error: LakehouseError) -> LakehouseError:
+        if isinstance(error, DataError):
+            send(error)
+        return masked_error(error, mask)
+
     try:
-        return _materialize(job, place, given, {}, {})
+        with keeping_rows(job.rows_kept(place.folder), mask):
+            return _materialize(job, place, given, {}, {})
     except LakehouseError as error:
         if isinstance(error, OvertakenError):
             stored = stored_already(job, place.storages, SETTLING_S)
             if stored is not None:
                 return stored
-        raise masked_error(error, mask) from None
+        raise sent(error) from None
     except InputError as error:
-        raise InputError(error.name, masked_error(error.error, mask)) from None
+        raise InputError(error.name, sent(error.error)) from None
     except ResultError as error:
-        masked = {name: masked_error(each, mask) for name, each in error.errors.items()}
-        raise ResultError(masked, error.stored) from None
+        raise ResultError({name: sent(each) for name, each in error.errors.items()}, error.stored) from None
 
 
 def _materialize(

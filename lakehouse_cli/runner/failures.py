@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
-from lakehouse_cli.errors import LakehouseError, OvertakenError, UnreachableError
+from lakehouse_cli.errors import DataError, LakehouseError, OvertakenError, UnreachableError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT
 from lakehouse_cli.model.unit import selected_alone
 from lakehouse_cli.plan.graph import AssetGraph
@@ -77,6 +77,12 @@ class Failures(Struct):
 
     def keep_rows(self, name: str, error: LakehouseError | None) -> str | None:
         """Keep the rows that break the contract, none any more without an error; returns how they are shown."""
+        if self.store is not None and isinstance(error, DataError):
+            written = None if error.failed is None else error.failed.written
+            if written is not None and written.content is not UNSET:
+                from lakehouse_cli.contracts.violating_rows import receive  # of clusters alone
+
+                receive(error, self.store.new_rows(self.run_id), self.store.mask)
         kept = None if self.store is None else self.store.replace(name, self.run_id, error)
         if kept is None or not kept.count:
             return None

@@ -375,3 +375,85 @@ def test_run_that_is_overtaken_waits_for_what_the_other_stores(
     assert ran.statuses == {"numbers": "materialized"}, ran.out
     assert store.get("lake/numbers.csv").bytes() == stored["lake/numbers.csv"]
     assert cli("run", "-o", "json").statuses == {"numbers": "unchanged"}
+
+
+BREAKING = """
+import os
+
+import pyarrow as pa
+
+from lakehouse_cli.contracts import violating_rows
+
+
+def of_source(s: pa.Table) -> pa.Table:
+    return s
+
+
+def breaking() -> pa.Table:
+    texts = [os.environ["OTHER_SECRET"] if row == 1501 else "word" for row in range(3000)]
+    return pa.table({"n": range(3000), "text": texts, "e": ["a@b.c"] * 3000})
+
+
+def larger() -> pa.Table:
+    violating_rows._SENT = 0  # in this process, which is a worker's
+    return breaking()
+
+
+def pair() -> dict[str, pa.Table]:
+    return {"left": breaking(), "right": breaking()}
+"""
+
+
+def test_rows_that_break_a_contract_come_here(
+    folder: ProjectFolder, cli: Cli, on: Callable[[type[Here]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them up to a size, of sources and several results too; without secrets that no worker knows."""
+    on(Here)
+    secret = "correct-horse-battery"
+    monkeypatch.setenv("OTHER_SECRET", secret)
+    contract = """
+columns: {n: int64, text: string, e: {type: string, sensitive: true}}, checks: [
+  {expression: "n % 3 = 0", name: third},
+  {sql: "select n as i from this, unnest([1, 2]) where n < 900 order by n", name: twice}]
+"""
+    folder.declare(
+        f"""s: {{kind: source, columns: {{n: {{type: int64, nullable: false}}}}}}
+of_source: {{inputs: [s], columns: {{n: int64}}}}
+breaking: {{{contract}}}
+larger: {{{contract}}}
+left: {{function: pair, output: left, {contract}}}
+right: {{function: pair, output: right, {contract}}}
+""",
+        BREAKING,
+        top=EXECUTION.replace(
+            "}\n", ', other: {root: "s3://b/x", options: {secret_access_key: "${OTHER_SECRET}"}}}\n', 1
+        ),
+    )
+    folder.write("data/s.csv", "n\n" + "\n".join("1" if row % 2 else '""' for row in range(4000)) + "\n")
+    ran = cli("run")
+    assert ran.code == 1
+    said = (
+        ("s", "2,000"),
+        ("breaking", "3,800"),
+        ("left", "3,800"),
+        ("right", "3,800"),
+        ("larger", "2,000 of the 3,800"),
+    )
+    for name, rows in said:
+        assert f"`lakehouse show {name} --failed` shows {'' if ' of ' in rows else 'the '}{rows} rows" in ran.err, name
+    expected = [(row + 1, str(row)) for row in range(3000) if row % 3]
+    for name in ("breaking", "left", "right"):
+        shown = cli("show", name, "--failed", "-o", "json").json
+        assert (shown["count"], shown["left_out"]) == (3800, 0)
+        assert [(each["row"], each["values"]["n"]) for each in shown["rows"][:2000]] == expected
+        assert {each["values"]["e"] for each in shown["rows"][:2000]} == {"***"}
+        assert {each["values"]["text"] for each in shown["rows"][:2000]} == {"word", "${OTHER_SECRET}"}
+        assert {(each["row"], *each["values"].values()) for each in shown["rows"][2000:]} == {(None, "***")}
+    lines = [each["line"] for each in cli("show", "s", "--failed", "-o", "json").json["rows"]]
+    assert lines == [row + 2 for row in range(0, 4000, 2)]
+    shown = cli("show", "larger", "--failed", "-o", "json").json
+    assert (shown["count"], shown["left_out"], len(shown["rows"])) == (3800, 1800, 2000)
+    kept = [path for path in Path(".lakehouse/failed").iterdir() if path.name.startswith("new@")]
+    assert kept == []
+    for path in Path(".lakehouse/failed").iterdir():
+        assert not any(text in path.read_bytes() for text in (secret.encode(), b"a@b.c")), path

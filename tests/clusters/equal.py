@@ -70,3 +70,23 @@ def test_nightly_is_the_same(folder: ProjectFolder, cli: Cli, cluster: Cluster) 
     compared = cli("diff", "--env", "cluster", "--against", "here")
     assert compared.code == 0, compared.out
     assert set(cli("run", "--env", "cluster", "-o", "json").statuses.values()) == {"unchanged"}
+
+
+def test_rows_that_fail_are_the_same(folder: ProjectFolder, cli: Cli, cluster: Cluster) -> None:
+    folder.declare(
+        "t: {columns: {k: {type: int64, max: 9}, text: string}, checks: [{unique: text}]}",
+        """
+        import pyarrow as pa
+        def t() -> pa.Table:
+            return pa.table({"k": range(100_000), "text": [f"text {row % 60_000}" for row in range(100_000)]})
+        """,
+        top=f"storages: {{default: {{root: data, shared: true}}}}\nenvironments:\n  here: {{}}\n"
+        f"  cluster:\n    {cluster.execution}\n",
+    )
+    found = []
+    for environment in ("here", "cluster"):
+        ran = cli("run", "--env", environment)
+        assert f"`lakehouse show t -e {environment} --failed` shows the 100,000 rows that fail" in ran.err, ran.err
+        found.append(cli("show", "t", "--failed", "--env", environment, "-o", "json").json)
+    assert [each["left_out"] for each in found] == [0, 0]
+    assert found[0]["rows"] == found[1]["rows"]
