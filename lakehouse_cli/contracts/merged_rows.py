@@ -76,13 +76,12 @@ class MergedRows:
         """The rows of all; None where there are none."""
         if not self._count:
             return None
-        written, count = None, self._count
+        is_short = self._is_complete and self._count <= KEPT_ROWS
+        written, count = None, len(self._first) if is_short else self._count
         if self._every is not None and len(self._first) < count:
             written = self._every.written([*self._reasons])
         if self._is_complete and written is not None:
             count = written.count
-        elif self._is_complete and count <= KEPT_ROWS:
-            count = len(self._first)
         return FailedRows(count, tuple(self._columns), tuple(self._first), written)
 
     def close(self) -> None:
