@@ -81,6 +81,9 @@ class FailedRowsStore:
             return None
         if failed.written is not None:
             failed = replace(failed, written=self._moved(failed.written, table))
+        else:
+            with suppress(OSError):
+                (self._kept / f"{self._name(table)}.rows").unlink()
         at = datetime.now(UTC).isoformat(timespec="seconds")
         with suppress(UnicodeEncodeError):
             document = KeptRows(table, run_id, at, masked(failed, self.mask))

@@ -91,6 +91,8 @@ def test_check_keeps_all_rows(folder: ProjectFolder, cli: Cli) -> None:
         *((7, 2), (8, 1), (9, 1), (10, 1), (11, 1)),
     ]
     assert shown["count"] == 10
+    kept = [path.name for path in (folder.path / ".lakehouse/failed").iterdir()]
+    assert sorted(kept) == [".gitignore", "daily@default.json"]
 
 
 FRESH = """
